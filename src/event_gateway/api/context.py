@@ -1,0 +1,38 @@
+"""What the API works with, handed in by the composition root."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.registry import Registry
+from event_gateway.delivery.dispatcher import Dispatcher
+from event_gateway.delivery.registration import Registration
+from event_gateway.ingest.intake import Intake
+from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.observability.metrics import Metrics
+from event_gateway.routing.router import Router
+from event_gateway.state.ledger import Ledger
+from event_gateway.state.subscriptions import Subscriptions
+from event_gateway.streaming.hub import Hub
+
+
+@dataclass(slots=True)
+class Context:
+    """One gateway process, seen from its API. ``max_body`` in bytes."""
+
+    version: str
+    admin_key: str
+    max_body: int
+    broker: Broker
+    registry: Registry
+    registration: Registration
+    intake: Intake
+    router: Router
+    dispatcher: Dispatcher
+    ledger: Ledger
+    hub: Hub
+    subscriptions: Subscriptions
+    lifecycle: Lifecycle
+    metrics: Metrics
+    draining: bool = False
+    sockets: set[Any] = field(default_factory=set)

@@ -1,0 +1,114 @@
+"""``POST /v1/events``: CloudEvents in, structured, binary or batched.
+
+A plain Starlette route: it is the hot path, and its bodies are parsed once, by the core.
+"""
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from event_gateway.api.auth import require
+from event_gateway.api.context import Context
+from event_gateway.api.problems import Problem, unavailable
+from event_gateway.broker.log import LogFull, LogUnavailable
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Event
+from event_gateway.core.formats import from_batch, from_binary, from_structured, to_structured
+from event_gateway.ingest.intake import check_reserved
+
+MAX_BATCH = 1000
+_encode = msgspec.json.Encoder().encode
+_STATUS = {"reserved": 403, "unsupported": 415, "malformed": 400, "invalid": 422}
+
+
+async def post_events(request: Request) -> Response:
+    """Takes events in; 202 only once the log has confirmed them."""
+    context: Context = request.app.state.context
+    require(request.headers, context.admin_key)
+    if context.draining:
+        raise Problem(503, "the gateway is shutting down", {"Retry-After": "2"})
+    body = await read_body(request, context.max_body)
+    events = _parse(request, body)
+    try:
+        appended = await context.intake.accept(events)
+    except LogFull as error:
+        raise Problem(507, f"the log is full: {error}", {"Retry-After": "60"}) from None
+    except LogUnavailable:
+        raise unavailable("NATS") from None
+    duplicates = sum(1 for one in appended if one.duplicate)
+    answer = {
+        "accepted": len(appended) - duplicates,
+        "duplicates": duplicates,
+        "items": [
+            {"id": event.id, "sequence": one.seq, "duplicate": one.duplicate}
+            for (event, _), one in zip(events, appended, strict=True)
+        ],
+    }
+    return Response(_encode(answer), 202, media_type="application/json")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, or the 413 problem as soon as it is over ``limit`` bytes."""
+    length = request.headers.get("content-length", "")
+    too_large = Problem(413, f"the body is over the limit of {limit} bytes")
+    if length.isdecimal() and int(length) > limit:
+        raise too_large
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise too_large
+            parts.append(part)
+    except ClientDisconnect:
+        raise Problem(400, "the body ended early") from None
+    return b"".join(parts)
+
+
+def _parse(request: Request, body: bytes) -> list[tuple[Event, bytes]]:
+    content_type = request.headers.get("content-type")
+    media = (content_type or "").partition(";")[0].strip().lower()
+    try:
+        if media.startswith("application/cloudevents-batch"):
+            _json_only(media, "application/cloudevents-batch")
+            return _parse_batch(body)
+        if media.startswith("application/cloudevents"):
+            _json_only(media, "application/cloudevents")
+            event = from_structured(body)
+            check_reserved(event)
+            return [(event, body)]
+        if "ce-datacontenttype" in request.headers:
+            raise InvalidEvent("invalid", "ce-datacontenttype is not for HTTP: use Content-Type")
+        event = from_binary(request.headers.items(), content_type, body)
+        check_reserved(event)
+        return [(event, to_structured(event))]
+    except InvalidEvent as error:
+        raise Problem(_STATUS[error.reason], error.detail) from None
+
+
+def _json_only(media: str, kind: str) -> None:
+    if media not in (kind, f"{kind}+json"):
+        raise InvalidEvent("unsupported", f"{media} is not understood; send {kind}+json")
+
+
+def _parse_batch(body: bytes) -> list[tuple[Event, bytes]]:
+    """The whole batch, or one problem that names each bad item: nothing is written then."""
+    items = from_batch(body)
+    if len(items) > MAX_BATCH:
+        raise Problem(413, f"a batch has at most {MAX_BATCH} events")
+    events: list[tuple[Event, bytes]] = []
+    errors, statuses = [], set()
+    for position, item in enumerate(items):
+        try:
+            if isinstance(item, InvalidEvent):
+                raise item
+            check_reserved(item)
+            events.append((item, to_structured(item)))
+        except InvalidEvent as error:
+            errors.append({"index": position, "reason": error.reason, "detail": error.detail})
+            statuses.add(error.reason)
+    if errors:
+        status = 403 if statuses == {"reserved"} else 422
+        raise Problem(status, f"{len(errors)} of {len(items)} events are not acceptable; "
+                              "none was written", errors=errors[:100])  # fmt: skip
+    return events

@@ -1,0 +1,66 @@
+"""The HTTP application: routes, authentication and errors in one place."""
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+
+from event_gateway.api import deliveries, health, webhooks
+from event_gateway.api.auth import require
+from event_gateway.api.context import Context
+from event_gateway.api.events import post_events
+from event_gateway.api.problems import Problem
+from event_gateway.api.websocket import websocket
+
+log = structlog.get_logger(__name__)
+
+
+def _require_key(request: Request) -> None:
+    require(request.headers, request.app.state.context.admin_key)
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers) if error.headers else None
+    return Problem(error.status_code, str(error.detail), headers).response()
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"key": ".".join(str(part) for part in one["loc"][1:]), "detail": one["msg"]}
+        for one in error.errors()
+    ]
+    malformed = any(one["type"] == "json_invalid" for one in error.errors())
+    detail = "; ".join(f"{one['key']}: {one['detail']}".lstrip(": ") for one in errors[:10])
+    return Problem(400 if malformed else 422, detail, errors=errors).response()
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.exception("unexpected error", path=request.url.path, exc_info=error)
+    return Problem(500, "the gateway made a mistake; it is in its log").response()
+
+
+def build(context: Context) -> FastAPI:
+    """The ASGI application of one gateway process."""
+    app = FastAPI(title="Event Gateway", version=context.version)
+    app.state.context = context
+    guarded = [Depends(_require_key)]
+    app.router.routes.append(Route("/v1/events", post_events, methods=["POST"]))
+    app.router.routes.append(WebSocketRoute("/v1/ws", websocket))
+    app.include_router(webhooks.router, dependencies=guarded)
+    app.include_router(deliveries.router, dependencies=guarded)
+    app.include_router(health.health)
+    app.include_router(health.metrics, dependencies=guarded)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)
+    return app

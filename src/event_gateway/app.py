@@ -1,0 +1,204 @@
+"""The composition root: builds one gateway process, starts, drains and stops it.
+
+The only place that knows which adapter stands behind which name.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+
+from event_gateway import __version__
+from event_gateway.api import server
+from event_gateway.api.context import Context
+from event_gateway.broker.connection import connect as connect_nats
+from event_gateway.broker.log import EventLog
+from event_gateway.broker.provision import EVENTS, provision
+from event_gateway.broker.reader import EventReader
+from event_gateway.broker.registry import Registry
+from event_gateway.config.definitions import stream_of, webhook_of
+from event_gateway.config.ingest_subjects import captured_subjects
+from event_gateway.config.model import Config
+from event_gateway.core.event import Received
+from event_gateway.core.webhook import Webhook
+from event_gateway.delivery.dead_letters import DeadLetters
+from event_gateway.delivery.dispatcher import Dispatcher
+from event_gateway.delivery.due import DueLoop
+from event_gateway.delivery.egress import EgressGuard
+from event_gateway.delivery.registration import Registration
+from event_gateway.delivery.secrets import Secrets
+from event_gateway.delivery.sender import Sender
+from event_gateway.ingest.intake import Intake
+from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.observability.metrics import Metrics
+from event_gateway.routing.enrich import Enricher
+from event_gateway.routing.index import Index
+from event_gateway.routing.router import Router
+from event_gateway.state.connection import StateError
+from event_gateway.state.connection import connect as connect_redis
+from event_gateway.state.event_cache import EventCache
+from event_gateway.state.ledger import Ledger
+from event_gateway.state.subscriptions import TTL as SUBSCRIPTION_TTL
+from event_gateway.state.subscriptions import Subscriptions
+from event_gateway.state.webhooks import WebhookCopies
+from event_gateway.streaming.definitions import load_file as load_streams
+from event_gateway.streaming.hub import Hub
+
+log = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """One gateway process. Not started until :meth:`start`; its API is ``asgi``."""
+
+    asgi: FastAPI
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        nats_url: str,
+        redis_url: str,
+        admin_key: str,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._config = config
+        self._nats_url = nats_url
+        self._redis_url = redis_url
+        self._admin_key = admin_key
+        self._environ = environ
+        self._started = AsyncExitStack()  # what is to be stopped, the last first
+
+    async def start(self) -> None:
+        """Connects, provisions, loads the file's definitions, and begins to work.
+
+        Raises ProvisionError, ServerRefused, InvalidDefinition, or what BrokerError and StateError
+        name where a server cannot be reached.
+        """
+        config = self._config
+        stopping = self._started.push_async_callback
+        broker = await connect_nats(self._nats_url)
+        stopping(broker.close)
+        client = await connect_redis(self._redis_url)
+        stopping(client.aclose)
+        captured = await provision(
+            broker, captured_subjects(config), config.ingest.retention, config.ingest.max_bytes
+        )
+        lifecycle = Lifecycle(broker.post)
+        metrics = Metrics()
+        events = EventLog(broker, captured)
+        self._registry = registry = Registry(broker)
+        installation_key = await registry.open()
+        self._ledger = ledger = Ledger(client)
+        enricher = Enricher(EventCache(client), __version__)
+        index = Index()
+        sender = Sender(EgressGuard(config.delivery.allow_networks))
+        stopping(sender.close)
+        secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
+        self._dispatcher = dispatcher = Dispatcher(
+            ledger, sender, DeadLetters(events), lifecycle, metrics, secrets, installation_key,
+            __version__,
+        )
+        reader = EventReader(events)
+
+        async def load(stream: str, seq: int) -> Received | None:
+            received, cached = await reader.read(stream, seq)
+            if received is not None and not cached:
+                await enricher.enrich([received])
+            return received
+
+        def dispatch(received: Received, webhook: Webhook, recorded: object) -> None:
+            reader.keep(received)
+            dispatcher.dispatch(received, webhook, recorded)  # type: ignore[arg-type]
+
+        self._due = DueLoop(ledger, dispatcher, load)
+        self._router = Router(broker, events, ledger, index, enricher, dispatch, metrics)
+        stopping(self._router.close)
+        self._hub = Hub(
+            broker, enricher.enrich, lambda name, count: metrics.sent.labels(name).inc(count)
+        )
+        stopping(self._hub.stop)
+        self._subscriptions = Subscriptions(client)
+        self._registration = Registration(registry, events, ledger, lifecycle)
+        stopping(self._registration.stop)
+        self._registration.captures_new_roots = config.ingest.subjects is None
+        copies = WebhookCopies(client)
+
+        def changed(webhook_id: str, webhook: Webhook | None) -> None:
+            copies.put(webhook_id, webhook)
+            if webhook is None or webhook.deleting:
+                index.remove(webhook_id)
+                dispatcher.remove(webhook_id)
+            else:
+                # The lane first: what the index gives must have one.
+                dispatcher.put(webhook)
+                index.put(webhook)
+
+        registry.on_webhook.append(changed)
+        stopping(registry.stop)
+        await registry.watch()
+        await load_streams(
+            broker, registry, lifecycle,
+            [stream_of(model, name) for name, model in config.streams.items()],
+        )  # fmt: skip
+        await self._registration.load_file(
+            webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()
+        )
+        self._registration.resume()
+        await ledger.start(EVENTS)
+        self._context = Context(
+            __version__, self._admin_key, config.server.max_body, broker, registry,
+            self._registration, Intake(events), self._router, dispatcher, ledger, self._hub,
+            self._subscriptions, lifecycle, metrics,
+        )  # fmt: skip
+        self.asgi = server.build(self._context)
+        self._due.start()
+        self._router.start()
+        chores = (copies.run(), self._refresh_subscriptions(), self._measure())
+        stopping(_cancel, [asyncio.create_task(chore) for chore in chores])
+
+    async def drain(self, timeout: float = 20.0) -> None:
+        """Stops taking in, lets what runs finish for at most ``timeout`` seconds, records it."""
+        self._context.draining = True
+        await asyncio.gather(
+            *(connection.close() for connection in list(self._context.sockets)),
+            return_exceptions=True,
+        )
+        await self._router.stop()
+        await self._due.stop()
+        await self._dispatcher.stop(timeout)
+        await self._ledger.stop()
+
+    async def stop(self) -> None:
+        """Ends everything; what is not recorded comes again at the next start."""
+        await self._started.aclose()
+
+    async def _refresh_subscriptions(self) -> None:
+        while True:
+            await asyncio.sleep(SUBSCRIPTION_TTL / 3)
+            try:
+                await self._subscriptions.refresh(self._hub.ids())
+            except StateError as error:
+                log.debug("subscriptions not refreshed", error=str(error))
+
+    async def _measure(self) -> None:
+        metrics = self._context.metrics
+        while True:
+            for name in self._registry.streams:
+                metrics.subscribers.labels(name).set(self._hub.counts().get(name, 0))
+            try:
+                for webhook_id in list(self._registry.webhooks)[:500]:
+                    depth = await self._ledger.queue_depth(webhook_id)
+                    metrics.queue_depth.labels(webhook_id).set(depth)
+            except StateError as error:
+                log.debug("queues not measured", error=str(error))
+            await asyncio.sleep(5)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

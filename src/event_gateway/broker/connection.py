@@ -1,0 +1,118 @@
+"""The connection to NATS: one per process, which comes back by itself however long NATS is away."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+
+log = structlog.get_logger(__name__)
+
+# What is published without waiting gathers here at most; past it the oldest is dropped.
+OUTBOX_LIMIT = 50_000
+REQUEST_TIMEOUT = 5.0
+
+# What a call to NATS can fail with while NATS is away or starting.
+BrokerError = (NatsError, OSError, asyncio.TimeoutError)
+
+
+class Broker:
+    """NATS and its JetStream. ``dropped`` counts unacknowledged publishes given up so far."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.nc = Client()
+        self.js: JetStreamContext = self.nc.jetstream(timeout=REQUEST_TIMEOUT)
+        self.on_reconnect: list[Callable[[], None]] = []
+        self.dropped = 0
+        self._outbox: deque[tuple[str, bytes]] = deque()
+        self._posted = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._closing = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether NATS can be talked to right now."""
+        return self.nc.is_connected
+
+    async def connect(self) -> None:
+        """Connects. Raises OSError or nats.errors.Error when no server answers at the start."""
+
+        async def reconnected() -> None:
+            log.info("nats reconnected")
+            for notify in self.on_reconnect:
+                notify()
+
+        async def disconnected() -> None:
+            if not self._closing:
+                log.warning("nats disconnected")
+
+        async def failed(error: Exception) -> None:
+            log.debug("nats error", error=str(error))
+
+        await self.nc.connect(
+            self.url,
+            name="event-gateway",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=5,
+            ping_interval=10,
+            max_outstanding_pings=2,
+            pending_size=32 * 1024 * 1024,
+            reconnected_cb=reconnected,
+            disconnected_cb=disconnected,
+            error_cb=failed,
+            skip_subject_validation=True,
+        )
+        self._pump = asyncio.create_task(self._run_outbox(), name="nats-outbox")
+
+    def post(self, subject: str, payload: bytes) -> None:
+        """Publishes without waiting and without a promise: for acks and lifecycle events."""
+        if len(self._outbox) >= OUTBOX_LIMIT:
+            self._outbox.popleft()
+            self.dropped += 1
+        self._outbox.append((subject, payload))
+        self._posted.set()
+
+    async def close(self) -> None:
+        """Sends what was posted and closes the connection."""
+        self._closing = True
+        if self._pump is not None:
+            deadline = asyncio.get_running_loop().time() + 2.0
+            while self._outbox and self.connected:
+                if asyncio.get_running_loop().time() > deadline:
+                    break
+                await asyncio.sleep(0.01)
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        if self.connected:
+            try:
+                await self.nc.flush(timeout=2)
+            except BrokerError:
+                log.warning("nats went away during shutdown")
+        await self.nc.close()
+
+    async def _run_outbox(self) -> None:
+        outbox = self._outbox
+        while True:
+            await self._posted.wait()
+            self._posted.clear()
+            for sent in range(len(outbox)):
+                subject, payload = outbox.popleft()
+                try:
+                    await self.nc.publish(subject, payload)
+                except NatsError:
+                    # NATS is away and its buffer full: an ack comes again, an event is told once.
+                    self.dropped += 1
+                if sent % 256 == 255:
+                    await asyncio.sleep(0)  # a long burst must not hold up everything else
+
+
+async def connect(url: str) -> Broker:
+    """A connected broker."""
+    broker = Broker(url)
+    await broker.connect()
+    return broker

@@ -1,0 +1,105 @@
+"""Reading a stream in its order from some place on, across losses of the connection."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+
+import structlog
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
+
+log = structlog.get_logger(__name__)
+
+READ_AHEAD = 512
+IDLE_LIMIT = 120.0  # seconds after which the server forgets a reader that went away
+
+
+async def follow(
+    broker: Broker,
+    stream: str,
+    *,
+    from_seq: int | None = None,
+    from_time: float | None = None,
+    last_per_subject: bool = False,
+) -> AsyncGenerator[list[Pulled], None]:
+    """Batches of a stream's messages, in order and without a hole, for as long as one reads.
+
+    Begins at ``from_seq``, at ``from_time`` (seconds since the epoch), with the last message of
+    each subject, or at the beginning. An empty batch says that nothing came for a second. Where
+    the server loses the reader, reading goes on behind the last message.
+    """
+    position = from_seq
+    while True:
+        name = f"follow-{secrets.token_hex(6)}"
+        try:
+            await _create(broker, stream, name, position, from_time, last_per_subject)
+        except BrokerError as error:
+            log.debug("cannot read yet", stream=stream, error=str(error))
+            yield []
+            await asyncio.sleep(0.5)
+            continue
+        puller = Puller(broker, stream, name)
+        await puller.start()
+        expected = 1
+        try:
+            while True:
+                await puller.ask(READ_AHEAD)
+                batch = await puller.take(READ_AHEAD, timeout=1.0)
+                whole = 0
+                for pulled in batch:
+                    if pulled.consumer_seq != expected:
+                        break
+                    expected += 1
+                    whole += 1
+                if whole:
+                    position = batch[whole - 1].seq + 1
+                    from_time, last_per_subject = None, False
+                if whole < len(batch):
+                    log.warning("a message was lost on the way, reading it again", stream=stream)
+                    yield batch[:whole]
+                    break
+                yield batch
+        except ConsumerGone:
+            log.debug("the reader is gone, making it anew", stream=stream)
+        except BrokerError as error:
+            log.debug("reading was interrupted", stream=stream, error=str(error))
+        finally:
+            with contextlib.suppress(*BrokerError):
+                await puller.stop()
+                if broker.connected:
+                    await broker.js.delete_consumer(stream, name)
+        await asyncio.sleep(0.1)
+
+
+async def _create(
+    broker: Broker,
+    stream: str,
+    name: str,
+    position: int | None,
+    from_time: float | None,
+    last_per_subject: bool,
+) -> None:
+    config = ConsumerConfig(
+        name=name,
+        ack_policy=AckPolicy.NONE,
+        inactive_threshold=IDLE_LIMIT,
+        mem_storage=True,
+        num_replicas=1,
+        max_waiting=16,
+    )
+    if position is not None:
+        config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
+        config.opt_start_seq = max(position, 1)
+    elif from_time is not None:
+        config.deliver_policy = DeliverPolicy.BY_START_TIME
+        config.opt_start_time = datetime.fromtimestamp(from_time, UTC)
+    elif last_per_subject:
+        config.deliver_policy = DeliverPolicy.LAST_PER_SUBJECT
+        config.filter_subject = ">"
+    else:
+        config.deliver_policy = DeliverPolicy.ALL
+    await broker.js.add_consumer(stream, config)

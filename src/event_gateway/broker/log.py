@@ -1,0 +1,116 @@
+"""The events log: where an event is safe once it has been acknowledged."""
+
+import asyncio
+import hashlib
+
+import msgspec
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+
+from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.provision import DEAD_LETTERS, EVENTS, REJECTED, capture
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Received
+from event_gateway.core.formats import STRUCTURED, from_message
+from event_gateway.core.pattern import subject_for
+
+ORIGIN_HEADER = "Eg-Origin"
+
+
+class LogUnavailable(Exception):
+    """NATS did not confirm; whether it holds the event is unknown, and it can be sent again."""
+
+
+class LogFull(LogUnavailable):
+    """The log is at its size limit and refuses new events rather than drop old ones."""
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """Where the log has an event; ``duplicate``: it had it already."""
+
+    seq: int
+    duplicate: bool
+
+
+def message_id(source: str, event_id: str) -> str:
+    """What identifies an event for the log: the same source and id are the same event."""
+    return hashlib.sha256(f"{source}\0{event_id}".encode()).hexdigest()[:32]
+
+
+class EventLog:
+    """Appends to and reads from the ingest stream; appends dead letters and rejected input."""
+
+    def __init__(self, broker: Broker, captured: tuple[str, ...]) -> None:
+        self._broker = broker
+        self.captured = captured
+
+    async def append(self, event_type: str, source: str, event_id: str, body: bytes) -> Appended:
+        """Writes one structured event and waits for its acknowledgement.
+
+        Raises LogUnavailable, LogFull.
+        """
+        headers = {
+            "Nats-Msg-Id": message_id(source, event_id),
+            "Content-Type": STRUCTURED,
+            ORIGIN_HEADER: "http",
+        }
+        try:
+            ack = await self._broker.js.publish(
+                subject_for(event_type, self.captured), body, headers=headers
+            )
+        except APIError as error:
+            if error.err_code in (10077, 10122, 10047):  # stream or account storage is used up
+                raise LogFull(str(error.description)) from None
+            raise LogUnavailable(str(error.description)) from None
+        except (*BrokerError, NoStreamResponseError) as error:
+            raise LogUnavailable(str(error) or type(error).__name__) from None
+        return Appended(ack.seq, bool(ack.duplicate))
+
+    async def capture(self, subjects: tuple[str, ...]) -> None:
+        """Captures these subjects too, from now on. Raises ProvisionError."""
+        self.captured = await capture(self._broker, subjects)
+
+    async def last_seq(self) -> int:
+        """The sequence of the newest event, 0 in an empty log."""
+        info = await self._broker.js.stream_info(EVENTS)
+        return info.state.last_seq
+
+    async def read(self, stream: str, seq: int) -> Received | None:
+        """The event at a sequence; None where the log holds no event there (any more).
+
+        Raises LogUnavailable.
+        """
+        try:
+            message = await self._broker.js.get_msg(stream, seq=seq, direct=True)
+        except NotFoundError:
+            return None
+        except (*BrokerError, APIError) as error:
+            raise LogUnavailable(str(error) or type(error).__name__) from None
+        try:
+            return from_message(
+                message.headers,
+                message.data or b"",
+                subject=message.subject or "",
+                stream=stream,
+                seq=seq,
+                time=message.time.timestamp() if message.time else 0.0,
+            )
+        except InvalidEvent:
+            return None
+
+    async def append_dead_letter(self, webhook_id: str, body: bytes) -> None:
+        """Keeps a dead letter. Raises LogUnavailable where that is not confirmed."""
+        await self._keep(f"eg.dead.{webhook_id}", body, DEAD_LETTERS, None)
+
+    async def append_rejected(self, reason: str, body: bytes, headers: dict[str, str]) -> None:
+        """Keeps input that is no event, as it came. Raises LogUnavailable."""
+        await self._keep(f"eg.rejected.{reason}", body, REJECTED, headers)
+
+    async def _keep(
+        self, subject: str, body: bytes, stream: str, headers: dict[str, str] | None
+    ) -> None:
+        try:
+            await self._broker.js.publish(subject, body, stream=stream, headers=headers)
+        except asyncio.CancelledError:
+            raise
+        except (*BrokerError, NoStreamResponseError, APIError) as error:
+            raise LogUnavailable(str(error) or type(error).__name__) from None

@@ -1,0 +1,202 @@
+"""The streams and consumers that the gateway keeps in JetStream, made or brought up to date."""
+
+import structlog
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StoreCompression,
+    StreamConfig,
+    StreamSource,
+    SubjectTransform,
+)
+from nats.js.errors import APIError, NotFoundError
+
+from event_gateway.broker.connection import Broker
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.pattern import merge_captured, overlaps
+from event_gateway.core.stream import StreamDefinition
+
+log = structlog.get_logger(__name__)
+
+EVENTS = "GATEWAY_EVENTS"
+LIFECYCLE = "GATEWAY_LIFECYCLE"
+DEAD_LETTERS = "GATEWAY_DEAD_LETTERS"
+REJECTED = "GATEWAY_REJECTED"
+ROUTER = "router"
+LIFECYCLE_SUBJECTS = ("webhook.>", "stream.>", "gateway.>")
+
+DAY = 86400.0
+DUPLICATE_WINDOW = 120.0  # seconds in which the log itself drops an event that it has
+ACK_WAIT = 10.0  # seconds until an event that nobody acknowledged is handed out again
+MAX_UNACKED = 16_384
+REJECTED_LIMIT = 1024**3
+
+
+class ProvisionError(Exception):
+    """JetStream refuses a stream that the gateway needs; the text says which and why."""
+
+
+def stream_name(name: str) -> str:
+    """The JetStream stream behind a named stream."""
+    return f"GATEWAY_STREAM_{name}"
+
+
+async def provision(
+    broker: Broker, captured: tuple[str, ...], retention: float, max_bytes: int | None
+) -> tuple[str, ...]:
+    """Makes the gateway's own streams and the router's consumer; gives the captured subjects.
+
+    ``retention`` in seconds. Subjects that an earlier start captured stay captured. Raises
+    ProvisionError.
+    """
+    events = await _existing(broker, EVENTS)
+    if events is not None:
+        captured = merge_captured(tuple(events.subjects or ()), captured)
+    await ensure(
+        broker,
+        StreamConfig(
+            name=EVENTS,
+            subjects=list(captured),
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=retention,
+            max_bytes=max_bytes or -1,
+            discard=DiscardPolicy.NEW,
+            duplicate_window=min(DUPLICATE_WINDOW, retention),
+            allow_direct=True,
+        ),
+    )
+    await ensure(
+        broker,
+        StreamConfig(
+            name=LIFECYCLE, subjects=list(LIFECYCLE_SUBJECTS), storage=StorageType.FILE,
+            max_age=DAY, max_bytes=1024**3, discard=DiscardPolicy.OLD, allow_direct=True,
+        ),
+    )  # fmt: skip
+    await ensure(
+        broker,
+        StreamConfig(
+            name=DEAD_LETTERS, subjects=["eg.dead.>"], storage=StorageType.FILE, allow_direct=True,
+        ),
+    )  # fmt: skip
+    await ensure(
+        broker,
+        StreamConfig(
+            name=REJECTED, subjects=["eg.rejected.>"], storage=StorageType.FILE,
+            max_age=7 * DAY, max_bytes=REJECTED_LIMIT, discard=DiscardPolicy.OLD, allow_direct=True,
+        ),
+    )  # fmt: skip
+    await ensure_router(broker)
+    return captured
+
+
+async def ensure_router(broker: Broker) -> None:
+    """The one durable consumer through which all processes share the log."""
+    await broker.js.add_consumer(
+        EVENTS,
+        ConsumerConfig(
+            durable_name=ROUTER,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT,
+            max_deliver=-1,
+            max_ack_pending=MAX_UNACKED,
+            max_waiting=512,
+        ),
+    )
+
+
+async def capture(broker: Broker, subjects: tuple[str, ...]) -> tuple[str, ...]:
+    """Adds subjects to what the log captures; gives all captured. Raises ProvisionError."""
+    current = await _existing(broker, EVENTS)
+    if current is None:
+        raise ProvisionError(f"the stream {EVENTS} is gone")
+    merged = merge_captured(tuple(current.subjects or ()), subjects)
+    if merged != tuple(current.subjects or ()):
+        current.subjects = list(merged)
+        await ensure(broker, current)
+    return merged
+
+
+async def ensure_named(broker: Broker, definition: StreamDefinition) -> bool:
+    """Makes a named stream, or applies its definition; True where it is new.
+
+    It has one source, so that it keeps the log's order, with a transform for each subject.
+    Raises InvalidDefinition where its subjects mix events and lifecycle events, and
+    ProvisionError where JetStream refuses it.
+    """
+    lifecycle = {
+        any(overlaps(subject, own) for own in LIFECYCLE_SUBJECTS) for subject in definition.subjects
+    }
+    if len(lifecycle) > 1:
+        raise InvalidDefinition(
+            "subjects", "lifecycle events (webhook. stream. gateway.) need a stream of their own"
+        )
+    from_lifecycle = lifecycle == {True}
+    name = stream_name(definition.name)
+    new = await _existing(broker, name) is None
+    await ensure(
+        broker,
+        StreamConfig(
+            name=name,
+            description=f"event gateway stream {definition.name}",
+            sources=[
+                StreamSource(
+                    name=LIFECYCLE if from_lifecycle else EVENTS,
+                    subject_transforms=_transforms(definition.subjects, from_lifecycle),
+                )
+            ],
+            storage=StorageType.FILE,
+            compression=StoreCompression.S2,
+            max_age=definition.retention,
+            max_msgs=definition.max_messages or -1,
+            max_bytes=definition.max_bytes or -1,
+            discard=DiscardPolicy.OLD,
+            deny_delete=definition.compliance,
+            deny_purge=definition.compliance,
+            allow_direct=True,
+        ),
+    )
+    return new
+
+
+def _transforms(subjects: tuple[str, ...], from_lifecycle: bool) -> list[SubjectTransform]:
+    out = []
+    for subject in subjects:
+        tokens = subject.split(".")
+        wildcards = 0
+        target = []
+        for token in tokens:
+            if token == "*":
+                wildcards += 1
+                token = f"{{{{wildcard({wildcards})}}}}"  # a bare * is refused as destination
+            target.append(token)
+        out.append(SubjectTransform(src=subject, dest=".".join(target)))
+        if not from_lifecycle and tokens[0] != "events":
+            out.append(SubjectTransform(src=f"events.{subject}", dest=".".join(target)))
+    return out
+
+
+async def ensure(broker: Broker, config: StreamConfig) -> None:
+    """Makes a stream, or brings it up to date. Raises ProvisionError."""
+    assert config.name
+    try:
+        if await _existing(broker, config.name) is None:
+            await broker.js.add_stream(config)
+        else:
+            await broker.js.update_stream(config)
+    except APIError as error:
+        raise ProvisionError(
+            f"NATS refuses the stream {config.name}: {error.description} ({error.err_code})"
+        ) from None
+
+
+async def _existing(broker: Broker, name: str) -> StreamConfig | None:
+    try:
+        return (await broker.js.stream_info(name)).config
+    except NotFoundError:
+        return None

@@ -1,0 +1,134 @@
+"""Pulling messages from a JetStream consumer in long-lived requests that are refilled at half."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Mapping
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from event_gateway.broker.connection import Broker
+
+EXPIRES = 20.0  # seconds that a pull request waits at the server
+MAX_BATCH = 1000
+
+
+class Pulled(msgspec.Struct):
+    """A message as the log holds it; ``reply`` is where its acknowledgement goes.
+
+    ``delivered`` counts its deliveries, this one included. ``time`` is when the log took it, in
+    seconds since the epoch.
+    """
+
+    subject: str
+    headers: Mapping[str, str] | None
+    data: bytes
+    reply: str
+    seq: int
+    consumer_seq: int
+    delivered: int
+    time: float
+
+
+class ConsumerGone(Exception):
+    """The consumer does not exist any more (deleted, expired, or the server lost it)."""
+
+
+class Puller:
+    """Messages of one consumer, on request.
+
+    The caller says how many it has room for (:meth:`ask`) and takes what has come (:meth:`take`):
+    nothing is ever asked for that would have no place.
+    """
+
+    def __init__(self, broker: Broker, stream: str, consumer: str) -> None:
+        self._broker = broker
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox = broker.nc.new_inbox()
+        self._subscription: Subscription | None = None
+        self._arrived: deque[Pulled] = deque()
+        self._signal = asyncio.Event()
+        self._outstanding = 0
+        self._heard = 0.0
+        self._gone = False
+
+    async def start(self) -> None:
+        """Subscribes to the inbox in which messages arrive."""
+        self._subscription = await self._broker.nc.subscribe(
+            self._inbox, cb=self._on_message, pending_msgs_limit=0, pending_bytes_limit=0
+        )
+        self._broker.on_reconnect.append(self._forget_requests)
+
+    async def stop(self) -> None:
+        """Takes no more messages. What is already requested is delivered again later."""
+        self._broker.on_reconnect.remove(self._forget_requests)
+        if self._subscription is not None and not self._broker.nc.is_closed:
+            await self._subscription.unsubscribe()
+
+    async def ask(self, room: int) -> None:
+        """Keeps requests open for up to ``room`` messages beyond those already taken."""
+        loop_time = asyncio.get_running_loop().time()
+        if self._outstanding and loop_time - self._heard > EXPIRES + 5:
+            self._outstanding = 0  # the server has forgotten the requests, or they were lost
+        if self._outstanding > room // 2:
+            return
+        batch = min(room - self._outstanding - len(self._arrived), MAX_BATCH)
+        if batch <= 0 or not self._broker.connected:
+            return
+        self._outstanding += batch
+        self._heard = loop_time
+        request = json.dumps({"batch": batch, "expires": int(EXPIRES * 1e9)}).encode()
+        await self._broker.nc.publish(self._next, request, reply=self._inbox)
+
+    async def take(self, limit: int, timeout: float) -> list[Pulled]:
+        """What has arrived, at most ``limit``; an empty list after ``timeout`` seconds.
+
+        Raises ConsumerGone.
+        """
+        if not self._arrived:
+            self._signal.clear()
+            if self._gone:
+                self._gone = False
+                raise ConsumerGone
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._signal.wait()
+            except TimeoutError:
+                return []
+        return [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
+
+    def _forget_requests(self) -> None:
+        self._outstanding = 0
+        self._signal.set()
+
+    async def _on_message(self, msg: Msg) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        if not msg.reply.startswith("$JS.ACK."):
+            self._on_status(msg)
+            return
+        self._outstanding -= 1
+        tokens = msg.reply.split(".")
+        # $JS.ACK.[domain.account.]stream.consumer.delivered.seq.consumer_seq.time.pending[.random]
+        at = 2 if len(tokens) == 9 else 4
+        self._arrived.append(
+            Pulled(
+                msg.subject, msg.headers, msg.data, msg.reply,
+                int(tokens[at + 3]), int(tokens[at + 4]), int(tokens[at + 2]),
+                int(tokens[at + 5]) / 1e9,
+            )
+        )  # fmt: skip
+        self._signal.set()
+
+    def _on_status(self, msg: Msg) -> None:
+        headers = msg.headers or {}
+        status = headers.get("Status")
+        if status == "100":
+            return
+        pending = headers.get("Nats-Pending-Messages")
+        self._outstanding -= int(pending) if pending else self._outstanding
+        description = headers.get("Description", "").lower()
+        if status == "503" or "consumer deleted" in description:
+            self._gone = True
+        self._signal.set()

@@ -1,0 +1,184 @@
+"""The registry: webhooks, streams and the installation's own key, in a JetStream key-value bucket.
+
+Every process watches the bucket, so that a change is in force everywhere without a restart, and
+survives the loss of Redis.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+import structlog
+from nats.js.errors import (
+    APIError,
+    BucketNotFoundError,
+    KeyNotFoundError,
+    KeyWrongLastSequenceError,
+)
+from nats.js.kv import KeyValue
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.follow import follow
+from event_gateway.broker.pull import Pulled
+from event_gateway.core.stream import StreamDefinition
+from event_gateway.core.webhook import Webhook
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+BUCKET = "GATEWAY_REGISTRY"
+FORMAT = 1  # of what is stored; a newer one than known is not read
+APPLY_TIMEOUT = 2.0  # seconds until a change must be in force
+_PREFIX = f"$KV.{BUCKET}."
+_INSTALLATION_KEY = "key.webhook-id"
+
+
+class RegistryConflict(Exception):
+    """The entry was changed by somebody else in between, or is there already."""
+
+
+class UnknownFormat(Exception):
+    """An entry was written by a newer version of the gateway."""
+
+
+class _StoredWebhook(msgspec.Struct):
+    v: int
+    webhook: Webhook
+
+
+class _StoredStream(msgspec.Struct):
+    v: int
+    stream: StreamDefinition
+
+
+class _Version(msgspec.Struct):
+    v: int = 0
+
+
+class Registry:
+    """What is registered, as this process knows it, and the way to change it.
+
+    ``webhooks`` and ``streams`` are always the newest that the watch has brought. A callback in
+    ``on_webhook`` gets each change: id, and the webhook or None where it is gone.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._bucket: KeyValue | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._applied = 0
+        self._changed = asyncio.Condition()
+        self._revisions: dict[str, int] = {}
+        self.webhooks: dict[str, Webhook] = {}
+        self.streams: dict[str, StreamDefinition] = {}
+        self.on_webhook: list[Callable[[str, Webhook | None], None]] = []
+
+    async def open(self) -> bytes:
+        """Opens (or makes) the bucket; gives the installation's own key, made on first use."""
+        js = self._broker.js
+        try:
+            self._bucket = await js.key_value(BUCKET)
+        except BucketNotFoundError:
+            self._bucket = await js.create_key_value(bucket=BUCKET, history=1, direct=True)
+        with contextlib.suppress(KeyWrongLastSequenceError):  # made at an earlier start
+            await self._bucket.create(_INSTALLATION_KEY, secrets.token_hex(32).encode())
+        entry = await self._bucket.get(_INSTALLATION_KEY)
+        return bytes.fromhex((entry.value or b"").decode())
+
+    async def watch(self) -> None:
+        """Begins to follow the bucket; returns once all that it holds is known."""
+        js = self._broker.js
+        last = (await js.stream_info(f"KV_{BUCKET}")).state.last_seq
+        self._watch = asyncio.create_task(self._follow(), name="registry-watch")
+        await self.applied(last, timeout=30)
+
+    async def stop(self) -> None:
+        """Ends the watch."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+
+    async def applied(self, revision: int, timeout: float = APPLY_TIMEOUT) -> None:
+        """Returns once this process has taken up the change of that revision.
+
+        Raises TimeoutError.
+        """
+        async with asyncio.timeout(timeout), self._changed:
+            await self._changed.wait_for(lambda: self._applied >= revision)
+
+    async def put_webhook(self, webhook: Webhook, *, new: bool = False) -> None:
+        """Writes a webhook and waits until it is in force here. Raises RegistryConflict."""
+        value = msgspec.json.encode(_StoredWebhook(FORMAT, webhook))
+        await self._put(f"webhook.{webhook.id}", value, new)
+
+    async def put_stream(self, definition: StreamDefinition, *, new: bool = False) -> None:
+        """Writes a stream's definition and waits until it is known here."""
+        value = msgspec.json.encode(_StoredStream(FORMAT, definition))
+        await self._put(f"stream.{definition.name}", value, new)
+
+    async def remove_webhook(self, webhook_id: str) -> None:
+        """Forgets a webhook; its id is free again."""
+        await self._kv.purge(f"webhook.{webhook_id}")
+        async with asyncio.timeout(APPLY_TIMEOUT), self._changed:
+            await self._changed.wait_for(lambda: webhook_id not in self.webhooks)
+
+    @property
+    def _kv(self) -> KeyValue:
+        assert self._bucket is not None, "the registry was not started"
+        return self._bucket
+
+    async def _put(self, key: str, value: bytes, new: bool) -> None:
+        try:
+            if new and key not in self._revisions:
+                revision = await self._kv.create(key, value)
+            else:
+                revision = await self._kv.update(key, value, last=self._revisions.get(key))
+        except (KeyWrongLastSequenceError, KeyNotFoundError):
+            raise RegistryConflict(key) from None
+        except APIError as error:
+            raise RegistryConflict(f"{key}: {error.description}") from None
+        await self.applied(revision)
+
+    async def _follow(self) -> None:
+        async for batch in follow(self._broker, f"KV_{BUCKET}", last_per_subject=True):
+            for pulled in batch:
+                self._apply(pulled)
+            if batch:
+                async with self._changed:
+                    self._applied = batch[-1].seq
+                    self._changed.notify_all()
+
+    def _apply(self, pulled: Pulled) -> None:
+        key = pulled.subject.removeprefix(_PREFIX)
+        kind, _, name = key.partition(".")
+        gone = bool(pulled.headers and pulled.headers.get("KV-Operation"))
+        if gone:
+            self._revisions.pop(key, None)
+        else:
+            self._revisions[key] = pulled.seq
+        try:
+            if kind == "webhook":
+                webhook = None if gone else _decode(pulled.data, _StoredWebhook).webhook
+                if webhook is None:
+                    self.webhooks.pop(name, None)
+                else:
+                    self.webhooks[name] = webhook
+                for notify in self.on_webhook:
+                    notify(name, webhook)
+            elif kind == "stream":
+                if gone:
+                    self.streams.pop(name, None)
+                else:
+                    self.streams[name] = _decode(pulled.data, _StoredStream).stream
+        except (msgspec.DecodeError, UnknownFormat) as error:
+            log.error("registry entry not understood, left alone", key=key, error=str(error))
+
+
+def _decode(data: bytes, kind: type[T]) -> T:
+    version = msgspec.json.decode(data, type=_Version).v
+    if version > FORMAT:
+        raise UnknownFormat(f"format {version} is newer than {FORMAT}, which this version knows")
+    return msgspec.json.decode(data, type=kind)

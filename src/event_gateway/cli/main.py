@@ -1,0 +1,82 @@
+"""``event-gateway``: the command line."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from event_gateway import __version__
+from event_gateway.cli.check import check_file
+from event_gateway.core.units import parse_duration
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Routes CloudEvents from NATS and HTTP to webhooks and live subscribers.",
+)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The configuration file (YAML).")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"event-gateway {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one.")] = None,
+    data_dir: Annotated[Path, typer.Option(help="Keys and the embedded servers' data.")] = Path(
+        "data"
+    ),
+) -> None:
+    """Run the gateway; NATS and Valkey are embedded where no url is configured."""
+    from event_gateway.cli.serve import run
+
+    raise typer.Exit(run(config, host, port, data_dir))
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file (YAML).")],
+) -> None:
+    """Validate a configuration without starting anything."""
+    raise typer.Exit(check_file(config))
+
+
+@app.command()
+def demo(
+    duration: Annotated[
+        str | None, typer.Option("--for", help="End after so long, for example 20s.")
+    ] = None,
+) -> None:
+    """Show it all: real servers, three receivers, a trickle of events, live in the terminal."""
+    from event_gateway.cli.demo import run
+
+    try:
+        seconds = None if duration is None else parse_duration(duration)
+    except ValueError as error:
+        typer.echo(f"--for: {error}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(run(seconds))
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(app())

@@ -1,0 +1,194 @@
+"""``event-gateway serve``: one process of the gateway, with the servers it may bring along."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+import typer
+import uvicorn
+
+from event_gateway.app import Gateway
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.provision import ProvisionError
+from event_gateway.cli.check import load_or_explain, warnings
+from event_gateway.cli.logs import configure_logs
+from event_gateway.config.model import Config
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
+from event_gateway.state.connection import ServerRefused, StateError
+
+log = structlog.get_logger(__name__)
+
+DRAIN_TIMEOUT = 20.0
+
+
+class StartFailed(Exception):
+    """The gateway cannot start; the text is for whoever started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that answers. URLs hold the credentials that a local tool needs."""
+
+    gateway: Gateway
+    http_url: str
+    nats_url: str
+    redis_url: str
+    admin_key: str
+    first_start: bool
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the gateway drains before its API ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def running(
+    config: Config, data_dir: Path, *, host: str | None = None, port: int | None = None
+) -> AsyncIterator[Running]:
+    """Starts everything and, at the end, drains and stops it. Raises StartFailed."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    admin_key, first_start = _admin_key(data_dir)
+    listener = _listen(host or config.server.host, config.server.port if port is None else port)
+    embedded = EmbeddedServers(
+        data_dir, nats=config.nats.url is None, valkey=config.redis.url is None
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        stack.push_async_callback(embedded.stop)
+        try:
+            urls = await embedded.start()
+            nats_url = config.nats.url or urls[0] or ""
+            redis_url = config.redis.url or urls[1] or ""
+            gateway = Gateway(config, nats_url=nats_url, redis_url=redis_url, admin_key=admin_key)
+            stack.push_async_callback(gateway.stop)
+            await gateway.start()
+        except (EmbeddedServerError, ProvisionError, ServerRefused, InvalidDefinition) as error:
+            raise StartFailed(str(error)) from error
+        except BrokerError as error:
+            raise StartFailed(f"cannot work with NATS: {error}") from error
+        except StateError as error:
+            raise StartFailed(f"cannot work with Redis: {error}") from error
+        server = _Server(
+            uvicorn.Config(
+                gateway.asgi, log_config=None, access_log=False, lifespan="off", ws="wsproto",
+                ws_max_size=65536, timeout_keep_alive=30, timeout_graceful_shutdown=5,
+                server_header=False,
+            )
+        )  # fmt: skip
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        address, actual = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        http_url = f"http://{shown}:{actual}"
+        endpoints = data_dir / "endpoints.json"
+        stack.callback(lambda: endpoints.unlink(missing_ok=True))
+        _write_private(endpoints, json.dumps({
+            "http": http_url, "nats": nats_url, "redis": redis_url, "console": None,
+            "pid": os.getpid(),
+        }))  # fmt: skip
+        try:
+            yield Running(gateway, http_url, nats_url, redis_url, admin_key, first_start)
+        finally:
+            await gateway.drain(DRAIN_TIMEOUT)
+            server.should_exit = True
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+def run(config_path: Path | None, host: str | None, port: int | None, data_dir: Path) -> int:
+    """The command; gives the exit status."""
+    config = load_or_explain(config_path)
+    if config is None:
+        return 2
+    configure_logs()
+    for warning in warnings(config):
+        log.warning(warning)
+    return run_loop(_serve(config, host, port, data_dir))
+
+
+def run_loop(main: Coroutine[Any, Any, int]) -> int:
+    """Runs a coroutine on the fastest event loop there is."""
+    if sys.platform == "win32":
+        return asyncio.run(main)
+    import uvloop
+
+    return int(uvloop.run(main))
+
+
+async def _serve(config: Config, host: str | None, port: int | None, data_dir: Path) -> int:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, _on_signal, stop)
+    try:
+        async with running(config, data_dir, host=host, port=port) as gateway:
+            typer.echo(f"event gateway   {gateway.http_url}   (API docs: {gateway.http_url}/docs)")
+            typer.echo(f"NATS            {_without_password(gateway.nats_url)}")
+            typer.echo(f"Redis           {_without_password(gateway.redis_url)}")
+            typer.echo(f"admin key       {data_dir / 'admin.key'}")
+            if gateway.first_start:
+                typer.echo(f"                {gateway.admin_key}   (shown once)")
+            await stop.wait()
+            typer.echo("draining; a second signal ends at once")
+    except StartFailed as error:
+        typer.echo(f"event-gateway: {error}", err=True)
+        return 1
+    return 0
+
+
+def _on_signal(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(130)
+    stop.set()
+
+
+def _admin_key(data_dir: Path) -> tuple[str, bool]:
+    path = data_dir / "admin.key"
+    try:
+        return path.read_text().strip(), False
+    except FileNotFoundError:
+        key = f"egk_{secrets.token_urlsafe(32)}"
+        _write_private(path, key)
+        return key, True
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner can read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise StartFailed(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

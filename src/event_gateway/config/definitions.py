@@ -1,0 +1,130 @@
+"""Between the configuration's (and the API's) words and the core's webhooks and streams."""
+
+from typing import Any
+
+import msgspec
+from pydantic import Field, ValidationError
+
+from event_gateway.config.model import SecurityModel, StreamModel, WebhookModel
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.filter import Filter
+from event_gateway.core.stream import StreamDefinition
+from event_gateway.core.times import rfc3339
+from event_gateway.core.units import format_duration
+from event_gateway.core.webhook import RetryPolicy, Security, Webhook
+
+
+class InvalidBody(Exception):
+    """A definition that cannot be registered; ``problems`` are pairs of key and reason."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{key}: {reason}" for key, reason in problems))
+        self.problems = problems
+
+
+class _WebhookBody(WebhookModel):
+    """The API's webhook: the configuration's and its id."""
+
+    id: str = Field(description="The id: 1 to 64 letters, digits, _ and -.")
+
+
+def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webhook:
+    """The core's webhook; what the model leaves out keeps the core's default."""
+    given: dict[str, Any] = {
+        name: value
+        for name in ("transformation", "timeout", "concurrency", "enrich", "enabled", "description")
+        if (value := getattr(model, name)) is not None
+    }
+    methods = model.security if isinstance(model.security, list) else [model.security]
+    return Webhook(
+        id=webhook_id,
+        url=model.url,
+        events=tuple(model.events),
+        filters=tuple(Filter(one.field, one.operator, one.value) for one in model.filters),
+        namespaces=tuple(model.namespaces),
+        sources=tuple(model.sources),
+        retry_policy=RetryPolicy(**model.retry_policy.model_dump(exclude_none=True)),
+        headers=dict(model.headers),
+        security=tuple(_security(one) for one in methods if one.auth_type != "none"),
+        metadata=dict(model.metadata),
+        managed_by=managed_by,
+        **given,
+    )
+
+
+def _security(model: SecurityModel) -> Security:
+    return Security(model.auth_type, model.secret_name)
+
+
+def stream_of(model: StreamModel, name: str) -> StreamDefinition:
+    """The core's stream definition."""
+    return StreamDefinition(
+        name=name,
+        subjects=tuple(model.subjects),
+        retention=model.retention,
+        max_messages=model.max_messages,
+        max_bytes=model.max_bytes,
+        compliance=model.compliance,
+    )
+
+
+def webhook_from_json(body: object, transformations: frozenset[str]) -> Webhook:
+    """The webhook of an API request's body. Raises InvalidBody.
+
+    What an answer says beyond the definition (``managed_by``, ``created_at``) may stand there, so
+    that an answer can be sent back.
+    """
+    if not isinstance(body, dict):
+        raise InvalidBody([("", "the body must be a JSON object")])
+    given = {k: v for k, v in body.items() if k not in ("managed_by", "created_at")}
+    try:
+        model = _WebhookBody.model_validate(given)
+    except ValidationError as error:
+        raise InvalidBody(
+            [(".".join(str(part) for part in one["loc"]), _reason(one)) for one in error.errors()]
+        ) from None
+    webhook = webhook_of(model, model.id, managed_by="api")
+    try:
+        webhook.check(transformations)
+    except InvalidDefinition as error:
+        raise InvalidBody([(error.key, error.detail)]) from None
+    return webhook
+
+
+def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
+    """A webhook as the API shows it: names of secrets, never their values."""
+    policy = webhook.retry_policy
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "filters": msgspec.to_builtins(webhook.filters),
+        "namespaces": list(webhook.namespaces),
+        "sources": list(webhook.sources),
+        "transformation": webhook.transformation,
+        "retry_policy": {
+            "max_attempts": policy.max_attempts,
+            "backoff": policy.backoff,
+            "initial_delay": format_duration(policy.initial_delay),
+            "multiplier": policy.multiplier,
+            "max_delay": format_duration(policy.max_delay),
+        },
+        "timeout": format_duration(webhook.timeout),
+        "concurrency": webhook.concurrency,
+        "headers": dict(webhook.headers),
+        "enrich": webhook.enrich,
+        "security": msgspec.to_builtins(webhook.security),
+        "enabled": webhook.enabled,
+        "description": webhook.description,
+        "metadata": dict(webhook.metadata),
+        "managed_by": webhook.managed_by,
+        "created_at": rfc3339(webhook.created_at),
+    }
+
+
+def _reason(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    if error["type"] == "missing":
+        return "is missing"
+    return str(error["msg"]).removeprefix("Value error, ")

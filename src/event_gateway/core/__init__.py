@@ -1,0 +1,1 @@
+"""The pure core: events, patterns, filters, webhooks, deliveries, and the decisions about them."""

@@ -1,0 +1,47 @@
+"""What can be wrong with what comes in, and the names of what can go wrong on the way out."""
+
+from enum import StrEnum
+
+
+class InvalidEvent(Exception):
+    """What came in is no event that can be accepted.
+
+    ``reason`` is a short word for counting and for the subject under which rejected input is kept
+    (``malformed``, ``invalid``, ``unsupported``, ``reserved``); the text says what is wrong.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class InvalidDefinition(Exception):
+    """A webhook, a stream or a pattern that cannot be registered; ``key`` says where."""
+
+    def __init__(self, key: str, detail: str) -> None:
+        super().__init__(f"{key}: {detail}")
+        self.key = key
+        self.detail = detail
+
+
+class ErrorType(StrEnum):
+    """Why an attempt failed, as receivers' owners and metrics see it."""
+
+    NAME_RESOLUTION = "NameResolution"
+    CONNECTION_REFUSED = "ConnectionRefused"
+    CONNECTION_RESET = "ConnectionReset"
+    CONNECT_TIMEOUT = "ConnectTimeout"
+    TLS_ERROR = "TlsError"
+    RESPONSE_TIMEOUT = "ResponseTimeout"
+    PROTOCOL_ERROR = "ProtocolError"
+    RESPONSE_TOO_LARGE = "ResponseTooLarge"
+    REDIRECT = "Redirect"
+    CLIENT_ERROR = "ClientError"
+    SERVER_ERROR = "ServerError"
+    EGRESS_REFUSED = "EgressRefused"
+    SECRET_MISSING = "SecretMissing"
+    AUTH_ERROR = "AuthError"
+    TRANSFORMATION_ERROR = "TransformationError"
+    EXPIRED = "Expired"
+    EVENT_LOST = "EventLost"

@@ -1,0 +1,140 @@
+"""The event: CloudEvents 1.0.2 attributes with the payload left as the bytes it came in."""
+
+import re
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.errors import InvalidEvent
+
+MAX_ATTRIBUTE = 8192
+MAX_EXTENSIONS = 64
+CORE_ATTRIBUTES = frozenset(
+    ("id", "source", "type", "specversion", "subject", "time", "datacontenttype", "dataschema")
+)
+_NAME = re.compile(r"[a-z0-9]{1,64}")
+# RFC 3339, section 5.6; the text itself is kept, so that nanoseconds and offsets survive.
+_TIME = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt]"
+    r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+)
+# C0 and C1 controls, lone surrogates and noncharacters (CloudEvents 1.0.2, "Type System").
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+class DataKind(IntEnum):
+    """How the payload stands in the JSON format."""
+
+    NONE = 0
+    JSON = 1  # ``data``: the bytes are a JSON value
+    TEXT = 2  # ``data``: the bytes are UTF-8 text, written as a JSON string
+    BINARY = 3  # ``data_base64``
+
+
+Extension = str | int | bool
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One CloudEvent.
+
+    ``data`` is what the body would be in binary mode: JSON text for JSON content, the plain bytes
+    for all else; ``kind`` says which. ``time`` keeps the publisher's own text.
+    """
+
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    time: str | None = None
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    extensions: dict[str, Extension] = {}
+    data: bytes = b""
+    kind: DataKind = DataKind.NONE
+
+    def attribute(self, name: str) -> Extension | None:
+        """A context attribute or an extension by name; None where the event has none."""
+        if name in CORE_ATTRIBUTES:
+            return "1.0" if name == "specversion" else getattr(self, name)
+        return self.extensions.get(name)
+
+
+class Received(msgspec.Struct):
+    """An event at its place in the log.
+
+    ``time`` is when the log took it, in seconds since the epoch. ``content`` is the payload
+    decoded, filled once on first need. ``bodies`` holds what was already made of it for
+    receivers, by transformation, so that a body is built once however many webhooks share it.
+    """
+
+    event: Event
+    stream: str
+    seq: int
+    time: float
+    content: Any = msgspec.UNSET
+    bodies: dict[str, tuple[bytes, bytes]] = {}
+    enriched: Event | None = None
+
+    def payload(self) -> Any:
+        """The decoded JSON payload, or None where the payload is not JSON."""
+        if self.content is msgspec.UNSET:
+            if self.event.kind is DataKind.JSON:
+                self.content = msgspec.json.decode(self.event.data)
+            else:
+                self.content = None
+        return self.content
+
+    def field(self, path: str) -> Any:
+        """The value at ``source``, ``subject``… or at a path into data, ``data.changes.branch``.
+
+        Gives msgspec.UNSET where there is none: a field that is null is not a missing one.
+        """
+        name, _, rest = path.partition(".")
+        if name != "data":
+            value = self.event.attribute(path)
+            return msgspec.UNSET if value is None else value
+        at = self.payload()
+        for token in rest.split(".") if rest else ():
+            if isinstance(at, dict) and token in at:
+                at = at[token]
+            elif isinstance(at, list) and token.isdecimal() and int(token) < len(at):
+                at = at[int(token)]
+            else:
+                return msgspec.UNSET
+        return at
+
+
+def check_event(event: Event) -> Event:
+    """The same event, or InvalidEvent with all that is wrong with its attributes."""
+    wrong = [
+        f"{name} must not be empty"
+        for name, value in (("id", event.id), ("source", event.source), ("type", event.type))
+        if not value
+    ]
+    for name in ("subject", "datacontenttype", "dataschema"):
+        if getattr(event, name) == "":
+            wrong.append(f"{name} must not be empty when present")
+    if event.time is not None and _TIME.fullmatch(event.time) is None:
+        wrong.append(f"time {event.time[:64]!r} is no RFC 3339 timestamp")
+    if len(event.extensions) > MAX_EXTENSIONS:
+        wrong.append(f"more than {MAX_EXTENSIONS} extension attributes")
+    for name in ("id", "source", "type", "subject", "datacontenttype", "dataschema"):
+        value = getattr(event, name)
+        if value is not None:
+            _check_text(name, value, wrong)
+    for name, value in event.extensions.items():
+        if _NAME.fullmatch(name) is None:
+            wrong.append(f"{name[:64]!r} is no attribute name: only a-z and 0-9 are allowed")
+        elif isinstance(value, str):
+            _check_text(name, value, wrong)
+    if wrong:
+        raise InvalidEvent("invalid", "; ".join(wrong[:16]))
+    return event
+
+
+def _check_text(name: str, value: str, wrong: list[str]) -> None:
+    if len(value) > MAX_ATTRIBUTE:
+        wrong.append(f"{name} is longer than {MAX_ATTRIBUTE} characters")
+    elif not value.isprintable() and _FORBIDDEN.search(value):
+        wrong.append(f"{name} holds a control character or a code point that is no character")

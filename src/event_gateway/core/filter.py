@@ -1,0 +1,92 @@
+"""Filters: conditions on an event's attributes and on paths into its data."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.event import CORE_ATTRIBUTES, Received
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """One condition: ``field`` is an attribute, an extension or ``data.a.b``."""
+
+    field: str
+    operator: str
+    value: Any = None
+
+
+Predicate = Callable[[Received], bool]
+
+
+def same(one: Any, other: Any) -> bool:
+    """JSON equality: ``true`` is not 1, ``1`` is 1.0."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
+
+
+def _equals(given: Any, wanted: Any) -> bool:
+    return same(given, wanted)
+
+
+def _in(given: Any, wanted: Any) -> bool:
+    return any(same(given, one) for one in wanted)
+
+
+# Each takes what the event has and what the filter names. A missing field never reaches them.
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "equals": _equals,
+    "in": _in,
+    "prefix": lambda given, wanted: isinstance(given, str) and given.startswith(wanted),
+    "suffix": lambda given, wanted: isinstance(given, str) and given.endswith(wanted),
+    "contains": lambda given, wanted: (
+        wanted in given
+        if isinstance(given, str) and isinstance(wanted, str)
+        else isinstance(given, list) and _in(wanted, given)
+    ),
+}
+NEGATED = {"not_equals": "equals", "not_in": "in"}
+
+
+def compile_filter(one: Filter) -> Predicate:
+    """A function that tells whether an event passes. A missing field fails, ``not_*`` passes."""
+    field, wanted = one.field, one.value
+    if one.operator == "exists":
+        expected = wanted is not False
+        return lambda received: (received.field(field) is not msgspec.UNSET) is expected
+    negated = one.operator in NEGATED
+    test = OPERATORS[NEGATED.get(one.operator, one.operator)]
+
+    def passes(received: Received) -> bool:
+        given = received.field(field)
+        if given is msgspec.UNSET:
+            return negated
+        return test(given, wanted) is not negated
+
+    return passes
+
+
+def check_filter(one: Filter, key: str) -> None:
+    """Raises InvalidDefinition where the filter can't be compiled."""
+    head = one.field.partition(".")[0]
+    if not one.field or ".." in one.field or one.field.endswith("."):
+        raise InvalidDefinition(f"{key}.field", f"{one.field!r} is no path")
+    if head != "data" and "." in one.field:
+        raise InvalidDefinition(
+            f"{key}.field",
+            f"{one.field!r}: a field is an attribute ({', '.join(sorted(CORE_ATTRIBUTES))}), "
+            "an extension, or begins with 'data.'",
+        )
+    known = (*OPERATORS, *NEGATED, "exists")
+    if one.operator not in known:
+        raise InvalidDefinition(
+            f"{key}.operator", f"{one.operator!r} is unknown; there are: {', '.join(known)}"
+        )
+    if one.operator in ("in", "not_in") and not isinstance(one.value, (list, tuple)):
+        raise InvalidDefinition(f"{key}.value", f"{one.operator} takes a list of values")
+    if one.operator in ("prefix", "suffix") and not isinstance(one.value, str):
+        raise InvalidDefinition(f"{key}.value", f"{one.operator} takes a string")
+    if one.operator == "exists" and not isinstance(one.value, (bool, type(None))):
+        raise InvalidDefinition(f"{key}.value", "exists takes true or false")

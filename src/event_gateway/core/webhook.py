@@ -1,0 +1,168 @@
+"""The webhook: who wants which events, where they go, and how often it is tried."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.filter import Filter, check_filter
+from event_gateway.core.pattern import check_pattern
+from event_gateway.core.stream import ID
+
+MAX_PATTERNS = 100
+MAX_FILTERS = 50
+MAX_HEADERS = 32
+# What the gateway itself sets on a delivery, and what would change how the request is framed.
+RESERVED_HEADERS = frozenset(
+    (
+        "host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade",
+        "te", "trailer", "expect", "user-agent", "keep-alive", "proxy-connection", "webhook-id",
+        "webhook-timestamp", "webhook-signature", "traceparent", "x-event-gateway-attempt",
+    )
+)  # fmt: skip
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """How often and when an attempt is repeated. Delays in seconds."""
+
+    max_attempts: int = 3
+    backoff: str = "exponential"
+    initial_delay: float = 1.0
+    multiplier: float = 2.0
+    max_delay: float = 3600.0
+
+    def delay(self, failed: int) -> float:
+        """Seconds to wait after the ``failed``-th failed attempt (1, 2, …)."""
+        if self.backoff == "fixed":
+            wanted = self.initial_delay
+        elif self.backoff == "linear":
+            wanted = self.initial_delay * failed
+        else:
+            # The exponent is capped so that a float cannot overflow; max_delay rules long before.
+            wanted = self.initial_delay * self.multiplier ** min(failed - 1, 64)
+        return min(wanted, self.max_delay)
+
+
+BACKOFFS = ("exponential", "linear", "fixed")
+
+
+class Security(msgspec.Struct, frozen=True):
+    """One way in which the gateway proves to a receiver who it is. The secret comes by name."""
+
+    auth_type: str
+    secret_name: str | None = None
+
+
+AUTH_TYPES = ("bearer_token", "hmac_signature")
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """A receiver. ``timeout`` in seconds; ``since`` is the log sequence at its registration:
+    only later events are for it. ``deleting``: it is on its way out and takes no new events."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    filters: tuple[Filter, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    transformation: str = "standard"
+    retry_policy: RetryPolicy = RetryPolicy()
+    timeout: float = 15.0
+    concurrency: int = 32
+    headers: dict[str, str] = {}
+    enrich: bool = True
+    security: tuple[Security, ...] = ()
+    enabled: bool = True
+    description: str | None = None
+    metadata: dict[str, Any] = {}
+    managed_by: str = "api"
+    since: int = 0
+    created_at: float = 0.0
+    deleting: bool = False
+
+    def check(self, transformations: frozenset[str]) -> None:
+        """Raises InvalidDefinition, naming the key, where this is no webhook to register."""
+        if ID.fullmatch(self.id) is None:
+            raise InvalidDefinition("id", f"{self.id!r} is not of the form {ID.pattern}")
+        _check_url(self.url)
+        if not 1 <= len(self.events) <= MAX_PATTERNS:
+            raise InvalidDefinition("events", f"a webhook has 1 to {MAX_PATTERNS} event patterns")
+        for position, pattern in enumerate(self.events):
+            check_pattern(pattern, f"events[{position}]")
+        if len(self.filters) > MAX_FILTERS:
+            raise InvalidDefinition("filters", f"a webhook has at most {MAX_FILTERS} filters")
+        for position, one in enumerate(self.filters):
+            check_filter(one, f"filters[{position}]")
+        if self.transformation not in transformations:
+            known = ", ".join(sorted(transformations))
+            raise InvalidDefinition(
+                "transformation", f"{self.transformation!r} is unknown; there are: {known}"
+            )
+        _check_retry(self.retry_policy)
+        if not 0.1 <= self.timeout <= 300:
+            raise InvalidDefinition("timeout", "must be between 100ms and 5m")
+        if not 1 <= self.concurrency <= 1024:
+            raise InvalidDefinition("concurrency", "must be between 1 and 1024")
+        _check_headers(self.headers)
+        for position, auth in enumerate(self.security):
+            if auth.auth_type not in AUTH_TYPES:
+                raise InvalidDefinition(
+                    f"security[{position}].auth_type",
+                    f"{auth.auth_type!r} is unknown; there are: none, {', '.join(AUTH_TYPES)}",
+                )
+            if not auth.secret_name:
+                raise InvalidDefinition(
+                    f"security[{position}].secret_name", f"{auth.auth_type} needs a secret_name"
+                )
+
+
+def _check_retry(policy: RetryPolicy) -> None:
+    if policy.backoff not in BACKOFFS:
+        raise InvalidDefinition(
+            "retry_policy.backoff", f"{policy.backoff!r} is unknown; there are: {BACKOFFS}"
+        )
+    if not 1 <= policy.max_attempts <= 100:
+        raise InvalidDefinition("retry_policy.max_attempts", "must be between 1 and 100")
+    if not 0 < policy.initial_delay <= policy.max_delay <= 7 * 86400:
+        raise InvalidDefinition(
+            "retry_policy.initial_delay", "must be above 0 and not above max_delay (at most 7d)"
+        )
+    if not 1 <= policy.multiplier <= 100:
+        raise InvalidDefinition("retry_policy.multiplier", "must be between 1 and 100")
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidDefinition("url", f"{url[:200]!r} is no URL: {error}") from None
+    if any(not 0x20 < ord(c) < 0x7F for c in url):
+        raise InvalidDefinition("url", "holds a space, a control or a non-ASCII character")
+    if parts.scheme not in ("http", "https"):
+        raise InvalidDefinition("url", "must begin with https:// (or http://)")
+    if not parts.hostname or port == 0:
+        raise InvalidDefinition("url", f"{url[:200]!r} names no host to send to")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidDefinition("url", "must not hold credentials; use security with a secret_name")
+    if parts.fragment or url.endswith("#"):
+        raise InvalidDefinition("url", "must not hold a fragment (#…)")
+    if len(url) > 2048:
+        raise InvalidDefinition("url", "is longer than 2048 characters")
+
+
+def _check_headers(headers: dict[str, str]) -> None:
+    if len(headers) > MAX_HEADERS:
+        raise InvalidDefinition("headers", f"a webhook has at most {MAX_HEADERS} headers")
+    for name, value in headers.items():
+        token = name.replace("-", "").replace("_", "")
+        if not token.isascii() or not token.isalnum() or len(name) > 128:
+            raise InvalidDefinition(f"headers.{name[:64]!r}", "is no header name")
+        if name.lower() in RESERVED_HEADERS or name.lower().startswith("ce-"):
+            raise InvalidDefinition(f"headers.{name}", "is set by the gateway itself")
+        if len(value) > 4096 or not value.isascii() or not value.isprintable():
+            raise InvalidDefinition(
+                f"headers.{name}", "must be printable ASCII of at most 4096 characters"
+            )

@@ -1,0 +1,1 @@
+"""Delivery: attempts, retries, dead letters."""

@@ -1,0 +1,72 @@
+"""Dead letters: what could not be delivered, kept in a stream before the record becomes final."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from event_gateway.broker.log import EventLog, LogUnavailable
+from event_gateway.core.delivery import Delivery
+from event_gateway.core.event import Received
+from event_gateway.core.formats import to_structured
+from event_gateway.core.times import rfc3339
+from event_gateway.core.webhook import Webhook
+
+log = structlog.get_logger(__name__)
+
+FORMAT = 1
+MAX_WRITING = 256
+_encode = msgspec.json.Encoder().encode
+
+
+class DeadLetters:
+    """Appends dead letters; what is not confirmed is tried again by the due loop, not here."""
+
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+        self._slots = asyncio.Semaphore(MAX_WRITING)
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def keep(
+        self,
+        received: Received,
+        delivery: Delivery,
+        webhook: Webhook,
+        reason: str,
+        kept: Callable[[], None],
+    ) -> None:
+        """Writes a dead letter in the background and calls ``kept`` once it is confirmed."""
+        body = _encode(
+            {
+                "v": FORMAT,
+                "webhook_id": delivery.webhook_id,
+                "url": webhook.url,
+                "reason": reason,
+                "attempts": delivery.attempts,
+                "stream": delivery.stream,
+                "seq": delivery.seq,
+                "run": delivery.run,
+                "time": rfc3339(time.time()),
+                "event": msgspec.Raw(to_structured(received.event)),
+            }
+        )
+        task = asyncio.create_task(self._write(delivery, body, kept))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def stop(self, timeout: float) -> None:
+        """Waits for what is being written, at most ``timeout`` seconds."""
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=timeout)
+
+    async def _write(self, delivery: Delivery, body: bytes, kept: Callable[[], None]) -> None:
+        async with self._slots:
+            try:
+                await self._events.append_dead_letter(delivery.webhook_id, body)
+            except LogUnavailable as error:
+                log.warning("dead letter not confirmed, will be written again",
+                            webhook=delivery.webhook_id, error=str(error))  # fmt: skip
+                return
+        kept()

@@ -1,0 +1,112 @@
+"""The due loop: takes deliveries whose time has come, loads their events, hands them to lanes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from event_gateway.broker.log import LogUnavailable
+from event_gateway.core.event import Received
+from event_gateway.delivery.dispatcher import HOLD, LEASE_MARGIN, Dispatcher
+from event_gateway.state.connection import StateError
+from event_gateway.state.ledger import Ledger, Taken
+
+log = structlog.get_logger(__name__)
+
+LOOK = 256  # webhooks looked at in one round
+TAKE = 256  # deliveries taken in one round
+IDLE = 0.5  # seconds between looks where this process knows of nothing sooner
+
+Load = Callable[[str, int], Awaitable[Received | None]]
+
+
+class DueLoop:
+    """Wakes when something becomes due; looks twice a second for what others left."""
+
+    def __init__(self, ledger: Ledger, dispatcher: Dispatcher, load: Load) -> None:
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._load = load
+        self._next = 0.0
+        self._sooner = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        dispatcher.wake = self.wake
+
+    def start(self) -> None:
+        """Begins to look."""
+        self._task = asyncio.create_task(self._run(), name="due")
+
+    async def stop(self) -> None:
+        """Takes nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self, seconds: float) -> None:
+        """Something becomes due in so many seconds."""
+        at = asyncio.get_running_loop().time() + seconds
+        if at < self._next:
+            self._next = at
+            self._sooner.set()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._next = loop.time() + IDLE
+            busy = False
+            try:
+                await self._ledger.wait_reachable()
+                self._dispatcher.kick()
+                busy = await self._round()
+            except (*StateError, LogUnavailable) as error:
+                log.warning("due deliveries wait", error=str(error) or type(error).__name__)
+            if busy:
+                continue
+            while (left := self._next - loop.time()) > 0:
+                self._sooner.clear()
+                try:
+                    async with asyncio.timeout(left):
+                        await self._sooner.wait()
+                except TimeoutError:
+                    break
+
+    async def _round(self) -> bool:
+        """One look; True where there was as much as could be taken at once."""
+        due, next_in = await self._ledger.due_webhooks(LOOK)
+        if next_in is not None:
+            self.wake(next_in + 0.001)
+        wanted = []
+        room = TAKE
+        for webhook_id in due:
+            lane = self._dispatcher.lanes.get(webhook_id)
+            if lane is None:
+                await self._ledger.cancel_queued(webhook_id, "webhook deleted")
+            elif lane.webhook.enabled and lane.free and room:
+                count = min(lane.free, room)
+                room -= count
+                wanted.append((webhook_id, count, HOLD + lane.webhook.timeout + LEASE_MARGIN))
+        if not wanted:
+            return False
+        taken = await self._ledger.take(wanted)
+        counts = Counter(one.delivery.webhook_id for one in taken)
+        for webhook_id, count, _ in wanted:
+            if counts[webhook_id] == count and webhook_id in self._dispatcher.lanes:
+                self._dispatcher.lanes[webhook_id].queued = True
+        events = await asyncio.gather(*(self._event(one) for one in taken), return_exceptions=True)
+        for one, event in zip(taken, events, strict=True):
+            if isinstance(event, LogUnavailable):
+                continue  # its lease ends, and it comes again
+            if isinstance(event, BaseException):
+                raise event
+            self._dispatcher.resume(one.delivery, event)
+        return len(taken) >= TAKE
+
+    async def _event(self, taken: Taken) -> Received | None:
+        delivery = taken.delivery
+        received = await self._load(delivery.stream, delivery.seq)
+        if received is None or received.event.source != delivery.source:
+            return None
+        if received.event.id != delivery.event_id:
+            return None
+        return received

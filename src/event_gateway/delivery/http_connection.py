@@ -1,0 +1,196 @@
+"""One keep-alive HTTP/1.1 connection to a receiver (RFC 9112), for one request at a time."""
+
+import asyncio
+from collections.abc import Callable
+
+import httptools
+import msgspec
+
+from event_gateway.core.errors import ErrorType
+
+MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADERS = 256
+KEPT_HEADERS = 64
+
+
+class Response(msgspec.Struct):
+    """What a receiver answered; ``body`` is cut at the sender's limit, ``truncated`` says so."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    truncated: bool
+
+
+class Failure(msgspec.Struct):
+    """Why there is no answer; ``error_type`` is one of :class:`ErrorType`."""
+
+    error_type: str
+    message: str
+
+
+class Exchange(msgspec.Struct, gc=True):
+    """A request on its way. ``deadline`` is in the event loop's time; ``done`` is called once."""
+
+    data: bytes
+    deadline: float
+    done: Callable[[Response | Failure], None]
+    may_retry: bool = False
+
+
+Finished = Callable[["HttpConnection", Exchange, Response | Failure], None]
+
+
+class HttpConnection(asyncio.Protocol):
+    """Writes requests, parses responses. ``finished`` is told of each end of an exchange;
+    ``lost`` of an idle connection's end. Whether it can be used again is ``reusable``."""
+
+    def __init__(
+        self, body_limit: int, finished: Finished, lost: Callable[["HttpConnection"], None]
+    ) -> None:
+        self._body_limit = body_limit
+        self._finished = finished
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self.exchange: Exchange | None = None
+        self.origin: tuple[str, str, int] = ("", "", 0)
+        self.reusable = True
+        self.idle_since = 0.0
+        self._reset()
+
+    def send(self, exchange: Exchange) -> None:
+        """Begins an exchange; the connection must be idle."""
+        assert self._transport is not None
+        self.exchange = exchange
+        self._reset()
+        self._transport.write(exchange.data)
+
+    def abort(self) -> None:
+        """Closes at once."""
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def expire(self) -> None:
+        """The exchange's deadline is over."""
+        self._fail(ErrorType.RESPONSE_TIMEOUT, "no complete response in time")
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        if self.exchange is None:
+            # Bytes that nobody asked for would be taken for the next response.
+            self.abort()
+            return
+        self._answered = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
+        except httptools.HttpParserError as error:
+            if self.exchange is not None:
+                self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
+            else:
+                self.abort()  # garbage behind a complete response
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.reusable = False
+        if self.exchange is None:
+            self._lost(self)
+            return
+        if self._status and self._until_close and error is None:
+            self._complete()
+        elif self._answered:
+            self._fail(ErrorType.CONNECTION_RESET, "the connection ended within the response")
+        else:
+            self._fail(ErrorType.CONNECTION_RESET, str(error or "closed without a response"))
+
+    # httptools' callbacks
+
+    def on_message_begin(self) -> None:
+        if self.exchange is None:
+            self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        self._header_count += 1
+        if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
+            self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
+            return
+        lowered = name.lower()
+        if lowered in (b"content-length", b"transfer-encoding"):
+            self._framed = True
+        if len(self._headers) < KEPT_HEADERS:
+            self._headers[lowered.decode("latin-1")] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return
+        self._status = status
+        self._until_close = not self._framed and status not in (204, 304)
+
+    def on_body(self, body: bytes) -> None:
+        if self.exchange is None:
+            return
+        room = self._body_limit - self._body_bytes
+        self._body.append(body[:room])
+        self._body_bytes += len(body)
+        if self._body_bytes > self._body_limit:
+            # The status is known; what else comes is of no interest and could be endless.
+            self._truncated = True
+            self.reusable = False
+            self._complete()
+
+    def on_message_complete(self) -> None:
+        if self.exchange is None:
+            return
+        if not self._status:  # 100 Continue and the like: the real response follows
+            self._headers.clear()
+            self._framed = False
+            return
+        if not self._parser.should_keep_alive():
+            self.reusable = False
+        self._complete()
+
+    def _reset(self) -> None:
+        self._answered = False
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._header_bytes = 0
+        self._header_count = 0
+        self._framed = False
+        self._until_close = False
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._truncated = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether a byte of the response has come."""
+        return self._answered
+
+    def _complete(self) -> None:
+        transport = self._transport
+        if transport is not None and transport.get_write_buffer_size():
+            self.reusable = False  # answered before it had read the request
+        self._finish(Response(self._status, self._headers, b"".join(self._body), self._truncated))
+
+    def _fail(self, error_type: ErrorType, message: str) -> None:
+        self.reusable = False
+        self._finish(Failure(error_type.value, message))
+
+    def _finish(self, result: Response | Failure) -> None:
+        exchange, self.exchange = self.exchange, None
+        if exchange is None:
+            return
+        if not self.reusable:
+            self.abort()
+        self._finished(self, exchange, result)

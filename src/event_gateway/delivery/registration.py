@@ -1,0 +1,161 @@
+"""Registering webhooks: over the API and from the configuration file."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.log import EventLog
+from event_gateway.broker.provision import ProvisionError
+from event_gateway.broker.registry import Registry, RegistryConflict
+from event_gateway.core.pattern import capturable
+from event_gateway.core.webhook import Webhook
+from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.state.connection import StateError
+from event_gateway.state.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+
+
+class Conflict(Exception):
+    """The id is taken, or its former webhook is still being deleted."""
+
+
+class ReadOnly(Exception):
+    """The webhook comes from the configuration file and is changed there."""
+
+
+class Registration:
+    """Writes webhooks into the registry, tells of it, and clears up behind deleted ones."""
+
+    def __init__(
+        self, registry: Registry, events: EventLog, ledger: Ledger, lifecycle: Lifecycle
+    ) -> None:
+        self._registry = registry
+        self._events = events
+        self._ledger = ledger
+        self._lifecycle = lifecycle
+        self._deleting: dict[str, asyncio.Task[None]] = {}
+        self.captures_new_roots = True
+
+    async def create(self, webhook: Webhook) -> Webhook:
+        """Registers a webhook for all events later in the log. Raises Conflict."""
+        existing = self._registry.webhooks.get(webhook.id)
+        if existing is not None:
+            state = "is being deleted" if existing.deleting else "exists already"
+            raise Conflict(f"the webhook {webhook.id} {state}")
+        await self._capture(webhook)
+        webhook = msgspec.structs.replace(
+            webhook, since=await self._events.last_seq(), created_at=time.time(), deleting=False
+        )
+        try:
+            await self._registry.put_webhook(webhook, new=True)
+        except RegistryConflict:
+            raise Conflict(f"the webhook {webhook.id} exists already") from None
+        self._tell("registered", webhook)
+        return webhook
+
+    async def replace(self, webhook: Webhook) -> Webhook:
+        """Puts a new definition in the place of the one of its id. Raises KeyError, Conflict."""
+        existing = self._registry.webhooks[webhook.id]
+        if existing.deleting:
+            raise Conflict(f"the webhook {webhook.id} is being deleted")
+        await self._capture(webhook)
+        webhook = msgspec.structs.replace(
+            webhook, since=existing.since, created_at=existing.created_at
+        )
+        try:
+            await self._registry.put_webhook(webhook)
+        except RegistryConflict:
+            raise Conflict(f"the webhook {webhook.id} was changed in between") from None
+        self._tell("updated", webhook)
+        return webhook
+
+    async def delete(self, webhook_id: str) -> None:
+        """Begins to delete: no event matches any more, what waits is cancelled in the background.
+
+        Raises KeyError where there is none.
+        """
+        webhook = self._registry.webhooks[webhook_id]
+        if webhook.deleting:
+            return
+        try:
+            await self._registry.put_webhook(msgspec.structs.replace(webhook, deleting=True))
+        except RegistryConflict:
+            raise Conflict(f"the webhook {webhook_id} was changed in between") from None
+        self._clear(webhook_id)
+
+    async def load_file(self, webhooks: Iterable[Webhook]) -> None:
+        """Brings the registry in line with the file's webhooks; what is unchanged stays."""
+        wanted = {webhook.id: webhook for webhook in webhooks}
+        for webhook in wanted.values():
+            existing = self._registry.webhooks.get(webhook.id)
+            if existing is not None and existing.deleting:
+                await self._cleared(webhook.id)
+                existing = None
+            if existing is None:
+                await self.create(webhook)
+            elif not _same(existing, webhook):
+                await self.replace(webhook)
+        for existing in list(self._registry.webhooks.values()):
+            if existing.managed_by == "file" and existing.id not in wanted:
+                log.info("webhook is no longer in the file, deleting it", webhook=existing.id)
+                await self.delete(existing.id)
+
+    def resume(self) -> None:
+        """Carries on with deletions that an earlier process began."""
+        for webhook in self._registry.webhooks.values():
+            if webhook.deleting:
+                self._clear(webhook.id)
+
+    async def stop(self) -> None:
+        """Leaves off; what is not done is carried on with at the next start."""
+        for task in self._deleting.values():
+            task.cancel()
+        await asyncio.gather(*self._deleting.values(), return_exceptions=True)
+
+    def _clear(self, webhook_id: str) -> None:
+        if webhook_id not in self._deleting:
+            task = asyncio.create_task(self._clear_up(webhook_id), name=f"delete-{webhook_id}")
+            self._deleting[webhook_id] = task
+            task.add_done_callback(lambda _: self._deleting.pop(webhook_id, None))
+
+    async def _cleared(self, webhook_id: str) -> None:
+        self._clear(webhook_id)
+        task = self._deleting.get(webhook_id)
+        if task is not None:
+            await asyncio.wait([task])
+
+    async def _clear_up(self, webhook_id: str) -> None:
+        webhook = self._registry.webhooks.get(webhook_id)
+        while True:
+            try:
+                while await self._ledger.cancel_queued(webhook_id, "webhook deleted"):
+                    await asyncio.sleep(0)
+                await self._registry.remove_webhook(webhook_id)
+                break
+            except (*StateError, *BrokerError) as error:
+                log.warning("deletion waits", webhook=webhook_id, error=str(error))
+                await asyncio.sleep(1)
+        if webhook is not None:
+            self._tell("deleted", webhook)
+
+    async def _capture(self, webhook: Webhook) -> None:
+        if not self.captures_new_roots:
+            return
+        roots = tuple(root for pattern in webhook.events if (root := capturable(pattern)))
+        try:
+            await self._events.capture(roots)
+        except ProvisionError as error:
+            # Over HTTP its events still come in (on events.<type>); from NATS they do not.
+            log.warning("subjects not captured", webhook=webhook.id, error=str(error))
+
+    def _tell(self, what: str, webhook: Webhook) -> None:
+        self._lifecycle.webhook(what, webhook.id, {"url": webhook.url, "events": webhook.events})
+
+
+def _same(one: Webhook, other: Webhook) -> bool:
+    return one == msgspec.structs.replace(other, since=one.since, created_at=one.created_at)

@@ -1,0 +1,46 @@
+"""Where a webhook's requests go: its URL, taken apart once."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The parts of a URL as a request needs them. ``path`` holds the query as it is sent."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    host_header: bytes
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What requests may share connections."""
+        return self.scheme, self.host, self.port
+
+
+def parse_target(url: str) -> Target:
+    """Raises ValueError with the reason where a URL cannot be sent to."""
+    if any(not 0x20 < ord(character) < 0x7F for character in url):
+        raise ValueError("holds a space, a control or a non-ASCII character")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("must begin with http:// or https://")
+    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+        raise ValueError("must not hold credentials")
+    if parts.fragment or url.endswith("#"):
+        raise ValueError("must not hold a fragment")
+    host = parts.hostname
+    if not host:
+        raise ValueError("names no host")
+    port = parts.port
+    if port == 0:
+        raise ValueError("port 0 is no port to send to")
+    default = 443 if parts.scheme == "https" else 80
+    shown = f"[{host}]" if ":" in host else host
+    header = shown if port in (None, default) else f"{shown}:{port}"
+    path = parts.path or "/"
+    if parts.query:
+        path = f"{path}?{parts.query}"
+    return Target(parts.scheme, host, port or default, path, header.encode())

@@ -1,0 +1,1 @@
+"""NATS and Valkey as child processes of the gateway."""

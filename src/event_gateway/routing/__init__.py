@@ -1,0 +1,1 @@
+"""Routing: from the log to the webhooks that match."""

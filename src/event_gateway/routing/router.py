@@ -1,0 +1,202 @@
+"""The router: takes events from the log, finds their webhooks, and acknowledges what is settled.
+
+An event is acknowledged only when the ledger has confirmed a state for each of its deliveries, so
+a crash at any instruction leaves either an unacknowledged event or a queued delivery.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.log import ORIGIN_HEADER, EventLog, LogUnavailable
+from event_gateway.broker.provision import ACK_WAIT, EVENTS, MAX_UNACKED, ROUTER, ensure_router
+from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Received
+from event_gateway.core.formats import from_message
+from event_gateway.core.webhook import Webhook
+from event_gateway.observability.metrics import Metrics
+from event_gateway.routing.enrich import Enricher
+from event_gateway.routing.index import Index
+from event_gateway.state.connection import StateError
+from event_gateway.state.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+
+BATCH = 256
+# Events that this process holds and has not acknowledged. Below the consumer's own limit, so that
+# several processes can share it.
+MAX_UNSETTLED = MAX_UNACKED // 4
+
+Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
+
+
+class _Settlement:
+    """An event whose deliveries are not all recorded yet."""
+
+    __slots__ = ("reply", "router", "seq", "since", "waiting")
+
+    def __init__(self, router: "Router", seq: int, reply: str, waiting: int) -> None:
+        self.router, self.seq, self.reply, self.waiting = router, seq, reply, waiting
+        self.since = time.monotonic()
+
+    def recorded(self) -> None:
+        self.waiting -= 1
+        if self.waiting == 0:
+            self.router.settle(self)
+
+
+class Router:
+    """One loop: ask for as many as there is room for, decode, enrich, match, hand on."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        events: EventLog,
+        ledger: Ledger,
+        index: Index,
+        enricher: Enricher,
+        dispatch: Dispatch,
+        metrics: Metrics,
+    ) -> None:
+        self._broker = broker
+        self._events = events
+        self._ledger = ledger
+        self._index = index
+        self._enricher = enricher
+        self._dispatch = dispatch
+        self._metrics = metrics
+        self._unsettled: dict[int, _Settlement] = {}
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def unsettled(self) -> int:
+        """Events taken from the log and not yet acknowledged."""
+        return len(self._unsettled)
+
+    def start(self) -> None:
+        """Begins to take events."""
+        self._tasks = [
+            asyncio.create_task(self._run(), name="router"),
+            asyncio.create_task(self._keep_alive(), name="router-keep-alive"),
+        ]
+
+    async def stop(self) -> None:
+        """Takes no more events; those taken may still settle until the broker is closed."""
+        self._stopping.set()
+        await asyncio.gather(*self._tasks[:1], return_exceptions=True)
+
+    async def close(self) -> None:
+        """Ends the keep-alive of what is unsettled; it comes again elsewhere."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def settle(self, settlement: _Settlement) -> None:
+        """Acknowledges an event in the log."""
+        self._unsettled.pop(settlement.seq, None)
+        self._broker.post(settlement.reply, b"+ACK")
+
+    async def _run(self) -> None:
+        puller = Puller(self._broker, EVENTS, ROUTER)
+        await puller.start()
+        while not self._stopping.is_set():
+            try:
+                await self._ledger.wait_reachable()
+                await puller.ask(MAX_UNSETTLED - len(self._unsettled))
+                batch = await puller.take(BATCH, timeout=0.5)
+                if batch:
+                    await self._route(batch)
+            except ConsumerGone:
+                log.warning("the router's consumer is gone, making it anew")
+                await self._remake_consumer()
+            except (*BrokerError, *StateError, LogUnavailable) as error:
+                # Nothing of this batch is acknowledged that is not settled: it comes again.
+                log.warning("routing interrupted", error=str(error) or type(error).__name__)
+                await asyncio.sleep(0.25)
+        await puller.stop()
+
+    async def _remake_consumer(self) -> None:
+        try:
+            await ensure_router(self._broker)
+        except BrokerError as error:
+            log.warning("cannot make the consumer yet", error=str(error))
+            await asyncio.sleep(0.5)
+
+    async def _route(self, batch: list[Pulled]) -> None:
+        taken: list[tuple[Received, Pulled]] = []
+        for pulled in batch:
+            pending = self._unsettled.get(pulled.seq)
+            if pending is not None:
+                pending.reply = pulled.reply  # handed out again while we are still at it
+                continue
+            try:
+                received = from_message(
+                    pulled.headers, pulled.data, subject=pulled.subject, stream=EVENTS,
+                    seq=pulled.seq, time=pulled.time,
+                )  # fmt: skip
+            except InvalidEvent as error:
+                await self._reject(pulled, error)
+                continue
+            taken.append((received, pulled))
+        if not taken:
+            return
+        http = sum(1 for _, p in taken if p.headers and ORIGIN_HEADER in p.headers)
+        self._metrics.received(nats=len(taken) - http, http=http)
+        await self._enricher.enrich([received for received, _ in taken])
+        matched = [(received, pulled, self._index.match(received)) for received, pulled in taken]
+        known = await self._known(matched)
+        for received, pulled, webhooks in matched:
+            event = received.event
+            wanted = [
+                w for w in webhooks if (w.id, event.id, event.source, received.seq) not in known
+            ]
+            if not wanted:
+                self._broker.post(pulled.reply, b"+ACK")
+                continue
+            settlement = _Settlement(self, received.seq, pulled.reply, len(wanted))
+            self._unsettled[received.seq] = settlement
+            for webhook in wanted:
+                self._dispatch(received, webhook, settlement.recorded)
+
+    async def _known(
+        self, matched: list[tuple[Received, Pulled, list[Webhook]]]
+    ) -> set[tuple[str, str, str, int]]:
+        """Of events that may have been here before, the deliveries that are recorded already."""
+        suspects = [
+            (webhook.id, received.event.id, received.event.source, received.seq)
+            for received, pulled, webhooks in matched
+            if pulled.delivered > 1 or received.seq <= self._ledger.high
+            for webhook in webhooks
+        ]
+        if not suspects:
+            return set()
+        answers = await self._ledger.known(suspects)
+        return {suspect for suspect, known in zip(suspects, answers, strict=True) if known}
+
+    async def _reject(self, pulled: Pulled, error: InvalidEvent) -> None:
+        headers = {
+            "Eg-Reason": error.reason,
+            "Eg-Detail": error.detail[:1000].encode("ascii", "replace").decode(),
+            "Eg-Subject": pulled.subject,
+            "Eg-Sequence": str(pulled.seq),
+        }
+        for name, value in (pulled.headers or {}).items():
+            headers[f"Eg-Header-{name}"] = value
+        await self._events.append_rejected(error.reason, pulled.data, headers)
+        self._metrics.rejected(error.reason)
+        self._broker.post(pulled.reply, b"+ACK")
+        log.info("input set aside", subject=pulled.subject, seq=pulled.seq, reason=error.detail)
+
+    async def _keep_alive(self) -> None:
+        """Tells the log that events held for long are still in work, so that it keeps them ours."""
+        while True:
+            await asyncio.sleep(ACK_WAIT / 4)
+            now = time.monotonic()
+            for settlement in self._unsettled.values():
+                if now - settlement.since > ACK_WAIT / 4:
+                    self._broker.post(settlement.reply, b"+WPI")

@@ -1,0 +1,65 @@
+-- Remembers a batch of events and answers what is known around each. KEYS[1]: the key prefix.
+-- ARGV[1]: msgpack array of {id, source, source hash, type, time, subject, correlation, causation,
+--   seq, item}; ARGV[2]: expiry in ms; ARGV[3]: longest chain; ARGV[4]: most related.
+-- Answers for each {chain, related}: arrays of items, root first and newest first.
+local prefix, ttl = KEYS[1], ARGV[2]
+local longest, most = tonumber(ARGV[3]), tonumber(ARGV[4])
+local kept = 3 * most
+local events = cmsgpack.unpack(ARGV[1])
+
+local function index(key, seq, item)
+  redis.call('ZADD', key, 'NX', seq, item)
+  redis.call('ZREMRANGEBYRANK', key, 0, -kept - 1)
+  redis.call('PEXPIRE', key, ttl)
+end
+
+for _, e in ipairs(events) do
+  local id, source, subject, correlation, seq, item = e[1], e[2], e[6], e[7], e[9], e[10]
+  local key = prefix .. 'event:' .. id
+  local have = redis.call('HGET', key, 'source')
+  if have and have ~= source then
+    key = key .. '~' .. e[3]
+    have = redis.call('HGET', key, 'source')
+  end
+  if not have then
+    redis.call('HSET', key, 'source', source, 'type', e[4], 'time', e[5], 'item', item,
+      'correlation', correlation, 'causation', e[8], 'seq', seq)
+    redis.call('PEXPIRE', key, ttl)
+  end
+  if subject ~= '' then index(prefix .. 'related:subject:' .. subject, seq, item) end
+  if correlation ~= '' then index(prefix .. 'related:correlation:' .. correlation, seq, item) end
+end
+
+local answers = {}
+for position, e in ipairs(events) do
+  local chain, seen = {}, { [e[1]] = true }
+  local parent = e[8] ~= '' and e[8] or e[7]
+  while parent ~= '' and not seen[parent] and #chain < longest do
+    seen[parent] = true
+    local found = redis.call('HMGET', prefix .. 'event:' .. parent, 'item', 'causation', 'correlation')
+    if not found[1] then break end
+    table.insert(chain, 1, found[1])
+    parent = found[2] ~= '' and found[2] or found[3]
+  end
+  local merged, known = {}, { [e[10]] = true }
+  for _, key in ipairs({
+    e[6] ~= '' and prefix .. 'related:subject:' .. e[6] or '',
+    e[7] ~= '' and prefix .. 'related:correlation:' .. e[7] or '',
+  }) do
+    if key ~= '' then
+      local found = redis.call('ZREVRANGEBYSCORE', key, '(' .. string.format('%.0f', e[9]), '-inf',
+        'WITHSCORES', 'LIMIT', 0, most + 1)
+      for at = 1, #found, 2 do
+        if not known[found[at]] then
+          known[found[at]] = true
+          merged[#merged + 1] = { found[at], tonumber(found[at + 1]) }
+        end
+      end
+    end
+  end
+  table.sort(merged, function(a, b) return a[2] > b[2] end)
+  local related = {}
+  for at = 1, math.min(#merged, most) do related[at] = merged[at][1] end
+  answers[position] = { chain, related }
+end
+return answers

@@ -1,0 +1,59 @@
+"""The event cache: the last day's events by id, subject and correlation, for enrichment."""
+
+from collections.abc import Sequence
+
+import msgspec
+from redis.asyncio import Redis
+
+from event_gateway.core.event import Received
+from event_gateway.state.ledger import script, source_hash
+
+TTL = 86400.0  # seconds
+MAX_CHAIN = 32
+MAX_RELATED = 10
+
+_pack = msgspec.msgpack.Encoder().encode
+_item = msgspec.json.Encoder().encode
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What is known around an event: JSON objects ``{id, source, type, time}``, ready encoded.
+
+    ``chain``: the events that led to it, root first. ``related``: newest first.
+    """
+
+    chain: list[bytes]
+    related: list[bytes]
+
+
+class EventCache:
+    """Remembers events and tells what belongs together."""
+
+    def __init__(self, client: Redis, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._enrich = script(client, "enrich.lua")
+
+    async def remember(self, events: Sequence[Received]) -> list[Context]:
+        """Remembers a batch in one round trip and gives the context of each.
+
+        Raises what StateError names.
+        """
+        request = []
+        for received in events:
+            event = received.event
+            correlation = event.extensions.get("correlationid", "")
+            causation = event.extensions.get("causationid", "")
+            item = _item(
+                {"id": event.id, "source": event.source, "type": event.type, "time": event.time}
+            )
+            request.append(
+                (
+                    event.id, event.source, source_hash(event.source), event.type,
+                    event.time or "", event.subject or "", str(correlation), str(causation),
+                    received.seq, item,
+                )
+            )  # fmt: skip
+        answers = await self._enrich(
+            keys=[self._prefix], args=[_pack(request), round(TTL * 1000), MAX_CHAIN, MAX_RELATED]
+        )
+        return [Context(chain, related) for chain, related in answers]

@@ -1,0 +1,1 @@
+"""Streaming: named streams and their live subscribers."""
