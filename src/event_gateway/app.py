@@ -99,7 +99,13 @@ class Gateway:
         stopping(sender.close)
         secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
         self._dispatcher = dispatcher = Dispatcher(
-            ledger, sender, DeadLetters(events), lifecycle, metrics, secrets, installation_key,
+            ledger,
+            sender,
+            DeadLetters(events),
+            lifecycle,
+            metrics,
+            secrets,
+            installation_key,
             __version__,
         )
         reader = EventReader(events)

@@ -45,7 +45,7 @@ class EventCache:
             causation = event.extensions.get("causationid", "")
             item = _item(
                 {"id": event.id, "source": event.source, "type": event.type, "time": event.time}
-            )
+            ).decode()  # the server's msgpack knows no binary type
             request.append(
                 (
                     event.id, event.source, source_hash(event.source), event.type,

@@ -43,7 +43,7 @@ class _Change(msgspec.Struct, array_like=True):
     status: str
     attempts: int
     last_error: str
-    log: bytes
+    log: str  # the server's msgpack knows no binary type
     wait_ms: int | None
     fresh: bool
 
@@ -169,7 +169,7 @@ class Ledger:
             status.value,
             len(delivery.attempts),
             last_error,
-            _encode_log(delivery.attempts) if delivery.attempts else b"",
+            _encode_log(delivery.attempts).decode() if delivery.attempts else "",
             None if status in FINAL or wait is None else max(0, round(wait * 1000)),
             fresh or (earlier is not None and earlier.fresh),
         )
