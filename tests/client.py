@@ -1,0 +1,140 @@
+"""A gateway under test, with the clients that its users have: HTTP, NATS, WebSocket."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import nats
+import websockets
+from nats.aio.client import Client as Nats
+
+STRUCTURED = {"Content-Type": "application/cloudevents+json"}
+BATCH = {"Content-Type": "application/cloudevents-batch+json"}
+_ids = itertools.count(1)
+
+
+def event(event_type: str, data: Any = None, **attributes: Any) -> dict[str, Any]:
+    """A CloudEvent with an id of its own."""
+    made = {
+        "specversion": "1.0", "id": f"e-{next(_ids)}", "source": "tests", "type": event_type,
+        "time": "2026-05-04T03:02:01Z", "datacontenttype": "application/json",
+        "data": {} if data is None else data,
+    }  # fmt: skip
+    return made | attributes
+
+
+@dataclass
+class Client:
+    """Clients of one gateway, open as long as the test."""
+
+    http: httpx.AsyncClient
+    nats: Nats
+    key: str
+    lifecycle: list[dict[str, Any]] = field(default_factory=list)
+
+    async def send(self, sent: Any, status: int = 202) -> dict[str, Any]:
+        """Sends an event, or a list as a batch, over HTTP."""
+        headers = BATCH if isinstance(sent, list) else STRUCTURED
+        answer = await self.http.post("/v1/events", content=json.dumps(sent), headers=headers)
+        assert answer.status_code == status, answer.text
+        return dict(answer.json())
+
+    async def webhook(self, **definition: Any) -> dict[str, Any]:
+        """Creates a webhook."""
+        answer = await self.http.post("/v1/webhooks", json=definition)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def delivery(self, webhook: str, event_id: str, **query: str) -> dict[str, Any]:
+        """What became of an event."""
+        answer = await self.http.get(f"/v1/deliveries/{webhook}/{event_id}", params=query)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def until(
+        self, webhook: str, event_id: str, *statuses: str, timeout: float = 15.0
+    ) -> dict[str, Any]:
+        """The delivery, once it has one of these statuses."""
+        async with asyncio.timeout(timeout):
+            while True:
+                answer = await self.http.get(f"/v1/deliveries/{webhook}/{event_id}")
+                if answer.status_code == 200 and answer.json()["status"] in statuses:
+                    return dict(answer.json())
+                await asyncio.sleep(0.02)
+
+    async def told(self, count: int, *types: str, timeout: float = 10.0) -> list[dict[str, Any]]:
+        """The lifecycle events of these types, once there are ``count``."""
+        async with asyncio.timeout(timeout):
+            while True:
+                found = [one for one in self.lifecycle if one["type"] in types]
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.01)
+
+    async def all_of(self, stream: str) -> list[Any]:
+        """All messages that a JetStream stream holds."""
+        js = self.nats.jetstream()
+        state = (await js.stream_info(stream)).state
+        if not state.messages:
+            return []
+        numbers = range(state.first_seq, state.last_seq + 1)
+        return [await js.get_msg(stream, seq) for seq in numbers]
+
+    @contextlib.asynccontextmanager
+    async def websocket(self) -> AsyncIterator["Socket"]:
+        """A WebSocket client of ``/v1/ws``."""
+        url = str(self.http.base_url).replace("http", "ws", 1).rstrip("/") + "/v1/ws"
+        headers = {"Authorization": f"Bearer {self.key}"}
+        async with websockets.connect(url, additional_headers=headers) as connection:
+            yield Socket(connection)
+
+
+@dataclass
+class Socket:
+    """One WebSocket connection; frames are JSON."""
+
+    connection: websockets.ClientConnection
+
+    async def ask(self, **request: Any) -> dict[str, Any]:
+        """Sends a request and gives the frame that comes next."""
+        await self.connection.send(json.dumps(request))
+        return await self.next()
+
+    async def next(self, timeout: float = 10.0) -> dict[str, Any]:
+        """The next frame."""
+        async with asyncio.timeout(timeout):
+            return dict(json.loads(await self.connection.recv()))
+
+    async def silent(self, seconds: float = 0.3) -> bool:
+        """Whether nothing comes for so long."""
+        try:
+            await self.next(seconds)
+        except TimeoutError:
+            return True
+        return False
+
+
+@contextlib.asynccontextmanager
+async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Client]:
+    """All clients; ``lifecycle`` fills with what the gateway tells from now on."""
+    async with httpx.AsyncClient(
+        base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=20
+    ) as http:
+        bus = await nats.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        client = Client(http, bus, key)
+
+        async def heard(message: Any) -> None:
+            client.lifecycle.append(json.loads(message.data))
+
+        for subject in ("webhook.>", "stream.>", "gateway.>"):
+            await bus.subscribe(subject, cb=heard)
+        await bus.flush()
+        try:
+            yield client
+        finally:
+            await bus.close()

@@ -1,0 +1,74 @@
+"""Fixtures: real servers on free ports, a gateway on top, a receiver beside it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from client import Client, connected
+from receiver import Receiver, receiving
+
+from event_gateway.cli.serve import Running, running
+from event_gateway.config.load import load
+from event_gateway.delivery.transformations import TRANSFORMATIONS
+from event_gateway.embedded.servers import EmbeddedServers
+
+LOOPBACK = {"delivery": {"allow_networks": ["127.0.0.0/8"]}}
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as one:
+        yield one
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts a gateway with embedded servers on ``tmp_path`` and gives it."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def begin(config: dict[str, Any] | None = None) -> Running:
+            path = tmp_path / "gateway.yaml"
+            path.write_text(yaml.safe_dump(LOOPBACK | (config or {})))
+            loaded = load(path, {}, transformations=frozenset(TRANSFORMATIONS))
+            return await stack.enter_async_context(running(loaded, tmp_path / "data", port=0))
+
+        yield begin
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Start]:
+    """Gives the clients of a running gateway."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def begin(running: Running) -> Client:
+            made = connected(running.http_url, running.nats_url, running.admin_key)
+            return await stack.enter_async_context(made)
+
+        yield begin
+
+
+@pytest.fixture
+async def gateway(start: Start) -> Running:
+    """A gateway without webhooks or streams that may deliver to the loopback."""
+    return await start()  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+async def client(gateway: Running, connect: Start) -> Client:
+    """The clients of ``gateway``."""
+    return await connect(gateway)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+async def servers(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
+    """The URLs of a NATS and a Valkey of one's own."""
+    embedded = EmbeddedServers(tmp_path / "servers")
+    nats_url, redis_url = await embedded.start()
+    assert nats_url
+    assert redis_url
+    yield nats_url, redis_url
+    await embedded.stop()

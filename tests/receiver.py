@@ -1,0 +1,85 @@
+"""A webhook receiver for tests: a real HTTP server that keeps what it got and answers as told."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+@dataclass(frozen=True)
+class Got:
+    """One request; ``time`` is when its body was whole, in seconds since the epoch."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    time: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Receiver:
+    """``answers``: statuses by path, used up from the front; the last one stays."""
+
+    url: str = ""
+    got: list[Got] = field(default_factory=list)
+    answers: dict[str, list[int]] = field(default_factory=dict)
+
+    def at(self, path: str) -> list[Got]:
+        """What came to one path, in the order it came."""
+        return [one for one in self.got if one.path == path]
+
+    async def until(self, count: int, path: str | None = None, timeout: float = 15.0) -> list[Got]:
+        """Returns once ``count`` requests have come (to ``path``)."""
+        async with asyncio.timeout(timeout):
+            while len(found := self.got if path is None else self.at(path)) < count:
+                await asyncio.sleep(0.01)
+        return found
+
+    async def _answer(self, request: Request) -> Response:
+        body = await request.body()
+        path = request.url.path
+        self.got.append(Got(path, dict(request.headers), body, time.time()))
+        statuses = self.answers.get(path, [200])
+        status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        return Response(f"answer {status}", status)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # the test runner keeps its own
+
+
+@contextlib.asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """A receiver on a free port of the loopback."""
+    receiver = Receiver()
+    app = Starlette(routes=[Route("/{path:path}", receiver._answer, methods=["POST"])])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        receiver.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60)
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.005)
+        try:
+            yield receiver
+        finally:
+            server.should_exit = True
+            server.force_exit = True
+            await serving
