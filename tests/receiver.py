@@ -69,7 +69,8 @@ async def receiving() -> AsyncIterator[Receiver]:
     """A receiver on a free port of the loopback."""
     receiver = Receiver()
     app = Starlette(routes=[Route("/{path:path}", receiver._answer, methods=["POST"])])
-    with socket.socket() as listener:
+    # asyncio turns Nagle's algorithm off only where the protocol is named.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         receiver.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60)

@@ -1,7 +1,6 @@
 """The due loop: takes deliveries whose time has come, loads their events, hands them to lanes."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -16,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 LOOK = 256  # webhooks looked at in one round
 TAKE = 256  # deliveries taken in one round
+GATHER = 0.005  # seconds in which more may become due, to be taken together
 IDLE = 0.5  # seconds between looks where this process knows of nothing sooner
 
 Load = Callable[[str, int], Awaitable[Received | None]]
@@ -72,27 +72,27 @@ class DueLoop:
                     break
 
     async def _round(self) -> bool:
-        """One look; True where there was as much as could be taken at once."""
+        """One look; True where something was taken, and so the next time is not known yet."""
         due, next_in = await self._ledger.due_webhooks(LOOK)
         if next_in is not None:
-            self.wake(next_in + 0.001)
+            self.wake(next_in + GATHER)
         wanted = []
         room = TAKE
         for webhook_id in due:
             lane = self._dispatcher.lanes.get(webhook_id)
             if lane is None:
                 await self._ledger.cancel_queued(webhook_id, "webhook deleted")
-            elif lane.webhook.enabled and lane.free and room:
+            elif not lane.webhook.enabled:
+                continue
+            elif not lane.free or not room:
+                lane.queued = True
+            else:
                 count = min(lane.free, room)
                 room -= count
                 wanted.append((webhook_id, count, HOLD + lane.webhook.timeout + LEASE_MARGIN))
         if not wanted:
             return False
         taken = await self._ledger.take(wanted)
-        counts = Counter(one.delivery.webhook_id for one in taken)
-        for webhook_id, count, _ in wanted:
-            if counts[webhook_id] == count and webhook_id in self._dispatcher.lanes:
-                self._dispatcher.lanes[webhook_id].queued = True
         events = await asyncio.gather(*(self._event(one) for one in taken), return_exceptions=True)
         for one, event in zip(taken, events, strict=True):
             if isinstance(event, LogUnavailable):
@@ -100,7 +100,7 @@ class DueLoop:
             if isinstance(event, BaseException):
                 raise event
             self._dispatcher.resume(one.delivery, event)
-        return len(taken) >= TAKE
+        return bool(taken)
 
     async def _event(self, taken: Taken) -> Received | None:
         delivery = taken.delivery

@@ -1,0 +1,159 @@
+"""Retries, dead letters, and what the gateway tells of them."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from client import Client, event
+from receiver import Receiver
+
+# A retry is never early, and late at most by this: the gathering of writes, the look into the
+# queue, and what else runs on the machine.
+LATE = 0.5
+
+
+async def test_a_receiver_that_fails_twice(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/flaky"] = [500, 500, 200]
+    await client.webhook(id="flaky", url=f"{receiver.url}/flaky", events=["terminus.commit.*"])
+    sent = event("terminus.commit.created", {"commit_id": "c1"})
+    await client.send(sent)
+
+    waiting = await client.until("flaky", sent["id"], "retrying")
+    assert waiting["next_attempt_at"] > waiting["updated_at"]
+    assert waiting["last_error"] == "ServerError: HTTP 500"
+    got = await receiver.until(3)
+    gaps = [later.time - earlier.time for earlier, later in pairwise(got)]
+    for gap, planned in zip(gaps, (1.0, 2.0), strict=True):
+        assert planned <= gap < planned + LATE
+    assert len({one.json["id"] for one in got}) == 1
+
+    record = await client.until("flaky", sent["id"], "succeeded")
+    assert record["next_attempt_at"] is None
+    history = [(one["number"], one["status_code"], one.get("error_type")) for one in
+               record["attempts"]]  # fmt: skip
+    assert history == [(1, 500, "ServerError"), (2, 500, "ServerError"), (3, 200, None)]
+    assert record["attempts"][0]["response"] == "answer 500"
+
+    told = await client.told(6, "webhook.triggered", "webhook.failed", "webhook.succeeded")
+    assert [one["type"].removeprefix("webhook.") for one in told] == [
+        "triggered", "failed", "triggered", "failed", "triggered", "succeeded",
+    ]  # fmt: skip
+
+
+async def test_lifecycle_events_in_order_and_with_their_data(
+    client: Client, receiver: Receiver
+) -> None:
+    receiver.answers["/flaky"] = [500, 200]
+    created = await client.webhook(id="flaky", url=f"{receiver.url}/flaky", events=["user.*"])
+    sent = event("user.authenticated")
+    await client.send(sent)
+    told = await client.told(5, "webhook.registered", "webhook.triggered", "webhook.failed",
+                             "webhook.succeeded")  # fmt: skip
+    assert [one["type"].removeprefix("webhook.") for one in told] == [
+        "registered", "triggered", "failed", "triggered", "succeeded",
+    ]  # fmt: skip
+    for one in told:
+        assert (one["specversion"], one["source"], one["subject"]) == (
+            "1.0", "event-gateway", "webhook/flaky",
+        )  # fmt: skip
+        assert one["data"]["webhook_id"] == "flaky"
+    registered, triggered, failed, again, succeeded = (one["data"] for one in told)
+    assert registered == {"webhook_id": "flaky", "url": created["url"], "events": ["user.*"]}
+    about = {"webhook_id": "flaky", "event_id": sent["id"]}
+    assert triggered == about | {"event_type": "user.authenticated", "attempt": 1}
+    assert again == about | {"event_type": "user.authenticated", "attempt": 2}
+    assert failed.pop("next_attempt_at").endswith("Z")
+    assert failed == about | {
+        "error_type": "ServerError", "error_message": "HTTP 500", "retry_count": 1,
+        "status_code": 500,
+    }  # fmt: skip
+    assert succeeded.pop("duration_ms") < 1000 <= succeeded.pop("latency_ms")
+    assert succeeded == about | {
+        "event_type": "user.authenticated", "attempt": 2, "status_code": 200,
+    }  # fmt: skip
+    # They are kept in a stream of their own, too.
+    kept = await client.all_of("GATEWAY_LIFECYCLE")
+    assert [json.loads(one.data)["id"] for one in kept][-5:] == [one["id"] for one in told]
+
+
+async def test_a_receiver_that_never_takes_it(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/dead"] = [503]
+    policy = {"max_attempts": 3, "initial_delay": "100ms"}
+    await client.webhook(id="dead", url=f"{receiver.url}/dead", events=["audit.>"],
+                         retry_policy=policy)  # fmt: skip
+    sent = event("audit.events.login", {"actor": "m.okafor"}, subject="user/m.okafor")
+    await client.send(sent)
+    record = await client.until("dead", sent["id"], "dead_letter")
+    assert [one["status_code"] for one in record["attempts"]] == [503, 503, 503]
+    assert record["last_error"] == "ServerError: HTTP 503"
+    assert len(receiver.got) == 3
+
+    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    assert letter.subject == "eg.dead.dead"
+    kept: dict[str, Any] = json.loads(letter.data)
+    assert kept["reason"] == "ServerError"
+    assert kept["attempts"] == record["attempts"]
+    assert kept["event"] == sent
+    (told,) = await client.told(1, "webhook.dead_lettered")
+    assert told["data"] == {
+        "webhook_id": "dead", "event_id": sent["id"], "reason": "ServerError", "attempts": 3,
+    }  # fmt: skip
+    failed = [one["data"]["next_attempt_at"] for one in await client.told(3, "webhook.failed")]
+    assert [one is None for one in failed] == [False, False, True]
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, "ClientError"), (302, "Redirect")])
+async def test_every_other_answer_is_retried(
+    client: Client, receiver: Receiver, status: int, error: str
+) -> None:
+    receiver.answers["/hook"] = [status, 204]
+    policy = {"initial_delay": "50ms"}
+    await client.webhook(id="w", url=f"{receiver.url}/hook", events=["user.*"], retry_policy=policy)
+    sent = event("user.authenticated")
+    await client.send(sent)
+    record = await client.until("w", sent["id"], "succeeded")
+    assert [one.get("error_type") for one in record["attempts"]] == [error, None]
+
+
+async def test_a_dead_receiver_slows_nobody(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/dead"] = [500]
+    await client.webhook(id="dead", url=f"{receiver.url}/dead", events=["user.*"])
+    await client.webhook(id="well", url=f"{receiver.url}/well", events=["user.*"])
+    sent = [event("user.authenticated", {"n": n}) for n in range(300)]
+    await client.send(sent)
+    await receiver.until(300, "/well", timeout=5)
+    assert {one.json["id"] for one in receiver.at("/well")} == {one["id"] for one in sent}
+    for one in sent[::50]:
+        await client.until("dead", one["id"], "dead_letter", timeout=30)
+    letters = await client.all_of("GATEWAY_DEAD_LETTERS")
+    for _ in range(100):
+        if len(letters) == 300:
+            break
+        letters = await client.all_of("GATEWAY_DEAD_LETTERS")
+    assert {json.loads(one.data)["event"]["id"] for one in letters} == {one["id"] for one in sent}
+
+
+async def test_a_secret_that_is_missing_waits(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    security = {"auth_type": "bearer_token", "secret_name": "later"}
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], security=security)
+    sent = event("user.authenticated")
+    await client.send(sent)
+    record = await client.until("w", sent["id"], "pending")
+    assert record["last_error"] == "SecretMissing: later"
+    assert record["attempts"] == []
+    assert not receiver.got
+
+
+async def test_private_networks_are_refused_unless_allowed(start: Any, connect: Any) -> None:
+    client = await connect(await start({"delivery": {"allow_networks": []}}))
+    policy = {"max_attempts": 1}
+    await client.webhook(id="w", url="http://127.0.0.1:9/hook", events=["user.*"],
+                         retry_policy=policy)  # fmt: skip
+    sent = event("user.authenticated")
+    await client.send(sent)
+    record = await client.until("w", sent["id"], "dead_letter")
+    assert record["attempts"][0]["error_type"] == "EgressRefused"
+    assert "127.0.0.1" in record["attempts"][0]["error_message"]
