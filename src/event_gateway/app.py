@@ -47,6 +47,7 @@ from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.webhooks import WebhookCopies
 from event_gateway.streaming.definitions import load_file as load_streams
 from event_gateway.streaming.hub import Hub
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -164,7 +165,7 @@ class Gateway:
         self._due.start()
         self._router.start()
         chores = (copies.run(), self._refresh_subscriptions(), self._measure())
-        stopping(_cancel, [asyncio.create_task(chore) for chore in chores])
+        stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def drain(self, timeout: float = 20.0) -> None:
         """Stops taking in, lets what runs finish for at most ``timeout`` seconds, records it."""
@@ -202,9 +203,3 @@ class Gateway:
             except StateError as error:
                 log.debug("queues not measured", error=str(error))
             await asyncio.sleep(5)
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,6 +17,7 @@ from event_gateway.core.stream import Subscription
 from event_gateway.state.connection import StateError
 from event_gateway.streaming.hub import UnknownStream
 from event_gateway.streaming.subscriber import Outbox
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -67,8 +68,7 @@ class _Connection:
         except (KeyError, RuntimeError):
             reason = "protocol"  # a binary frame, or a socket that was closed under us
         finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            await end([writer])
             for subscription_id in list(self._subscriptions):
                 await self._end(subscription_id, reason)
 

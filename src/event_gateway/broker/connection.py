@@ -9,6 +9,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
+from event_gateway.tasks import end
+
 log = structlog.get_logger(__name__)
 
 # What is published without waiting gathers here at most; past it the oldest is dropped.
@@ -86,8 +88,7 @@ class Broker:
                 if asyncio.get_running_loop().time() > deadline:
                     break
                 await asyncio.sleep(0.01)
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
+            await end([self._pump])
         if self.connected:
             try:
                 await self.nc.flush(timeout=2)

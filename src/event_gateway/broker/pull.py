@@ -99,6 +99,10 @@ class Puller:
                 return []
         return [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
 
+    def interrupt(self) -> None:
+        """Ends a waiting :meth:`take` early."""
+        self._signal.set()
+
     def _forget_requests(self) -> None:
         self._outstanding = 0
         self._signal.set()

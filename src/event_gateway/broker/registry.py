@@ -25,6 +25,7 @@ from event_gateway.broker.follow import follow
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.webhook import Webhook
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -97,9 +98,7 @@ class Registry:
 
     async def stop(self) -> None:
         """Ends the watch."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        await end([self._watch])
 
     async def applied(self, revision: int, timeout: float = APPLY_TIMEOUT) -> None:
         """Returns once this process has taken up the change of that revision.

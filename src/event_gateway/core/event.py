@@ -108,7 +108,7 @@ class Received(msgspec.Struct):
 def check_event(event: Event) -> Event:
     """The same event, or InvalidEvent with all that is wrong with its attributes."""
     wrong = [
-        f"{name} must not be empty"
+        f"{name} is missing or empty"
         for name, value in (("id", event.id), ("source", event.source), ("type", event.type))
         if not value
     ]

@@ -10,6 +10,7 @@ from event_gateway.core.event import Received
 from event_gateway.delivery.dispatcher import HOLD, LEASE_MARGIN, Dispatcher
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger, Taken
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +40,7 @@ class DueLoop:
 
     async def stop(self) -> None:
         """Takes nothing more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
 
     def wake(self, seconds: float) -> None:
         """Something becomes due in so many seconds."""

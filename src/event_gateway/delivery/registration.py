@@ -16,6 +16,7 @@ from event_gateway.core.webhook import Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -113,9 +114,7 @@ class Registration:
 
     async def stop(self) -> None:
         """Leaves off; what is not done is carried on with at the next start."""
-        for task in self._deleting.values():
-            task.cancel()
-        await asyncio.gather(*self._deleting.values(), return_exceptions=True)
+        await end(self._deleting.values())
 
     def _clear(self, webhook_id: str) -> None:
         if webhook_id not in self._deleting:

@@ -15,6 +15,7 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.http_connection import Exchange, Failure, HttpConnection, Response
 from event_gateway.delivery.target import Target, parse_target
+from event_gateway.tasks import end
 
 __all__ = ["Failure", "Response", "Sender", "Target", "parse_target"]
 
@@ -100,9 +101,7 @@ class Sender:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for task in self._connecting:
-            task.cancel()
-        await asyncio.gather(*self._connecting, return_exceptions=True)
+        await end(self._connecting)
         for connection in [*self._busy, *(c for idle in self._idle.values() for c in idle)]:
             connection.abort()
         self._idle.clear()

@@ -23,10 +23,12 @@ from event_gateway.routing.enrich import Enricher
 from event_gateway.routing.index import Index
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
 BATCH = 256
+STOP_TIMEOUT = 2.0  # seconds for the loop to notice; while Redis is away it waits for that
 # Events that this process holds and has not acknowledged. Below the consumer's own limit, so that
 # several processes can share it.
 MAX_UNSETTLED = MAX_UNACKED // 4
@@ -69,6 +71,7 @@ class Router:
         self._enricher = enricher
         self._dispatch = dispatch
         self._metrics = metrics
+        self._puller = Puller(broker, EVENTS, ROUTER)
         self._unsettled: dict[int, _Settlement] = {}
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,13 +91,12 @@ class Router:
     async def stop(self) -> None:
         """Takes no more events; those taken may still settle until the broker is closed."""
         self._stopping.set()
-        await asyncio.gather(*self._tasks[:1], return_exceptions=True)
+        self._puller.interrupt()
+        await asyncio.wait(self._tasks[:1], timeout=STOP_TIMEOUT)
 
     async def close(self) -> None:
         """Ends the keep-alive of what is unsettled; it comes again elsewhere."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def settle(self, settlement: _Settlement) -> None:
         """Acknowledges an event in the log."""
@@ -102,7 +104,7 @@ class Router:
         self._broker.post(settlement.reply, b"+ACK")
 
     async def _run(self) -> None:
-        puller = Puller(self._broker, EVENTS, ROUTER)
+        puller = self._puller
         await puller.start()
         while not self._stopping.is_set():
             try:

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.delivery import FINAL, Attempt, Delivery, Status
 from event_gateway.state.connection import StateError
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -126,9 +127,7 @@ class Ledger:
                     await asyncio.sleep(0.005)
         except TimeoutError:
             log.warning("ledger not written in time; the events come again", left=self.backlog)
-        if self._flusher is not None:
-            self._flusher.cancel()
-            await asyncio.gather(self._flusher, return_exceptions=True)
+        await end([self._flusher])
 
     async def wait_reachable(self) -> None:
         """Returns once the ledger can be written again."""

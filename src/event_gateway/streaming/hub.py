@@ -19,6 +19,7 @@ from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message, to_structured
 from event_gateway.streaming.subscriber import Message, Outbox, Subscriber
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ class Hub:
         self._opening = asyncio.Lock()
         self._catching_up: dict[str, asyncio.Task[None]] = {}
         self._subscribers: dict[str, Subscriber] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     def counts(self) -> dict[str, int]:
         """Live subscribers by stream."""
@@ -103,8 +105,7 @@ class Hub:
         if subscriber is None:
             return None
         task = self._catching_up.pop(subscription_id, None)
-        if task is not None:
-            task.cancel()
+        self._end(task)
         feed = self._feeds[subscriber.stream]
         feed.live.pop(subscription_id, None)
         self._leave(feed)
@@ -114,9 +115,8 @@ class Hub:
         """Ends all feeds."""
         tasks = [feed.task for feed in self._feeds.values() if feed.task]
         tasks += self._catching_up.values()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
+        await asyncio.gather(*self._ending)
 
     async def _open(self, stream: str) -> _Feed:
         async with self._opening:
@@ -131,8 +131,12 @@ class Hub:
         feed.users -= 1
         if feed.users == 0:
             del self._feeds[feed.stream]
-            if feed.task is not None:
-                feed.task.cancel()
+            self._end(feed.task)
+
+    def _end(self, task: asyncio.Task[None] | None) -> None:
+        ending = asyncio.create_task(end([task]))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
     async def _bounds(self, stream: str) -> tuple[int, int]:
         try:

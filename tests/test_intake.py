@@ -1,0 +1,162 @@
+"""What comes in: over HTTP in three modes, over NATS in any shape, and what is no event."""
+
+import json
+from typing import Any
+
+import pytest
+from client import BATCH, STRUCTURED, Client, event
+from receiver import Receiver
+
+
+async def test_structured_binary_and_batched(client: Client) -> None:
+    one = event("user.created")
+    assert await client.send(one) == {
+        "accepted": 1, "duplicates": 0,
+        "items": [{"id": one["id"], "sequence": 1, "duplicate": False}],
+    }  # fmt: skip
+    answer = await client.http.post(
+        "/v1/events", content=b'{"a": 1}',
+        headers={"ce-specversion": "1.0", "ce-id": "b1", "ce-source": "/s", "ce-type": "user.made",
+                 "ce-subject": "Z%C3%BCrich", "content-type": "application/json"},
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["items"][0]["sequence"]) == (202, 2)
+    batch = [event("user.created"), event("user.deleted")]
+    assert (await client.send(batch))["accepted"] == 2
+    kept = [json.loads(one.data) for one in await client.all_of("GATEWAY_EVENTS")]
+    assert kept[0] == one
+    assert kept[1] == {
+        "specversion": "1.0", "id": "b1", "source": "/s", "type": "user.made", "subject": "Zürich",
+        "datacontenttype": "application/json", "data": {"a": 1},
+    }  # fmt: skip
+    assert kept[2:] == batch
+
+
+async def test_subjects_of_what_comes_over_http(client: Client) -> None:
+    for event_type in ("ontology.schema.created", "billing.paid", "com.acme.new order"):
+        await client.send(event(event_type))
+    subjects = [one.subject for one in await client.all_of("GATEWAY_EVENTS")]
+    assert subjects == [
+        "ontology.schema.created", "events.billing.paid", "events.com.acme.new%20order",
+    ]  # fmt: skip
+
+
+async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    one = event("user.created")
+    other = one | {"source": "another"}
+    assert (await client.send(one))["duplicates"] == 0
+    again = await client.send(one)
+    assert (again["accepted"], again["duplicates"]) == (0, 1)
+    assert again["items"] == [{"id": one["id"], "sequence": 1, "duplicate": True}]
+    mixed = await client.send([one, other])
+    assert [item["duplicate"] for item in mixed["items"]] == [True, False]
+    # The same id from another source is another event, with a record of its own.
+    got = await receiver.until(2)
+    assert {item.json["source"] for item in got} == {"tests", "another"}
+    for source in ("tests", "another"):
+        record = await client.delivery("w", one["id"], source=source)
+        assert record["source"] == source
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "says"),
+    [
+        (b"{", STRUCTURED, 400, "no JSON object"),
+        (b"[]", STRUCTURED, 400, "no JSON object"),
+        (b'{"id": "1", "source": "s", "type": "t"}', STRUCTURED, 422, "specversion"),
+        (b'{"specversion": "0.3", "id": "1", "source": "s", "type": "t"}', STRUCTURED, 415, "0.3"),
+        (b'{"specversion": "1.0", "source": "s", "type": "t"}', STRUCTURED, 422, "id is missing"),
+        (b'{"specversion": "1.0", "id": 7, "source": "s", "type": "t"}', STRUCTURED, 422, "string"),
+        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "noon"}',
+         STRUCTURED, 422, "RFC 3339"),
+        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "Bad_Name": "x"}',
+         STRUCTURED, 422, "Bad_Name"),
+        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "webhook.failed"}',
+         STRUCTURED, 403, "webhook."),
+        (b'{"specversion": "1.0", "id": "1", "source": "event-gateway", "type": "t"}',
+         STRUCTURED, 403, "event-gateway"),
+        (b"<a/>", {"Content-Type": "application/cloudevents+xml"}, 415, "xml"),
+        (b"{}", {"Content-Type": "application/json"}, 422, "specversion"),
+        (b"[1]", BATCH, 422, "1 of 1"),
+        (b"x" * (1024 * 1024 + 1), STRUCTURED, 413, "1048576"),
+    ],
+)  # fmt: skip
+async def test_bad_input_gets_a_clear_problem(
+    client: Client, body: bytes, headers: dict[str, str], status: int, says: str
+) -> None:
+    answer = await client.http.post("/v1/events", content=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["status"], problem["title"] != "") == (status, True)
+    assert says in problem["detail"]
+    assert await client.all_of("GATEWAY_EVENTS") == []
+
+
+async def test_a_batch_is_taken_whole_or_not_at_all(client: Client) -> None:
+    batch = [event("user.a"), {"specversion": "1.0"}, event("webhook.failed")]
+    problem = await client.send(batch, status=422)
+    assert [(one["index"], one["reason"]) for one in problem["errors"]] == [
+        (1, "invalid"), (2, "reserved"),
+    ]  # fmt: skip
+    assert await client.all_of("GATEWAY_EVENTS") == []
+
+
+async def test_the_key_is_asked_for(client: Client) -> None:
+    for headers in ({"Authorization": "Bearer wrong"}, {"Authorization": "", "X-API-Key": "no"}):
+        for method, path in (("POST", "/v1/events"), ("GET", "/v1/webhooks"), ("GET", "/metrics")):
+            answer = await client.http.request(method, path, headers=headers)
+            assert answer.status_code == 401, path
+            assert "www-authenticate" in answer.headers
+    answer = await client.http.get(
+        "/v1/webhooks", headers={"Authorization": "", "X-API-Key": client.key}
+    )
+    assert answer.status_code == 200
+    assert (await client.http.get("/healthz", headers={"Authorization": ""})).status_code == 200
+
+
+async def test_what_is_no_event_is_set_aside(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    bad = {
+        b"not json \xff": "malformed", b"[1, 2]": "malformed", b"7": "malformed", b"": "malformed",
+        b'{"specversion": "1.0", "id": "1", "type": "user.x"}': "invalid",
+        b'{"specversion": "2.0", "id": "1", "source": "s", "type": "user.x"}': "unsupported",
+    }  # fmt: skip
+    for body in bad:
+        await client.nats.publish("user.x", body, headers={"X-Trace": "7"})
+    good = event("user.x")
+    await client.nats.publish("user.x", json.dumps(good).encode())
+    (got,) = await receiver.until(1)
+    assert got.json["id"] == good["id"]
+    kept = await client.all_of("GATEWAY_REJECTED")
+    assert [(one.data or b"", one.subject) for one in kept] == [
+        (body, f"eg.rejected.{reason}") for body, reason in bad.items()
+    ]
+    for sequence, one in enumerate(kept, 1):
+        assert one.headers["Eg-Subject"] == "user.x"
+        assert one.headers["Eg-Sequence"] == str(sequence)
+        assert one.headers["Eg-Header-X-Trace"] == "7"
+        assert one.headers["Eg-Detail"]
+    metrics = (await client.http.get("/metrics")).text
+    assert 'event_gateway_events_rejected_total{reason="malformed"} 4.0' in metrics
+    assert 'event_gateway_events_received_total{origin="nats"} 1.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"type": "user.renamed", "source": "crm", "data": {"a": 1}},
+         {"type": "user.renamed", "source": "crm", "data": {"a": 1}}),
+        ({"a": 1}, {"type": "user.renamed", "source": "nats:GATEWAY_EVENTS", "data": {"a": 1}}),
+    ],
+)  # fmt: skip
+async def test_json_objects_without_specversion_become_events(
+    client: Client, receiver: Receiver, body: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], enrich=False)
+    await client.nats.publish("user.renamed", json.dumps(body).encode())
+    (got,) = await receiver.until(1)
+    made = got.json
+    assert {name: made[name] for name in expected} == expected
+    assert (made["id"], made["specversion"]) == ("GATEWAY_EVENTS-1", "1.0")
+    assert made["time"].endswith("Z")
