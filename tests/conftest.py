@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from client import Client, connected
-from receiver import Receiver, receiving
 
+from client import Client, connected
 from event_gateway.cli.serve import Running, running
 from event_gateway.config.load import load
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 from event_gateway.embedded.servers import EmbeddedServers
+from receiver import Receiver, receiving
 
 LOOPBACK = {"delivery": {"allow_networks": ["127.0.0.0/8"]}}
 Start = Callable[..., Any]

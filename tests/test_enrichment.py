@@ -1,9 +1,8 @@
 """What the gateway adds to an event: the chain that led to it and what is related."""
 
 from client import Client, event
-from receiver import Receiver
-
 from event_gateway import __version__
+from receiver import Receiver
 
 
 def _item(sent: dict[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from client import BATCH, STRUCTURED, Client, event
 from receiver import Receiver
 

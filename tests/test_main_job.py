@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import standardwebhooks
 import yaml
+
 from client import Client, event
 from conftest import LOOPBACK, Start
 from receiver import Receiver
 
 pytestmark = pytest.mark.smoke
 
-SIEM_TOKEN = "a-token-for-the-siem"  # noqa: S105
+SIEM_TOKEN = "a-token-for-the-siem"
 SIGNING_KEY = base64.b64encode(b"a signing key of 32 bytes length").decode()
 
 SCHEMA_CREATED = {

@@ -6,6 +6,7 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.provision import ensure_named
 from event_gateway.broker.registry import Registry
 from event_gateway.core.stream import StreamDefinition
+from event_gateway.core.units import format_duration
 from event_gateway.observability.lifecycle import Lifecycle
 
 log = structlog.get_logger(__name__)
@@ -24,15 +25,12 @@ async def load_file(
         if known != definition:
             await registry.put_stream(definition, new=known is None)
         if new:
-            lifecycle.stream(
-                "created",
-                definition.name,
-                {
-                    "subjects": definition.subjects,
-                    "retention": definition.retention,
-                    "max_messages": definition.max_messages,
-                },
-            )
+            kept = definition.retention
+            lifecycle.stream("created", definition.name, {
+                "subjects": definition.subjects,
+                "retention": None if kept is None else format_duration(kept),
+                "max_messages": definition.max_messages,
+            })  # fmt: skip
     wanted = {definition.name for definition in definitions}
     for name, definition in registry.streams.items():
         if definition.managed_by == "file" and name not in wanted:
