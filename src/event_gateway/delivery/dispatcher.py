@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT = 4096
 LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
-HOLD = 30.0  # seconds for which a delivery may wait in this process before its attempt
+HOLD = 10.0  # seconds for which a delivery may wait in this process before its attempt
 SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
 KEPT_RESPONSE = 512  # bytes of a failed attempt's response that are kept
 SLOW_ERRORS = frozenset((ErrorType.CONNECT_TIMEOUT, ErrorType.RESPONSE_TIMEOUT))
@@ -97,9 +97,9 @@ class Dispatcher:
         elif self._may_start(lane) and not lane.backlog:
             self._start(lane, job)
         elif lane.free and not self._stopping:
-            delivery.held_until = asyncio.get_running_loop().time() + HOLD + webhook.timeout
+            delivery.held_until = asyncio.get_running_loop().time() + HOLD + LEASE_MARGIN
             lane.backlog.append(job)
-            self._submit(job, Status.PENDING, HOLD + webhook.timeout + LEASE_MARGIN)
+            self._submit(job, Status.PENDING, HOLD + LEASE_MARGIN)
         else:
             lane.queued = True
             self._submit(job, Status.PENDING, 0.0)
@@ -290,9 +290,9 @@ class Dispatcher:
         now = asyncio.get_running_loop().time()
         while lane.backlog and self._may_start(lane):
             job = lane.backlog.popleft()
-            if now < job.delivery.held_until - lane.webhook.timeout:
+            if now < job.delivery.held_until - LEASE_MARGIN:
                 self._start(lane, job)
-            # else: its hold may end during the attempt, and the due loop takes it up then
+            # else: its hold may end before the start is recorded; the due loop takes it up then
         if lane.queued and len(lane.backlog) <= BACKLOG // 4:
             lane.queued = False
             self.wake(0.0)

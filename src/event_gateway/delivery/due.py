@@ -58,8 +58,10 @@ class DueLoop:
                 await self._ledger.wait_reachable()
                 self._dispatcher.kick()
                 busy = await self._round()
-            except (*StateError, LogUnavailable) as error:
-                log.warning("due deliveries wait", error=str(error) or type(error).__name__)
+            except StateError as error:
+                self._ledger.lost(error)
+            except LogUnavailable as error:
+                log.warning("due deliveries wait", error=str(error))
             if busy:
                 continue
             while (left := self._next - loop.time()) > 0:
@@ -88,7 +90,7 @@ class DueLoop:
             else:
                 count = min(lane.free, room)
                 room -= count
-                wanted.append((webhook_id, count, HOLD + lane.webhook.timeout + LEASE_MARGIN))
+                wanted.append((webhook_id, count, HOLD + LEASE_MARGIN))
         if not wanted:
             return False
         taken = await self._ledger.take(wanted)

@@ -129,6 +129,13 @@ class Ledger:
             log.warning("ledger not written in time; the events come again", left=self.backlog)
         await end([self._flusher])
 
+    def lost(self, error: Exception) -> None:
+        """A call did not go through: until one does, no attempt may start."""
+        if self.reachable:
+            log.error("ledger cannot be reached, no attempt starts", error=str(error))
+            self._reachable.clear()
+            self._submitted.set()
+
     async def wait_reachable(self) -> None:
         """Returns once the ledger can be written again."""
         await self._reachable.wait()
@@ -279,7 +286,7 @@ class Ledger:
         while True:
             await self._submitted.wait()
             await asyncio.sleep(GATHER)
-            while self._pending:
+            while self._pending or not self.reachable:
                 if not await self._flush():
                     await asyncio.sleep(RETRY_AFTER)
             self._submitted.clear()
@@ -290,21 +297,20 @@ class Ledger:
         waiters = [waiter for key in keys for waiter in self._waiters.pop(key, ())]
         self._writing = len(changes)
         try:
+            # Without a change it is a look whether the server is back.
             await self._write(keys=[self._prefix], args=[_pack(changes), round(FINAL_TTL * 1000)])
         except (*StateError, asyncio.CancelledError) as error:
             self._put_back(keys, changes, waiters)
             if isinstance(error, asyncio.CancelledError):
                 raise
-            if self._reachable.is_set():
-                log.error("ledger cannot be written, no attempt starts", error=str(error))
-                self._reachable.clear()
+            self.lost(error)
             return False
         finally:
             self._writing = 0
         if not self._reachable.is_set():
             log.info("ledger is back")
             self._reachable.set()
-        self.high = max(self.high, max(change.seq for change in changes))
+        self.high = max([self.high, *(change.seq for change in changes)])
         for waiter in waiters:
             waiter()
         return True

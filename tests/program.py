@@ -1,0 +1,65 @@
+"""The real program as a child process, to be started, killed and started again."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class Program:
+    """``event-gateway serve`` with a data directory that outlives it."""
+
+    def __init__(self, directory: Path, config: dict[str, Any], **environ: str) -> None:
+        self._directory = directory
+        self._config = directory / "gateway.yaml"
+        self._config.write_text(yaml.safe_dump(config))
+        self._environ = os.environ | environ
+        self._process: subprocess.Popen[str] | None = None
+        self.data = directory / "data"
+
+    async def start(self, timeout: float = 30.0) -> dict[str, Any]:
+        """Starts it; gives its endpoints and its key once it is ready."""
+        endpoints = self.data / "endpoints.json"
+        endpoints.unlink(missing_ok=True)  # a killed one leaves its own behind
+        command = [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
+                   "--port", "0", "--data-dir", str(self.data)]  # fmt: skip
+        with (self._directory / "output").open("a") as output:
+            self._process = subprocess.Popen(
+                command, stdout=output, stderr=output, env=self._environ, text=True
+            )
+        async with asyncio.timeout(timeout):
+            while not endpoints.exists():
+                assert self._process.poll() is None, self.output
+                await asyncio.sleep(0.02)
+        found: dict[str, Any] = json.loads(endpoints.read_text())
+        return found | {"key": (self.data / "admin.key").read_text()}
+
+    @property
+    def output(self) -> str:
+        """All that it has printed, over all starts."""
+        return (self._directory / "output").read_text()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """Ends it as a power cut would: no handler runs."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    async def stop(self, timeout: float = 30.0) -> int:
+        """SIGTERM; gives the exit status."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.terminate()
+        return await asyncio.to_thread(self._process.wait, timeout)

@@ -1,0 +1,193 @@
+"""Pulling the plug: nothing accepted is lost, whoever is killed."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from client import connected, event
+from conftest import LOOPBACK
+from program import Program
+from receiver import Receiver
+
+WEBHOOKS = ("one", "two", "three")
+
+
+def _config(receiver: Receiver) -> dict[str, Any]:
+    policy = {"max_attempts": 10, "initial_delay": "200ms"}
+    return LOOPBACK | {
+        "webhooks": {
+            name: {
+                "url": f"{receiver.url}/{name}",
+                "events": ["load.*"],
+                "retry_policy": dict(policy),
+            }
+            for name in WEBHOOKS
+        }
+    }
+
+
+def _missing(receiver: Receiver, ids: set[str]) -> dict[str, int]:
+    return {
+        name: len(ids - {one.json["id"] for one in receiver.at(f"/{name}")}) for name in WEBHOOKS
+    }
+
+
+async def _all_delivered(receiver: Receiver, ids: set[str], timeout: float) -> None:
+    for _ in range(int(timeout / 0.25)):
+        await asyncio.sleep(0.25)
+        if not any(_missing(receiver, ids).values()):
+            return
+    raise AssertionError(f"never delivered: {_missing(receiver, ids)}")
+
+
+@pytest.mark.parametrize("after", [1, 700, 2000])
+async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, after: int) -> None:
+    """It dies when so many requests have come, and its servers with it."""
+    program = Program(tmp_path, _config(receiver))
+    sent = [event("load.made", {"n": n}) for n in range(1000)]
+    chunks = [sent[start : start + 50] for start in range(0, 1000, 50)]
+    # Some answers are failures, so that the crash also finds deliveries that wait for a retry.
+    receiver.answers["/two"] = [500] * 50 + [200]
+
+    async def kill() -> None:
+        while len(receiver.got) < after:
+            await asyncio.sleep(0.001)
+        program.kill()
+
+    killing = asyncio.create_task(kill())
+    try:
+        while chunks:
+            at = await program.start()
+            async with connected(at["http"], at["nats"], at["key"]) as client:
+                with contextlib.suppress(httpx.TransportError):
+                    while chunks:
+                        await client.send(chunks[0])
+                        chunks.pop(0)  # what had no answer is sent again
+            if not killing.done() and not chunks:
+                await killing
+                await program.start()
+        before = len(receiver.got)
+        await _all_delivered(receiver, {one["id"] for one in sent}, timeout=60)
+        assert await program.stop() == 0
+    finally:
+        killing.cancel()
+        await program.stop()
+    # At least once; what came twice was in flight, or done and not yet written.
+    for name in WEBHOOKS:
+        counts = Counter(one.json["id"] for one in receiver.at(f"/{name}"))
+        twice = sum(count - 1 for count in counts.values())
+        allowed = 200 + (50 if name == "two" else 0)
+        assert twice <= allowed, f"{twice} too many at {name}, {before} before the restart"
+
+
+async def test_events_published_while_the_gateway_is_down(
+    tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
+) -> None:
+    nats_url, redis_url = servers
+    config = _config(receiver) | {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+    program = Program(tmp_path, config)
+    try:
+        at = await program.start()
+        program.kill()
+        async with connected(at["http"], nats_url, at["key"]) as client:
+            sent = [event("load.made") for _ in range(50)]
+            for one in sent:
+                await client.nats.publish("load.made", json.dumps(one).encode())
+            await client.nats.flush()
+        await program.start()
+        await _all_delivered(receiver, {one["id"] for one in sent}, timeout=20)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert len(receiver.got) == 150
+
+
+def _server_pids(data: Path) -> dict[str, int]:
+    return {name: int((data / f"{name}.pid").read_text()) for name in ("nats", "valkey")}
+
+
+async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiver) -> None:
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    first = _server_pids(program.data)
+    program.kill()
+    await _gone(first)
+    again = await program.start()
+    # Ports and passwords stay, so that the clients' settings do.
+    assert (again["nats"], again["redis"], again["key"]) == (at["nats"], at["redis"], at["key"])
+    second = _server_pids(program.data)
+    assert await program.stop() == 0
+    await _gone(second)
+    assert not (program.data / "endpoints.json").exists()
+    assert "Traceback" not in program.output
+
+
+async def _gone(pids: dict[str, int]) -> None:
+    async with asyncio.timeout(10):
+        while any(_alive(pid) for pid in pids.values()):
+            await asyncio.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state != "Z"
+
+
+async def test_kill_nats_and_valkey_of_ones_own(tmp_path: Path, receiver: Receiver) -> None:
+    """Both are away for a while, and come back: the gateway carries on by itself."""
+    from event_gateway.embedded.servers import EmbeddedServers
+
+    servers = EmbeddedServers(tmp_path / "servers")
+    nats_url, redis_url = await servers.start()
+    config = _config(receiver) | {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+    program = Program(tmp_path, config)
+    try:
+        at = await program.start()
+        async with connected(at["http"], str(nats_url), at["key"]) as client:
+            ids = set()
+            for name in ("valkey", "nats"):
+                os.kill(_server_pids(tmp_path / "servers")[name], signal.SIGKILL)
+                if name == "nats":
+                    await asyncio.sleep(0.3)
+                    one = event("load.made")
+                    problem = await client.send(one, status=503)
+                    assert "NATS" in problem["detail"]
+                else:
+                    await _until_ready(client, "degraded")
+                    sent = [event("load.made") for _ in range(20)]
+                    await client.send(sent)
+                    ids |= {one["id"] for one in sent}
+                    await asyncio.sleep(0.5)
+                    assert not receiver.got, "an attempt whose outcome could not be kept"
+                await servers.stop()
+                await servers.start()
+                await _until_ready(client)
+                sent = [event("load.made") for _ in range(20)]
+                await client.send(sent)
+                ids |= {one["id"] for one in sent}
+                await _all_delivered(receiver, ids, timeout=40)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+        await servers.stop()
+
+
+async def _until_ready(client: Any, status: str = "ok") -> None:
+    async with asyncio.timeout(20):
+        while True:
+            ready = await client.http.get("/readyz")
+            if ready.status_code == 200 and ready.json()["status"] == status:
+                return
+            await asyncio.sleep(0.1)
