@@ -67,7 +67,7 @@ def demo(
     ] = None,
 ) -> None:
     """Show it all: real servers, three receivers, a trickle of events, live in the terminal."""
-    from event_gateway.cli.demo import run
+    from event_gateway.cli.demo.run import run
 
     try:
         seconds = None if duration is None else parse_duration(duration)

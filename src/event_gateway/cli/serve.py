@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Running:
     first_start: bool
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """uvicorn without its own signal handling: the gateway drains before its API ends."""
 
     @contextlib.contextmanager
@@ -58,7 +58,12 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def running(
-    config: Config, data_dir: Path, *, host: str | None = None, port: int | None = None
+    config: Config,
+    data_dir: Path,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[Running]:
     """Starts everything and, at the end, drains and stops it. Raises StartFailed."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,7 +79,9 @@ async def running(
             urls = await embedded.start()
             nats_url = config.nats.url or urls[0] or ""
             redis_url = config.redis.url or urls[1] or ""
-            gateway = Gateway(config, nats_url=nats_url, redis_url=redis_url, admin_key=admin_key)
+            gateway = Gateway(
+                config, nats_url=nats_url, redis_url=redis_url, admin_key=admin_key, environ=environ
+            )
             stack.push_async_callback(gateway.stop)
             await gateway.start()
         except (EmbeddedServerError, ProvisionError, ServerRefused, InvalidDefinition) as error:
@@ -83,7 +90,7 @@ async def running(
             raise StartFailed(f"cannot work with NATS: {error}") from error
         except StateError as error:
             raise StartFailed(f"cannot work with Redis: {error}") from error
-        server = _Server(
+        server = QuietServer(
             uvicorn.Config(
                 gateway.asgi, log_config=None, access_log=False, lifespan="off", ws="wsproto",
                 ws_max_size=65536, timeout_keep_alive=30, timeout_graceful_shutdown=5,

@@ -1,0 +1,1 @@
+"""``event-gateway demo``: the whole main job, live in a terminal."""

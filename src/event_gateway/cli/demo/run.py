@@ -1,0 +1,219 @@
+"""Runs the demo: servers, gateway, receivers, publisher and subscriber in one process."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import nats
+import typer
+import websockets
+from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
+
+from event_gateway.cli.demo.events import Made, made_up
+from event_gateway.cli.demo.receivers import Receivers, receiving
+from event_gateway.cli.demo.tally import Tally
+from event_gateway.cli.demo.view import View
+from event_gateway.cli.http_client import GatewayClient
+from event_gateway.cli.logs import configure_logs
+from event_gateway.cli.serve import Running, StartFailed, run_loop, running
+from event_gateway.config.load import load
+from event_gateway.config.model import Config, DeliveryModel
+from event_gateway.delivery.transformations import TRANSFORMATIONS
+from event_gateway.tasks import end
+
+PACE = 0.2  # seconds between two events
+SETTLE = 30.0  # seconds for what is on its way to come to its end
+SECRETS = {"EVENT_GATEWAY_SECRET_SIEM_TOKEN": "demo-token"}
+
+
+def run(seconds: float | None) -> int:
+    """The command; gives the exit status: 1 where something promised did not happen."""
+    configure_logs(logging.ERROR)
+    started = time.monotonic()
+    return run_loop(_demo(seconds, started))
+
+
+def configuration(receivers_url: str) -> Config:
+    """The example configuration, with its three URLs pointed at the demo's receivers."""
+    with as_file(files("event_gateway.cli.demo") / "gateway.yaml") as path:
+        config = load(path, {}, transformations=frozenset(TRANSFORMATIONS))
+    webhooks = {
+        name: webhook.model_copy(update={"url": f"{receivers_url}/{name}"})
+        for name, webhook in config.webhooks.items()
+    }
+    allowed = DeliveryModel(allow_networks=["127.0.0.0/8"])
+    return config.model_copy(update={"webhooks": webhooks, "delivery": allowed})
+
+
+async def _demo(seconds: float | None, started: float) -> int:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, _on_signal, stop)
+    with tempfile.TemporaryDirectory(prefix="event-gateway-demo-") as directory:
+        async with receiving() as receivers:
+            config = configuration(receivers.url)
+            tally = Tally(receivers, tuple(config.streams))
+            try:
+                async with running(
+                    config, Path(directory), port=0, environ=os.environ | SECRETS
+                ) as gateway:
+                    view = View(tally, gateway.http_url)
+                    first = await _play(gateway, tally, view, seconds, stop, started)
+            except StartFailed as error:
+                typer.echo(f"event-gateway: {error}", err=True)
+                return 1
+    view.summary(first)
+    return 1 if tally.broken() else 0
+
+
+def _on_signal(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(130)  # asked twice: at once; the servers end with their parent
+    stop.set()
+
+
+async def _play(
+    gateway: Running, tally: Tally, view: View, seconds: float | None, stop: asyncio.Event,
+    started: float,
+) -> float | None:  # fmt: skip
+    """Publishes until it is time to stop, then waits for the rest; the first delivery's time."""
+    client = GatewayClient(gateway.http_url, gateway.admin_key)
+    bus = await nats.connect(gateway.nats_url)
+    socket_url = gateway.http_url.replace("http", "ws", 1) + "/v1/ws"
+    headers = {"Authorization": f"Bearer {gateway.admin_key}"}
+    tasks: list[asyncio.Task[Any]] = []
+    try:
+        async with websockets.connect(socket_url, additional_headers=headers) as socket:
+            with view:
+                await _hear(bus, tally, view)
+                await _subscribe(socket, tally)
+                first = asyncio.create_task(_first_delivery(tally.receivers, started))
+                publishing = asyncio.create_task(_publish(client, bus, tally, view, seconds, stop))
+                working = [
+                    asyncio.create_task(_listen(socket, tally, view)),
+                    asyncio.create_task(_ask_ledger(client, tally)),
+                    asyncio.create_task(_draw(view)),
+                ]
+                tasks = [first, publishing, *working]
+                done, _ = await asyncio.wait([publishing, *working],
+                                             return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+                _note_trouble(tally, done)
+                await _settle(tally, view)
+                return first.result() if first.done() else None
+    finally:
+        await end(tasks)
+        await bus.close()
+        await client.close()
+
+
+def _note_trouble(tally: Tally, done: Iterable[asyncio.Task[Any]]) -> None:
+    for task in done:
+        error = task.exception()
+        if error is not None:
+            tally.trouble.append(f"the demo itself: {type(error).__name__}: {error}")
+
+
+async def _first_delivery(receivers: Receivers, started: float) -> float:
+    await receivers.first_taken.wait()
+    return time.monotonic() - started
+
+
+async def _publish(
+    client: GatewayClient, bus: Nats, tally: Tally, view: View, seconds: float | None,
+    stop: asyncio.Event,
+) -> None:  # fmt: skip
+    until = None if seconds is None else time.monotonic() + seconds
+    for made in made_up():
+        if stop.is_set() or (until is not None and time.monotonic() >= until):
+            return
+        tally.sent(made)
+        await _send(client, bus, made)
+        view.line(f"published      {made.type} over {made.over.upper()}")
+        await asyncio.sleep(PACE)
+
+
+async def _send(client: GatewayClient, bus: Nats, made: Made) -> None:
+    if made.over == "nats":
+        await bus.publish(made.type, json.dumps(made.event).encode())
+        return
+    status, answer = await client.request(
+        "POST", "/v1/events", made.event, "application/cloudevents+json"
+    )
+    if status != 202:
+        raise ConnectionError(f"POST /v1/events answered {status}: {answer}")
+
+
+async def _hear(bus: Nats, tally: Tally, view: View) -> None:
+    """Shows what the gateway tells of its webhooks."""
+
+    async def told(message: Msg) -> None:
+        event = json.loads(message.data)
+        data = event["data"]
+        name = data["webhook_id"]
+        match event["type"]:
+            case "webhook.succeeded":
+                view.line(f"delivered      {data['event_type']} to {name} at attempt "
+                          f"{data['attempt']}, {data['latency_ms']} ms after receipt")  # fmt: skip
+            case "webhook.failed":
+                after = "no more" if data["next_attempt_at"] is None else "will be retried"
+                view.line(f"failed         {name}: {data['error_message']}, attempt "
+                          f"{data['retry_count']}, {after}")  # fmt: skip
+            case "webhook.dead_lettered":
+                view.line(f"dead letter    {name}: {data['reason']} after "
+                          f"{data['attempts']} attempts")  # fmt: skip
+
+    async def buried(message: Msg) -> None:
+        letter = json.loads(message.data)
+        tally.dead_letters.add((letter["webhook_id"], letter["event"]["id"]))
+
+    await bus.subscribe("webhook.*", cb=told)
+    await bus.subscribe("eg.dead.>", cb=buried)
+    await bus.flush()
+
+
+async def _subscribe(socket: websockets.ClientConnection, tally: Tally) -> None:
+    for name in tally.expected:
+        await socket.send(json.dumps({"action": "subscribe", "ref": name, "stream": name}))
+        answer = json.loads(await socket.recv())
+        if answer["type"] != "subscribed":
+            raise ConnectionError(f"not subscribed to {name}: {answer}")
+
+
+async def _listen(socket: websockets.ClientConnection, tally: Tally, view: View) -> None:
+    async for frame in socket:
+        message = json.loads(frame)
+        if message["type"] == "event":
+            tally.streamed[message["stream"]].append(message["event"]["id"])
+            view.line(f"streamed       {message['event']['type']} on {message['stream']}, "
+                      f"number {message['seq']}")  # fmt: skip
+
+
+async def _ask_ledger(client: GatewayClient, tally: Tally) -> None:
+    while True:
+        for webhook, event_id in tally.open_deliveries():
+            status, record = await client.request("GET", f"/v1/deliveries/{webhook}/{event_id}")
+            if status == 200:
+                tally.states[webhook, event_id] = (record["status"], len(record["attempts"]))
+        await asyncio.sleep(0.25)
+
+
+async def _draw(view: View) -> None:
+    while True:
+        view.refresh()
+        await asyncio.sleep(0.25)
+
+
+async def _settle(tally: Tally, view: View) -> None:
+    view.line("ending         no more events; waiting for what is on its way")
+    deadline = time.monotonic() + SETTLE
+    while not tally.settled() and time.monotonic() < deadline and not tally.trouble:
+        await asyncio.sleep(0.1)

@@ -1,0 +1,101 @@
+"""The demo in the terminal: tables that move, or plain lines where there is no terminal."""
+
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from event_gateway.cli.demo.receivers import HEALTH
+from event_gateway.cli.demo.tally import Tally
+
+
+class View:
+    """Shows lines as they come, and on a terminal the tables above them."""
+
+    def __init__(self, tally: Tally, http_url: str) -> None:
+        self._tally = tally
+        self._http_url = http_url
+        self._console = Console(highlight=False)
+        self._live: Live | None = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> "View":
+        if self._console.is_terminal:
+            self._live = Live(self._picture(), console=self._console, auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.update(self._picture(), refresh=True)
+            self._live.stop()
+            self._live = None
+
+    def line(self, text: str) -> None:
+        """One thing that happened."""
+        stamped = f"{time.monotonic() - self._started:6.1f}s  {text}"
+        self._tally.recent.append(stamped)
+        if self._live is None:
+            self._console.print(stamped, markup=False, soft_wrap=True)
+
+    def refresh(self) -> None:
+        """Draws the tables anew, where there are any."""
+        if self._live is not None:
+            self._live.update(self._picture(), refresh=True)
+
+    def summary(self, first_delivery: float | None) -> None:
+        """The figures at the end, and which promises were broken."""
+        tally = self._tally
+        total = sum(tally.published.values())
+        out = [f"published  {total} events: {tally.over['nats']} over NATS, "
+               f"{tally.over['http']} over HTTP"]  # fmt: skip
+        for webhook, health in HEALTH.items():
+            statuses = tally.statuses(webhook)
+            promised = sum(statuses.values())
+            ended = f"{statuses['succeeded']} delivered, {statuses['dead_letter']} dead letters"
+            out.append(
+                f"webhook    {webhook} ({health}): {promised} events, {ended}, "
+                f"{tally.retries(webhook)} retries; its receiver counts "
+                f"{tally.receivers.requests[webhook]} requests, {tally.receivers.taken[webhook]} "
+                "taken"
+            )
+        for name, ids in tally.expected.items():
+            out.append(f"stream     {name}: {len(tally.streamed[name])} of {len(ids)} events live")
+        if first_delivery is not None:
+            out.append(f"first delivery after {first_delivery:.1f} s")
+        broken = tally.broken()
+        out += [f"BROKEN     {line}" for line in broken] or ["every promise was kept"]
+        self._console.print("\n" + "\n".join(out), markup=False, soft_wrap=True)
+
+    def _picture(self) -> Group:
+        tally = self._tally
+        seconds = time.monotonic() - self._started
+        head = Text(f"Event Gateway demo  {seconds:.0f} s  {self._http_url}  (Ctrl-C ends it)",
+                    style="bold")  # fmt: skip
+        domains = "  ".join(f"{name} {count}" for name, count in tally.published.items())
+        sources = Text(f"published: {domains}  (NATS {tally.over['nats']}, "
+                       f"HTTP {tally.over['http']})")  # fmt: skip
+        webhooks = Table(title="webhooks", title_justify="left", expand=True)
+        for column in ("webhook", "receiver", "requests", "taken", "delivered", "retries",
+                       "waiting", "dead letters"):  # fmt: skip
+            webhooks.add_column(column, justify="left" if column in ("webhook", "receiver")
+                                else "right")  # fmt: skip
+        colours = {"healthy": "green", "flaky": "yellow", "dead": "red"}
+        for webhook, health in HEALTH.items():
+            statuses = tally.statuses(webhook)
+            waiting = sum(statuses.values()) - statuses["succeeded"] - statuses["dead_letter"]
+            webhooks.add_row(
+                webhook, Text(health, style=colours[health]),
+                str(tally.receivers.requests[webhook]), str(tally.receivers.taken[webhook]),
+                str(statuses["succeeded"]), str(tally.retries(webhook)), str(waiting),
+                str(statuses["dead_letter"]),
+            )  # fmt: skip
+        streams = Table(title="live subscriber", title_justify="left", expand=True)
+        streams.add_column("stream")
+        streams.add_column("events", justify="right")
+        for name in tally.expected:
+            streams.add_row(name, str(len(tally.streamed[name])))
+        recent = Text("\n".join(tally.recent), no_wrap=True, overflow="ellipsis")
+        return Group(head, sources, webhooks, streams, recent)
