@@ -1,0 +1,95 @@
+"""The demo as its user sees it: the real command, its output and its exit status."""
+
+import asyncio
+import hashlib
+import re
+import signal
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from event_gateway.cli.demo.events import made_up
+from event_gateway.cli.demo.receivers import Receivers
+from event_gateway.cli.demo.tally import Tally
+
+DEMO = [sys.executable, "-m", "event_gateway", "demo"]
+
+
+@pytest.mark.smoke
+async def test_it_ends_by_itself_and_every_promise_is_kept() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *DEMO, "--for", "4s", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    out = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+    assert process.returncode == 0, out
+    for word in ("published", "delivered", "will be retried", "dead letter", "streamed"):
+        assert re.search(rf"^ +\d+\.\ds  .*{word}", out, re.MULTILINE), word
+    for domain in ("ontology", "terminus", "audit", "scheduler", "user"):
+        assert f"published      {domain}." in out
+    for stream in ("real_time_schema_changes", "data_processing_events", "audit_stream"):
+        found = re.search(rf"^stream +{stream}: (\d+) of (\d+) events live", out, re.MULTILINE)
+        assert found
+        assert found[1] == found[2] != "0"
+    assert re.search(r"external_crm \(healthy\): ([1-9]\d*) events, \1 delivered", out)
+    assert re.search(r"security_siem \(dead\): ([1-9]\d*) events, 0 delivered, \1 dead", out)
+    assert out.rstrip().endswith("every promise was kept")
+    first = re.search(r"first delivery after ([\d.]+) s", out)
+    assert first
+    assert float(first[1]) < 60
+
+
+async def test_an_interrupt_ends_it_clean() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        while b"published" not in await process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        rest = (await process.stdout.read()).decode()
+        assert await process.wait() == 0, rest
+    assert "every promise was kept" in rest
+    assert "Traceback" not in rest
+
+
+async def test_a_promise_that_was_not_kept_is_told() -> None:
+    tally = Tally(Receivers(), ("real_time_schema_changes", "data_processing_events",
+                                "audit_stream"))  # fmt: skip
+    stories = made_up()
+    made = [next(stories) for _ in range(5)]
+    for one in made:
+        tally.sent(one)
+    assert not tally.settled()
+    login, schema, commit, audit, job = made
+    tally.states["security_siem", login.id] = ("dead_letter", 3)
+    tally.states["security_siem", audit.id] = ("retrying", 2)
+    tally.states["external_crm", schema.id] = ("succeeded", 1)
+    tally.states["analytics_platform", commit.id] = ("succeeded", 1)
+    tally.receivers.messages["external_crm"].add("msg_1")
+    tally.dead_letters.add(("security_siem", login.id))
+    tally.streamed["real_time_schema_changes"].append(schema.id)
+    tally.streamed["data_processing_events"] += [commit.id, job.id]
+    assert tally.broken() == [
+        "analytics_platform: its receiver took 0 of 1 events",
+        "security_siem: 1 of 2 are dead_letter; the rest: 1 retrying",
+        "security_siem: 1 dead letters for 2 events",
+        "stream audit_stream: 1 of 1 events never came",
+    ]
+
+
+def test_a_wrong_duration_is_refused() -> None:
+    done = subprocess.run([*DEMO, "--for", "soon"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("--for: ")
+
+
+def test_the_example_configuration_is_the_original() -> None:
+    example = Path("examples/gateway.yaml").read_bytes()
+    # The configuration that was asked for, byte for byte.
+    original = "a2d0589b352f750b0e14e6b361b777c8161caadc7cab8b13d74d3d57fb1457a5"
+    assert hashlib.sha256(example).hexdigest() == original
+    assert (files("event_gateway.cli.demo") / "gateway.yaml").read_bytes() == example
