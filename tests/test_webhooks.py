@@ -1,0 +1,130 @@
+"""Webhooks over the API: created, listed, changed, deleted, and what is refused."""
+
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from client import Client, event
+from conftest import Start
+from event_gateway.cli.serve import Running
+from receiver import Receiver
+
+
+async def test_create_list_show_replace_delete(
+    client: Client, receiver: Receiver, gateway: Running
+) -> None:
+    made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    assert (made["managed_by"], made["enabled"]) == ("api", True)
+    again = await client.http.post(
+        "/v1/webhooks", json={"id": "w", "url": "https://x.y/", "events": ["a"]}
+    )
+    assert again.status_code == 409
+    for name in ("a", "b", "c"):
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["never"])
+    page = (await client.http.get("/v1/webhooks", params={"limit": 3})).json()
+    assert [one["id"] for one in page["items"]] == ["a", "b", "c"]
+    rest = (await client.http.get("/v1/webhooks", params={"cursor": page["next"]})).json()
+    assert ([one["id"] for one in rest["items"]], rest["next"]) == (["w"], None)
+    assert (await client.http.get("/v1/webhooks/w")).json() == made
+
+    changed = await client.http.put(
+        "/v1/webhooks/w", json={"url": f"{receiver.url}/other", "events": ["user.*"]}
+    )
+    assert changed.status_code == 200
+    await client.send(event("user.a"))
+    await receiver.until(1, "/other")
+    state = redis.asyncio.from_url(gateway.redis_url)
+    assert await state.exists("webhook:w")
+
+    assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
+    told = await client.told(6, "webhook.registered", "webhook.updated", "webhook.deleted")
+    assert [one["type"] for one in told if one["data"]["webhook_id"] == "w"] == [
+        "webhook.registered", "webhook.updated", "webhook.deleted",
+    ]  # fmt: skip
+    assert (await client.http.get("/v1/webhooks/w")).status_code == 404
+    await client.send(event("user.b"))
+    # The id is free again, and its webhook gets only what comes from now on.
+    await client.webhook(id="w", url=f"{receiver.url}/third", events=["user.*"])
+    last = event("user.c")
+    await client.send(last)
+    (got,) = await receiver.until(1, "/third")
+    assert got.json["id"] == last["id"]
+    assert len(receiver.got) == 2
+    assert not await state.exists("queue:w")
+    await state.aclose()
+
+
+async def test_deleting_cancels_what_waits(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [500]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                         retry_policy={"initial_delay": "1h"})  # fmt: skip
+    sent = event("user.a")
+    await client.send(sent)
+    await client.until("w", sent["id"], "retrying")
+    await client.http.delete("/v1/webhooks/w")
+    record = await client.until("w", sent["id"], "cancelled")
+    assert record["last_error"] == "webhook deleted"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"url": "ftp://x/"}, "url"), ({"url": "http://user:pw@x/"}, "url"),
+        ({"events": []}, "events"), ({"events": ["a..b"]}, "events"),
+        ({"events": ["a.>.b"]}, "events"), ({"id": "no spaces"}, "id"),
+        ({"transformation": "crm"}, "transformation"), ({"timeout": "soon"}, "timeout"),
+        ({"evnts": ["x"]}, "evnts"), ({"retry_policy": {"max_attempts": 0}}, "max_attempts"),
+        ({"filters": [{"field": "data.a", "operator": "near", "value": 1}]}, "operator"),
+        ({"headers": {"host": "x"}}, "headers"), ({"headers": {"a": "b\r\nc: d"}}, "headers"),
+        ({"security": {"auth_type": "bearer_token"}}, "secret_name"),
+    ],
+)  # fmt: skip
+async def test_what_is_refused(client: Client, change: dict[str, Any], says: str) -> None:
+    body = {"id": "w", "url": "https://example.com/hook", "events": ["user.*"]} | change
+    answer = await client.http.post("/v1/webhooks", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert says in answer.json()["detail"]
+    assert (await client.http.get("/v1/webhooks")).json()["items"] == []
+
+
+async def test_the_files_webhooks_are_read_only(start: Start, connect: Start) -> None:
+    config = {"webhooks": {"f": {"url": "https://example.com/hook", "events": ["a.*"]}}}
+    client = await connect(await start(config))
+    assert (await client.http.get("/v1/webhooks/f")).json()["managed_by"] == "file"
+    assert (await client.http.delete("/v1/webhooks/f")).status_code == 409
+    body = {"url": "https://example.com/other", "events": ["a.*"]}
+    assert (await client.http.put("/v1/webhooks/f", json=body)).status_code == 409
+
+
+async def test_filters_namespaces_and_sources(client: Client, receiver: Receiver) -> None:
+    conditions: dict[str, dict[str, Any]] = {
+        "number": {"filters": [{"field": "data.n", "operator": "equals", "value": 1}]},
+        "true": {"filters": [{"field": "data.n", "operator": "equals", "value": True}]},
+        "space": {"namespaces": ["customer", "partner"]},
+        "source": {"sources": ["crm"]},
+        "both": {"namespaces": ["customer"], "sources": ["crm"],
+                 "filters": [{"field": "data.n", "operator": "in", "value": [2, 3]}]},
+        "not": {"filters": [{"field": "data.namespace", "operator": "not_equals", "value": "x"}]},
+    }  # fmt: skip
+    for name, condition in conditions.items():
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["load.*"], **condition)
+    await client.webhook(id="last", url=f"{receiver.url}/last", events=["load.>"])
+    sent = {
+        "a": event("load.x", {"n": 1}), "b": event("load.x", {"n": True}),
+        "c": event("load.x", {"namespace": "partner", "n": 2}),
+        "d": event("load.x", {"namespace": "customer", "n": 3}, source="crm"),
+        "e": event("load.x", {"namespace": "x"}), "f": event("load.x.y", {"n": 1}, source="crm"),
+    }  # fmt: skip
+    await client.send(list(sent.values()))
+    await receiver.until(6, "/last")
+    for _ in range(2):
+        await client.until("both", sent["d"]["id"], "succeeded")
+    names = {one["id"]: name for name, one in sent.items()}
+    got = {
+        name: "".join(sorted(names[one.json["id"]] for one in receiver.at(f"/{name}")))
+        for name in (*conditions, "last")
+    }
+    assert got == {"number": "a", "true": "b", "space": "cd", "source": "d", "both": "d",
+                   "not": "abcd", "last": "abcdef"}  # fmt: skip
