@@ -1,0 +1,86 @@
+"""The pure rules: patterns, subjects, durations, backoff, decisions."""
+
+import pytest
+
+from event_gateway.core.delivery import Attempt, DeadLetter, Retry, decide, error_for_status
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.pattern import (
+    check_pattern,
+    covers,
+    matches,
+    merge_captured,
+    overlaps,
+    subject_for,
+)
+from event_gateway.core.units import format_duration, parse_duration, parse_size
+from event_gateway.core.webhook import RetryPolicy
+
+
+@pytest.mark.parametrize(
+    ("pattern", "subject", "expected"),
+    [
+        ("a.b", "a.b", True), ("a.b", "a.c", False), ("a.*", "a.b", True), ("a.*", "a", False),
+        ("a.*", "a.b.c", False), ("a.>", "a.b.c", True), ("a.>", "a", False), (">", "a", True),
+        ("*.b", "a.b", True), ("*", "a.b", False), ("a.*.c", "a.b.c", True),
+    ],
+)  # fmt: skip
+def test_matching(pattern: str, subject: str, expected: bool) -> None:
+    assert matches(pattern, subject) is expected
+
+
+@pytest.mark.parametrize("pattern", ["", "a..b", ".a", "a.", "a.>.b", "a.b*", "a b"])
+def test_bad_patterns(pattern: str) -> None:
+    with pytest.raises(InvalidDefinition):
+        check_pattern(pattern, "events")
+
+
+def test_captured_subjects() -> None:
+    assert covers("a.>", "a.b")
+    assert not covers("a.b", "a.>")
+    assert overlaps("a.*", "*.b")
+    assert not overlaps("a.*", "b.>")
+    assert merge_captured(("a.>",), ("a.b", "c.>")) == ("a.>", "c.>")
+    assert subject_for("a.b", ("a.>",)) == "a.b"
+    assert subject_for("x.y", ("a.>",)) == "events.x.y"
+    assert subject_for("a.b c*", ("a.>",)) == "a.b%20c%2A"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1s", 1), ("250ms", 0.25), ("5m", 300), ("1h30m", 5400), ("7d", 604800), ("2y", 63072000),
+     ("PT1H", 3600), ("P1D", 86400)],
+)  # fmt: skip
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1", "s", "1x", "-1s", "P", "1 h"])
+def test_bad_durations(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse_duration(text)
+
+
+def test_sizes() -> None:
+    assert [parse_size(one) for one in ("1MiB", "64KiB", "10MB", "7")] == [
+        1048576, 65536, 10_000_000, 7,
+    ]  # fmt: skip
+
+
+def test_backoff() -> None:
+    policy = RetryPolicy(max_attempts=6)
+    assert [policy.delay(n) for n in range(1, 6)] == [1, 2, 4, 8, 16]
+    assert RetryPolicy(max_attempts=99).delay(60) == 3600
+
+
+def test_decisions() -> None:
+    failed = Attempt(1, "2026-01-01T00:00:00Z", 1, 500, "ServerError", "HTTP 500")
+    policy = RetryPolicy()
+    assert decide(policy, [failed]) == Retry(1.0)
+    assert decide(policy, [failed] * 2) == Retry(2.0)
+    assert decide(policy, [failed] * 3) == DeadLetter("ServerError")
+    gone = Attempt(1, "2026-01-01T00:00:00Z", 1, 410, "ClientError", "HTTP 410")
+    assert decide(policy, [gone]) == DeadLetter("ClientError")
+    assert [error_for_status(one) for one in (200, 299, 301, 404, 503)] == [
+        None, None, "Redirect", "ClientError", "ServerError",
+    ]  # fmt: skip
