@@ -191,3 +191,26 @@ async def _until_ready(client: Any, status: str = "ok") -> None:
             if ready.status_code == 200 and ready.json()["status"] == status:
                 return
             await asyncio.sleep(0.1)
+
+
+async def test_retries_after_a_restart_are_enriched(tmp_path: Path, receiver: Receiver) -> None:
+    """Nothing is at hand then: all events are read from the log at once, and known to Redis."""
+    policy = {"initial_delay": "3s"}
+    webhook = {"url": f"{receiver.url}/one", "events": ["load.*"], "retry_policy": policy}
+    program = Program(tmp_path, LOOPBACK | {"webhooks": {"one": webhook}})
+    receiver.answers["/one"] = [500] * 300 + [200]
+    try:
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send([event("load.made", {"n": n}) for n in range(300)])
+            await receiver.until(300)
+        assert await program.stop() == 0
+        await program.start()
+        got = await receiver.until(600)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert len({one.json["id"] for one in got[300:]}) == 300
+    for one in got[300:]:
+        assert one.headers["x-event-gateway-attempt"] == "2"
+        assert "incomplete" not in one.json["data"]["enrichment"]

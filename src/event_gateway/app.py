@@ -5,7 +5,7 @@ The only place that knows which adapter stands behind which name.
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from event_gateway.core.event import Received
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import Dispatcher
-from event_gateway.delivery.due import DueLoop
+from event_gateway.delivery.due import DueLoop, Place
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.secrets import Secrets
@@ -111,11 +111,19 @@ class Gateway:
         )
         reader = EventReader(events)
 
-        async def load(stream: str, seq: int) -> Received | None:
-            received, cached = await reader.read(stream, seq)
-            if received is not None and not cached:
-                await enricher.enrich([received])
-            return received
+        async def load(places: Sequence[Place]) -> list[Received | BaseException | None]:
+            read = await asyncio.gather(
+                *(reader.read(stream, seq) for stream, seq in places), return_exceptions=True
+            )
+            out = [one if isinstance(one, BaseException) else one[0] for one in read]
+            new = [
+                one[0]
+                for one in read
+                if not isinstance(one, BaseException) and one[0] is not None and not one[1]
+            ]
+            if new:
+                await enricher.enrich(new)
+            return out
 
         def dispatch(received: Received, webhook: Webhook, recorded: object) -> None:
             reader.keep(received)

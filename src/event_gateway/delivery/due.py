@@ -1,15 +1,16 @@
 """The due loop: takes deliveries whose time has come, loads their events, hands them to lanes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from event_gateway.broker.log import LogUnavailable
+from event_gateway.core.delivery import Delivery
 from event_gateway.core.event import Received
 from event_gateway.delivery.dispatcher import HOLD, LEASE_MARGIN, Dispatcher
 from event_gateway.state.connection import StateError
-from event_gateway.state.ledger import Ledger, Taken
+from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -19,7 +20,8 @@ TAKE = 256  # deliveries taken in one round
 GATHER = 0.005  # seconds in which more may become due, to be taken together
 IDLE = 0.5  # seconds between looks where this process knows of nothing sooner
 
-Load = Callable[[str, int], Awaitable[Received | None]]
+Place = tuple[str, int]  # an event's stream and sequence
+Load = Callable[[Sequence[Place]], Awaitable[list[Received | BaseException | None]]]
 
 
 class DueLoop:
@@ -94,20 +96,23 @@ class DueLoop:
         if not wanted:
             return False
         taken = await self._ledger.take(wanted)
-        events = await asyncio.gather(*(self._event(one) for one in taken), return_exceptions=True)
-        for one, event in zip(taken, events, strict=True):
+        # Deliveries of one event share its loading, and all of a round one enrichment.
+        places = list({(one.delivery.stream, one.delivery.seq): None for one in taken})
+        loaded = dict(zip(places, await self._load(places), strict=True))
+        for one in taken:
+            delivery = one.delivery
+            event = loaded[delivery.stream, delivery.seq]
             if isinstance(event, LogUnavailable):
                 continue  # its lease ends, and it comes again
             if isinstance(event, BaseException):
                 raise event
-            self._dispatcher.resume(one.delivery, event)
+            self._dispatcher.resume(delivery, _checked(event, delivery))
         return bool(taken)
 
-    async def _event(self, taken: Taken) -> Received | None:
-        delivery = taken.delivery
-        received = await self._load(delivery.stream, delivery.seq)
-        if received is None or received.event.source != delivery.source:
-            return None
-        if received.event.id != delivery.event_id:
-            return None
-        return received
+
+def _checked(received: Received | None, delivery: Delivery) -> Received | None:
+    """The event, if it is the one that the delivery's record names."""
+    if received is None:
+        return None
+    named = (received.event.source, received.event.id)
+    return received if named == (delivery.source, delivery.event_id) else None
