@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,11 +87,17 @@ class Client:
         return [await js.get_msg(stream, seq) for seq in numbers]
 
     @contextlib.asynccontextmanager
-    async def websocket(self) -> AsyncIterator["Socket"]:
-        """A WebSocket client of ``/v1/ws``."""
+    async def websocket(self, receive_buffer: int | None = None) -> AsyncIterator["Socket"]:
+        """A WebSocket client of ``/v1/ws``; ``receive_buffer``: bytes that the system buffers."""
         url = str(self.http.base_url).replace("http", "ws", 1).rstrip("/") + "/v1/ws"
         headers = {"Authorization": f"Bearer {self.key}"}
-        async with websockets.connect(url, additional_headers=headers) as connection:
+        taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        if receive_buffer is not None:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        taken.setblocking(False)
+        address = (self.http.base_url.host, self.http.base_url.port)
+        await asyncio.get_running_loop().sock_connect(taken, address)
+        async with websockets.connect(url, additional_headers=headers, sock=taken) as connection:
             yield Socket(connection)
 
 
