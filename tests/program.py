@@ -27,18 +27,31 @@ class Program:
         """Starts it; gives its endpoints and its key once it is ready."""
         endpoints = self.data / "endpoints.json"
         endpoints.unlink(missing_ok=True)  # a killed one leaves its own behind
-        command = [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
-                   "--port", "0", "--data-dir", str(self.data)]  # fmt: skip
-        with (self._directory / "output").open("a") as output:
-            self._process = subprocess.Popen(
-                command, stdout=output, stderr=output, env=self._environ, text=True
-            )
+        self._process = self._run()
         async with asyncio.timeout(timeout):
             while not endpoints.exists():
                 assert self._process.poll() is None, self.output
                 await asyncio.sleep(0.02)
         found: dict[str, Any] = json.loads(endpoints.read_text())
         return found | {"key": (self.data / "admin.key").read_text()}
+
+    async def start_fails(self, timeout: float = 30.0) -> int:
+        """Starts it; gives its exit status when it has ended by itself."""
+        self._process = self._run()
+        return await asyncio.to_thread(self._process.wait, timeout)
+
+    def _run(self) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
+                   "--port", "0", "--data-dir", str(self.data)]  # fmt: skip
+        with (self._directory / "output").open("a") as output:
+            return subprocess.Popen(
+                command, stdout=output, stderr=output, env=self._environ, text=True
+            )
+
+    @property
+    def last_line(self) -> str:
+        """The last line that it has printed."""
+        return self.output.rstrip().rpartition("\n")[2]
 
     @property
     def output(self) -> str:

@@ -1,9 +1,11 @@
 """What earlier versions have written is carried on with; what newer ones wrote is refused."""
 
+import json
 import tarfile
 from pathlib import Path
 
 import pytest
+import redis.asyncio
 
 from client import connected, event
 from formats import CONFIG
@@ -49,5 +51,53 @@ async def test_the_data_of_an_earlier_version(
             assert seen == ["old-0", "old-1", "old-2", sent["id"]]
         assert await program.stop() == 0
     finally:
+        await program.stop()
+    assert "Traceback" not in program.output
+
+
+async def test_newer_formats_are_refused_with_words(
+    tmp_path: Path, servers: tuple[str, str], receiver: Receiver
+) -> None:
+    nats_url, redis_url = servers
+    webhook = {"url": f"{receiver.url}/w", "events": ["user.*"],
+               "retry_policy": {"initial_delay": "1s"}}  # fmt: skip
+    own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}, "webhooks": {"w": webhook}}
+    program = Program(tmp_path, CONFIG | own)
+    state = redis.asyncio.from_url(redis_url)
+    try:
+        at = await program.start()
+        async with connected(at["http"], nats_url, at["key"]) as client:
+            # A message of a newer version in the log is set aside, not guessed at.
+            newer = {"Eg-Format": "2", "Content-Type": "application/cloudevents+json"}
+            await client.nats.publish("user.x", json.dumps(event("user.x")).encode(), headers=newer)
+            # A record that a newer version has taken over is left alone.
+            receiver.answers["/w"] = [500]
+            sent = event("user.x")
+            await client.send(sent)
+            await client.until("w", sent["id"], "retrying")
+            await state.hset(f"delivery:w:{sent['id']}", "v", 2)
+            answer = await client.http.get(f"/v1/deliveries/w/{sent['id']}")
+            assert (answer.status_code, "format 2" in answer.json()["detail"]) == (409, True)
+            other = event("user.x")
+            await client.send(other)
+            await client.until("w", other["id"], "dead_letter")
+            assert [one.json["id"] for one in receiver.got].count(sent["id"]) == 1
+            (kept,) = await client.all_of("GATEWAY_REJECTED")
+            assert "format 2" in kept.headers["Eg-Detail"]
+            # And so is a whole registry or ledger, before anything is done.
+            assert await program.stop() == 0
+            bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
+            await bucket.put("webhook.w2", b'{"v": 2, "webhook": {"shape": "unknown"}}')
+            assert await program.start_fails() == 1
+            assert "the registry's entry webhook.w2 has format 2" in program.last_line
+            await bucket.purge("webhook.w2")
+            await state.set("format", 2)
+            assert await program.start_fails() == 1
+            assert "the ledger in Redis has format 2" in program.last_line
+            await state.set("format", 1)
+            await program.start()
+            assert await program.stop() == 0
+    finally:
+        await state.aclose()
         await program.stop()
     assert "Traceback" not in program.output

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 
 from event_gateway.api.context import Context
 from event_gateway.api.problems import Problem, unavailable
+from event_gateway.core.errors import NewerFormat
 from event_gateway.core.times import rfc3339
 from event_gateway.state.connection import StateError
 
@@ -21,6 +22,8 @@ async def show_delivery(
     context: Context = request.app.state.context
     try:
         record = await context.ledger.read(webhook_id, event_id, source)
+    except NewerFormat as error:
+        raise Problem(409, str(error)) from None
     except StateError:
         raise unavailable("Redis") from None
     if record is None:

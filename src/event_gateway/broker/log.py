@@ -10,7 +10,7 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.provision import DEAD_LETTERS, EVENTS, REJECTED, capture
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
-from event_gateway.core.formats import STRUCTURED, from_message
+from event_gateway.core.formats import FORMAT_HEADER, LOG_FORMAT, STRUCTURED, from_message
 from event_gateway.core.pattern import subject_for
 
 ORIGIN_HEADER = "Eg-Origin"
@@ -52,6 +52,7 @@ class EventLog:
             "Nats-Msg-Id": message_id(source, event_id),
             "Content-Type": STRUCTURED,
             ORIGIN_HEADER: "http",
+            FORMAT_HEADER: str(LOG_FORMAT),
         }
         try:
             ack = await self._broker.js.publish(

@@ -23,6 +23,7 @@ from nats.js.kv import KeyValue
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.follow import follow
 from event_gateway.broker.pull import Pulled
+from event_gateway.core.errors import NewerFormat
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.webhook import Webhook
 from event_gateway.tasks import end
@@ -39,10 +40,6 @@ _INSTALLATION_KEY = "key.webhook-id"
 
 class RegistryConflict(Exception):
     """The entry was changed by somebody else in between, or is there already."""
-
-
-class UnknownFormat(Exception):
-    """An entry was written by a newer version of the gateway."""
 
 
 class _StoredWebhook(msgspec.Struct):
@@ -73,6 +70,7 @@ class Registry:
         self._applied = 0
         self._changed = asyncio.Condition()
         self._revisions: dict[str, int] = {}
+        self._newer: NewerFormat | None = None
         self.webhooks: dict[str, Webhook] = {}
         self.streams: dict[str, StreamDefinition] = {}
         self.on_webhook: list[Callable[[str, Webhook | None], None]] = []
@@ -90,11 +88,16 @@ class Registry:
         return bytes.fromhex((entry.value or b"").decode())
 
     async def watch(self) -> None:
-        """Begins to follow the bucket; returns once all that it holds is known."""
+        """Begins to follow the bucket; returns once all that it holds is known.
+
+        Raises NewerFormat where an entry is of a newer version: half a registry is none.
+        """
         js = self._broker.js
         last = (await js.stream_info(f"KV_{BUCKET}")).state.last_seq
         self._watch = asyncio.create_task(self._follow(), name="registry-watch")
         await self.applied(last, timeout=30)
+        if self._newer is not None:
+            raise self._newer
 
     async def stop(self) -> None:
         """Ends the watch."""
@@ -160,7 +163,7 @@ class Registry:
             self._revisions[key] = pulled.seq
         try:
             if kind == "webhook":
-                webhook = None if gone else _decode(pulled.data, _StoredWebhook).webhook
+                webhook = None if gone else _decode(key, pulled.data, _StoredWebhook).webhook
                 if webhook is None:
                     self.webhooks.pop(name, None)
                 else:
@@ -171,13 +174,16 @@ class Registry:
                 if gone:
                     self.streams.pop(name, None)
                 else:
-                    self.streams[name] = _decode(pulled.data, _StoredStream).stream
-        except (msgspec.DecodeError, UnknownFormat) as error:
+                    self.streams[name] = _decode(key, pulled.data, _StoredStream).stream
+        except NewerFormat as error:
+            self._newer = self._newer or error
+            log.error("registry entry left alone", key=key, error=str(error))
+        except msgspec.DecodeError as error:
             log.error("registry entry not understood, left alone", key=key, error=str(error))
 
 
-def _decode(data: bytes, kind: type[T]) -> T:
+def _decode(key: str, data: bytes, kind: type[T]) -> T:
     version = msgspec.json.decode(data, type=_Version).v
     if version > FORMAT:
-        raise UnknownFormat(f"format {version} is newer than {FORMAT}, which this version knows")
+        raise NewerFormat(f"the registry's entry {key}", version, FORMAT)
     return msgspec.json.decode(data, type=kind)

@@ -23,7 +23,7 @@ from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.check import load_or_explain, warnings
 from event_gateway.cli.logs import configure_logs
 from event_gateway.config.model import Config
-from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.errors import InvalidDefinition, NewerFormat
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
 from event_gateway.state.connection import ServerRefused, StateError
 
@@ -84,7 +84,9 @@ async def running(
             )
             stack.push_async_callback(gateway.stop)
             await gateway.start()
-        except (EmbeddedServerError, ProvisionError, ServerRefused, InvalidDefinition) as error:
+        except (
+            EmbeddedServerError, ProvisionError, ServerRefused, InvalidDefinition, NewerFormat
+        ) as error:  # fmt: skip
             raise StartFailed(str(error)) from error
         except BrokerError as error:
             raise StartFailed(f"cannot work with NATS: {error}") from error

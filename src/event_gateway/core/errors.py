@@ -16,6 +16,19 @@ class InvalidEvent(Exception):
         self.detail = detail
 
 
+class NewerFormat(Exception):
+    """What is stored was written by a newer version of the gateway; the text says what and where.
+
+    Nothing is done with it: who does not know all of a record cannot write it back.
+    """
+
+    def __init__(self, what: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{what} has format {found}, this version knows {known}: it was written by a newer "
+            "version of the gateway, which is needed to go on with it"
+        )
+
+
 class InvalidDefinition(Exception):
     """A webhook, a stream or a pattern that cannot be registered; ``key`` says where."""
 

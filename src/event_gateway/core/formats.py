@@ -17,6 +17,9 @@ from event_gateway.core.times import rfc3339
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
+LOG_FORMAT = 1  # of what the gateway itself writes into the log, in FORMAT_HEADER
+FORMAT_HEADER = "Eg-Format"
+
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _objects = msgspec.json.Decoder(list[msgspec.Raw])
 _any_json = msgspec.json.Decoder(msgspec.Raw)
@@ -125,6 +128,12 @@ def from_message(
                 content_type = value
             elif lowered == "ce-specversion" or lowered == "ce-id":
                 binary = True
+            elif lowered == "eg-format" and value != str(LOG_FORMAT):
+                raise InvalidEvent(
+                    "unsupported",
+                    f"the message has format {value[:16]}, this version knows {LOG_FORMAT}: it was "
+                    "written by a newer version of the gateway",
+                )
     if content_type and content_type.lower().startswith("application/cloudevents"):
         if content_type.lower().startswith("application/cloudevents-batch"):
             raise InvalidEvent("unsupported", "the NATS binding has no batches")

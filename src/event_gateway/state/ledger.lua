@@ -1,11 +1,12 @@
 -- One call writes the newest state of many deliveries: record, queue member and due time together.
--- KEYS[1]: the prefix of all keys. ARGV[1]: msgpack array of changes, each
+-- KEYS[1]: the prefix of all keys. ARGV[2]: expiry of final records in ms; ARGV[3]: the format of
+-- the records, those of a newer one are left alone. ARGV[1]: msgpack array of changes, each
 --   {webhook, event id, source, source hash, stream, seq, run, token, status, attempts,
 --    last error, attempt log, wait ms (nil: final), fresh}
 -- Answers an array of 1 (written) and 0 (refused), and last the highest sequence recorded.
 local prefix = KEYS[1]
 local changes = cmsgpack.unpack(ARGV[1])
-local final_ttl = tonumber(ARGV[2])
+local final_ttl, format = tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local final = { succeeded = true, dead_letter = true, cancelled = true }
@@ -17,15 +18,17 @@ for position, c in ipairs(changes) do
   local wait = c[13]
   local member = id
   local key = prefix .. 'delivery:' .. webhook .. ':' .. id
-  local have = redis.call('HMGET', key, 'source', 'status', 'token', 'seq', 'run')
+  local have = redis.call('HMGET', key, 'source', 'status', 'token', 'seq', 'run', 'v')
   if have[1] and have[1] ~= source then
     -- The same id from another source is another event.
     member = id .. '~' .. hash
     key = prefix .. 'delivery:' .. webhook .. ':' .. member
-    have = redis.call('HMGET', key, 'source', 'status', 'token', 'seq', 'run')
+    have = redis.call('HMGET', key, 'source', 'status', 'token', 'seq', 'run', 'v')
   end
   local write = true
-  if have[1] and have[3] ~= token then
+  if have[1] and tonumber(have[6]) > format then
+    write = false
+  elseif have[1] and have[3] ~= token then
     local same_run = tonumber(have[4]) == seq and tonumber(have[5]) == run
     if status == 'succeeded' and same_run and have[2] ~= 'succeeded' then
       write = true   -- what the receiver took has been taken, whoever holds it now
@@ -46,7 +49,7 @@ for position, c in ipairs(changes) do
     elseif have[1] then
       redis.call('ZREM', queue, member)
     end
-    redis.call('HSET', key, 'v', 1, 'status', status, 'timestamp', now, 'attempts', attempts,
+    redis.call('HSET', key, 'v', format, 'status', status, 'timestamp', now, 'attempts', attempts,
       'last_error', c[11], 'source', source, 'stream', stream, 'seq', seq, 'run', run,
       'token', token, 'log', c[12], 'next_attempt_at', at)
     if final[status] then

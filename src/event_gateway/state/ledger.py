@@ -17,12 +17,14 @@ import structlog
 from redis.asyncio import Redis
 
 from event_gateway.core.delivery import FINAL, Attempt, Delivery, Status
+from event_gateway.core.errors import NewerFormat
 from event_gateway.state.connection import StateError
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
 GATHER = 0.003  # seconds in which changes gather before they are written
+FORMAT = 1  # of the records; those of a newer one are left alone
 MAX_RECORDS = 500  # in one script call, which blocks the server while it runs
 FINAL_TTL = 7 * 86400.0  # seconds for which the record of a finished delivery is kept
 RETRY_AFTER = 0.25  # seconds between tries while the ledger cannot be reached
@@ -115,7 +117,16 @@ class Ledger:
         return len(self._pending) + self._writing
 
     async def start(self, stream: str) -> None:
-        """Learns the highest recorded sequence of ``stream`` and begins to write."""
+        """Learns the highest recorded sequence of ``stream`` and begins to write.
+
+        Raises NewerFormat where a newer version of the gateway has kept the ledger.
+        """
+        key = f"{self._prefix}format"
+        found = int(await self._client.get(key) or 0)
+        if found > FORMAT:
+            raise NewerFormat("the ledger in Redis", found, FORMAT)
+        if found < FORMAT:
+            await self._client.set(key, FORMAT)
         self.high = int(await self._client.hget(f"{self._prefix}high", stream) or 0)
         self._flusher = asyncio.create_task(self._run(), name="ledger-flush")
 
@@ -221,7 +232,9 @@ class Ledger:
         leases = {webhook: lease for webhook, _, lease in wanted}
         now = asyncio.get_running_loop().time()
         out = []
-        rows: list[list[bytes]] = await self._take(keys=[self._prefix], args=[request, token])
+        rows: list[list[bytes]] = await self._take(
+            keys=[self._prefix], args=[request, token, FORMAT]
+        )
         for webhook, member, source, stream, seq, run, attempts, status in rows:
             webhook_id = webhook.decode()
             out.append(
@@ -254,7 +267,7 @@ class Ledger:
     async def read(self, webhook_id: str, event_id: str, source: str | None) -> Record | None:
         """The record of one delivery. Without ``source``, the first event of that id counts.
 
-        Raises what StateError names.
+        Raises what StateError names, and NewerFormat.
         """
         key = f"{self._prefix}delivery:{webhook_id}:{event_id}"
         fields = cast(dict[bytes, bytes], await self._client.hgetall(key))
@@ -263,6 +276,8 @@ class Ledger:
             fields = cast(dict[bytes, bytes], await self._client.hgetall(key))
         if not fields:
             return None
+        if int(fields[b"v"]) > FORMAT:
+            raise NewerFormat("this delivery's record", int(fields[b"v"]), FORMAT)
         next_at = fields[b"next_attempt_at"]
         return Record(
             webhook_id=webhook_id,
@@ -298,7 +313,8 @@ class Ledger:
         self._writing = len(changes)
         try:
             # Without a change it is a look whether the server is back.
-            await self._write(keys=[self._prefix], args=[_pack(changes), round(FINAL_TTL * 1000)])
+            args = [_pack(changes), round(FINAL_TTL * 1000), FORMAT]
+            await self._write(keys=[self._prefix], args=args)
         except (*StateError, asyncio.CancelledError) as error:
             self._put_back(keys, changes, waiters)
             if isinstance(error, asyncio.CancelledError):
