@@ -17,6 +17,10 @@ from event_gateway.core.formats import from_batch, from_binary, from_structured,
 from event_gateway.ingest.intake import check_reserved
 
 MAX_BATCH = 1000
+HOW_TO_SEND = (
+    "send application/cloudevents+json, application/cloudevents-batch+json, "
+    "or the attributes as ce- headers"
+)
 _encode = msgspec.json.Encoder().encode
 _STATUS = {"reserved": 403, "unsupported": 415, "malformed": 400, "invalid": 422}
 
@@ -67,8 +71,10 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 def _parse(request: Request, body: bytes) -> list[tuple[Event, bytes]]:
     content_type = request.headers.get("content-type")
-    media = (content_type or "").partition(";")[0].strip().lower()
+    media, _, parameters = (content_type or "").lower().partition(";")
+    media = media.strip()
     try:
+        _check_encoding(request, parameters)
         if media.startswith("application/cloudevents-batch"):
             _json_only(media, "application/cloudevents-batch")
             return _parse_batch(body)
@@ -77,6 +83,9 @@ def _parse(request: Request, body: bytes) -> list[tuple[Event, bytes]]:
             event = from_structured(body)
             check_reserved(event)
             return [(event, body)]
+        if not any(name.startswith("ce-") for name in request.headers):
+            raise InvalidEvent("unsupported", f"{media or 'no content type'} without ce- headers "
+                               f"is no CloudEvent: {HOW_TO_SEND}")  # fmt: skip
         if "ce-datacontenttype" in request.headers:
             raise InvalidEvent("invalid", "ce-datacontenttype is not for HTTP: use Content-Type")
         event = from_binary(request.headers.items(), content_type, body)
@@ -84,6 +93,19 @@ def _parse(request: Request, body: bytes) -> list[tuple[Event, bytes]]:
         return [(event, to_structured(event))]
     except InvalidEvent as error:
         raise Problem(_STATUS[error.reason], error.detail) from None
+
+
+def _check_encoding(request: Request, parameters: str) -> None:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise InvalidEvent("unsupported", f"content-encoding {encoding[:32]} is not understood")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"')
+        if name.strip() == "charset" and charset not in ("utf-8", "us-ascii"):
+            raise InvalidEvent(
+                "unsupported", f"charset {charset[:32]} is not understood; send utf-8"
+            )
 
 
 def _json_only(media: str, kind: str) -> None:

@@ -1,5 +1,6 @@
 """The event: CloudEvents 1.0.2 attributes with the payload left as the bytes it came in."""
 
+import json
 import re
 from enum import IntEnum
 from typing import Any
@@ -79,10 +80,8 @@ class Received(msgspec.Struct):
     def payload(self) -> Any:
         """The decoded JSON payload, or None where the payload is not JSON."""
         if self.content is msgspec.UNSET:
-            if self.event.kind is DataKind.JSON:
-                self.content = msgspec.json.decode(self.event.data)
-            else:
-                self.content = None
+            is_json = self.event.kind is DataKind.JSON
+            self.content = _decoded(self.event.data) if is_json else None
         return self.content
 
     def field(self, path: str) -> Any:
@@ -103,6 +102,17 @@ class Received(msgspec.Struct):
             else:
                 return msgspec.UNSET
         return at
+
+
+def _decoded(data: bytes) -> Any:
+    """A JSON payload as Python values; None where it goes beyond what Python can hold."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        try:
+            return json.loads(data)  # slower, and knows numbers like 1e999
+        except (ValueError, RecursionError):
+            return None
 
 
 def check_event(event: Event) -> Event:

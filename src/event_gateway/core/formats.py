@@ -25,6 +25,8 @@ _objects = msgspec.json.Decoder(list[msgspec.Raw])
 _any_json = msgspec.json.Decoder(msgspec.Raw)
 _value = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
+# Out of what Python's stack holds comes an error of its own, at some 900 levels of nesting.
+_UNREADABLE = (msgspec.DecodeError, RecursionError)
 _INT32 = range(-(2**31), 2**31)
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})|%")
 
@@ -47,7 +49,7 @@ def from_batch(body: bytes) -> list[Event | InvalidEvent]:
     _check_utf8(body)
     try:
         items = _objects.decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise InvalidEvent("malformed", f"the batch is no JSON array: {error}") from None
     out: list[Event | InvalidEvent] = []
     for item in items:
@@ -78,7 +80,7 @@ def from_binary(headers: Iterable[tuple[str, str]], content_type: str | None, bo
             _check_utf8(body)
             try:
                 _any_json.decode(body)
-            except msgspec.DecodeError as error:
+            except _UNREADABLE as error:
                 raise InvalidEvent(
                     "malformed", f"the content type is {content_type} but the body is not: {error}"
                 ) from None
@@ -200,7 +202,7 @@ def _decode_object(body: bytes) -> dict[str, msgspec.Raw]:
     _check_utf8(body)
     try:
         return _object.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InvalidEvent("malformed", f"the body is no JSON object: {error}") from None
 
 
@@ -233,9 +235,16 @@ def _is_text(content_type: str | None, body: bytes) -> bool:
 def _from_object(fields: dict[str, msgspec.Raw]) -> Event:
     data = fields.pop("data", None)
     encoded = fields.pop("data_base64", None)
-    values = {name: _value.decode(raw) for name, raw in fields.items()}
+    values = {name: _decode_value(name, raw) for name, raw in fields.items()}
     _check_version(values.pop("specversion", None))
     return _build(values, data, encoded)
+
+
+def _decode_value(name: str, raw: msgspec.Raw) -> object:
+    try:
+        return _value.decode(raw)
+    except _UNREADABLE as error:
+        raise InvalidEvent("invalid", f"{name[:64]} cannot be read: {error}") from None
 
 
 def _build(
@@ -265,7 +274,7 @@ def _build(
     elif data is not None:
         raw, kind = bytes(data), DataKind.JSON
         if not is_json_content(content_type) and raw[:1] == b'"':
-            raw, kind = _value.decode(raw).encode(), DataKind.TEXT
+            raw, kind = str(_decode_value("data", data)).encode(), DataKind.TEXT
     return check_event(
         Event(
             id=own.get("id", ""),
@@ -283,7 +292,7 @@ def _build(
 
 
 def _from_base64(encoded: msgspec.Raw) -> bytes:
-    text = _value.decode(encoded)
+    text = _decode_value("data_base64", encoded)
     if not isinstance(text, str):
         raise InvalidEvent("invalid", "data_base64 must be a string")
     try:
@@ -297,12 +306,12 @@ def _from_plain_object(
 ) -> Event:
     event_type = subject.removeprefix("events.")
     values = {
-        name: _value.decode(raw) for name, raw in fields.items() if name in ("type", "source")
+        name: _decode_value(name, raw) for name, raw in fields.items() if name in ("type", "source")
     }
     if values.get("type") == event_type and isinstance(values.get("source"), str):
         # A CloudEvent whose publisher left out specversion (and id), as some libraries allow.
         data, encoded = fields.pop("data", None), fields.pop("data_base64", None)
-        partial = {name: _value.decode(raw) for name, raw in fields.items()}
+        partial = {name: _decode_value(name, raw) for name, raw in fields.items()}
         partial.setdefault("id", f"{stream}-{seq}")
         partial.setdefault("time", rfc3339(time))
         return _build(partial, data, encoded)

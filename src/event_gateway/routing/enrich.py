@@ -50,7 +50,10 @@ class Enricher:
             b'{"processed_at":"%b","gateway_version":"%b","correlation_chain":[%b],'
             b'"related_events":[%b]%b}' % (now, self._version, chain, related, mark)
         )
-        data = splice(event.data, enrichment)
+        try:
+            data = splice(event.data, enrichment)
+        except (msgspec.DecodeError, RecursionError):
+            data = None  # what can only be passed on as it is
         if data is None:
             return None
         return Event(

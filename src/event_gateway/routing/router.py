@@ -120,6 +120,9 @@ class Router:
                 # Nothing of this batch is acknowledged that is not settled: it comes again.
                 log.warning("routing interrupted", error=str(error) or type(error).__name__)
                 await asyncio.sleep(0.25)
+            except Exception:  # a mistake of ours must not end the loop
+                log.exception("routing failed, the events come again")
+                await asyncio.sleep(1)
         await puller.stop()
 
     async def _remake_consumer(self) -> None:
@@ -150,7 +153,13 @@ class Router:
         http = sum(1 for _, p in taken if p.headers and ORIGIN_HEADER in p.headers)
         self._metrics.received(nats=len(taken) - http, http=http)
         await self._enricher.enrich([received for received, _ in taken])
-        matched = [(received, pulled, self._index.match(received)) for received, pulled in taken]
+        matched = []
+        for received, pulled in taken:
+            try:
+                matched.append((received, pulled, self._index.match(received)))
+            except Exception as error:  # one event that a filter chokes on must not stop the rest
+                log.exception("event cannot be matched", stream=EVENTS, seq=received.seq)
+                await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
         known = await self._known(matched)
         for received, pulled, webhooks in matched:
             event = received.event

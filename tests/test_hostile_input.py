@@ -1,0 +1,133 @@
+"""Whatever comes in, it is an event, or it is refused or set aside with a reason: never a crash."""
+
+import contextlib
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from client import BATCH, STRUCTURED, Client, event
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Event, Received
+from event_gateway.core.formats import (
+    from_batch,
+    from_binary,
+    from_message,
+    from_structured,
+    to_structured,
+)
+from event_gateway.routing.enrich import splice
+from receiver import Receiver
+
+HEAD = b'{"specversion":"1.0","id":"1","source":"s","type":"user.x","data":'
+BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "user.x"}
+DEEP = b"[" * 100_000 + b"]" * 100_000
+NASTY = [
+    b"", b"null", b"{", b"[]", b"\xff\xfe", b"\xef\xbb\xbf{}", b"NaN", b'"\\ud800"', DEEP,
+    HEAD + DEEP + b"}", HEAD + b"1e999}", HEAD + b"9" * 5000 + b"}", HEAD + b'"\\ud800"}',
+    HEAD + b"[" * 940 + b"]" * 940 + b"}", HEAD + b'{"\\ud800x":1}}', HEAD + b'{"a":1}}x',
+    HEAD + b'1,"ext":1e999}', HEAD + b'1,"ext":' + DEEP + b"}", HEAD + b'1,"ext":{}}',
+    HEAD + b'1,"data_base64":"eA=="}', HEAD[:-7] + b'"data_base64":"%%"}',
+    HEAD[:-7] + b'"data_base64":' + DEEP + b"}", HEAD + b'1,"time":"2026-13-01T00:00:00Z"}',
+    HEAD + b'1,"subject":""}', HEAD + b'1,"datacontenttype":7}', HEAD + b'1,"a-b":"x"}',
+    b'{"specversion":1.0}', b'{"specversion":"1.0","id":"' + b"x" * 9000 + b'"}',
+    HEAD + b'1,' + b",".join(b'"x%d":1' % n for n in range(100)) + b"}",
+]  # fmt: skip
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+names = st.sampled_from(
+    ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema",
+     "data", "data_base64", "ext", "Bad", ""]
+)  # fmt: skip
+objects = st.dictionaries(names, json_values | st.just("1.0") | st.just("a.b"), max_size=9)
+bodies = (
+    st.binary(max_size=64)
+    | st.sampled_from(NASTY)
+    | objects.map(lambda value: json.dumps(value).encode())
+    | json_values.map(lambda value: json.dumps(value).encode())
+)
+headers = st.dictionaries(
+    st.sampled_from(["ce-id", "ce-source", "ce-type", "ce-specversion", "ce-ext", "CE-ID", "x"]),
+    st.text(max_size=12) | st.just("1.0") | st.just("%zz") | st.just('"a\\"'),
+)
+types = st.sampled_from(
+    [None, "application/json", "text/plain", "application/cloudevents+json", "", ";", "a/b+json",
+     "application/cloudevents-batch+json", "application/xml"]
+)  # fmt: skip
+
+
+def _usable(made: Event) -> None:
+    """What was accepted can be filtered on, enriched, written and read again."""
+    received = Received(made, "S", 1, 0.0)
+    received.field("data.a.b")
+    again = from_structured(to_structured(made))
+    assert (again.id, again.source, again.type) == (made.id, made.source, made.type)
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        splice(made.data, b"{}")  # what it cannot read, the enricher passes on as it is
+
+
+@settings(max_examples=600, deadline=None)
+@given(body=bodies, given_headers=headers, content_type=types)
+def test_parsers_give_an_event_or_a_reason(
+    body: bytes, given_headers: dict[str, str], content_type: str | None
+) -> None:
+    message_headers = given_headers | ({"Content-Type": content_type} if content_type else {})
+    place: dict[str, Any] = {"subject": "user.x", "stream": "S", "seq": 1, "time": 1.0}
+    for parse in (
+        lambda: [from_structured(body)],
+        lambda: from_batch(body),
+        lambda: [from_binary(given_headers.items(), content_type, body)],
+        lambda: [from_message(message_headers, body, **place).event],
+    ):
+        try:
+            made = parse()
+        except InvalidEvent:
+            continue
+        for one in made:
+            if not isinstance(one, InvalidEvent):
+                _usable(one)
+
+
+async def test_nothing_hostile_stops_the_gateway(client: Client, receiver: Receiver) -> None:
+    wanted = [{"field": "data.a", "operator": "not_equals", "value": 1}]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], filters=wanted)
+    for body in NASTY:
+        for headers in (STRUCTURED, BATCH, BINARY):
+            answer = await client.http.post("/v1/events", content=body, headers=headers)
+            assert answer.status_code in (202, 400, 413, 415, 422), (body[:80], answer.text)
+            if answer.status_code != 202:
+                assert answer.json()["detail"]
+        for mode in (None, STRUCTURED, BINARY):
+            await client.nats.publish("user.x", body, headers=mode)
+    last = event("user.x", {"a": 2})
+    await client.send(last)
+    await client.until("w", last["id"], "succeeded")
+    for one in await client.all_of("GATEWAY_REJECTED"):
+        assert one.headers["Eg-Detail"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "says"),
+    [
+        ({"Content-Type": "application/json"}, 415, "application/cloudevents+json"),
+        ({"Content-Type": "text/csv"}, 415, "ce-"),
+        ({}, 415, "ce-"),
+        ({"Content-Type": "application/cloudevents+json; charset=utf-16"}, 415, "utf-16"),
+        (STRUCTURED | {"Content-Encoding": "gzip"}, 415, "gzip"),
+    ],
+)
+async def test_what_cannot_be_an_event_says_how_to_send_one(
+    client: Client, headers: dict[str, str], status: int, says: str
+) -> None:
+    body = json.dumps(event("user.x")).encode()
+    answer = await client.http.post("/v1/events", content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert says in answer.json()["detail"]
