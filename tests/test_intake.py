@@ -1,5 +1,6 @@
 """What comes in: over HTTP in three modes, over NATS in any shape, and what is no event."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -160,3 +161,50 @@ async def test_json_objects_without_specversion_become_events(
     assert {name: made[name] for name in expected} == expected
     assert (made["id"], made["specversion"]) == ("GATEWAY_EVENTS-1", "1.0")
     assert made["time"].endswith("Z")
+
+
+async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    # A message of a format to come, which is understood once the gateway knows it, or, here, once
+    # its header is mended; and one that will never be an event.
+    good = event("user.x")
+    headers = {"Nats-Msg-Id": "once", "Content-Type": "application/cloudevents+json"}
+    await client.nats.publish("user.x", b"\xff", headers=headers)
+    for number in range(3):
+        await client.nats.publish("user.x", b"[%d]" % number)
+    async with asyncio.timeout(10):
+        while len((await client.http.get("/v1/rejected")).json()["items"]) < 4:
+            await asyncio.sleep(0.02)
+    page = (await client.http.get("/v1/rejected", params={"limit": 3})).json()
+    first, second = page["items"][:2]
+    assert (first["data_base64"], first["headers"]) == ("/w==", headers)
+    assert (second["data"], second["subject"], second["reason"]) == ("[0]", "user.x", "malformed")
+    assert (second["stream"], second["sequence"]) == ("GATEWAY_EVENTS", 2)
+    assert "no JSON object" in second["detail"]
+    rest = (await client.http.get("/v1/rejected", params={"cursor": page["next"]})).json()
+    assert ([one["data"] for one in rest["items"]], rest["next"]) == (["[2]"], None)
+    answer = await client.http.post(f"/v1/rejected/{second['seq']}/retry")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
+    assert (await client.http.post("/v1/rejected/99/retry")).status_code == 404
+
+    # What can be an event now is taken in, once, and is set aside no more.
+    await client.nats.jetstream().publish(
+        "eg.rejected.unsupported", json.dumps(good).encode(),
+        headers={"Eg-Subject": "user.x", "Eg-Reason": "unsupported", "Eg-Sequence": "1",
+                 "Eg-Header-Nats-Msg-Id": "once", "Eg-Header-X-Trace": "7"},
+    )  # fmt: skip
+    both = await asyncio.gather(
+        *(client.http.post("/v1/rejected/5/retry") for _ in range(2))
+    )  # fmt: skip
+    assert {one.status_code for one in both} <= {202, 404}
+    assert 202 in {one.status_code for one in both}
+    (got,) = await receiver.until(1)
+    assert got.json["id"] == good["id"]
+    assert len((await client.http.get("/v1/rejected")).json()["items"]) == 4
+    stored = (await client.all_of("GATEWAY_EVENTS"))[4:]
+    assert [one.headers["X-Trace"] for one in stored] == ["7"]
+    await client.nats.jetstream().publish(
+        "eg.rejected.invalid", json.dumps(good).encode(), headers={"Eg-Subject": "nowhere.x"}
+    )
+    answer = await client.http.post("/v1/rejected/6/retry")
+    assert (answer.status_code, "nowhere.x" in answer.json()["detail"]) == (409, True)

@@ -20,6 +20,7 @@ from event_gateway.broker.log import EventLog
 from event_gateway.broker.provision import EVENTS, provision
 from event_gateway.broker.reader import EventReader
 from event_gateway.broker.registry import Registry
+from event_gateway.broker.rejected import RejectedInput
 from event_gateway.config.definitions import stream_of, webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
@@ -129,8 +130,9 @@ class Gateway:
             reader.keep(received)
             dispatcher.dispatch(received, webhook, recorded)  # type: ignore[arg-type]
 
+        rejected = RejectedInput(broker)
         self._due = DueLoop(ledger, dispatcher, load)
-        self._router = Router(broker, events, ledger, index, enricher, dispatch, metrics)
+        self._router = Router(broker, rejected, ledger, index, enricher, dispatch, metrics)
         stopping(self._router.close)
         self._hub = Hub(
             broker, enricher.enrich, lambda name, count: metrics.sent.labels(name).inc(count)
@@ -166,8 +168,8 @@ class Gateway:
         await ledger.start(EVENTS)
         self._context = Context(
             __version__, self._admin_key, config.server.max_body, broker, registry,
-            self._registration, Intake(events), self._router, dispatcher, ledger, self._hub,
-            self._subscriptions, lifecycle, metrics,
+            self._registration, Intake(events), rejected, self._router, dispatcher, ledger,
+            self._hub, self._subscriptions, lifecycle, metrics,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()

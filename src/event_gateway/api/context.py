@@ -5,6 +5,7 @@ from typing import Any
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.registry import Registry
+from event_gateway.broker.rejected import RejectedInput
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.registration import Registration
 from event_gateway.ingest.intake import Intake
@@ -27,6 +28,7 @@ class Context:
     registry: Registry
     registration: Registration
     intake: Intake
+    rejected: RejectedInput
     router: Router
     dispatcher: Dispatcher
     ledger: Ledger

@@ -1,13 +1,12 @@
 """The events log: where an event is safe once it has been acknowledged."""
 
-import asyncio
 import hashlib
 
 import msgspec
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.provision import DEAD_LETTERS, EVENTS, REJECTED, capture
+from event_gateway.broker.provision import DEAD_LETTERS, EVENTS, capture
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import FORMAT_HEADER, LOG_FORMAT, STRUCTURED, from_message
@@ -37,7 +36,7 @@ def message_id(source: str, event_id: str) -> str:
 
 
 class EventLog:
-    """Appends to and reads from the ingest stream; appends dead letters and rejected input."""
+    """Appends to and reads from the ingest stream; appends dead letters."""
 
     def __init__(self, broker: Broker, captured: tuple[str, ...]) -> None:
         self._broker = broker
@@ -100,18 +99,7 @@ class EventLog:
 
     async def append_dead_letter(self, webhook_id: str, body: bytes) -> None:
         """Keeps a dead letter. Raises LogUnavailable where that is not confirmed."""
-        await self._keep(f"eg.dead.{webhook_id}", body, DEAD_LETTERS, None)
-
-    async def append_rejected(self, reason: str, body: bytes, headers: dict[str, str]) -> None:
-        """Keeps input that is no event, as it came. Raises LogUnavailable."""
-        await self._keep(f"eg.rejected.{reason}", body, REJECTED, headers)
-
-    async def _keep(
-        self, subject: str, body: bytes, stream: str, headers: dict[str, str] | None
-    ) -> None:
         try:
-            await self._broker.js.publish(subject, body, stream=stream, headers=headers)
-        except asyncio.CancelledError:
-            raise
+            await self._broker.js.publish(f"eg.dead.{webhook_id}", body, stream=DEAD_LETTERS)
         except (*BrokerError, NoStreamResponseError, APIError) as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import structlog
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.log import ORIGIN_HEADER, EventLog, LogUnavailable
+from event_gateway.broker.log import ORIGIN_HEADER, LogUnavailable
 from event_gateway.broker.provision import ACK_WAIT, EVENTS, MAX_UNACKED, ROUTER, ensure_router
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
+from event_gateway.broker.rejected import RejectedInput
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
@@ -57,7 +58,7 @@ class Router:
     def __init__(
         self,
         broker: Broker,
-        events: EventLog,
+        rejected: RejectedInput,
         ledger: Ledger,
         index: Index,
         enricher: Enricher,
@@ -65,7 +66,7 @@ class Router:
         metrics: Metrics,
     ) -> None:
         self._broker = broker
-        self._events = events
+        self._rejected = rejected
         self._ledger = ledger
         self._index = index
         self._enricher = enricher
@@ -190,15 +191,7 @@ class Router:
         return {suspect for suspect, known in zip(suspects, answers, strict=True) if known}
 
     async def _reject(self, pulled: Pulled, error: InvalidEvent) -> None:
-        headers = {
-            "Eg-Reason": error.reason,
-            "Eg-Detail": error.detail[:1000].encode("ascii", "replace").decode(),
-            "Eg-Subject": pulled.subject,
-            "Eg-Sequence": str(pulled.seq),
-        }
-        for name, value in (pulled.headers or {}).items():
-            headers[f"Eg-Header-{name}"] = value
-        await self._events.append_rejected(error.reason, pulled.data, headers)
+        await self._rejected.keep(EVENTS, pulled, error)
         self._metrics.rejected(error.reason)
         self._broker.post(pulled.reply, b"+ACK")
         log.info("input set aside", subject=pulled.subject, seq=pulled.seq, reason=error.detail)

@@ -1,0 +1,121 @@
+"""Input of which no event could be made: set aside as it came, with the reason."""
+
+import contextlib
+
+import msgspec
+from nats.js.errors import APIError, NoStreamResponseError
+
+from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.follow import page
+from event_gateway.broker.log import LogUnavailable
+from event_gateway.broker.provision import EVENTS, REJECTED
+from event_gateway.broker.pull import Pulled
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.formats import from_message
+
+FORMAT = "1"
+_HEADER = "Eg-Header-"  # before the name of each header that the input came with
+_MESSAGE_ID = "Nats-Msg-Id"
+_UNAVAILABLE = (*BrokerError, APIError)
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One input that was set aside. ``time`` in seconds since the epoch; ``body`` as it came.
+
+    ``stream`` and ``origin_seq`` are its place in the log, ``seq`` that among the rejected.
+    """
+
+    seq: int
+    time: float
+    reason: str
+    detail: str
+    subject: str
+    stream: str
+    origin_seq: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class NotCaptured(Exception):
+    """No stream captures the subject on which the input came."""
+
+
+class RejectedInput:
+    """The stream of what was set aside."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def keep(self, stream: str, pulled: Pulled, error: InvalidEvent) -> None:
+        """Sets a message of a stream aside. Raises LogUnavailable where that is not confirmed."""
+        headers = {
+            "Eg-Rejected-Format": FORMAT,
+            "Eg-Reason": error.reason,
+            "Eg-Detail": error.detail[:1000].encode("ascii", "replace").decode(),
+            "Eg-Subject": pulled.subject,
+            "Eg-Stream": stream,
+            "Eg-Sequence": str(pulled.seq),
+            _MESSAGE_ID: f"{stream}:{pulled.seq}",  # set aside again after a crash, it is kept once
+        }
+        for name, value in (pulled.headers or {}).items():
+            headers[f"{_HEADER}{name}"] = value
+        try:
+            await self._broker.js.publish(
+                f"eg.rejected.{error.reason}", pulled.data, stream=REJECTED, headers=headers
+            )
+        except (*_UNAVAILABLE, NoStreamResponseError) as failure:
+            raise LogUnavailable(str(failure) or type(failure).__name__) from None
+
+    async def page(self, from_seq: int, limit: int) -> list[Rejected]:
+        """What was set aside, the oldest first, from a sequence on. Raises LogUnavailable."""
+        try:
+            return [_rejected(one) for one in await page(self._broker, REJECTED, from_seq, limit)]
+        except _UNAVAILABLE as error:
+            raise LogUnavailable(str(error) or type(error).__name__) from None
+
+    async def retry(self, seq: int) -> int:
+        """Takes it in again as it came; gives its new sequence in the log.
+
+        Raises KeyError where there is none, InvalidEvent where it still is no event (it stays set
+        aside then), NotCaptured, and LogUnavailable.
+        """
+        found = await self.page(seq, 1)
+        if not found or found[0].seq != seq:
+            raise KeyError(seq)
+        kept = found[0]
+        from_message(
+            kept.headers, kept.body, subject=kept.subject, stream=kept.stream, seq=kept.origin_seq,
+            time=kept.time,
+        )  # fmt: skip
+        # Under its former id the log would drop it as the message that it has already. The new one
+        # makes two who retry at the same time take it in once.
+        headers = {k: v for k, v in kept.headers.items() if k.lower() != _MESSAGE_ID.lower()}
+        headers[_MESSAGE_ID] = f"rejected:{seq}"
+        try:
+            ack = await self._broker.js.publish(kept.subject, kept.body, headers=headers)
+            with contextlib.suppress(APIError):  # somebody else has just done the same
+                await self._broker.js.delete_msg(REJECTED, seq)
+        except NoStreamResponseError:
+            raise NotCaptured(f"nothing captures {kept.subject} any more") from None
+        except _UNAVAILABLE as error:
+            raise LogUnavailable(str(error) or type(error).__name__) from None
+        return ack.seq
+
+
+def _rejected(pulled: Pulled) -> Rejected:
+    headers = dict(pulled.headers or {})
+    return Rejected(
+        seq=pulled.seq,
+        time=pulled.time,
+        reason=headers.get("Eg-Reason", "unknown"),
+        detail=headers.get("Eg-Detail", ""),
+        subject=headers.get("Eg-Subject", ""),
+        stream=headers.get("Eg-Stream", EVENTS),
+        origin_seq=int(headers.get("Eg-Sequence", "0")),
+        headers={
+            name.removeprefix(_HEADER): value
+            for name, value in headers.items()
+            if name.startswith(_HEADER)
+        },
+        body=pulled.data,
+    )
