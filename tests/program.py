@@ -38,7 +38,7 @@ class Program:
     async def start_fails(self, timeout: float = 30.0) -> int:
         """Starts it; gives its exit status when it has ended by itself."""
         self._process = self._run()
-        return await asyncio.to_thread(self._process.wait, timeout)
+        return await self.ended(timeout)
 
     def _run(self) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
@@ -47,6 +47,11 @@ class Program:
             return subprocess.Popen(
                 command, stdout=output, stderr=output, env=self._environ, text=True
             )
+
+    async def ended(self, timeout: float = 30.0) -> int:
+        """Its exit status, once it has ended by itself."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, timeout)
 
     @property
     def last_line(self) -> str:

@@ -32,11 +32,15 @@ class Got:
 
 @dataclass
 class Receiver:
-    """``answers``: statuses by path, used up from the front; the last one stays."""
+    """``answers``: statuses by path, used up from the front; the last one stays.
+
+    ``delays``: seconds to wait before each answer, likewise.
+    """
 
     url: str = ""
     got: list[Got] = field(default_factory=list)
     answers: dict[str, list[int]] = field(default_factory=dict)
+    delays: dict[str, list[float]] = field(default_factory=dict)
 
     def at(self, path: str) -> list[Got]:
         """What came to one path, in the order it came."""
@@ -53,6 +57,8 @@ class Receiver:
         body = await request.body()
         path = request.url.path
         self.got.append(Got(path, dict(request.headers), body, time.time()))
+        delays = self.delays.get(path, [0.0])
+        await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
         statuses = self.answers.get(path, [200])
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
         return Response(f"answer {status}", status)

@@ -52,6 +52,8 @@ from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
+CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewhere
+
 
 class Gateway:
     """One gateway process. Not started until :meth:`start`; its API is ``asgi``."""
@@ -177,17 +179,19 @@ class Gateway:
         chores = (copies.run(), self._refresh_subscriptions(), self._measure())
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
-    async def drain(self, timeout: float = 20.0) -> None:
-        """Stops taking in, lets what runs finish for at most ``timeout`` seconds, records it."""
-        self._context.draining = True
-        await asyncio.gather(
-            *(connection.close() for connection in list(self._context.sockets)),
-            return_exceptions=True,
-        )
+    async def drain(self) -> None:
+        """Ends the work in phases, so that what is begun is finished and recorded.
+
+        What it cannot finish within ``server.drain_timeout`` stays in progress under its lease.
+        """
+        self._context.draining = True  # not ready, and nothing more is taken in over HTTP
+        closing = [asyncio.create_task(one.close()) for one in list(self._context.sockets)]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)  # some do not even read
         await self._router.stop()
         await self._due.stop()
-        await self._dispatcher.stop(timeout)
-        await self._ledger.stop()
+        await self._dispatcher.stop(self._config.server.drain_timeout)
+        await self._ledger.stop()  # what it confirms is acknowledged when the broker is closed
 
     async def stop(self) -> None:
         """Ends everything; what is not recorded comes again at the next start."""

@@ -29,8 +29,6 @@ from event_gateway.state.connection import ServerRefused, StateError
 
 log = structlog.get_logger(__name__)
 
-DRAIN_TIMEOUT = 20.0
-
 
 class StartFailed(Exception):
     """The gateway cannot start; the text is for whoever started it."""
@@ -114,7 +112,7 @@ async def running(
         try:
             yield Running(gateway, http_url, nats_url, redis_url, admin_key, first_start)
         finally:
-            await gateway.drain(DRAIN_TIMEOUT)
+            await gateway.drain()
             server.should_exit = True
             await asyncio.gather(serving, return_exceptions=True)
 

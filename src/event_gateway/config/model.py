@@ -93,6 +93,10 @@ class ServerModel(_Section):
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="0 takes a free one.")
     max_body: Size = Field(1024 * 1024, description="The largest request body, in bytes.")
+    drain_timeout: Duration = Field(
+        20.0,
+        description="How long running attempts may go on when the gateway is told to end.",
+    )
 
 
 class NatsModel(_Section):

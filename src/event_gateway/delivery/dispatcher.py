@@ -67,6 +67,7 @@ class Dispatcher:
         self.in_flight = 0
         self.wake: Callable[[float], None] = lambda seconds: None
         self._stopping = False
+        self._stopped = False
 
     def put(self, webhook: Webhook) -> None:
         """Takes up a webhook, or its change; its limit and its backlog stay."""
@@ -141,6 +142,7 @@ class Dispatcher:
             log.warning("attempts cut off; they stay in progress until their lease ends",
                         count=self.in_flight)  # fmt: skip
         await self._dead_letters.stop(max(0.5, deadline - time.monotonic()))
+        self._stopped = True
 
     def _may_start(self, lane: Lane) -> bool:
         return (
@@ -184,6 +186,8 @@ class Dispatcher:
     def _done(self, lane: Lane, job: Job, result: Response | Failure) -> None:
         lane.in_flight -= 1
         self.in_flight -= 1
+        if self._stopped:
+            return  # cut off by our own end: no failure, whoever takes it next tries it again
         if isinstance(result, Failure):
             if result.error_type in SLOW_ERRORS:
                 lane.shrink()
