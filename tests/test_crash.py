@@ -127,7 +127,7 @@ async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiv
     assert await program.stop() == 0
     await _gone(second)
     assert not (program.data / "endpoints.json").exists()
-    assert "Traceback" not in program.output
+    assert "Traceback" not in program.output, program.output
 
 
 async def _gone(pids: dict[str, int]) -> None:

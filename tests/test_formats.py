@@ -52,7 +52,7 @@ async def test_the_data_of_an_earlier_version(
         assert await program.stop() == 0
     finally:
         await program.stop()
-    assert "Traceback" not in program.output
+    assert "Traceback" not in program.output, program.output
 
 
 async def test_newer_formats_are_refused_with_words(
@@ -100,4 +100,4 @@ async def test_newer_formats_are_refused_with_words(
     finally:
         await state.aclose()
         await program.stop()
-    assert "Traceback" not in program.output
+    assert "Traceback" not in program.output, program.output

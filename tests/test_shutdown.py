@@ -64,7 +64,7 @@ async def test_it_drains_in_phases(tmp_path: Path, receiver: Receiver) -> None:
     finally:
         await program.stop()
     assert len(receiver.got) == 2
-    assert "Traceback" not in program.output
+    assert "Traceback" not in program.output, program.output
 
 
 async def test_what_is_cut_off_is_no_failure(tmp_path: Path, receiver: Receiver) -> None:
@@ -115,7 +115,7 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path, receiver: Receiver) 
             assert time.monotonic() - began < 2
     finally:
         await program.stop()
-    assert "Traceback" not in program.output
+    assert "Traceback" not in program.output, program.output
 
 
 async def _until_draining(http: httpx.AsyncClient) -> None:
@@ -144,4 +144,4 @@ async def test_it_ends_while_both_servers_are_away(
         assert time.monotonic() - began < 20
     finally:
         await program.stop()
-    assert "Traceback" not in program.output
+    assert "Traceback" not in program.output, program.output

@@ -218,7 +218,7 @@ async def test_sockets_are_told_to_go_elsewhere_at_shutdown(start: Start) -> Non
         client.websocket() as socket,
     ):
         await socket.ask(action="subscribe", stream="audit")
-        await running.gateway.drain(2.0)
+        await running.gateway.drain()
         with pytest.raises(websockets.ConnectionClosed) as closed:
             await socket.next()
         assert closed.value.rcvd is not None

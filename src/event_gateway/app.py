@@ -5,6 +5,7 @@ The only place that knows which adapter stands behind which name.
 
 import asyncio
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,14 +18,16 @@ from event_gateway.api import server
 from event_gateway.api.context import Context
 from event_gateway.broker.connection import connect as connect_nats
 from event_gateway.broker.log import EventLog
-from event_gateway.broker.provision import EVENTS, provision
+from event_gateway.broker.peers import Peers
+from event_gateway.broker.provision import provision
 from event_gateway.broker.reader import EventReader
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
-from event_gateway.config.definitions import stream_of, webhook_of
+from event_gateway.config.definitions import definitions_digest, stream_of, webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.event import Received
+from event_gateway.core.stream import EVENTS
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import Dispatcher
@@ -94,21 +97,24 @@ class Gateway:
         lifecycle = Lifecycle(broker.post)
         metrics = Metrics()
         events = EventLog(broker, captured)
-        self._registry = registry = Registry(broker)
+        peers = Peers(broker, secrets.token_hex(6), definitions_digest(config))
+        await peers.start()
+        stopping(peers.stop)
+        self._registry = registry = Registry(broker, peers)
         installation_key = await registry.open()
         self._ledger = ledger = Ledger(client)
         enricher = Enricher(EventCache(client), __version__)
         index = Index()
         sender = Sender(EgressGuard(config.delivery.allow_networks))
         stopping(sender.close)
-        secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
+        known_secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
         self._dispatcher = dispatcher = Dispatcher(
             ledger,
             sender,
             DeadLetters(events),
             lifecycle,
             metrics,
-            secrets,
+            known_secrets,
             installation_key,
             __version__,
         )
@@ -166,17 +172,17 @@ class Gateway:
         await self._registration.load_file(
             webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()
         )
-        self._registration.resume()
         await ledger.start(EVENTS)
         self._context = Context(
-            __version__, self._admin_key, config.server.max_body, broker, registry,
+            __version__, self._admin_key, config.server.max_body, broker, peers, registry,
             self._registration, Intake(events), rejected, self._router, dispatcher, ledger,
             self._hub, self._subscriptions, lifecycle, metrics,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
         self._router.start()
-        chores = (copies.run(), self._refresh_subscriptions(), self._measure())
+        chores = [copies.run(), self._registration.carry_on()]
+        chores += [self._refresh_subscriptions(), self._measure()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def drain(self) -> None:

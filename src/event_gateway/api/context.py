@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from event_gateway.broker.connection import Broker
+from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.delivery.dispatcher import Dispatcher
@@ -25,6 +26,7 @@ class Context:
     admin_key: str
     max_body: int
     broker: Broker
+    peers: Peers
     registry: Registry
     registration: Registration
     intake: Intake

@@ -1,6 +1,7 @@
 """``/v1/ws``: live events of named streams over WebSocket."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 import time
@@ -75,7 +76,8 @@ class _Connection:
     async def close(self) -> None:
         """Tells the client to connect elsewhere."""
         if self._socket.application_state is WebSocketState.CONNECTED:
-            await self._socket.close(GOING_AWAY, "the gateway restarts")
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it has just gone
+                await self._socket.close(GOING_AWAY, "the gateway restarts")
 
     async def _write(self) -> None:
         while True:

@@ -6,11 +6,12 @@ import msgspec
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.provision import DEAD_LETTERS, EVENTS, capture
+from event_gateway.broker.provision import DEAD_LETTERS, capture
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import FORMAT_HEADER, LOG_FORMAT, STRUCTURED, from_message
 from event_gateway.core.pattern import subject_for
+from event_gateway.core.stream import EVENTS
 
 ORIGIN_HEADER = "Eg-Origin"
 

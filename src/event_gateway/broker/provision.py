@@ -18,11 +18,10 @@ from nats.js.errors import APIError, NotFoundError
 from event_gateway.broker.connection import Broker
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.pattern import merge_captured, overlaps
-from event_gateway.core.stream import StreamDefinition
+from event_gateway.core.stream import EVENTS, StreamDefinition
 
 log = structlog.get_logger(__name__)
 
-EVENTS = "GATEWAY_EVENTS"
 LIFECYCLE = "GATEWAY_LIFECYCLE"
 DEAD_LETTERS = "GATEWAY_DEAD_LETTERS"
 REJECTED = "GATEWAY_REJECTED"

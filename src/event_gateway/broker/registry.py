@@ -22,6 +22,7 @@ from nats.js.kv import KeyValue
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.follow import follow
+from event_gateway.broker.peers import Peers
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.stream import StreamDefinition
@@ -63,7 +64,7 @@ class Registry:
     ``on_webhook`` gets each change: id, and the webhook or None where it is gone.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, peers: Peers) -> None:
         self._broker = broker
         self._bucket: KeyValue | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -71,6 +72,7 @@ class Registry:
         self._changed = asyncio.Condition()
         self._revisions: dict[str, int] = {}
         self._newer: NewerFormat | None = None
+        self._peers = peers
         self.webhooks: dict[str, Webhook] = {}
         self.streams: dict[str, StreamDefinition] = {}
         self.on_webhook: list[Callable[[str, Webhook | None], None]] = []
@@ -112,7 +114,10 @@ class Registry:
             await self._changed.wait_for(lambda: self._applied >= revision)
 
     async def put_webhook(self, webhook: Webhook, *, new: bool = False) -> None:
-        """Writes a webhook and waits until it is in force here. Raises RegistryConflict."""
+        """Writes a webhook and waits until it is in force in every process that lives.
+
+        Raises RegistryConflict.
+        """
         value = msgspec.json.encode(_StoredWebhook(FORMAT, webhook))
         await self._put(f"webhook.{webhook.id}", value, new)
 
@@ -122,8 +127,13 @@ class Registry:
         await self._put(f"stream.{definition.name}", value, new)
 
     async def remove_webhook(self, webhook_id: str) -> None:
-        """Forgets a webhook; its id is free again."""
-        await self._kv.purge(f"webhook.{webhook_id}")
+        """Forgets a webhook, so that its id is free again. Raises RegistryConflict."""
+        key = f"webhook.{webhook_id}"
+        if key in self._revisions:
+            try:
+                await self._kv.delete(key, last=self._revisions[key])
+            except APIError as error:
+                raise RegistryConflict(f"{key}: {error.description}") from None
         async with asyncio.timeout(APPLY_TIMEOUT), self._changed:
             await self._changed.wait_for(lambda: webhook_id not in self.webhooks)
 
@@ -143,6 +153,7 @@ class Registry:
         except APIError as error:
             raise RegistryConflict(f"{key}: {error.description}") from None
         await self.applied(revision)
+        await self._peers.confirmed(revision, APPLY_TIMEOUT)
 
     async def _follow(self) -> None:
         async for batch in follow(self._broker, f"KV_{BUCKET}", last_per_subject=True):
@@ -152,6 +163,7 @@ class Registry:
                 async with self._changed:
                     self._applied = batch[-1].seq
                     self._changed.notify_all()
+                self._peers.announce(self._applied)
 
     def _apply(self, pulled: Pulled) -> None:
         key = pulled.subject.removeprefix(_PREFIX)

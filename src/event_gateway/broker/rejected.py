@@ -8,10 +8,11 @@ from nats.js.errors import APIError, NoStreamResponseError
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.follow import page
 from event_gateway.broker.log import LogUnavailable
-from event_gateway.broker.provision import EVENTS, REJECTED
+from event_gateway.broker.provision import REJECTED
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.formats import from_message
+from event_gateway.core.stream import EVENTS
 
 FORMAT = "1"
 _HEADER = "Eg-Header-"  # before the name of each header that the input came with

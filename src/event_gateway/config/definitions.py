@@ -1,11 +1,12 @@
 """Between the configuration's (and the API's) words and the core's webhooks and streams."""
 
+import hashlib
 from typing import Any
 
 import msgspec
 from pydantic import Field, ValidationError
 
-from event_gateway.config.model import SecurityModel, StreamModel, WebhookModel
+from event_gateway.config.model import Config, SecurityModel, StreamModel, WebhookModel
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter
 from event_gateway.core.stream import StreamDefinition
@@ -66,6 +67,20 @@ def stream_of(model: StreamModel, name: str) -> StreamDefinition:
         max_bytes=model.max_bytes,
         compliance=model.compliance,
     )
+
+
+def definitions_digest(config: Config) -> str:
+    """What tells files with different webhooks or streams apart; empty without any."""
+    if not config.webhooks and not config.streams:
+        return ""
+    definitions = {
+        "webhooks": {
+            name: webhook_of(model, name, managed_by="file")
+            for name, model in config.webhooks.items()
+        },
+        "streams": {name: stream_of(model, name) for name, model in config.streams.items()},
+    }
+    return hashlib.sha256(msgspec.json.encode(definitions, order="sorted")).hexdigest()[:16]
 
 
 def webhook_from_json(body: object, transformations: frozenset[str]) -> Webhook:

@@ -7,6 +7,7 @@ import msgspec
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.pattern import check_pattern
 
+EVENTS = "GATEWAY_EVENTS"  # the gateway's own log
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

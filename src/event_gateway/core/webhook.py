@@ -8,7 +8,7 @@ import msgspec
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter, check_filter
 from event_gateway.core.pattern import check_pattern
-from event_gateway.core.stream import ID
+from event_gateway.core.stream import EVENTS, ID
 
 MAX_PATTERNS = 100
 MAX_FILTERS = 50
@@ -58,8 +58,9 @@ AUTH_TYPES = ("bearer_token", "hmac_signature")
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """A receiver. ``timeout`` in seconds; ``since`` is the log sequence at its registration:
-    only later events are for it. ``deleting``: it is on its way out and takes no new events."""
+    """A receiver. ``timeout`` in seconds; ``since`` is the log's sequence at its
+    registration, ``since_in`` that of each other stream which is read: only later events are for
+    it. ``deleting``: it is on its way out and takes no new events."""
 
     id: str
     url: str
@@ -79,8 +80,13 @@ class Webhook(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] = {}
     managed_by: str = "api"
     since: int = 0
+    since_in: dict[str, int] = {}
     created_at: float = 0.0
     deleting: bool = False
+
+    def takes(self, stream: str, seq: int) -> bool:
+        """Whether an event at that place came after the registration."""
+        return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
 
     def check(self, transformations: frozenset[str]) -> None:
         """Raises InvalidDefinition, naming the key, where this is no webhook to register."""

@@ -116,6 +116,9 @@ class Dispatcher:
         job = Job(delivery, received)
         if lane is None:
             self._carry_out(None, job, Cancelled("webhook deleted"))
+        elif delivery.run == 1 and not lane.webhook.takes(delivery.stream, delivery.seq):
+            # It was for a webhook that had this id before.
+            self._carry_out(lane, job, Cancelled("webhook deleted"))
         elif delivery.failed:
             reason = delivery.attempts[-1].error_type if delivery.attempts else None
             self._carry_out(lane, job, DeadLetter(reason or ErrorType.SERVER_ERROR))

@@ -21,6 +21,9 @@ from event_gateway.tasks import end
 log = structlog.get_logger(__name__)
 
 
+DEAD_AFTER = 5.0  # seconds after which a deletion that nobody finished is taken over
+
+
 class Conflict(Exception):
     """The id is taken, or its former webhook is still being deleted."""
 
@@ -65,9 +68,7 @@ class Registration:
         if existing.deleting:
             raise Conflict(f"the webhook {webhook.id} is being deleted")
         await self._capture(webhook)
-        webhook = msgspec.structs.replace(
-            webhook, since=existing.since, created_at=existing.created_at
-        )
+        webhook = _in_place_of(existing, webhook)
         try:
             await self._registry.put_webhook(webhook)
         except RegistryConflict:
@@ -97,20 +98,28 @@ class Registration:
             if existing is not None and existing.deleting:
                 await self._cleared(webhook.id)
                 existing = None
-            if existing is None:
-                await self.create(webhook)
-            elif not _same(existing, webhook):
-                await self.replace(webhook)
+            try:
+                if existing is None:
+                    await self.create(webhook)
+                elif not _same(existing, webhook):
+                    await self.replace(webhook)
+            except Conflict as error:
+                # Another process with the same file, started together with this one, was first.
+                log.info("another process has just written it", webhook=webhook.id, why=str(error))
         for existing in list(self._registry.webhooks.values()):
             if existing.managed_by == "file" and existing.id not in wanted:
                 log.info("webhook is no longer in the file, deleting it", webhook=existing.id)
                 await self.delete(existing.id)
 
-    def resume(self) -> None:
-        """Carries on with deletions that an earlier process began."""
-        for webhook in self._registry.webhooks.values():
-            if webhook.deleting:
-                self._clear(webhook.id)
+    async def carry_on(self) -> None:
+        """Carries on, for ever, with deletions whose process has died on the way."""
+        before: set[str] = set()
+        while True:
+            now = {one.id for one in self._registry.webhooks.values() if one.deleting}
+            for webhook_id in now & before:
+                self._clear(webhook_id)
+            before = now
+            await asyncio.sleep(DEAD_AFTER)
 
     async def stop(self) -> None:
         """Leaves off; what is not done is carried on with at the next start."""
@@ -136,6 +145,8 @@ class Registration:
                     await asyncio.sleep(0)
                 await self._registry.remove_webhook(webhook_id)
                 break
+            except RegistryConflict:
+                return  # another process has done it
             except (*StateError, *BrokerError) as error:
                 log.warning("deletion waits", webhook=webhook_id, error=str(error))
                 await asyncio.sleep(1)
@@ -157,4 +168,14 @@ class Registration:
 
 
 def _same(one: Webhook, other: Webhook) -> bool:
-    return one == msgspec.structs.replace(other, since=one.since, created_at=one.created_at)
+    return one == _in_place_of(one, other)
+
+
+def _in_place_of(existing: Webhook, webhook: Webhook) -> Webhook:
+    """The new definition with what stays of the former one."""
+    return msgspec.structs.replace(
+        webhook,
+        since=existing.since,
+        since_in=existing.since_in,
+        created_at=existing.created_at,
+    )

@@ -106,7 +106,7 @@ class Index:
         for bucket in self._buckets(received.event.type):
             for entry in bucket.candidates(received):
                 webhook = entry.webhook
-                if webhook.id in found or received.seq <= webhook.since:
+                if webhook.id in found or not webhook.takes(received.stream, received.seq):
                     continue
                 if all(passes(received) for passes in entry.conditions):
                     found[webhook.id] = webhook

@@ -12,12 +12,13 @@ import structlog
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.log import ORIGIN_HEADER, LogUnavailable
-from event_gateway.broker.provision import ACK_WAIT, EVENTS, MAX_UNACKED, ROUTER, ensure_router
+from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER, ensure_router
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
+from event_gateway.core.stream import EVENTS
 from event_gateway.core.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.enrich import Enricher

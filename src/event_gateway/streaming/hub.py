@@ -13,11 +13,12 @@ from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.follow import follow
-from event_gateway.broker.provision import EVENTS, LIFECYCLE, stream_name
+from event_gateway.broker.provision import LIFECYCLE, stream_name
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message, to_structured
+from event_gateway.core.stream import EVENTS
 from event_gateway.streaming.subscriber import Message, Outbox, Subscriber
 from event_gateway.tasks import end
 
