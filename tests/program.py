@@ -61,7 +61,8 @@ class Program:
     @property
     def output(self) -> str:
         """All that it has printed, over all starts."""
-        return (self._directory / "output").read_text()
+        path = self._directory / "output"
+        return path.read_text() if path.exists() else ""
 
     @property
     def pid(self) -> int:

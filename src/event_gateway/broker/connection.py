@@ -1,6 +1,7 @@
 """The connection to NATS: one per process, which comes back by itself however long NATS is away."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -8,7 +9,10 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.errors import APIError
 
+from event_gateway.core.errors import ServerRefused
+from event_gateway.core.urls import without_password
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -16,6 +20,8 @@ log = structlog.get_logger(__name__)
 # What is published without waiting gathers here at most; past it the oldest is dropped.
 OUTBOX_LIMIT = 50_000
 REQUEST_TIMEOUT = 5.0
+PATIENCE = 30.0  # seconds for which a server that does not answer is waited for at the start
+OLDEST = (2, 10)
 
 # What a call to NATS can fail with while NATS is away or starting.
 BrokerError = (NatsError, OSError, asyncio.TimeoutError)
@@ -26,8 +32,7 @@ class Broker:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.nc = Client()
-        self.js: JetStreamContext = self.nc.jetstream(timeout=REQUEST_TIMEOUT)
+        self._renew()
         self.on_reconnect: list[Callable[[], None]] = []
         self.dropped = 0
         self._outbox: deque[tuple[str, bytes]] = deque()
@@ -40,9 +45,52 @@ class Broker:
         """Whether NATS can be talked to right now."""
         return self.nc.is_connected
 
-    async def connect(self) -> None:
-        """Connects. Raises OSError or nats.errors.Error when no server answers at the start."""
+    def _renew(self) -> None:
+        self.nc = Client()
+        self.js: JetStreamContext = self.nc.jetstream(timeout=REQUEST_TIMEOUT)
 
+    async def connect(self, patience: float = PATIENCE) -> None:
+        """Connects to a server that can be worked with. Raises ServerRefused."""
+        shown = without_password(self.url)
+        deadline = time.monotonic() + patience
+        told = False
+        while True:
+            wrong: list[Exception] = []
+            try:
+                await self._connect(wrong)
+                break
+            except BrokerError as error:
+                why = wrong[-1] if wrong else error
+                text = str(why) or type(why).__name__
+                if "authorization" in text.lower() or time.monotonic() > deadline:
+                    raise ServerRefused(f"cannot work with NATS at {shown}: {text}") from None
+                if not told:
+                    log.warning("NATS does not answer yet", url=shown, error=text,
+                                seconds=patience)  # fmt: skip
+                    told = True
+                self._renew()
+                await asyncio.sleep(0.5)
+        await self._check(shown)
+        self._pump = asyncio.create_task(self._run_outbox(), name="nats-outbox")
+
+    async def _check(self, shown: str) -> None:
+        version = self.nc.connected_server_version
+        if (version.major, version.minor) < OLDEST:
+            await self.nc.close()
+            raise ServerRefused(
+                f"NATS at {shown} is version {version}; the gateway needs "
+                f"{OLDEST[0]}.{OLDEST[1]} or newer"
+            )
+        try:
+            await self.js.account_info()
+        except (*BrokerError, APIError) as error:
+            await self.nc.close()
+            raise ServerRefused(
+                f"NATS at {shown} has no JetStream for this account ({error}): start it with "
+                "jetstream enabled"
+            ) from None
+
+    async def _connect(self, wrong: list[Exception]) -> None:
         async def reconnected() -> None:
             log.info("nats reconnected")
             for notify in self.on_reconnect:
@@ -53,12 +101,15 @@ class Broker:
                 log.warning("nats disconnected")
 
         async def failed(error: Exception) -> None:
+            wrong[:] = [error]
             log.debug("nats error", error=str(error))
 
         await self.nc.connect(
             self.url,
             name="event-gateway",
-            max_reconnect_attempts=-1,
+            # The first connection is made or fails; with endless attempts the client would spin.
+            allow_reconnect=False,
+            max_reconnect_attempts=0,
             reconnect_time_wait=1,
             connect_timeout=5,
             ping_interval=10,
@@ -69,7 +120,8 @@ class Broker:
             error_cb=failed,
             skip_subject_validation=True,
         )
-        self._pump = asyncio.create_task(self._run_outbox(), name="nats-outbox")
+        self.nc.options["allow_reconnect"] = True
+        self.nc.options["max_reconnect_attempts"] = -1
 
     def post(self, subject: str, payload: bytes) -> None:
         """Publishes without waiting and without a promise: for acks and lifecycle events."""
@@ -113,7 +165,7 @@ class Broker:
 
 
 async def connect(url: str) -> Broker:
-    """A connected broker."""
+    """A connected broker. Raises ServerRefused."""
     broker = Broker(url)
     await broker.connect()
     return broker

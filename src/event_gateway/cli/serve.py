@@ -23,9 +23,10 @@ from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.check import load_or_explain, warnings
 from event_gateway.cli.logs import configure_logs
 from event_gateway.config.model import Config
-from event_gateway.core.errors import InvalidDefinition, NewerFormat
+from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
+from event_gateway.core.urls import without_password
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
-from event_gateway.state.connection import ServerRefused, StateError
+from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)
 
@@ -139,13 +140,24 @@ def run_loop(main: Coroutine[Any, Any, int]) -> int:
 
 async def _serve(config: Config, host: str | None, port: int | None, data_dir: Path) -> int:
     stop = asyncio.Event()
+    main = asyncio.current_task()
+    starting = True
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+        if starting and main is not None:
+            main.cancel()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, _on_signal, stop)
+        asyncio.get_running_loop().add_signal_handler(name, on_signal)
     try:
         async with running(config, data_dir, host=host, port=port) as gateway:
+            starting = False
             typer.echo(f"event gateway   {gateway.http_url}   (API docs: {gateway.http_url}/docs)")
-            typer.echo(f"NATS            {_without_password(gateway.nats_url)}")
-            typer.echo(f"Redis           {_without_password(gateway.redis_url)}")
+            typer.echo(f"NATS            {without_password(gateway.nats_url)}")
+            typer.echo(f"Redis           {without_password(gateway.redis_url)}")
             typer.echo(f"admin key       {data_dir / 'admin.key'}")
             if gateway.first_start:
                 typer.echo(f"                {gateway.admin_key}   (shown once)")
@@ -154,13 +166,11 @@ async def _serve(config: Config, host: str | None, port: int | None, data_dir: P
     except StartFailed as error:
         typer.echo(f"event-gateway: {error}", err=True)
         return 1
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+        typer.echo("ended before it had started")
     return 0
-
-
-def _on_signal(stop: asyncio.Event) -> None:
-    if stop.is_set():
-        os._exit(130)
-    stop.set()
 
 
 def _admin_key(data_dir: Path) -> tuple[str, bool]:
@@ -195,8 +205,3 @@ def _listen(host: str, port: int) -> socket.socket:
         raise StartFailed(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     listener.setblocking(False)
     return listener
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -16,6 +16,10 @@ class InvalidEvent(Exception):
         self.detail = detail
 
 
+class ServerRefused(Exception):
+    """A server that the gateway was pointed at cannot be worked with; the text says what to do."""
+
+
 class NewerFormat(Exception):
     """What is stored was written by a newer version of the gateway; the text says what and where.
 

