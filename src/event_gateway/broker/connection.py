@@ -109,7 +109,7 @@ class Broker:
             name="event-gateway",
             # The first connection is made or fails; with endless attempts the client would spin.
             allow_reconnect=False,
-            max_reconnect_attempts=0,
+            max_reconnect_attempts=1,
             reconnect_time_wait=1,
             connect_timeout=5,
             ping_interval=10,
