@@ -25,10 +25,14 @@ from event_gateway.cli.logs import configure_logs
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
 from event_gateway.core.urls import without_password
+from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
 from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)
+
+
+MIN_KEY = 16
 
 
 class StartFailed(Exception):
@@ -65,15 +69,24 @@ async def running(
     environ: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[Running]:
     """Starts everything and, at the end, drains and stops it. Raises StartFailed."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    admin_key, first_start = _admin_key(data_dir)
     listener = _listen(host or config.server.host, config.server.port if port is None else port)
+    lock = DirectoryLock(data_dir)
     embedded = EmbeddedServers(
         data_dir, nats=config.nats.url is None, valkey=config.redis.url is None
     )
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(lock.release)
         stack.callback(listener.close)
         stack.push_async_callback(embedded.stop)
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock.take()
+            admin_key, first_start = _admin_key(data_dir)
+        except DirectoryInUse as error:
+            raise StartFailed(str(error)) from error
+        except OSError as error:
+            where = data_dir.resolve()
+            raise StartFailed(f"the data directory {where} cannot be used: {error}") from error
         try:
             urls = await embedded.start()
             nats_url = config.nats.url or urls[0] or ""
@@ -176,11 +189,17 @@ async def _serve(config: Config, host: str | None, port: int | None, data_dir: P
 def _admin_key(data_dir: Path) -> tuple[str, bool]:
     path = data_dir / "admin.key"
     try:
-        return path.read_text().strip(), False
+        key = path.read_text().strip()
     except FileNotFoundError:
         key = f"egk_{secrets.token_urlsafe(32)}"
         _write_private(path, key)
         return key, True
+    if len(key) < MIN_KEY:
+        raise StartFailed(
+            f"{path.resolve()} holds no key of at least {MIN_KEY} characters: "
+            "delete it to have one made, or write your own into it"
+        )
+    return key, False
 
 
 def _write_private(path: Path, text: str) -> None:

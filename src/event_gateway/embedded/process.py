@@ -3,14 +3,17 @@
 import asyncio
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
-MAX_LOG = 10 * 1024 * 1024  # bytes after which a log is set aside at the next start
+MAX_LOG = 10 * 1024 * 1024  # bytes after which a log becomes the old one and begins anew
 _PR_SET_PDEATHSIG = 1
+_LINUX = sys.platform == "linux"
 
 
 class EmbeddedServerError(Exception):
@@ -29,6 +32,7 @@ class ServerProcess:
         self._log = directory / "logs" / f"{name}.log"
         self._pid_file = directory / f"{name}.pid"
         self._process: subprocess.Popen[bytes] | None = None
+        self.started = 0.0
 
     @property
     def running(self) -> bool:
@@ -38,19 +42,20 @@ class ServerProcess:
     def start(self, command: list[str]) -> None:
         """Starts the server."""
         self._log.parent.mkdir(mode=0o700, exist_ok=True)
-        if self._log.exists() and self._log.stat().st_size > MAX_LOG:
-            self._log.replace(self._log.with_suffix(".log.old"))
+        self.bound_log()
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C in the terminal is for the gateway, which stops its servers last.
-                start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-            )
+            self._process = start_dying_with_us(command, log)
         self._pid_file.write_text(str(self._process.pid))
+        self.started = time.monotonic()
+
+    def bound_log(self, limit: int = MAX_LOG) -> None:
+        """Puts a log of over ``limit`` bytes in the place of the old one.
+
+        The server goes on writing to the same file, at its new end, as it is open for appending.
+        """
+        if self._log.exists() and self._log.stat().st_size > limit:
+            shutil.copyfile(self._log, self._log.with_suffix(".log.old"))
+            os.truncate(self._log, 0)
 
     async def stop(self, timeout: float) -> None:
         """SIGTERM, then SIGKILL after ``timeout`` seconds."""
@@ -69,11 +74,19 @@ class ServerProcess:
 
     def failure(self, what: str) -> EmbeddedServerError:
         """The error that says what went wrong, with the log's last line."""
-        last = ""
-        if self._log.exists():
-            lines = self._log.read_text(errors="replace").strip().splitlines()
-            last = f"; its last words: {lines[-1].strip()}" if lines else ""
+        words = self.last_words()
+        last = f"; its last words: {words}" if words else ""
         return EmbeddedServerError(f"the embedded {self.name} {what}{last} (log: {self._log})")
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+                lines = file.read().decode(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1].strip() if lines else ""
 
     async def former_gone(self) -> None:
         """Waits for a former gateway's server of this directory, which may still be ending."""
@@ -100,6 +113,39 @@ class ServerProcess:
             )
             words = shown.stdout
         return self._mark.encode() in words
+
+
+# For systems that cannot tell a child of its parent's end: the shell's input is a pipe whose other
+# end only the gateway has, so that reading it returns when the gateway is gone, however it went.
+_WATCH = """
+exec 3<&0
+"$@" 3<&- </dev/null & server=$!
+trap 'kill $server' TERM
+(read -r _ <&3; kill $server) 2>/dev/null & watch=$!
+while kill -0 $server 2>/dev/null; do wait $server; status=$?; done
+kill $watch 2>/dev/null
+exit $status
+"""
+
+
+def start_dying_with_us(
+    command: list[str], log: BinaryIO, *, by_pipe: bool = os.name == "posix" and not _LINUX
+) -> subprocess.Popen[bytes]:
+    """Starts a command that is ended when this process is, even by ``kill -9``.
+
+    By the system where that can do it (Linux), else ``by_pipe``. On Windows it is not.
+    """
+    if by_pipe:
+        command = ["/bin/sh", "-c", _WATCH, "sh", *command]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE if by_pipe else subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        # Ctrl-C in the terminal is for the gateway, which stops its servers last.
+        start_new_session=True,
+        preexec_fn=_die_with_parent if _LINUX and not by_pipe else None,
+    )
 
 
 def _die_with_parent() -> None:

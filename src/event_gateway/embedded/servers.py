@@ -8,14 +8,23 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import time
 from pathlib import Path
 
+import structlog
+
 from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
+from event_gateway.tasks import end
+
+log = structlog.get_logger(__name__)
 
 __all__ = ["EmbeddedServerError", "EmbeddedServers"]
 
 USER = "gateway"
+LOOK = 0.2  # seconds between looks whether a server lives
+STEADY = 60.0  # seconds after which one that was started again counts as healthy
+MAX_DELAY = 10.0  # seconds between starts of one that does not stay alive
 MAX_PAYLOAD = 8 * 1024 * 1024
 
 
@@ -26,6 +35,7 @@ class EmbeddedServers:
         self._dir = data_dir.resolve()
         self._wanted = [name for name, on in (("nats", nats), ("valkey", valkey)) if on]
         self._processes: dict[str, ServerProcess] = {}
+        self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self, timeout: float = 30.0) -> tuple[str | None, str | None]:
         """Starts what is wanted; gives the URLs of NATS and Redis once both answer.
@@ -41,7 +51,11 @@ class EmbeddedServers:
             process = self._processes[name] = ServerProcess(name, mark, self._dir)
             await process.former_gone()
             # A port is kept from start to start, unless somebody else has taken it meanwhile.
-            entry["port"] = _usable_port(entry.get("port"))
+            wanted = entry.get("port")
+            entry["port"] = _usable_port(wanted)
+            if wanted not in (None, entry["port"]):
+                log.warning("the port of an embedded server is taken, another one is used",
+                            server=name, was=wanted, port=entry["port"])  # fmt: skip
             self._save(known)
             _write_private(Path(mark), _CONFIGS[name](self._dir, entry["port"], entry["password"]))
             process.start(_COMMANDS[name](mark))
@@ -51,12 +65,36 @@ class EmbeddedServers:
         deadline = time.monotonic() + timeout
         for name in self._wanted:
             await self._until_answering(name, known[name], deadline)
+        self._keepers = [
+            asyncio.create_task(self._keep(name), name=f"keep-{name}") for name in self._wanted
+        ]
         return urls.get("nats"), urls.get("valkey")
 
     async def stop(self, timeout: float = 10.0) -> None:
         """Stops both, Valkey last."""
+        await end(self._keepers)
         for process in self._processes.values():
             await process.stop(timeout)
+
+    async def _keep(self, name: str) -> None:
+        """Starts a server again that has ended by itself, and keeps its log small."""
+        process = self._processes[name]
+        delay = 0.0
+        while True:
+            await asyncio.sleep(LOOK)
+            process.bound_log()
+            if process.running:
+                if time.monotonic() - process.started > STEADY:
+                    delay = 0.0
+                continue
+            log.warning("an embedded server has ended by itself, starting it again", server=name,
+                        last_words=process.last_words(), seconds=delay)  # fmt: skip
+            await asyncio.sleep(delay)
+            delay = min(max(2 * delay, 0.25), MAX_DELAY)
+            try:
+                process.start(_COMMANDS[name](str(self._dir / f"{name}.conf")))
+            except (OSError, EmbeddedServerError) as error:
+                log.error("an embedded server cannot be started", server=name, error=str(error))
 
     async def _until_answering(self, name: str, entry: dict[str, object], deadline: float) -> None:
         process = self._processes[name]
@@ -142,7 +180,7 @@ def _on_path(program: str, key: str) -> str:
     found = shutil.which(program)
     if found is None:
         raise EmbeddedServerError(
-            f"there is no {program} for this platform: set {key} in the configuration to a "
+            f"there is no {program} for {sys.platform}: set {key} in the configuration to a "
             "server of your own"
         )
     return found

@@ -1,0 +1,61 @@
+"""The lock on a data directory, which one gateway has for itself as long as it runs."""
+
+import os
+import sys
+from pathlib import Path
+
+
+class DirectoryInUse(Exception):
+    """Another gateway works in the directory; the text says which."""
+
+
+class DirectoryLock:
+    """Held from :meth:`take` to :meth:`release`, or until the process ends, however it does.
+
+    The system frees it, and child processes do not inherit it, so a killed gateway leaves none.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.resolve()
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """Takes the lock. Raises DirectoryInUse, or OSError where nothing can be written there."""
+        path = self._directory / "lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(descriptor)
+        except OSError:
+            holder = os.read(descriptor, 32).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise DirectoryInUse(
+                f"the data directory {self._directory} is in use by another gateway"
+                f"{f' (process {holder})' if holder else ''}; give each its own --data-dir"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, str(os.getpid()).encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Gives the directory free."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        # Far behind the process id, which stays readable.
+        os.lseek(descriptor, 1024, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
