@@ -1,15 +1,20 @@
 """The configuration file: what loads, and the one line that each mistake gets."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects, unfed_patterns
 from event_gateway.config.load import ConfigError, load
 from event_gateway.config.model import Config
+from event_gateway.config.reference import reference
 
 TRANSFORMATIONS = frozenset(("standard", "analytics_format"))
 
@@ -31,6 +36,28 @@ def test_the_original_loads_with_its_defaults() -> None:
         "ontology.>", "terminus.>", "audit.>", "scheduler.>", "user.>", "events.>",
     }  # fmt: skip
     assert unfed_patterns(config) == []
+
+
+def test_what_nothing_feeds_is_warned_of_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text("ingest: {subjects: ['a.>']}\nwebhooks:\n  w:\n    url: https://x.y/\n"
+                    "    events:\n      - a.b\n      - c.d\n")  # fmt: skip
+    done = _check(path, "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {
+        "ok": True, "errors": [], "warnings": [{
+            "file": str(path), "line": 7, "key": "webhooks.w.events[1]",
+            "reason": "nothing from NATS feeds 'c.d': add its subject to ingest.subjects",
+        }],
+    }  # fmt: skip
+    path.write_text("servr: 1\n")
+    done = _check(path, "--json")
+    assert (done.returncode, json.loads(done.stdout)["errors"][0]["line"]) == (2, 1)
+
+
+def _check(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "event_gateway", "check", "-c", str(path), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_environment_overrides_and_fills_in(tmp_path: Path) -> None:
@@ -60,6 +87,42 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         ("delivery: {allow_networks: [10.0.0.1/8]}\n", 1, "delivery.allow_networks", "10.0.0.1"),
         ("streams:\n  s: {subjects: ['a.>.b']}\n", 2, "streams.s", ">"),
         ("webhooks: [1, 2\n", 2, "", ""),
+        ("- a\n", 1, "", "mapping"),
+        ("a: 1\n--- \nb: 2\n", 2, "", "not YAML"),
+        ("a: !!python/object:os.system x\n", 1, "a", "not a plain value"),
+        ("a: [" + "[" * 40 + "]" * 40 + "]\n", 1, "a", "nested deeper"),
+        ("a: [" + "[" * 9000 + "]" * 9000 + "]\n", 1, "", "nested deeper"),
+        ("a: &x {b: *x}\n", 1, "a.b", "nested deeper"),
+        ("a: &x {<<: *x}\n", 1, "a", "brings in what it stands in"),
+        ("a: {<<: 1}\n", 1, "a", "<< takes a mapping"),
+        ("1: x\n", 1, "1", "unknown key"),
+        ("? [a]\n: x\n", 1, "", "plain text"),
+        ("webhooks: 5\n", 1, "webhooks", "mapping of keys"),
+        ("webhooks:\n  w: url\n", 2, "webhooks.w", "mapping of keys"),
+        ("webhooks:\n  w: {url: https://x.y/}\n", 2, "webhooks.w.events", "is missing"),
+        (W + "    enabled: 7\n", 5, "webhooks.w.enabled", "true or false"),
+        (W + "    concurrency: 1.5\n", 5, "webhooks.w.concurrency", "whole number"),
+        (W + "    timeout: 5\n", 5, "webhooks.w.timeout", "no unit"),
+        (W + "    timeout: -1s\n", 5, "webhooks.w.timeout", "no duration"),
+        (W + "    timeout: [1]\n", 5, "webhooks.w.timeout", "must be a duration"),
+        (W + "    description: 7\n", 5, "webhooks.w.description", "must be text"),
+        (W + "    security: {auth_typ: none}\n", 5, "webhooks.w.security.0.auth_typ", "auth_type"),
+        (
+            W + "    retry_policy: {max_age: 6d}\n",
+            5,
+            "webhooks.w.retry_policy.max_age",
+            "6d is not between 1s and 5d14h24m, which is 80% of ingest.retention (7d)",
+        ),
+        ("ingest:\n  subjects: ['a.>', '>']\n", 2, "ingest.subjects[1]", "cannot be captured"),
+        ("ingest:\n  subjects: ['a.>', 'a.b']\n", 2, "ingest.subjects[1]", "overlaps 'a.>'"),
+        ("ingest:\n  subjects: ['a..b']\n", 2, "ingest.subjects[0]", "empty token"),
+        ("ingest: {retention: 1s}\n", 1, "ingest.retention", "at least 60"),
+        ("nats: {url: 'http://u:hunter2@x'}\n", 1, "nats.url", "nats://"),
+        ("nats: {url: 'nats://u:hunter2@x:port'}\n", 1, "nats.url", "port must be a number"),
+        ("redis: {url: '127.0.0.1:6379'}\n", 1, "redis.url", "redis://"),
+        ("streams:\n  s: {subjects: ['a.b', 'webhook.*']}\n", 2, "streams.s", "of their own"),
+        ("streams:\n  s: {subjects: [], max_messages: many}\n", 2, "max_messages", "whole number"),
+        ("server: {port: '${UNSET}'}\n", 1, "server.port", "UNSET is not set"),
     ],
 )
 def test_mistakes_get_a_line(tmp_path: Path, text: str, line: int, key: str, says: str) -> None:
@@ -70,24 +133,93 @@ def test_mistakes_get_a_line(tmp_path: Path, text: str, line: int, key: str, say
     assert key in problem
     assert says in problem
     assert "\n" not in problem
+    assert "hunter2" not in str(caught.value)
+
+
+def test_everything_wrong_is_said_at_once_in_order(tmp_path: Path) -> None:
+    text = "webhooks:\n  a: {url: 'ftp://x', events: [b]}\n  c: {events: 7}\n" \
+           "streams:\n  s: {subjects: [a..b]}\nserver: {prt: 1}\n"  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        loaded(text, tmp_path, EVENT_GATEWAY__SERVER__HOSST="x", EVENT_GATEWAY__NATS__URL="y")
+    assert str(caught.value.problems[-2]) == (
+        "EVENT_GATEWAY__NATS__URL: nats.url: must begin with nats://, tls://, ws://, wss://"
+    )
+    assert str(caught.value.problems[-1]) == (
+        "EVENT_GATEWAY__SERVER__HOSST: server.hosst: unknown key; did you mean host?"
+    )
+    assert [(one.line, one.key) for one in caught.value.problems[:-2]] == [
+        (2, "webhooks.a.url"), (3, "webhooks.c.url"), (3, "webhooks.c.events"),
+        (5, "streams.s.subjects"), (6, "server.prt"),
+    ]  # fmt: skip
+
+
+def test_anchors_merges_and_variables(tmp_path: Path) -> None:
+    text = """
+webhooks:
+  one: &base {url: https://x.y/, events: &events [a.b], timeout: 1s, concurrency: 10}
+  two: {<<: *base, timeout: 2s}
+  three: {<<: [{timeout: 3s}, *base], events: *events}
+server:
+  port: ${PORT:-9000}
+streams:
+"""
+    config = loaded("\ufeff" + text, tmp_path)
+    assert [one.timeout for one in config.webhooks.values()] == [1.0, 2.0, 3.0]
+    assert config.webhooks["three"].events == ["a.b"]
+    assert config.server.port == 9000
+    bomb = "a0: &a0 [x, x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+    )
+    with pytest.raises(ConfigError, match="more than 100000 values"):
+        loaded(bomb, tmp_path)
+
+
+def _schema() -> dict[str, Any]:
+    command = [sys.executable, "-m", "event_gateway", "schema"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def test_the_schema_knows_the_shape() -> None:
+    schema = _schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(yaml.safe_load(Path("examples/gateway.yaml").read_text()))
+    good = {"url": "https://x.y/", "events": ["a"]}
+    for wrong in (
+        {"webhoks": {}}, {"webhooks": {"bad id": good}}, {"webhooks": {"w": {"url": "x"}}},
+        {"webhooks": {"w": good | {"transformation": "none"}}},
+        {"webhooks": {"w": good | {"filters": [{"field": "a", "operator": "near"}]}}},
+        {"webhooks": {"w": good | {"timeout": 5}}}, {"server": {"port": 70000}},
+        {"webhooks": {"w": good | {"security": {"auth_type": "magic"}}}},
+        {"webhooks": {"w": good | {"retry_policy": {"backoff": "random"}}}},
+        {"ingest": {"max_bytes": 0}}, {"streams": {"s": {}}},
+    ):  # fmt: skip
+        assert not validator.is_valid(wrong), wrong
+    for right in (
+        {"webhooks": {"w": good | {"security": {"auth_type": "none"}, "timeout": "5s"}}},
+        {"webhooks": {"w": good | {"security": [{"auth_type": "none"}]}}},
+        {"ingest": {"max_bytes": "10GB"}}, {"server": {"max_body": 1024}},
+    ):  # fmt: skip
+        validator.validate(right)
+
+
+def test_the_reference_is_up_to_date() -> None:
+    assert Path("docs/reference/configuration.md").read_text() == reference()
 
 
 def test_check(tmp_path: Path) -> None:
-    def check(path: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "event_gateway", "check", "-c", str(path)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    good = check(Path("examples/gateway.yaml"))
+    good = _check(Path("examples/gateway.yaml"))
     assert good.returncode == 0
     assert "3 webhooks, 3 streams" in good.stdout
     assert "siem_token is missing" in good.stderr
     bad = tmp_path / "bad.yaml"
     bad.write_text("server: {prt: 1}\nnats: {ulr: x}\n")
-    done = check(bad)
+    done = _check(bad)
     assert (done.returncode, done.stdout) == (2, "")
     assert [one.split(": ")[:2] for one in done.stderr.splitlines()] == [
         [f"{bad}:1", "server.prt"], [f"{bad}:2", "nats.ulr"],
     ]  # fmt: skip
-    missing = check(tmp_path / "none.yaml")
+    missing = _check(tmp_path / "none.yaml")
     assert missing.returncode == 2
     assert len(missing.stderr.splitlines()) == 1

@@ -76,11 +76,14 @@ def test_backoff() -> None:
 def test_decisions() -> None:
     failed = Attempt(1, "2026-01-01T00:00:00Z", 1, 500, "ServerError", "HTTP 500")
     policy = RetryPolicy()
-    assert decide(policy, [failed]) == Retry(1.0)
-    assert decide(policy, [failed] * 2) == Retry(2.0)
-    assert decide(policy, [failed] * 3) == DeadLetter("ServerError")
+    assert decide(policy, [failed], 60.0) == Retry(1.0)
+    assert decide(policy, [failed] * 2, 60.0) == Retry(2.0)
+    assert decide(policy, [failed] * 3, 60.0) == DeadLetter("ServerError")
+    # Nothing is tried beyond the deadline.
+    assert decide(policy, [failed], 0.9) == DeadLetter("Expired")
+    assert decide(policy, [failed] * 3, -1.0) == DeadLetter("ServerError")
     gone = Attempt(1, "2026-01-01T00:00:00Z", 1, 410, "ClientError", "HTTP 410")
-    assert decide(policy, [gone]) == DeadLetter("ClientError")
+    assert decide(policy, [gone], 60.0) == DeadLetter("ClientError")
     assert [error_for_status(one) for one in (200, 299, 301, 404, 503)] == [
         None, None, "Redirect", "ClientError", "ServerError",
     ]  # fmt: skip

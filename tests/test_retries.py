@@ -1,12 +1,16 @@
 """Retries, dead letters, and what the gateway tells of them."""
 
+import asyncio
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client import Client, event
+from client import Client, connected, event
+from conftest import LOOPBACK
+from program import Program
 from receiver import Receiver
 
 # A retry is never early, and late at most by this: the gathering of writes, the look into the
@@ -158,3 +162,50 @@ async def test_private_networks_are_refused_unless_allowed(start: Any, connect: 
     record = await client.until("w", sent["id"], "dead_letter")
     assert record["attempts"][0]["error_type"] == "EgressRefused"
     assert "127.0.0.1" in record["attempts"][0]["error_message"]
+
+
+async def test_nothing_is_tried_beyond_its_max_age(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [500]
+    policy = {"max_attempts": 50, "backoff": "fixed", "initial_delay": "600ms", "max_age": "1s"}
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=policy)
+    sent = event("user.x")
+    await client.send(sent)
+    record = await client.until("w", sent["id"], "dead_letter")
+    assert len(record["attempts"]) == len(receiver.got) == 2
+    (told,) = await client.told(1, "webhook.dead_lettered")
+    assert (told["data"]["reason"], told["data"]["attempts"]) == ("Expired", 2)
+    (kept,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    assert json.loads(kept.data)["event"]["id"] == sent["id"]
+    refused = await client.http.post(
+        "/v1/webhooks",
+        json={"id": "x", "url": "https://x.y/", "events": ["a"], "retry_policy": {"max_age": "6d"}},
+    )
+    assert refused.status_code == 422
+    assert "5d14h24m" in refused.json()["detail"]
+
+
+async def test_what_became_too_old_while_nobody_ran_is_a_dead_letter(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    receiver.answers["/w"] = [500]
+    policy = {"initial_delay": "2s", "max_age": "3s"}
+    webhook = {"url": f"{receiver.url}/w", "events": ["user.*"], "retry_policy": policy}
+    program = Program(tmp_path, LOOPBACK | {"webhooks": {"w": webhook}})
+    sent = event("user.x")
+    try:
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send(sent)
+            await client.until("w", sent["id"], "retrying")
+        assert await program.stop() == 0
+        await asyncio.sleep(2.5)
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            record = await client.until("w", sent["id"], "dead_letter")
+            assert len(record["attempts"]) == 1
+            (kept,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert json.loads(kept.data)["reason"] == "Expired"
+    assert len(receiver.got) == 1

@@ -28,7 +28,7 @@ from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.event import Received
 from event_gateway.core.stream import EVENTS
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.webhook import Webhook, longest_wait
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due import DueLoop, Place
@@ -117,6 +117,7 @@ class Gateway:
             known_secrets,
             installation_key,
             __version__,
+            longest_wait(config.ingest.retention),
         )
         reader = EventReader(events)
 
@@ -174,7 +175,8 @@ class Gateway:
         )
         await ledger.start(EVENTS)
         self._context = Context(
-            __version__, self._admin_key, config.server.max_body, broker, peers, registry,
+            __version__, self._admin_key, config.server.max_body,
+            config.ingest.retention, broker, peers, registry,
             self._registration, Intake(events), rejected, self._router, dispatcher, ledger,
             self._hub, self._subscriptions, lifecycle, metrics,
         )  # fmt: skip

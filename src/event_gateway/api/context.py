@@ -20,11 +20,12 @@ from event_gateway.streaming.hub import Hub
 
 @dataclass(slots=True)
 class Context:
-    """One gateway process, seen from its API. ``max_body`` in bytes."""
+    """One gateway process, seen from its API. ``max_body`` in bytes, ``retention`` in seconds."""
 
     version: str
     admin_key: str
     max_body: int
+    retention: float
     broker: Broker
     peers: Peers
     registry: Registry

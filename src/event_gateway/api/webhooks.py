@@ -39,7 +39,7 @@ async def create_webhook(
 ) -> dict[str, Any]:
     """Registers a webhook: it gets every event that comes in after the answer."""
     context: Context = request.app.state.context
-    webhook = _parse(body)
+    webhook = _parse(context, body)
     try:
         created = await context.registration.create(webhook)
     except Conflict as error:
@@ -65,7 +65,7 @@ async def replace_webhook(
     _writable(_find(request, webhook_id))
     if body.setdefault("id", webhook_id) != webhook_id:
         raise Problem(422, "the id in the body is not the one in the path")
-    webhook = _parse(body)
+    webhook = _parse(context, body)
     try:
         return webhook_to_json(await context.registration.replace(webhook))
     except Conflict as error:
@@ -89,9 +89,9 @@ async def delete_webhook(request: Request, webhook_id: str) -> None:
         raise unavailable("NATS") from None
 
 
-def _parse(body: dict[str, Any]) -> Webhook:
+def _parse(context: Context, body: dict[str, Any]) -> Webhook:
     try:
-        return webhook_from_json(body, frozenset(TRANSFORMATIONS))
+        return webhook_from_json(body, frozenset(TRANSFORMATIONS), context.retention)
     except InvalidBody as error:
         detail = "; ".join(f"{key}: {reason}" for key, reason in error.problems[:10])
         errors = [{"key": key, "detail": reason} for key, reason in error.problems]

@@ -16,9 +16,8 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import Broker
-from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.pattern import merge_captured, overlaps
-from event_gateway.core.stream import EVENTS, StreamDefinition
+from event_gateway.core.pattern import merge_captured
+from event_gateway.core.stream import EVENTS, LIFECYCLE_SUBJECTS, StreamDefinition
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +25,6 @@ LIFECYCLE = "GATEWAY_LIFECYCLE"
 DEAD_LETTERS = "GATEWAY_DEAD_LETTERS"
 REJECTED = "GATEWAY_REJECTED"
 ROUTER = "router"
-LIFECYCLE_SUBJECTS = ("webhook.>", "stream.>", "gateway.>")
 
 DAY = 86400.0
 DUPLICATE_WINDOW = 120.0  # seconds in which the log itself drops an event that it has
@@ -125,17 +123,9 @@ async def ensure_named(broker: Broker, definition: StreamDefinition) -> bool:
     """Makes a named stream, or applies its definition; True where it is new.
 
     It has one source, so that it keeps the log's order, with a transform for each subject.
-    Raises InvalidDefinition where its subjects mix events and lifecycle events, and
-    ProvisionError where JetStream refuses it.
+    Raises ProvisionError where JetStream refuses it.
     """
-    lifecycle = {
-        any(overlaps(subject, own) for own in LIFECYCLE_SUBJECTS) for subject in definition.subjects
-    }
-    if len(lifecycle) > 1:
-        raise InvalidDefinition(
-            "subjects", "lifecycle events (webhook. stream. gateway.) need a stream of their own"
-        )
-    from_lifecycle = lifecycle == {True}
+    from_lifecycle = definition.of_lifecycle
     name = stream_name(definition.name)
     new = await _existing(broker, name) is None
     await ensure(

@@ -1,5 +1,6 @@
 """``event-gateway``: the command line."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,9 @@ import typer
 
 from event_gateway import __version__
 from event_gateway.cli.check import check_file
+from event_gateway.config.schema import json_schema
 from event_gateway.core.units import parse_duration
+from event_gateway.delivery.transformations import TRANSFORMATIONS
 
 app = typer.Typer(
     add_completion=False,
@@ -55,9 +58,16 @@ def serve(
 @app.command()
 def check(
     config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file (YAML).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Validate a configuration without starting anything."""
-    raise typer.Exit(check_file(config))
+    raise typer.Exit(check_file(config, as_json=as_json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    typer.echo(json.dumps(json_schema(frozenset(TRANSFORMATIONS)), indent=2))
 
 
 @app.command()

@@ -20,9 +20,10 @@ import uvicorn
 from event_gateway.app import Gateway
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
-from event_gateway.cli.check import load_or_explain, warnings
+from event_gateway.cli.check import read_config, warnings
 from event_gateway.cli.logs import configure_logs
 from event_gateway.config.model import Config
+from event_gateway.config.problems import ConfigError
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
 from event_gateway.core.urls import without_password
 from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
@@ -133,12 +134,14 @@ async def running(
 
 def run(config_path: Path | None, host: str | None, port: int | None, data_dir: Path) -> int:
     """The command; gives the exit status."""
-    config = load_or_explain(config_path)
-    if config is None:
+    try:
+        config, source = read_config(config_path)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
         return 2
     configure_logs()
-    for warning in warnings(config):
-        log.warning(warning)
+    for warning in warnings(config, source):
+        log.warning(str(warning))
     return run_loop(_serve(config, host, port, data_dir))
 
 

@@ -7,6 +7,7 @@ import msgspec
 from pydantic import Field, ValidationError
 
 from event_gateway.config.model import Config, SecurityModel, StreamModel, WebhookModel
+from event_gateway.config.problems import reason_of
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter
 from event_gateway.core.stream import StreamDefinition
@@ -36,7 +37,6 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         for name in ("transformation", "timeout", "concurrency", "enrich", "enabled", "description")
         if (value := getattr(model, name)) is not None
     }
-    methods = model.security if isinstance(model.security, list) else [model.security]
     return Webhook(
         id=webhook_id,
         url=model.url,
@@ -46,7 +46,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         sources=tuple(model.sources),
         retry_policy=RetryPolicy(**model.retry_policy.model_dump(exclude_none=True)),
         headers=dict(model.headers),
-        security=tuple(_security(one) for one in methods if one.auth_type != "none"),
+        security=tuple(_security(one) for one in model.security if one.auth_type != "none"),
         metadata=dict(model.metadata),
         managed_by=managed_by,
         **given,
@@ -83,7 +83,7 @@ def definitions_digest(config: Config) -> str:
     return hashlib.sha256(msgspec.json.encode(definitions, order="sorted")).hexdigest()[:16]
 
 
-def webhook_from_json(body: object, transformations: frozenset[str]) -> Webhook:
+def webhook_from_json(body: object, transformations: frozenset[str], retention: float) -> Webhook:
     """The webhook of an API request's body. Raises InvalidBody.
 
     What an answer says beyond the definition (``managed_by``, ``created_at``) may stand there, so
@@ -96,11 +96,15 @@ def webhook_from_json(body: object, transformations: frozenset[str]) -> Webhook:
         model = _WebhookBody.model_validate(given)
     except ValidationError as error:
         raise InvalidBody(
-            [(".".join(str(part) for part in one["loc"]), _reason(one)) for one in error.errors()]
+            [
+                (".".join(path), reason_of(one, ("webhooks", *path)))
+                for one in error.errors()
+                for path in [tuple(str(part) for part in one["loc"])]
+            ]
         ) from None
     webhook = webhook_of(model, model.id, managed_by="api")
     try:
-        webhook.check(transformations)
+        webhook.check(transformations, retention)
     except InvalidDefinition as error:
         raise InvalidBody([(error.key, error.detail)]) from None
     return webhook
@@ -123,6 +127,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
             "initial_delay": format_duration(policy.initial_delay),
             "multiplier": policy.multiplier,
             "max_delay": format_duration(policy.max_delay),
+            "max_age": None if policy.max_age is None else format_duration(policy.max_age),
         },
         "timeout": format_duration(webhook.timeout),
         "concurrency": webhook.concurrency,
@@ -135,11 +140,3 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "managed_by": webhook.managed_by,
         "created_at": rfc3339(webhook.created_at),
     }
-
-
-def _reason(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "unknown key"
-    if error["type"] == "missing":
-        return "is missing"
-    return str(error["msg"]).removeprefix("Value error, ")

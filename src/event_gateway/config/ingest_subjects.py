@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from event_gateway.config.model import Config
-from event_gateway.core.pattern import capturable, merge_captured, overlaps
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.pattern import capturable, check_pattern, merge_captured, overlaps
+from event_gateway.core.stream import LIFECYCLE_SUBJECTS
 
 DEFAULT = ("ontology.>", "terminus.>", "audit.>", "scheduler.>", "user.>")
 ALWAYS = "events.>"  # where events over HTTP go whose type is not captured otherwise
-LIFECYCLE = ("webhook.>", "stream.>", "gateway.>")
 
 
 def captured_subjects(config: Config) -> tuple[str, ...]:
@@ -18,11 +19,35 @@ def captured_subjects(config: Config) -> tuple[str, ...]:
     return merge_captured((*DEFAULT, ALWAYS), tuple(root for root in roots if root))
 
 
-def unfed_patterns(config: Config) -> list[str]:
-    """A line for each pattern that no event from NATS could match."""
-    fed = (*captured_subjects(config), *LIFECYCLE)
+def check_subjects(subjects: list[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with subjects that a configuration names: pairs of key and reason."""
+    for position, subject in enumerate(subjects):
+        key = f"ingest.subjects[{position}]"
+        try:
+            check_pattern(subject, key)
+        except InvalidDefinition as error:
+            yield key, error.detail
+            continue
+        if capturable(subject) is None:
+            yield (
+                key,
+                (
+                    f"{subject!r} cannot be captured: it begins with a wildcard, or with webhook. "
+                    "stream. gateway. eg. $ or _, which are the gateway's and NATS' own"
+                ),
+            )
+        for other in subjects[:position]:
+            if other != subject and overlaps(other, subject):
+                yield key, f"{subject!r} overlaps {other!r}: keep the wider one"
+
+
+def unfed_patterns(config: Config) -> list[tuple[str, str]]:
+    """Pairs of key and reason for each pattern that no event from NATS could match."""
+    if config.ingest.streams:
+        return []  # what they hold is known only to NATS
+    fed = (*captured_subjects(config), *LIFECYCLE_SUBJECTS)
     return [
-        f"{key}: nothing from NATS feeds {pattern!r}: add its subject to ingest.subjects"
+        (key, f"nothing from NATS feeds {pattern!r}: add its subject to ingest.subjects")
         for key, pattern in _patterns(config)
         if not any(overlaps(pattern, subject) for subject in fed)
     ]
@@ -30,8 +55,8 @@ def unfed_patterns(config: Config) -> list[str]:
 
 def _patterns(config: Config) -> Iterator[tuple[str, str]]:
     for name, webhook in config.webhooks.items():
-        for pattern in webhook.events:
-            yield f"webhooks.{name}.events", pattern
+        for position, pattern in enumerate(webhook.events):
+            yield f"webhooks.{name}.events[{position}]", pattern
     for name, stream in config.streams.items():
-        for subject in stream.subjects:
-            yield f"streams.{name}.subjects", subject
+        for position, subject in enumerate(stream.subjects):
+            yield f"streams.{name}.subjects[{position}]", subject

@@ -1,43 +1,24 @@
 """Loading the configuration: file, environment, and every problem as one line."""
 
-import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from event_gateway.config.definitions import stream_of, webhook_of
-from event_gateway.config.model import Config
+from event_gateway.config.ingest_subjects import check_subjects
+from event_gateway.config.model import Config, IngestModel, StreamModel, WebhookModel
+from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source
 from event_gateway.config.yaml_source import BadYaml, read
 from event_gateway.core.errors import InvalidDefinition
 
+__all__ = ["ConfigError", "Problem", "Source", "load", "load_with_source"]
+
+Model = TypeVar("Model", bound=BaseModel)
 MAX_BYTES = 1024 * 1024
 ENV_PREFIX = "EVENT_GATEWAY__"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong, and where; ``line`` 0: not in the file."""
-
-    file: str
-    line: int
-    key: str
-    reason: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.key}: {self.reason}" if self.key else f"{place}: {self.reason}"
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` holds all that is wrong with it."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 def load(
@@ -47,9 +28,16 @@ def load(
 
     Raises ConfigError.
     """
+    return load_with_source(path, environ, transformations=transformations)[0]
+
+
+def load_with_source(
+    path: Path | None, environ: Mapping[str, str], *, transformations: frozenset[str]
+) -> tuple[Config, Source]:
+    """The same, and where each key stands. Raises ConfigError."""
     name = str(path) if path else "environment"
     document: Any = {}
-    lines: dict[tuple[str, ...], int] = {}
+    lines: dict[KeyPath, int] = {}
     problems: list[Problem] = []
     if path is not None:
         try:
@@ -59,16 +47,21 @@ def load(
         problems += [Problem(name, bad.line, bad.key, bad.reason) for bad in wrong]
         if not isinstance(document, dict):
             raise ConfigError([Problem(name, 1, "", "the file must be a mapping of keys")])
-    _override(document, environ)
+    # A section with nothing in it is as good as none.
+    document = {key: value for key, value in document.items() if value is not None}
+    source = Source(name, lines, _override(document, environ))
+    config = None
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        problems += [_problem(name, lines, one) for one in error.errors()]
-        raise ConfigError(problems) from None
-    problems += _definition_problems(config, name, lines, transformations)
-    if problems:
-        raise ConfigError(problems)
-    return config
+        problems += [source.from_pydantic(one) for one in error.errors()]
+    problems += [
+        source.problem(key, reason)
+        for key, reason in _definition_problems(document, transformations)
+    ]
+    if problems or config is None:
+        raise ConfigError(sorted(problems, key=lambda one: (not one.line, one.line, one.file)))
+    return config, source
 
 
 def _text(path: Path) -> str:
@@ -80,21 +73,27 @@ def _text(path: Path) -> str:
     if len(raw) > MAX_BYTES:
         raise BadYaml(0, "", f"is larger than {MAX_BYTES} bytes")
     try:
-        return raw.decode()
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadYaml(0, "", "is not UTF-8") from None
 
 
-def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """``EVENT_GATEWAY__SERVER__PORT=9000`` sets ``server.port``; values are read as YAML."""
+def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyPath, str]:
+    """``EVENT_GATEWAY__SERVER__PORT=9000`` sets ``server.port``; values are read as YAML.
+
+    Gives which variable has set which key.
+    """
+    variables: dict[KeyPath, str] = {}
     for variable, text in sorted(environ.items()):
         if not variable.startswith(ENV_PREFIX):
             continue
         keys = variable.removeprefix(ENV_PREFIX).split("__")
         at = document
+        path: KeyPath = ()
         for depth, key in enumerate(keys):
             # Ids keep their case: an existing key that differs only in case is the one meant.
             wanted = next((have for have in at if have.lower() == key.lower()), key.lower())
+            path = (*path, wanted)
             if depth == len(keys) - 1:
                 try:
                     at[wanted] = yaml.safe_load(text)
@@ -104,74 +103,45 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
                 if not isinstance(at.get(wanted), dict):
                     at[wanted] = {}
                 at = at[wanted]
-
-
-def _problem(name: str, lines: dict[tuple[str, ...], int], error: Any) -> Problem:
-    path = tuple(str(part) for part in error["loc"])
-    # A union names its members in the path; the file does not.
-    path = tuple(part for part in path if not part.endswith("Model") and "[" not in part)
-    reason = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        reason = "unknown key"
-        close = difflib.get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
-        if close:
-            reason += f"; did you mean {close[0]}?"
-    elif error["type"] == "missing":
-        reason = "is missing"
-    return Problem(name, _line(lines, path), ".".join(path), reason)
-
-
-def _line(lines: dict[tuple[str, ...], int], path: tuple[str, ...]) -> int:
-    while path and path not in lines:
-        path = path[:-1]
-    return lines.get(path, 0) if path else lines.get((), 0)
-
-
-def _keys_at(path: tuple[str, ...]) -> list[str]:
-    """The keys that may stand below a path; parts that name an item of a mapping or list count."""
-    model: type[BaseModel] = Config
-    for part in path:
-        field = model.model_fields.get(part)
-        found = _model_in(field.annotation) if field else None
-        if found is not None:
-            model = found
-        # else: an id or a position, whose model is the one that the field before it named
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
+        variables[path] = variable
+    return variables
 
 
 def _definition_problems(
-    config: Config,
-    name: str,
-    lines: dict[tuple[str, ...], int],
-    transformations: frozenset[str],
-) -> list[Problem]:
-    problems = []
+    document: Mapping[str, Any], transformations: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    """What the core finds wrong with each definition that has the right shape: key and reason."""
+    ingest = _valid(IngestModel, document.get("ingest", {})) or IngestModel()
+    yield from check_subjects(ingest.subjects or [])
+    for name, value in _items(document, "webhooks"):
+        webhook = _valid(WebhookModel, value)
+        if webhook is not None:
+            try:
+                made = webhook_of(webhook, name, managed_by="file")
+                made.check(transformations, ingest.retention)
+            except InvalidDefinition as error:
+                yield _key("webhooks", name, error), error.detail
+    for name, value in _items(document, "streams"):
+        stream = _valid(StreamModel, value)
+        if stream is not None:
+            try:
+                stream_of(stream, name).check()
+            except InvalidDefinition as error:
+                yield _key("streams", name, error), error.detail
 
-    def note(prefix: tuple[str, ...], error: InvalidDefinition) -> None:
-        # The key is written as in error.key: ``events[0]`` is ``events``, ``0`` in the file.
-        inner = tuple(error.key.replace("[", ".").replace("]", "").split("."))
-        path = prefix if inner in (("id",), ("name",)) else (*prefix, *inner)
-        key = ".".join(prefix) if path == prefix else f"{'.'.join(prefix)}.{error.key}"
-        problems.append(Problem(name, _line(lines, path), key, error.detail))
 
-    for webhook_id, model in config.webhooks.items():
-        try:
-            webhook_of(model, webhook_id, managed_by="file").check(transformations)
-        except InvalidDefinition as error:
-            note(("webhooks", webhook_id), error)
-    for stream, stream_model in config.streams.items():
-        try:
-            stream_of(stream_model, stream).check()
-        except InvalidDefinition as error:
-            note(("streams", stream), error)
-    return problems
+def _items(document: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:
+    value = document.get(section)
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _valid(model: type[Model], value: Any) -> Model | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _key(section: str, name: str, error: InvalidDefinition) -> str:
+    inner = "" if error.key in ("id", "name") else f".{error.key}"
+    return f"{section}.{name}{inner}"

@@ -1,23 +1,69 @@
 """The configuration file, key by key. What has no value takes the core's default."""
 
-from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+)
 
+from event_gateway.core.filter import ALL_OPERATORS
 from event_gateway.core.units import parse_duration, parse_size
+from event_gateway.core.webhook import AUTH_TYPES, BACKOFFS
 
 
-def _parsed(parse: Callable[[str], float]) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        return parse(value) if isinstance(value, str) else value
+def _duration(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError("must be a duration, for example 30s, 5m or 7d")
+    return parse_duration(value if isinstance(value, str) else str(value))
 
-    return read
+
+def _size(value: Any) -> Any:
+    return parse_size(value) if isinstance(value, str) else value
 
 
-Duration = Annotated[float, BeforeValidator(_parsed(parse_duration)), Field(ge=0)]
-Size = Annotated[int, BeforeValidator(_parsed(parse_size)), Field(ge=1)]
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    Field(ge=0),
+    WithJsonSchema({"type": "string", "examples": ["30s", "5m", "1h30m", "7d", "2y", "PT5M"]}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=1),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}],
+         "examples": ["64KiB", "1MiB", "10GB"]}
+    ),
+]  # fmt: skip
+
+
+def _check_server_url(url: str, schemes: tuple[str, ...]) -> None:
+    """Raises ValueError without ever repeating the URL, which may hold a password."""
+    wanted = f"must begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"is no URL: {wanted}, and its port must be a number") from None
+    if parts.scheme not in schemes:
+        raise ValueError(wanted)
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ValueError("names no socket")
+    elif not parts.hostname or port == 0:
+        raise ValueError("names no host")
 
 
 class _Section(BaseModel):
@@ -29,7 +75,7 @@ class FilterModel(_Section):
 
     field: str = Field(description="An attribute, an extension, or a path: data.namespace.")
     operator: str = Field(
-        description="equals, not_equals, in, not_in, contains, prefix, suffix, exists."
+        description=f"{', '.join(ALL_OPERATORS)}.", json_schema_extra={"enum": [*ALL_OPERATORS]}
     )
     value: Any = Field(None, description="What the field is compared with.")
 
@@ -38,18 +84,30 @@ class RetryPolicyModel(_Section):
     """How often and when an attempt is repeated."""
 
     max_attempts: int | None = Field(None, description="Attempts in all; 3 by default.")
-    backoff: str | None = Field(None, description="exponential (default), linear or fixed.")
+    backoff: str | None = Field(
+        None,
+        description="exponential (default), linear or fixed.",
+        json_schema_extra={"enum": [*BACKOFFS]},
+    )
     initial_delay: Duration | None = Field(None, description="Before the second attempt; 1s.")
     multiplier: Annotated[float, Field(strict=False)] | None = Field(
         None, description="By how much an exponential delay grows; 2."
     )
     max_delay: Duration | None = Field(None, description="The longest delay; 1h.")
+    max_age: Duration | None = Field(
+        None,
+        description="For how long after its receipt an event is delivered; "
+        "by default, and at most, 80% of ingest.retention.",
+    )
 
 
 class SecurityModel(_Section):
     """One way to authenticate to a receiver."""
 
-    auth_type: str = Field(description="none, bearer_token or hmac_signature.")
+    auth_type: str = Field(
+        description=f"none, {' or '.join(AUTH_TYPES)}.",
+        json_schema_extra={"enum": ["none", *AUTH_TYPES]},
+    )
     secret_name: str | None = Field(None, description="The name of the secret, never its value.")
 
 
@@ -67,7 +125,7 @@ class WebhookModel(_Section):
     concurrency: int | None = Field(None, description="Attempts at once; 32.")
     headers: dict[str, str] = Field({}, description="Headers added to each request.")
     enrich: bool | None = Field(None, description="Whether data.enrichment is added; true.")
-    security: SecurityModel | list[SecurityModel] = Field(
+    security: Annotated[list[SecurityModel], BeforeValidator(_one_or_more)] = Field(
         [], description="How the gateway authenticates; a list combines several ways."
     )
     enabled: bool | None = Field(None, description="Whether it takes events; true.")
@@ -104,11 +162,25 @@ class NatsModel(_Section):
 
     url: str | None = Field(None, description="Your NATS; without it one is started.")
 
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        for one in (value or "").split(",") if value is not None else ():
+            _check_server_url(one.strip(), ("nats", "tls", "ws", "wss"))
+        return value
+
 
 class RedisModel(_Section):
     """Redis or Valkey."""
 
     url: str | None = Field(None, description="Your Redis or Valkey; without it one is started.")
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None:
+            _check_server_url(value, ("redis", "rediss", "unix"))
+        return value
 
 
 class IngestModel(_Section):
@@ -118,8 +190,14 @@ class IngestModel(_Section):
         None, description="NATS subjects that are captured; by default the original domains and "
         "the root of every pattern in webhooks and streams."
     )  # fmt: skip
-    retention: Duration = Field(7 * 86400.0, description="For how long the log keeps events.")
+    retention: Annotated[Duration, Field(ge=60)] = Field(
+        7 * 86400.0, description="For how long the log keeps events; at least 1m."
+    )
     max_bytes: Size | None = Field(None, description="At this size the log refuses new events.")
+    streams: list[str] = Field(
+        [],
+        description="JetStream streams of yours that are read, instead of capturing.",
+    )
 
 
 class SecretsModel(_Section):

@@ -1,4 +1,4 @@
-"""YAML with the line of every key, without duplicate keys and without aliases."""
+"""YAML with the line of every key, without duplicate keys, and bounded however it is nested."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import yaml
 Path = tuple[str, ...]
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 MAX_DEPTH = 32
+MAX_NODES = 100_000  # with all aliases followed
 
 
 class BadYaml(Exception):
@@ -31,7 +32,9 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadYaml(line, "", f"not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise BadYaml(1, "", f"not YAML: {error}") from None
+        raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise BadYaml(1, "", f"nested deeper than {MAX_DEPTH}") from None
     lines: dict[Path, int] = {}
     wrong: list[BadYaml] = []
     if node is None:
@@ -44,15 +47,18 @@ class _Reader:
         self, environ: Mapping[str, str], lines: dict[Path, int], wrong: list[BadYaml]
     ) -> None:
         self._environ, self._lines, self._wrong = environ, lines, wrong
-        self._seen: set[int] = set()
+        self._nodes = 0
+        self._merging: set[int] = set()
         self._scalars = yaml.SafeLoader("")
 
     def value(self, node: yaml.Node, path: Path) -> Any:
         line = node.start_mark.line + 1
         self._lines.setdefault(path, line)
-        if id(node) in self._seen:
-            raise BadYaml(line, ".".join(path), "aliases (*name) are not supported")
-        self._seen.add(id(node))
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise BadYaml(
+                line, ".".join(path[:4]), f"more than {MAX_NODES} values, aliases included"
+            )
         if len(path) > MAX_DEPTH:
             raise BadYaml(line, ".".join(path[:4]), f"nested deeper than {MAX_DEPTH}")
         if isinstance(node, yaml.MappingNode):
@@ -62,16 +68,25 @@ class _Reader:
         assert isinstance(node, yaml.ScalarNode)
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value
+        if "${" in node.value:
+            return self._interpolated(node, line, path)
+        return self._scalar(node, line, path)
+
+    def _scalar(self, node: yaml.ScalarNode, line: int, path: Path) -> Any:
         try:
-            value = self._scalars.construct_object(node)
+            return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
-            raise BadYaml(line, ".".join(path), f"not a plain value: {error}") from None
-        return self._interpolated(value, line, path) if isinstance(value, str) else value
+            reason = getattr(error, "problem", None) or error
+            raise BadYaml(line, ".".join(path), f"not a plain value: {reason}") from None
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                merged = self._merged(value_node, line, path) | merged
+                continue
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
                 raise BadYaml(line, ".".join(path), "a key must be plain text")
@@ -84,9 +99,23 @@ class _Reader:
                 continue
             self._lines[here] = line
             out[key] = self.value(value_node, here)
+        return merged | out
+
+    def _merged(self, node: yaml.Node, line: int, path: Path) -> dict[str, Any]:
+        """What ``<<: *name`` brings in; of several, the earlier ones win."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        out: dict[str, Any] = {}
+        for one in nodes:
+            if not isinstance(one, yaml.MappingNode):
+                raise BadYaml(line, ".".join(path), "<< takes a mapping (*name), or a list of them")
+            if id(one) in self._merging:
+                raise BadYaml(line, ".".join(path), "<< brings in what it stands in")
+            self._merging.add(id(one))
+            out = self._mapping(one, path) | out
+            self._merging.discard(id(one))
         return out
 
-    def _interpolated(self, text: str, line: int, path: Path) -> str:
+    def _interpolated(self, node: yaml.ScalarNode, line: int, path: Path) -> Any:
         def variable(match: re.Match[str]) -> str:
             value = self._environ.get(match[1])
             if value is None and match[2] is None:
@@ -95,4 +124,8 @@ class _Reader:
                 )
             return value if value is not None else match[2] or ""
 
-        return _VARIABLE.sub(variable, text)
+        text = _VARIABLE.sub(variable, node.value)
+        if node.style is not None or node.tag != "tag:yaml.org,2002:str":
+            return text  # in quotes it is text, whatever it looks like
+        tag = self._scalars.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        return self._scalar(yaml.ScalarNode(tag, text), line, path)

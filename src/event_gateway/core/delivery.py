@@ -92,11 +92,15 @@ def error_for_status(status: int) -> ErrorType | None:
 GONE = 410  # CloudEvents webhooks 2.2: the receiver is retired and wants nothing more
 
 
-def decide(policy: RetryPolicy, attempts: list[Attempt]) -> Outcome:
-    """What follows the last attempt: every failure but 410 is retried until none is left."""
+def decide(policy: RetryPolicy, attempts: list[Attempt], left: float) -> Outcome:
+    """What follows the last attempt: every failure but 410 is retried until none is left.
+
+    ``left``: seconds until the delivery's deadline, beyond which nothing is tried.
+    """
     last = attempts[-1]
     if last.error_type is None:
         return Succeeded()
     if last.status_code == GONE or len(attempts) >= policy.max_attempts:
         return DeadLetter(last.error_type)
-    return Retry(policy.delay(len(attempts)))
+    delay = policy.delay(len(attempts))
+    return Retry(delay) if delay <= left else DeadLetter(ErrorType.EXPIRED)

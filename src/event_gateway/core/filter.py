@@ -48,6 +48,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ),
 }
 NEGATED = {"not_equals": "equals", "not_in": "in"}
+ALL_OPERATORS = (*OPERATORS, *NEGATED, "exists")
 
 
 def compile_filter(one: Filter) -> Predicate:
@@ -79,10 +80,9 @@ def check_filter(one: Filter, key: str) -> None:
             f"{one.field!r}: a field is an attribute ({', '.join(sorted(CORE_ATTRIBUTES))}), "
             "an extension, or begins with 'data.'",
         )
-    known = (*OPERATORS, *NEGATED, "exists")
-    if one.operator not in known:
+    if one.operator not in ALL_OPERATORS:
         raise InvalidDefinition(
-            f"{key}.operator", f"{one.operator!r} is unknown; there are: {', '.join(known)}"
+            f"{key}.operator", f"{one.operator!r} is unknown; there are: {', '.join(ALL_OPERATORS)}"
         )
     if one.operator in ("in", "not_in") and not isinstance(one.value, (list, tuple)):
         raise InvalidDefinition(f"{key}.value", f"{one.operator} takes a list of values")

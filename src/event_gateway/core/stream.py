@@ -5,9 +5,10 @@ import re
 import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.pattern import check_pattern
+from event_gateway.core.pattern import check_pattern, overlaps
 
 EVENTS = "GATEWAY_EVENTS"  # the gateway's own log
+LIFECYCLE_SUBJECTS = ("webhook.>", "stream.>", "gateway.>")
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -30,6 +31,20 @@ class StreamDefinition(msgspec.Struct, frozen=True):
             raise InvalidDefinition("subjects", "a stream needs at least one subject")
         for subject in self.subjects:
             check_pattern(subject, "subjects")
+        if len({_is_lifecycle(subject) for subject in self.subjects}) > 1:
+            raise InvalidDefinition(
+                "subjects",
+                "lifecycle events (webhook. stream. gateway.) need a stream of their own",
+            )
+
+    @property
+    def of_lifecycle(self) -> bool:
+        """Whether it keeps the gateway's own lifecycle events."""
+        return _is_lifecycle(self.subjects[0])
+
+
+def _is_lifecycle(subject: str) -> bool:
+    return any(overlaps(subject, own) for own in LIFECYCLE_SUBJECTS)
 
 
 class Subscription(msgspec.Struct, frozen=True):

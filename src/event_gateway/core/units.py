@@ -24,6 +24,8 @@ def parse_duration(text: str) -> float:
     Raises ValueError where the text is no duration, or one of over 100 years.
     """
     text = text.strip()
+    if text.isdecimal():
+        raise ValueError(f"{text!r} has no unit; write for example {text}s, {text}m or {text}d")
     iso = _ISO.fullmatch(text)
     if iso and any(iso.groupdict().values()):
         seconds = sum(float(n) * _SECONDS[unit] for unit, n in iso.groupdict().items() if n)
@@ -37,13 +39,20 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text from which :func:`parse_duration` gives ``seconds`` back."""
+    """A text such as ``5d14h24m`` from which :func:`parse_duration` gives ``seconds`` back."""
     if seconds < 1 and round(seconds * 1000) != 0:
         return f"{seconds * 1000:g}ms"
+    whole, rest = divmod(seconds, 1)
+    if rest:
+        return f"{seconds:.15g}s"
+    parts = []
     for unit in ("y", "d", "h", "m"):
-        if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
-            return f"{int(seconds // _SECONDS[unit])}{unit}"
-    return f"{seconds:.15g}s"
+        count, whole = divmod(whole, _SECONDS[unit])
+        if count:
+            parts.append(f"{int(count)}{unit}")
+    if whole or not parts:
+        parts.append(f"{int(whole)}s")
+    return "".join(parts)
 
 
 def parse_size(text: str) -> int:

@@ -9,6 +9,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter, check_filter
 from event_gateway.core.pattern import check_pattern
 from event_gateway.core.stream import EVENTS, ID
+from event_gateway.core.units import format_duration
 
 MAX_PATTERNS = 100
 MAX_FILTERS = 50
@@ -24,13 +25,18 @@ RESERVED_HEADERS = frozenset(
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """How often and when an attempt is repeated. Delays in seconds."""
+    """How often and when an attempt is repeated. Delays in seconds.
+
+    ``max_age``: seconds after which an event in the log is delivered no more; None: as long as
+    :func:`longest_wait` lets it.
+    """
 
     max_attempts: int = 3
     backoff: str = "exponential"
     initial_delay: float = 1.0
     multiplier: float = 2.0
     max_delay: float = 3600.0
+    max_age: float | None = None
 
     def delay(self, failed: int) -> float:
         """Seconds to wait after the ``failed``-th failed attempt (1, 2, …)."""
@@ -42,6 +48,14 @@ class RetryPolicy(msgspec.Struct, frozen=True):
             # The exponent is capped so that a float cannot overflow; max_delay rules long before.
             wanted = self.initial_delay * self.multiplier ** min(failed - 1, 64)
         return min(wanted, self.max_delay)
+
+
+def longest_wait(retention: float) -> float:
+    """For how many seconds a delivery may wait at most, in a log that keeps events for so many.
+
+    The rest is for writing its dead letter before the log drops the event.
+    """
+    return 0.8 * retention
 
 
 BACKOFFS = ("exponential", "linear", "fixed")
@@ -88,8 +102,11 @@ class Webhook(msgspec.Struct, frozen=True):
         """Whether an event at that place came after the registration."""
         return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
 
-    def check(self, transformations: frozenset[str]) -> None:
-        """Raises InvalidDefinition, naming the key, where this is no webhook to register."""
+    def check(self, transformations: frozenset[str], retention: float) -> None:
+        """Raises InvalidDefinition, naming the key, where this is no webhook to register.
+
+        ``retention``: for how many seconds the log keeps events.
+        """
         if ID.fullmatch(self.id) is None:
             raise InvalidDefinition("id", f"{self.id!r} is not of the form {ID.pattern}")
         _check_url(self.url)
@@ -106,7 +123,7 @@ class Webhook(msgspec.Struct, frozen=True):
             raise InvalidDefinition(
                 "transformation", f"{self.transformation!r} is unknown; there are: {known}"
             )
-        _check_retry(self.retry_policy)
+        _check_retry(self.retry_policy, retention)
         if not 0.1 <= self.timeout <= 300:
             raise InvalidDefinition("timeout", "must be between 100ms and 5m")
         if not 1 <= self.concurrency <= 1024:
@@ -124,10 +141,11 @@ class Webhook(msgspec.Struct, frozen=True):
                 )
 
 
-def _check_retry(policy: RetryPolicy) -> None:
+def _check_retry(policy: RetryPolicy, retention: float) -> None:
     if policy.backoff not in BACKOFFS:
         raise InvalidDefinition(
-            "retry_policy.backoff", f"{policy.backoff!r} is unknown; there are: {BACKOFFS}"
+            "retry_policy.backoff",
+            f"{policy.backoff!r} is unknown; there are: {', '.join(BACKOFFS)}",
         )
     if not 1 <= policy.max_attempts <= 100:
         raise InvalidDefinition("retry_policy.max_attempts", "must be between 1 and 100")
@@ -137,6 +155,13 @@ def _check_retry(policy: RetryPolicy) -> None:
         )
     if not 1 <= policy.multiplier <= 100:
         raise InvalidDefinition("retry_policy.multiplier", "must be between 1 and 100")
+    longest = longest_wait(retention)
+    if policy.max_age is not None and not 1 <= policy.max_age <= longest:
+        raise InvalidDefinition(
+            "retry_policy.max_age",
+            f"{format_duration(policy.max_age)} is not between 1s and {format_duration(longest)}, "
+            f"which is 80% of ingest.retention ({format_duration(retention)})",
+        )
 
 
 def _check_url(url: str) -> None:

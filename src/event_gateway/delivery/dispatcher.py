@@ -54,6 +54,7 @@ class Dispatcher:
         secrets: Secrets,
         installation_key: bytes,
         version: str,
+        max_age: float,
     ) -> None:
         self._ledger = ledger
         self._sender = sender
@@ -62,6 +63,7 @@ class Dispatcher:
         self._metrics = metrics
         self._secrets = secrets
         self._version = version
+        self._max_age = max_age  # of webhooks that say nothing of it
         self._installation_key = installation_key
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
@@ -122,6 +124,8 @@ class Dispatcher:
         elif delivery.failed:
             reason = delivery.attempts[-1].error_type if delivery.attempts else None
             self._carry_out(lane, job, DeadLetter(reason or ErrorType.SERVER_ERROR))
+        elif self._left(lane, received) <= 0:
+            self._carry_out(lane, job, DeadLetter(ErrorType.EXPIRED))
         elif self._may_start(lane):
             self._start(lane, job)
         else:
@@ -146,6 +150,11 @@ class Dispatcher:
                         count=self.in_flight)  # fmt: skip
         await self._dead_letters.stop(max(0.5, deadline - time.monotonic()))
         self._stopped = True
+
+    def _left(self, lane: Lane, received: Received) -> float:
+        """Seconds until the deadline of a delivery of this event."""
+        max_age = lane.webhook.retry_policy.max_age
+        return received.time + (self._max_age if max_age is None else max_age) - time.time()
 
     def _may_start(self, lane: Lane) -> bool:
         return (
@@ -241,7 +250,9 @@ class Dispatcher:
         )
         delivery.attempts = [*delivery.attempts, attempt]
         lane.metrics.attempt(str(error), duration)
-        outcome = decide(lane.webhook.retry_policy, delivery.attempts)
+        outcome = decide(
+            lane.webhook.retry_policy, delivery.attempts, self._left(lane, job.received)
+        )
         next_at = rfc3339(time.time() + outcome.delay) if isinstance(outcome, Retry) else None
         self._lifecycle.webhook("failed", delivery.webhook_id, {
             "event_id": delivery.event_id,

@@ -1,0 +1,112 @@
+"""What is wrong with a configuration, each in one line: file, line, key, reason."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from event_gateway.config.model import Config
+
+KeyPath = tuple[str, ...]
+
+# Pydantic's kinds of errors in the words of who writes the file.
+_WORDS = {
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "string_type": "must be text; put it in quotes",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping of keys",
+    "model_type": "must be a mapping of keys",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_long": "must have at most {max_length} characters",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and where; ``line`` 0: the place has no lines."""
+
+    file: str
+    line: int
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.reason}" if self.key else f"{place}: {self.reason}"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; ``problems`` holds all that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the keys of a configuration stand: in which line, or in which variable."""
+
+    file: str
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    variables: Mapping[KeyPath, str] = field(default_factory=dict)
+
+    def problem(self, key: str, reason: str) -> Problem:
+        """A problem with the key written as ``webhooks.w.events[0]``."""
+        path = tuple(key.replace("[", ".").replace("]", "").split(".")) if key else ()
+        return self._at(path, key, reason)
+
+    def from_pydantic(self, error: Any) -> Problem:
+        """The problem behind one of pydantic's errors."""
+        path = tuple(str(part) for part in error["loc"] if part != "[key]")
+        return self._at(path, ".".join(path), reason_of(error, path))
+
+    def _at(self, path: KeyPath, key: str, reason: str) -> Problem:
+        at = path
+        while at:
+            if at in self.variables:
+                return Problem(self.variables[at], 0, key, reason)
+            if at in self.lines:
+                return Problem(self.file, self.lines[at], key, reason)
+            at = at[:-1]
+        return Problem(self.file, self.lines.get((), 0), key, reason)
+
+
+def reason_of(error: Any, path: KeyPath) -> str:
+    """What one of pydantic's errors says, with a suggestion where a key is unknown."""
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
+        return f"unknown key; did you mean {close[0]}?" if close else "unknown key"
+    words = _WORDS.get(error["type"])
+    if words is not None:
+        return words.format(**error.get("ctx", {}))
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _keys_at(path: KeyPath) -> list[str]:
+    """The keys that may stand below a path; parts that name an item of a mapping or list count."""
+    model: type[BaseModel] = Config
+    for part in path:
+        found = model.model_fields.get(part)
+        inner = _model_in(found.annotation) if found else None
+        if inner is not None:
+            model = inner
+        # else: an id or a position, whose model is the one that the field before it named
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None
