@@ -18,10 +18,14 @@ class Program:
     def __init__(self, directory: Path, config: dict[str, Any], **environ: str) -> None:
         self._directory = directory
         self._config = directory / "gateway.yaml"
-        self._config.write_text(yaml.safe_dump(config))
+        self.configure(config)
         self._environ = os.environ | environ
         self._process: subprocess.Popen[str] | None = None
         self.data = directory / "data"
+
+    def configure(self, config: dict[str, Any] | str) -> None:
+        """Writes its configuration file."""
+        self._config.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
 
     async def start(self, timeout: float = 30.0) -> dict[str, Any]:
         """Starts it; gives its endpoints and its key once it is ready."""

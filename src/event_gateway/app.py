@@ -17,15 +17,17 @@ from event_gateway import __version__
 from event_gateway.api import server
 from event_gateway.api.context import Context
 from event_gateway.broker.connection import connect as connect_nats
+from event_gateway.broker.foreign import open_streams
 from event_gateway.broker.log import EventLog
 from event_gateway.broker.peers import Peers
-from event_gateway.broker.provision import provision
+from event_gateway.broker.provision import ProvisionError, provision
 from event_gateway.broker.reader import EventReader
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.config.definitions import definitions_digest, stream_of, webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
+from event_gateway.core.errors import ServerRefused
 from event_gateway.core.event import Received
 from event_gateway.core.stream import EVENTS
 from event_gateway.core.webhook import Webhook, longest_wait
@@ -58,6 +60,18 @@ log = structlog.get_logger(__name__)
 CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewhere
 
 
+# What a running process cannot change; all else is taken up by a reload.
+FIXED = ("server.host", "server.port", "nats", "redis", "ingest.streams", "secrets")
+
+
+class ReloadRefused(Exception):
+    """The former configuration stays in force; ``problems`` are pairs of key and reason."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{key}: {reason}" for key, reason in problems))
+        self.problems = problems
+
+
 class Gateway:
     """One gateway process. Not started until :meth:`start`; its API is ``asgi``."""
 
@@ -87,17 +101,19 @@ class Gateway:
         """
         config = self._config
         stopping = self._started.push_async_callback
-        broker = await connect_nats(self._nats_url)
+        self._broker = broker = await connect_nats(self._nats_url)
         stopping(broker.close)
         client = await connect_redis(self._redis_url)
         stopping(client.aclose)
+        retention = config.ingest.retention
+        foreign = await open_streams(broker, config.ingest.streams, longest_wait(retention))
         captured = await provision(
-            broker, captured_subjects(config), config.ingest.retention, config.ingest.max_bytes
+            broker, captured_subjects(config), retention, config.ingest.max_bytes, foreign
         )
-        lifecycle = Lifecycle(broker.post)
+        self._lifecycle = lifecycle = Lifecycle(broker.post)
         metrics = Metrics()
-        events = EventLog(broker, captured)
-        peers = Peers(broker, secrets.token_hex(6), definitions_digest(config))
+        self._events = events = EventLog(broker, captured, foreign)
+        self._peers = peers = Peers(broker, secrets.token_hex(6), definitions_digest(config))
         await peers.start()
         stopping(peers.stop)
         self._registry = registry = Registry(broker, peers)
@@ -105,7 +121,8 @@ class Gateway:
         self._ledger = ledger = Ledger(client)
         enricher = Enricher(EventCache(client), __version__)
         index = Index()
-        sender = Sender(EgressGuard(config.delivery.allow_networks))
+        self._guard = EgressGuard(config.delivery.allow_networks)
+        self._sender = sender = Sender(self._guard)
         stopping(sender.close)
         known_secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
         self._dispatcher = dispatcher = Dispatcher(
@@ -117,7 +134,7 @@ class Gateway:
             known_secrets,
             installation_key,
             __version__,
-            longest_wait(config.ingest.retention),
+            longest_wait(retention),
         )
         reader = EventReader(events)
 
@@ -141,8 +158,12 @@ class Gateway:
 
         rejected = RejectedInput(broker)
         self._due = DueLoop(ledger, dispatcher, load)
-        self._router = Router(broker, rejected, ledger, index, enricher, dispatch, metrics)
-        stopping(self._router.close)
+        self._routers = [
+            Router(broker, rejected, ledger, index, enricher, dispatch, metrics, stream)
+            for stream in (EVENTS, *config.ingest.streams)
+        ]
+        for router in self._routers:
+            stopping(router.close)
         self._hub = Hub(
             broker, enricher.enrich, lambda name, count: metrics.sent.labels(name).inc(count)
         )
@@ -166,26 +187,71 @@ class Gateway:
         registry.on_webhook.append(changed)
         stopping(registry.stop)
         await registry.watch()
-        await load_streams(
-            broker, registry, lifecycle,
-            [stream_of(model, name) for name, model in config.streams.items()],
-        )  # fmt: skip
-        await self._registration.load_file(
-            webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()
-        )
-        await ledger.start(EVENTS)
+        await self._load_streams(config)
+        await self._load_webhooks(config)
+        await self._registration.adopt_streams()
+        await ledger.start()
         self._context = Context(
             __version__, self._admin_key, config.server.max_body,
-            config.ingest.retention, broker, peers, registry,
-            self._registration, Intake(events), rejected, self._router, dispatcher, ledger,
+            retention, broker, peers, registry,
+            self._registration, Intake(events), rejected, dispatcher, ledger,
             self._hub, self._subscriptions, lifecycle, metrics,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
-        self._router.start()
+        for router in self._routers:
+            router.start()
         chores = [copies.run(), self._registration.carry_on()]
         chores += [self._refresh_subscriptions(), self._measure()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
+
+    async def reload(self, config: Config) -> None:
+        """Takes up another configuration, all or nothing.
+
+        Raises ReloadRefused, with all as it was, and what BrokerError names where NATS goes away
+        on the way: then it is to be repeated.
+        """
+        former = self._config
+        changed = [key for key in FIXED if _at(config, key) != _at(former, key)]
+        if changed:
+            raise ReloadRefused([(key, "cannot change without a restart") for key in changed])
+        try:
+            await self._provision(config)
+            await self._load_streams(config)
+        except (ProvisionError, ServerRefused) as error:
+            await self._provision(former)
+            await self._load_streams(former)
+            raise ReloadRefused([("", str(error))]) from None
+        await self._load_webhooks(config)
+        if config.delivery != former.delivery:
+            self._guard.allow(config.delivery.allow_networks)
+            self._sender.renew()
+        self._dispatcher.max_age = longest_wait(config.ingest.retention)
+        self._registration.captures_new_roots = config.ingest.subjects is None
+        self._context.max_body = config.server.max_body
+        self._context.retention = config.ingest.retention
+        self._peers.load(definitions_digest(config))
+        self._config = config
+
+    async def _provision(self, config: Config) -> None:
+        ingest = config.ingest
+        names = [one.name for one in self._events.foreign]
+        await open_streams(self._broker, names, longest_wait(ingest.retention))
+        self._events.captured = await provision(
+            self._broker, captured_subjects(config), ingest.retention, ingest.max_bytes,
+            self._events.foreign,
+        )  # fmt: skip
+
+    async def _load_streams(self, config: Config) -> None:
+        definitions = [stream_of(model, name) for name, model in config.streams.items()]
+        await load_streams(
+            self._broker, self._registry, self._lifecycle, definitions, self._events.foreign
+        )
+
+    async def _load_webhooks(self, config: Config) -> None:
+        await self._registration.load_file(
+            webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()
+        )
 
     async def drain(self) -> None:
         """Ends the work in phases, so that what is begun is finished and recorded.
@@ -196,7 +262,7 @@ class Gateway:
         closing = [asyncio.create_task(one.close()) for one in list(self._context.sockets)]
         if closing:
             await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)  # some do not even read
-        await self._router.stop()
+        await asyncio.gather(*(router.stop() for router in self._routers))
         await self._due.stop()
         await self._dispatcher.stop(self._config.server.drain_timeout)
         await self._ledger.stop()  # what it confirms is acknowledged when the broker is closed
@@ -225,3 +291,10 @@ class Gateway:
             except StateError as error:
                 log.debug("queues not measured", error=str(error))
             await asyncio.sleep(5)
+
+
+def _at(config: Config, key: str) -> object:
+    value: object = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value

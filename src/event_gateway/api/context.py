@@ -12,7 +12,6 @@ from event_gateway.delivery.registration import Registration
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
-from event_gateway.routing.router import Router
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.streaming.hub import Hub
@@ -32,7 +31,6 @@ class Context:
     registration: Registration
     intake: Intake
     rejected: RejectedInput
-    router: Router
     dispatcher: Dispatcher
     ledger: Ledger
     hub: Hub

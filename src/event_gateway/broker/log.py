@@ -1,11 +1,13 @@
 """The events log: where an event is safe once it has been acknowledged."""
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.foreign import ForeignStream
 from event_gateway.broker.provision import DEAD_LETTERS, capture
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
@@ -39,9 +41,13 @@ def message_id(source: str, event_id: str) -> str:
 class EventLog:
     """Appends to and reads from the ingest stream; appends dead letters."""
 
-    def __init__(self, broker: Broker, captured: tuple[str, ...]) -> None:
+    def __init__(
+        self, broker: Broker, captured: tuple[str, ...], foreign: Sequence[ForeignStream] = ()
+    ) -> None:
         self._broker = broker
         self.captured = captured
+        self.foreign = foreign
+        self._indirect = {stream.name for stream in foreign if not stream.direct}
 
     async def append(self, event_type: str, source: str, event_id: str, body: bytes) -> Appended:
         """Writes one structured event and waits for its acknowledgement.
@@ -68,11 +74,12 @@ class EventLog:
 
     async def capture(self, subjects: tuple[str, ...]) -> None:
         """Captures these subjects too, from now on. Raises ProvisionError."""
-        self.captured = await capture(self._broker, subjects)
+        own = tuple(one for one in subjects if not any(f.holds(one) for f in self.foreign))
+        self.captured = await capture(self._broker, own)
 
-    async def last_seq(self) -> int:
+    async def last_seq(self, stream: str = EVENTS) -> int:
         """The sequence of the newest event, 0 in an empty log."""
-        info = await self._broker.js.stream_info(EVENTS)
+        info = await self._broker.js.stream_info(stream)
         return info.state.last_seq
 
     async def read(self, stream: str, seq: int) -> Received | None:
@@ -81,7 +88,9 @@ class EventLog:
         Raises LogUnavailable.
         """
         try:
-            message = await self._broker.js.get_msg(stream, seq=seq, direct=True)
+            message = await self._broker.js.get_msg(
+                stream, seq=seq, direct=stream not in self._indirect
+            )
         except NotFoundError:
             return None
         except (*BrokerError, APIError) as error:

@@ -1,5 +1,9 @@
 """The streams and consumers that the gateway keeps in JetStream, made or brought up to date."""
 
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
 import structlog
 from nats.js.api import (
     AckPolicy,
@@ -16,6 +20,7 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import Broker
+from event_gateway.broker.foreign import ForeignStream, in_the_way
 from event_gateway.core.pattern import merge_captured
 from event_gateway.core.stream import EVENTS, LIFECYCLE_SUBJECTS, StreamDefinition
 
@@ -30,6 +35,7 @@ DAY = 86400.0
 DUPLICATE_WINDOW = 120.0  # seconds in which the log itself drops an event that it has
 ACK_WAIT = 10.0  # seconds until an event that nobody acknowledged is handed out again
 MAX_UNACKED = 16_384
+OVERLAP = 10065  # the server's code for subjects that another stream has
 REJECTED_LIMIT = 1024**3
 
 
@@ -43,13 +49,18 @@ def stream_name(name: str) -> str:
 
 
 async def provision(
-    broker: Broker, captured: tuple[str, ...], retention: float, max_bytes: int | None
+    broker: Broker,
+    captured: tuple[str, ...],
+    retention: float,
+    max_bytes: int | None,
+    foreign: Sequence[ForeignStream] = (),
 ) -> tuple[str, ...]:
     """Makes the gateway's own streams and the router's consumer; gives the captured subjects.
 
-    ``retention`` in seconds. Subjects that an earlier start captured stay captured. Raises
-    ProvisionError.
+    ``retention`` in seconds. Subjects that an earlier start captured stay captured; those that a
+    stream of ``foreign`` holds are read there. Raises ProvisionError.
     """
+    captured = tuple(one for one in captured if not any(f.holds(one) for f in foreign))
     events = await _existing(broker, EVENTS)
     if events is not None:
         captured = merge_captured(tuple(events.subjects or ()), captured)
@@ -87,17 +98,31 @@ async def provision(
             max_age=7 * DAY, max_bytes=REJECTED_LIMIT, discard=DiscardPolicy.OLD, allow_direct=True,
         ),
     )  # fmt: skip
-    await ensure_router(broker)
+    await ensure_router(broker, EVENTS, 1)
+    for stream in foreign:
+        await ensure_router(broker, stream.name, None)
     return captured
 
 
-async def ensure_router(broker: Broker) -> None:
-    """The one durable consumer through which all processes share the log."""
+async def ensure_router(broker: Broker, stream: str, from_seq: int | None) -> None:
+    """The one durable consumer of a stream through which all processes share it.
+
+    Where there is none it begins at ``from_seq``; None: with what comes from now on.
+    """
+    with contextlib.suppress(NotFoundError):
+        await broker.js.consumer_info(stream, ROUTER)
+        return
+    if from_seq is None:
+        start: dict[str, Any] = {"deliver_policy": DeliverPolicy.NEW}
+    elif from_seq <= 1:
+        start = {"deliver_policy": DeliverPolicy.ALL}
+    else:
+        start = {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": from_seq}
     await broker.js.add_consumer(
-        EVENTS,
+        stream,
         ConsumerConfig(
             durable_name=ROUTER,
-            deliver_policy=DeliverPolicy.ALL,
+            **start,
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT,
             max_deliver=-1,
@@ -119,10 +144,13 @@ async def capture(broker: Broker, subjects: tuple[str, ...]) -> tuple[str, ...]:
     return merged
 
 
-async def ensure_named(broker: Broker, definition: StreamDefinition) -> bool:
+async def ensure_named(
+    broker: Broker, definition: StreamDefinition, foreign: Sequence[ForeignStream] = ()
+) -> bool:
     """Makes a named stream, or applies its definition; True where it is new.
 
-    It has one source, so that it keeps the log's order, with a transform for each subject.
+    The log is one source, with a transform for each subject, so that its order is kept; each
+    stream of ``foreign`` that holds some of the subjects is another.
     Raises ProvisionError where JetStream refuses it.
     """
     from_lifecycle = definition.of_lifecycle
@@ -136,8 +164,18 @@ async def ensure_named(broker: Broker, definition: StreamDefinition) -> bool:
             sources=[
                 StreamSource(
                     name=LIFECYCLE if from_lifecycle else EVENTS,
-                    subject_transforms=_transforms(definition.subjects, from_lifecycle),
-                )
+                    subject_transforms=_transforms(definition.subjects, not from_lifecycle),
+                ),
+                *(
+                    StreamSource(
+                        name=stream.name,
+                        subject_transforms=_transforms(
+                            tuple(one for one in definition.subjects if stream.holds(one)), False
+                        ),
+                    )
+                    for stream in foreign
+                    if any(stream.holds(one) for one in definition.subjects)
+                ),
             ],
             storage=StorageType.FILE,
             compression=StoreCompression.S2,
@@ -153,7 +191,13 @@ async def ensure_named(broker: Broker, definition: StreamDefinition) -> bool:
     return new
 
 
-def _transforms(subjects: tuple[str, ...], from_lifecycle: bool) -> list[SubjectTransform]:
+async def drop_named(broker: Broker, name: str) -> None:
+    """Deletes a named stream with its messages; one that is not there is fine."""
+    with contextlib.suppress(NotFoundError):
+        await broker.js.delete_stream(stream_name(name))
+
+
+def _transforms(subjects: tuple[str, ...], by_type: bool) -> list[SubjectTransform]:
     out = []
     for subject in subjects:
         tokens = subject.split(".")
@@ -165,7 +209,8 @@ def _transforms(subjects: tuple[str, ...], from_lifecycle: bool) -> list[Subject
                 token = f"{{{{wildcard({wildcards})}}}}"  # a bare * is refused as destination
             target.append(token)
         out.append(SubjectTransform(src=subject, dest=".".join(target)))
-        if not from_lifecycle and tokens[0] != "events":
+        if by_type and tokens[0] != "events":
+            # What came over HTTP with a type whose subject nothing else captures.
             out.append(SubjectTransform(src=f"events.{subject}", dest=".".join(target)))
     return out
 
@@ -179,6 +224,10 @@ async def ensure(broker: Broker, config: StreamConfig) -> None:
         else:
             await broker.js.update_stream(config)
     except APIError as error:
+        if error.err_code == OVERLAP:
+            found = await in_the_way(broker, config)
+            if found:
+                raise ProvisionError(found) from None
         raise ProvisionError(
             f"NATS refuses the stream {config.name}: {error.description} ({error.err_code})"
         ) from None

@@ -126,6 +126,10 @@ class Registry:
         value = msgspec.json.encode(_StoredStream(FORMAT, definition))
         await self._put(f"stream.{definition.name}", value, new)
 
+    async def remove_stream(self, name: str) -> None:
+        """Forgets a stream's definition. Raises what BrokerError names."""
+        await self._kv.delete(f"stream.{name}")
+
     async def remove_webhook(self, webhook_id: str) -> None:
         """Forgets a webhook, so that its id is free again. Raises RegistryConflict."""
         key = f"webhook.{webhook_id}"

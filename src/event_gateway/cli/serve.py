@@ -22,6 +22,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.check import read_config, warnings
 from event_gateway.cli.logs import configure_logs
+from event_gateway.cli.reload import reload_on_hangup
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
@@ -29,6 +30,7 @@ from event_gateway.core.urls import without_password
 from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
 from event_gateway.state.connection import StateError
+from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +144,7 @@ def run(config_path: Path | None, host: str | None, port: int | None, data_dir: 
     configure_logs()
     for warning in warnings(config, source):
         log.warning(str(warning))
-    return run_loop(_serve(config, host, port, data_dir))
+    return run_loop(_serve(config, config_path, host, port, data_dir))
 
 
 def run_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -154,7 +156,9 @@ def run_loop(main: Coroutine[Any, Any, int]) -> int:
     return int(uvloop.run(main))
 
 
-async def _serve(config: Config, host: str | None, port: int | None, data_dir: Path) -> int:
+async def _serve(
+    config: Config, config_path: Path | None, host: str | None, port: int | None, data_dir: Path
+) -> int:
     stop = asyncio.Event()
     main = asyncio.current_task()
     starting = True
@@ -177,7 +181,9 @@ async def _serve(config: Config, host: str | None, port: int | None, data_dir: P
             typer.echo(f"admin key       {data_dir / 'admin.key'}")
             if gateway.first_start:
                 typer.echo(f"                {gateway.admin_key}   (shown once)")
+            reloading = asyncio.create_task(reload_on_hangup(config_path, gateway.gateway))
             await stop.wait()
+            await end([reloading])
             typer.echo("draining; a second signal ends at once")
     except StartFailed as error:
         typer.echo(f"event-gateway: {error}", err=True)

@@ -63,7 +63,7 @@ class Dispatcher:
         self._metrics = metrics
         self._secrets = secrets
         self._version = version
-        self._max_age = max_age  # of webhooks that say nothing of it
+        self.max_age = max_age  # of webhooks that say nothing of it, or more than the log allows
         self._installation_key = installation_key
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
@@ -154,7 +154,9 @@ class Dispatcher:
     def _left(self, lane: Lane, received: Received) -> float:
         """Seconds until the deadline of a delivery of this event."""
         max_age = lane.webhook.retry_policy.max_age
-        return received.time + (self._max_age if max_age is None else max_age) - time.time()
+        if max_age is None or max_age > self.max_age:
+            max_age = self.max_age
+        return received.time + max_age - time.time()
 
     def _may_start(self, lane: Lane) -> bool:
         return (

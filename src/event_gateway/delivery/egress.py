@@ -59,7 +59,12 @@ class EgressGuard:
 
     def __init__(self, allow_networks: Iterable[str] = ()) -> None:
         """Raises ValueError where an entry is no network in CIDR notation."""
-        self._allowed: list[Network] = [ip_network(text) for text in allow_networks]
+        self._allowed: list[Network] = []
+        self.allow(allow_networks)
+
+    def allow(self, networks: Iterable[str]) -> None:
+        """Allows just these from now on. Raises ValueError as at the making."""
+        self._allowed = [ip_network(text) for text in networks]
 
     def refuses(self, address: str) -> str | None:
         """Why an IP address must not be dialled; None where it may be.

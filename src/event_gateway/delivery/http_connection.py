@@ -57,6 +57,7 @@ class HttpConnection(asyncio.Protocol):
         self.origin: tuple[str, str, int] = ("", "", 0)
         self.reusable = True
         self.idle_since = 0.0
+        self.generation = 0  # of the sender's rules under which it was dialled
         self._reset()
 
     def send(self, exchange: Exchange) -> None:

@@ -53,7 +53,13 @@ class Registration:
             raise Conflict(f"the webhook {webhook.id} {state}")
         await self._capture(webhook)
         webhook = msgspec.structs.replace(
-            webhook, since=await self._events.last_seq(), created_at=time.time(), deleting=False
+            webhook,
+            since=await self._events.last_seq(),
+            since_in={
+                one.name: await self._events.last_seq(one.name) for one in self._events.foreign
+            },
+            created_at=time.time(),
+            deleting=False,
         )
         try:
             await self._registry.put_webhook(webhook, new=True)
@@ -110,6 +116,20 @@ class Registration:
             if existing.managed_by == "file" and existing.id not in wanted:
                 log.info("webhook is no longer in the file, deleting it", webhook=existing.id)
                 await self.delete(existing.id)
+
+    async def adopt_streams(self) -> None:
+        """Webhooks registered before a stream was read get what comes into it from now on."""
+        for stream in self._events.foreign:
+            last = await self._events.last_seq(stream.name)
+            for webhook in list(self._registry.webhooks.values()):
+                if stream.name not in webhook.since_in:
+                    since_in = {**webhook.since_in, stream.name: last}
+                    try:
+                        await self._registry.put_webhook(
+                            msgspec.structs.replace(webhook, since_in=since_in)
+                        )
+                    except RegistryConflict:
+                        continue  # another process has just done the same
 
     async def carry_on(self) -> None:
         """Carries on, for ever, with deletions whose process has died on the way."""

@@ -55,6 +55,7 @@ class Sender:
         self._sweeper: asyncio.TimerHandle | None = None
         self._resting = False  # nothing is in flight: the sweep looks only for idle connections
         self._closed = False
+        self._generation = 0
 
     @property
     def in_flight(self) -> int:
@@ -104,6 +105,14 @@ class Sender:
         await end(self._connecting)
         for connection in [*self._busy, *(c for idle in self._idle.values() for c in idle)]:
             connection.abort()
+        self._idle.clear()
+
+    def renew(self) -> None:
+        """Lets no connection be used again that was dialled before: the guard has changed."""
+        self._generation += 1
+        for idle in list(self._idle.values()):
+            for connection in list(idle):
+                connection.abort()
         self._idle.clear()
 
     def _connect(self, target: Target, exchange: Exchange) -> None:
@@ -157,6 +166,7 @@ class Sender:
                 error = failed
                 continue
             connection.origin = target.origin
+            connection.generation = self._generation
             return connection
         raise error or OSError(f"{target.host} has no address")
 
@@ -164,7 +174,10 @@ class Sender:
         self, connection: HttpConnection, exchange: Exchange, result: Response | Failure
     ) -> None:
         self._busy.discard(connection)
-        if connection.reusable and not self._closed:
+        current = connection.generation == self._generation and not self._closed
+        if connection.reusable and not current:
+            connection.abort()
+        elif connection.reusable:
             idle = self._idle.setdefault(connection.origin, deque())
             if len(idle) < self._max_idle:
                 connection.idle_since = asyncio.get_running_loop().time()

@@ -54,7 +54,7 @@ class _Settlement:
 
 
 class Router:
-    """One loop: ask for as many as there is room for, decode, enrich, match, hand on."""
+    """One loop over one stream: ask for as many as there is room for, decode, enrich, match."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Router:
         enricher: Enricher,
         dispatch: Dispatch,
         metrics: Metrics,
+        stream: str = EVENTS,
     ) -> None:
         self._broker = broker
         self._rejected = rejected
@@ -73,7 +74,8 @@ class Router:
         self._enricher = enricher
         self._dispatch = dispatch
         self._metrics = metrics
-        self._puller = Puller(broker, EVENTS, ROUTER)
+        self._stream = stream
+        self._puller = Puller(broker, stream, ROUTER)
         self._unsettled: dict[int, _Settlement] = {}
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,7 +131,12 @@ class Router:
 
     async def _remake_consumer(self) -> None:
         try:
-            await ensure_router(self._broker)
+            # What was handed out and not settled lay at most so far back; the rest is recorded.
+            high = self._ledger.high.get(self._stream, 0)
+            own = self._stream == EVENTS
+            await ensure_router(
+                self._broker, self._stream, 1 if own else max(1, high - MAX_UNACKED)
+            )
         except BrokerError as error:
             log.warning("cannot make the consumer yet", error=str(error))
             await asyncio.sleep(0.5)
@@ -143,7 +150,7 @@ class Router:
                 continue
             try:
                 received = from_message(
-                    pulled.headers, pulled.data, subject=pulled.subject, stream=EVENTS,
+                    pulled.headers, pulled.data, subject=pulled.subject, stream=self._stream,
                     seq=pulled.seq, time=pulled.time,
                 )  # fmt: skip
             except InvalidEvent as error:
@@ -160,7 +167,7 @@ class Router:
             try:
                 matched.append((received, pulled, self._index.match(received)))
             except Exception as error:  # one event that a filter chokes on must not stop the rest
-                log.exception("event cannot be matched", stream=EVENTS, seq=received.seq)
+                log.exception("event cannot be matched", stream=self._stream, seq=received.seq)
                 await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
         known = await self._known(matched)
         for received, pulled, webhooks in matched:
@@ -183,7 +190,7 @@ class Router:
         suspects = [
             (webhook.id, received.event.id, received.event.source, received.seq)
             for received, pulled, webhooks in matched
-            if pulled.delivered > 1 or received.seq <= self._ledger.high
+            if pulled.delivered > 1 or received.seq <= self._ledger.high.get(self._stream, 0)
             for webhook in webhooks
         ]
         if not suspects:
@@ -192,10 +199,16 @@ class Router:
         return {suspect for suspect, known in zip(suspects, answers, strict=True) if known}
 
     async def _reject(self, pulled: Pulled, error: InvalidEvent) -> None:
-        await self._rejected.keep(EVENTS, pulled, error)
+        await self._rejected.keep(self._stream, pulled, error)
         self._metrics.rejected(error.reason)
         self._broker.post(pulled.reply, b"+ACK")
-        log.info("input set aside", subject=pulled.subject, seq=pulled.seq, reason=error.detail)
+        log.info(
+            "input set aside",
+            stream=self._stream,
+            subject=pulled.subject,
+            seq=pulled.seq,
+            reason=error.detail,
+        )
 
     async def _keep_alive(self) -> None:
         """Tells the log that events held for long are still in work, so that it keeps them ours."""

@@ -86,7 +86,7 @@ def script(client: Redis, name: str) -> Any:
 
 
 class Ledger:
-    """The state of all deliveries. ``high`` is the highest recorded sequence of the log."""
+    """The state of all deliveries. ``high`` is the highest recorded sequence of each stream."""
 
     def __init__(self, client: Redis, prefix: str = "") -> None:
         self._client = client
@@ -104,7 +104,7 @@ class Ledger:
         self._writing = 0
         self._process = secrets.token_hex(6)
         self._tokens = 0
-        self.high = 0
+        self.high: dict[str, int] = {}
 
     @property
     def reachable(self) -> bool:
@@ -116,8 +116,8 @@ class Ledger:
         """Changes that are not yet confirmed."""
         return len(self._pending) + self._writing
 
-    async def start(self, stream: str) -> None:
-        """Learns the highest recorded sequence of ``stream`` and begins to write.
+    async def start(self) -> None:
+        """Learns the highest recorded sequences and begins to write.
 
         Raises NewerFormat where a newer version of the gateway has kept the ledger.
         """
@@ -127,7 +127,8 @@ class Ledger:
             raise NewerFormat("the ledger in Redis", found, FORMAT)
         if found < FORMAT:
             await self._client.set(key, FORMAT)
-        self.high = int(await self._client.hget(f"{self._prefix}high", stream) or 0)
+        known = cast(dict[bytes, bytes], await self._client.hgetall(f"{self._prefix}high"))
+        self.high = {stream.decode(): int(seq) for stream, seq in known.items()}
         self._flusher = asyncio.create_task(self._run(), name="ledger-flush")
 
     async def stop(self, timeout: float = 5.0) -> None:
@@ -326,7 +327,9 @@ class Ledger:
         if not self._reachable.is_set():
             log.info("ledger is back")
             self._reachable.set()
-        self.high = max([self.high, *(change.seq for change in changes)])
+        for change in changes:
+            if change.seq > self.high.get(change.stream, 0):
+                self.high[change.stream] = change.seq
         for waiter in waiters:
             waiter()
         return True
