@@ -140,7 +140,7 @@ async def test_it_ends_while_both_servers_are_away(
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         began = time.monotonic()
-        assert await program.stop() == 0
+        assert await program.stop() == 0, program.output
         assert time.monotonic() - began < 20
     finally:
         await program.stop()

@@ -92,6 +92,7 @@ async def running(
             raise StartFailed(f"the data directory {where} cannot be used: {error}") from error
         try:
             urls = await embedded.start()
+            embedded.keep()
             nats_url = config.nats.url or urls[0] or ""
             redis_url = config.redis.url or urls[1] or ""
             gateway = Gateway(

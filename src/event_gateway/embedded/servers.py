@@ -65,10 +65,13 @@ class EmbeddedServers:
         deadline = time.monotonic() + timeout
         for name in self._wanted:
             await self._until_answering(name, known[name], deadline)
+        return urls.get("nats"), urls.get("valkey")
+
+    def keep(self) -> None:
+        """From now on starts again what ends by itself, until :meth:`stop`."""
         self._keepers = [
             asyncio.create_task(self._keep(name), name=f"keep-{name}") for name in self._wanted
         ]
-        return urls.get("nats"), urls.get("valkey")
 
     async def stop(self, timeout: float = 10.0) -> None:
         """Stops both, Valkey last."""
