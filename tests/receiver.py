@@ -18,12 +18,16 @@ from starlette.routing import Route
 
 @dataclass(frozen=True)
 class Got:
-    """One request; ``time`` is when its body was whole, in seconds since the epoch."""
+    """One request and the status it was answered with.
+
+    ``time`` is when its body was whole, in seconds since the epoch.
+    """
 
     path: str
     headers: dict[str, str]
     body: bytes
     time: float
+    status: int
 
     @property
     def json(self) -> Any:
@@ -56,11 +60,12 @@ class Receiver:
     async def _answer(self, request: Request) -> Response:
         body = await request.body()
         path = request.url.path
-        self.got.append(Got(path, dict(request.headers), body, time.time()))
-        delays = self.delays.get(path, [0.0])
-        await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
+        came = time.time()
         statuses = self.answers.get(path, [200])
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        self.got.append(Got(path, dict(request.headers), body, came, status))
+        delays = self.delays.get(path, [0.0])
+        await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
         return Response(f"answer {status}", status)
 
 
