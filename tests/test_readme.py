@@ -37,9 +37,14 @@ def checkout(tmp_path: Path) -> Path:
     return target
 
 
+def _clean() -> dict[str, str]:
+    """The environment without what measures the coverage of the tests around this one."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("COV", "PYTEST_ADDOPTS"))}
+
+
 def _paste(command: str, directory: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["/bin/sh", "-c", command], cwd=directory, env=os.environ | environ, text=True,
+        ["/bin/sh", "-c", command], cwd=directory, env=_clean() | environ, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=600,
     )  # fmt: skip
 
