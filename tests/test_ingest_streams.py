@@ -149,3 +149,37 @@ async def test_what_is_in_the_way_is_named(
         program = Program(tmp_path, _config(servers, receiver, ingest=ingest))
         await program.start()
         assert await program.stop() == 0
+
+
+async def test_a_named_stream_of_it_takes_other_subjects(
+    tmp_path: Path, servers: tuple[str, str], receiver: Receiver
+) -> None:
+    await _make(servers[0])
+    program = Program(tmp_path, _config(servers, receiver, ingest={"streams": ["ORDERS"]}))
+    at = await program.start()
+    expected = []
+
+    async def publish(subject: str) -> None:
+        expected.append(event(subject)["id"])
+        body = json.dumps(event(subject, id=expected[-1])).encode()
+        await client.nats.jetstream().publish(subject, body)
+        async with asyncio.timeout(10):
+            while len(await client.all_of("GATEWAY_STREAM_s")) < len(expected):
+                await asyncio.sleep(0.02)
+
+    try:
+        async with connected(at["http"], servers[0], at["key"]) as client:
+            await client.http.post("/v1/streams", json={"name": "s", "subjects": ["orders.a"]})
+            await publish("orders.a")
+            for subjects in (["orders.a", "user.a"], ["orders.*", "user.*"], ["orders.a"]):
+                answer = await client.http.patch("/v1/streams/s", json={"subjects": subjects})
+                assert answer.status_code == 200, answer.text
+                await publish("orders.a")
+                if len(subjects) == 2:
+                    await publish("user.a")
+            await asyncio.sleep(0.5)
+            kept = [json.loads(one.data)["id"] for one in await client.all_of("GATEWAY_STREAM_s")]
+            assert kept == expected
+        assert await program.stop() == 0
+    finally:
+        await program.stop()

@@ -29,7 +29,7 @@ from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.event import Received
-from event_gateway.core.stream import EVENTS
+from event_gateway.core.stream import EVENTS, StreamDefinition
 from event_gateway.core.webhook import Webhook, longest_wait
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import Dispatcher
@@ -51,8 +51,8 @@ from event_gateway.state.ledger import Ledger
 from event_gateway.state.subscriptions import TTL as SUBSCRIPTION_TTL
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.webhooks import WebhookCopies
-from event_gateway.streaming.definitions import load_file as load_streams
 from event_gateway.streaming.hub import Hub
+from event_gateway.streaming.registration import StreamRegistration
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -171,7 +171,8 @@ class Gateway:
         self._subscriptions = Subscriptions(client)
         self._registration = Registration(registry, events, ledger, lifecycle)
         stopping(self._registration.stop)
-        self._registration.captures_new_roots = config.ingest.subjects is None
+        self._streams = StreamRegistration(broker, registry, events, lifecycle)
+        events.captures_new_roots = config.ingest.subjects is None
         copies = WebhookCopies(client)
 
         def changed(webhook_id: str, webhook: Webhook | None) -> None:
@@ -184,7 +185,12 @@ class Gateway:
                 dispatcher.put(webhook)
                 index.put(webhook)
 
+        def stream_changed(name: str, definition: StreamDefinition | None) -> None:
+            if definition is None or definition.deleting:
+                self._hub.drop(name)
+
         registry.on_webhook.append(changed)
+        registry.on_stream.append(stream_changed)
         stopping(registry.stop)
         await registry.watch()
         await self._load_streams(config)
@@ -194,14 +200,14 @@ class Gateway:
         self._context = Context(
             __version__, self._admin_key, config.server.max_body,
             retention, broker, peers, registry,
-            self._registration, Intake(events), rejected, dispatcher, ledger,
+            self._registration, self._streams, Intake(events), rejected, dispatcher, ledger,
             self._hub, self._subscriptions, lifecycle, metrics,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
         for router in self._routers:
             router.start()
-        chores = [copies.run(), self._registration.carry_on()]
+        chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
         chores += [self._refresh_subscriptions(), self._measure()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
@@ -227,7 +233,7 @@ class Gateway:
             self._guard.allow(config.delivery.allow_networks)
             self._sender.renew()
         self._dispatcher.max_age = longest_wait(config.ingest.retention)
-        self._registration.captures_new_roots = config.ingest.subjects is None
+        self._events.captures_new_roots = config.ingest.subjects is None
         self._context.max_body = config.server.max_body
         self._context.retention = config.ingest.retention
         self._peers.load(definitions_digest(config))
@@ -243,9 +249,8 @@ class Gateway:
         )  # fmt: skip
 
     async def _load_streams(self, config: Config) -> None:
-        definitions = [stream_of(model, name) for name, model in config.streams.items()]
-        await load_streams(
-            self._broker, self._registry, self._lifecycle, definitions, self._events.foreign
+        await self._streams.load_file(
+            [stream_of(model, name, managed_by="file") for name, model in config.streams.items()]
         )
 
     async def _load_webhooks(self, config: Config) -> None:

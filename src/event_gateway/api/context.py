@@ -15,6 +15,7 @@ from event_gateway.observability.metrics import Metrics
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.streaming.hub import Hub
+from event_gateway.streaming.registration import StreamRegistration
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Context:
     peers: Peers
     registry: Registry
     registration: Registration
+    streams: StreamRegistration
     intake: Intake
     rejected: RejectedInput
     dispatcher: Dispatcher

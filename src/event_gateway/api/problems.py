@@ -5,6 +5,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from event_gateway.config.definitions import InvalidBody
+
 CONTENT_TYPE = "application/problem+json"
 _TITLES = {
     400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found",
@@ -35,6 +37,13 @@ class Problem(Exception):
         return Response(
             json.dumps(body), self.status, headers=self.headers, media_type=CONTENT_TYPE
         )
+
+
+def invalid(error: InvalidBody) -> Problem:
+    """A definition that cannot be registered, with all that is wrong with it."""
+    detail = "; ".join(f"{key}: {reason}".lstrip(": ") for key, reason in error.problems[:10])
+    errors = [{"key": key, "detail": reason} for key, reason in error.problems]
+    return Problem(422, detail, errors=errors)
 
 
 def unavailable(what: str) -> Problem:

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from event_gateway.api import deliveries, health, rejected, webhooks
+from event_gateway.api import deliveries, health, rejected, streams, webhooks
 from event_gateway.api.auth import require
 from event_gateway.api.context import Context
 from event_gateway.api.events import post_events
@@ -56,6 +56,7 @@ def build(context: Context) -> FastAPI:
     app.router.routes.append(Route("/v1/events", post_events, methods=["POST"]))
     app.router.routes.append(WebSocketRoute("/v1/ws", websocket))
     app.include_router(webhooks.router, dependencies=guarded)
+    app.include_router(streams.router, dependencies=guarded)
     app.include_router(deliveries.router, dependencies=guarded)
     app.include_router(rejected.router, dependencies=guarded)
     app.include_router(health.health)

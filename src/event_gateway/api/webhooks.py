@@ -1,17 +1,16 @@
 """``/v1/webhooks``: what partners are registered as."""
 
-import base64
-import binascii
 from typing import Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from event_gateway.api.context import Context
-from event_gateway.api.problems import Problem, unavailable
+from event_gateway.api.pages import page_of
+from event_gateway.api.problems import Problem, invalid, unavailable
 from event_gateway.broker.connection import BrokerError
 from event_gateway.config.definitions import InvalidBody, webhook_from_json, webhook_to_json
+from event_gateway.core.errors import Conflict
 from event_gateway.core.webhook import Webhook
-from event_gateway.delivery.registration import Conflict
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -23,14 +22,9 @@ async def list_webhooks(
 ) -> dict[str, Any]:
     """All webhooks, by id."""
     context: Context = request.app.state.context
-    after = _decode_cursor(cursor)
-    ids = sorted(id_ for id_ in context.registry.webhooks if id_ > after)
-    page = ids[:limit]
-    more = len(ids) > limit
-    return {
-        "items": [webhook_to_json(context.registry.webhooks[id_]) for id_ in page],
-        "next": base64.urlsafe_b64encode(page[-1].encode()).decode() if more else None,
-    }
+    page, more = page_of(context.registry.webhooks, limit, cursor)
+    items = [webhook_to_json(context.registry.webhooks[id_]) for id_ in page]
+    return {"items": items, "next": more}
 
 
 @router.post("", status_code=201)
@@ -93,9 +87,7 @@ def _parse(context: Context, body: dict[str, Any]) -> Webhook:
     try:
         return webhook_from_json(body, frozenset(TRANSFORMATIONS), context.retention)
     except InvalidBody as error:
-        detail = "; ".join(f"{key}: {reason}" for key, reason in error.problems[:10])
-        errors = [{"key": key, "detail": reason} for key, reason in error.problems]
-        raise Problem(422, detail, errors=errors) from None
+        raise invalid(error) from None
 
 
 def _find(request: Request, webhook_id: str) -> Webhook:
@@ -112,12 +104,3 @@ def _writable(webhook: Webhook) -> None:
     if webhook.managed_by == "file":
         raise Problem(409, f"the webhook {webhook.id} comes from the configuration file; "
                            "change it there")  # fmt: skip
-
-
-def _decode_cursor(cursor: str | None) -> str:
-    if cursor is None:
-        return ""
-    try:
-        return base64.urlsafe_b64decode(cursor.encode()).decode()
-    except (binascii.Error, UnicodeError):
-        raise Problem(400, "the cursor is not one of this list") from None

@@ -57,6 +57,7 @@ class _Connection:
         self._context = context
         self._outbox = Outbox()
         self._subscriptions: set[str] = set()
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         writer = asyncio.create_task(self._write(), name="ws-writer")
@@ -72,6 +73,7 @@ class _Connection:
             await end([writer])
             for subscription_id in list(self._subscriptions):
                 await self._end(subscription_id, reason)
+            await asyncio.gather(*self._ending)
 
     async def close(self) -> None:
         """Tells the client to connect elsewhere."""
@@ -118,7 +120,7 @@ class _Connection:
             raise _Refused("invalid", "stream must name a stream")
         if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
             raise _Refused("too_many", f"a connection has at most {MAX_SUBSCRIPTIONS}")
-        if stream not in self._context.registry.streams:
+        if not self._known(stream):
             raise _Refused("unknown_stream", f"there is no stream {stream[:64]}")
         start = _start(request.get("from", "new"))
         subscription_id = f"sub_{secrets.token_hex(8)}"
@@ -136,7 +138,7 @@ class _Connection:
             log.warning("subscription not stored", error=str(error))
         try:
             await self._context.hub.subscribe(
-                subscription_id, stream, self._outbox, joined=joined, **start
+                subscription_id, stream, self._outbox, joined=joined, gone=self._gone, **start
             )
         except UnknownStream:
             await self._end(subscription_id, "refused")
@@ -149,6 +151,23 @@ class _Connection:
             "subscription_id": subscription_id, "principal": PRINCIPAL,
             "from": request.get("from", "new"),
         })  # fmt: skip
+        if not self._known(stream):
+            self._gone(subscription_id)  # it was deleted meanwhile
+
+    def _known(self, stream: str) -> bool:
+        definition = self._context.registry.streams.get(stream)
+        return definition is not None and not definition.deleting
+
+    def _gone(self, subscription_id: str) -> None:
+        """Its stream is deleted."""
+        if subscription_id not in self._subscriptions:
+            return
+        self._subscriptions.discard(subscription_id)
+        self._send({"type": "unsubscribed", "ref": None, "subscription": subscription_id,
+                    "code": "stream_deleted", "detail": "the stream was deleted"})  # fmt: skip
+        ending = asyncio.create_task(self._end(subscription_id, "stream deleted"))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
     async def _unsubscribe(self, request: dict[str, Any], ref: Any) -> None:
         subscription_id = request.get("subscription")

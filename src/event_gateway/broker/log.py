@@ -4,16 +4,19 @@ import hashlib
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.foreign import ForeignStream
-from event_gateway.broker.provision import DEAD_LETTERS, capture
+from event_gateway.broker.provision import DEAD_LETTERS, ProvisionError, capture
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import FORMAT_HEADER, LOG_FORMAT, STRUCTURED, from_message
-from event_gateway.core.pattern import subject_for
+from event_gateway.core.pattern import capturable, subject_for
 from event_gateway.core.stream import EVENTS
+
+log = structlog.get_logger(__name__)
 
 ORIGIN_HEADER = "Eg-Origin"
 
@@ -47,6 +50,7 @@ class EventLog:
         self._broker = broker
         self.captured = captured
         self.foreign = foreign
+        self.captures_new_roots = True
         self._indirect = {stream.name for stream in foreign if not stream.direct}
 
     async def append(self, event_type: str, source: str, event_id: str, body: bytes) -> Appended:
@@ -72,10 +76,19 @@ class EventLog:
             raise LogUnavailable(str(error) or type(error).__name__) from None
         return Appended(ack.seq, bool(ack.duplicate))
 
-    async def capture(self, subjects: tuple[str, ...]) -> None:
-        """Captures these subjects too, from now on. Raises ProvisionError."""
-        own = tuple(one for one in subjects if not any(f.holds(one) for f in self.foreign))
-        self.captured = await capture(self._broker, own)
+    async def feed(self, patterns: Sequence[str]) -> None:
+        """Captures from now on, unless ``captures_new_roots`` forbids it, what the patterns need.
+
+        Where NATS refuses that it is only said: over HTTP their events still come in.
+        """
+        if not self.captures_new_roots:
+            return
+        roots = tuple(root for pattern in patterns if (root := capturable(pattern)))
+        own = tuple(one for one in roots if not any(f.holds(one) for f in self.foreign))
+        try:
+            self.captured = await capture(self._broker, own)
+        except ProvisionError as error:
+            log.warning("subjects not captured from NATS", patterns=patterns, error=str(error))
 
     async def last_seq(self, stream: str = EVENTS) -> int:
         """The sequence of the newest event, 0 in an empty log."""

@@ -12,17 +12,14 @@ from nats.js.api import (
     DiscardPolicy,
     RetentionPolicy,
     StorageType,
-    StoreCompression,
     StreamConfig,
-    StreamSource,
-    SubjectTransform,
 )
 from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.foreign import ForeignStream, in_the_way
 from event_gateway.core.pattern import merge_captured
-from event_gateway.core.stream import EVENTS, LIFECYCLE_SUBJECTS, StreamDefinition
+from event_gateway.core.stream import EVENTS, LIFECYCLE_SUBJECTS
 
 log = structlog.get_logger(__name__)
 
@@ -43,11 +40,6 @@ class ProvisionError(Exception):
     """JetStream refuses a stream that the gateway needs; the text says which and why."""
 
 
-def stream_name(name: str) -> str:
-    """The JetStream stream behind a named stream."""
-    return f"GATEWAY_STREAM_{name}"
-
-
 async def provision(
     broker: Broker,
     captured: tuple[str, ...],
@@ -61,7 +53,7 @@ async def provision(
     stream of ``foreign`` holds are read there. Raises ProvisionError.
     """
     captured = tuple(one for one in captured if not any(f.holds(one) for f in foreign))
-    events = await _existing(broker, EVENTS)
+    events = await existing(broker, EVENTS)
     if events is not None:
         captured = merge_captured(tuple(events.subjects or ()), captured)
     await ensure(
@@ -134,7 +126,7 @@ async def ensure_router(broker: Broker, stream: str, from_seq: int | None) -> No
 
 async def capture(broker: Broker, subjects: tuple[str, ...]) -> tuple[str, ...]:
     """Adds subjects to what the log captures; gives all captured. Raises ProvisionError."""
-    current = await _existing(broker, EVENTS)
+    current = await existing(broker, EVENTS)
     if current is None:
         raise ProvisionError(f"the stream {EVENTS} is gone")
     merged = merge_captured(tuple(current.subjects or ()), subjects)
@@ -144,82 +136,11 @@ async def capture(broker: Broker, subjects: tuple[str, ...]) -> tuple[str, ...]:
     return merged
 
 
-async def ensure_named(
-    broker: Broker, definition: StreamDefinition, foreign: Sequence[ForeignStream] = ()
-) -> bool:
-    """Makes a named stream, or applies its definition; True where it is new.
-
-    The log is one source, with a transform for each subject, so that its order is kept; each
-    stream of ``foreign`` that holds some of the subjects is another.
-    Raises ProvisionError where JetStream refuses it.
-    """
-    from_lifecycle = definition.of_lifecycle
-    name = stream_name(definition.name)
-    new = await _existing(broker, name) is None
-    await ensure(
-        broker,
-        StreamConfig(
-            name=name,
-            description=f"event gateway stream {definition.name}",
-            sources=[
-                StreamSource(
-                    name=LIFECYCLE if from_lifecycle else EVENTS,
-                    subject_transforms=_transforms(definition.subjects, not from_lifecycle),
-                ),
-                *(
-                    StreamSource(
-                        name=stream.name,
-                        subject_transforms=_transforms(
-                            tuple(one for one in definition.subjects if stream.holds(one)), False
-                        ),
-                    )
-                    for stream in foreign
-                    if any(stream.holds(one) for one in definition.subjects)
-                ),
-            ],
-            storage=StorageType.FILE,
-            compression=StoreCompression.S2,
-            max_age=definition.retention,
-            max_msgs=definition.max_messages or -1,
-            max_bytes=definition.max_bytes or -1,
-            discard=DiscardPolicy.OLD,
-            deny_delete=definition.compliance,
-            deny_purge=definition.compliance,
-            allow_direct=True,
-        ),
-    )
-    return new
-
-
-async def drop_named(broker: Broker, name: str) -> None:
-    """Deletes a named stream with its messages; one that is not there is fine."""
-    with contextlib.suppress(NotFoundError):
-        await broker.js.delete_stream(stream_name(name))
-
-
-def _transforms(subjects: tuple[str, ...], by_type: bool) -> list[SubjectTransform]:
-    out = []
-    for subject in subjects:
-        tokens = subject.split(".")
-        wildcards = 0
-        target = []
-        for token in tokens:
-            if token == "*":
-                wildcards += 1
-                token = f"{{{{wildcard({wildcards})}}}}"  # a bare * is refused as destination
-            target.append(token)
-        out.append(SubjectTransform(src=subject, dest=".".join(target)))
-        if by_type and tokens[0] != "events":
-            # What came over HTTP with a type whose subject nothing else captures.
-            out.append(SubjectTransform(src=f"events.{subject}", dest=".".join(target)))
-    return out
-
-
 async def ensure(broker: Broker, config: StreamConfig) -> None:
     """Makes a stream, or brings it up to date. Raises ProvisionError."""
     assert config.name
     try:
-        if await _existing(broker, config.name) is None:
+        if await existing(broker, config.name) is None:
             await broker.js.add_stream(config)
         else:
             await broker.js.update_stream(config)
@@ -233,7 +154,8 @@ async def ensure(broker: Broker, config: StreamConfig) -> None:
         ) from None
 
 
-async def _existing(broker: Broker, name: str) -> StreamConfig | None:
+async def existing(broker: Broker, name: str) -> StreamConfig | None:
+    """A stream's configuration; None where there is none."""
     try:
         return (await broker.js.stream_info(name)).config
     except NotFoundError:

@@ -61,7 +61,8 @@ class Registry:
     """What is registered, as this process knows it, and the way to change it.
 
     ``webhooks`` and ``streams`` are always the newest that the watch has brought. A callback in
-    ``on_webhook`` gets each change: id, and the webhook or None where it is gone.
+    ``on_webhook`` gets each change: id, and the webhook or None where it is gone; one in
+    ``on_stream`` the same of streams.
     """
 
     def __init__(self, broker: Broker, peers: Peers) -> None:
@@ -76,6 +77,7 @@ class Registry:
         self.webhooks: dict[str, Webhook] = {}
         self.streams: dict[str, StreamDefinition] = {}
         self.on_webhook: list[Callable[[str, Webhook | None], None]] = []
+        self.on_stream: list[Callable[[str, StreamDefinition | None], None]] = []
 
     async def open(self) -> bytes:
         """Opens (or makes) the bucket; gives the installation's own key, made on first use."""
@@ -122,29 +124,34 @@ class Registry:
         await self._put(f"webhook.{webhook.id}", value, new)
 
     async def put_stream(self, definition: StreamDefinition, *, new: bool = False) -> None:
-        """Writes a stream's definition and waits until it is known here."""
+        """Writes a stream's definition and waits until it is in force in every process that lives.
+
+        Raises RegistryConflict.
+        """
         value = msgspec.json.encode(_StoredStream(FORMAT, definition))
         await self._put(f"stream.{definition.name}", value, new)
 
     async def remove_stream(self, name: str) -> None:
-        """Forgets a stream's definition. Raises what BrokerError names."""
-        await self._kv.delete(f"stream.{name}")
+        """Forgets a stream, so that its name is free again. Raises RegistryConflict."""
+        await self._remove(f"stream.{name}", lambda: name not in self.streams)
 
     async def remove_webhook(self, webhook_id: str) -> None:
         """Forgets a webhook, so that its id is free again. Raises RegistryConflict."""
-        key = f"webhook.{webhook_id}"
+        await self._remove(f"webhook.{webhook_id}", lambda: webhook_id not in self.webhooks)
+
+    @property
+    def _kv(self) -> KeyValue:
+        assert self._bucket is not None, "the registry was not started"
+        return self._bucket
+
+    async def _remove(self, key: str, gone: Callable[[], bool]) -> None:
         if key in self._revisions:
             try:
                 await self._kv.delete(key, last=self._revisions[key])
             except APIError as error:
                 raise RegistryConflict(f"{key}: {error.description}") from None
         async with asyncio.timeout(APPLY_TIMEOUT), self._changed:
-            await self._changed.wait_for(lambda: webhook_id not in self.webhooks)
-
-    @property
-    def _kv(self) -> KeyValue:
-        assert self._bucket is not None, "the registry was not started"
-        return self._bucket
+            await self._changed.wait_for(gone)
 
     async def _put(self, key: str, value: bytes, new: bool) -> None:
         try:
@@ -187,10 +194,13 @@ class Registry:
                 for notify in self.on_webhook:
                     notify(name, webhook)
             elif kind == "stream":
-                if gone:
+                stream = None if gone else _decode(key, pulled.data, _StoredStream).stream
+                if stream is None:
                     self.streams.pop(name, None)
                 else:
-                    self.streams[name] = _decode(key, pulled.data, _StoredStream).stream
+                    self.streams[name] = stream
+                for tell in self.on_stream:
+                    tell(name, stream)
         except NewerFormat as error:
             self._newer = self._newer or error
             log.error("registry entry left alone", key=key, error=str(error))

@@ -1,10 +1,10 @@
 """Between the configuration's (and the API's) words and the core's webhooks and streams."""
 
 import hashlib
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from event_gateway.config.model import Config, SecurityModel, StreamModel, WebhookModel
 from event_gateway.config.problems import reason_of
@@ -28,6 +28,16 @@ class _WebhookBody(WebhookModel):
     """The API's webhook: the configuration's and its id."""
 
     id: str = Field(description="The id: 1 to 64 letters, digits, _ and -.")
+
+
+class _StreamBody(StreamModel):
+    """The API's stream: the configuration's and its name."""
+
+    name: str = Field(description="The name: 1 to 64 letters, digits, _ and -.")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+_SHOWN = ("managed_by", "created_at", "state")  # what an answer says beyond the definition
 
 
 def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webhook:
@@ -57,8 +67,8 @@ def _security(model: SecurityModel) -> Security:
     return Security(model.auth_type, model.secret_name)
 
 
-def stream_of(model: StreamModel, name: str) -> StreamDefinition:
-    """The core's stream definition."""
+def stream_of(model: StreamModel, name: str, *, managed_by: str) -> StreamDefinition:
+    """The core's stream definition, its creation left out."""
     return StreamDefinition(
         name=name,
         subjects=tuple(model.subjects),
@@ -66,6 +76,7 @@ def stream_of(model: StreamModel, name: str) -> StreamDefinition:
         max_messages=model.max_messages,
         max_bytes=model.max_bytes,
         compliance=model.compliance,
+        managed_by=managed_by,
     )
 
 
@@ -78,7 +89,10 @@ def definitions_digest(config: Config) -> str:
             name: webhook_of(model, name, managed_by="file")
             for name, model in config.webhooks.items()
         },
-        "streams": {name: stream_of(model, name) for name, model in config.streams.items()},
+        "streams": {
+            name: stream_of(model, name, managed_by="file")
+            for name, model in config.streams.items()
+        },
     }
     return hashlib.sha256(msgspec.json.encode(definitions, order="sorted")).hexdigest()[:16]
 
@@ -89,25 +103,55 @@ def webhook_from_json(body: object, transformations: frozenset[str], retention: 
     What an answer says beyond the definition (``managed_by``, ``created_at``) may stand there, so
     that an answer can be sent back.
     """
-    if not isinstance(body, dict):
-        raise InvalidBody([("", "the body must be a JSON object")])
-    given = {k: v for k, v in body.items() if k not in ("managed_by", "created_at")}
-    try:
-        model = _WebhookBody.model_validate(given)
-    except ValidationError as error:
-        raise InvalidBody(
-            [
-                (".".join(path), reason_of(one, ("webhooks", *path)))
-                for one in error.errors()
-                for path in [tuple(str(part) for part in one["loc"])]
-            ]
-        ) from None
+    model = _validated(_WebhookBody, "webhooks", body)
     webhook = webhook_of(model, model.id, managed_by="api")
     try:
         webhook.check(transformations, retention)
     except InvalidDefinition as error:
         raise InvalidBody([(error.key, error.detail)]) from None
     return webhook
+
+
+def stream_from_json(body: object) -> StreamDefinition:
+    """The stream of an API request's body, which may be an answer sent back. Raises InvalidBody."""
+    model = _validated(_StreamBody, "streams", body)
+    definition = stream_of(model, model.name, managed_by="api")
+    try:
+        definition.check()
+    except InvalidDefinition as error:
+        raise InvalidBody([(error.key, error.detail)]) from None
+    return definition
+
+
+def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:
+    """A stream as the API shows it."""
+    retention = definition.retention
+    return {
+        "name": definition.name,
+        "subjects": list(definition.subjects),
+        "retention": None if retention is None else format_duration(retention),
+        "max_messages": definition.max_messages,
+        "max_bytes": definition.max_bytes,
+        "compliance": definition.compliance,
+        "managed_by": definition.managed_by,
+        "created_at": rfc3339(definition.created_at),
+    }
+
+
+def _validated(model: type[Model], section: str, body: object) -> Model:
+    if not isinstance(body, dict):
+        raise InvalidBody([("", "the body must be a JSON object")])
+    given = {k: v for k, v in body.items() if k not in _SHOWN}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise InvalidBody(
+            [
+                (".".join(path), reason_of(one, (section, *path)))
+                for one in error.errors()
+                for path in [tuple(str(part) for part in one["loc"])]
+            ]
+        ) from None
 
 
 def webhook_to_json(webhook: Webhook) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _definition_problems(
         stream = _valid(StreamModel, value)
         if stream is not None:
             try:
-                stream_of(stream, name).check()
+                stream_of(stream, name, managed_by="file").check()
             except InvalidDefinition as error:
                 yield _key("streams", name, error), error.detail
 

@@ -33,6 +33,10 @@ class NewerFormat(Exception):
         )
 
 
+class Conflict(Exception):
+    """What is registered stands against a change; the text says what."""
+
+
 class InvalidDefinition(Exception):
     """A webhook, a stream or a pattern that cannot be registered; ``key`` says where."""
 

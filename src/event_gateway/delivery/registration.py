@@ -9,9 +9,8 @@ import structlog
 
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.log import EventLog
-from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.registry import Registry, RegistryConflict
-from event_gateway.core.pattern import capturable
+from event_gateway.core.errors import Conflict
 from event_gateway.core.webhook import Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
@@ -22,14 +21,6 @@ log = structlog.get_logger(__name__)
 
 
 DEAD_AFTER = 5.0  # seconds after which a deletion that nobody finished is taken over
-
-
-class Conflict(Exception):
-    """The id is taken, or its former webhook is still being deleted."""
-
-
-class ReadOnly(Exception):
-    """The webhook comes from the configuration file and is changed there."""
 
 
 class Registration:
@@ -43,7 +34,6 @@ class Registration:
         self._ledger = ledger
         self._lifecycle = lifecycle
         self._deleting: dict[str, asyncio.Task[None]] = {}
-        self.captures_new_roots = True
 
     async def create(self, webhook: Webhook) -> Webhook:
         """Registers a webhook for all events later in the log. Raises Conflict."""
@@ -51,7 +41,7 @@ class Registration:
         if existing is not None:
             state = "is being deleted" if existing.deleting else "exists already"
             raise Conflict(f"the webhook {webhook.id} {state}")
-        await self._capture(webhook)
+        await self._events.feed(webhook.events)
         webhook = msgspec.structs.replace(
             webhook,
             since=await self._events.last_seq(),
@@ -73,7 +63,7 @@ class Registration:
         existing = self._registry.webhooks[webhook.id]
         if existing.deleting:
             raise Conflict(f"the webhook {webhook.id} is being deleted")
-        await self._capture(webhook)
+        await self._events.feed(webhook.events)
         webhook = _in_place_of(existing, webhook)
         try:
             await self._registry.put_webhook(webhook)
@@ -172,16 +162,6 @@ class Registration:
                 await asyncio.sleep(1)
         if webhook is not None:
             self._tell("deleted", webhook)
-
-    async def _capture(self, webhook: Webhook) -> None:
-        if not self.captures_new_roots:
-            return
-        roots = tuple(root for pattern in webhook.events if (root := capturable(pattern)))
-        try:
-            await self._events.capture(roots)
-        except ProvisionError as error:
-            # Over HTTP its events still come in (on events.<type>); from NATS they do not.
-            log.warning("subjects not captured", webhook=webhook.id, error=str(error))
 
     def _tell(self, what: str, webhook: Webhook) -> None:
         self._lifecycle.webhook(what, webhook.id, {"url": webhook.url, "events": webhook.events})

@@ -13,7 +13,8 @@ from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.follow import follow
-from event_gateway.broker.provision import LIFECYCLE, stream_name
+from event_gateway.broker.named import origin, stream_name
+from event_gateway.broker.provision import LIFECYCLE
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
@@ -25,7 +26,6 @@ from event_gateway.tasks import end
 log = structlog.get_logger(__name__)
 
 Enrich = Callable[[Sequence[Received]], Awaitable[None]]
-SOURCE_HEADER = "Nats-Stream-Source"
 
 
 class UnknownStream(Exception):
@@ -74,10 +74,12 @@ class Hub:
         from_time: float | None = None,
         from_first: bool = False,
         joined: Callable[[int], None],
+        gone: Callable[[str], None],
     ) -> Subscriber:
         """Joins a stream: from now on, from a sequence, a time (seconds) or its beginning.
 
-        ``joined`` is called with the sequence before the first message to come, before any does.
+        ``joined`` is called with the sequence before the first message to come, before any does,
+        ``gone`` with the subscription's id where its stream is deleted.
         Raises UnknownStream, or what BrokerError names.
         """
         feed = await self._open(stream)
@@ -88,7 +90,7 @@ class Hub:
                 first, last = await self._bounds(stream)
                 wanted = 1 if from_seq is None else from_seq
                 position = min(max(wanted, first), last + 1) - 1
-            subscriber = Subscriber(subscription_id, stream, outbox, position)
+            subscriber = Subscriber(subscription_id, stream, outbox, position, gone)
         except BaseException:
             self._leave(feed)
             raise
@@ -111,6 +113,12 @@ class Hub:
         feed.live.pop(subscription_id, None)
         self._leave(feed)
         return subscriber
+
+    def drop(self, stream: str) -> None:
+        """Tells all subscribers of a stream that it is gone."""
+        for subscriber in list(self._subscribers.values()):
+            if subscriber.stream == stream:
+                subscriber.gone(subscriber.id)
 
     async def stop(self) -> None:
         """Ends all feeds."""
@@ -202,11 +210,11 @@ class Hub:
     async def _decode(self, batch: list[Pulled]) -> list[Message]:
         decoded: list[tuple[int, Received]] = []
         for pulled in batch:
-            origin, seq, subject = _origin(pulled)
+            source, seq = origin(pulled.headers) or (EVENTS, pulled.seq)
             try:
                 received = from_message(
-                    pulled.headers, pulled.data, subject=subject, stream=origin, seq=seq,
-                    time=pulled.time,
+                    pulled.headers, pulled.data, subject=pulled.subject, stream=source,
+                    seq=seq, time=pulled.time,
                 )  # fmt: skip
             except InvalidEvent:
                 continue  # the router sets it aside; for a subscriber it is no event
@@ -218,12 +226,3 @@ class Hub:
             Message(seq, to_structured(received.enriched or received.event).decode())
             for seq, received in decoded
         ]
-
-
-def _origin(pulled: Pulled) -> tuple[str, int, str]:
-    """Where a message of a named stream stands in the log: stream, sequence, subject."""
-    header = (pulled.headers or {}).get(SOURCE_HEADER, "")
-    parts = header.split(" ")
-    if len(parts) < 2:
-        return EVENTS, pulled.seq, pulled.subject
-    return parts[0].split(":")[0], int(parts[1]), pulled.subject

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -63,11 +64,19 @@ class Outbox:
 class Subscriber:
     """One subscription. ``position`` is the sequence of the last message put in its outbox."""
 
-    def __init__(self, subscription_id: str, stream: str, outbox: Outbox, position: int) -> None:
+    def __init__(
+        self,
+        subscription_id: str,
+        stream: str,
+        outbox: Outbox,
+        position: int,
+        gone: Callable[[str], None],
+    ) -> None:
         self.id = subscription_id
         self.stream = stream
         self.outbox = outbox
         self.position = position
+        self.gone = gone
         self.sent = 0
         self._head = (
             f'{{"type":"event","subscription":"{subscription_id}","stream":"{stream}","seq":'

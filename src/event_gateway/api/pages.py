@@ -1,0 +1,28 @@
+"""Lists by name, page by page."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+
+from event_gateway.api.problems import Problem
+
+
+def page_of(names: Iterable[str], limit: int, cursor: str | None) -> tuple[list[str], str | None]:
+    """At most ``limit`` names in order, and the cursor of the page behind them.
+
+    Raises Problem where the cursor is none.
+    """
+    after = _decode(cursor)
+    behind = sorted(name for name in names if name > after)
+    page = behind[:limit]
+    more = len(behind) > limit
+    return page, base64.urlsafe_b64encode(page[-1].encode()).decode() if more else None
+
+
+def _decode(cursor: str | None) -> str:
+    if cursor is None:
+        return ""
+    try:
+        return base64.urlsafe_b64decode(cursor.encode()).decode()
+    except (binascii.Error, UnicodeError):
+        raise Problem(400, "the cursor is not one of this list") from None

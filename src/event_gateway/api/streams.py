@@ -1,0 +1,145 @@
+"""``/v1/streams``: what is kept under a name for live subscribers."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from event_gateway.api.context import Context
+from event_gateway.api.pages import page_of
+from event_gateway.api.problems import Problem, invalid, unavailable
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.named import held
+from event_gateway.broker.provision import ProvisionError
+from event_gateway.config.definitions import InvalidBody, stream_from_json, stream_to_json
+from event_gateway.core.errors import Conflict
+from event_gateway.core.stream import StreamDefinition
+from event_gateway.core.times import rfc3339
+
+router = APIRouter(prefix="/v1/streams", tags=["streams"])
+
+
+@router.get("")
+async def list_streams(
+    request: Request, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+) -> dict[str, Any]:
+    """All streams, by name."""
+    context: Context = request.app.state.context
+    page, more = page_of(context.registry.streams, limit, cursor)
+    return {"items": await _shown(context, page), "next": more}
+
+
+@router.post("", status_code=201)
+async def create_stream(
+    request: Request, response: Response, body: dict[str, Any] = Body(...)
+) -> dict[str, Any]:
+    """Makes a stream: it begins with what the log holds for it."""
+    context: Context = request.app.state.context
+    try:
+        created = await context.streams.create(_parse(body))
+    except Conflict as error:
+        raise Problem(409, str(error)) from None
+    except ProvisionError as error:
+        raise Problem(422, str(error)) from None
+    except BrokerError:
+        raise unavailable("NATS") from None
+    response.headers["Location"] = f"/v1/streams/{created.name}"
+    return stream_to_json(created)
+
+
+@router.get("/{name}")
+async def show_stream(request: Request, name: str) -> dict[str, Any]:
+    """One stream and what it holds."""
+    context: Context = request.app.state.context
+    _find(context, name)
+    return (await _shown(context, [name]))[0]
+
+
+@router.patch("/{name}")
+async def change_stream(
+    request: Request,
+    name: str,
+    force: bool = Query(False, description="Also where that drops events."),
+    body: dict[str, Any] = Body(...),
+) -> dict[str, Any]:
+    """Changes what the body names (RFC 7396: null takes a limit away) and keeps the rest."""
+    context: Context = request.app.state.context
+    former = _writable(_find(context, name))
+    if body.get("name", name) != name:
+        raise Problem(422, "a stream cannot be renamed")
+    try:
+        changed = await context.streams.change(_parse(_merged(former, body)), force=force)
+    except KeyError:
+        raise Problem(404, f"there is no stream {name}") from None
+    except Conflict as error:
+        raise Problem(409, str(error)) from None
+    except ProvisionError as error:
+        raise Problem(422, str(error)) from None
+    except BrokerError:
+        raise unavailable("NATS") from None
+    return stream_to_json(changed)
+
+
+@router.delete("/{name}", status_code=204)
+async def delete_stream(request: Request, name: str) -> None:
+    """Deletes a stream with what it holds; its subscriptions end."""
+    context: Context = request.app.state.context
+    _writable(_find(context, name))
+    try:
+        await context.streams.delete(name)
+    except KeyError:
+        raise Problem(404, f"there is no stream {name}") from None
+    except Conflict as error:
+        raise Problem(409, str(error)) from None
+    except BrokerError:
+        raise unavailable("NATS") from None
+
+
+async def _shown(context: Context, names: list[str]) -> list[dict[str, Any]]:
+    try:
+        holding = await asyncio.gather(*(held(context.broker, name) for name in names))
+    except BrokerError:
+        raise unavailable("NATS") from None
+    return [
+        stream_to_json(context.registry.streams[name])
+        | {
+            "state": {
+                "messages": one.messages,
+                "bytes": one.bytes,
+                "first_seq": one.first_seq,
+                "last_seq": one.last_seq,
+                "first_time": None if one.first_time is None else rfc3339(one.first_time),
+            }
+        }
+        for name, one in zip(names, holding, strict=True)
+        if name in context.registry.streams
+    ]
+
+
+def _parse(body: dict[str, Any]) -> StreamDefinition:
+    try:
+        return stream_from_json(body)
+    except InvalidBody as error:
+        raise invalid(error) from None
+
+
+def _merged(former: StreamDefinition, patch: dict[str, Any]) -> dict[str, Any]:
+    """The body of the whole stream; what the patch takes away is left to its default."""
+    whole = stream_to_json(former) | patch
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+def _find(context: Context, name: str) -> StreamDefinition:
+    definition = context.registry.streams.get(name)
+    if definition is None:
+        raise Problem(404, f"there is no stream {name}")
+    if definition.deleting:
+        raise Problem(409, f"the stream {name} is being deleted")
+    return definition
+
+
+def _writable(definition: StreamDefinition) -> StreamDefinition:
+    if definition.managed_by == "file":
+        raise Problem(409, f"the stream {definition.name} comes from the configuration file; "
+                           "change it there")  # fmt: skip
+    return definition
