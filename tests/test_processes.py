@@ -180,3 +180,21 @@ async def test_a_deletion_whose_process_died_is_carried_on(
     await one.send(event("user.a"))
     await receiver.until(1, "/again")
     assert len([1 for told in one.lifecycle if told["type"] == "webhook.deleted"]) == 1
+
+
+async def test_of_two_that_create_the_same_one_does(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    clients = await pair.start(stack, {}, {})
+    for number in range(20):
+        answers = await asyncio.gather(*(
+            client.http.post(
+                "/v1/webhooks",
+                json={"id": f"w{number}", "url": f"{receiver.url}/{which}", "events": ["user.*"]},
+            )
+            for which, client in enumerate(clients)
+        ))  # fmt: skip
+        assert sorted(answer.status_code for answer in answers) == [201, 409]
+        made = next(one.json()["url"] for one in answers if one.status_code == 201)
+        for client in clients:
+            assert (await client.http.get(f"/v1/webhooks/w{number}")).json()["url"] == made

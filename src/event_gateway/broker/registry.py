@@ -7,7 +7,7 @@ survives the loss of Redis.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -115,50 +115,62 @@ class Registry:
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: self._applied >= revision)
 
-    async def put_webhook(self, webhook: Webhook, *, new: bool = False) -> None:
+    async def put_webhook(self, webhook: Webhook, former: Webhook | None) -> None:
         """Writes a webhook and waits until it is in force in every process that lives.
 
-        Raises RegistryConflict.
+        ``former`` is the one that it takes the place of, None where the id must be free. Raises
+        RegistryConflict where that is not so any more.
         """
         value = msgspec.json.encode(_StoredWebhook(FORMAT, webhook))
-        await self._put(f"webhook.{webhook.id}", value, new)
+        await self._put(f"webhook.{webhook.id}", value, self.webhooks.get(webhook.id), former)
 
-    async def put_stream(self, definition: StreamDefinition, *, new: bool = False) -> None:
-        """Writes a stream's definition and waits until it is in force in every process that lives.
-
-        Raises RegistryConflict.
-        """
+    async def put_stream(
+        self, definition: StreamDefinition, former: StreamDefinition | None
+    ) -> None:
+        """Writes a stream's definition as :meth:`put_webhook` does a webhook."""
         value = msgspec.json.encode(_StoredStream(FORMAT, definition))
-        await self._put(f"stream.{definition.name}", value, new)
+        known = self.streams.get(definition.name)
+        await self._put(f"stream.{definition.name}", value, known, former)
 
-    async def remove_stream(self, name: str) -> None:
-        """Forgets a stream, so that its name is free again. Raises RegistryConflict."""
-        await self._remove(f"stream.{name}", lambda: name not in self.streams)
+    async def remove_stream(self, definition: StreamDefinition) -> None:
+        """Forgets this stream, so that its name is free again.
 
-    async def remove_webhook(self, webhook_id: str) -> None:
-        """Forgets a webhook, so that its id is free again. Raises RegistryConflict."""
-        await self._remove(f"webhook.{webhook_id}", lambda: webhook_id not in self.webhooks)
+        Raises RegistryConflict where it is gone, or is another one by now.
+        """
+        await self._remove(f"stream.{definition.name}", self.streams, definition.name, definition)
+
+    async def remove_webhook(self, webhook: Webhook) -> None:
+        """Forgets this webhook, so that its id is free again.
+
+        Raises RegistryConflict where it is gone, or is another one by now.
+        """
+        await self._remove(f"webhook.{webhook.id}", self.webhooks, webhook.id, webhook)
 
     @property
     def _kv(self) -> KeyValue:
         assert self._bucket is not None, "the registry was not started"
         return self._bucket
 
-    async def _remove(self, key: str, gone: Callable[[], bool]) -> None:
-        if key in self._revisions:
-            try:
-                await self._kv.delete(key, last=self._revisions[key])
-            except APIError as error:
-                raise RegistryConflict(f"{key}: {error.description}") from None
-        async with asyncio.timeout(APPLY_TIMEOUT), self._changed:
-            await self._changed.wait_for(gone)
-
-    async def _put(self, key: str, value: bytes, new: bool) -> None:
+    async def _remove(
+        self, key: str, known: Mapping[str, object], name: str, meant: object
+    ) -> None:
+        if known.get(name) != meant:
+            raise RegistryConflict(f"{key} is gone, or is another one by now")
         try:
-            if new and key not in self._revisions:
+            await self._kv.delete(key, last=self._revisions[key])
+        except APIError as error:
+            raise RegistryConflict(f"{key}: {error.description}") from None
+        async with asyncio.timeout(APPLY_TIMEOUT), self._changed:
+            await self._changed.wait_for(lambda: known.get(name) != meant)
+
+    async def _put(self, key: str, value: bytes, known: object, former: object) -> None:
+        if known != former:
+            raise RegistryConflict(key)
+        try:
+            if former is None:
                 revision = await self._kv.create(key, value)
             else:
-                revision = await self._kv.update(key, value, last=self._revisions.get(key))
+                revision = await self._kv.update(key, value, last=self._revisions[key])
         except (KeyWrongLastSequenceError, KeyNotFoundError):
             raise RegistryConflict(key) from None
         except APIError as error:

@@ -52,7 +52,7 @@ class Registration:
             deleting=False,
         )
         try:
-            await self._registry.put_webhook(webhook, new=True)
+            await self._registry.put_webhook(webhook, None)
         except RegistryConflict:
             raise Conflict(f"the webhook {webhook.id} exists already") from None
         self._tell("registered", webhook)
@@ -66,7 +66,7 @@ class Registration:
         await self._events.feed(webhook.events)
         webhook = _in_place_of(existing, webhook)
         try:
-            await self._registry.put_webhook(webhook)
+            await self._registry.put_webhook(webhook, existing)
         except RegistryConflict:
             raise Conflict(f"the webhook {webhook.id} was changed in between") from None
         self._tell("updated", webhook)
@@ -81,7 +81,8 @@ class Registration:
         if webhook.deleting:
             return
         try:
-            await self._registry.put_webhook(msgspec.structs.replace(webhook, deleting=True))
+            marked = msgspec.structs.replace(webhook, deleting=True)
+            await self._registry.put_webhook(marked, webhook)
         except RegistryConflict:
             raise Conflict(f"the webhook {webhook_id} was changed in between") from None
         self._clear(webhook_id)
@@ -116,7 +117,7 @@ class Registration:
                     since_in = {**webhook.since_in, stream.name: last}
                     try:
                         await self._registry.put_webhook(
-                            msgspec.structs.replace(webhook, since_in=since_in)
+                            msgspec.structs.replace(webhook, since_in=since_in), webhook
                         )
                     except RegistryConflict:
                         continue  # another process has just done the same
@@ -148,20 +149,22 @@ class Registration:
             await asyncio.wait([task])
 
     async def _clear_up(self, webhook_id: str) -> None:
-        webhook = self._registry.webhooks.get(webhook_id)
         while True:
+            webhook = self._registry.webhooks.get(webhook_id)
+            if webhook is None or not webhook.deleting:
+                return  # another process has done it; one of that id now is a new one
             try:
-                while await self._ledger.cancel_queued(webhook_id, "webhook deleted"):
+                if await self._ledger.cancel_queued(webhook_id, "webhook deleted"):
                     await asyncio.sleep(0)
-                await self._registry.remove_webhook(webhook_id)
+                    continue
+                await self._registry.remove_webhook(webhook)
                 break
             except RegistryConflict:
-                return  # another process has done it
+                await asyncio.sleep(0.05)  # until the watch has brought what stands against it
             except (*StateError, *BrokerError) as error:
                 log.warning("deletion waits", webhook=webhook_id, error=str(error))
                 await asyncio.sleep(1)
-        if webhook is not None:
-            self._tell("deleted", webhook)
+        self._tell("deleted", webhook)
 
     def _tell(self, what: str, webhook: Webhook) -> None:
         self._lifecycle.webhook(what, webhook.id, {"url": webhook.url, "events": webhook.events})

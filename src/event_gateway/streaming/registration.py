@@ -46,13 +46,13 @@ class StreamRegistration:
         await self._events.feed(definition.subjects)
         definition = msgspec.structs.replace(definition, created_at=time.time(), deleting=False)
         try:
-            await self._registry.put_stream(definition, new=True)
+            await self._registry.put_stream(definition, None)
         except RegistryConflict:
             raise Conflict(f"the stream {definition.name} exists already") from None
         try:
             await ensure_named(self._broker, definition, self._events.foreign)
         except ProvisionError:
-            await self._registry.remove_stream(definition.name)
+            await self._registry.remove_stream(definition)
             raise
         self._ensured.add(definition.name)
         self._tell("created", definition)
@@ -80,7 +80,7 @@ class StreamRegistration:
         await self._events.feed(definition.subjects)
         await ensure_named(self._broker, definition, self._events.foreign)
         try:
-            await self._registry.put_stream(definition)
+            await self._registry.put_stream(definition, former)
         except RegistryConflict:
             await self._as_registered(definition.name)
             raise Conflict(f"the stream {former.name} was changed in between") from None
@@ -97,7 +97,8 @@ class StreamRegistration:
             raise Conflict(f"the stream {name} keeps records for compliance: it is never deleted")
         if not definition.deleting:
             try:
-                await self._registry.put_stream(msgspec.structs.replace(definition, deleting=True))
+                marked = msgspec.structs.replace(definition, deleting=True)
+                await self._registry.put_stream(marked, definition)
             except RegistryConflict:
                 raise Conflict(f"the stream {name} was changed in between") from None
         await self._clear(name)
@@ -166,18 +167,18 @@ class StreamRegistration:
         if known == definition:
             return
         try:
-            await self._registry.put_stream(definition, new=known is None)
+            await self._registry.put_stream(definition, known)
         except RegistryConflict:
             # Another process with the same file, started together with this one, was first.
             log.info("another process has just written it", stream=definition.name)
 
     async def _clear(self, name: str) -> None:
         definition = self._registry.streams.get(name)
-        if definition is None:
+        if definition is None or not definition.deleting:
             return
         await drop_named(self._broker, name)
         try:
-            await self._registry.remove_stream(name)
+            await self._registry.remove_stream(definition)
         except RegistryConflict:
             return  # another process has done it
         self._ensured.discard(name)
