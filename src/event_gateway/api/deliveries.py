@@ -6,10 +6,8 @@ import msgspec
 from fastapi import APIRouter, Request
 
 from event_gateway.api.context import Context
-from event_gateway.api.problems import Problem, unavailable
-from event_gateway.core.errors import NewerFormat
+from event_gateway.api.problems import Problem
 from event_gateway.core.times import rfc3339
-from event_gateway.state.connection import StateError
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 
@@ -20,12 +18,7 @@ async def show_delivery(
 ) -> dict[str, Any]:
     """Status, attempts and next attempt. ``source`` tells events of the same id apart."""
     context: Context = request.app.state.context
-    try:
-        record = await context.ledger.read(webhook_id, event_id, source)
-    except NewerFormat as error:
-        raise Problem(409, str(error)) from None
-    except StateError:
-        raise unavailable("Redis") from None
+    record = await context.ledger.read(webhook_id, event_id, source)
     if record is None:
         raise Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
     next_at = record.next_attempt_at

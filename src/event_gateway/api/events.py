@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from event_gateway.api.auth import require
 from event_gateway.api.context import Context
-from event_gateway.api.problems import Problem, unavailable
-from event_gateway.broker.log import LogFull, LogUnavailable
+from event_gateway.api.problems import Problem
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Event
 from event_gateway.core.formats import from_batch, from_binary, from_structured, to_structured
@@ -33,12 +32,7 @@ async def post_events(request: Request) -> Response:
         raise Problem(503, "the gateway is shutting down", {"Retry-After": "2"})
     body = await read_body(request, context.max_body)
     events = _parse(request, body)
-    try:
-        appended = await context.intake.accept(events)
-    except LogFull as error:
-        raise Problem(507, f"the log is full: {error}", {"Retry-After": "60"}) from None
-    except LogUnavailable:
-        raise unavailable("NATS") from None
+    appended = await context.intake.accept(events)
     duplicates = sum(1 for one in appended if one.duplicate)
     answer = {
         "accepted": len(appended) - duplicates,

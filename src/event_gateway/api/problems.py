@@ -1,11 +1,17 @@
 """Errors as problem details (RFC 9457)."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from redis.exceptions import RedisError
 from starlette.responses import Response
 
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.log import LogFull, LogUnavailable
+from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.definitions import InvalidBody
+from event_gateway.core.errors import Conflict, NewerFormat, Unknown
 
 CONTENT_TYPE = "application/problem+json"
 _TITLES = {
@@ -39,8 +45,15 @@ class Problem(Exception):
         )
 
 
-def invalid(error: InvalidBody) -> Problem:
-    """A definition that cannot be registered, with all that is wrong with it."""
+def problem_of(error: Exception) -> Problem:
+    """The answer to what one of ``KINDS`` says; another one is raised again."""
+    for kind, make in _KINDS:
+        if isinstance(error, kind):
+            return make(error)
+    raise error
+
+
+def _invalid(error: Any) -> Problem:
     detail = "; ".join(f"{key}: {reason}".lstrip(": ") for key, reason in error.problems[:10])
     errors = [{"key": key, "detail": reason} for key, reason in error.problems]
     return Problem(422, detail, errors=errors)
@@ -49,3 +62,17 @@ def invalid(error: InvalidBody) -> Problem:
 def unavailable(what: str) -> Problem:
     """A broker or store is away; the client should come again."""
     return Problem(503, f"{what} cannot be reached right now", {"Retry-After": "2"})
+
+
+_KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
+    (Problem, lambda error: error),
+    (Unknown, lambda error: Problem(404, str(error))),
+    (Conflict, lambda error: Problem(409, str(error))),
+    (InvalidBody, _invalid),
+    (ProvisionError, lambda error: Problem(422, str(error))),
+    (NewerFormat, lambda error: Problem(409, str(error))),
+    (LogFull, lambda error: Problem(507, f"the log is full: {error}", {"Retry-After": "60"})),
+    (RedisError, lambda _: unavailable("Redis")),
+    *((kind, lambda _: unavailable("NATS")) for kind in (LogUnavailable, *BrokerError)),
+)
+KINDS = tuple(kind for kind, _ in _KINDS)  # what is an answer, and no mistake of the gateway's

@@ -6,8 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Query, Request
 
 from event_gateway.api.context import Context
-from event_gateway.api.problems import Problem, unavailable
-from event_gateway.broker.log import LogUnavailable
+from event_gateway.api.problems import Problem
 from event_gateway.broker.rejected import NotCaptured, Rejected
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.times import rfc3339
@@ -23,10 +22,7 @@ async def list_rejected(
 ) -> dict[str, Any]:
     """What was set aside, the oldest first, as it came."""
     context: Context = request.app.state.context
-    try:
-        found = await context.rejected.page(cursor, limit + 1)
-    except LogUnavailable:
-        raise unavailable("NATS") from None
+    found = await context.rejected.page(cursor, limit + 1)
     more = found[limit:]
     return {
         "items": [_shown(one) for one in found[:limit]],
@@ -46,8 +42,6 @@ async def retry_rejected(request: Request, seq: int) -> dict[str, int]:
         raise Problem(422, error.detail, reason=error.reason) from None
     except NotCaptured as error:
         raise Problem(409, str(error)) from None
-    except LogUnavailable:
-        raise unavailable("NATS") from None
 
 
 def _shown(one: Rejected) -> dict[str, Any]:

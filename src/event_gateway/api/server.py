@@ -11,7 +11,7 @@ from event_gateway.api import deliveries, health, rejected, streams, webhooks
 from event_gateway.api.auth import require
 from event_gateway.api.context import Context
 from event_gateway.api.events import post_events
-from event_gateway.api.problems import Problem
+from event_gateway.api.problems import KINDS, Problem, problem_of
 from event_gateway.api.websocket import websocket
 
 log = structlog.get_logger(__name__)
@@ -22,8 +22,7 @@ def _require_key(request: Request) -> None:
 
 
 async def _problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return error.response()
+    return problem_of(error).response()
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
@@ -61,7 +60,8 @@ def build(context: Context) -> FastAPI:
     app.include_router(rejected.router, dependencies=guarded)
     app.include_router(health.health)
     app.include_router(health.metrics, dependencies=guarded)
-    app.add_exception_handler(Problem, _problem)
+    for kind in KINDS:
+        app.add_exception_handler(kind, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _unexpected)

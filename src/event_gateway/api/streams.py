@@ -7,12 +7,9 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of
-from event_gateway.api.problems import Problem, invalid, unavailable
-from event_gateway.broker.connection import BrokerError
+from event_gateway.api.problems import Problem
 from event_gateway.broker.named import held
-from event_gateway.broker.provision import ProvisionError
-from event_gateway.config.definitions import InvalidBody, stream_from_json, stream_to_json
-from event_gateway.core.errors import Conflict
+from event_gateway.config.definitions import stream_from_json, stream_to_json
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.times import rfc3339
 
@@ -35,14 +32,7 @@ async def create_stream(
 ) -> dict[str, Any]:
     """Makes a stream: it begins with what the log holds for it."""
     context: Context = request.app.state.context
-    try:
-        created = await context.streams.create(_parse(body))
-    except Conflict as error:
-        raise Problem(409, str(error)) from None
-    except ProvisionError as error:
-        raise Problem(422, str(error)) from None
-    except BrokerError:
-        raise unavailable("NATS") from None
+    created = await context.streams.create(stream_from_json(body))
     response.headers["Location"] = f"/v1/streams/{created.name}"
     return stream_to_json(created)
 
@@ -67,16 +57,7 @@ async def change_stream(
     former = _writable(_find(context, name))
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
-    try:
-        changed = await context.streams.change(_parse(_merged(former, body)), force=force)
-    except KeyError:
-        raise Problem(404, f"there is no stream {name}") from None
-    except Conflict as error:
-        raise Problem(409, str(error)) from None
-    except ProvisionError as error:
-        raise Problem(422, str(error)) from None
-    except BrokerError:
-        raise unavailable("NATS") from None
+    changed = await context.streams.change(stream_from_json(_merged(former, body)), force=force)
     return stream_to_json(changed)
 
 
@@ -85,21 +66,11 @@ async def delete_stream(request: Request, name: str) -> None:
     """Deletes a stream with what it holds; its subscriptions end."""
     context: Context = request.app.state.context
     _writable(_find(context, name))
-    try:
-        await context.streams.delete(name)
-    except KeyError:
-        raise Problem(404, f"there is no stream {name}") from None
-    except Conflict as error:
-        raise Problem(409, str(error)) from None
-    except BrokerError:
-        raise unavailable("NATS") from None
+    await context.streams.delete(name)
 
 
 async def _shown(context: Context, names: list[str]) -> list[dict[str, Any]]:
-    try:
-        holding = await asyncio.gather(*(held(context.broker, name) for name in names))
-    except BrokerError:
-        raise unavailable("NATS") from None
+    holding = await asyncio.gather(*(held(context.broker, name) for name in names))
     return [
         stream_to_json(context.registry.streams[name])
         | {
@@ -116,13 +87,6 @@ async def _shown(context: Context, names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _parse(body: dict[str, Any]) -> StreamDefinition:
-    try:
-        return stream_from_json(body)
-    except InvalidBody as error:
-        raise invalid(error) from None
-
-
 def _merged(former: StreamDefinition, patch: dict[str, Any]) -> dict[str, Any]:
     """The body of the whole stream; what the patch takes away is left to its default."""
     whole = stream_to_json(former) | patch
@@ -130,9 +94,7 @@ def _merged(former: StreamDefinition, patch: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find(context: Context, name: str) -> StreamDefinition:
-    definition = context.registry.streams.get(name)
-    if definition is None:
-        raise Problem(404, f"there is no stream {name}")
+    definition = context.registry.stream(name)
     if definition.deleting:
         raise Problem(409, f"the stream {name} is being deleted")
     return definition

@@ -6,10 +6,8 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of
-from event_gateway.api.problems import Problem, invalid, unavailable
-from event_gateway.broker.connection import BrokerError
-from event_gateway.config.definitions import InvalidBody, webhook_from_json, webhook_to_json
-from event_gateway.core.errors import Conflict
+from event_gateway.api.problems import Problem
+from event_gateway.config.definitions import webhook_from_json, webhook_to_json
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
@@ -34,12 +32,7 @@ async def create_webhook(
     """Registers a webhook: it gets every event that comes in after the answer."""
     context: Context = request.app.state.context
     webhook = _parse(context, body)
-    try:
-        created = await context.registration.create(webhook)
-    except Conflict as error:
-        raise Problem(409, str(error)) from None
-    except BrokerError:
-        raise unavailable("NATS") from None
+    created = await context.registration.create(webhook)
     response.headers["Location"] = f"/v1/webhooks/{created.id}"
     return webhook_to_json(created)
 
@@ -60,12 +53,7 @@ async def replace_webhook(
     if body.setdefault("id", webhook_id) != webhook_id:
         raise Problem(422, "the id in the body is not the one in the path")
     webhook = _parse(context, body)
-    try:
-        return webhook_to_json(await context.registration.replace(webhook))
-    except Conflict as error:
-        raise Problem(409, str(error)) from None
-    except BrokerError:
-        raise unavailable("NATS") from None
+    return webhook_to_json(await context.registration.replace(webhook))
 
 
 @router.delete("/{webhook_id}", status_code=204)
@@ -73,28 +61,16 @@ async def delete_webhook(request: Request, webhook_id: str) -> None:
     """Deletes a webhook; what waits for it is cancelled. Its id is taken until that is done."""
     context: Context = request.app.state.context
     _writable(_find(request, webhook_id))
-    try:
-        await context.registration.delete(webhook_id)
-    except KeyError:
-        raise Problem(404, f"there is no webhook {webhook_id}") from None
-    except Conflict as error:
-        raise Problem(409, str(error)) from None
-    except BrokerError:
-        raise unavailable("NATS") from None
+    await context.registration.delete(webhook_id)
 
 
 def _parse(context: Context, body: dict[str, Any]) -> Webhook:
-    try:
-        return webhook_from_json(body, frozenset(TRANSFORMATIONS), context.retention)
-    except InvalidBody as error:
-        raise invalid(error) from None
+    return webhook_from_json(body, frozenset(TRANSFORMATIONS), context.retention)
 
 
 def _find(request: Request, webhook_id: str) -> Webhook:
     context: Context = request.app.state.context
-    webhook = context.registry.webhooks.get(webhook_id)
-    if webhook is None:
-        raise Problem(404, f"there is no webhook {webhook_id}")
+    webhook = context.registry.webhook(webhook_id)
     if webhook.deleting:
         raise Problem(409, f"the webhook {webhook_id} is being deleted")
     return webhook

@@ -24,7 +24,7 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.follow import follow
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.pull import Pulled
-from event_gateway.core.errors import NewerFormat
+from event_gateway.core.errors import NewerFormat, Unknown
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.webhook import Webhook
 from event_gateway.tasks import end
@@ -114,6 +114,20 @@ class Registry:
         """
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: self._applied >= revision)
+
+    def webhook(self, webhook_id: str) -> Webhook:
+        """The webhook of an id. Raises Unknown."""
+        webhook = self.webhooks.get(webhook_id)
+        if webhook is None:
+            raise Unknown(f"there is no webhook {webhook_id}")
+        return webhook
+
+    def stream(self, name: str) -> StreamDefinition:
+        """The named stream. Raises Unknown."""
+        definition = self.streams.get(name)
+        if definition is None:
+            raise Unknown(f"there is no stream {name}")
+        return definition
 
     async def put_webhook(self, webhook: Webhook, former: Webhook | None) -> None:
         """Writes a webhook and waits until it is in force in every process that lives.

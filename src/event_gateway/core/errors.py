@@ -37,6 +37,10 @@ class Conflict(Exception):
     """What is registered stands against a change; the text says what."""
 
 
+class Unknown(Exception):
+    """Nothing of that id or name is registered; the text says what."""
+
+
 class InvalidDefinition(Exception):
     """A webhook, a stream or a pattern that cannot be registered; ``key`` says where."""
 

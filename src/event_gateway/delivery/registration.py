@@ -59,8 +59,8 @@ class Registration:
         return webhook
 
     async def replace(self, webhook: Webhook) -> Webhook:
-        """Puts a new definition in the place of the one of its id. Raises KeyError, Conflict."""
-        existing = self._registry.webhooks[webhook.id]
+        """Puts a new definition in the place of the one of its id. Raises Unknown, Conflict."""
+        existing = self._registry.webhook(webhook.id)
         if existing.deleting:
             raise Conflict(f"the webhook {webhook.id} is being deleted")
         await self._events.feed(webhook.events)
@@ -75,9 +75,9 @@ class Registration:
     async def delete(self, webhook_id: str) -> None:
         """Begins to delete: no event matches any more, what waits is cancelled in the background.
 
-        Raises KeyError where there is none.
+        Raises Unknown, Conflict.
         """
-        webhook = self._registry.webhooks[webhook_id]
+        webhook = self._registry.webhook(webhook_id)
         if webhook.deleting:
             return
         try:

@@ -63,10 +63,10 @@ class StreamRegistration:
     ) -> StreamDefinition:
         """Puts a new definition in the place of the one of its name.
 
-        What would drop events that the stream holds is refused unless ``force``. Raises KeyError,
+        What would drop events that the stream holds is refused unless ``force``. Raises Unknown,
         Conflict, ProvisionError, and what BrokerError names.
         """
-        former = self._registry.streams[definition.name]
+        former = self._registry.stream(definition.name)
         if former.deleting:
             raise Conflict(f"the stream {former.name} is being deleted")
         refusal = definition.refusal(former)
@@ -90,9 +90,9 @@ class StreamRegistration:
     async def delete(self, name: str) -> None:
         """Ends a stream's subscriptions and deletes it with its messages.
 
-        Raises KeyError, Conflict, and what BrokerError names; then it is gone a little later.
+        Raises Unknown, Conflict, and what BrokerError names; then it is gone a little later.
         """
-        definition = self._registry.streams[name]
+        definition = self._registry.stream(name)
         if definition.compliance:
             raise Conflict(f"the stream {name} keeps records for compliance: it is never deleted")
         if not definition.deleting:
