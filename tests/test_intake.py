@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from client import BATCH, STRUCTURED, Client, event
+from event_gateway.cli.serve import Running
 from receiver import Receiver
 
 
@@ -109,6 +111,15 @@ async def test_the_key_is_asked_for(client: Client) -> None:
             answer = await client.http.request(method, path, headers=headers)
             assert answer.status_code == 401, path
             assert "www-authenticate" in answer.headers
+    described = (await client.http.get("/openapi.json")).json()["paths"]
+    assert len(described) > 8
+    for path, methods in described.items():
+        for method in methods:
+            wrong = {"Authorization": "Bearer wrong"}
+            # Without the key nothing of the body is looked at.
+            answer = await client.http.request(method, path, headers=wrong, content=b"{")
+            known = path in ("/healthz", "/readyz")
+            assert answer.status_code == (200 if known else 401), (method, path)
     answer = await client.http.get(
         "/v1/webhooks", headers={"Authorization": "", "X-API-Key": client.key}
     )
@@ -208,3 +219,38 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
     )
     answer = await client.http.post("/v1/rejected/6/retry")
     assert (answer.status_code, "nowhere.x" in answer.json()["detail"]) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/events"), ("POST", "/v1/webhooks"), ("PUT", "/v1/webhooks/w"),
+     ("POST", "/v1/streams"), ("PATCH", "/v1/streams/s"), ("POST", "/v1/rejected/1/retry")],
+)  # fmt: skip
+async def test_no_body_is_read_beyond_the_limit(client: Client, method: str, path: str) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b" " * 65536
+
+    for content in (b" " * (1024 * 1024 + 1), parts()):
+        answer = await client.http.request(
+            method, path, content=content, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 413, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("event_gateway.api.auth.BODY_TIMEOUT", 0.3)
+    host, _, port = gateway.http_url.removeprefix("http://").partition(":")
+    for path in ("/v1/events", "/v1/webhooks"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {gateway.admin_key}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{".encode()
+        )
+        async with asyncio.timeout(5):
+            assert b" 408 " in await reader.readline()
+            await reader.read()  # to its end: the connection is closed
+        writer.close()

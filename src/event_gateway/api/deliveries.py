@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request
 
+from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
 from event_gateway.api.problems import Problem
 from event_gateway.core.times import rfc3339
 
-router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
+router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], route_class=GuardedRoute)
 
 
 @router.get("/{webhook_id}/{event_id:path}")

@@ -4,10 +4,10 @@ A plain Starlette route: it is the hot path, and its bodies are parsed once, by 
 """
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from event_gateway.api.auth import require
+from event_gateway.api.auth import read_body, require
 from event_gateway.api.context import Context
 from event_gateway.api.problems import Problem
 from event_gateway.core.errors import InvalidEvent
@@ -43,24 +43,6 @@ async def post_events(request: Request) -> Response:
         ],
     }
     return Response(_encode(answer), 202, media_type="application/json")
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, or the 413 problem as soon as it is over ``limit`` bytes."""
-    length = request.headers.get("content-length", "")
-    too_large = Problem(413, f"the body is over the limit of {limit} bytes")
-    if length.isdecimal() and int(length) > limit:
-        raise too_large
-    parts, size = [], 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise too_large
-            parts.append(part)
-    except ClientDisconnect:
-        raise Problem(400, "the body ended early") from None
-    return b"".join(parts)
 
 
 def _parse(request: Request, body: bytes) -> list[tuple[Event, bytes]]:

@@ -4,11 +4,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
 from event_gateway.observability.metrics import CONTENT_TYPE
 
 health = APIRouter(tags=["health"])
-metrics = APIRouter(tags=["health"])
+metrics = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
 @health.get("/healthz")

@@ -5,13 +5,14 @@ from typing import Any
 
 from fastapi import APIRouter, Query, Request
 
+from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
 from event_gateway.api.problems import Problem
 from event_gateway.broker.rejected import NotCaptured, Rejected
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.times import rfc3339
 
-router = APIRouter(prefix="/v1/rejected", tags=["rejected"])
+router = APIRouter(prefix="/v1/rejected", tags=["rejected"], route_class=GuardedRoute)
 
 
 @router.get("")

@@ -1,24 +1,19 @@
 """The HTTP application: routes, authentication and errors in one place."""
 
 import structlog
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from event_gateway.api import deliveries, health, rejected, streams, webhooks
-from event_gateway.api.auth import require
 from event_gateway.api.context import Context
 from event_gateway.api.events import post_events
 from event_gateway.api.problems import KINDS, Problem, problem_of
 from event_gateway.api.websocket import websocket
 
 log = structlog.get_logger(__name__)
-
-
-def _require_key(request: Request) -> None:
-    require(request.headers, request.app.state.context.admin_key)
 
 
 async def _problem(_request: Request, error: Exception) -> Response:
@@ -51,15 +46,14 @@ def build(context: Context) -> FastAPI:
     """The ASGI application of one gateway process."""
     app = FastAPI(title="Event Gateway", version=context.version)
     app.state.context = context
-    guarded = [Depends(_require_key)]
     app.router.routes.append(Route("/v1/events", post_events, methods=["POST"]))
     app.router.routes.append(WebSocketRoute("/v1/ws", websocket))
-    app.include_router(webhooks.router, dependencies=guarded)
-    app.include_router(streams.router, dependencies=guarded)
-    app.include_router(deliveries.router, dependencies=guarded)
-    app.include_router(rejected.router, dependencies=guarded)
+    app.include_router(webhooks.router)
+    app.include_router(streams.router)
+    app.include_router(deliveries.router)
+    app.include_router(rejected.router)
     app.include_router(health.health)
-    app.include_router(health.metrics, dependencies=guarded)
+    app.include_router(health.metrics)
     for kind in KINDS:
         app.add_exception_handler(kind, _problem)
     app.add_exception_handler(HTTPException, _http_error)

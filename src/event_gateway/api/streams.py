@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of
 from event_gateway.api.problems import Problem
@@ -13,7 +14,7 @@ from event_gateway.config.definitions import stream_from_json, stream_to_json
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.times import rfc3339
 
-router = APIRouter(prefix="/v1/streams", tags=["streams"])
+router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute)
 
 
 @router.get("")

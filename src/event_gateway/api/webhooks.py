@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of
 from event_gateway.api.problems import Problem
@@ -11,7 +12,7 @@ from event_gateway.config.definitions import webhook_from_json, webhook_to_json
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
-router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
 
 
 @router.get("")
