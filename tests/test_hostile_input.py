@@ -131,3 +131,43 @@ async def test_what_cannot_be_an_event_says_how_to_send_one(
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert says in answer.json()["detail"]
+
+
+ODD = [
+    None, True, 0, -1, 1.5, 1e308, 10**400, "", "x", "\ud800", "\0", "a" * 70_000, [], [None], [[]],
+    {}, {"a": 1}, ["a.b"] * 500, "1e999s", "9" * 400 + "s", "-1s", "http://[::1", "http://a:99999/",
+    "http://user:p@h/", "http://" + "a" * 5000, {"max_attempts": 10**30}, {"multiplier": 1e400},
+    {"a\r\nb": "c"}, {"X": "a\r\nb"}, [{"field": "x", "operator": "equals", "value": {"a": 1}}],
+]  # fmt: skip
+WEBHOOK = {"id": "odd", "url": "https://example.com/", "events": ["user.*"]}
+STREAM = {"name": "odd", "subjects": ["user.*"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "sound", "keys"),
+    [
+        ("/v1/webhooks", WEBHOOK, [*WEBHOOK, "filters", "namespaces", "sources", "transformation",
+         "retry_policy", "timeout", "concurrency", "headers", "enrich", "security", "enabled",
+         "description", "metadata", "managed_by"]),
+        ("/v1/streams", STREAM, [*STREAM, "retention", "max_messages", "max_bytes"]),
+    ],
+)  # fmt: skip
+async def test_an_odd_definition_is_taken_or_refused(
+    client: Client, path: str, sound: dict[str, Any], keys: list[str]
+) -> None:
+    for body in [sound | {key: value} for key in keys for value in ODD] + [None, [], 7, "x"]:
+        answer = await client.http.post(
+            path, content=json.dumps(body), headers={"Content-Type": "application/json"}
+        )
+        if answer.status_code == 201:
+            made = answer.json()
+            name = made.get("id") or made["name"]
+            assert (await client.http.delete(f"{path}/{name}")).status_code == 204
+        else:
+            assert 400 <= answer.status_code < 500, (body, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json"
+    for body in (DEEP, b'{"metadata":' + DEEP + b"}", b"{", b"\xff", b"NaN"):
+        answer = await client.http.post(
+            path, content=body, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code in (400, 422), answer.text
