@@ -1,14 +1,18 @@
 """The configuration file: what loads, and the one line that each mistake gets."""
 
+import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects, unfed_patterns
@@ -89,6 +93,8 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         ("webhooks: [1, 2\n", 2, "", ""),
         ("- a\n", 1, "", "mapping"),
         ("a: 1\n--- \nb: 2\n", 2, "", "not YAML"),
+        ("a: [\n", 2, "", "not YAML"),
+        ("\nserver: {port: ${PORT}}\n", 2, "", "no ${NAME} can stand"),
         ("a: !!python/object:os.system x\n", 1, "a", "not a plain value"),
         ("a: [" + "[" * 40 + "]" * 40 + "]\n", 1, "a", "nested deeper"),
         ("a: [" + "[" * 9000 + "]" * 9000 + "]\n", 1, "", "nested deeper"),
@@ -223,3 +229,28 @@ def test_check(tmp_path: Path) -> None:
     missing = _check(tmp_path / "none.yaml")
     assert missing.returncode == 2
     assert len(missing.stderr.splitlines()) == 1
+
+
+SCRAPS = st.sampled_from(
+    ["\n", "  ", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "<<: ", "!!python/object:x ", "|",
+     ">", "?", "%", "@", "`", '"', "'", "#", "---", "\t", "\0", "\ud800", "${", "${X:-", "}", "~",
+     "null", "1e999", ".nan", "0x1", "2026-01-01", "webhooks:", "streams:", "server:", "ingest:",
+     "url: ", "events:", "retention: ", "max_messages: ", "retry_policy:", "headers:", "security:"]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), SCRAPS | st.text(max_size=3)),
+                min_size=1, max_size=8))  # fmt: skip
+def test_whatever_stands_in_a_file_it_is_taken_or_refused(
+    edits: list[tuple[float, int, str]],
+) -> None:
+    text = Path("examples/gateway.yaml").read_text()
+    for place, dropped, scrap in edits:
+        at = int(place * len(text))
+        text = text[:at] + scrap + text[at + dropped :]
+    with tempfile.NamedTemporaryFile("wb") as file:
+        file.write(text.encode("utf-8", "surrogatepass"))
+        file.flush()
+        with contextlib.suppress(ConfigError):
+            load(Path(file.name), {}, transformations=TRANSFORMATIONS)

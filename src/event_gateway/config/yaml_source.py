@@ -30,7 +30,10 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BadYaml(line, "", f"not YAML: {error.problem}") from None
+        hint = ""
+        if "${" in "".join(text.split("\n")[line - 1 : line]):
+            hint = "; between { and } no ${NAME} can stand: give its key a line of its own"
+        raise BadYaml(line, "", f"not YAML: {error.problem}{hint}") from None
     except yaml.YAMLError as error:
         raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
