@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from client import connected, event
+from client import STRUCTURED, Client, connected, event
 from conftest import LOOPBACK
+from event_gateway.cli.serve import Running
 from program import Program
 from receiver import Receiver
 
@@ -214,3 +215,27 @@ async def test_retries_after_a_restart_are_enriched(tmp_path: Path, receiver: Re
     for one in got[300:]:
         assert one.headers["x-event-gateway-attempt"] == "2"
         assert "incomplete" not in one.json["data"]["enrichment"]
+
+
+async def test_a_nats_that_hangs_is_no_ready_one(
+    client: Client, gateway: Running, tmp_path: Path
+) -> None:
+    """Its connection is there, but nothing comes back: no event is taken in vain."""
+    pid = _server_pids(tmp_path / "data")["nats"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(10):
+            while (await client.http.get("/readyz")).status_code != 503:
+                await asyncio.sleep(0.1)
+        answer = await client.http.get("/readyz")
+        assert answer.json() == {"status": "unavailable", "reasons": ["nats unreachable"]}
+        hanging = event("user.a")
+        refused = await client.http.post("/v1/events", json=hanging, headers=STRUCTURED)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await _until_ready(client)
+    # Whether it was written meanwhile is not known: sent again, it is there once.
+    await client.send(hanging)
+    kept = [json.loads(one.data)["id"] for one in await client.all_of("GATEWAY_EVENTS")]
+    assert kept == [hanging["id"]]

@@ -140,3 +140,33 @@ async def test_a_reload_while_nats_is_away_is_finished_later(
     finally:
         await program.stop()
     assert "Traceback" not in program.output, program.output
+
+
+async def test_a_hangup_while_it_starts_is_taken_up_then(
+    tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
+) -> None:
+    own = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}
+    pid = int((tmp_path / "servers" / "nats.pid").read_text())
+    program = Program(tmp_path, _config(receiver) | own)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        starting = asyncio.create_task(program.start())
+        async with asyncio.timeout(15):
+            while "does not answer yet" not in program.output:
+                await asyncio.sleep(0.05)
+        changed = _config(receiver) | own
+        changed["webhooks"] = {"other": {"url": f"{receiver.url}/other", "events": ["user.*"]}}
+        program.configure(changed)
+        os.kill(program.pid, signal.SIGHUP)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    try:
+        at = await starting
+        async with asyncio.timeout(15):
+            while "configuration reloaded" not in program.output:
+                await asyncio.sleep(0.05)
+        async with connected(at["http"], servers[0], at["key"]) as client:
+            assert await _webhooks(client) == {"other": "other"}
+        assert await program.stop() == 0
+    finally:
+        await program.stop()

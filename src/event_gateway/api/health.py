@@ -26,7 +26,7 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     reasons = []
     if context.draining:
         reasons.append("draining")
-    if not context.broker.connected:
+    if not context.broker.connected or context.peers.silent:
         reasons.append("nats unreachable")
     if reasons:
         response.status_code = 503

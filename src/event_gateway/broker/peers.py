@@ -49,11 +49,13 @@ class Peers:
         self._heard: dict[str, tuple[Beat, float]] = {}
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
+        self._echo = time.monotonic()
         self._warned: set[tuple[str, str]] = set()
 
     async def start(self) -> None:
         """Begins to listen and to be heard. Raises what BrokerError names."""
         await self._broker.nc.subscribe(f"{SUBJECT}.*", cb=self._on_beat)
+        self._echo = time.monotonic()
         self._task = asyncio.create_task(self._beat(), name="peers")
 
     async def stop(self) -> None:
@@ -90,6 +92,11 @@ class Peers:
         return True
 
     @property
+    def silent(self) -> bool:
+        """Whether not even this process's own signs of life come back: NATS does not answer."""
+        return time.monotonic() - self._echo > SILENCE
+
+    @property
     def with_other_files(self) -> list[str]:
         """The living processes that were started with other definitions: host and process id."""
         own = self._own.file
@@ -118,6 +125,7 @@ class Peers:
         except msgspec.DecodeError:
             return  # of a version to come
         if beat.process == self._own.process:
+            self._echo = time.monotonic()
             return
         if beat.gone:
             self._heard.pop(beat.process, None)

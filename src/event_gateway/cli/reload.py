@@ -16,13 +16,16 @@ log = structlog.get_logger(__name__)
 AGAIN = 2.0  # seconds until a reload is repeated that NATS interrupted
 
 
-async def reload_on_hangup(path: Path | None, gateway: Gateway) -> None:
-    """Reloads at each SIGHUP, for ever. Where the system knows no such signal, does nothing."""
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is None:
-        return
+def hangups() -> asyncio.Event:
+    """What each SIGHUP sets from now on; nothing does where the system knows no such signal."""
     asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(hangup, asked.set)
+    if hasattr(signal, "SIGHUP"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    return asked
+
+
+async def reload_when(asked: asyncio.Event, path: Path | None, gateway: Gateway) -> None:
+    """Reloads each time that it is asked to, for ever."""
     while True:
         await asked.wait()
         asked.clear()

@@ -22,7 +22,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.check import read_config, warnings
 from event_gateway.cli.logs import configure_logs
-from event_gateway.cli.reload import reload_on_hangup
+from event_gateway.cli.reload import hangups, reload_when
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
@@ -173,6 +173,7 @@ async def _serve(
 
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, on_signal)
+    asked = hangups()
     try:
         async with running(config, data_dir, host=host, port=port) as gateway:
             starting = False
@@ -182,7 +183,7 @@ async def _serve(
             typer.echo(f"admin key       {data_dir / 'admin.key'}")
             if gateway.first_start:
                 typer.echo(f"                {gateway.admin_key}   (shown once)")
-            reloading = asyncio.create_task(reload_on_hangup(config_path, gateway.gateway))
+            reloading = asyncio.create_task(reload_when(asked, config_path, gateway.gateway))
             await stop.wait()
             await end([reloading])
             typer.echo("draining; a second signal ends at once")
