@@ -38,13 +38,14 @@ class Got:
 class Receiver:
     """``answers``: statuses by path, used up from the front; the last one stays.
 
-    ``delays``: seconds to wait before each answer, likewise.
+    ``delays``: seconds to wait before each answer, likewise; ``headers`` of all answers.
     """
 
     url: str = ""
     got: list[Got] = field(default_factory=list)
     answers: dict[str, list[int]] = field(default_factory=dict)
     delays: dict[str, list[float]] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def at(self, path: str) -> list[Got]:
         """What came to one path, in the order it came."""
@@ -66,7 +67,7 @@ class Receiver:
         self.got.append(Got(path, dict(request.headers), body, came, status))
         delays = self.delays.get(path, [0.0])
         await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
-        return Response(f"answer {status}", status)
+        return Response(f"answer {status}", status, self.headers.get(path))
 
 
 class _Server(uvicorn.Server):

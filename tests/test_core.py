@@ -1,5 +1,8 @@
 """The pure rules: patterns, subjects, durations, backoff, decisions."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from event_gateway.core.delivery import Attempt, DeadLetter, Retry, decide, error_for_status
@@ -14,6 +17,7 @@ from event_gateway.core.pattern import (
 )
 from event_gateway.core.units import format_duration, parse_duration, parse_size
 from event_gateway.core.webhook import RetryPolicy
+from event_gateway.delivery.advice import aborts, retry_after
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,51 @@ def test_decisions() -> None:
     assert decide(policy, [failed] * 3, -1.0) == DeadLetter("ServerError")
     gone = Attempt(1, "2026-01-01T00:00:00Z", 1, 410, "ClientError", "HTTP 410")
     assert decide(policy, [gone], 60.0) == DeadLetter("ClientError")
+    assert decide(policy, [failed], 60.0, aborted=True) == DeadLetter("ServerError")
+
+
+@pytest.mark.parametrize(
+    ("policy", "failures", "wanted", "delay"),
+    [
+        ({"schedule": (5.0, 300.0, 1800.0)}, 1, None, 5.0),
+        ({"schedule": (5.0, 300.0, 1800.0)}, 3, None, 1800.0),
+        ({"schedule": (5.0, 300.0, 1800.0)}, 9, None, 1800.0),
+        ({"jitter": 0.5}, 2, None, 2.5),
+        ({}, 1, 0.0, 1.0),  # never earlier than planned
+        ({}, 1, 30.0, 30.0),
+        ({}, 1, 9999.0, 3600.0),  # not beyond max_delay
+        ({"max_delay": 1.0}, 1, 9999.0, 2.0),  # or twice the planned delay
+        ({"schedule": (7200.0,)}, 1, 1e9, 14400.0),
+    ],
+)
+def test_delays(policy: dict[str, Any], failures: int, wanted: float | None, delay: float) -> None:
+    failed = Attempt(1, "", 5, 503, "ServerError", "HTTP 503")
+    made = RetryPolicy(max_attempts=50, **policy)
+    assert decide(made, [failed] * failures, 1e9, spread=0.5, wanted=wanted) == Retry(delay)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0), ("120", 120.0), (" 7 ", 7.0), ("9" * 11, None), ("-1", None), ("1.5", None),
+        ("", None), ("soon", None), ("\u0663", None),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 37.0), ("Sunday, 06-Nov-94 08:49:37 GMT", 37.0),
+        ("Sun Nov  6 08:49:37 1994", 37.0), ("Sun, 06 Nov 1994 08:48:00 GMT", 0.0),
+        ("Sun, 06 Nov 99999999 08:48:00 GMT", None), ("Sun, 99 Nov 1994 08:48:00 GMT", None),
+    ],
+)  # fmt: skip
+def test_retry_after(value: str, seconds: float | None) -> None:
+    now = datetime(1994, 11, 6, 8, 49, 0, tzinfo=UTC).timestamp()
+    assert retry_after({"retry-after": value}, now) == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("abort-message", True), ("Abort-Message", True), ("disable, abort-message", True),
+     ("abort", False), ("", False)],
+)  # fmt: skip
+def test_abort_message(value: str, told: bool) -> None:
+    assert aborts({"webhook-delivery": value}) is told
     assert [error_for_status(one) for one in (200, 299, 301, 404, 503)] == [
         None, None, "Redirect", "ClientError", "ServerError",
     ]  # fmt: skip

@@ -209,3 +209,40 @@ async def test_what_became_too_old_while_nobody_ran_is_a_dead_letter(
         await program.stop()
     assert json.loads(kept.data)["reason"] == "Expired"
     assert len(receiver.got) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "headers", "planned"),
+    [
+        ({"schedule": ["100ms", "700ms", "300ms"]}, {}, [(0.1, 0.1), (0.7, 0.7), (0.3, 0.3)]),
+        ({"initial_delay": "100ms", "backoff": "linear"}, {}, [(0.1, 0.1), (0.2, 0.2)]),
+        ({"initial_delay": "400ms", "backoff": "fixed", "jitter": 1}, {}, [(0.4, 0.8)] * 2),
+        ({"initial_delay": "100ms"}, {"Retry-After": "1"}, [(1, 1), (1, 1)]),
+        ({"initial_delay": "100ms", "max_delay": "400ms"}, {"Retry-After": "99"}, [(0.4, 0.4)] * 2),
+        ({"initial_delay": "700ms"}, {"Retry-After": "0"}, [(0.7, 0.7), (1.4, 1.4)]),
+    ],
+)
+async def test_when_it_is_tried_again(
+    client: Client, receiver: Receiver, policy: dict[str, Any], headers: dict[str, str],
+    planned: list[tuple[float, float]],
+) -> None:  # fmt: skip
+    receiver.answers["/w"] = [503]
+    receiver.headers["/w"] = headers
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=policy)
+    sent = event("user.a")
+    await client.send(sent)
+    record = await client.until("w", sent["id"], "dead_letter")
+    assert len(record["attempts"]) == len(planned) + 1
+    gaps = [later.time - earlier.time for earlier, later in pairwise(receiver.at("/w"))]
+    for gap, (earliest, latest) in zip(gaps, planned, strict=True):
+        assert earliest <= gap < latest + LATE
+
+
+async def test_a_receiver_that_wants_no_more_of_it(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [500]
+    receiver.headers["/w"] = {"webhook-delivery": "abort-message"}
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    sent = event("user.a")
+    await client.send(sent)
+    record = await client.until("w", sent["id"], "dead_letter")
+    assert len(record["attempts"]) == len(receiver.at("/w")) == 1

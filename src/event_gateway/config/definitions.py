@@ -6,7 +6,13 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel, Field, ValidationError
 
-from event_gateway.config.model import Config, SecurityModel, StreamModel, WebhookModel
+from event_gateway.config.model import (
+    Config,
+    RetryPolicyModel,
+    SecurityModel,
+    StreamModel,
+    WebhookModel,
+)
 from event_gateway.config.problems import reason_of
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter
@@ -54,13 +60,21 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         filters=tuple(Filter(one.field, one.operator, one.value) for one in model.filters),
         namespaces=tuple(model.namespaces),
         sources=tuple(model.sources),
-        retry_policy=RetryPolicy(**model.retry_policy.model_dump(exclude_none=True)),
+        retry_policy=_retry_policy(model.retry_policy),
         headers=dict(model.headers),
         security=tuple(_security(one) for one in model.security if one.auth_type != "none"),
         metadata=dict(model.metadata),
         managed_by=managed_by,
         **given,
     )
+
+
+def _retry_policy(model: RetryPolicyModel) -> RetryPolicy:
+    given = model.model_dump(exclude_none=True)
+    schedule = tuple(given.pop("schedule", ()))
+    if schedule:  # each of its delays is for one more attempt
+        given.setdefault("max_attempts", len(schedule) + 1)
+    return RetryPolicy(schedule=schedule, **given)
 
 
 def _security(model: SecurityModel) -> Security:
@@ -171,6 +185,8 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
             "initial_delay": format_duration(policy.initial_delay),
             "multiplier": policy.multiplier,
             "max_delay": format_duration(policy.max_delay),
+            "schedule": [format_duration(one) for one in policy.schedule] or None,
+            "jitter": policy.jitter,
             "max_age": None if policy.max_age is None else format_duration(policy.max_age),
         },
         "timeout": format_duration(webhook.timeout),

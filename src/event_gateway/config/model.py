@@ -83,7 +83,9 @@ class FilterModel(_Section):
 class RetryPolicyModel(_Section):
     """How often and when an attempt is repeated."""
 
-    max_attempts: int | None = Field(None, description="Attempts in all; 3 by default.")
+    max_attempts: int | None = Field(
+        None, description="Attempts in all; 3 by default, with a schedule one more than its delays."
+    )
     backoff: str | None = Field(
         None,
         description="exponential (default), linear or fixed.",
@@ -94,6 +96,12 @@ class RetryPolicyModel(_Section):
         None, description="By how much an exponential delay grows; 2."
     )
     max_delay: Duration | None = Field(None, description="The longest delay; 1h.")
+    schedule: Annotated[list[Duration], Field(min_length=1)] | None = Field(
+        None, description="The delays one by one, in place of backoff; the last one is repeated."
+    )
+    jitter: Annotated[float, Field(strict=False)] | None = Field(
+        None, description="What part of a delay may be added to it at random, 0 to 1; 0."
+    )
     max_age: Duration | None = Field(
         None,
         description="For how long after its receipt an event is delivered; "

@@ -32,7 +32,7 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         hint = ""
         if "${" in "".join(text.split("\n")[line - 1 : line]):
-            hint = "; between { and } no ${NAME} can stand: give its key a line of its own"
+            hint = "; between { and } put ${NAME} in quotes, or give its key a line of its own"
         raise BadYaml(line, "", f"not YAML: {error.problem}{hint}") from None
     except yaml.YAMLError as error:
         raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None

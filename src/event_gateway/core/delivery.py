@@ -92,15 +92,29 @@ def error_for_status(status: int) -> ErrorType | None:
 GONE = 410  # CloudEvents webhooks 2.2: the receiver is retired and wants nothing more
 
 
-def decide(policy: RetryPolicy, attempts: list[Attempt], left: float) -> Outcome:
+def decide(
+    policy: RetryPolicy,
+    attempts: list[Attempt],
+    left: float,
+    *,
+    spread: float = 0.0,
+    wanted: float | None = None,
+    aborted: bool = False,
+) -> Outcome:
     """What follows the last attempt: every failure but 410 is retried until none is left.
 
-    ``left``: seconds until the delivery's deadline, beyond which nothing is tried.
+    ``left``: seconds until the delivery's deadline, beyond which nothing is tried. ``spread``: a
+    random number from 0 to 1 for the jitter. ``wanted``: seconds for which the receiver asks to be
+    left alone; kept, but not beyond ``max_delay`` or twice the planned delay. ``aborted``: it wants
+    no further attempt.
     """
     last = attempts[-1]
     if last.error_type is None:
         return Succeeded()
-    if last.status_code == GONE or len(attempts) >= policy.max_attempts:
+    if aborted or last.status_code == GONE or len(attempts) >= policy.max_attempts:
         return DeadLetter(last.error_type)
-    delay = policy.delay(len(attempts))
+    planned = policy.delay(len(attempts))
+    delay = planned * (1 + policy.jitter * spread)
+    if wanted is not None:
+        delay = max(delay, min(wanted, max(policy.max_delay, 2 * planned)))
     return Retry(delay) if delay <= left else DeadLetter(ErrorType.EXPIRED)

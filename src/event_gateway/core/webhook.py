@@ -14,6 +14,8 @@ from event_gateway.core.units import format_duration
 MAX_PATTERNS = 100
 MAX_FILTERS = 50
 MAX_HEADERS = 32
+MAX_ATTEMPTS = 100
+MAX_DELAY = 7 * 86400.0  # seconds
 # What the gateway itself sets on a delivery, and what would change how the request is framed.
 RESERVED_HEADERS = frozenset(
     (
@@ -27,6 +29,8 @@ RESERVED_HEADERS = frozenset(
 class RetryPolicy(msgspec.Struct, frozen=True):
     """How often and when an attempt is repeated. Delays in seconds.
 
+    ``schedule`` names the delays one by one, in place of ``backoff``; behind its end the last one
+    is repeated. ``jitter`` is the part of a delay that may be added to it at random.
     ``max_age``: seconds after which an event in the log is delivered no more; None: as long as
     :func:`longest_wait` lets it.
     """
@@ -37,9 +41,13 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     multiplier: float = 2.0
     max_delay: float = 3600.0
     max_age: float | None = None
+    schedule: tuple[float, ...] = ()
+    jitter: float = 0.0
 
     def delay(self, failed: int) -> float:
-        """Seconds to wait after the ``failed``-th failed attempt (1, 2, …)."""
+        """Seconds to wait after the ``failed``-th failed attempt (1, 2, …), jitter aside."""
+        if self.schedule:
+            return self.schedule[min(failed, len(self.schedule)) - 1]
         if self.backoff == "fixed":
             wanted = self.initial_delay
         elif self.backoff == "linear":
@@ -147,14 +155,25 @@ def _check_retry(policy: RetryPolicy, retention: float) -> None:
             "retry_policy.backoff",
             f"{policy.backoff!r} is unknown; there are: {', '.join(BACKOFFS)}",
         )
-    if not 1 <= policy.max_attempts <= 100:
-        raise InvalidDefinition("retry_policy.max_attempts", "must be between 1 and 100")
-    if not 0 < policy.initial_delay <= policy.max_delay <= 7 * 86400:
+    if not 1 <= policy.max_attempts <= MAX_ATTEMPTS:
+        raise InvalidDefinition(
+            "retry_policy.max_attempts", f"must be between 1 and {MAX_ATTEMPTS}"
+        )
+    if not 0 < policy.initial_delay <= policy.max_delay <= MAX_DELAY:
         raise InvalidDefinition(
             "retry_policy.initial_delay", "must be above 0 and not above max_delay (at most 7d)"
         )
     if not 1 <= policy.multiplier <= 100:
         raise InvalidDefinition("retry_policy.multiplier", "must be between 1 and 100")
+    if not 0 <= policy.jitter <= 1:
+        raise InvalidDefinition("retry_policy.jitter", "must be between 0 and 1")
+    if len(policy.schedule) > MAX_ATTEMPTS:
+        raise InvalidDefinition("retry_policy.schedule", f"has at most {MAX_ATTEMPTS} delays")
+    for position, delay in enumerate(policy.schedule):
+        if not 0 < delay <= MAX_DELAY:
+            raise InvalidDefinition(
+                f"retry_policy.schedule[{position}]", "must be above 0 and at most 7d"
+            )
     longest = longest_wait(retention)
     if policy.max_age is not None and not 1 <= policy.max_age <= longest:
         raise InvalidDefinition(

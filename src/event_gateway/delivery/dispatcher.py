@@ -1,6 +1,7 @@
 """The dispatcher: starts attempts where lanes are free, and carries out what is decided of each."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
 from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
+from event_gateway.delivery.advice import aborts, retry_after
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import BACKLOG, SLOW_STATUSES, Job, Lane
 from event_gateway.delivery.request import AuthError, RequestBuilder, SecretMissing
@@ -178,11 +180,11 @@ class Dispatcher:
             self.wake(SECRET_WAIT)
             return
         except AuthError as error:
-            self._failed(lane, job, ErrorType.AUTH_ERROR, str(error), None, b"")
+            self._failed(lane, job, ErrorType.AUTH_ERROR, str(error), None)
             return
         except Exception as error:  # whatever a transformation does wrong hurts only its own event
             log.exception("transformation failed", webhook=webhook.id, event=delivery.event_id)
-            self._failed(lane, job, ErrorType.TRANSFORMATION_ERROR, repr(error), None, b"")
+            self._failed(lane, job, ErrorType.TRANSFORMATION_ERROR, repr(error), None)
             return
         lane.in_flight += 1
         self.in_flight += 1
@@ -205,11 +207,11 @@ class Dispatcher:
         if isinstance(result, Failure):
             if result.error_type in SLOW_ERRORS:
                 lane.shrink()
-            self._failed(lane, job, result.error_type, result.message, None, b"")
+            self._failed(lane, job, result.error_type, result.message, None)
         elif (error := error_for_status(result.status)) is not None:
             if result.status in SLOW_STATUSES:
                 lane.shrink()
-            self._failed(lane, job, error, f"HTTP {result.status}", result.status, result.body)
+            self._failed(lane, job, error, f"HTTP {result.status}", result)
         else:
             lane.grow()
             self._succeeded(lane, job, result.status)
@@ -237,10 +239,14 @@ class Dispatcher:
         self._carry_out(lane, job, Succeeded())
 
     def _failed(
-        self, lane: Lane, job: Job, error: str, message: str, status_code: int | None, body: bytes
+        self, lane: Lane, job: Job, error: str, message: str, response: Response | None
     ) -> None:
         delivery = job.delivery
-        duration = time.time() - job.started
+        now = time.time()
+        duration = now - job.started
+        headers = response.headers if response else {}
+        body = response.body if response else b""
+        status_code = response.status if response else None
         attempt = Attempt(
             number=len(delivery.attempts) + 1,
             time=rfc3339(job.started),
@@ -253,9 +259,11 @@ class Dispatcher:
         delivery.attempts = [*delivery.attempts, attempt]
         lane.metrics.attempt(str(error), duration)
         outcome = decide(
-            lane.webhook.retry_policy, delivery.attempts, self._left(lane, job.received)
-        )
-        next_at = rfc3339(time.time() + outcome.delay) if isinstance(outcome, Retry) else None
+            lane.webhook.retry_policy, delivery.attempts, self._left(lane, job.received),
+            spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            wanted=retry_after(headers, now), aborted=aborts(headers),
+        )  # fmt: skip
+        next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
         self._lifecycle.webhook("failed", delivery.webhook_id, {
             "event_id": delivery.event_id,
             "error_type": attempt.error_type,
