@@ -23,14 +23,14 @@ class Pair:
 
     def __init__(self, directory: Path, servers: tuple[str, str]) -> None:
         self._directory = directory
-        self._servers = servers
+        self.servers = servers
         self.programs: list[Program] = []
 
     async def start(
         self, stack: contextlib.AsyncExitStack, *configs: dict[str, Any]
     ) -> list[Client]:
         """Starts one program for each configuration at the same time; gives their clients."""
-        nats_url, redis_url = self._servers
+        nats_url, redis_url = self.servers
         for number, config in enumerate(configs):
             directory = self._directory / f"{number}"
             directory.mkdir()
@@ -198,3 +198,25 @@ async def test_of_two_that_create_the_same_one_does(
         made = next(one.json()["url"] for one in answers if one.status_code == 201)
         for client in clients:
             assert (await client.http.get(f"/v1/webhooks/w{number}")).json()["url"] == made
+
+
+async def test_a_process_that_has_just_begun_knows_the_others(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver, tmp_path: Path
+) -> None:
+    await pair.start(stack, {})
+    behind = pair.programs[0].pid
+    late = tmp_path / "late"
+    late.mkdir()
+    own = {"nats": {"url": pair.servers[0]}, "redis": {"url": pair.servers[1]}}
+    program = Program(late, LOOPBACK | own)
+    pair.programs.append(program)
+    at = await program.start()
+    os.kill(behind, signal.SIGSTOP)
+    try:
+        asyncio.get_running_loop().call_later(0.8, os.kill, behind, signal.SIGCONT)
+        async with connected(at["http"], pair.servers[0], at["key"]) as client:
+            began = time.monotonic()
+            await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+            assert time.monotonic() - began > 0.5
+    finally:
+        os.kill(behind, signal.SIGCONT)

@@ -130,6 +130,8 @@ class Peers:
         if beat.gone:
             self._heard.pop(beat.process, None)
         else:
+            if beat.process not in self._heard:
+                self._say()  # who has just begun need not wait to hear of this one
             self._heard[beat.process] = (beat, time.monotonic())
             self._compare(beat)
         async with self._changed:
