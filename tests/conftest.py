@@ -13,9 +13,10 @@ from event_gateway.cli.serve import Running, running
 from event_gateway.config.load import load
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 from event_gateway.embedded.servers import EmbeddedServers
+from pair import Pair
+from program import LOOPBACK
 from receiver import Receiver, receiving
 
-LOOPBACK = {"delivery": {"allow_networks": ["127.0.0.0/8"]}}
 Start = Callable[..., Any]
 
 
@@ -72,3 +73,18 @@ async def servers(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
     assert redis_url
     yield nats_url, redis_url
     await embedded.stop()
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, servers: tuple[str, str]) -> AsyncIterator[Pair]:
+    made = Pair(tmp_path, servers)
+    yield made
+    for program in made.programs:
+        await program.stop()
+        assert "Traceback" not in program.output, program.output
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[contextlib.AsyncExitStack]:
+    async with contextlib.AsyncExitStack() as one:
+        yield one

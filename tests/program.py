@@ -11,6 +11,9 @@ from typing import Any
 
 import yaml
 
+# Receivers in tests are on the loopback, which is refused unless it is allowed.
+LOOPBACK = {"delivery": {"allow_networks": ["127.0.0.0/8"]}}
+
 
 class Program:
     """``event-gateway serve`` with a data directory that outlives it."""

@@ -13,9 +13,8 @@ import httpx
 import pytest
 
 from client import STRUCTURED, Client, connected, event
-from conftest import LOOPBACK
 from event_gateway.cli.serve import Running
-from program import Program
+from program import LOOPBACK, Program
 from receiver import Receiver
 
 WEBHOOKS = ("one", "two", "three")

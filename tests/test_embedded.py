@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from client import connected, event
-from conftest import LOOPBACK
 from event_gateway.cli.serve import Running
 from event_gateway.embedded.process import ServerProcess
-from program import Program
+from program import LOOPBACK, Program
 from receiver import Receiver
 
 

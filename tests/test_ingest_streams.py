@@ -10,8 +10,7 @@ import pytest
 from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
 
 from client import connected, event
-from conftest import LOOPBACK
-from program import Program
+from program import LOOPBACK, Program
 from receiver import Receiver
 
 

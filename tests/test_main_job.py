@@ -10,7 +10,8 @@ import standardwebhooks
 import yaml
 
 from client import Client, event
-from conftest import LOOPBACK, Start
+from conftest import Start
+from program import LOOPBACK
 from receiver import Receiver
 
 pytestmark = pytest.mark.smoke

@@ -6,56 +6,12 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from client import Client, connected, event
-from conftest import LOOPBACK
-from program import Program
+from client import connected, event
+from pair import Pair
+from program import LOOPBACK, Program
 from receiver import Receiver
-
-
-class Pair:
-    """Two programs with data directories of their own."""
-
-    def __init__(self, directory: Path, servers: tuple[str, str]) -> None:
-        self._directory = directory
-        self.servers = servers
-        self.programs: list[Program] = []
-
-    async def start(
-        self, stack: contextlib.AsyncExitStack, *configs: dict[str, Any]
-    ) -> list[Client]:
-        """Starts one program for each configuration at the same time; gives their clients."""
-        nats_url, redis_url = self.servers
-        for number, config in enumerate(configs):
-            directory = self._directory / f"{number}"
-            directory.mkdir()
-            own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
-            self.programs.append(Program(directory, LOOPBACK | own | config))
-        at = await asyncio.gather(*(program.start() for program in self.programs))
-        return [
-            await stack.enter_async_context(connected(one["http"], nats_url, one["key"]))
-            for one in at
-        ]
-
-
-@pytest.fixture
-async def pair(tmp_path: Path, servers: tuple[str, str]) -> AsyncIterator[Pair]:
-    made = Pair(tmp_path, servers)
-    yield made
-    for program in made.programs:
-        await program.stop()
-        assert "Traceback" not in program.output, program.output
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[contextlib.AsyncExitStack]:
-    async with contextlib.AsyncExitStack() as one:
-        yield one
 
 
 async def test_a_change_is_in_force_everywhere_when_it_is_answered(

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from client import Client, connected, event
-from conftest import LOOPBACK
-from program import Program
+from program import LOOPBACK, Program
 from receiver import Receiver
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from client import Client, connected, event
-from conftest import LOOPBACK
-from program import Program
+from program import LOOPBACK, Program
 from receiver import Receiver
 
 # A retry is never early, and late at most by this: the gathering of writes, the look into the

@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 
 from client import connected, event
-from conftest import LOOPBACK
-from program import Program
+from program import LOOPBACK, Program
 from receiver import Receiver
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from client import Client, connected, event
-from conftest import LOOPBACK
-from program import Program
-from test_processes import Pair, pair, stack  # noqa: F401
+from pair import Pair
+from program import LOOPBACK, Program
 
 
 async def _create(client: Client, name: str, *subjects: str, **more: Any) -> dict[str, Any]:
@@ -275,7 +274,7 @@ async def test_the_files_streams_are_changed_there_alone(tmp_path: Path) -> None
         await program.stop()
 
 
-async def test_several_processes_know_the_same_streams(pair: Pair, stack: Any) -> None:  # noqa: F811
+async def test_several_processes_know_the_same_streams(pair: Pair, stack: Any) -> None:
     one, other = await pair.start(stack, {}, {})
     for number in range(10):
         writer, reader = (one, other) if number % 2 else (other, one)
