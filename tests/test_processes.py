@@ -130,6 +130,7 @@ async def test_a_deletion_whose_process_died_is_carried_on(
         "/v1/webhooks", json={"id": "w", "url": f"{receiver.url}/w", "events": ["user.*"]}
     )
     assert refused.status_code == 409
+    assert (await other.http.get("/v1/webhooks")).json()["items"] == []
     await other.until("w", sent["id"], "cancelled", timeout=20)
     await one.told(1, "webhook.deleted")
     await other.webhook(id="w", url=f"{receiver.url}/again", events=["user.*"])

@@ -176,6 +176,7 @@ class Registry:
             raise RegistryConflict(f"{key}: {error.description}") from None
         async with asyncio.timeout(APPLY_TIMEOUT), self._changed:
             await self._changed.wait_for(lambda: known.get(name) != meant)
+        await self._peers.confirmed(self._applied, APPLY_TIMEOUT)
 
     async def _put(self, key: str, value: bytes, known: object, former: object) -> None:
         if known != former:
