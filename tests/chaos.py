@@ -53,7 +53,9 @@ def _config(receiver: Receiver) -> dict[str, Any]:
         "delivery": {"allow_networks": ["127.0.0.0/8"]},
         "webhooks": {
             name: {"url": f"{receiver.url}/{name}", "events": ["load.*"], "timeout": "2s",
-                   "retry_policy": policy}
+                   "retry_policy": policy,
+                   # Dice that fail a few times in a row open it, so that kills hit that too.
+                   "circuit_breaker": {"failure_threshold": 4, "open_for": "500ms"}}
             for name in WEBHOOKS
         },
     }  # fmt: skip

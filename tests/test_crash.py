@@ -28,6 +28,7 @@ def _config(receiver: Receiver) -> dict[str, Any]:
                 "url": f"{receiver.url}/{name}",
                 "events": ["load.*"],
                 "retry_policy": dict(policy),
+                "circuit_breaker": {"failure_threshold": 1000},
             }
             for name in WEBHOOKS
         }
@@ -196,7 +197,8 @@ async def _until_ready(client: Any, status: str = "ok") -> None:
 async def test_retries_after_a_restart_are_enriched(tmp_path: Path, receiver: Receiver) -> None:
     """Nothing is at hand then: all events are read from the log at once, and known to Redis."""
     policy = {"initial_delay": "3s"}
-    webhook = {"url": f"{receiver.url}/one", "events": ["load.*"], "retry_policy": policy}
+    webhook = {"url": f"{receiver.url}/one", "events": ["load.*"], "retry_policy": policy,
+               "circuit_breaker": {"failure_threshold": 1000}}  # fmt: skip
     program = Program(tmp_path, LOOPBACK | {"webhooks": {"one": webhook}})
     receiver.answers["/one"] = [500] * 300 + [200]
     try:

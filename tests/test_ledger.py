@@ -9,6 +9,9 @@ from redis.asyncio import Redis
 from event_gateway.core.delivery import Attempt, Delivery, Status
 from event_gateway.state.connection import ServerRefused, connect
 from event_gateway.state.ledger import Ledger
+from event_gateway.state.queues import Queues, Wanted
+
+WANTED = Wanted("w", 5, 10_000, 20_000)
 
 
 @pytest.fixture
@@ -24,6 +27,11 @@ async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+def queues(redis: Redis, ledger: Ledger) -> Queues:
+    return Queues(redis, ledger.token)
 
 
 def delivery(ledger: Ledger, event_id: str = "e", seq: int = 1, source: str = "s") -> Delivery:
@@ -54,32 +62,34 @@ async def test_a_delivery_that_succeeds_at_once_is_one_write(ledger: Ledger, red
 
 
 async def test_what_is_not_final_waits_in_the_queue_and_never_expires(
-    ledger: Ledger, redis: Redis
+    ledger: Ledger, queues: Queues, redis: Redis
 ) -> None:
     ledger.submit(delivery(ledger), Status.RETRYING, wait=0.2, fresh=True)
     await written(ledger)
     assert await redis.zcard("queue:w") == 1
     assert await redis.ttl("delivery:w:e") == -1
-    due, after = await ledger.due_webhooks(10)
+    due, after = await queues.due(0, 10)
     assert due == []
     assert after is not None
     assert 0 < after <= 0.2
-    assert await ledger.take([("w", 5, 10)]) == []
+    assert await queues.take([WANTED]) == []
     await asyncio.sleep(0.25)
-    assert (await ledger.due_webhooks(10))[0] == ["w"]
-    (taken,) = await ledger.take([("w", 5, 10)])
-    assert (taken.delivery.event_id, taken.delivery.seq, taken.member) == ("e", 1, "e")
+    assert (await queues.due(0, 10))[0] == ["w"]
+    (taken,) = await queues.take([WANTED])
+    assert (taken.event_id, taken.seq, taken.probe) == ("e", 1, False)
     # It is under a lease now: nobody else gets it.
-    assert await ledger.take([("w", 5, 10)]) == []
-    assert (await ledger.due_webhooks(10))[0] == []
+    assert await queues.take([WANTED]) == []
+    assert (await queues.due(0, 10))[0] == []
 
 
-async def test_a_holder_whose_lease_was_taken_is_refused_but_for_success(ledger: Ledger) -> None:
+async def test_a_holder_whose_lease_was_taken_is_refused_but_for_success(
+    ledger: Ledger, queues: Queues
+) -> None:
     old = delivery(ledger)
     ledger.submit(old, Status.IN_PROGRESS, wait=0.0, fresh=True)
     await written(ledger)
     await asyncio.sleep(0.005)
-    (taken,) = await ledger.take([("w", 1, 10)])
+    (taken,) = await queues.take([WANTED])
     ledger.submit(old, Status.RETRYING, wait=60)
     await written(ledger)
     record = await ledger.read("w", "e", None)
@@ -87,14 +97,16 @@ async def test_a_holder_whose_lease_was_taken_is_refused_but_for_success(ledger:
     assert record.status is Status.IN_PROGRESS
     ledger.submit(old, Status.SUCCEEDED, wait=None)
     await written(ledger)
-    ledger.submit(taken.delivery, Status.RETRYING, wait=1)
+    ledger.submit(taken, Status.RETRYING, wait=1)
     await written(ledger)
     record = await ledger.read("w", "e", None)
     assert record is not None
     assert record.status is Status.SUCCEEDED, "a final state was left"
 
 
-async def test_the_same_id_of_two_sources_is_two_deliveries(ledger: Ledger, redis: Redis) -> None:
+async def test_the_same_id_of_two_sources_is_two_deliveries(
+    ledger: Ledger, queues: Queues, redis: Redis
+) -> None:
     ledger.submit(delivery(ledger, source="a"), Status.SUCCEEDED, wait=None, fresh=True)
     ledger.submit(delivery(ledger, seq=2, source="b"), Status.PENDING, wait=0, fresh=True)
     await written(ledger)
@@ -104,18 +116,18 @@ async def test_the_same_id_of_two_sources_is_two_deliveries(ledger: Ledger, redi
     assert (one.status, other.status) == (Status.SUCCEEDED, Status.PENDING)
     assert await ledger.read("w", "e", "c") is None
     await asyncio.sleep(0.005)
-    (taken,) = await ledger.take([("w", 5, 10)])
-    assert (taken.delivery.event_id, taken.delivery.source) == ("e", "b")
+    (taken,) = await queues.take([WANTED])
+    assert (taken.event_id, taken.source) == ("e", "b")
     known = [("w", "e", "a", 1), ("w", "e", "b", 2), ("w", "e", "b", 3), ("w", "f", "a", 1)]
     assert await ledger.known(known) == [True, True, False, False]
 
 
-async def test_cancelling_a_queue_in_chunks(ledger: Ledger, redis: Redis) -> None:
+async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redis: Redis) -> None:
     for number in range(7):
         ledger.submit(delivery(ledger, f"e{number}"), Status.RETRYING, wait=60, fresh=True)
     await written(ledger)
-    assert await ledger.queue_depth("w") == 7
-    assert [await ledger.cancel_queued("w", "gone", 3) for _ in range(3)] == [4, 1, 0]
+    assert await queues.depth("w") == 7
+    assert [await queues.cancel("w", "gone", 3) for _ in range(3)] == [4, 1, 0]
     record = await ledger.read("w", "e3", None)
     assert record is not None
     assert (record.status, record.last_error) == (Status.CANCELLED, "gone")

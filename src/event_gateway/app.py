@@ -35,9 +35,11 @@ from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due import DueLoop, Place
 from event_gateway.delivery.egress import EgressGuard
+from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Sender
+from event_gateway.delivery.upkeep import Upkeep
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -48,6 +50,7 @@ from event_gateway.state.connection import StateError
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import EventCache
 from event_gateway.state.ledger import Ledger
+from event_gateway.state.queues import Queues
 from event_gateway.state.subscriptions import TTL as SUBSCRIPTION_TTL
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.webhooks import WebhookCopies
@@ -125,17 +128,15 @@ class Gateway:
         self._sender = sender = Sender(self._guard)
         stopping(sender.close)
         known_secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
-        self._dispatcher = dispatcher = Dispatcher(
-            ledger,
-            sender,
-            DeadLetters(events),
-            lifecycle,
-            metrics,
-            known_secrets,
-            installation_key,
-            __version__,
-            longest_wait(retention),
+        self._queues = queues = Queues(client, ledger.token)
+        dead_letters = DeadLetters(events)
+        self._outcomes = outcomes = Outcomes(
+            ledger, dead_letters, lifecycle, metrics, longest_wait(retention)
         )
+        self._dispatcher = dispatcher = Dispatcher(
+            ledger, sender, outcomes, dead_letters, metrics, known_secrets, installation_key,
+            __version__,
+        )  # fmt: skip
         reader = EventReader(events)
 
         async def load(places: Sequence[Place]) -> list[Received | BaseException | None]:
@@ -157,7 +158,9 @@ class Gateway:
             dispatcher.dispatch(received, webhook, recorded)  # type: ignore[arg-type]
 
         rejected = RejectedInput(broker)
-        self._due = DueLoop(ledger, dispatcher, load)
+        self._due = DueLoop(ledger, queues, dispatcher, load)
+        outcomes.wake = self._due.wake
+        upkeep = Upkeep(queues, outcomes, dispatcher, self._due, peers)
         self._routers = [
             Router(broker, rejected, ledger, index, enricher, dispatch, metrics, stream)
             for stream in (EVENTS, *config.ingest.streams)
@@ -169,7 +172,8 @@ class Gateway:
         )
         stopping(self._hub.stop)
         self._subscriptions = Subscriptions(client)
-        self._registration = Registration(registry, events, ledger, lifecycle)
+        self._registration = Registration(registry, events, queues, lifecycle)
+        dispatcher.disable = self._registration.disable
         stopping(self._registration.stop)
         self._streams = StreamRegistration(broker, registry, events, lifecycle)
         events.captures_new_roots = config.ingest.subjects is None
@@ -197,10 +201,11 @@ class Gateway:
         await self._load_webhooks(config)
         await self._registration.adopt_streams()
         await ledger.start()
+        await upkeep.learn()
         self._context = Context(
             __version__, self._admin_key, config.server.max_body,
             retention, broker, peers, registry,
-            self._registration, self._streams, Intake(events), rejected, dispatcher, ledger,
+            self._registration, self._streams, Intake(events), rejected, dispatcher, ledger, queues,
             self._hub, self._subscriptions, lifecycle, metrics,
         )  # fmt: skip
         self.asgi = server.build(self._context)
@@ -208,7 +213,7 @@ class Gateway:
         for router in self._routers:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
-        chores += [self._refresh_subscriptions(), self._measure()]
+        chores += [self._refresh_subscriptions(), self._measure(), upkeep.run()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:
@@ -232,7 +237,7 @@ class Gateway:
         if config.delivery != former.delivery:
             self._guard.allow(config.delivery.allow_networks)
             self._sender.renew()
-        self._dispatcher.max_age = longest_wait(config.ingest.retention)
+        self._outcomes.max_age = longest_wait(config.ingest.retention)
         self._events.captures_new_roots = config.ingest.subjects is None
         self._context.max_body = config.server.max_body
         self._context.retention = config.ingest.retention
@@ -291,7 +296,7 @@ class Gateway:
                 metrics.subscribers.labels(name).set(self._hub.counts().get(name, 0))
             try:
                 for webhook_id in list(self._registry.webhooks)[:500]:
-                    depth = await self._ledger.queue_depth(webhook_id)
+                    depth = await self._queues.depth(webhook_id)
                     metrics.queue_depth.labels(webhook_id).set(depth)
             except StateError as error:
                 log.debug("queues not measured", error=str(error))

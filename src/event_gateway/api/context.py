@@ -13,6 +13,7 @@ from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.ledger import Ledger
+from event_gateway.state.queues import Queues
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.registration import StreamRegistration
@@ -35,6 +36,7 @@ class Context:
     rejected: RejectedInput
     dispatcher: Dispatcher
     ledger: Ledger
+    queues: Queues
     hub: Hub
     subscriptions: Subscriptions
     lifecycle: Lifecycle

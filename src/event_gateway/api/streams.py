@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of
+from event_gateway.api.patch import merge_patch
 from event_gateway.api.problems import Problem
 from event_gateway.broker.named import held
 from event_gateway.config.definitions import stream_from_json, stream_to_json
@@ -90,7 +91,7 @@ async def _shown(context: Context, names: list[str]) -> list[dict[str, Any]]:
 
 def _merged(former: StreamDefinition, patch: dict[str, Any]) -> dict[str, Any]:
     """The body of the whole stream; what the patch takes away is left to its default."""
-    whole = stream_to_json(former) | patch
+    whole = merge_patch(stream_to_json(former), patch)
     return {key: value for key, value in whole.items() if value is not None}
 
 

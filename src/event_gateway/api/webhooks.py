@@ -1,14 +1,18 @@
 """``/v1/webhooks``: what partners are registered as."""
 
+import time
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of
+from event_gateway.api.patch import merge_patch
 from event_gateway.api.problems import Problem
 from event_gateway.config.definitions import webhook_from_json, webhook_to_json
+from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
@@ -57,12 +61,79 @@ async def replace_webhook(
     return webhook_to_json(await context.registration.replace(webhook))
 
 
+@router.patch("/{webhook_id}")
+async def change_webhook(
+    request: Request, webhook_id: str, body: dict[str, Any] = Body(...)
+) -> dict[str, Any]:
+    """Changes what the body names (RFC 7396) and keeps the rest.
+
+    ``{"enabled": false}`` pauses: what comes in waits. ``{"enabled": true}``, or another url, also
+    ends it that the gateway itself had disabled the webhook.
+    """
+    context: Context = request.app.state.context
+    former = _find(request, webhook_id)
+    _writable(former)
+    if body.get("id", webhook_id) != webhook_id:
+        raise Problem(422, "a webhook's id cannot be changed")
+    shown = webhook_to_json(former)
+    # What has no value is not said; but in the user's own metadata null is a value.
+    own = {"metadata": shown.pop("metadata")}
+    webhook = _parse(context, merge_patch(merge_patch({}, shown) | own, body))
+    if body.get("enabled") is not True and webhook.url == former.url:
+        webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
+    return webhook_to_json(await context.registration.replace(webhook))
+
+
+@router.post("/{webhook_id}/enable")
+async def enable_webhook(
+    request: Request,
+    webhook_id: str,
+    discard: bool = Query(False, description="Cancel what has waited meanwhile."),
+) -> dict[str, Any]:
+    """Lets deliveries go on after a pause, or after the gateway had disabled the webhook."""
+    context: Context = request.app.state.context
+    _find(request, webhook_id)
+    return webhook_to_json(await context.registration.enable(webhook_id, discard=discard))
+
+
+@router.get("/{webhook_id}/stats")
+async def show_stats(request: Request, webhook_id: str) -> dict[str, Any]:
+    """How the webhook's lane stands, over all processes of the gateway."""
+    context: Context = request.app.state.context
+    webhook = _find(request, webhook_id)
+    state = await context.queues.state(webhook_id)
+    tried = state.attempts
+    return {
+        "webhook_id": webhook_id,
+        "state": "disabled" if webhook.disabled else "active" if webhook.enabled else "paused",
+        "breaker": {
+            "state": state.breaker,
+            "open_since": _time(state.open_since),
+            "next_probe_at": _time(state.open_until),
+        },
+        "failing_since": _time(state.failing_since),
+        "in_flight": state.in_flight,
+        "queue_depth": state.depth,
+        "waiting": state.due,
+        "oldest_waiting_at": _time(state.oldest),
+        "oldest_waiting_seconds": state.oldest and round(max(0.0, time.time() - state.oldest), 3),
+        "attempts_per_second": round(state.rate, 3),
+        "attempts": tried,
+        "succeeded": state.succeeded,
+        "success_rate": round(state.succeeded / tried, 4) if tried else None,
+    }
+
+
 @router.delete("/{webhook_id}", status_code=204)
 async def delete_webhook(request: Request, webhook_id: str) -> None:
     """Deletes a webhook; what waits for it is cancelled. Its id is taken until that is done."""
     context: Context = request.app.state.context
     _writable(_find(request, webhook_id))
     await context.registration.delete(webhook_id)
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else rfc3339(seconds)
 
 
 def _parse(context: Context, body: dict[str, Any]) -> Webhook:

@@ -102,6 +102,13 @@ class Peers:
         own = self._own.file
         return [f"{b.host}/{b.pid}" for b in self._living() if own and b.file and b.file != own]
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """This process' place among all that live (from 0), and how many they are."""
+        own = self._own.process
+        names = sorted({own, *(one.process for one in self._living())})
+        return names.index(own), len(names)
+
     def _living(self) -> list[Beat]:
         now = time.monotonic()
         for process, (_, heard) in list(self._heard.items()):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from event_gateway.config.model import (
     Config,
+    RateLimitModel,
     RetryPolicyModel,
     SecurityModel,
     StreamModel,
@@ -19,7 +20,13 @@ from event_gateway.core.filter import Filter
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.times import rfc3339
 from event_gateway.core.units import format_duration
-from event_gateway.core.webhook import RetryPolicy, Security, Webhook
+from event_gateway.core.webhook import (
+    CircuitBreaker,
+    RateLimit,
+    RetryPolicy,
+    Security,
+    Webhook,
+)
 
 
 class InvalidBody(Exception):
@@ -43,14 +50,27 @@ class _StreamBody(StreamModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
-_SHOWN = ("managed_by", "created_at", "state")  # what an answer says beyond the definition
+_SHOWN = (
+    "managed_by",
+    "created_at",
+    "state",
+    "disabled",
+)  # what an answer says beyond the definition
 
 
 def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webhook:
     """The core's webhook; what the model leaves out keeps the core's default."""
     given: dict[str, Any] = {
         name: value
-        for name in ("transformation", "timeout", "concurrency", "enrich", "enabled", "description")
+        for name in (
+            "transformation",
+            "timeout",
+            "concurrency",
+            "disable_after",
+            "enrich",
+            "enabled",
+            "description",
+        )
         if (value := getattr(model, name)) is not None
     }
     return Webhook(
@@ -61,6 +81,8 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         namespaces=tuple(model.namespaces),
         sources=tuple(model.sources),
         retry_policy=_retry_policy(model.retry_policy),
+        rate_limit=_rate_limit(model.rate_limit),
+        circuit_breaker=CircuitBreaker(**model.circuit_breaker.model_dump(exclude_none=True)),
         headers=dict(model.headers),
         security=tuple(_security(one) for one in model.security if one.auth_type != "none"),
         metadata=dict(model.metadata),
@@ -75,6 +97,10 @@ def _retry_policy(model: RetryPolicyModel) -> RetryPolicy:
     if schedule:  # each of its delays is for one more attempt
         given.setdefault("max_attempts", len(schedule) + 1)
     return RetryPolicy(schedule=schedule, **given)
+
+
+def _rate_limit(model: RateLimitModel | None) -> RateLimit | None:
+    return None if model is None else RateLimit(**model.model_dump(exclude_none=True))
 
 
 def _security(model: SecurityModel) -> Security:
@@ -170,12 +196,12 @@ def _validated(model: type[Model], section: str, body: object) -> Model:
 
 def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
     """A webhook as the API shows it: names of secrets, never their values."""
-    policy = webhook.retry_policy
+    policy, rate = webhook.retry_policy, webhook.rate_limit
     return {
         "id": webhook.id,
         "url": webhook.url,
         "events": list(webhook.events),
-        "filters": msgspec.to_builtins(webhook.filters),
+        "filters": [msgspec.to_builtins(one) for one in webhook.filters],
         "namespaces": list(webhook.namespaces),
         "sources": list(webhook.sources),
         "transformation": webhook.transformation,
@@ -191,12 +217,22 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         },
         "timeout": format_duration(webhook.timeout),
         "concurrency": webhook.concurrency,
+        "rate_limit": None
+        if rate is None
+        else {"events": rate.events, "per": format_duration(rate.per)},
+        "circuit_breaker": {
+            "failure_threshold": webhook.circuit_breaker.failure_threshold,
+            "open_for": format_duration(webhook.circuit_breaker.open_for),
+        },
+        "disable_after": format_duration(webhook.disable_after),
         "headers": dict(webhook.headers),
         "enrich": webhook.enrich,
-        "security": msgspec.to_builtins(webhook.security),
+        "security": [msgspec.to_builtins(one) for one in webhook.security],
         "enabled": webhook.enabled,
         "description": webhook.description,
         "metadata": dict(webhook.metadata),
         "managed_by": webhook.managed_by,
         "created_at": rfc3339(webhook.created_at),
+        "disabled": webhook.disabled
+        and {"reason": webhook.disabled.reason, "at": rfc3339(webhook.disabled.at)},
     }

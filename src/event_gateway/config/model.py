@@ -109,6 +109,24 @@ class RetryPolicyModel(_Section):
     )
 
 
+class RateLimitModel(_Section):
+    """How many attempts may begin in a period, all processes together."""
+
+    events: int = Field(description="Attempts in each period.")
+    per: Duration | None = Field(None, description="The period; 1s.")
+
+
+class CircuitBreakerModel(_Section):
+    """When to leave a receiver alone that only fails."""
+
+    failure_threshold: int | None = Field(
+        None, description="Failed attempts in a row until it opens; 5."
+    )
+    open_for: Duration | None = Field(
+        None, description="How long no attempt is made, before one finds out; 30s."
+    )
+
+
 class SecurityModel(_Section):
     """One way to authenticate to a receiver."""
 
@@ -131,12 +149,21 @@ class WebhookModel(_Section):
     retry_policy: RetryPolicyModel = Field(RetryPolicyModel(), description="When to try again.")
     timeout: Duration | None = Field(None, description="For a whole attempt; 15s.")
     concurrency: int | None = Field(None, description="Attempts at once; 32.")
+    rate_limit: RateLimitModel | None = Field(None, description="By default none.")
+    circuit_breaker: CircuitBreakerModel = Field(
+        CircuitBreakerModel(), description="When to leave the receiver alone."
+    )
+    disable_after: Duration | None = Field(
+        None, description="After how long of nothing but failures it is disabled; 5d."
+    )
     headers: dict[str, str] = Field({}, description="Headers added to each request.")
     enrich: bool | None = Field(None, description="Whether data.enrichment is added; true.")
     security: Annotated[list[SecurityModel], BeforeValidator(_one_or_more)] = Field(
         [], description="How the gateway authenticates; a list combines several ways."
     )
-    enabled: bool | None = Field(None, description="Whether it takes events; true.")
+    enabled: bool | None = Field(
+        None, description="Whether it delivers; true. While not, its events wait in its queue."
+    )
     description: str | None = Field(None, max_length=1000, description="For people.")
     metadata: dict[str, Any] = Field({}, description="Yours; the gateway only keeps it.")
 

@@ -41,6 +41,8 @@ class Delivery(msgspec.Struct):
     ``source`` and ``event_id`` are the event's identity, ``stream`` and ``seq`` its place in the
     log. ``run`` counts explicit repetitions. ``token`` names who holds the delivery now.
     ``held_until`` is the end of that hold on this process' monotonic clock, in seconds.
+    ``probe``: it is the one that finds out whether the receiver is back. ``event_at`` is when its
+    event came into the log, in seconds since the epoch.
     """
 
     webhook_id: str
@@ -53,6 +55,8 @@ class Delivery(msgspec.Struct):
     attempts: list[Attempt] = []
     failed: bool = False
     held_until: float = 0.0
+    probe: bool = False
+    event_at: float = 0.0
 
 
 class Succeeded(msgspec.Struct, frozen=True):

@@ -16,6 +16,8 @@ MAX_FILTERS = 50
 MAX_HEADERS = 32
 MAX_ATTEMPTS = 100
 MAX_DELAY = 7 * 86400.0  # seconds
+MAX_RATE = 10_000  # attempts in a period; each of them is kept track of
+MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
 # What the gateway itself sets on a delivery, and what would change how the request is framed.
 RESERVED_HEADERS = frozenset(
     (
@@ -79,10 +81,34 @@ class Security(msgspec.Struct, frozen=True):
 AUTH_TYPES = ("bearer_token", "hmac_signature")
 
 
+class RateLimit(msgspec.Struct, frozen=True):
+    """At most ``events`` attempts begin within ``per`` seconds, in all processes together."""
+
+    events: int
+    per: float = 1.0
+
+
+class CircuitBreaker(msgspec.Struct, frozen=True):
+    """After so many failed attempts in a row none is made for ``open_for`` seconds; then one, to
+    see whether the receiver is back."""
+
+    failure_threshold: int = 5
+    open_for: float = 30.0
+
+
+class Disabled(msgspec.Struct, frozen=True):
+    """Why the gateway has stopped delivering, and when (seconds since the epoch)."""
+
+    reason: str
+    at: float
+
+
 class Webhook(msgspec.Struct, frozen=True):
     """A receiver. ``timeout`` in seconds; ``since`` is the log's sequence at its
     registration, ``since_in`` that of each other stream which is read: only later events are for
-    it. ``deleting``: it is on its way out and takes no new events."""
+    it. ``deleting``: it is on its way out and takes no new events. ``disable_after``: seconds of
+    nothing but failures; ``disabled``: set by the gateway, where ``enabled`` is what people want.
+    """
 
     id: str
     url: str
@@ -94,6 +120,9 @@ class Webhook(msgspec.Struct, frozen=True):
     retry_policy: RetryPolicy = RetryPolicy()
     timeout: float = 15.0
     concurrency: int = 32
+    rate_limit: RateLimit | None = None
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    disable_after: float = 5 * 86400.0
     headers: dict[str, str] = {}
     enrich: bool = True
     security: tuple[Security, ...] = ()
@@ -105,6 +134,12 @@ class Webhook(msgspec.Struct, frozen=True):
     since_in: dict[str, int] = {}
     created_at: float = 0.0
     deleting: bool = False
+    disabled: Disabled | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether attempts are made. What comes in while they are not waits in its queue."""
+        return self.enabled and self.disabled is None
 
     def takes(self, stream: str, seq: int) -> bool:
         """Whether an event at that place came after the registration."""
@@ -136,6 +171,7 @@ class Webhook(msgspec.Struct, frozen=True):
             raise InvalidDefinition("timeout", "must be between 100ms and 5m")
         if not 1 <= self.concurrency <= 1024:
             raise InvalidDefinition("concurrency", "must be between 1 and 1024")
+        _check_lane(self)
         _check_headers(self.headers)
         for position, auth in enumerate(self.security):
             if auth.auth_type not in AUTH_TYPES:
@@ -181,6 +217,20 @@ def _check_retry(policy: RetryPolicy, retention: float) -> None:
             f"{format_duration(policy.max_age)} is not between 1s and {format_duration(longest)}, "
             f"which is 80% of ingest.retention ({format_duration(retention)})",
         )
+
+
+def _check_lane(webhook: Webhook) -> None:
+    rate, breaker = webhook.rate_limit, webhook.circuit_breaker
+    if rate is not None and not 1 <= rate.events <= MAX_RATE:
+        raise InvalidDefinition("rate_limit.events", f"must be between 1 and {MAX_RATE}")
+    if rate is not None and not 0.1 <= rate.per <= 86400:
+        raise InvalidDefinition("rate_limit.per", "must be between 100ms and 1d")
+    if not 1 <= breaker.failure_threshold <= 10000:
+        raise InvalidDefinition("circuit_breaker.failure_threshold", "must be between 1 and 10000")
+    if not 0.1 <= breaker.open_for <= 86400:
+        raise InvalidDefinition("circuit_breaker.open_for", "must be between 100ms and 1d")
+    if not 1 <= webhook.disable_after <= MAX_DISABLE_AFTER:
+        raise InvalidDefinition("disable_after", "must be between 1s and 1y")
 
 
 def _check_url(url: str) -> None:

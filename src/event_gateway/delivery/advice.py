@@ -26,5 +26,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def aborts(headers: Mapping[str, str]) -> bool:
     """Whether the receiver wants no further attempt of this message (``webhook-delivery``)."""
-    told = headers.get("webhook-delivery", "").lower().split(",")
-    return "abort-message" in {one.strip() for one in told}
+    return "abort-message" in _told(headers)
+
+
+def disables(headers: Mapping[str, str]) -> bool:
+    """Whether the receiver wants no further message at all (``webhook-delivery``)."""
+    return "disable" in _told(headers)
+
+
+def _told(headers: Mapping[str, str]) -> set[str]:
+    return {one.strip() for one in headers.get("webhook-delivery", "").lower().split(",")}

@@ -49,6 +49,8 @@ class HttpConnection(asyncio.Protocol):
         self, body_limit: int, finished: Finished, lost: Callable[["HttpConnection"], None]
     ) -> None:
         self._body_limit = body_limit
+        # The body may come in chunks of one byte, each with its length and two line ends.
+        self._most = 2 * MAX_HEADER_BYTES + 8 * body_limit
         self._finished = finished
         self._lost = lost
         self._transport: asyncio.Transport | None = None
@@ -88,6 +90,7 @@ class HttpConnection(asyncio.Protocol):
             self.abort()
             return
         self._answered = True
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -97,6 +100,12 @@ class HttpConnection(asyncio.Protocol):
                 self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
             else:
                 self.abort()  # garbage behind a complete response
+        if self.exchange is not None and self._received > self._most:
+            # The parser keeps a header until it is whole, and 1xx answers may go on for ever.
+            if self._status:
+                self._truncate()
+            else:
+                self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
 
     def eof_received(self) -> bool:
         return False
@@ -145,10 +154,7 @@ class HttpConnection(asyncio.Protocol):
         self._body.append(body[:room])
         self._body_bytes += len(body)
         if self._body_bytes > self._body_limit:
-            # The status is known; what else comes is of no interest and could be endless.
-            self._truncated = True
-            self.reusable = False
-            self._complete()
+            self._truncate()
 
     def on_message_complete(self) -> None:
         if self.exchange is None:
@@ -163,6 +169,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._answered = False
+        self._received = 0
         self._status = 0
         self._headers: dict[str, str] = {}
         self._header_bytes = 0
@@ -177,6 +184,12 @@ class HttpConnection(asyncio.Protocol):
     def answered(self) -> bool:
         """Whether a byte of the response has come."""
         return self._answered
+
+    def _truncate(self) -> None:
+        """The status is known; what else comes is of no interest and could be endless."""
+        self._truncated = True
+        self.reusable = False
+        self._complete()
 
     def _complete(self) -> None:
         transport = self._transport

@@ -1,11 +1,12 @@
 """A webhook's lane: how many attempts may run at once, and what waits in this process for it."""
 
+import zlib
 from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
-from event_gateway.core.delivery import Delivery
+from event_gateway.core.delivery import Delivery, Outcome
 from event_gateway.core.event import Received
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.request import RequestBuilder
@@ -18,44 +19,88 @@ SLOW_STATUSES = frozenset((429, 502, 504))
 
 
 class Job(msgspec.Struct):
-    """A delivery with its event at hand. ``recorded`` is called once the ledger knows of it."""
+    """A delivery with its event at hand.
+
+    ``recorded`` is called once the ledger knows of it. ``settle``: who keeps the delivery out of
+    the queue gets each outcome here, once its state is carried out. ``strained``: it takes one of
+    the places that lanes which fail share. ``url``: where it was sent to.
+    """
 
     delivery: Delivery
     received: Received
     recorded: Callable[[], None] | None = None
+    settle: Callable[[Outcome], None] | None = None
     started: float = 0.0
+    strained: bool = False
+    url: str = ""
 
 
 class Lane:
     """In-flight limit (grows on success up to the webhook's concurrency, halves where the
     receiver is slow or says it is overloaded) and the backlog in front of it.
 
-    ``queued``: more waits in the ledger than the backlog had room for.
+    ``queued``: older deliveries wait in the ledger than any that comes now; ``overflows`` counts
+    those that this process has put there, ``unwritten`` those not confirmed yet. ``failures``:
+    attempts that failed since the last success. ``shut``: the breaker is not closed, an attempt
+    begins only as its probe. ``halted``: the webhook is being disabled; ``gone``: it is deleted.
+    ``share``: this process' part of the webhook's concurrency.
     """
 
     def __init__(self, webhook: Webhook, builder: RequestBuilder, metrics: WebhookMetrics) -> None:
         self.webhook = webhook
         self.builder = builder
         self.metrics = metrics
-        self.limit = min(START_LIMIT, float(webhook.concurrency))
+        self.share = webhook.concurrency
+        self.limit = min(START_LIMIT, float(self.share))
         self.in_flight = 0
         self.backlog: deque[Job] = deque()
         self.queued = False
+        self.overflows = 0
+        self.unwritten = 0
+        self.failures = 0
+        self.shut = False
+        self.halted = False
+        self.gone = False
+
+    @property
+    def takes(self) -> bool:
+        """Whether deliveries may wait here for their attempt, rather than in the queue."""
+        return self.webhook.active and not (self.shut or self.halted) and self.share > 0
 
     @property
     def free(self) -> int:
-        """How many more may start now or wait here."""
-        return max(0, int(self.limit) - self.in_flight) + BACKLOG - len(self.backlog)
+        """How many more may be taken from the queue, to start now or to wait here."""
+        if not self.takes:
+            return 0
+        places = max(0, int(self.limit) - self.in_flight)
+        if self.webhook.rate_limit is not None:
+            return places  # who has a permit uses it at once
+        return places + BACKLOG - len(self.backlog)
+
+    @property
+    def room(self) -> int:
+        """How many are to be asked for: where the breaker is not closed, one, to be its probe."""
+        if self.shut:
+            return int(self.webhook.active and not self.halted and self.share > 0)
+        return self.free
 
     @property
     def open(self) -> bool:
         """Whether an attempt may start at once."""
-        return self.in_flight < int(self.limit)
+        return self.in_flight < int(self.limit) and self.takes
+
+    def divide(self, place: int, processes: int) -> None:
+        """Takes this process' part of the concurrency, as the ``place``-th of so many."""
+        # Each webhook begins the dealing out elsewhere, so that no process gets all the rests.
+        place = (place + zlib.crc32(self.webhook.id.encode())) % processes
+        whole, rest = divmod(self.webhook.concurrency, processes)
+        self.share = whole + (place < rest)
+        self.limit = min(max(self.limit, 1.0), float(self.share))
 
     def grow(self) -> None:
         """After a success."""
-        self.limit = min(self.limit + 1.0, float(self.webhook.concurrency))
+        self.limit = min(self.limit + 1.0, float(self.share))
 
     def shrink(self) -> None:
         """After a timeout, 429, 502 or 504."""
-        self.limit = max(1.0, self.limit / 2)
+        self.limit = min(max(1.0, self.limit / 2), float(self.share))

@@ -11,10 +11,10 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.log import EventLog
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.errors import Conflict
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.webhook import Disabled, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
-from event_gateway.state.ledger import Ledger
+from event_gateway.state.queues import Queues
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -27,13 +27,14 @@ class Registration:
     """Writes webhooks into the registry, tells of it, and clears up behind deleted ones."""
 
     def __init__(
-        self, registry: Registry, events: EventLog, ledger: Ledger, lifecycle: Lifecycle
+        self, registry: Registry, events: EventLog, queues: Queues, lifecycle: Lifecycle
     ) -> None:
         self._registry = registry
         self._events = events
-        self._ledger = ledger
+        self._queues = queues
         self._lifecycle = lifecycle
         self._deleting: dict[str, asyncio.Task[None]] = {}
+        self._disabling: dict[str, asyncio.Task[None]] = {}
 
     async def create(self, webhook: Webhook) -> Webhook:
         """Registers a webhook for all events later in the log. Raises Conflict."""
@@ -87,6 +88,30 @@ class Registration:
             raise Conflict(f"the webhook {webhook_id} was changed in between") from None
         self._clear(webhook_id)
 
+    def disable(self, webhook: Webhook, reason: str) -> None:
+        """Stops deliveries to a webhook, in the background; what waits for it is kept.
+
+        Nothing happens where it goes elsewhere, or is not active, by the time that is written.
+        """
+        if webhook.id not in self._disabling:
+            task = asyncio.create_task(self._disable(webhook, reason), name=f"stop-{webhook.id}")
+            self._disabling[webhook.id] = task
+            task.add_done_callback(lambda _: self._disabling.pop(webhook.id, None))
+
+    async def enable(self, webhook_id: str, *, discard: bool) -> Webhook:
+        """Lets deliveries go on, of what has waited too unless ``discard`` cancels that first.
+
+        Raises Unknown, Conflict.
+        """
+        existing = self._registry.webhook(webhook_id)
+        if existing.managed_by == "file" and not existing.enabled:
+            raise Conflict(f"the webhook {webhook_id} is paused in the configuration file")
+        while discard and await self._queues.cancel(webhook_id, "discarded"):
+            await asyncio.sleep(0)
+        if existing.active:
+            return existing
+        return await self.replace(msgspec.structs.replace(existing, enabled=True, disabled=None))
+
     async def load_file(self, webhooks: Iterable[Webhook]) -> None:
         """Brings the registry in line with the file's webhooks; what is unchanged stays."""
         wanted = {webhook.id: webhook for webhook in webhooks}
@@ -134,7 +159,26 @@ class Registration:
 
     async def stop(self) -> None:
         """Leaves off; what is not done is carried on with at the next start."""
-        await end(self._deleting.values())
+        await end([*self._deleting.values(), *self._disabling.values()])
+
+    async def _disable(self, meant: Webhook, reason: str) -> None:
+        while True:
+            webhook = self._registry.webhooks.get(meant.id)
+            if webhook is None or webhook.deleting or not webhook.active:
+                return
+            if webhook.url != meant.url:
+                return
+            marked = msgspec.structs.replace(webhook, disabled=Disabled(reason, time.time()))
+            try:
+                await self._registry.put_webhook(marked, webhook)
+                break
+            except RegistryConflict:
+                await asyncio.sleep(0.05)  # until the watch has brought what stands against it
+            except (*BrokerError, TimeoutError) as error:
+                log.warning("webhook not disabled yet", webhook=meant.id, error=str(error))
+                await asyncio.sleep(1)
+        log.warning("webhook disabled", webhook=meant.id, reason=reason)
+        self._tell("disabled", marked, reason=reason)
 
     def _clear(self, webhook_id: str) -> None:
         if webhook_id not in self._deleting:
@@ -154,7 +198,7 @@ class Registration:
             if webhook is None or not webhook.deleting:
                 return  # another process has done it; one of that id now is a new one
             try:
-                if await self._ledger.cancel_queued(webhook_id, "webhook deleted"):
+                if await self._queues.cancel(webhook_id, "webhook deleted", gone=True):
                     await asyncio.sleep(0)
                     continue
                 await self._registry.remove_webhook(webhook)
@@ -166,12 +210,14 @@ class Registration:
                 await asyncio.sleep(1)
         self._tell("deleted", webhook)
 
-    def _tell(self, what: str, webhook: Webhook) -> None:
-        self._lifecycle.webhook(what, webhook.id, {"url": webhook.url, "events": webhook.events})
+    def _tell(self, what: str, webhook: Webhook, **more: str) -> None:
+        about = {"url": webhook.url, "events": webhook.events} | more
+        self._lifecycle.webhook(what, webhook.id, about)
 
 
 def _same(one: Webhook, other: Webhook) -> bool:
-    return one == _in_place_of(one, other)
+    # Whom the gateway has disabled stays so until somebody changes or enables it.
+    return one == msgspec.structs.replace(_in_place_of(one, other), disabled=one.disabled)
 
 
 def _in_place_of(existing: Webhook, webhook: Webhook) -> Webhook:

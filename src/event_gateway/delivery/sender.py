@@ -134,7 +134,8 @@ class Sender:
         except ConnectionRefusedError:
             failure = Failure(ErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused")
         except ssl.SSLError as error:
-            failure = Failure(ErrorType.TLS_ERROR, str(error.reason or error))
+            why = getattr(error, "verify_message", "") or error.reason or error
+            failure = Failure(ErrorType.TLS_ERROR, f"{target.host}: {why}")
         except OSError as error:
             failure = Failure(ErrorType.CONNECTION_RESET, error.strerror or str(error))
         else:

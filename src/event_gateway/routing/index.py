@@ -81,9 +81,9 @@ class Index:
         return len(self._entries)
 
     def put(self, webhook: Webhook) -> None:
-        """Adds a webhook, or replaces the one of its id. A disabled one takes no events."""
+        """Adds a webhook, or replaces the one of its id. One that is paused takes events too."""
         self.remove(webhook.id)
-        if not webhook.enabled or webhook.deleting:
+        if webhook.deleting:
             return
         field, values, conditions = _split(webhook)
         entry = _Entry(webhook, conditions)

@@ -1,9 +1,8 @@
--- Cancels a chunk of a webhook's queue, whatever its time. KEYS[1]: the prefix of all keys.
--- ARGV: webhook, how many, reason, expiry of the records in ms. Answers how many are left.
-local prefix, webhook = KEYS[1], ARGV[1]
+-- Cancels a chunk of a webhook's queue, whatever its time; ARGV: webhook, how many, reason, expiry
+-- of the records in ms, 1 where the webhook is gone and its lane is to be forgotten with the last.
+-- Answers how many are left.
+local webhook = ARGV[1]
 local queue = prefix .. 'queue:' .. webhook
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, member in ipairs(redis.call('ZRANGE', queue, 0, tonumber(ARGV[2]) - 1)) do
   local key = prefix .. 'delivery:' .. webhook .. ':' .. member
   if redis.call('EXISTS', key) == 1 then
@@ -14,5 +13,13 @@ for _, member in ipairs(redis.call('ZRANGE', queue, 0, tonumber(ARGV[2]) - 1)) d
   redis.call('ZREM', queue, member)
 end
 local left = redis.call('ZCARD', queue)
-if left == 0 then redis.call('ZREM', prefix .. 'due', webhook) end
+if left == 0 and ARGV[5] == '1' then
+  redis.call('DEL', prefix .. 'breaker:' .. webhook, prefix .. 'rate:' .. webhook,
+    prefix .. 'stats:' .. webhook)
+  redis.call('HDEL', prefix .. 'gates', webhook)
+  redis.call('HDEL', prefix .. 'failing', webhook)
+  redis.call('SREM', prefix .. 'paused', webhook)
+  redis.call('SREM', prefix .. 'shut', webhook)
+end
+look_again(webhook)
 return left

@@ -6,7 +6,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.event import Received
-from event_gateway.state.ledger import script, source_hash
+from event_gateway.state.ledger import source_hash
+from event_gateway.state.scripts import script
 
 TTL = 86400.0  # seconds
 MAX_CHAIN = 32

@@ -1,18 +1,22 @@
--- One call writes the newest state of many deliveries: record, queue member and due time together.
--- KEYS[1]: the prefix of all keys. ARGV[2]: expiry of final records in ms; ARGV[3]: the format of
--- the records, those of a newer one are left alone. ARGV[1]: msgpack array of changes, each
+-- One call writes the newest state of many deliveries: record, queue member and due time together,
+-- and what has changed of their webhooks' lanes.
+-- ARGV[2]: expiry of final records in ms; ARGV[3]: the format of the records, those of a newer one
+-- are left alone. ARGV[1]: msgpack array of changes, each
 --   {webhook, event id, source, source hash, stream, seq, run, token, status, attempts,
---    last error, attempt log, wait ms (nil: final), fresh}
--- Answers an array of 1 (written) and 0 (refused), and last the highest sequence recorded.
-local prefix = KEYS[1]
-local changes = cmsgpack.unpack(ARGV[1])
+--    last error, attempt log, wait ms (nil: not in the queue), fresh, attempts that ended since the
+--    last write, how many of them succeeded, the event's time in the log in ms, next attempt in ms}
+-- ARGV[4]: msgpack array of {webhook, what, ms, token}, where what is
+--   open     no attempt for so long; with a token: the probe of that token has failed
+--   close    the probe of that token has succeeded
+--   release  the probe of that token was not tried
+--   reset    the webhook goes elsewhere now: forget its breaker and its failures
+--   pause, resume
+-- Answers {webhooks whose breaker is not closed}, {webhook, for how many ms only failures, …}.
 local final_ttl, format = tonumber(ARGV[2]), tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local final = { succeeded = true, dead_letter = true, cancelled = true }
-local answers, touched, high = {}, {}, {}
+local webhooks, touched, high, tried, took = {}, {}, {}, {}, {}
 
-for position, c in ipairs(changes) do
+for _, c in ipairs(cmsgpack.unpack(ARGV[1])) do
   local webhook, id, source, hash, stream, seq = c[1], c[2], c[3], c[4], c[5], c[6]
   local run, token, status, attempts = c[7], c[8], c[9], c[10]
   local wait = c[13]
@@ -49,33 +53,80 @@ for position, c in ipairs(changes) do
     elseif have[1] then
       redis.call('ZREM', queue, member)
     end
+    if c[18] then at = now + c[18] end
     redis.call('HSET', key, 'v', format, 'status', status, 'timestamp', now, 'attempts', attempts,
       'last_error', c[11], 'source', source, 'stream', stream, 'seq', seq, 'run', run,
-      'token', token, 'log', c[12], 'next_attempt_at', at)
+      'token', token, 'log', c[12], 'next_attempt_at', at, 'event_at', c[17])
     if final[status] then
       redis.call('PEXPIRE', key, final_ttl)
     elseif have[1] and final[have[2]] then
       redis.call('PERSIST', key)   -- what is not final must not expire
     end
     if wait or have[1] then touched[webhook] = true end
-    answers[position] = 1
-  else
-    answers[position] = 0
+  end
+  webhooks[webhook] = true
+  if c[15] > 0 then
+    tried[webhook] = (tried[webhook] or 0) + c[15]
+    took[webhook] = (took[webhook] or 0) + c[16]
   end
   if seq > (high[stream] or 0) then high[stream] = seq end
 end
 
-for webhook in pairs(touched) do
-  local first = redis.call('ZRANGE', prefix .. 'queue:' .. webhook, 0, 0, 'WITHSCORES')
-  if first[2] then
-    redis.call('ZADD', prefix .. 'due', first[2], webhook)
-  else
-    redis.call('ZREM', prefix .. 'due', webhook)
+for _, change in ipairs(cmsgpack.unpack(ARGV[4])) do
+  local webhook, what, token = change[1], change[2], change[4]
+  local breaker = prefix .. 'breaker:' .. webhook
+  local holder = redis.call('HGET', breaker, 'token')
+  if what == 'open' and holder == token or what == 'open' and not holder and token == '' then
+    redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', now + change[3])
+    redis.call('HSETNX', breaker, 'since', now)
+    redis.call('SADD', prefix .. 'shut', webhook)
+    redis.call('HSET', prefix .. 'gates', webhook, now + change[3])
+  elseif what == 'release' and holder == token then
+    redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', now)
+    redis.call('HDEL', prefix .. 'gates', webhook)
+  elseif what == 'close' and holder == token or what == 'reset' then
+    redis.call('DEL', breaker)
+    redis.call('SREM', prefix .. 'shut', webhook)
+    redis.call('HDEL', prefix .. 'gates', webhook)
+    if what == 'reset' then redis.call('HDEL', prefix .. 'failing', webhook) end
+  elseif what == 'pause' then
+    redis.call('SADD', prefix .. 'paused', webhook)
+  elseif what == 'resume' then
+    redis.call('SREM', prefix .. 'paused', webhook)
+    redis.call('HDEL', prefix .. 'failing', webhook)
   end
+  webhooks[webhook], touched[webhook] = true, true
+end
+
+for webhook in pairs(touched) do look_again(webhook) end
+
+local failing, minute = {}, math.floor(now / 60000)
+for webhook, count in pairs(tried) do
+  local stats = prefix .. 'stats:' .. webhook
+  redis.call('HINCRBY', stats, 'attempts', count)
+  local last = redis.call('HMGET', stats, 'minute', 'this')
+  if tonumber(last[1]) ~= minute then
+    local before = tonumber(last[1]) == minute - 1 and last[2] or 0
+    redis.call('HSET', stats, 'minute', minute, 'this', count, 'before', before)
+  else
+    redis.call('HINCRBY', stats, 'this', count)
+  end
+  if took[webhook] > 0 then
+    redis.call('HINCRBY', stats, 'succeeded', took[webhook])
+    redis.call('HDEL', prefix .. 'failing', webhook)
+  else
+    redis.call('HSETNX', prefix .. 'failing', webhook, now)
+    failing[#failing + 1] = webhook
+    failing[#failing + 1] = now - redis.call('HGET', prefix .. 'failing', webhook)
+  end
+end
+local open = {}
+for webhook in pairs(webhooks) do
+  if redis.call('SISMEMBER', prefix .. 'shut', webhook) == 1 then open[#open + 1] = webhook end
 end
 for stream, seq in pairs(high) do
   local known = tonumber(redis.call('HGET', prefix .. 'high', stream) or '0')
   if seq > known then redis.call('HSET', prefix .. 'high', stream, seq) end
 end
 redis.call('INCR', prefix .. 'flushes')
-return answers
+return { open, failing }

@@ -9,8 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib.resources import files
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import structlog
@@ -19,6 +18,7 @@ from redis.asyncio import Redis
 from event_gateway.core.delivery import FINAL, Attempt, Delivery, Status
 from event_gateway.core.errors import NewerFormat
 from event_gateway.state.connection import StateError
+from event_gateway.state.scripts import script
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,9 @@ RETRY_AFTER = 0.25  # seconds between tries while the ledger cannot be reached
 _pack = msgspec.msgpack.Encoder().encode
 _encode_log = msgspec.json.Encoder().encode
 _decode_log = msgspec.json.Decoder(list[Attempt])
+
+
+Heard = Callable[[Sequence[str], frozenset[str], dict[str, float]], None]
 
 
 class _Change(msgspec.Struct, array_like=True):
@@ -49,6 +52,10 @@ class _Change(msgspec.Struct, array_like=True):
     log: str  # the server's msgpack knows no binary type
     wait_ms: int | None
     fresh: bool
+    tried: int
+    took: int
+    event_at: int
+    next_ms: int | None
 
 
 class Record(msgspec.Struct):
@@ -67,36 +74,28 @@ class Record(msgspec.Struct):
     run: int
 
 
-class Taken(msgspec.Struct):
-    """A due delivery that is this process' now. ``member`` is its name in the webhook's queue."""
-
-    delivery: Delivery
-    member: str
-
-
 @lru_cache(maxsize=4096)
 def source_hash(source: str) -> str:
     """What tells apart events of the same id from different sources, in a key."""
     return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-def script(client: Redis, name: str) -> Any:
-    """A server-side script of this package, called with keys and args."""
-    return client.register_script(files("event_gateway.state").joinpath(name).read_text())
-
-
 class Ledger:
-    """The state of all deliveries. ``high`` is the highest recorded sequence of each stream."""
+    """The state of all deliveries. ``high`` is the highest recorded sequence of each stream.
+
+    ``heard`` is told after each write of which webhooks it was, which of them have a breaker that
+    is not closed, and for how many seconds those that have just failed did nothing but fail.
+    """
 
     def __init__(self, client: Redis, prefix: str = "") -> None:
         self._client = client
         self._prefix = prefix
-        self._write = script(client, "ledger.lua")
-        self._take = script(client, "take.lua")
+        self._write = script(client, "lane.lua", "ledger.lua")
         self._lookup = script(client, "lookup.lua")
-        self._cancel = script(client, "cancel.lua")
         self._pending: dict[tuple[str, str, str], _Change] = {}
         self._waiters: dict[tuple[str, str, str], list[Callable[[], None]]] = {}
+        self._lanes: dict[tuple[str, str], tuple[str, str, int, str]] = {}
+        self.heard: Heard = lambda webhooks, shut, failing: None
         self._submitted = asyncio.Event()
         self._reachable = asyncio.Event()
         self._reachable.set()
@@ -114,7 +113,7 @@ class Ledger:
     @property
     def backlog(self) -> int:
         """Changes that are not yet confirmed."""
-        return len(self._pending) + self._writing
+        return len(self._pending) + len(self._lanes) + self._writing
 
     async def start(self) -> None:
         """Learns the highest recorded sequences and begins to write.
@@ -165,13 +164,17 @@ class Ledger:
         wait: float | None,
         last_error: str = "",
         fresh: bool = False,
+        succeeded: bool | None = None,
+        next_attempt: float | None = None,
         recorded: Callable[[], None] | None = None,
     ) -> None:
         """Notes a delivery's newest state, to be written soon.
 
         ``wait``: seconds until it is due (for one in progress: until its lease ends); None where
-        the state is final. ``fresh``: this is the first that is known of it. ``recorded`` is
-        called once the ledger has a state for it, be it this one or a newer one.
+        the state is final, or where who has it keeps it out of the queue; then ``next_attempt``
+        says in how many seconds that one tries again. ``fresh``: this is the first that is known
+        of it. ``succeeded``: how an attempt at the receiver has just ended. ``recorded`` is called
+        once the ledger has a state for it, be it this one or a newer one.
         """
         key = (delivery.webhook_id, delivery.event_id, delivery.source)
         earlier = self._pending.get(key)
@@ -190,9 +193,26 @@ class Ledger:
             _encode_log(delivery.attempts).decode() if delivery.attempts else "",
             None if status in FINAL or wait is None else max(0, round(wait * 1000)),
             fresh or (earlier is not None and earlier.fresh),
+            (succeeded is not None) + (earlier.tried if earlier else 0),
+            (succeeded is True) + (earlier.took if earlier else 0),
+            round(delivery.event_at * 1000),
+            None if next_attempt is None else round(next_attempt * 1000),
         )
         if recorded is not None:
             self._waiters.setdefault(key, []).append(recorded)
+        self._submitted.set()
+
+    def change_lane(
+        self, webhook_id: str, what: str, seconds: float = 0.0, token: str = ""
+    ) -> None:
+        """Notes what has changed of a webhook's lane, to be written soon.
+
+        ``open`` its breaker for so many seconds, ``close`` it, ``release`` its probe (with the
+        token of the delivery that was the probe), ``reset`` it, ``pause`` or ``resume`` the queue.
+        """
+        about = "paused" if what in ("pause", "resume") else "breaker"
+        self._lanes.pop((webhook_id, about), None)  # the newest goes last
+        self._lanes[webhook_id, about] = (webhook_id, what, round(seconds * 1000), token)
         self._submitted.set()
 
     async def known(self, deliveries: Sequence[tuple[str, str, str, int]]) -> list[bool]:
@@ -208,62 +228,6 @@ class Ledger:
             part = _pack(wanted[start : start + MAX_RECORDS])
             answers += await self._lookup(keys=[self._prefix], args=[part])
         return [bool(answer) for answer in answers]
-
-    async def due_webhooks(self, limit: int) -> tuple[list[str], float | None]:
-        """Webhooks with due deliveries, and the seconds until the next becomes due (None: none).
-
-        Raises what StateError names.
-        """
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.zrange(f"{self._prefix}due", 0, limit - 1, withscores=True)
-            (seconds, micros), entries = await pipe.execute()
-        now = seconds * 1000 + micros // 1000
-        due = [name.decode() for name, score in entries if score <= now]
-        later = [score for _, score in entries if score > now]
-        return due, (min(later) - now) / 1000 if later else None
-
-    async def take(self, wanted: Sequence[tuple[str, int, float]]) -> list[Taken]:
-        """Takes due deliveries: for each (webhook, how many, lease in seconds).
-
-        Raises what StateError names.
-        """
-        token = self.token()
-        request = _pack([(webhook, count, round(lease * 1000)) for webhook, count, lease in wanted])
-        leases = {webhook: lease for webhook, _, lease in wanted}
-        now = asyncio.get_running_loop().time()
-        out = []
-        rows: list[list[bytes]] = await self._take(
-            keys=[self._prefix], args=[request, token, FORMAT]
-        )
-        for webhook, member, source, stream, seq, run, attempts, status in rows:
-            webhook_id = webhook.decode()
-            out.append(
-                Taken(
-                    Delivery(
-                        webhook_id=webhook_id,
-                        event_id=_event_id(member.decode(), source.decode()),
-                        source=source.decode(),
-                        stream=stream.decode(),
-                        seq=int(seq),
-                        token=token,
-                        run=int(run),
-                        attempts=_decode_log.decode(attempts) if attempts else [],
-                        failed=status == b"failed",
-                        held_until=now + leases[webhook_id],
-                    ),
-                    member.decode(),
-                )
-            )
-        return out
-
-    async def cancel_queued(self, webhook_id: str, reason: str, count: int = MAX_RECORDS) -> int:
-        """Cancels up to ``count`` waiting deliveries of a webhook; gives how many are left.
-
-        Raises what StateError names.
-        """
-        args = [webhook_id, count, reason, round(FINAL_TTL * 1000)]
-        return int(await self._cancel(keys=[self._prefix], args=args))
 
     async def read(self, webhook_id: str, event_id: str, source: str | None) -> Record | None:
         """The record of one delivery. Without ``source``, the first event of that id counts.
@@ -294,15 +258,11 @@ class Ledger:
             run=int(fields[b"run"]),
         )
 
-    async def queue_depth(self, webhook_id: str) -> int:
-        """How many deliveries of a webhook are not final. Raises what StateError names."""
-        return int(await self._client.zcard(f"{self._prefix}queue:{webhook_id}"))
-
     async def _run(self) -> None:
         while True:
             await self._submitted.wait()
             await asyncio.sleep(GATHER)
-            while self._pending or not self.reachable:
+            while self._pending or self._lanes or not self.reachable:
                 if not await self._flush():
                     await asyncio.sleep(RETRY_AFTER)
             self._submitted.clear()
@@ -311,13 +271,15 @@ class Ledger:
         keys = list(self._pending)[:MAX_RECORDS]
         changes = [self._pending.pop(key) for key in keys]
         waiters = [waiter for key in keys for waiter in self._waiters.pop(key, ())]
-        self._writing = len(changes)
+        lanes = {key: self._lanes.pop(key) for key in list(self._lanes)[:MAX_RECORDS]}
+        self._writing = len(changes) + len(lanes)
         try:
             # Without a change it is a look whether the server is back.
-            args = [_pack(changes), round(FINAL_TTL * 1000), FORMAT]
-            await self._write(keys=[self._prefix], args=args)
+            args = [_pack(changes), round(FINAL_TTL * 1000), FORMAT, _pack([*lanes.values()])]
+            shut, failing = await self._write(keys=[self._prefix], args=args)
         except (*StateError, asyncio.CancelledError) as error:
             self._put_back(keys, changes, waiters)
+            self._lanes = lanes | self._lanes
             if isinstance(error, asyncio.CancelledError):
                 raise
             self.lost(error)
@@ -332,6 +294,13 @@ class Ledger:
                 self.high[change.stream] = change.seq
         for waiter in waiters:
             waiter()
+        # What is still to be written of a lane is newer than what the server has just said of it.
+        webhooks = {one.webhook_id for one in changes} | {one[0] for one in lanes.values()}
+        self.heard(
+            [one for one in webhooks if (one, "breaker") not in self._lanes],
+            frozenset(one.decode() for one in shut),
+            {failing[i].decode(): failing[i + 1] / 1000 for i in range(0, len(failing), 2)},
+        )
         return True
 
     def _put_back(
@@ -347,11 +316,8 @@ class Ledger:
             earlier = self._pending.get(key)
             if earlier is not None:
                 change.fresh = change.fresh or earlier.fresh
+                change.tried, change.took = change.tried + earlier.tried, change.took + earlier.took
             self._pending[key] = change
         # Whose waiter is whose no longer matters: all are called once all of these are written.
         if waiters:
             self._waiters.setdefault(keys[-1], [])[:0] = waiters
-
-
-def _event_id(member: str, source: str) -> str:
-    return member.removesuffix(f"~{source_hash(source)}")

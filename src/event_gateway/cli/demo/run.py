@@ -26,7 +26,7 @@ from event_gateway.cli.http_client import GatewayClient
 from event_gateway.cli.logs import configure_logs
 from event_gateway.cli.serve import Running, StartFailed, run_loop, running
 from event_gateway.config.load import load
-from event_gateway.config.model import Config, DeliveryModel
+from event_gateway.config.model import CircuitBreakerModel, Config, DeliveryModel
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 from event_gateway.tasks import end
 
@@ -46,8 +46,12 @@ def configuration(receivers_url: str) -> Config:
     """The example configuration, with its three URLs pointed at the demo's receivers."""
     with as_file(files("event_gateway.cli.demo") / "gateway.yaml") as path:
         config = load(path, {}, transformations=frozenset(TRANSFORMATIONS))
+    # Its seconds are to show what becomes of a delivery, not that a breaker makes it wait.
+    patient = CircuitBreakerModel(failure_threshold=10_000)
     webhooks = {
-        name: webhook.model_copy(update={"url": f"{receivers_url}/{name}"})
+        name: webhook.model_copy(
+            update={"url": f"{receivers_url}/{name}", "circuit_breaker": patient}
+        )
         for name, webhook in config.webhooks.items()
     }
     allowed = DeliveryModel(allow_networks=["127.0.0.0/8"])

@@ -1,0 +1,185 @@
+"""What follows an attempt: its record, what is told of it, and the delivery's next state."""
+
+import random
+import time
+from collections.abc import Callable
+
+from event_gateway.core.delivery import (
+    Attempt,
+    Cancelled,
+    DeadLetter,
+    Outcome,
+    Retry,
+    Status,
+    Succeeded,
+    decide,
+)
+from event_gateway.core.times import rfc3339
+from event_gateway.core.webhook import Webhook
+from event_gateway.delivery.advice import aborts, retry_after
+from event_gateway.delivery.dead_letters import DeadLetters
+from event_gateway.delivery.lane import Job, Lane
+from event_gateway.delivery.sender import Response
+from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.observability.metrics import Metrics
+from event_gateway.state.ledger import Ledger
+
+HOLD = 10.0  # seconds for which a delivery may wait in this process before its attempt
+LETTER_AGAIN = 10.0  # seconds until a dead letter that was not confirmed is written again
+KEPT_RESPONSE = 512  # bytes of a failed attempt's response that are kept
+
+
+class Outcomes:
+    """Carries out what is decided. ``wake`` is told in how many seconds something becomes due;
+    ``max_age`` (seconds) is that of webhooks that say nothing of it, or more than the log allows.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        dead_letters: DeadLetters,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        max_age: float,
+    ) -> None:
+        self._ledger = ledger
+        self._dead_letters = dead_letters
+        self._lifecycle = lifecycle
+        self._metrics = metrics
+        self.max_age = max_age
+        self.wake: Callable[[float], None] = lambda seconds: None
+
+    def left(self, webhook: Webhook, event_at: float) -> float:
+        """Seconds until the deadline of a delivery whose event came in at that time."""
+        return event_at + self.longest(webhook) - time.time()
+
+    def longest(self, webhook: Webhook) -> float:
+        """For how many seconds after its event came in a delivery may wait."""
+        return min(webhook.retry_policy.max_age or self.max_age, self.max_age)
+
+    def triggered(self, job: Job) -> None:
+        """Tells that an attempt begins."""
+        self._lifecycle.webhook("triggered", job.delivery.webhook_id, {
+            "event_id": job.delivery.event_id,
+            "event_type": job.received.event.type,
+            "attempt": len(job.delivery.attempts) + 1,
+        })  # fmt: skip
+
+    def succeeded(self, lane: Lane, job: Job, status_code: int) -> None:
+        """The receiver took it."""
+        now = time.time()
+        duration, latency = now - job.started, now - job.received.time
+        delivery = job.delivery
+        number = len(delivery.attempts) + 1
+        delivery.attempts = [
+            *delivery.attempts,
+            Attempt(number, rfc3339(job.started), round(duration * 1000), status_code),
+        ]
+        lane.metrics.attempt(None, duration)
+        lane.metrics.latency.observe(max(0.0, latency))
+        self._lifecycle.webhook("succeeded", delivery.webhook_id, {
+            "event_id": delivery.event_id,
+            "event_type": job.received.event.type,
+            "attempt": number,
+            "status_code": status_code,
+            "duration_ms": round(duration * 1000),
+            "latency_ms": round(latency * 1000),
+        })  # fmt: skip
+        self.carry_out(lane, job, Succeeded(), succeeded=True)
+
+    def failed(
+        self, lane: Lane, job: Job, error: str, message: str, response: Response | None,
+        *, at_receiver: bool,
+    ) -> None:  # fmt: skip
+        """An attempt failed; ``at_receiver``: not for a reason of the gateway's own."""
+        delivery = job.delivery
+        now = time.time()
+        duration = now - job.started
+        headers = response.headers if response else {}
+        body = response.body if response else b""
+        status_code = response.status if response else None
+        attempt = Attempt(
+            number=len(delivery.attempts) + 1,
+            time=rfc3339(job.started),
+            duration_ms=round(duration * 1000),
+            status_code=status_code,
+            error_type=str(error),
+            error_message=message[:500],
+            response=body[:KEPT_RESPONSE].decode("utf-8", "replace") or None,
+        )
+        delivery.attempts = [*delivery.attempts, attempt]
+        lane.metrics.attempt(str(error), duration)
+        outcome = decide(
+            lane.webhook.retry_policy, delivery.attempts,
+            self.left(lane.webhook, job.received.time),
+            spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            wanted=retry_after(headers, now), aborted=aborts(headers),
+        )  # fmt: skip
+        next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
+        self._lifecycle.webhook("failed", delivery.webhook_id, {
+            "event_id": delivery.event_id,
+            "error_type": attempt.error_type,
+            "error_message": attempt.error_message,
+            "retry_count": attempt.number,
+            "status_code": status_code,
+            "next_attempt_at": next_at,
+        })  # fmt: skip
+        self.carry_out(lane, job, outcome, succeeded=False if at_receiver else None)
+
+    def carry_out(
+        self, lane: Lane | None, job: Job, outcome: Outcome, *, succeeded: bool | None = None
+    ) -> None:
+        """The one place where a decision becomes a state. ``lane`` is None where the webhook is
+        gone; ``succeeded``: how an attempt at the receiver has just ended."""
+        if lane is None or (lane.gone and isinstance(outcome, Retry)):
+            outcome = Cancelled("webhook deleted")
+        delivery = job.delivery
+        last = delivery.attempts[-1] if delivery.attempts else None
+        error = f"{last.error_type}: {last.error_message}" if last and last.error_type else ""
+        match outcome:
+            case Succeeded():
+                self._metrics.webhook(delivery.webhook_id).outcome(Status.SUCCEEDED)
+                self.submit(job, Status.SUCCEEDED, None, succeeded=succeeded)
+            case Retry(delay):
+                self.submit(job, Status.RETRYING, delay, error, succeeded=succeeded)
+                self.wake(delay)
+            case Cancelled(reason):
+                self.submit(job, Status.CANCELLED, None, reason, succeeded=succeeded)
+            case DeadLetter(reason):
+                assert lane is not None
+                if reason not in error:  # it did not end with its last attempt
+                    error = f"{reason}, {error}" if error else reason
+                self.submit(job, Status.FAILED, LETTER_AGAIN, error, succeeded=succeeded)
+                self._dead_letters.keep(
+                    job.received, delivery, lane.webhook, reason,
+                    lambda: self._buried(lane, job, reason, error),
+                )  # fmt: skip
+                return
+        if job.settle is not None:
+            job.settle(outcome)
+
+    def submit(
+        self, job: Job, status: Status, wait: float | None, last_error: str = "",
+        *, succeeded: bool | None = None,
+    ) -> None:  # fmt: skip
+        """Records a state that is due in ``wait`` seconds (None: final)."""
+        recorded, job.recorded = job.recorded, None
+        queued = job.settle is None
+        job.delivery.event_at = job.received.time
+        self._ledger.submit(
+            job.delivery, status, wait=wait if queued else None, last_error=last_error,
+            fresh=recorded is not None, succeeded=succeeded,
+            next_attempt=None if queued else wait, recorded=recorded,
+        )  # fmt: skip
+
+    def _buried(self, lane: Lane, job: Job, reason: str, error: str) -> None:
+        delivery = job.delivery
+        lane.metrics.outcome(Status.DEAD_LETTER)
+        self.submit(job, Status.DEAD_LETTER, None, error)
+        self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {
+            "event_id": delivery.event_id,
+            "reason": reason,
+            "attempts": len(delivery.attempts),
+        })  # fmt: skip
+        if job.settle is not None:
+            job.settle(DeadLetter(reason))

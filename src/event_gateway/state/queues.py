@@ -1,0 +1,181 @@
+"""The queues of what waits for each webhook, and how its lane stands, for all processes."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import msgspec
+from redis.asyncio import Redis
+
+from event_gateway.core.delivery import Attempt, Delivery
+from event_gateway.state.ledger import FINAL_TTL, FORMAT, MAX_RECORDS, source_hash
+from event_gateway.state.scripts import script
+
+MAX_LEASES = 2048  # that are looked at for how many attempts run
+
+_pack = msgspec.msgpack.Encoder().encode
+_decode_log = msgspec.json.Decoder(list[Attempt])
+
+
+class Wanted(msgspec.Struct, array_like=True):
+    """What a process has room for: up to ``count`` deliveries of a webhook, held for so long.
+
+    ``limit`` attempts may begin in each ``period`` (0: any number). All times in ms.
+    """
+
+    webhook_id: str
+    count: int
+    lease: int
+    probe_lease: int
+    limit: int = 0
+    period: int = 0
+
+
+class LaneState(msgspec.Struct):
+    """How a webhook's lane stands over all processes; times in seconds since the epoch.
+
+    ``oldest`` is when the event came in that waits in front. ``rate``: attempts per second, over
+    the last minute.
+    """
+
+    depth: int
+    due: int
+    in_flight: int
+    oldest: float | None
+    breaker: str
+    open_until: float | None
+    open_since: float | None
+    failing_since: float | None
+    attempts: int
+    succeeded: int
+    rate: float
+
+
+class Queues:
+    """What is due, taken under a lease; ``token`` gives new names for who takes it.
+
+    Its methods raise what StateError names.
+    """
+
+    def __init__(self, client: Redis, token: Callable[[], str], prefix: str = "") -> None:
+        self._client = client
+        self._prefix = prefix
+        self._token = token
+        self._take = script(client, "lane.lua", "rate.lua", "take.lua")
+        self._cancel = script(client, "lane.lua", "cancel.lua")
+        self._expired = script(client, "lane.lua", "expired.lua")
+        self._stats = script(client, "lane.lua", "stats.lua")
+
+    async def due(self, begin: int, count: int) -> tuple[list[str], float | None]:
+        """Webhooks with due deliveries, from the ``begin``-th on, those that wait longest first;
+        and the seconds until the next becomes due (None: not known)."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.zrange(f"{self._prefix}due", begin, begin + count - 1, withscores=True)
+            (seconds, micros), entries = await pipe.execute()
+        now = seconds * 1000 + micros // 1000
+        due = [name.decode() for name, score in entries if score <= now]
+        later = [score for _, score in entries if score > now]
+        return due, (min(later) - now) / 1000 if later else None
+
+    async def take(self, wanted: Sequence[Wanted]) -> list[Delivery]:
+        """Takes due deliveries, the longest due first."""
+        token = self._token()
+        now = asyncio.get_running_loop().time()
+        held = {one.webhook_id: now + one.lease / 1000 for one in wanted}
+        rows = await self._take(keys=[self._prefix], args=[_pack(wanted), token, FORMAT])
+        return [_delivery(row, token, held[row[0].decode()]) for row in rows]
+
+    async def cancel(
+        self, webhook_id: str, reason: str, count: int = MAX_RECORDS, *, gone: bool = False
+    ) -> int:
+        """Cancels up to ``count`` waiting deliveries of a webhook; gives how many are left.
+
+        ``gone``: with the last, what is known of its lane is forgotten.
+        """
+        args = [webhook_id, count, reason, round(FINAL_TTL * 1000), int(gone)]
+        return int(await self._cancel(keys=[self._prefix], args=args))
+
+    async def expired(
+        self, webhook_id: str, begin: int, max_age: float, lease: float
+    ) -> tuple[list[Delivery], int]:
+        """Holds what is due and past its deadline, ``max_age`` seconds after its event came in.
+
+        Looks through a part of the queue from ``begin`` on; gives also where to go on (-1: there
+        is no more).
+        """
+        token = self._token()
+        ms = [round(max_age * 1000), round(lease * 1000)]
+        rows, on = await self._expired(
+            keys=[self._prefix], args=[webhook_id, begin, MAX_RECORDS, *ms, token, FORMAT]
+        )
+        until = asyncio.get_running_loop().time() + lease
+        held = [_delivery(row, token, until) for row in rows]
+        return held, int(on)
+
+    async def depth(self, webhook_id: str) -> int:
+        """How many deliveries of a webhook are not final."""
+        return int(await self._client.zcard(f"{self._prefix}queue:{webhook_id}"))
+
+    async def closed(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The webhooks that are paused, and those whose breaker is not closed."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.smembers(f"{self._prefix}paused")
+            pipe.smembers(f"{self._prefix}shut")
+            paused, shut = await pipe.execute()
+        return frozenset(one.decode() for one in paused), frozenset(one.decode() for one in shut)
+
+    async def waiting(self) -> list[str]:
+        """The webhooks whose queue may hold something that nobody takes: paused, shut or due."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.smembers(f"{self._prefix}paused")
+            pipe.hkeys(f"{self._prefix}gates")
+            pipe.time()
+            paused, gates, (seconds, _) = await pipe.execute()
+        due = await cast(
+            Any, self._client.zrangebyscore(f"{self._prefix}due", "-inf", seconds * 1000)
+        )
+        return [one.decode() for one in {*paused, *gates, *due}]
+
+    async def state(self, webhook_id: str) -> LaneState:
+        """How a webhook's lane stands."""
+        answer = await self._stats(keys=[self._prefix], args=[webhook_id, MAX_LEASES])
+        depth, due, running, oldest, breaker, until, since, failing, *counts, now = answer
+        attempts, succeeded, this, before = counts
+        part = now / 60000 % 1  # of this minute that has passed
+        return LaneState(
+            depth=depth,
+            due=due,
+            in_flight=running,
+            oldest=_seconds(oldest),
+            breaker=breaker.decode() if breaker else "closed",
+            open_until=_seconds(until),
+            open_since=_seconds(since),
+            failing_since=_seconds(failing),
+            attempts=int(attempts or 0),
+            succeeded=int(succeeded or 0),
+            rate=(int(this) + int(before) * (1 - part)) / 60,
+        )
+
+
+def _delivery(row: Sequence[Any], token: str, held_until: float) -> Delivery:
+    webhook, member, source, stream, seq, run, attempts, status, probe, event_at = row
+    event_source = source.decode()
+    return Delivery(
+        webhook_id=webhook.decode(),
+        event_id=member.decode().removesuffix(f"~{source_hash(event_source)}"),
+        source=event_source,
+        stream=stream.decode(),
+        seq=int(seq),
+        token=token,
+        run=int(run),
+        attempts=_decode_log.decode(attempts) if attempts else [],
+        failed=status == b"failed",
+        held_until=held_until,
+        probe=bool(probe),
+        event_at=float(event_at) / 1000 if event_at else 0.0,
+    )
+
+
+def _seconds(milliseconds: bytes | None) -> float | None:
+    return float(milliseconds) / 1000 if milliseconds else None

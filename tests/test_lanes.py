@@ -1,0 +1,96 @@
+"""Lanes: rates and concurrency over all processes, older before newer, nobody held up."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from client import Client, event
+from pair import Pair
+from receiver import Receiver
+
+SPREAD = 0.05  # seconds between when an attempt was let go and when it has come
+
+
+def _most_within(times: list[float], seconds: float) -> int:
+    """The most of these times that lie within such a span."""
+    times = sorted(times)
+    return max(sum(1 for one in times if start <= one < start + seconds) for start in times)
+
+
+async def test_a_rate_holds_over_two_processes(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    one, other = await pair.start(stack, {}, {})
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                      rate_limit={"events": 10, "per": "1s"})  # fmt: skip
+    sent = [event("user.a") for _ in range(40)]
+    await asyncio.gather(one.send(sent[:20]), other.send(sent[20:]))
+    got = await receiver.until(40, "/w")
+    times = [came.time for came in got]
+    assert _most_within(times, 1.0 - SPREAD) <= 10
+    assert 2.9 <= times[-1] - times[0] < 6
+    assert len({came.json["id"] for came in got}) == 40
+    record = await one.until("w", sent[-1]["id"], "succeeded")
+    assert len(record["attempts"]) == 1
+
+
+async def test_a_rate_over_a_long_period_is_not_spread_over_it(
+    client: Client, receiver: Receiver
+) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                         rate_limit={"events": 5, "per": "1h"})  # fmt: skip
+    sent = [event("user.a") for _ in range(8)]
+    await client.send(sent)
+    await receiver.until(5, "/w", timeout=3)
+    await asyncio.sleep(0.5)
+    assert len(receiver.got) == 5
+    waiting = await client.http.get("/v1/webhooks/w/stats")
+    assert (waiting.json()["queue_depth"], waiting.json()["in_flight"]) == (3, 0)
+
+
+async def test_concurrency_holds_over_two_processes(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    receiver.delays["/w"] = [0.1]
+    one, other = await pair.start(stack, {}, {})
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=3)
+    await asyncio.sleep(1.5)  # until both know that they are two
+    sent = [event("user.a") for _ in range(60)]
+    await asyncio.gather(one.send(sent[:30]), other.send(sent[30:]))
+    got = await receiver.until(60, "/w")
+    await asyncio.sleep(0.2)
+    assert _most_within([came.time for came in got], 0.09) <= 3
+
+
+async def test_what_waited_goes_before_what_comes(client: Client, receiver: Receiver) -> None:
+    receiver.delays["/w"] = [0.02]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=1)
+    sent = [event("user.a", {"n": n}) for n in range(300)]
+    for start in range(0, 300, 100):
+        await client.send(sent[start : start + 100])
+        await asyncio.sleep(0.3)
+    got = [came.json["data"]["n"] for came in await receiver.until(300, "/w", timeout=30)]
+    # Not in strict order, but none is overtaken by many.
+    late = [place - number for place, number in enumerate(got)]
+    assert max(late) < 80, got
+
+
+async def test_full_lanes_hide_nobody(client: Client, receiver: Receiver) -> None:
+    """Webhooks whose lanes are full, and with much due, are not in the way of one's retry."""
+    policy: dict[str, Any] = {"backoff": "fixed", "initial_delay": "500ms"}
+    receiver.delays["/slow"] = [3.0]
+    receiver.answers["/well"] = [500, 200]
+    made = [
+        client.webhook(id=f"slow{n}", url=f"{receiver.url}/slow", events=["user.*"], concurrency=1,
+                       timeout="10s")
+        for n in range(20)
+    ]  # fmt: skip
+    await asyncio.gather(*made)
+    await client.webhook(id="well", url=f"{receiver.url}/well", events=["audit.*"],
+                         retry_policy=policy)  # fmt: skip
+    await client.send([event("user.a") for _ in range(100)])
+    await receiver.until(20, "/slow")
+    sent = event("audit.a")
+    await client.send(sent)
+    first, second = await receiver.until(2, "/well", timeout=5)
+    assert 0.5 <= second.time - first.time < 1.0
