@@ -6,7 +6,7 @@ The only place that knows which adapter stands behind which name.
 import asyncio
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from event_gateway.broker.rejected import RejectedInput
 from event_gateway.config.definitions import definitions_digest, stream_of, webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
-from event_gateway.core.errors import ServerRefused
+from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.core.event import Received
 from event_gateway.core.stream import EVENTS, StreamDefinition
 from event_gateway.core.webhook import Webhook, longest_wait
@@ -35,6 +35,7 @@ from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due import DueLoop, Place
 from event_gateway.delivery.egress import EgressGuard
+from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.secrets import Secrets
@@ -44,12 +45,14 @@ from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.enrich import Enricher
+from event_gateway.routing.in_order import in_order
 from event_gateway.routing.index import Index
 from event_gateway.routing.router import Router
 from event_gateway.state.connection import StateError
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import EventCache
 from event_gateway.state.ledger import Ledger
+from event_gateway.state.order import Order
 from event_gateway.state.queues import Queues
 from event_gateway.state.subscriptions import TTL as SUBSCRIPTION_TTL
 from event_gateway.state.subscriptions import Subscriptions
@@ -134,8 +137,8 @@ class Gateway:
             ledger, dead_letters, lifecycle, metrics, longest_wait(retention)
         )
         self._dispatcher = dispatcher = Dispatcher(
-            ledger, sender, outcomes, dead_letters, metrics, known_secrets, installation_key,
-            __version__,
+            ledger, queues, sender, outcomes, dead_letters, metrics, known_secrets,
+            installation_key, __version__,
         )  # fmt: skip
         reader = EventReader(events)
 
@@ -160,6 +163,14 @@ class Gateway:
         rejected = RejectedInput(broker)
         self._due = DueLoop(ledger, queues, dispatcher, load)
         outcomes.wake = self._due.wake
+
+        def source(
+            webhook: Webhook, stream: str, from_seq: int
+        ) -> AsyncGenerator[tuple[list[Received], int]]:
+            return in_order(broker, enricher, webhook, stream, from_seq)
+
+        order = Order(client, self._peers.process)
+        self._ordered = ordered = OrderedDeliveries(order, ledger, dispatcher, events, source)
         upkeep = Upkeep(queues, outcomes, dispatcher, self._due, peers)
         self._routers = [
             Router(broker, rejected, ledger, index, enricher, dispatch, metrics, stream)
@@ -184,10 +195,13 @@ class Gateway:
             if webhook is None or webhook.deleting:
                 index.remove(webhook_id)
                 dispatcher.remove(webhook_id)
+                ordered.remove(webhook_id, gone=True)
             else:
                 # The lane first: what the index gives must have one.
                 dispatcher.put(webhook)
-                index.put(webhook)
+                ordered.put(webhook)
+                if not webhook.ordered:
+                    index.put(webhook)
 
         def stream_changed(name: str, definition: StreamDefinition | None) -> None:
             if definition is None or definition.deleting:
@@ -210,6 +224,7 @@ class Gateway:
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
+        ordered.start()
         for router in self._routers:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
@@ -227,12 +242,15 @@ class Gateway:
         if changed:
             raise ReloadRefused([(key, "cannot change without a restart") for key in changed])
         try:
+            self._registration.check_file(_webhooks_of(config))
             await self._provision(config)
             await self._load_streams(config)
         except (ProvisionError, ServerRefused) as error:
             await self._provision(former)
             await self._load_streams(former)
             raise ReloadRefused([("", str(error))]) from None
+        except InvalidDefinition as error:
+            raise ReloadRefused([(error.key, error.detail)]) from None
         await self._load_webhooks(config)
         if config.delivery != former.delivery:
             self._guard.allow(config.delivery.allow_networks)
@@ -259,9 +277,7 @@ class Gateway:
         )
 
     async def _load_webhooks(self, config: Config) -> None:
-        await self._registration.load_file(
-            webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()
-        )
+        await self._registration.load_file(_webhooks_of(config))
 
     async def drain(self) -> None:
         """Ends the work in phases, so that what is begun is finished and recorded.
@@ -274,7 +290,8 @@ class Gateway:
             await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)  # some do not even read
         await asyncio.gather(*(router.stop() for router in self._routers))
         await self._due.stop()
-        await self._dispatcher.stop(self._config.server.drain_timeout)
+        timeout = self._config.server.drain_timeout
+        await asyncio.gather(self._ordered.stop(timeout), self._dispatcher.stop(timeout))
         await self._ledger.stop()  # what it confirms is acknowledged when the broker is closed
 
     async def stop(self) -> None:
@@ -301,6 +318,10 @@ class Gateway:
             except StateError as error:
                 log.debug("queues not measured", error=str(error))
             await asyncio.sleep(5)
+
+
+def _webhooks_of(config: Config) -> list[Webhook]:
+    return [webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()]
 
 
 def _at(config: Config, key: str) -> object:

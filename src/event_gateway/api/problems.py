@@ -11,7 +11,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.log import LogFull, LogUnavailable
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.definitions import InvalidBody
-from event_gateway.core.errors import Conflict, NewerFormat, Unknown
+from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, Unknown
 
 CONTENT_TYPE = "application/problem+json"
 _TITLES = {
@@ -69,6 +69,7 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (Unknown, lambda error: Problem(404, str(error))),
     (Conflict, lambda error: Problem(409, str(error))),
     (InvalidBody, _invalid),
+    (InvalidDefinition, lambda error: _invalid(InvalidBody([(error.key, error.detail)]))),
     (ProvisionError, lambda error: Problem(422, str(error))),
     (NewerFormat, lambda error: Problem(409, str(error))),
     (LogFull, lambda error: Problem(507, f"the log is full: {error}", {"Retry-After": "60"})),

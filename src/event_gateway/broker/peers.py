@@ -92,6 +92,11 @@ class Peers:
         return True
 
     @property
+    def process(self) -> str:
+        """This process' name among them."""
+        return self._own.process
+
+    @property
     def silent(self) -> bool:
         """Whether not even this process's own signs of life come back: NATS does not answer."""
         return time.monotonic() - self._echo > SILENCE

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from event_gateway.config.model import (
     Config,
+    OrderedModel,
     RateLimitModel,
     RetryPolicyModel,
     SecurityModel,
@@ -83,6 +84,8 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         retry_policy=_retry_policy(model.retry_policy),
         rate_limit=_rate_limit(model.rate_limit),
         circuit_breaker=CircuitBreaker(**model.circuit_breaker.model_dump(exclude_none=True)),
+        ordered=bool(model.ordered),
+        ordered_by=model.ordered.by if isinstance(model.ordered, OrderedModel) else "",
         headers=dict(model.headers),
         security=tuple(_security(one) for one in model.security if one.auth_type != "none"),
         metadata=dict(model.metadata),
@@ -225,6 +228,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
             "open_for": format_duration(webhook.circuit_breaker.open_for),
         },
         "disable_after": format_duration(webhook.disable_after),
+        "ordered": {"by": webhook.ordered_by} if webhook.ordered_by else webhook.ordered,
         "headers": dict(webhook.headers),
         "enrich": webhook.enrich,
         "security": [msgspec.to_builtins(one) for one in webhook.security],

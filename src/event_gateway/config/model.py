@@ -127,6 +127,14 @@ class CircuitBreakerModel(_Section):
     )
 
 
+class OrderedModel(_Section):
+    """Of which events the order is kept."""
+
+    by: Annotated[str, Field(min_length=1)] = Field(
+        description="An attribute or a path (data.account): order is kept where it is equal."
+    )
+
+
 class SecurityModel(_Section):
     """One way to authenticate to a receiver."""
 
@@ -155,6 +163,9 @@ class WebhookModel(_Section):
     )
     disable_after: Duration | None = Field(
         None, description="After how long of nothing but failures it is disabled; 5d."
+    )
+    ordered: bool | OrderedModel = Field(
+        False, description="true delivers in the order of the log, one at a time."
     )
     headers: dict[str, str] = Field({}, description="Headers added to each request.")
     enrich: bool | None = Field(None, description="Whether data.enrichment is added; true.")

@@ -16,6 +16,7 @@ MAX_FILTERS = 50
 MAX_HEADERS = 32
 MAX_ATTEMPTS = 100
 MAX_DELAY = 7 * 86400.0  # seconds
+MAX_PATH = 256  # characters of a path into an event
 MAX_RATE = 10_000  # attempts in a period; each of them is kept track of
 MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
 # What the gateway itself sets on a delivery, and what would change how the request is framed.
@@ -107,7 +108,8 @@ class Webhook(msgspec.Struct, frozen=True):
     """A receiver. ``timeout`` in seconds; ``since`` is the log's sequence at its
     registration, ``since_in`` that of each other stream which is read: only later events are for
     it. ``deleting``: it is on its way out and takes no new events. ``disable_after``: seconds of
-    nothing but failures; ``disabled``: set by the gateway, where ``enabled`` is what people want.
+    nothing but failures; ``ordered``: in the log's order, with ``ordered_by`` that of events which
+    have the same value there; ``disabled``: set by the gateway, ``enabled`` by people.
     """
 
     id: str
@@ -123,6 +125,8 @@ class Webhook(msgspec.Struct, frozen=True):
     rate_limit: RateLimit | None = None
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     disable_after: float = 5 * 86400.0
+    ordered: bool = False
+    ordered_by: str = ""
     headers: dict[str, str] = {}
     enrich: bool = True
     security: tuple[Security, ...] = ()
@@ -229,6 +233,8 @@ def _check_lane(webhook: Webhook) -> None:
         raise InvalidDefinition("circuit_breaker.failure_threshold", "must be between 1 and 10000")
     if not 0.1 <= breaker.open_for <= 86400:
         raise InvalidDefinition("circuit_breaker.open_for", "must be between 100ms and 1d")
+    if len(webhook.ordered_by) > MAX_PATH:
+        raise InvalidDefinition("ordered.by", f"is longer than {MAX_PATH} characters")
     if not 1 <= webhook.disable_after <= MAX_DISABLE_AFTER:
         raise InvalidDefinition("disable_after", "must be between 1s and 1y")
 

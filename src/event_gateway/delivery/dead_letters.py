@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DeadLetters:
-    """Appends dead letters; what is not confirmed is tried again by the due loop, not here."""
+    """Appends dead letters; what is not confirmed is for the caller to repeat."""
 
     def __init__(self, events: EventLog) -> None:
         self._events = events
@@ -36,8 +36,10 @@ class DeadLetters:
         webhook: Webhook,
         reason: str,
         kept: Callable[[], None],
+        lost: Callable[[], None],
     ) -> None:
-        """Writes a dead letter in the background and calls ``kept`` once it is confirmed."""
+        """Writes a dead letter in the background and calls ``kept`` once it is confirmed, or
+        ``lost`` where it is not."""
         body = _encode(
             {
                 "v": FORMAT,
@@ -52,7 +54,7 @@ class DeadLetters:
                 "event": msgspec.Raw(to_structured(received.event)),
             }
         )
-        task = asyncio.create_task(self._write(delivery, body, kept))
+        task = asyncio.create_task(self._write(delivery, body, kept, lost))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
@@ -61,12 +63,15 @@ class DeadLetters:
         if self._writing:
             await asyncio.wait(self._writing, timeout=timeout)
 
-    async def _write(self, delivery: Delivery, body: bytes, kept: Callable[[], None]) -> None:
+    async def _write(
+        self, delivery: Delivery, body: bytes, kept: Callable[[], None], lost: Callable[[], None]
+    ) -> None:
         async with self._slots:
             try:
                 await self._events.append_dead_letter(delivery.webhook_id, body)
             except LogUnavailable as error:
                 log.warning("dead letter not confirmed, will be written again",
                             webhook=delivery.webhook_id, error=str(error))  # fmt: skip
+                lost()
                 return
         kept()

@@ -12,6 +12,7 @@ from event_gateway.core.delivery import (
     DeadLetter,
     Delivery,
     Outcome,
+    Retry,
     Status,
     error_for_status,
 )
@@ -28,6 +29,7 @@ from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Failure, Response, Sender
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.ledger import Ledger
+from event_gateway.state.queues import Queues
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,8 @@ MAX_IN_FLIGHT = 4096
 MAX_STRAINED = MAX_IN_FLIGHT // 2  # of them, for lanes whose last attempt failed
 LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
 SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
+FULL_WAIT = 0.01  # seconds until an attempt that is kept out of the queue is looked at again:
+IDLE_WAIT = 0.25  # where its lane is full, and where it may not be delivered to
 SOON = 0.005  # seconds until what was submitted is written
 SLOW_ERRORS = frozenset((ErrorType.CONNECT_TIMEOUT, ErrorType.RESPONSE_TIMEOUT))
 
@@ -46,6 +50,7 @@ class Dispatcher:
     def __init__(
         self,
         ledger: Ledger,
+        queues: Queues,
         sender: Sender,
         outcomes: Outcomes,
         dead_letters: DeadLetters,
@@ -55,6 +60,7 @@ class Dispatcher:
         version: str,
     ) -> None:
         self._ledger = ledger
+        self._queues = queues
         self._sender = sender
         self._outcomes = outcomes
         self._dead_letters = dead_letters
@@ -171,6 +177,33 @@ class Dispatcher:
             lane.queued = True
             self._outcomes.submit(job, Status.PENDING, 0.0)
 
+    async def begin(self, job: Job) -> None:
+        """Begins an attempt of a delivery that is kept out of the queue, once it may begin.
+
+        Where none is to be made any more, carries out what becomes of it instead. Raises what
+        StateError names.
+        """
+        delivery = job.delivery
+        while True:
+            lane = self.lanes.get(delivery.webhook_id)
+            outcome = self._foregone(lane, delivery, job.received)
+            if outcome is not None or lane is None:
+                self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
+                return
+            wait = IDLE_WAIT
+            if lane.webhook.active and not lane.halted and self._has_place(lane):
+                if not lane.shut and lane.webhook.rate_limit is None:
+                    break
+                admitted, delivery.probe, wait = await self._queues.admit(
+                    lane.webhook, delivery.token, lane.webhook.timeout + LEASE_MARGIN
+                )
+                if admitted:
+                    break
+            elif lane.webhook.active:
+                wait = FULL_WAIT
+            await asyncio.sleep(min(wait, IDLE_WAIT))
+        self._start(lane, job)
+
     def kick(self) -> None:
         """Starts what can start now, in all lanes."""
         for lane in list(self._backlogged):
@@ -206,8 +239,11 @@ class Dispatcher:
         return None
 
     def _may_start(self, lane: Lane) -> bool:
+        return lane.takes and self._has_place(lane)
+
+    def _has_place(self, lane: Lane) -> bool:
         return (
-            lane.open
+            lane.in_flight < int(lane.limit)
             and self.in_flight < MAX_IN_FLIGHT
             and (not lane.failures or self._strained < MAX_STRAINED)
             and self._ledger.reachable
@@ -222,7 +258,10 @@ class Dispatcher:
         except SecretMissing as missing:
             self._untried(delivery)
             self._outcomes.submit(job, Status.PENDING, SECRET_WAIT, f"SecretMissing: {missing}")
-            self.wake(SECRET_WAIT)
+            if job.settle is None:
+                self.wake(SECRET_WAIT)
+            else:
+                job.settle(Retry(SECRET_WAIT))
             return
         except AuthError as error:
             self._unsent(lane, job, ErrorType.AUTH_ERROR, str(error))

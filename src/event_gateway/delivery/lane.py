@@ -84,13 +84,10 @@ class Lane:
             return int(self.webhook.active and not self.halted and self.share > 0)
         return self.free
 
-    @property
-    def open(self) -> bool:
-        """Whether an attempt may start at once."""
-        return self.in_flight < int(self.limit) and self.takes
-
     def divide(self, place: int, processes: int) -> None:
         """Takes this process' part of the concurrency, as the ``place``-th of so many."""
+        if self.webhook.ordered:
+            processes = 1  # one process has it all
         # Each webhook begins the dealing out elsewhere, so that no process gets all the rests.
         place = (place + zlib.crc32(self.webhook.id.encode())) % processes
         whole, rest = divmod(self.webhook.concurrency, processes)

@@ -1,5 +1,6 @@
 """What follows an attempt: its record, what is told of it, and the delivery's next state."""
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -139,24 +140,21 @@ class Outcomes:
         match outcome:
             case Succeeded():
                 self._metrics.webhook(delivery.webhook_id).outcome(Status.SUCCEEDED)
-                self.submit(job, Status.SUCCEEDED, None, succeeded=succeeded)
+                self._end(job, Status.SUCCEEDED, outcome, succeeded=succeeded)
             case Retry(delay):
                 self.submit(job, Status.RETRYING, delay, error, succeeded=succeeded)
-                self.wake(delay)
+                if job.settle is None:
+                    self.wake(delay)
+                else:
+                    job.settle(outcome)
             case Cancelled(reason):
-                self.submit(job, Status.CANCELLED, None, reason, succeeded=succeeded)
+                self._end(job, Status.CANCELLED, outcome, reason, succeeded=succeeded)
             case DeadLetter(reason):
                 assert lane is not None
                 if reason not in error:  # it did not end with its last attempt
                     error = f"{reason}, {error}" if error else reason
                 self.submit(job, Status.FAILED, LETTER_AGAIN, error, succeeded=succeeded)
-                self._dead_letters.keep(
-                    job.received, delivery, lane.webhook, reason,
-                    lambda: self._buried(lane, job, reason, error),
-                )  # fmt: skip
-                return
-        if job.settle is not None:
-            job.settle(outcome)
+                self._bury(lane, job, outcome, error)
 
     def submit(
         self, job: Job, status: Status, wait: float | None, last_error: str = "",
@@ -172,14 +170,40 @@ class Outcomes:
             next_attempt=None if queued else wait, recorded=recorded,
         )  # fmt: skip
 
-    def _buried(self, lane: Lane, job: Job, reason: str, error: str) -> None:
+    def _end(
+        self, job: Job, status: Status, outcome: Outcome, last_error: str = "",
+        *, succeeded: bool | None = None,
+    ) -> None:  # fmt: skip
+        """A final state; who keeps the delivery out of the queue hears of it once it is written."""
+        settle, before = job.settle, job.recorded
+        if settle is not None:
+
+            def written() -> None:
+                if before is not None:
+                    before()
+                settle(outcome)
+
+            job.recorded = written
+        self.submit(job, status, None, last_error, succeeded=succeeded)
+
+    def _bury(self, lane: Lane, job: Job, outcome: DeadLetter, error: str) -> None:
+        def again() -> None:
+            # What is in a queue comes back from there; this one does not.
+            if job.settle is not None:
+                loop = asyncio.get_running_loop()
+                loop.call_later(LETTER_AGAIN, self._bury, lane, job, outcome, error)
+
+        self._dead_letters.keep(
+            job.received, job.delivery, lane.webhook, outcome.reason,
+            lambda: self._buried(lane, job, outcome, error), again,
+        )  # fmt: skip
+
+    def _buried(self, lane: Lane, job: Job, outcome: DeadLetter, error: str) -> None:
         delivery = job.delivery
         lane.metrics.outcome(Status.DEAD_LETTER)
-        self.submit(job, Status.DEAD_LETTER, None, error)
+        self._end(job, Status.DEAD_LETTER, outcome, error)
         self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {
             "event_id": delivery.event_id,
-            "reason": reason,
+            "reason": outcome.reason,
             "attempts": len(delivery.attempts),
         })  # fmt: skip
-        if job.settle is not None:
-            job.settle(DeadLetter(reason))

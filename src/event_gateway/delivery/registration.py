@@ -10,7 +10,7 @@ import structlog
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.log import EventLog
 from event_gateway.broker.registry import Registry, RegistryConflict
-from event_gateway.core.errors import Conflict
+from event_gateway.core.errors import Conflict, InvalidDefinition
 from event_gateway.core.webhook import Disabled, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
@@ -60,10 +60,14 @@ class Registration:
         return webhook
 
     async def replace(self, webhook: Webhook) -> Webhook:
-        """Puts a new definition in the place of the one of its id. Raises Unknown, Conflict."""
+        """Puts a new definition in the place of the one of its id.
+
+        Raises Unknown, Conflict, InvalidDefinition.
+        """
         existing = self._registry.webhook(webhook.id)
         if existing.deleting:
             raise Conflict(f"the webhook {webhook.id} is being deleted")
+        check_order(existing, webhook)
         await self._events.feed(webhook.events)
         webhook = _in_place_of(existing, webhook)
         try:
@@ -112,9 +116,20 @@ class Registration:
             return existing
         return await self.replace(msgspec.structs.replace(existing, enabled=True, disabled=None))
 
+    def check_file(self, webhooks: Iterable[Webhook]) -> None:
+        """Raises InvalidDefinition where a webhook cannot take the place of the present one."""
+        for webhook in webhooks:
+            existing = self._registry.webhooks.get(webhook.id)
+            if existing is not None and not existing.deleting:
+                check_order(existing, webhook)
+
     async def load_file(self, webhooks: Iterable[Webhook]) -> None:
-        """Brings the registry in line with the file's webhooks; what is unchanged stays."""
+        """Brings the registry in line with the file's webhooks; what is unchanged stays.
+
+        Raises InvalidDefinition, with all as it was.
+        """
         wanted = {webhook.id: webhook for webhook in webhooks}
+        self.check_file(wanted.values())
         for webhook in wanted.values():
             existing = self._registry.webhooks.get(webhook.id)
             if existing is not None and existing.deleting:
@@ -213,6 +228,16 @@ class Registration:
     def _tell(self, what: str, webhook: Webhook, **more: str) -> None:
         about = {"url": webhook.url, "events": webhook.events} | more
         self._lifecycle.webhook(what, webhook.id, about)
+
+
+def check_order(existing: Webhook, webhook: Webhook) -> None:
+    """Raises InvalidDefinition where the order of what is under way would not be kept."""
+    if (existing.ordered, existing.ordered_by) != (webhook.ordered, webhook.ordered_by):
+        raise InvalidDefinition(
+            "ordered",
+            f"cannot change for the webhook {webhook.id}, which has deliveries under way: "
+            "give the changed one another id, or delete it first",
+        )
 
 
 def _same(one: Webhook, other: Webhook) -> bool:

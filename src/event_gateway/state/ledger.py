@@ -9,7 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -228,6 +228,13 @@ class Ledger:
             part = _pack(wanted[start : start + MAX_RECORDS])
             answers += await self._lookup(keys=[self._prefix], args=[part])
         return [bool(answer) for answer in answers]
+
+    async def highest(self, stream: str) -> int:
+        """The highest sequence of a stream that any process has recorded.
+
+        Raises what StateError names.
+        """
+        return int(await cast(Any, self._client.hget(f"{self._prefix}high", stream)) or 0)
 
     async def read(self, webhook_id: str, event_id: str, source: str | None) -> Record | None:
         """The record of one delivery. Without ``source``, the first event of that id counts.

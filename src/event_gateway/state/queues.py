@@ -8,6 +8,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.delivery import Attempt, Delivery
+from event_gateway.core.webhook import Webhook
 from event_gateway.state.ledger import FINAL_TTL, FORMAT, MAX_RECORDS, source_hash
 from event_gateway.state.scripts import script
 
@@ -62,6 +63,7 @@ class Queues:
         self._prefix = prefix
         self._token = token
         self._take = script(client, "lane.lua", "rate.lua", "take.lua")
+        self._admit = script(client, "lane.lua", "rate.lua", "admit.lua")
         self._cancel = script(client, "lane.lua", "cancel.lua")
         self._expired = script(client, "lane.lua", "expired.lua")
         self._stats = script(client, "lane.lua", "stats.lua")
@@ -112,6 +114,17 @@ class Queues:
         until = asyncio.get_running_loop().time() + lease
         held = [_delivery(row, token, until) for row in rows]
         return held, int(on)
+
+    async def admit(
+        self, webhook: Webhook, token: str, probe_lease: float
+    ) -> tuple[bool, bool, float]:
+        """Whether an attempt may begin that is not taken from the queue, whether it is the
+        breaker's probe, and else the seconds until it is worth asking again."""
+        rate = webhook.rate_limit
+        limit = [rate.events, round(rate.per * 1000)] if rate else [0, 0]
+        args = [webhook.id, round(probe_lease * 1000), token, *limit]
+        admitted, probe, wait = await self._admit(keys=[self._prefix], args=args)
+        return bool(admitted), bool(probe), wait / 1000
 
     async def depth(self, webhook_id: str) -> int:
         """How many deliveries of a webhook are not final."""

@@ -1,0 +1,36 @@
+"""The events for one webhook, in the order of the log."""
+
+from collections.abc import AsyncGenerator
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.follow import follow
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Received
+from event_gateway.core.formats import from_message
+from event_gateway.core.webhook import Webhook
+from event_gateway.routing.enrich import Enricher
+from event_gateway.routing.index import Index
+
+
+async def in_order(
+    broker: Broker, enricher: Enricher, webhook: Webhook, stream: str, from_seq: int
+) -> AsyncGenerator[tuple[list[Received], int]]:
+    """Those events of a stream from a sequence on that match, batch by batch, and how far it has
+    been read (0: nothing new). What is no event is the router's to set aside."""
+    index = Index()
+    index.put(webhook)
+    async for batch in follow(broker, stream, from_seq=from_seq):
+        events = []
+        for pulled in batch:
+            try:
+                received = from_message(
+                    pulled.headers, pulled.data, subject=pulled.subject, stream=stream,
+                    seq=pulled.seq, time=pulled.time,
+                )  # fmt: skip
+            except InvalidEvent:
+                continue
+            if index.match(received):
+                events.append(received)
+        if events:
+            await enricher.enrich(events)
+        yield events, batch[-1].seq if batch else 0
