@@ -128,3 +128,52 @@ async def test_filters_namespaces_and_sources(client: Client, receiver: Receiver
     }
     assert got == {"number": "a", "true": "b", "space": "cd", "source": "d", "both": "d",
                    "not": "abcd", "last": "abcdef"}  # fmt: skip
+
+
+async def test_a_trial_shows_what_comes_back(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [202, 503, 410]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*.>"], sources=["crm"],
+                         namespaces=["customer"], enabled=False)  # fmt: skip
+    answer = await client.http.post("/v1/webhooks/w/test")
+    assert answer.status_code == 200, answer.text
+    came = answer.json()
+    assert (came["succeeded"], came["status_code"], came["error_type"]) == (True, 202, None)
+    assert came["response"]["body"] == "answer 202"
+    assert (came["event"]["type"], came["event"]["source"]) == ("user.test.test", "crm")
+    assert came["event"]["data"] == {"test": True, "namespace": "customer"}
+    (got,) = receiver.got
+    assert got.json == came["event"]
+    own = event("user.a", {"n": 1})
+    for status in (503, 410):
+        came = (await client.http.post("/v1/webhooks/w/test", json={"event": own})).json()
+        assert (came["succeeded"], came["status_code"]) == (False, status)
+        assert receiver.got[-1].json == own
+    assert (await client.http.get("/v1/webhooks/w")).json()["disabled"] is None
+    stats = (await client.http.get("/v1/webhooks/w/stats")).json()
+    assert (stats["attempts"], stats["queue_depth"]) == (0, 0)
+    for body in ({}, {"event": {}}, {"event": own, "x": 1}, {"event": [1]}, {"event": None}):
+        refused = await client.http.post("/v1/webhooks/w/test", json=body)
+        assert refused.status_code == 422, body
+    assert (await client.http.post("/v1/webhooks/none/test")).status_code == 404
+    await client.http.patch("/v1/webhooks/w", json={"url": "http://127.0.0.1:9/"})
+    came = (await client.http.post("/v1/webhooks/w/test")).json()
+    assert (came["error_type"], came["response"]) == ("ConnectionRefused", None)
+
+
+async def test_patching(client: Client) -> None:
+    made = await client.webhook(
+        id="w", url="https://example.com/hook", events=["user.*"], headers={"a": "1", "b": "2"},
+        metadata={"kept": None}, rate_limit={"events": 5}, retry_policy={"schedule": ["5s", "5m"]},
+    )  # fmt: skip
+    patch = {"headers": {"a": None, "c": "3"}, "retry_policy": {"max_attempts": 7},
+             "rate_limit": None, "concurrency": 3}  # fmt: skip
+    changed = (await client.http.patch("/v1/webhooks/w", json=patch)).json()
+    assert changed == made | {
+        "headers": {"b": "2", "c": "3"}, "rate_limit": None, "concurrency": 3,
+        "retry_policy": made["retry_policy"] | {"max_attempts": 7},
+    }  # fmt: skip
+    for wrong in ({"id": "v"}, {"url": "ftp://x/"}, {"events": []}, {"evnts": ["a"]},
+                  {"retry_policy": {"jitter": 2}}, {"ordered": True}):  # fmt: skip
+        refused = await client.http.patch("/v1/webhooks/w", json=wrong)
+        assert refused.status_code == 422, wrong
+    assert (await client.http.get("/v1/webhooks/w")).json() == changed

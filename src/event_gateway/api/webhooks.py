@@ -12,6 +12,8 @@ from event_gateway.api.pages import page_of
 from event_gateway.api.patch import merge_patch
 from event_gateway.api.problems import Problem
 from event_gateway.config.definitions import webhook_from_json, webhook_to_json
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.formats import from_structured
 from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.transformations import TRANSFORMATIONS
@@ -82,6 +84,29 @@ async def change_webhook(
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
     return webhook_to_json(await context.registration.replace(webhook))
+
+
+@router.post("/{webhook_id}/test")
+async def try_webhook(
+    request: Request, webhook_id: str, body: dict[str, Any] | None = Body(None)
+) -> Response:
+    """Sends one event to the receiver at once and shows what came back.
+
+    ``{"event": {…}}`` names the event; without it one of the webhook's first pattern is made up.
+    It is no delivery: nothing is recorded or tried again, and the webhook's state does not matter.
+    """
+    context: Context = request.app.state.context
+    webhook = _find(request, webhook_id)
+    event = None
+    if body is not None:
+        if set(body) != {"event"}:
+            raise Problem(422, 'the body is {"event": {…}}, or empty')
+        try:
+            event = from_structured(msgspec.json.encode(body["event"]))
+        except InvalidEvent as error:
+            raise Problem(422, f"event: {error.detail}") from None
+    came = await context.dispatcher.attempt(webhook, event)
+    return Response(msgspec.json.encode(came), media_type="application/json")
 
 
 @router.post("/{webhook_id}/enable")

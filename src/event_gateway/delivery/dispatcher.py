@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -20,6 +21,7 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
 from event_gateway.core.units import format_duration
 from event_gateway.core.webhook import Webhook
+from event_gateway.delivery import trial
 from event_gateway.delivery.advice import disables
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import BACKLOG, SLOW_STATUSES, Job, Lane
@@ -203,6 +205,11 @@ class Dispatcher:
                 wait = FULL_WAIT
             await asyncio.sleep(min(wait, IDLE_WAIT))
         self._start(lane, job)
+
+    async def attempt(self, webhook: Webhook, event: Event | None) -> Any:
+        """Makes a trial of a webhook with that event, or one made up; gives what came of it."""
+        builder = RequestBuilder(webhook, self._secrets, self._installation_key, self._version)
+        return await trial.attempt(builder, self._sender, webhook, event or trial.sample(webhook))
 
     def kick(self) -> None:
         """Starts what can start now, in all lanes."""
