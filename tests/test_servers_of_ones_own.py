@@ -20,15 +20,19 @@ from program import Program
 Run = Callable[..., Any]
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 async def run(tmp_path: Path) -> AsyncIterator[Run]:
     """Starts a server with given arguments on a free port, and gives that."""
     with contextlib.ExitStack() as stack:
 
         async def begin(*command: str, port_option: str) -> int:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = int(probe.getsockname()[1])
+            port = _free_port()
             process = subprocess.Popen(
                 [*command, port_option, str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -81,13 +85,15 @@ async def test_a_wrong_password_is_said_at_once(tmp_path: Path, run: Run) -> Non
     ("settings", "says"),
     [
         (("--maxmemory-policy", "allkeys-lru"), "maxmemory-policy allkeys-lru"),
-        (("--cluster-enabled", "yes"), "Redis Cluster"),
+        # Unless told otherwise its nodes talk on the port + 10,000, which may be none.
+        (("--cluster-enabled", "yes", "--cluster-port", "{free}"), "Redis Cluster"),
     ],
 )
 async def test_a_redis_that_could_lose_deliveries(
     tmp_path: Path, run: Run, settings: tuple[str, ...], says: str
 ) -> None:
-    port = await run(valkey_binary(), "--save", "", *settings, port_option="--port")
+    given = [one.format(free=_free_port()) for one in settings]
+    port = await run(valkey_binary(), "--save", "", *given, port_option="--port")
     line = await _refused(tmp_path, {"redis": {"url": f"redis://127.0.0.1:{port}"}})
     assert says in line
 
@@ -105,9 +111,7 @@ async def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path, run
 
 @pytest.mark.parametrize("name", ["nats", "redis"])
 async def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, name: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = _free_port()
     program = Program(tmp_path, {name: {"url": f"{name}://127.0.0.1:{port}"}})
     starting = asyncio.create_task(program.start())
     async with asyncio.timeout(15):
