@@ -5,6 +5,7 @@ import contextlib
 from typing import Any
 
 from client import Client, event
+from event_gateway.delivery.dispatcher import SICK_AT_ONCE, SICK_PER_SECOND
 from pair import Pair
 from receiver import Receiver
 
@@ -94,3 +95,27 @@ async def test_full_lanes_hide_nobody(client: Client, receiver: Receiver) -> Non
     await client.send(sent)
     first, second = await receiver.until(2, "/well", timeout=5)
     assert 0.5 <= second.time - first.time < 1.0
+
+
+async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -> None:
+    """However many only fail, and however soon they are to be tried again."""
+    receiver.answers["/sick"] = [500]
+    policy: dict[str, Any] = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "50ms"}
+    made = [
+        client.webhook(id=f"sick{n}", url=f"{receiver.url}/sick", events=["user.*"],
+                       retry_policy=policy, circuit_breaker={"failure_threshold": 1000})
+        for n in range(60)
+    ]  # fmt: skip
+    await asyncio.gather(*made)
+    await client.webhook(id="well", url=f"{receiver.url}/well", events=["user.*"])
+    sent = event("user.a")
+    await client.send(sent)
+    await receiver.until(1, "/well")
+    await receiver.until(60 * 12, "/sick", timeout=30)
+    times = [one.time for one in receiver.at("/sick")]
+    # They would be tried 1,200 times a second.
+    assert _most_within(times[60:], 1.0) <= SICK_AT_ONCE + SICK_PER_SECOND * (1 + SPREAD)
+    # In turn: none is tried twice before another is tried once.
+    tried = [(await client.delivery(f"sick{n}", sent["id"]))["attempts"] for n in (0, 30, 59)]
+    counts = [len(attempts) for attempts in tried]
+    assert max(counts) - min(counts) <= 6, counts

@@ -68,18 +68,22 @@ async def test_what_is_not_final_waits_in_the_queue_and_never_expires(
     await written(ledger)
     assert await redis.zcard("queue:w") == 1
     assert await redis.ttl("delivery:w:e") == -1
-    due, after = await queues.due(0, 10)
+    assert await queues.due(0, 10) == []
+    due, after, seen = await queues.due_since(0, 10)
     assert due == []
     assert after is not None
     assert 0 < after <= 0.2
     assert await queues.take([WANTED]) == []
     await asyncio.sleep(0.25)
-    assert (await queues.due(0, 10))[0] == ["w"]
+    assert await queues.due(0, 10) == ["w"]
+    due, after, seen = await queues.due_since(seen, 10)
+    assert (due, after) == (["w"], None)
+    assert await queues.due_since(seen + 1, 10) == ([], None, pytest.approx(seen, abs=1000))
     (taken,) = await queues.take([WANTED])
     assert (taken.event_id, taken.seq, taken.probe) == ("e", 1, False)
     # It is under a lease now: nobody else gets it.
     assert await queues.take([WANTED]) == []
-    assert (await queues.due(0, 10))[0] == []
+    assert await queues.due(0, 10) == []
 
 
 async def test_a_holder_whose_lease_was_taken_is_refused_but_for_success(
@@ -126,7 +130,7 @@ async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redi
     for number in range(7):
         ledger.submit(delivery(ledger, f"e{number}"), Status.RETRYING, wait=60, fresh=True)
     await written(ledger)
-    assert await queues.depth("w") == 7
+    assert await queues.depths(["w"]) == [7]
     assert [await queues.cancel("w", "gone", 3) for _ in range(3)] == [4, 1, 0]
     record = await ledger.read("w", "e3", None)
     assert record is not None

@@ -32,7 +32,7 @@ from event_gateway.core.event import Received
 from event_gateway.core.stream import EVENTS, StreamDefinition
 from event_gateway.core.webhook import Webhook, longest_wait
 from event_gateway.delivery.dead_letters import DeadLetters
-from event_gateway.delivery.dispatcher import Dispatcher
+from event_gateway.delivery.dispatcher import MAX_IN_FLIGHT, Dispatcher
 from event_gateway.delivery.due import DueLoop, Place
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.ordered import OrderedDeliveries
@@ -91,12 +91,15 @@ class Gateway:
         redis_url: str,
         admin_key: str,
         environ: Mapping[str, str] = os.environ,
+        max_attempts: int = MAX_IN_FLIGHT,
     ) -> None:
+        """``max_attempts`` may be in flight at a time."""
         self._config = config
         self._nats_url = nats_url
         self._redis_url = redis_url
         self._admin_key = admin_key
         self._environ = environ
+        self._max_attempts = max_attempts
         self._started = AsyncExitStack()  # what is to be stopped, the last first
 
     async def start(self) -> None:
@@ -128,7 +131,7 @@ class Gateway:
         enricher = Enricher(EventCache(client), __version__)
         index = Index()
         self._guard = EgressGuard(config.delivery.allow_networks)
-        self._sender = sender = Sender(self._guard)
+        self._sender = sender = Sender(self._guard, max_idle=max(1, self._max_attempts // 4))
         stopping(sender.close)
         known_secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
         self._queues = queues = Queues(client, ledger.token)
@@ -138,7 +141,7 @@ class Gateway:
         )
         self._dispatcher = dispatcher = Dispatcher(
             ledger, queues, sender, outcomes, dead_letters, metrics, known_secrets,
-            installation_key, __version__,
+            installation_key, __version__, self._max_attempts,
         )  # fmt: skip
         reader = EventReader(events)
 
@@ -312,8 +315,8 @@ class Gateway:
             for name in self._registry.streams:
                 metrics.subscribers.labels(name).set(self._hub.counts().get(name, 0))
             try:
-                for webhook_id in list(self._registry.webhooks)[:500]:
-                    depth = await self._queues.depth(webhook_id)
+                some = list(self._registry.webhooks)[:500]
+                for webhook_id, depth in zip(some, await self._queues.depths(some), strict=True):
                     metrics.queue_depth.labels(webhook_id).set(depth)
             except StateError as error:
                 log.debug("queues not measured", error=str(error))

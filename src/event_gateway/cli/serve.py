@@ -22,6 +22,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.check import read_config, warnings
 from event_gateway.cli.logs import configure_logs
+from event_gateway.cli.process import attempts_within, raise_file_limit, settle_memory
 from event_gateway.cli.reload import hangups, reload_when
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
@@ -96,8 +97,9 @@ async def running(
             nats_url = config.nats.url or urls[0] or ""
             redis_url = config.redis.url or urls[1] or ""
             gateway = Gateway(
-                config, nats_url=nats_url, redis_url=redis_url, admin_key=admin_key, environ=environ
-            )
+                config, nats_url=nats_url, redis_url=redis_url, admin_key=admin_key,
+                environ=environ, max_attempts=attempts_within(raise_file_limit()),
+            )  # fmt: skip
             stack.push_async_callback(gateway.stop)
             await gateway.start()
         except (
@@ -121,6 +123,7 @@ async def running(
         address, actual = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         http_url = f"http://{shown}:{actual}"
+        settle_memory()
         endpoints = data_dir / "endpoints.json"
         stack.callback(lambda: endpoints.unlink(missing_ok=True))
         _write_private(endpoints, json.dumps({

@@ -1,6 +1,7 @@
 """The dispatcher: starts attempts where lanes are free, and keeps lanes of the sick ones shut."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from event_gateway.delivery.advice import disables
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import BACKLOG, SLOW_STATUSES, Job, Lane
 from event_gateway.delivery.outcomes import HOLD, Outcomes
+from event_gateway.delivery.pace import Pace
 from event_gateway.delivery.request import AuthError, RequestBuilder, SecretMissing
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Failure, Response, Sender
@@ -35,19 +37,24 @@ from event_gateway.state.queues import Queues
 
 log = structlog.get_logger(__name__)
 
-MAX_IN_FLIGHT = 4096
-MAX_STRAINED = MAX_IN_FLIGHT // 2  # of them, for lanes whose last attempt failed
+MAX_IN_FLIGHT = 4096  # attempts; half of them for lanes whose receiver is sick
+MAX_HELD = 16384  # deliveries that wait in this process, in all lanes
+# Attempts for sick receivers begin at this pace: each costs a connection, and with thousands of
+# them at once everybody else would wait.
+SICK_PER_SECOND = 400.0
+SICK_AT_ONCE = 8.0
+SICK_PAUSE = SICK_AT_ONCE / SICK_PER_SECOND  # seconds until as many more may begin
 LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
 SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
-FULL_WAIT = 0.01  # seconds until an attempt that is kept out of the queue is looked at again:
-IDLE_WAIT = 0.25  # where its lane is full, and where it may not be delivered to
+IDLE_WAIT = 0.25  # seconds until an attempt that is kept out of the queue is looked at again
 SOON = 0.005  # seconds until what was submitted is written
 SLOW_ERRORS = frozenset((ErrorType.CONNECT_TIMEOUT, ErrorType.RESPONSE_TIMEOUT))
 
 
 class Dispatcher:
-    """All lanes of this process. ``wake`` is told in how many seconds something becomes due;
-    ``disable`` of a webhook that is to be disabled, and why."""
+    """All lanes of this process. ``wake`` is told in how many seconds something becomes due,
+    ``ask`` of a lane that has room while deliveries wait in its queue; ``disable`` of a webhook
+    that is to be disabled, and why."""
 
     def __init__(
         self,
@@ -60,6 +67,7 @@ class Dispatcher:
         secrets: Secrets,
         installation_key: bytes,
         version: str,
+        max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._ledger = ledger
         self._queues = queues
@@ -70,14 +78,20 @@ class Dispatcher:
         self._secrets = secrets
         self._version = version
         self._installation_key = installation_key
+        self._max_in_flight = max_in_flight
         self._strained = 0
+        self._held = 0
         self._backlogged: set[Lane] = set()
+        self._pace = Pace(SICK_PER_SECOND, SICK_AT_ONCE)
+        self._paced: dict[Lane, None] = {}  # lanes that wait for it, in turn
+        self._letting_go: asyncio.TimerHandle | None = None
         self._place = (0, 1)
         self._stopping = False
         self._stopped = False
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
         self.wake: Callable[[float], None] = lambda seconds: None
+        self.ask: Callable[[Lane], None] = lambda lane: None
         self.disable: Callable[[Webhook, str], None] = lambda webhook, reason: None
         ledger.heard = self._heard
 
@@ -102,7 +116,6 @@ class Dispatcher:
         elif not was_active:
             self._ledger.change_lane(webhook.id, "resume")
             lane.failures, lane.queued = 0, True
-            self.wake(SOON)
 
     def remove(self, webhook_id: str) -> None:
         """Drops a webhook: what waits here for it is cancelled."""
@@ -110,6 +123,7 @@ class Dispatcher:
         if lane is not None:
             lane.gone = True
             self._backlogged.discard(lane)
+            self._held -= len(lane.backlog)
             for job in lane.backlog:
                 self._outcomes.carry_out(None, job, Cancelled("webhook deleted"))
 
@@ -149,7 +163,7 @@ class Dispatcher:
         in_queue = lane.queued or lane.webhook.rate_limit is not None
         if not in_queue and not lane.backlog and self._may_start(lane):
             self._start(lane, job)
-        elif not in_queue and lane.takes and len(lane.backlog) < BACKLOG and not self._stopping:
+        elif not in_queue and lane.takes and lane.places and self._may_hold():
             delivery.held_until = asyncio.get_running_loop().time() + HOLD + LEASE_MARGIN
             self._hold(lane, job)
             self._outcomes.submit(job, Status.PENDING, HOLD + LEASE_MARGIN)
@@ -176,8 +190,18 @@ class Dispatcher:
         elif lane.takes:
             self._hold(lane, job)
         else:
-            lane.queued = True
-            self._outcomes.submit(job, Status.PENDING, 0.0)
+            self._queue(lane, job)
+
+    def room(self, lane: Lane) -> int:
+        """How many are to be asked for from a lane's queue."""
+        if self._held >= MAX_HELD:
+            return min(lane.room, lane.starts)
+        return lane.room
+
+    @property
+    def sick_room(self) -> int:
+        """How many attempts for sick receivers may begin now, in all lanes."""
+        return self._pace.left
 
     async def begin(self, job: Job) -> None:
         """Begins an attempt of a delivery that is kept out of the queue, once it may begin.
@@ -193,7 +217,11 @@ class Dispatcher:
                 self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
                 return
             wait = IDLE_WAIT
-            if lane.webhook.active and not lane.halted and self._has_place(lane):
+            if not lane.webhook.active or lane.halted:
+                await asyncio.sleep(wait)
+            elif not self._has_place(lane):
+                await self._freed(lane)
+            else:
                 if not lane.shut and lane.webhook.rate_limit is None:
                     break
                 admitted, delivery.probe, wait = await self._queues.admit(
@@ -201,9 +229,7 @@ class Dispatcher:
                 )
                 if admitted:
                     break
-            elif lane.webhook.active:
-                wait = FULL_WAIT
-            await asyncio.sleep(min(wait, IDLE_WAIT))
+                await asyncio.sleep(min(wait, IDLE_WAIT))
         self._start(lane, job)
 
     async def attempt(self, webhook: Webhook, event: Event | None) -> Any:
@@ -214,7 +240,8 @@ class Dispatcher:
     def kick(self) -> None:
         """Starts what can start now, in all lanes."""
         for lane in list(self._backlogged):
-            self._drain(lane)
+            if not lane.strained:  # they have their turn
+                self._drain(lane)
 
     async def stop(self, timeout: float) -> None:
         """Starts nothing more, gives back what waits, and lets what runs finish in time."""
@@ -251,11 +278,49 @@ class Dispatcher:
     def _has_place(self, lane: Lane) -> bool:
         return (
             lane.in_flight < int(lane.limit)
-            and self.in_flight < MAX_IN_FLIGHT
-            and (not lane.failures or self._strained < MAX_STRAINED)
+            and (not lane.strained or (self._pace.left > 0 and self._places_for_sick))
+            and self.in_flight < self._max_in_flight
             and self._ledger.reachable
             and not self._stopping
         )
+
+    @property
+    def _places_for_sick(self) -> bool:
+        return (
+            self._strained < self._max_in_flight // 2
+            and self.in_flight < self._max_in_flight
+            and self._ledger.reachable
+            and not self._stopping
+        )
+
+    async def _freed(self, lane: Lane) -> None:
+        """Returns when a place may have become free in a lane, or after a while."""
+        lane.freed.clear()
+        if lane.strained:
+            self._let_go_later(lane)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_WAIT):
+                await lane.freed.wait()
+
+    def _let_go_later(self, lane: Lane) -> None:
+        self._paced[lane] = None
+        if self._letting_go is None:
+            loop = asyncio.get_running_loop()
+            pause = SICK_PAUSE if self._places_for_sick else IDLE_WAIT
+            self._letting_go = loop.call_later(pause, self._let_go)
+
+    def _let_go(self) -> None:
+        """Sick receivers' lanes, in turn, begin one attempt each."""
+        self._letting_go = None
+        waiting, self._paced = self._paced, {}
+        while waiting and self._pace.left > 0 and self._places_for_sick:
+            lane = next(iter(waiting))
+            del waiting[lane]
+            lane.freed.set()
+            self._drain(lane, 1)
+        self._paced = waiting | self._paced
+        if self._paced:
+            self._let_go_later(next(iter(self._paced)))
 
     def _start(self, lane: Lane, job: Job) -> None:
         delivery, webhook = job.delivery, lane.webhook
@@ -279,8 +344,10 @@ class Dispatcher:
             return
         lane.in_flight += 1
         self.in_flight += 1
-        job.strained = lane.failures > 0
-        self._strained += job.strained
+        job.strained = lane.strained
+        if job.strained:
+            self._strained += 1
+            self._pace.take()
         self._outcomes.submit(job, Status.IN_PROGRESS, webhook.timeout + LEASE_MARGIN)
         self._outcomes.triggered(job)
         self._sender.post(
@@ -296,17 +363,17 @@ class Dispatcher:
         """What was to be the breaker's probe says nothing of the receiver: another is to be."""
         if delivery.probe:
             self._ledger.change_lane(delivery.webhook_id, "release", token=delivery.token)
-            self.wake(SOON)
 
     def _done(self, lane: Lane, job: Job, result: Response | Failure) -> None:
         lane.in_flight -= 1
+        lane.freed.set()
         self.in_flight -= 1
         self._strained -= job.strained
         if self._stopped:
             return  # cut off by our own end: no failure, whoever takes it next tries it again
         if isinstance(result, Failure):
             if result.error_type in SLOW_ERRORS:
-                lane.shrink()
+                self._slow(lane)
             self._ill(lane, job)
             self._outcomes.failed(
                 lane, job, result.error_type, result.message, None, at_receiver=True
@@ -323,7 +390,7 @@ class Dispatcher:
             self._outcomes.succeeded(lane, job, status)
         else:
             if status in SLOW_STATUSES:
-                lane.shrink()
+                self._slow(lane)
             self._ill(lane, job)
             self._outcomes.failed(lane, job, error, f"HTTP {status}", response, at_receiver=True)
         if status == GONE or disables(response.headers):
@@ -331,12 +398,12 @@ class Dispatcher:
             self._halt(lane, job.url, f"the receiver answered {said}")
 
     def _well(self, lane: Lane, job: Job) -> None:
-        lane.failures = 0
+        lane.failures, lane.proven = 0, True
         lane.grow()
         if job.delivery.probe:
             log.info("receiver is back, its breaker closes", webhook=lane.webhook.id)
             self._ledger.change_lane(lane.webhook.id, "close", token=job.delivery.token)
-            self._reopen(lane)
+            lane.shut, lane.failures, lane.queued = False, 0, True
 
     def _ill(self, lane: Lane, job: Job) -> None:
         breaker, webhook_id = lane.webhook.circuit_breaker, lane.webhook.id
@@ -353,9 +420,9 @@ class Dispatcher:
             return
         self.wake(breaker.open_for + SOON)
 
-    def _reopen(self, lane: Lane) -> None:
-        lane.shut, lane.failures, lane.queued = False, 0, True
-        self.wake(SOON)
+    def _slow(self, lane: Lane) -> None:
+        lane.shrink()
+        self._give_back(lane, BACKLOG * int(lane.limit))
 
     def _halt(self, lane: Lane, url: str, reason: str) -> None:
         if lane.webhook.url == url and lane.webhook.active and not (lane.halted or lane.gone):
@@ -369,21 +436,31 @@ class Dispatcher:
         """What the ledger says of lanes, which other processes may have shut or opened."""
         for webhook_id in webhooks:
             lane = self.lanes.get(webhook_id)
-            if lane is None or lane.shut == (webhook_id in shut):
+            if lane is None:
                 continue
-            if lane.shut:
-                self._reopen(lane)
-            else:
-                lane.shut = True
-                self._give_back(lane)
+            if lane.shut != (webhook_id in shut):
+                if lane.shut:
+                    lane.shut, lane.failures, lane.queued = False, 0, True
+                else:
+                    lane.shut = True
+                    self._give_back(lane)
+            # What has just been written of it may be due at once.
+            if lane.hungry:
+                self.ask(lane)
         for webhook_id, seconds in failing.items():
             lane = self.lanes.get(webhook_id)
             if lane is not None and seconds >= lane.webhook.disable_after:
                 reason = f"nothing but failures for {format_duration(int(seconds))}"
                 self._halt(lane, lane.webhook.url, reason)
 
+    def _may_hold(self) -> bool:
+        return self._held < MAX_HELD and not self._stopping
+
     def _hold(self, lane: Lane, job: Job) -> None:
         lane.backlog.append(job)
+        if lane.strained:
+            self._let_go_later(lane)
+        self._held += 1
         self._backlogged.add(lane)
 
     def _queue(self, lane: Lane, job: Job) -> None:
@@ -399,24 +476,28 @@ class Dispatcher:
 
         job.recorded = written
         self._outcomes.submit(job, Status.PENDING, 0.0)
-        if lane.room:
-            self.wake(SOON)
 
-    def _give_back(self, lane: Lane) -> None:
-        """What waits here waits in the ledger's queue again."""
-        self._backlogged.discard(lane)
-        while lane.backlog:
-            lane.queued = True
-            self._outcomes.submit(lane.backlog.popleft(), Status.PENDING, 0.0)
-
-    def _drain(self, lane: Lane) -> None:
-        now = asyncio.get_running_loop().time()
-        while lane.backlog and self._may_start(lane):
-            job = lane.backlog.popleft()
-            if now < job.delivery.held_until - LEASE_MARGIN:
-                self._start(lane, job)
-            # else: its hold may end before the start is recorded; the due loop takes it up then
+    def _give_back(self, lane: Lane, keep: int = 0) -> None:
+        """What waits here, but for the oldest few, waits in the ledger's queue again."""
+        while len(lane.backlog) > keep:
+            self._held -= 1
+            self._queue(lane, lane.backlog.pop())
         if not lane.backlog:
             self._backlogged.discard(lane)
-        if lane.queued and len(lane.backlog) <= BACKLOG // 4:
-            self.wake(0.0)
+
+    def _drain(self, lane: Lane, most: int = MAX_IN_FLIGHT) -> None:
+        now = asyncio.get_running_loop().time()
+        while most and lane.backlog and self._may_start(lane):
+            most -= 1
+            job = lane.backlog.popleft()
+            self._held -= 1
+            if now < job.delivery.held_until - LEASE_MARGIN:
+                self._start(lane, job)
+            else:  # its hold may end before the start is recorded
+                self._queue(lane, job)
+        if not lane.backlog:
+            self._backlogged.discard(lane)
+        elif lane.strained and lane.in_flight < int(lane.limit):
+            self._let_go_later(lane)
+        if lane.hungry:
+            self.ask(lane)

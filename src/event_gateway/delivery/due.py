@@ -8,7 +8,7 @@ import structlog
 from event_gateway.broker.log import LogUnavailable
 from event_gateway.core.delivery import Delivery
 from event_gateway.core.event import Received
-from event_gateway.delivery.dispatcher import LEASE_MARGIN, Dispatcher
+from event_gateway.delivery.dispatcher import LEASE_MARGIN, SICK_PAUSE, Dispatcher
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import HOLD
 from event_gateway.state.connection import StateError
@@ -19,29 +19,39 @@ from event_gateway.tasks import end
 log = structlog.get_logger(__name__)
 
 PAGE = 512  # webhooks looked at in one call
-PAGES = 8  # in one round; the next one begins behind them
 TAKE = 256  # deliveries taken in one round
-PAUSE = 0.05  # seconds until the next round where this one did not see all that is due
-GATHER = 0.005  # seconds in which more may become due, to be taken together
-IDLE = 0.5  # seconds between looks where this process knows of nothing sooner
+PER_TURN = 8  # of them handed over in one turn of the event loop
+LOOK_PER_TURN = 64  # webhooks looked at in one turn
+GATHER = 0.003  # seconds in which more may become due, or find room, to be taken together
+IDLE = 0.5  # seconds between looks at all that is due
+PAUSE = 0.05  # seconds between two pages of such a look
 
 Place = tuple[str, int]  # an event's stream and sequence
 Load = Callable[[Sequence[Place]], Awaitable[list[Received | BaseException | None]]]
 
 
 class DueLoop:
-    """Wakes when something becomes due; looks twice a second for what others left."""
+    """Takes what a lane has room for as soon as it is due.
+
+    It wakes when something becomes due, and when a lane whose deliveries wait has room again. Twice
+    a second it looks at all that is due, for what other processes have left.
+    """
 
     def __init__(self, ledger: Ledger, queues: Queues, dispatcher: Dispatcher, load: Load) -> None:
         self._ledger = ledger
         self._queues = queues
         self._dispatcher = dispatcher
         self._load = load
-        self._begin = 0
+        self._hungry: dict[Lane, None] = {}  # lanes with room, whose queue is worth a look
+        self._sick: dict[Lane, None] = {}  # and those of them that wait for the pace of the sick
+        self._seen = 0.0  # what became due until then, by the server's clock (ms), is known
+        self._due_at = 0.0  # when more becomes due, on the loop's clock
+        self._look_at = 0.0  # when the next page of all that is due is looked at
+        self._page = 0
         self._next = 0.0
         self._sooner = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        dispatcher.wake = self.wake
+        dispatcher.wake, dispatcher.ask = self.wake, self.ask
 
     def start(self) -> None:
         """Begins to look."""
@@ -54,38 +64,53 @@ class DueLoop:
     def wake(self, seconds: float) -> None:
         """Something becomes due in so many seconds."""
         at = asyncio.get_running_loop().time() + seconds
-        if at < self._next:
-            self._next = at
-            self._sooner.set()
+        if at < self._due_at:
+            self._due_at = at
+            self._wake_at(at)
+
+    def ask(self, lane: Lane) -> None:
+        """A lane has room, and deliveries wait in its queue."""
+        sick = lane.strained or lane.shut
+        (self._sick if sick else self._hungry)[lane] = None
+        self._wake_at(asyncio.get_running_loop().time() + (SICK_PAUSE if sick else GATHER))
 
     async def hand_over(self, taken: Sequence[Delivery]) -> None:
         """Loads the events of deliveries that are this process' now, and hands them to lanes."""
         # Deliveries of one event share its loading, and all of a round one enrichment.
         places = list({(one.stream, one.seq): None for one in taken})
         loaded = dict(zip(places, await self._load(places), strict=True))
-        for delivery in taken:
+        for number, delivery in enumerate(taken, 1):
             event = loaded[delivery.stream, delivery.seq]
             if isinstance(event, LogUnavailable):
                 continue  # its lease ends, and it comes again
             if isinstance(event, BaseException):
                 raise event
             self._dispatcher.resume(delivery, _checked(event, delivery))
+            if number % PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    def _wake_at(self, at: float) -> None:
+        if at < self._next:
+            self._next = at
+            self._sooner.set()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            self._next = loop.time() + IDLE
-            busy = False
+            now = loop.time()
             try:
                 await self._ledger.wait_reachable()
-                self._dispatcher.kick()
-                busy = await self._round()
+                if now >= self._due_at:
+                    self._due_at = now + IDLE
+                    await self._look_for_new()
+                if now >= self._look_at:
+                    await self._look_at_all()
+                self._next = min(self._due_at, self._look_at)
+                await self._round()
             except StateError as error:
                 self._ledger.lost(error)
             except LogUnavailable as error:
                 log.warning("due deliveries wait", error=str(error))
-            if busy:
-                continue
             while (left := self._next - loop.time()) > 0:
                 self._sooner.clear()
                 try:
@@ -94,11 +119,40 @@ class DueLoop:
                 except TimeoutError:
                     break
 
-    async def _round(self) -> bool:
-        """One look; True where something was taken, and so the next time is not known yet."""
-        wanted = await self._look()
+    async def _look_for_new(self) -> None:
+        """Finds lanes of which deliveries have become due since the last look."""
+        due, next_in, self._seen = await self._queues.due_since(self._seen, PAGE)
+        await self._found(due)
+        if next_in is not None:
+            self.wake(next_in + GATHER)
+
+    async def _look_at_all(self) -> None:
+        """Finds lanes with due deliveries, page by page."""
+        if self._page == 0:
+            self._dispatcher.kick()
+        due = await self._queues.due(self._page, PAGE)
+        await self._found(due)
+        whole = len(due) < PAGE
+        self._page = 0 if whole else self._page + PAGE
+        self._look_at = asyncio.get_running_loop().time() + (IDLE if whole else PAUSE)
+
+    async def _found(self, due: Sequence[str]) -> None:
+        for number, webhook_id in enumerate(due, 1):
+            lane = self._dispatcher.lanes.get(webhook_id)
+            if lane is None:
+                await self._queues.cancel(webhook_id, "webhook deleted", gone=True)
+                continue
+            lane.queued = True
+            if lane not in self._sick and self._dispatcher.room(lane):
+                self.ask(lane)
+            if number % LOOK_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _round(self) -> None:
+        """Takes what the lanes that were found have room for, and hands it to them."""
+        wanted = self._wanted()
         if not wanted:
-            return False
+            return
         before = [(lane.overflows, lane.unwritten) for lane, _ in wanted]
         taken = await self._queues.take([one for _, one in wanted])
         got = dict.fromkeys((one.webhook_id for _, one in wanted), 0)
@@ -108,35 +162,29 @@ class DueLoop:
             # With fewer than there was room for, nothing more waits: who comes now is the oldest.
             more = got[one.webhook_id] >= one.count
             lane.queued = more or unwritten > 0 or lane.overflows != overflows
+        if any(one.limit for _, one in wanted):
+            self.wake(GATHER)  # to hear when their rates allow more
         await self.hand_over(taken)
-        return bool(taken)
+        for lane, one in wanted:
+            if got[one.webhook_id] >= one.count and self._dispatcher.room(lane):
+                self.ask(lane)
 
-    async def _look(self) -> list[tuple[Lane, Wanted]]:
-        """What this process has room for, of what is due.
-
-        Webhooks without room here are passed over, however many: they hide none behind them.
-        """
+    def _wanted(self) -> list[tuple[Lane, Wanted]]:
+        """What is to be asked for. No webhook without room stands before one that has it."""
         wanted: list[tuple[Lane, Wanted]] = []
-        room = TAKE
-        begin, self._begin = self._begin, 0
-        for _ in range(PAGES):
-            due, next_in = await self._queues.due(begin, PAGE)
-            if next_in is not None:
-                self.wake(next_in + GATHER)
-            for webhook_id in due:
-                lane = self._dispatcher.lanes.get(webhook_id)
-                if lane is None:
-                    await self._queues.cancel(webhook_id, "webhook deleted", gone=True)
-                elif room and (count := min(lane.room, room)):
-                    room -= count
+        for lanes, most in ((self._sick, self._dispatcher.sick_room), (self._hungry, TAKE)):
+            while lanes and most > 0:
+                lane = next(iter(lanes))
+                del lanes[lane]
+                count = 0 if lane.gone else min(self._dispatcher.room(lane), most)
+                if lanes is self._hungry and (lane.strained or lane.shut):
+                    self._sick[lane] = None  # it has fallen sick meanwhile
+                elif count:
+                    most -= count
                     wanted.append((lane, _wanted(lane, count)))
-                else:
-                    lane.queued = True
-            if len(due) < PAGE or not room:
-                return wanted
-            begin += PAGE
-        self._begin = begin
-        self.wake(PAUSE)
+        if self._hungry or self._sick:
+            pause = GATHER if self._hungry else SICK_PAUSE
+            self._wake_at(asyncio.get_running_loop().time() + pause)
         return wanted
 
 

@@ -7,6 +7,7 @@ import httptools
 import msgspec
 
 from event_gateway.core.errors import ErrorType
+from event_gateway.delivery.target import Target
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADERS = 256
@@ -30,11 +31,16 @@ class Failure(msgspec.Struct):
 
 
 class Exchange(msgspec.Struct, gc=True):
-    """A request on its way. ``deadline`` is in the event loop's time; ``done`` is called once."""
+    """A request on its way. ``timeout`` in seconds; ``deadline`` is in the event loop's time, 0
+    until it is begun; ``done`` is called once. ``generation`` is that of the sender's rules under
+    which a connection is dialled for it."""
 
+    target: Target
     data: bytes
-    deadline: float
+    timeout: float
     done: Callable[[Response | Failure], None]
+    generation: int = 0
+    deadline: float = 0.0
     may_retry: bool = False
 
 

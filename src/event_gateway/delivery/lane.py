@@ -1,5 +1,6 @@
 """A webhook's lane: how many attempts may run at once, and what waits in this process for it."""
 
+import asyncio
 import zlib
 from collections import deque
 from collections.abc import Callable
@@ -13,8 +14,10 @@ from event_gateway.delivery.request import RequestBuilder
 from event_gateway.observability.metrics import WebhookMetrics
 
 START_LIMIT = 4.0
-# Deliveries that wait in memory for a lane, held under a lease; more wait in the ledger's queue.
+# For each attempt that may run so many deliveries wait in memory, held under a lease, and one where
+# the receiver is sick; more wait in the ledger's queue.
 BACKLOG = 64
+STRAINED = 2  # failures in a row from which a receiver counts as sick, if it was ever well
 SLOW_STATUSES = frozenset((429, 502, 504))
 
 
@@ -41,9 +44,10 @@ class Lane:
 
     ``queued``: older deliveries wait in the ledger than any that comes now; ``overflows`` counts
     those that this process has put there, ``unwritten`` those not confirmed yet. ``failures``:
-    attempts that failed since the last success. ``shut``: the breaker is not closed, an attempt
-    begins only as its probe. ``halted``: the webhook is being disabled; ``gone``: it is deleted.
-    ``share``: this process' part of the webhook's concurrency.
+    attempts that failed since the last success; ``proven``: there was one. ``shut``: the breaker is
+    not closed, an attempt begins only as its probe. ``halted``: the webhook is being disabled;
+    ``gone``: it is deleted. ``share``: this process' part of the webhook's concurrency. ``freed``
+    is set when an attempt may begin that could not before.
     """
 
     def __init__(self, webhook: Webhook, builder: RequestBuilder, metrics: WebhookMetrics) -> None:
@@ -58,6 +62,8 @@ class Lane:
         self.overflows = 0
         self.unwritten = 0
         self.failures = 0
+        self.proven = False
+        self.freed = asyncio.Event()
         self.shut = False
         self.halted = False
         self.gone = False
@@ -68,14 +74,34 @@ class Lane:
         return self.webhook.active and not (self.shut or self.halted) and self.share > 0
 
     @property
+    def strained(self) -> bool:
+        """Whether its receiver is sick: such lanes share what they may take of this process."""
+        return self.failures >= (STRAINED if self.proven else 1)
+
+    @property
     def free(self) -> int:
         """How many more may be taken from the queue, to start now or to wait here."""
         if not self.takes:
             return 0
-        places = max(0, int(self.limit) - self.in_flight)
         if self.webhook.rate_limit is not None:
-            return places  # who has a permit uses it at once
-        return places + BACKLOG - len(self.backlog)
+            return self.starts  # who has a permit uses it at once
+        return self.starts + self.places
+
+    @property
+    def starts(self) -> int:
+        """How many attempts may begin now, by the lane's own limit."""
+        return max(0, int(self.limit) - self.in_flight)
+
+    @property
+    def places(self) -> int:
+        """How many more may wait here."""
+        each = 1 if self.strained else BACKLOG
+        return max(0, each * int(self.limit) - len(self.backlog))
+
+    @property
+    def hungry(self) -> bool:
+        """Whether it is to be filled up from its queue: not for each place that becomes free."""
+        return self.queued and len(self.backlog) <= self.places and self.free > 0
 
     @property
     def room(self) -> int:

@@ -6,29 +6,27 @@ a request on a warm connection costs no task.
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
 
 from event_gateway.core.errors import ErrorType
+from event_gateway.delivery.dial import Dialer
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.http_connection import Exchange, Failure, HttpConnection, Response
+from event_gateway.delivery.names import Names
 from event_gateway.delivery.target import Target, parse_target
-from event_gateway.tasks import end
 
 __all__ = ["Failure", "Response", "Sender", "Target", "parse_target"]
 
 SWEEP = 0.05  # seconds between looks for what is over its deadline
+EXPIRED_PER_TURN = 4  # given up in one turn of the event loop: many must not hold up the rest
 BODY_LIMIT = 16 * 1024
+MAX_IDLE = 1024  # connections kept for their next request, of which the oldest go first
 MAX_IDLE_PER_ORIGIN = 64
 IDLE_TIMEOUT = 30.0
 
 Origin = tuple[str, str, int]
-
-
-class _Refused(Exception):
-    """The guard does not let this name or address be dialled."""
 
 
 class Sender:
@@ -39,19 +37,24 @@ class Sender:
         guard: EgressGuard,
         *,
         body_limit: int = BODY_LIMIT,
+        max_idle: int = MAX_IDLE,
         max_idle_per_origin: int = MAX_IDLE_PER_ORIGIN,
         idle_timeout: float = IDLE_TIMEOUT,
         ssl_context: ssl.SSLContext | None = None,
+        names: Names | None = None,
     ) -> None:
-        self._guard = guard
-        self._body_limit = body_limit
-        self._max_idle = max_idle_per_origin
+        self._max_idle = max_idle
+        self._max_idle_per_origin = max_idle_per_origin
         self._idle_timeout = idle_timeout
-        self._ssl = ssl_context or ssl.create_default_context()
-        self._ssl.set_alpn_protocols(["http/1.1"])
+        context = ssl_context or ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        self._dialer = Dialer(
+            guard, context, lambda: HttpConnection(body_limit, self._finished, self._lost),
+            self._opened, names or Names(),
+        )  # fmt: skip
         self._idle: dict[Origin, deque[HttpConnection]] = {}
+        self._oldest: dict[HttpConnection, None] = {}  # the idle ones, those for longest first
         self._busy: set[HttpConnection] = set()
-        self._connecting: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._resting = False  # nothing is in flight: the sweep looks only for idle connections
         self._closed = False
@@ -60,12 +63,12 @@ class Sender:
     @property
     def in_flight(self) -> int:
         """Requests that have no result yet."""
-        return len(self._busy) + len(self._connecting)
+        return len(self._busy) + len(self._dialer)
 
     @property
     def open_connections(self) -> int:
         """Connections, busy and idle."""
-        return len(self._busy) + sum(len(idle) for idle in self._idle.values())
+        return len(self._busy) + len(self._oldest)
 
     def post(
         self,
@@ -81,7 +84,7 @@ class Sender:
         name look-up, connect, TLS, headers and body.
         """
         loop = asyncio.get_running_loop()
-        exchange = Exchange(head + body, loop.time() + timeout, done)
+        exchange = Exchange(target, head + body, timeout, done, self._generation)
         if self._sweeper is None or self._resting:
             if self._sweeper is not None:
                 self._sweeper.cancel()
@@ -90,101 +93,47 @@ class Sender:
         idle = self._idle.get(target.origin)
         while idle:
             connection = idle.pop()
+            self._oldest.pop(connection, None)
             if connection.reusable:
+                exchange.deadline = loop.time() + timeout
                 exchange.may_retry = True
                 self._busy.add(connection)
                 connection.send(exchange)
                 return
-        self._connect(target, exchange)
+        self._dialer.dial(exchange)
 
     async def close(self) -> None:
         """Closes everything; requests without a result fail."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        await end(self._connecting)
-        for connection in [*self._busy, *(c for idle in self._idle.values() for c in idle)]:
+        await self._dialer.close()
+        for connection in [*self._busy, *self._oldest]:
             connection.abort()
-        self._idle.clear()
+        self._forget_idle()
 
     def renew(self) -> None:
         """Lets no connection be used again that was dialled before: the guard has changed."""
         self._generation += 1
-        for idle in list(self._idle.values()):
-            for connection in list(idle):
-                connection.abort()
+        for connection in list(self._oldest):
+            connection.abort()
+        self._forget_idle()
+
+    def _forget_idle(self) -> None:
         self._idle.clear()
+        self._oldest.clear()
 
-    def _connect(self, target: Target, exchange: Exchange) -> None:
-        task = asyncio.create_task(self._dial(target, exchange))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
-
-    async def _dial(self, target: Target, exchange: Exchange) -> None:
-        failure: Failure
-        try:
-            async with asyncio.timeout_at(exchange.deadline):
-                connection = await self._open(target)
-        except TimeoutError:
-            failure = Failure(ErrorType.CONNECT_TIMEOUT, "not connected in time")
-        except _Refused as error:
-            failure = Failure(ErrorType.EGRESS_REFUSED, str(error))
-        except socket.gaierror as error:
-            failure = Failure(ErrorType.NAME_RESOLUTION, f"{target.host}: {error.strerror}")
-        except ConnectionRefusedError:
-            failure = Failure(ErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused")
-        except ssl.SSLError as error:
-            why = getattr(error, "verify_message", "") or error.reason or error
-            failure = Failure(ErrorType.TLS_ERROR, f"{target.host}: {why}")
-        except OSError as error:
-            failure = Failure(ErrorType.CONNECTION_RESET, error.strerror or str(error))
-        else:
-            self._busy.add(connection)
-            connection.send(exchange)
-            return
-        exchange.done(failure)
-
-    async def _open(self, target: Target) -> HttpConnection:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-        for address in addresses:
-            reason = self._guard.refuses(address)
-            if reason is not None:  # one refused address refuses the name
-                raise _Refused(reason)
-        secure = target.scheme == "https"
-        error: OSError | None = None
-        for address in addresses[:4]:
-            try:
-                _, connection = await loop.create_connection(
-                    lambda: HttpConnection(self._body_limit, self._finished, self._lost),
-                    address,
-                    target.port,
-                    ssl=self._ssl if secure else None,
-                    server_hostname=target.host if secure else None,
-                )
-            except OSError as failed:
-                error = failed
-                continue
-            connection.origin = target.origin
-            connection.generation = self._generation
-            return connection
-        raise error or OSError(f"{target.host} has no address")
+    def _opened(self, connection: HttpConnection, exchange: Exchange) -> None:
+        connection.generation = exchange.generation
+        self._busy.add(connection)
+        connection.send(exchange)
 
     def _finished(
         self, connection: HttpConnection, exchange: Exchange, result: Response | Failure
     ) -> None:
         self._busy.discard(connection)
-        current = connection.generation == self._generation and not self._closed
-        if connection.reusable and not current:
-            connection.abort()
-        elif connection.reusable:
-            idle = self._idle.setdefault(connection.origin, deque())
-            if len(idle) < self._max_idle:
-                connection.idle_since = asyncio.get_running_loop().time()
-                idle.append(connection)
-            else:
-                connection.abort()
+        if connection.reusable:
+            self._keep(connection)
         elif (
             isinstance(result, Failure)
             and result.error_type == ErrorType.CONNECTION_RESET
@@ -194,12 +143,29 @@ class Sender:
         ):
             # The receiver closed a kept connection just as it was used again: not its failure.
             exchange.may_retry = False
-            scheme, host, port = connection.origin
-            self._connect(Target(scheme, host, port, "", b""), exchange)
+            self._dialer.dial(exchange)
             return
         exchange.done(result)
 
+    def _keep(self, connection: HttpConnection) -> None:
+        idle = self._idle.setdefault(connection.origin, deque())
+        current = connection.generation == self._generation and not self._closed
+        if not current or len(idle) >= self._max_idle_per_origin:
+            connection.abort()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        idle.append(connection)
+        self._oldest[connection] = None
+        if len(self._oldest) > self._max_idle:
+            self._drop(next(iter(self._oldest)))
+
+    def _drop(self, connection: HttpConnection) -> None:
+        """Closes an idle connection."""
+        self._lost(connection)
+        connection.abort()
+
     def _lost(self, connection: HttpConnection) -> None:
+        self._oldest.pop(connection, None)
         idle = self._idle.get(connection.origin)
         if idle is not None:
             with contextlib.suppress(ValueError):
@@ -210,13 +176,15 @@ class Sender:
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for connection in [c for c in self._busy if c.exchange and c.exchange.deadline < now]:
+        while self._oldest and now - next(iter(self._oldest)).idle_since > self._idle_timeout:
+            self._drop(next(iter(self._oldest)))
+        expired = [c for c in self._busy if c.exchange and c.exchange.deadline < now]
+        for connection in expired[:EXPIRED_PER_TURN]:
             connection.expire()
-        for idle in list(self._idle.values()):
-            while idle and now - idle[0].idle_since > self._idle_timeout:
-                idle.popleft().abort()
-        self._resting = not (self._busy or self._connecting)
-        if not self._resting or any(self._idle.values()):
+        self._resting = not (self._busy or len(self._dialer))
+        if len(expired) > EXPIRED_PER_TURN:
+            self._sweeper = loop.call_later(0.001, self._sweep)
+        elif not self._resting or self._oldest:
             self._sweeper = loop.call_later(1.0 if self._resting else SWEEP, self._sweep)
         else:
             self._sweeper = None

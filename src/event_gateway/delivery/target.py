@@ -1,18 +1,21 @@
 """Where a webhook's requests go: its URL, taken apart once."""
 
+import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The parts of a URL as a request needs them. ``path`` holds the query as it is sent."""
+    """The parts of a URL as a request needs them. ``path`` holds the query as it is sent;
+    ``literal``: the host is an IP address in its usual spelling."""
 
     scheme: str
     host: str
     port: int
     path: str
     host_header: bytes
+    literal: bool = False
 
     @property
     def origin(self) -> tuple[str, str, int]:
@@ -43,4 +46,13 @@ def parse_target(url: str) -> Target:
     path = parts.path or "/"
     if parts.query:
         path = f"{path}?{parts.query}"
-    return Target(parts.scheme, host, port or default, path, header.encode())
+    literal = _is(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    return Target(parts.scheme, host, port or default, path, header.encode(), literal)
+
+
+def _is(family: int, host: str) -> bool:
+    try:
+        socket.inet_pton(family, host)
+    except OSError:
+        return False
+    return True

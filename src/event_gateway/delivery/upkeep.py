@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 
 import structlog
 
@@ -62,7 +63,7 @@ class Upkeep:
     async def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
         waiting = await self._queues.waiting()
-        self._again = {one: self._again.get(one, (0.0, 0)) for one in waiting}
+        self._again = {one: self._again.get(one, (-1.0, 0)) for one in waiting}
         for webhook_id in waiting:
             again, begin = self._again[webhook_id]
             lane = self._dispatcher.lanes.get(webhook_id)
@@ -70,6 +71,9 @@ class Upkeep:
                 continue
             max_age = self._outcomes.longest(lane.webhook)
             wait = min(SWEEP, max(LOOK, max_age / 20))
+            if again < 0:  # not all at once, where many begin to wait together
+                self._again[webhook_id] = (now + wait * random.random(), 0)  # noqa: S311
+                continue
             for _ in range(TRIES):
                 taken, begin = await self._queues.expired(
                     webhook_id, begin, max_age, HOLD + LEASE_MARGIN

@@ -30,6 +30,7 @@ from event_gateway.tasks import end
 log = structlog.get_logger(__name__)
 
 BATCH = 256
+PER_TURN = 32  # deliveries begun in one turn of the event loop
 STOP_TIMEOUT = 2.0  # seconds for the loop to notice; while Redis is away it waits for that
 # Events that this process holds and has not acknowledged. Below the consumer's own limit, so that
 # several processes can share it.
@@ -170,6 +171,7 @@ class Router:
                 log.exception("event cannot be matched", stream=self._stream, seq=received.seq)
                 await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
         known = await self._known(matched)
+        dispatched = 0
         for received, pulled, webhooks in matched:
             event = received.event
             wanted = [
@@ -182,6 +184,9 @@ class Router:
             self._unsettled[received.seq] = settlement
             for webhook in wanted:
                 self._dispatch(received, webhook, settlement.recorded)
+                dispatched += 1
+                if dispatched % PER_TURN == 0:
+                    await asyncio.sleep(0)
 
     async def _known(
         self, matched: list[tuple[Received, Pulled, list[Webhook]]]

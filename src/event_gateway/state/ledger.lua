@@ -49,6 +49,8 @@ for _, c in ipairs(cmsgpack.unpack(ARGV[1])) do
     local at = ''
     if wait then
       at = now + wait
+      -- What could go at once is in the order of its events, wherever it has waited before.
+      if wait == 0 and status == 'pending' then at = math.min(now, c[17]) end
       redis.call('ZADD', queue, at, member)
     elseif have[1] then
       redis.call('ZREM', queue, member)

@@ -62,23 +62,28 @@ class Queues:
         self._client = client
         self._prefix = prefix
         self._token = token
+        self._due = script(client, "lane.lua", "due.lua")
         self._take = script(client, "lane.lua", "rate.lua", "take.lua")
         self._admit = script(client, "lane.lua", "rate.lua", "admit.lua")
         self._cancel = script(client, "lane.lua", "cancel.lua")
         self._expired = script(client, "lane.lua", "expired.lua")
         self._stats = script(client, "lane.lua", "stats.lua")
 
-    async def due(self, begin: int, count: int) -> tuple[list[str], float | None]:
-        """Webhooks with due deliveries, from the ``begin``-th on, those that wait longest first;
-        and the seconds until the next becomes due (None: not known)."""
+    async def due(self, begin: int, count: int) -> list[str]:
+        """Webhooks with due deliveries, from the ``begin``-th on, those that wait longest first."""
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.zrange(f"{self._prefix}due", begin, begin + count - 1, withscores=True)
             (seconds, micros), entries = await pipe.execute()
         now = seconds * 1000 + micros // 1000
-        due = [name.decode() for name, score in entries if score <= now]
-        later = [score for _, score in entries if score > now]
-        return due, (min(later) - now) / 1000 if later else None
+        return [name.decode() for name, score in entries if score <= now]
+
+    async def due_since(self, since: float, count: int) -> tuple[list[str], float | None, float]:
+        """Webhooks of which deliveries have become due since then (by the server's clock, ms), the
+        seconds until the next do (None: not known), and until when all are told."""
+        due, seen, next_in = await self._due(keys=[self._prefix], args=[f"{since:.0f}", count])
+        later = None if next_in < 0 else next_in / 1000
+        return [name.decode() for name in due], later, float(seen)
 
     async def take(self, wanted: Sequence[Wanted]) -> list[Delivery]:
         """Takes due deliveries, the longest due first."""
@@ -126,9 +131,12 @@ class Queues:
         admitted, probe, wait = await self._admit(keys=[self._prefix], args=args)
         return bool(admitted), bool(probe), wait / 1000
 
-    async def depth(self, webhook_id: str) -> int:
-        """How many deliveries of a webhook are not final."""
-        return int(await self._client.zcard(f"{self._prefix}queue:{webhook_id}"))
+    async def depths(self, webhook_ids: Sequence[str]) -> list[int]:
+        """How many deliveries of each webhook are not final."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for webhook_id in webhook_ids:
+                pipe.zcard(f"{self._prefix}queue:{webhook_id}")
+            return [int(depth) for depth in await pipe.execute()]
 
     async def closed(self) -> tuple[frozenset[str], frozenset[str]]:
         """The webhooks that are paused, and those whose breaker is not closed."""

@@ -1,0 +1,295 @@
+"""Healthy webhooks beside sick ones: what those change of the latency of these.
+
+    python bench/isolation.py [--case sick|fire|deep] [--runs 5] [--seconds 40] [--rate 50]
+
+The same steady load twice, interleaved, ``--runs`` times each: alone, for ten healthy webhooks, and
+beside
+
+    sick   500 webhooks that never answer (timeout 2 s) and 500 whose port refuses connections
+    fire   the same with breakers that never open: attempts go on failing all the time
+    deep   one dead webhook with 100,000 deliveries waiting
+
+(``--sick`` and ``--deep`` change these numbers.)
+
+Every event goes to the ten, and to twenty of the sick ones. Latency is from before the publish to
+NATS until the receiver has the request. Each run is a gateway of its own, started from nothing,
+with servers of its own. Compare the ratio, not milliseconds.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httptools
+import msgspec
+import nats
+import uvloop
+
+HEALTHY = 10
+GROUPS = 50  # an event is for every fiftieth of the sick
+WAVE = 10.0  # seconds at the beginning in which a thousand receivers are found to be sick at once
+# Where there is a file system in memory the servers write there: a disk that others use, too,
+# stalls for a tenth of a second now and then, in either case.
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
+ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+class _Data(msgspec.Struct):
+    t: int
+
+
+class _Body(msgspec.Struct):
+    data: _Data
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+class _Healthy(asyncio.Protocol):
+    """Answers 204 at once and notes the latency."""
+
+    def __init__(self, seen: "array[int]") -> None:
+        self._seen = seen
+        self._parser = httptools.HttpRequestParser(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self._body = b""
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        sent = _decode(self._body).data.t
+        self._seen.append(sent)
+        self._seen.append(time.monotonic_ns() - sent)
+        self._transport.write(ANSWER)  # type: ignore[attr-defined]
+
+
+def _receive(pipe: Any) -> None:
+    """A process: tells its ports (healthy, silent, refusing); gives what it saw when asked."""
+
+    async def serve() -> None:
+        seen = array("q")
+        loop = asyncio.get_running_loop()
+        healthy = await loop.create_server(lambda: _Healthy(seen), "127.0.0.1", 0)
+        silent = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, backlog=4096)
+        refusing = socket.socket()
+        refusing.bind(("127.0.0.1", 0))  # and never listens
+        ports = [healthy.sockets[0].getsockname()[1], silent.sockets[0].getsockname()[1],
+                 refusing.getsockname()[1]]  # fmt: skip
+        pipe.send(ports)
+        while await asyncio.to_thread(pipe.recv):
+            taken = array("q", seen)
+            del seen[:]
+            pipe.send_bytes(taken.tobytes())
+
+    uvloop.run(serve())
+
+
+@dataclass
+class Run:
+    """What one run showed: latencies in ms, in the wave and after it, the most that processes took
+    (MiB, files)."""
+
+    sent: int
+    wave: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    memory: dict[str, float] = field(default_factory=dict)
+    files: int = 0
+    attempts: int = 0
+
+    def at(self, part: float, *, wave: bool = False) -> float:
+        """A quantile of the latencies."""
+        ordered = sorted(self.wave if wave else self.latencies)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+def _config(ports: list[int], case: str | None, sick: int, directory: Path) -> Path:
+    healthy, silent, refusing = ports
+    webhooks: dict[str, Any] = {
+        f"well{n}": {"url": f"http://127.0.0.1:{healthy}/{n}", "events": ["bench.*"]}
+        for n in range(HEALTHY)
+    }
+    if case in ("sick", "fire"):
+        breaker = {"failure_threshold": 10_000} if case == "fire" else {}
+        for n in range(2 * sick):
+            port = silent if n < sick else refusing
+            webhooks[f"sick{n}"] = {
+                "url": f"http://127.0.0.1:{port}/{n}", "events": [f"bench.g{n % GROUPS}"],
+                "timeout": "2s", "circuit_breaker": breaker,
+            }  # fmt: skip
+    if case == "deep":
+        webhooks["deep"] = {"url": f"http://127.0.0.1:{refusing}/deep", "events": ["deep.*"]}
+    path = directory / "gateway.yaml"
+    path.write_text(json.dumps({
+        "delivery": {"allow_networks": ["127.0.0.0/8"]}, "webhooks": webhooks,
+        "ingest": {"subjects": ["bench.>", "deep.>"]},
+    }))  # fmt: skip
+    return path
+
+
+class _Gateway:
+    """The program, and what it and its servers take."""
+
+    def __init__(self, config: Path, directory: Path) -> None:
+        self._data = directory / "data"
+        self._log = (directory / "log").open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "event_gateway", "serve", "-c", str(config), "--port", "0",
+             "--data-dir", str(self._data)],
+            stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+        self.memory: dict[str, float] = {}
+        self.files = 0
+
+    async def ready(self) -> dict[str, str]:
+        endpoints = self._data / "endpoints.json"
+        while not endpoints.exists():
+            assert self.process.poll() is None, "the gateway has ended"
+            await asyncio.sleep(0.05)
+        return json.loads(endpoints.read_text())  # type: ignore[no-any-return]
+
+    def look(self) -> None:
+        pids = {"gateway": self.process.pid} | {
+            name: int((self._data / f"{name}.pid").read_text()) for name in ("nats", "valkey")
+        }
+        for name, pid in pids.items():
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM"):
+                    self.memory[name] = int(line.split()[1]) / 1024
+        self.files = max(self.files, len(os.listdir(f"/proc/{self.process.pid}/fd")))
+
+    def get(self, http: str, path: str) -> Any:
+        key = (self._data / "admin.key").read_text()
+        request = urllib.request.Request(http + path, headers={"X-API-Key": key})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+        self._log.close()
+
+
+async def _publish_deep(bus: Any, count: int) -> None:
+    js = bus.jetstream()
+    for start in range(0, count, 500):
+        numbers = range(start, min(start + 500, count))
+        await asyncio.gather(*(js.publish("deep.made", _event("deep.made", n)) for n in numbers))
+
+
+def _event(event_type: str, number: int) -> bytes:
+    return json.dumps({
+        "specversion": "1.0", "id": f"{event_type}-{number}", "source": "bench",
+        "type": event_type, "time": "2026-01-01T00:00:00Z", "datacontenttype": "application/json",
+        "data": {"t": time.monotonic_ns(), "n": number, "text": "x" * 600},
+    }).encode()  # fmt: skip
+
+
+async def _run(ports: list[int], pipe: Any, case: str | None, given: Any) -> Run:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        directory = Path(name)
+        gateway = _Gateway(_config(ports, case, given.sick, directory), directory)
+        try:
+            at = await gateway.ready()
+            bus = await nats.connect(at["nats"])
+            if case == "deep":
+                await _publish_deep(bus, given.deep)
+                path = "/v1/webhooks/deep/stats"
+                while gateway.get(at["http"], path)["queue_depth"] < given.deep:
+                    await asyncio.sleep(0.5)
+            pipe.send(True)
+            pipe.recv_bytes()
+            count, began = int(given.rate * given.seconds), time.monotonic()
+            for n in range(count):
+                await asyncio.sleep(began + n / given.rate - time.monotonic())
+                kind = f"bench.g{n % GROUPS}"
+                await bus.publish(kind, _event(kind, n))
+                if n % max(1, given.rate // 4) == 0:
+                    gateway.look()
+            await asyncio.sleep(2)
+            pipe.send(True)
+            seen = array("q")
+            seen.frombytes(pipe.recv_bytes())
+            run = Run(sent=len(seen) // 2, memory=gateway.memory, files=gateway.files)
+            for i in range(0, len(seen), 2):
+                late = seen[i] / 1e9 - began >= WAVE
+                (run.latencies if late else run.wave).append(seen[i + 1] / 1e6)
+            if case in ("sick", "fire"):
+                for n in range(0, 2 * given.sick, max(1, given.sick // 5)):
+                    stats = gateway.get(at["http"], f"/v1/webhooks/sick{n}/stats")
+                    run.attempts += stats["attempts"]
+            await bus.close()
+            assert run.sent >= count * HEALTHY, f"{run.sent} of {count * HEALTHY} came"
+            return run
+        finally:
+            gateway.end()
+
+
+def _told(name: str, run: Run) -> str:
+    memory = " ".join(f"{key} {value:.0f}" for key, value in run.memory.items())
+    return (f"  {name:6} p50 {run.at(0.5):5.2f} p99 {run.at(0.99):6.2f} p99.9 "
+            f"{run.at(0.999):6.2f} ms   first {WAVE:.0f} s: p99 {run.at(0.99, wave=True):6.2f} ms"
+            f"   MiB: {memory}   files {run.files}")  # fmt: skip
+
+
+async def _bench(ports: list[int], pipe: Any, given: Any) -> None:
+    alone, beside = [], []
+    for number in range(given.runs):
+        print(f"run {number + 1}", flush=True)
+        for case, runs in ((None, alone), (given.case, beside)):
+            runs.append(await _run(ports, pipe, case, given))
+            print(_told(case or "alone", runs[-1]), flush=True)
+            if runs[-1].attempts:
+                print(f"          attempts at 10 of the sick: {runs[-1].attempts}")
+    print(f"{given.case}: {given.runs} runs each, {given.rate} events/s for {given.seconds} s")
+    for part, wave in ((0.5, False), (0.99, False), (0.999, False), (0.99, True)):
+        one = sorted(run.at(part, wave=wave) for run in alone)
+        other = sorted(run.at(part, wave=wave) for run in beside)
+        ratio = statistics.median(other) / statistics.median(one)
+        when = f" in the first {WAVE:.0f} s" if wave else ""
+        print(f"  p{part * 100:g}{when}: alone {statistics.median(one):.2f} ms ({one[0]:.2f} to "
+              f"{one[-1]:.2f}), beside {statistics.median(other):.2f} ms ({other[0]:.2f} to "
+              f"{other[-1]:.2f}): {ratio:.2f} times")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--case", choices=["sick", "fire", "deep"], default="sick")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--rate", type=int, default=50, help="events per second")
+    parser.add_argument("--sick", type=int, default=500, help="webhooks of each sick kind")
+    parser.add_argument("--deep", type=int, default=100_000, help="deliveries waiting")
+    given = parser.parse_args()
+    here, there = multiprocessing.Pipe()
+    receiver = multiprocessing.Process(target=_receive, args=(there,), daemon=True)
+    receiver.start()
+    uvloop.run(_bench(here.recv(), here, given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Looking up receivers' names: off the event loop, each name once at a time.
+
+In threads of their own rather than the event loop's few: a name whose servers do not answer holds
+its thread for many seconds, and must neither hold up other names nor the end of the process.
+"""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+
+MAX_LOOKUPS = 64  # at a time; more wait
+KEEP = 5.0  # seconds for which an answer holds
+KEEP_FAILURE = 1.0
+MAX_KEPT = 4096  # names
+
+Look = Callable[[str], list[str]]
+
+
+def look_up(host: str) -> list[str]:
+    """A name's addresses, blocking. Raises socket.gaierror."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+class Names:
+    """Addresses by name; ``look`` asks the system."""
+
+    def __init__(self, look: Look = look_up) -> None:
+        self._look = look
+        self._answers: dict[str, asyncio.Future[list[str]]] = {}
+        self._waiting: deque[tuple[str, asyncio.Future[list[str]]]] = deque()
+        self._running = 0
+
+    async def addresses(self, host: str) -> list[str]:
+        """Raises socket.gaierror or UnicodeError where the name has none."""
+        answer = self._answers.get(host)
+        if answer is None:
+            loop = asyncio.get_running_loop()
+            answer = self._answers[host] = loop.create_future()
+            while len(self._answers) > MAX_KEPT:
+                del self._answers[next(iter(self._answers))]
+            self._waiting.append((host, answer))
+            self._next()
+        return await asyncio.shield(answer)
+
+    def _next(self) -> None:
+        if self._waiting and self._running < MAX_LOOKUPS:
+            self._running += 1
+            host, answer = self._waiting.popleft()
+            loop = asyncio.get_running_loop()
+            threading.Thread(
+                target=self._ask, args=(loop, host, answer), name=f"look-up {host}", daemon=True
+            ).start()
+
+    def _ask(
+        self, loop: asyncio.AbstractEventLoop, host: str, answer: "asyncio.Future[list[str]]"
+    ) -> None:
+        result: list[str] | Exception
+        try:
+            result = self._look(host)
+        except Exception as error:
+            result = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(self._answered, host, answer, result)
+
+    def _answered(
+        self, host: str, answer: "asyncio.Future[list[str]]", result: list[str] | Exception
+    ) -> None:
+        self._running -= 1
+        if isinstance(result, Exception):
+            answer.set_exception(result)
+            answer.exception()  # whoever asked may have left
+        else:
+            answer.set_result(result)
+        keep = KEEP_FAILURE if isinstance(result, Exception) else KEEP
+        asyncio.get_running_loop().call_later(keep, self._forget, host, answer)
+        self._next()
+
+    def _forget(self, host: str, answer: "asyncio.Future[list[str]]") -> None:
+        if self._answers.get(host) is answer:
+            del self._answers[host]
