@@ -41,7 +41,7 @@ import uvloop
 
 HEALTHY = 10
 GROUPS = 50  # an event is for every fiftieth of the sick
-WAVE = 10.0  # seconds at the beginning in which a thousand receivers are found to be sick at once
+WAVE = 15.0  # seconds at the beginning in which a thousand receivers are found to be sick at once
 # Where there is a file system in memory the servers write there: a disk that others use, too,
 # stalls for a tenth of a second now and then, in either case.
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None

@@ -18,7 +18,7 @@ BENCH = Path(__file__).parent.parent / "bench"
     ],
 )
 def test_it_runs(command: list[str], says: str) -> None:
-    short = ["--runs", "1", "--seconds", "11"] if "isolation.py" in command else []
+    short = ["--runs", "1", "--seconds", "16"] if "isolation.py" in command else []
     done = subprocess.run(
         [sys.executable, str(BENCH / command[0]), *command[1:], *short],
         capture_output=True, text=True, check=False, timeout=100,

@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 
 from client import Client, event
-from event_gateway.delivery.dispatcher import SICK_AT_ONCE, SICK_PER_SECOND
+from event_gateway.delivery.pace import AT_ONCE, PER_SECOND
 from pair import Pair
 from receiver import Receiver
 
@@ -114,7 +114,7 @@ async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -
     await receiver.until(60 * 12, "/sick", timeout=30)
     times = [one.time for one in receiver.at("/sick")]
     # They would be tried 1,200 times a second.
-    assert _most_within(times[60:], 1.0) <= SICK_AT_ONCE + SICK_PER_SECOND * (1 + SPREAD)
+    assert _most_within(times[60:], 1.0) <= AT_ONCE + PER_SECOND * (1 + SPREAD)
     # In turn: none is tried twice before another is tried once.
     tried = [(await client.delivery(f"sick{n}", sent["id"]))["attempts"] for n in (0, 30, 59)]
     counts = [len(attempts) for attempts in tried]

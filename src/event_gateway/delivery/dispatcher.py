@@ -27,7 +27,7 @@ from event_gateway.delivery.advice import disables
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import BACKLOG, SLOW_STATUSES, Job, Lane
 from event_gateway.delivery.outcomes import HOLD, Outcomes
-from event_gateway.delivery.pace import Pace
+from event_gateway.delivery.pace import SickTurns
 from event_gateway.delivery.request import AuthError, RequestBuilder, SecretMissing
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Failure, Response, Sender
@@ -39,11 +39,6 @@ log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT = 4096  # attempts; half of them for lanes whose receiver is sick
 MAX_HELD = 16384  # deliveries that wait in this process, in all lanes
-# Attempts for sick receivers begin at this pace: each costs a connection, and with thousands of
-# them at once everybody else would wait.
-SICK_PER_SECOND = 400.0
-SICK_AT_ONCE = 8.0
-SICK_PAUSE = SICK_AT_ONCE / SICK_PER_SECOND  # seconds until as many more may begin
 LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
 SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
 IDLE_WAIT = 0.25  # seconds until an attempt that is kept out of the queue is looked at again
@@ -79,12 +74,9 @@ class Dispatcher:
         self._version = version
         self._installation_key = installation_key
         self._max_in_flight = max_in_flight
-        self._strained = 0
         self._held = 0
         self._backlogged: set[Lane] = set()
-        self._pace = Pace(SICK_PER_SECOND, SICK_AT_ONCE)
-        self._paced: dict[Lane, None] = {}  # lanes that wait for it, in turn
-        self._letting_go: asyncio.TimerHandle | None = None
+        self._sick = SickTurns(max_in_flight // 2, self._may_any, lambda lane: self._drain(lane, 1))
         self._place = (0, 1)
         self._stopping = False
         self._stopped = False
@@ -139,7 +131,9 @@ class Dispatcher:
 
         That one has closed is heard with the first delivery that is written for it.
         """
-        self._heard([*shut], shut, {})
+        lanes = self.lanes
+        news = [one for one in shut if one in lanes and not lanes[one].shut]
+        self._heard(news, shut, {})
 
     def reconcile(self, paused: frozenset[str]) -> None:
         """Corrects which queues are paused, where a write of that was lost."""
@@ -201,7 +195,7 @@ class Dispatcher:
     @property
     def sick_room(self) -> int:
         """How many attempts for sick receivers may begin now, in all lanes."""
-        return self._pace.left
+        return self._sick.left
 
     async def begin(self, job: Job) -> None:
         """Begins an attempt of a delivery that is kept out of the queue, once it may begin.
@@ -278,49 +272,24 @@ class Dispatcher:
     def _has_place(self, lane: Lane) -> bool:
         return (
             lane.in_flight < int(lane.limit)
-            and (not lane.strained or (self._pace.left > 0 and self._places_for_sick))
-            and self.in_flight < self._max_in_flight
-            and self._ledger.reachable
-            and not self._stopping
+            and self._may_any()
+            and (not lane.strained or self._sick.left > 0)
         )
 
-    @property
-    def _places_for_sick(self) -> bool:
+    def _may_any(self) -> bool:
+        """Whether any attempt may begin in this process."""
         return (
-            self._strained < self._max_in_flight // 2
-            and self.in_flight < self._max_in_flight
-            and self._ledger.reachable
-            and not self._stopping
+            self.in_flight < self._max_in_flight and self._ledger.reachable and not self._stopping
         )
 
     async def _freed(self, lane: Lane) -> None:
         """Returns when a place may have become free in a lane, or after a while."""
         lane.freed.clear()
         if lane.strained:
-            self._let_go_later(lane)
+            self._sick.wait(lane)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(IDLE_WAIT):
                 await lane.freed.wait()
-
-    def _let_go_later(self, lane: Lane) -> None:
-        self._paced[lane] = None
-        if self._letting_go is None:
-            loop = asyncio.get_running_loop()
-            pause = SICK_PAUSE if self._places_for_sick else IDLE_WAIT
-            self._letting_go = loop.call_later(pause, self._let_go)
-
-    def _let_go(self) -> None:
-        """Sick receivers' lanes, in turn, begin one attempt each."""
-        self._letting_go = None
-        waiting, self._paced = self._paced, {}
-        while waiting and self._pace.left > 0 and self._places_for_sick:
-            lane = next(iter(waiting))
-            del waiting[lane]
-            lane.freed.set()
-            self._drain(lane, 1)
-        self._paced = waiting | self._paced
-        if self._paced:
-            self._let_go_later(next(iter(self._paced)))
 
     def _start(self, lane: Lane, job: Job) -> None:
         delivery, webhook = job.delivery, lane.webhook
@@ -346,8 +315,7 @@ class Dispatcher:
         self.in_flight += 1
         job.strained = lane.strained
         if job.strained:
-            self._strained += 1
-            self._pace.take()
+            self._sick.take()
         self._outcomes.submit(job, Status.IN_PROGRESS, webhook.timeout + LEASE_MARGIN)
         self._outcomes.triggered(job)
         self._sender.post(
@@ -368,7 +336,8 @@ class Dispatcher:
         lane.in_flight -= 1
         lane.freed.set()
         self.in_flight -= 1
-        self._strained -= job.strained
+        if job.strained:
+            self._sick.give_back()
         if self._stopped:
             return  # cut off by our own end: no failure, whoever takes it next tries it again
         if isinstance(result, Failure):
@@ -459,7 +428,7 @@ class Dispatcher:
     def _hold(self, lane: Lane, job: Job) -> None:
         lane.backlog.append(job)
         if lane.strained:
-            self._let_go_later(lane)
+            self._sick.wait(lane)
         self._held += 1
         self._backlogged.add(lane)
 
@@ -498,6 +467,6 @@ class Dispatcher:
         if not lane.backlog:
             self._backlogged.discard(lane)
         elif lane.strained and lane.in_flight < int(lane.limit):
-            self._let_go_later(lane)
+            self._sick.wait(lane)
         if lane.hungry:
             self.ask(lane)

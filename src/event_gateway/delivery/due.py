@@ -8,9 +8,10 @@ import structlog
 from event_gateway.broker.log import LogUnavailable
 from event_gateway.core.delivery import Delivery
 from event_gateway.core.event import Received
-from event_gateway.delivery.dispatcher import LEASE_MARGIN, SICK_PAUSE, Dispatcher
+from event_gateway.delivery.dispatcher import LEASE_MARGIN, Dispatcher
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import HOLD
+from event_gateway.delivery.pace import PAUSE as SICK_PAUSE
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues, Wanted

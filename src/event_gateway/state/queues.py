@@ -62,6 +62,7 @@ class Queues:
         self._client = client
         self._prefix = prefix
         self._token = token
+        self._depths = script(client, "depths.lua")
         self._due = script(client, "lane.lua", "due.lua")
         self._take = script(client, "lane.lua", "rate.lua", "take.lua")
         self._admit = script(client, "lane.lua", "rate.lua", "admit.lua")
@@ -133,10 +134,8 @@ class Queues:
 
     async def depths(self, webhook_ids: Sequence[str]) -> list[int]:
         """How many deliveries of each webhook are not final."""
-        async with self._client.pipeline(transaction=False) as pipe:
-            for webhook_id in webhook_ids:
-                pipe.zcard(f"{self._prefix}queue:{webhook_id}")
-            return [int(depth) for depth in await pipe.execute()]
+        depths = await self._depths(keys=[self._prefix], args=[_pack(webhook_ids)])
+        return [int(depth) for depth in depths]
 
     async def closed(self) -> tuple[frozenset[str], frozenset[str]]:
         """The webhooks that are paused, and those whose breaker is not closed."""
