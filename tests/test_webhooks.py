@@ -1,5 +1,6 @@
 """Webhooks over the API: created, listed, changed, deleted, and what is refused."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -65,6 +66,19 @@ async def test_deleting_cancels_what_waits(client: Client, receiver: Receiver) -
     await client.http.delete("/v1/webhooks/w")
     record = await client.until("w", sent["id"], "cancelled")
     assert record["last_error"] == "webhook deleted"
+
+
+async def test_deleting_ends_with_the_attempts_that_run(client: Client, receiver: Receiver) -> None:
+    receiver.delays["/slow"] = [0.5]
+    await client.webhook(id="w", url=f"{receiver.url}/slow", events=["user.*"], concurrency=2)
+    sent = [event("user.a") for _ in range(20)]
+    await client.send(sent)
+    await receiver.until(2, "/slow")
+    assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
+    await asyncio.sleep(1.5)
+    assert len(receiver.got) == 2, "what waited in memory was sent after the deletion"
+    statuses = [(await client.delivery("w", one["id"]))["status"] for one in sent]
+    assert sorted(statuses) == ["cancelled"] * 18 + ["succeeded"] * 2
 
 
 @pytest.mark.parametrize(

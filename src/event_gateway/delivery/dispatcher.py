@@ -115,9 +115,9 @@ class Dispatcher:
         if lane is not None:
             lane.gone = True
             self._backlogged.discard(lane)
-            self._held -= len(lane.backlog)
-            for job in lane.backlog:
-                self._outcomes.carry_out(None, job, Cancelled("webhook deleted"))
+            while lane.backlog:
+                self._held -= 1
+                self._outcomes.carry_out(None, lane.backlog.popleft(), Cancelled("webhook deleted"))
 
     def divide(self, place: int, processes: int) -> None:
         """This process is the ``place``-th of so many that share each webhook's concurrency."""
