@@ -54,6 +54,8 @@ def test_what_nothing_feeds_is_warned_of_with_its_line(tmp_path: Path) -> None:
             "reason": "nothing from NATS feeds 'c.d': add its subject to ingest.subjects",
         }],
     }  # fmt: skip
+    path.write_text(W.replace("a.b", "webhook.failed"))
+    assert "they reach no webhook" in _check(path).stderr
     path.write_text("servr: 1\n")
     done = _check(path, "--json")
     assert (done.returncode, json.loads(done.stdout)["errors"][0]["line"]) == (2, 1)
@@ -85,7 +87,7 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         (W + "    retry_policy: {jitter: 2}\n", 5, "jitter", "between 0 and 1"),
         (W + "    retry_policy: {schedule: [1s, 8d]}\n", 5, "schedule[1]", "at most 7d"),
         (W + "    retry_policy: {schedule: 1s}\n", 5, "schedule", "must be a list"),
-        (W + "    retry_policy: {schedule: [1s, soon]}\n", 5, "schedule.1", "no duration"),
+        (W + "    retry_policy: {schedule: [1s, soon]}\n", 5, "schedule[1]", "no duration"),
         (W + "    transformation: crm\n", 5, "webhooks.w.transformation", "analytics_format"),
         (W + "    filters:\n      - {field: a, operator: near, value: 1}\n", 6, "operator", "near"),
         (W + "    timeout: 1s\n    timeout: 2s\n", 6, "webhooks.w.timeout", "twice"),
@@ -116,7 +118,7 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         (W + "    timeout: -1s\n", 5, "webhooks.w.timeout", "no duration"),
         (W + "    timeout: [1]\n", 5, "webhooks.w.timeout", "must be a duration"),
         (W + "    description: 7\n", 5, "webhooks.w.description", "must be text"),
-        (W + "    security: {auth_typ: none}\n", 5, "webhooks.w.security.0.auth_typ", "auth_type"),
+        (W + "    security: {auth_typ: none}\n", 5, "webhooks.w.security[0].auth_typ", "auth_type"),
         (
             W + "    retry_policy: {max_age: 6d}\n",
             5,
@@ -126,13 +128,18 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         ("ingest:\n  subjects: ['a.>', '>']\n", 2, "ingest.subjects[1]", "cannot be captured"),
         ("ingest:\n  subjects: ['a.>', 'a.b']\n", 2, "ingest.subjects[1]", "overlaps 'a.>'"),
         ("ingest:\n  subjects: ['a..b']\n", 2, "ingest.subjects[0]", "empty token"),
-        ("ingest: {retention: 1s}\n", 1, "ingest.retention", "at least 60"),
+        ("ingest: {retention: 1s}\n", 1, "ingest.retention", "at least 1m"),
         ("nats: {url: 'http://u:hunter2@x'}\n", 1, "nats.url", "nats://"),
         ("nats: {url: 'nats://u:hunter2@x:port'}\n", 1, "nats.url", "port must be a number"),
         ("redis: {url: '127.0.0.1:6379'}\n", 1, "redis.url", "redis://"),
         ("streams:\n  s: {subjects: ['a.b', 'webhook.*']}\n", 2, "streams.s", "of their own"),
         ("streams:\n  s: {subjects: [], max_messages: many}\n", 2, "max_messages", "whole number"),
         ("server: {port: '${UNSET}'}\n", 1, "server.port", "UNSET is not set"),
+        (W + "    ordered: {buy: x}\n", 5, "webhooks.w.ordered.by", "is missing"),
+        (W + "    ordered: maybe\n", 5, "webhooks.w.ordered", "true or false"),
+        (W + "    ordered: {by: data..x}\n", 5, "webhooks.w.ordered.by", "is no path"),
+        (W + "    filters: [{field: data.x, operator: equals}]\n", 5, "filters[0]", "a value"),
+        (W + "    retry_policy: {schedule: []}\n", 5, "schedule", "at least 1 item"),
     ],
 )
 def test_mistakes_get_a_line(tmp_path: Path, text: str, line: int, key: str, says: str) -> None:
@@ -144,6 +151,25 @@ def test_mistakes_get_a_line(tmp_path: Path, text: str, line: int, key: str, say
     assert says in problem
     assert "\n" not in problem
     assert "hunter2" not in str(caught.value)
+
+
+def test_one_definition_with_many_mistakes(tmp_path: Path) -> None:
+    text = W.replace("a.b", "a..b, '', a.b") + (
+        "    concurrency: 0\n    disable_after: 0s\n    transformation: x\n"
+        "    retry_policy: {max_attempts: 0, jitter: 3, backoff: expo}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        loaded(text, tmp_path)
+    keys = [problem.key.removeprefix("webhooks.w.") for problem in caught.value.problems]
+    assert sorted(keys) == [
+        "concurrency", "disable_after", "events[0]", "events[1]", "retry_policy.backoff",
+        "retry_policy.jitter", "retry_policy.max_attempts", "transformation",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        loaded(W.replace("https://example.com/", "'${NOSUCH}'"), tmp_path)
+    assert [problem.reason for problem in caught.value.problems] == [
+        "the environment variable NOSUCH is not set"
+    ]
 
 
 def test_everything_wrong_is_said_at_once_in_order(tmp_path: Path) -> None:

@@ -128,11 +128,15 @@ async def test_the_key_is_asked_for(client: Client) -> None:
 
 
 async def test_what_is_no_event_is_set_aside(client: Client, receiver: Receiver) -> None:
-    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*", "webhook.*"])
     bad = {
         b"not json \xff": "malformed", b"[1, 2]": "malformed", b"7": "malformed", b"": "malformed",
         b'{"specversion": "1.0", "id": "1", "type": "user.x"}': "invalid",
         b'{"specversion": "2.0", "id": "1", "source": "s", "type": "user.x"}': "unsupported",
+        # Whoever may publish on the bus cannot forge the gateway's own events either.
+        b'{"specversion": "1.0", "id": "1", "source": "s", "type": "webhook.failed"}': "reserved",
+        b'{"specversion": "1.0", "id": "1", "source": "event-gateway", "type": "user.x"}':
+            "reserved",
     }  # fmt: skip
     for body in bad:
         await client.nats.publish("user.x", body, headers={"X-Trace": "7"})

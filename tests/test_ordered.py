@@ -122,7 +122,7 @@ async def test_a_restart_carries_on_with_its_attempts(tmp_path: Path, receiver: 
         assert await program.stop() == 0
         program.configure(LOOPBACK | refused)
         assert await program.start_fails() == 1
-        assert "ordered: cannot change for the webhook w" in program.last_line
+        assert "ordered: cannot change while the webhook w exists" in program.last_line
     finally:
         with contextlib.suppress(AssertionError):
             await program.stop()

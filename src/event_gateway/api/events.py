@@ -13,7 +13,7 @@ from event_gateway.api.problems import Problem
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Event
 from event_gateway.core.formats import from_batch, from_binary, from_structured, to_structured
-from event_gateway.ingest.intake import check_reserved
+from event_gateway.core.reserved import check_reserved
 
 MAX_BATCH = 1000
 HOW_TO_SEND = (

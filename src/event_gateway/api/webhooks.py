@@ -139,7 +139,7 @@ async def show_stats(request: Request, webhook_id: str) -> dict[str, Any]:
         "failing_since": _time(state.failing_since),
         "in_flight": state.in_flight,
         "queue_depth": state.depth,
-        "waiting": state.due,
+        "waiting": max(0, state.depth - state.in_flight),
         "oldest_waiting_at": _time(state.oldest),
         "oldest_waiting_seconds": state.oldest and round(max(0.0, time.time() - state.oldest), 3),
         "attempts_per_second": round(state.rate, 3),

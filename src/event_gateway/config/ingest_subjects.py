@@ -45,12 +45,21 @@ def unfed_patterns(config: Config) -> list[tuple[str, str]]:
     """Pairs of key and reason for each pattern that no event from NATS could match."""
     if config.ingest.streams:
         return []  # what they hold is known only to NATS
-    fed = (*captured_subjects(config), *LIFECYCLE_SUBJECTS)
+    fed = captured_subjects(config)
     return [
-        (key, f"nothing from NATS feeds {pattern!r}: add its subject to ingest.subjects")
+        (key, why)
         for key, pattern in _patterns(config)
         if not any(overlaps(pattern, subject) for subject in fed)
+        if (why := _why(pattern, for_stream=key.startswith("streams.")))
     ]
+
+
+def _why(pattern: str, *, for_stream: bool) -> str | None:
+    if any(overlaps(pattern, subject) for subject in LIFECYCLE_SUBJECTS):
+        if for_stream:
+            return None
+        return f"{pattern!r}: the gateway's own events are on NATS, they reach no webhook"
+    return f"nothing from NATS feeds {pattern!r}: add its subject to ingest.subjects"
 
 
 def _patterns(config: Config) -> Iterator[tuple[str, str]]:

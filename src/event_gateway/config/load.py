@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from event_gateway.config.definitions import stream_of, webhook_of
 from event_gateway.config.ingest_subjects import check_subjects
 from event_gateway.config.model import Config, IngestModel, StreamModel, WebhookModel
-from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source
+from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source, is_told
 from event_gateway.config.yaml_source import BadYaml, read
 from event_gateway.core.errors import InvalidDefinition
 
@@ -54,10 +54,12 @@ def load_with_source(
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        problems += [source.from_pydantic(one) for one in error.errors()]
+        problems += [source.from_pydantic(one) for one in error.errors() if is_told(one)]
+    said = {problem.key for problem in problems}
     problems += [
         source.problem(key, reason)
         for key, reason in _definition_problems(document, transformations)
+        if key not in said
     ]
     if problems or config is None:
         raise ConfigError(sorted(problems, key=lambda one: (not one.line, one.line, one.file)))
@@ -116,10 +118,8 @@ def _definition_problems(
     for name, value in _items(document, "webhooks"):
         webhook = _valid(WebhookModel, value)
         if webhook is not None:
-            try:
-                made = webhook_of(webhook, name, managed_by="file")
-                made.check(transformations, ingest.retention)
-            except InvalidDefinition as error:
+            made = webhook_of(webhook, name, managed_by="file")
+            for error in made.mistakes(transformations, ingest.retention):
                 yield _key("webhooks", name, error), error.detail
     for name, value in _items(document, "streams"):
         stream = _valid(StreamModel, value)

@@ -1,16 +1,18 @@
 """The configuration file, key by key. What has no value takes the core's default."""
 
 from ipaddress import ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from event_gateway.core.filter import ALL_OPERATORS
@@ -26,6 +28,12 @@ def _duration(value: Any) -> Any:
 
 def _size(value: Any) -> Any:
     return parse_size(value) if isinstance(value, str) else value
+
+
+def _at_least_a_minute(value: float) -> float:
+    if value < 60:
+        raise ValueError("must be at least 1m")
+    return value
 
 
 def _one_or_more(value: Any) -> Any:
@@ -78,6 +86,12 @@ class FilterModel(_Section):
         description=f"{', '.join(ALL_OPERATORS)}.", json_schema_extra={"enum": [*ALL_OPERATORS]}
     )
     value: Any = Field(None, description="What the field is compared with.")
+
+    @model_validator(mode="after")
+    def _compared(self) -> Self:
+        if self.operator != "exists" and "value" not in self.model_fields_set:
+            raise ValueError(f"{self.operator} needs a value")
+        return self
 
 
 class RetryPolicyModel(_Section):
@@ -236,7 +250,7 @@ class IngestModel(_Section):
         None, description="NATS subjects that are captured; by default the original domains and "
         "the root of every pattern in webhooks and streams."
     )  # fmt: skip
-    retention: Annotated[Duration, Field(ge=60)] = Field(
+    retention: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
         7 * 86400.0, description="For how long the log keeps events; at least 1m."
     )
     max_bytes: Size | None = Field(None, description="At this size the log refuses new events.")

@@ -11,11 +11,13 @@ from event_gateway.config.model import Config
 
 KeyPath = tuple[str, ...]
 
+_BRANCHES = ("bool", "OrderedModel")  # pydantic names those of a union in the place of an error
+
 # Pydantic's kinds of errors in the words of who writes the file.
 _WORDS = {
     "missing": "is missing",
     "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
+    "int_type": "must be a whole number, without quotes",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "string_type": "must be text; put it in quotes",
@@ -24,6 +26,7 @@ _WORDS = {
     "model_type": "must be a mapping of keys",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least {min_length} items",
     "string_too_long": "must have at most {max_length} characters",
 }
 
@@ -65,8 +68,10 @@ class Source:
 
     def from_pydantic(self, error: Any) -> Problem:
         """The problem behind one of pydantic's errors."""
-        path = tuple(str(part) for part in error["loc"] if part != "[key]")
-        return self._at(path, ".".join(path), reason_of(error, path))
+        parts = [part for part in error["loc"] if part not in ("[key]", *_BRANCHES)]
+        path = tuple(str(part) for part in parts)
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+        return self._at(path, key.removeprefix("."), reason_of(error, path))
 
     def _at(self, path: KeyPath, key: str, reason: str) -> Problem:
         at = path
@@ -77,6 +82,15 @@ class Source:
                 return Problem(self.file, self.lines[at], key, reason)
             at = at[:-1]
         return Problem(self.file, self.lines.get((), 0), key, reason)
+
+
+def is_told(error: Any) -> bool:
+    """Whether one of pydantic's errors is of the branch of a union that was meant."""
+    mapping = isinstance(error["input"], dict)
+    return not (
+        (error["type"] == "bool_type" and error["loc"][-1] == "bool" and mapping)
+        or (error["type"] == "model_type" and error["loc"][-1] == "OrderedModel")
+    )
 
 
 def reason_of(error: Any, path: KeyPath) -> str:

@@ -69,17 +69,21 @@ def compile_filter(one: Filter) -> Predicate:
     return passes
 
 
-def check_filter(one: Filter, key: str) -> None:
-    """Raises InvalidDefinition where the filter can't be compiled."""
-    head = one.field.partition(".")[0]
-    if not one.field or ".." in one.field or one.field.endswith("."):
-        raise InvalidDefinition(f"{key}.field", f"{one.field!r} is no path")
-    if head != "data" and "." in one.field:
+def check_path(path: str, key: str) -> None:
+    """Raises InvalidDefinition, naming that key, where a path leads to nothing in any event."""
+    if not path or ".." in path or path.startswith(".") or path.endswith("."):
+        raise InvalidDefinition(key, f"{path!r} is no path")
+    if "." in path and path.partition(".")[0] != "data":
         raise InvalidDefinition(
-            f"{key}.field",
-            f"{one.field!r}: a field is an attribute ({', '.join(sorted(CORE_ATTRIBUTES))}), "
+            key,
+            f"{path!r}: a field is an attribute ({', '.join(sorted(CORE_ATTRIBUTES))}), "
             "an extension, or begins with 'data.'",
         )
+
+
+def check_filter(one: Filter, key: str) -> None:
+    """Raises InvalidDefinition where the filter can't be compiled."""
+    check_path(one.field, f"{key}.field")
     if one.operator not in ALL_OPERATORS:
         raise InvalidDefinition(
             f"{key}.operator", f"{one.operator!r} is unknown; there are: {', '.join(ALL_OPERATORS)}"

@@ -1,12 +1,13 @@
 """The webhook: who wants which events, where they go, and how often it is tried."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.filter import Filter, check_filter
+from event_gateway.core.filter import Filter, check_filter, check_path
 from event_gateway.core.pattern import check_pattern
 from event_gateway.core.stream import EVENTS, ID
 from event_gateway.core.units import format_duration
@@ -154,89 +155,105 @@ class Webhook(msgspec.Struct, frozen=True):
 
         ``retention``: for how many seconds the log keeps events.
         """
+        for mistake in self.mistakes(transformations, retention):
+            raise mistake
+
+    def mistakes(
+        self, transformations: frozenset[str], retention: float
+    ) -> Iterator[InvalidDefinition]:
+        """All that stands against registering it, as :meth:`check` would raise it."""
         if ID.fullmatch(self.id) is None:
-            raise InvalidDefinition("id", f"{self.id!r} is not of the form {ID.pattern}")
-        _check_url(self.url)
+            yield InvalidDefinition("id", f"{self.id!r} is not of the form {ID.pattern}")
+        yield from _caught(_check_url, self.url)
         if not 1 <= len(self.events) <= MAX_PATTERNS:
-            raise InvalidDefinition("events", f"a webhook has 1 to {MAX_PATTERNS} event patterns")
-        for position, pattern in enumerate(self.events):
-            check_pattern(pattern, f"events[{position}]")
+            yield InvalidDefinition("events", f"a webhook has 1 to {MAX_PATTERNS} event patterns")
+        for position, pattern in enumerate(self.events[:MAX_PATTERNS]):
+            yield from _caught(check_pattern, pattern, f"events[{position}]")
         if len(self.filters) > MAX_FILTERS:
-            raise InvalidDefinition("filters", f"a webhook has at most {MAX_FILTERS} filters")
-        for position, one in enumerate(self.filters):
-            check_filter(one, f"filters[{position}]")
+            yield InvalidDefinition("filters", f"a webhook has at most {MAX_FILTERS} filters")
+        for position, one in enumerate(self.filters[:MAX_FILTERS]):
+            yield from _caught(check_filter, one, f"filters[{position}]")
         if self.transformation not in transformations:
             known = ", ".join(sorted(transformations))
-            raise InvalidDefinition(
+            yield InvalidDefinition(
                 "transformation", f"{self.transformation!r} is unknown; there are: {known}"
             )
-        _check_retry(self.retry_policy, retention)
+        yield from _retry_mistakes(self.retry_policy, retention)
         if not 0.1 <= self.timeout <= 300:
-            raise InvalidDefinition("timeout", "must be between 100ms and 5m")
+            yield InvalidDefinition("timeout", "must be between 100ms and 5m")
         if not 1 <= self.concurrency <= 1024:
-            raise InvalidDefinition("concurrency", "must be between 1 and 1024")
-        _check_lane(self)
-        _check_headers(self.headers)
+            yield InvalidDefinition("concurrency", "must be between 1 and 1024")
+        yield from _lane_mistakes(self)
+        yield from _caught(_check_headers, self.headers)
         for position, auth in enumerate(self.security):
             if auth.auth_type not in AUTH_TYPES:
-                raise InvalidDefinition(
+                yield InvalidDefinition(
                     f"security[{position}].auth_type",
                     f"{auth.auth_type!r} is unknown; there are: none, {', '.join(AUTH_TYPES)}",
                 )
             if not auth.secret_name:
-                raise InvalidDefinition(
+                yield InvalidDefinition(
                     f"security[{position}].secret_name", f"{auth.auth_type} needs a secret_name"
                 )
 
 
-def _check_retry(policy: RetryPolicy, retention: float) -> None:
+def _caught(check: Callable[..., object], *about: Any) -> Iterator[InvalidDefinition]:
+    try:
+        check(*about)
+    except InvalidDefinition as mistake:
+        yield mistake
+
+
+def _retry_mistakes(policy: RetryPolicy, retention: float) -> Iterator[InvalidDefinition]:
     if policy.backoff not in BACKOFFS:
-        raise InvalidDefinition(
+        yield InvalidDefinition(
             "retry_policy.backoff",
             f"{policy.backoff!r} is unknown; there are: {', '.join(BACKOFFS)}",
         )
     if not 1 <= policy.max_attempts <= MAX_ATTEMPTS:
-        raise InvalidDefinition(
+        yield InvalidDefinition(
             "retry_policy.max_attempts", f"must be between 1 and {MAX_ATTEMPTS}"
         )
     if not 0 < policy.initial_delay <= policy.max_delay <= MAX_DELAY:
-        raise InvalidDefinition(
+        yield InvalidDefinition(
             "retry_policy.initial_delay", "must be above 0 and not above max_delay (at most 7d)"
         )
     if not 1 <= policy.multiplier <= 100:
-        raise InvalidDefinition("retry_policy.multiplier", "must be between 1 and 100")
+        yield InvalidDefinition("retry_policy.multiplier", "must be between 1 and 100")
     if not 0 <= policy.jitter <= 1:
-        raise InvalidDefinition("retry_policy.jitter", "must be between 0 and 1")
+        yield InvalidDefinition("retry_policy.jitter", "must be between 0 and 1")
     if len(policy.schedule) > MAX_ATTEMPTS:
-        raise InvalidDefinition("retry_policy.schedule", f"has at most {MAX_ATTEMPTS} delays")
+        yield InvalidDefinition("retry_policy.schedule", f"has at most {MAX_ATTEMPTS} delays")
     for position, delay in enumerate(policy.schedule):
         if not 0 < delay <= MAX_DELAY:
-            raise InvalidDefinition(
+            yield InvalidDefinition(
                 f"retry_policy.schedule[{position}]", "must be above 0 and at most 7d"
             )
     longest = longest_wait(retention)
     if policy.max_age is not None and not 1 <= policy.max_age <= longest:
-        raise InvalidDefinition(
+        yield InvalidDefinition(
             "retry_policy.max_age",
             f"{format_duration(policy.max_age)} is not between 1s and {format_duration(longest)}, "
             f"which is 80% of ingest.retention ({format_duration(retention)})",
         )
 
 
-def _check_lane(webhook: Webhook) -> None:
+def _lane_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
     rate, breaker = webhook.rate_limit, webhook.circuit_breaker
     if rate is not None and not 1 <= rate.events <= MAX_RATE:
-        raise InvalidDefinition("rate_limit.events", f"must be between 1 and {MAX_RATE}")
+        yield InvalidDefinition("rate_limit.events", f"must be between 1 and {MAX_RATE}")
     if rate is not None and not 0.1 <= rate.per <= 86400:
-        raise InvalidDefinition("rate_limit.per", "must be between 100ms and 1d")
+        yield InvalidDefinition("rate_limit.per", "must be between 100ms and 1d")
     if not 1 <= breaker.failure_threshold <= 10000:
-        raise InvalidDefinition("circuit_breaker.failure_threshold", "must be between 1 and 10000")
+        yield InvalidDefinition("circuit_breaker.failure_threshold", "must be between 1 and 10000")
     if not 0.1 <= breaker.open_for <= 86400:
-        raise InvalidDefinition("circuit_breaker.open_for", "must be between 100ms and 1d")
+        yield InvalidDefinition("circuit_breaker.open_for", "must be between 100ms and 1d")
     if len(webhook.ordered_by) > MAX_PATH:
-        raise InvalidDefinition("ordered.by", f"is longer than {MAX_PATH} characters")
+        yield InvalidDefinition("ordered.by", f"is longer than {MAX_PATH} characters")
+    elif webhook.ordered_by:
+        yield from _caught(check_path, webhook.ordered_by, "ordered.by")
     if not 1 <= webhook.disable_after <= MAX_DISABLE_AFTER:
-        raise InvalidDefinition("disable_after", "must be between 1s and 1y")
+        yield InvalidDefinition("disable_after", "must be between 1s and 1y")
 
 
 def _check_url(url: str) -> None:

@@ -235,7 +235,7 @@ def check_order(existing: Webhook, webhook: Webhook) -> None:
     if (existing.ordered, existing.ordered_by) != (webhook.ordered, webhook.ordered_by):
         raise InvalidDefinition(
             "ordered",
-            f"cannot change for the webhook {webhook.id}, which has deliveries under way: "
+            f"cannot change while the webhook {webhook.id} exists: "
             "give the changed one another id, or delete it first",
         )
 

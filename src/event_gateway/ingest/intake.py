@@ -3,21 +3,9 @@
 import asyncio
 
 from event_gateway.broker.log import Appended, EventLog
-from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Event
 
-RESERVED_SOURCE = "event-gateway"
-RESERVED_ROOTS = frozenset(("webhook", "stream", "gateway", "eg"))
 MAX_APPENDING = 256  # events of one batch on their way to the log at once
-
-
-def check_reserved(event: Event) -> None:
-    """Refuses what only the gateway itself may publish. Raises InvalidEvent (``reserved``)."""
-    if event.source == RESERVED_SOURCE:
-        raise InvalidEvent("reserved", f"the source {RESERVED_SOURCE} is the gateway's own")
-    root = event.type.partition(".")[0]
-    if root in RESERVED_ROOTS or event.type.startswith("$"):
-        raise InvalidEvent("reserved", f"types that begin with {root}. are the gateway's own")
 
 
 class Intake:

@@ -18,6 +18,7 @@ from event_gateway.broker.rejected import RejectedInput
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
+from event_gateway.core.reserved import check_reserved
 from event_gateway.core.stream import EVENTS
 from event_gateway.core.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
@@ -154,6 +155,7 @@ class Router:
                     pulled.headers, pulled.data, subject=pulled.subject, stream=self._stream,
                     seq=pulled.seq, time=pulled.time,
                 )  # fmt: skip
+                check_reserved(received.event)
             except InvalidEvent as error:
                 await self._reject(pulled, error)
                 continue

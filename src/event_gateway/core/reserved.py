@@ -1,0 +1,19 @@
+"""What only the gateway itself may publish: its lifecycle events cannot be forged."""
+
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Event
+
+SOURCE = "event-gateway"
+ROOTS = frozenset(("webhook", "stream", "gateway", "eg"))
+
+
+def check_reserved(event: Event) -> None:
+    """Refuses an event from outside that looks like one of the gateway's own.
+
+    Raises InvalidEvent (``reserved``).
+    """
+    if event.source == SOURCE:
+        raise InvalidEvent("reserved", f"the source {SOURCE} is the gateway's own")
+    root = event.type.partition(".")[0]
+    if root in ROOTS or event.type.startswith("$"):
+        raise InvalidEvent("reserved", f"types that begin with {root}. are the gateway's own")
