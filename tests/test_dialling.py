@@ -76,6 +76,44 @@ async def test_names_that_hang_hold_up_no_other() -> None:
     await sender.close()
 
 
+async def test_a_known_name_does_not_wait_for_its_next_look_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("event_gateway.delivery.names.KEEP", 0.05)
+    release = threading.Event()
+    looked = 0
+
+    def look(host: str) -> list[str]:
+        nonlocal looked
+        looked += 1
+        if looked > 1:
+            release.wait(10)
+        return [f"127.0.0.{looked}"]
+
+    names = Names(look)
+    assert await names.addresses("crm") == ["127.0.0.1"]
+    await asyncio.sleep(0.1)
+    assert await asyncio.wait_for(names.addresses("crm"), 1) == ["127.0.0.1"]
+    release.set()
+    async with asyncio.timeout(5):
+        while await names.addresses("crm") != ["127.0.0.2"]:
+            await asyncio.sleep(0.01)
+
+
+async def test_without_threads_left_a_look_up_fails_and_the_next_one_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    names = Names(lambda host: ["127.0.0.1"])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(OSError, match="new thread"):
+            await names.addresses("a")
+    assert await names.addresses("b") == ["127.0.0.1"]
+
+
 async def test_look_ups_are_bounded() -> None:
     running = most = 0
     release = threading.Event()

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from typing import Any
 
 from client import Client, event
-from event_gateway.delivery.pace import AT_ONCE, PER_SECOND
+from event_gateway.core.webhook import Webhook
+from event_gateway.delivery.lane import Lane
+from event_gateway.delivery.pace import AT_ONCE, PER_SECOND, SickTurns
 from pair import Pair
 from receiver import Receiver
 
@@ -119,3 +122,42 @@ async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -
     tried = [(await client.delivery(f"sick{n}", sent["id"]))["attempts"] for n in (0, 30, 59)]
     counts = [len(attempts) for attempts in tried]
     assert max(counts) - min(counts) <= 6, counts
+
+
+async def test_who_takes_its_turn_later_is_not_left_out() -> None:
+    """An ordered webhook's lane begins its attempt only when it is woken."""
+    began: Counter[str] = Counter()
+
+    def start(lane: Lane) -> None:
+        if lane.webhook.ordered:
+            return
+        turns.take()
+        turns.give_back()
+        began[lane.webhook.id] += 1
+        turns.wait(lane)
+
+    turns = SickTurns(100, lambda: True, start)
+    builder: Any = None
+    lanes = [
+        Lane(Webhook(f"w{n}", "http://x/", ("a",), ordered=n == 0), builder, builder)
+        for n in range(51)
+    ]
+
+    async def ordered() -> None:
+        while True:
+            lanes[0].freed.clear()
+            turns.wait(lanes[0])
+            await lanes[0].freed.wait()
+            if turns.left > 0:
+                turns.take()
+                turns.give_back()
+                began["w0"] += 1
+
+    waiting = asyncio.create_task(ordered())
+    for lane in lanes[1:]:
+        turns.wait(lane)
+    await asyncio.sleep(1)
+    waiting.cancel()
+    turns.stop()
+    assert sum(began.values()) <= AT_ONCE + PER_SECOND * 1.2
+    assert began["w0"] >= max(began.values()) // 2 > 0, began

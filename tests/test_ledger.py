@@ -142,3 +142,18 @@ async def test_a_server_that_evicts_is_refused(redis: Redis, servers: tuple[str,
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(ServerRefused, match="noeviction"):
         await connect(servers[1])
+
+
+async def test_who_took_it_anew_is_not_overwritten_by_the_former_holder(
+    ledger: Ledger, redis: Redis
+) -> None:
+    former, newer = delivery(ledger), delivery(ledger)  # the same event, a token each
+    ledger.submit(newer, Status.IN_PROGRESS, wait=10.0, fresh=True)
+    await written(ledger)
+    heard = []
+    ledger.submit(newer, Status.SUCCEEDED, wait=None, succeeded=True)
+    ledger.submit(former, Status.PENDING, wait=0.0, recorded=lambda: heard.append(True))
+    await written(ledger)
+    record = await ledger.read("w", "e", None)
+    assert record is not None
+    assert (record.status, heard) == (Status.SUCCEEDED, [True])

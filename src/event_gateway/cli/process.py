@@ -16,13 +16,16 @@ def raise_file_limit() -> int:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            return wanted
-        return soft
-    return FILES if soft == resource.RLIM_INFINITY else soft
+    if soft == resource.RLIM_INFINITY:
+        return FILES
+    most = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    # Where the hard limit is none, the kernel may have one of its own.
+    for wanted in (most, 32768, 16384, 10240, 4096):
+        if soft < wanted <= most:
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                return wanted
+    return soft
 
 
 def attempts_within(files: int) -> int:

@@ -2,10 +2,11 @@
 
 import asyncio
 import errno
-import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+
+import structlog
 
 from event_gateway.core.errors import ErrorType
 from event_gateway.delivery.egress import EgressGuard
@@ -13,6 +14,8 @@ from event_gateway.delivery.http_connection import Exchange, Failure, HttpConnec
 from event_gateway.delivery.names import Names
 from event_gateway.delivery.target import Target
 from event_gateway.tasks import end
+
+log = structlog.get_logger(__name__)
 
 PER_TURN = 2  # connections begun in one turn of the event loop: many must not hold up the rest
 MAX_ADDRESSES = 4  # of a name that are tried
@@ -95,6 +98,9 @@ class Dialer:
             failure = Failure(ErrorType.TLS_ERROR, f"{target.host}: {why}")
         except OSError as error:
             failure = Failure(ErrorType.CONNECTION_RESET, error.strerror or str(error))
+        except Exception as error:  # a mistake of ours must not keep its place for ever
+            log.exception("dialling failed", host=target.host)
+            failure = Failure(ErrorType.CONNECTION_RESET, repr(error))
         else:
             self._opened(connection, exchange)
             return
@@ -125,7 +131,7 @@ class Dialer:
                 return await self._names.addresses(host)
         except TimeoutError:
             raise _NotFound("no answer in time") from None
-        except (socket.gaierror, UnicodeError) as error:
+        except (OSError, UnicodeError) as error:
             raise _NotFound(getattr(error, "strerror", None) or str(error)) from None
 
     async def _to(self, address: str, target: Target) -> HttpConnection:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -75,7 +76,7 @@ class Dispatcher:
         self._installation_key = installation_key
         self._max_in_flight = max_in_flight
         self._held = 0
-        self._backlogged: set[Lane] = set()
+        self._backlogged: dict[Lane, None] = {}
         self._sick = SickTurns(max_in_flight // 2, self._may_any, lambda lane: self._drain(lane, 1))
         self._place = (0, 1)
         self._stopping = False
@@ -98,10 +99,10 @@ class Dispatcher:
         else:
             was_active = lane.webhook.active
             if lane.webhook.url != webhook.url:
-                lane.failures, lane.shut = 0, False
+                lane.failures, lane.shut, lane.queued = 0, False, True
                 self._ledger.change_lane(webhook.id, "reset")
             lane.webhook, lane.builder, lane.halted = webhook, builder, False
-        lane.divide(*self._place)
+        self._divide(lane)
         if not webhook.active:
             self._ledger.change_lane(webhook.id, "pause")
             self._give_back(lane)
@@ -114,7 +115,7 @@ class Dispatcher:
         lane = self.lanes.pop(webhook_id, None)
         if lane is not None:
             lane.gone = True
-            self._backlogged.discard(lane)
+            self._backlogged.pop(lane, None)
             while lane.backlog:
                 self._held -= 1
                 self._outcomes.carry_out(None, lane.backlog.popleft(), Cancelled("webhook deleted"))
@@ -124,7 +125,12 @@ class Dispatcher:
         if self._place != (place, processes):
             self._place = (place, processes)
             for lane in self.lanes.values():
-                lane.divide(place, processes)
+                self._divide(lane)
+
+    def _divide(self, lane: Lane) -> None:
+        lane.divide(*self._place)
+        if not lane.share:
+            self._give_back(lane)  # it is for other processes alone
 
     def learn(self, shut: frozenset[str]) -> None:
         """Takes up which breakers others, or this process before its end, have opened.
@@ -240,6 +246,7 @@ class Dispatcher:
     async def stop(self, timeout: float) -> None:
         """Starts nothing more, gives back what waits, and lets what runs finish in time."""
         self._stopping = True
+        self._sick.stop()
         for lane in list(self._backlogged):
             self._give_back(lane)
         deadline = time.monotonic() + timeout
@@ -323,6 +330,14 @@ class Dispatcher:
             lambda result: self._done(lane, job, result),
         )  # fmt: skip
 
+    def _pass_on(self) -> None:
+        """All places were taken: one that has become free goes to the lanes that wait, in turn."""
+        for lane in list(itertools.islice(self._backlogged, 8)):
+            del self._backlogged[lane]
+            self._backlogged[lane] = None
+            if not lane.strained:
+                self._drain(lane, 1)
+
     def _unsent(self, lane: Lane, job: Job, error: ErrorType, message: str) -> None:
         self._untried(job.delivery)
         self._outcomes.failed(lane, job, error, message, None, at_receiver=False)
@@ -349,7 +364,12 @@ class Dispatcher:
             )
         else:
             self._answered(lane, job, result)
-        self._drain(lane)
+        if self.in_flight + 1 >= self._max_in_flight:
+            self._pass_on()
+        if lane.strained and lane.backlog:
+            self._sick.wait(lane)  # behind those whose turn it has not been yet
+        else:
+            self._drain(lane)
 
     def _answered(self, lane: Lane, job: Job, response: Response) -> None:
         status = response.status
@@ -371,8 +391,8 @@ class Dispatcher:
         lane.grow()
         if job.delivery.probe:
             log.info("receiver is back, its breaker closes", webhook=lane.webhook.id)
+            # The lane opens once that is written: until then nothing could be taken from its queue.
             self._ledger.change_lane(lane.webhook.id, "close", token=job.delivery.token)
-            lane.shut, lane.failures, lane.queued = False, 0, True
 
     def _ill(self, lane: Lane, job: Job) -> None:
         breaker, webhook_id = lane.webhook.circuit_breaker, lane.webhook.id
@@ -430,7 +450,7 @@ class Dispatcher:
         if lane.strained:
             self._sick.wait(lane)
         self._held += 1
-        self._backlogged.add(lane)
+        self._backlogged[lane] = None
 
     def _queue(self, lane: Lane, job: Job) -> None:
         """It waits in the ledger; ``queued`` until the due loop finds that nothing more does."""
@@ -452,7 +472,7 @@ class Dispatcher:
             self._held -= 1
             self._queue(lane, lane.backlog.pop())
         if not lane.backlog:
-            self._backlogged.discard(lane)
+            self._backlogged.pop(lane, None)
 
     def _drain(self, lane: Lane, most: int = MAX_IN_FLIGHT) -> None:
         now = asyncio.get_running_loop().time()
@@ -465,7 +485,7 @@ class Dispatcher:
             else:  # its hold may end before the start is recorded
                 self._queue(lane, job)
         if not lane.backlog:
-            self._backlogged.discard(lane)
+            self._backlogged.pop(lane, None)
         elif lane.strained and lane.in_flight < int(lane.limit):
             self._sick.wait(lane)
         if lane.hungry:

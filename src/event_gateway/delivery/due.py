@@ -80,6 +80,7 @@ class DueLoop:
         # Deliveries of one event share its loading, and all of a round one enrichment.
         places = list({(one.stream, one.seq): None for one in taken})
         loaded = dict(zip(places, await self._load(places), strict=True))
+        cancelled = False
         for number, delivery in enumerate(taken, 1):
             event = loaded[delivery.stream, delivery.seq]
             if isinstance(event, LogUnavailable):
@@ -87,8 +88,13 @@ class DueLoop:
             if isinstance(event, BaseException):
                 raise event
             self._dispatcher.resume(delivery, _checked(event, delivery))
-            if number % PER_TURN == 0:
-                await asyncio.sleep(0)
+            if number % PER_TURN == 0 and not cancelled:
+                try:
+                    await asyncio.sleep(0)
+                except asyncio.CancelledError:
+                    cancelled = True  # who has taken them sees to all: else their leases must end
+        if cancelled:
+            raise asyncio.CancelledError
 
     def _wake_at(self, at: float) -> None:
         if at < self._next:
@@ -178,6 +184,8 @@ class DueLoop:
                 lane = next(iter(lanes))
                 del lanes[lane]
                 count = 0 if lane.gone else min(self._dispatcher.room(lane), most)
+                if lanes is self._sick:
+                    count = min(count, 1)  # what they share goes round
                 if lanes is self._hungry and (lane.strained or lane.shut):
                     self._sick[lane] = None  # it has fallen sick meanwhile
                 elif count:

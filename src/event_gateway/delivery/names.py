@@ -31,11 +31,15 @@ class Names:
     def __init__(self, look: Look = look_up) -> None:
         self._look = look
         self._answers: dict[str, asyncio.Future[list[str]]] = {}
+        self._good: dict[str, list[str]] = {}  # what each name had last
         self._waiting: deque[tuple[str, asyncio.Future[list[str]]]] = deque()
         self._running = 0
 
     async def addresses(self, host: str) -> list[str]:
-        """Raises socket.gaierror or UnicodeError where the name has none."""
+        """Raises OSError (socket.gaierror) or UnicodeError where the name has none.
+
+        While a known name is looked up anew its former addresses hold, however long that takes.
+        """
         answer = self._answers.get(host)
         if answer is None:
             loop = asyncio.get_running_loop()
@@ -44,6 +48,8 @@ class Names:
                 del self._answers[next(iter(self._answers))]
             self._waiting.append((host, answer))
             self._next()
+        if not answer.done() and host in self._good:
+            return self._good[host]
         return await asyncio.shield(answer)
 
     def _next(self) -> None:
@@ -51,9 +57,13 @@ class Names:
             self._running += 1
             host, answer = self._waiting.popleft()
             loop = asyncio.get_running_loop()
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._ask, args=(loop, host, answer), name=f"look-up {host}", daemon=True
-            ).start()
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system lets this process have no more
+                loop.call_soon(self._answered, host, answer, OSError(str(error)))
 
     def _ask(
         self, loop: asyncio.AbstractEventLoop, host: str, answer: "asyncio.Future[list[str]]"
@@ -70,11 +80,15 @@ class Names:
         self, host: str, answer: "asyncio.Future[list[str]]", result: list[str] | Exception
     ) -> None:
         self._running -= 1
+        self._good.pop(host, None)
         if isinstance(result, Exception):
             answer.set_exception(result)
             answer.exception()  # whoever asked may have left
         else:
             answer.set_result(result)
+            self._good[host] = result
+            if len(self._good) > MAX_KEPT:
+                del self._good[next(iter(self._good))]
         keep = KEEP_FAILURE if isinstance(result, Exception) else KEEP
         asyncio.get_running_loop().call_later(keep, self._forget, host, answer)
         self._next()

@@ -29,6 +29,7 @@ class SickTurns:
         self._since = 0.0
         self._waiting: dict[Lane, None] = {}
         self._next: asyncio.TimerHandle | None = None
+        self._stopped = False
 
     @property
     def left(self) -> int:
@@ -36,7 +37,7 @@ class SickTurns:
         now = asyncio.get_running_loop().time()
         self._left = min(AT_ONCE, self._left + (now - self._since) * PER_SECOND)
         self._since = now
-        return min(max(0, int(self._left)), self._places)
+        return max(0, min(int(self._left), self._places))
 
     def take(self) -> None:
         """One begins."""
@@ -49,15 +50,27 @@ class SickTurns:
 
     def wait(self, lane: Lane) -> None:
         """Lets a lane begin an attempt when it is its turn."""
+        if self._stopped:
+            return
         self._waiting[lane] = None
         if self._next is None:
             pause = PAUSE if self._places > 0 and self._may() else FULL_WAIT
             self._next = asyncio.get_running_loop().call_later(pause, self._turn)
 
+    def stop(self) -> None:
+        """Nobody has a turn any more."""
+        self._stopped = True
+        self._waiting.clear()
+        if self._next is not None:
+            self._next.cancel()
+
     def _turn(self) -> None:
         self._next = None
         waiting, self._waiting = self._waiting, {}
-        while waiting and self.left and self._may():
+        # Each costs one of what is left, also where it takes its place only when it is woken.
+        for _ in range(min(len(waiting), self.left)):
+            if not self._may():
+                break
             lane = next(iter(waiting))
             del waiting[lane]
             lane.freed.set()

@@ -178,6 +178,11 @@ class Ledger:
         """
         key = (delivery.webhook_id, delivery.event_id, delivery.source)
         earlier = self._pending.get(key)
+        if earlier is not None and self._older(delivery.token, earlier.token):
+            # Its hold has ended and this process has taken it anew: the newer holder's word counts.
+            if recorded is not None:
+                self._waiters.setdefault(key, []).append(recorded)
+            return
         self._pending[key] = _Change(
             delivery.webhook_id,
             delivery.event_id,
@@ -201,6 +206,12 @@ class Ledger:
         if recorded is not None:
             self._waiters.setdefault(key, []).append(recorded)
         self._submitted.set()
+
+    def _older(self, token: str, than: str) -> bool:
+        own, number = self._process + ".", len(self._process) + 1
+        if not (token.startswith(own) and than.startswith(own)):
+            return False
+        return int(token[number:]) < int(than[number:])
 
     def change_lane(
         self, webhook_id: str, what: str, seconds: float = 0.0, token: str = ""
