@@ -216,9 +216,8 @@ class Dispatcher:
             if outcome is not None or lane is None:
                 self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
                 return
-            wait = IDLE_WAIT
             if not lane.webhook.active or lane.halted:
-                await asyncio.sleep(wait)
+                await asyncio.sleep(IDLE_WAIT)
             elif not self._has_place(lane):
                 await self._freed(lane)
             else:
@@ -277,11 +276,7 @@ class Dispatcher:
         return lane.takes and self._has_place(lane)
 
     def _has_place(self, lane: Lane) -> bool:
-        return (
-            lane.in_flight < int(lane.limit)
-            and self._may_any()
-            and (not lane.strained or self._sick.left > 0)
-        )
+        return lane.starts > 0 and self._may_any() and (not lane.strained or self._sick.left > 0)
 
     def _may_any(self) -> bool:
         """Whether any attempt may begin in this process."""
@@ -486,7 +481,7 @@ class Dispatcher:
                 self._queue(lane, job)
         if not lane.backlog:
             self._backlogged.pop(lane, None)
-        elif lane.strained and lane.in_flight < int(lane.limit):
+        elif lane.strained and lane.starts:
             self._sick.wait(lane)
         if lane.hungry:
             self.ask(lane)

@@ -71,9 +71,8 @@ class DueLoop:
 
     def ask(self, lane: Lane) -> None:
         """A lane has room, and deliveries wait in its queue."""
-        sick = lane.strained or lane.shut
-        (self._sick if sick else self._hungry)[lane] = None
-        self._wake_at(asyncio.get_running_loop().time() + (SICK_PAUSE if sick else GATHER))
+        (self._sick if lane.sick else self._hungry)[lane] = None
+        self._wake_at(asyncio.get_running_loop().time() + (SICK_PAUSE if lane.sick else GATHER))
 
     async def hand_over(self, taken: Sequence[Delivery]) -> None:
         """Loads the events of deliveries that are this process' now, and hands them to lanes."""
@@ -186,7 +185,7 @@ class DueLoop:
                 count = 0 if lane.gone else min(self._dispatcher.room(lane), most)
                 if lanes is self._sick:
                     count = min(count, 1)  # what they share goes round
-                if lanes is self._hungry and (lane.strained or lane.shut):
+                if lanes is self._hungry and lane.sick:
                     self._sick[lane] = None  # it has fallen sick meanwhile
                 elif count:
                     most -= count

@@ -79,6 +79,11 @@ class Lane:
         return self.failures >= (STRAINED if self.proven else 1)
 
     @property
+    def sick(self) -> bool:
+        """Whether an attempt here is one of those that have a pace: a probe counts, too."""
+        return self.strained or self.shut
+
+    @property
     def free(self) -> int:
         """How many more may be taken from the queue, to start now or to wait here."""
         if not self.takes:
