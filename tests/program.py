@@ -77,6 +77,11 @@ class Program:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and has not ended since."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """Ends it as a power cut would: no handler runs."""
         assert self._process is not None
