@@ -187,7 +187,7 @@ class Gateway:
         stopping(self._hub.stop)
         self._subscriptions = Subscriptions(client)
         self._registration = Registration(registry, events, queues, lifecycle)
-        dispatcher.disable = self._registration.disable
+        dispatcher.standing.disable = self._registration.disable
         stopping(self._registration.stop)
         self._streams = StreamRegistration(broker, registry, events, lifecycle)
         events.captures_new_roots = config.ingest.subjects is None

@@ -1,16 +1,15 @@
-"""The dispatcher: starts attempts where lanes are free, and keeps lanes of the sick ones shut."""
+"""The dispatcher: starts attempts where lanes are free; all else waits, here or in the ledger."""
 
 import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 from event_gateway.core.delivery import (
-    GONE,
     Cancelled,
     DeadLetter,
     Delivery,
@@ -21,17 +20,16 @@ from event_gateway.core.delivery import (
 )
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
-from event_gateway.core.units import format_duration
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery import trial
-from event_gateway.delivery.advice import disables
 from event_gateway.delivery.dead_letters import DeadLetters
-from event_gateway.delivery.lane import BACKLOG, SLOW_STATUSES, Job, Lane
+from event_gateway.delivery.lane import Job, Lane
 from event_gateway.delivery.outcomes import HOLD, Outcomes
 from event_gateway.delivery.pace import SickTurns
 from event_gateway.delivery.request import AuthError, RequestBuilder, SecretMissing
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Failure, Response, Sender
+from event_gateway.delivery.standing import Standing
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
@@ -43,14 +41,12 @@ MAX_HELD = 16384  # deliveries that wait in this process, in all lanes
 LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
 SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
 IDLE_WAIT = 0.25  # seconds until an attempt that is kept out of the queue is looked at again
-SOON = 0.005  # seconds until what was submitted is written
-SLOW_ERRORS = frozenset((ErrorType.CONNECT_TIMEOUT, ErrorType.RESPONSE_TIMEOUT))
 
 
 class Dispatcher:
     """All lanes of this process. ``wake`` is told in how many seconds something becomes due,
-    ``ask`` of a lane that has room while deliveries wait in its queue; ``disable`` of a webhook
-    that is to be disabled, and why."""
+    ``ask`` of a lane that has room while deliveries wait in its queue. ``standing``: how the
+    receivers are, by what their attempts say."""
 
     def __init__(
         self,
@@ -85,8 +81,7 @@ class Dispatcher:
         self.in_flight = 0
         self.wake: Callable[[float], None] = lambda seconds: None
         self.ask: Callable[[Lane], None] = lambda lane: None
-        self.disable: Callable[[Webhook, str], None] = lambda webhook, reason: None
-        ledger.heard = self._heard
+        self.standing = Standing(ledger, self.lanes, self._give_back)
 
     def put(self, webhook: Webhook) -> None:
         """Takes up a webhook, or its change; its limit and its backlog stay."""
@@ -99,16 +94,13 @@ class Dispatcher:
         else:
             was_active = lane.webhook.active
             if lane.webhook.url != webhook.url:
-                lane.failures, lane.shut, lane.queued = 0, False, True
-                self._ledger.change_lane(webhook.id, "reset")
+                self.standing.begin_anew(lane)
             lane.webhook, lane.builder, lane.halted = webhook, builder, False
         self._divide(lane)
         if not webhook.active:
-            self._ledger.change_lane(webhook.id, "pause")
-            self._give_back(lane)
+            self.standing.pause(lane)
         elif not was_active:
-            self._ledger.change_lane(webhook.id, "resume")
-            lane.failures, lane.queued = 0, True
+            self.standing.resume(lane)
 
     def remove(self, webhook_id: str) -> None:
         """Drops a webhook: what waits here for it is cancelled."""
@@ -131,22 +123,6 @@ class Dispatcher:
         lane.divide(*self._place)
         if not lane.share:
             self._give_back(lane)  # it is for other processes alone
-
-    def learn(self, shut: frozenset[str]) -> None:
-        """Takes up which breakers others, or this process before its end, have opened.
-
-        That one has closed is heard with the first delivery that is written for it.
-        """
-        lanes = self.lanes
-        news = [one for one in shut if one in lanes and not lanes[one].shut]
-        self._heard(news, shut, {})
-
-    def reconcile(self, paused: frozenset[str]) -> None:
-        """Corrects which queues are paused, where a write of that was lost."""
-        for lane in self.lanes.values():
-            if lane.webhook.active == (lane.webhook.id in paused):
-                what = "resume" if lane.webhook.active else "pause"
-                self._ledger.change_lane(lane.webhook.id, what)
 
     def dispatch(self, received: Received, webhook: Webhook, recorded: Callable[[], None]) -> None:
         """Takes a new delivery; ``recorded`` is called once the ledger has a state for it."""
@@ -183,7 +159,7 @@ class Dispatcher:
             job = Job(delivery, received)
             outcome = self._foregone(lane, delivery, received)
         if outcome is not None or lane is None:
-            self._untried(delivery)
+            self.standing.untried(delivery)
             self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
         elif delivery.probe or self._may_start(lane):
             self._start(lane, job)
@@ -299,7 +275,7 @@ class Dispatcher:
         try:
             head, body = lane.builder.build(job.received, len(delivery.attempts) + 1)
         except SecretMissing as missing:
-            self._untried(delivery)
+            self.standing.untried(delivery)
             self._outcomes.submit(job, Status.PENDING, SECRET_WAIT, f"SecretMissing: {missing}")
             if job.settle is None:
                 self.wake(SECRET_WAIT)
@@ -334,13 +310,8 @@ class Dispatcher:
                 self._drain(lane, 1)
 
     def _unsent(self, lane: Lane, job: Job, error: ErrorType, message: str) -> None:
-        self._untried(job.delivery)
+        self.standing.untried(job.delivery)
         self._outcomes.failed(lane, job, error, message, None, at_receiver=False)
-
-    def _untried(self, delivery: Delivery) -> None:
-        """What was to be the breaker's probe says nothing of the receiver: another is to be."""
-        if delivery.probe:
-            self._ledger.change_lane(delivery.webhook_id, "release", token=delivery.token)
 
     def _done(self, lane: Lane, job: Job, result: Response | Failure) -> None:
         lane.in_flight -= 1
@@ -351,9 +322,7 @@ class Dispatcher:
         if self._stopped:
             return  # cut off by our own end: no failure, whoever takes it next tries it again
         if isinstance(result, Failure):
-            if result.error_type in SLOW_ERRORS:
-                self._slow(lane)
-            self._ill(lane, job)
+            self.standing.ill(lane, job, result)
             self._outcomes.failed(
                 lane, job, result.error_type, result.message, None, at_receiver=True
             )
@@ -367,75 +336,16 @@ class Dispatcher:
             self._drain(lane)
 
     def _answered(self, lane: Lane, job: Job, response: Response) -> None:
-        status = response.status
-        error = error_for_status(status)
+        error = error_for_status(response.status)
         if error is None:
-            self._well(lane, job)
-            self._outcomes.succeeded(lane, job, status)
+            self.standing.well(lane, job)
+            self.standing.obey(lane, job, response)
+            self._outcomes.succeeded(lane, job, response.status)
         else:
-            if status in SLOW_STATUSES:
-                self._slow(lane)
-            self._ill(lane, job)
-            self._outcomes.failed(lane, job, error, f"HTTP {status}", response, at_receiver=True)
-        if status == GONE or disables(response.headers):
-            said = "webhook-delivery: disable" if status != GONE else "410 Gone"
-            self._halt(lane, job.url, f"the receiver answered {said}")
-
-    def _well(self, lane: Lane, job: Job) -> None:
-        lane.failures, lane.proven = 0, True
-        lane.grow()
-        if job.delivery.probe:
-            log.info("receiver is back, its breaker closes", webhook=lane.webhook.id)
-            # The lane opens once that is written: until then nothing could be taken from its queue.
-            self._ledger.change_lane(lane.webhook.id, "close", token=job.delivery.token)
-
-    def _ill(self, lane: Lane, job: Job) -> None:
-        breaker, webhook_id = lane.webhook.circuit_breaker, lane.webhook.id
-        lane.failures += 1
-        if job.delivery.probe:
-            self._ledger.change_lane(webhook_id, "open", breaker.open_for, job.delivery.token)
-        elif not lane.shut and lane.failures >= breaker.failure_threshold and not lane.gone:
-            log.warning("receiver only fails, its breaker opens", webhook=webhook_id,
-                        seconds=breaker.open_for)  # fmt: skip
-            self._ledger.change_lane(webhook_id, "open", breaker.open_for)
-            lane.shut = True
-            self._give_back(lane)
-        else:
-            return
-        self.wake(breaker.open_for + SOON)
-
-    def _slow(self, lane: Lane) -> None:
-        lane.shrink()
-        self._give_back(lane, BACKLOG * int(lane.limit))
-
-    def _halt(self, lane: Lane, url: str, reason: str) -> None:
-        if lane.webhook.url == url and lane.webhook.active and not (lane.halted or lane.gone):
-            lane.halted = True
-            self._give_back(lane)
-            self.disable(lane.webhook, reason)
-
-    def _heard(
-        self, webhooks: Sequence[str], shut: frozenset[str], failing: Mapping[str, float]
-    ) -> None:
-        """What the ledger says of lanes, which other processes may have shut or opened."""
-        for webhook_id in webhooks:
-            lane = self.lanes.get(webhook_id)
-            if lane is None:
-                continue
-            if lane.shut != (webhook_id in shut):
-                if lane.shut:
-                    lane.shut, lane.failures, lane.queued = False, 0, True
-                else:
-                    lane.shut = True
-                    self._give_back(lane)
-            # What has just been written of it may be due at once.
-            if lane.hungry:
-                self.ask(lane)
-        for webhook_id, seconds in failing.items():
-            lane = self.lanes.get(webhook_id)
-            if lane is not None and seconds >= lane.webhook.disable_after:
-                reason = f"nothing but failures for {format_duration(int(seconds))}"
-                self._halt(lane, lane.webhook.url, reason)
+            self.standing.ill(lane, job, response)
+            self._outcomes.failed(
+                lane, job, error, f"HTTP {response.status}", response, at_receiver=True
+            )
 
     def _may_hold(self) -> bool:
         return self._held < MAX_HELD and not self._stopping

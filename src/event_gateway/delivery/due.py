@@ -52,7 +52,8 @@ class DueLoop:
         self._next = 0.0
         self._sooner = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        dispatcher.wake, dispatcher.ask = self.wake, self.ask
+        dispatcher.wake = dispatcher.standing.wake = self.wake
+        dispatcher.ask = dispatcher.standing.ask = self.ask
 
     def start(self) -> None:
         """Begins to look."""

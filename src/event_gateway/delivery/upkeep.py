@@ -47,9 +47,9 @@ class Upkeep:
         """Takes up how the lanes stand. Raises what StateError names."""
         self._dispatcher.divide(*self._peers.place)
         paused, shut = await self._queues.closed()
-        self._dispatcher.learn(shut)
+        self._dispatcher.standing.learn(shut)
         if self._looks % RECONCILE == 0:
-            self._dispatcher.reconcile(paused)
+            self._dispatcher.standing.reconcile(paused)
         self._looks += 1
 
     async def run(self) -> None:
