@@ -31,6 +31,8 @@ from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.core.event import Received
 from event_gateway.core.stream import EVENTS, StreamDefinition
 from event_gateway.core.webhook import Webhook, longest_wait
+from event_gateway.delivery.auth.tokens import Tokens
+from event_gateway.delivery.calling import Caller
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import MAX_IN_FLIGHT, Dispatcher
 from event_gateway.delivery.due import DueLoop, Place
@@ -38,6 +40,8 @@ from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.registration import Registration
+from event_gateway.delivery.request import Builders
+from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Sender
 from event_gateway.delivery.upkeep import Upkeep
@@ -92,14 +96,17 @@ class Gateway:
         admin_key: str,
         environ: Mapping[str, str] = os.environ,
         max_attempts: int = MAX_IN_FLIGHT,
+        sealing_key: Path | None = None,
     ) -> None:
-        """``max_attempts`` may be in flight at a time."""
+        """``max_attempts`` may be in flight at a time. ``sealing_key``: the file with the key of
+        the sealed store, where there is no secret of that name."""
         self._config = config
         self._nats_url = nats_url
         self._redis_url = redis_url
         self._admin_key = admin_key
         self._environ = environ
         self._max_attempts = max_attempts
+        self._sealing_key = sealing_key
         self._started = AsyncExitStack()  # what is to be stopped, the last first
 
     async def start(self) -> None:
@@ -126,6 +133,10 @@ class Gateway:
         await peers.start()
         stopping(peers.stop)
         self._registry = registry = Registry(broker, peers)
+        known_secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
+        sealed = SealedSecrets(
+            registry, known_secrets, lambda: known_secrets.sealing_key(self._sealing_key)
+        )
         installation_key = await registry.open()
         self._ledger = ledger = Ledger(client)
         enricher = Enricher(EventCache(client), __version__)
@@ -133,15 +144,17 @@ class Gateway:
         self._guard = EgressGuard(config.delivery.allow_networks)
         self._sender = sender = Sender(self._guard, max_idle=max(1, self._max_attempts // 4))
         stopping(sender.close)
-        known_secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
+        tokens = Tokens(sender)
+        builders = Builders(known_secrets, tokens, installation_key, __version__)
+        caller = Caller(sender)
+        stopping(caller.stop)
         self._queues = queues = Queues(client, ledger.token)
         dead_letters = DeadLetters(events)
         self._outcomes = outcomes = Outcomes(
             ledger, dead_letters, lifecycle, metrics, longest_wait(retention)
         )
         self._dispatcher = dispatcher = Dispatcher(
-            ledger, queues, sender, outcomes, dead_letters, metrics, known_secrets,
-            installation_key, __version__, self._max_attempts,
+            ledger, queues, caller, builders, outcomes, dead_letters, metrics, self._max_attempts
         )  # fmt: skip
         reader = EventReader(events)
 
@@ -223,7 +236,7 @@ class Gateway:
             __version__, self._admin_key, config.server.max_body,
             retention, broker, peers, registry,
             self._registration, self._streams, Intake(events), rejected, dispatcher, ledger, queues,
-            self._hub, self._subscriptions, lifecycle, metrics,
+            self._hub, self._subscriptions, lifecycle, metrics, known_secrets, sealed,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()

@@ -9,6 +9,8 @@ from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.registration import Registration
+from event_gateway.delivery.sealed_secrets import SealedSecrets
+from event_gateway.delivery.secrets import Secrets
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -41,5 +43,7 @@ class Context:
     subscriptions: Subscriptions
     lifecycle: Lifecycle
     metrics: Metrics
+    secrets: Secrets
+    sealed: SealedSecrets
     draining: bool = False
     sockets: set[Any] = field(default_factory=set)

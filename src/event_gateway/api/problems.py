@@ -12,6 +12,7 @@ from event_gateway.broker.log import LogFull, LogUnavailable
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.definitions import InvalidBody
 from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, Unknown
+from event_gateway.core.sealing import CannotOpen, CannotSeal
 
 CONTENT_TYPE = "application/problem+json"
 _TITLES = {
@@ -68,6 +69,8 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (Problem, lambda error: error),
     (Unknown, lambda error: Problem(404, str(error))),
     (Conflict, lambda error: Problem(409, str(error))),
+    (CannotSeal, lambda error: Problem(409, str(error))),
+    (CannotOpen, lambda error: Problem(409, str(error))),
     (InvalidBody, _invalid),
     (InvalidDefinition, lambda error: _invalid(InvalidBody([(error.key, error.detail)]))),
     (ProvisionError, lambda error: Problem(422, str(error))),

@@ -7,10 +7,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from event_gateway.api import deliveries, health, rejected, streams, webhooks
+from event_gateway.api import deliveries, health, rejected, secrets, streams, webhooks
 from event_gateway.api.context import Context
 from event_gateway.api.events import post_events
 from event_gateway.api.problems import KINDS, Problem, problem_of
+from event_gateway.api.signing_keys import webhook_keys
 from event_gateway.api.websocket import websocket
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,9 @@ def build(context: Context) -> FastAPI:
     app.state.context = context
     app.router.routes.append(Route("/v1/events", post_events, methods=["POST"]))
     app.router.routes.append(WebSocketRoute("/v1/ws", websocket))
+    app.router.routes.append(Route("/.well-known/webhook-keys.json", webhook_keys))
     app.include_router(webhooks.router)
+    app.include_router(secrets.router)
     app.include_router(streams.router)
     app.include_router(deliveries.router)
     app.include_router(rejected.router)

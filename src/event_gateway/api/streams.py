@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
-from event_gateway.api.pages import page_of
+from event_gateway.api.pages import page_of, registered
 from event_gateway.api.patch import merge_patch
 from event_gateway.api.problems import Problem
 from event_gateway.broker.named import held
@@ -24,7 +24,7 @@ async def list_streams(
 ) -> dict[str, Any]:
     """All streams, by name."""
     context: Context = request.app.state.context
-    page, more = page_of(context.registry.streams, limit, cursor)
+    page, more = page_of(registered(context.registry.streams), limit, cursor)
     return {"items": await _shown(context, page), "next": more}
 
 

@@ -6,16 +6,18 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from event_gateway.api import secrets
 from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
-from event_gateway.api.pages import page_of
+from event_gateway.api.pages import page_of, registered
 from event_gateway.api.patch import merge_patch
 from event_gateway.api.problems import Problem
 from event_gateway.config.definitions import webhook_from_json, webhook_to_json
-from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.formats import from_structured
 from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
+from event_gateway.delivery.auth.signature import check_keys
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
@@ -27,7 +29,7 @@ async def list_webhooks(
 ) -> dict[str, Any]:
     """All webhooks, by id."""
     context: Context = request.app.state.context
-    page, more = page_of(context.registry.webhooks, limit, cursor)
+    page, more = page_of(registered(context.registry.webhooks), limit, cursor)
     items = [webhook_to_json(context.registry.webhooks[id_]) for id_ in page]
     return {"items": items, "next": more}
 
@@ -107,6 +109,28 @@ async def try_webhook(
             raise Problem(422, f"event: {error.detail}") from None
     came = await context.dispatcher.attempt(webhook, event)
     return Response(msgspec.json.encode(came), media_type="application/json")
+
+
+@router.post("/{webhook_id}/rotate-secret")
+async def rotate_signing_key(
+    request: Request, webhook_id: str, body: dict[str, Any] = Body(...)
+) -> dict[str, Any]:
+    """Replaces the key that the webhook's requests are signed with: ``{"value": "whsec_…"}``.
+
+    Until ``overlap`` (24h) is over they are signed with the former one too. The key is never shown:
+    whoever makes it hands it to the receiver.
+    """
+    context: Context = request.app.state.context
+    webhook = _find(request, webhook_id)
+    names = [one.secret_name for one in webhook.security if one.auth_type == "hmac_signature"]
+    if not names or names[0] is None:
+        raise Problem(409, f"the webhook {webhook_id} signs nothing: it has no hmac_signature")
+    try:
+        check_keys(body.get("value"))
+    except ValueError as error:
+        raise InvalidDefinition("value", str(error)) from None
+    await secrets.rotate(context, names[0], body)
+    return secrets.shown(context, names[0])
 
 
 @router.post("/{webhook_id}/enable")

@@ -1,4 +1,5 @@
-"""The registry: webhooks, streams and the installation's own key, in a JetStream key-value bucket.
+"""The registry: webhooks, streams, sealed secrets and the installation's own key, in a JetStream
+key-value bucket.
 
 Every process watches the bucket, so that a change is in force everywhere without a restart, and
 survives the loss of Redis.
@@ -25,6 +26,7 @@ from event_gateway.broker.follow import follow
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import NewerFormat, Unknown
+from event_gateway.core.sealing import Sealed
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.webhook import Webhook
 from event_gateway.tasks import end
@@ -53,6 +55,11 @@ class _StoredStream(msgspec.Struct):
     stream: StreamDefinition
 
 
+class _StoredSecret(msgspec.Struct):
+    v: int
+    sealed: Sealed
+
+
 class _Version(msgspec.Struct):
     v: int = 0
 
@@ -62,7 +69,7 @@ class Registry:
 
     ``webhooks`` and ``streams`` are always the newest that the watch has brought. A callback in
     ``on_webhook`` gets each change: id, and the webhook or None where it is gone; one in
-    ``on_stream`` the same of streams.
+    ``on_stream`` the same of streams, one in ``on_secret`` the name of a secret that is another.
     """
 
     def __init__(self, broker: Broker, peers: Peers) -> None:
@@ -76,8 +83,10 @@ class Registry:
         self._peers = peers
         self.webhooks: dict[str, Webhook] = {}
         self.streams: dict[str, StreamDefinition] = {}
+        self.secrets: dict[str, Sealed] = {}
         self.on_webhook: list[Callable[[str, Webhook | None], None]] = []
         self.on_stream: list[Callable[[str, StreamDefinition | None], None]] = []
+        self.on_secret: list[Callable[[str], None]] = []
 
     async def open(self) -> bytes:
         """Opens (or makes) the bucket; gives the installation's own key, made on first use."""
@@ -145,6 +154,15 @@ class Registry:
         value = msgspec.json.encode(_StoredStream(FORMAT, definition))
         known = self.streams.get(definition.name)
         await self._put(f"stream.{definition.name}", value, known, former)
+
+    async def put_secret(self, name: str, sealed: Sealed, former: Sealed | None) -> None:
+        """Writes a sealed secret as :meth:`put_webhook` does a webhook."""
+        value = msgspec.json.encode(_StoredSecret(FORMAT, sealed))
+        await self._put(f"secret.{name}", value, self.secrets.get(name), former)
+
+    async def remove_secret(self, name: str, sealed: Sealed) -> None:
+        """Forgets this secret. Raises RegistryConflict where it is gone, or another by now."""
+        await self._remove(f"secret.{name}", self.secrets, name, sealed)
 
     async def remove_stream(self, definition: StreamDefinition) -> None:
         """Forgets this stream, so that its name is free again.
@@ -228,6 +246,13 @@ class Registry:
                     self.streams[name] = stream
                 for tell in self.on_stream:
                     tell(name, stream)
+            elif kind == "secret":
+                if gone:
+                    self.secrets.pop(name, None)
+                else:
+                    self.secrets[name] = _decode(key, pulled.data, _StoredSecret).sealed
+                for changed in self.on_secret:
+                    changed(name)
         except NewerFormat as error:
             self._newer = self._newer or error
             log.error("registry entry left alone", key=key, error=str(error))

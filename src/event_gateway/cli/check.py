@@ -27,13 +27,14 @@ def warnings(config: Config, source: Source) -> list[Problem]:
     secrets = Secrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))
     for name, model in config.webhooks.items():
         for method in webhook_of(model, name, managed_by="file").security:
-            if method.secret_name and secrets.get(method.secret_name) is None:
-                variable = config.secrets.env_prefix + method.secret_name.upper()
+            if method.secret_name and not secrets.find(method.secret_name):
+                variable = secrets.variable(method.secret_name)
                 out.append(
                     source.problem(
                         f"webhooks.{name}.security",
                         f"the secret {method.secret_name} is missing (neither {variable} nor a "
-                        f"file in {config.secrets.dir}); its deliveries wait",
+                        f"file in {config.secrets.dir}); unless it is in the sealed store, "
+                        "its deliveries wait",
                     )
                 )
     return out

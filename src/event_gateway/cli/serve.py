@@ -27,6 +27,7 @@ from event_gateway.cli.reload import hangups, reload_when
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
+from event_gateway.core.sealing import new_key
 from event_gateway.core.urls import without_password
 from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
@@ -86,6 +87,8 @@ async def running(
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.take()
             admin_key, first_start = _admin_key(data_dir)
+            # With a NATS of its own this is the only process; others must be given the same key.
+            sealing_key = _sealing_key(data_dir) if config.nats.url is None else None
         except DirectoryInUse as error:
             raise StartFailed(str(error)) from error
         except OSError as error:
@@ -99,6 +102,7 @@ async def running(
             gateway = Gateway(
                 config, nats_url=nats_url, redis_url=redis_url, admin_key=admin_key,
                 environ=environ, max_attempts=attempts_within(raise_file_limit()),
+                sealing_key=sealing_key,
             )  # fmt: skip
             stack.push_async_callback(gateway.stop)
             await gateway.start()
@@ -214,6 +218,13 @@ def _admin_key(data_dir: Path) -> tuple[str, bool]:
             "delete it to have one made, or write your own into it"
         )
     return key, False
+
+
+def _sealing_key(data_dir: Path) -> Path:
+    path = data_dir / "sealing.key"
+    if not path.exists():
+        _write_private(path, new_key())
+    return path
 
 
 def _write_private(path: Path, text: str) -> None:

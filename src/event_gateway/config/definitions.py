@@ -18,6 +18,7 @@ from event_gateway.config.model import (
 from event_gateway.config.problems import reason_of
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter
+from event_gateway.core.security import Security
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.times import rfc3339
 from event_gateway.core.units import format_duration
@@ -25,7 +26,6 @@ from event_gateway.core.webhook import (
     CircuitBreaker,
     RateLimit,
     RetryPolicy,
-    Security,
     Webhook,
 )
 
@@ -107,7 +107,7 @@ def _rate_limit(model: RateLimitModel | None) -> RateLimit | None:
 
 
 def _security(model: SecurityModel) -> Security:
-    return Security(model.auth_type, model.secret_name)
+    return Security(**model.model_dump(exclude_none=True))
 
 
 def stream_of(model: StreamModel, name: str, *, managed_by: str) -> StreamDefinition:

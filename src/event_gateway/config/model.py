@@ -16,8 +16,9 @@ from pydantic import (
 )
 
 from event_gateway.core.filter import ALL_OPERATORS
+from event_gateway.core.security import API_KEY_HEADER, AUTH_TYPES, CLIENT_AUTH
 from event_gateway.core.units import parse_duration, parse_size
-from event_gateway.core.webhook import AUTH_TYPES, BACKOFFS
+from event_gateway.core.webhook import BACKOFFS
 
 
 def _duration(value: Any) -> Any:
@@ -153,10 +154,40 @@ class SecurityModel(_Section):
     """One way to authenticate to a receiver."""
 
     auth_type: str = Field(
-        description=f"none, {' or '.join(AUTH_TYPES)}.",
+        description=f"none, {', '.join(AUTH_TYPES[:-1])} or {AUTH_TYPES[-1]}.",
         json_schema_extra={"enum": ["none", *AUTH_TYPES]},
     )
     secret_name: str | None = Field(None, description="The name of the secret, never its value.")
+    header: str | None = Field(
+        None, description=f"api_key: the header it goes into; {API_KEY_HEADER}."
+    )
+    username: str | None = Field(
+        None, description="basic: the user; without it the secret is user:password."
+    )
+    token_url: str | None = Field(
+        None, description="oauth2_client_credentials: where tokens are fetched."
+    )
+    client_id: str | None = Field(
+        None, description="oauth2_client_credentials: who the gateway is there."
+    )
+    scope: str | None = Field(
+        None, description="oauth2_client_credentials: what is asked for, separated by spaces."
+    )
+    client_auth: str | None = Field(
+        None,
+        description="oauth2_client_credentials: basic (default) sends id and secret in a header, "
+        "body in the form.",
+        json_schema_extra={"enum": [*CLIENT_AUTH]},
+    )
+    cert: str | None = Field(
+        None, description="mtls: the client certificate, a PEM file; relative to secrets.dir."
+    )
+    key: str | None = Field(
+        None, description="mtls: its private key, a PEM file; secret_name is that of its password."
+    )
+    ca: str | None = Field(
+        None, description="mtls: the authorities that the receiver may have its certificate of."
+    )
 
 
 class WebhookModel(_Section):

@@ -9,6 +9,7 @@ import msgspec
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter, check_filter, check_path
 from event_gateway.core.pattern import check_pattern
+from event_gateway.core.security import Security, security_mistakes
 from event_gateway.core.stream import EVENTS, ID
 from event_gateway.core.units import format_duration
 
@@ -71,16 +72,6 @@ def longest_wait(retention: float) -> float:
 
 
 BACKOFFS = ("exponential", "linear", "fixed")
-
-
-class Security(msgspec.Struct, frozen=True):
-    """One way in which the gateway proves to a receiver who it is. The secret comes by name."""
-
-    auth_type: str
-    secret_name: str | None = None
-
-
-AUTH_TYPES = ("bearer_token", "hmac_signature")
 
 
 class RateLimit(msgspec.Struct, frozen=True):
@@ -185,16 +176,13 @@ class Webhook(msgspec.Struct, frozen=True):
             yield InvalidDefinition("concurrency", "must be between 1 and 1024")
         yield from _lane_mistakes(self)
         yield from _caught(_check_headers, self.headers)
-        for position, auth in enumerate(self.security):
-            if auth.auth_type not in AUTH_TYPES:
-                yield InvalidDefinition(
-                    f"security[{position}].auth_type",
-                    f"{auth.auth_type!r} is unknown; there are: none, {', '.join(AUTH_TYPES)}",
-                )
-            if not auth.secret_name:
-                yield InvalidDefinition(
-                    f"security[{position}].secret_name", f"{auth.auth_type} needs a secret_name"
-                )
+        yield from security_mistakes(
+            self.security,
+            _check_url,
+            RESERVED_HEADERS,
+            frozenset(name.lower() for name in self.headers),
+            any_file=self.managed_by == "file",
+        )
 
 
 def _caught(check: Callable[..., object], *about: Any) -> Iterator[InvalidDefinition]:
@@ -256,24 +244,24 @@ def _lane_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
         yield InvalidDefinition("disable_after", "must be between 1s and 1y")
 
 
-def _check_url(url: str) -> None:
+def _check_url(url: str, key: str = "url") -> None:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise InvalidDefinition("url", f"{url[:200]!r} is no URL: {error}") from None
+        raise InvalidDefinition(key, f"{url[:200]!r} is no URL: {error}") from None
     if any(not 0x20 < ord(c) < 0x7F for c in url):
-        raise InvalidDefinition("url", "holds a space, a control or a non-ASCII character")
+        raise InvalidDefinition(key, "holds a space, a control or a non-ASCII character")
     if parts.scheme not in ("http", "https"):
-        raise InvalidDefinition("url", "must begin with https:// (or http://)")
+        raise InvalidDefinition(key, "must begin with https:// (or http://)")
     if not parts.hostname or port == 0:
-        raise InvalidDefinition("url", f"{url[:200]!r} names no host to send to")
+        raise InvalidDefinition(key, f"{url[:200]!r} names no host to send to")
     if parts.username is not None or parts.password is not None:
-        raise InvalidDefinition("url", "must not hold credentials; use security with a secret_name")
+        raise InvalidDefinition(key, "must not hold credentials; use security with a secret_name")
     if parts.fragment or url.endswith("#"):
-        raise InvalidDefinition("url", "must not hold a fragment (#…)")
+        raise InvalidDefinition(key, "must not hold a fragment (#…)")
     if len(url) > 2048:
-        raise InvalidDefinition("url", "is longer than 2048 characters")
+        raise InvalidDefinition(key, "is longer than 2048 characters")
 
 
 def _check_headers(headers: dict[str, str]) -> None:

@@ -12,7 +12,6 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.http_connection import Exchange, Failure, HttpConnection
 from event_gateway.delivery.names import Names
-from event_gateway.delivery.target import Target
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -84,7 +83,7 @@ class Dialer:
         failure: Failure
         target = exchange.target
         try:
-            connection = await self._open(target, exchange.deadline)
+            connection = await self._open(exchange)
         except TimeoutError:
             failure = Failure(ErrorType.CONNECT_TIMEOUT, "not connected in time")
         except _Refused as error:
@@ -106,7 +105,8 @@ class Dialer:
             return
         exchange.done(failure)
 
-    async def _open(self, target: Target, deadline: float) -> HttpConnection:
+    async def _open(self, exchange: Exchange) -> HttpConnection:
+        target, deadline = exchange.target, exchange.deadline
         addresses = [target.host] if target.literal else await self._look_up(target.host, deadline)
         for address in addresses:
             reason = self._guard.refuses(address)
@@ -120,7 +120,7 @@ class Dialer:
             now = loop.time()
             try:
                 async with asyncio.timeout((deadline - now) / (len(addresses) - position)):
-                    return await self._to(address, target)
+                    return await self._to(address, exchange)
             except OSError as failed:  # TimeoutError among them
                 error = failed
         raise error
@@ -134,15 +134,17 @@ class Dialer:
         except (OSError, UnicodeError) as error:
             raise _NotFound(getattr(error, "strerror", None) or str(error)) from None
 
-    async def _to(self, address: str, target: Target) -> HttpConnection:
+    async def _to(self, address: str, exchange: Exchange) -> HttpConnection:
+        target, identity = exchange.target, exchange.identity
         secure = target.scheme == "https"
+        context = identity.context if identity else self._context
         while True:
             try:
                 _, connection = await asyncio.get_running_loop().create_connection(
                     self._make,
                     address,
                     target.port,
-                    ssl=self._context if secure else None,
+                    ssl=context if secure else None,
                     server_hostname=target.host if secure else None,
                 )
             except OSError as error:
@@ -150,5 +152,5 @@ class Dialer:
                     raise
                 await asyncio.sleep(EXHAUSTED_WAIT)
             else:
-                connection.origin = target.origin
+                connection.origin = exchange.origin
                 return connection

@@ -22,13 +22,13 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery import trial
+from event_gateway.delivery.calling import Caller
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import Job, Lane
 from event_gateway.delivery.outcomes import HOLD, Outcomes
 from event_gateway.delivery.pace import SickTurns
-from event_gateway.delivery.request import AuthError, RequestBuilder, SecretMissing
-from event_gateway.delivery.secrets import Secrets
-from event_gateway.delivery.sender import Failure, Response, Sender
+from event_gateway.delivery.request import Builders
+from event_gateway.delivery.sender import Failure, Response
 from event_gateway.delivery.standing import Standing
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.ledger import Ledger
@@ -52,24 +52,20 @@ class Dispatcher:
         self,
         ledger: Ledger,
         queues: Queues,
-        sender: Sender,
+        caller: Caller,
+        builders: Builders,
         outcomes: Outcomes,
         dead_letters: DeadLetters,
         metrics: Metrics,
-        secrets: Secrets,
-        installation_key: bytes,
-        version: str,
         max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._ledger = ledger
         self._queues = queues
-        self._sender = sender
+        self._caller = caller
+        self._builders = builders
         self._outcomes = outcomes
         self._dead_letters = dead_letters
         self._metrics = metrics
-        self._secrets = secrets
-        self._version = version
-        self._installation_key = installation_key
         self._max_in_flight = max_in_flight
         self._held = 0
         self._backlogged: dict[Lane, None] = {}
@@ -85,7 +81,7 @@ class Dispatcher:
 
     def put(self, webhook: Webhook) -> None:
         """Takes up a webhook, or its change; its limit and its backlog stay."""
-        builder = RequestBuilder(webhook, self._secrets, self._installation_key, self._version)
+        builder = self._builders.of(webhook)
         lane = self.lanes.get(webhook.id)
         was_active = True
         if lane is None:
@@ -209,8 +205,8 @@ class Dispatcher:
 
     async def attempt(self, webhook: Webhook, event: Event | None) -> Any:
         """Makes a trial of a webhook with that event, or one made up; gives what came of it."""
-        builder = RequestBuilder(webhook, self._secrets, self._installation_key, self._version)
-        return await trial.attempt(builder, self._sender, webhook, event or trial.sample(webhook))
+        builder = self._builders.of(webhook)
+        return await trial.attempt(self._caller, builder, webhook, event or trial.sample(webhook))
 
     def kick(self) -> None:
         """Starts what can start now, in all lanes."""
@@ -272,22 +268,12 @@ class Dispatcher:
     def _start(self, lane: Lane, job: Job) -> None:
         delivery, webhook = job.delivery, lane.webhook
         job.started, job.url = time.time(), webhook.url
-        try:
-            head, body = lane.builder.build(job.received, len(delivery.attempts) + 1)
-        except SecretMissing as missing:
-            self.standing.untried(delivery)
-            self._outcomes.submit(job, Status.PENDING, SECRET_WAIT, f"SecretMissing: {missing}")
-            if job.settle is None:
-                self.wake(SECRET_WAIT)
-            else:
-                job.settle(Retry(SECRET_WAIT))
-            return
-        except AuthError as error:
-            self._unsent(lane, job, ErrorType.AUTH_ERROR, str(error))
-            return
-        except Exception as error:  # whatever a transformation does wrong hurts only its own event
-            log.exception("transformation failed", webhook=webhook.id, event=delivery.event_id)
-            self._unsent(lane, job, ErrorType.TRANSFORMATION_ERROR, repr(error))
+        unsent = self._caller.call(
+            lane.builder, job.received, len(delivery.attempts) + 1, webhook.timeout,
+            lambda result: self._done(lane, job, result),
+        )  # fmt: skip
+        if unsent is not None:
+            self._unsent(lane, job, unsent)
             return
         lane.in_flight += 1
         self.in_flight += 1
@@ -296,10 +282,6 @@ class Dispatcher:
             self._sick.take()
         self._outcomes.submit(job, Status.IN_PROGRESS, webhook.timeout + LEASE_MARGIN)
         self._outcomes.triggered(job)
-        self._sender.post(
-            lane.builder.target, head, body, webhook.timeout,
-            lambda result: self._done(lane, job, result),
-        )  # fmt: skip
 
     def _pass_on(self) -> None:
         """All places were taken: one that has become free goes to the lanes that wait, in turn."""
@@ -309,9 +291,18 @@ class Dispatcher:
             if not lane.strained:
                 self._drain(lane, 1)
 
-    def _unsent(self, lane: Lane, job: Job, error: ErrorType, message: str) -> None:
+    def _unsent(self, lane: Lane, job: Job, why: Failure) -> None:
+        """No request could be made: not the receiver's doing."""
         self.standing.untried(job.delivery)
-        self._outcomes.failed(lane, job, error, message, None, at_receiver=False)
+        if why.error_type != ErrorType.SECRET_MISSING:
+            self._outcomes.failed(lane, job, why.error_type, why.message, None, at_receiver=False)
+            return
+        missing = f"{why.error_type}: {why.message}"
+        self._outcomes.submit(job, Status.PENDING, SECRET_WAIT, missing)
+        if job.settle is None:
+            self.wake(SECRET_WAIT)
+        else:
+            job.settle(Retry(SECRET_WAIT))
 
     def _done(self, lane: Lane, job: Job, result: Response | Failure) -> None:
         lane.in_flight -= 1

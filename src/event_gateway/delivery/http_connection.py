@@ -1,17 +1,22 @@
 """One keep-alive HTTP/1.1 connection to a receiver (RFC 9112), for one request at a time."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 import httptools
 import msgspec
 
 from event_gateway.core.errors import ErrorType
+from event_gateway.delivery.client_certificate import Identity
 from event_gateway.delivery.target import Target
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADERS = 256
 KEPT_HEADERS = 64
+
+
+Origin = tuple[str, str, int, str]  # scheme, host, port, and the client certificate shown there
 
 
 class Response(msgspec.Struct):
@@ -40,8 +45,15 @@ class Exchange(msgspec.Struct, gc=True):
     timeout: float
     done: Callable[[Response | Failure], None]
     generation: int = 0
+    identity: Identity | None = None
     deadline: float = 0.0
     may_retry: bool = False
+
+    @property
+    def origin(self) -> Origin:
+        """What exchanges may share connections."""
+        target, identity = self.target, self.identity
+        return target.scheme, target.host, target.port, identity.key if identity else ""
 
 
 Finished = Callable[["HttpConnection", Exchange, Response | Failure], None]
@@ -62,7 +74,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self.exchange: Exchange | None = None
-        self.origin: tuple[str, str, int] = ("", "", 0)
+        self.origin: Origin = ("", "", 0, "")
         self.reusable = True
         self.idle_since = 0.0
         self.generation = 0  # of the sender's rules under which it was dialled
@@ -123,6 +135,8 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._status and self._until_close and error is None:
             self._complete()
+        elif isinstance(error, ssl.SSLError):  # a client certificate is judged after the handshake
+            self._fail(ErrorType.TLS_ERROR, error.reason or str(error))
         elif self._answered:
             self._fail(ErrorType.CONNECTION_RESET, "the connection ended within the response")
         else:

@@ -5,9 +5,16 @@ import hmac
 import os
 import time
 
+import msgspec
+
 from event_gateway.core.event import Event, Received
+from event_gateway.core.security import Security
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth import AUTHENTICATORS, Authenticator
+from event_gateway.delivery.auth.basic import credentials
+from event_gateway.delivery.auth.header import without
+from event_gateway.delivery.auth.tokens import Tokens, TokenSource
+from event_gateway.delivery.client_certificate import ClientCertificate, Identity
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Target, parse_target
 from event_gateway.delivery.transformations import TRANSFORMATIONS
@@ -21,22 +28,51 @@ class AuthError(Exception):
     """A secret is there but cannot be used for what the webhook wants."""
 
 
+class Request(msgspec.Struct):
+    """One request as it is sent. ``identity`` is what its connection must be opened with."""
+
+    head: bytes
+    body: bytes
+    identity: Identity | None = None
+
+
+class Builders:
+    """Makes the builder of each webhook. ``key`` is the installation's own."""
+
+    def __init__(self, secrets: Secrets, tokens: Tokens, key: bytes, version: str) -> None:
+        self.secrets = secrets
+        self.tokens = tokens
+        self.key = key
+        self.version = version
+
+    def of(self, webhook: Webhook) -> "RequestBuilder":
+        """The builder of a webhook as it is now."""
+        return RequestBuilder(webhook, self)
+
+
 class RequestBuilder:
     """Makes the requests of one webhook; what does not change is made once."""
 
-    def __init__(self, webhook: Webhook, secrets: Secrets, key: bytes, version: str) -> None:
+    def __init__(self, webhook: Webhook, common: Builders) -> None:
         self.target: Target = parse_target(webhook.url)
         self._webhook = webhook
-        self._secrets = secrets
+        self._common = common
         self._transform = TRANSFORMATIONS.get(webhook.transformation, TRANSFORMATIONS["standard"])
         self._body_key = f"{webhook.transformation}/{webhook.enrich}"
-        self._mac = hmac.new(key, webhook.id.encode() + b"\0", "sha256")
+        self._mac = hmac.new(common.key, webhook.id.encode() + b"\0", "sha256")
         lines = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
         self._head = (
             f"POST {self.target.path} HTTP/1.1\r\nhost: {self.target.host_header.decode()}\r\n"
-            f"user-agent: event-gateway/{version}\r\n{lines}"
+            f"user-agent: event-gateway/{common.version}\r\n{lines}"
         ).encode()
-        self._authenticators: dict[tuple[str, str], Authenticator] = {}
+        self._authenticators: dict[tuple[Security, bytes], Authenticator] = {}
+        self._methods = [one for one in webhook.security if one.auth_type in AUTHENTICATORS]
+        self._certificate: ClientCertificate | None = None
+        self._password = ""  # the name of that of the certificate's key
+        for method in webhook.security:
+            if method.auth_type == "mtls":
+                self._certificate = ClientCertificate(method, common.secrets.directory)
+                self._password = method.secret_name or ""
 
     def body(self, received: Received) -> tuple[bytes, bytes]:
         """Content type and body, made once for all webhooks that want the same."""
@@ -48,16 +84,18 @@ class RequestBuilder:
             made = received.bodies[self._body_key] = self._transform(event)
         return made
 
-    def build(self, received: Received, attempt: int) -> tuple[bytes, bytes]:
-        """Head and body of the attempt of this number. Raises SecretMissing, AuthError."""
+    def build(self, received: Received, attempt: int) -> Request:
+        """The request of the attempt of this number.
+
+        Raises SecretMissing, AuthError, and TokenWanted where a token must be fetched first.
+        """
         content_type, body = self.body(received)
         event = received.event
         message_id = self._message_id(event)
         timestamp = b"%d" % time.time()
         authentication = b""
-        for method in self._webhook.security:
-            authenticate = self._authenticator(method.auth_type, method.secret_name or "")
-            authentication += authenticate(message_id, timestamp, body)
+        for method in self._methods:
+            authentication += self._authenticator(method)(message_id, timestamp, body)
         head = (
             b"%bcontent-type: %b\r\ncontent-length: %d\r\nwebhook-id: %b\r\n"
             b"webhook-timestamp: %b\r\n%btraceparent: %b\r\nx-event-gateway-attempt: %d\r\n\r\n"
@@ -66,29 +104,67 @@ class RequestBuilder:
                 _traceparent(event), attempt,
             )
         )  # fmt: skip
-        return head, body
+        return Request(head, body, None if self._certificate is None else self._identity())
+
+    def reject_token(self, request: Request) -> TokenSource | None:
+        """The token in that request was not taken; gives where there is another, if it had one."""
+        for method in self._methods:
+            if method.auth_type == "oauth2_client_credentials":
+                secrets = self._common.secrets.find(method.secret_name or "")
+                if secrets:
+                    source = self._common.tokens.source(method, secrets[0])
+                    source.reject(request.head)
+                    return source
+        return None
+
+    def hide(self, text: str) -> str:
+        """A text that the receiver sent, without the secrets that it had been sent."""
+        if not self._webhook.security:
+            return text
+        hidden: set[str] = set()
+        for method in self._webhook.security:
+            for secret in self._common.secrets.find(method.secret_name or ""):
+                hidden |= {secret, *secret.split()}
+                if method.auth_type == "basic":
+                    hidden.add(credentials(method, secret))
+                elif method.auth_type == "oauth2_client_credentials":
+                    hidden |= self._common.tokens.source(method, secret).hidden
+        return without(hidden, text)
 
     def _message_id(self, event: Event) -> bytes:
         mac = self._mac.copy()
         mac.update(f"{event.source}\0{event.id}".encode())
         return b"msg_" + mac.hexdigest()[:32].encode()
 
-    def _authenticator(self, auth_type: str, name: str) -> Authenticator:
-        secret = self._secrets.get(name)
-        if secret is None:
-            raise SecretMissing(name)
+    def _authenticator(self, method: Security) -> Authenticator:
+        values = self._secret(method.secret_name or "")
         # Keyed by the secret's digest, so that a changed one is taken up and none is kept twice.
-        key = (auth_type, hashlib.sha256(secret.encode()).hexdigest())
+        key = (method, hashlib.sha256("\0".join(values).encode()).digest())
         authenticate = self._authenticators.get(key)
         if authenticate is None:
+            make = AUTHENTICATORS[method.auth_type]
             try:
-                authenticate = AUTHENTICATORS[auth_type](secret)
+                authenticate = make(method, values, self._common.tokens)
             except ValueError as error:
-                raise AuthError(f"secret {name}: {error}") from None
+                raise AuthError(f"secret {method.secret_name}: {error}") from None
             if len(self._authenticators) >= 8:
                 self._authenticators.clear()
             self._authenticators[key] = authenticate
         return authenticate
+
+    def _secret(self, name: str) -> tuple[str, ...]:
+        values = self._common.secrets.find(name)
+        if not values:
+            raise SecretMissing(name)
+        return values
+
+    def _identity(self) -> Identity:
+        assert self._certificate is not None
+        password = self._secret(self._password)[0] if self._password else None
+        try:
+            return self._certificate.identity(password)
+        except ValueError as error:
+            raise AuthError(str(error)) from None
 
 
 def _traceparent(event: Event) -> bytes:

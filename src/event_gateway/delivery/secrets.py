@@ -1,36 +1,75 @@
-"""Secrets by name: from the environment, else from a file. Read when needed, never logged."""
+"""Secrets by name: from the environment, else from a file, else from the sealed store.
+
+Read when needed, never logged.
+"""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from event_gateway.core.security import SEALING_KEY
 
 KEEP = 5.0  # seconds for which a value is used before it is looked up again
 MAX_BYTES = 64 * 1024
+MAX_KEPT = 4096  # names
 
 
 class Secrets:
-    """``siem_token`` is the variable PREFIX + ``SIEM_TOKEN``, else the file ``siem_token``."""
+    """``siem_token`` is the variable PREFIX + ``SIEM_TOKEN``, else the file ``siem_token``, else
+    what ``sealed`` gives for it: the value in force and those that it has just replaced."""
 
     def __init__(self, environ: Mapping[str, str], env_prefix: str, directory: Path) -> None:
         self._environ = environ
         self._prefix = env_prefix
-        self._directory = directory
-        self._kept: dict[str, tuple[float, str | None]] = {}
+        self.directory = directory
+        self.sealed: Callable[[str], tuple[str, ...]] = lambda name: ()
+        self._kept: dict[str, tuple[float, tuple[str, ...]]] = {}
 
-    def get(self, name: str) -> str | None:
-        """The secret, without surrounding white space; None where there is none."""
+    def variable(self, name: str) -> str:
+        """The environment variable of a secret."""
+        return self._prefix + name.upper().replace("-", "_").replace(".", "_")
+
+    def find(self, name: str) -> tuple[str, ...]:
+        """The values of a secret, that in force first; none where there is none."""
         now = time.monotonic()
         kept = self._kept.get(name)
         if kept is None or now - kept[0] > KEEP:
-            kept = self._kept[name] = (now, self._read(name))
+            outside = self._outside(name)[1]
+            values = self.sealed(name) if outside is None else (outside,)
+            kept = self._kept[name] = (now, values)
+            if len(self._kept) > MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
         return kept[1]
 
-    def _read(self, name: str) -> str | None:
-        value = self._environ.get(self._prefix + name.upper().replace("-", "_"))
-        if value is None and "/" not in name and name not in ("", ".", ".."):
-            try:
-                with (self._directory / name).open("rb") as file:
-                    value = file.read(MAX_BYTES).decode()
-            except (OSError, UnicodeDecodeError):
-                return None
-        return value.strip() or None if value is not None else None
+    def origin(self, name: str) -> str | None:
+        """Where the value in force comes from: environment, file, sealed; None: there is none."""
+        found, value = self._outside(name)
+        if value is not None:
+            return found
+        return "sealed" if self.sealed(name) else None
+
+    def forget(self, name: str) -> None:
+        """Its value has changed."""
+        self._kept.pop(name, None)
+
+    def sealing_key(self, file: Path | None) -> str | None:
+        """The keys of the sealed store: a secret of that name, else what the file holds."""
+        value = self._outside(SEALING_KEY)[1]
+        return value if value is not None or file is None else _read(file)
+
+    def _outside(self, name: str) -> tuple[str, str | None]:
+        """Where a value is found outside the sealed store, and it, without white space around."""
+        value = self._environ.get(self.variable(name), "").strip()
+        if value:
+            return "environment", value
+        if "/" in name or name in ("", ".", ".."):
+            return "", None
+        return "file", _read(self.directory / name)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES).decode().strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -11,9 +11,16 @@ from collections import deque
 from collections.abc import Callable
 
 from event_gateway.core.errors import ErrorType
+from event_gateway.delivery.client_certificate import Identity
 from event_gateway.delivery.dial import Dialer
 from event_gateway.delivery.egress import EgressGuard
-from event_gateway.delivery.http_connection import Exchange, Failure, HttpConnection, Response
+from event_gateway.delivery.http_connection import (
+    Exchange,
+    Failure,
+    HttpConnection,
+    Origin,
+    Response,
+)
 from event_gateway.delivery.names import Names
 from event_gateway.delivery.target import Target, parse_target
 
@@ -25,8 +32,6 @@ BODY_LIMIT = 16 * 1024
 MAX_IDLE = 1024  # connections kept for their next request, of which the oldest go first
 MAX_IDLE_PER_ORIGIN = 64
 IDLE_TIMEOUT = 30.0
-
-Origin = tuple[str, str, int]
 
 
 class Sender:
@@ -77,20 +82,22 @@ class Sender:
         body: bytes,
         timeout: float,
         done: Callable[[Response | Failure], None],
+        identity: Identity | None = None,
     ) -> None:
         """Sends a request; ``done`` is called once, later, from the event loop.
 
         ``head`` is the complete request head with its empty line. ``timeout`` in seconds covers
-        name look-up, connect, TLS, headers and body.
+        name look-up, connect, TLS, headers and body. ``identity``: the client certificate that the
+        connection must show.
         """
         loop = asyncio.get_running_loop()
-        exchange = Exchange(target, head + body, timeout, done, self._generation)
+        exchange = Exchange(target, head + body, timeout, done, self._generation, identity)
         if self._sweeper is None or self._resting:
             if self._sweeper is not None:
                 self._sweeper.cancel()
             self._resting = False
             self._sweeper = loop.call_later(SWEEP, self._sweep)
-        idle = self._idle.get(target.origin)
+        idle = self._idle.get(exchange.origin)
         while idle:
             connection = idle.pop()
             self._oldest.pop(connection, None)

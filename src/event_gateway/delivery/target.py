@@ -17,11 +17,6 @@ class Target:
     host_header: bytes
     literal: bool = False
 
-    @property
-    def origin(self) -> tuple[str, str, int]:
-        """What requests may share connections."""
-        return self.scheme, self.host, self.port
-
 
 def parse_target(url: str) -> Target:
     """Raises ValueError with the reason where a URL cannot be sent to."""

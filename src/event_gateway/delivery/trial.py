@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.delivery import error_for_status
-from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import DataKind, Event, Received
 from event_gateway.core.formats import to_structured
 from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
-from event_gateway.delivery.request import AuthError, RequestBuilder, SecretMissing
-from event_gateway.delivery.sender import Failure, Response, Sender
+from event_gateway.delivery.calling import Caller
+from event_gateway.delivery.request import RequestBuilder
+from event_gateway.delivery.sender import Failure, Response
 
 
 def sample(webhook: Webhook) -> Event:
@@ -36,25 +36,15 @@ def sample(webhook: Webhook) -> Event:
     )  # fmt: skip
 
 
-async def attempt(builder: RequestBuilder, sender: Sender, webhook: Webhook, event: Event) -> Any:
+async def attempt(caller: Caller, builder: RequestBuilder, webhook: Webhook, event: Event) -> Any:
     """Sends the event and gives what came of it, as the API shows it."""
     began = time.time()
-    result: Response | Failure
-    try:
-        head, body = builder.build(Received(event, "", 0, began), 1)
-    except SecretMissing as missing:
-        result = Failure(ErrorType.SECRET_MISSING, str(missing))
-    except AuthError as error:
-        result = Failure(ErrorType.AUTH_ERROR, str(error))
-    except Exception as error:  # whatever a transformation does wrong is for its owner to see
-        result = Failure(ErrorType.TRANSFORMATION_ERROR, repr(error))
-    else:
-        done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
-        sender.post(
-            builder.target, head, body, webhook.timeout,
-            lambda outcome: None if done.done() else done.set_result(outcome),
-        )  # fmt: skip
-        result = await done
+    done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+    refused = caller.call(
+        builder, Received(event, "", 0, began), 1, webhook.timeout,
+        lambda outcome: None if done.done() else done.set_result(outcome),
+    )  # fmt: skip
+    result = refused or await done
     about = {
         "webhook_id": webhook.id,
         "event": msgspec.Raw(to_structured(event)),
@@ -72,8 +62,8 @@ async def attempt(builder: RequestBuilder, sender: Sender, webhook: Webhook, eve
         "error_type": error_type,
         "error_message": None if error_type is None else f"HTTP {result.status}",
         "response": {
-            "headers": result.headers,
-            "body": result.body.decode("utf-8", "replace"),
+            "headers": {name: builder.hide(value) for name, value in result.headers.items()},
+            "body": builder.hide(result.body.decode("utf-8", "replace")),
             "truncated": result.truncated,
         },
     }

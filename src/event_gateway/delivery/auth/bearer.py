@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
+from event_gateway.core.security import Security
+from event_gateway.delivery.auth.header import header_line
+from event_gateway.delivery.auth.tokens import Tokens
 
-def bearer_token(secret: str) -> Callable[[bytes, bytes, bytes], bytes]:
+
+def bearer_token(
+    _method: Security, secrets: tuple[str, ...], _tokens: Tokens
+) -> Callable[[bytes, bytes, bytes], bytes]:
     """An authenticator. Raises ValueError where the secret cannot stand in a header."""
-    if not secret.isascii() or not secret.isprintable():
-        raise ValueError("the token holds characters that a header cannot carry")
-    line = b"authorization: Bearer %b\r\n" % secret.encode()
-
-    def authenticate(_id: bytes, _timestamp: bytes, _body: bytes) -> bytes:
-        return line
-
-    return authenticate
+    line = header_line("Authorization", f"Bearer {secrets[0]}")
+    return lambda _id, _timestamp, _body: line

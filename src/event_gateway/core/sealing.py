@@ -1,0 +1,80 @@
+"""Sealing: AES-256-GCM under keys that are kept elsewhere than what is sealed (NIST SP 800-38D).
+
+The name of a secret is bound to it, so that one cannot be put in the place of another.
+"""
+
+import base64
+import binascii
+import hashlib
+import secrets
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+MAX_KEYS = 8
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A sealed secret. ``key_id`` tells which key it needs; ``updated_at``: when its value was
+    last set, in seconds since the epoch."""
+
+    key_id: str
+    nonce: bytes
+    box: bytes
+    updated_at: float = 0.0
+
+
+class CannotSeal(Exception):
+    """There is no key, or one that is none; the text says what to do."""
+
+
+class CannotOpen(Exception):
+    """It was sealed with a key that is not here any more, or was tampered with."""
+
+
+class SealingKeys:
+    """The first one seals; all of them open."""
+
+    def __init__(self, text: str) -> None:
+        """Base64 keys of 32 bytes, separated by white space. Raises CannotSeal."""
+        keys = text.split()
+        if not 1 <= len(keys) <= MAX_KEYS:
+            raise CannotSeal(f"there must be 1 to {MAX_KEYS} sealing keys")
+        self._ciphers: dict[str, AESGCM] = {}
+        for key in keys:
+            try:
+                raw = base64.b64decode(key, validate=True)
+            except binascii.Error:
+                raw = b""
+            if len(raw) != KEY_BYTES:
+                raise CannotSeal("a sealing key is base64 of 32 bytes (openssl rand -base64 32)")
+            self._ciphers[hashlib.sha256(raw).hexdigest()[:16]] = AESGCM(raw)
+
+    @property
+    def first(self) -> str:
+        """The id of the key that seals."""
+        return next(iter(self._ciphers))
+
+    def seal(self, name: str, content: bytes, updated_at: float) -> Sealed:
+        """Seals the content of a secret."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        box = self._ciphers[self.first].encrypt(nonce, content, name.encode())
+        return Sealed(self.first, nonce, box, updated_at)
+
+    def open(self, name: str, sealed: Sealed) -> bytes:
+        """The content again. Raises CannotOpen."""
+        cipher = self._ciphers.get(sealed.key_id)
+        if cipher is None:
+            raise CannotOpen(f"{name} was sealed with the key {sealed.key_id}, which is not here")
+        try:
+            return cipher.decrypt(sealed.nonce, sealed.box, name.encode())
+        except InvalidTag:
+            raise CannotOpen(f"{name} was changed since it was sealed") from None
+
+
+def new_key() -> str:
+    """A key of its own, as text."""
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()

@@ -1,0 +1,125 @@
+"""One call of a receiver: the request is made, authenticated, sent, and what comes back is told.
+
+Deliveries and trials call alike. Where a token is needed first, fetching it is part of the call.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.core.event import Received
+from event_gateway.delivery.auth.tokens import TokenRefused, TokenSource, TokenWanted
+from event_gateway.delivery.request import AuthError, Request, RequestBuilder, SecretMissing
+from event_gateway.delivery.sender import Failure, Response, Sender
+from event_gateway.tasks import end
+
+log = structlog.get_logger(__name__)
+
+UNAUTHORIZED = 401
+Done = Callable[[Response | Failure], None]
+
+
+class _Call(msgspec.Struct):
+    """``deadline`` is in the event loop's time; ``renewed``: the token was changed on the way."""
+
+    builder: RequestBuilder
+    received: Received
+    attempt: int
+    deadline: float
+    done: Done
+    renewed: bool = False
+
+
+class Caller:
+    """Calls receivers through ``sender``."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._fetching: set[asyncio.Task[None]] = set()
+
+    def call(
+        self, builder: RequestBuilder, received: Received, attempt: int, timeout: float, done: Done
+    ) -> Failure | None:
+        """Begins a call that ends within ``timeout`` seconds; ``done`` is called once, later.
+
+        Where no request can be made gives why, and ``done`` is not called. What comes back holds
+        none of the secrets that were sent.
+        """
+        call = _Call(builder, received, attempt, asyncio.get_running_loop().time() + timeout, done)
+        try:
+            request = _build(call)
+        except TokenWanted as wanted:
+            self._fetch(call, wanted.source)
+            return None
+        if isinstance(request, Failure):
+            return request
+        self._post(call, request, timeout)
+        return None
+
+    async def stop(self) -> None:
+        """Ends what waits for tokens; nobody is told."""
+        await end(self._fetching)
+
+    def _post(self, call: _Call, request: Request, timeout: float) -> None:
+        self._sender.post(
+            call.builder.target, request.head, request.body, timeout,
+            lambda result: self._answered(call, request, result), request.identity,
+        )  # fmt: skip
+
+    def _answered(self, call: _Call, request: Request, result: Response | Failure) -> None:
+        if isinstance(result, Response) and not 200 <= result.status < 300:
+            if result.status == UNAUTHORIZED and not call.renewed:
+                # A token that is not taken may have been revoked: once more with a new one.
+                source = call.builder.reject_token(request)
+                if source is not None:
+                    call.renewed = True
+                    self._fetch(call, source)
+                    return
+            _hide(call.builder, result)
+        call.done(result)
+
+    def _fetch(self, call: _Call, source: TokenSource) -> None:
+        task = asyncio.get_running_loop().create_task(self._with_token(call, source))
+        self._fetching.add(task)
+        task.add_done_callback(self._fetching.discard)
+
+    async def _with_token(self, call: _Call, source: TokenSource) -> None:
+        request: Request | Failure
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                await source.fetch()
+            request = _build(call)
+        except (TokenRefused, TokenWanted) as error:
+            request = Failure(ErrorType.AUTH_ERROR, str(error))
+        except TimeoutError:
+            request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
+        if isinstance(request, Failure):
+            call.done(request)
+        else:
+            left = call.deadline - asyncio.get_running_loop().time()
+            self._post(call, request, max(left, 0.001))
+
+
+def _build(call: _Call) -> Request | Failure:
+    """Raises TokenWanted."""
+    try:
+        return call.builder.build(call.received, call.attempt)
+    except TokenWanted:
+        raise
+    except SecretMissing as missing:
+        return Failure(ErrorType.SECRET_MISSING, str(missing))
+    except AuthError as error:
+        return Failure(ErrorType.AUTH_ERROR, str(error))
+    except Exception as error:  # whatever a transformation does wrong hurts only its own event
+        log.exception("transformation failed", event=call.received.event.id)
+        return Failure(ErrorType.TRANSFORMATION_ERROR, repr(error))
+
+
+def _hide(builder: RequestBuilder, response: Response) -> None:
+    """A receiver may send back what it was sent; of a success nothing is kept."""
+    body = builder.hide(response.body.decode("utf-8", "surrogateescape"))
+    response.body = body.encode("utf-8", "surrogateescape")
+    response.headers = {name: builder.hide(value) for name, value in response.headers.items()}
