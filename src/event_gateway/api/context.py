@@ -8,6 +8,7 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.delivery.dispatcher import Dispatcher
+from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.registration import Registration
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
@@ -41,5 +42,6 @@ class Context:
     subscriptions: Subscriptions
     lifecycle: Lifecycle
     metrics: Metrics
+    guard: EgressGuard
     draining: bool = False
     sockets: set[Any] = field(default_factory=set)
