@@ -20,7 +20,7 @@ from event_gateway.cli.serve import Running
 from event_gateway.core.errors import ErrorType
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.names import Names
-from event_gateway.delivery.sender import Failure, Response, Sender
+from event_gateway.delivery.sender import Failure, Response, Sender, parse_target
 from event_gateway.delivery.special_addresses import BAD_PORTS
 from program import Program
 from test_hostile_receivers import OK, Server, post
@@ -175,20 +175,44 @@ def test_the_table_is_one_of_many_different_entries() -> None:
 @pytest.mark.parametrize(("text", "says"), TABLE, ids=[ascii(text) for text, _ in TABLE])
 def test_what_is_refused_and_what_is_not(text: str, says: str | None) -> None:
     guard = EgressGuard()
-    url = text
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        pass
-    else:
-        url = f"https://[{text}]/" if address.version == 6 else f"https://{text}/"
+    url = _url(text)
+    if url != text:
         _is_said(guard.refuses(text, 443, "https"), says)
     _is_said(guard.refuses_url(url), says)
+
+
+def _url(text: str) -> str:
+    try:
+        version = ipaddress.ip_address(text).version
+    except ValueError:
+        return text
+    return f"https://[{text}]/" if version == 6 else f"https://{text}/"
 
 
 def _is_said(reason: str | None, says: str | None) -> None:
     assert (reason is None) == (says is None), reason
     assert says is None or says in str(reason)
+
+
+async def test_what_is_refused_is_not_dialled_either() -> None:
+    """The same with a sender: not even a name is looked up."""
+
+    def look(host: str) -> list[str]:
+        raise AssertionError(f"{host} was looked up")
+
+    sender = Sender(EgressGuard(), names=Names(look))
+    urls = []
+    for text, says in TABLE:
+        if says not in (None, HTTP, "no URL", "URL"):
+            with contextlib.suppress(ValueError):
+                parse_target(_url(text))  # a webhook that it refuses is not even made
+                urls.append(_url(text))
+    results = await asyncio.gather(*(post(sender, url) for url in urls))
+    assert len(results) > 120
+    for url, result in zip(urls, results, strict=True):
+        assert isinstance(result, Failure), url
+        assert result.error_type == ErrorType.EGRESS_REFUSED, (url, result)
+    await sender.close()
 
 
 @given(st.ip_addresses())
