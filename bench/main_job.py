@@ -24,6 +24,7 @@ import uvloop
 
 from event_gateway.cli.serve import running
 from event_gateway.config.load import load
+from event_gateway.delivery.egress import url_rule
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -144,7 +145,7 @@ async def _bench(port: int, count: Any, events: int, webhooks: int) -> None:
                 for number in range(webhooks)
             },
         }))  # fmt: skip
-        config = load(path, {}, transformations=frozenset(TRANSFORMATIONS))
+        config = load(path, {}, transformations=frozenset(TRANSFORMATIONS), url_rule=url_rule)
         secret = {"EVENT_GATEWAY_SECRET_KEY": "d2hzZWNfYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2g="}
         environ = os.environ | secret
         async with running(config, Path(directory) / "data", port=0, environ=environ) as gateway:

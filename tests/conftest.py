@@ -11,6 +11,7 @@ import yaml
 from client import Client, connected
 from event_gateway.cli.serve import Running, running
 from event_gateway.config.load import load
+from event_gateway.delivery.egress import url_rule
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 from event_gateway.embedded.servers import EmbeddedServers
 from pair import Pair
@@ -34,7 +35,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         async def begin(config: dict[str, Any] | None = None) -> Running:
             path = tmp_path / "gateway.yaml"
             path.write_text(yaml.safe_dump(LOOPBACK | (config or {})))
-            loaded = load(path, {}, transformations=frozenset(TRANSFORMATIONS))
+            loaded = load(path, {}, transformations=frozenset(TRANSFORMATIONS), url_rule=url_rule)
             return await stack.enter_async_context(running(loaded, tmp_path / "data", port=0))
 
         yield begin

@@ -19,6 +19,7 @@ from event_gateway.config.ingest_subjects import captured_subjects, unfed_patter
 from event_gateway.config.load import ConfigError, load
 from event_gateway.config.model import Config
 from event_gateway.config.reference import reference
+from event_gateway.delivery.egress import url_rule
 
 TRANSFORMATIONS = frozenset(("standard", "analytics_format"))
 
@@ -26,11 +27,13 @@ TRANSFORMATIONS = frozenset(("standard", "analytics_format"))
 def loaded(text: str, tmp_path: Path, **environ: str) -> Config:
     path = tmp_path / "gateway.yaml"
     path.write_text(text)
-    return load(path, environ, transformations=TRANSFORMATIONS)
+    return load(path, environ, transformations=TRANSFORMATIONS, url_rule=url_rule)
 
 
 def test_the_original_loads_with_its_defaults() -> None:
-    config = load(Path("examples/gateway.yaml"), {}, transformations=TRANSFORMATIONS)
+    config = load(
+        Path("examples/gateway.yaml"), {}, transformations=TRANSFORMATIONS, url_rule=url_rule
+    )
     crm = webhook_of(config.webhooks["external_crm"], "external_crm", managed_by="file")
     assert (crm.retry_policy.max_attempts, crm.timeout, crm.concurrency) == (3, 15.0, 32)
     assert config.webhooks["analytics_platform"].retry_policy.max_attempts == 5
@@ -283,4 +286,4 @@ def test_whatever_stands_in_a_file_it_is_taken_or_refused(
         file.write(text.encode("utf-8", "surrogatepass"))
         file.flush()
         with contextlib.suppress(ConfigError):
-            load(Path(file.name), {}, transformations=TRANSFORMATIONS)
+            load(Path(file.name), {}, transformations=TRANSFORMATIONS, url_rule=url_rule)

@@ -309,7 +309,8 @@ class Authority:
         self.certificate = self._sign(self._name, self._key, 1, authority=True)
 
     def server(self, address: str = "127.0.0.1", days: int = 1) -> ssl.SSLContext:
-        """A server's context with a certificate for that address, valid for so many days."""
+        """A server's context with a certificate for that address or name, valid for so many
+        days."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         return self._context(self._sign(name, key, days, address=address), key)
@@ -337,7 +338,11 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )  # fmt: skip
         if address is not None:
-            alternative = x509.IPAddress(ipaddress.ip_address(address))
+            alternative: x509.GeneralName
+            try:
+                alternative = x509.IPAddress(ipaddress.ip_address(address))
+            except ValueError:
+                alternative = x509.DNSName(address)
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([alternative]), critical=False
             )

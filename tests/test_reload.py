@@ -61,12 +61,21 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) ->
             await client.send(event("user.a", {"x": "y" * 3000}), status=413)
             info = await client.nats.jetstream().stream_info("GATEWAY_EVENTS")
             assert info.config.max_age == 10 * 86400
-            # What is allowed to be dialled is, too.
-            await _reload(program, changed | {"delivery": {}}, "configuration reloaded")
+            # What is allowed to be dialled is, too; the file's own webhooks must stay within it.
+            changed["delivery"] = {}
+            said = await _reload(program, changed, "not reloaded")
+            assert "webhooks.kept.url: 127.0.0.1 is in 127.0.0.0/8: loopback" in said
+            await _reload(program, changed | {"webhooks": {}}, "configuration reloaded")
             sent = event("user.b")
             await client.send(sent)
-            record = await client.until("kept", sent["id"], "retrying")
+            record = await client.until("api", sent["id"], "retrying")
             assert record["last_error"].startswith("EgressRefused")
+            # It can still be paused, but not sent elsewhere in there.
+            patched = await client.http.patch("/v1/webhooks/api", json={"enabled": False})
+            assert patched.status_code == 200, patched.text
+            elsewhere = {"url": f"{receiver.url}/elsewhere"}
+            refused = await client.http.patch("/v1/webhooks/api", json=elsewhere)
+            assert (refused.status_code, refused.json()["detail"][:4]) == (422, "url:")
         assert await program.stop() == 0
     finally:
         await program.stop()

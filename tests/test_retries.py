@@ -152,18 +152,6 @@ async def test_a_secret_that_is_missing_waits(
     assert not receiver.got
 
 
-async def test_private_networks_are_refused_unless_allowed(start: Any, connect: Any) -> None:
-    client = await connect(await start({"delivery": {"allow_networks": []}}))
-    policy = {"max_attempts": 1}
-    await client.webhook(id="w", url="http://127.0.0.1:9/hook", events=["user.*"],
-                         retry_policy=policy)  # fmt: skip
-    sent = event("user.authenticated")
-    await client.send(sent)
-    record = await client.until("w", sent["id"], "dead_letter")
-    assert record["attempts"][0]["error_type"] == "EgressRefused"
-    assert "127.0.0.1" in record["attempts"][0]["error_message"]
-
-
 async def test_nothing_is_tried_beyond_its_max_age(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [500]
     policy = {"max_attempts": 50, "backoff": "fixed", "initial_delay": "600ms", "max_age": "1s"}

@@ -1,6 +1,7 @@
 """Webhooks over the API: created, listed, changed, deleted, and what is refused."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -169,8 +170,11 @@ async def test_a_trial_shows_what_comes_back(client: Client, receiver: Receiver)
         refused = await client.http.post("/v1/webhooks/w/test", json=body)
         assert refused.status_code == 422, body
     assert (await client.http.post("/v1/webhooks/none/test")).status_code == 404
-    await client.http.patch("/v1/webhooks/w", json={"url": "http://127.0.0.1:9/"})
-    came = (await client.http.post("/v1/webhooks/w/test")).json()
+    with socket.socket() as closed:  # bound, and nobody listens
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        await client.http.patch("/v1/webhooks/w", json={"url": url})
+        came = (await client.http.post("/v1/webhooks/w/test")).json()
     assert (came["error_type"], came["response"]) == ("ConnectionRefused", None)
 
 

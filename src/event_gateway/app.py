@@ -39,6 +39,7 @@ from event_gateway.delivery.due import DueLoop, Place
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
+from event_gateway.delivery.proxy import proxy_of
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.request import Builders
 from event_gateway.delivery.sealed_secrets import SealedSecrets
@@ -141,8 +142,9 @@ class Gateway:
         self._ledger = ledger = Ledger(client)
         enricher = Enricher(EventCache(client), __version__)
         index = Index()
-        self._guard = EgressGuard(config.delivery.allow_networks)
+        self._guard = EgressGuard()
         self._sender = sender = Sender(self._guard, max_idle=max(1, self._max_attempts // 4))
+        self._open_egress(config)
         stopping(sender.close)
         tokens = Tokens(sender)
         builders = Builders(known_secrets, tokens, installation_key, __version__)
@@ -236,7 +238,7 @@ class Gateway:
             __version__, self._admin_key, config.server.max_body,
             retention, broker, peers, registry,
             self._registration, self._streams, Intake(events), rejected, dispatcher, ledger, queues,
-            self._hub, self._subscriptions, lifecycle, metrics, known_secrets, sealed,
+            self._hub, self._subscriptions, lifecycle, metrics, known_secrets, sealed, self._guard,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
@@ -267,16 +269,20 @@ class Gateway:
             raise ReloadRefused([("", str(error))]) from None
         except InvalidDefinition as error:
             raise ReloadRefused([(error.key, error.detail)]) from None
-        await self._load_webhooks(config)
         if config.delivery != former.delivery:
-            self._guard.allow(config.delivery.allow_networks)
-            self._sender.renew()
+            self._open_egress(config)  # first, so that new webhooks' receivers are let through
+        await self._load_webhooks(config)
         self._outcomes.max_age = longest_wait(config.ingest.retention)
         self._events.captures_new_roots = config.ingest.subjects is None
         self._context.max_body = config.server.max_body
         self._context.retention = config.ingest.retention
         self._peers.load(definitions_digest(config))
         self._config = config
+
+    def _open_egress(self, config: Config) -> None:
+        delivery = config.delivery
+        self._guard.allow(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
+        self._sender.renew(proxy_of(delivery.proxy))
 
     async def _provision(self, config: Config) -> None:
         ingest = config.ingest

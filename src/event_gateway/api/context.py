@@ -8,6 +8,7 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.delivery.dispatcher import Dispatcher
+from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
@@ -45,5 +46,6 @@ class Context:
     metrics: Metrics
     secrets: Secrets
     sealed: SealedSecrets
+    guard: EgressGuard
     draining: bool = False
     sockets: set[Any] = field(default_factory=set)

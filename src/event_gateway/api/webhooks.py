@@ -82,7 +82,9 @@ async def change_webhook(
     shown = webhook_to_json(former)
     # What has no value is not said; but in the user's own metadata null is a value.
     own = {"metadata": shown.pop("metadata")}
-    webhook = _parse(context, merge_patch(merge_patch({}, shown) | own, body))
+    changed = merge_patch(merge_patch({}, shown) | own, body)
+    # A url that is not allowed any more keeps nobody from pausing its webhook.
+    webhook = _parse(context, changed, registered=former.url)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
     return webhook_to_json(await context.registration.replace(webhook))
@@ -185,8 +187,11 @@ def _time(seconds: float | None) -> str | None:
     return None if seconds is None else rfc3339(seconds)
 
 
-def _parse(context: Context, body: dict[str, Any]) -> Webhook:
-    return webhook_from_json(body, frozenset(TRANSFORMATIONS), context.retention)
+def _parse(context: Context, body: dict[str, Any], registered: str | None = None) -> Webhook:
+    def refuses_url(url: str) -> str | None:
+        return None if url == registered else context.guard.refuses_url(url)
+
+    return webhook_from_json(body, frozenset(TRANSFORMATIONS), context.retention, refuses_url)
 
 
 def _find(request: Request, webhook_id: str) -> Webhook:

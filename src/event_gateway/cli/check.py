@@ -12,13 +12,16 @@ from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import load_with_source
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError, Problem, Source
+from event_gateway.delivery.egress import url_rule
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
 
 def read_config(path: Path | None) -> tuple[Config, Source]:
     """The configuration and where its keys stand. Raises ConfigError."""
-    return load_with_source(path, os.environ, transformations=frozenset(TRANSFORMATIONS))
+    return load_with_source(
+        path, os.environ, transformations=frozenset(TRANSFORMATIONS), url_rule=url_rule
+    )
 
 
 def warnings(config: Config, source: Source) -> list[Problem]:

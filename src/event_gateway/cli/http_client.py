@@ -17,8 +17,9 @@ class GatewayClient:
     def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
         self._key = key
-        # The user chose this address: no network is refused.
-        self._sender = Sender(EgressGuard(["0.0.0.0/0", "::/0"]), body_limit=4 * 1024 * 1024)
+        # The user chose this address: no network and no port is refused.
+        guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
+        self._sender = Sender(guard, body_limit=4 * 1024 * 1024)
 
     async def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"

@@ -25,6 +25,7 @@ from event_gateway.core.units import format_duration
 from event_gateway.core.webhook import (
     CircuitBreaker,
     RateLimit,
+    RefusesUrl,
     RetryPolicy,
     Webhook,
 )
@@ -140,7 +141,9 @@ def definitions_digest(config: Config) -> str:
     return hashlib.sha256(msgspec.json.encode(definitions, order="sorted")).hexdigest()[:16]
 
 
-def webhook_from_json(body: object, transformations: frozenset[str], retention: float) -> Webhook:
+def webhook_from_json(
+    body: object, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
+) -> Webhook:
     """The webhook of an API request's body. Raises InvalidBody.
 
     What an answer says beyond the definition (``managed_by``, ``created_at``) may stand there, so
@@ -149,7 +152,7 @@ def webhook_from_json(body: object, transformations: frozenset[str], retention: 
     model = _validated(_WebhookBody, "webhooks", body)
     webhook = webhook_of(model, model.id, managed_by="api")
     try:
-        webhook.check(transformations, retention)
+        webhook.check(transformations, retention, refuses_url)
     except InvalidDefinition as error:
         raise InvalidBody([(error.key, error.detail)]) from None
     return webhook

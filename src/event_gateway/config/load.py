@@ -1,6 +1,6 @@
 """Loading the configuration: file, environment, and every problem as one line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,30 +9,46 @@ from pydantic import BaseModel, ValidationError
 
 from event_gateway.config.definitions import stream_of, webhook_of
 from event_gateway.config.ingest_subjects import check_subjects
-from event_gateway.config.model import Config, IngestModel, StreamModel, WebhookModel
+from event_gateway.config.model import (
+    Config,
+    DeliveryModel,
+    IngestModel,
+    StreamModel,
+    WebhookModel,
+)
 from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source, is_told
 from event_gateway.config.yaml_source import BadYaml, read
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.webhook import RefusesUrl
 
 __all__ = ["ConfigError", "Problem", "Source", "load", "load_with_source"]
 
 Model = TypeVar("Model", bound=BaseModel)
+UrlRule = Callable[[DeliveryModel], RefusesUrl]
 MAX_BYTES = 1024 * 1024
 ENV_PREFIX = "EVENT_GATEWAY__"
 
 
 def load(
-    path: Path | None, environ: Mapping[str, str], *, transformations: frozenset[str]
+    path: Path | None,
+    environ: Mapping[str, str],
+    *,
+    transformations: frozenset[str],
+    url_rule: UrlRule,
 ) -> Config:
     """The configuration of a file (None: all defaults) and of ``EVENT_GATEWAY__…`` variables.
 
-    Raises ConfigError.
+    ``url_rule`` judges webhooks' URLs by the file's own ``delivery`` section. Raises ConfigError.
     """
-    return load_with_source(path, environ, transformations=transformations)[0]
+    return load_with_source(path, environ, transformations=transformations, url_rule=url_rule)[0]
 
 
 def load_with_source(
-    path: Path | None, environ: Mapping[str, str], *, transformations: frozenset[str]
+    path: Path | None,
+    environ: Mapping[str, str],
+    *,
+    transformations: frozenset[str],
+    url_rule: UrlRule,
 ) -> tuple[Config, Source]:
     """The same, and where each key stands. Raises ConfigError."""
     name = str(path) if path else "environment"
@@ -58,7 +74,7 @@ def load_with_source(
     said = {problem.key for problem in problems}
     problems += [
         source.problem(key, reason)
-        for key, reason in _definition_problems(document, transformations)
+        for key, reason in _definition_problems(document, transformations, url_rule)
         if key not in said
     ]
     if problems or config is None:
@@ -110,16 +126,19 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyP
 
 
 def _definition_problems(
-    document: Mapping[str, Any], transformations: frozenset[str]
+    document: Mapping[str, Any], transformations: frozenset[str], url_rule: UrlRule
 ) -> Iterator[tuple[str, str]]:
     """What the core finds wrong with each definition that has the right shape: key and reason."""
     ingest = _valid(IngestModel, document.get("ingest", {})) or IngestModel()
     yield from check_subjects(ingest.subjects or [])
+    delivery = _valid(DeliveryModel, document.get("delivery", {}))
+    # With a section that is wrong itself there is no saying what it would allow.
+    refuses_url = (lambda url: None) if delivery is None else url_rule(delivery)
     for name, value in _items(document, "webhooks"):
         webhook = _valid(WebhookModel, value)
         if webhook is not None:
             made = webhook_of(webhook, name, managed_by="file")
-            for error in made.mistakes(transformations, ingest.retention):
+            for error in made.mistakes(transformations, ingest.retention, refuses_url):
                 yield _key("webhooks", name, error), error.detail
     for name, value in _items(document, "streams"):
         stream = _valid(StreamModel, value)

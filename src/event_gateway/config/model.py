@@ -1,7 +1,7 @@
 """The configuration file, key by key. What has no value takes the core's default."""
 
 from ipaddress import ip_network
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -298,12 +298,44 @@ class SecretsModel(_Section):
     dir: str = Field("/run/secrets", description="A folder with a file for each secret.")
 
 
+class ProxyModel(_Section):
+    """A forward proxy through which all that the gateway sends to receivers is tunnelled."""
+
+    url: str = Field(
+        repr=False,
+        description="http://USER:PASSWORD@HOST:PORT, user and password percent-encoded, "
+        "or without them.",
+    )
+    resolve: Literal["gateway", "proxy"] = Field(
+        "gateway", description="Who looks up receivers' names; only what the gateway looks up "
+        "can it check."
+    )  # fmt: skip
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if any(not 0x20 < ord(character) < 0x7F for character in value):
+            raise ValueError("holds a space, a control or a non-ASCII character")
+        _check_server_url(value, ("http",))
+        parts = urlsplit(value)
+        if parts.path not in ("", "/") or parts.query or parts.fragment or value[-1] in "?#":
+            raise ValueError("is not http://USER:PASSWORD@HOST:PORT; percent-encode the password")
+        return value
+
+
 class DeliveryModel(_Section):
-    """Deliveries."""
+    """Deliveries, and what else the gateway sends to others on their behalf."""
 
     allow_networks: list[str] = Field(
-        [], description="Private networks (CIDR) that receivers may be in."
+        [], description="Private networks (CIDR) that receivers may be in, also with plain http."
     )
+    allow_http: bool = Field(
+        False, description="Plain http to everywhere, in place of https alone."
+    )
+    allow_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        [], description="The only ports to send to; by default all but those of other protocols."
+    )
+    proxy: ProxyModel | None = Field(None, description="By default none.")
 
     @field_validator("allow_networks")
     @classmethod

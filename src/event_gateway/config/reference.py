@@ -60,9 +60,9 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
         return annotation, "one"
     origin = getattr(annotation, "__origin__", None)
     for part in getattr(annotation, "__args__", ()):
-        found, _ = _inner(part)
+        found, many = _inner(part)
         if found is not None:
-            return found, "mapping" if origin is dict else "list"
+            return found, "mapping" if origin is dict else "list" if origin is list else many
     return None, ""
 
 

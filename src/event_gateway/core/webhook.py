@@ -13,6 +13,8 @@ from event_gateway.core.security import Security, security_mistakes
 from event_gateway.core.stream import EVENTS, ID
 from event_gateway.core.units import format_duration
 
+RefusesUrl = Callable[[str], str | None]  # why a URL must not be sent to; None where it may be
+
 MAX_PATTERNS = 100
 MAX_FILTERS = 50
 MAX_HEADERS = 32
@@ -29,6 +31,8 @@ RESERVED_HEADERS = frozenset(
         "webhook-timestamp", "webhook-signature", "traceparent", "x-event-gateway-attempt",
     )
 )  # fmt: skip
+# What proves who is asking is a secret, and comes by name.
+SECRET_HEADERS = frozenset(("authorization", "proxy-authorization"))
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -141,21 +145,23 @@ class Webhook(msgspec.Struct, frozen=True):
         """Whether an event at that place came after the registration."""
         return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
 
-    def check(self, transformations: frozenset[str], retention: float) -> None:
+    def check(
+        self, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
+    ) -> None:
         """Raises InvalidDefinition, naming the key, where this is no webhook to register.
 
         ``retention``: for how many seconds the log keeps events.
         """
-        for mistake in self.mistakes(transformations, retention):
+        for mistake in self.mistakes(transformations, retention, refuses_url):
             raise mistake
 
     def mistakes(
-        self, transformations: frozenset[str], retention: float
+        self, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
     ) -> Iterator[InvalidDefinition]:
         """All that stands against registering it, as :meth:`check` would raise it."""
         if ID.fullmatch(self.id) is None:
             yield InvalidDefinition("id", f"{self.id!r} is not of the form {ID.pattern}")
-        yield from _caught(_check_url, self.url)
+        yield from _caught(_check_url, self.url, refuses_url)
         if not 1 <= len(self.events) <= MAX_PATTERNS:
             yield InvalidDefinition("events", f"a webhook has 1 to {MAX_PATTERNS} event patterns")
         for position, pattern in enumerate(self.events[:MAX_PATTERNS]):
@@ -178,7 +184,7 @@ class Webhook(msgspec.Struct, frozen=True):
         yield from _caught(_check_headers, self.headers)
         yield from security_mistakes(
             self.security,
-            _check_url,
+            lambda url, key: _check_url(url, refuses_url, key),
             RESERVED_HEADERS,
             frozenset(name.lower() for name in self.headers),
             any_file=self.managed_by == "file",
@@ -244,24 +250,27 @@ def _lane_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
         yield InvalidDefinition("disable_after", "must be between 1s and 1y")
 
 
-def _check_url(url: str, key: str = "url") -> None:
+def _check_url(url: str, refuses_url: RefusesUrl, key: str = "url") -> None:
+    if any(not 0x20 < ord(c) < 0x7F for c in url):
+        raise InvalidDefinition(key, "holds a space, a control or a non-ASCII character")
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise InvalidDefinition(key, f"{url[:200]!r} is no URL: {error}") from None
-    if any(not 0x20 < ord(c) < 0x7F for c in url):
-        raise InvalidDefinition(key, "holds a space, a control or a non-ASCII character")
+    except ValueError:  # it is not repeated: what was taken for a port may be a password
+        raise InvalidDefinition(key, "is no URL: its host or its port is none") from None
     if parts.scheme not in ("http", "https"):
         raise InvalidDefinition(key, "must begin with https:// (or http://)")
     if not parts.hostname or port == 0:
-        raise InvalidDefinition(key, f"{url[:200]!r} names no host to send to")
+        raise InvalidDefinition(key, "names no host to send to")
     if parts.username is not None or parts.password is not None:
         raise InvalidDefinition(key, "must not hold credentials; use security with a secret_name")
     if parts.fragment or url.endswith("#"):
         raise InvalidDefinition(key, "must not hold a fragment (#…)")
     if len(url) > 2048:
         raise InvalidDefinition(key, "is longer than 2048 characters")
+    reason = refuses_url(url)
+    if reason is not None:
+        raise InvalidDefinition(key, reason)
 
 
 def _check_headers(headers: dict[str, str]) -> None:
@@ -273,6 +282,10 @@ def _check_headers(headers: dict[str, str]) -> None:
             raise InvalidDefinition(f"headers.{name[:64]!r}", "is no header name")
         if name.lower() in RESERVED_HEADERS or name.lower().startswith("ce-"):
             raise InvalidDefinition(f"headers.{name}", "is set by the gateway itself")
+        if name.lower() in SECRET_HEADERS:
+            raise InvalidDefinition(
+                f"headers.{name}", "would keep a secret in clear; use security with a secret_name"
+            )
         if len(value) > 4096 or not value.isascii() or not value.isprintable():
             raise InvalidDefinition(
                 f"headers.{name}", "must be printable ASCII of at most 4096 characters"

@@ -1,10 +1,15 @@
-"""Dialling receivers: names looked up, addresses checked, a few connections begun at a time."""
+"""Dialling receivers: names looked up, addresses checked, a few connections begun at a time.
+
+The address that is checked is the one that is dialled: between them no name is looked up again.
+"""
 
 import asyncio
 import errno
+import functools
+import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -12,6 +17,8 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.http_connection import Exchange, Failure, HttpConnection
 from event_gateway.delivery.names import Names
+from event_gateway.delivery.proxy import Proxy, ProxyFailed, tunnel
+from event_gateway.delivery.target import Target
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -21,6 +28,8 @@ MAX_ADDRESSES = 4  # of a name that are tried
 # Nothing of the receiver's: this machine has no socket left.
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 EXHAUSTED_WAIT = 0.1  # seconds until it is tried again
+
+Tunnel = Callable[[str, int], Awaitable[socket.socket]]
 
 
 class _Refused(Exception):
@@ -32,7 +41,8 @@ class _NotFound(Exception):
 
 
 class Dialer:
-    """Opens connections, made by ``make``, and hands them to ``opened`` with their exchange."""
+    """Opens connections, made by ``make``, and hands them to ``opened`` with their exchange;
+    through ``proxy``, where there is one."""
 
     def __init__(
         self,
@@ -41,7 +51,9 @@ class Dialer:
         make: Callable[[], HttpConnection],
         opened: Callable[[HttpConnection, Exchange], None],
         names: Names,
+        proxy: Proxy | None,
     ) -> None:
+        self.proxy = proxy
         self._guard = guard
         self._context = context
         self._make = make
@@ -81,15 +93,18 @@ class Dialer:
 
     async def _dial(self, exchange: Exchange) -> None:
         failure: Failure
-        target = exchange.target
+        target, proxy = exchange.target, self.proxy
         try:
-            connection = await self._open(exchange)
+            connection = await self._open(exchange, proxy)
         except TimeoutError:
-            failure = Failure(ErrorType.CONNECT_TIMEOUT, "not connected in time")
+            by = f" through {proxy}" if proxy else ""
+            failure = Failure(ErrorType.CONNECT_TIMEOUT, f"not connected in time{by}")
+        except ProxyFailed as error:
+            failure = Failure(error.error_type, str(error))
         except _Refused as error:
             failure = Failure(ErrorType.EGRESS_REFUSED, str(error))
         except _NotFound as error:
-            failure = Failure(ErrorType.NAME_RESOLUTION, f"{target.host}: {error}")
+            failure = Failure(ErrorType.NAME_RESOLUTION, str(error))
         except ConnectionRefusedError:
             failure = Failure(ErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused")
         except ssl.SSLError as error:
@@ -105,13 +120,10 @@ class Dialer:
             return
         exchange.done(failure)
 
-    async def _open(self, exchange: Exchange) -> HttpConnection:
-        target, deadline = exchange.target, exchange.deadline
-        addresses = [target.host] if target.literal else await self._look_up(target.host, deadline)
-        for address in addresses:
-            reason = self._guard.refuses(address)
-            if reason is not None:  # one refused address refuses the name
-                raise _Refused(reason)
+    async def _open(self, exchange: Exchange, proxy: Proxy | None) -> HttpConnection:
+        deadline = exchange.deadline
+        addresses = await self._checked(exchange.target, deadline, proxy)
+        via = None if proxy is None else await self._tunnel(proxy, deadline)
         loop = asyncio.get_running_loop()
         error = OSError("no address")
         addresses = addresses[:MAX_ADDRESSES]
@@ -120,33 +132,53 @@ class Dialer:
             now = loop.time()
             try:
                 async with asyncio.timeout((deadline - now) / (len(addresses) - position)):
-                    return await self._to(address, exchange)
+                    return await self._to(address, exchange, via)
             except OSError as failed:  # TimeoutError among them
                 error = failed
         raise error
 
-    async def _look_up(self, host: str, deadline: float) -> list[str]:
+    async def _checked(self, target: Target, deadline: float, proxy: Proxy | None) -> list[str]:
+        """What may be dialled: addresses, or the name where the proxy looks it up."""
+        by_proxy = proxy is not None and proxy.looks_up and not target.literal
+        reason = self._guard.refuses_host(
+            target.host, target.port, target.scheme, looked_up=not by_proxy
+        )
+        if reason is not None:
+            raise _Refused(reason)
+        if by_proxy:
+            return [target.host]
+        addresses = await self._addresses(target, deadline)
+        for address in addresses:
+            reason = self._guard.refuses(address, target.port, target.scheme)
+            if reason is not None:  # one refused address refuses the name
+                raise _Refused(reason)
+        return addresses
+
+    async def _tunnel(self, proxy: Proxy, deadline: float) -> Tunnel:
+        # Where the proxy itself is, the operator has said: the guard does not judge it.
+        try:
+            addresses = await self._addresses(proxy.target, deadline)
+        except _NotFound as error:
+            raise ProxyFailed(ErrorType.NAME_RESOLUTION, f"the proxy {error}") from None
+        return functools.partial(tunnel, proxy, addresses)
+
+    async def _addresses(self, target: Target, deadline: float) -> list[str]:
+        host = target.host
+        if target.literal:
+            return [host]
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._names.addresses(host)
         except TimeoutError:
-            raise _NotFound("no answer in time") from None
+            raise _NotFound(f"{host}: no answer in time") from None
         except (OSError, UnicodeError) as error:
-            raise _NotFound(getattr(error, "strerror", None) or str(error)) from None
+            why = getattr(error, "strerror", None) or str(error)
+            raise _NotFound(f"{host}: {why}") from None
 
-    async def _to(self, address: str, exchange: Exchange) -> HttpConnection:
-        target, identity = exchange.target, exchange.identity
-        secure = target.scheme == "https"
-        context = identity.context if identity else self._context
+    async def _to(self, address: str, exchange: Exchange, via: Tunnel | None) -> HttpConnection:
         while True:
             try:
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    self._make,
-                    address,
-                    target.port,
-                    ssl=context if secure else None,
-                    server_hostname=target.host if secure else None,
-                )
+                connection = await self._connect(address, exchange, via)
             except OSError as error:
                 if error.errno not in EXHAUSTED:
                     raise
@@ -154,3 +186,23 @@ class Dialer:
             else:
                 connection.origin = exchange.origin
                 return connection
+
+    async def _connect(
+        self, address: str, exchange: Exchange, via: Tunnel | None
+    ) -> HttpConnection:
+        loop = asyncio.get_running_loop()
+        target, identity = exchange.target, exchange.identity
+        secure = target.scheme == "https"
+        own = identity.context if identity else self._context
+        context = own if secure else None
+        name = target.host if secure else None
+        if via is None:
+            _, connection = await loop.create_connection(
+                self._make, address, target.port, ssl=context, server_hostname=name
+            )
+        else:
+            sock = await via(address, target.port)
+            _, connection = await loop.create_connection(
+                self._make, sock=sock, ssl=context, server_hostname=name
+            )
+        return connection

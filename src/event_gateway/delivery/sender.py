@@ -22,6 +22,7 @@ from event_gateway.delivery.http_connection import (
     Response,
 )
 from event_gateway.delivery.names import Names
+from event_gateway.delivery.proxy import Proxy
 from event_gateway.delivery.target import Target, parse_target
 
 __all__ = ["Failure", "Response", "Sender", "Target", "parse_target"]
@@ -47,6 +48,7 @@ class Sender:
         idle_timeout: float = IDLE_TIMEOUT,
         ssl_context: ssl.SSLContext | None = None,
         names: Names | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._max_idle = max_idle
         self._max_idle_per_origin = max_idle_per_origin
@@ -55,7 +57,7 @@ class Sender:
         context.set_alpn_protocols(["http/1.1"])
         self._dialer = Dialer(
             guard, context, lambda: HttpConnection(body_limit, self._finished, self._lost),
-            self._opened, names or Names(),
+            self._opened, names or Names(), proxy,
         )  # fmt: skip
         self._idle: dict[Origin, deque[HttpConnection]] = {}
         self._oldest: dict[HttpConnection, None] = {}  # the idle ones, those for longest first
@@ -119,8 +121,10 @@ class Sender:
             connection.abort()
         self._forget_idle()
 
-    def renew(self) -> None:
-        """Lets no connection be used again that was dialled before: the guard has changed."""
+    def renew(self, proxy: Proxy | None) -> None:
+        """Dials by way of another proxy, or none, and by a guard that has changed: no connection
+        is used again that was dialled before."""
+        self._dialer.proxy = proxy
         self._generation += 1
         for connection in list(self._oldest):
             connection.abort()

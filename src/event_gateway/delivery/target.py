@@ -22,7 +22,11 @@ def parse_target(url: str) -> Target:
     """Raises ValueError with the reason where a URL cannot be sent to."""
     if any(not 0x20 < ord(character) < 0x7F for character in url):
         raise ValueError("holds a space, a control or a non-ASCII character")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # it is not repeated: what was taken for a port may be a password
+        raise ValueError("is no URL: its host or its port is none") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("must begin with http:// or https://")
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
@@ -32,7 +36,6 @@ def parse_target(url: str) -> Target:
     host = parts.hostname
     if not host:
         raise ValueError("names no host")
-    port = parts.port
     if port == 0:
         raise ValueError("port 0 is no port to send to")
     default = 443 if parts.scheme == "https" else 80

@@ -27,6 +27,7 @@ from event_gateway.cli.logs import configure_logs
 from event_gateway.cli.serve import Running, StartFailed, run_loop, running
 from event_gateway.config.load import load
 from event_gateway.config.model import CircuitBreakerModel, Config, DeliveryModel
+from event_gateway.delivery.egress import url_rule
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 from event_gateway.tasks import end
 
@@ -45,7 +46,7 @@ def run(seconds: float | None) -> int:
 def configuration(receivers_url: str) -> Config:
     """The example configuration, with its three URLs pointed at the demo's receivers."""
     with as_file(files("event_gateway.cli.demo") / "gateway.yaml") as path:
-        config = load(path, {}, transformations=frozenset(TRANSFORMATIONS))
+        config = load(path, {}, transformations=frozenset(TRANSFORMATIONS), url_rule=url_rule)
     # Its seconds are to show what becomes of a delivery, not that a breaker makes it wait.
     patient = CircuitBreakerModel(failure_threshold=10_000)
     webhooks = {

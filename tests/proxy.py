@@ -1,0 +1,74 @@
+"""A forward proxy for tests: answers CONNECT, by script where it is told, and passes bytes on."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class ConnectProxy:
+    """``script``: what to answer in place of a tunnel, in pieces; seconds are waited, None closes.
+
+    ``hosts``: addresses by name, for what is asked for by name. ``heads``: the requests that came.
+    """
+
+    script: Iterable[bytes | float | None] = ()
+    hosts: dict[str, str] = field(default_factory=dict)
+    heads: list[str] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def asked(self) -> list[str]:
+        """What was asked for: HOST:PORT."""
+        return [head.split()[1] for head in self.heads]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["ConnectProxy"]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        yield self
+        server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            if self.script:
+                await self._play(reader, writer)
+            else:
+                await self._tunnel(reader, writer)
+        writer.close()
+
+    async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for piece in self.script:
+            if piece is None:
+                return
+            if isinstance(piece, bytes):
+                writer.write(piece)
+                await writer.drain()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(piece):
+                        await reader.read()
+                        return  # the client has left
+        await reader.read()
+
+    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = self.asked[-1].rpartition(":")
+        host = self.hosts.get(host, host).strip("[]")
+        try:
+            there_reader, there_writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
+            return
+        # The length means nothing here (RFC 9110 §9.3.6).
+        writer.write(b"HTTP/1.1 200 Connection established\r\ncontent-length: 5\r\n\r\n")
+        await asyncio.gather(_pass_on(reader, there_writer), _pass_on(there_reader, writer))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
