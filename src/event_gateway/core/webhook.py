@@ -146,6 +146,11 @@ class Webhook(msgspec.Struct, frozen=True):
         """Whether attempts are made. What comes in while they are not waits in its queue."""
         return self.enabled and self.disabled is None
 
+    @property
+    def limits(self) -> tuple[RateLimit, ...]:
+        """The rates that are kept, each of them."""
+        return () if self.rate_limit is None else (self.rate_limit,)
+
     def takes(self, stream: str, seq: int) -> bool:
         """Whether an event at that place came after the registration."""
         return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
