@@ -38,9 +38,11 @@ from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.registration import Registration
+from event_gateway.delivery.request import RequestBuilder
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Sender
 from event_gateway.delivery.upkeep import Upkeep
+from event_gateway.delivery.verification import Verifier
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -212,10 +214,17 @@ class Gateway:
 
         registry.on_webhook.append(changed)
         registry.on_stream.append(stream_changed)
+        self._verifier = verifier = Verifier(
+            registry, self._registration, peers, sender,
+            lambda one: RequestBuilder(one, known_secrets, installation_key, __version__),
+            config.delivery.origin,
+        )  # fmt: skip
+        stopping(verifier.stop)
         stopping(registry.stop)
         await registry.watch()
         await self._load_streams(config)
         await self._load_webhooks(config)
+        await verifier.withdraw()
         await self._registration.adopt_streams()
         await ledger.start()
         await upkeep.learn()
@@ -223,7 +232,7 @@ class Gateway:
             __version__, self._admin_key, config.server.max_body,
             retention, broker, peers, registry,
             self._registration, self._streams, Intake(events), rejected, dispatcher, ledger, queues,
-            self._hub, self._subscriptions, lifecycle, metrics,
+            self._hub, self._subscriptions, lifecycle, metrics, verifier,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
@@ -231,7 +240,7 @@ class Gateway:
         for router in self._routers:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
-        chores += [self._refresh_subscriptions(), self._measure(), upkeep.run()]
+        chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:
@@ -258,6 +267,7 @@ class Gateway:
         if config.delivery != former.delivery:
             self._guard.allow(config.delivery.allow_networks)
             self._sender.renew()
+            await self._verifier.adopt(config.delivery.origin)
         self._outcomes.max_age = longest_wait(config.ingest.retention)
         self._events.captures_new_roots = config.ingest.subjects is None
         self._context.max_body = config.server.max_body

@@ -9,6 +9,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.registration import Registration
+from event_gateway.delivery.verification import Verifier
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -41,5 +42,6 @@ class Context:
     subscriptions: Subscriptions
     lifecycle: Lifecycle
     metrics: Metrics
+    verifier: Verifier
     draining: bool = False
     sockets: set[Any] = field(default_factory=set)

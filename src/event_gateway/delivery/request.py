@@ -32,6 +32,9 @@ class RequestBuilder:
         self._body_key = f"{webhook.transformation}/{webhook.enrich}"
         self._mac = hmac.new(key, webhook.id.encode() + b"\0", "sha256")
         lines = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
+        if webhook.verify and webhook.verified is not None:
+            # The one that the receiver has agreed to, whatever the gateway is called by now.
+            lines += f"WebHook-Request-Origin: {webhook.verified.origin}\r\n"
         self._head = (
             f"POST {self.target.path} HTTP/1.1\r\nhost: {self.target.host_header.decode()}\r\n"
             f"user-agent: event-gateway/{version}\r\n{lines}"
@@ -67,6 +70,19 @@ class RequestBuilder:
             )
         )  # fmt: skip
         return head, body
+
+    def options(self, lines: bytes) -> bytes:
+        """The whole of an OPTIONS request to the same place, authorised as an attempt is, with
+        these header lines besides. Raises SecretMissing, AuthError."""
+        message_id = b"msg_" + os.urandom(16).hex().encode()
+        timestamp = b"%d" % time.time()
+        for method in self._webhook.security:
+            authenticate = self._authenticator(method.auth_type, method.secret_name or "")
+            lines += authenticate(message_id, timestamp, b"")
+        lines += b"content-length: 0\r\nwebhook-id: %b\r\nwebhook-timestamp: %b\r\n" % (
+            message_id, timestamp,
+        )  # fmt: skip
+        return b"OPTIONS%b%b\r\n" % (self._head.removeprefix(b"POST"), lines)
 
     def _message_id(self, event: Event) -> bytes:
         mac = self._mac.copy()
