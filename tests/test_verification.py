@@ -239,6 +239,11 @@ async def test_verify_turned_off_and_on(client: Client, receiver: Receiver) -> N
     await _until(client, "active")
     await client.send(event("user.b"))
     assert "webhook-request-origin" in (await receiver.until(2, "/w"))[1].headers
+    # A consent does not outlive that it is asked for.
+    receiver.says["/w"] = [Said(405)]
+    await client.http.patch("/v1/webhooks/w", json={"verify": False})
+    on = await client.http.patch("/v1/webhooks/w", json={"verify": True})
+    assert on.json()["state"] == "unverified"
 
 
 async def test_paused_and_disabled_ones_are_not_asked(client: Client, receiver: Receiver) -> None:
@@ -380,6 +385,12 @@ async def test_one_process_asks_and_another_carries_on(
     receiver.says["/w"] = [agrees()]
     asks[first].kill()
     await _until(lives[1 - first], "active")
+
+
+def test_a_consent_is_for_one_url() -> None:
+    agreed = Verified(0.0, "http://x/", "o")
+    assert Webhook("w", "http://x/", ("a",), verify=True, verified=agreed).state == "active"
+    assert Webhook("w", "http://x/y", ("a",), verify=True, verified=agreed).state == "unverified"
 
 
 def test_the_limits_of_a_webhook() -> None:
