@@ -34,11 +34,27 @@ class Got:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True)
+class Said:
+    """How a receiver answers OPTIONS, after so many seconds."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+
+
+def agrees(origin: str = "*", rate: int | str | None = None, status: int = 200) -> Said:
+    """Consent to be sent to, or what looks like it."""
+    allowed = {"WebHook-Allowed-Origin": origin}
+    return Said(status, allowed if rate is None else allowed | {"WebHook-Allowed-Rate": str(rate)})
+
+
 @dataclass
 class Receiver:
     """``answers``: statuses by path, used up from the front; the last one stays.
 
-    ``delays``: seconds to wait before each answer, likewise; ``headers`` of all answers.
+    ``delays``: seconds to wait before each answer, likewise; ``headers`` of all answers. ``asked``
+    are the OPTIONS that came, ``says`` how they are answered, likewise; by default with 405.
     """
 
     url: str = ""
@@ -46,6 +62,8 @@ class Receiver:
     answers: dict[str, list[int]] = field(default_factory=dict)
     delays: dict[str, list[float]] = field(default_factory=dict)
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    asked: list[Got] = field(default_factory=list)
+    says: dict[str, list[Said]] = field(default_factory=dict)
 
     def at(self, path: str) -> list[Got]:
         """What came to one path, in the order it came."""
@@ -58,7 +76,25 @@ class Receiver:
                 await asyncio.sleep(0.01)
         return found
 
+    async def until_asked(self, count: int, timeout: float = 15.0) -> list[Got]:
+        """Returns once ``count`` OPTIONS have come."""
+        async with asyncio.timeout(timeout):
+            while len(self.asked) < count:
+                await asyncio.sleep(0.01)
+        return self.asked
+
+    async def _options(self, request: Request) -> Response:
+        path = request.url.path
+        said = self.says.get(path, [Said(405, {"Allow": "POST"})])
+        one = said.pop(0) if len(said) > 1 else said[0]
+        body = await request.body()
+        self.asked.append(Got(path, dict(request.headers), body, time.time(), one.status))
+        await asyncio.sleep(one.delay)
+        return Response("", one.status, one.headers)
+
     async def _answer(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return await self._options(request)
         body = await request.body()
         path = request.url.path
         came = time.time()
@@ -80,7 +116,7 @@ class _Server(uvicorn.Server):
 async def receiving() -> AsyncIterator[Receiver]:
     """A receiver on a free port of the loopback."""
     receiver = Receiver()
-    app = Starlette(routes=[Route("/{path:path}", receiver._answer, methods=["POST"])])
+    app = Starlette(routes=[Route("/{path:path}", receiver._answer, methods=["POST", "OPTIONS"])])
     # asyncio turns Nagle's algorithm off only where the protocol is named.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

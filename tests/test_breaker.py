@@ -98,7 +98,8 @@ async def test_a_paused_webhook_keeps_its_events(tmp_path: Path, receiver: Recei
         async with connected(at["http"], at["nats"], at["key"]) as client:
             made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
             paused = await client.http.patch("/v1/webhooks/w", json={"enabled": False})
-            assert (paused.status_code, paused.json()) == (200, made | {"enabled": False})
+            told = made | {"enabled": False, "state": "paused"}
+            assert (paused.status_code, paused.json()) == (200, told)
             first = event("user.a")
             await client.send(first)
             assert (await client.until("w", first["id"], "pending"))["attempts"] == []

@@ -46,6 +46,7 @@ from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Sender
 from event_gateway.delivery.upkeep import Upkeep
+from event_gateway.delivery.verification import Verifier
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -227,10 +228,15 @@ class Gateway:
 
         registry.on_webhook.append(changed)
         registry.on_stream.append(stream_changed)
+        self._verifier = verifier = Verifier(
+            registry, self._registration, peers, sender, builders.of, config.delivery.origin
+        )  # fmt: skip
+        stopping(verifier.stop)
         stopping(registry.stop)
         await registry.watch()
         await self._load_streams(config)
         await self._load_webhooks(config)
+        await verifier.withdraw()
         await self._registration.adopt_streams()
         await ledger.start()
         await upkeep.learn()
@@ -239,6 +245,7 @@ class Gateway:
             retention, broker, peers, registry,
             self._registration, self._streams, Intake(events), rejected, dispatcher, ledger, queues,
             self._hub, self._subscriptions, lifecycle, metrics, known_secrets, sealed, self._guard,
+            verifier,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
@@ -246,7 +253,7 @@ class Gateway:
         for router in self._routers:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
-        chores += [self._refresh_subscriptions(), self._measure(), upkeep.run()]
+        chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:
@@ -271,6 +278,7 @@ class Gateway:
             raise ReloadRefused([(error.key, error.detail)]) from None
         if config.delivery != former.delivery:
             self._open_egress(config)  # first, so that new webhooks' receivers are let through
+            await self._verifier.adopt(config.delivery.origin)
         await self._load_webhooks(config)
         self._outcomes.max_age = longest_wait(config.ingest.retention)
         self._events.captures_new_roots = config.ingest.subjects is None

@@ -12,6 +12,7 @@ from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
+from event_gateway.delivery.verification import Verifier
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -47,5 +48,6 @@ class Context:
     secrets: Secrets
     sealed: SealedSecrets
     guard: EgressGuard
+    verifier: Verifier
     draining: bool = False
     sockets: set[Any] = field(default_factory=set)

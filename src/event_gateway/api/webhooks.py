@@ -30,7 +30,7 @@ async def list_webhooks(
     """All webhooks, by id."""
     context: Context = request.app.state.context
     page, more = page_of(registered(context.registry.webhooks), limit, cursor)
-    items = [webhook_to_json(context.registry.webhooks[id_]) for id_ in page]
+    items = [_shown(context, context.registry.webhooks[id_]) for id_ in page]
     return {"items": items, "next": more}
 
 
@@ -49,7 +49,7 @@ async def create_webhook(
 @router.get("/{webhook_id}")
 async def show_webhook(request: Request, webhook_id: str) -> dict[str, Any]:
     """One webhook."""
-    return webhook_to_json(_find(request, webhook_id))
+    return _shown(request.app.state.context, _find(request, webhook_id))
 
 
 @router.put("/{webhook_id}")
@@ -97,10 +97,14 @@ async def try_webhook(
     """Sends one event to the receiver at once and shows what came back.
 
     ``{"event": {…}}`` names the event; without it one of the webhook's first pattern is made up.
-    It is no delivery: nothing is recorded or tried again, and the webhook's state does not matter.
+    It is no delivery: nothing is recorded or tried again, and the webhook's state does not matter,
+    but that its receiver must have agreed where it is to be asked.
     """
     context: Context = request.app.state.context
     webhook = _find(request, webhook_id)
+    if not webhook.agreed:
+        raise Problem(409, f"the receiver of {webhook_id} has not agreed to be sent to; "
+                           f"POST /v1/webhooks/{webhook_id}/verify asks it")  # fmt: skip
     event = None
     if body is not None:
         if set(body) != {"event"}:
@@ -147,6 +151,27 @@ async def enable_webhook(
     return webhook_to_json(await context.registration.enable(webhook_id, discard=discard))
 
 
+@router.post("/{webhook_id}/verify")
+async def verify_webhook(request: Request, webhook_id: str) -> dict[str, Any]:
+    """Asks the receiver at once whether it agrees to be sent to, and shows what came back.
+
+    Where the webhook has ``verify`` the answer is in force, a refusal too: then what is for it
+    waits until the receiver agrees again. Else nothing is kept.
+    """
+    context: Context = request.app.state.context
+    _find(request, webhook_id)
+    answer = await context.verifier.verify(webhook_id)
+    return {
+        "webhook_id": webhook_id,
+        "verified": answer.verified is not None,
+        "status_code": answer.status_code,
+        "allowed_origin": answer.allowed_origin,
+        "allowed_rate": answer.allowed_rate,
+        "error_type": answer.error_type,
+        "error_message": answer.error_message,
+    }
+
+
 @router.get("/{webhook_id}/stats")
 async def show_stats(request: Request, webhook_id: str) -> dict[str, Any]:
     """How the webhook's lane stands, over all processes of the gateway."""
@@ -156,7 +181,7 @@ async def show_stats(request: Request, webhook_id: str) -> dict[str, Any]:
     tried = state.attempts
     return {
         "webhook_id": webhook_id,
-        "state": "disabled" if webhook.disabled else "active" if webhook.enabled else "paused",
+        "state": webhook.state,
         "breaker": {
             "state": state.breaker,
             "open_since": _time(state.open_since),
@@ -181,6 +206,14 @@ async def delete_webhook(request: Request, webhook_id: str) -> None:
     context: Context = request.app.state.context
     _writable(_find(request, webhook_id))
     await context.registration.delete(webhook_id)
+
+
+def _shown(context: Context, webhook: Webhook) -> dict[str, Any]:
+    """A webhook, and what this process knows of asking its receiver."""
+    shown = webhook_to_json(webhook)
+    if webhook.verify:
+        shown["verification"] |= context.verifier.seen(webhook.id)
+    return shown
 
 
 def _time(seconds: float | None) -> str | None:

@@ -57,6 +57,7 @@ _SHOWN = (
     "created_at",
     "state",
     "disabled",
+    "verification",
 )  # what an answer says beyond the definition
 
 
@@ -87,6 +88,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         circuit_breaker=CircuitBreaker(**model.circuit_breaker.model_dump(exclude_none=True)),
         ordered=bool(model.ordered),
         ordered_by=model.ordered.by if isinstance(model.ordered, OrderedModel) else "",
+        verify=model.verify,
         headers=dict(model.headers),
         security=tuple(_security(one) for one in model.security if one.auth_type != "none"),
         metadata=dict(model.metadata),
@@ -201,8 +203,12 @@ def _validated(model: type[Model], section: str, body: object) -> Model:
 
 
 def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
-    """A webhook as the API shows it: names of secrets, never their values."""
+    """A webhook as the API shows it: names of secrets, never their values.
+
+    Of its verification it says what the registry knows.
+    """
     policy, rate = webhook.retry_policy, webhook.rate_limit
+    agreed = webhook.verified if webhook.agreed else None
     return {
         "id": webhook.id,
         "url": webhook.url,
@@ -232,6 +238,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         },
         "disable_after": format_duration(webhook.disable_after),
         "ordered": {"by": webhook.ordered_by} if webhook.ordered_by else webhook.ordered,
+        "verify": webhook.verify,
         "headers": dict(webhook.headers),
         "enrich": webhook.enrich,
         "security": [msgspec.to_builtins(one) for one in webhook.security],
@@ -240,6 +247,15 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "metadata": dict(webhook.metadata),
         "managed_by": webhook.managed_by,
         "created_at": rfc3339(webhook.created_at),
+        "state": webhook.state,
+        "verification": {
+            "verified_at": agreed and rfc3339(agreed.at),
+            "allowed_rate": agreed and agreed.rate,
+            "last_error": None,
+            "next_try_at": None,
+        }
+        if webhook.verify
+        else None,
         "disabled": webhook.disabled
         and {"reason": webhook.disabled.reason, "at": rfc3339(webhook.disabled.at)},
     }

@@ -1,5 +1,6 @@
 """The configuration file, key by key. What has no value takes the core's default."""
 
+import re
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ from event_gateway.core.filter import ALL_OPERATORS
 from event_gateway.core.security import API_KEY_HEADER, AUTH_TYPES, CLIENT_AUTH
 from event_gateway.core.units import parse_duration, parse_size
 from event_gateway.core.webhook import BACKOFFS
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def _duration(value: Any) -> Any:
@@ -212,6 +216,9 @@ class WebhookModel(_Section):
     ordered: bool | OrderedModel = Field(
         False, description="true delivers in the order of the log, one at a time."
     )
+    verify: bool = Field(
+        False, description="true asks the receiver before the first delivery whether it agrees."
+    )
     headers: dict[str, str] = Field({}, description="Headers added to each request.")
     enrich: bool | None = Field(None, description="Whether data.enrichment is added; true.")
     security: Annotated[list[SecurityModel], BeforeValidator(_one_or_more)] = Field(
@@ -336,12 +343,23 @@ class DeliveryModel(_Section):
         [], description="The only ports to send to; by default all but those of other protocols."
     )
     proxy: ProxyModel | None = Field(None, description="By default none.")
+    origin: str = Field(
+        "event-gateway",
+        description="The DNS name by which receivers of webhooks with verify know this gateway.",
+    )
 
     @field_validator("allow_networks")
     @classmethod
     def _networks(cls, value: list[str]) -> list[str]:
         for text in value:
             ip_network(text)
+        return value
+
+    @field_validator("origin")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        if len(value) > 253 or _DNS_NAME.fullmatch(value) is None:
+            raise ValueError("must be a DNS name, for example events.example.com")
         return value
 
 

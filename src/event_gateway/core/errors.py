@@ -68,5 +68,6 @@ class ErrorType(StrEnum):
     SECRET_MISSING = "SecretMissing"
     AUTH_ERROR = "AuthError"
     TRANSFORMATION_ERROR = "TransformationError"
+    CONSENT_REFUSED = "ConsentRefused"
     EXPIRED = "Expired"
     EVENT_LOST = "EventLost"

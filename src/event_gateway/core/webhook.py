@@ -29,6 +29,7 @@ RESERVED_HEADERS = frozenset(
         "host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade",
         "te", "trailer", "expect", "user-agent", "keep-alive", "proxy-connection", "webhook-id",
         "webhook-timestamp", "webhook-signature", "traceparent", "x-event-gateway-attempt",
+        "webhook-request-origin", "webhook-request-rate", "webhook-request-callback",
     )
 )  # fmt: skip
 # What proves who is asking is a secret, and comes by name.
@@ -93,6 +94,17 @@ class CircuitBreaker(msgspec.Struct, frozen=True):
     open_for: float = 30.0
 
 
+class Verified(msgspec.Struct, frozen=True):
+    """A receiver's consent to be sent to (HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4):
+    when it was given (seconds since the epoch), for which url, to which sender, and how many
+    requests a minute it allows (None: any number)."""
+
+    at: float
+    url: str
+    origin: str
+    rate: int | None = None
+
+
 class Disabled(msgspec.Struct, frozen=True):
     """Why the gateway has stopped delivering, and when (seconds since the epoch)."""
 
@@ -105,7 +117,8 @@ class Webhook(msgspec.Struct, frozen=True):
     registration, ``since_in`` that of each other stream which is read: only later events are for
     it. ``deleting``: it is on its way out and takes no new events. ``disable_after``: seconds of
     nothing but failures; ``ordered``: in the log's order, with ``ordered_by`` that of events which
-    have the same value there; ``disabled``: set by the gateway, ``enabled`` by people.
+    have the same value there; ``disabled``: set by the gateway, ``enabled`` by people; ``verify``:
+    it must have agreed before anything is sent, ``verified`` is how it did.
     """
 
     id: str
@@ -135,11 +148,35 @@ class Webhook(msgspec.Struct, frozen=True):
     created_at: float = 0.0
     deleting: bool = False
     disabled: Disabled | None = None
+    verify: bool = False
+    verified: Verified | None = None
 
     @property
     def active(self) -> bool:
         """Whether attempts are made. What comes in while they are not waits in its queue."""
-        return self.enabled and self.disabled is None
+        return self.enabled and self.disabled is None and self.agreed
+
+    @property
+    def agreed(self) -> bool:
+        """Whether its receiver has agreed to be sent to, or need not be asked."""
+        return not self.verify or (self.verified is not None and self.verified.url == self.url)
+
+    @property
+    def state(self) -> str:
+        """``active``, or why it is not: ``disabled``, ``paused`` or ``unverified``."""
+        if self.active:
+            return "active"
+        return "disabled" if self.disabled else "unverified" if self.enabled else "paused"
+
+    @property
+    def limits(self) -> tuple[RateLimit, ...]:
+        """The rates that are kept, each of them: its own, and the one that its receiver allows.
+
+        The lower one alone does not do: 200 a minute may still be ten within one second.
+        """
+        own = () if self.rate_limit is None else (self.rate_limit,)
+        allowed = self.verified.rate if self.verify and self.verified is not None else None
+        return own if allowed is None else (*own, _a_minute(allowed))
 
     def takes(self, stream: str, seq: int) -> bool:
         """Whether an event at that place came after the registration."""
@@ -189,6 +226,12 @@ class Webhook(msgspec.Struct, frozen=True):
             frozenset(name.lower() for name in self.headers),
             any_file=self.managed_by == "file",
         )
+
+
+def _a_minute(rate: int) -> RateLimit:
+    if rate <= MAX_RATE:
+        return RateLimit(rate, 60.0)
+    return RateLimit(min(rate // 60, MAX_RATE), 1.0)
 
 
 def _caught(check: Callable[..., object], *about: Any) -> Iterator[InvalidDefinition]:

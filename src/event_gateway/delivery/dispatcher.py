@@ -83,16 +83,19 @@ class Dispatcher:
         """Takes up a webhook, or its change; its limit and its backlog stay."""
         builder = self._builders.of(webhook)
         lane = self.lanes.get(webhook.id)
-        was_active = True
+        was_active, limits = True, webhook.limits
         if lane is None:
             lane = Lane(webhook, builder, self._metrics.webhook(webhook.id))
             self.lanes[webhook.id] = lane
         else:
-            was_active = lane.webhook.active
+            was_active, limits = lane.webhook.active, lane.webhook.limits
             if lane.webhook.url != webhook.url:
                 self.standing.begin_anew(lane)
             lane.webhook, lane.builder, lane.halted = webhook, builder, False
         self._divide(lane)
+        if webhook.limits != limits:
+            self._ledger.change_lane(webhook.id, "rate")
+            self._give_back(lane)  # who takes it from the queue is counted
         if not webhook.active:
             self.standing.pause(lane)
         elif not was_active:
@@ -132,7 +135,7 @@ class Dispatcher:
             self._outcomes.carry_out(None, job, Cancelled("webhook deleted"))
             return
         # What waits in the ledger is older; and with a rate, who takes from there is counted.
-        in_queue = lane.queued or lane.webhook.rate_limit is not None
+        in_queue = lane.queued or bool(lane.webhook.limits)
         if not in_queue and not lane.backlog and self._may_start(lane):
             self._start(lane, job)
         elif not in_queue and lane.takes and lane.places and self._may_hold():
@@ -193,7 +196,7 @@ class Dispatcher:
             elif not self._has_place(lane):
                 await self._freed(lane)
             else:
-                if not lane.shut and lane.webhook.rate_limit is None:
+                if not (lane.shut or lane.webhook.limits):
                     break
                 admitted, delivery.probe, wait = await self._queues.admit(
                     lane.webhook, delivery.token, lane.webhook.timeout + LEASE_MARGIN

@@ -14,7 +14,7 @@ from event_gateway.delivery.outcomes import HOLD
 from event_gateway.delivery.pace import PAUSE as SICK_PAUSE
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
-from event_gateway.state.queues import Queues, Wanted
+from event_gateway.state.queues import Queues, Wanted, limits_ms
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -169,7 +169,7 @@ class DueLoop:
             # With fewer than there was room for, nothing more waits: who comes now is the oldest.
             more = got[one.webhook_id] >= one.count
             lane.queued = more or unwritten > 0 or lane.overflows != overflows
-        if any(one.limit for _, one in wanted):
+        if any(one.limits for _, one in wanted):
             self.wake(GATHER)  # to hear when their rates allow more
         await self.hand_over(taken)
         for lane, one in wanted:
@@ -200,14 +200,12 @@ class DueLoop:
 def _wanted(lane: Lane, count: int) -> Wanted:
     webhook = lane.webhook
     lease = HOLD + LEASE_MARGIN
-    rate = webhook.rate_limit
     return Wanted(
         webhook.id,
         count,
         round(lease * 1000),
         round((webhook.timeout + lease) * 1000),
-        rate.events if rate else 0,
-        round(rate.per * 1000) if rate else 0,
+        limits_ms(webhook),
     )
 
 

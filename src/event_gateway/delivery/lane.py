@@ -88,7 +88,7 @@ class Lane:
         """How many more may be taken from the queue, to start now or to wait here."""
         if not self.takes:
             return 0
-        if self.webhook.rate_limit is not None:
+        if self.webhook.limits:
             return self.starts  # who has a permit uses it at once
         return self.starts + self.places
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-import msgspec
 import structlog
+from msgspec.structs import replace
 
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.log import EventLog
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.errors import Conflict, InvalidDefinition
-from event_gateway.core.webhook import Disabled, Webhook
+from event_gateway.core.webhook import Disabled, Verified, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
@@ -43,7 +43,7 @@ class Registration:
             state = "is being deleted" if existing.deleting else "exists already"
             raise Conflict(f"the webhook {webhook.id} {state}")
         await self._events.feed(webhook.events)
-        webhook = msgspec.structs.replace(
+        webhook = replace(
             webhook,
             since=await self._events.last_seq(),
             since_in={
@@ -86,7 +86,7 @@ class Registration:
         if webhook.deleting:
             return
         try:
-            marked = msgspec.structs.replace(webhook, deleting=True)
+            marked = replace(webhook, deleting=True)
             await self._registry.put_webhook(marked, webhook)
         except RegistryConflict:
             raise Conflict(f"the webhook {webhook_id} was changed in between") from None
@@ -112,9 +112,24 @@ class Registration:
             raise Conflict(f"the webhook {webhook_id} is paused in the configuration file")
         while discard and await self._queues.cancel(webhook_id, "discarded"):
             await asyncio.sleep(0)
-        if existing.active:
-            return existing
-        return await self.replace(msgspec.structs.replace(existing, enabled=True, disabled=None))
+        enabled = replace(existing, enabled=True, disabled=None)
+        return existing if enabled == existing else await self.replace(enabled)
+
+    async def agree(self, meant: Webhook, verified: Verified | None, why: str) -> Webhook | None:
+        """Writes down a receiver's consent, or with None that the one of ``meant`` is over.
+
+        Gives the webhook; None where by now it is gone, goes elsewhere, or asks for no consent.
+        Raises what BrokerError names.
+        """
+
+        def change(webhook: Webhook) -> Webhook | None:
+            over = verified is None and webhook.verified != meant.verified
+            return None if over or not webhook.verify else replace(webhook, verified=verified)
+
+        changed = await self._amend(meant, change)
+        if changed is not None:
+            self._tell("updated", changed, reason=why)
+        return changed
 
     def check_file(self, webhooks: Iterable[Webhook]) -> None:
         """Raises InvalidDefinition where a webhook cannot take the place of the present one."""
@@ -157,7 +172,7 @@ class Registration:
                     since_in = {**webhook.since_in, stream.name: last}
                     try:
                         await self._registry.put_webhook(
-                            msgspec.structs.replace(webhook, since_in=since_in), webhook
+                            replace(webhook, since_in=since_in), webhook
                         )
                     except RegistryConflict:
                         continue  # another process has just done the same
@@ -177,23 +192,40 @@ class Registration:
         await end([*self._deleting.values(), *self._disabling.values()])
 
     async def _disable(self, meant: Webhook, reason: str) -> None:
+        def change(webhook: Webhook) -> Webhook | None:
+            disabled = Disabled(reason, time.time())
+            return replace(webhook, disabled=disabled) if webhook.active else None
+
         while True:
-            webhook = self._registry.webhooks.get(meant.id)
-            if webhook is None or webhook.deleting or not webhook.active:
-                return
-            if webhook.url != meant.url:
-                return
-            marked = msgspec.structs.replace(webhook, disabled=Disabled(reason, time.time()))
             try:
-                await self._registry.put_webhook(marked, webhook)
+                marked = await self._amend(meant, change)
                 break
-            except RegistryConflict:
-                await asyncio.sleep(0.05)  # until the watch has brought what stands against it
-            except (*BrokerError, TimeoutError) as error:
+            except BrokerError as error:
                 log.warning("webhook not disabled yet", webhook=meant.id, error=str(error))
                 await asyncio.sleep(1)
-        log.warning("webhook disabled", webhook=meant.id, reason=reason)
-        self._tell("disabled", marked, reason=reason)
+        if marked is not None:
+            log.warning("webhook disabled", webhook=meant.id, reason=reason)
+            self._tell("disabled", marked, reason=reason)
+
+    async def _amend(
+        self, meant: Webhook, change: Callable[[Webhook], Webhook | None]
+    ) -> Webhook | None:
+        """Writes what ``change`` makes of a webhook as it is by then, and gives it.
+
+        None where that is nothing, or where it is gone or goes elsewhere than ``meant`` does.
+        """
+        while True:
+            webhook = self._registry.webhooks.get(meant.id)
+            if webhook is None or webhook.deleting or webhook.url != meant.url:
+                return None
+            changed = change(webhook)
+            if changed is None:
+                return None
+            try:
+                await self._registry.put_webhook(changed, webhook)
+                return changed
+            except RegistryConflict:
+                await asyncio.sleep(0.05)  # until the watch has brought what stands against it
 
     def _clear(self, webhook_id: str) -> None:
         if webhook_id not in self._deleting:
@@ -242,14 +274,16 @@ def check_order(existing: Webhook, webhook: Webhook) -> None:
 
 def _same(one: Webhook, other: Webhook) -> bool:
     # Whom the gateway has disabled stays so until somebody changes or enables it.
-    return one == msgspec.structs.replace(_in_place_of(one, other), disabled=one.disabled)
+    return one == replace(_in_place_of(one, other), disabled=one.disabled)
 
 
 def _in_place_of(existing: Webhook, webhook: Webhook) -> Webhook:
     """The new definition with what stays of the former one."""
-    return msgspec.structs.replace(
+    return replace(
         webhook,
         since=existing.since,
         since_in=existing.since_in,
         created_at=existing.created_at,
+        # Who agreed did so for this place; who need not be asked is asked anew if that changes.
+        verified=existing.verified if webhook.verify and webhook.url == existing.url else None,
     )

@@ -61,6 +61,9 @@ class RequestBuilder:
         self._body_key = f"{webhook.transformation}/{webhook.enrich}"
         self._mac = hmac.new(common.key, webhook.id.encode() + b"\0", "sha256")
         lines = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
+        if webhook.verify and webhook.verified is not None:
+            # The one that the receiver has agreed to, whatever the gateway is called by now.
+            lines += f"WebHook-Request-Origin: {webhook.verified.origin}\r\n"
         self._head = (
             f"POST {self.target.path} HTTP/1.1\r\nhost: {self.target.host_header.decode()}\r\n"
             f"user-agent: event-gateway/{common.version}\r\n{lines}"
@@ -93,9 +96,7 @@ class RequestBuilder:
         event = received.event
         message_id = self._message_id(event)
         timestamp = b"%d" % time.time()
-        authentication = b""
-        for method in self._methods:
-            authentication += self._authenticator(method)(message_id, timestamp, body)
+        authentication = self._authentication(message_id, timestamp, body)
         head = (
             b"%bcontent-type: %b\r\ncontent-length: %d\r\nwebhook-id: %b\r\n"
             b"webhook-timestamp: %b\r\n%btraceparent: %b\r\nx-event-gateway-attempt: %d\r\n\r\n"
@@ -130,6 +131,24 @@ class RequestBuilder:
                 elif method.auth_type == "oauth2_client_credentials":
                     hidden |= self._common.tokens.source(method, secret).hidden
         return without(hidden, text)
+
+    def options(self, lines: bytes) -> Request:
+        """An OPTIONS request to the same place, authorised as an attempt is, with these header
+        lines besides. Raises what :meth:`build` raises."""
+        message_id = b"msg_" + os.urandom(16).hex().encode()
+        timestamp = b"%d" % time.time()
+        lines += self._authentication(message_id, timestamp, b"")
+        lines += b"content-length: 0\r\nwebhook-id: %b\r\nwebhook-timestamp: %b\r\n" % (
+            message_id, timestamp,
+        )  # fmt: skip
+        head = b"OPTIONS%b%b\r\n" % (self._head.removeprefix(b"POST"), lines)
+        return Request(head, b"", None if self._certificate is None else self._identity())
+
+    def _authentication(self, message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
+        lines = b""
+        for method in self._methods:
+            lines += self._authenticator(method)(message_id, timestamp, body)
+        return lines
 
     def _message_id(self, event: Event) -> bytes:
         mac = self._mac.copy()

@@ -11,6 +11,7 @@
 --   release  the probe of that token was not tried
 --   reset    the webhook goes elsewhere now: forget its breaker and its failures
 --   pause, resume
+--   rate     its rate is another one now: what the former one said of when to go on holds no more
 -- Answers {webhooks whose breaker is not closed}, {webhook, for how many ms only failures, …}.
 local final_ttl, format = tonumber(ARGV[2]), tonumber(ARGV[3])
 local final = { succeeded = true, dead_letter = true, cancelled = true }
@@ -96,6 +97,8 @@ for _, change in ipairs(cmsgpack.unpack(ARGV[4])) do
   elseif what == 'resume' then
     redis.call('SREM', prefix .. 'paused', webhook)
     redis.call('HDEL', prefix .. 'failing', webhook)
+  elseif what == 'rate' and redis.call('EXISTS', breaker) == 0 then
+    redis.call('HDEL', prefix .. 'gates', webhook)
   end
   webhooks[webhook], touched[webhook] = true, true
 end

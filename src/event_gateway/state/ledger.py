@@ -219,9 +219,10 @@ class Ledger:
         """Notes what has changed of a webhook's lane, to be written soon.
 
         ``open`` its breaker for so many seconds, ``close`` it, ``release`` its probe (with the
-        token of the delivery that was the probe), ``reset`` it, ``pause`` or ``resume`` the queue.
+        token of the delivery that was the probe), ``reset`` it, ``pause`` or ``resume`` the queue,
+        or that its ``rate`` is another one now.
         """
-        about = "paused" if what in ("pause", "resume") else "breaker"
+        about = {"pause": "paused", "resume": "paused", "rate": "rate"}.get(what, "breaker")
         self._lanes.pop((webhook_id, about), None)  # the newest goes last
         self._lanes[webhook_id, about] = (webhook_id, what, round(seconds * 1000), token)
         self._submitted.set()

@@ -21,15 +21,14 @@ _decode_log = msgspec.json.Decoder(list[Attempt])
 class Wanted(msgspec.Struct, array_like=True):
     """What a process has room for: up to ``count`` deliveries of a webhook, held for so long.
 
-    ``limit`` attempts may begin in each ``period`` (0: any number). All times in ms.
+    ``limits``: how many attempts may begin in how long, each of them. All times in ms.
     """
 
     webhook_id: str
     count: int
     lease: int
     probe_lease: int
-    limit: int = 0
-    period: int = 0
+    limits: tuple[tuple[int, int], ...] = ()
 
 
 class LaneState(msgspec.Struct):
@@ -126,9 +125,7 @@ class Queues:
     ) -> tuple[bool, bool, float]:
         """Whether an attempt may begin that is not taken from the queue, whether it is the
         breaker's probe, and else the seconds until it is worth asking again."""
-        rate = webhook.rate_limit
-        limit = [rate.events, round(rate.per * 1000)] if rate else [0, 0]
-        args = [webhook.id, round(probe_lease * 1000), token, *limit]
+        args = [webhook.id, round(probe_lease * 1000), token, _pack(limits_ms(webhook))]
         admitted, probe, wait = await self._admit(keys=[self._prefix], args=args)
         return bool(admitted), bool(probe), wait / 1000
 
@@ -176,6 +173,11 @@ class Queues:
             succeeded=int(succeeded or 0),
             rate=(int(this) + int(before) * (1 - part)) / 60,
         )
+
+
+def limits_ms(webhook: Webhook) -> tuple[tuple[int, int], ...]:
+    """How many of its attempts may begin in how many ms, as the scripts take it."""
+    return tuple((one.events, round(one.per * 1000)) for one in webhook.limits)
 
 
 def _delivery(row: Sequence[Any], token: str, held_until: float) -> Delivery:

@@ -1,6 +1,6 @@
 -- Takes due deliveries under a lease.
--- ARGV[1]: msgpack array of {webhook, how many, lease ms, lease of a probe in ms, how many in a
--- period (0: any), the period in ms}; ARGV[2]: the token of the new holder; ARGV[3]: the newest
+-- ARGV[1]: msgpack array of {webhook, how many, lease ms, lease of a probe in ms, its limits as
+-- {how many, in how many ms} (none: any number)}; ARGV[2]: the token of the new holder; ARGV[3]: the newest
 -- format of a record that the caller knows.
 -- Answers an array of {webhook, member, source, stream, seq, run, attempts log, status, probe,
 -- the event's time in ms}. While a breaker is open nothing is taken; once its time is over one
@@ -46,8 +46,8 @@ for _, wanted in ipairs(cmsgpack.unpack(ARGV[1])) do
     members = redis.call('ZRANGEBYSCORE', prefix .. 'queue:' .. webhook, '-inf', now,
       'LIMIT', 0, count)
   end
-  if #members > 0 and wanted[5] > 0 then
-    local allowed, again = permits(webhook, #members, wanted[5], wanted[6])
+  if #members > 0 and #wanted[5] > 0 then
+    local allowed, again = permits(webhook, #members, wanted[5])
     for position = #members, allowed + 1, -1 do members[position] = nil end
     if again > now then redis.call('HSET', prefix .. 'gates', webhook, again) end
   end
