@@ -22,7 +22,7 @@ class Program:
         self._directory = directory
         self._config = directory / "gateway.yaml"
         self.configure(config)
-        self._environ = os.environ | environ
+        self.environ = os.environ | environ
         self._process: subprocess.Popen[str] | None = None
         self.data = directory / "data"
 
@@ -52,7 +52,7 @@ class Program:
                    "--port", "0", "--data-dir", str(self.data)]  # fmt: skip
         with (self._directory / "output").open("a") as output:
             return subprocess.Popen(
-                command, stdout=output, stderr=output, env=self._environ, text=True
+                command, stdout=output, stderr=output, env=self.environ, text=True
             )
 
     async def ended(self, timeout: float = 30.0) -> int:

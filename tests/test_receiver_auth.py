@@ -1,4 +1,4 @@
-"""How the gateway proves to receivers who it is: what they get, and what happens where they balk."""
+"""How the gateway proves to receivers who it is: what they get, and what if they balk."""
 
 import asyncio
 import base64
@@ -94,7 +94,8 @@ async def test_ways_are_combined(
     [
         ([{"auth_type": "basic", "secret_name": "a"}, {"auth_type": "bearer_token",
           "secret_name": "b"}], "security.1.auth_type"),
-        ([{"auth_type": "api_key", "secret_name": "a", "header": "Webhook-Id"}], "security.0.header"),
+        ([{"auth_type": "api_key", "secret_name": "a", "header": "Webhook-Id"}],
+         "security.0.header"),
         ([{"auth_type": "api_key", "secret_name": "a", "header": "X Y"}], "security.0.header"),
         ([{"auth_type": "api_key", "secret_name": "a", "header": "X\nY"}], "security.0.header"),
         ([{"auth_type": "basic", "secret_name": "a", "username": "x:y"}], "security.0.username"),
@@ -177,7 +178,7 @@ async def test_asymmetric_signatures_and_their_public_key(
         ("hmac_signature", "whpk_" + FIRST, "public key"),
         ("hmac_signature", "whsk_" + base64.b64encode(b"short").decode(), "32 bytes"),
         ("hmac_signature", "whsk_" + base64.b64encode(SEED + SEED).decode(), "does not belong"),
-        ("hmac_signature", " ".join([FIRST, SECOND, "Mw==", "NA==", "NQ==", "Ng=="]), "more than 5"),
+        ("hmac_signature", f"{FIRST} {SECOND} Mw== NA== NQ== Ng==", "more than 5"),
         ("bearer_token", "two\nlines", "cannot carry"),
         ("api_key", "\u00fcml", "cannot carry"),
         ("basic", "no colon", "user:password"),

@@ -4,7 +4,6 @@ The name of a secret is bound to it, so that one cannot be put in the place of a
 """
 
 import base64
-import binascii
 import hashlib
 import secrets
 
@@ -47,7 +46,7 @@ class SealingKeys:
         for key in keys:
             try:
                 raw = base64.b64decode(key, validate=True)
-            except binascii.Error:
+            except ValueError:  # no base64, or not even ASCII
                 raw = b""
             if len(raw) != KEY_BYTES:
                 raise CannotSeal("a sealing key is base64 of 32 bytes (openssl rand -base64 32)")

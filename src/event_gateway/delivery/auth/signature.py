@@ -6,7 +6,6 @@ can change from one to the next.
 """
 
 import base64
-import binascii
 import hmac
 from collections.abc import Callable
 
@@ -94,5 +93,5 @@ def _private(key: str) -> Ed25519PrivateKey:
 def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # no base64, or not even ASCII
         raise ValueError("a signing secret is base64, with or without whsec_ before it") from None
