@@ -144,7 +144,6 @@ async def _try(client: Client, planted: Planted, ids: list[str]) -> None:
     await client.http.post("/v1/webhooks/401/test")
     came = (await slow).json()
     assert came["status_code"] == 500
-    assert "[hidden]" in came["response"]["body"]
     for turn in range(3):
         every = [client.http.post(f"/v1/webhooks/{name}/test") for name in ids]
         answers = {
