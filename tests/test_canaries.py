@@ -25,6 +25,7 @@ from planted import Planted
 from program import Program
 from proxy import ConnectProxy
 
+JSON = {"Content-Type": "application/json"}
 # Where a canary may be: (name, beginning of the place).
 ALLOWED = [("admin", "output: first start")]  # shown once, to whoever starts the gateway
 
@@ -214,10 +215,10 @@ async def _abuse(client: Client, canaries: Canaries) -> None:
                     "secret_name": "client", "token_url": token_url}  # fmt: skip
         bodies.append(("POST", "/v1/webhooks", url | {"security": security}))
     for method, path, body in bodies:
-        answer = await client.http.request(method, path, content=json.dumps(body))
+        answer = await client.http.request(method, path, content=json.dumps(body), headers=JSON)
         assert 400 <= answer.status_code < 500, (answer.status_code, path, body)
     for broken in (f'{{"value": "{secret}', f"{secret}", f'{{"value": "{secret}"}} {secret}'):
-        answer = await client.http.put("/v1/secrets/sealed", content=broken)
+        answer = await client.http.put("/v1/secrets/sealed", content=broken, headers=JSON)
         assert 400 <= answer.status_code < 500, broken
     headers = {"Authorization": f"Bearer {secret}"}
     assert (await client.http.get("/v1/webhooks", headers=headers)).status_code == 401
