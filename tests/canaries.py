@@ -19,7 +19,7 @@ class Canaries:
 
     def make(self, name: str, odd: str = "") -> str:
         """A new one; ``odd``: characters in it that JSON, HTML or a URL would write differently."""
-        value = f"canary-{name}-{odd}{secrets.token_hex(12)}"
+        value = f"canary-{name}-{secrets.token_hex(6)}{odd}{secrets.token_hex(6)}"
         self.plant(name, value)
         return value
 

@@ -81,13 +81,12 @@ class Planted:
 
     def token(self, sent: Sent) -> Answer:
         """A token endpoint: new tokens, errors that repeat what was sent, and what is no token."""
-        if sent.path == "/refuse":
-            # The client's secret begins within the part of the description that is kept.
-            said = json.dumps(sent.headers) + sent.headers.get("authorization", "")
-            both = base64.b64decode(sent.headers["authorization"].split()[-1]).decode()
-            long = "." * (170 - 9 * (len(self.tokens) % 3))
-            error = {"error": "invalid_client", "error_description": f"{long}{both} {said}"}
-            self.tokens.append("")
+        if sent.path.startswith("/refuse"):
+            said = sent.headers["authorization"] + json.dumps(sent.headers) + sent.body.decode()
+            if sent.path == "/refuse-cut":  # the secret is over the end of what is kept
+                both = base64.b64decode(sent.headers["authorization"].split()[-1]).decode()
+                said = "." * 145 + both
+            error = {"error": "invalid_client", "error_description": said}
             return Answer(400, [("content-type", "application/json")], json.dumps(error).encode())
         token = self.canaries.make(f"token{len(self.tokens)}")
         self.tokens.append(token)
@@ -126,6 +125,8 @@ class Planted:
             "oauth2": second,
             "sealed": by("bearer_token", "sealed"),
             "refused": oauth | {"token_url": f"{token.url}/refuse", "secret_name": "refused"},
+            "refused-cut": oauth
+            | {"token_url": f"{token.url}/refuse-cut", "secret_name": "refused"},
             "spoilt": oauth | {"token_url": f"{token.url}/spoilt", "secret_name": "spoilt"},
             "down": oauth | {"token_url": dead, "secret_name": "down"},
             "lines": by("bearer_token", "lines"),

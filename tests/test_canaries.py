@@ -25,6 +25,11 @@ from planted import Planted
 from program import Program
 from proxy import ConnectProxy
 
+# Webhooks whose secrets, tokens or certificates cannot be used.
+UNUSABLE = (
+    "refused", "refused-cut", "spoilt", "down", "lines", "no-base64", "not-utf8", "not-utf8-key",
+    "wrong", "broken",
+)  # fmt: skip
 JSON = {"Content-Type": "application/json"}
 # Where a canary may be: (name, beginning of the place).
 ALLOWED = [("admin", "output: first start")]  # shown once, to whoever starts the gateway
@@ -150,8 +155,7 @@ async def _try(client: Client, planted: Planted, ids: list[str]) -> None:
         answers = {
             one["webhook_id"]: one for one in [a.json() for a in await asyncio.gather(*every)]
         }
-        for name in ("refused", "spoilt", "down", "lines", "no-base64", "not-utf8", "not-utf8-key",
-                     "wrong", "broken"):  # fmt: skip
+        for name in UNUSABLE:
             assert answers[name]["error_type"] == "AuthError", answers[name]
         assert answers["missing"]["error_type"] == "SecretMissing"
         body = {"value": planted.canaries.make(f"sealed-turn{turn}")}
