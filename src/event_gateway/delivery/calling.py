@@ -112,7 +112,7 @@ def _build(call: _Call) -> Request | Failure:
     try:
         call.builder.body(call.received)
     except Exception as error:  # whatever a transformation does wrong hurts only its own event
-        log.exception("transformation failed", event=call.received.event.id)
+        log.exception("transformation failed", event_id=call.received.event.id)
         return Failure(ErrorType.TRANSFORMATION_ERROR, repr(error))
     try:
         return call.builder.build(call.received, call.attempt)
@@ -124,5 +124,5 @@ def _build(call: _Call) -> Request | Failure:
         return Failure(ErrorType.AUTH_ERROR, str(error))
     except Exception as error:  # what it says may hold a secret
         kind = type(error).__name__
-        log.error("request cannot be made", event=call.received.event.id, error=kind)
+        log.error("request cannot be made", event_id=call.received.event.id, error=kind)
         return Failure(ErrorType.AUTH_ERROR, f"the request cannot be made: {kind}")
