@@ -28,7 +28,7 @@ class Context:
     """One gateway process, seen from its API. ``max_body`` in bytes, ``retention`` in seconds."""
 
     version: str
-    admin_key: str
+    admin_key: str = field(repr=False)
     max_body: int
     retention: float
     broker: Broker

@@ -85,9 +85,8 @@ async def rotate(context: Context, name: str, body: dict[str, Any]) -> None:
 
 
 def _value(body: dict[str, Any], known: set[str]) -> str:
-    unknown = [(key, "unknown key") for key in body if key not in known]
-    if unknown:
-        raise InvalidDefinition(*unknown[0])
+    if not body.keys() <= known:  # which ones is not said: a secret may stand in their place
+        raise InvalidDefinition("", f"unknown key; there are: {', '.join(sorted(known))}")
     value = body.get("value")
     if not isinstance(value, str):
         raise InvalidDefinition("value", "must be there, as text")

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,9 @@ class Running:
 
     gateway: Gateway
     http_url: str
-    nats_url: str
-    redis_url: str
-    admin_key: str
+    nats_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    admin_key: str = field(repr=False)
     first_start: bool
 
 

@@ -258,7 +258,7 @@ class ServerModel(_Section):
 class NatsModel(_Section):
     """NATS JetStream."""
 
-    url: str | None = Field(None, description="Your NATS; without it one is started.")
+    url: str | None = Field(None, repr=False, description="Your NATS; without it one is started.")
 
     @field_validator("url")
     @classmethod
@@ -271,7 +271,9 @@ class NatsModel(_Section):
 class RedisModel(_Section):
     """Redis or Valkey."""
 
-    url: str | None = Field(None, description="Your Redis or Valkey; without it one is started.")
+    url: str | None = Field(
+        None, repr=False, description="Your Redis or Valkey; without it one is started."
+    )
 
     @field_validator("url")
     @classmethod

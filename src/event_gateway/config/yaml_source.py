@@ -8,6 +8,8 @@ import yaml
 
 Path = tuple[str, ...]
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+# What PyYAML repeats of the text: a value that begins with * or ! and should be in quotes.
+_REPEATED = re.compile(r"(alias|anchor|tag|handle|base \d+:|float:) (['\"]).*\2", re.DOTALL)
 MAX_DEPTH = 32
 MAX_NODES = 100_000  # with all aliases followed
 
@@ -33,7 +35,8 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
         hint = ""
         if "${" in "".join(text.split("\n")[line - 1 : line]):
             hint = "; between { and } put ${NAME} in quotes, or give its key a line of its own"
-        raise BadYaml(line, "", f"not YAML: {error.problem}{hint}") from None
+        problem = _unrepeated(error.problem)
+        raise BadYaml(line, "", f"not YAML: {problem}{hint}") from None
     except yaml.YAMLError as error:
         raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
@@ -43,6 +46,12 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
     if node is None:
         return {}, lines, wrong
     return _Reader(environ, lines, wrong).value(node, ()), lines, wrong
+
+
+def _unrepeated(problem: object) -> str:
+    """A parser's words without the text that it found, which may be a password."""
+    hidden = r"\1 (not repeated here; text that begins with * or ! needs quotes)"
+    return _REPEATED.sub(hidden, str(problem))
 
 
 class _Reader:
@@ -80,7 +89,8 @@ class _Reader:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             reason = getattr(error, "problem", None) or error
-            raise BadYaml(line, ".".join(path), f"not a plain value: {reason}") from None
+            why = _unrepeated(reason)
+            raise BadYaml(line, ".".join(path), f"not a plain value: {why}") from None
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}

@@ -78,7 +78,7 @@ def security_mistakes(
         if fields is None:
             yield InvalidDefinition(
                 f"{at}.auth_type",
-                f"{method.auth_type!r} is unknown; there are: none, {', '.join(AUTH_TYPES)}",
+                f"is unknown; there are: none, {', '.join(AUTH_TYPES)}",
             )
             continue
         yield from _field_mistakes(method, at, *fields)
@@ -117,7 +117,9 @@ def _value_mistakes(
     name = method.secret_name
     if name and SECRET_NAME.fullmatch(name) is None:
         yield InvalidDefinition(
-            f"{at}.secret_name", f"{name[:64]!r} is not of the form {SECRET_NAME.pattern}"
+            # It is not repeated: it may be the secret itself.
+            f"{at}.secret_name",
+            f"is not of the form {SECRET_NAME.pattern}: it is a name, no value",
         )
     if name and name.lower().replace("-", "_") == SEALING_KEY:
         yield InvalidDefinition(

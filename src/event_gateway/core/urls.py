@@ -1,10 +1,16 @@
 """URLs as they may be shown."""
 
+import re
+
+_BETWEEN = re.compile(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")  # a password may hold a comma, too
+
 
 def without_password(url: str) -> str:
-    """The URL without user and password; for several, separated by commas, each."""
+    """The URL without user, password and query, in which Redis may find a password as well; for
+    several, separated by commas, each."""
     shown = []
-    for one in url.split(","):
+    for one in _BETWEEN.split(url):
         scheme, mark, rest = one.partition("://")
-        shown.append(f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else "")
+        place = re.split("[?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        shown.append(f"{scheme}{mark}{place}" if mark else "")
     return ",".join(shown)

@@ -1,5 +1,6 @@
 """The webhook: who wants which events, where they go, and how often it is tried."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -322,7 +323,9 @@ def _check_headers(headers: dict[str, str]) -> None:
     for name, value in headers.items():
         token = name.replace("-", "").replace("_", "")
         if not token.isascii() or not token.isalnum() or len(name) > 128:
-            raise InvalidDefinition(f"headers.{name[:64]!r}", "is no header name")
+            # Only its beginning is repeated: behind a colon, or a scheme, may stand a secret.
+            begins = re.split(r"[^A-Za-z0-9_-]", name[:64], maxsplit=1)[0]
+            raise InvalidDefinition("headers", f"what begins with {begins!r} is no header name")
         if name.lower() in RESERVED_HEADERS or name.lower().startswith("ce-"):
             raise InvalidDefinition(f"headers.{name}", "is set by the gateway itself")
         if name.lower() in SECRET_HEADERS:

@@ -23,13 +23,15 @@ Done = Callable[[Response | Failure], None]
 
 
 class _Call(msgspec.Struct):
-    """``deadline`` is in the event loop's time; ``renewed``: the token was changed on the way."""
+    """``deadline`` is in the event loop's time; ``renewed``: the token was changed on the way;
+    ``shown``: the answer to a success is shown to somebody."""
 
     builder: RequestBuilder
     received: Received
     attempt: int
     deadline: float
     done: Done
+    shown: bool = False
     renewed: bool = False
 
 
@@ -41,14 +43,16 @@ class Caller:
         self._fetching: set[asyncio.Task[None]] = set()
 
     def call(
-        self, builder: RequestBuilder, received: Received, attempt: int, timeout: float, done: Done
-    ) -> Failure | None:
+        self, builder: RequestBuilder, received: Received, attempt: int, timeout: float,
+        done: Done, *, shown: bool = False,
+    ) -> Failure | None:  # fmt: skip
         """Begins a call that ends within ``timeout`` seconds; ``done`` is called once, later.
 
         Where no request can be made gives why, and ``done`` is not called. What comes back holds
-        none of the secrets that were sent.
+        none of the secrets that were sent; that of a success only where it is ``shown``.
         """
-        call = _Call(builder, received, attempt, asyncio.get_running_loop().time() + timeout, done)
+        deadline = asyncio.get_running_loop().time() + timeout
+        call = _Call(builder, received, attempt, deadline, done, shown)
         try:
             request = _build(call)
         except TokenWanted as wanted:
@@ -70,7 +74,7 @@ class Caller:
         )  # fmt: skip
 
     def _answered(self, call: _Call, request: Request, result: Response | Failure) -> None:
-        if isinstance(result, Response) and not 200 <= result.status < 300:
+        if isinstance(result, Response) and (call.shown or not 200 <= result.status < 300):
             if result.status == UNAUTHORIZED and not call.renewed:
                 # A token that is not taken may have been revoked: once more with a new one.
                 source = call.builder.reject_token(request)
@@ -78,7 +82,7 @@ class Caller:
                     call.renewed = True
                     self._fetch(call, source)
                     return
-            _hide(call.builder, result)
+            call.builder.clean(request, result)
         call.done(result)
 
     def _fetch(self, call: _Call, source: TokenSource) -> None:
@@ -106,6 +110,11 @@ class Caller:
 def _build(call: _Call) -> Request | Failure:
     """Raises TokenWanted."""
     try:
+        call.builder.body(call.received)
+    except Exception as error:  # whatever a transformation does wrong hurts only its own event
+        log.exception("transformation failed", event_id=call.received.event.id)
+        return Failure(ErrorType.TRANSFORMATION_ERROR, repr(error))
+    try:
         return call.builder.build(call.received, call.attempt)
     except TokenWanted:
         raise
@@ -113,13 +122,7 @@ def _build(call: _Call) -> Request | Failure:
         return Failure(ErrorType.SECRET_MISSING, str(missing))
     except AuthError as error:
         return Failure(ErrorType.AUTH_ERROR, str(error))
-    except Exception as error:  # whatever a transformation does wrong hurts only its own event
-        log.exception("transformation failed", event=call.received.event.id)
-        return Failure(ErrorType.TRANSFORMATION_ERROR, repr(error))
-
-
-def _hide(builder: RequestBuilder, response: Response) -> None:
-    """A receiver may send back what it was sent; of a success nothing is kept."""
-    body = builder.hide(response.body.decode("utf-8", "surrogateescape"))
-    response.body = body.encode("utf-8", "surrogateescape")
-    response.headers = {name: builder.hide(value) for name, value in response.headers.items()}
+    except Exception as error:  # what it says may hold a secret
+        kind = type(error).__name__
+        log.error("request cannot be made", event_id=call.received.event.id, error=kind)
+        return Failure(ErrorType.AUTH_ERROR, f"the request cannot be made: {kind}")

@@ -67,7 +67,7 @@ async def ask(build: Build, sender: Sender, webhook: Webhook, origin: str) -> An
     result = await done
     if isinstance(result, Failure):
         return Answer(error_type=result.error_type, error_message=result.message)
-    result.headers = {name: builder.hide(value) for name, value in result.headers.items()}
+    builder.clean(request, result)
     return _judged(result, webhook, origin)
 
 

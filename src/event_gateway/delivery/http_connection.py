@@ -49,6 +49,9 @@ class Exchange(msgspec.Struct, gc=True):
     deadline: float = 0.0
     may_retry: bool = False
 
+    def __repr__(self) -> str:  # the event loop writes what it cannot call into the log
+        return f"Exchange({self.target.host}, {len(self.data)} bytes)"
+
     @property
     def origin(self) -> Origin:
         """What exchanges may share connections."""

@@ -1,5 +1,6 @@
 """The request that a receiver gets: head and body, made of a webhook, an event and an attempt."""
 
+import base64
 import hashlib
 import hmac
 import os
@@ -8,7 +9,7 @@ import time
 import msgspec
 
 from event_gateway.core.event import Event, Received
-from event_gateway.core.security import Security
+from event_gateway.core.security import API_KEY_HEADER, Security
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth import AUTHENTICATORS, Authenticator
 from event_gateway.delivery.auth.basic import credentials
@@ -16,7 +17,7 @@ from event_gateway.delivery.auth.header import without
 from event_gateway.delivery.auth.tokens import Tokens, TokenSource
 from event_gateway.delivery.client_certificate import ClientCertificate, Identity
 from event_gateway.delivery.secrets import Secrets
-from event_gateway.delivery.sender import Target, parse_target
+from event_gateway.delivery.sender import Response, Target, parse_target
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
 
@@ -34,6 +35,9 @@ class Request(msgspec.Struct):
     head: bytes
     body: bytes
     identity: Identity | None = None
+
+    def __repr__(self) -> str:  # the event loop writes what it cannot call into the log
+        return f"Request({len(self.head)} + {len(self.body)} bytes)"
 
 
 class Builders:
@@ -118,19 +122,41 @@ class RequestBuilder:
                     return source
         return None
 
-    def hide(self, text: str) -> str:
-        """A text that the receiver sent, without the secrets that it had been sent."""
+    def clean(self, request: Request, response: Response) -> None:
+        """A receiver may send back what it was sent: makes the secrets in it unreadable."""
         if not self._webhook.security:
-            return text
+            return
+        hidden = self._hidden(request)
+        body = response.body.decode("utf-8", "surrogateescape")
+        body = without(hidden, body, cut=response.truncated)
+        response.body = body.encode("utf-8", "surrogateescape")
+        named = hidden | {secret.lower() for secret in hidden}  # names come in small letters
+        response.headers = {
+            without(named, name): without(hidden, value) for name, value in response.headers.items()
+        }
+
+    def _hidden(self, request: Request) -> set[str]:
+        """The secrets as they are now, and those in the request, which may have changed since."""
         hidden: set[str] = set()
+        headers = {"authorization"}
         for method in self._webhook.security:
+            if method.auth_type == "api_key":
+                headers.add((method.header or API_KEY_HEADER).lower())
             for secret in self._common.secrets.find(method.secret_name or ""):
                 hidden |= {secret, *secret.split()}
                 if method.auth_type == "basic":
-                    hidden.add(credentials(method, secret))
-                elif method.auth_type == "oauth2_client_credentials":
-                    hidden |= self._common.tokens.source(method, secret).hidden
-        return without(hidden, text)
+                    hidden |= {credentials(method, secret), secret.partition(":")[2]}
+                elif method.auth_type == "hmac_signature":
+                    hidden |= {key.partition("_")[2] for key in secret.split()}
+        for line in request.head.decode("utf-8", "replace").split("\r\n"):
+            name, _, value = line.partition(": ")
+            if name in headers:
+                scheme, _, sent = value.partition(" ")
+                hidden |= {value, sent}
+                if name == "authorization" and scheme == "Basic":
+                    both = base64.b64decode(sent).decode("utf-8", "replace")
+                    hidden |= {both, both.partition(":")[2]}
+        return hidden
 
     def options(self, lines: bytes) -> Request:
         """An OPTIONS request to the same place, authorised as an attempt is, with these header
@@ -175,6 +201,9 @@ class RequestBuilder:
         values = self._common.secrets.find(name)
         if not values:
             raise SecretMissing(name)
+        if any("\ud800" <= character <= "\udfff" for value in values for character in value):
+            # An error of Python's on the way would hold all of it.
+            raise AuthError(f"secret {name}: it is not UTF-8")
         return values
 
     def _identity(self) -> Identity:

@@ -28,10 +28,16 @@ class _Former(msgspec.Struct):
     value: str
     until: float
 
+    def __repr__(self) -> str:
+        return f"_Former(until={self.until})"
+
 
 class _Content(msgspec.Struct):
     value: str
     former: list[_Former] = []
+
+    def __repr__(self) -> str:
+        return f"_Content(former={self.former})"
 
     def valid(self, now: float) -> list[_Former]:
         return [one for one in self.former if one.until > now]
@@ -170,8 +176,14 @@ class SealedSecrets:
 
 def _check(name: str, value: str) -> None:
     if SEALED_NAME.fullmatch(name) is None:
-        raise InvalidDefinition("name", f"{name[:64]!r} is not of the form {SEALED_NAME.pattern}")
+        # It is not repeated: it may be the value.
+        raise InvalidDefinition("name", f"is not of the form {SEALED_NAME.pattern}")
     if name.lower().replace("-", "_") == SEALING_KEY:
         raise InvalidDefinition("name", f"{SEALING_KEY} is what other secrets are sealed with")
-    if not value.strip() or len(value.encode()) > MAX_BYTES:
+    # Half of a surrogate pair, which JSON may hold, is no text that could be sent.
+    if (
+        not value.strip()
+        or len(value.encode("utf-8", "surrogatepass")) > MAX_BYTES
+        or any("\ud800" <= character <= "\udfff" for character in value)
+    ):
         raise InvalidDefinition("value", f"must be text of 1 to {MAX_BYTES} bytes")

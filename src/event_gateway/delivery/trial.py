@@ -42,7 +42,7 @@ async def attempt(caller: Caller, builder: RequestBuilder, webhook: Webhook, eve
     done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
     refused = caller.call(
         builder, Received(event, "", 0, began), 1, webhook.timeout,
-        lambda outcome: None if done.done() else done.set_result(outcome),
+        lambda outcome: None if done.done() else done.set_result(outcome), shown=True,
     )  # fmt: skip
     result = refused or await done
     about = {
@@ -62,8 +62,8 @@ async def attempt(caller: Caller, builder: RequestBuilder, webhook: Webhook, eve
         "error_type": error_type,
         "error_message": None if error_type is None else f"HTTP {result.status}",
         "response": {
-            "headers": {name: builder.hide(value) for name, value in result.headers.items()},
-            "body": builder.hide(result.body.decode("utf-8", "replace")),
+            "headers": result.headers,
+            "body": result.body.decode("utf-8", "replace"),
             "truncated": result.truncated,
         },
     }

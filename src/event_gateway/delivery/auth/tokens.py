@@ -43,10 +43,16 @@ class _Answer(msgspec.Struct):
     token_type: str = "Bearer"
     expires_in: float | str | None = None
 
+    def __repr__(self) -> str:
+        return "_Answer(…)"
+
 
 class _Error(msgspec.Struct):
     error: str
     error_description: str = ""
+
+    def __repr__(self) -> str:  # it may repeat what was sent
+        return "_Error(…)"
 
 
 class TokenSource:
@@ -60,7 +66,8 @@ class TokenSource:
         if method.scope:
             form["scope"] = method.scope
         identity = b""
-        self._hidden = {secret, quote_plus(secret)}
+        plain = base64.b64encode(f"{method.client_id}:{secret}".encode()).decode()
+        self._hidden = {secret, quote_plus(secret), plain}
         if method.client_auth == "body":
             form |= {"client_id": method.client_id, "client_secret": secret}
         else:
@@ -111,11 +118,6 @@ class TokenSource:
         if not self._line:
             raise TokenRefused(self._refused[0])
 
-    @property
-    def hidden(self) -> set[str]:
-        """What must not be shown to anybody."""
-        return self._hidden | {self._token} if self._token else self._hidden
-
     def _ask(self) -> None:
         self._asking = asyncio.get_running_loop().create_future()
         self._sender.post(self._target, self._head, self._body, TIMEOUT, self._answered)
@@ -146,10 +148,12 @@ class TokenSource:
             said = ""
             try:
                 error = msgspec.json.decode(result.body, type=_Error)
-                said = f", {error.error} {error.error_description}"[:200].rstrip()
+                said = f", {error.error} {error.error_description}"
             except msgspec.DecodeError:
                 pass
-            raise TokenRefused(f"HTTP {result.status}{without(self._hidden, said)}")
+            # First hidden, then cut: the beginning of a secret would not be known as one.
+            said = without({*self._hidden, self._token}, said)[:200].rstrip()
+            raise TokenRefused(f"HTTP {result.status}{said}")
         try:
             answer = msgspec.json.decode(result.body, type=_Answer)
             lifetime = LIFETIME if answer.expires_in is None else float(answer.expires_in)

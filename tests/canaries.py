@@ -1,0 +1,92 @@
+"""Canaries: secrets that are known by their looks, however somebody may have written them down."""
+
+import base64
+import html
+import json
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
+
+BEGINNING = 16  # characters that are looked for by themselves: a text may have been cut
+
+
+@dataclass
+class Canaries:
+    """The planted secrets by name, and the forms in which each is looked for."""
+
+    planted: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def make(self, name: str, odd: str = "") -> str:
+        """A new one; ``odd``: characters in it that JSON, HTML or a URL would write differently."""
+        value = f"canary-{name}-{secrets.token_hex(6)}{odd}{secrets.token_hex(6)}"
+        self.plant(name, value)
+        return value
+
+    def key(self, name: str, prefix: str) -> str:
+        """A new signing key of 32 bytes: its text and the bytes themselves are looked for."""
+        raw = secrets.token_bytes(32)
+        text = base64.b64encode(raw).decode()
+        self.plant(name, text, raw)
+        return prefix + text
+
+    def plant(self, name: str, *values: str | bytes) -> None:
+        """Values that others have made."""
+        raw = [one.encode() if isinstance(one, str) else one for one in values]
+        self.planted.setdefault(name, []).extend(raw)
+
+    def in_text(self, data: bytes) -> Iterator[tuple[str, str]]:
+        """Which ones stand in the data: name and form."""
+        for name, values in self.planted.items():
+            for value in values:
+                for form, looks in _forms(value):
+                    if looks in data:
+                        yield name, form
+
+    def hits(
+        self, places: Iterable[tuple[str, bytes]], allowed: Iterable[tuple[str, str]] = ()
+    ) -> list[str]:
+        """All that is found, in words. ``allowed``: name and beginning of the place."""
+        may = tuple(allowed)
+        found = []
+        for place, data in places:
+            for name, form in self.in_text(data):
+                if not any(name == one and place.startswith(at) for one, at in may):
+                    found.append(f"{name} ({form}) in {place}")
+        return found
+
+
+def _forms(value: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "as it is", value
+    yield "its beginning", value[:BEGINNING]
+    yield "hex", value.hex().encode()
+    yield "hex, large", value.hex().upper().encode()
+    yield from _in_base64(value)
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        yield "percent-encoded", quote(value, safe="").encode()
+        return
+    yield from _in_base64(quote_plus(text).encode())  # so does OAuth 2.0 with a client's secret
+    yield "as a header's name", text.lower().encode()
+    for form, written in (
+        ("percent-encoded", quote(text, safe="")),
+        ("percent-encoded, / left", quote(text)),
+        ("as in a form", quote_plus(text)),
+        ("HTML", html.escape(text)),
+        ("JSON", json.dumps(text)[1:-1]),
+        ("JSON, not ASCII", json.dumps(text, ensure_ascii=False)[1:-1]),
+        ("JSON with \\/", json.dumps(text)[1:-1].replace("/", "\\/")),
+        ("JSON in JSON", json.dumps(json.dumps(text))[3:-3]),
+        ("repr", repr(text)[1:-1]),
+    ):
+        yield form, written.encode()
+
+
+def _in_base64(value: bytes) -> Iterator[tuple[str, bytes]]:
+    """As it stands within a longer text (user:password, Bearer …), where it begins at one of three
+    places; the characters that depend on its neighbours are left out."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before, dropped in ((0, 0), (1, 2), (2, 3)):
+            encoded = encode(b"\0" * before + value)
+            yield f"base64 at {before}", encoded[dropped : (before + len(value)) * 8 // 6]
