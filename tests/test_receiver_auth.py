@@ -339,4 +339,4 @@ async def test_what_a_receiver_repeats_is_not_shown(
     for status in (200, 500):
         receiver.answers["/w"] = [status]
         came = await client.http.post("/v1/webhooks/w/test")
-        assert came.json()["response"]["headers"]["x-you-sent"] == "Bearer [hidden] and [hidden]"
+        assert came.json()["response"]["headers"]["x-you-sent"] == "[hidden] and [hidden]"
