@@ -116,19 +116,26 @@ class _Server(uvicorn.Server):
 async def receiving() -> AsyncIterator[Receiver]:
     """A receiver on a free port of the loopback."""
     receiver = Receiver()
-    app = Starlette(routes=[Route("/{path:path}", receiver._answer, methods=["POST", "OPTIONS"])])
+    route = Route("/{path:path}", receiver._answer, methods=["POST", "OPTIONS"])
+    async with serving(route) as receiver.url:
+        yield receiver
+
+
+@contextlib.asynccontextmanager
+async def serving(route: Route) -> AsyncIterator[str]:
+    """A real HTTP server of one route on a free port of the loopback; gives its URL."""
+    app = Starlette(routes=[route])
     # asyncio turns Nagle's algorithm off only where the protocol is named.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        receiver.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60)
         server = _Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.005)
         try:
-            yield receiver
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             server.force_exit = True
-            await serving
+            await running

@@ -3,18 +3,15 @@
 import asyncio
 import base64
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote_plus
 
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from receiver import _Server
+from receiver import serving
 
 
 @dataclass
@@ -71,16 +68,6 @@ class TokenServer:
 async def giving_tokens() -> AsyncIterator[TokenServer]:
     """A server on a free port of the loopback."""
     made = TokenServer()
-    app = Starlette(routes=[Route("/token", made._answer, methods=["POST"])])
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        made.url = f"http://127.0.0.1:{listener.getsockname()[1]}/token"
-        server = _Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
-        try:
-            yield made
-        finally:
-            server.should_exit = server.force_exit = True
-            await serving
+    async with serving(Route("/token", made._answer, methods=["POST"])) as url:
+        made.url = f"{url}/token"
+        yield made

@@ -229,7 +229,7 @@ class Gateway:
         registry.on_webhook.append(changed)
         registry.on_stream.append(stream_changed)
         self._verifier = verifier = Verifier(
-            registry, self._registration, peers, sender, builders.of, config.delivery.origin
+            registry, self._registration, peers, caller, builders.of, config.delivery.origin
         )  # fmt: skip
         stopping(verifier.stop)
         stopping(registry.stop)

@@ -23,11 +23,10 @@ async def list_secrets(
 ) -> dict[str, Any]:
     """What is in the sealed store, and what webhooks name: where each comes from, who uses it."""
     context: Context = request.app.state.context
-    names = set(context.registry.secrets)
-    for webhook in context.registry.webhooks.values():
-        names |= {method.secret_name for method in webhook.security if method.secret_name}
-    page, more = page_of(names, limit, cursor)
-    return {"items": [shown(context, name) for name in page], "next": more}
+    users = context.sealed.users()
+    page, more = page_of(context.registry.secrets.keys() | users.keys(), limit, cursor)
+    items = [_shown(context, name, users.get(name, [])) for name in page]
+    return {"items": items, "next": more}
 
 
 @router.post("/reseal")
@@ -95,6 +94,10 @@ def _value(body: dict[str, Any], known: set[str]) -> str:
 
 def shown(context: Context, name: str) -> dict[str, Any]:
     """A secret as the API shows it: all but its value."""
+    return _shown(context, name, context.sealed.users().get(name, []))
+
+
+def _shown(context: Context, name: str, users: list[str]) -> dict[str, Any]:
     sealed = context.registry.secrets.get(name)
     until = None if sealed is None else context.sealed.until(name)
     return {
@@ -106,5 +109,5 @@ def shown(context: Context, name: str) -> dict[str, Any]:
             "readable": until is not None,
             "former_until": [rfc3339(one) for one in until or ()],
         },
-        "used_by": context.sealed.users(name)[:100],
+        "used_by": users[:100],
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """``/v1/webhooks``: what partners are registered as."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -84,7 +85,7 @@ async def change_webhook(
     own = {"metadata": shown.pop("metadata")}
     changed = merge_patch(merge_patch({}, shown) | own, body)
     # A url that is not allowed any more keeps nobody from pausing its webhook.
-    webhook = _parse(context, changed, registered=former.url)
+    webhook = _parse(context, changed, {former.url, *(one.token_url for one in former.security)})
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
     return webhook_to_json(await context.registration.replace(webhook))
@@ -220,9 +221,11 @@ def _time(seconds: float | None) -> str | None:
     return None if seconds is None else rfc3339(seconds)
 
 
-def _parse(context: Context, body: dict[str, Any], registered: str | None = None) -> Webhook:
+def _parse(context: Context, body: dict[str, Any], kept: Collection[str] = frozenset()) -> Webhook:
+    """The webhook of a body; the URLs that it keeps are not judged anew."""
+
     def refuses_url(url: str) -> str | None:
-        return None if url == registered else context.guard.refuses_url(url)
+        return None if url in kept else context.guard.refuses_url(url)
 
     return webhook_from_json(body, frozenset(TRANSFORMATIONS), context.retention, refuses_url)
 

@@ -1,6 +1,7 @@
 """One call of a receiver: the request is made, authenticated, sent, and what comes back is told.
 
-Deliveries and trials call alike. Where a token is needed first, fetching it is part of the call.
+Deliveries, trials and handshakes call alike. Where a token is needed first, fetching it is part of
+the call.
 """
 
 import asyncio
@@ -10,9 +11,8 @@ import msgspec
 import structlog
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.core.event import Received
 from event_gateway.delivery.auth.tokens import TokenRefused, TokenSource, TokenWanted
-from event_gateway.delivery.request import AuthError, Request, RequestBuilder, SecretMissing
+from event_gateway.delivery.request import Request, RequestBuilder, Unsendable
 from event_gateway.delivery.sender import Failure, Response, Sender
 from event_gateway.tasks import end
 
@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 UNAUTHORIZED = 401
 Done = Callable[[Response | Failure], None]
+Build = Callable[[], Request]  # raises what RequestBuilder.build raises
 
 
 class _Call(msgspec.Struct):
@@ -27,8 +28,7 @@ class _Call(msgspec.Struct):
     ``shown``: the answer to a success is shown to somebody."""
 
     builder: RequestBuilder
-    received: Received
-    attempt: int
+    build: Build
     deadline: float
     done: Done
     shown: bool = False
@@ -43,16 +43,16 @@ class Caller:
         self._fetching: set[asyncio.Task[None]] = set()
 
     def call(
-        self, builder: RequestBuilder, received: Received, attempt: int, timeout: float,
-        done: Done, *, shown: bool = False,
+        self, builder: RequestBuilder, build: Build, timeout: float, done: Done,
+        *, shown: bool = False,
     ) -> Failure | None:  # fmt: skip
-        """Begins a call that ends within ``timeout`` seconds; ``done`` is called once, later.
+        """Begins a call of a builder's receiver with the request that ``build`` makes, which ends
+        within ``timeout`` seconds; ``done`` is called once, later.
 
         Where no request can be made gives why, and ``done`` is not called. What comes back holds
         none of the secrets that were sent; that of a success only where it is ``shown``.
         """
-        deadline = asyncio.get_running_loop().time() + timeout
-        call = _Call(builder, received, attempt, deadline, done, shown)
+        call = _Call(builder, build, asyncio.get_running_loop().time() + timeout, done, shown)
         try:
             request = _build(call)
         except TokenWanted as wanted:
@@ -62,6 +62,18 @@ class Caller:
             return request
         self._post(call, request, timeout)
         return None
+
+    async def ask(
+        self, builder: RequestBuilder, build: Build, timeout: float
+    ) -> Response | Failure:
+        """Makes a call whose answer is shown to somebody, and gives that."""
+        done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+
+        def answered(result: Response | Failure) -> None:
+            if not done.done():
+                done.set_result(result)
+
+        return self.call(builder, build, timeout, answered, shown=True) or await done
 
     async def stop(self) -> None:
         """Ends what waits for tokens; nobody is told."""
@@ -110,19 +122,12 @@ class Caller:
 def _build(call: _Call) -> Request | Failure:
     """Raises TokenWanted."""
     try:
-        call.builder.body(call.received)
-    except Exception as error:  # whatever a transformation does wrong hurts only its own event
-        log.exception("transformation failed", event_id=call.received.event.id)
-        return Failure(ErrorType.TRANSFORMATION_ERROR, repr(error))
-    try:
-        return call.builder.build(call.received, call.attempt)
+        return call.build()
     except TokenWanted:
         raise
-    except SecretMissing as missing:
-        return Failure(ErrorType.SECRET_MISSING, str(missing))
-    except AuthError as error:
-        return Failure(ErrorType.AUTH_ERROR, str(error))
+    except Unsendable as error:
+        return Failure(error.error_type, str(error))
     except Exception as error:  # what it says may hold a secret
         kind = type(error).__name__
-        log.error("request cannot be made", event_id=call.received.event.id, error=kind)
+        log.error("request cannot be made", host=call.builder.target.host, error=kind)
         return Failure(ErrorType.AUTH_ERROR, f"the request cannot be made: {kind}")

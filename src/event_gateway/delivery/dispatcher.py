@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import time
 from collections.abc import Callable
@@ -272,8 +273,9 @@ class Dispatcher:
         delivery, webhook = job.delivery, lane.webhook
         job.started, job.url = time.time(), webhook.url
         unsent = self._caller.call(
-            lane.builder, job.received, len(delivery.attempts) + 1, webhook.timeout,
-            lambda result: self._done(lane, job, result),
+            lane.builder,
+            functools.partial(lane.builder.build, job.received, len(delivery.attempts) + 1),
+            webhook.timeout, lambda result: self._done(lane, job, result),
         )  # fmt: skip
         if unsent is not None:
             self._unsent(lane, job, unsent)

@@ -4,7 +4,7 @@ HTTP 1.1 Web Hooks for Event Delivery 1.0.2 (CloudEvents), section 4. Its form w
 which consent may come later, is left out: it needs an address at which receivers reach the gateway.
 """
 
-import asyncio
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook import RateLimit, Verified, Webhook
-from event_gateway.delivery.auth.tokens import TokenRefused, TokenWanted
-from event_gateway.delivery.request import AuthError, Request, RequestBuilder, SecretMissing
-from event_gateway.delivery.sender import Failure, Response, Sender
+from event_gateway.delivery.calling import Caller
+from event_gateway.delivery.request import RequestBuilder
+from event_gateway.delivery.sender import Failure, Response
 
 TIMEOUT = 10.0  # seconds for the whole of it; less where the webhook's own timeout is shorter
 MAX_SHOWN = 200  # characters of a receiver's header that are shown
@@ -43,41 +43,18 @@ class Answer:
         return f"{self.error_type}: {self.error_message}" if self.error_type else ""
 
 
-async def ask(build: Build, sender: Sender, webhook: Webhook, origin: str) -> Answer:
+async def ask(build: Build, caller: Caller, webhook: Webhook, origin: str) -> Answer:
     """Asks a webhook's receiver on behalf of ``origin``, once. Redirects are not followed."""
     lines = f"WebHook-Request-Origin: {origin}\r\n"
     if webhook.rate_limit is not None:
         lines += f"WebHook-Request-Rate: {_per_minute(webhook.rate_limit)}\r\n"
     # Of an earlier consent, which may have been to another origin, nothing is said.
     builder = build(replace(webhook, verified=None))
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            request = await _request(builder, lines.encode())
-    except SecretMissing as missing:
-        return Answer(error_type=ErrorType.SECRET_MISSING, error_message=str(missing))
-    except (AuthError, TokenRefused, TokenWanted) as error:
-        return Answer(error_type=ErrorType.AUTH_ERROR, error_message=str(error))
-    except TimeoutError:
-        return Answer(error_type=ErrorType.AUTH_ERROR, error_message="no access token in time")
-    done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
-    sender.post(
-        builder.target, request.head, request.body, min(TIMEOUT, webhook.timeout),
-        lambda outcome: None if done.done() else done.set_result(outcome), request.identity,
-    )  # fmt: skip
-    result = await done
+    options = functools.partial(builder.options, lines.encode())
+    result = await caller.ask(builder, options, min(TIMEOUT, webhook.timeout))
     if isinstance(result, Failure):
         return Answer(error_type=result.error_type, error_message=result.message)
-    builder.clean(request, result)
     return _judged(result, webhook, origin)
-
-
-async def _request(builder: RequestBuilder, lines: bytes) -> Request:
-    """Raises SecretMissing, AuthError, TokenRefused, TokenWanted."""
-    try:
-        return builder.options(lines)
-    except TokenWanted as wanted:
-        await wanted.source.fetch()
-    return builder.options(lines)
 
 
 def _judged(response: Response, webhook: Webhook, origin: str) -> Answer:

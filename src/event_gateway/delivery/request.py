@@ -1,13 +1,14 @@
 """The request that a receiver gets: head and body, made of a webhook, an event and an attempt."""
 
 import base64
-import hashlib
 import hmac
 import os
 import time
 
 import msgspec
+import structlog
 
+from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
 from event_gateway.core.security import API_KEY_HEADER, Security
 from event_gateway.core.webhook import Webhook
@@ -20,13 +21,15 @@ from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Response, Target, parse_target
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 
-
-class SecretMissing(Exception):
-    """A secret that the webhook names is nowhere to be found."""
+log = structlog.get_logger(__name__)
 
 
-class AuthError(Exception):
-    """A secret is there but cannot be used for what the webhook wants."""
+class Unsendable(Exception):
+    """No request can be made, for a reason of the gateway's own; the text holds no secret."""
+
+    def __init__(self, error_type: ErrorType, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
 
 
 class Request(msgspec.Struct):
@@ -72,8 +75,9 @@ class RequestBuilder:
             f"POST {self.target.path} HTTP/1.1\r\nhost: {self.target.host_header.decode()}\r\n"
             f"user-agent: event-gateway/{common.version}\r\n{lines}"
         ).encode()
-        self._authenticators: dict[tuple[Security, bytes], Authenticator] = {}
         self._methods = [one for one in webhook.security if one.auth_type in AUTHENTICATORS]
+        # Of each method the latest, and the secret that it was made of.
+        self._authenticators: dict[Security, tuple[tuple[str, ...], Authenticator]] = {}
         self._certificate: ClientCertificate | None = None
         self._password = ""  # the name of that of the certificate's key
         for method in webhook.security:
@@ -94,10 +98,14 @@ class RequestBuilder:
     def build(self, received: Received, attempt: int) -> Request:
         """The request of the attempt of this number.
 
-        Raises SecretMissing, AuthError, and TokenWanted where a token must be fetched first.
+        Raises Unsendable, and TokenWanted where a token must be fetched first.
         """
-        content_type, body = self.body(received)
         event = received.event
+        try:
+            content_type, body = self.body(received)
+        except Exception as error:  # whatever a transformation does wrong hurts only its own event
+            log.exception("transformation failed", webhook=self._webhook.id, event_id=event.id)
+            raise Unsendable(ErrorType.TRANSFORMATION_ERROR, repr(error)) from None
         message_id = self._message_id(event)
         timestamp = b"%d" % time.time()
         authentication = self._authentication(message_id, timestamp, body)
@@ -183,27 +191,21 @@ class RequestBuilder:
 
     def _authenticator(self, method: Security) -> Authenticator:
         values = self._secret(method.secret_name or "")
-        # Keyed by the secret's digest, so that a changed one is taken up and none is kept twice.
-        key = (method, hashlib.sha256("\0".join(values).encode()).digest())
-        authenticate = self._authenticators.get(key)
-        if authenticate is None:
-            make = AUTHENTICATORS[method.auth_type]
+        made = self._authenticators.get(method)
+        if made is None or made[0] != values:
             try:
-                authenticate = make(method, values, self._common.tokens)
+                authenticate = AUTHENTICATORS[method.auth_type](method, values, self._common.tokens)
+            except UnicodeError:  # what it says may hold some of it
+                raise _auth_error(f"secret {method.secret_name}: it is not UTF-8") from None
             except ValueError as error:
-                raise AuthError(f"secret {method.secret_name}: {error}") from None
-            if len(self._authenticators) >= 8:
-                self._authenticators.clear()
-            self._authenticators[key] = authenticate
-        return authenticate
+                raise _auth_error(f"secret {method.secret_name}: {error}") from None
+            made = self._authenticators[method] = (values, authenticate)
+        return made[1]
 
     def _secret(self, name: str) -> tuple[str, ...]:
         values = self._common.secrets.find(name)
         if not values:
-            raise SecretMissing(name)
-        if any("\ud800" <= character <= "\udfff" for value in values for character in value):
-            # An error of Python's on the way would hold all of it.
-            raise AuthError(f"secret {name}: it is not UTF-8")
+            raise Unsendable(ErrorType.SECRET_MISSING, name)
         return values
 
     def _identity(self) -> Identity:
@@ -211,8 +213,15 @@ class RequestBuilder:
         password = self._secret(self._password)[0] if self._password else None
         try:
             return self._certificate.identity(password)
+        except UnicodeError:
+            raise _auth_error(f"secret {self._password}: it is not UTF-8") from None
         except ValueError as error:
-            raise AuthError(str(error)) from None
+            raise _auth_error(str(error)) from None
+
+
+def _auth_error(message: str) -> Unsendable:
+    """A secret, or a file, is there but cannot be used for what the webhook wants."""
+    return Unsendable(ErrorType.AUTH_ERROR, message)
 
 
 def _traceparent(event: Event) -> bytes:

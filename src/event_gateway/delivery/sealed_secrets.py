@@ -115,7 +115,7 @@ class SealedSecrets:
         sealed = self._registry.secrets.get(name)
         if sealed is None:
             raise Unknown(f"there is no sealed secret {name}")
-        users = self.users(name)
+        users = self.users().get(name)
         if users:
             raise Conflict(f"the secret {name} is used by the webhooks {', '.join(users[:10])}")
         try:
@@ -136,13 +136,13 @@ class SealedSecrets:
                 count += 1
         return count
 
-    def users(self, name: str) -> list[str]:
-        """The webhooks that name a secret."""
-        return [
-            one.id
-            for one in self._registry.webhooks.values()
-            if any(method.secret_name == name for method in one.security)
-        ]
+    def users(self) -> dict[str, list[str]]:
+        """All secrets that webhooks name, each with those webhooks."""
+        users: dict[str, list[str]] = {}
+        for webhook in self._registry.webhooks.values():
+            for name in {one.secret_name for one in webhook.security if one.secret_name}:
+                users.setdefault(name, []).append(webhook.id)
+        return users
 
     async def _put(
         self, name: str, content: _Content, updated_at: float, former: Sealed | None

@@ -3,7 +3,7 @@
 It is made whatever the state of the webhook, is no delivery, and counts nowhere.
 """
 
-import asyncio
+import functools
 import secrets
 import time
 from typing import Any
@@ -17,7 +17,7 @@ from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.calling import Caller
 from event_gateway.delivery.request import RequestBuilder
-from event_gateway.delivery.sender import Failure, Response
+from event_gateway.delivery.sender import Failure
 
 
 def sample(webhook: Webhook) -> Event:
@@ -39,12 +39,8 @@ def sample(webhook: Webhook) -> Event:
 async def attempt(caller: Caller, builder: RequestBuilder, webhook: Webhook, event: Event) -> Any:
     """Sends the event and gives what came of it, as the API shows it."""
     began = time.time()
-    done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
-    refused = caller.call(
-        builder, Received(event, "", 0, began), 1, webhook.timeout,
-        lambda outcome: None if done.done() else done.set_result(outcome), shown=True,
-    )  # fmt: skip
-    result = refused or await done
+    build = functools.partial(builder.build, Received(event, "", 0, began), 1)
+    result = await caller.ask(builder, build, webhook.timeout)
     about = {
         "webhook_id": webhook.id,
         "event": msgspec.Raw(to_structured(event)),

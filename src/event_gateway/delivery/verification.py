@@ -16,9 +16,9 @@ from event_gateway.core.errors import Conflict
 from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery import handshake
+from event_gateway.delivery.calling import Caller
 from event_gateway.delivery.handshake import Answer, Build
 from event_gateway.delivery.registration import Registration
-from event_gateway.delivery.sender import Sender
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -47,13 +47,13 @@ class Verifier:
     """
 
     def __init__(
-        self, registry: Registry, registration: Registration, peers: Peers, sender: Sender,
+        self, registry: Registry, registration: Registration, peers: Peers, caller: Caller,
         build: Build, origin: str,
     ) -> None:  # fmt: skip
         self._registry = registry
         self._registration = registration
         self._peers = peers
-        self._sender = sender
+        self._caller = caller
         self._build = build
         self._origin = origin
         self._open: dict[str, _Open] = {}
@@ -189,4 +189,4 @@ class Verifier:
         one.last_error = error
 
     async def _ask(self, webhook: Webhook) -> Answer:
-        return await handshake.ask(self._build, self._sender, webhook, self._origin)
+        return await handshake.ask(self._build, self._caller, webhook, self._origin)

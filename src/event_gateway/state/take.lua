@@ -1,7 +1,7 @@
 -- Takes due deliveries under a lease.
 -- ARGV[1]: msgpack array of {webhook, how many, lease ms, lease of a probe in ms, its limits as
--- {how many, in how many ms} (none: any number)}; ARGV[2]: the token of the new holder; ARGV[3]: the newest
--- format of a record that the caller knows.
+-- {how many, in how many ms} (none: any number)}; ARGV[2]: the token of the new holder; ARGV[3]:
+-- the newest format of a record that the caller knows.
 -- Answers an array of {webhook, member, source, stream, seq, run, attempts log, status, probe,
 -- the event's time in ms}. While a breaker is open nothing is taken; once its time is over one
 -- delivery is, as the probe, by one process.
