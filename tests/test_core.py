@@ -15,8 +15,8 @@ from event_gateway.core.pattern import (
     overlaps,
     subject_for,
 )
+from event_gateway.core.retry_policy import RetryPolicy
 from event_gateway.core.units import format_duration, parse_duration, parse_size
-from event_gateway.core.webhook import RetryPolicy
 from event_gateway.delivery.advice import aborts, retry_after
 
 

@@ -29,8 +29,9 @@ from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.core.event import Received
+from event_gateway.core.retry_policy import longest_wait
 from event_gateway.core.stream import EVENTS, StreamDefinition
-from event_gateway.core.webhook import Webhook, longest_wait
+from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth.tokens import Tokens
 from event_gateway.delivery.calling import Caller
 from event_gateway.delivery.dead_letters import DeadLetters

@@ -6,18 +6,18 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel, Field, ValidationError
 
-from event_gateway.config.model import (
-    Config,
+from event_gateway.config.model import Config, StreamModel
+from event_gateway.config.problems import reason_of
+from event_gateway.config.webhook_model import (
     OrderedModel,
     RateLimitModel,
     RetryPolicyModel,
     SecurityModel,
-    StreamModel,
     WebhookModel,
 )
-from event_gateway.config.problems import reason_of
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter
+from event_gateway.core.retry_policy import RetryPolicy
 from event_gateway.core.security import Security
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.times import rfc3339
@@ -26,7 +26,6 @@ from event_gateway.core.webhook import (
     CircuitBreaker,
     RateLimit,
     RefusesUrl,
-    RetryPolicy,
     Webhook,
 )
 

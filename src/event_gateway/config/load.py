@@ -14,9 +14,9 @@ from event_gateway.config.model import (
     DeliveryModel,
     IngestModel,
     StreamModel,
-    WebhookModel,
 )
 from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source, is_told
+from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_source import BadYaml, read
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.webhook import RefusesUrl

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from event_gateway.config.definitions import webhook_of, webhook_to_json
-from event_gateway.config.model import Config, Duration, WebhookModel
+from event_gateway.config.model import Config
+from event_gateway.config.values import Duration
+from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.units import format_duration
 
 HEAD = """# Configuration

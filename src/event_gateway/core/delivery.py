@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.core.webhook import RetryPolicy
+from event_gateway.core.retry_policy import RetryPolicy
 
 
 class Status(StrEnum):

@@ -26,7 +26,8 @@ from event_gateway.cli.http_client import GatewayClient
 from event_gateway.cli.logs import configure_logs
 from event_gateway.cli.serve import Running, StartFailed, run_loop, running
 from event_gateway.config.load import load
-from event_gateway.config.model import CircuitBreakerModel, Config, DeliveryModel
+from event_gateway.config.model import Config, DeliveryModel
+from event_gateway.config.webhook_model import CircuitBreakerModel
 from event_gateway.delivery.egress import url_rule
 from event_gateway.delivery.transformations import TRANSFORMATIONS
 from event_gateway.tasks import end

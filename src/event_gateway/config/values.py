@@ -1,0 +1,40 @@
+"""Values as the configuration writes them, and what all of its sections have in common."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from event_gateway.core.units import parse_duration, parse_size
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError("must be a duration, for example 30s, 5m or 7d")
+    return parse_duration(value if isinstance(value, str) else str(value))
+
+
+def _size(value: Any) -> Any:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    Field(ge=0),
+    WithJsonSchema({"type": "string", "examples": ["30s", "5m", "1h30m", "7d", "2y", "PT5M"]}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=1),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}],
+         "examples": ["64KiB", "1MiB", "10GB"]}
+    ),
+]  # fmt: skip
+
+
+class Section(BaseModel):
+    """Keys that are known, with values of just their type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,0 +1,162 @@
+"""A webhook in the configuration, key by key. What has no value takes the core's default."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from event_gateway.config.values import Duration, Section
+from event_gateway.core.filter import ALL_OPERATORS
+from event_gateway.core.retry_policy import BACKOFFS
+from event_gateway.core.security import API_KEY_HEADER, AUTH_TYPES, CLIENT_AUTH
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class FilterModel(Section):
+    """A condition on an event."""
+
+    field: str = Field(description="An attribute, an extension, or a path: data.namespace.")
+    operator: str = Field(
+        description=f"{', '.join(ALL_OPERATORS)}.", json_schema_extra={"enum": [*ALL_OPERATORS]}
+    )
+    value: Any = Field(None, description="What the field is compared with.")
+
+    @model_validator(mode="after")
+    def _compared(self) -> Self:
+        if self.operator != "exists" and "value" not in self.model_fields_set:
+            raise ValueError(f"{self.operator} needs a value")
+        return self
+
+
+class RetryPolicyModel(Section):
+    """How often and when an attempt is repeated."""
+
+    max_attempts: int | None = Field(
+        None, description="Attempts in all; 3 by default, with a schedule one more than its delays."
+    )
+    backoff: str | None = Field(
+        None,
+        description="exponential (default), linear or fixed.",
+        json_schema_extra={"enum": [*BACKOFFS]},
+    )
+    initial_delay: Duration | None = Field(None, description="Before the second attempt; 1s.")
+    multiplier: Annotated[float, Field(strict=False)] | None = Field(
+        None, description="By how much an exponential delay grows; 2."
+    )
+    max_delay: Duration | None = Field(None, description="The longest delay; 1h.")
+    schedule: Annotated[list[Duration], Field(min_length=1)] | None = Field(
+        None, description="The delays one by one, in place of backoff; the last one is repeated."
+    )
+    jitter: Annotated[float, Field(strict=False)] | None = Field(
+        None, description="What part of a delay may be added to it at random, 0 to 1; 0."
+    )
+    max_age: Duration | None = Field(
+        None,
+        description="For how long after its receipt an event is delivered; "
+        "by default, and at most, 80% of ingest.retention.",
+    )
+
+
+class RateLimitModel(Section):
+    """How many attempts may begin in a period, all processes together."""
+
+    events: int = Field(description="Attempts in each period.")
+    per: Duration | None = Field(None, description="The period; 1s.")
+
+
+class CircuitBreakerModel(Section):
+    """When to leave a receiver alone that only fails."""
+
+    failure_threshold: int | None = Field(
+        None, description="Failed attempts in a row until it opens; 5."
+    )
+    open_for: Duration | None = Field(
+        None, description="How long no attempt is made, before one finds out; 30s."
+    )
+
+
+class OrderedModel(Section):
+    """Of which events the order is kept."""
+
+    by: Annotated[str, Field(min_length=1)] = Field(
+        description="An attribute or a path (data.account): order is kept where it is equal."
+    )
+
+
+class SecurityModel(Section):
+    """One way to authenticate to a receiver."""
+
+    auth_type: str = Field(
+        description=f"none, {', '.join(AUTH_TYPES[:-1])} or {AUTH_TYPES[-1]}.",
+        json_schema_extra={"enum": ["none", *AUTH_TYPES]},
+    )
+    secret_name: str | None = Field(None, description="The name of the secret, never its value.")
+    header: str | None = Field(
+        None, description=f"api_key: the header it goes into; {API_KEY_HEADER}."
+    )
+    username: str | None = Field(
+        None, description="basic: the user; without it the secret is user:password."
+    )
+    token_url: str | None = Field(
+        None, description="oauth2_client_credentials: where tokens are fetched."
+    )
+    client_id: str | None = Field(
+        None, description="oauth2_client_credentials: who the gateway is there."
+    )
+    scope: str | None = Field(
+        None, description="oauth2_client_credentials: what is asked for, separated by spaces."
+    )
+    client_auth: str | None = Field(
+        None,
+        description="oauth2_client_credentials: basic (default) sends id and secret in a header, "
+        "body in the form.",
+        json_schema_extra={"enum": [*CLIENT_AUTH]},
+    )
+    cert: str | None = Field(
+        None, description="mtls: the client certificate, a PEM file; relative to secrets.dir."
+    )
+    key: str | None = Field(
+        None, description="mtls: its private key, a PEM file; secret_name is that of its password."
+    )
+    ca: str | None = Field(
+        None, description="mtls: the authorities that the receiver may have its certificate of."
+    )
+
+
+class WebhookModel(Section):
+    """A receiver of events."""
+
+    url: str = Field(description="Where events are posted to.")
+    events: list[str] = Field(description="Patterns on the event's type: * one token, > the rest.")
+    filters: list[FilterModel] = Field([], description="All must hold.")
+    namespaces: list[str] = Field([], description="Values of data.namespace; empty: any.")
+    sources: list[str] = Field([], description="Sources; empty: any.")
+    transformation: str | None = Field(None, description="standard (default) or analytics_format.")
+    retry_policy: RetryPolicyModel = Field(RetryPolicyModel(), description="When to try again.")
+    timeout: Duration | None = Field(None, description="For a whole attempt; 15s.")
+    concurrency: int | None = Field(None, description="Attempts at once; 32.")
+    rate_limit: RateLimitModel | None = Field(None, description="By default none.")
+    circuit_breaker: CircuitBreakerModel = Field(
+        CircuitBreakerModel(), description="When to leave the receiver alone."
+    )
+    disable_after: Duration | None = Field(
+        None, description="After how long of nothing but failures it is disabled; 5d."
+    )
+    ordered: bool | OrderedModel = Field(
+        False, description="true delivers in the order of the log, one at a time."
+    )
+    verify: bool = Field(
+        False, description="true asks the receiver before the first delivery whether it agrees."
+    )
+    headers: dict[str, str] = Field({}, description="Headers added to each request.")
+    enrich: bool | None = Field(None, description="Whether data.enrichment is added; true.")
+    security: Annotated[list[SecurityModel], BeforeValidator(_one_or_more)] = Field(
+        [], description="How the gateway authenticates; a list combines several ways."
+    )
+    enabled: bool | None = Field(
+        None, description="Whether it delivers; true. While not, its events wait in its queue."
+    )
+    description: str | None = Field(None, max_length=1000, description="For people.")
+    metadata: dict[str, Any] = Field({}, description="Yours; the gateway only keeps it.")
