@@ -13,6 +13,7 @@ import pytest
 
 from client import connected, event
 from event_gateway.cli.serve import Running
+from event_gateway.embedded import servers
 from event_gateway.embedded.process import ServerProcess
 from program import LOOPBACK, Program
 from receiver import Receiver
@@ -248,3 +249,41 @@ main()
         f"event-gateway: there is no valkey-server for {sys.platform}: set redis.url in the "
         "configuration to a server of your own"
     )
+
+
+async def test_a_port_taken_between_the_look_and_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another port is used: the look at a port says nothing of the moment after."""
+    thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+    taken = thief.sockets[0].getsockname()[1]
+    looks = [taken, taken]
+    choose = servers.usable_port
+    monkeypatch.setattr(
+        servers, "usable_port", lambda wanted: looks.pop() if looks else choose(wanted)
+    )
+    embedded = servers.EmbeddedServers(tmp_path)
+    try:
+        nats, valkey = await embedded.start()
+        known = json.loads((tmp_path / "servers.json").read_text())
+        assert str(nats).endswith(f":{known['nats']['port']}")
+        assert str(valkey).endswith(f":{known['valkey']['port']}")
+        assert taken not in (known["nats"]["port"], known["valkey"]["port"])
+    finally:
+        await embedded.stop()
+        thief.close()
+
+
+async def test_servers_are_not_given_the_gateways_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENT_GATEWAY_SECRET_CRM", "never-passed-on")
+    embedded = servers.EmbeddedServers(tmp_path)
+    try:
+        await embedded.start()
+        for name in ("nats", "valkey"):
+            given = Path(f"/proc/{_pid(tmp_path, name)}/environ").read_bytes()
+            assert b"PATH=" in given
+            assert b"never-passed-on" not in given
+    finally:
+        await embedded.stop()

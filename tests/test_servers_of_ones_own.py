@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,16 +13,10 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from event_gateway.embedded.servers import nats_binary, valkey_binary
+from event_gateway.embedded.servers import nats_binary, usable_port, valkey_binary
 from program import Program
 
 Run = Callable[..., Any]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -32,7 +25,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
     with contextlib.ExitStack() as stack:
 
         async def begin(*command: str, port_option: str) -> int:
-            port = _free_port()
+            port = usable_port()
             process = subprocess.Popen(
                 [*command, port_option, str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -92,7 +85,7 @@ async def test_a_wrong_password_is_said_at_once(tmp_path: Path, run: Run) -> Non
 async def test_a_redis_that_could_lose_deliveries(
     tmp_path: Path, run: Run, settings: tuple[str, ...], says: str
 ) -> None:
-    given = [one.format(free=_free_port()) for one in settings]
+    given = [one.format(free=usable_port()) for one in settings]
     port = await run(valkey_binary(), "--save", "", *given, port_option="--port")
     line = await _refused(tmp_path, {"redis": {"url": f"redis://127.0.0.1:{port}"}})
     assert says in line
@@ -111,7 +104,7 @@ async def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path, run
 
 @pytest.mark.parametrize("name", ["nats", "redis"])
 async def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, name: str) -> None:
-    port = _free_port()
+    port = usable_port()
     program = Program(tmp_path, {name: {"url": f"{name}://127.0.0.1:{port}"}})
     starting = asyncio.create_task(program.start())
     async with asyncio.timeout(15):

@@ -13,6 +13,10 @@ from typing import BinaryIO
 
 MAX_LOG = 10 * 1024 * 1024  # bytes after which a log becomes the old one and begins anew
 _PR_SET_PDEATHSIG = 1
+_PASSED_ON = frozenset({
+    "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT",
+    "LD_LIBRARY_PATH", "GOMAXPROCS", "GOMEMLIMIT", "GOGC", "GODEBUG",
+})  # fmt: skip
 _LINUX = sys.platform == "linux"
 
 
@@ -142,10 +146,16 @@ def start_dying_with_us(
         stdin=subprocess.PIPE if by_pipe else subprocess.DEVNULL,
         stdout=log,
         stderr=log,
+        env=_environment(),
         # Ctrl-C in the terminal is for the gateway, which stops its servers last.
         start_new_session=True,
         preexec_fn=_die_with_parent if _LINUX and not by_pipe else None,
     )
+
+
+def _environment() -> dict[str, str]:
+    """What servers need of the environment: not the secrets that the gateway was given in it."""
+    return {name: value for name, value in os.environ.items() if name.upper() in _PASSED_ON}
 
 
 def _die_with_parent() -> None:

@@ -25,6 +25,8 @@ USER = "gateway"
 LOOK = 0.2  # seconds between looks whether a server lives
 STEADY = 60.0  # seconds after which one that was started again counts as healthy
 MAX_DELAY = 10.0  # seconds between starts of one that does not stay alive
+STARTS = 5  # of one server whose port is taken before it has it
+PORTS = range(20_000, 32_000)
 MAX_PAYLOAD = 8 * 1024 * 1024
 
 
@@ -44,28 +46,23 @@ class EmbeddedServers:
         """
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         known = self._load()
-        urls: dict[str, str] = {}
-        for name in self._wanted:
-            entry = known.setdefault(name, {"password": secrets.token_urlsafe(24)})
-            mark = str(self._dir / f"{name}.conf")
-            process = self._processes[name] = ServerProcess(name, mark, self._dir)
-            await process.former_gone()
-            # A port is kept from start to start, unless somebody else has taken it meanwhile.
-            wanted = entry.get("port")
-            entry["port"] = _usable_port(wanted)
-            if wanted not in (None, entry["port"]):
-                log.warning("the port of an embedded server is taken, another one is used",
-                            server=name, was=wanted, port=entry["port"])  # fmt: skip
-            self._save(known)
-            _write_private(Path(mark), _CONFIGS[name](self._dir, entry["port"], entry["password"]))
-            process.start(_COMMANDS[name](mark))
-            scheme = "nats" if name == "nats" else "redis"
-            user = USER if name == "nats" else ""
-            urls[name] = f"{scheme}://{user}:{entry['password']}@127.0.0.1:{entry['port']}"
         deadline = time.monotonic() + timeout
-        for name in self._wanted:
-            await self._until_answering(name, known[name], deadline)
-        return urls.get("nats"), urls.get("valkey")
+        ended = await asyncio.gather(
+            *(self._bring_up(name, known, deadline) for name in self._wanted),
+            return_exceptions=True,
+        )
+        for error in ended:
+            if error is not None:
+                raise error
+        nats, valkey = known.get("nats", {}), known.get("valkey", {})
+        return (
+            f"nats://{USER}:{nats['password']}@127.0.0.1:{nats['port']}"
+            if "nats" in self._wanted
+            else None,
+            f"redis://:{valkey['password']}@127.0.0.1:{valkey['port']}"
+            if "valkey" in self._wanted
+            else None,
+        )
 
     def keep(self) -> None:
         """From now on starts again what ends by itself, until :meth:`stop`."""
@@ -99,19 +96,44 @@ class EmbeddedServers:
             except (OSError, EmbeddedServerError) as error:
                 log.error("an embedded server cannot be started", server=name, error=str(error))
 
-    async def _until_answering(self, name: str, entry: dict[str, object], deadline: float) -> None:
-        process = self._processes[name]
-        ask = _ask_nats if name == "nats" else _ask_valkey
-        while True:
-            if not process.running:
+    async def _bring_up(
+        self, name: str, known: dict[str, dict[str, object]], deadline: float
+    ) -> None:
+        """Starts one server and waits until it answers; its port and password go to ``known``."""
+        entry = known.setdefault(name, {"password": secrets.token_urlsafe(24)})
+        mark = Path(self._dir / f"{name}.conf")
+        process = self._processes[name] = ServerProcess(name, str(mark), self._dir)
+        await process.former_gone()
+        for start in range(STARTS):
+            # A port is kept from start to start, unless somebody else has taken it meanwhile.
+            wanted = entry.get("port")
+            entry["port"] = port = usable_port(wanted)
+            if wanted not in (None, port):
+                log.warning("the port of an embedded server is taken, another one is used",
+                            server=name, was=wanted, port=port)  # fmt: skip
+            self._save(known)
+            _write_private(mark, _CONFIGS[name](self._dir, port, entry["password"]))
+            process.start(_COMMANDS[name](str(mark)))
+            if await self._answers(process, port, str(entry["password"]), deadline):
+                return
+            # Between the look at a port and its use, somebody else may have taken it.
+            if start + 1 == STARTS or _is_free(port):
                 raise process.failure("ended at its start")
-            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+
+    async def _answers(
+        self, process: ServerProcess, port: int, password: str, deadline: float
+    ) -> bool:
+        """Waits until a server answers; False once it has ended. Raises EmbeddedServerError."""
+        ask = _ask_nats if process.name == "nats" else _ask_valkey
+        while process.running:
+            with contextlib.suppress(OSError, TimeoutError, ValueError):
                 async with asyncio.timeout(2):
-                    if await ask(int(str(entry["port"])), str(entry["password"])):
-                        return
+                    if await ask(port, password):
+                        return True
             if time.monotonic() > deadline:
                 raise process.failure("does not answer")
             await asyncio.sleep(0.03)
+        return False
 
     def _load(self) -> dict[str, dict[str, object]]:
         try:
@@ -189,15 +211,29 @@ def _on_path(program: str, key: str) -> str:
     return found
 
 
-def _usable_port(wanted: object) -> int:
-    for port in (wanted, 0):
-        if isinstance(port, int):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                with contextlib.suppress(OSError):
-                    probe.bind(("127.0.0.1", port))
-                    return int(probe.getsockname()[1])
+def usable_port(wanted: object = None) -> int:
+    """``wanted`` if it is free, else another one.
+
+    New ones lie below those that systems hand out for outgoing connections, any of which may be
+    in use whenever a server is started again.
+    """
+    if isinstance(wanted, int) and _is_free(wanted):
+        return wanted
+    for _ in range(100):
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        if _is_free(port):
+            return port
     raise EmbeddedServerError("there is no free port on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _write_private(path: Path, text: str) -> None:
