@@ -11,7 +11,7 @@ from event_gateway.api import deliveries, health, rejected, secrets, streams, we
 from event_gateway.api.context import Context
 from event_gateway.api.events import post_events
 from event_gateway.api.problems import KINDS, Problem, problem_of
-from event_gateway.api.signing_keys import webhook_keys
+from event_gateway.api.signing_keys import PublishedKeys
 from event_gateway.api.websocket import websocket
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ def build(context: Context) -> FastAPI:
     app.state.context = context
     app.router.routes.append(Route("/v1/events", post_events, methods=["POST"]))
     app.router.routes.append(WebSocketRoute("/v1/ws", websocket))
-    app.router.routes.append(Route("/.well-known/webhook-keys.json", webhook_keys))
+    app.router.routes.append(Route("/.well-known/webhook-keys.json", PublishedKeys().answer))
     app.include_router(webhooks.router)
     app.include_router(secrets.router)
     app.include_router(streams.router)

@@ -6,19 +6,38 @@ A JSON Web Key Set (RFC 7517, keys of RFC 8037); ``whpk``: each key as Standard 
 import base64
 import hashlib
 import json
+import time
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from event_gateway.api.context import Context
 from event_gateway.delivery.auth.signature import PUBLIC, public_key, split_keys
 
-MAX_AGE = 300  # seconds for which an answer may be kept
+MAX_AGE = 300  # seconds for which those who ask may keep an answer
+KEPT = 5.0  # seconds; a changed webhook or sealed secret ends it
 
 
-async def webhook_keys(request: Request) -> Response:
-    """All that are in use, those about to be given up too."""
-    context: Context = request.app.state.context
+class PublishedKeys:
+    """The answer of one process, kept a moment: anybody may ask, and webhooks may be many."""
+
+    def __init__(self) -> None:
+        self._answer = b""
+        self._revision = -1
+        self._until = 0.0
+
+    async def answer(self, request: Request) -> Response:
+        """All keys that are in use, those about to be given up too."""
+        context: Context = request.app.state.context
+        now = time.monotonic()
+        if now >= self._until or self._revision != context.registry.revision:
+            self._answer = json.dumps({"keys": _public_keys(context)}).encode()
+            self._revision, self._until = context.registry.revision, now + KEPT
+        headers = {"Cache-Control": f"public, max-age={MAX_AGE}"}
+        return Response(self._answer, headers=headers, media_type="application/json")
+
+
+def _public_keys(context: Context) -> list[dict[str, str]]:
     keys: dict[str, dict[str, str]] = {}
     names = {
         method.secret_name
@@ -35,8 +54,7 @@ async def webhook_keys(request: Request) -> Response:
                     keys[key["kid"]] = key
         except ValueError:
             continue  # its deliveries say so
-    headers = {"Cache-Control": f"public, max-age={MAX_AGE}"}
-    return JSONResponse({"keys": list(keys.values())}, headers=headers)
+    return list(keys.values())
 
 
 def _jwk(raw: bytes) -> dict[str, str]:

@@ -116,6 +116,11 @@ class Registry:
         """Ends the watch."""
         await end([self._watch])
 
+    @property
+    def revision(self) -> int:
+        """That of the latest change which this process has taken up."""
+        return self._applied
+
     async def applied(self, revision: int, timeout: float = APPLY_TIMEOUT) -> None:
         """Returns once this process has taken up the change of that revision.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from event_gateway import __version__
+from event_gateway.cli import secrets, webhooks
 from event_gateway.cli.check import check_file
 from event_gateway.config.schema import json_schema
 from event_gateway.core.units import parse_duration
@@ -19,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Routes CloudEvents from NATS and HTTP to webhooks and live subscribers.",
 )
+
+app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(secrets.app, name="secrets")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The configuration file (YAML).")
