@@ -113,28 +113,31 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
+async def receiving(**tls: Any) -> AsyncIterator[Receiver]:
     """A receiver on a free port of the loopback."""
     receiver = Receiver()
     route = Route("/{path:path}", receiver._answer, methods=["POST", "OPTIONS"])
-    async with serving(route) as receiver.url:
+    async with serving(route, **tls) as receiver.url:
         yield receiver
 
 
 @contextlib.asynccontextmanager
-async def serving(route: Route) -> AsyncIterator[str]:
-    """A real HTTP server of one route on a free port of the loopback; gives its URL."""
+async def serving(route: Route, **tls: Any) -> AsyncIterator[str]:
+    """A real HTTP server of one route on a free port of the loopback; gives its URL.
+
+    ``tls`` are uvicorn's ``ssl_…`` settings.
+    """
     app = Starlette(routes=[route])
     # asyncio turns Nagle's algorithm off only where the protocol is named.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60)
+        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60, **tls)
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.005)
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             server.force_exit = True
