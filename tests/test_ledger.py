@@ -23,7 +23,7 @@ async def redis(servers: tuple[str, str]) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
-    made = Ledger(redis)
+    made = Ledger(redis, 60.0)
     await made.start()
     yield made
     await made.stop()
@@ -31,7 +31,7 @@ async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
 
 @pytest.fixture
 def queues(redis: Redis, ledger: Ledger) -> Queues:
-    return Queues(redis, ledger.token)
+    return Queues(redis, ledger)
 
 
 def delivery(ledger: Ledger, event_id: str = "e", seq: int = 1, source: str = "s") -> Delivery:

@@ -63,6 +63,7 @@ from event_gateway.state.order import Order
 from event_gateway.state.queues import Queues
 from event_gateway.state.subscriptions import TTL as SUBSCRIPTION_TTL
 from event_gateway.state.subscriptions import Subscriptions
+from event_gateway.state.tracking import Tracking
 from event_gateway.state.webhooks import WebhookCopies
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.registration import StreamRegistration
@@ -141,7 +142,7 @@ class Gateway:
             registry, known_secrets, lambda: known_secrets.sealing_key(self._sealing_key)
         )
         installation_key = await registry.open()
-        self._ledger = ledger = Ledger(client)
+        self._ledger = ledger = Ledger(client, config.delivery.keep_records)
         enricher = Enricher(EventCache(client), __version__)
         index = Index()
         self._guard = EgressGuard()
@@ -152,7 +153,7 @@ class Gateway:
         builders = Builders(known_secrets, tokens, installation_key, __version__)
         caller = Caller(sender)
         stopping(caller.stop)
-        self._queues = queues = Queues(client, ledger.token)
+        self._queues = queues = Queues(client, ledger)
         dead_letters = DeadLetters(events)
         self._outcomes = outcomes = Outcomes(
             ledger, dead_letters, lifecycle, metrics, longest_wait(retention)
@@ -245,8 +246,8 @@ class Gateway:
             __version__, self._admin_key, config.server.max_body,
             retention, broker, peers, registry,
             self._registration, self._streams, Intake(events), rejected, dispatcher, ledger, queues,
-            self._hub, self._subscriptions, lifecycle, metrics, known_secrets, sealed, self._guard,
-            verifier,
+            Tracking(client), self._hub, self._subscriptions, lifecycle, metrics, known_secrets,
+            sealed, self._guard, verifier,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
@@ -281,6 +282,7 @@ class Gateway:
             self._open_egress(config)  # first, so that new webhooks' receivers are let through
             await self._verifier.adopt(config.delivery.origin)
         await self._load_webhooks(config)
+        self._ledger.keep = config.delivery.keep_records
         self._outcomes.max_age = longest_wait(config.ingest.retention)
         self._events.captures_new_roots = config.ingest.subjects is None
         self._context.max_body = config.server.max_body

@@ -19,6 +19,7 @@ from event_gateway.observability.metrics import Metrics
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.state.subscriptions import Subscriptions
+from event_gateway.state.tracking import Tracking
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.registration import StreamRegistration
 
@@ -41,6 +42,7 @@ class Context:
     dispatcher: Dispatcher
     ledger: Ledger
     queues: Queues
+    tracking: Tracking
     hub: Hub
     subscriptions: Subscriptions
     lifecycle: Lifecycle

@@ -1,19 +1,57 @@
-"""``/v1/deliveries``: what became of an event on its way to a webhook."""
+"""``/v1/deliveries`` and the deliveries of a webhook: what became of events on their way."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
+from event_gateway.api.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.problems import Problem
+from event_gateway.core.delivery import Status
 from event_gateway.core.times import rfc3339
+from event_gateway.state.ledger import Record
+from event_gateway.state.tracking import Behind, Listed
 
-router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], route_class=GuardedRoute)
+router = APIRouter(prefix="/v1", tags=["deliveries"], route_class=GuardedRoute)
+
+Since = Annotated[str | None, Query(description="RFC 3339: nothing from before.")]
+Until = Annotated[str | None, Query(description="RFC 3339: nothing from then on.")]
 
 
-@router.get("/{webhook_id}/{event_id:path}")
+@router.get("/webhooks/{webhook_id}/deliveries")
+async def list_deliveries(
+    request: Request,
+    webhook_id: str,
+    status: Status | None = None,
+    since: Since = None,
+    until: Until = None,
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """The deliveries of a webhook that have changed last, at most 1,000, the latest first.
+
+    ``pending`` and ``in_progress`` list all there are of those, in the order in which they go. A
+    page may hold fewer than ``limit`` and still have a next one.
+    """
+    context: Context = request.app.state.context
+    context.registry.webhook(webhook_id)
+    found, behind = await context.tracking.deliveries(
+        webhook_id,
+        status=status,
+        since=time_of("since", since),
+        until=time_of("until", until),
+        limit=limit,
+        behind=read_cursor(cursor, Behind),
+    )
+    return {
+        "items": [_shown(webhook_id, one) | {"attempts": one.attempts} for one in found],
+        "next": cursor_of(behind),
+    }
+
+
+@router.get("/deliveries/{webhook_id}/{event_id:path}")
 async def show_delivery(
     request: Request, webhook_id: str, event_id: str, source: str | None = None
 ) -> dict[str, Any]:
@@ -22,17 +60,22 @@ async def show_delivery(
     record = await context.ledger.read(webhook_id, event_id, source)
     if record is None:
         raise Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
-    next_at = record.next_attempt_at
+    attempts = msgspec.to_builtins(record.attempts)
+    return _shown(webhook_id, record) | {"attempts": attempts, "dead_letter": record.letter or None}
+
+
+def _shown(webhook_id: str, one: Record | Listed) -> dict[str, Any]:
+    next_at = one.next_attempt_at
     return {
-        "webhook_id": record.webhook_id,
-        "event_id": record.event_id,
-        "source": record.source,
-        "status": record.status.value,
-        "updated_at": rfc3339(record.updated_at),
-        "attempts": msgspec.to_builtins(record.attempts),
-        "last_error": record.last_error,
+        "webhook_id": webhook_id,
+        "event_id": one.event_id,
+        "source": one.source,
+        "status": one.status.value,
+        "updated_at": rfc3339(one.updated_at),
+        "last_error": one.last_error,
         "next_attempt_at": None if next_at is None else rfc3339(next_at),
-        "stream": record.stream,
-        "sequence": record.seq,
-        "run": record.run,
+        "stream": one.stream,
+        "sequence": one.seq,
+        "run": one.run,
+        "repeats": one.repeats or None,
     }

@@ -20,6 +20,7 @@ from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth.signature import check_keys
 from event_gateway.delivery.transformations import TRANSFORMATIONS
+from event_gateway.state.queues import Counts
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
 
@@ -179,7 +180,6 @@ async def show_stats(request: Request, webhook_id: str) -> dict[str, Any]:
     context: Context = request.app.state.context
     webhook = _find(request, webhook_id)
     state = await context.queues.state(webhook_id)
-    tried = state.attempts
     return {
         "webhook_id": webhook_id,
         "state": webhook.state,
@@ -195,9 +195,10 @@ async def show_stats(request: Request, webhook_id: str) -> dict[str, Any]:
         "oldest_waiting_at": _time(state.oldest),
         "oldest_waiting_seconds": state.oldest and round(max(0.0, time.time() - state.oldest), 3),
         "attempts_per_second": round(state.rate, 3),
-        "attempts": tried,
-        "succeeded": state.succeeded,
-        "success_rate": round(state.succeeded / tried, 4) if tried else None,
+        "last_success_at": _time(state.last_success),
+        "last_failure_at": _time(state.last_failure),
+        **_counted(state.total),
+        "last_24h": _counted(state.day),
     }
 
 
@@ -215,6 +216,18 @@ def _shown(context: Context, webhook: Webhook) -> dict[str, Any]:
     if webhook.verify:
         shown["verification"] |= context.verifier.seen(webhook.id)
     return shown
+
+
+def _counted(counts: Counts) -> dict[str, Any]:
+    latency = counts.latency
+    return {
+        "attempts": counts.attempts,
+        "succeeded": counts.succeeded,
+        "success_rate": counts.success_rate,
+        "dead_lettered": counts.dead_lettered,
+        "cancelled": counts.cancelled,
+        "mean_latency_seconds": None if latency is None else round(latency, 3),
+    }
 
 
 def _time(seconds: float | None) -> str | None:

@@ -120,9 +120,11 @@ class EventLog:
         except InvalidEvent:
             return None
 
-    async def append_dead_letter(self, webhook_id: str, body: bytes) -> None:
-        """Keeps a dead letter. Raises LogUnavailable where that is not confirmed."""
+    async def append_dead_letter(self, webhook_id: str, body: bytes) -> int:
+        """Keeps a dead letter and gives its place. Raises LogUnavailable where that is not
+        confirmed."""
         try:
-            await self._broker.js.publish(f"eg.dead.{webhook_id}", body, stream=DEAD_LETTERS)
+            ack = await self._broker.js.publish(f"eg.dead.{webhook_id}", body, stream=DEAD_LETTERS)
         except (*BrokerError, NoStreamResponseError, APIError) as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None
+        return ack.seq

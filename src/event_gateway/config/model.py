@@ -151,6 +151,11 @@ class DeliveryModel(Section):
         [], description="The only ports to send to; by default all but those of other protocols."
     )
     proxy: ProxyModel | None = Field(None, description="By default none.")
+    keep_records: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
+        7 * 86400.0,
+        description="For how long it is known what became of a delivery that has ended; "
+        "at least 1m.",
+    )
     origin: str = Field(
         "event-gateway",
         description="The DNS name by which receivers of webhooks with verify know this gateway.",

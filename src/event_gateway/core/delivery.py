@@ -24,7 +24,11 @@ FINAL = frozenset((Status.SUCCEEDED, Status.DEAD_LETTER, Status.CANCELLED))
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One try: when it began (RFC 3339), how long it took, and how it ended."""
+    """One try: when it began (RFC 3339), how long it took, how it ended, when the next is due.
+
+    ``response`` and ``response_headers`` are the beginning of what a receiver said that did not
+    take the event.
+    """
 
     number: int
     time: str
@@ -33,6 +37,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     error_type: str | None = None
     error_message: str | None = None
     response: str | None = None
+    response_headers: dict[str, str] | None = None
+    next_attempt_at: str | None = None
 
 
 class Delivery(msgspec.Struct):
@@ -42,7 +48,9 @@ class Delivery(msgspec.Struct):
     log. ``run`` counts explicit repetitions. ``token`` names who holds the delivery now.
     ``held_until`` is the end of that hold on this process' monotonic clock, in seconds.
     ``probe``: it is the one that finds out whether the receiver is back. ``event_at`` is when its
-    event came into the log, in seconds since the epoch.
+    event came into the log, or from when a repetition's time runs, in seconds since the epoch.
+    ``repeats`` names what asked for the repetition. ``letter`` is the place of its latest dead
+    letter, 0 where there is none.
     """
 
     webhook_id: str
@@ -57,6 +65,8 @@ class Delivery(msgspec.Struct):
     held_until: float = 0.0
     probe: bool = False
     event_at: float = 0.0
+    repeats: str = ""
+    letter: int = 0
 
 
 class Succeeded(msgspec.Struct, frozen=True):

@@ -13,3 +13,14 @@ def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC, with milliseconds."""
     millis = int(seconds * 1000)
     return f"{_whole_second(millis // 1000)}.{millis % 1000:03d}Z"
+
+
+def parse_time(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time. Raises ValueError where it is none."""
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.timestamp()
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{text[:64]!r} is no RFC 3339 time, such as 2026-05-04T03:02:01Z")

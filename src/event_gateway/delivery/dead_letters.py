@@ -35,10 +35,11 @@ class DeadLetters:
         delivery: Delivery,
         webhook: Webhook,
         reason: str,
-        kept: Callable[[], None],
+        kept: Callable[[int], None],
         lost: Callable[[], None],
     ) -> None:
-        """Writes a dead letter in the background and calls ``kept`` once it is confirmed, or
+        """Writes a dead letter in the background and calls ``kept`` with its place once
+        it is confirmed, or
         ``lost`` where it is not."""
         body = _encode(
             {
@@ -64,14 +65,14 @@ class DeadLetters:
             await asyncio.wait(self._writing, timeout=timeout)
 
     async def _write(
-        self, delivery: Delivery, body: bytes, kept: Callable[[], None], lost: Callable[[], None]
+        self, delivery: Delivery, body: bytes, kept: Callable[[int], None], lost: Callable[[], None]
     ) -> None:
         async with self._slots:
             try:
-                await self._events.append_dead_letter(delivery.webhook_id, body)
+                place = await self._events.append_dead_letter(delivery.webhook_id, body)
             except LogUnavailable as error:
                 log.warning("dead letter not confirmed, will be written again",
                             webhook=delivery.webhook_id, error=str(error))  # fmt: skip
                 lost()
                 return
-        kept()
+        kept(place)

@@ -128,8 +128,9 @@ class Dispatcher:
         """Takes a new delivery; ``recorded`` is called once the ledger has a state for it."""
         event = received.event
         delivery = Delivery(
-            webhook.id, event.id, event.source, received.stream, received.seq, self._ledger.token()
-        )
+            webhook.id, event.id, event.source, received.stream, received.seq,
+            self._ledger.token(), event_at=received.time,
+        )  # fmt: skip
         job = Job(delivery, received, recorded)
         lane = self.lanes.get(webhook.id)
         if lane is None:
@@ -152,12 +153,14 @@ class Dispatcher:
         lane = self.lanes.get(delivery.webhook_id)
         if received is None:
             event = Event(delivery.event_id, delivery.source, "unknown")
-            at = delivery.event_at or time.time()
-            job = Job(delivery, Received(event, delivery.stream, delivery.seq, at))
+            delivery.event_at = delivery.event_at or time.time()
+            lost = Received(event, delivery.stream, delivery.seq, delivery.event_at)
+            job = Job(delivery, lost)
             outcome: Outcome | None = DeadLetter(ErrorType.EVENT_LOST)
         else:
+            delivery.event_at = delivery.event_at or received.time
             job = Job(delivery, received)
-            outcome = self._foregone(lane, delivery, received)
+            outcome = self._foregone(lane, delivery)
         if outcome is not None or lane is None:
             self.standing.untried(delivery)
             self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
@@ -188,7 +191,7 @@ class Dispatcher:
         delivery = job.delivery
         while True:
             lane = self.lanes.get(delivery.webhook_id)
-            outcome = self._foregone(lane, delivery, job.received)
+            outcome = self._foregone(lane, delivery)
             if outcome is not None or lane is None:
                 self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
                 return
@@ -233,18 +236,16 @@ class Dispatcher:
         await self._dead_letters.stop(max(0.5, deadline - time.monotonic()))
         self._stopped = True
 
-    def _foregone(
-        self, lane: Lane | None, delivery: Delivery, received: Received
-    ) -> Outcome | None:
+    def _foregone(self, lane: Lane | None, delivery: Delivery) -> Outcome | None:
         """What becomes of a delivery without an attempt; None where it is to be tried."""
         if lane is None:
             return Cancelled("webhook deleted")
-        if delivery.run == 1 and not lane.webhook.takes(delivery.stream, delivery.seq):
+        if not delivery.repeats and not lane.webhook.takes(delivery.stream, delivery.seq):
             return Cancelled("webhook deleted")  # it was for a webhook that had this id before
         if delivery.failed:
             reason = delivery.attempts[-1].error_type if delivery.attempts else None
             return DeadLetter(reason or ErrorType.SERVER_ERROR)
-        if self._outcomes.left(lane.webhook, received.time) <= 0:
+        if self._outcomes.left(lane.webhook, delivery.event_at) <= 0:
             return DeadLetter(ErrorType.EXPIRED)
         return None
 

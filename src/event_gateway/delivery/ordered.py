@@ -232,7 +232,7 @@ class _Line:
         event = received.event
         delivery = Delivery(
             self._webhook.id, event.id, event.source, self._stream, received.seq,
-            f"ordered.{self._stream}.{received.seq}",
+            f"ordered.{self._stream}.{received.seq}", event_at=received.time,
         )  # fmt: skip
         wait = 0.0
         if received.seq <= self._high:

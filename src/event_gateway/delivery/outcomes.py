@@ -3,7 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from msgspec.structs import replace
 
 from event_gateway.core.delivery import (
     Attempt,
@@ -27,7 +29,7 @@ from event_gateway.state.ledger import Ledger
 
 HOLD = 10.0  # seconds for which a delivery may wait in this process before its attempt
 LETTER_AGAIN = 10.0  # seconds until a dead letter that was not confirmed is written again
-KEPT_RESPONSE = 512  # bytes of a failed attempt's response that are kept
+KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are kept, and of its headers
 
 
 class Outcomes:
@@ -69,7 +71,7 @@ class Outcomes:
     def succeeded(self, lane: Lane, job: Job, status_code: int) -> None:
         """The receiver took it."""
         now = time.time()
-        duration, latency = now - job.started, now - job.received.time
+        duration, latency = now - job.started, now - job.delivery.event_at
         delivery = job.delivery
         number = len(delivery.attempts) + 1
         delivery.attempts = [
@@ -107,16 +109,17 @@ class Outcomes:
             error_type=str(error),
             error_message=message[:500],
             response=body[:KEPT_RESPONSE].decode("utf-8", "replace") or None,
+            response_headers=_kept(headers) or None,
         )
-        delivery.attempts = [*delivery.attempts, attempt]
         lane.metrics.attempt(str(error), duration)
         outcome = decide(
-            lane.webhook.retry_policy, delivery.attempts,
-            self.left(lane.webhook, job.received.time),
+            lane.webhook.retry_policy, [*delivery.attempts, attempt],
+            self.left(lane.webhook, delivery.event_at),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             wanted=retry_after(headers, now), aborted=aborts(headers),
         )  # fmt: skip
         next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
+        delivery.attempts = [*delivery.attempts, replace(attempt, next_attempt_at=next_at)]
         self._lifecycle.webhook("failed", delivery.webhook_id, {
             "event_id": delivery.event_id,
             "error_type": attempt.error_type,
@@ -163,7 +166,6 @@ class Outcomes:
         """Records a state that is due in ``wait`` seconds (None: final)."""
         recorded, job.recorded = job.recorded, None
         queued = job.settle is None
-        job.delivery.event_at = job.received.time
         self._ledger.submit(
             job.delivery, status, wait=wait if queued else None, last_error=last_error,
             fresh=recorded is not None, succeeded=succeeded,
@@ -195,11 +197,12 @@ class Outcomes:
 
         self._dead_letters.keep(
             job.received, job.delivery, lane.webhook, outcome.reason,
-            lambda: self._buried(lane, job, outcome, error), again,
+            lambda place: self._buried(lane, job, outcome, error, place), again,
         )  # fmt: skip
 
-    def _buried(self, lane: Lane, job: Job, outcome: DeadLetter, error: str) -> None:
+    def _buried(self, lane: Lane, job: Job, outcome: DeadLetter, error: str, place: int) -> None:
         delivery = job.delivery
+        delivery.letter = place
         lane.metrics.outcome(Status.DEAD_LETTER)
         self._end(job, Status.DEAD_LETTER, outcome, error)
         self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {
@@ -207,3 +210,14 @@ class Outcomes:
             "reason": outcome.reason,
             "attempts": len(delivery.attempts),
         })  # fmt: skip
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """As many of a response's headers as have room, each of them whole."""
+    kept, room = {}, KEPT_RESPONSE
+    for name, value in headers.items():
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        kept[name] = value
+    return kept

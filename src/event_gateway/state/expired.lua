@@ -11,14 +11,15 @@ for position = 1, #members, 2 do
   local member = members[position]
   local key = prefix .. 'delivery:' .. webhook .. ':' .. member
   local record = redis.call('HMGET', key, 'source', 'stream', 'seq', 'run', 'log', 'status', 'v',
-    'event_at')
+    'event_at', 'repeats', 'letter')
   if record[1] and tonumber(record[7]) <= format then
     local at = tonumber(record[8] or '') or tonumber(members[position + 1])
     if at + max_age <= now then
       redis.call('HSET', key, 'token', ARGV[6])
       redis.call('ZADD', queue, now + lease, member)
       rows[#rows + 1] = { webhook, member, record[1], record[2], record[3], record[4], record[5],
-        record[6], 0, at }
+        record[6], 0, at, record[9] or '', record[10] or '',
+        record[5] ~= '' and redis.call('HGET', prefix .. 'answers:' .. webhook, member) or '' }
     end
   end
 end

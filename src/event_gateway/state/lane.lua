@@ -8,6 +8,31 @@ local prefix = KEYS[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+local RECENT, ANSWERED, HOURS = 1000, 100, 24
+
+-- recent:{webhook} holds the deliveries that have changed last, by when.
+local function keep_recent(webhook, ttl)
+  local recent = prefix .. 'recent:' .. webhook
+  redis.call('ZREMRANGEBYRANK', recent, 0, -RECENT - 1)
+  redis.call('PEXPIRE', recent, ttl)
+end
+
+-- stats:{webhook} counts; hours:{webhook} does for each of the last hours, fields hour:name.
+local hour = math.floor(now / 3600000)
+local function count(webhook, name, by)
+  if by == 0 then return end
+  redis.call('HINCRBY', prefix .. 'stats:' .. webhook, name, by)
+  local hours = prefix .. 'hours:' .. webhook
+  if redis.call('HINCRBY', hours, hour .. ':' .. name, by) == by then
+    for _, field in ipairs(redis.call('HKEYS', hours)) do
+      if tonumber(string.match(field, '^%d+')) <= hour - HOURS then
+        redis.call('HDEL', hours, field)
+      end
+    end
+    redis.call('PEXPIRE', hours, HOURS * 3600000)
+  end
+end
+
 local function look_again(webhook)
   local first = redis.call('ZRANGE', prefix .. 'queue:' .. webhook, 0, 0, 'WITHSCORES')
   if not first[2] or redis.call('SISMEMBER', prefix .. 'paused', webhook) == 1 then

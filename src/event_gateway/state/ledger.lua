@@ -4,7 +4,8 @@
 -- are left alone. ARGV[1]: msgpack array of changes, each
 --   {webhook, event id, source, source hash, stream, seq, run, token, status, attempts,
 --    last error, attempt log, wait ms (nil: not in the queue), fresh, attempts that ended since the
---    last write, how many of them succeeded, the event's time in the log in ms, next attempt in ms}
+--    last write, how many of them succeeded, the event's time in the log in ms, next attempt in ms,
+--    what the receiver answered to the latest attempts, place of the dead letter (0: none)}
 -- ARGV[4]: msgpack array of {webhook, what, ms, token}, where what is
 --   open     no attempt for so long; with a token: the probe of that token has failed
 --   close    the probe of that token has succeeded
@@ -16,6 +17,17 @@
 local final_ttl, format = tonumber(ARGV[2]), tonumber(ARGV[3])
 local final = { succeeded = true, dead_letter = true, cancelled = true }
 local webhooks, touched, high, tried, took = {}, {}, {}, {}, {}
+local recent, answered, ended = {}, {}, {}
+
+local function add(to, webhook, value, score)
+  local list = to[webhook]
+  if not list then
+    list = {}
+    to[webhook] = list
+  end
+  list[#list + 1] = score
+  list[#list + 1] = value
+end
 
 for _, c in ipairs(cmsgpack.unpack(ARGV[1])) do
   local webhook, id, source, hash, stream, seq = c[1], c[2], c[3], c[4], c[5], c[6]
@@ -65,6 +77,22 @@ for _, c in ipairs(cmsgpack.unpack(ARGV[1])) do
     elseif have[1] and final[have[2]] then
       redis.call('PERSIST', key)   -- what is not final must not expire
     end
+    if c[20] > 0 then redis.call('HSET', key, 'letter', c[20]) end
+    if c[19] ~= '' then
+      redis.call('HSET', prefix .. 'answers:' .. webhook, member, c[19])
+      add(answered, webhook, member, now)
+    end
+    -- What only waits for its first attempt is found in its queue.
+    if status ~= 'pending' or attempts > 0 then add(recent, webhook, member, now) end
+    if final[status] then
+      local counts = ended[webhook]
+      if not counts then
+        counts = { succeeded = 0, dead_letter = 0, cancelled = 0, latency = 0 }
+        ended[webhook] = counts
+      end
+      counts[status] = counts[status] + 1
+      if status == 'succeeded' then counts.latency = counts.latency + math.max(0, now - c[17]) end
+    end
     if wait or have[1] then touched[webhook] = true end
   end
   webhooks[webhook] = true
@@ -105,21 +133,46 @@ end
 
 for webhook in pairs(touched) do look_again(webhook) end
 
+for webhook, entries in pairs(recent) do
+  redis.call('ZADD', prefix .. 'recent:' .. webhook, unpack(entries))
+  keep_recent(webhook, final_ttl)
+end
+for webhook, entries in pairs(answered) do
+  local order, answers = prefix .. 'answered:' .. webhook, prefix .. 'answers:' .. webhook
+  redis.call('ZADD', order, unpack(entries))
+  local over = redis.call('ZCARD', order) - ANSWERED
+  if over > 0 then
+    local oldest = redis.call('ZPOPMIN', order, over)
+    for position = 1, #oldest, 2 do redis.call('HDEL', answers, oldest[position]) end
+  end
+  redis.call('PEXPIRE', order, final_ttl)
+  redis.call('PEXPIRE', answers, final_ttl)
+end
+
 local failing, minute = {}, math.floor(now / 60000)
-for webhook, count in pairs(tried) do
+for webhook, counts in pairs(ended) do
+  count(webhook, 'delivered', counts.succeeded)
+  count(webhook, 'dead_lettered', counts.dead_letter)
+  count(webhook, 'cancelled', counts.cancelled)
+  count(webhook, 'latency_ms', counts.latency)
+end
+for webhook, number in pairs(tried) do
   local stats = prefix .. 'stats:' .. webhook
-  redis.call('HINCRBY', stats, 'attempts', count)
+  count(webhook, 'attempts', number)
   local last = redis.call('HMGET', stats, 'minute', 'this')
   if tonumber(last[1]) ~= minute then
     local before = tonumber(last[1]) == minute - 1 and last[2] or 0
-    redis.call('HSET', stats, 'minute', minute, 'this', count, 'before', before)
+    redis.call('HSET', stats, 'minute', minute, 'this', number, 'before', before)
   else
-    redis.call('HINCRBY', stats, 'this', count)
+    redis.call('HINCRBY', stats, 'this', number)
   end
   if took[webhook] > 0 then
-    redis.call('HINCRBY', stats, 'succeeded', took[webhook])
+    count(webhook, 'succeeded', took[webhook])
+    redis.call('HSET', stats, 'last_success', now)
     redis.call('HDEL', prefix .. 'failing', webhook)
-  else
+  end
+  if took[webhook] < number then redis.call('HSET', stats, 'last_failure', now) end
+  if took[webhook] == 0 then
     redis.call('HSETNX', prefix .. 'failing', webhook, now)
     failing[#failing + 1] = webhook
     failing[#failing + 1] = now - redis.call('HGET', prefix .. 'failing', webhook)

@@ -26,13 +26,12 @@ log = structlog.get_logger(__name__)
 GATHER = 0.003  # seconds in which changes gather before they are written
 FORMAT = 1  # of the records; those of a newer one are left alone
 MAX_RECORDS = 256  # in one script call, which blocks the server while it runs
-FINAL_TTL = 7 * 86400.0  # seconds for which the record of a finished delivery is kept
+MAX_ANSWERS = 5  # attempts of a delivery, the latest, of which the response is kept
 RETRY_AFTER = 0.25  # seconds between tries while the ledger cannot be reached
 
 _pack = msgspec.msgpack.Encoder().encode
 _encode_log = msgspec.json.Encoder().encode
 _decode_log = msgspec.json.Decoder(list[Attempt])
-
 
 Heard = Callable[[Sequence[str], frozenset[str], dict[str, float]], None]
 
@@ -56,10 +55,27 @@ class _Change(msgspec.Struct, array_like=True):
     took: int
     event_at: int
     next_ms: int | None
+    answers: str
+    letter: int
+
+
+class _Answer(msgspec.Struct, omit_defaults=True):
+    """What a receiver said to one attempt; kept apart, as only the latest are kept."""
+
+    number: int
+    response: str | None = None
+    response_headers: dict[str, str] | None = None
+
+
+_decode_answers = msgspec.json.Decoder(list[_Answer])
 
 
 class Record(msgspec.Struct):
-    """A delivery as the ledger has it; times in seconds since the epoch."""
+    """A delivery as the ledger has it; times in seconds since the epoch.
+
+    ``repeats`` names what asked for it to be delivered again, ``letter`` is the place of its latest
+    dead letter (0: none).
+    """
 
     webhook_id: str
     event_id: str
@@ -72,6 +88,8 @@ class Record(msgspec.Struct):
     stream: str
     seq: int
     run: int
+    repeats: str
+    letter: int
 
 
 @lru_cache(maxsize=4096)
@@ -87,9 +105,11 @@ class Ledger:
     is not closed, and for how many seconds those that have just failed did nothing but fail.
     """
 
-    def __init__(self, client: Redis, prefix: str = "") -> None:
+    def __init__(self, client: Redis, keep: float, prefix: str = "") -> None:
+        """``keep``: seconds for which it is known what became of a delivery that has ended."""
         self._client = client
         self._prefix = prefix
+        self.keep = keep
         self._write = script(client, "lane.lua", "ledger.lua")
         self._lookup = script(client, "lookup.lua")
         self._pending: dict[tuple[str, str, str], _Change] = {}
@@ -195,13 +215,15 @@ class Ledger:
             status.value,
             len(delivery.attempts),
             last_error,
-            _encode_log(delivery.attempts).decode() if delivery.attempts else "",
+            _slim(delivery.attempts),
             None if status in FINAL or wait is None else max(0, round(wait * 1000)),
             fresh or (earlier is not None and earlier.fresh),
             (succeeded is not None) + (earlier.tried if earlier else 0),
             (succeeded is True) + (earlier.took if earlier else 0),
             round(delivery.event_at * 1000),
             None if next_attempt is None else round(next_attempt * 1000),
+            _answers(delivery.attempts),
+            delivery.letter,
         )
         if recorded is not None:
             self._waiters.setdefault(key, []).append(recorded)
@@ -253,11 +275,9 @@ class Ledger:
 
         Raises what StateError names, and NewerFormat.
         """
-        key = f"{self._prefix}delivery:{webhook_id}:{event_id}"
-        fields = cast(dict[bytes, bytes], await self._client.hgetall(key))
+        fields, answers = await self._fields(webhook_id, event_id)
         if source is not None and fields.get(b"source") != source.encode():
-            key = f"{key}~{source_hash(source)}"
-            fields = cast(dict[bytes, bytes], await self._client.hgetall(key))
+            fields, answers = await self._fields(webhook_id, f"{event_id}~{source_hash(source)}")
         if not fields:
             return None
         if int(fields[b"v"]) > FORMAT:
@@ -269,13 +289,22 @@ class Ledger:
             source=fields[b"source"].decode(),
             status=Status(fields[b"status"].decode()),
             updated_at=int(fields[b"timestamp"]) / 1000,
-            attempts=_decode_log.decode(fields[b"log"]) if fields[b"log"] else [],
+            attempts=attempts_of(fields[b"log"], answers),
             last_error=fields[b"last_error"].decode() or None,
             next_attempt_at=int(next_at) / 1000 if next_at else None,
             stream=fields[b"stream"].decode(),
             seq=int(fields[b"seq"]),
             run=int(fields[b"run"]),
+            repeats=fields.get(b"repeats", b"").decode(),
+            letter=int(fields.get(b"letter", 0)),
         )
+
+    async def _fields(self, webhook_id: str, member: str) -> tuple[dict[bytes, bytes], bytes]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(f"{self._prefix}delivery:{webhook_id}:{member}")
+            pipe.hget(f"{self._prefix}answers:{webhook_id}", member)
+            fields, answers = await pipe.execute()
+        return fields, answers or b""
 
     async def _run(self) -> None:
         while True:
@@ -294,7 +323,7 @@ class Ledger:
         self._writing = len(changes) + len(lanes)
         try:
             # Without a change it is a look whether the server is back.
-            args = [_pack(changes), round(FINAL_TTL * 1000), FORMAT, _pack([*lanes.values()])]
+            args = [_pack(changes), round(self.keep * 1000), FORMAT, _pack([*lanes.values()])]
             shut, failing = await self._write(keys=[self._prefix], args=args)
         except (*StateError, asyncio.CancelledError) as error:
             self._put_back(keys, changes, waiters)
@@ -340,3 +369,36 @@ class Ledger:
         # Whose waiter is whose no longer matters: all are called once all of these are written.
         if waiters:
             self._waiters.setdefault(keys[-1], [])[:0] = waiters
+
+
+def attempts_of(log: bytes, answers: bytes) -> list[Attempt]:
+    """The attempts of a record, with what is kept of the receiver's answers to them."""
+    attempts = _decode_log.decode(log) if log else []
+    for answer in _decode_answers.decode(answers) if answers else []:
+        if 0 < answer.number <= len(attempts):
+            attempts[answer.number - 1] = msgspec.structs.replace(
+                attempts[answer.number - 1],
+                response=answer.response,
+                response_headers=answer.response_headers,
+            )
+    return attempts
+
+
+def _slim(attempts: list[Attempt]) -> str:
+    """The log of a record; what receivers said is not in it."""
+    if not attempts:
+        return ""
+    if any(one.response or one.response_headers for one in attempts):
+        attempts = [
+            msgspec.structs.replace(one, response=None, response_headers=None) for one in attempts
+        ]
+    return _encode_log(attempts).decode()
+
+
+def _answers(attempts: list[Attempt]) -> str:
+    answers = [
+        _Answer(one.number, one.response, one.response_headers)
+        for one in attempts[-MAX_ANSWERS:]
+        if one.response or one.response_headers
+    ]
+    return _encode_log(answers).decode() if answers else ""

@@ -1,21 +1,20 @@
 """The queues of what waits for each webhook, and how its lane stands, for all processes."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.core.delivery import Attempt, Delivery
+from event_gateway.core.delivery import Delivery
 from event_gateway.core.webhook import Webhook
-from event_gateway.state.ledger import FINAL_TTL, FORMAT, MAX_RECORDS, source_hash
+from event_gateway.state.ledger import FORMAT, MAX_RECORDS, Ledger, attempts_of, source_hash
 from event_gateway.state.scripts import script
 
 MAX_LEASES = 2048  # that are looked at for how many attempts run
 
 _pack = msgspec.msgpack.Encoder().encode
-_decode_log = msgspec.json.Decoder(list[Attempt])
 
 
 class Wanted(msgspec.Struct, array_like=True):
@@ -31,11 +30,27 @@ class Wanted(msgspec.Struct, array_like=True):
     limits: tuple[tuple[int, int], ...] = ()
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """What has been counted of a webhook; ``latency`` is the mean, in seconds, from receipt of the
+    event to success, None where there was none."""
+
+    attempts: int
+    succeeded: int
+    dead_lettered: int
+    cancelled: int
+    latency: float | None
+
+    @property
+    def success_rate(self) -> float | None:
+        """Successful deliveries per attempt; None where there was no attempt."""
+        return round(self.succeeded / self.attempts, 4) if self.attempts else None
+
+
 class LaneState(msgspec.Struct):
     """How a webhook's lane stands over all processes; times in seconds since the epoch.
 
     ``oldest`` is when the event came in that waits in front. ``rate``: attempts per second, over
-    the last minute.
+    the last minute. ``total`` counts since the registration, ``day`` in the last 24 hours.
     """
 
     depth: int
@@ -46,21 +61,21 @@ class LaneState(msgspec.Struct):
     open_until: float | None
     open_since: float | None
     failing_since: float | None
-    attempts: int
-    succeeded: int
+    last_success: float | None
+    last_failure: float | None
     rate: float
+    total: Counts
+    day: Counts
 
 
 class Queues:
-    """What is due, taken under a lease; ``token`` gives new names for who takes it.
+    """What is due, taken under a lease. Its methods raise what StateError names."""
 
-    Its methods raise what StateError names.
-    """
-
-    def __init__(self, client: Redis, token: Callable[[], str], prefix: str = "") -> None:
+    def __init__(self, client: Redis, ledger: Ledger, prefix: str = "") -> None:
         self._client = client
         self._prefix = prefix
-        self._token = token
+        self._ledger = ledger
+        self._token = ledger.token  # gives new names for who takes something
         self._depths = script(client, "depths.lua")
         self._due = script(client, "lane.lua", "due.lua")
         self._take = script(client, "lane.lua", "rate.lua", "take.lua")
@@ -100,7 +115,7 @@ class Queues:
 
         ``gone``: with the last, what is known of its lane is forgotten.
         """
-        args = [webhook_id, count, reason, round(FINAL_TTL * 1000), int(gone)]
+        args = [webhook_id, count, reason, round(self._ledger.keep * 1000), int(gone)]
         return int(await self._cancel(keys=[self._prefix], args=args))
 
     async def expired(
@@ -157,8 +172,9 @@ class Queues:
     async def state(self, webhook_id: str) -> LaneState:
         """How a webhook's lane stands."""
         answer = await self._stats(keys=[self._prefix], args=[webhook_id, MAX_LEASES])
-        depth, due, running, oldest, breaker, until, since, failing, *counts, now = answer
-        attempts, succeeded, this, before = counts
+        depth, due, running, oldest, breaker, until, since, failing, *counts = answer
+        this, before, now, total, day = counts
+        stats = dict(zip(total[::2], total[1::2], strict=True))
         part = now / 60000 % 1  # of this minute that has passed
         return LaneState(
             depth=depth,
@@ -169,8 +185,10 @@ class Queues:
             open_until=_seconds(until),
             open_since=_seconds(since),
             failing_since=_seconds(failing),
-            attempts=int(attempts or 0),
-            succeeded=int(succeeded or 0),
+            last_success=_seconds(stats.get(b"last_success")),
+            last_failure=_seconds(stats.get(b"last_failure")),
+            total=_counts(stats),
+            day=_counts(dict(zip(day[::2], day[1::2], strict=True))),
             rate=(int(this) + int(before) * (1 - part)) / 60,
         )
 
@@ -181,7 +199,8 @@ def limits_ms(webhook: Webhook) -> tuple[tuple[int, int], ...]:
 
 
 def _delivery(row: Sequence[Any], token: str, held_until: float) -> Delivery:
-    webhook, member, source, stream, seq, run, attempts, status, probe, event_at = row
+    webhook, member, source, stream, seq, run, attempts, status, probe, event_at, *more = row
+    repeats, letter, answers = more
     event_source = source.decode()
     return Delivery(
         webhook_id=webhook.decode(),
@@ -191,11 +210,27 @@ def _delivery(row: Sequence[Any], token: str, held_until: float) -> Delivery:
         seq=int(seq),
         token=token,
         run=int(run),
-        attempts=_decode_log.decode(attempts) if attempts else [],
+        attempts=attempts_of(attempts, answers),
         failed=status == b"failed",
         held_until=held_until,
         probe=bool(probe),
         event_at=float(event_at) / 1000 if event_at else 0.0,
+        repeats=repeats.decode(),
+        letter=int(letter or 0),
+    )
+
+
+def _counts(fields: dict[bytes, bytes]) -> Counts:
+    def number(name: bytes) -> int:
+        return int(fields.get(name, 0))
+
+    delivered = number(b"delivered")
+    return Counts(
+        attempts=number(b"attempts"),
+        succeeded=number(b"succeeded"),
+        dead_lettered=number(b"dead_lettered"),
+        cancelled=number(b"cancelled"),
+        latency=number(b"latency_ms") / delivered / 1000 if delivered else None,
     )
 
 

@@ -1,0 +1,90 @@
+"""Lists of what became of a webhook's deliveries: at most the latest thousand, whatever waits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from event_gateway.core.delivery import Status
+from event_gateway.state.ledger import FORMAT, source_hash
+from event_gateway.state.scripts import script
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A delivery in a list; times in seconds since the epoch."""
+
+    event_id: str
+    source: str
+    status: Status
+    updated_at: float
+    attempts: int
+    last_error: str | None
+    next_attempt_at: float | None
+    stream: str
+    seq: int
+    run: int
+    repeats: str
+
+
+class Behind(msgspec.Struct, frozen=True, array_like=True):
+    """The place behind which a list goes on."""
+
+    score: str
+    member: str
+
+
+class Tracking:
+    """Deliveries by webhook, status and time. Raises what StateError names."""
+
+    def __init__(self, client: Redis, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._recent = script(client, "lane.lua", "recent.lua")
+
+    async def deliveries(
+        self,
+        webhook_id: str,
+        *,
+        status: Status | None,
+        since: float | None,
+        until: float | None,
+        limit: int,
+        behind: Behind | None,
+    ) -> tuple[list[Listed], Behind | None]:
+        """Deliveries of a webhook, those that have changed last first, and where to go on.
+
+        ``pending`` and ``in_progress`` come in the order in which they go. A page may hold fewer
+        than ``limit``, or none, and still have one behind it.
+        """
+        rows, last = await self._recent(
+            keys=[self._prefix],
+            args=[
+                webhook_id,
+                "" if status is None else status.value,
+                "" if since is None else round(since * 1000),
+                "" if until is None else round(until * 1000),
+                limit,
+                "" if behind is None else behind.score,
+                "" if behind is None else behind.member,
+            ],
+        )
+        more = Behind(last[0].decode(), last[1].decode()) if last[0] else None
+        return [_listed(row) for row in rows if int(row[1]) <= FORMAT], more
+
+
+def _listed(row: Sequence[Any]) -> Listed:
+    member, _, source, status, timestamp, attempts, error, next_at, stream, seq, run, repeats = row
+    event_source = source.decode()
+    return Listed(
+        event_id=member.decode().removesuffix(f"~{source_hash(event_source)}"),
+        source=event_source,
+        status=Status(status.decode()),
+        updated_at=int(timestamp) / 1000,
+        attempts=int(attempts),
+        last_error=error.decode() or None,
+        next_attempt_at=int(next_at) / 1000 if next_at else None,
+        stream=stream.decode(),
+        seq=int(seq),
+        run=int(run),
+        repeats=repeats.decode() if repeats else "",
+    )
