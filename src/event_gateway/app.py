@@ -17,6 +17,7 @@ from event_gateway import __version__
 from event_gateway.api import server
 from event_gateway.api.context import Context
 from event_gateway.broker.connection import connect as connect_nats
+from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.foreign import open_streams
 from event_gateway.broker.log import EventLog
 from event_gateway.broker.peers import Peers
@@ -29,6 +30,7 @@ from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.core.event import Received
+from event_gateway.core.replay import Replay
 from event_gateway.core.retry_policy import longest_wait
 from event_gateway.core.stream import EVENTS, StreamDefinition
 from event_gateway.core.webhook import Webhook
@@ -42,6 +44,8 @@ from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.proxy import proxy_of
 from event_gateway.delivery.registration import Registration
+from event_gateway.delivery.repeating import Repeating
+from event_gateway.delivery.replayer import Replayer
 from event_gateway.delivery.request import Builders
 from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
@@ -54,6 +58,7 @@ from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.enrich import Enricher
 from event_gateway.routing.in_order import in_order
 from event_gateway.routing.index import Index
+from event_gateway.routing.replayed import Part, replayed
 from event_gateway.routing.router import Router
 from event_gateway.state.connection import StateError
 from event_gateway.state.connection import connect as connect_redis
@@ -61,6 +66,8 @@ from event_gateway.state.event_cache import EventCache
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.order import Order
 from event_gateway.state.queues import Queues
+from event_gateway.state.repeats import Repeats
+from event_gateway.state.replays import Replays
 from event_gateway.state.subscriptions import TTL as SUBSCRIPTION_TTL
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.tracking import Tracking
@@ -128,8 +135,9 @@ class Gateway:
         retention = config.ingest.retention
         foreign = await open_streams(broker, config.ingest.streams, longest_wait(retention))
         captured = await provision(
-            broker, captured_subjects(config), retention, config.ingest.max_bytes, foreign
-        )
+            broker, captured_subjects(config), retention, config.ingest.max_bytes,
+            config.dead_letters.retention, foreign,
+        )  # fmt: skip
         self._lifecycle = lifecycle = Lifecycle(broker.post)
         metrics = Metrics()
         self._events = events = EventLog(broker, captured, foreign)
@@ -154,14 +162,15 @@ class Gateway:
         caller = Caller(sender)
         stopping(caller.stop)
         self._queues = queues = Queues(client, ledger)
-        dead_letters = DeadLetters(events)
+        letters = DeadLetterLog(broker)
+        dead_letters = DeadLetters(letters)
         self._outcomes = outcomes = Outcomes(
             ledger, dead_letters, lifecycle, metrics, longest_wait(retention)
         )
         self._dispatcher = dispatcher = Dispatcher(
             ledger, queues, caller, builders, outcomes, dead_letters, metrics, self._max_attempts
         )  # fmt: skip
-        reader = EventReader(events)
+        reader = EventReader(events, letters)
 
         async def load(places: Sequence[Place]) -> list[Received | BaseException | None]:
             read = await asyncio.gather(
@@ -199,6 +208,16 @@ class Gateway:
         ]
         for router in self._routers:
             stopping(router.close)
+        self._repeats = repeats = Repeats(client, ledger, config.dead_letters.retention)
+        self._repeating = repeating = Repeating(
+            registry, reader, letters, repeats, outcomes, retention
+        )
+
+        async def past(webhook: Webhook, replay: Replay, position: int) -> Part:
+            return await replayed(broker, webhook, replay, position)
+
+        replays = Replays(client, peers.process)
+        replayer = Replayer(replays, repeats, repeating, letters, registry, past)
         self._hub = Hub(
             broker, enricher.enrich, lambda name, count: metrics.sent.labels(name).inc(count)
         )
@@ -243,12 +262,36 @@ class Gateway:
         await ledger.start()
         await upkeep.learn()
         self._context = Context(
-            __version__, self._admin_key, config.server.max_body,
-            retention, broker, peers, registry,
-            self._registration, self._streams, Intake(events), rejected, dispatcher, ledger, queues,
-            Tracking(client), self._hub, self._subscriptions, lifecycle, metrics, known_secrets,
-            sealed, self._guard, verifier,
-        )  # fmt: skip
+            version=__version__,
+            admin_key=self._admin_key,
+            max_body=config.server.max_body,
+            retention=retention,
+            broker=broker,
+            peers=peers,
+            registry=registry,
+            registration=self._registration,
+            streams=self._streams,
+            events=events,
+            intake=Intake(events),
+            rejected=rejected,
+            dispatcher=dispatcher,
+            ledger=ledger,
+            queues=queues,
+            tracking=Tracking(client),
+            letters=letters,
+            repeats=repeats,
+            repeating=repeating,
+            replays=replays,
+            replayer=replayer,
+            hub=self._hub,
+            subscriptions=self._subscriptions,
+            lifecycle=lifecycle,
+            metrics=metrics,
+            secrets=known_secrets,
+            sealed=sealed,
+            guard=self._guard,
+            verifier=verifier,
+        )
         self.asgi = server.build(self._context)
         self._due.start()
         ordered.start()
@@ -256,6 +299,7 @@ class Gateway:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
         chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
+        chores.append(replayer.run())
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:
@@ -286,7 +330,8 @@ class Gateway:
         self._outcomes.max_age = longest_wait(config.ingest.retention)
         self._events.captures_new_roots = config.ingest.subjects is None
         self._context.max_body = config.server.max_body
-        self._context.retention = config.ingest.retention
+        self._context.retention = self._repeating.retention = config.ingest.retention
+        self._repeats.marked = config.dead_letters.retention
         self._peers.load(definitions_digest(config))
         self._config = config
 
@@ -301,7 +346,7 @@ class Gateway:
         await open_streams(self._broker, names, longest_wait(ingest.retention))
         self._events.captured = await provision(
             self._broker, captured_subjects(config), ingest.retention, ingest.max_bytes,
-            self._events.foreign,
+            config.dead_letters.retention, self._events.foreign,
         )  # fmt: skip
 
     async def _load_streams(self, config: Config) -> None:

@@ -4,12 +4,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from event_gateway.broker.connection import Broker
+from event_gateway.broker.dead_letters import DeadLetterLog
+from event_gateway.broker.log import EventLog
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.registration import Registration
+from event_gateway.delivery.repeating import Repeating
+from event_gateway.delivery.replayer import Replayer
 from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.verification import Verifier
@@ -18,6 +22,8 @@ from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
+from event_gateway.state.repeats import Repeats
+from event_gateway.state.replays import Replays
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.tracking import Tracking
 from event_gateway.streaming.hub import Hub
@@ -37,12 +43,18 @@ class Context:
     registry: Registry
     registration: Registration
     streams: StreamRegistration
+    events: EventLog
     intake: Intake
     rejected: RejectedInput
     dispatcher: Dispatcher
     ledger: Ledger
     queues: Queues
     tracking: Tracking
+    letters: DeadLetterLog
+    repeats: Repeats
+    repeating: Repeating
+    replays: Replays
+    replayer: Replayer
     hub: Hub
     subscriptions: Subscriptions
     lifecycle: Lifecycle

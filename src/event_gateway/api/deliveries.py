@@ -64,6 +64,26 @@ async def show_delivery(
     return _shown(webhook_id, record) | {"attempts": attempts, "dead_letter": record.letter or None}
 
 
+@router.post("/deliveries/{webhook_id}/{event_id:path}/retry", status_code=202)
+async def retry_delivery(
+    request: Request, webhook_id: str, event_id: str, source: str | None = None
+) -> dict[str, Any]:
+    """Has one that waits tried at once, and one that has ended delivered again, as a new run."""
+    context: Context = request.app.state.context
+    await context.repeating.retry(webhook_id, event_id, source)
+    return await show_delivery(request, webhook_id, event_id, source)
+
+
+@router.post("/deliveries/{webhook_id}/{event_id:path}/cancel")
+async def cancel_delivery(
+    request: Request, webhook_id: str, event_id: str, source: str | None = None
+) -> dict[str, Any]:
+    """Ends one that waits. 409 where its attempt runs or it has ended."""
+    context: Context = request.app.state.context
+    await context.repeating.cancel(webhook_id, event_id, source)
+    return await show_delivery(request, webhook_id, event_id, source)
+
+
 def _shown(webhook_id: str, one: Record | Listed) -> dict[str, Any]:
     next_at = one.next_attempt_at
     return {

@@ -23,11 +23,10 @@ async def list_rejected(
 ) -> dict[str, Any]:
     """What was set aside, the oldest first, as it came."""
     context: Context = request.app.state.context
-    found = await context.rejected.page(cursor, limit + 1)
-    more = found[limit:]
+    found, more = await context.rejected.page(cursor, limit)
     return {
-        "items": [_shown(one) for one in found[:limit]],
-        "next": str(more[0].seq) if more else None,
+        "items": [_shown(one) for one in found],
+        "next": str(found[-1].seq + 1) if found and more else None,
     }
 
 

@@ -7,7 +7,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from event_gateway.api import deliveries, health, rejected, secrets, streams, webhooks
+from event_gateway.api import (
+    dead_letters,
+    deliveries,
+    health,
+    rejected,
+    replays,
+    secrets,
+    streams,
+    webhooks,
+)
 from event_gateway.api.context import Context
 from event_gateway.api.events import post_events
 from event_gateway.api.problems import KINDS, Problem, problem_of
@@ -54,6 +63,8 @@ def build(context: Context) -> FastAPI:
     app.include_router(secrets.router)
     app.include_router(streams.router)
     app.include_router(deliveries.router)
+    app.include_router(dead_letters.router)
+    app.include_router(replays.router)
     app.include_router(rejected.router)
     app.include_router(health.health)
     app.include_router(health.metrics)

@@ -75,24 +75,6 @@ async def follow(
         await asyncio.sleep(0.1)
 
 
-async def page(broker: Broker, stream: str, from_seq: int, limit: int) -> list[Pulled]:
-    """At most ``limit`` messages of a stream from a sequence on, in order.
-
-    Raises what BrokerError names.
-    """
-    last = (await broker.js.stream_info(stream)).state.last_seq
-    out: list[Pulled] = []
-    if from_seq > last:
-        return out
-    async with contextlib.aclosing(follow(broker, stream, from_seq=from_seq)) as batches:
-        async for batch in batches:
-            out += batch
-            # An empty batch: what there was at the end is deleted.
-            if not batch or len(out) >= limit or batch[-1].seq >= last:
-                break
-    return out[:limit]
-
-
 async def _create(
     broker: Broker,
     stream: str,

@@ -9,7 +9,7 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.foreign import ForeignStream
-from event_gateway.broker.provision import DEAD_LETTERS, ProvisionError, capture
+from event_gateway.broker.provision import ProvisionError, capture
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import FORMAT_HEADER, LOG_FORMAT, STRUCTURED, from_message
@@ -42,7 +42,7 @@ def message_id(source: str, event_id: str) -> str:
 
 
 class EventLog:
-    """Appends to and reads from the ingest stream; appends dead letters."""
+    """Appends to and reads from the ingest stream."""
 
     def __init__(
         self, broker: Broker, captured: tuple[str, ...], foreign: Sequence[ForeignStream] = ()
@@ -119,12 +119,3 @@ class EventLog:
             )
         except InvalidEvent:
             return None
-
-    async def append_dead_letter(self, webhook_id: str, body: bytes) -> int:
-        """Keeps a dead letter and gives its place. Raises LogUnavailable where that is not
-        confirmed."""
-        try:
-            ack = await self._broker.js.publish(f"eg.dead.{webhook_id}", body, stream=DEAD_LETTERS)
-        except (*BrokerError, NoStreamResponseError, APIError) as error:
-            raise LogUnavailable(str(error) or type(error).__name__) from None
-        return ack.seq

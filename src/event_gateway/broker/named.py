@@ -16,8 +16,8 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.follow import page
 from event_gateway.broker.foreign import ForeignStream
+from event_gateway.broker.page import page
 from event_gateway.broker.provision import LIFECYCLE, ensure, existing
 from event_gateway.core.stream import EVENTS, Held, StreamDefinition
 
@@ -155,7 +155,8 @@ async def _continued(
         await ensure(broker, former)
     assert former.name
     last = (await broker.js.stream_info(former.name)).state.last_seq
-    copied = await page(broker, former.name, max(1, last - LOOK_BACK + 1), LOOK_BACK)
+    begin = max(1, last - LOOK_BACK + 1)
+    copied = (await page(broker, former.name, from_seq=begin, limit=LOOK_BACK)).messages
     reached = dict(place for one in copied if (place := origin(one.headers)))
     # What was copied earlier than all that was looked at came before this time.
     since = copied[0].time if len(copied) == LOOK_BACK else time.time() - MARGIN

@@ -45,12 +45,14 @@ async def provision(
     captured: tuple[str, ...],
     retention: float,
     max_bytes: int | None,
+    letters_retention: float,
     foreign: Sequence[ForeignStream] = (),
 ) -> tuple[str, ...]:
     """Makes the gateway's own streams and the router's consumer; gives the captured subjects.
 
-    ``retention`` in seconds. Subjects that an earlier start captured stay captured; those that a
-    stream of ``foreign`` holds are read there. Raises ProvisionError.
+    ``retention`` in seconds, ``letters_retention`` that of dead letters. Subjects that an earlier
+    start captured stay captured; those that a stream of ``foreign`` holds are read there.
+    Raises ProvisionError.
     """
     captured = tuple(one for one in captured if not any(f.holds(one) for f in foreign))
     events = await existing(broker, EVENTS)
@@ -80,7 +82,8 @@ async def provision(
     await ensure(
         broker,
         StreamConfig(
-            name=DEAD_LETTERS, subjects=["eg.dead.>"], storage=StorageType.FILE, allow_direct=True,
+            name=DEAD_LETTERS, subjects=["eg.dead.>"], storage=StorageType.FILE,
+            max_age=letters_retention, discard=DiscardPolicy.OLD, allow_direct=True,
         ),
     )  # fmt: skip
     await ensure(

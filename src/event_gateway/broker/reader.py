@@ -2,7 +2,9 @@
 
 from collections import OrderedDict
 
+from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.log import EventLog
+from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.event import Received
 
 MAX_EVENTS = 4096
@@ -10,10 +12,14 @@ MAX_BYTES = 32 * 1024 * 1024
 
 
 class EventReader:
-    """The log's events by place. Raises LogUnavailable where NATS must be asked and is away."""
+    """Events by place, in the log or among the dead letters.
 
-    def __init__(self, log: EventLog) -> None:
+    Raises LogUnavailable where NATS must be asked and is away.
+    """
+
+    def __init__(self, log: EventLog, letters: DeadLetterLog) -> None:
         self._log = log
+        self._letters = letters
         self._kept: OrderedDict[tuple[str, int], Received] = OrderedDict()
         self._bytes = 0
 
@@ -33,7 +39,10 @@ class EventReader:
         kept = self._kept.get((stream, seq))
         if kept is not None:
             return kept, True
-        received = await self._log.read(stream, seq)
+        if stream == DEAD_LETTERS:
+            received = await self._letters.event(seq)
+        else:
+            received = await self._log.read(stream, seq)
         if received is not None:
             self.keep(received)
         return received, False

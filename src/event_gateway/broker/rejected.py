@@ -6,8 +6,8 @@ import msgspec
 from nats.js.errors import APIError, NoStreamResponseError
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.follow import page
 from event_gateway.broker.log import LogUnavailable
+from event_gateway.broker.page import page
 from event_gateway.broker.provision import REJECTED
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import InvalidEvent
@@ -67,12 +67,16 @@ class RejectedInput:
         except (*_UNAVAILABLE, NoStreamResponseError) as failure:
             raise LogUnavailable(str(failure) or type(failure).__name__) from None
 
-    async def page(self, from_seq: int, limit: int) -> list[Rejected]:
-        """What was set aside, the oldest first, from a sequence on. Raises LogUnavailable."""
+    async def page(self, from_seq: int, limit: int) -> tuple[list[Rejected], bool]:
+        """What was set aside, the oldest first, from a sequence on, and whether there is more.
+
+        Raises LogUnavailable.
+        """
         try:
-            return [_rejected(one) for one in await page(self._broker, REJECTED, from_seq, limit)]
+            found = await page(self._broker, REJECTED, from_seq=from_seq, limit=limit)
         except _UNAVAILABLE as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None
+        return [_rejected(one) for one in found.messages], found.behind > 0
 
     async def retry(self, seq: int) -> int:
         """Takes it in again as it came; gives its new sequence in the log.
@@ -80,7 +84,7 @@ class RejectedInput:
         Raises KeyError where there is none, InvalidEvent where it still is no event (it stays set
         aside then), NotCaptured, and LogUnavailable.
         """
-        found = await self.page(seq, 1)
+        found, _ = await self.page(seq, 1)
         if not found or found[0].seq != seq:
             raise KeyError(seq)
         kept = found[0]

@@ -176,6 +176,14 @@ class DeliveryModel(Section):
         return value
 
 
+class DeadLettersModel(Section):
+    """What could not be delivered."""
+
+    retention: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
+        90 * 86400.0, description="For how long dead letters are kept; at least 1m."
+    )
+
+
 class Config(Section):
     """The whole file."""
 
@@ -187,3 +195,4 @@ class Config(Section):
     ingest: IngestModel = IngestModel()
     secrets: SecretsModel = SecretsModel()
     delivery: DeliveryModel = DeliveryModel()
+    dead_letters: DeadLettersModel = DeadLettersModel()

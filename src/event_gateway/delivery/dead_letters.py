@@ -7,7 +7,9 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from event_gateway.broker.log import EventLog, LogUnavailable
+from event_gateway.broker.dead_letters import DeadLetterLog, Letter
+from event_gateway.broker.log import LogUnavailable
+from event_gateway.config.definitions import webhook_to_json
 from event_gateway.core.delivery import Delivery
 from event_gateway.core.event import Received
 from event_gateway.core.formats import to_structured
@@ -16,16 +18,14 @@ from event_gateway.core.webhook import Webhook
 
 log = structlog.get_logger(__name__)
 
-FORMAT = 1
 MAX_WRITING = 256
-_encode = msgspec.json.Encoder().encode
 
 
 class DeadLetters:
     """Appends dead letters; what is not confirmed is for the caller to repeat."""
 
-    def __init__(self, events: EventLog) -> None:
-        self._events = events
+    def __init__(self, letters: DeadLetterLog) -> None:
+        self._log = letters
         self._slots = asyncio.Semaphore(MAX_WRITING)
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -41,21 +41,20 @@ class DeadLetters:
         """Writes a dead letter in the background and calls ``kept`` with its place once
         it is confirmed, or
         ``lost`` where it is not."""
-        body = _encode(
-            {
-                "v": FORMAT,
-                "webhook_id": delivery.webhook_id,
-                "url": webhook.url,
-                "reason": reason,
-                "attempts": delivery.attempts,
-                "stream": delivery.stream,
-                "seq": delivery.seq,
-                "run": delivery.run,
-                "time": rfc3339(time.time()),
-                "event": msgspec.Raw(to_structured(received.event)),
-            }
+        letter = Letter(
+            webhook_id=delivery.webhook_id,
+            url=webhook.url,
+            webhook=msgspec.Raw(msgspec.json.encode(webhook_to_json(webhook))),
+            reason=reason,
+            attempts=delivery.attempts,
+            stream=delivery.stream,
+            seq=delivery.seq,
+            run=delivery.run,
+            repeats=delivery.repeats,
+            time=rfc3339(time.time()),
+            event=msgspec.Raw(to_structured(received.event)),
         )
-        task = asyncio.create_task(self._write(delivery, body, kept, lost))
+        task = asyncio.create_task(self._write(letter, kept, lost))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
@@ -65,14 +64,14 @@ class DeadLetters:
             await asyncio.wait(self._writing, timeout=timeout)
 
     async def _write(
-        self, delivery: Delivery, body: bytes, kept: Callable[[int], None], lost: Callable[[], None]
+        self, letter: Letter, kept: Callable[[int], None], lost: Callable[[], None]
     ) -> None:
         async with self._slots:
             try:
-                place = await self._events.append_dead_letter(delivery.webhook_id, body)
+                place = await self._log.append(letter)
             except LogUnavailable as error:
                 log.warning("dead letter not confirmed, will be written again",
-                            webhook=delivery.webhook_id, error=str(error))  # fmt: skip
+                            webhook=letter.webhook_id, error=str(error))  # fmt: skip
                 lost()
                 return
         kept(place)

@@ -1,11 +1,12 @@
 """The due loop: takes deliveries whose time has come, loads their events, hands them to lanes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 
 from event_gateway.broker.log import LogUnavailable
+from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.delivery import Delivery
 from event_gateway.core.event import Received
 from event_gateway.delivery.dispatcher import LEASE_MARGIN, Dispatcher
@@ -78,11 +79,17 @@ class DueLoop:
     async def hand_over(self, taken: Sequence[Delivery]) -> None:
         """Loads the events of deliveries that are this process' now, and hands them to lanes."""
         # Deliveries of one event share its loading, and all of a round one enrichment.
-        places = list({(one.stream, one.seq): None for one in taken})
-        loaded = dict(zip(places, await self._load(places), strict=True))
+        loaded = await self._loaded({(one.stream, one.seq): None for one in taken})
+        letters = {
+            _letter(one): None
+            for one in taken
+            if one.letter and one.repeats and loaded[one.stream, one.seq] is None
+        }
+        if letters:  # what the log has dropped since
+            loaded |= await self._loaded(letters)
         cancelled = False
         for number, delivery in enumerate(taken, 1):
-            event = loaded[delivery.stream, delivery.seq]
+            event = loaded[delivery.stream, delivery.seq] or loaded.get(_letter(delivery))
             if isinstance(event, LogUnavailable):
                 continue  # its lease ends, and it comes again
             if isinstance(event, BaseException):
@@ -95,6 +102,12 @@ class DueLoop:
                     cancelled = True  # who has taken them sees to all: else their leases must end
         if cancelled:
             raise asyncio.CancelledError
+
+    async def _loaded(
+        self, places: Iterable[Place]
+    ) -> dict[Place, Received | BaseException | None]:
+        wanted = list(places)
+        return dict(zip(wanted, await self._load(wanted), strict=True))
 
     def _wake_at(self, at: float) -> None:
         if at < self._next:
@@ -207,6 +220,10 @@ def _wanted(lane: Lane, count: int) -> Wanted:
         round((webhook.timeout + lease) * 1000),
         limits_ms(webhook),
     )
+
+
+def _letter(delivery: Delivery) -> Place:
+    return DEAD_LETTERS, delivery.letter
 
 
 def _checked(received: Received | None, delivery: Delivery) -> Received | None:

@@ -1,0 +1,151 @@
+"""The stream of dead letters: what could not be delivered, with its event and the reason."""
+
+import json
+from typing import Any
+
+import msgspec
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+
+from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
+from event_gateway.broker.log import LogUnavailable
+from event_gateway.broker.page import page
+from event_gateway.broker.provision import DEAD_LETTERS
+from event_gateway.core.delivery import Attempt
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Event, Received
+from event_gateway.core.formats import from_structured
+
+FORMAT = 1
+_FAILURES = (*BrokerError, NoStreamResponseError, APIError)
+NOT_DELETED = 10057  # the server's code where there is no such message
+_SUBJECT = "eg.dead."
+
+
+class Letter(msgspec.Struct, kw_only=True):
+    """A dead letter as it is stored. ``webhook`` is its definition as it was, ``stream`` and
+    ``seq`` are the event's place in the log."""
+
+    v: int = FORMAT
+    webhook_id: str
+    url: str
+    reason: str
+    attempts: list[Attempt]
+    stream: str
+    seq: int
+    run: int
+    time: str
+    event: msgspec.Raw
+    webhook: msgspec.Raw = msgspec.Raw(b"null")
+    repeats: str = ""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A dead letter at its place, with its event; ``time`` in seconds since the epoch."""
+
+    place: int
+    time: float
+    letter: Letter
+    event: Event
+
+
+class DeadLetterLog:
+    """Appends, reads and deletes. Everything raises LogUnavailable where NATS does not answer."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def append(self, letter: Letter) -> int:
+        """Keeps a dead letter; gives its place once that is confirmed."""
+        try:
+            ack = await self._broker.js.publish(
+                _SUBJECT + letter.webhook_id, msgspec.json.encode(letter), stream=DEAD_LETTERS
+            )
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+        return ack.seq
+
+    async def page(
+        self,
+        *,
+        webhook_id: str | None,
+        from_place: int = 1,
+        since: float | None = None,
+        limit: int,
+    ) -> tuple[list[Kept], int, int]:
+        """At most ``limit`` letters from a place or a time on, the oldest first; behind which place
+        to go on, and how many are there."""
+        subject = None if webhook_id is None else _SUBJECT + webhook_id
+        try:
+            found = await page(
+                self._broker, DEAD_LETTERS, from_seq=from_place, from_time=since, subject=subject,
+                limit=limit,
+            )  # fmt: skip
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+        kept = [_kept(one.seq, one.time, one.data) for one in found.messages]
+        last = found.messages[-1].seq if found.messages else from_place - 1
+        return [one for one in kept if one is not None], last, found.behind
+
+    async def read(self, place: int) -> Kept | None:
+        """The letter at a place; None where there is none (any more)."""
+        try:
+            message = await self._broker.js.get_msg(DEAD_LETTERS, seq=place, direct=True)
+        except NotFoundError:
+            return None
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+        time = message.time.timestamp() if message.time else 0.0
+        return _kept(place, time, message.data or b"")
+
+    async def event(self, place: int) -> Received | None:
+        """The event of the letter at a place, as if the log had it there."""
+        kept = await self.read(place)
+        return None if kept is None else Received(kept.event, DEAD_LETTERS, place, kept.time)
+
+    async def last_place(self) -> int:
+        """The place of the newest letter, 0 where there has been none."""
+        try:
+            return (await self._broker.js.stream_info(DEAD_LETTERS)).state.last_seq
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+
+    async def delete(self, place: int) -> bool:
+        """Deletes one letter; False where there was none."""
+        try:
+            return await self._broker.js.delete_msg(DEAD_LETTERS, place)
+        except APIError as error:
+            if error.err_code == NOT_DELETED:
+                return False
+            raise _unavailable(error) from None
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+
+    async def purge(self, *, webhook_id: str | None, before: int) -> int:
+        """Deletes all letters (of a webhook) before a place; gives how many that were."""
+        request: dict[str, Any] = {"seq": before}
+        if webhook_id is not None:
+            request["filter"] = _SUBJECT + webhook_id
+        try:
+            answer = await self._broker.nc.request(
+                f"$JS.API.STREAM.PURGE.{DEAD_LETTERS}", json.dumps(request).encode(),
+                timeout=REQUEST_TIMEOUT,
+            )  # fmt: skip
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+        said = json.loads(answer.data)
+        if "error" in said:
+            raise LogUnavailable(str(said["error"].get("description")))
+        return int(said.get("purged", 0))
+
+
+def _kept(place: int, time: float, data: bytes) -> Kept | None:
+    """None where it is not of the gateway's making, or of a newer version's."""
+    try:
+        letter = msgspec.json.decode(data, type=Letter)
+        return Kept(place, time, letter, from_structured(bytes(letter.event)))
+    except (msgspec.DecodeError, InvalidEvent):
+        return None
+
+
+def _unavailable(error: BaseException) -> LogUnavailable:
+    return LogUnavailable(str(error) or type(error).__name__)

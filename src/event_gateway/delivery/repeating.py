@@ -1,0 +1,110 @@
+"""Deliveries that people ask for: again, at once, or not any more."""
+
+import time
+
+from event_gateway.broker.dead_letters import DeadLetterLog, Kept
+from event_gateway.broker.reader import EventReader
+from event_gateway.broker.registry import Registry
+from event_gateway.core.errors import Conflict, NewerFormat, Unknown
+from event_gateway.core.event import Received
+from event_gateway.core.webhook import Webhook
+from event_gateway.delivery.outcomes import Outcomes
+from event_gateway.state.ledger import FORMAT
+from event_gateway.state.repeats import Changed, Repeat, Repeats
+
+USABLE = 0.95  # of the log's retention, after which an event counts as about to be dropped
+
+
+class Repeating:
+    """``retention``: seconds for which the log keeps events.
+
+    Its methods raise Unknown and Conflict with what stands against a request, NewerFormat,
+    LogUnavailable, and what StateError names.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        reader: EventReader,
+        letters: DeadLetterLog,
+        repeats: Repeats,
+        outcomes: Outcomes,
+        retention: float,
+    ) -> None:
+        self._registry = registry
+        self._reader = reader
+        self._letters = letters
+        self._repeats = repeats
+        self._outcomes = outcomes
+        self.retention = retention
+
+    async def retry(self, webhook_id: str, event_id: str, source: str | None) -> str:
+        """Has a delivery tried at once where it waits, and begun anew where it has ended.
+
+        Gives which of these was done: ``hurried`` or ``queued``.
+        """
+        webhook = self._registry.webhook(webhook_id)
+        changed = await self._repeats.change(webhook_id, event_id, source, "retry")
+        if changed.what == "hurried":
+            return changed.what
+        if changed.what != "anew":
+            raise _refusal(changed, webhook_id, event_id, "tried")
+        repeat = await self._anew(webhook, event_id, changed)
+        _, _, codes = await self._repeats.begin([repeat], "retry")
+        if codes == ["waiting"]:
+            raise Conflict(f"the delivery of {event_id} to {webhook_id} is on its way already")
+        return codes[0]
+
+    async def cancel(self, webhook_id: str, event_id: str, source: str | None) -> None:
+        """Ends a delivery that waits."""
+        changed = await self._repeats.change(
+            webhook_id, event_id, source, "cancel", "cancelled on request"
+        )
+        if changed.what != "cancelled":
+            raise _refusal(changed, webhook_id, event_id, "cancelled")
+
+    def again(self, webhook: Webhook, received: Received) -> Repeat:
+        """What begins a delivery of an event anew. Its time runs from now on, but it ends before
+        the log drops the event."""
+        event = received.event
+        latest = received.time + USABLE * self.retention - self._outcomes.longest(webhook)
+        return Repeat(
+            webhook.id, event.id, event.source, received.stream, received.seq,
+            min(time.time(), latest),
+        )  # fmt: skip
+
+    async def _anew(self, webhook: Webhook, event_id: str, ended: Changed) -> Repeat:
+        if ended.letter:
+            kept = await self._letters.read(ended.letter)
+            if kept is not None and kept.event.id == event_id:
+                return from_letter(kept)
+        received, _ = await self._reader.read(ended.stream, ended.seq)
+        if received is None or (received.event.source, received.event.id) != (
+            ended.source, event_id,
+        ):  # fmt: skip
+            raise Conflict(f"the log does not hold the event {event_id} any more")
+        return self.again(webhook, received)
+
+
+def from_letter(kept: Kept) -> Repeat:
+    """What begins the delivery of a dead letter anew, with the event as the letter holds it."""
+    letter = kept.letter
+    return Repeat(
+        letter.webhook_id, kept.event.id, kept.event.source, letter.stream, letter.seq, time.time(),
+        kept.place,
+    )  # fmt: skip
+
+
+def _refusal(changed: Changed, webhook_id: str, event_id: str, what: str) -> Exception:
+    name = f"the delivery of {event_id} to {webhook_id}"
+    match changed.what:
+        case "none":
+            return Unknown(f"no delivery of {event_id} to {webhook_id} is recorded")
+        case "newer":
+            return NewerFormat(name, FORMAT + 1, FORMAT)
+        case "ended":
+            return Conflict(f"{name} has ended: {changed.status}")
+        case "in_order":
+            return Conflict(f"{webhook_id} is ordered: {name} is {what} in its turn alone")
+        case _:
+            return Conflict(f"{name} cannot be {what}: its attempt runs, or is about to begin")

@@ -1,0 +1,237 @@
+"""The replayer: carries out replays, each in one process at a time, chunk by chunk.
+
+What a chunk queues and how far the replay has come are written together, so that a crash leaves
+nothing out and repeats nothing.
+"""
+
+import asyncio
+import contextlib
+import functools
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from event_gateway.broker.dead_letters import DeadLetterLog, Kept
+from event_gateway.broker.log import LogUnavailable
+from event_gateway.broker.registry import Registry
+from event_gateway.core.event import Received
+from event_gateway.core.pattern import matches
+from event_gateway.core.replay import Progress, Replay, ReplayState
+from event_gateway.core.webhook import Webhook
+from event_gateway.delivery.repeating import Repeating, from_letter
+from event_gateway.state.connection import StateError
+from event_gateway.state.repeats import Far, Repeat, Repeats
+from event_gateway.state.replays import Replays
+from event_gateway.tasks import end
+
+log = structlog.get_logger(__name__)
+
+LOOK = 1.0  # seconds between looks for replays that nobody runs
+HOLD = 15.0  # seconds after which another process takes a replay over
+AT_ONCE = 4  # replays that a process runs
+CHUNK = 256  # deliveries queued, or dead letters read, in one step
+AHEAD = 1000  # that wait for a webhook beyond which a replay from the log goes no further
+WAIT = 0.25  # seconds between looks whether they have become fewer
+
+
+class Part(Protocol):
+    """A part of the log, as the routing reads it."""
+
+    @property
+    def events(self) -> list[Received]: ...
+    @property
+    def looked(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def last(self) -> bool: ...
+
+
+Source = Callable[[Webhook, Replay, int], Awaitable[Part]]
+
+
+class _Over(Exception):
+    """This process does not go on with a replay: it has ended, is paused, or is another's."""
+
+
+class _Failed(Exception):
+    """A replay cannot be carried out; the text says why."""
+
+
+class Replayer:
+    """``source`` reads the log. ``wake`` has it look at once for what is to be run."""
+
+    def __init__(
+        self,
+        replays: Replays,
+        repeats: Repeats,
+        repeating: Repeating,
+        letters: DeadLetterLog,
+        registry: Registry,
+        source: Source,
+    ) -> None:
+        self._replays = replays
+        self._repeats = repeats
+        self._repeating = repeating
+        self._letters = letters
+        self._registry = registry
+        self._source = source
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be something to run."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Goes on for ever."""
+        try:
+            while True:
+                self._wanted.clear()
+                try:
+                    await self._look()
+                except StateError as error:
+                    log.debug("replays wait", error=str(error))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK):
+                        await self._wanted.wait()
+        finally:
+            await end(self._running.values())
+
+    async def _look(self) -> None:
+        for replay_id in await self._replays.running():
+            if replay_id in self._running or len(self._running) >= AT_ONCE:
+                continue
+            if await self._replays.hold(replay_id, HOLD):
+                task = asyncio.create_task(self._carry_out(replay_id), name=f"replay-{replay_id}")
+                self._running[replay_id] = task
+                task.add_done_callback(functools.partial(self._ended, replay_id))
+
+    def _ended(self, replay_id: str, _task: asyncio.Task[None]) -> None:
+        self._running.pop(replay_id, None)
+
+    async def _carry_out(self, replay_id: str) -> None:
+        try:
+            found = await self._replays.read(replay_id)
+            if found is None:
+                await self._replays.move(replay_id, ReplayState.CANCELLED)
+                return
+            replay, progress = found
+            try:
+                if replay.stream is not None:
+                    await self._from_log(replay, progress)
+                elif replay.places:
+                    await self._places(replay, progress)
+                else:
+                    await self._from_letters(replay, progress)
+                await self._replays.move(replay_id, ReplayState.DONE)
+            except _Failed as error:
+                await self._replays.move(replay_id, ReplayState.FAILED, str(error))
+            log.info("replay has ended", replay=replay_id)
+        except _Over as why:
+            log.info("replay stops here", replay=replay_id, why=str(why))
+        except (*StateError, LogUnavailable) as error:
+            log.warning("replay waits", replay=replay_id, error=str(error))
+            await asyncio.sleep(LOOK)
+        finally:
+            with contextlib.suppress(*StateError):  # else it ends by itself
+                await self._replays.release(replay_id)
+
+    async def _from_log(self, replay: Replay, progress: Progress) -> None:
+        position, last = progress.position, False
+        while not last:
+            webhook = self._webhook(replay.webhook or "")
+            if webhook is None:
+                raise _Failed(f"the webhook {replay.webhook} is gone")
+            part = await self._source(webhook, replay, position)
+            first = progress.first = progress.first or part.first
+            repeats = [self._repeating.again(webhook, one) for one in part.events]
+            depths = (webhook.id,) if not replay.dry_run else ()
+            depth = await self._queue(
+                replay, repeats, first, part.position, part.looked, depths=depths
+            )
+            position, last = part.position, part.last
+            while depth > AHEAD:
+                await asyncio.sleep(WAIT)
+                depth = await self._queue(replay, [], first, position, 0, depths=depths)
+
+    async def _from_letters(self, replay: Replay, progress: Progress) -> None:
+        position, behind = max(progress.position, replay.from_seq), 1
+        since = replay.since if progress.position == 0 else None
+        while behind and position <= replay.until_seq:
+            kept, read, behind = await self._letters.page(
+                webhook_id=replay.webhook, from_place=position, since=since, limit=CHUNK
+            )
+            progress.first = progress.first or (kept[0].place if kept else position)
+            since = None
+            some = [one for one in kept if one.place <= replay.until_seq]
+            wanted = [one for one in some if _wanted(replay, one)]
+            repeats, left_out = await self._not_repeated(wanted)
+            position = max(read + 1, position)
+            await self._queue(
+                replay, repeats, progress.first, position, len(some), left_out=left_out
+            )
+
+    async def _places(self, replay: Replay, progress: Progress) -> None:
+        position = max(progress.position, 1)
+        while position <= len(replay.places):
+            places = replay.places[position - 1 : position - 1 + CHUNK]
+            kept = [await self._letters.read(place) for place in places]
+            known = [one for one in kept if one is not None and self._webhook(_of(one)) is not None]
+            position += len(places)
+            await self._queue(
+                replay, [from_letter(one) for one in known], 1, position, len(places),
+                left_out=sum(one is not None for one in kept) - len(known),
+            )  # fmt: skip
+
+    async def _not_repeated(self, kept: Sequence[Kept]) -> tuple[list[Repeat], int]:
+        """Those of which the webhook is there, and that nobody has repeated before; and how many
+        that leaves out."""
+        out: list[Repeat] = []
+        for webhook_id, group in itertools.groupby(sorted(kept, key=_of), key=_of):
+            if self._webhook(webhook_id) is None:
+                continue
+            some = list(group)
+            marks = await self._repeats.marks(webhook_id, [one.place for one in some])
+            out += [from_letter(one) for one, mark in zip(some, marks, strict=True) if mark is None]
+        return out, len(kept) - len(out)
+
+    async def _queue(
+        self, replay: Replay, repeats: list[Repeat], first: int, position: int, looked: int,
+        *, left_out: int = 0, depths: tuple[str, ...] = (),
+    ) -> int:  # fmt: skip
+        """Queues what is to be repeated, and writes how far that is; gives the greatest depth.
+
+        Raises _Over.
+        """
+        matched = len(repeats) + left_out
+        far = Far(position, first, looked, matched, left_out, round(HOLD * 1000), depths)
+        state, depth, _ = await self._repeats.begin(
+            [] if replay.dry_run else repeats, f"replay {replay.id}", replay.id,
+            self._replays.holder, far,
+        )  # fmt: skip
+        if state != ReplayState.RUNNING:
+            raise _Over(state)
+        return depth
+
+    def _webhook(self, webhook_id: str) -> Webhook | None:
+        webhook = self._registry.webhooks.get(webhook_id)
+        return None if webhook is None or webhook.deleting else webhook
+
+
+def _of(kept: Kept) -> str:
+    return kept.letter.webhook_id
+
+
+def _wanted(replay: Replay, kept: Kept) -> bool:
+    """Whether a dead letter is one of those that the replay names."""
+    return (
+        (replay.since is None or kept.time >= replay.since)
+        and (replay.until is None or kept.time < replay.until)
+        and (replay.reason is None or kept.letter.reason == replay.reason)
+        and (not replay.types or any(matches(one, kept.event.type) for one in replay.types))
+    )
