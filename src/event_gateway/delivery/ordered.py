@@ -263,8 +263,8 @@ class _Line:
                 await asyncio.sleep(AGAIN)
         if record is None or record.seq < delivery.seq:
             return 0.0
-        if record.status in FINAL or record.seq > delivery.seq:
-            return None
+        if record.status in FINAL or record.seq > delivery.seq or record.repeats:
+            return None  # what is repeated on request goes by the queue
         delivery.attempts, delivery.run = record.attempts, record.run
         delivery.failed = record.status is Status.FAILED
         if record.status is Status.RETRYING and record.next_attempt_at is not None:

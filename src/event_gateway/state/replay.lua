@@ -30,6 +30,7 @@ if what == 'add' then
   return 1
 end
 local state = redis.call('HGET', key, 'state')
+if not state then redis.call('SREM', going, id) end
 if not state or redis.call('HGET', key, 'ended_at') then return state end
 redis.call('HSET', key, 'state', ARGV[3], 'updated_at', now, 'error', ARGV[5])
 if ARGV[4] == '1' then
