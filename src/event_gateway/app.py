@@ -4,6 +4,7 @@ The only place that knows which adapter stands behind which name.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from event_gateway import __version__
 from event_gateway.api import server
 from event_gateway.api.context import Context
+from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.connection import connect as connect_nats
 from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.foreign import open_streams
@@ -58,8 +60,10 @@ from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.enrich import Enricher
 from event_gateway.routing.in_order import in_order
 from event_gateway.routing.index import Index
+from event_gateway.routing.repair import Repair
 from event_gateway.routing.replayed import Part, replayed
 from event_gateway.routing.router import Router
+from event_gateway.state.checkpoints import Checkpoints
 from event_gateway.state.connection import StateError
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import EventCache
@@ -208,6 +212,11 @@ class Gateway:
         ]
         for router in self._routers:
             stopping(router.close)
+        self._repair = repair = Repair(
+            broker, peers, Checkpoints(client, peers.process), ledger, index,
+            (EVENTS, *config.ingest.streams), outcomes.left, lambda: outcomes.max_age,
+            manual=config.repair == "manual",
+        )  # fmt: skip
         self._repeats = repeats = Repeats(client, ledger, config.dead_letters.retention)
         self._repeating = repeating = Repeating(
             registry, reader, letters, repeats, outcomes, retention
@@ -229,6 +238,13 @@ class Gateway:
         self._streams = StreamRegistration(broker, registry, events, lifecycle)
         events.captures_new_roots = config.ingest.subjects is None
         copies = WebhookCopies(client)
+
+        def lost() -> None:
+            for webhook_id, webhook in registry.webhooks.items():
+                copies.put(webhook_id, webhook)
+            upkeep.reconcile()
+
+        repair.on_loss.append(lost)
 
         def changed(webhook_id: str, webhook: Webhook | None) -> None:
             copies.put(webhook_id, webhook)
@@ -291,6 +307,7 @@ class Gateway:
             sealed=sealed,
             guard=self._guard,
             verifier=verifier,
+            repair=repair,
         )
         self.asgi = server.build(self._context)
         self._due.start()
@@ -299,7 +316,7 @@ class Gateway:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
         chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
-        chores.append(replayer.run())
+        chores += [replayer.run(), repair.run()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:
@@ -331,6 +348,7 @@ class Gateway:
         self._events.captures_new_roots = config.ingest.subjects is None
         self._context.max_body = config.server.max_body
         self._context.retention = self._repeating.retention = config.ingest.retention
+        self._repair.manual = config.repair == "manual"
         self._repeats.marked = config.dead_letters.retention
         self._peers.load(definitions_digest(config))
         self._config = config
@@ -371,6 +389,8 @@ class Gateway:
         timeout = self._config.server.drain_timeout
         await asyncio.gather(self._ordered.stop(timeout), self._dispatcher.stop(timeout))
         await self._ledger.stop()  # what it confirms is acknowledged when the broker is closed
+        with contextlib.suppress(*StateError, *BrokerError):
+            await self._repair.note()
 
     async def stop(self) -> None:
         """Ends everything; what is not recorded comes again at the next start."""

@@ -20,6 +20,7 @@ from event_gateway.delivery.verification import Verifier
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
+from event_gateway.routing.repair import Repair
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.state.repeats import Repeats
@@ -63,5 +64,6 @@ class Context:
     sealed: SealedSecrets
     guard: EgressGuard
     verifier: Verifier
+    repair: Repair
     draining: bool = False
     sockets: set[Any] = field(default_factory=set)

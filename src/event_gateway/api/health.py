@@ -33,6 +33,7 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
         return {"status": "unavailable", "reasons": reasons}
     if not context.ledger.reachable:
         reasons.append("redis unreachable")
+    reasons += context.repair.reasons
     if others := context.peers.with_other_files:
         reasons.append(f"a different configuration file in {', '.join(others)}")
     return {"status": "degraded" if reasons else "ok", "reasons": reasons}

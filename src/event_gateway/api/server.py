@@ -12,6 +12,7 @@ from event_gateway.api import (
     deliveries,
     health,
     rejected,
+    repair,
     replays,
     secrets,
     streams,
@@ -65,6 +66,7 @@ def build(context: Context) -> FastAPI:
     app.include_router(deliveries.router)
     app.include_router(dead_letters.router)
     app.include_router(replays.router)
+    app.include_router(repair.router)
     app.include_router(rejected.router)
     app.include_router(health.health)
     app.include_router(health.metrics)

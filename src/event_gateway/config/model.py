@@ -187,6 +187,12 @@ class DeadLettersModel(Section):
 class Config(Section):
     """The whole file."""
 
+    repair: Literal["automatic", "manual"] = Field(
+        "automatic",
+        description="Where Redis has lost all records: the log is read again at once, or when "
+        "POST /v1/repair says so.",
+    )
+
     webhooks: dict[str, WebhookModel] = Field({}, description="Receivers by id.")
     streams: dict[str, StreamModel] = Field({}, description="Named streams.")
     server: ServerModel = ServerModel()

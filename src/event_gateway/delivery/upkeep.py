@@ -52,6 +52,10 @@ class Upkeep:
             self._dispatcher.standing.reconcile(paused)
         self._looks += 1
 
+    def reconcile(self) -> None:
+        """Compares what is paused at the next look: what Redis says of it may be old."""
+        self._looks = 0
+
     async def run(self) -> None:
         """Goes on for ever."""
         while True:

@@ -186,5 +186,4 @@ for stream, seq in pairs(high) do
   local known = tonumber(redis.call('HGET', prefix .. 'high', stream) or '0')
   if seq > known then redis.call('HSET', prefix .. 'high', stream, seq) end
 end
-redis.call('INCR', prefix .. 'flushes')
 return { open, failing }

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.delivery import FINAL, Attempt, Delivery, Status
 from event_gateway.core.errors import NewerFormat
+from event_gateway.core.event import Event
 from event_gateway.state.connection import StateError
 from event_gateway.state.scripts import script
 from event_gateway.tasks import end
@@ -228,6 +229,10 @@ class Ledger:
         if recorded is not None:
             self._waiters.setdefault(key, []).append(recorded)
         self._submitted.set()
+
+    def writes(self, webhook_id: str, event: Event) -> bool:
+        """Whether what this process knows of a delivery is about to be written."""
+        return (webhook_id, event.id, event.source) in self._pending
 
     def _older(self, token: str, than: str) -> bool:
         own, number = self._process + ".", len(self._process) + 1

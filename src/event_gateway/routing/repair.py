@@ -1,0 +1,254 @@
+"""Repair: when Redis may have lost records, the log is read again, and what is missing is queued.
+
+Once a second up to where the router has acknowledged is written beside the records that this stands
+for, by one of the processes. Whoever loses those loses that checkpoint, too: what lies behind it is
+then looked up, and queued where it has no record.
+"""
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+from nats.js.errors import NotFoundError
+
+from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.page import page
+from event_gateway.broker.peers import Peers
+from event_gateway.broker.provision import ROUTER
+from event_gateway.broker.pull import Pulled
+from event_gateway.core.delivery import Delivery, Status
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Received
+from event_gateway.core.formats import from_message
+from event_gateway.core.reserved import check_reserved
+from event_gateway.core.webhook import Webhook
+from event_gateway.routing.index import Index
+from event_gateway.state.checkpoints import Checkpoint, Checkpoints
+from event_gateway.state.connection import StateError
+from event_gateway.state.ledger import Ledger
+from event_gateway.tasks import end
+
+log = structlog.get_logger(__name__)
+
+LOOK = 1.0  # seconds between looks, and between checkpoints
+GRACE = 3.0  # seconds after which rereading is worth a word
+HOLD = 15.0  # seconds after which another process takes the rereading over
+SETTLE = 1.0  # seconds in which an event that is being routed gets its records
+PART = 256  # messages that are reread in one step
+
+
+class Repair:
+    """The checkpoints of ``streams``, and rereading them. ``left`` gives the seconds until the
+    deadline of a webhook's delivery whose event came in at a time; ``longest`` how many seconds
+    there are at most. ``manual``: where nothing is known people say whether all is reread."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        peers: Peers,
+        checkpoints: Checkpoints,
+        ledger: Ledger,
+        index: Index,
+        streams: Sequence[str],
+        left: Callable[[Webhook, float], float],
+        longest: Callable[[], float],
+        *,
+        manual: bool,
+    ) -> None:
+        self._broker = broker
+        self._peers = peers
+        self._checkpoints = checkpoints
+        self._ledger = ledger
+        self._index = index
+        self._streams = tuple(streams)
+        self._left = left
+        self._longest = longest
+        self.manual = manual
+        self._known: dict[str, Checkpoint] = {}
+        self._since: dict[str, float] = {}
+        self._acknowledged: dict[str, int] = {}
+        self._rereading: dict[str, asyncio.Task[None]] = {}
+        self.on_loss: list[Callable[[], None]] = []
+
+    @property
+    def reasons(self) -> list[str]:
+        """What there is to say of it, for whoever asks how the gateway is: not of the moment that
+        it takes after each start."""
+        waits = [name for name in self._pending if self._asks(name)]
+        long = time.monotonic() - GRACE
+        rest = [name for name in self._pending if name not in waits and self._since[name] < long]
+        return [
+            *(f"{name} is being reread: Redis may have lost records" for name in rest),
+            *(f"{name} waits for POST /v1/repair: Redis has lost its records" for name in waits),
+        ]
+
+    async def run(self) -> None:
+        """Goes on for ever."""
+        try:
+            while True:
+                try:
+                    await self._look()
+                except StateError as error:
+                    log.debug("no checkpoint", error=str(error))
+                except BrokerError as error:
+                    log.debug("no checkpoint", error=str(error) or type(error).__name__)
+                await asyncio.sleep(LOOK)
+        finally:
+            await end(self._rereading.values())
+
+    async def note(self) -> None:
+        """Writes the checkpoints as they are now. Raises what BrokerError and StateError name."""
+        await self._noted(await self._floors())
+
+    def decide(self, *, reread: bool) -> list[str]:
+        """Where it waits for people: rereads all, or leaves all as it is. Gives the streams."""
+        waiting = [name for name in self._pending if self._asks(name)]
+        for name in waiting:
+            self._begin(name, skip=not reread, asked=True)
+        return waiting
+
+    @property
+    def _pending(self) -> list[str]:
+        return [name for name, one in self._known.items() if one.reread]
+
+    def _asks(self, stream: str) -> bool:
+        """Whether rereading it waits for people."""
+        if not self.manual or self._known[stream].at is not None or stream in self._rereading:
+            return False
+        return self._acknowledged.get(stream, 1) > 0  # nothing is lost where nothing was
+
+    async def _look(self) -> None:
+        first, _ = self._peers.place
+        # What is acknowledged by then has its records on the server that the last look has seen.
+        floors = await self._floors() if first == 0 else {}
+        await self._noted(floors)
+        for stream in self._pending:
+            if stream not in self._rereading and not self._asks(stream):
+                self._begin(stream)
+
+    async def _noted(self, floors: dict[str, int]) -> None:
+        begun = bool(self._checkpoints.server)
+        changed, self._known = await self._checkpoints.look(self._streams, floors)
+        now = time.monotonic()
+        self._since = {name: self._since.get(name, now) for name in self._pending}
+        if begun and (changed or any(one.at is None for one in self._known.values())):
+            log.warning("Redis has been started anew, or its data is another: it may have lost "
+                        "records; the log is reread", streams=self._pending)  # fmt: skip
+            for tell in self.on_loss:
+                tell()
+
+    async def _floors(self) -> dict[str, int]:
+        """Up to where the router has acknowledged, by stream."""
+        floors = {}
+        for stream in self._streams:
+            try:
+                info = await self._broker.js.consumer_info(stream, ROUTER)
+            except NotFoundError:
+                continue  # the router makes it anew
+            floors[stream] = info.ack_floor.stream_seq if info.ack_floor else 0
+        self._acknowledged |= floors
+        return floors
+
+    def _begin(self, stream: str, *, skip: bool = False, asked: bool = False) -> None:
+        task = asyncio.create_task(self._reread(stream, skip, asked), name=f"reread-{stream}")
+        self._rereading[stream] = task
+        task.add_done_callback(functools.partial(self._ended, stream))
+
+    def _ended(self, stream: str, _task: asyncio.Task[None]) -> None:
+        self._rereading.pop(stream, None)
+
+    async def _reread(self, stream: str, skip: bool, asked: bool) -> None:
+        try:
+            if not await self._checkpoints.hold(stream, HOLD):
+                return
+            server = self._checkpoints.server
+            info = await self._broker.js.consumer_info(stream, ROUTER)
+            # Beyond what was handed out the router itself comes by.
+            until = info.delivered.stream_seq if info.delivered else 0
+            settled = info.ack_floor.stream_seq if info.ack_floor else 0
+            at = self._known[stream].at
+            if at is None and self.manual and until and not asked:
+                return
+            position = until + 1 if skip else (at or 0) + 1
+            since = time.time() - self._longest() if at is None and not skip else None
+            queued = looked = 0
+            while position <= until:
+                found = await page(
+                    self._broker, stream, from_seq=position, from_time=since, limit=PART
+                )
+                since = None
+                part = [one for one in found.messages if one.seq <= until]
+                looked += len(part)
+                queued += await self._queue_missing(stream, part, settled)
+                position = part[-1].seq + 1 if part else until + 1
+                if not await self._checkpoints.hold(stream, HOLD):
+                    return
+                if not await self._checkpoints.advance(stream, position - 1, server, whole=False):
+                    return
+            if not await self._checkpoints.advance(stream, until, server, whole=True):
+                return
+            self._known[stream] = Checkpoint(until, reread=False)
+            if looked:
+                log.info("the log is reread", stream=stream, events=looked, queued=queued)
+        except (*StateError, *BrokerError) as error:
+            log.warning("rereading waits", stream=stream, error=str(error) or type(error).__name__)
+        finally:
+            with contextlib.suppress(*StateError):  # else it ends by itself
+                await self._checkpoints.release(stream)
+
+    async def _queue_missing(self, stream: str, part: Sequence[Pulled], settled: int) -> int:
+        """Queues the deliveries of these events that have no record; gives how many.
+
+        Up to ``settled`` all had theirs; what lies beyond may be about to get its first.
+        """
+        pairs: list[tuple[Received, Webhook]] = []
+        for pulled in part:
+            try:
+                received = from_message(
+                    pulled.headers, pulled.data, subject=pulled.subject, stream=stream,
+                    seq=pulled.seq, time=pulled.time,
+                )  # fmt: skip
+                check_reserved(received.event)
+                webhooks = self._index.match(received)
+            except InvalidEvent:
+                continue  # it was set aside
+            pairs += [(received, one) for one in webhooks if self._left(one, received.time) > 0]
+        missing = await self._unknown(pairs)
+        if missing and missing[-1][0].seq > settled:
+            await asyncio.sleep(SETTLE)
+            missing = await self._unknown(missing)
+        if missing:
+            await self._queue(missing)
+        return len(missing)
+
+    async def _unknown(
+        self, pairs: Sequence[tuple[Received, Webhook]]
+    ) -> list[tuple[Received, Webhook]]:
+        known = await self._ledger.known(
+            [(w.id, r.event.id, r.event.source, r.seq) for r, w in pairs]
+        )
+        return [pair for pair, there in zip(pairs, known, strict=True) if not there]
+
+    async def _queue(self, missing: Sequence[tuple[Received, Webhook]]) -> None:
+        missing = [pair for pair in missing if not self._ledger.writes(pair[1].id, pair[0].event)]
+        left = len(missing)
+        written = asyncio.Event()
+
+        def recorded() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                written.set()
+
+        for received, webhook in missing:
+            event = received.event
+            delivery = Delivery(
+                webhook.id, event.id, event.source, received.stream, received.seq,
+                self._ledger.token(), event_at=received.time,
+            )  # fmt: skip
+            self._ledger.submit(delivery, Status.PENDING, wait=0.0, fresh=True, recorded=recorded)
+        if left:
+            await written.wait()
