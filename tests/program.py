@@ -18,8 +18,12 @@ LOOPBACK = {"delivery": {"allow_networks": ["127.0.0.0/8"]}}
 class Program:
     """``event-gateway serve`` with a data directory that outlives it."""
 
-    def __init__(self, directory: Path, config: dict[str, Any], **environ: str) -> None:
+    def __init__(
+        self, directory: Path, config: dict[str, Any], *words: str, **environ: str
+    ) -> None:
+        """``words`` are further arguments of the command."""
         self._directory = directory
+        self._words = words
         self._config = directory / "gateway.yaml"
         self.configure(config)
         self.environ = os.environ | environ
@@ -49,7 +53,7 @@ class Program:
 
     def _run(self) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
-                   "--port", "0", "--data-dir", str(self.data)]  # fmt: skip
+                   "--port", "0", "--data-dir", str(self.data), *self._words]  # fmt: skip
         with (self._directory / "output").open("a") as output:
             return subprocess.Popen(
                 command, stdout=output, stderr=output, env=self.environ, text=True

@@ -52,11 +52,12 @@ def serve(
     data_dir: Annotated[Path, typer.Option(help="Keys and the embedded servers' data.")] = Path(
         "data"
     ),
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the work.")] = 1,
 ) -> None:
     """Run the gateway; NATS and Valkey are embedded where no url is configured."""
     from event_gateway.cli.serve import run
 
-    raise typer.Exit(run(config, host, port, data_dir))
+    raise typer.Exit(run(config, host, port, data_dir, workers))
 
 
 @app.command()

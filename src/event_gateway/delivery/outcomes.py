@@ -156,12 +156,20 @@ class Outcomes:
                 assert lane is not None
                 if reason not in error:  # it did not end with its last attempt
                     error = f"{reason}, {error}" if error else reason
-                self.submit(job, Status.FAILED, LETTER_AGAIN, error, succeeded=succeeded)
-                self._bury(lane, job, outcome, error)
+
+                def written(ours: bool) -> None:
+                    if ours:
+                        self._bury(lane, job, outcome, error)
+                    elif job.settle is not None:
+                        job.settle(outcome)  # another process has it by now, or has finished it
+
+                self.submit(
+                    job, Status.FAILED, LETTER_AGAIN, error, succeeded=succeeded, written=written
+                )
 
     def submit(
         self, job: Job, status: Status, wait: float | None, last_error: str = "",
-        *, succeeded: bool | None = None,
+        *, succeeded: bool | None = None, written: Callable[[bool], None] | None = None,
     ) -> None:  # fmt: skip
         """Records a state that is due in ``wait`` seconds (None: final)."""
         recorded, job.recorded = job.recorded, None
@@ -169,7 +177,7 @@ class Outcomes:
         self._ledger.submit(
             job.delivery, status, wait=wait if queued else None, last_error=last_error,
             fresh=recorded is not None, succeeded=succeeded,
-            next_attempt=None if queued else wait, recorded=recorded,
+            next_attempt=None if queued else wait, recorded=recorded, written=written,
         )  # fmt: skip
 
     def _end(

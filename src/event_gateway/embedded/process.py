@@ -149,7 +149,7 @@ def start_dying_with_us(
         env=_environment(),
         # Ctrl-C in the terminal is for the gateway, which stops its servers last.
         start_new_session=True,
-        preexec_fn=_die_with_parent if _LINUX and not by_pipe else None,
+        preexec_fn=terminated_with_parent if _LINUX and not by_pipe else None,
     )
 
 
@@ -158,6 +158,15 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.upper() in _PASSED_ON}
 
 
-def _die_with_parent() -> None:
-    """Runs in the child: asks Linux for SIGTERM when the gateway is gone, however it went."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def terminated_with_parent() -> None:
+    """Runs in a child: asks Linux for SIGTERM when its parent is gone, however it went."""
+    _die_with_parent(signal.SIGTERM)
+
+
+def killed_with_parent() -> None:
+    """Runs in a child: asks Linux for SIGKILL when its parent is gone, however it went."""
+    _die_with_parent(signal.SIGKILL)
+
+
+def _die_with_parent(how: signal.Signals) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, how)

@@ -13,11 +13,12 @@
 --   reset    the webhook goes elsewhere now: forget its breaker and its failures
 --   pause, resume
 --   rate     its rate is another one now: what the former one said of when to go on holds no more
--- Answers {webhooks whose breaker is not closed}, {webhook, for how many ms only failures, …}.
+-- Answers {webhooks whose breaker is not closed}, {webhook, for how many ms only failures, …},
+-- {positions of the changes that were refused}.
 local final_ttl, format = tonumber(ARGV[2]), tonumber(ARGV[3])
 local final = { succeeded = true, dead_letter = true, cancelled = true }
 local webhooks, touched, high, tried, took = {}, {}, {}, {}, {}
-local recent, answered, ended = {}, {}, {}
+local recent, answered, ended, refused = {}, {}, {}, {}
 
 local function add(to, webhook, value, score)
   local list = to[webhook]
@@ -29,7 +30,7 @@ local function add(to, webhook, value, score)
   list[#list + 1] = value
 end
 
-for _, c in ipairs(cmsgpack.unpack(ARGV[1])) do
+for position, c in ipairs(cmsgpack.unpack(ARGV[1])) do
   local webhook, id, source, hash, stream, seq = c[1], c[2], c[3], c[4], c[5], c[6]
   local run, token, status, attempts = c[7], c[8], c[9], c[10]
   local wait = c[13]
@@ -57,7 +58,9 @@ for _, c in ipairs(cmsgpack.unpack(ARGV[1])) do
   elseif have[1] and final[have[2]] then
     write = false
   end
-  if write then
+  if not write then
+    refused[#refused + 1] = position
+  else
     local queue = prefix .. 'queue:' .. webhook
     local at = ''
     if wait then
@@ -186,4 +189,4 @@ for stream, seq in pairs(high) do
   local known = tonumber(redis.call('HGET', prefix .. 'high', stream) or '0')
   if seq > known then redis.call('HSET', prefix .. 'high', stream, seq) end
 end
-return { open, failing }
+return { open, failing, refused }

@@ -115,6 +115,7 @@ class Ledger:
         self._lookup = script(client, "lookup.lua")
         self._pending: dict[tuple[str, str, str], _Change] = {}
         self._waiters: dict[tuple[str, str, str], list[Callable[[], None]]] = {}
+        self._fates: dict[tuple[str, str, str], Callable[[bool], None]] = {}
         self._lanes: dict[tuple[str, str], tuple[str, str, int, str]] = {}
         self.heard: Heard = lambda webhooks, shut, failing: None
         self._submitted = asyncio.Event()
@@ -188,6 +189,7 @@ class Ledger:
         succeeded: bool | None = None,
         next_attempt: float | None = None,
         recorded: Callable[[], None] | None = None,
+        written: Callable[[bool], None] | None = None,
     ) -> None:
         """Notes a delivery's newest state, to be written soon.
 
@@ -195,7 +197,8 @@ class Ledger:
         the state is final, or where who has it keeps it out of the queue; then ``next_attempt``
         says in how many seconds that one tries again. ``fresh``: this is the first that is known
         of it. ``succeeded``: how an attempt at the receiver has just ended. ``recorded`` is called
-        once the ledger has a state for it, be it this one or a newer one.
+        once the ledger has a state for it, be it this one or a newer one; ``written`` is told
+        whether it was this one, and not refused as somebody else has the delivery by now.
         """
         key = (delivery.webhook_id, delivery.event_id, delivery.source)
         earlier = self._pending.get(key)
@@ -203,6 +206,8 @@ class Ledger:
             # Its hold has ended and this process has taken it anew: the newer holder's word counts.
             if recorded is not None:
                 self._waiters.setdefault(key, []).append(recorded)
+            if written is not None:
+                written(False)
             return
         self._pending[key] = _Change(
             delivery.webhook_id,
@@ -228,6 +233,8 @@ class Ledger:
         )
         if recorded is not None:
             self._waiters.setdefault(key, []).append(recorded)
+        if written is not None:
+            self._fates[key] = written
         self._submitted.set()
 
     def writes(self, webhook_id: str, event: Event) -> bool:
@@ -329,7 +336,7 @@ class Ledger:
         try:
             # Without a change it is a look whether the server is back.
             args = [_pack(changes), round(self.keep * 1000), FORMAT, _pack([*lanes.values()])]
-            shut, failing = await self._write(keys=[self._prefix], args=args)
+            shut, failing, refused = await self._write(keys=[self._prefix], args=args)
         except (*StateError, asyncio.CancelledError) as error:
             self._put_back(keys, changes, waiters)
             self._lanes = lanes | self._lanes
@@ -347,6 +354,10 @@ class Ledger:
                 self.high[change.stream] = change.seq
         for waiter in waiters:
             waiter()
+        refusals = {keys[position - 1] for position in refused}
+        for key in [key for key in keys if key in self._fates]:
+            if key not in self._pending:  # else it was changed while this was written
+                self._fates.pop(key)(key not in refusals)
         # What is still to be written of a lane is newer than what the server has just said of it.
         webhooks = {one.webhook_id for one in changes} | {one[0] for one in lanes.values()}
         self.heard(

@@ -22,9 +22,10 @@ from event_gateway.cli.demo.events import Made, made_up
 from event_gateway.cli.demo.receivers import Receivers, receiving
 from event_gateway.cli.demo.tally import Tally
 from event_gateway.cli.demo.view import View
+from event_gateway.cli.hosting import StartFailed
 from event_gateway.cli.http_client import GatewayClient
 from event_gateway.cli.logs import configure_logs
-from event_gateway.cli.serve import Running, StartFailed, run_loop, running
+from event_gateway.cli.serve import Running, run_loop, running
 from event_gateway.config.load import load
 from event_gateway.config.model import Config, DeliveryModel
 from event_gateway.config.webhook_model import CircuitBreakerModel
