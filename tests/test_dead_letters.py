@@ -194,6 +194,8 @@ async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
         ({"since": "yesterday"}, "since"),
         ({"all": "yes"}, "all"),
         ({"hook": "w"}, ""),
+        ({"webhook": "a b"}, "webhook"),
+        ({"webhook": ">"}, "webhook"),
     ],
 )
 async def test_bad_replays_of_dead_letters(client: Client, wanted: Any, key: str) -> None:

@@ -116,7 +116,7 @@ async def replay_dead_letters(
     places = tuple(dict.fromkeys(wanted.ids or ()))
     replay = Replay(
         id=new_id(),
-        webhook=wanted.webhook,
+        webhook=_checked(wanted.webhook),
         types=checked_types(wanted.types),
         reason=wanted.reason,
         since=time_of("since", wanted.since),
@@ -229,9 +229,15 @@ def _filter(
 ) -> _Filter:
     if type is not None:
         check_pattern(type, "type")
+    return _Filter(
+        _checked(webhook), type, reason, time_of("since", since), time_of("until", until)
+    )
+
+
+def _checked(webhook: str | None) -> str | None:
     if webhook is not None and ID.fullmatch(webhook) is None:
         raise InvalidDefinition("webhook", "is no id of a webhook")
-    return _Filter(webhook, type, reason, time_of("since", since), time_of("until", until))
+    return webhook
 
 
 def _shown(kept: Kept, mark: float | None) -> dict[str, Any]:
