@@ -129,6 +129,15 @@ async def test_those_of_a_filter_are_counted_and_replayed(
     assert (await _replay(client, webhook="w", reason="Expired"))["matched"] == 0
 
 
+@pytest.mark.parametrize("place", [-1, 0, 9999, 10**30])
+async def test_places_where_there_is_none(client: Client, place: int) -> None:
+    path = f"/v1/dead-letters/{place}"
+    assert (await client.http.get(path)).status_code == 404
+    assert (await client.http.delete(path)).status_code == 404
+    told = await _replay(client, ids=[place])
+    assert (told["state"], told["looked_at"], told["matched"]) == ("done", 1, 0)
+
+
 async def test_one_whose_webhook_is_gone_is_left_out(client: Client, receiver: Receiver) -> None:
     await _dead(client, receiver, "w", "a")
     await client.http.delete("/v1/webhooks/w")
