@@ -1,7 +1,7 @@
 """Dead letters: listed, shown, delivered after all, deleted."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -190,6 +190,20 @@ async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
     assert await purge(all="true") == 2
     assert await _letters(client) == []
     assert await purge(all="true") == 0
+
+
+async def test_what_cannot_be_read_bounds_a_purge(client: Client, receiver: Receiver) -> None:
+    await _dead(client, receiver, "w", "a")
+    await asyncio.sleep(0.01)
+    between = datetime.now(UTC).isoformat()
+    await asyncio.sleep(0.01)
+    await client.nats.jetstream().publish("eg.dead.w", b"of a newer version, perhaps")
+    await client.http.post(f"/v1/deliveries/w/{(await _letters(client))[0]['event_id']}/retry")
+    await client.told(2, "webhook.dead_lettered")
+    query = {"webhook": "w", "until": between}
+    answer = await client.http.delete("/v1/dead-letters", params=query)
+    assert answer.json()["purged"] == 1
+    assert [one["run"] for one in await _letters(client)] == [2]
 
 
 @pytest.mark.parametrize(

@@ -197,8 +197,8 @@ async def _look(
 
 async def _first(context: Context, at: float, last: int) -> int:
     """The place of the first letter since some time."""
-    letters, _, _ = await context.letters.page(webhook_id=None, since=at, limit=1)
-    return letters[0].place if letters else last + 1
+    _, place, _ = await context.letters.page(webhook_id=None, since=at, limit=1)
+    return place or last + 1  # a letter that cannot be read has a place all the same
 
 
 async def _count(context: Context, webhook: str | None, before: int) -> int:
