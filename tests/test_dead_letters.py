@@ -192,6 +192,21 @@ async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
     assert await purge(all="true") == 0
 
 
+async def test_many_are_deleted_in_steps(client: Client, receiver: Receiver) -> None:
+    """Deleting one by one takes its time, and an answer has to come."""
+    await _dead(client, receiver, "w", "a")
+    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    for _ in range(249):
+        await client.nats.publish(letter.subject, letter.data)
+    await client.nats.flush()
+    query: dict[str, Any] = {"type": "a"}
+    for count, more in ((200, True), (50, False)):
+        answer = (await client.http.delete("/v1/dead-letters", params=query)).json()
+        assert (answer["purged"], answer["next"] is not None) == (count, more)
+        query["cursor"] = answer["next"]
+    assert await _letters(client) == []
+
+
 async def test_what_cannot_be_read_bounds_a_purge(client: Client, receiver: Receiver) -> None:
     await _dead(client, receiver, "w", "a")
     await asyncio.sleep(0.01)

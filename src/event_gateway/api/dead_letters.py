@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class
 
 SCAN = 5000  # letters that one request looks at; a page may so hold fewer than there are
 READ = 500  # of them at a time
+DELETE = 200  # letters that one request deletes one by one, so that its answer comes in time
 MAX_IDS = 1000
 
 
@@ -163,7 +164,8 @@ async def purge_dead_letters(
         if not dry_run:
             count = await context.letters.purge(webhook_id=webhook, before=before)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    found, following = await _look(context, wanted, read_cursor(cursor, int), SCAN)
+    limit = SCAN if dry_run else DELETE
+    found, following = await _look(context, wanted, read_cursor(cursor, int), limit)
     if not dry_run:
         for one in found:
             await context.letters.delete(one.place)
