@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from client import Client, connected
+from command import Ended, command
 from event_gateway.cli.serve import Running, running
 from event_gateway.config.load import load
 from event_gateway.delivery.egress import url_rule
@@ -19,6 +20,7 @@ from program import LOOPBACK
 from receiver import Receiver, receiving
 
 Start = Callable[..., Any]
+Command = Callable[..., Any]
 
 
 @pytest.fixture
@@ -63,6 +65,21 @@ async def gateway(start: Start) -> Running:
 async def client(gateway: Running, connect: Start) -> Client:
     """The clients of ``gateway``."""
     return await connect(gateway)  # type: ignore[no-any-return]
+
+
+def access(gateway: Running) -> dict[str, str]:
+    """The environment in which commands find a gateway."""
+    return {"EVENT_GATEWAY_URL": gateway.http_url, "EVENT_GATEWAY_KEY": gateway.admin_key}
+
+
+@pytest.fixture
+def run(gateway: Running) -> Command:
+    """Runs a command against ``gateway``."""
+
+    async def begin(*words: str, given: str = "") -> Ended:
+        return await command(*words, given=given, **access(gateway))
+
+    return begin
 
 
 @pytest.fixture

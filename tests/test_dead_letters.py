@@ -1,7 +1,7 @@
 """Dead letters: listed, shown, delivered after all, deleted."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -129,6 +129,15 @@ async def test_those_of_a_filter_are_counted_and_replayed(
     assert (await _replay(client, webhook="w", reason="Expired"))["matched"] == 0
 
 
+@pytest.mark.parametrize("place", [-1, 0, 9999, 10**30])
+async def test_places_where_there_is_none(client: Client, place: int) -> None:
+    path = f"/v1/dead-letters/{place}"
+    assert (await client.http.get(path)).status_code == 404
+    assert (await client.http.delete(path)).status_code == 404
+    told = await _replay(client, ids=[place])
+    assert (told["state"], told["looked_at"], told["matched"]) == ("done", 1, 0)
+
+
 async def test_one_whose_webhook_is_gone_is_left_out(client: Client, receiver: Receiver) -> None:
     await _dead(client, receiver, "w", "a")
     await client.http.delete("/v1/webhooks/w")
@@ -183,6 +192,35 @@ async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
     assert await purge(all="true") == 0
 
 
+async def test_many_are_deleted_in_steps(client: Client, receiver: Receiver) -> None:
+    """Deleting one by one takes its time, and an answer has to come."""
+    await _dead(client, receiver, "w", "a")
+    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    for _ in range(249):
+        await client.nats.publish(letter.subject, letter.data)
+    await client.nats.flush()
+    query: dict[str, Any] = {"type": "a"}
+    for count, more in ((200, True), (50, False)):
+        answer = (await client.http.delete("/v1/dead-letters", params=query)).json()
+        assert (answer["purged"], answer["next"] is not None) == (count, more)
+        query["cursor"] = answer["next"]
+    assert await _letters(client) == []
+
+
+async def test_what_cannot_be_read_bounds_a_purge(client: Client, receiver: Receiver) -> None:
+    await _dead(client, receiver, "w", "a")
+    await asyncio.sleep(0.01)
+    between = datetime.now(UTC).isoformat()
+    await asyncio.sleep(0.01)
+    await client.nats.jetstream().publish("eg.dead.w", b"of a newer version, perhaps")
+    await client.http.post(f"/v1/deliveries/w/{(await _letters(client))[0]['event_id']}/retry")
+    await client.told(2, "webhook.dead_lettered")
+    query = {"webhook": "w", "until": between}
+    answer = await client.http.delete("/v1/dead-letters", params=query)
+    assert answer.json()["purged"] == 1
+    assert [one["run"] for one in await _letters(client)] == [2]
+
+
 @pytest.mark.parametrize(
     ("wanted", "key"),
     [
@@ -194,6 +232,8 @@ async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
         ({"since": "yesterday"}, "since"),
         ({"all": "yes"}, "all"),
         ({"hook": "w"}, ""),
+        ({"webhook": "a b"}, "webhook"),
+        ({"webhook": ">"}, "webhook"),
     ],
 )
 async def test_bad_replays_of_dead_letters(client: Client, wanted: Any, key: str) -> None:

@@ -1,11 +1,6 @@
 """``event-gateway secrets`` and ``webhooks``: real commands against a running gateway."""
 
 import base64
-import os
-import pty
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +8,13 @@ import pytest
 import standardwebhooks
 
 from client import Client, event
-from command import Ended, command
+from command import at_a_terminal, command
+from conftest import Command, access
 from event_gateway.cli.serve import Running
 from receiver import Receiver
 
-Command = Callable[..., Any]
 SIGNED = {"auth_type": "hmac_signature", "secret_name": "signing"}
 KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
-
-
-@pytest.fixture
-def run(gateway: Running) -> Command:
-    """Runs a command against ``gateway``."""
-
-    async def begin(*words: str, given: str = "") -> Ended:
-        return await command(
-            *words, given=given, EVENT_GATEWAY_URL=gateway.http_url,
-            EVENT_GATEWAY_KEY=gateway.admin_key,
-        )  # fmt: skip
-
-    return begin
 
 
 async def test_a_secret_from_set_to_delete(
@@ -70,36 +52,14 @@ async def test_a_secret_from_set_to_delete(
 
 async def test_a_value_is_typed_unseen(gateway: Running, client: Client) -> None:
     """At a terminal it is asked for twice and not shown."""
-    ours, theirs = pty.openpty()
-    environ = os.environ | {
-        "EVENT_GATEWAY_URL": gateway.http_url, "EVENT_GATEWAY_KEY": gateway.admin_key,
-    }  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "event_gateway", "secrets", "set", "typed"],
-        stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True,
-    )  # fmt: skip
-    os.close(theirs)
-    seen = b""
-    try:
-        while True:
-            seen += await _read(ours)
-            if seen.count(b": ") > 0 and seen.endswith(b": "):
-                os.write(ours, b"unseen-value\n")
-                seen += b"|"
-    except OSError:  # the other end is closed
-        pass
-    assert process.wait(20) == 0, seen
-    os.close(ours)
-    assert seen.count(b"|") == 2
-    assert b"unseen-value" not in seen
+    async with at_a_terminal("secrets", "set", "typed", **access(gateway)) as terminal:
+        for asked in ("Value of typed: ", "Repeat for confirmation: "):
+            await terminal.until(asked)
+            terminal.types("unseen-value\n")
+        assert await terminal.ended() == 0, terminal.seen
+    assert "unseen-value" not in terminal.seen
     listed = (await client.http.get("/v1/secrets")).json()["items"]
     assert [(one["name"], one["from"]) for one in listed] == [("typed", "sealed")]
-
-
-async def _read(descriptor: int) -> bytes:
-    import asyncio
-
-    return await asyncio.to_thread(os.read, descriptor, 1024)
 
 
 async def test_a_signing_key_is_made_and_shown_once(

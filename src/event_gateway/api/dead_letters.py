@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class
 
 SCAN = 5000  # letters that one request looks at; a page may so hold fewer than there are
 READ = 500  # of them at a time
+DELETE = 200  # letters that one request deletes one by one, so that its answer comes in time
 MAX_IDS = 1000
 
 
@@ -116,7 +117,7 @@ async def replay_dead_letters(
     places = tuple(dict.fromkeys(wanted.ids or ()))
     replay = Replay(
         id=new_id(),
-        webhook=wanted.webhook,
+        webhook=_checked(wanted.webhook),
         types=checked_types(wanted.types),
         reason=wanted.reason,
         since=time_of("since", wanted.since),
@@ -163,7 +164,8 @@ async def purge_dead_letters(
         if not dry_run:
             count = await context.letters.purge(webhook_id=webhook, before=before)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    found, following = await _look(context, wanted, read_cursor(cursor, int), SCAN)
+    limit = SCAN if dry_run else DELETE
+    found, following = await _look(context, wanted, read_cursor(cursor, int), limit)
     if not dry_run:
         for one in found:
             await context.letters.delete(one.place)
@@ -197,8 +199,8 @@ async def _look(
 
 async def _first(context: Context, at: float, last: int) -> int:
     """The place of the first letter since some time."""
-    letters, _, _ = await context.letters.page(webhook_id=None, since=at, limit=1)
-    return letters[0].place if letters else last + 1
+    _, place, _ = await context.letters.page(webhook_id=None, since=at, limit=1)
+    return place or last + 1  # a letter that cannot be read has a place all the same
 
 
 async def _count(context: Context, webhook: str | None, before: int) -> int:
@@ -229,9 +231,15 @@ def _filter(
 ) -> _Filter:
     if type is not None:
         check_pattern(type, "type")
+    return _Filter(
+        _checked(webhook), type, reason, time_of("since", since), time_of("until", until)
+    )
+
+
+def _checked(webhook: str | None) -> str | None:
     if webhook is not None and ID.fullmatch(webhook) is None:
         raise InvalidDefinition("webhook", "is no id of a webhook")
-    return _Filter(webhook, type, reason, time_of("since", since), time_of("until", until))
+    return webhook
 
 
 def _shown(kept: Kept, mark: float | None) -> dict[str, Any]:

@@ -59,7 +59,7 @@ async def create_replay(
         webhook=webhook.id,
         stream=wanted.stream,
         types=checked_types(wanted.types),
-        from_seq=max(1, wanted.from_seq or 1),
+        from_seq=min(max(1, wanted.from_seq or 1), last + 1),
         until_seq=last if wanted.until_seq is None else min(last, wanted.until_seq),
         since=time_of("since", wanted.since),
         until=time_of("until", wanted.until),

@@ -19,6 +19,7 @@ FORMAT = 1
 _FAILURES = (*BrokerError, NoStreamResponseError, APIError)
 NOT_DELETED = 10057  # the server's code where there is no such message
 _SUBJECT = "eg.dead."
+_PLACES = range(1, 2**63)  # what the server can be asked for
 
 
 class Letter(msgspec.Struct, kw_only=True):
@@ -88,6 +89,8 @@ class DeadLetterLog:
 
     async def read(self, place: int) -> Kept | None:
         """The letter at a place; None where there is none (any more)."""
+        if place not in _PLACES:
+            return None
         try:
             message = await self._broker.js.get_msg(DEAD_LETTERS, seq=place, direct=True)
         except NotFoundError:
@@ -111,6 +114,8 @@ class DeadLetterLog:
 
     async def delete(self, place: int) -> bool:
         """Deletes one letter; False where there was none."""
+        if place not in _PLACES:
+            return False
         try:
             return await self._broker.js.delete_msg(DEAD_LETTERS, place)
         except APIError as error:

@@ -11,6 +11,7 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.pull import MAX_BATCH, ConsumerGone, Pulled, Puller
 
 PATIENCE = 5.0  # seconds without a message after which NATS counts as away
+LATEST = 9.2e9  # seconds; the server counts nanoseconds in 63 bits, behind which it begins anew
 IDLE_LIMIT = 30.0  # seconds after which the server forgets a reader that went away
 
 
@@ -49,7 +50,7 @@ async def page(
     if from_time is not None:
         config.deliver_policy = DeliverPolicy.BY_START_TIME
         config.opt_start_seq = None
-        config.opt_start_time = datetime.fromtimestamp(from_time, UTC)
+        config.opt_start_time = datetime.fromtimestamp(min(max(from_time, 0), LATEST), UTC)
     pending = (await broker.js.add_consumer(stream, config)).num_pending or 0
     wanted = min(limit, pending)
     puller = Puller(broker, stream, name)

@@ -22,9 +22,11 @@ KeyOption = Annotated[
     typer.Option("--key", envvar="EVENT_GATEWAY_KEY", help="A key of its API."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 LOCAL = Path("data")  # where ``serve`` keeps its data unless told otherwise
 URL = "http://127.0.0.1:8080"
+PAGE = 1000  # items asked for at a time, which is as many as the API gives
 
 
 def fail(detail: str, status: int = 1) -> NoReturn:
@@ -33,15 +35,18 @@ def fail(detail: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
-def everything(url: str | None, key: str | None, path: str, **query: Any) -> list[Any]:
-    """All items of a list, page by page."""
+def listed(
+    url: str | None, key: str | None, path: str, limit: int | None = None, **query: Any
+) -> list[Any]:
+    """The items of a list, page by page: at most ``limit``, or all there are."""
 
     async def pages(client: GatewayClient) -> list[Any]:
         items: list[Any] = []
         while True:
-            page = await answer(client, "GET", path, limit=1000, **query)
+            size = PAGE if limit is None else min(PAGE, limit - len(items))
+            page = await answer(client, "GET", path, limit=size, **query)
             items += page["items"]
-            if page["next"] is None:
+            if page["next"] is None or len(items) == limit:
                 return items
             query["cursor"] = page["next"]
 
@@ -87,7 +92,11 @@ async def answer(
         for name, value in query.items()
         if value is not None
     )
-    status, content = await client.request(method, f"{path}?{said}" if said else path, body)
+    return checked(*await client.request(method, f"{path}?{said}" if said else path, body))
+
+
+def checked(status: int, content: Any) -> Any:
+    """The content of an answer; ends the command where it is an error."""
     if status < 400:
         return content
     detail = content.get("detail") if isinstance(content, dict) else None
@@ -100,12 +109,12 @@ def part(text: str) -> str:
 
 
 def shown(as_json: bool, content: Any, people: Callable[[Any], Iterable[str]]) -> None:
-    """Prints an answer, as JSON or as lines for people."""
+    """Prints an answer, as JSON or as lines for people, without what would move the cursor."""
     if as_json:
         typer.echo(json.dumps(content, indent=2))
         return
     for line in people(content):
-        typer.echo(line)
+        typer.echo("".join(char if char.isprintable() else "?" for char in line))
 
 
 def table(heads: list[str], rows: list[list[str]]) -> list[str]:

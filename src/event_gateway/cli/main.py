@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from event_gateway import __version__
-from event_gateway.cli import secrets, webhooks
+from event_gateway.cli import dead_letters, deliveries, replays, secrets, webhooks
 from event_gateway.cli.check import check_file
 from event_gateway.config.schema import json_schema
 from event_gateway.core.units import parse_duration
@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(replays.app, name="replays")
 app.add_typer(secrets.app, name="secrets")
 
 ConfigOption = Annotated[
@@ -90,6 +93,9 @@ def demo(
         typer.echo(f"--for: {error}", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(run(seconds))
+
+
+app.command()(replays.replay)
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from event_gateway.cli.asking import (
     KeyOption,
     UrlOption,
     ask,
-    everything,
     fail,
+    listed,
     part,
     shown,
     table,
@@ -54,7 +54,7 @@ def rotate(
 @app.command("list")
 def list_secrets(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """List the secrets: where each comes from and which webhooks use it."""
-    shown(as_json, everything(url, key, "/v1/secrets"), _many)
+    shown(as_json, listed(url, key, "/v1/secrets"), _many)
 
 
 @app.command()

@@ -11,8 +11,8 @@ from event_gateway.cli.asking import (
     KeyOption,
     UrlOption,
     ask,
-    everything,
     fail,
+    listed,
     part,
     shown,
     table,
@@ -30,7 +30,7 @@ def list_webhooks(
     url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
     """List the webhooks."""
-    shown(as_json, everything(url, key, "/v1/webhooks"), _many)
+    shown(as_json, listed(url, key, "/v1/webhooks"), _many)
 
 
 @app.command()
