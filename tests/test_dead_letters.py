@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from client import Client, event
+from event_gateway.api import dead_letters
+from event_gateway.broker import page
 from receiver import Receiver
 
 ONCE = {"max_attempts": 1}
@@ -150,6 +152,31 @@ async def test_a_replayed_one_that_fails_is_a_new_letter(
     delivery = await client.until("w", sent["id"], "dead_letter")
     assert delivery["dead_letter"] == second["id"]
     assert told["queued"] == 1
+
+
+async def test_large_ones_are_read_in_small_parts(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in memory at once has a limit, and one that is larger alone still comes."""
+    monkeypatch.setattr(page, "MAX_BYTES", 30_000)
+    monkeypatch.setattr(dead_letters, "MAX_BYTES", 25_000)
+    await _dead(client, receiver, "w")
+    sent = [event("a", "x" * size) for size in (9000, 9000, 9000, 9000, 90_000, 10, 10, 9000)]
+    for one in sent:
+        await client.send(one)
+        await client.until("w", one["id"], "dead_letter")
+    ids = [one["id"] for one in sent]
+    assert [one["event_id"] for one in await _letters(client)] == ids
+    first = (await client.http.get("/v1/dead-letters")).json()
+    assert [one["event_id"] for one in first["items"]] == ids[:3]
+    receiver.answers["/w"] = [200]
+    told = await _replay(client, webhook="w")
+    assert (told["state"], told["looked_at"], told["queued"]) == ("done", 8, 8)
+    for one in ids:
+        await client.until("w", one, "succeeded")
+    answer = await client.http.delete("/v1/dead-letters", params={"type": "a"})
+    assert (answer.json()["purged"], answer.json()["next"] is None) == (3, False)
+    assert [one["event_id"] for one in await _letters(client)] == ids[3:]
 
 
 async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:

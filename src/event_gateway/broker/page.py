@@ -11,6 +11,7 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.pull import MAX_BATCH, ConsumerGone, Pulled, Puller
 
 PATIENCE = 5.0  # seconds without a message after which NATS counts as away
+MAX_BYTES = 16 * 1024 * 1024  # of messages in one part
 IDLE_LIMIT = 30.0  # seconds after which the server forgets a reader that went away
 
 
@@ -31,7 +32,7 @@ async def page(
     limit: int = MAX_BATCH,
 ) -> Page:
     """At most ``limit`` messages (1 to 1,000) of a stream from a sequence or a time (seconds since
-    the epoch) on; with ``subject`` only those of that one.
+    the epoch) on; with ``subject`` only those of that one. Fewer where they are large.
 
     Raises what BrokerError names, and APIError.
     """
@@ -55,15 +56,24 @@ async def page(
     puller = Puller(broker, stream, name)
     await puller.start()
     messages: list[Pulled] = []
+    behind, alone = pending, False
     try:
+        await puller.ask(wanted, MAX_BYTES)
         while len(messages) < wanted:
-            await puller.ask(wanted - len(messages))
+            if puller.spent:
+                if messages:
+                    break  # one more would be too much at once
+                if alone:
+                    raise TimeoutError(f"NATS does not answer with messages of {stream}")
+                wanted, alone = 1, True  # a single one that is larger than that
+                await puller.ask(wanted)
             some = await puller.take(wanted - len(messages), PATIENCE)
-            if not some:
+            if not some and not puller.spent:
                 # What is gone meanwhile (deleted, or too old) does not come.
                 left = (await broker.js.consumer_info(stream, name)).num_pending
                 if left:
                     raise TimeoutError(f"NATS does not answer with messages of {stream}")
+                behind = len(messages)
                 break
             messages += some
     except ConsumerGone:
@@ -73,4 +83,4 @@ async def page(
             await puller.stop()
             if broker.connected:
                 await broker.js.delete_consumer(stream, name)
-    return Page(messages, pending - wanted)
+    return Page(messages, behind - len(messages))

@@ -67,8 +67,16 @@ class Puller:
         if self._subscription is not None and not self._broker.nc.is_closed:
             await self._subscription.unsubscribe()
 
-    async def ask(self, room: int) -> None:
-        """Keeps requests open for up to ``room`` messages beyond those already taken."""
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is there and nothing more comes without being asked for."""
+        return self._outstanding <= 0 and not self._arrived
+
+    async def ask(self, room: int, max_bytes: int | None = None) -> None:
+        """Keeps requests open for up to ``room`` messages beyond those already taken.
+
+        With ``max_bytes`` a request ends before messages that are larger in sum.
+        """
         loop_time = asyncio.get_running_loop().time()
         if self._outstanding and loop_time - self._heard > EXPIRES + 5:
             self._outstanding = 0  # the server has forgotten the requests, or they were lost
@@ -79,8 +87,10 @@ class Puller:
             return
         self._outstanding += batch
         self._heard = loop_time
-        request = json.dumps({"batch": batch, "expires": int(EXPIRES * 1e9)}).encode()
-        await self._broker.nc.publish(self._next, request, reply=self._inbox)
+        request = {"batch": batch, "expires": int(EXPIRES * 1e9)}
+        if max_bytes is not None:
+            request["max_bytes"] = max_bytes
+        await self._broker.nc.publish(self._next, json.dumps(request).encode(), reply=self._inbox)
 
     async def take(self, limit: int, timeout: float) -> list[Pulled]:
         """What has arrived, at most ``limit``; an empty list after ``timeout`` seconds.
