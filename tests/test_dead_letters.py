@@ -1,14 +1,17 @@
 """Dead letters: listed, shown, delivered after all, deleted."""
 
 import asyncio
+import time
 from datetime import datetime
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from client import Client, event
 from event_gateway.api import dead_letters
 from event_gateway.broker import page
+from event_gateway.cli.serve import Running
 from receiver import Receiver
 
 ONCE = {"max_attempts": 1}
@@ -177,6 +180,21 @@ async def test_large_ones_are_read_in_small_parts(
     answer = await client.http.delete("/v1/dead-letters", params={"type": "a"})
     assert (answer.json()["purged"], answer.json()["next"] is None) == (3, False)
     assert [one["event_id"] for one in await _letters(client)] == ids[3:]
+
+
+async def test_marks_do_not_outlive_their_letters(
+    client: Client, gateway: Running, receiver: Receiver
+) -> None:
+    """Who replays one now and then does not have all marks of former ones kept for ever."""
+    await _dead(client, receiver, "w", "a")
+    async with redis.asyncio.from_url(gateway.redis_url) as store:
+        kept = gateway.gateway._repeats.marked
+        old, young = time.time() - kept - 10, time.time() - kept + 60
+        await store.zadd("repeated:w", {"1000": old * 1000, "1001": young * 1000})
+        (letter,) = await _letters(client)
+        await _replay(client, ids=[letter["id"]])
+        left = await store.zrange("repeated:w", 0, -1)
+    assert left == [b"1001", str(letter["id"]).encode()]
 
 
 async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
