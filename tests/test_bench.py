@@ -15,6 +15,7 @@ BENCH = Path(__file__).parent.parent / "bench"
         (["main_job.py", "--events", "300"], "times the floor"),
         (["isolation.py", "--case", "sick", "--sick", "10"], "p99: alone"),
         (["isolation.py", "--case", "deep", "--deep", "300"], "p99: alone"),
+        (["tracking.py", "--waiting", "1200", "--letters", "3000", "--idle", "0.1"], "delete: sec"),
     ],
 )
 def test_it_runs(command: list[str], says: str) -> None:

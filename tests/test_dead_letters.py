@@ -1,12 +1,17 @@
 """Dead letters: listed, shown, delivered after all, deleted."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from client import Client, event
+from event_gateway.api import dead_letters
+from event_gateway.broker import page
+from event_gateway.cli.serve import Running
 from receiver import Receiver
 
 ONCE = {"max_attempts": 1}
@@ -161,6 +166,46 @@ async def test_a_replayed_one_that_fails_is_a_new_letter(
     assert told["queued"] == 1
 
 
+async def test_large_ones_are_read_in_small_parts(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in memory at once has a limit, and one that is larger alone still comes."""
+    monkeypatch.setattr(page, "MAX_BYTES", 30_000)
+    monkeypatch.setattr(dead_letters, "MAX_BYTES", 25_000)
+    await _dead(client, receiver, "w")
+    sent = [event("a", "x" * size) for size in (9000, 9000, 9000, 9000, 90_000, 10, 10, 9000)]
+    for one in sent:
+        await client.send(one)
+        await client.until("w", one["id"], "dead_letter")
+    ids = [one["id"] for one in sent]
+    assert [one["event_id"] for one in await _letters(client)] == ids
+    first = (await client.http.get("/v1/dead-letters")).json()
+    assert [one["event_id"] for one in first["items"]] == ids[:3]
+    receiver.answers["/w"] = [200]
+    told = await _replay(client, webhook="w")
+    assert (told["state"], told["looked_at"], told["queued"]) == ("done", 8, 8)
+    for one in ids:
+        await client.until("w", one, "succeeded")
+    answer = await client.http.delete("/v1/dead-letters", params={"type": "a"})
+    assert (answer.json()["purged"], answer.json()["next"] is None) == (3, False)
+    assert [one["event_id"] for one in await _letters(client)] == ids[3:]
+
+
+async def test_marks_do_not_outlive_their_letters(
+    client: Client, gateway: Running, receiver: Receiver
+) -> None:
+    """Who replays one now and then does not have all marks of former ones kept for ever."""
+    await _dead(client, receiver, "w", "a")
+    async with redis.asyncio.from_url(gateway.redis_url) as store:
+        kept = gateway.gateway._repeats.marked
+        old, young = time.time() - kept - 10, time.time() - kept + 60
+        await store.zadd("repeated:w", {"1000": old * 1000, "1001": young * 1000})
+        (letter,) = await _letters(client)
+        await _replay(client, ids=[letter["id"]])
+        left = await store.zrange("repeated:w", 0, -1)
+    assert left == [b"1001", str(letter["id"]).encode()]
+
+
 async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
     await _dead(client, receiver, "w", "a.x", "a.y", "b.x", "b.y", "b.z")
     await _dead(client, receiver, "v", "c", events=["c"])
@@ -190,21 +235,6 @@ async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
     assert await purge(all="true") == 2
     assert await _letters(client) == []
     assert await purge(all="true") == 0
-
-
-async def test_many_are_deleted_in_steps(client: Client, receiver: Receiver) -> None:
-    """Deleting one by one takes its time, and an answer has to come."""
-    await _dead(client, receiver, "w", "a")
-    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
-    for _ in range(249):
-        await client.nats.publish(letter.subject, letter.data)
-    await client.nats.flush()
-    query: dict[str, Any] = {"type": "a"}
-    for count, more in ((200, True), (50, False)):
-        answer = (await client.http.delete("/v1/dead-letters", params=query)).json()
-        assert (answer["purged"], answer["next"] is not None) == (count, more)
-        query["cursor"] = answer["next"]
-    assert await _letters(client) == []
 
 
 async def test_what_cannot_be_read_bounds_a_purge(client: Client, receiver: Receiver) -> None:

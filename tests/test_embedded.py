@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis.asyncio
 
 from client import connected, event
 from event_gateway.cli.serve import Running
 from event_gateway.embedded import servers
 from event_gateway.embedded.process import ServerProcess
+from event_gateway.state.connection import connect
 from program import LOOPBACK, Program
 from receiver import Receiver
 
@@ -272,6 +275,59 @@ async def test_a_port_taken_between_the_look_and_the_start(
     finally:
         await embedded.stop()
         thief.close()
+
+
+async def test_a_server_with_much_data_may_take_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that it reads it: that is no failure to answer, however long it takes."""
+    embedded = servers.EmbeddedServers(tmp_path, nats=False)
+    _, url = await embedded.start()
+    try:
+        async with redis.asyncio.from_url(str(url)) as client:
+            for number in range(40):
+                await client.set(f"key-{number}", os.urandom(2048))
+            await client.bgrewriteaof()
+            async with asyncio.timeout(20):
+                while (await client.info("persistence"))["aof_base_size"] < 40 * 2048:
+                    await asyncio.sleep(0.05)
+    finally:
+        await embedded.stop()
+
+    def slow(*args: Any) -> str:
+        return normal(*args) + (
+            "key-load-delay 50000\nloading-process-events-interval-bytes 1024\n"
+        )
+
+    normal = servers._CONFIGS["valkey"]
+    monkeypatch.setitem(servers._CONFIGS, "valkey", slow)
+    embedded = servers.EmbeddedServers(tmp_path, nats=False)
+    starting = asyncio.create_task(embedded.start(timeout=0.5))
+    try:
+        async with asyncio.timeout(10):
+            while not _loading(tmp_path):
+                await asyncio.sleep(0.02)
+        connecting = asyncio.create_task(connect(_url(tmp_path), patience=0.5))
+        _, url = await starting
+        client = await connecting
+        assert await client.dbsize() == 40
+        await client.aclose()
+    finally:
+        await embedded.stop()
+
+
+def _url(data: Path) -> str:
+    entry = json.loads((data / "servers.json").read_text())["valkey"]
+    return f"redis://:{entry['password']}@127.0.0.1:{entry['port']}"
+
+
+def _loading(data: Path) -> bool:
+    with redis.Redis.from_url(_url(data)) as client:
+        try:
+            client.ping()
+        except redis.ConnectionError as error:
+            return isinstance(error, redis.BusyLoadingError)
+    return False
 
 
 async def test_servers_are_not_given_the_gateways_secrets(

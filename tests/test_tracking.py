@@ -145,6 +145,36 @@ async def test_what_waits_is_listed_in_its_order(client: Client, receiver: Recei
     assert found[0]["attempts"] == 0
 
 
+async def test_lists_of_what_waits_while_it_moves(
+    client: Client, gateway: Running, receiver: Receiver
+) -> None:
+    """A page begins where the former ended, also where that one is in work by now; and what waits
+    for its next attempt is not gone through to the last."""
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
+    await _sent(client, 12)
+    async with asyncio.timeout(10):
+        while len(waiting := await _listed(client, status="pending")) < 12:
+            await asyncio.sleep(0.05)
+    ids = [one["event_id"] for one in waiting]
+
+    async def page(**query: Any) -> tuple[list[str], str | None]:
+        answer = await client.http.get("/v1/webhooks/w/deliveries", params=query)
+        return [one["event_id"] for one in answer.json()["items"]], answer.json()["next"]
+
+    found, cursor = await page(status="pending", limit=4)
+    assert found == ids[:4]
+    store = redis.asyncio.from_url(gateway.redis_url)
+    await store.zadd("queue:w", {ids[3]: time.time() * 1000 + 20_000})
+    found, _ = await page(status="pending", limit=4, cursor=cursor)
+    assert found == ids[4:8]
+    await store.zadd("queue:w", {one: time.time() * 1000 + 3_600_000 for one in ids[6:]})
+    for one in ids[6:]:
+        await store.hset(f"delivery:w:{one}", "status", "retrying")
+    await store.aclose()
+    assert await page(status="pending", limit=6) == ([*ids[:3], *ids[4:6], ids[3]], None)
+    assert await page(status="in_progress") == ([], None)
+
+
 async def test_ids_of_two_sources_in_lists(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
     one = event("a")

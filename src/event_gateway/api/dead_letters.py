@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class
 
 SCAN = 5000  # letters that one request looks at; a page may so hold fewer than there are
 READ = 500  # of them at a time
-DELETE = 200  # letters that one request deletes one by one, so that its answer comes in time
+MAX_BYTES = 32 * 1024 * 1024  # of events in letters that one answer tells of
 MAX_IDS = 1000
 
 
@@ -164,12 +164,11 @@ async def purge_dead_letters(
         if not dry_run:
             count = await context.letters.purge(webhook_id=webhook, before=before)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    limit = SCAN if dry_run else DELETE
-    found, following = await _look(context, wanted, read_cursor(cursor, int), limit)
+    found, following = await _look(context, wanted, read_cursor(cursor, int), SCAN)
+    count = len(found)
     if not dry_run:
-        for one in found:
-            await context.letters.delete(one.place)
-    return {"purged": len(found), "dry_run": dry_run, "next": cursor_of(following)}
+        count = await context.letters.delete_all([one.place for one in found])
+    return {"purged": count, "dry_run": dry_run, "next": cursor_of(following)}
 
 
 async def _look(
@@ -177,6 +176,7 @@ async def _look(
 ) -> tuple[list[Kept], int | None]:
     """At most ``limit`` letters from a place on, and the place to go on at, if there are more."""
     found: list[Kept] = []
+    held = 0
     looked, since = 0, wanted.since if place is None else None
     at, behind = place or 1, 1
     while behind and looked < SCAN:
@@ -191,9 +191,10 @@ async def _look(
             if wanted.until is not None and one.time >= wanted.until:
                 return found, None
             if wanted.takes(one):
-                if len(found) == limit:
+                if len(found) == limit or held > MAX_BYTES:
                     return found, one.place
                 found.append(one)
+                held += len(one.event.data)
     return found, at if behind else None
 
 

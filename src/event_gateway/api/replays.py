@@ -75,10 +75,7 @@ async def list_replays(
 ) -> dict[str, Any]:
     """Replays, those of dead letters too, the newest first."""
     context: Context = request.app.state.context
-    behind = read_cursor(cursor, str)
-    found = [one for one in await context.replays.all() if behind is None or one[0].id < behind]
-    page = found[:limit]
-    more = page[-1][0].id if len(found) > limit else None
+    page, more = await context.replays.page(read_cursor(cursor, str), limit)
     return {"items": [_shown(*one) for one in page], "next": cursor_of(more)}
 
 

@@ -12,6 +12,7 @@ from event_gateway.broker.pull import MAX_BATCH, ConsumerGone, Pulled, Puller
 
 PATIENCE = 5.0  # seconds without a message after which NATS counts as away
 LATEST = 9.2e9  # seconds; the server counts nanoseconds in 63 bits, behind which it begins anew
+TRIES = 3
 IDLE_LIMIT = 30.0  # seconds after which the server forgets a reader that went away
 
 
@@ -32,7 +33,7 @@ async def page(
     limit: int = MAX_BATCH,
 ) -> Page:
     """At most ``limit`` messages (1 to 1,000) of a stream from a sequence or a time (seconds since
-    the epoch) on; with ``subject`` only those of that one.
+    the epoch) on; with ``subject`` only those of that one. Fewer where they are large.
 
     Raises what BrokerError names, and APIError.
     """
@@ -56,17 +57,32 @@ async def page(
     puller = Puller(broker, stream, name)
     await puller.start()
     messages: list[Pulled] = []
+    behind = pending
     try:
+        await puller.ask(wanted)
+        tries = 0
         while len(messages) < wanted:
-            await puller.ask(wanted - len(messages))
+            if puller.spent:
+                if messages:
+                    break  # one more would be too much at once
+                tries += 1
+                if tries > TRIES:
+                    raise TimeoutError(f"NATS does not answer with messages of {stream}")
+                await puller.ask(wanted)  # a single one that is larger than that
             some = await puller.take(wanted - len(messages), PATIENCE)
-            if not some:
+            if not some and not puller.spent:
                 # What is gone meanwhile (deleted, or too old) does not come.
                 left = (await broker.js.consumer_info(stream, name)).num_pending
                 if left:
                     raise TimeoutError(f"NATS does not answer with messages of {stream}")
+                # Nor does what was on its way when the connection was lost: whoever goes on
+                # behind the last one gets that, or hears that there is nothing.
+                behind = len(messages) + 1
                 break
-            messages += some
+            for one in some:
+                if one.consumer_seq != len(messages) + 1:
+                    raise TimeoutError(f"a message of {stream} was lost on the way")
+                messages.append(one)
     except ConsumerGone:
         raise TimeoutError(f"the reader of {stream} is gone") from None
     finally:
@@ -74,4 +90,4 @@ async def page(
             await puller.stop()
             if broker.connected:
                 await broker.js.delete_consumer(stream, name)
-    return Page(messages, pending - wanted)
+    return Page(messages, behind - len(messages))

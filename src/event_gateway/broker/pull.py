@@ -13,6 +13,7 @@ from event_gateway.broker.connection import Broker
 
 EXPIRES = 20.0  # seconds that a pull request waits at the server
 MAX_BATCH = 1000
+MAX_BYTES = 16 * 1024 * 1024  # of messages that answer one request
 
 
 class Pulled(msgspec.Struct):
@@ -53,6 +54,8 @@ class Puller:
         self._outstanding = 0
         self._heard = 0.0
         self._gone = False
+        self._came = False  # a message, since the last request
+        self._too_large = False  # the next message is larger than a request allows
 
     async def start(self) -> None:
         """Subscribes to the inbox in which messages arrive."""
@@ -67,8 +70,17 @@ class Puller:
         if self._subscription is not None and not self._broker.nc.is_closed:
             await self._subscription.unsubscribe()
 
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is there and nothing more comes without being asked for."""
+        return self._outstanding <= 0 and not self._arrived
+
     async def ask(self, room: int) -> None:
-        """Keeps requests open for up to ``room`` messages beyond those already taken."""
+        """Keeps requests open for up to ``room`` messages beyond those already taken.
+
+        Each ends before messages that are larger than MAX_BYTES in sum, so that no answer fills the
+        connection's buffer at the server, which would cut it; one that is larger comes alone.
+        """
         loop_time = asyncio.get_running_loop().time()
         if self._outstanding and loop_time - self._heard > EXPIRES + 5:
             self._outstanding = 0  # the server has forgotten the requests, or they were lost
@@ -77,10 +89,13 @@ class Puller:
         batch = min(room - self._outstanding - len(self._arrived), MAX_BATCH)
         if batch <= 0 or not self._broker.connected:
             return
-        self._outstanding += batch
+        request = {"batch": batch, "expires": int(EXPIRES * 1e9), "max_bytes": MAX_BYTES}
+        if self._too_large:
+            request = {"batch": 1, "expires": int(EXPIRES * 1e9)}
+        self._too_large, self._came = False, False
+        self._outstanding += request["batch"]
         self._heard = loop_time
-        request = json.dumps({"batch": batch, "expires": int(EXPIRES * 1e9)}).encode()
-        await self._broker.nc.publish(self._next, request, reply=self._inbox)
+        await self._broker.nc.publish(self._next, json.dumps(request).encode(), reply=self._inbox)
 
     async def take(self, limit: int, timeout: float) -> list[Pulled]:
         """What has arrived, at most ``limit``; an empty list after ``timeout`` seconds.
@@ -113,6 +128,7 @@ class Puller:
             self._on_status(msg)
             return
         self._outstanding -= 1
+        self._came = True
         tokens = msg.reply.split(".")
         # $JS.ACK.[domain.account.]stream.consumer.delivered.seq.consumer_seq.time.pending[.random]
         at = 2 if len(tokens) == 9 else 4
@@ -133,6 +149,8 @@ class Puller:
         pending = headers.get("Nats-Pending-Messages")
         self._outstanding -= int(pending) if pending else self._outstanding
         description = headers.get("Description", "").lower()
+        if "maxbytes" in description and not self._came:
+            self._too_large = True
         if status == "503" or "consumer deleted" in description:
             self._gone = True
         self._signal.set()

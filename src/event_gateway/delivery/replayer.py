@@ -32,6 +32,7 @@ LOOK = 1.0  # seconds between looks for replays that nobody runs
 HOLD = 15.0  # seconds after which another process takes a replay over
 AT_ONCE = 4  # replays that a process runs
 CHUNK = 256  # deliveries queued, or dead letters read, in one step
+TOGETHER = 32  # dead letters read by their ids side by side; each may be a mebibyte
 AHEAD = 1000  # that wait for a webhook beyond which a replay from the log goes no further
 WAIT = 0.25  # seconds between looks whether they have become fewer
 
@@ -180,13 +181,18 @@ class Replayer:
         position = max(progress.position, 1)
         while position <= len(replay.places):
             places = replay.places[position - 1 : position - 1 + CHUNK]
-            kept = [await self._letters.read(place) for place in places]
-            known = [one for one in kept if one is not None and self._webhook(_of(one)) is not None]
+            repeats: list[Repeat] = []
+            there = 0
+            for start in range(0, len(places), TOGETHER):
+                some = places[start : start + TOGETHER]
+                kept = await asyncio.gather(*(self._letters.read(place) for place in some))
+                found = [one for one in kept if one is not None]
+                there += len(found)
+                repeats += [from_letter(one) for one in found if self._webhook(_of(one))]
             position += len(places)
             await self._queue(
-                replay, [from_letter(one) for one in known], 1, position, len(places),
-                left_out=sum(one is not None for one in kept) - len(known),
-            )  # fmt: skip
+                replay, repeats, 1, position, len(places), left_out=there - len(repeats)
+            )
 
     async def _not_repeated(self, kept: Sequence[Kept]) -> tuple[list[Repeat], int]:
         """Those of which the webhook is there, and that nobody has repeated before; and how many

@@ -25,6 +25,7 @@ USER = "gateway"
 LOOK = 0.2  # seconds between looks whether a server lives
 STEADY = 60.0  # seconds after which one that was started again counts as healthy
 MAX_DELAY = 10.0  # seconds between starts of one that does not stay alive
+READING = 30.0  # seconds for which one that has said that it reads its data may say nothing
 STARTS = 5  # of one server whose port is taken before it has it
 PORTS = range(20_000, 32_000)
 MAX_PAYLOAD = 8 * 1024 * 1024
@@ -123,13 +124,23 @@ class EmbeddedServers:
     async def _answers(
         self, process: ServerProcess, port: int, password: str, deadline: float
     ) -> bool:
-        """Waits until a server answers; False once it has ended. Raises EmbeddedServerError."""
+        """Waits until a server answers; False once it has ended. Raises EmbeddedServerError.
+
+        One that says that it reads its data may take as long as that takes.
+        """
         ask = _ask_nats if process.name == "nats" else _ask_valkey
+        told = False
         while process.running:
             with contextlib.suppress(OSError, TimeoutError, ValueError):
                 async with asyncio.timeout(2):
-                    if await ask(port, password):
-                        return True
+                    answers = await ask(port, password)
+                if answers:
+                    return True
+                if answers is None:
+                    deadline = max(deadline, time.monotonic() + READING)
+                    if not told:
+                        log.info("an embedded server reads its data", server=process.name)
+                    told = True
             if time.monotonic() > deadline:
                 raise process.failure("does not answer")
             await asyncio.sleep(0.03)
@@ -242,7 +253,7 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-async def _ask_nats(port: int, password: str) -> bool:
+async def _ask_nats(port: int, password: str) -> bool | None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         info = json.loads((await reader.readline()).removeprefix(b"INFO "))
@@ -253,12 +264,14 @@ async def _ask_nats(port: int, password: str) -> bool:
         writer.close()
 
 
-async def _ask_valkey(port: int, password: str) -> bool:
+async def _ask_valkey(port: int, password: str) -> bool | None:
+    """Whether it answers; None: not yet, as it reads its data."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(f"AUTH {password}\r\nPING\r\n".encode())
         if await reader.readline() != b"+OK\r\n":
             return False
-        return await reader.readline() == b"+PONG\r\n"
+        said = await reader.readline()
+        return None if said.startswith(b"-LOADING") else said == b"+PONG\r\n"
     finally:
         writer.close()

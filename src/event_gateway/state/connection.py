@@ -51,7 +51,8 @@ async def _answering(client: Redis, shown: str, patience: float) -> None:
         except StateError as error:
             wrong = isinstance(error, (AuthenticationError, ResponseError))
             if isinstance(error, BusyLoadingError):
-                wrong = False
+                # It is there, and a million deliveries take it a while to read.
+                wrong, deadline = False, time.monotonic() + patience
             if wrong or time.monotonic() > deadline:
                 raise ServerRefused(f"cannot work with Redis at {shown}: {error}") from None
             if not told:

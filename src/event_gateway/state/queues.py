@@ -13,6 +13,8 @@ from event_gateway.state.ledger import FORMAT, MAX_RECORDS, Ledger, attempts_of,
 from event_gateway.state.scripts import script
 
 MAX_LEASES = 2048  # that are looked at for how many attempts run
+LONGEST_HOLD = 330.0  # seconds, at most, for which a delivery is held for its attempt
+MAX_CANCELLED = 64  # in one script call: there are many of these, one after the other
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -109,7 +111,7 @@ class Queues:
         return [_delivery(row, token, held[row[0].decode()]) for row in rows]
 
     async def cancel(
-        self, webhook_id: str, reason: str, count: int = MAX_RECORDS, *, gone: bool = False
+        self, webhook_id: str, reason: str, count: int = MAX_CANCELLED, *, gone: bool = False
     ) -> int:
         """Cancels up to ``count`` waiting deliveries of a webhook; gives how many are left.
 
@@ -171,7 +173,8 @@ class Queues:
 
     async def state(self, webhook_id: str) -> LaneState:
         """How a webhook's lane stands."""
-        answer = await self._stats(keys=[self._prefix], args=[webhook_id, MAX_LEASES])
+        hold = round(LONGEST_HOLD * 1000)
+        answer = await self._stats(keys=[self._prefix], args=[webhook_id, MAX_LEASES, hold])
         depth, due, running, oldest, breaker, until, since, failing, *counts = answer
         this, before, now, total, day = counts
         stats = dict(zip(total[::2], total[1::2], strict=True))

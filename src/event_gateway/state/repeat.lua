@@ -18,7 +18,7 @@ if replay ~= '' then
   if redis.call('GET', replay_key .. ':holder') ~= holder then return { 'lost', 0, {} } end
 end
 
-local codes, touched = {}, {}
+local codes, touched, marked = {}, {}, {}
 for position, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local webhook, id, source, hash, letter = item[1], item[2], item[3], item[4], item[8]
   local member = id
@@ -44,13 +44,18 @@ for position, item in ipairs(cmsgpack.unpack(ARGV[1])) do
       local marks = prefix .. 'repeated:' .. webhook
       redis.call('HSET', key, 'letter', letter)
       redis.call('ZADD', marks, now, letter)
-      redis.call('PEXPIRE', marks, ARGV[4])
+      marked[marks] = true
     end
     redis.call('PERSIST', key)
     redis.call('ZADD', prefix .. 'queue:' .. webhook, now, member)
     touched[webhook] = true
     codes[position] = 'queued'
   end
+end
+-- Marks go with their letters, also where others are added again and again.
+for marks in pairs(marked) do
+  redis.call('ZREMRANGEBYSCORE', marks, '-inf', now - ARGV[4])
+  redis.call('PEXPIRE', marks, ARGV[4])
 end
 local depth = 0
 for webhook in pairs(touched) do look_again(webhook) end

@@ -36,14 +36,19 @@ class Replays:
         fields = await cast(Any, self._client.hgetall(f"{self._prefix}replay:{replay_id}"))
         return _read(fields) if fields else None
 
-    async def all(self) -> list[tuple[Replay, Progress]]:
-        """All of them, the newest first."""
-        ids = await cast(Any, self._client.zrevrange(f"{self._prefix}replays", 0, -1))
+    async def page(
+        self, behind: str | None, limit: int
+    ) -> tuple[list[tuple[Replay, Progress]], str | None]:
+        """The newest ones behind an id, and the id behind which there are more."""
+        members = await cast(Any, self._client.zrange(f"{self._prefix}replays", 0, -1))
+        ids = sorted((one.decode() for one in members), reverse=True)
+        ids = [one for one in ids if behind is None or one < behind]
         async with self._client.pipeline(transaction=False) as pipe:
-            for one in ids:
-                pipe.hgetall(f"{self._prefix}replay:{one.decode()}")
+            for one in ids[:limit]:
+                pipe.hgetall(f"{self._prefix}replay:{one}")
             found = await pipe.execute()
-        return [_read(fields) for fields in found if fields]
+        more = ids[limit - 1] if len(ids) > limit else None
+        return [_read(fields) for fields in found if fields], more
 
     async def running(self) -> list[str]:
         """Ids of those that are to go on."""

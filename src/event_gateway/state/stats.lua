@@ -1,12 +1,12 @@
--- How a webhook's lane stands. ARGV: webhook, how many leases are looked at.
+-- How a webhook's lane stands. ARGV: webhook, how many leases are looked at, the longest one in ms.
 -- Answers {depth, waiting and due, attempts that run, the oldest event's time in ms ('': none),
 -- breaker state ('': closed), open until, open since, failing since, attempts in this minute, in the one before, now, {name, count, …} of all time, the same of the
 -- last 24 hours}; all but the counts may be false.
 local webhook = ARGV[1]
 local queue = prefix .. 'queue:' .. webhook
 local running = 0
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', queue, '(' .. now, '+inf', 'LIMIT', 0,
-    tonumber(ARGV[2]))) do
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', queue, '(' .. now, now + ARGV[3], 'LIMIT',
+    0, tonumber(ARGV[2]))) do
   local key = prefix .. 'delivery:' .. webhook .. ':' .. member
   if redis.call('HGET', key, 'status') == 'in_progress' then running = running + 1 end
 end

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.delivery import Status
 from event_gateway.state.ledger import FORMAT, source_hash
+from event_gateway.state.queues import LONGEST_HOLD
 from event_gateway.state.scripts import script
 
 
@@ -66,6 +67,7 @@ class Tracking:
                 limit,
                 "" if behind is None else behind.score,
                 "" if behind is None else behind.member,
+                round(LONGEST_HOLD * 1000),
             ],
         )
         more = Behind(last[0].decode(), last[1].decode()) if last[0] else None
