@@ -10,7 +10,7 @@ import redis.asyncio
 
 from client import Client, event
 from event_gateway.api import dead_letters
-from event_gateway.broker import page
+from event_gateway.broker import pull
 from event_gateway.cli.serve import Running
 from receiver import Receiver
 
@@ -170,7 +170,7 @@ async def test_large_ones_are_read_in_small_parts(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is in memory at once has a limit, and one that is larger alone still comes."""
-    monkeypatch.setattr(page, "MAX_BYTES", 30_000)
+    monkeypatch.setattr(pull, "MAX_BYTES", 30_000)
     monkeypatch.setattr(dead_letters, "MAX_BYTES", 25_000)
     await _dead(client, receiver, "w")
     sent = [event("a", "x" * size) for size in (9000, 9000, 9000, 9000, 90_000, 10, 10, 9000)]

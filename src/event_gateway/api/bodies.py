@@ -14,6 +14,10 @@ _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
 def body_as(kind: type[T], body: Any) -> T:
     """A body as a struct. Raises InvalidDefinition with the key that is wrong."""
     try:
+        msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        raise InvalidDefinition("", "holds a code point that is no character") from None
+    try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
         found = _AT.match(str(error))

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -31,6 +31,9 @@ MAX_BYTES = 32 * 1024 * 1024  # of events in letters that one answer tells of
 MAX_IDS = 1000
 
 
+Place = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
+
 class _Filter(msgspec.Struct, frozen=True):
     webhook: str | None
     type: str | None
@@ -49,10 +52,10 @@ class _Filter(msgspec.Struct, frozen=True):
 
 
 class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    ids: list[int] | None = None
+    ids: list[Place] | None = None
     webhook: str | None = None
     types: list[str] = []
-    reason: str | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     since: str | None = None
     until: str | None = None
     all: bool = False
@@ -73,7 +76,7 @@ async def list_dead_letters(
     """Dead letters, the oldest first. A page may hold fewer than ``limit`` and have a next one."""
     context: Context = request.app.state.context
     wanted = _filter(webhook, type, reason, since, until)
-    place = read_cursor(cursor, int)
+    place = read_cursor(cursor, Place)
     found, following = await _look(context, wanted, place, limit)
     marks = await _marks(context, found)
     items = [_shown(one, mark) for one, mark in zip(found, marks, strict=True)]
@@ -164,7 +167,7 @@ async def purge_dead_letters(
         if not dry_run:
             count = await context.letters.purge(webhook_id=webhook, before=before)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    found, following = await _look(context, wanted, read_cursor(cursor, int), SCAN)
+    found, following = await _look(context, wanted, read_cursor(cursor, Place), SCAN)
     count = len(found)
     if not dry_run:
         count = await context.letters.delete_all([one.place for one in found])

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -11,7 +11,7 @@ from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.bodies import body_as
 from event_gateway.api.context import Context
 from event_gateway.api.pages import cursor_of, read_cursor, time_of
-from event_gateway.api.problems import Problem
+from event_gateway.api.problems import Problem, unavailable
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.pattern import check_pattern
 from event_gateway.core.replay import ENDED, Progress, Replay, ReplayState
@@ -29,8 +29,8 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     webhook: str
     since: str | None = None
     until: str | None = None
-    from_seq: int | None = None
-    until_seq: int | None = None
+    from_seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | None = None
+    until_seq: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     stream: str = EVENTS
     types: list[str] = []
     dry_run: bool = False
@@ -121,8 +121,9 @@ async def begin(context: Context, replay: Replay, response: Response) -> dict[st
     deadline = time.monotonic() + PATIENCE
     while True:
         found = await context.replays.read(replay.id)
-        ended = found is not None and found[1].state in ENDED
-        if found is not None and (ended or time.monotonic() > deadline):
+        if found is None:
+            raise unavailable("Redis")  # which has lost it
+        if found[1].state in ENDED or time.monotonic() > deadline:
             return _shown(*found)
         await asyncio.sleep(0.02)
 

@@ -15,11 +15,14 @@ def rfc3339(seconds: float) -> str:
     return f"{_whole_second(millis // 1000)}.{millis % 1000:03d}Z"
 
 
+LATEST = 9.2e9  # seconds, in the year 2261: NATS counts nanoseconds in 63 bits
+
+
 def parse_time(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time. Raises ValueError where it is none."""
     try:
         at = datetime.fromisoformat(text)
-        if at.tzinfo is not None:
+        if at.tzinfo is not None and 0 <= at.timestamp() < LATEST:
             return at.timestamp()
     except (ValueError, OverflowError):
         pass

@@ -2,14 +2,19 @@
 
 from collections.abc import AsyncGenerator
 
+import structlog
+
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.follow import follow
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
+from event_gateway.core.reserved import check_reserved
 from event_gateway.core.webhook import Webhook
 from event_gateway.routing.enrich import Enricher
 from event_gateway.routing.index import Index
+
+log = structlog.get_logger(__name__)
 
 
 async def in_order(
@@ -27,10 +32,20 @@ async def in_order(
                     pulled.headers, pulled.data, subject=pulled.subject, stream=stream,
                     seq=pulled.seq, time=pulled.time,
                 )  # fmt: skip
+                check_reserved(received.event)
             except InvalidEvent:
                 continue
-            if index.match(received):
+            if matched(index, received):
                 events.append(received)
         if events:
             await enricher.enrich(events)
         yield events, batch[-1].seq if batch else 0
+
+
+def matched(index: Index, received: Received) -> list[Webhook]:
+    """The webhooks that an event is for; none where a filter chokes on it: the router tells that."""
+    try:
+        return index.match(received)
+    except Exception as error:
+        log.debug("event cannot be matched", seq=received.seq, error=repr(error))
+        return []

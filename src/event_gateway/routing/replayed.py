@@ -1,16 +1,19 @@
 """Past events that match a webhook as it is now, whenever it was registered."""
 
 import msgspec
+from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.log import LogUnavailable
 from event_gateway.broker.page import page
-from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.errors import InvalidEvent, Unknown
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
 from event_gateway.core.pattern import matches
 from event_gateway.core.replay import Replay
+from event_gateway.core.reserved import check_reserved
 from event_gateway.core.webhook import Webhook
+from event_gateway.routing.in_order import matched
 from event_gateway.routing.index import Index
 
 PART = 256  # messages of the log in one part
@@ -30,7 +33,7 @@ class Part(msgspec.Struct, frozen=True):
 async def replayed(broker: Broker, webhook: Webhook, replay: Replay, position: int) -> Part:
     """The part of a replay's stream that begins at a place; at 0, with the replay's first.
 
-    Raises LogUnavailable.
+    Raises LogUnavailable, and Unknown where the stream is gone.
     """
     assert replay.stream is not None
     index = Index()
@@ -39,13 +42,17 @@ async def replayed(broker: Broker, webhook: Webhook, replay: Replay, position: i
     begin = max(position, replay.from_seq)
     try:
         found = await page(broker, replay.stream, from_seq=begin, from_time=since, limit=PART)
-    except BrokerError as error:
+    except NotFoundError:
+        raise Unknown(f"there is no stream {replay.stream}") from None
+    except (*BrokerError, APIError) as error:
         raise LogUnavailable(str(error) or type(error).__name__) from None
     events: list[Received] = []
     looked = 0
     last = found.behind == 0
     for pulled in found.messages:
-        if pulled.seq > replay.until_seq or (replay.until and pulled.time >= replay.until):
+        if pulled.seq > replay.until_seq or (
+            replay.until is not None and pulled.time >= replay.until
+        ):
             last = True
             break
         looked += 1
@@ -57,10 +64,11 @@ async def replayed(broker: Broker, webhook: Webhook, replay: Replay, position: i
                 pulled.headers, pulled.data, subject=pulled.subject, stream=replay.stream,
                 seq=pulled.seq, time=pulled.time,
             )  # fmt: skip
+            check_reserved(received.event)
         except InvalidEvent:
             continue
         wanted = not replay.types or any(matches(p, received.event.type) for p in replay.types)
-        if wanted and index.match(received):
+        if wanted and matched(index, received):
             events.append(received)
     first = found.messages[0].seq if found.messages else begin
     return Part(events, looked, first, max(position, begin), last or position > replay.until_seq)

@@ -1,5 +1,6 @@
 """The replays that were asked for, who runs each, and how far it has come."""
 
+import re
 import time
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from redis.asyncio import Redis
 from event_gateway.core.replay import ENDED, Progress, Replay, ReplayState
 from event_gateway.state.scripts import script
 
+_ID = re.compile(r"r[0-9a-f]{1,20}")
 MAX_REPLAYS = 1000  # that are kept, of all states
 KEEP = 30 * 86400.0  # seconds for which one that has ended is known
 
@@ -33,6 +35,8 @@ class Replays:
 
     async def read(self, replay_id: str) -> tuple[Replay, Progress] | None:
         """One of them; None where there is none."""
+        if _ID.fullmatch(replay_id) is None:
+            return None
         fields = await cast(Any, self._client.hgetall(f"{self._prefix}replay:{replay_id}"))
         return _read(fields) if fields else None
 
@@ -60,6 +64,8 @@ class Replays:
 
         Gives the state that it is in now; None where there is none.
         """
+        if _ID.fullmatch(replay_id) is None:
+            return None
         said = await self._move(
             keys=[self._prefix],
             args=["move", replay_id, to.value, int(to in ENDED), error, round(KEEP * 1000)],

@@ -1,7 +1,7 @@
 """Lists of what became of a webhook's deliveries: at most the latest thousand, whatever waits."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from redis.asyncio import Redis
@@ -31,7 +31,7 @@ class Listed(msgspec.Struct, frozen=True):
 class Behind(msgspec.Struct, frozen=True, array_like=True):
     """The place behind which a list goes on."""
 
-    score: str
+    score: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,16}$")]
     member: str
 
 
