@@ -86,7 +86,6 @@ async def test_from_a_place_or_a_time_to_another(client: Client, receiver: Recei
         ({"since": between, "until_seq": 12}, second[:2]),
         ({"from_seq": 8, "until": between}, first[7:]),
         ({"from_seq": 100}, []),
-        ({"from_seq": 10**30}, []),
         ({"since": "2100-01-01T00:00:00Z"}, []),
         ({"since": "9999-01-01T00:00:00Z"}, []),
         ({"since": "0001-01-01T00:00:00Z", "until_seq": 1}, first[:1]),

@@ -241,7 +241,12 @@ async def test_counts_of_a_webhook(client: Client, receiver: Receiver) -> None:
 async def test_records_expire_as_configured(
     start: Start, connect: Start, receiver: Receiver
 ) -> None:
-    running = await start({"delivery": {"allow_networks": ["127.0.0.0/8"], "keep_records": "1m"}})
+    running = await start(
+        {
+            "delivery": {"allow_networks": ["127.0.0.0/8"], "keep_records": "1m"},
+            "ingest": {"retention": "1m"},
+        }
+    )
     client = await connect(running)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
     (one,) = await _sent(client)

@@ -154,7 +154,7 @@ class Gateway:
             registry, known_secrets, lambda: known_secrets.sealing_key(self._sealing_key)
         )
         installation_key = await registry.open()
-        self._ledger = ledger = Ledger(client, config.delivery.keep_records)
+        self._ledger = ledger = Ledger(client, _keep(config))
         enricher = Enricher(EventCache(client), __version__)
         index = Index()
         self._guard = EgressGuard()
@@ -219,8 +219,9 @@ class Gateway:
         )  # fmt: skip
         self._repeats = repeats = Repeats(client, ledger, config.dead_letters.retention)
         self._repeating = repeating = Repeating(
-            registry, reader, letters, repeats, outcomes, retention
-        )
+            registry, reader, letters, repeats, retention, config.dead_letters.retention,
+            {one.name: one.max_age for one in foreign},
+        )  # fmt: skip
 
         async def past(webhook: Webhook, replay: Replay, position: int) -> Part:
             return await replayed(broker, webhook, replay, position)
@@ -343,13 +344,13 @@ class Gateway:
             self._open_egress(config)  # first, so that new webhooks' receivers are let through
             await self._verifier.adopt(config.delivery.origin)
         await self._load_webhooks(config)
-        self._ledger.keep = config.delivery.keep_records
+        self._ledger.keep = _keep(config)
         self._outcomes.max_age = longest_wait(config.ingest.retention)
         self._events.captures_new_roots = config.ingest.subjects is None
         self._context.max_body = config.server.max_body
         self._context.retention = self._repeating.retention = config.ingest.retention
         self._repair.manual = config.repair == "manual"
-        self._repeats.marked = config.dead_letters.retention
+        self._repeats.marked = self._repeating.letters_retention = config.dead_letters.retention
         self._peers.load(definitions_digest(config))
         self._config = config
 
@@ -420,6 +421,11 @@ class Gateway:
 
 def _webhooks_of(config: Config) -> list[Webhook]:
     return [webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()]
+
+
+def _keep(config: Config) -> float:
+    """For how long records are kept: what may still be read again must not be without its own."""
+    return max(config.delivery.keep_records, config.ingest.retention)
 
 
 def _at(config: Config, key: str) -> object:

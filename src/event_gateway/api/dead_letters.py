@@ -15,6 +15,7 @@ from event_gateway.api.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.problems import Problem
 from event_gateway.api.replays import begin, checked_types
 from event_gateway.broker.dead_letters import Kept
+from event_gateway.core.delivery import FINAL
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.formats import to_structured
 from event_gateway.core.pattern import check_pattern, matches
@@ -135,8 +136,11 @@ async def replay_dead_letters(
 
 @router.delete("/{place}", status_code=204)
 async def delete_dead_letter(request: Request, place: int) -> None:
-    """Deletes one dead letter."""
+    """Deletes one dead letter. 409 where it is being delivered again, and may still be needed."""
     context: Context = request.app.state.context
+    kept = await context.letters.read(place)
+    if kept is not None and await _needed(context, kept):
+        raise Problem(409, f"the dead letter {place} is being delivered again")
     if not await context.letters.delete(place):
         raise Problem(404, f"there is no dead letter {place}")
 
@@ -153,13 +157,19 @@ async def purge_dead_letters(
     dry_run: bool = Query(False, description="Only count."),
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Deletes dead letters. ``next`` is there where more are to be looked at: ask again with it."""
+    """Deletes dead letters. ``next`` is there where more are to be looked at: ask again with it.
+
+    409 where some of the webhook's are being delivered again: those may still be needed.
+    """
     context: Context = request.app.state.context
     wanted = _filter(webhook, type, reason, since, until)
     if all != (wanted == _Filter(None, None, None, None, None)):
         raise InvalidDefinition(
             "all", "name a webhook, a type, a reason or a time, or else all=true"
         )
+    if not dry_run and (lent := await context.repeats.lent(webhook)) is not None:
+        raise Problem(409, f"dead letters are being delivered again, {lent} among them: wait until "
+                           "they have arrived, or cancel these deliveries")  # fmt: skip
     last = await context.letters.last_place()
     if type is None and reason is None and since is None:
         before = last + 1 if wanted.until is None else await _first(context, wanted.until, last)
@@ -199,6 +209,13 @@ async def _look(
                 found.append(one)
                 held += len(one.event.data)
     return found, at if behind else None
+
+
+async def _needed(context: Context, kept: Kept) -> bool:
+    """Whether a delivery is under way that repeats this letter."""
+    event = kept.event
+    record = await context.ledger.read(kept.letter.webhook_id, event.id, event.source)
+    return record is not None and record.letter == kept.place and record.status not in FINAL
 
 
 async def _first(context: Context, at: float, last: int) -> int:

@@ -1,33 +1,42 @@
 """The stream of dead letters: what could not be delivered, with its event and the reason."""
 
 import asyncio
+import hashlib
 import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import structlog
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
-from event_gateway.broker.log import LogUnavailable
+from event_gateway.broker.log import LogUnavailable, got
 from event_gateway.broker.page import page
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.delivery import Attempt
-from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.event import Event, Received
-from event_gateway.core.formats import from_structured
+from event_gateway.core.errors import ErrorType, InvalidEvent
+from event_gateway.core.event import DataKind, Event, Received
+from event_gateway.core.formats import from_structured, to_structured
+
+log = structlog.get_logger(__name__)
 
 FORMAT = 1
 _FAILURES = (*BrokerError, NoStreamResponseError, APIError)
 NOT_DELETED = 10057  # the server's code where there is no such message
 DELETED_TOGETHER = 64
+HEADERS = 1024  # bytes that a message's subject and headers may take
+MAX_UNPACKED = 512 * 1024 * 1024
+_PACKED = b"\x78"  # as what zlib makes begins, and no JSON object
 _SUBJECT = "eg.dead."
 _PLACES = range(1, 2**63)  # what the server can be asked for
 
 
 class Letter(msgspec.Struct, kw_only=True):
     """A dead letter as it is stored. ``webhook`` is its definition as it was, ``stream`` and
-    ``seq`` are the event's place in the log."""
+    ``seq`` are the event's place in the log. ``dropped``: the event's data had so many bytes, more
+    than NATS takes in one message."""
 
     v: int = FORMAT
     webhook_id: str
@@ -40,6 +49,7 @@ class Letter(msgspec.Struct, kw_only=True):
     time: str
     event: msgspec.Raw
     webhook: msgspec.Raw = msgspec.Raw(b"null")
+    dropped: int = 0
     repeats: str = ""
 
 
@@ -51,6 +61,11 @@ class Kept(msgspec.Struct, frozen=True):
     letter: Letter
     event: Event
 
+    @property
+    def whole(self) -> bool:
+        """Whether it holds its event: of one that was lost it has the name alone."""
+        return self.letter.reason != ErrorType.EVENT_LOST and not self.letter.dropped
+
 
 class DeadLetterLog:
     """Appends, reads and deletes. Everything raises LogUnavailable where NATS does not answer."""
@@ -58,12 +73,17 @@ class DeadLetterLog:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def append(self, letter: Letter) -> int:
-        """Keeps a dead letter; gives its place once that is confirmed."""
+    async def append(self, letter: Letter, identity: str) -> int:
+        """Keeps a dead letter; gives its place once that is confirmed.
+
+        What is written again within two minutes with the same ``identity`` is kept once.
+        """
+        body = _fitting(letter, self._broker.nc.max_payload - HEADERS)
         try:
             ack = await self._broker.js.publish(
-                _SUBJECT + letter.webhook_id, msgspec.json.encode(letter), stream=DEAD_LETTERS
-            )
+                _SUBJECT + letter.webhook_id, body, stream=DEAD_LETTERS,
+                headers={"Nats-Msg-Id": hashlib.sha256(identity.encode()).hexdigest()[:32]},
+            )  # fmt: skip
         except _FAILURES as error:
             raise _unavailable(error) from None
         return ack.seq
@@ -95,7 +115,7 @@ class DeadLetterLog:
         if place not in _PLACES:
             return None
         try:
-            message = await self._broker.js.get_msg(DEAD_LETTERS, seq=place, direct=True)
+            message = await got(self._broker, DEAD_LETTERS, place)
         except NotFoundError:
             return None
         except _FAILURES as error:
@@ -106,7 +126,9 @@ class DeadLetterLog:
     async def event(self, place: int) -> Received | None:
         """The event of the letter at a place, as if the log had it there."""
         kept = await self.read(place)
-        return None if kept is None else Received(kept.event, DEAD_LETTERS, place, kept.time)
+        if kept is None or not kept.whole:
+            return None
+        return Received(kept.event, DEAD_LETTERS, place, kept.time)
 
     async def last_place(self) -> int:
         """The place of the newest letter, 0 where there has been none."""
@@ -167,12 +189,45 @@ def _check(said: dict[str, Any]) -> None:
         raise LogUnavailable(str(said["error"].get("description")))
 
 
+def _fitting(letter: Letter, most: int) -> bytes:
+    """A letter in at most so many bytes: as it is, packed, without what only tells of it, and at
+    last without the event's data.
+
+    In JSON an event may be six times as large as it was on the wire.
+    """
+    body = msgspec.json.encode(letter)
+    if len(body) <= most:
+        return body
+    packed = zlib.compress(body, 1)
+    if len(packed) > most:
+        slim = [
+            msgspec.structs.replace(one, response=None, response_headers=None)
+            for one in letter.attempts
+        ]
+        letter = msgspec.structs.replace(letter, webhook=msgspec.Raw(b"null"), attempts=slim)
+        packed = zlib.compress(msgspec.json.encode(letter), 1)
+    if len(packed) > most:
+        event = from_structured(bytes(letter.event))
+        log.error("the data of an event do not fit into its dead letter",
+                  webhook=letter.webhook_id, event=event.id, size=len(event.data))  # fmt: skip
+        bare = msgspec.structs.replace(event, data=b"", kind=DataKind.NONE)
+        letter = msgspec.structs.replace(
+            letter, event=msgspec.Raw(to_structured(bare)), dropped=len(event.data)
+        )
+        packed = zlib.compress(msgspec.json.encode(letter), 1)
+    return packed
+
+
 def _kept(place: int, time: float, data: bytes) -> Kept | None:
     """None where it is not of the gateway's making, or of a newer version's."""
     try:
+        if data[:1] == _PACKED:
+            data = zlib.decompressobj().decompress(data, MAX_UNPACKED)
         letter = msgspec.json.decode(data, type=Letter)
+        if letter.v > FORMAT:
+            return None
         return Kept(place, time, letter, from_structured(bytes(letter.event)))
-    except (msgspec.DecodeError, InvalidEvent):
+    except (msgspec.DecodeError, InvalidEvent, zlib.error):
         return None
 
 

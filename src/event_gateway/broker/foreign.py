@@ -19,6 +19,7 @@ class ForeignStream:
     name: str
     subjects: tuple[str, ...]
     direct: bool  # whether its messages can be got without asking its leader
+    max_age: float  # seconds for which it keeps them; 0: for ever
 
     def holds(self, subject: str) -> bool:
         """Whether it captures some subject that fits a pattern."""
@@ -41,7 +42,8 @@ async def open_streams(
         wrong = _unfit(config, longest_wait)
         if wrong:
             raise ServerRefused(f"ingest.streams: the stream {name} {wrong}")
-        out.append(ForeignStream(name, tuple(config.subjects or ()), bool(config.allow_direct)))
+        subjects, age = tuple(config.subjects or ()), float(config.max_age or 0)
+        out.append(ForeignStream(name, subjects, bool(config.allow_direct), age))
     return out
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 import structlog
+from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
@@ -101,9 +102,7 @@ class EventLog:
         Raises LogUnavailable.
         """
         try:
-            message = await self._broker.js.get_msg(
-                stream, seq=seq, direct=stream not in self._indirect
-            )
+            message = await got(self._broker, stream, seq, direct=stream not in self._indirect)
         except NotFoundError:
             return None
         except (*BrokerError, APIError) as error:
@@ -119,3 +118,17 @@ class EventLog:
             )
         except InvalidEvent:
             return None
+
+
+async def got(broker: Broker, stream: str, seq: int, *, direct: bool = True) -> RawStreamMsg:
+    """One message. Any replica may answer where that is ``direct``; that there is none only the
+    leader can say, whom the others may be behind.
+
+    Raises NotFoundError, and what BrokerError names.
+    """
+    if direct:
+        try:
+            return await broker.js.get_msg(stream, seq=seq, direct=True)
+        except NotFoundError:
+            pass
+    return await broker.js.get_msg(stream, seq=seq)

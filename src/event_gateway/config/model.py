@@ -154,7 +154,7 @@ class DeliveryModel(Section):
     keep_records: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
         7 * 86400.0,
         description="For how long it is known what became of a delivery that has ended; "
-        "at least 1m.",
+        "at least for as long as the log keeps its event.",
     )
     origin: str = Field(
         "event-gateway",

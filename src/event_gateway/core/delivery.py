@@ -1,5 +1,6 @@
 """A delivery of one event to one webhook, its attempts, and what to do after each."""
 
+import math
 from enum import StrEnum
 
 import msgspec
@@ -50,7 +51,8 @@ class Delivery(msgspec.Struct):
     ``probe``: it is the one that finds out whether the receiver is back. ``event_at`` is when its
     event came into the log, or from when a repetition's time runs, in seconds since the epoch.
     ``repeats`` names what asked for the repetition. ``letter`` is the place of its latest dead
-    letter, 0 where there is none.
+    letter, 0 where there is none. ``latest``: when it ends at the latest, whatever its webhook
+    says, as what it repeats is dropped then, in seconds since the epoch.
     """
 
     webhook_id: str
@@ -67,6 +69,7 @@ class Delivery(msgspec.Struct):
     event_at: float = 0.0
     repeats: str = ""
     letter: int = 0
+    latest: float = math.inf
 
 
 class Succeeded(msgspec.Struct, frozen=True):

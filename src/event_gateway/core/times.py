@@ -15,15 +15,15 @@ def rfc3339(seconds: float) -> str:
     return f"{_whole_second(millis // 1000)}.{millis % 1000:03d}Z"
 
 
-LATEST = 9.2e9  # seconds, in the year 2261: NATS counts nanoseconds in 63 bits
+LATEST = 253_402_300_799.0  # seconds: the end of the year 9999, behind which there is no text
 
 
 def parse_time(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time. Raises ValueError where it is none."""
     try:
         at = datetime.fromisoformat(text)
-        if at.tzinfo is not None and 0 <= at.timestamp() < LATEST:
-            return at.timestamp()
+        if at.tzinfo is not None:
+            return min(max(at.timestamp(), 0.0), LATEST)
     except (ValueError, OverflowError):
         pass
     raise ValueError(f"{text[:64]!r} is no RFC 3339 time, such as 2026-05-04T03:02:01Z")

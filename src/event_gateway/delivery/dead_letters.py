@@ -54,7 +54,12 @@ class DeadLetters:
             time=rfc3339(time.time()),
             event=msgspec.Raw(to_structured(received.event)),
         )
-        task = asyncio.create_task(self._write(letter, kept, lost))
+        event = received.event
+        identity = "\0".join(
+            (webhook.id, str(webhook.created_at), event.source, event.id, str(delivery.seq),
+             str(delivery.run))
+        )  # fmt: skip
+        task = asyncio.create_task(self._write(letter, identity, kept, lost))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
@@ -64,11 +69,11 @@ class DeadLetters:
             await asyncio.wait(self._writing, timeout=timeout)
 
     async def _write(
-        self, letter: Letter, kept: Callable[[int], None], lost: Callable[[], None]
+        self, letter: Letter, identity: str, kept: Callable[[int], None], lost: Callable[[], None]
     ) -> None:
         async with self._slots:
             try:
-                place = await self._log.append(letter)
+                place = await self._log.append(letter, identity)
             except LogUnavailable as error:
                 log.warning("dead letter not confirmed, will be written again",
                             webhook=letter.webhook_id, error=str(error))  # fmt: skip

@@ -1,7 +1,7 @@
 """The due loop: takes deliveries whose time has come, loads their events, hands them to lanes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -83,13 +83,15 @@ class DueLoop:
         letters = {
             _letter(one): None
             for one in taken
-            if one.letter and one.repeats and loaded[one.stream, one.seq] is None
+            if one.letter and one.repeats and _lacks(loaded, one)
         }
         if letters:  # what the log has dropped since
             loaded |= await self._loaded(letters)
         cancelled = False
         for number, delivery in enumerate(taken, 1):
-            event = loaded[delivery.stream, delivery.seq] or loaded.get(_letter(delivery))
+            event = loaded[delivery.stream, delivery.seq]
+            if _lacks(loaded, delivery):
+                event = loaded.get(_letter(delivery))
             if isinstance(event, LogUnavailable):
                 continue  # its lease ends, and it comes again
             if isinstance(event, BaseException):
@@ -220,6 +222,12 @@ def _wanted(lane: Lane, count: int) -> Wanted:
         round((webhook.timeout + lease) * 1000),
         limits_ms(webhook),
     )
+
+
+def _lacks(loaded: Mapping[Place, Received | BaseException | None], delivery: Delivery) -> bool:
+    """Whether the log does not hold the delivery's event any more."""
+    event = loaded[delivery.stream, delivery.seq]
+    return not isinstance(event, BaseException) and _checked(event, delivery) is None
 
 
 def _letter(delivery: Delivery) -> Place:

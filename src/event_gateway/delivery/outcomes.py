@@ -1,6 +1,7 @@
 """What follows an attempt: its record, what is told of it, and the delivery's next state."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -52,9 +53,9 @@ class Outcomes:
         self.max_age = max_age
         self.wake: Callable[[float], None] = lambda seconds: None
 
-    def left(self, webhook: Webhook, event_at: float) -> float:
+    def left(self, webhook: Webhook, event_at: float, latest: float = math.inf) -> float:
         """Seconds until the deadline of a delivery whose event came in at that time."""
-        return event_at + self.longest(webhook) - time.time()
+        return min(event_at + self.longest(webhook), latest) - time.time()
 
     def longest(self, webhook: Webhook) -> float:
         """For how many seconds after its event came in a delivery may wait."""
@@ -114,7 +115,7 @@ class Outcomes:
         lane.metrics.attempt(str(error), duration)
         outcome = decide(
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
-            self.left(lane.webhook, delivery.event_at),
+            self.left(lane.webhook, delivery.event_at, delivery.latest),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             wanted=retry_after(headers, now), aborted=aborts(headers),
         )  # fmt: skip

@@ -43,6 +43,7 @@ class Registration:
             state = "is being deleted" if existing.deleting else "exists already"
             raise Conflict(f"the webhook {webhook.id} {state}")
         await self._events.feed(webhook.events)
+        await self._queues.forget(webhook.id)
         webhook = replace(
             webhook,
             since=await self._events.last_seq(),

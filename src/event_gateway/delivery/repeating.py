@@ -1,6 +1,7 @@
 """Deliveries that people ask for: again, at once, or not any more."""
 
 import time
+from collections.abc import Mapping
 
 from event_gateway.broker.dead_letters import DeadLetterLog, Kept
 from event_gateway.broker.reader import EventReader
@@ -8,15 +9,16 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.errors import Conflict, NewerFormat, Unknown
 from event_gateway.core.event import Received
 from event_gateway.core.webhook import Webhook
-from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.state.ledger import FORMAT
 from event_gateway.state.repeats import Changed, Repeat, Repeats
 
+FOR_EVER = 9e12  # seconds since the epoch
 USABLE = 0.95  # of the log's retention, after which an event counts as about to be dropped
 
 
 class Repeating:
-    """``retention``: seconds for which the log keeps events.
+    """``retention``: seconds for which the log keeps events, ``letters_retention`` those of dead
+    letters; ``foreign``: seconds for which each other stream keeps them, 0: for ever.
 
     Its methods raise Unknown and Conflict with what stands against a request, NewerFormat,
     LogUnavailable, and what StateError names.
@@ -28,15 +30,17 @@ class Repeating:
         reader: EventReader,
         letters: DeadLetterLog,
         repeats: Repeats,
-        outcomes: Outcomes,
         retention: float,
+        letters_retention: float,
+        foreign: Mapping[str, float],
     ) -> None:
         self._registry = registry
         self._reader = reader
         self._letters = letters
         self._repeats = repeats
-        self._outcomes = outcomes
         self.retention = retention
+        self.letters_retention = letters_retention
+        self._foreign = foreign
 
     async def retry(self, webhook_id: str, event_id: str, source: str | None) -> str:
         """Has a delivery tried at once where it waits, and begun anew where it has ended.
@@ -67,32 +71,38 @@ class Repeating:
         """What begins a delivery of an event anew. Its time runs from now on, but it ends before
         the log drops the event."""
         event = received.event
-        latest = received.time + USABLE * self.retention - self._outcomes.longest(webhook)
+        kept = self._foreign.get(received.stream, self.retention)
+        latest = received.time + USABLE * kept if kept else FOR_EVER
         return Repeat(
-            webhook.id, event.id, event.source, received.stream, received.seq,
-            min(time.time(), latest),
+            webhook.id, event.id, event.source, received.stream, received.seq, time.time(), latest,
+            ordered=webhook.ordered,
+        )  # fmt: skip
+
+    def of_letter(self, webhook: Webhook, kept: Kept, *, once: bool) -> Repeat:
+        """What begins the delivery of a dead letter anew, with the event as the letter holds it.
+
+        ``once``: not where it was begun anew before.
+        """
+        letter, event = kept.letter, kept.event
+        return Repeat(
+            webhook.id, event.id, event.source, letter.stream, letter.seq, time.time(),
+            kept.time + USABLE * self.letters_retention, kept.place, once=once,
+            ordered=webhook.ordered,
         )  # fmt: skip
 
     async def _anew(self, webhook: Webhook, event_id: str, ended: Changed) -> Repeat:
         if ended.letter:
             kept = await self._letters.read(ended.letter)
-            if kept is not None and kept.event.id == event_id:
-                return from_letter(kept)
+            if kept is not None and kept.whole and (
+                kept.letter.webhook_id, kept.event.source, kept.event.id,
+            ) == (webhook.id, ended.source, event_id):  # fmt: skip
+                return self.of_letter(webhook, kept, once=False)
         received, _ = await self._reader.read(ended.stream, ended.seq)
         if received is None or (received.event.source, received.event.id) != (
             ended.source, event_id,
         ):  # fmt: skip
             raise Conflict(f"the log does not hold the event {event_id} any more")
         return self.again(webhook, received)
-
-
-def from_letter(kept: Kept) -> Repeat:
-    """What begins the delivery of a dead letter anew, with the event as the letter holds it."""
-    letter = kept.letter
-    return Repeat(
-        letter.webhook_id, kept.event.id, kept.event.source, letter.stream, letter.seq, time.time(),
-        kept.place,
-    )  # fmt: skip
 
 
 def _refusal(changed: Changed, webhook_id: str, event_id: str, what: str) -> Exception:

@@ -16,11 +16,12 @@ import structlog
 from event_gateway.broker.dead_letters import DeadLetterLog, Kept
 from event_gateway.broker.log import LogUnavailable
 from event_gateway.broker.registry import Registry
+from event_gateway.core.errors import Unknown
 from event_gateway.core.event import Received
 from event_gateway.core.pattern import matches
 from event_gateway.core.replay import Progress, Replay, ReplayState
 from event_gateway.core.webhook import Webhook
-from event_gateway.delivery.repeating import Repeating, from_letter
+from event_gateway.delivery.repeating import Repeating
 from event_gateway.state.connection import StateError
 from event_gateway.state.repeats import Far, Repeat, Repeats
 from event_gateway.state.replays import Replays
@@ -34,7 +35,9 @@ AT_ONCE = 4  # replays that a process runs
 CHUNK = 256  # deliveries queued, or dead letters read, in one step
 TOGETHER = 32  # dead letters read by their ids side by side; each may be a mebibyte
 AHEAD = 1000  # that wait for a webhook beyond which a replay from the log goes no further
-WAIT = 0.25  # seconds between looks whether they have become fewer
+WAIT = 0.5  # seconds between looks whether they have become fewer
+TURN = 40  # parts of the log in one turn of a replay, where others may wait for theirs
+LAG = 2.5  # seconds in which a webhook that is registered elsewhere is known here
 
 
 class Part(Protocol):
@@ -82,6 +85,7 @@ class Replayer:
         self._registry = registry
         self._source = source
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._later: dict[str, float] = {}  # when each had its last turn, or has its next
         self._wanted = asyncio.Event()
 
     def wake(self) -> None:
@@ -104,8 +108,14 @@ class Replayer:
             await end(self._running.values())
 
     async def _look(self) -> None:
-        for replay_id in await self._replays.running():
+        now = asyncio.get_running_loop().time()
+        running = await self._replays.running()
+        self._later = {one: at for one, at in self._later.items() if one in running}
+        # Those go first whose last turn is longest ago.
+        for replay_id in sorted(running, key=lambda one: self._later.get(one, 0.0)):
             if replay_id in self._running or len(self._running) >= AT_ONCE:
+                continue
+            if self._later.get(replay_id, 0.0) > now:
                 continue
             if await self._replays.hold(replay_id, HOLD):
                 task = asyncio.create_task(self._carry_out(replay_id), name=f"replay-{replay_id}")
@@ -114,6 +124,7 @@ class Replayer:
 
     def _ended(self, replay_id: str, _task: asyncio.Task[None]) -> None:
         self._running.pop(replay_id, None)
+        self._wanted.set()  # there is room for another
 
     async def _carry_out(self, replay_id: str) -> None:
         try:
@@ -130,11 +141,20 @@ class Replayer:
                 else:
                     await self._from_letters(replay, progress)
                 await self._replays.move(replay_id, ReplayState.DONE)
-            except _Failed as error:
+            except (_Failed, Unknown) as error:
                 await self._replays.move(replay_id, ReplayState.FAILED, str(error))
+            except (_Over, *StateError, LogUnavailable):
+                raise
+            except Exception as error:  # a mistake of ours must not be repeated for ever
+                log.exception("replay failed", replay=replay_id)
+                await self._replays.move(replay_id, ReplayState.FAILED, repr(error)[:500])
             log.info("replay has ended", replay=replay_id)
         except _Over as why:
-            log.info("replay stops here", replay=replay_id, why=str(why))
+            self._later[replay_id] = asyncio.get_running_loop().time()
+            if str(why) == "waits":
+                self._later[replay_id] += WAIT
+            elif str(why) != "turn":
+                log.info("replay stops here", replay=replay_id, why=str(why))
         except (*StateError, LogUnavailable) as error:
             log.warning("replay waits", replay=replay_id, error=str(error))
             await asyncio.sleep(LOOK)
@@ -143,11 +163,13 @@ class Replayer:
                 await self._replays.release(replay_id)
 
     async def _from_log(self, replay: Replay, progress: Progress) -> None:
-        position, last = progress.position, False
+        position, last, parts = progress.position, False, 0
+        if position and not replay.dry_run:
+            wanted = (replay.webhook or "",)
+            if await self._queue(replay, [], progress.first, position, 0, depths=wanted) > AHEAD:
+                raise _Over("waits")
         while not last:
-            webhook = self._webhook(replay.webhook or "")
-            if webhook is None:
-                raise _Failed(f"the webhook {replay.webhook} is gone")
+            webhook = await self._there(replay.webhook or "")
             part = await self._source(webhook, replay, position)
             first = progress.first = progress.first or part.first
             repeats = [self._repeating.again(webhook, one) for one in part.events]
@@ -156,9 +178,9 @@ class Replayer:
                 replay, repeats, first, part.position, part.looked, depths=depths
             )
             position, last = part.position, part.last
-            while depth > AHEAD:
-                await asyncio.sleep(WAIT)
-                depth = await self._queue(replay, [], first, position, 0, depths=depths)
+            parts += 1
+            if not last and (depth > AHEAD or parts >= TURN):
+                raise _Over("waits" if depth > AHEAD else "turn")
 
     async def _from_letters(self, replay: Replay, progress: Progress) -> None:
         position, behind = max(progress.position, replay.from_seq), 1
@@ -171,7 +193,7 @@ class Replayer:
             since = None
             some = [one for one in kept if one.place <= replay.until_seq]
             wanted = [one for one in some if _wanted(replay, one)]
-            repeats, left_out = await self._not_repeated(wanted)
+            repeats, left_out = await self._of_letters(wanted)
             position = max(read + 1, position)
             await self._queue(
                 replay, repeats, progress.first, position, len(some), left_out=left_out
@@ -188,23 +210,32 @@ class Replayer:
                 kept = await asyncio.gather(*(self._letters.read(place) for place in some))
                 found = [one for one in kept if one is not None]
                 there += len(found)
-                repeats += [from_letter(one) for one in found if self._webhook(_of(one))]
+                repeats += [
+                    self._repeating.of_letter(webhook, one, once=False)
+                    for one in found
+                    if one.whole and (webhook := self._webhook(_of(one))) is not None
+                ]
             position += len(places)
             await self._queue(
                 replay, repeats, 1, position, len(places), left_out=there - len(repeats)
             )
 
-    async def _not_repeated(self, kept: Sequence[Kept]) -> tuple[list[Repeat], int]:
-        """Those of which the webhook is there, and that nobody has repeated before; and how many
-        that leaves out."""
-        out: list[Repeat] = []
+    async def _of_letters(self, kept: Sequence[Kept]) -> tuple[list[Repeat], int]:
+        """What is to be begun anew of these letters, and how many are left out: what was before,
+        those without their event, and those of a webhook that is gone or was another one's."""
+        repeats = []
         for webhook_id, group in itertools.groupby(sorted(kept, key=_of), key=_of):
-            if self._webhook(webhook_id) is None:
+            webhook = self._webhook(webhook_id)
+            if webhook is None:
                 continue
-            some = list(group)
+            some = [one for one in group if one.whole and one.time >= webhook.created_at]
             marks = await self._repeats.marks(webhook_id, [one.place for one in some])
-            out += [from_letter(one) for one, mark in zip(some, marks, strict=True) if mark is None]
-        return out, len(kept) - len(out)
+            repeats += [
+                self._repeating.of_letter(webhook, one, once=True)
+                for one, mark in zip(some, marks, strict=True)
+                if mark is None
+            ]
+        return repeats, len(kept) - len(repeats)
 
     async def _queue(
         self, replay: Replay, repeats: list[Repeat], first: int, position: int, looked: int,
@@ -223,6 +254,15 @@ class Replayer:
         if state != ReplayState.RUNNING:
             raise _Over(state)
         return depth
+
+    async def _there(self, webhook_id: str) -> Webhook:
+        """The webhook of an id. Raises _Failed where it is gone."""
+        for wait in (LAG, 0.0):
+            webhook = self._webhook(webhook_id)
+            if webhook is not None:
+                return webhook
+            await asyncio.sleep(wait)
+        raise _Failed(f"the webhook {webhook_id} is gone")
 
     def _webhook(self, webhook_id: str) -> Webhook | None:
         webhook = self._registry.webhooks.get(webhook_id)

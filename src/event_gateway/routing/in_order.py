@@ -43,7 +43,7 @@ async def in_order(
 
 
 def matched(index: Index, received: Received) -> list[Webhook]:
-    """The webhooks that an event is for; none where a filter chokes on it: the router tells that."""
+    """The webhooks that an event is for; none where a filter chokes on it, as the router tells."""
     try:
         return index.match(received)
     except Exception as error:

@@ -23,7 +23,7 @@ local left = redis.call('ZCARD', queue)
 if left == 0 and ARGV[5] == '1' then
   redis.call('DEL', prefix .. 'breaker:' .. webhook, prefix .. 'rate:' .. webhook,
     prefix .. 'stats:' .. webhook, prefix .. 'hours:' .. webhook, prefix .. 'answers:' .. webhook,
-    prefix .. 'answered:' .. webhook)
+    prefix .. 'answered:' .. webhook, prefix .. 'recent:' .. webhook)
   redis.call('HDEL', prefix .. 'gates', webhook)
   redis.call('HDEL', prefix .. 'failing', webhook)
   redis.call('SREM', prefix .. 'paused', webhook)

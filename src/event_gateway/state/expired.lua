@@ -14,16 +14,20 @@ for position = 1, #members, 2 do
   due = due + 1
   local key = prefix .. 'delivery:' .. webhook .. ':' .. member
   -- Of hardly any is more than this wanted.
-  local at = tonumber(redis.call('HGET', key, 'event_at') or '') or score
-  if at + max_age <= now then
+  local have = redis.call('HMGET', key, 'event_at', 'latest')
+  local at, latest = tonumber(have[1] or '') or score, tonumber(have[2] or '') or math.huge
+  if math.min(at + max_age, latest) <= now then
     local record = redis.call('HMGET', key, 'source', 'stream', 'seq', 'run', 'log', 'status', 'v',
       'event_at', 'repeats', 'letter')
     if record[1] and tonumber(record[7]) <= format then
       redis.call('HSET', key, 'token', ARGV[6])
+      -- Who asks for it meanwhile hears that it is held.
+      if record[6] ~= 'failed' then redis.call('HSET', key, 'status', 'in_progress') end
       redis.call('ZADD', queue, now + lease, member)
       rows[#rows + 1] = { webhook, member, record[1], record[2], record[3], record[4], record[5],
         record[6], 0, at, record[9] or '', record[10] or '',
-        record[5] ~= '' and redis.call('HGET', prefix .. 'answers:' .. webhook, member) or '' }
+        record[5] ~= '' and redis.call('HGET', prefix .. 'answers:' .. webhook, member) or '',
+        have[2] or '' }
     end
   end
 end

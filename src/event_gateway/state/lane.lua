@@ -33,6 +33,12 @@ local function count(webhook, name, by)
   end
 end
 
+-- answers:{webhook} has what receivers said to the deliveries of answered:{webhook}, the latest.
+local function forget_answers(webhook, member)
+  redis.call('HDEL', prefix .. 'answers:' .. webhook, member)
+  redis.call('ZREM', prefix .. 'answered:' .. webhook, member)
+end
+
 local function look_again(webhook)
   local first = redis.call('ZRANGE', prefix .. 'queue:' .. webhook, 0, 0, 'WITHSCORES')
   if not first[2] or redis.call('SISMEMBER', prefix .. 'paused', webhook) == 1 then

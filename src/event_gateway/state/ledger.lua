@@ -37,11 +37,13 @@ for position, c in ipairs(cmsgpack.unpack(ARGV[1])) do
   local member = id
   local key = prefix .. 'delivery:' .. webhook .. ':' .. id
   local have = redis.call('HMGET', key, 'source', 'status', 'token', 'seq', 'run', 'v')
-  if have[1] and have[1] ~= source then
-    -- The same id from another source is another event.
-    member = id .. '~' .. hash
-    key = prefix .. 'delivery:' .. webhook .. ':' .. member
-    have = redis.call('HMGET', key, 'source', 'status', 'token', 'seq', 'run', 'v')
+  if have[1] ~= source then
+    -- The same id from another source is another event. It stays at that key when the first expires.
+    local other = prefix .. 'delivery:' .. webhook .. ':' .. id .. '~' .. hash
+    if have[1] or redis.call('EXISTS', other) == 1 then
+      member, key = id .. '~' .. hash, other
+      have = redis.call('HMGET', key, 'source', 'status', 'token', 'seq', 'run', 'v')
+    end
   end
   local write = true
   if have[1] and tonumber(have[6]) > format then
@@ -52,6 +54,8 @@ for position, c in ipairs(cmsgpack.unpack(ARGV[1])) do
       write = true   -- what the receiver took has been taken, whoever holds it now
     elseif c[14] and final[have[2]] and seq > tonumber(have[4]) then
       run = tonumber(have[5]) + 1   -- published again long after: a delivery of its own
+      redis.call('HDEL', key, 'repeats', 'letter', 'latest')
+      forget_answers(webhook, member)
     else
       write = false
     end
@@ -166,6 +170,7 @@ for webhook, number in pairs(tried) do
   if tonumber(last[1]) ~= minute then
     local before = tonumber(last[1]) == minute - 1 and last[2] or 0
     redis.call('HSET', stats, 'minute', minute, 'this', number, 'before', before)
+    redis.call('PEXPIRE', stats, 34560000000)   -- 400 days: also a webhook that is gone is counted
   else
     redis.call('HINCRBY', stats, 'this', number)
   end

@@ -5,7 +5,7 @@ local prefix, answers = KEYS[1], {}
 for position, d in ipairs(cmsgpack.unpack(ARGV[1])) do
   local key = prefix .. 'delivery:' .. d[1] .. ':' .. d[2]
   local have = redis.call('HMGET', key, 'source', 'seq')
-  if have[1] and have[1] ~= d[3] then
+  if have[1] ~= d[3] then
     have = redis.call('HMGET', key .. '~' .. d[4], 'source', 'seq')
   end
   answers[position] = (have[1] == d[3] and tonumber(have[2]) >= d[5]) and 1 or 0

@@ -22,9 +22,9 @@ if final[status] then
 end
 local at = redis.call('ZSCORE', queue, member)
 if not at then return { 'in_order', status } end
--- Who holds one in memory for its attempt has it until then.
-local held = status == 'pending' and tonumber(at) > now and have[4] == ''
-if held or status == 'in_progress' or status == 'failed' then return { 'held', status } end
+-- Who holds one in memory for its attempt, or makes that, has it until its lease ends.
+local held = tonumber(at) > now and (status == 'in_progress' or status == 'pending' and have[4] == '')
+if held or status == 'failed' then return { 'held', status } end
 if what == 'retry' then
   local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
   redis.call('ZADD', queue, math.min(now, tonumber(first[2]) - 1), member)

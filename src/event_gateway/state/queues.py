@@ -1,6 +1,7 @@
 """The queues of what waits for each webhook, and how its lane stands, for all processes."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -146,6 +147,11 @@ class Queues:
         admitted, probe, wait = await self._admit(keys=[self._prefix], args=args)
         return bool(admitted), bool(probe), wait / 1000
 
+    async def forget(self, webhook_id: str) -> None:
+        """A new webhook of that id begins with no lists and counts of a former one."""
+        names = ("stats", "hours", "recent", "answers", "answered")
+        await self._client.delete(*(f"{self._prefix}{name}:{webhook_id}" for name in names))
+
     async def depths(self, webhook_ids: Sequence[str]) -> list[int]:
         """How many deliveries of each webhook are not final."""
         depths = await self._depths(keys=[self._prefix], args=[_pack(webhook_ids)])
@@ -203,7 +209,7 @@ def limits_ms(webhook: Webhook) -> tuple[tuple[int, int], ...]:
 
 def _delivery(row: Sequence[Any], token: str, held_until: float) -> Delivery:
     webhook, member, source, stream, seq, run, attempts, status, probe, event_at, *more = row
-    repeats, letter, answers = more
+    repeats, letter, answers, latest = more
     event_source = source.decode()
     return Delivery(
         webhook_id=webhook.decode(),
@@ -220,6 +226,7 @@ def _delivery(row: Sequence[Any], token: str, held_until: float) -> Delivery:
         event_at=float(event_at) / 1000 if event_at else 0.0,
         repeats=repeats.decode(),
         letter=int(letter or 0),
+        latest=float(latest) / 1000 if latest else math.inf,
     )
 
 

@@ -1,6 +1,7 @@
 """Deliveries that are begun anew, hurried or cancelled on request."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -12,8 +13,12 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Repeat(msgspec.Struct, frozen=True):
-    """A delivery to begin anew. ``runs_from``: from when its time runs, in seconds since the epoch;
-    ``letter``: the place of the dead letter that is repeated, 0 where it is none."""
+    """A delivery to begin anew.
+
+    ``runs_from``: from when its time runs, ``latest``: when it ends at the latest, in seconds since
+    the epoch. ``letter``: the place of the dead letter that is repeated, 0 where it is none;
+    ``once``: not where that was repeated before. ``ordered``: its webhook is.
+    """
 
     webhook_id: str
     event_id: str
@@ -21,7 +26,10 @@ class Repeat(msgspec.Struct, frozen=True):
     stream: str
     seq: int
     runs_from: float
+    latest: float
     letter: int = 0
+    once: bool = False
+    ordered: bool = False
 
 
 class Far(msgspec.Struct, frozen=True, array_like=True):
@@ -68,6 +76,7 @@ class Repeats:
         self._prefix = prefix
         self.marked = marked
         self._repeat = script(client, "lane.lua", "repeat.lua")
+        self._lent = script(client, "lent.lua")
         self._one = script(client, "lane.lua", "one.lua")
 
     async def begin(
@@ -87,7 +96,8 @@ class Repeats:
         items = [
             (
                 one.webhook_id, one.event_id, one.source, source_hash(one.source), one.stream,
-                one.seq, round(one.runs_from * 1000), one.letter,
+                one.seq, round(one.runs_from * 1000), one.letter, round(one.latest * 1000),
+                int(one.once), int(one.ordered),
             )
             for one in repeats
         ]  # fmt: skip
@@ -113,6 +123,22 @@ class Repeats:
             return Changed(*said)
         done, status, event_source, stream, seq, letter = said
         return Changed(done, status, event_source, stream, int(seq), int(letter))
+
+    async def lent(self, webhook_id: str | None) -> int | None:
+        """The place of a dead letter (of a webhook) that a delivery may still need, if any."""
+        if webhook_id is None:
+            members = await cast(Any, self._client.smembers(f"{self._prefix}lenders"))
+            webhooks = [one.decode() for one in members]
+        else:
+            webhooks = [webhook_id]
+        for one in webhooks:
+            while True:
+                places = await self._lent(keys=[self._prefix], args=[one, 1])
+                if places:
+                    return int(places[0])
+                if not await self._client.exists(f"{self._prefix}lent:{one}"):
+                    break
+        return None
 
     async def marks(self, webhook_id: str, places: Sequence[int]) -> list[float | None]:
         """When each of these dead letters was repeated last, in seconds since the epoch."""

@@ -3,7 +3,8 @@
 -- {how many, in how many ms} (none: any number)}; ARGV[2]: the token of the new holder; ARGV[3]:
 -- the newest format of a record that the caller knows.
 -- Answers an array of {webhook, member, source, stream, seq, run, attempts log, status, probe,
--- the event's time in ms, what asked for a repetition, place of the dead letter, answers}. While a breaker is open nothing is taken; once its time is over one
+-- the event's time in ms, what asked for a repetition, place of the dead letter, answers, when it
+-- ends at the latest in ms}. While a breaker is open nothing is taken; once its time is over one
 -- delivery is, as the probe, by one process.
 local token, format = ARGV[2], tonumber(ARGV[3])
 local taken = {}
@@ -13,7 +14,7 @@ local function take(webhook, members, lease, probe)
   for _, member in ipairs(members) do
     local key = prefix .. 'delivery:' .. webhook .. ':' .. member
     local record = redis.call('HMGET', key, 'source', 'stream', 'seq', 'run', 'log', 'status',
-      'v', 'event_at', 'repeats', 'letter')
+      'v', 'event_at', 'repeats', 'letter', 'latest')
     if record[1] and tonumber(record[7]) > format then
       redis.call('ZADD', queue, now + 60000, member)   -- for a newer version to take
     elseif record[1] then
@@ -26,7 +27,8 @@ local function take(webhook, members, lease, probe)
       redis.call('ZADD', queue, now + lease, member)
       taken[#taken + 1] = { webhook, member, record[1], record[2], record[3], record[4],
         record[5], status, probe, record[8] or '', record[9] or '', record[10] or '',
-        record[5] ~= '' and redis.call('HGET', prefix .. 'answers:' .. webhook, member) or '' }
+        record[5] ~= '' and redis.call('HGET', prefix .. 'answers:' .. webhook, member) or '',
+        record[11] or '' }
     else
       redis.call('ZREM', queue, member)
     end
