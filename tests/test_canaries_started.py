@@ -1,6 +1,7 @@
 """No secret in what is said before the gateway runs, or of objects that hold one."""
 
 import asyncio
+import dataclasses
 import contextlib
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from canaries import Canaries
 from event_gateway.api.context import Context
+from event_gateway.cli.hosting import Hosted
 from event_gateway.cli.serve import Running
 from event_gateway.config.model import Config
 from event_gateway.core.event import DataKind, Event, Received
@@ -200,8 +202,9 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
         keys.seal("token", value.encode(), 0.0), ClientCertificate(oauth, tmp_path),
         Exchange(parse_target("https://h/"), request.head, 1.0, print),
         tokens._Answer(value), tokens._Error("x", value),
-        Running(None, "", url, url, admin, True),  # type: ignore[arg-type]
-        Context("1", admin, *[None] * 20),  # type: ignore[arg-type]
+        Running(None, "", url, url, admin),  # type: ignore[arg-type]
+        Hosted(None, url, url, admin),  # type: ignore[arg-type]
+        Context(**{one.name: None for one in dataclasses.fields(Context)} | {"admin_key": admin}),
     ]  # fmt: skip
     await sender.close()
     assert secrets.find("token") == (value,)
