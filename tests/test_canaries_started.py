@@ -1,8 +1,8 @@
 """No secret in what is said before the gateway runs, or of objects that hold one."""
 
 import asyncio
-import dataclasses
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys

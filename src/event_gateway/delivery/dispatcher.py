@@ -38,6 +38,7 @@ from event_gateway.state.queues import Queues
 log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT = 4096  # attempts; half of them for lanes whose receiver is sick
+MAX_UNWRITTEN = 4096  # states that the ledger has yet to confirm, beyond which no attempt begins
 MAX_HELD = 16384  # deliveries that wait in this process, in all lanes
 LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
 SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
@@ -258,7 +259,11 @@ class Dispatcher:
     def _may_any(self) -> bool:
         """Whether any attempt may begin in this process."""
         return (
-            self.in_flight < self._max_in_flight and self._ledger.reachable and not self._stopping
+            self.in_flight < self._max_in_flight
+            and self._ledger.reachable
+            # What is not confirmed comes again after a crash: that has a bound.
+            and self._ledger.backlog < MAX_UNWRITTEN
+            and not self._stopping
         )
 
     async def _freed(self, lane: Lane) -> None:

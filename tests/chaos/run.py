@@ -1,0 +1,250 @@
+"""One run: the load, what happens meanwhile, and the account."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from chaos.load import Load
+from chaos.receivers import Receivers
+from chaos.relay import Relay
+from event_gateway.embedded.servers import EmbeddedServers
+from program import LOOPBACK, Program
+
+SETTLE = 180.0  # seconds in which all must have arrived once all is calm
+KEY = "chaos-admin-key-of-the-run"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``rate``: events a second. ``losses``: Redis loses its last seconds now and then."""
+
+    seconds: float
+    seed: int
+    rate: float = 25.0
+    losses: bool = False
+
+
+@dataclass
+class Account:
+    """What became of a run. ``lost``: pairs of webhook and event that never arrived."""
+
+    plan: Plan
+    accepted: int = 0
+    deliveries: int = 0
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    more: dict[str, int] = field(default_factory=dict)
+    tempers: dict[str, str] = field(default_factory=dict)
+    done: Counter[str] = field(default_factory=Counter)
+    took: float = 0.0
+
+    def __str__(self) -> str:
+        actions = ", ".join(f"{name} {count}" for name, count in sorted(self.done.items()))
+        lines = [
+            f"seed {self.plan.seed}, {self.plan.seconds:.0f} s: {self.accepted} events accepted, "
+            f"{self.deliveries} deliveries due; all arrived {self.took:.0f} s after the last event",
+            f"done meanwhile: {actions}",
+            f"lost: {len(self.lost)} {self.lost[:5] or ''}",
+            f"more than once: {sum(self.more.values())} "
+            f"({sum(self.more.values()) / max(1, self.deliveries):.2%})",
+        ]
+        by: dict[str, list[int]] = {}
+        for name, count in self.more.items():
+            by.setdefault(self.tempers[name], []).append(count)
+        lines += [f"  {temper}: {sorted(counts)}" for temper, counts in sorted(by.items())]
+        return "\n".join(lines)
+
+
+def _config(receivers: Receivers, nats_url: str, redis_url: str) -> dict[str, Any]:
+    policy = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "500ms"}
+    return LOOPBACK | {
+        "nats": {"url": nats_url},
+        "redis": {"url": redis_url},
+        "webhooks": {
+            name: {
+                "url": f"{receivers.url}/{name}",
+                "events": [f"load.g{number % 5}"],
+                "timeout": "2s",
+                "retry_policy": policy,
+                "circuit_breaker": {"failure_threshold": 5, "open_for": "1s"},
+            }
+            for number, name in enumerate(receivers.names)
+        },
+    }
+
+
+def _through(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.username or ''}:{parts.password}@127.0.0.1:{port}"
+
+
+class _Chaos:
+    """What is done to the servers and the gateways."""
+
+    def __init__(self, directory: Path, dice: random.Random, account: Account) -> None:
+        self._directory = directory
+        self._dice = dice
+        self._account = account
+        self.relays: dict[str, Relay] = {}
+        self.gateways: list[Program] = []
+        self.urls: dict[int, str] = {}
+
+    @property
+    def actions(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """By name."""
+        actions = {
+            "kill -9 of a gateway": self._kill_gateway,
+            "kill -9 of nats-server": lambda: self._kill("nats"),
+            "kill -9 of Valkey": lambda: self._kill("valkey"),
+            "connections to NATS cut": lambda: self._cut("nats"),
+            "connections to Valkey cut": lambda: self._cut("valkey"),
+            "NATS held up": lambda: self._hold("nats"),
+            "Valkey held up": lambda: self._hold("valkey"),
+            "both slow": self._slow,
+            "a gateway stopped past its leases": self._stop_gateway,
+        }
+        if self._account.plan.losses:
+            actions["Valkey without its last seconds"] = self._lose
+        return actions
+
+    def reachable(self) -> list[tuple[str, str]]:
+        """URL and key of the gateways that run."""
+        return [(url, KEY) for url in self.urls.values()] or [("http://127.0.0.1:1", KEY)]
+
+    async def start_gateway(self, number: int) -> None:
+        at = await self.gateways[number].start(timeout=90)
+        self.urls[number] = at["http"]
+
+    async def _kill_gateway(self) -> None:
+        number = self._dice.randrange(len(self.gateways))
+        self.urls.pop(number, None)
+        self.gateways[number].kill()
+        await asyncio.sleep(self._dice.uniform(0, 2))
+        await self.start_gateway(number)
+
+    async def _stop_gateway(self) -> None:
+        number = self._dice.randrange(len(self.gateways))
+        self.urls.pop(number, None)
+        os.kill(self.gateways[number].pid, signal.SIGSTOP)
+        await asyncio.sleep(self._dice.uniform(1, 15))
+        os.kill(self.gateways[number].pid, signal.SIGCONT)
+        await asyncio.sleep(1)
+        self.urls[number] = self._url(number)
+
+    def _url(self, number: int) -> str:
+        path = self.gateways[number].data / "endpoints.json"
+        return str(json.loads(path.read_text())["http"])
+
+    def _pid(self, name: str) -> int:
+        return int((self._directory / "servers" / f"{name}.pid").read_text())
+
+    async def _kill(self, name: str) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid(name), signal.SIGKILL)
+
+    async def _cut(self, name: str) -> None:
+        self.relays[name].cut()
+
+    async def _hold(self, name: str) -> None:
+        self.relays[name].hold()
+        await asyncio.sleep(self._dice.uniform(0.5, 8))
+        self.relays[name].release()
+
+    async def _slow(self) -> None:
+        for relay in self.relays.values():
+            relay.delay = self._dice.uniform(0.005, 0.05)
+        await asyncio.sleep(self._dice.uniform(2, 5))
+        for relay in self.relays.values():
+            relay.delay = 0.0
+
+    async def _lose(self) -> None:
+        """An older copy of its data is put back, as a failover or a backup would."""
+        store, copy = self._directory / "servers" / "valkey", self._directory / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        pid = self._pid("valkey")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            shutil.copytree(store, copy)
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(self._dice.uniform(1, 4))
+            if self._pid("valkey") != pid:
+                return
+            os.kill(pid, signal.SIGSTOP)
+            shutil.rmtree(store)
+            shutil.copytree(copy, store)
+            os.kill(pid, signal.SIGKILL)
+
+
+async def run(directory: Path, plan: Plan) -> Account:
+    """One run in a directory of its own."""
+    dice = random.Random(plan.seed)
+    account = Account(plan)
+    async with contextlib.AsyncExitStack() as stack:
+        receivers = await stack.enter_async_context(Receivers(plan.seed).running())
+        account.tempers = receivers.tempers
+        servers = EmbeddedServers(directory / "servers")
+        nats_url, redis_url = await servers.start()
+        stack.push_async_callback(servers.stop)
+        servers.keep()
+        chaos = _Chaos(directory, dice, account)
+        through = []
+        for name, url in (("nats", nats_url), ("valkey", redis_url)):
+            relay = Relay(urlsplit(str(url)).port or 0)
+            chaos.relays[name] = await stack.enter_async_context(relay.running())
+            through.append(_through(str(url), relay.port))
+        for number in range(2):
+            place = directory / f"gateway{number}"
+            (place / "data").mkdir(parents=True)
+            (place / "data" / "admin.key").write_text(KEY)
+            chaos.gateways.append(Program(place, _config(receivers, *through)))
+            stack.push_async_callback(_stop, chaos.gateways[-1])
+            await chaos.start_gateway(number)
+        load = Load(chaos.reachable, plan.rate, plan.seed)
+        sending = asyncio.create_task(load.run(str(nats_url)))
+        end = time.monotonic() + plan.seconds
+        order: list[str] = []
+        while time.monotonic() < end and not sending.done():
+            await asyncio.sleep(dice.uniform(0.5, 3))
+            order = order or list(chaos.actions)
+            name = order.pop(dice.randrange(len(order)))
+            account.done[name] += 1
+            await chaos.actions[name]()
+        load.ending = True
+        await sending
+        receivers.calm = True
+        began = time.monotonic()
+        account.accepted = len(load.accepted)
+        due = {
+            (name, one) for one, group in load.accepted.items() for name in receivers.wanted(group)
+        }
+        account.deliveries = len(due)
+        while missing := {(name, one) for name, one in due if not receivers.taken[name][one]}:
+            if time.monotonic() - began > SETTLE:
+                break
+            await asyncio.sleep(0.5)
+        account.took = time.monotonic() - began
+        account.lost = sorted(missing)
+        await asyncio.sleep(2)
+        account.more = {
+            name: sum(count - 1 for one, count in taken.items() if one in load.accepted)
+            for name, taken in receivers.taken.items()
+        }
+        for gateway in chaos.gateways:
+            assert await gateway.stop(60) == 0, gateway.output[-2000:]
+            assert "Traceback" not in gateway.output, gateway.output
+    return account
+
+
+async def _stop(gateway: Program) -> None:
+    with contextlib.suppress(Exception):
+        await gateway.stop()
