@@ -18,6 +18,7 @@ from receiver import receiving
 CONFIG: dict[str, Any] = {
     "delivery": {"allow_networks": ["127.0.0.0/8"]},
     "ingest": {"retention": "50y"},
+    "dead_letters": {"retention": "50y"},
     "streams": {"history": {"subjects": ["old.*"], "retention": "50y"}},
 }
 STUBBORN = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "1s"}

@@ -75,9 +75,9 @@ async def test_newer_formats_are_refused_with_words(
             sent = event("user.x")
             await client.send(sent)
             await client.until("w", sent["id"], "retrying")
-            await state.hset(f"delivery:w:{sent['id']}", "v", 2)
+            await state.hset(f"delivery:w:{sent['id']}", "v", 9)
             answer = await client.http.get(f"/v1/deliveries/w/{sent['id']}")
-            assert (answer.status_code, "format 2" in answer.json()["detail"]) == (409, True)
+            assert (answer.status_code, "format 9" in answer.json()["detail"]) == (409, True)
             other = event("user.x")
             await client.send(other)
             await client.until("w", other["id"], "dead_letter")
@@ -87,14 +87,14 @@ async def test_newer_formats_are_refused_with_words(
             # And so is a whole registry or ledger, before anything is done.
             assert await program.stop() == 0
             bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
-            await bucket.put("webhook.w2", b'{"v": 2, "webhook": {"shape": "unknown"}}')
+            await bucket.put("webhook.w2", b'{"v": 9, "webhook": {"shape": "unknown"}}')
             assert await program.start_fails() == 1
-            assert "the registry's entry webhook.w2 has format 2" in program.last_line
+            assert "the registry's entry webhook.w2 has format 9" in program.last_line
             await bucket.purge("webhook.w2")
-            await state.set("format", 2)
+            await state.set("format", 9)
             assert await program.start_fails() == 1
-            assert "the ledger in Redis has format 2" in program.last_line
-            await state.set("format", 1)
+            assert "the ledger in Redis has format 9" in program.last_line
+            await state.set("format", 2)
             await program.start()
             assert await program.stop() == 0
     finally:

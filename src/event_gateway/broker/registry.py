@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 BUCKET = "GATEWAY_REGISTRY"
-FORMAT = 1  # of what is stored; a newer one than known is not read
+FORMAT = 2  # of what is stored; a newer one than known is not read
 APPLY_TIMEOUT = 2.0  # seconds until a change must be in force
 _PREFIX = f"$KV.{BUCKET}."
 _INSTALLATION_KEY = "key.webhook-id"

@@ -25,7 +25,7 @@ from event_gateway.tasks import end
 log = structlog.get_logger(__name__)
 
 GATHER = 0.003  # seconds in which changes gather before they are written
-FORMAT = 1  # of the records; those of a newer one are left alone
+FORMAT = 2  # of the records; those of a newer one are left alone
 MAX_RECORDS = 256  # in one script call, which blocks the server while it runs
 MAX_ANSWERS = 5  # attempts of a delivery, the latest, of which the response is kept
 RETRY_AFTER = 0.25  # seconds between tries while the ledger cannot be reached
