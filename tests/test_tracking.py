@@ -257,3 +257,15 @@ async def test_records_expire_as_configured(
         await store.delete(f"delivery:w:{one}")  # as its expiry does
         assert await _listed(client) == []
         assert await store.zcard("recent:w") == 0
+
+
+async def test_ordered_ones_are_listed_too(client: Client, receiver: Receiver) -> None:
+    """They are kept out of the queue."""
+    receiver.delays["/w"] = [2.0]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], ordered=True)
+    (one,) = await _sent(client)
+    await receiver.until(1)
+    async with asyncio.timeout(5):
+        while not (found := await _listed(client, status="in_progress")):
+            await asyncio.sleep(0.05)
+    assert [item["event_id"] for item in found] == [one]

@@ -36,7 +36,7 @@ async def list_deliveries(
     page may hold fewer than ``limit`` and still have a next one.
     """
     context: Context = request.app.state.context
-    context.registry.webhook(webhook_id)
+    webhook = context.registry.webhook(webhook_id)
     found, behind = await context.tracking.deliveries(
         webhook_id,
         status=status,
@@ -44,6 +44,7 @@ async def list_deliveries(
         until=time_of("until", until),
         limit=limit,
         behind=read_cursor(cursor, Behind),
+        ordered=webhook.ordered,
     )
     return {
         "items": [_shown(webhook_id, one) | {"attempts": one.attempts} for one in found],

@@ -1,7 +1,7 @@
 -- Lists deliveries of a webhook. ARGV: webhook, status ('': any), from and until when they have
 -- changed last (ms, '': any), how many, the score and the member behind which to go on ('': at the
--- beginning), and for how many ms one is held for its attempt at most. Looks at RECENT of them at
--- most, whatever waits.
+-- beginning), for how many ms one is held for its attempt at most, and 1 where the webhook is
+-- ordered. Looks at RECENT of them at most, whatever waits.
 -- Answers {rows, score and member to go on behind ('': that was all)}, rows of the record's fields
 -- as named below with the member before.
 -- Those that are pending or in progress are in their queue, in the order in which they go, none of
@@ -10,7 +10,8 @@ local webhook, status, limit = ARGV[1], ARGV[2], tonumber(ARGV[5])
 local from, till = tonumber(ARGV[3]), tonumber(ARGV[4])
 local after, after_member = tonumber(ARGV[6]), ARGV[7]
 local latest = now + tonumber(ARGV[8])
-local queued = status == 'pending' or status == 'in_progress'
+-- What is ordered is kept out of the queue.
+local queued = (status == 'pending' or status == 'in_progress') and ARGV[9] == '0'
 local list = prefix .. (queued and 'queue:' or 'recent:') .. webhook
 local entries, rank
 if queued then

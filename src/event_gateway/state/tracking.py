@@ -31,7 +31,7 @@ class Listed(msgspec.Struct, frozen=True):
 class Behind(msgspec.Struct, frozen=True, array_like=True):
     """The place behind which a list goes on."""
 
-    score: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,16}$")]
+    score: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,16}(\.[0-9]{1,6})?$")]
     member: str
 
 
@@ -51,10 +51,12 @@ class Tracking:
         until: float | None,
         limit: int,
         behind: Behind | None,
+        ordered: bool = False,
     ) -> tuple[list[Listed], Behind | None]:
         """Deliveries of a webhook, those that have changed last first, and where to go on.
 
-        ``pending`` and ``in_progress`` come in the order in which they go. A page may hold fewer
+        ``pending`` and ``in_progress`` come in the order in which they go, but for ``ordered``
+        webhooks. A page may hold fewer
         than ``limit``, or none, and still have one behind it.
         """
         rows, last = await self._recent(
@@ -68,6 +70,7 @@ class Tracking:
                 "" if behind is None else behind.score,
                 "" if behind is None else behind.member,
                 round(LONGEST_HOLD * 1000),
+                int(ordered),
             ],
         )
         more = Behind(last[0].decode(), last[1].decode()) if last[0] else None
