@@ -14,274 +14,28 @@ the gateway's. Data is in memory where there is a file system for that. All of i
 """
 
 import argparse
-import asyncio
 import hashlib
-import http.client
 import json
-import multiprocessing
 import os
 import re
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
-import nats
 import redis
-import uvloop
+from tracking_fill import ENDED, RUNNING, SHALLOW, fill, fill_letters, fill_log, parallel
+from tracking_gateway import SLOW, Api, Gateway, Pinger
 
 from event_gateway.api.pages import cursor_of
-from event_gateway.broker.dead_letters import Letter
-from event_gateway.broker.provision import DEAD_LETTERS
-from event_gateway.core.delivery import Attempt, Delivery, Status
-from event_gateway.core.stream import EVENTS
-from event_gateway.core.times import rfc3339
-from event_gateway.state.connection import connect
-from event_gateway.state.ledger import Ledger
 from event_gateway.state.tracking import Behind
-
-MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
-ENDED, RUNNING = 500, 10  # deliveries that have ended, and attempts that run, of each webhook
-SHALLOW = 100
-TOGETHER = 5000  # messages published before the last of them is confirmed
-SLOW = 5000  # us from which on Valkey notes a command
-LEASE = 300.0  # seconds for which an attempt runs
-MARGIN = 3600.0  # seconds until what is to be tried again is due
-
-
-def _event(number: int) -> bytes:
-    return (b'{"specversion":"1.0","id":"e-%d","source":"bench","type":"bench.made",'
-            b'"time":"2026-01-01T00:00:00Z","data":{"n":%d}}' % (number, number))  # fmt: skip
-
-
-def _failed(attempts: int) -> list[Attempt]:
-    now = rfc3339(time.time())
-    return [
-        Attempt(n, now, 12, 503, "ServerError", "the receiver answered 503 Service Unavailable",
-                "<html>" + "x" * 300, {"content-type": "text/html", "retry-after": "120"}, now)
-        for n in range(1, attempts + 1)
-    ]  # fmt: skip
-
-
-class _Gateway:
-    """The program with its servers, and a connection to its API."""
-
-    def __init__(self, directory: Path) -> None:
-        self.data = directory / "data"
-        self._config = directory / "gateway.yaml"
-        self._config.write_text(json.dumps({
-            "delivery": {"allow_networks": ["127.0.0.0/8"]}, "ingest": {"subjects": ["bench.>"]},
-        }))  # fmt: skip
-        self._log = (directory / "log").open("w")
-
-    def start(self) -> float:
-        """Gives the seconds until it is ready."""
-        began = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
-             "--port", "0", "--data-dir", str(self.data)],
-            stdout=self._log, stderr=self._log,
-        )  # fmt: skip
-        endpoints = self.data / "endpoints.json"
-        while not endpoints.exists():
-            assert self.process.poll() is None, f"the gateway has ended: {self._last_words()}"
-            time.sleep(0.01)
-        self.at = json.loads(endpoints.read_text())
-        self.key = (self.data / "admin.key").read_text()
-        self.api = Api(self.at["http"], self.key)
-        while self.api.ask("GET", "/readyz")[0] != 200:
-            time.sleep(0.01)
-        return time.monotonic() - began
-
-    def stop(self) -> float:
-        """Gives the seconds that it took to end."""
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
-        return time.monotonic() - began
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            self.process.send_signal(signal.SIGINT)
-            self.process.wait()
-
-    def memory(self) -> float:
-        """MiB that the gateway's process has in memory."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1024
-        return 0.0
-
-    def _last_words(self) -> str:
-        return Path(self._log.name).read_text()[-500:]
-
-
-class Api:
-    """Calls over one kept connection."""
-
-    def __init__(self, url: str, key: str) -> None:
-        self._at, self._headers = urlsplit(url).netloc, {"X-API-Key": key}
-        self._connection = http.client.HTTPConnection(self._at, timeout=600)
-
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any, float, int]:
-        """Status, answer, milliseconds, and bytes of the answer."""
-        sent = None if body is None else json.dumps(body).encode()
-        headers = self._headers | ({} if sent is None else {"Content-Type": "application/json"})
-        if self._connection.sock is None:
-            self._connection.connect()
-        began = time.perf_counter()
-        try:
-            self._connection.request(method, path, sent, headers)
-            answer = self._connection.getresponse()
-            got = answer.read()
-        except http.client.RemoteDisconnected:  # it was idle for too long
-            self._connection.close()
-            return self.ask(method, path, body)
-        took = (time.perf_counter() - began) * 1000
-        try:
-            said = json.loads(got) if got else None
-        except ValueError:
-            said = got
-        return answer.status, said, took, len(got)
-
-    def done(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer of a call that must succeed."""
-        status, said, _, _ = self.ask(method, path, body)
-        assert status < 300, (method, path, status, said)
-        return said
-
-
-def _ping(url: str, key: str, begun: Any, worst: Any) -> None:
-    """A process: another caller, who notes the longest that it has waited."""
-    api = Api(url, key)
-    while True:
-        begun.value = time.monotonic()
-        api.ask("GET", "/healthz")
-        took, begun.value = time.monotonic() - begun.value, 0.0
-        if took > worst.value:
-            worst.value = took
-        time.sleep(0.004)
-
-
-class Pinger:
-    """The longest that the other caller waits."""
-
-    def __init__(self, gateway: _Gateway) -> None:
-        self._begun, self._worst = multiprocessing.Value("d", 0.0), multiprocessing.Value("d", 0.0)
-        args = (gateway.at["http"], gateway.key, self._begun, self._worst)
-        self._process = multiprocessing.Process(target=_ping, args=args, daemon=True)
-        self._process.start()
-
-    def reset(self) -> None:
-        self._worst.value = 0.0
-
-    def held(self) -> float:
-        """Milliseconds since the last reset."""
-        begun = self._begun.value
-        waits = time.monotonic() - begun if begun else 0.0
-        return max(waits, float(self._worst.value)) * 1000
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.join()
-
-
-# ---- filling
-
-
-async def _publish(url: str, subjects: Iterator[tuple[str, bytes]], stream: str) -> None:
-    bus = await nats.connect(url)
-    js = bus.jetstream()
-    while chunk := list(islice(subjects, TOGETHER)):
-        for subject, body in chunk[:-1]:
-            await bus.publish(subject, body)
-        await js.publish(*chunk[-1], timeout=60, stream=stream)  # and with it all before
-    await bus.close()
-
-
-def _letters(deep: int, shallow: int) -> Iterator[tuple[str, bytes]]:
-    """Those of the shallow one evenly among the others; a hundredth, and a third, are rare."""
-    every, made = max(1, deep // shallow), {"deep": 0, "shallow": 0}
-    definition = {"id": "x", "url": "http://127.0.0.1:8009/x", "events": ["bench.>"],
-                  "description": "y" * 600}  # fmt: skip
-    attempts = _failed(3)
-    for number in range(deep):
-        for webhook in ("deep", "shallow")[: 1 + (number % every == 0)]:
-            made[webhook] += 1
-            rare = made[webhook] % (100 if webhook == "deep" else 3) == 0
-            letter = Letter(
-                webhook_id=webhook, url="http://127.0.0.1:8009/x",
-                reason="Expired" if rare else "ServerError", attempts=attempts, stream=EVENTS,
-                seq=number + 1, run=1, time=rfc3339(time.time()),
-                event=msgspec.Raw(_event(number).replace(b'"e-', b'"d-')),
-                webhook=msgspec.Raw(msgspec.json.encode(definition)),
-            )  # fmt: skip
-            yield f"eg.dead.{webhook}", msgspec.json.encode(letter)
-
-
-async def _fill(url: str, webhook: str, waiting: int, name: str = "e") -> None:
-    """Deliveries as the gateway's own ledger writes them: ended, running, pending, retrying."""
-    client = await connect(url)
-    ledger = Ledger(client, 7 * 86400.0)
-    await ledger.start()
-    tried, now = _failed(2), time.time()
-    retrying = ENDED + RUNNING + waiting - waiting // 10
-    for number in range(ENDED + RUNNING + waiting):
-        delivery = Delivery(webhook, f"{name}-{number}", "bench", EVENTS, number + 1, "bench.1",
-                            event_at=now - 60 + number / (waiting + ENDED) * 60)  # fmt: skip
-        if number < ENDED:
-            delivery.attempts = [Attempt(1, rfc3339(now), 5, 204)]
-            ledger.submit(delivery, Status.SUCCEEDED, wait=None, fresh=True, succeeded=True)
-        elif number < ENDED + RUNNING:
-            ledger.submit(delivery, Status.IN_PROGRESS, wait=LEASE, fresh=True)
-        elif number < retrying:
-            ledger.submit(delivery, Status.PENDING, wait=0.0, fresh=True)
-        else:
-            delivery.attempts = tried
-            ledger.submit(delivery, Status.RETRYING, wait=MARGIN + number / 1e4, fresh=True,
-                          last_error=f"ServerError: {tried[-1].error_message}")  # fmt: skip
-        if number % 512 == 0:
-            while ledger.backlog > 2048:
-                await asyncio.sleep(0.001)
-    while ledger.backlog:
-        await asyncio.sleep(0.01)
-    await ledger.stop()
-    await client.aclose()
-
-
-def _parallel(work: Callable[..., Any], *args: Any) -> None:
-    """Runs a coroutine function to its end in a process of its own: what it holds goes with it."""
-    process = multiprocessing.Process(target=_run, args=(work, args))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-
-
-def _run(work: Callable[..., Any], args: Any) -> None:
-    uvloop.run(work(*args))
-
-
-def _fill_log(url: str, events: int, deep: int, shallow: int) -> None:
-    async def both() -> None:
-        await _publish(url, (("bench.made", _event(n)) for n in range(events)), EVENTS)
-        await _publish(url, _letters(deep, shallow), DEAD_LETTERS)
-
-    uvloop.run(both())
-
-
-# ---- measuring
 
 
 @dataclass
@@ -313,6 +67,7 @@ class Row:
                 f" {self.held:7.1f}  {self.size / 1024:7.1f}  {slowest}")  # fmt: skip
 
 
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 HEAD = (f"{'call':52} {'n':>3} {'deep med':>8} {'max':>8} {'shallow':>8} {'max':>8} {'ratio':>6}"
         f" {'held':>7}  {'KiB':>7}  valkey (all in ms)")  # fmt: skip
 
@@ -322,7 +77,7 @@ Call = Callable[[str, int], tuple[str, str, Any]]
 class Bench:
     """``deep`` and ``shallow`` in one gateway."""
 
-    def __init__(self, gateway: _Gateway, given: Any) -> None:
+    def __init__(self, gateway: Gateway, given: Any) -> None:
         self.gateway, self.given = gateway, given
         self.api, self.pinger = gateway.api, Pinger(gateway)
         self.valkey = redis.Redis.from_url(gateway.at["redis"])
@@ -443,6 +198,10 @@ class Bench:
             "GET", f"/v1/dead-letters/{places[w][n % len(places[w])][0]}", None,
         ))  # fmt: skip
 
+        self.measure("DELETE one dead letter", 30, lambda w, n: (
+            "DELETE", f"/v1/dead-letters/{places[w][-n - 1][0]}", None,
+        ))  # fmt: skip
+
         def replay(dry: bool, **wanted: Any) -> Call:
             def call(webhook: str, number: int) -> tuple[str, str, Any]:
                 body: dict[str, Any] = {"dry_run": dry, "webhook": webhook} | wanted
@@ -470,9 +229,8 @@ class Bench:
 
             return call
 
-        self.measure("DELETE one dead letter", 30, lambda w, n: (
-            "DELETE", f"/v1/dead-letters/{places[w][-n - 1][0]}", None,
-        ))  # fmt: skip
+        # What is being delivered again must not be deleted; here it waits for ever.
+        self.valkey.delete("lenders", "lent:deep", "lent:shallow")
         self.measure("DELETE dead letters until, dry run", 10,
                      delete("webhook={w}&until={time}&dry_run=true"))  # fmt: skip
         self.measure("DELETE dead letters until (a tenth each)", 5,
@@ -578,7 +336,7 @@ def _scripts() -> dict[str, str]:
 
 
 def _bench(directory: Path, given: Any) -> dict[str, Any]:
-    gateway = _Gateway(directory)
+    gateway = Gateway(directory)
     gateway.start()
     try:
         return _measured(gateway, given)
@@ -586,29 +344,27 @@ def _bench(directory: Path, given: Any) -> dict[str, Any]:
         gateway.kill()
 
 
-def _measured(gateway: _Gateway, given: Any) -> dict[str, Any]:
+def _measured(gateway: Gateway, given: Any) -> dict[str, Any]:
     api, url = gateway.api, gateway.at["redis"]
     began = time.monotonic()
     shallow = given.letters * 3 // 100
-    filling = multiprocessing.Process(
-        target=_fill_log, args=(gateway.at["nats"], given.events, given.letters, shallow)
-    )
-    filling.start()
-    filling.join()
-    assert filling.exitcode == 0
-    print(f"log and dead letters filled in {time.monotonic() - began:.0f} s", flush=True)
+    parallel(fill_log, gateway.at["nats"], given.events)
+    print(f"log filled in {time.monotonic() - began:.0f} s", flush=True)
     while _routed(gateway) < given.events:
         time.sleep(0.2)
     print(f"routed after {time.monotonic() - began:.0f} s", flush=True)
     hook = {"url": "http://127.0.0.1:8009/x", "events": ["bench.>"], "enabled": False}
     for name in ("deep", "shallow"):
         api.done("POST", "/v1/webhooks", hook | {"id": name})
+    began = time.monotonic()
+    parallel(fill_letters, gateway.at["nats"], given.letters, shallow)
+    print(f"dead letters filled in {time.monotonic() - began:.0f} s", flush=True)
     valkey = redis.Redis.from_url(url)
     empty, began = valkey.info("memory")["used_memory"], time.monotonic()
-    _parallel(_fill, url, "deep", given.waiting)
+    parallel(fill, url, "deep", given.waiting)
     each = (valkey.info("memory")["used_memory"] - empty) / given.waiting
     print(f"deliveries filled in {time.monotonic() - began:.0f} s", flush=True)
-    _parallel(_fill, url, "shallow", SHALLOW)
+    parallel(fill, url, "shallow", SHALLOW)
     bench = Bench(gateway, given)
     bench.say("Valkey, MiB", round(valkey.info("memory")["used_memory"] / 2**20))
     bench.say("Valkey, bytes per waiting delivery", round(each))
@@ -637,7 +393,7 @@ def _measured(gateway: _Gateway, given: Any) -> dict[str, Any]:
         "discard", lambda: gateway.api.done("POST", "/v1/webhooks/deep/enable?discard=true")
     )
     gateway.api.done("PATCH", "/v1/webhooks/deep", {"enabled": False})
-    _parallel(_fill, url, "deep", given.waiting, "f")
+    parallel(fill, url, "deep", given.waiting, "f")
 
     def delete() -> None:
         gateway.api.done("DELETE", "/v1/webhooks/deep")
@@ -651,7 +407,7 @@ def _measured(gateway: _Gateway, given: Any) -> dict[str, Any]:
     return {"given": vars(given) | {"json": None}, "rows": rows, "other": bench.other}
 
 
-def _routed(gateway: _Gateway) -> float:
+def _routed(gateway: Gateway) -> float:
     """How many events the router has taken."""
     text = gateway.api.done("GET", "/metrics").decode()
     return sum(

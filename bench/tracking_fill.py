@@ -1,0 +1,120 @@
+"""Fills the log, the dead letters and the queues for the bench of tracking."""
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import msgspec
+import nats
+import uvloop
+
+from event_gateway.broker.dead_letters import Letter
+from event_gateway.broker.provision import DEAD_LETTERS
+from event_gateway.core.delivery import Attempt, Delivery, Status
+from event_gateway.core.stream import EVENTS
+from event_gateway.core.times import rfc3339
+from event_gateway.state.connection import connect
+from event_gateway.state.ledger import Ledger
+
+ENDED, RUNNING = 500, 10  # deliveries that have ended, and attempts that run, of each webhook
+SHALLOW = 100
+TOGETHER = 5000  # messages published before the last of them is confirmed
+LEASE = 300.0  # seconds for which an attempt runs
+MARGIN = 3600.0  # seconds until what is to be tried again is due
+
+
+def event(number: int) -> bytes:
+    return (b'{"specversion":"1.0","id":"e-%d","source":"bench","type":"bench.made",'
+            b'"time":"2026-01-01T00:00:00Z","data":{"n":%d}}' % (number, number))  # fmt: skip
+
+
+def failed_attempts(attempts: int) -> list[Attempt]:
+    now = rfc3339(time.time())
+    return [
+        Attempt(n, now, 12, 503, "ServerError", "the receiver answered 503 Service Unavailable",
+                "<html>" + "x" * 300, {"content-type": "text/html", "retry-after": "120"}, now)
+        for n in range(1, attempts + 1)
+    ]  # fmt: skip
+
+
+async def _publish(url: str, subjects: Iterator[tuple[str, bytes]], stream: str) -> None:
+    bus = await nats.connect(url)
+    js = bus.jetstream()
+    while chunk := list(islice(subjects, TOGETHER)):
+        for subject, body in chunk[:-1]:
+            await bus.publish(subject, body)
+        await js.publish(*chunk[-1], timeout=60, stream=stream)  # and with it all before
+    await bus.close()
+
+
+def _letters(deep: int, shallow: int) -> Iterator[tuple[str, bytes]]:
+    """Those of the shallow one evenly among the others; a hundredth, and a third, are rare."""
+    every, made = max(1, deep // shallow), {"deep": 0, "shallow": 0}
+    definition = {"id": "x", "url": "http://127.0.0.1:8009/x", "events": ["bench.>"],
+                  "description": "y" * 600}  # fmt: skip
+    attempts = failed_attempts(3)
+    for number in range(deep):
+        for webhook in ("deep", "shallow")[: 1 + (number % every == 0)]:
+            made[webhook] += 1
+            rare = made[webhook] % (100 if webhook == "deep" else 3) == 0
+            letter = Letter(
+                webhook_id=webhook, url="http://127.0.0.1:8009/x",
+                reason="Expired" if rare else "ServerError", attempts=attempts, stream=EVENTS,
+                seq=number + 1, run=1, time=rfc3339(time.time()),
+                event=msgspec.Raw(event(number).replace(b'"e-', b'"d-')),
+                webhook=msgspec.Raw(msgspec.json.encode(definition)),
+            )  # fmt: skip
+            yield f"eg.dead.{webhook}", msgspec.json.encode(letter)
+
+
+async def fill(url: str, webhook: str, waiting: int, name: str = "e") -> None:
+    """Deliveries as the gateway's own ledger writes them: ended, running, pending, retrying."""
+    client = await connect(url)
+    ledger = Ledger(client, 7 * 86400.0)
+    await ledger.start()
+    tried, now = failed_attempts(2), time.time()
+    retrying = ENDED + RUNNING + waiting - waiting // 10
+    for number in range(ENDED + RUNNING + waiting):
+        delivery = Delivery(webhook, f"{name}-{number}", "bench", EVENTS, number + 1, "bench.1",
+                            event_at=now - 60 + number / (waiting + ENDED) * 60)  # fmt: skip
+        if number < ENDED:
+            delivery.attempts = [Attempt(1, rfc3339(now), 5, 204)]
+            ledger.submit(delivery, Status.SUCCEEDED, wait=None, fresh=True, succeeded=True)
+        elif number < ENDED + RUNNING:
+            ledger.submit(delivery, Status.IN_PROGRESS, wait=LEASE, fresh=True)
+        elif number < retrying:
+            ledger.submit(delivery, Status.PENDING, wait=0.0, fresh=True)
+        else:
+            delivery.attempts = tried
+            ledger.submit(delivery, Status.RETRYING, wait=MARGIN + number / 1e4, fresh=True,
+                          last_error=f"ServerError: {tried[-1].error_message}")  # fmt: skip
+        if number % 512 == 0:
+            while ledger.backlog > 2048:
+                await asyncio.sleep(0.001)
+    while ledger.backlog:
+        await asyncio.sleep(0.01)
+    await ledger.stop()
+    await client.aclose()
+
+
+def parallel(work: Callable[..., Any], *args: Any) -> None:
+    """Runs a coroutine function to its end in a process of its own: what it holds goes with it."""
+    process = multiprocessing.Process(target=_run, args=(work, args))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def _run(work: Callable[..., Any], args: Any) -> None:
+    uvloop.run(work(*args))
+
+
+async def fill_log(url: str, events: int) -> None:
+    await _publish(url, (("bench.made", event(n)) for n in range(events)), EVENTS)
+
+
+async def fill_letters(url: str, deep: int, shallow: int) -> None:
+    await _publish(url, _letters(deep, shallow), DEAD_LETTERS)
