@@ -23,14 +23,13 @@ from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.foreign import open_streams
 from event_gateway.broker.log import EventLog
 from event_gateway.broker.peers import Peers
-from event_gateway.broker.provision import ProvisionError, provision
+from event_gateway.broker.provision import provision
 from event_gateway.broker.reader import EventReader
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
-from event_gateway.config.definitions import definitions_digest, stream_of, webhook_of
+from event_gateway.config.definitions import definitions_digest
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
-from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.core.event import Received
 from event_gateway.core.replay import Replay
 from event_gateway.core.retry_policy import longest_wait
@@ -44,7 +43,6 @@ from event_gateway.delivery.due import DueLoop, Place
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
-from event_gateway.delivery.proxy import proxy_of
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.repeating import Repeating
 from event_gateway.delivery.replayer import Replayer
@@ -54,6 +52,7 @@ from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Sender
 from event_gateway.delivery.upkeep import Upkeep
 from event_gateway.delivery.verification import Verifier
+from event_gateway.governed import Governed, open_egress, records_kept, streams_of, webhooks_of
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -83,18 +82,6 @@ from event_gateway.tasks import end
 log = structlog.get_logger(__name__)
 
 CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewhere
-
-
-# What a running process cannot change; all else is taken up by a reload.
-FIXED = ("server.host", "server.port", "nats", "redis", "ingest.streams", "secrets")
-
-
-class ReloadRefused(Exception):
-    """The former configuration stays in force; ``problems`` are pairs of key and reason."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{key}: {reason}" for key, reason in problems))
-        self.problems = problems
 
 
 class Gateway:
@@ -154,12 +141,12 @@ class Gateway:
             registry, known_secrets, lambda: known_secrets.sealing_key(self._sealing_key)
         )
         installation_key = await registry.open()
-        self._ledger = ledger = Ledger(client, _keep(config))
+        self._ledger = ledger = Ledger(client, records_kept(config))
         enricher = Enricher(EventCache(client), __version__)
         index = Index()
         self._guard = EgressGuard()
         self._sender = sender = Sender(self._guard, max_idle=max(1, self._max_attempts // 4))
-        self._open_egress(config)
+        open_egress(self._guard, sender, config)
         stopping(sender.close)
         tokens = Tokens(sender)
         builders = Builders(known_secrets, tokens, installation_key, __version__)
@@ -272,8 +259,8 @@ class Gateway:
         stopping(verifier.stop)
         stopping(registry.stop)
         await registry.watch()
-        await self._load_streams(config)
-        await self._load_webhooks(config)
+        await self._streams.load_file(streams_of(config))
+        await self._registration.load_file(webhooks_of(config))
         await verifier.withdraw()
         await self._registration.adopt_streams()
         await ledger.start()
@@ -310,6 +297,12 @@ class Gateway:
             verifier=verifier,
             repair=repair,
         )
+        self._governed = Governed(
+            broker=broker, events=events, peers=peers, guard=self._guard, sender=sender,
+            registration=self._registration, streams=self._streams, verifier=verifier,
+            ledger=ledger, outcomes=outcomes, repeats=repeats, repeating=repeating, repair=repair,
+            context=self._context,
+        )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()
         ordered.start()
@@ -326,55 +319,8 @@ class Gateway:
         Raises ReloadRefused, with all as it was, and what BrokerError names where NATS goes away
         on the way: then it is to be repeated.
         """
-        former = self._config
-        changed = [key for key in FIXED if _at(config, key) != _at(former, key)]
-        if changed:
-            raise ReloadRefused([(key, "cannot change without a restart") for key in changed])
-        try:
-            self._registration.check_file(_webhooks_of(config))
-            await self._provision(config)
-            await self._load_streams(config)
-        except (ProvisionError, ServerRefused) as error:
-            await self._provision(former)
-            await self._load_streams(former)
-            raise ReloadRefused([("", str(error))]) from None
-        except InvalidDefinition as error:
-            raise ReloadRefused([(error.key, error.detail)]) from None
-        if config.delivery != former.delivery:
-            self._open_egress(config)  # first, so that new webhooks' receivers are let through
-            await self._verifier.adopt(config.delivery.origin)
-        await self._load_webhooks(config)
-        self._ledger.keep = _keep(config)
-        self._outcomes.max_age = longest_wait(config.ingest.retention)
-        self._events.captures_new_roots = config.ingest.subjects is None
-        self._context.max_body = config.server.max_body
-        self._context.retention = self._repeating.retention = config.ingest.retention
-        self._repair.manual = config.repair == "manual"
-        self._repeats.marked = self._repeating.letters_retention = config.dead_letters.retention
-        self._peers.load(definitions_digest(config))
+        await self._governed.reload(self._config, config)
         self._config = config
-
-    def _open_egress(self, config: Config) -> None:
-        delivery = config.delivery
-        self._guard.allow(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
-        self._sender.renew(proxy_of(delivery.proxy))
-
-    async def _provision(self, config: Config) -> None:
-        ingest = config.ingest
-        names = [one.name for one in self._events.foreign]
-        await open_streams(self._broker, names, longest_wait(ingest.retention))
-        self._events.captured = await provision(
-            self._broker, captured_subjects(config), ingest.retention, ingest.max_bytes,
-            config.dead_letters.retention, self._events.foreign,
-        )  # fmt: skip
-
-    async def _load_streams(self, config: Config) -> None:
-        await self._streams.load_file(
-            [stream_of(model, name, managed_by="file") for name, model in config.streams.items()]
-        )
-
-    async def _load_webhooks(self, config: Config) -> None:
-        await self._registration.load_file(_webhooks_of(config))
 
     async def drain(self) -> None:
         """Ends the work in phases, so that what is begun is finished and recorded.
@@ -417,19 +363,3 @@ class Gateway:
             except StateError as error:
                 log.debug("queues not measured", error=str(error))
             await asyncio.sleep(5)
-
-
-def _webhooks_of(config: Config) -> list[Webhook]:
-    return [webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()]
-
-
-def _keep(config: Config) -> float:
-    """For how long records are kept: what may still be read again must not be without its own."""
-    return max(config.delivery.keep_records, config.ingest.retention)
-
-
-def _at(config: Config, key: str) -> object:
-    value: object = config
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value

@@ -11,7 +11,7 @@ from event_gateway.api.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.problems import Problem
 from event_gateway.core.delivery import Status
 from event_gateway.core.times import rfc3339
-from event_gateway.state.ledger import Record
+from event_gateway.state.records import Record
 from event_gateway.state.tracking import Behind, Listed
 
 router = APIRouter(prefix="/v1", tags=["deliveries"], route_class=GuardedRoute)

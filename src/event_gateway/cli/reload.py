@@ -6,10 +6,11 @@ from pathlib import Path
 
 import structlog
 
-from event_gateway.app import Gateway, ReloadRefused
+from event_gateway.app import Gateway
 from event_gateway.broker.connection import BrokerError
 from event_gateway.cli.check import read_config, warnings
 from event_gateway.config.problems import ConfigError
+from event_gateway.governed import ReloadRefused
 
 log = structlog.get_logger(__name__)
 

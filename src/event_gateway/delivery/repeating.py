@@ -9,7 +9,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.errors import Conflict, NewerFormat, Unknown
 from event_gateway.core.event import Received
 from event_gateway.core.webhook import Webhook
-from event_gateway.state.ledger import FORMAT
+from event_gateway.state.records import FORMAT
 from event_gateway.state.repeats import Changed, Repeat, Repeats
 
 FOR_EVER = 9e12  # seconds since the epoch

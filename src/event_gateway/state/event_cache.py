@@ -6,7 +6,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.event import Received
-from event_gateway.state.ledger import source_hash
+from event_gateway.state.records import source_hash
 from event_gateway.state.scripts import script
 
 TTL = 86400.0  # seconds

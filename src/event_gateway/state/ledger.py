@@ -5,34 +5,36 @@ them all, so that a delivery that succeeds at once costs a single write.
 """
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from event_gateway.core.delivery import FINAL, Attempt, Delivery, Status
+from event_gateway.core.delivery import FINAL, Delivery, Status
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.event import Event
 from event_gateway.state.connection import StateError
+from event_gateway.state.records import (
+    FORMAT,
+    Record,
+    answers_of,
+    attempts_of,
+    log_of,
+    source_hash,
+)
 from event_gateway.state.scripts import script
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
 GATHER = 0.003  # seconds in which changes gather before they are written
-FORMAT = 2  # of the records; those of a newer one are left alone
 MAX_RECORDS = 256  # in one script call, which blocks the server while it runs
-MAX_ANSWERS = 5  # attempts of a delivery, the latest, of which the response is kept
 RETRY_AFTER = 0.25  # seconds between tries while the ledger cannot be reached
 
 _pack = msgspec.msgpack.Encoder().encode
-_encode_log = msgspec.json.Encoder().encode
-_decode_log = msgspec.json.Decoder(list[Attempt])
 
 Heard = Callable[[Sequence[str], frozenset[str], dict[str, float]], None]
 
@@ -58,45 +60,6 @@ class _Change(msgspec.Struct, array_like=True):
     next_ms: int | None
     answers: str
     letter: int
-
-
-class _Answer(msgspec.Struct, omit_defaults=True):
-    """What a receiver said to one attempt; kept apart, as only the latest are kept."""
-
-    number: int
-    response: str | None = None
-    response_headers: dict[str, str] | None = None
-
-
-_decode_answers = msgspec.json.Decoder(list[_Answer])
-
-
-class Record(msgspec.Struct):
-    """A delivery as the ledger has it; times in seconds since the epoch.
-
-    ``repeats`` names what asked for it to be delivered again, ``letter`` is the place of its latest
-    dead letter (0: none).
-    """
-
-    webhook_id: str
-    event_id: str
-    source: str
-    status: Status
-    updated_at: float
-    attempts: list[Attempt]
-    last_error: str | None
-    next_attempt_at: float | None
-    stream: str
-    seq: int
-    run: int
-    repeats: str
-    letter: int
-
-
-@lru_cache(maxsize=4096)
-def source_hash(source: str) -> str:
-    """What tells apart events of the same id from different sources, in a key."""
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
 class Ledger:
@@ -221,14 +184,14 @@ class Ledger:
             status.value,
             len(delivery.attempts),
             last_error,
-            _slim(delivery.attempts),
+            log_of(delivery.attempts),
             None if status in FINAL or wait is None else max(0, round(wait * 1000)),
             fresh or (earlier is not None and earlier.fresh),
             (succeeded is not None) + (earlier.tried if earlier else 0),
             (succeeded is True) + (earlier.took if earlier else 0),
             round(delivery.event_at * 1000),
             None if next_attempt is None else round(next_attempt * 1000),
-            _answers(delivery.attempts),
+            answers_of(delivery.attempts),
             delivery.letter,
         )
         if recorded is not None:
@@ -385,36 +348,3 @@ class Ledger:
         # Whose waiter is whose no longer matters: all are called once all of these are written.
         if waiters:
             self._waiters.setdefault(keys[-1], [])[:0] = waiters
-
-
-def attempts_of(log: bytes, answers: bytes) -> list[Attempt]:
-    """The attempts of a record, with what is kept of the receiver's answers to them."""
-    attempts = _decode_log.decode(log) if log else []
-    for answer in _decode_answers.decode(answers) if answers else []:
-        if 0 < answer.number <= len(attempts):
-            attempts[answer.number - 1] = msgspec.structs.replace(
-                attempts[answer.number - 1],
-                response=answer.response,
-                response_headers=answer.response_headers,
-            )
-    return attempts
-
-
-def _slim(attempts: list[Attempt]) -> str:
-    """The log of a record; what receivers said is not in it."""
-    if not attempts:
-        return ""
-    if any(one.response or one.response_headers for one in attempts):
-        attempts = [
-            msgspec.structs.replace(one, response=None, response_headers=None) for one in attempts
-        ]
-    return _encode_log(attempts).decode()
-
-
-def _answers(attempts: list[Attempt]) -> str:
-    answers = [
-        _Answer(one.number, one.response, one.response_headers)
-        for one in attempts[-MAX_ANSWERS:]
-        if one.response or one.response_headers
-    ]
-    return _encode_log(answers).decode() if answers else ""

@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 
 from event_gateway.core.delivery import Delivery
 from event_gateway.core.webhook import Webhook
-from event_gateway.state.ledger import FORMAT, MAX_RECORDS, Ledger, attempts_of, source_hash
+from event_gateway.state.ledger import MAX_RECORDS, Ledger
+from event_gateway.state.records import FORMAT, attempts_of, source_hash
 from event_gateway.state.scripts import script
 
 MAX_LEASES = 2048  # that are looked at for how many attempts run

@@ -6,7 +6,8 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.state.ledger import FORMAT, Ledger, source_hash
+from event_gateway.state.ledger import Ledger
+from event_gateway.state.records import FORMAT, source_hash
 from event_gateway.state.scripts import script
 
 _pack = msgspec.msgpack.Encoder().encode

@@ -7,8 +7,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.delivery import Status
-from event_gateway.state.ledger import FORMAT, source_hash
 from event_gateway.state.queues import LONGEST_HOLD
+from event_gateway.state.records import FORMAT, source_hash
 from event_gateway.state.scripts import script
 
 
