@@ -14,6 +14,7 @@ import pytest
 import redis.asyncio
 
 from event_gateway.embedded.servers import nats_binary, usable_port, valkey_binary
+from event_gateway.state.records import FORMAT
 from program import Program
 
 Run = Callable[..., Any]
@@ -98,7 +99,7 @@ async def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path, run
     assert await program.stop() == 0
     assert "keeps no append-only file" in program.output
     client = redis.asyncio.from_url(f"redis://127.0.0.1:{port}")
-    assert int(await client.get("format")) == 1
+    assert int(await client.get("format")) == FORMAT
     await client.aclose()
 
 
