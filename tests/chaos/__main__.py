@@ -23,8 +23,9 @@ def main() -> int:
     parser.add_argument(
         "--losses", action="store_true", help="now and then Redis loses its last seconds"
     )
+    parser.add_argument("--only", default="", help="do only what has this in its name")
     given = parser.parse_args()
-    plan = Plan(given.minutes * 60, given.seed, given.rate, losses=given.losses)
+    plan = Plan(given.minutes * 60, given.seed, given.rate, given.losses, given.only)
     with tempfile.TemporaryDirectory() as directory:
         account = asyncio.run(run(Path(directory), plan))
     print(account)

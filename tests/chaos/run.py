@@ -27,12 +27,14 @@ KEY = "chaos-admin-key-of-the-run"
 
 @dataclass(frozen=True)
 class Plan:
-    """``rate``: events a second. ``losses``: Redis loses its last seconds now and then."""
+    """``rate``: events a second. ``losses``: Redis loses its last seconds now and then. ``only``:
+    what is done has this in its name."""
 
     seconds: float
     seed: int
     rate: float = 25.0
     losses: bool = False
+    only: str = ""
 
 
 @dataclass
@@ -115,7 +117,7 @@ class _Chaos:
         }
         if self._account.plan.losses:
             actions["Valkey without its last seconds"] = self._lose
-        return actions
+        return {name: act for name, act in actions.items() if self._account.plan.only in name}
 
     def reachable(self) -> list[tuple[str, str]]:
         """URL and key of the gateways that run."""

@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 256
 PER_TURN = 32  # deliveries begun in one turn of the event loop
+OVERDUE = 0.8  # of the time until the log hands an event out again
 STOP_TIMEOUT = 2.0  # seconds for the loop to notice; while Redis is away it waits for that
 # Events that this process holds and has not acknowledged. Below the consumer's own limit, so that
 # several processes can share it.
@@ -193,11 +194,18 @@ class Router:
     async def _known(
         self, matched: list[tuple[Received, Pulled, list[Webhook]]]
     ) -> set[tuple[str, str, str, int]]:
-        """Of events that may have been here before, the deliveries that are recorded already."""
+        """Of events that may have been here before, the deliveries that are recorded already.
+
+        One that came into the log long ago may have been handed to another process meanwhile, where
+        this one was stopped on the way.
+        """
+        long_ago = time.time() - ACK_WAIT * OVERDUE
         suspects = [
             (webhook.id, received.event.id, received.event.source, received.seq)
             for received, pulled, webhooks in matched
-            if pulled.delivered > 1 or received.seq <= self._ledger.high.get(self._stream, 0)
+            if pulled.delivered > 1
+            or received.seq <= self._ledger.high.get(self._stream, 0)
+            or received.time < long_ago
             for webhook in webhooks
         ]
         if not suspects:
