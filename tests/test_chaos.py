@@ -8,7 +8,7 @@ from chaos.run import Plan, run
 
 async def test_nothing_is_lost(tmp_path: Path) -> None:
     seed = int(os.environ.get("CHAOS_SEED", "20261"))
-    account = await run(tmp_path, Plan(seconds=45, seed=seed, rate=20))
+    account = await run(tmp_path, Plan(seconds=75, seed=seed, rate=20))
     print(account)
     assert not account.lost, str(account)
     assert account.accepted > 200
