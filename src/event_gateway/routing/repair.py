@@ -130,11 +130,15 @@ class Repair:
                 self._begin(stream)
 
     async def _noted(self, floors: dict[str, int]) -> None:
-        begun = bool(self._checkpoints.server)
+        begun, before = bool(self._checkpoints.server), self._known
         changed, self._known = await self._checkpoints.look(self._streams, floors)
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in self._pending}
-        if begun and (changed or any(one.at is None for one in self._known.values())):
+        gone = [
+            name for name, one in self._known.items()
+            if one.at is None and name in before and before[name].at is not None
+        ]  # fmt: skip
+        if begun and (changed or gone):
             log.warning("Redis has been started anew, or its data is another: it may have lost "
                         "records; the log is reread", streams=self._pending)  # fmt: skip
             for tell in self.on_loss:
