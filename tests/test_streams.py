@@ -109,6 +109,17 @@ async def test_several_subjects_keep_the_order_of_the_log(client: Client) -> Non
         assert await _ids(socket, 200) == [one["id"] for one in sent]
 
 
+async def test_from_a_time_that_is_far_away(client: Client) -> None:
+    """NATS counts nanoseconds in 63 bits: beyond them it would begin anew in the past."""
+    await client.send(event("audit.events.old"))
+    for at, first in (("9999-01-01T00:00:00Z", "new"), ("0001-01-01T00:00:00Z", "old")):
+        async with client.websocket() as socket:
+            start = {"from": {"time": at}}
+            assert (await socket.ask(action="subscribe", stream="audit", **start))["subscription"]
+            await client.send(event("audit.events.new"))
+            assert (await socket.next())["event"]["type"] == f"audit.events.{first}"
+
+
 async def test_what_is_no_event_is_skipped(client: Client) -> None:
     async with client.websocket() as socket:
         await socket.ask(action="subscribe", stream="audit")

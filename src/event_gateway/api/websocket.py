@@ -5,7 +5,6 @@ import contextlib
 import json
 import secrets
 import time
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -15,6 +14,7 @@ from event_gateway.api.auth import authenticated
 from event_gateway.api.context import Context
 from event_gateway.broker.connection import BrokerError
 from event_gateway.core.stream import Subscription
+from event_gateway.core.times import parse_time
 from event_gateway.state.connection import StateError
 from event_gateway.streaming.hub import UnknownStream
 from event_gateway.streaming.subscriber import Outbox
@@ -204,7 +204,7 @@ def _start(wanted: Any) -> dict[str, Any]:
             return {"from_seq": seq}
         if isinstance(at, str):
             try:
-                return {"from_time": datetime.fromisoformat(at).timestamp()}
+                return {"from_time": parse_time(at)}
             except ValueError:
                 pass
     raise _Refused("invalid", 'from is "new", "first", {"seq": N} or {"time": "RFC 3339"}')

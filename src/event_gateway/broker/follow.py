@@ -10,6 +10,7 @@ import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.page import LATEST
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
 
 log = structlog.get_logger(__name__)
@@ -96,7 +97,7 @@ async def _create(
         config.opt_start_seq = max(position, 1)
     elif from_time is not None:
         config.deliver_policy = DeliverPolicy.BY_START_TIME
-        config.opt_start_time = datetime.fromtimestamp(from_time, UTC)
+        config.opt_start_time = datetime.fromtimestamp(min(max(from_time, 0.0), LATEST), UTC)
     elif last_per_subject:
         config.deliver_policy = DeliverPolicy.LAST_PER_SUBJECT
         config.filter_subject = ">"
