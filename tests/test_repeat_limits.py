@@ -13,6 +13,7 @@ from nats.js.api import StreamConfig
 
 from client import Client, event
 from conftest import Start
+from event_gateway.broker import page
 from event_gateway.cli.serve import Running
 from receiver import Receiver
 
@@ -240,3 +241,24 @@ async def test_a_foreign_stream_has_its_own_retention(
         latest = float(await store.hget(f"delivery:w:{one['id']}", "latest")) / 1000
         at = float(await store.hget(f"delivery:w:{one['id']}", "event_at")) / 1000
     assert latest - at > (3000 if max_age else 1e9)
+
+
+async def test_a_part_that_did_not_come_is_not_the_end(
+    gateway: Running, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads on would take what is behind for done: it has to ask again."""
+    broker = gateway.gateway._broker
+    await client.send([event("a") for _ in range(5)])
+    add, js = broker.js.add_consumer, client.nats.jetstream()
+
+    async def add_and_lose(*about: Any, **more: Any) -> Any:
+        made = await add(*about, **more)
+        await js.purge_stream("GATEWAY_EVENTS")  # as where they are lost on the way
+        return made
+
+    monkeypatch.setattr(page, "PATIENCE", 0.5)
+    monkeypatch.setattr(broker.js, "add_consumer", add_and_lose)
+    with pytest.raises(TimeoutError):
+        await page.page(broker, "GATEWAY_EVENTS")
+    monkeypatch.setattr(broker.js, "add_consumer", add)
+    assert await page.page(broker, "GATEWAY_EVENTS") == page.Page([], 0)

@@ -77,6 +77,8 @@ async def page(
                     raise TimeoutError(f"NATS does not answer with messages of {stream}")
                 # Nor does what was on its way when the connection was lost: whoever goes on
                 # behind the last one gets that, or hears that there is nothing.
+                if not messages:
+                    raise TimeoutError(f"messages of {stream} were lost on the way")
                 behind = len(messages) + 1
                 break
             for one in some:

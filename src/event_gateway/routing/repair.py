@@ -25,6 +25,7 @@ from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
 from event_gateway.core.reserved import check_reserved
 from event_gateway.core.webhook import Webhook
+from event_gateway.routing.in_order import matched
 from event_gateway.routing.index import Index
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
 from event_gateway.state.connection import StateError
@@ -216,10 +217,13 @@ class Repair:
                     seq=pulled.seq, time=pulled.time,
                 )  # fmt: skip
                 check_reserved(received.event)
-                webhooks = self._index.match(received)
             except InvalidEvent:
                 continue  # it was set aside
-            pairs += [(received, one) for one in webhooks if self._left(one, received.time) > 0]
+            pairs += [
+                (received, one)
+                for one in matched(self._index, received)
+                if self._left(one, received.time) > 0
+            ]
         missing = await self._unknown(pairs)
         if missing and missing[-1][0].seq > settled:
             await asyncio.sleep(SETTLE)

@@ -2,13 +2,13 @@
 -- ARGV[1]: msgpack array of {webhook, event id, source, source hash, stream, seq, from when its
 -- time runs (ms), place of the dead letter that is repeated (0: none), when it ends at the latest
 -- (ms), 1 where a letter that was repeated before is left out, 1 where the webhook is ordered};
--- ARGV[2]: the format of the records; ARGV[3]: what asks for it; ARGV[4]: for how long in ms it is kept which dead letters were
--- repeated; ARGV[5], ARGV[6]: id of the replay ('': none), and who runs it; ARGV[7]: msgpack of
--- {position, its first, looked at, matched, left out, ms for which it is held, webhooks whose depth
--- is wanted}.
+-- ARGV[2]: the format of the records; ARGV[3]: what asks for it; ARGV[4]: for how long in ms it is
+-- kept which dead letters were repeated; ARGV[5], ARGV[6]: id of the replay ('': none), and who runs
+-- it; ARGV[7]: msgpack of {position, its first, looked at, matched, left out, ms for which it is
+-- held, webhooks whose depth is wanted}.
 -- Answers {state of the replay ('': none), greatest depth of a queue, what became of each}: queued,
--- waiting (it is on its way anyhow), done (by this same replay, or before), newer (a record of a newer
--- version).
+-- waiting (it is on its way anyhow), done (by this same replay, or before), newer (a record of a
+-- newer version).
 -- Nothing is done where the replay is not to go on, or somebody else runs it.
 local format, asks, replay, holder = tonumber(ARGV[2]), ARGV[3], ARGV[5], ARGV[6]
 local final = { succeeded = true, dead_letter = true, cancelled = true }
