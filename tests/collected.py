@@ -72,7 +72,7 @@ async def from_redis(url: str) -> Places:
     out: Places = []
     async with Redis.from_url(url) as redis:
         async for key in redis.scan_iter(count=1000):
-            value = await _value(redis, key)
+            value = await _value(redis, key)  # none if it went since
             out.append((f"redis {key.decode(errors='replace')}", key + b" " + value))
     return out
 
@@ -80,8 +80,10 @@ async def from_redis(url: str) -> Places:
 async def _value(redis: Any, key: bytes) -> bytes:
     kind = (await redis.type(key)).decode()
     match kind:
+        case "none":
+            parts = []
         case "string":
-            return bytes(await redis.get(key))
+            parts = [await redis.get(key) or b""]
         case "hash":
             parts = [one for pair in (await redis.hgetall(key)).items() for one in pair]
         case "zset":

@@ -31,7 +31,9 @@ class ConnectProxy:
         server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(
+            ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
+        ):
             self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
             if self.script:
                 await self._play(reader, writer)

@@ -112,6 +112,7 @@ async def test_several_subjects_keep_the_order_of_the_log(client: Client) -> Non
 async def test_from_a_time_that_is_far_away(client: Client) -> None:
     """NATS counts nanoseconds in 63 bits: beyond them it would begin anew in the past."""
     await client.send(event("audit.events.old"))
+    await _holds(client, "audit", 1)
     for at, first in (("9999-01-01T00:00:00Z", "new"), ("0001-01-01T00:00:00Z", "old")):
         async with client.websocket() as socket:
             start = {"from": {"time": at}}
