@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # What a shell runs in the background ignores it, and so would the commands.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 COMMAND = [sys.executable, "-m", "event_gateway"]
 
 
