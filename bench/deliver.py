@@ -1,0 +1,124 @@
+"""deliver: from JetStream to the receiver, beside the floor and what others would write.
+
+Throughput and CPU: the program stands still while the log fills, then works it off. Latency: at
+half the throughput that this run has just shown, from when an event was due to be published until
+the receiver has all of it.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from bench import load
+from bench.figures import Figures, cpu_seconds, quantile
+from bench.programs import Program, program, settled
+from bench.receiver import Receiver
+from bench.sizes import Sizes
+
+WEBHOOKS = 10
+WARM = 1000  # deliveries before anything is measured
+QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999))
+FLOOR_LIMIT = 25.0  # µs: where the floor itself costs more, the machine is too busy to measure
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is run: a program, and to how many webhooks each event goes."""
+
+    kind: str
+    fan_out: int
+
+    @property
+    def name(self) -> str:
+        return self.kind if self.fan_out == 1 else f"{self.kind}, fan-out {self.fan_out}"
+
+
+CASES = (
+    Case("gateway", 1), Case("lean", 1), Case("gateway", WEBHOOKS), Case("lean", WEBHOOKS),
+    Case("stock", 1), Case("queue", 1),
+)  # fmt: skip
+
+
+def config(port: int, fan_out: int, *, enrich: bool = True) -> dict[str, Any]:
+    """A gateway's configuration: ten signed webhooks, each event for one of them or for all."""
+    security = {"auth_type": "hmac_signature", "secret_name": "key"}
+    return {
+        "delivery": {"allow_networks": ["127.0.0.0/8"]},
+        "ingest": {"subjects": ["bench.>"]},
+        "webhooks": {
+            f"w{n}": {
+                "url": f"http://127.0.0.1:{port}/{n}", "security": security, "enrich": enrich,
+                "events": ["bench.all" if fan_out > 1 else f"bench.t{n}"],
+            }
+            for n in range(WEBHOOKS)
+        },
+    }  # fmt: skip
+
+
+def types(fan_out: int) -> list[str]:
+    """The types of the events that these webhooks are for."""
+    return ["bench.all"] if fan_out > 1 else [f"bench.t{n}" for n in range(WEBHOOKS)]
+
+
+async def floor(receiver: Receiver, posts: int) -> dict[str, float]:
+    """One run of the floor; runs in which the machine is too busy are made again."""
+    for _ in range(20):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bench.floor", str(receiver.port), str(posts),
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        out, _ = await process.communicate()
+        measured: dict[str, float] = json.loads(out)
+        if measured["cpu_us"] <= FLOOR_LIMIT:
+            return measured
+    raise RuntimeError(f"the floor costs more than {FLOOR_LIMIT} us: the machine is too busy")
+
+
+async def arrived(receiver: Receiver, count: int) -> None:
+    """Returns once so many requests have come."""
+    while receiver.count < count:
+        await asyncio.sleep(0.005)
+
+
+async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
+    """One turn of all cases, each with a floor of its own right before it."""
+    for case in CASES:
+        base = await floor(receiver, sizes.deliveries)
+        figures.add("deliver", "floor: CPU", "us", base["cpu_us"])
+        figures.add("deliver", "floor: rate", "1/s", base["rate"])
+        setting = config(receiver.port, case.fan_out, enrich=case.kind != "lean")
+        async with program(case.kind, setting) as running:
+            await _case(figures, receiver, running, case, sizes, base["cpu_us"])
+
+
+async def _case(
+    figures: Figures, receiver: Receiver, running: Program, case: Case, sizes: Sizes, base: float
+) -> None:
+    deliveries, seconds = sizes.deliveries, sizes.seconds
+    kinds, warm, events = types(case.fan_out), WARM // case.fan_out, deliveries // case.fan_out
+    receiver.begin_anew()
+    await load.fill(running.nats_url, kinds, 0, warm)
+    await arrived(receiver, warm * case.fan_out)
+    await settled(running, warm)
+
+    with running.stopped():
+        await load.fill(running.nats_url, kinds, warm, events)
+        began, cpu = time.monotonic(), cpu_seconds(running.pid)
+    await arrived(receiver, (warm + events) * case.fan_out)
+    await settled(running, warm + events)
+    rate = deliveries / (receiver.last - began)
+    each = (cpu_seconds(running.pid) - cpu) / deliveries * 1e6
+    figures.add("deliver", f"{case.name}: CPU", "us", each, base)
+    figures.add("deliver", f"{case.name}: rate", "1/s", rate)
+
+    before = receiver.count
+    half = rate / 2 / case.fan_out
+    await load.pace(running.nats_url, kinds, warm + events, half, seconds)
+    await arrived(receiver, before + int(half * seconds) * case.fan_out)
+    latencies = receiver.latencies(before + int(half * min(1.0, seconds / 2)) * case.fan_out)
+    for name, part in QUANTILES:
+        figures.add("deliver", f"{case.name}: {name}", "ms", quantile(latencies, part))

@@ -1,0 +1,75 @@
+"""Figures: samples of the same thing over the runs, and what they come to."""
+
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Figure:
+    """One line of the table. ``floors``: the floor's CPU in the run of each sample, where the
+    figure is CPU time, which makes it a multiple of the floor."""
+
+    section: str
+    name: str
+    unit: str
+    samples: list[float] = field(default_factory=list)
+    floors: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def times_floor(self) -> float | None:
+        """The median of each run's own ratio to the floor."""
+        if not self.floors:
+            return None
+        ratios = (one / floor for one, floor in zip(self.samples, self.floors, strict=True))
+        return statistics.median(ratios)
+
+    def as_json(self) -> dict[str, object]:
+        """For the JSON file."""
+        out: dict[str, object] = {
+            "section": self.section, "name": self.name, "unit": self.unit,
+            "median": self.median, "min": min(self.samples), "max": max(self.samples),
+            "samples": self.samples,
+        }  # fmt: skip
+        if self.floors:
+            out["times_floor"] = self.times_floor
+        return out
+
+
+class Figures:
+    """All figures so far, in the order in which they first came."""
+
+    def __init__(self) -> None:
+        self.all: dict[tuple[str, str], Figure] = {}
+
+    def add(
+        self, section: str, name: str, unit: str, value: float, floor: float | None = None
+    ) -> None:
+        """A sample; ``floor`` is the floor's CPU in µs in the same run."""
+        figure = self.all.setdefault((section, name), Figure(section, name, unit))
+        figure.samples.append(value)
+        if floor is not None:
+            figure.floors.append(floor)
+
+
+def quantile(values: Iterable[float], part: float) -> float:
+    """The value below which so much of them lies, 0 to 1."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process, all its threads, user and system, as the kernel counts it."""
+    # clock_getcpuclockid(3): the clock of a process' CPU time is made of its id.
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def memory(pid: int) -> int:
+    """Resident bytes of a process."""
+    with open(f"/proc/{pid}/statm") as pages:
+        return int(pages.read().split()[1]) * 4096

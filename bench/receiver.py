@@ -1,0 +1,99 @@
+"""The receiver of all programs: a process that answers 204 and notes when each event came."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httptools
+import uvloop
+
+ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
+MARK = b'"sent":"'
+WIDTH = 20  # digits of the time (CLOCK_MONOTONIC, ns) at which an event was due to be published
+ROOM = 2_000_000  # latencies that are kept
+
+
+class _Receiving(asyncio.Protocol):
+    def __init__(self, seen: "Receiver") -> None:
+        self._count, self._latencies = seen.shared, seen.noted
+        self._parser = httptools.HttpRequestParser(self)
+        self._body = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        number = self._count[0]
+        at = self._body.find(MARK)
+        if at >= 0 and number < ROOM:
+            sent = int(self._body[at + len(MARK) : at + len(MARK) + WIDTH])
+            self._latencies[number] = time.monotonic_ns() - sent
+        self._count[0] = number + 1
+        self._count[1] = time.monotonic_ns()
+        self._body = b""
+        self._transport.write(ANSWER)  # type: ignore[attr-defined]
+
+
+class Receiver:
+    """What it has seen, in memory that both processes share; ``port`` is where it listens."""
+
+    def __init__(self) -> None:
+        self.shared = multiprocessing.RawArray("q", 2)
+        self.noted = multiprocessing.RawArray("q", ROOM)
+        self.port = 0
+
+    @property
+    def count(self) -> int:
+        """Requests so far."""
+        return int(self.shared[0])
+
+    @property
+    def last(self) -> float:
+        """When the latest came, in seconds of CLOCK_MONOTONIC."""
+        return self.shared[1] / 1e9
+
+    def latencies(self, since: int) -> list[float]:
+        """Milliseconds from when an event was due until it came, for all but the first so many."""
+        return [one / 1e6 for one in self.noted[since : self.count] if one]
+
+    def begin_anew(self) -> None:
+        """Forgets what came; nothing must be on its way."""
+        self.shared[0] = 0
+
+
+def _serve(receiver: Receiver, port: Any) -> None:
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: _Receiving(receiver), "127.0.0.1", port.value, backlog=4096
+        )
+        port.value = server.sockets[0].getsockname()[1]
+        receiver.shared[1] = 1  # it listens
+        await server.serve_forever()
+
+    uvloop.run(serve())
+
+
+@contextlib.contextmanager
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    """A receiver in a process of its own."""
+    receiver = Receiver()
+    chosen = multiprocessing.RawValue("i", port)
+    process = multiprocessing.Process(target=_serve, args=(receiver, chosen), daemon=True)
+    process.start()
+    while not receiver.shared[1]:
+        time.sleep(0.01)
+    receiver.port = chosen.value
+    try:
+        yield receiver
+    finally:
+        process.terminate()
+        process.join()
