@@ -9,10 +9,14 @@ def _whole_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+@lru_cache(maxsize=64)
+def _with_milliseconds(millis: int) -> str:
+    return f"{_whole_second(millis // 1000)}.{millis % 1000:03d}Z"
+
+
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC, with milliseconds."""
-    millis = int(seconds * 1000)
-    return f"{_whole_second(millis // 1000)}.{millis % 1000:03d}Z"
+    return _with_milliseconds(int(seconds * 1000))
 
 
 LATEST = 253_402_300_799.0  # seconds: the end of the year 9999, behind which there is no text

@@ -1,16 +1,21 @@
 """Metrics, in Prometheus' names and units."""
 
+import itertools
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 MAX_WEBHOOKS = 500
 PREFIX = "event_gateway"
@@ -22,31 +27,77 @@ _DURATION = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
 
 
-class WebhookMetrics:
-    """One webhook's figures, with their labels bound once."""
+class _Distribution:
+    """How many values lie where, and their sum."""
 
-    def __init__(self, metrics: "Metrics", label: str) -> None:
-        self._attempts, self._deliveries, self._label = metrics.attempts, metrics.deliveries, label
-        self._errors: dict[str, Counter] = {}
-        self._outcomes: dict[str, Counter] = {}
-        self.latency = metrics.latency.labels(label)
-        self.duration = metrics.duration.labels(label)
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Counts a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """As the exposition wants them: how many are at most so large."""
+        names = [*map(floatToGoString, self.bounds), "+Inf"]
+        return list(zip(names, itertools.accumulate(self.counts), strict=True))
+
+
+class WebhookMetrics:
+    """One webhook's figures. They are counted here and read when they are asked for: the library's
+    own counters take a lock and three calls each, six times for every delivery."""
+
+    def __init__(self) -> None:
+        self.attempts: dict[str, int] = {}
+        self.outcomes: dict[str, int] = {}
+        self.latency = _Distribution(_LATENCY)
+        self.duration = _Distribution(_DURATION)
 
     def attempt(self, error_type: str | None, seconds: float) -> None:
         """Counts an attempt and how long it took; None: it succeeded."""
         name = error_type or ""
-        counter = self._errors.get(name)
-        if counter is None:
-            counter = self._errors[name] = self._attempts.labels(self._label, name)
-        counter.inc()
+        self.attempts[name] = self.attempts.get(name, 0) + 1
         self.duration.observe(seconds)
 
     def outcome(self, outcome: str) -> None:
         """Counts a delivery that has come to its end."""
-        counter = self._outcomes.get(outcome)
-        if counter is None:
-            counter = self._outcomes[outcome] = self._deliveries.labels(self._label, outcome)
-        counter.inc()
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+
+class _PerWebhook(Collector):
+    """The figures of all webhooks, as they are when they are read."""
+
+    def __init__(self, webhooks: Mapping[str, WebhookMetrics]) -> None:
+        self._webhooks = webhooks
+
+    def collect(self) -> Iterator[Metric]:
+        deliveries = CounterMetricFamily(
+            f"{PREFIX}_deliveries", "Deliveries that ended.", labels=["webhook", "outcome"]
+        )
+        attempts = CounterMetricFamily(
+            f"{PREFIX}_attempts", "Attempts; error_type is empty for success.",
+            labels=["webhook", "error_type"],
+        )  # fmt: skip
+        latency = HistogramMetricFamily(
+            f"{PREFIX}_delivery_latency_seconds", "From the event's receipt to success.",
+            labels=["webhook"],
+        )  # fmt: skip
+        duration = HistogramMetricFamily(
+            f"{PREFIX}_attempt_duration_seconds", "How long an attempt took.", labels=["webhook"]
+        )
+        for label, webhook in self._webhooks.items():
+            for outcome, number in webhook.outcomes.items():
+                deliveries.add_metric([label, outcome], number)
+            for error_type, number in webhook.attempts.items():
+                attempts.add_metric([label, error_type], number)
+            for family, one in ((latency, webhook.latency), (duration, webhook.duration)):
+                family.add_metric([label], one.buckets(), one.sum)
+        yield from (deliveries, attempts, latency, duration)
 
 
 class Metrics:
@@ -58,26 +109,6 @@ class Metrics:
         here: Any = {"namespace": PREFIX, "registry": self.registry}
         self._received = Counter("events_received", "Events taken in.", ["origin"], **here)
         self._rejected = Counter("events_rejected", "Input set aside.", ["reason"], **here)
-        self.deliveries = Counter(
-            "deliveries",
-            "Deliveries that ended.",
-            ["webhook", "outcome"],
-            **here,
-        )
-        self.attempts = Counter(
-            "attempts",
-            "Attempts; error_type is empty for success.",
-            ["webhook", "error_type"],
-            **here,
-        )
-        self.latency = Histogram(
-            "delivery_latency_seconds", "From the event's receipt to success.", ["webhook"],
-            buckets=_LATENCY, **here,
-        )  # fmt: skip
-        self.duration = Histogram(
-            "attempt_duration_seconds", "How long an attempt took.", ["webhook"],
-            buckets=_DURATION, **here,
-        )  # fmt: skip
         self.queue_depth = Gauge(
             "queue_depth",
             "Deliveries that are not final.",
@@ -94,6 +125,7 @@ class Metrics:
         self._from_nats = self._received.labels("nats")
         self._from_http = self._received.labels("http")
         self._webhooks: dict[str, WebhookMetrics] = {}
+        self.registry.register(_PerWebhook(self._webhooks))
 
     def received(self, nats: int, http: int) -> None:
         """Counts events taken from the log, by where they came in."""
@@ -110,7 +142,7 @@ class Metrics:
         if webhook_id not in self._webhooks and len(self._webhooks) >= MAX_WEBHOOKS:
             label = "other"
         if label not in self._webhooks:
-            self._webhooks[label] = WebhookMetrics(self, label)
+            self._webhooks[label] = WebhookMetrics()
         return self._webhooks[label]
 
     def text(self) -> bytes:
