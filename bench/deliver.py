@@ -39,7 +39,7 @@ class Case:
 
 CASES = (
     Case("gateway", 1), Case("lean", 1), Case("gateway", WEBHOOKS), Case("lean", WEBHOOKS),
-    Case("stock", 1), Case("queue", 1),
+    Case("stock", 1), Case("taskqueue", 1),
 )  # fmt: skip
 
 
