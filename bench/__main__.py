@@ -20,14 +20,14 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import deliver, ingest
+from bench import deliver, ingest, parts
 from bench.figures import Figures
 from bench.receiver import Receiver, receiving
 from bench.sizes import FULL, SHORT, Sizes
 
 Section = Callable[[Figures, Receiver, Sizes], Awaitable[None]]
 
-EVERY_TURN: dict[str, Section] = {"deliver": deliver.run, "ingest": ingest.run}
+EVERY_TURN: dict[str, Section] = {"deliver": deliver.run, "ingest": ingest.run, "parts": parts.run}
 ONCE: dict[str, Section] = {}  # what takes minutes and hardly varies
 
 
