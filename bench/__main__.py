@@ -4,7 +4,7 @@
 
 Every turn measures all sections one after another, with the floor (bench/floor.py) beside them, so
 that what else the machine does hits all alike; figures are medians over the turns. CPU is what the
-kernel counts for the measured process alone. Writes results.json, prints a table.
+kernel counts for the measured process alone. Writes results.json and results.svg, prints a table.
 Compare the multiples of the floor; seconds depend on the machine.
 """
 
@@ -20,14 +20,15 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import deliver
+from bench import deliver, ingest, parts
 from bench.figures import Figures
+from bench.picture import draw
 from bench.receiver import Receiver, receiving
 from bench.sizes import FULL, SHORT, Sizes
 
 Section = Callable[[Figures, Receiver, Sizes], Awaitable[None]]
 
-EVERY_TURN: dict[str, Section] = {"deliver": deliver.run}
+EVERY_TURN: dict[str, Section] = {"deliver": deliver.run, "ingest": ingest.run, "parts": parts.run}
 ONCE: dict[str, Section] = {}  # what takes minutes and hardly varies
 
 
@@ -61,6 +62,7 @@ def main() -> None:
     (options.out / "results.json").write_bytes(
         msgspec.json.format(msgspec.json.encode(about)) + b"\n"
     )
+    draw(figures, options.out / "results.svg")
     print(table(figures))
 
 

@@ -23,6 +23,7 @@ WEBHOOKS = 10
 WARM = 1000  # deliveries before anything is measured
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999))
 FLOOR_LIMIT = 25.0  # µs: where the floor itself costs more, the machine is too busy to measure
+FLOOR_POSTS = 5000  # with fewer it is mostly the opening of connections, which the limit is not for
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Case:
 
 CASES = (
     Case("gateway", 1), Case("lean", 1), Case("gateway", WEBHOOKS), Case("lean", WEBHOOKS),
-    Case("stock", 1), Case("queue", 1),
+    Case("stock", 1), Case("taskqueue", 1),
 )  # fmt: skip
 
 
@@ -73,7 +74,7 @@ async def floor(receiver: Receiver, posts: int) -> dict[str, float]:
         )  # fmt: skip
         out, _ = await process.communicate()
         measured: dict[str, float] = json.loads(out)
-        if measured["cpu_us"] <= FLOOR_LIMIT:
+        if measured["cpu_us"] <= FLOOR_LIMIT or posts < FLOOR_POSTS:
             return measured
     raise RuntimeError(f"the floor costs more than {FLOOR_LIMIT} us: the machine is too busy")
 

@@ -68,7 +68,7 @@ async def servers() -> AsyncIterator[tuple[str, str, Path]]:
 @contextlib.asynccontextmanager
 async def program(kind: str, config: dict[str, Any]) -> AsyncIterator[Program]:
     """One of ``gateway`` (with a gateway's configuration), ``lean`` (the same without lifecycle
-    events and enrichment), ``stock`` and ``queue`` (what others would write, see there)."""
+    events and enrichment), ``stock`` and ``taskqueue`` (what others would write, see there)."""
     async with servers() as (nats_url, redis_url, directory):
         where = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
         path = directory / "config.json"

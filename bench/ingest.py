@@ -1,0 +1,65 @@
+"""ingest: how events come in, over HTTP and from NATS, when no webhook wants them.
+
+What is posted goes through the log to the router, too, as it does with every gateway: the CPU of an
+event that is posted contains that of one from NATS.
+"""
+
+import time
+
+from bench import deliver, load
+from bench.figures import Figures, cpu_seconds
+from bench.posting import Posts, post
+from bench.programs import Program, program, settled
+from bench.receiver import Receiver
+from bench.sizes import Sizes
+
+UNWANTED = "bench.unwanted"
+WARM = 500  # events before anything is measured, of each kind
+BATCH = 100  # events in a request
+
+
+async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
+    """One turn: posted one by one, posted in batches, published."""
+    async with program("gateway", deliver.config(receiver.port, 1)) as running:
+        came = 0
+        for name, count, each in (
+            ("POST one by one", sizes.posts, 1),
+            (f"POST batches of {BATCH}", sizes.deliveries, BATCH),
+        ):
+            await _post(running, Posts(UNWANTED, came, WARM, each))
+            came += WARM
+            base = await _floor(figures, receiver, sizes)
+            began, cpu = time.monotonic(), cpu_seconds(running.pid)
+            ended = await _post(running, Posts(UNWANTED, came, count, each))
+            came += count
+            _add(figures, name, count, ended - began, cpu_seconds(running.pid) - cpu, base)
+        await load.fill(running.nats_url, [UNWANTED], came, WARM)
+        came += WARM
+        await settled(running, came)
+        base = await _floor(figures, receiver, sizes)
+        with running.stopped():
+            await load.fill(running.nats_url, [UNWANTED], came, sizes.deliveries)
+            began, cpu = time.monotonic(), cpu_seconds(running.pid)
+        came += sizes.deliveries
+        await settled(running, came)
+        took, spent = time.monotonic() - began, cpu_seconds(running.pid) - cpu
+        _add(figures, "from NATS", sizes.deliveries, took, spent, base)
+
+
+async def _post(running: Program, posts: Posts) -> float:
+    """Gives when the last was answered; returns once the router is through with all of them."""
+    await post(running.http_url, running.key, posts)
+    ended = time.monotonic()
+    await settled(running, posts.first + posts.count)
+    return ended
+
+
+async def _floor(figures: Figures, receiver: Receiver, sizes: Sizes) -> float:
+    base = await deliver.floor(receiver, sizes.deliveries)
+    figures.add("ingest", "floor: CPU", "us", base["cpu_us"])
+    return base["cpu_us"]
+
+
+def _add(figures: Figures, name: str, events: int, seconds: float, cpu: float, base: float) -> None:
+    figures.add("ingest", f"{name}: CPU", "us", cpu / events * 1e6, base)
+    figures.add("ingest", f"{name}: rate", "1/s", events / seconds)

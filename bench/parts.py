@@ -1,0 +1,154 @@
+"""parts: what each step of a delivery costs by itself, without a broker, a store or a network.
+
+    python -m bench.parts REPETITIONS
+
+prints the CPU microseconds of each, for an event of 1 KB: {"parse": …, …}. Where a step keeps
+something with the event (its decoded data, its bodies) that is forgotten before each repetition.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from bench import deliver
+from bench.figures import Figures
+from bench.load import event
+from bench.programs import SECRET, STREAM
+from bench.receiver import Receiver
+from bench.sizes import Sizes
+from event_gateway.core.event import Event, Received
+from event_gateway.core.formats import from_message, to_structured
+from event_gateway.core.security import Security
+from event_gateway.core.times import rfc3339
+from event_gateway.core.webhook import Webhook
+from event_gateway.delivery.auth.signature import hmac_signature
+from event_gateway.delivery.auth.tokens import Tokens
+from event_gateway.delivery.egress import EgressGuard
+from event_gateway.delivery.request import Builders
+from event_gateway.delivery.secrets import Secrets
+from event_gateway.delivery.sender import Sender
+from event_gateway.routing.enrich import splice
+from event_gateway.routing.index import Index
+
+FAN_OUT = 10
+INDEXES = (10, 10_000)  # webhooks; two of them want the event, however many there are
+SIGNED = Security("hmac_signature", secret_name="key")
+
+
+def parse(body: bytes) -> Received:
+    """The event in a message of the log."""
+    return from_message(None, body, subject="bench.t0", stream=STREAM, seq=1, time=time.time())
+
+
+def enrichment() -> bytes:
+    """What is added to an event that has neither causes nor relatives."""
+    return (
+        b'{"processed_at":"%b","gateway_version":"0.1.0","correlation_chain":[],'
+        b'"related_events":[]}' % rfc3339(time.time()).encode()
+    )
+
+
+def index(webhooks: int) -> Index:
+    """Half of them want a type of their own, the others all types of a namespace of their own."""
+    made = Index()
+    for number in range(webhooks):
+        of_type = number % 2 == 0
+        made.put(
+            Webhook(
+                f"w{number}", "http://127.0.0.1/",
+                (f"bench.t{number}",) if of_type else ("bench.*",),
+                namespaces=() if of_type else (f"n{number}",), security=(SIGNED,),
+            )
+        )  # fmt: skip
+    return made
+
+
+def matching(received: Received, webhooks: int) -> Callable[[], object]:
+    """Finds those that want it among so many."""
+    known = index(webhooks)
+    assert len(known.match(received)) == 2
+
+    def match() -> None:
+        received.content = msgspec.UNSET
+        known.match(received)
+
+    return match
+
+
+def building(received: Received, enriched: Event) -> Callable[[], object]:
+    """The requests of one event for ten webhooks, signed, with a body that they share."""
+    secrets = Secrets({"KEY": SECRET}, "", Path("none"))
+    common = Builders(secrets, Tokens(Sender(EgressGuard())), b"installation", "0.1.0")
+    builders = [
+        common.of(Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,)))
+        for number in range(FAN_OUT)
+    ]
+    received = replace(received, enriched=enriched)
+
+    def build() -> None:
+        received.bodies = {}
+        for builder in builders:
+            builder.build(received, 1)
+
+    return build
+
+
+def signing(body: bytes) -> Callable[[], object]:
+    """The header line of a signature over 1 KB."""
+    authenticate = hmac_signature(SIGNED, (SECRET,), Tokens(Sender(EgressGuard())))
+    message_id, timestamp = b"msg_" + b"0" * 32, b"%d" % time.time()
+    return lambda: authenticate(message_id, timestamp, body)
+
+
+def parts() -> dict[str, Callable[[], object]]:
+    """One repetition of each, in the order in which an event goes through them."""
+    body = event(1, "bench.t0")
+    received = parse(body)
+    added = enrichment()
+    data = splice(received.event.data, added)
+    assert data is not None
+    enriched = replace(received.event, data=data)
+    return {
+        "parse": lambda: parse(body),
+        "enrich: splice": lambda: splice(received.event.data, added),
+        **{f"match, {count} webhooks": matching(received, count) for count in INDEXES},
+        "to_structured": lambda: to_structured(enriched),
+        "sign": signing(body),
+        f"requests of one event for {FAN_OUT}": building(received, enriched),
+    }
+
+
+def measured(once: Callable[[], object], repetitions: int) -> float:
+    """CPU microseconds of one."""
+    for _ in range(repetitions // 10):
+        once()
+    began = time.process_time_ns()
+    for _ in range(repetitions):
+        once()
+    return (time.process_time_ns() - began) / repetitions / 1000
+
+
+async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
+    """One turn, in a process of its own."""
+    base = await deliver.floor(receiver, sizes.deliveries)
+    figures.add("parts", "floor: CPU", "us", base["cpu_us"])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.parts", str(sizes.parts), stdout=subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError("the parts could not be measured")
+    for name, each in json.loads(out).items():
+        figures.add("parts", f"{name}: CPU", "us", each, base["cpu_us"])
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1])
+    print(json.dumps({name: measured(once, count) for name, once in parts().items()}))
