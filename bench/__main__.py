@@ -20,14 +20,14 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import deliver
+from bench import deliver, failing
 from bench.figures import Figures
 from bench.receiver import Receiver, receiving
 from bench.sizes import FULL, SHORT, Sizes
 
 Section = Callable[[Figures, Receiver, Sizes], Awaitable[None]]
 
-EVERY_TURN: dict[str, Section] = {"deliver": deliver.run}
+EVERY_TURN: dict[str, Section] = {"deliver": deliver.run, "failing": failing.run}
 ONCE: dict[str, Section] = {}  # what takes minutes and hardly varies
 
 
