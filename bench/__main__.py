@@ -20,14 +20,18 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import deliver, failing, queued
+from bench import deliver, failing, footprint, queued
 from bench.figures import Figures
 from bench.receiver import Receiver, receiving
 from bench.sizes import FULL, SHORT, Sizes
 
 Section = Callable[[Figures, Receiver, Sizes], Awaitable[None]]
 
-EVERY_TURN: dict[str, Section] = {"deliver": deliver.run, "failing": failing.run}
+EVERY_TURN: dict[str, Section] = {
+    "deliver": deliver.run,
+    "failing": failing.run,
+    "footprint": footprint.run,
+}
 ONCE: dict[str, Section] = {"queued": queued.run}  # what takes minutes and hardly varies
 
 

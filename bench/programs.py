@@ -29,12 +29,14 @@ ENVIRON = {"EVENT_GATEWAY_SECRET_KEY": SECRET, "PYTHONPATH": str(Path(__file__).
 
 @dataclass
 class Program:
-    """A running program, its servers, and where its configuration and data are."""
+    """A running program, its servers, and where its configuration and data are; ``began``: when its
+    process did, in seconds of CLOCK_MONOTONIC."""
 
     process: "subprocess.Popen[bytes]"
     nats_url: str
     redis_url: str
     directory: Path
+    began: float
     http_url: str = ""
     key: str = ""
 
@@ -101,13 +103,14 @@ async def beside(
         command += ["serve", "-c", str(path), "--port", "0", "--data-dir", str(ready.parent)]
     else:
         command += [str(path), str(ready)]
+    began = time.monotonic()
     with (directory / "output").open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - it takes no time
             command, stdout=output, stderr=output, env=os.environ | ENVIRON
         )
     try:
         await _ready(process, ready, directory / "output")
-        running = Program(process, nats_url, redis_url, directory)
+        running = Program(process, nats_url, redis_url, directory, began)
         if kind in ("gateway", "lean"):
             running.http_url = json.loads(ready.read_text())["http"]
             running.key = (ready.parent / "admin.key").read_text().strip()
