@@ -10,8 +10,8 @@ entry in the cache that enrichment reads, which stays for a day whether it is de
 as MEMORY USAGE has it, and all together by how much used_memory has grown. The log is what NATS has
 written for the events. RSS of the gateway in MiB.
 
-The drain: from the first delivery that the receiver gets until it has all and none is left in the
-queue.
+The drain: from the first delivery that the receiver gets until it has all. Its CPU is until none is
+left in the queue either. Redis keeps the records of what is delivered, and the cached events.
 """
 
 import asyncio
@@ -58,38 +58,48 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
     port = usable_port()
     async with program("gateway", config(port)) as running:
         redis = Redis.from_url(running.redis_url)
-        await _fill(figures, running, redis, sizes.queued, base)
+        empty = await _used(redis)
+        await _fill(figures, running, sizes.queued, base)
+        figures.add("queued", "Redis: memory per queued delivery", "B",
+                    (await _used(redis) - empty) / sizes.queued)  # fmt: skip
+        await _look(figures, running, redis, sizes.queued)
         with receiving(port) as returned:
             await _drain(figures, running, returned, sizes.queued, base)
+        figures.add("queued", "Redis: memory per delivery once drained", "B",
+                    (await _used(redis) - empty) / sizes.queued)  # fmt: skip
         await redis.aclose()
 
 
-async def _fill(figures: Figures, running: Program, redis: Redis, count: int, base: float) -> None:
-    add = figures.add
-    empty, resident = (await redis.info("memory"))["used_memory"], memory(running.pid)
+async def _used(redis: Redis) -> int:
+    """Bytes that Redis has allocated."""
+    return int((await redis.info("memory"))["used_memory"])
+
+
+async def _fill(figures: Figures, running: Program, count: int, base: float) -> None:
+    figures.add("queued", "gateway: RSS before", "MiB", memory(running.pid) / MIB)
     began, cpu = time.monotonic(), cpu_seconds(running.pid)
     await load.fill(running.nats_url, [TYPE], 0, count)
     await settled(running, count)
     cpu = cpu_seconds(running.pid) - cpu
-    add("queued", "recording: rate", "1/s", count / (time.monotonic() - began))
-    add("queued", "recording: CPU", "us", cpu / count * 1e6, base)
+    figures.add("queued", "recording: rate", "1/s", count / (time.monotonic() - began))
+    figures.add("queued", "recording: CPU", "us", cpu / count * 1e6, base)
+    figures.add("queued", "gateway: RSS with all queued", "MiB", memory(running.pid) / MIB)
 
-    grown = (await redis.info("memory"))["used_memory"] - empty
-    add("queued", "Redis: memory per queued delivery", "B", grown / count)
+
+async def _look(figures: Figures, running: Program, redis: Redis, count: int) -> None:
+    """What of it takes how much."""
+    add = figures.add
     ids = [load.event_id(number) for number in range(0, count, max(1, count // SAMPLED))]
     records = [f"delivery:dead:{one}" for one in ids]
     add("queued", "Redis: of it the record", "B", await _mean(redis, records))
-    place = await redis.memory_usage("queue:dead", samples=SAMPLED)
+    place = await redis.memory_usage("queue:dead", samples=SAMPLED) or 0
     add("queued", "Redis: of it the place in the queue", "B", place / count)
     events = [f"event:{one}" for one in ids]
     add("queued", "Redis: of it the event in the cache", "B", await _mean(redis, events))
-
     bus = await nats.connect(running.nats_url)
     state = (await bus.jetstream().stream_info(STREAM)).state
     await bus.close()
     add("queued", "NATS: log per event", "B", state.bytes / state.messages)
-    add("queued", "gateway: RSS before", "MiB", resident / MIB)
-    add("queued", "gateway: RSS with all queued", "MiB", memory(running.pid) / MIB)
 
 
 async def _mean(redis: Redis, keys: list[str]) -> float:
@@ -97,7 +107,7 @@ async def _mean(redis: Redis, keys: list[str]) -> float:
     async with redis.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.memory_usage(key)
-        sizes = await pipe.execute()
+        sizes: list[int] = await pipe.execute()
     return sum(sizes) / len(sizes)
 
 
