@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import deliver, ingest, parts
+from bench import deliver, failing, footprint, ingest, parts, queued
 from bench.figures import Figures
 from bench.picture import draw
 from bench.receiver import Receiver, receiving
@@ -28,8 +28,14 @@ from bench.sizes import FULL, SHORT, Sizes
 
 Section = Callable[[Figures, Receiver, Sizes], Awaitable[None]]
 
-EVERY_TURN: dict[str, Section] = {"deliver": deliver.run, "ingest": ingest.run, "parts": parts.run}
-ONCE: dict[str, Section] = {}  # what takes minutes and hardly varies
+EVERY_TURN: dict[str, Section] = {
+    "deliver": deliver.run,
+    "ingest": ingest.run,
+    "parts": parts.run,
+    "failing": failing.run,
+    "footprint": footprint.run,
+}
+ONCE: dict[str, Section] = {"queued": queued.run}  # what takes minutes and hardly varies
 
 
 def main() -> None:

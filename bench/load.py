@@ -14,10 +14,15 @@ from bench.receiver import WIDTH
 SIZE = 1024  # bytes of an event in the JSON format
 
 
+def event_id(number: int) -> str:
+    """The id of the event of a number."""
+    return f"{number:08d}-0000-4000-8000-000000000000"
+
+
 def event(number: int, event_type: str, sent: int = 0, size: int = SIZE) -> bytes:
     """An event of so many bytes; ``sent`` is when it was due, in ns of CLOCK_MONOTONIC."""
     head = (
-        f'{{"specversion":"1.0","id":"{number:08d}-0000-4000-8000-000000000000",'
+        f'{{"specversion":"1.0","id":"{event_id(number)}",'
         f'"source":"/bench","type":"{event_type}","time":"2026-01-01T00:00:00Z",'
         f'"datacontenttype":"application/json","data":{{"namespace":"n{number % 10}",'
         f'"sent":"{sent:0{WIDTH}d}","text":"'

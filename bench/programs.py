@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +29,31 @@ ENVIRON = {"EVENT_GATEWAY_SECRET_KEY": SECRET, "PYTHONPATH": str(Path(__file__).
 
 @dataclass
 class Program:
-    """A running program, its servers, and where its configuration and data are."""
+    """A running program, its servers, and where its configuration and data are; ``began``: when its
+    process did, in seconds of CLOCK_MONOTONIC."""
 
     process: "subprocess.Popen[bytes]"
     nats_url: str
     redis_url: str
     directory: Path
+    began: float
     http_url: str = ""
     key: str = ""
 
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    async def get(self, path: str) -> bytes:
+        """What a gateway's API answers. Raises urllib's HTTPError, and OSError."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        request = urllib.request.Request(self.http_url + path, headers=headers)
+
+        def read() -> bytes:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return bytes(answer.read())
+
+        return await asyncio.to_thread(read)
 
     @contextlib.contextmanager
     def stopped(self) -> Any:
@@ -69,35 +83,44 @@ async def servers() -> AsyncIterator[tuple[str, str, Path]]:
 async def program(kind: str, config: dict[str, Any]) -> AsyncIterator[Program]:
     """One of ``gateway`` (with a gateway's configuration), ``lean`` (the same without lifecycle
     events and enrichment), ``stock`` and ``taskqueue`` (what others would write, see there)."""
-    async with servers() as (nats_url, redis_url, directory):
-        where = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
-        path = directory / "config.json"
-        path.write_text(json.dumps(config | where))
-        ready = directory / "data" / "endpoints.json"
-        ready.parent.mkdir(mode=0o700)
-        module = {"gateway": "event_gateway"}.get(kind, f"bench.{kind}")
-        command = [sys.executable, "-m", module]
+    async with servers() as where, beside(*where, kind, config) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def beside(
+    nats_url: str, redis_url: str, directory: Path, kind: str, config: dict[str, Any]
+) -> AsyncIterator[Program]:
+    """The same beside servers that run already."""
+    where = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+    path = directory / "config.json"
+    path.write_text(json.dumps(config | where))
+    ready = directory / "data" / "endpoints.json"
+    ready.parent.mkdir(mode=0o700)
+    module = {"gateway": "event_gateway"}.get(kind, f"bench.{kind}")
+    command = [sys.executable, "-m", module]
+    if kind in ("gateway", "lean"):
+        command += ["serve", "-c", str(path), "--port", "0", "--data-dir", str(ready.parent)]
+    else:
+        command += [str(path), str(ready)]
+    began = time.monotonic()
+    with (directory / "output").open("wb") as output:
+        process = subprocess.Popen(  # noqa: ASYNC220 - it takes no time
+            command, stdout=output, stderr=output, env=os.environ | ENVIRON
+        )
+    try:
+        await _ready(process, ready, directory / "output")
+        running = Program(process, nats_url, redis_url, directory, began)
         if kind in ("gateway", "lean"):
-            command += ["serve", "-c", str(path), "--port", "0", "--data-dir", str(ready.parent)]
-        else:
-            command += [str(path), str(ready)]
-        with (directory / "output").open("wb") as output:
-            process = subprocess.Popen(  # noqa: ASYNC220 - it takes no time
-                command, stdout=output, stderr=output, env=os.environ | ENVIRON
-            )
-        try:
-            await _ready(process, ready, directory / "output")
-            running = Program(process, nats_url, redis_url, directory)
-            if kind in ("gateway", "lean"):
-                running.http_url = json.loads(ready.read_text())["http"]
-                running.key = (ready.parent / "admin.key").read_text().strip()
-            yield running
-        finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-            process.kill()
-            process.wait()
+            running.http_url = json.loads(ready.read_text())["http"]
+            running.key = (ready.parent / "admin.key").read_text().strip()
+        yield running
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+        process.wait()
 
 
 async def _ready(process: "subprocess.Popen[bytes]", file: Path, output: Path) -> None:

@@ -1,0 +1,133 @@
+"""failing: healthy webhooks beside ones that are down, and what a failed attempt costs.
+
+Twenty webhooks, the same even load twice: ten of them down, and all twenty healthy. Each event goes
+to one of the first ten, which are healthy in both, and to one of the other ten. Of those that are
+down five have a port that refuses and five a server that accepts and never answers, for which the
+gateway waits two seconds. Rate (deliveries per second) and latency (ms from when an event was due
+to be published until the receiver has it) are those of the first ten.
+
+CPU of a failed attempt: what the gateway takes with the failures, less its healthy deliveries at
+what each costs in the other run of the same turn. What keeps it stable:
+
+- breakers never open, and nothing is given up: what fails is tried again after a second. So more
+  waits to be tried than the gateway tries at so few sick receivers (50 attempts a second at each),
+  and how many attempts there are does not depend on the machine;
+- that the rest is recorded, and waits, counts as part of the failures. So the load is less than the
+  attempts, and receivers that never answer, whose attempts take seconds, get one event in ten;
+- measured is once the receivers are known to be down.
+"""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from bench import load
+from bench.deliver import arrived, floor
+from bench.figures import Figures, cpu_seconds, quantile
+from bench.programs import Program, program, settled
+from bench.receiver import Receiver, receiving
+from bench.sizes import Sizes
+from event_gateway.embedded.servers import usable_port
+
+HALF = 10  # webhooks that are healthy in both, and as many others
+REFUSING = 5  # of the others where they are down
+RATE = 200.0  # events in a second
+WARM = 300  # events for the first ten before anything else
+FALLING = 1.5  # seconds in which the others are found to be down
+
+ATTEMPTS = re.compile(
+    rb'^event_gateway_attempts_total\{error_type="(\w*)",webhook="\w*"\} (\S+)$', re.M
+)
+
+
+def types() -> list[str]:
+    """The types of the events in turn: ``bench.A.B`` goes to the A-th of the first, the B-th of the
+    other ten."""
+    return [
+        f"bench.{one}.{REFUSING + turn % REFUSING if one == turn else (one + turn) % REFUSING}"
+        for turn in range(HALF)
+        for one in range(HALF)
+    ]
+
+
+def config(port: int, refusing: int, silent: int) -> dict[str, Any]:
+    """A gateway's configuration: the first ten at ``port``, the others at the two other ports."""
+    webhooks: dict[str, Any] = {}
+    for n in range(HALF):
+        webhooks[f"first{n}"] = {"url": f"http://127.0.0.1:{port}/{n}", "events": [f"bench.{n}.*"]}
+        webhooks[f"other{n}"] = {
+            "url": f"http://127.0.0.1:{refusing if n < REFUSING else silent}/{n}",
+            "events": [f"bench.*.{n}"], "timeout": "2s",
+            "circuit_breaker": {"failure_threshold": 10_000},
+            "retry_policy": {"max_attempts": 100, "backoff": "fixed", "initial_delay": "1s"},
+        }  # fmt: skip
+    security = {"auth_type": "hmac_signature", "secret_name": "key"}
+    return {
+        "delivery": {"allow_networks": ["127.0.0.0/8"]},
+        "ingest": {"subjects": ["bench.>"]},
+        "webhooks": {name: one | {"security": security} for name, one in webhooks.items()},
+    }
+
+
+@contextlib.asynccontextmanager
+async def silence() -> AsyncIterator[int]:
+    """The port of a server that accepts, reads, and never answers."""
+    server = await asyncio.get_running_loop().create_server(
+        asyncio.Protocol, "127.0.0.1", 0, backlog=4096
+    )
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+async def attempts(running: Program) -> tuple[float, float]:
+    """Attempts of a gateway so far: that succeeded, that failed."""
+    counts = [(kind, float(n)) for kind, n in ATTEMPTS.findall(await running.get("/metrics"))]
+    return sum(n for kind, n in counts if not kind), sum(n for kind, n in counts if kind)
+
+
+async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
+    """One turn: all healthy, then ten of them down."""
+    base = (await floor(receiver, sizes.deliveries))["cpu_us"]
+    with receiving() as other:
+        setting = config(receiver.port, other.port, other.port)
+        cpu, succeeded, _ = await _case(figures, receiver, "all healthy", setting, sizes, other)
+    each = cpu / succeeded
+    figures.add("failing", "all healthy: CPU per delivery", "us", each * 1e6, base)
+    async with silence() as silent:
+        setting = config(receiver.port, usable_port(), silent)
+        cpu, succeeded, failed = await _case(figures, receiver, "ten down", setting, sizes)
+    figures.add("failing", "ten down: failed attempts", "1/s", failed / sizes.failing_seconds)
+    more = (cpu - each * succeeded) / failed
+    figures.add("failing", "ten down: CPU per failed attempt", "us", more * 1e6, base)
+
+
+async def _case(
+    figures: Figures, receiver: Receiver, name: str, setting: dict[str, Any], sizes: Sizes,
+    other: Receiver | None = None,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Gives CPU seconds, attempts that succeeded and that failed while measured."""
+    seconds, falling = sizes.failing_seconds, int(RATE * FALLING)
+    events = int(RATE * seconds)
+    async with program("gateway", setting) as running:
+        receiver.begin_anew()
+        warm = [f"bench.{n}.warm" for n in range(HALF)]  # which is for none of the others
+        await load.fill(running.nats_url, warm, 0, WARM)
+        await settled(running, WARM)
+        await load.pace(running.nats_url, types(), WARM, RATE, FALLING)
+        await arrived(receiver, WARM + falling)
+        before = await attempts(running)
+        cpu, began = cpu_seconds(running.pid), time.monotonic()
+        await load.pace(running.nats_url, types(), WARM + falling, RATE, seconds)
+        await arrived(receiver, WARM + falling + events)
+        if other is not None:
+            await arrived(other, falling + events)
+        cpu = cpu_seconds(running.pid) - cpu
+        after = await attempts(running)
+    latencies = receiver.latencies(WARM + falling)
+    figures.add("failing", f"{name}: rate", "1/s", events / (receiver.last - began))
+    figures.add("failing", f"{name}: p50", "ms", quantile(latencies, 0.5))
+    figures.add("failing", f"{name}: p99", "ms", quantile(latencies, 0.99))
+    return cpu, after[0] - before[0], after[1] - before[1]

@@ -1,0 +1,173 @@
+"""footprint: how soon the gateway is ready, and what it takes to be there.
+
+Beside servers that run already. Ready: /readyz answers 200; the time is from the start of the
+process, in seconds. RSS in MiB, one second later. That much is measured every turn, once only:
+
+- the same with many webhooks in the registry, of mixed patterns, and how much RSS each adds, in
+  bytes, once Redis has its copy of each. They are written as the gateway writes one that comes over
+  the API, with its own Registry and many at a time: over the API, one by one, it takes 25 times as
+  long;
+- live subscribers, each a WebSocket of its own with one subscription, and how much RSS each adds,
+  in bytes, once it has got an event: with a client that offers compression, as most do by default
+  and the gateway accepts, and with one that does not.
+"""
+
+import asyncio
+import contextlib
+import json
+import resource
+import time
+import urllib.error
+from collections.abc import AsyncIterator
+from typing import Any
+
+import nats
+import websockets
+from redis.asyncio import Redis
+
+from bench import load
+from bench.figures import Figures, memory
+from bench.programs import Program, beside, program, servers
+from bench.receiver import Receiver
+from bench.sizes import Sizes
+from event_gateway.broker.connection import connect
+from event_gateway.broker.peers import Peers
+from event_gateway.broker.registry import Registry
+from event_gateway.core.filter import Filter
+from event_gateway.core.retry_policy import RetryPolicy
+from event_gateway.core.webhook import Webhook
+
+STREAM = "bench"  # which all subscribe to
+TYPE = "bench.made"
+TOGETHER = 256  # webhooks that are written at the same time
+REST = 1.0  # seconds from ready until memory is looked at
+OWN_FILES = 200  # files that the bench has open besides its sockets
+MIB = 1024 * 1024
+PER_WEBHOOK = "memory per webhook"
+
+CONFIG: dict[str, Any] = {
+    "ingest": {"subjects": ["bench.>"]},
+    "streams": {STREAM: {"subjects": ["bench.>"]}},
+}
+
+
+def webhook(number: int) -> Webhook:
+    """One of many: a tenant's, with the patterns and conditions that these have."""
+    tenant = f"t{number // 4}"
+    form = number % 4
+    return Webhook(
+        id=f"wh-{number}",
+        url=f"https://{tenant}.example.com/hooks/{number}",
+        events=(
+            (f"bench.{tenant}.order.placed", f"bench.{tenant}.order.cancelled"),
+            (f"bench.{tenant}.>",),
+            (f"bench.*.k{number % 1000}",),
+            ("bench.shared.>",),
+        )[form],
+        namespaces=(tenant,) if form == 3 else (),
+        filters=(Filter("data.amount", "exists", True),) if form == 2 else (),
+        retry_policy=RetryPolicy(max_attempts=8) if form == 1 else RetryPolicy(),
+        created_at=time.time(),
+    )
+
+
+async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
+    """The start of one that has nothing to do; in the first turn the rest, too."""
+    async with servers() as where, beside(*where, "gateway", CONFIG) as running:
+        figures.add("footprint", "start: until ready", "s", await _ready(running))
+        await asyncio.sleep(REST)
+        idle = memory(running.pid)
+        figures.add("footprint", "idle: RSS", "MiB", idle / MIB)
+    if ("footprint", PER_WEBHOOK) not in figures.all:
+        await _webhooks(figures, sizes.webhooks, idle)
+        await _subscribers(figures, sizes.subscribers, "deflate")
+        await _subscribers(figures, sizes.subscribers, None)
+
+
+async def _ready(running: Program) -> float:
+    """Seconds from the start of the process until it says that it is ready."""
+    while True:
+        try:
+            await running.get("/readyz")
+        except (urllib.error.HTTPError, OSError):
+            await asyncio.sleep(0.005)
+        else:
+            return time.monotonic() - running.began
+
+
+async def _webhooks(figures: Figures, count: int, idle: int) -> None:
+    async with servers() as (nats_url, redis_url, directory):
+        await _register(nats_url, count)
+        async with beside(nats_url, redis_url, directory, "gateway", CONFIG) as running:
+            until = await _ready(running)
+            redis = Redis.from_url(redis_url)
+            while not await redis.exists(f"webhook:{webhook(count - 1).id}"):
+                await asyncio.sleep(0.1)
+            await redis.aclose()
+            await asyncio.sleep(REST)
+            grown = memory(running.pid) - idle
+    figures.add("footprint", "start with many webhooks: until ready", "s", until)
+    figures.add("footprint", PER_WEBHOOK, "B", grown / count)
+
+
+async def _register(nats_url: str, count: int) -> None:
+    """Writes so many webhooks into the registry."""
+    broker = await connect(nats_url)
+    registry = Registry(broker, Peers(broker, "bench", ""))
+    await registry.open()
+    await registry.watch()
+    for first in range(0, count, TOGETHER):
+        numbers = range(first, min(first + TOGETHER, count))
+        await asyncio.gather(*(registry.put_webhook(webhook(n), None) for n in numbers))
+    await registry.stop()
+    await broker.close()
+
+
+async def _subscribers(figures: Figures, count: int, compression: str | None) -> None:
+    _allow_files(count + OWN_FILES)
+    async with program("gateway", CONFIG) as running, contextlib.AsyncExitStack() as sockets:
+        await _ready(running)
+        await asyncio.sleep(REST)
+        before = memory(running.pid)
+        subscribed = [
+            await sockets.enter_async_context(_subscribed(running, compression))
+            for _ in range(count)
+        ]
+        bus = await nats.connect(running.nats_url)
+        await bus.publish(TYPE, load.event(0, TYPE))
+        await bus.close()
+        for one in subscribed:
+            await _frame(one, "event")
+        grown = memory(running.pid) - before
+    name = "memory per live subscriber" + ("" if compression else ", not compressed")
+    figures.add("footprint", name, "B", grown / count)
+
+
+@contextlib.asynccontextmanager
+async def _subscribed(
+    running: Program, compression: str | None
+) -> AsyncIterator[websockets.ClientConnection]:
+    """A live subscriber of the stream."""
+    url = running.http_url.replace("http", "ws", 1) + "/v1/ws"
+    headers = {"Authorization": f"Bearer {running.key}"}
+    async with websockets.connect(
+        url, additional_headers=headers, compression=compression
+    ) as socket:
+        await socket.send(json.dumps({"action": "subscribe", "stream": STREAM}))
+        await _frame(socket, "subscribed")
+        yield socket
+
+
+async def _frame(socket: websockets.ClientConnection, kind: str) -> None:
+    """The next frame, which is of that kind."""
+    frame = json.loads(await socket.recv())
+    if frame["type"] != kind:
+        raise RuntimeError(f"no {kind!r} came, but {frame}")
+
+
+def _allow_files(wanted: int) -> None:
+    """Lets this process open so many files, where the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
