@@ -156,7 +156,7 @@ class Gateway:
         letters = DeadLetterLog(broker)
         dead_letters = DeadLetters(letters)
         self._outcomes = outcomes = Outcomes(
-            ledger, dead_letters, lifecycle, metrics, longest_wait(retention)
+            ledger, dead_letters, lifecycle, longest_wait(retention)
         )
         self._dispatcher = dispatcher = Dispatcher(
             ledger, queues, caller, builders, outcomes, dead_letters, metrics, self._max_attempts

@@ -117,6 +117,8 @@ def _decoded(data: bytes) -> Any:
 
 def check_event(event: Event) -> Event:
     """The same event, or InvalidEvent with all that is wrong with its attributes."""
+    if _plainly_right(event):
+        return event
     wrong = [
         f"{name} is missing or empty"
         for name, value in (("id", event.id), ("source", event.source), ("type", event.type))
@@ -141,6 +143,24 @@ def check_event(event: Event) -> Event:
     if wrong:
         raise InvalidEvent("invalid", "; ".join(wrong[:16]))
     return event
+
+
+def _plainly_right(event: Event) -> bool:
+    """Whether nothing is wrong with an event, as far as one look tells."""
+    subject, content_type, schema = event.subject, event.datacontenttype, event.dataschema
+    if not (event.id and event.source and event.type) or "" in (subject, content_type, schema):
+        return False
+    if event.time is not None and _TIME.fullmatch(event.time) is None:
+        return False
+    text = f"{event.id}{event.source}{event.type}{subject}{content_type}{schema}"
+    if event.extensions:
+        if len(event.extensions) > MAX_EXTENSIONS:
+            return False
+        for name, value in event.extensions.items():
+            if _NAME.fullmatch(name) is None:
+                return False
+            text += str(value)
+    return len(text) <= MAX_ATTRIBUTE and text.isprintable()
 
 
 def _check_text(name: str, value: str, wrong: list[str]) -> None:

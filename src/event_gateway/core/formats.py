@@ -7,6 +7,7 @@ NATS binding. ``data`` is never parsed and written anew: its bytes are cut out a
 import base64
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -33,7 +34,7 @@ _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})|%")
 
 def is_json_content(content_type: str | None) -> bool:
     """Whether a media type means JSON: subtype ``json`` or ``+json``; none given means JSON too."""
-    if content_type is None:
+    if content_type is None or content_type == "application/json":
         return True
     subtype = content_type.partition(";")[0].strip().lower().rpartition("/")[2]
     return subtype == "json" or subtype.endswith("+json")
@@ -41,7 +42,55 @@ def is_json_content(content_type: str | None) -> bool:
 
 def from_structured(body: bytes) -> Event:
     """The event in a JSON-format body. Raises InvalidEvent."""
-    return _from_object(_decode_object(body))
+    return _usual(body) or _from_object(_decode_object(body))
+
+
+class _Usual(msgspec.Struct, forbid_unknown_fields=True):
+    """What nearly all events are made of: read in one go, at a third of the cost."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    time: str | None = None
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    correlationid: str | None = None
+    causationid: str | None = None
+    traceparent: str | None = None
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_usual_event = msgspec.json.Decoder(_Usual)
+
+
+def _usual(body: bytes) -> Event | None:
+    """The event in a JSON-format body that is of the usual form; None where it is of another one,
+    or wrong, which is for a closer look to say."""
+    _check_utf8(body)
+    try:
+        found = _usual_event.decode(body)
+    except _UNREADABLE:
+        return None
+    content_type, data, kind = found.datacontenttype, b"", DataKind.NONE
+    if found.data is not msgspec.UNSET:
+        data, kind = bytes(found.data), DataKind.JSON
+        if not is_json_content(content_type):
+            return None
+    extensions: dict[str, Extension] = {}
+    if found.correlationid is not None:
+        extensions["correlationid"] = found.correlationid
+    if found.causationid is not None:
+        extensions["causationid"] = found.causationid
+    if found.traceparent is not None:
+        extensions["traceparent"] = found.traceparent
+    return check_event(
+        Event(
+            found.id, found.source, found.type, found.subject, found.time, content_type,
+            found.dataschema, extensions, data, kind,
+        )
+    )  # fmt: skip
 
 
 def from_batch(body: bytes) -> list[Event | InvalidEvent]:
@@ -142,6 +191,8 @@ def from_message(
         event = from_structured(body)
     elif binary and headers:
         event = from_binary(headers.items(), content_type, body)
+    elif (usual := _usual(body)) is not None:
+        event = usual
     else:
         fields = _decode_object(body)
         if "specversion" in fields:

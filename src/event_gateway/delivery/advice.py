@@ -35,4 +35,6 @@ def disables(headers: Mapping[str, str]) -> bool:
 
 
 def _told(headers: Mapping[str, str]) -> set[str]:
-    return {one.strip() for one in headers.get("webhook-delivery", "").lower().split(",")}
+    if "webhook-delivery" not in headers:
+        return set()
+    return {one.strip() for one in headers["webhook-delivery"].lower().split(",")}

@@ -25,7 +25,6 @@ from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import Job, Lane
 from event_gateway.delivery.sender import Response
 from event_gateway.observability.lifecycle import Lifecycle
-from event_gateway.observability.metrics import Metrics
 from event_gateway.state.ledger import Ledger
 
 HOLD = 10.0  # seconds for which a delivery may wait in this process before its attempt
@@ -43,13 +42,11 @@ class Outcomes:
         ledger: Ledger,
         dead_letters: DeadLetters,
         lifecycle: Lifecycle,
-        metrics: Metrics,
         max_age: float,
     ) -> None:
         self._ledger = ledger
         self._dead_letters = dead_letters
         self._lifecycle = lifecycle
-        self._metrics = metrics
         self.max_age = max_age
         self.wake: Callable[[float], None] = lambda seconds: None
 
@@ -143,7 +140,8 @@ class Outcomes:
         error = f"{last.error_type}: {last.error_message}" if last and last.error_type else ""
         match outcome:
             case Succeeded():
-                self._metrics.webhook(delivery.webhook_id).outcome(Status.SUCCEEDED)
+                assert lane is not None
+                lane.metrics.outcome(Status.SUCCEEDED)
                 self._end(job, Status.SUCCEEDED, outcome, succeeded=succeeded)
             case Retry(delay):
                 self.submit(job, Status.RETRYING, delay, error, succeeded=succeeded)

@@ -4,6 +4,7 @@ import base64
 import hmac
 import os
 import time
+from random import getrandbits
 
 import msgspec
 import structlog
@@ -227,7 +228,8 @@ def _auth_error(message: str) -> Unsendable:
 def _traceparent(event: Event) -> bytes:
     """W3C Trace Context: the event's own trace where it has one, else a new one."""
     parent = event.extensions.get("traceparent")
-    span = os.urandom(8).hex()
+    # They tell apart and guard nothing; an id of zeros would be none.
+    span = getrandbits(64) or 1
     if isinstance(parent, str) and len(parent) == 55 and parent.startswith("00-"):
-        return f"{parent[:36]}{span}{parent[52:]}".encode()
-    return f"00-{os.urandom(16).hex()}-{span}-01".encode()
+        return b"%b%016x%b" % (parent[:36].encode(), span, parent[52:].encode())
+    return b"00-%032x-%016x-01" % (getrandbits(128) or 1, span)

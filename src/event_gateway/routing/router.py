@@ -177,9 +177,11 @@ class Router:
         dispatched = 0
         for received, pulled, webhooks in matched:
             event = received.event
-            wanted = [
-                w for w in webhooks if (w.id, event.id, event.source, received.seq) not in known
-            ]
+            wanted = webhooks
+            if known:
+                wanted = [
+                    w for w in webhooks if (w.id, event.id, event.source, received.seq) not in known
+                ]
             if not wanted:
                 self._broker.post(pulled.reply, b"+ACK")
                 continue

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from event_gateway.core.delivery import FINAL, Delivery, Status
+from event_gateway.core.delivery import FINAL, Attempt, Delivery, Status
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.event import Event
 from event_gateway.state.connection import StateError
@@ -39,27 +39,33 @@ _pack = msgspec.msgpack.Encoder().encode
 Heard = Callable[[Sequence[str], frozenset[str], dict[str, float]], None]
 
 
-class _Change(msgspec.Struct, array_like=True):
-    webhook_id: str
-    event_id: str
-    source: str
-    source_hash: str
-    stream: str
-    seq: int
-    run: int
+class _Change(msgspec.Struct):
+    """The newest state of a delivery, as it was submitted. It is encoded when it is written: most
+    are overtaken by a newer one before."""
+
+    delivery: Delivery
     token: str
-    status: str
-    attempts: int
+    attempts: list[Attempt]
+    status: Status
     last_error: str
-    log: str  # the server's msgpack knows no binary type
-    wait_ms: int | None
+    wait: float | None
     fresh: bool
     tried: int
     took: int
-    event_at: int
-    next_ms: int | None
-    answers: str
-    letter: int
+    next_attempt: float | None
+
+    def packed(self) -> tuple[object, ...]:
+        """As the script takes it; its msgpack knows no binary type."""
+        delivery, wait, next_attempt = self.delivery, self.wait, self.next_attempt
+        return (
+            delivery.webhook_id, delivery.event_id, delivery.source, source_hash(delivery.source),
+            delivery.stream, delivery.seq, delivery.run, self.token, self.status.value,
+            len(self.attempts), self.last_error, log_of(self.attempts),
+            None if self.status in FINAL or wait is None else max(0, round(wait * 1000)),
+            self.fresh, self.tried, self.took, round(delivery.event_at * 1000),
+            None if next_attempt is None else round(next_attempt * 1000),
+            answers_of(self.attempts), delivery.letter,
+        )  # fmt: skip
 
 
 class Ledger:
@@ -165,35 +171,25 @@ class Ledger:
         """
         key = (delivery.webhook_id, delivery.event_id, delivery.source)
         earlier = self._pending.get(key)
-        if earlier is not None and self._older(delivery.token, earlier.token):
+        if (
+            earlier is not None
+            and earlier.token != delivery.token
+            and self._older(delivery.token, earlier.token)
+        ):
             # Its hold has ended and this process has taken it anew: the newer holder's word counts.
             if recorded is not None:
                 self._waiters.setdefault(key, []).append(recorded)
             if written is not None:
                 written(False)
             return
+        tried, took = int(succeeded is not None), int(succeeded is True)
+        if earlier is not None:
+            fresh = fresh or earlier.fresh
+            tried, took = tried + earlier.tried, took + earlier.took
         self._pending[key] = _Change(
-            delivery.webhook_id,
-            delivery.event_id,
-            delivery.source,
-            source_hash(delivery.source),
-            delivery.stream,
-            delivery.seq,
-            delivery.run,
-            delivery.token,
-            status.value,
-            len(delivery.attempts),
-            last_error,
-            log_of(delivery.attempts),
-            None if status in FINAL or wait is None else max(0, round(wait * 1000)),
-            fresh or (earlier is not None and earlier.fresh),
-            (succeeded is not None) + (earlier.tried if earlier else 0),
-            (succeeded is True) + (earlier.took if earlier else 0),
-            round(delivery.event_at * 1000),
-            None if next_attempt is None else round(next_attempt * 1000),
-            answers_of(delivery.attempts),
-            delivery.letter,
-        )
+            delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
+            tried, took, next_attempt,
+        )  # fmt: skip
         if recorded is not None:
             self._waiters.setdefault(key, []).append(recorded)
         if written is not None:
@@ -298,7 +294,8 @@ class Ledger:
         self._writing = len(changes) + len(lanes)
         try:
             # Without a change it is a look whether the server is back.
-            args = [_pack(changes), round(self.keep * 1000), FORMAT, _pack([*lanes.values()])]
+            packed = _pack([change.packed() for change in changes])
+            args = [packed, round(self.keep * 1000), FORMAT, _pack([*lanes.values()])]
             shut, failing, refused = await self._write(keys=[self._prefix], args=args)
         except (*StateError, asyncio.CancelledError) as error:
             self._put_back(keys, changes, waiters)
@@ -313,8 +310,9 @@ class Ledger:
             log.info("ledger is back")
             self._reachable.set()
         for change in changes:
-            if change.seq > self.high.get(change.stream, 0):
-                self.high[change.stream] = change.seq
+            stream, seq = change.delivery.stream, change.delivery.seq
+            if seq > self.high.get(stream, 0):
+                self.high[stream] = seq
         for waiter in waiters:
             waiter()
         refusals = {keys[position - 1] for position in refused}
@@ -322,7 +320,7 @@ class Ledger:
             if key not in self._pending:  # else it was changed while this was written
                 self._fates.pop(key)(key not in refusals)
         # What is still to be written of a lane is newer than what the server has just said of it.
-        webhooks = {one.webhook_id for one in changes} | {one[0] for one in lanes.values()}
+        webhooks = {key[0] for key in keys} | {one[0] for one in lanes.values()}
         self.heard(
             [one for one in webhooks if (one, "breaker") not in self._lanes],
             frozenset(one.decode() for one in shut),
