@@ -177,13 +177,10 @@ class Gateway:
                 await enricher.enrich(new)
             return out
 
-        def dispatch(received: Received, webhook: Webhook, recorded: object) -> None:
-            reader.keep(received)
-            dispatcher.dispatch(received, webhook, recorded)  # type: ignore[arg-type]
-
         rejected = RejectedInput(broker)
         self._due = DueLoop(ledger, queues, dispatcher, load)
         outcomes.wake = self._due.wake
+        outcomes.keep = dispatcher.keep = reader.keep
 
         def source(
             webhook: Webhook, stream: str, from_seq: int
@@ -194,7 +191,7 @@ class Gateway:
         self._ordered = ordered = OrderedDeliveries(order, ledger, dispatcher, events, source)
         upkeep = Upkeep(queues, outcomes, dispatcher, self._due, peers)
         self._routers = [
-            Router(broker, rejected, ledger, index, enricher, dispatch, metrics, stream)
+            Router(broker, rejected, ledger, index, enricher, dispatcher.dispatch, metrics, stream)
             for stream in (EVENTS, *config.ingest.streams)
         ]
         for router in self._routers:

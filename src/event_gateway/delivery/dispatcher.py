@@ -47,6 +47,7 @@ IDLE_WAIT = 0.25  # seconds until an attempt that is kept out of the queue is lo
 
 class Dispatcher:
     """All lanes of this process. ``wake`` is told in how many seconds something becomes due,
+    ``keep`` of the event that is wanted then,
     ``ask`` of a lane that has room while deliveries wait in its queue. ``standing``: how the
     receivers are, by what their attempts say."""
 
@@ -78,6 +79,7 @@ class Dispatcher:
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
         self.wake: Callable[[float], None] = lambda seconds: None
+        self.keep: Callable[[Received], None] = lambda received: None
         self.ask: Callable[[Lane], None] = lambda lane: None
         self.standing = Standing(ledger, self.lanes, self._give_back)
 
@@ -311,6 +313,7 @@ class Dispatcher:
         missing = f"{why.error_type}: {why.message}"
         self._outcomes.submit(job, Status.PENDING, SECRET_WAIT, missing)
         if job.settle is None:
+            self.keep(job.received)
             self.wake(SECRET_WAIT)
         else:
             job.settle(Retry(SECRET_WAIT))
@@ -362,6 +365,7 @@ class Dispatcher:
     def _queue(self, lane: Lane, job: Job) -> None:
         """It waits in the ledger; ``queued`` until the due loop finds that nothing more does."""
         recorded = job.recorded or (lambda: None)
+        self.keep(job.received)
         lane.queued = True
         lane.overflows += 1
         lane.unwritten += 1

@@ -18,6 +18,7 @@ from event_gateway.core.delivery import (
     Succeeded,
     decide,
 )
+from event_gateway.core.event import Received
 from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.advice import aborts, retry_after
@@ -33,7 +34,8 @@ KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are kept, and 
 
 
 class Outcomes:
-    """Carries out what is decided. ``wake`` is told in how many seconds something becomes due;
+    """Carries out what is decided. ``wake`` is told in how many seconds something becomes due,
+    ``keep`` of the event that is wanted then;
     ``max_age`` (seconds) is that of webhooks that say nothing of it, or more than the log allows.
     """
 
@@ -49,6 +51,7 @@ class Outcomes:
         self._lifecycle = lifecycle
         self.max_age = max_age
         self.wake: Callable[[float], None] = lambda seconds: None
+        self.keep: Callable[[Received], None] = lambda received: None
 
     def left(self, webhook: Webhook, event_at: float, latest: float = math.inf) -> float:
         """Seconds until the deadline of a delivery whose event came in at that time."""
@@ -146,6 +149,7 @@ class Outcomes:
             case Retry(delay):
                 self.submit(job, Status.RETRYING, delay, error, succeeded=succeeded)
                 if job.settle is None:
+                    self.keep(job.received)
                     self.wake(delay)
                 else:
                     job.settle(outcome)

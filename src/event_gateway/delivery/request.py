@@ -78,7 +78,8 @@ class RequestBuilder:
         ).encode()
         self._methods = [one for one in webhook.security if one.auth_type in AUTHENTICATORS]
         # Of each method the latest, and the secret that it was made of.
-        self._authenticators: dict[Security, tuple[tuple[str, ...], Authenticator]] = {}
+        self._authenticators: list[tuple[tuple[str, ...], Authenticator] | None]
+        self._authenticators = [None] * len(self._methods)
         self._certificate: ClientCertificate | None = None
         self._password = ""  # the name of that of the certificate's key
         for method in webhook.security:
@@ -181,8 +182,12 @@ class RequestBuilder:
 
     def _authentication(self, message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
         lines = b""
-        for method in self._methods:
-            lines += self._authenticator(method)(message_id, timestamp, body)
+        for position, method in enumerate(self._methods):
+            values = self._common.secrets.find(method.secret_name or "")
+            made = self._authenticators[position]
+            if made is None or made[0] != values:
+                made = self._authenticators[position] = self._authenticator(method)
+            lines += made[1](message_id, timestamp, body)
         return lines
 
     def _message_id(self, event: Event) -> bytes:
@@ -190,18 +195,14 @@ class RequestBuilder:
         mac.update(f"{event.source}\0{event.id}".encode())
         return b"msg_" + mac.hexdigest()[:32].encode()
 
-    def _authenticator(self, method: Security) -> Authenticator:
+    def _authenticator(self, method: Security) -> tuple[tuple[str, ...], Authenticator]:
         values = self._secret(method.secret_name or "")
-        made = self._authenticators.get(method)
-        if made is None or made[0] != values:
-            try:
-                authenticate = AUTHENTICATORS[method.auth_type](method, values, self._common.tokens)
-            except UnicodeError:  # what it says may hold some of it
-                raise _auth_error(f"secret {method.secret_name}: it is not UTF-8") from None
-            except ValueError as error:
-                raise _auth_error(f"secret {method.secret_name}: {error}") from None
-            made = self._authenticators[method] = (values, authenticate)
-        return made[1]
+        try:
+            return values, AUTHENTICATORS[method.auth_type](method, values, self._common.tokens)
+        except UnicodeError:  # what it says may hold some of it
+            raise _auth_error(f"secret {method.secret_name}: it is not UTF-8") from None
+        except ValueError as error:
+            raise _auth_error(f"secret {method.secret_name}: {error}") from None
 
     def _secret(self, name: str) -> tuple[str, ...]:
         values = self._common.secrets.find(name)
