@@ -92,15 +92,16 @@ class Dispatcher:
             lane = Lane(webhook, builder, self._metrics.webhook(webhook.id))
             self.lanes[webhook.id] = lane
         else:
-            was_active, limits = lane.webhook.active, lane.webhook.limits
+            was_active, limits = lane.active, lane.limits
             if lane.webhook.url != webhook.url:
                 self.standing.begin_anew(lane)
-            lane.webhook, lane.builder, lane.halted = webhook, builder, False
+            lane.change(webhook, builder)
+            lane.halted = False
         self._divide(lane)
-        if webhook.limits != limits:
+        if lane.limits != limits:
             self._ledger.change_lane(webhook.id, "rate")
             self._give_back(lane)  # who takes it from the queue is counted
-        if not webhook.active:
+        if not lane.active:
             self.standing.pause(lane)
         elif not was_active:
             self.standing.resume(lane)
@@ -140,7 +141,7 @@ class Dispatcher:
             self._outcomes.carry_out(None, job, Cancelled("webhook deleted"))
             return
         # What waits in the ledger is older; and with a rate, who takes from there is counted.
-        in_queue = lane.queued or bool(lane.webhook.limits)
+        in_queue = lane.queued or bool(lane.limits)
         if not in_queue and not lane.backlog and self._may_start(lane):
             self._start(lane, job)
         elif not in_queue and lane.takes and lane.places and self._may_hold():
@@ -198,12 +199,12 @@ class Dispatcher:
             if outcome is not None or lane is None:
                 self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
                 return
-            if not lane.webhook.active or lane.halted:
+            if not lane.active or lane.halted:
                 await asyncio.sleep(IDLE_WAIT)
             elif not self._has_place(lane):
                 await self._freed(lane)
             else:
-                if not (lane.shut or lane.webhook.limits):
+                if not (lane.shut or lane.limits):
                     break
                 admitted, delivery.probe, wait = await self._queues.admit(
                     lane.webhook, delivery.token, lane.webhook.timeout + LEASE_MARGIN
@@ -386,6 +387,8 @@ class Dispatcher:
             self._backlogged.pop(lane, None)
 
     def _drain(self, lane: Lane, most: int = MAX_IN_FLIGHT) -> None:
+        if not lane.backlog and not lane.queued:
+            return
         now = asyncio.get_running_loop().time()
         while most and lane.backlog and self._may_start(lane):
             most -= 1

@@ -51,8 +51,7 @@ class Lane:
     """
 
     def __init__(self, webhook: Webhook, builder: RequestBuilder, metrics: WebhookMetrics) -> None:
-        self.webhook = webhook
-        self.builder = builder
+        self.change(webhook, builder)
         self.metrics = metrics
         self.share = webhook.concurrency
         self.limit = min(START_LIMIT, float(self.share))
@@ -68,10 +67,18 @@ class Lane:
         self.halted = False
         self.gone = False
 
+    def change(self, webhook: Webhook, builder: RequestBuilder) -> None:
+        """Takes up the webhook as it is now."""
+        self.webhook = webhook
+        self.builder = builder
+        # Of these there is a question or two for each delivery.
+        self.active = webhook.active
+        self.limits = webhook.limits
+
     @property
     def takes(self) -> bool:
         """Whether deliveries may wait here for their attempt, rather than in the queue."""
-        return self.webhook.active and not (self.shut or self.halted) and self.share > 0
+        return self.active and not (self.shut or self.halted) and self.share > 0
 
     @property
     def strained(self) -> bool:
@@ -88,7 +95,7 @@ class Lane:
         """How many more may be taken from the queue, to start now or to wait here."""
         if not self.takes:
             return 0
-        if self.webhook.limits:
+        if self.limits:
             return self.starts  # who has a permit uses it at once
         return self.starts + self.places
 
@@ -112,7 +119,7 @@ class Lane:
     def room(self) -> int:
         """How many are to be asked for: where the breaker is not closed, one, to be its probe."""
         if self.shut:
-            return int(self.webhook.active and not self.halted and self.share > 0)
+            return int(self.active and not self.halted and self.share > 0)
         return self.free
 
     def divide(self, place: int, processes: int) -> None:

@@ -72,13 +72,13 @@ class Outcomes:
     def succeeded(self, lane: Lane, job: Job, status_code: int) -> None:
         """The receiver took it."""
         now = time.time()
-        duration, latency = now - job.started, now - job.delivery.event_at
         delivery = job.delivery
+        duration, latency = now - job.started, now - delivery.event_at
+        duration_ms = round(duration * 1000)
         number = len(delivery.attempts) + 1
         delivery.attempts = [
-            *delivery.attempts,
-            Attempt(number, rfc3339(job.started), round(duration * 1000), status_code),
-        ]
+            *delivery.attempts, Attempt(number, rfc3339(job.started), duration_ms, status_code)
+        ]  # fmt: skip
         lane.metrics.attempt(None, duration)
         lane.metrics.latency.observe(max(0.0, latency))
         self._lifecycle.webhook("succeeded", delivery.webhook_id, {
@@ -86,7 +86,7 @@ class Outcomes:
             "event_type": job.received.event.type,
             "attempt": number,
             "status_code": status_code,
-            "duration_ms": round(duration * 1000),
+            "duration_ms": duration_ms,
             "latency_ms": round(latency * 1000),
         })  # fmt: skip
         self.carry_out(lane, job, Succeeded(), succeeded=True)

@@ -65,8 +65,8 @@ class Standing:
     def reconcile(self, paused: frozenset[str]) -> None:
         """Corrects which queues are paused, where a write of that was lost."""
         for lane in self._lanes.values():
-            if lane.webhook.active == (lane.webhook.id in paused):
-                what = "resume" if lane.webhook.active else "pause"
+            if lane.active == (lane.webhook.id in paused):
+                what = "resume" if lane.active else "pause"
                 self._ledger.change_lane(lane.webhook.id, what)
 
     def well(self, lane: Lane, job: Job) -> None:
@@ -117,7 +117,7 @@ class Standing:
         self.wake(breaker.open_for + SOON)
 
     def _halt(self, lane: Lane, url: str, reason: str) -> None:
-        if lane.webhook.url == url and lane.webhook.active and not (lane.halted or lane.gone):
+        if lane.webhook.url == url and lane.active and not (lane.halted or lane.gone):
             lane.halted = True
             self._give_back(lane, 0)
             self.disable(lane.webhook, reason)

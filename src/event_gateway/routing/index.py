@@ -14,6 +14,8 @@ from event_gateway.core.event import Received
 from event_gateway.core.filter import Filter, Predicate, compile_filter
 from event_gateway.core.webhook import Webhook
 
+MAX_FOUND = 4096  # types
+
 Key = tuple[type, Any]
 
 
@@ -76,6 +78,8 @@ class Index:
     def __init__(self) -> None:
         self._root = _Node()
         self._entries: dict[str, _Entry] = {}
+        # Where webhooks for events of a type are found; few types make up most events.
+        self._found: dict[str, list[_Bucket]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -88,6 +92,7 @@ class Index:
         field, values, conditions = _split(webhook)
         entry = _Entry(webhook, conditions)
         self._entries[webhook.id] = entry
+        self._found.clear()
         for pattern in webhook.events:
             self._bucket(pattern).add(entry, field, values)
 
@@ -96,6 +101,7 @@ class Index:
         entry = self._entries.pop(webhook_id, None)
         if entry is None:
             return
+        self._found.clear()
         field, values, _ = _split(entry.webhook)
         for pattern in entry.webhook.events:
             self._bucket(pattern).remove(webhook_id, field, values)
@@ -103,12 +109,19 @@ class Index:
     def match(self, received: Received) -> list[Webhook]:
         """The webhooks that this event is for, each once."""
         found: dict[str, Webhook] = {}
-        for bucket in self._buckets(received.event.type):
+        event_type = received.event.type
+        buckets = self._found.get(event_type)
+        if buckets is None:
+            buckets = [one for one in self._buckets(event_type) if one.plain or one.keyed]
+            if len(self._found) >= MAX_FOUND:
+                self._found.clear()
+            self._found[event_type] = buckets
+        for bucket in buckets:
             for entry in bucket.candidates(received):
                 webhook = entry.webhook
                 if webhook.id in found or not webhook.takes(received.stream, received.seq):
                     continue
-                if all(passes(received) for passes in entry.conditions):
+                if not entry.conditions or all(passes(received) for passes in entry.conditions):
                     found[webhook.id] = webhook
         return list(found.values())
 

@@ -70,10 +70,13 @@ def log_of(attempts: list[Attempt]) -> str:
     """The log of a record; what receivers said is not in it."""
     if not attempts:
         return ""
-    if any(one.response or one.response_headers for one in attempts):
-        attempts = [
-            msgspec.structs.replace(one, response=None, response_headers=None) for one in attempts
-        ]
+    for one in attempts:
+        if one.response or one.response_headers:
+            attempts = [
+                msgspec.structs.replace(one, response=None, response_headers=None)
+                for one in attempts
+            ]
+            break
     return _encode(attempts).decode()
 
 
