@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 BUCKET = "GATEWAY_REGISTRY"
 FORMAT = 2  # of what is stored; a newer one than known is not read
+STALLED = 30.0  # seconds for which nothing comes of a registry that is read at the start
 APPLY_TIMEOUT = 2.0  # seconds until a change must be in force
 _PREFIX = f"$KV.{BUCKET}."
 _INSTALLATION_KEY = "key.webhook-id"
@@ -103,12 +104,22 @@ class Registry:
     async def watch(self) -> None:
         """Begins to follow the bucket; returns once all that it holds is known.
 
-        Raises NewerFormat where an entry is of a newer version: half a registry is none.
+        Raises NewerFormat where an entry is of a newer version: half a registry is none; and
+        TimeoutError where nothing more comes, however long it takes as long as something does.
         """
         js = self._broker.js
         last = (await js.stream_info(f"KV_{BUCKET}")).state.last_seq
         self._watch = asyncio.create_task(self._follow(), name="registry-watch")
-        await self.applied(last, timeout=30)
+        while self._applied < last and self._newer is None:
+            before = self._applied
+            try:
+                await self.applied(last, timeout=STALLED)
+            except TimeoutError:
+                if self._applied == before:
+                    raise TimeoutError(
+                        f"the registry was read up to revision {before} of {last}, then nothing "
+                        f"came for {STALLED:.0f} s"
+                    ) from None
         if self._newer is not None:
             raise self._newer
 

@@ -169,6 +169,8 @@ authorization {{ users: [ {{ user: {USER}, password: {json.dumps(password)} }} ]
 
 
 def _valkey_config(directory: Path, port: object, password: object) -> str:
+    # Records and cached events are hashes with one value over 64 bytes: by default that value
+    # makes each of them take twice the memory.
     store = directory / "valkey"
     store.mkdir(mode=0o700, exist_ok=True)
     return f"""
@@ -181,6 +183,7 @@ appendonly yes
 appendfsync always
 save ""
 maxmemory-policy noeviction
+hash-max-listpack-value 1024
 set-proc-title no
 """
 

@@ -1,0 +1,25 @@
+"""The registry as it is read at the start."""
+
+import pytest
+
+from event_gateway.broker import registry as module
+from event_gateway.broker.connection import connect
+from event_gateway.broker.peers import Peers
+from event_gateway.broker.registry import BUCKET, Registry
+
+
+async def test_where_nothing_more_comes_it_says_how_far_it_was_read(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STALLED", 0.3)
+    broker = await connect(servers[0])
+    registry = Registry(broker, Peers(broker, "here", ""))
+    try:
+        await registry.open()
+        # Its last revision is known, and what it was is not there to be read.
+        await broker.js.purge_stream(f"KV_{BUCKET}")
+        with pytest.raises(TimeoutError, match=r"up to revision 0 of 1, then nothing came for"):
+            await registry.watch()
+    finally:
+        await registry.stop()
+        await broker.close()
