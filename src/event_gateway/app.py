@@ -163,19 +163,12 @@ class Gateway:
         )  # fmt: skip
         reader = EventReader(events, letters)
 
-        async def load(places: Sequence[Place]) -> list[Received | BaseException | None]:
-            read = await asyncio.gather(
-                *(reader.read(stream, seq) for stream, seq in places), return_exceptions=True
-            )
-            out = [one if isinstance(one, BaseException) else one[0] for one in read]
-            new = [
-                one[0]
-                for one in read
-                if not isinstance(one, BaseException) and one[0] is not None and not one[1]
-            ]
+        async def load(places: Sequence[Place]) -> list[Received | Exception | None]:
+            read = await reader.read_many(places)
+            new = [one for one, at_hand in read if isinstance(one, Received) and not at_hand]
             if new:
                 await enricher.enrich(new)
-            return out
+            return [one for one, _ in read]
 
         rejected = RejectedInput(broker)
         self._due = DueLoop(ledger, queues, dispatcher, load)

@@ -1,6 +1,8 @@
 """Reading events back from the log, through a bounded cache of recent ones."""
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.log import EventLog
@@ -46,3 +48,32 @@ class EventReader:
         if received is not None:
             self.keep(received)
         return received, False
+
+    async def read_many(
+        self, places: Sequence[tuple[str, int]]
+    ) -> list[tuple[Received | Exception | None, bool]]:
+        """The same of many, in their order; an event that cannot be had now is what stands in the
+        way."""
+        out: dict[tuple[str, int], tuple[Received | Exception | None, bool]] = {}
+        wanted: dict[str, list[int]] = {}
+        for place in places:
+            kept = self._kept.get(place)
+            if kept is not None:
+                out[place] = kept, True
+            else:
+                wanted.setdefault(place[0], []).append(place[1])
+        for stream, seqs in wanted.items():
+            found: Sequence[Received | BaseException | None]
+            if stream == DEAD_LETTERS:
+                found = await asyncio.gather(
+                    *(self._letters.event(seq) for seq in seqs), return_exceptions=True
+                )
+            else:
+                found = await self._log.read_many(stream, seqs)
+            for seq, one in zip(seqs, found, strict=True):
+                if isinstance(one, Received):
+                    self.keep(one)
+                elif isinstance(one, BaseException) and not isinstance(one, Exception):
+                    raise one
+                out[stream, seq] = one, False
+        return [out[place] for place in places]

@@ -29,7 +29,7 @@ IDLE = 0.5  # seconds between looks at all that is due
 PAUSE = 0.05  # seconds between two pages of such a look
 
 Place = tuple[str, int]  # an event's stream and sequence
-Load = Callable[[Sequence[Place]], Awaitable[list[Received | BaseException | None]]]
+Load = Callable[[Sequence[Place]], Awaitable[list[Received | Exception | None]]]
 
 
 class DueLoop:
@@ -94,7 +94,7 @@ class DueLoop:
                 event = loaded.get(_letter(delivery))
             if isinstance(event, LogUnavailable):
                 continue  # its lease ends, and it comes again
-            if isinstance(event, BaseException):
+            if isinstance(event, Exception):
                 raise event
             self._dispatcher.resume(delivery, _checked(event, delivery))
             if number % PER_TURN == 0 and not cancelled:
@@ -107,7 +107,7 @@ class DueLoop:
 
     async def _loaded(
         self, places: Iterable[Place]
-    ) -> dict[Place, Received | BaseException | None]:
+    ) -> dict[Place, Received | Exception | None]:
         wanted = list(places)
         return dict(zip(wanted, await self._load(wanted), strict=True))
 
@@ -224,10 +224,10 @@ def _wanted(lane: Lane, count: int) -> Wanted:
     )
 
 
-def _lacks(loaded: Mapping[Place, Received | BaseException | None], delivery: Delivery) -> bool:
+def _lacks(loaded: Mapping[Place, Received | Exception | None], delivery: Delivery) -> bool:
     """Whether the log does not hold the delivery's event any more."""
     event = loaded[delivery.stream, delivery.seq]
-    return not isinstance(event, BaseException) and _checked(event, delivery) is None
+    return not isinstance(event, Exception) and _checked(event, delivery) is None
 
 
 def _letter(delivery: Delivery) -> Place:
