@@ -32,7 +32,6 @@ FIGURES = {
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["main_job.py", "--events", "300"], "times the floor"),
         (["isolation.py", "--case", "sick", "--sick", "10"], "p99: alone"),
         (["isolation.py", "--case", "deep", "--deep", "300"], "p99: alone"),
         (["tracking.py", "--waiting", "1200", "--letters", "3000", "--idle", "0.1"], "delete: sec"),

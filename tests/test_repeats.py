@@ -59,7 +59,10 @@ async def test_one_that_has_ended_is_begun_anew(
     first, second = receiver.at("/w")
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert second.headers["x-event-gateway-attempt"] == "1"
-    assert first.body == second.body or status != "succeeded"
+    bodies = [one.json for one in (first, second)]
+    for body in bodies:  # enriched both, each in its time
+        assert body["data"]["enrichment"].pop("processed_at")
+    assert bodies[0] == bodies[1]
     if status == "dead_letter":
         answer = await client.http.get(f"/v1/dead-letters/{told['dead_letter']}")
         assert answer.status_code == 200, answer.text

@@ -168,6 +168,8 @@ class Gateway:
             new = [one for one, at_hand in read if isinstance(one, Received) and not at_hand]
             if new:
                 await enricher.enrich(new)
+                for one in new:
+                    reader.keep(one)
             return [one for one, _ in read]
 
         rejected = RejectedInput(broker)

@@ -26,7 +26,7 @@ class EventReader:
         self._bytes = 0
 
     def keep(self, received: Received) -> None:
-        """Keeps an event at hand for a while."""
+        """Keeps an event at hand for a while, as it is to be delivered: enriched."""
         key = (received.stream, received.seq)
         if key in self._kept:
             return
@@ -36,24 +36,20 @@ class EventReader:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= len(dropped.event.data)
 
-    async def read(self, stream: str, seq: int) -> tuple[Received | None, bool]:
-        """The event there, or None where there is none (any more), and whether it was at hand."""
+    async def read(self, stream: str, seq: int) -> Received | None:
+        """The event there, or None where there is none (any more)."""
         kept = self._kept.get((stream, seq))
         if kept is not None:
-            return kept, True
+            return kept
         if stream == DEAD_LETTERS:
-            received = await self._letters.event(seq)
-        else:
-            received = await self._log.read(stream, seq)
-        if received is not None:
-            self.keep(received)
-        return received, False
+            return await self._letters.event(seq)
+        return await self._log.read(stream, seq)
 
     async def read_many(
         self, places: Sequence[tuple[str, int]]
     ) -> list[tuple[Received | Exception | None, bool]]:
-        """The same of many, in their order; an event that cannot be had now is what stands in the
-        way."""
+        """The same of many, in their order, and whether each was at hand; for an event that cannot
+        be had now, what stands in the way."""
         out: dict[tuple[str, int], tuple[Received | Exception | None, bool]] = {}
         wanted: dict[str, list[int]] = {}
         for place in places:
@@ -71,9 +67,7 @@ class EventReader:
             else:
                 found = await self._log.read_many(stream, seqs)
             for seq, one in zip(seqs, found, strict=True):
-                if isinstance(one, Received):
-                    self.keep(one)
-                elif isinstance(one, BaseException) and not isinstance(one, Exception):
+                if isinstance(one, BaseException) and not isinstance(one, Exception):
                     raise one
                 out[stream, seq] = one, False
         return [out[place] for place in places]

@@ -105,9 +105,7 @@ class DueLoop:
         if cancelled:
             raise asyncio.CancelledError
 
-    async def _loaded(
-        self, places: Iterable[Place]
-    ) -> dict[Place, Received | Exception | None]:
+    async def _loaded(self, places: Iterable[Place]) -> dict[Place, Received | Exception | None]:
         wanted = list(places)
         return dict(zip(wanted, await self._load(wanted), strict=True))
 

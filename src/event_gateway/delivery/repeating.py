@@ -97,7 +97,7 @@ class Repeating:
                 kept.letter.webhook_id, kept.event.source, kept.event.id,
             ) == (webhook.id, ended.source, event_id):  # fmt: skip
                 return self.of_letter(webhook, kept, once=False)
-        received, _ = await self._reader.read(ended.stream, ended.seq)
+        received = await self._reader.read(ended.stream, ended.seq)
         if received is None or (received.event.source, received.event.id) != (
             ended.source, event_id,
         ):  # fmt: skip
