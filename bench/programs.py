@@ -23,7 +23,8 @@ from event_gateway.embedded.servers import EmbeddedServers
 # stalls for a tenth of a second now and then, whichever program is at it.
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 SECRET = "whsec_YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gt"
-STREAM = "GATEWAY_EVENTS"  # of all programs, which have one consumer each
+STREAM = "GATEWAY_EVENTS"  # of all programs
+READER = "router"  # and their consumer
 ENVIRON = {"EVENT_GATEWAY_SECRET_KEY": SECRET, "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
@@ -136,7 +137,7 @@ async def settled(program: Program, events: int) -> None:
     bus = await nats.connect(program.nats_url)
     js = bus.jetstream()
     while True:
-        [reader] = await js.consumers_info(STREAM)
+        reader = await js.consumer_info(STREAM, READER)
         if reader.ack_floor is not None and reader.ack_floor.stream_seq >= events:
             break
         await asyncio.sleep(0.02)
