@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from nats.aio.msg import Msg
 
 from client import connected, event
 from event_gateway.broker import log as log_module
+from event_gateway.broker import together as together_module
 from event_gateway.broker.connection import Broker, connect
 from event_gateway.broker.log import EventLog, LogUnavailable
 from event_gateway.broker.together import MAX_BYTES, runs, together
@@ -20,7 +22,7 @@ from receiver import Receiver
 def test_wanted_sequences_are_gathered_to_parts() -> None:
     assert runs([]) == []
     assert runs([7]) == [(7, 7)]
-    assert runs([5, 3, 4, 12, 30, 31]) == [(3, 12), (30, 31)]
+    assert runs([5, 3, 4, 7, 12, 30, 31]) == [(3, 7), (12, 12), (30, 31)]
 
 
 async def _filled(broker: Broker, count: int, size: int = 0) -> list[str]:
@@ -59,7 +61,8 @@ async def test_what_one_answer_cannot_hold_is_read_all_the_same(servers: tuple[s
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 12, 900_000)
     seqs = list(range(1, 13))
-    found = await together(broker, EVENTS, seqs)
+    found, ended = await together(broker, EVENTS, seqs)
+    assert ended
     assert 0 < len(found) < 12
     assert sum(len(one.data) for one in found.values()) <= MAX_BYTES + 1_000_000
     assert _ids(await EventLog(broker, ()).read_many(EVENTS, seqs)) == ids
@@ -74,6 +77,50 @@ async def test_an_older_server_is_asked_one_by_one(
     ids = await _filled(broker, 3)
     monkeypatch.setattr(log_module, "can", lambda broker: False)
     assert _ids(await EventLog(broker, ()).read_many(EVENTS, [3, 1])) == [ids[2], ids[0]]
+    await broker.close()
+
+
+async def test_a_server_that_ends_no_answer_is_waited_for_once(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of NATS 2.10 does, which may hold the stream behind one that is newer."""
+    monkeypatch.setattr(together_module, "PATIENCE", 0.5)
+    broker = await connect(servers[0])
+    asked: list[dict[str, int]] = []
+
+    async def older(message: Msg) -> None:
+        asked.append(request := json.loads(message.data))
+        headers = {"Nats-Sequence": str(request["seq"]), "Nats-Subject": "a.x",
+                   "Nats-Time-Stamp": "2026-11-25T10:00:00.123456789Z"}  # fmt: skip
+        body = json.dumps(event("a.x", {"n": request["seq"]})).encode()
+        await broker.nc.publish(message.reply, body, headers=headers)
+
+    await broker.nc.subscribe("$JS.API.DIRECT.GET.OLD", cb=older)
+    log = EventLog(broker, ())
+    for _ in range(2):
+        read = await log.read_many("OLD", [4, 5, 9])
+        assert [one.payload()["n"] for one in read if isinstance(one, Received)] == [4, 5, 9]
+    batches = [one.get("batch") for one in asked]
+    assert batches == [2, 1, None, None, None, None], "then each is asked for by itself"
+    await broker.close()
+
+
+async def test_one_that_says_nothing_is_not_waited_for_twice(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together_module, "PATIENCE", 0.3)
+    broker = await connect(servers[0])
+    asked: list[bytes] = []
+
+    async def silent(message: Msg) -> None:
+        asked.append(message.data)
+
+    await broker.nc.subscribe("$JS.API.DIRECT.GET.HUNG", cb=silent)
+    subscriptions = len(broker.nc._subs)
+    read = await EventLog(broker, ()).read_many("HUNG", [1, 2])
+    assert [type(one) for one in read] == [LogUnavailable, LogUnavailable]
+    assert len(asked) == 1
+    assert len(broker.nc._subs) == subscriptions, "nothing is left behind"
     await broker.close()
 
 

@@ -29,6 +29,8 @@ OLDEST = (2, 10)
 # What a call to NATS can fail with while NATS is away or starting.
 BrokerError = (NatsError, OSError, asyncio.TimeoutError)
 
+Payload = bytes | Callable[[], bytes]  # or what makes it, when it leaves
+
 
 class Broker:
     """NATS and its JetStream. ``dropped`` counts unacknowledged publishes given up so far."""
@@ -38,7 +40,7 @@ class Broker:
         self._renew()
         self.on_reconnect: list[Callable[[], None]] = []
         self.dropped = 0
-        self._outbox: deque[tuple[str, bytes]] = deque()
+        self._outbox: deque[tuple[str, Payload]] = deque()
         self._posted = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._closing = False
@@ -126,7 +128,7 @@ class Broker:
         self.nc.options["allow_reconnect"] = True
         self.nc.options["max_reconnect_attempts"] = -1
 
-    def post(self, subject: str, payload: bytes) -> None:
+    def post(self, subject: str, payload: Payload) -> None:
         """Publishes without waiting and without a promise: for acks and lifecycle events."""
         if len(self._outbox) >= OUTBOX_LIMIT:
             self._outbox.popleft()
@@ -166,9 +168,12 @@ class Broker:
                 except NatsError:
                     # NATS is away and its buffer full: an ack comes again, an event is told once.
                     self.dropped += len(batch)
+                except Exception:  # what cannot be encoded must not end all others
+                    log.exception("cannot be published", count=len(batch))
+                    self.dropped += len(batch)
                 await asyncio.sleep(0)  # a long burst must not hold up everything else
 
-    async def _publish(self, batch: list[tuple[str, bytes]]) -> None:
+    async def _publish(self, batch: list[tuple[str, Payload]]) -> None:
         """Publishes many in one write; the client's own way costs more than all else of an ack.
 
         Raises what NatsError names.
@@ -176,10 +181,17 @@ class Broker:
         nc = self.nc
         if nc.is_closed:
             raise ConnectionClosedError
+        payloads = [
+            (subject, payload if isinstance(payload, bytes) else payload())
+            for subject, payload in batch
+        ]
         commands = b"".join(
-            [b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
-             for subject, payload in batch if len(payload) <= nc.max_payload]
-        )  # fmt: skip
+            [
+                b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
+                for subject, payload in payloads
+                if len(payload) <= nc.max_payload
+            ]
+        )
         if not nc.is_connected and nc.pending_data_size + len(commands) > PENDING:
             raise OutboundBufferLimitError
         await nc._send_command(commands)

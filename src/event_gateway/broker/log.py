@@ -1,8 +1,8 @@
 """The events log: where an event is safe once it has been acknowledged."""
 
 import asyncio
-import contextlib
 import hashlib
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -23,6 +23,7 @@ from event_gateway.core.stream import EVENTS
 log = structlog.get_logger(__name__)
 
 ORIGIN_HEADER = "Eg-Origin"
+APART = 300.0  # seconds for which a stream that did not end its answer is asked one by one
 
 
 class LogUnavailable(Exception):
@@ -55,6 +56,8 @@ class EventLog:
         self.captured = captured
         self.foreign = foreign
         self.captures_new_roots = True
+        # Until when the events of a stream are asked for one by one, on the monotonic clock.
+        self._apart_until: dict[str, float] = {}
         self._indirect = {stream.name for stream in foreign if not stream.direct}
 
     async def append(self, event_type: str, source: str, event_id: str, body: bytes) -> Appended:
@@ -127,9 +130,22 @@ class EventLog:
     ) -> list[Received | LogUnavailable | None]:
         """The events at these sequences, a few hundred at most, as :meth:`read` gives them."""
         found: dict[int, Found] = {}
-        if stream not in self._indirect and self._broker.connected and can(self._broker):
-            with contextlib.suppress(*BrokerError):
-                found = await together(self._broker, stream, seqs)
+        now = time.monotonic()
+        if (
+            stream not in self._indirect
+            and now >= self._apart_until.get(stream, 0.0)
+            and self._broker.connected
+            and can(self._broker)
+        ):
+            try:
+                found, ended = await together(self._broker, stream, seqs)
+                if not ended:
+                    self._apart_until[stream] = now + APART
+                    # Who waits for this waits for other streams' events, too: not twice in a row.
+                    if not found:
+                        return [LogUnavailable(f"{stream} does not answer") for _ in seqs]
+            except BrokerError as error:
+                log.debug("events are read one by one", stream=stream, error=str(error))
 
         async def one(seq: int) -> Received | LogUnavailable | None:
             message = found.get(seq)

@@ -58,16 +58,20 @@ class EventReader:
                 out[place] = kept, True
             else:
                 wanted.setdefault(place[0], []).append(place[1])
-        for stream, seqs in wanted.items():
-            found: Sequence[Received | BaseException | None]
-            if stream == DEAD_LETTERS:
-                found = await asyncio.gather(
-                    *(self._letters.event(seq) for seq in seqs), return_exceptions=True
-                )
-            else:
-                found = await self._log.read_many(stream, seqs)
-            for seq, one in zip(seqs, found, strict=True):
+        # One stream that does not answer must not add its wait to that of the next.
+        found = await asyncio.gather(*(self._found(*one) for one in wanted.items()))
+        for (stream, seqs), events in zip(wanted.items(), found, strict=True):
+            for seq, one in zip(seqs, events, strict=True):
                 if isinstance(one, BaseException) and not isinstance(one, Exception):
                     raise one
                 out[stream, seq] = one, False
         return [out[place] for place in places]
+
+    async def _found(
+        self, stream: str, seqs: Sequence[int]
+    ) -> Sequence[Received | BaseException | None]:
+        if stream != DEAD_LETTERS:
+            return await self._log.read_many(stream, seqs)
+        return await asyncio.gather(
+            *(self._letters.event(seq) for seq in seqs), return_exceptions=True
+        )

@@ -1,18 +1,19 @@
 """Several messages of a stream, asked for together (NATS 2.11, ADR-31: batched direct get)."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 
 import msgspec
 from nats.aio.msg import Msg
 
-from event_gateway.broker.connection import Broker
+from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.core.times import parse_time
 
 SINCE = (2, 11)
-GAP = 8  # sequences between two wanted ones that are rather read along than asked for apart
-MAX_BYTES = 8 * 1024 * 1024  # of messages that answer one request
+GAP = 2  # sequences between two wanted ones that are rather read along than asked for apart
+MAX_BYTES = 8 * 1024 * 1024  # of all messages of an answer, but for one of each part
 PATIENCE = 5.0  # seconds without an answer after which no more is waited for
 
 
@@ -42,13 +43,17 @@ def runs(wanted: Sequence[int]) -> list[tuple[int, int]]:
     return out
 
 
-async def together(broker: Broker, stream: str, wanted: Sequence[int]) -> dict[int, Found]:
-    """The messages at these sequences, a few hundred at most, of a stream that allows direct gets.
+async def together(
+    broker: Broker, stream: str, wanted: Sequence[int]
+) -> tuple[dict[int, Found], bool]:
+    """The messages at these sequences, a few hundred at most, of a stream that allows direct gets;
+    and whether the answer came to its end, which that of an older server behind this one does not.
 
     What is not in the answer may be there all the same: it was too much for one answer, was lost on
     the way, or the replica that was asked is behind. Raises what BrokerError names.
     """
     parts = runs(wanted)
+    missing = set(wanted)
     inbox = broker.nc.new_inbox()
     found: dict[int, Found] = {}
     left = len(parts)
@@ -58,7 +63,9 @@ async def together(broker: Broker, stream: str, wanted: Sequence[int]) -> dict[i
         nonlocal left
         headers = message.headers or {}
         if "Nats-Sequence" in headers:
-            found[int(headers["Nats-Sequence"])] = Found(
+            seq = int(headers["Nats-Sequence"])
+            missing.discard(seq)
+            found[seq] = Found(
                 headers["Nats-Subject"], headers, message.data,
                 parse_time(headers["Nats-Time-Stamp"]),
             )  # fmt: skip
@@ -71,17 +78,18 @@ async def together(broker: Broker, stream: str, wanted: Sequence[int]) -> dict[i
     )
     try:
         for first, last in parts:
-            request = {"seq": first, "batch": last - first + 1, "max_bytes": MAX_BYTES}
+            most = MAX_BYTES // len(parts)
+            request = {"seq": first, "batch": last - first + 1, "max_bytes": most}
             await broker.nc.publish(
                 f"$JS.API.DIRECT.GET.{stream}", json.dumps(request).encode(), reply=inbox
             )
-        while left > 0:
+        while left > 0 and missing:
             heard.clear()
             async with asyncio.timeout(PATIENCE):
                 await heard.wait()
     except TimeoutError:
-        pass  # what has come is as good
+        return found, False
     finally:
-        if broker.connected:
+        with contextlib.suppress(*BrokerError):
             await subscription.unsubscribe()
-    return found
+    return found, True

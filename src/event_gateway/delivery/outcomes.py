@@ -108,7 +108,8 @@ class Outcomes:
             duration_ms=round(duration * 1000),
             status_code=status_code,
             error_type=str(error),
-            error_message=message[:500],
+            # What the system says may hold what is no text, which could not be recorded.
+            error_message=message[:500].encode("utf-8", "replace").decode(),
             response=body[:KEPT_RESPONSE].decode("utf-8", "replace") or None,
             response_headers=_kept(headers) or None,
         )
