@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import deliver, failing, footprint, ingest, parts, queued
+from bench import deliver, failing, footprint, ingest, matching, parts, queued
 from bench.figures import Figures
 from bench.picture import draw
 from bench.receiver import Receiver, receiving
@@ -32,6 +32,7 @@ EVERY_TURN: dict[str, Section] = {
     "deliver": deliver.run,
     "ingest": ingest.run,
     "parts": parts.run,
+    "matching": matching.run,
     "failing": failing.run,
     "footprint": footprint.run,
 }

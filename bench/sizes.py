@@ -14,15 +14,16 @@ class Sizes:
     parts: int  # repetitions of each part
     failing_seconds: float
     queued: int
+    matching: tuple[int, ...]  # webhooks among which those of an event are found
     webhooks: int  # that are registered to see what each takes
     subscribers: int
 
 
 FULL = Sizes(
     turns=5, deliveries=20_000, seconds=4.0, posts=10_000, parts=20_000, failing_seconds=10.0,
-    queued=1_000_000, webhooks=100_000, subscribers=1_000,
+    queued=1_000_000, matching=(10, 1_000, 100_000), webhooks=100_000, subscribers=1_000,
 )  # fmt: skip
 SHORT = Sizes(
     turns=1, deliveries=600, seconds=0.5, posts=200, parts=200, failing_seconds=1.0,
-    queued=1_000, webhooks=300, subscribers=20,
+    queued=1_000, matching=(10, 100, 1_000), webhooks=300, subscribers=20,
 )  # fmt: skip

@@ -26,6 +26,13 @@ FIGURES = {
     ],
     "ingest": ["floor: CPU", *(f"{name}: {what}" for name in WAYS_IN for what in ("CPU", "rate"))],
     "parts": ["floor: CPU", *(f"{name}: CPU" for name in PARTS)],
+    "matching": [
+        "floor: CPU", *(f"among {count}: CPU" for count in ("10", "100", "1,000")),
+        *(f"{what} one, {which}, among 1,000" for what in ("put in", "take out")
+          for which in ("median", "most")),
+        *(f"1,000 by {what}: CPU" for what in (
+            "regular expression", "CEL expression, each its own", "CEL expression, all the same")),
+    ],
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from event_gateway.core.formats import (
     from_structured,
     to_structured,
 )
+from event_gateway.core.path import path_of
 from event_gateway.routing.enrich import splice
 from receiver import Receiver
 
@@ -66,7 +67,7 @@ types = st.sampled_from(
 def _usable(made: Event) -> None:
     """What was accepted can be filtered on, enriched, written and read again."""
     received = Received(made, "S", 1, 0.0)
-    received.field("data.a.b")
+    path_of("data.a[*].b").values(received)
     again = from_structured(to_structured(made))
     assert (again.id, again.source, again.type) == (made.id, made.source, made.type)
     with contextlib.suppress(msgspec.DecodeError, RecursionError):

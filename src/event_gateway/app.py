@@ -31,6 +31,7 @@ from event_gateway.config.definitions import definitions_digest
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.event import Received
+from event_gateway.core.expression import EvaluationError
 from event_gateway.core.replay import Replay
 from event_gateway.core.retry_policy import longest_wait
 from event_gateway.core.stream import EVENTS, StreamDefinition
@@ -57,6 +58,7 @@ from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.enrich import Enricher
+from event_gateway.routing.explain import explain
 from event_gateway.routing.in_order import in_order
 from event_gateway.routing.index import Index
 from event_gateway.routing.repair import Repair
@@ -66,6 +68,7 @@ from event_gateway.state.checkpoints import Checkpoints
 from event_gateway.state.connection import StateError
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import EventCache
+from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.order import Order
 from event_gateway.state.queues import Queues
@@ -144,6 +147,12 @@ class Gateway:
         self._ledger = ledger = Ledger(client, records_kept(config))
         enricher = Enricher(EventCache(client), __version__)
         index = Index()
+        expression_errors = ExpressionErrors(client)
+
+        def on_error(webhook: Webhook, received: Received, error: EvaluationError) -> None:
+            expression_errors.note(webhook, received, error)
+            metrics.webhook(webhook.id).expression_errors += 1
+
         self._guard = EgressGuard()
         self._sender = sender = Sender(self._guard, max_idle=max(1, self._max_attempts // 4))
         open_egress(self._guard, sender, config)
@@ -180,13 +189,23 @@ class Gateway:
         def source(
             webhook: Webhook, stream: str, from_seq: int
         ) -> AsyncGenerator[tuple[list[Received], int]]:
-            return in_order(broker, enricher, webhook, stream, from_seq)
+            return in_order(broker, enricher, on_error, webhook, stream, from_seq)
 
         order = Order(client, self._peers.process)
         self._ordered = ordered = OrderedDeliveries(order, ledger, dispatcher, events, source)
         upkeep = Upkeep(queues, outcomes, dispatcher, self._due, peers)
         self._routers = [
-            Router(broker, rejected, ledger, index, enricher, dispatcher.dispatch, metrics, stream)
+            Router(
+                broker,
+                rejected,
+                ledger,
+                index,
+                enricher,
+                dispatcher.dispatch,
+                metrics,
+                on_error,
+                stream,
+            )
             for stream in (EVENTS, *config.ingest.streams)
         ]
         for router in self._routers:
@@ -243,6 +262,11 @@ class Gateway:
             if definition is None or definition.deleting:
                 self._hub.drop(name)
 
+        def matching(received: Received) -> list[Webhook]:
+            ordered_ones = (one for one in registry.webhooks.values() if one.ordered)
+            found = [one for one in ordered_ones if explain(one, received) is None]
+            return index.match(received) + found
+
         registry.on_webhook.append(changed)
         registry.on_stream.append(stream_changed)
         self._verifier = verifier = Verifier(
@@ -288,6 +312,8 @@ class Gateway:
             guard=self._guard,
             verifier=verifier,
             repair=repair,
+            matching=matching,
+            expression_errors=expression_errors,
         )
         self._governed = Governed(
             broker=broker, events=events, peers=peers, guard=self._guard, sender=sender,
@@ -302,7 +328,7 @@ class Gateway:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
         chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
-        chores += [replayer.run(), repair.run()]
+        chores += [replayer.run(), repair.run(), expression_errors.run()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:

@@ -1,5 +1,6 @@
 """What the API works with, handed in by the composition root."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,8 @@ from event_gateway.broker.log import EventLog
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
+from event_gateway.core.event import Received
+from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.registration import Registration
@@ -21,6 +24,7 @@ from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.repair import Repair
+from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.state.repeats import Repeats
@@ -65,5 +69,7 @@ class Context:
     guard: EgressGuard
     verifier: Verifier
     repair: Repair
+    matching: Callable[[Received], list[Webhook]]
+    expression_errors: ExpressionErrors
     draining: bool = False
     sockets: set[Any] = field(default_factory=set)

@@ -11,6 +11,7 @@ from event_gateway.api import (
     dead_letters,
     deliveries,
     health,
+    matching,
     rejected,
     repair,
     replays,
@@ -60,6 +61,7 @@ def build(context: Context) -> FastAPI:
     app.router.routes.append(Route("/v1/events", post_events, methods=["POST"]))
     app.router.routes.append(WebSocketRoute("/v1/ws", websocket))
     app.router.routes.append(Route("/.well-known/webhook-keys.json", PublishedKeys().answer))
+    app.include_router(matching.router)
     app.include_router(webhooks.router)
     app.include_router(secrets.router)
     app.include_router(streams.router)

@@ -1,5 +1,6 @@
 """``/v1/webhooks``: what partners are registered as."""
 
+import contextlib
 import time
 from collections.abc import Collection
 from typing import Any
@@ -20,6 +21,7 @@ from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth.signature import check_keys
 from event_gateway.delivery.transformations import TRANSFORMATIONS
+from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Counts
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
@@ -50,8 +52,14 @@ async def create_webhook(
 
 @router.get("/{webhook_id}")
 async def show_webhook(request: Request, webhook_id: str) -> dict[str, Any]:
-    """One webhook."""
-    return _shown(request.app.state.context, _find(request, webhook_id))
+    """One webhook; of its expression also how often it came to no value, in all processes."""
+    context: Context = request.app.state.context
+    webhook = _find(request, webhook_id)
+    shown = _shown(context, webhook)
+    if webhook.expression is not None:
+        with contextlib.suppress(*StateError):
+            shown["expression_errors"] = await context.expression_errors.of(webhook)
+    return shown
 
 
 @router.put("/{webhook_id}")

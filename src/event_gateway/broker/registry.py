@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 BUCKET = "GATEWAY_REGISTRY"
-FORMAT = 2  # of what is stored; a newer one than known is not read
+FORMAT = 3  # of what is stored; a newer one than known is not read
 STALLED = 30.0  # seconds for which nothing comes of a registry that is read at the start
 APPLY_TIMEOUT = 2.0  # seconds until a change must be in force
 _PREFIX = f"$KV.{BUCKET}."

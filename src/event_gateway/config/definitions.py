@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 from event_gateway.config.model import Config, StreamModel
 from event_gateway.config.problems import reason_of
 from event_gateway.config.webhook_model import (
+    FilterModel,
     OrderedModel,
     RateLimitModel,
     RetryPolicyModel,
@@ -57,6 +58,7 @@ _SHOWN = (
     "state",
     "disabled",
     "verification",
+    "expression_errors",
 )  # what an answer says beyond the definition
 
 
@@ -79,7 +81,9 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         id=webhook_id,
         url=model.url,
         events=tuple(model.events),
-        filters=tuple(Filter(one.field, one.operator, one.value) for one in model.filters),
+        filters=tuple(_filter(one) for one in model.filters),
+        cloudevents_filters=tuple(model.cloudevents_filters),
+        expression=model.expression,
         namespaces=tuple(model.namespaces),
         sources=tuple(model.sources),
         retry_policy=_retry_policy(model.retry_policy),
@@ -94,6 +98,17 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         managed_by=managed_by,
         **given,
     )
+
+
+def _filter(model: FilterModel) -> Filter:
+    if model.not_ is not None:
+        return Filter(not_=_filter(model.not_))
+    if model.all is not None:
+        return Filter(all=tuple(_filter(one) for one in model.all))
+    if model.any is not None:
+        return Filter(any=tuple(_filter(one) for one in model.any))
+    value = model.value if "value" in model.model_fields_set else msgspec.UNSET
+    return Filter(model.field or "", model.operator or "", value)
 
 
 def _retry_policy(model: RetryPolicyModel) -> RetryPolicy:
@@ -213,6 +228,8 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "url": webhook.url,
         "events": list(webhook.events),
         "filters": [msgspec.to_builtins(one) for one in webhook.filters],
+        "cloudevents_filters": list(webhook.cloudevents_filters),
+        "expression": webhook.expression,
         "namespaces": list(webhook.namespaces),
         "sources": list(webhook.sources),
         "transformation": webhook.transformation,

@@ -37,7 +37,10 @@ def _section(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> I
     for name, field in model.model_fields.items():
         inner, many = _inner(field.annotation)
         key = f"{prefix}{name}"
-        if inner is not None:
+        name = field.alias or name
+        if inner is model:  # groups of groups are described once
+            inner = None
+        elif inner is not None:
             key = {"mapping": f"{key}.<name>", "list": f"{key}[]"}.get(many, key)
             below.append((inner, f"{key}.", _defaults_of(inner, defaults.get(name))))
         if inner is None or prefix:

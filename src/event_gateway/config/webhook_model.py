@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from event_gateway.config.values import Duration, Section
-from event_gateway.core.filter import ALL_OPERATORS
+from event_gateway.core.operators import ALL_OPERATORS
 from event_gateway.core.retry_policy import BACKOFFS
 from event_gateway.core.security import API_KEY_HEADER, AUTH_TYPES, CLIENT_AUTH
 
@@ -15,18 +15,34 @@ def _one_or_more(value: Any) -> Any:
 
 
 class FilterModel(Section):
-    """A condition on an event."""
+    """A condition on an event (field and operator), or a group: one of all, any and not."""
 
-    field: str = Field(description="An attribute, an extension, or a path: data.namespace.")
-    operator: str = Field(
-        description=f"{', '.join(ALL_OPERATORS)}.", json_schema_extra={"enum": [*ALL_OPERATORS]}
+    field: str | None = Field(
+        None,
+        description="An attribute, an extension, or a path: data.namespace, data.changes[0].kind, "
+        "data.items[*].sku (any element).",
+    )
+    operator: str | None = Field(
+        None,
+        description=f"{', '.join(ALL_OPERATORS)}.",
+        json_schema_extra={"enum": [*ALL_OPERATORS]},
     )
     value: Any = Field(None, description="What the field is compared with.")
+    all: "list[FilterModel] | None" = Field(None, description="Filters which all must hold.")
+    any: "list[FilterModel] | None" = Field(None, description="Filters of which one must hold.")
+    not_: "FilterModel | None" = Field(
+        None, alias="not", description="A filter which must not hold."
+    )
 
     @model_validator(mode="after")
-    def _compared(self) -> Self:
-        if self.operator != "exists" and "value" not in self.model_fields_set:
-            raise ValueError(f"{self.operator} needs a value")
+    def _one_kind(self) -> Self:
+        groups = [name for name in ("all", "any", "not_") if getattr(self, name) is not None]
+        if not groups:
+            for name in ("field", "operator"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name} is missing (or all, any, not for a group)")
+        elif len(groups) > 1 or self.model_fields_set & {"field", "operator", "value"}:
+            raise ValueError("is either field, operator and value, or one of all, any and not")
         return self
 
 
@@ -131,6 +147,14 @@ class WebhookModel(Section):
     url: str = Field(description="Where events are posted to.")
     events: list[str] = Field(description="Patterns on the event's type: * one token, > the rest.")
     filters: list[FilterModel] = Field([], description="All must hold.")
+    cloudevents_filters: list[dict[str, Any]] = Field(
+        [],
+        description="All must hold; as in CloudEvents Subscriptions: exact, prefix, suffix, all, "
+        "any, not.",
+    )
+    expression: str | None = Field(
+        None, description="A CEL expression over event, which must be true of it."
+    )
     namespaces: list[str] = Field([], description="Values of data.namespace; empty: any.")
     sources: list[str] = Field([], description="Sources; empty: any.")
     transformation: str | None = Field(None, description="standard (default) or analytics_format.")

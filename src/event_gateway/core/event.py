@@ -65,54 +65,45 @@ class Received(msgspec.Struct):
     """An event at its place in the log.
 
     ``time`` is when the log took it, in seconds since the epoch. ``content`` is the payload
-    decoded, filled once on first need. ``bodies`` holds what was already made of it for
-    receivers, by transformation, so that a body is built once however many webhooks share it.
+    decoded, filled once on first need, and ``activation`` what expressions see of the event.
+    ``bodies`` holds what was already made of it for receivers, by transformation, so that a body is
+    built once however many webhooks share it.
     """
 
     event: Event
     stream: str
     seq: int
     time: float
-    content: Any = msgspec.UNSET
+    content: tuple[Any] | None = None
+    activation: Any = None
     bodies: dict[str, tuple[bytes, bytes]] = {}
     enriched: Event | None = None
 
     def payload(self) -> Any:
-        """The decoded JSON payload, or None where the payload is not JSON."""
-        if self.content is msgspec.UNSET:
-            is_json = self.event.kind is DataKind.JSON
-            self.content = _decoded(self.event.data) if is_json else None
-        return self.content
+        """The payload: JSON decoded, text as it is, else bytes; msgspec.UNSET where there is none,
+        or none that can be held."""
+        if self.content is None:
+            self.content = (_content(self.event),)
+        return self.content[0]
 
-    def field(self, path: str) -> Any:
-        """The value at ``source``, ``subject``… or at a path into data, ``data.changes.branch``.
 
-        Gives msgspec.UNSET where there is none: a field that is null is not a missing one.
-        """
-        name, _, rest = path.partition(".")
-        if name != "data":
-            value = self.event.attribute(path)
-            return msgspec.UNSET if value is None else value
-        at = self.payload()
-        for token in rest.split(".") if rest else ():
-            if isinstance(at, dict) and token in at:
-                at = at[token]
-            elif isinstance(at, list) and token.isdecimal() and int(token) < len(at):
-                at = at[int(token)]
-            else:
-                return msgspec.UNSET
-        return at
+def _content(event: Event) -> Any:
+    if event.kind is DataKind.JSON:
+        return _decoded(event.data)
+    if event.kind is DataKind.TEXT:
+        return event.data.decode()
+    return msgspec.UNSET if event.kind is DataKind.NONE else event.data
 
 
 def _decoded(data: bytes) -> Any:
-    """A JSON payload as Python values; None where it goes beyond what Python can hold."""
+    """A JSON payload as Python values; UNSET where it goes beyond what Python can hold."""
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         try:
             return json.loads(data)  # slower, and knows numbers like 1e999
         except (ValueError, RecursionError):
-            return None
+            return msgspec.UNSET
 
 
 def check_event(event: Event) -> Event:

@@ -8,18 +8,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.filter import Filter, check_filter, check_path
+from event_gateway.core.filter import Filter
+from event_gateway.core.path import parse_path
 from event_gateway.core.pattern import check_pattern
 from event_gateway.core.retry_policy import RetryPolicy, retry_mistakes
 from event_gateway.core.security import Security, security_mistakes
+from event_gateway.core.selection import Selection
 from event_gateway.core.stream import EVENTS, ID
 
 RefusesUrl = Callable[[str], str | None]  # why a URL must not be sent to; None where it may be
 
 MAX_PATTERNS = 100
-MAX_FILTERS = 50
 MAX_HEADERS = 32
-MAX_PATH = 256  # characters of a path into an event
 MAX_RATE = 10_000  # attempts in a period; each of them is kept track of
 MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
 # What the gateway itself sets on a delivery, and what would change how the request is framed.
@@ -81,6 +81,8 @@ class Webhook(msgspec.Struct, frozen=True):
     url: str
     events: tuple[str, ...]
     filters: tuple[Filter, ...] = ()
+    cloudevents_filters: tuple[dict[str, Any], ...] = ()
+    expression: str | None = None
     namespaces: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     transformation: str = "standard"
@@ -134,6 +136,13 @@ class Webhook(msgspec.Struct, frozen=True):
         allowed = self.verified.rate if self.verify and self.verified is not None else None
         return own if allowed is None else (*own, _a_minute(allowed))
 
+    @property
+    def selection(self) -> Selection:
+        """What must hold of an event beyond its type."""
+        return Selection(
+            self.filters, self.cloudevents_filters, self.namespaces, self.sources, self.expression
+        )
+
     def takes(self, stream: str, seq: int) -> bool:
         """Whether an event at that place came after the registration."""
         return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
@@ -159,10 +168,7 @@ class Webhook(msgspec.Struct, frozen=True):
             yield InvalidDefinition("events", f"a webhook has 1 to {MAX_PATTERNS} event patterns")
         for position, pattern in enumerate(self.events[:MAX_PATTERNS]):
             yield from _caught(check_pattern, pattern, f"events[{position}]")
-        if len(self.filters) > MAX_FILTERS:
-            yield InvalidDefinition("filters", f"a webhook has at most {MAX_FILTERS} filters")
-        for position, one in enumerate(self.filters[:MAX_FILTERS]):
-            yield from _caught(check_filter, one, f"filters[{position}]")
+        yield from self.selection.mistakes()
         if self.transformation not in transformations:
             known = ", ".join(sorted(transformations))
             yield InvalidDefinition(
@@ -207,12 +213,15 @@ def _lane_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
         yield InvalidDefinition("circuit_breaker.failure_threshold", "must be between 1 and 10000")
     if not 0.1 <= breaker.open_for <= 86400:
         yield InvalidDefinition("circuit_breaker.open_for", "must be between 100ms and 1d")
-    if len(webhook.ordered_by) > MAX_PATH:
-        yield InvalidDefinition("ordered.by", f"is longer than {MAX_PATH} characters")
-    elif webhook.ordered_by:
-        yield from _caught(check_path, webhook.ordered_by, "ordered.by")
+    if webhook.ordered_by:
+        yield from _caught(_check_order, webhook.ordered_by)
     if not 1 <= webhook.disable_after <= MAX_DISABLE_AFTER:
         yield InvalidDefinition("disable_after", "must be between 1s and 1y")
+
+
+def _check_order(by: str) -> None:
+    if parse_path(by, "ordered.by").many:
+        raise InvalidDefinition("ordered.by", "must name one value, not any ([*])")
 
 
 def _check_url(url: str, refuses_url: RefusesUrl, key: str = "url") -> None:

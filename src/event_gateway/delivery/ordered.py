@@ -17,6 +17,7 @@ import structlog
 from event_gateway.broker.log import EventLog
 from event_gateway.core.delivery import FINAL, Delivery, Outcome, Retry, Status
 from event_gateway.core.event import Received
+from event_gateway.core.path import path_of
 from event_gateway.core.stream import EVENTS
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
@@ -307,7 +308,8 @@ def _nothing() -> None:
 def _reads(webhook: Webhook) -> Webhook:
     """What of a webhook decides which events it gets, in which order."""
     return Webhook(
-        webhook.id, "", webhook.events, webhook.filters, webhook.namespaces, webhook.sources,
+        webhook.id, "", webhook.events, webhook.filters, webhook.cloudevents_filters,
+        webhook.expression, webhook.namespaces, webhook.sources,
         since=webhook.since, since_in=webhook.since_in, created_at=webhook.created_at,
         ordered=webhook.ordered, ordered_by=webhook.ordered_by,
     )  # fmt: skip
@@ -317,5 +319,5 @@ def _key(received: Received, path: str) -> bytes:
     """What events have in common that keep their order; empty where they all do."""
     if not path:
         return b""
-    value = received.field(path)
+    value = path_of(path).value(received)
     return b"-" if value is msgspec.UNSET else msgspec.json.encode(value)

@@ -55,6 +55,7 @@ class WebhookMetrics:
     def __init__(self) -> None:
         self.attempts: dict[str, int] = {}
         self.outcomes: dict[str, int] = {}
+        self.expression_errors = 0
         self.latency = _Distribution(_LATENCY)
         self.duration = _Distribution(_DURATION)
 
@@ -90,14 +91,20 @@ class _PerWebhook(Collector):
         duration = HistogramMetricFamily(
             f"{PREFIX}_attempt_duration_seconds", "How long an attempt took.", labels=["webhook"]
         )
+        errors = CounterMetricFamily(
+            f"{PREFIX}_expression_errors", "Evaluations of the webhook's expression without a "
+            "value.", labels=["webhook"],
+        )  # fmt: skip
         for label, webhook in self._webhooks.items():
+            if webhook.expression_errors:
+                errors.add_metric([label], webhook.expression_errors)
             for outcome, number in webhook.outcomes.items():
                 deliveries.add_metric([label, outcome], number)
             for error_type, number in webhook.attempts.items():
                 attempts.add_metric([label, error_type], number)
             for family, one in ((latency, webhook.latency), (duration, webhook.duration)):
                 family.add_metric([label], one.buckets(), one.sum)
-        yield from (deliveries, attempts, latency, duration)
+        yield from (deliveries, attempts, latency, duration, errors)
 
 
 class Metrics:

@@ -12,13 +12,18 @@ from event_gateway.core.formats import from_message
 from event_gateway.core.reserved import check_reserved
 from event_gateway.core.webhook import Webhook
 from event_gateway.routing.enrich import Enricher
-from event_gateway.routing.index import Index
+from event_gateway.routing.index import Index, OnError
 
 log = structlog.get_logger(__name__)
 
 
 async def in_order(
-    broker: Broker, enricher: Enricher, webhook: Webhook, stream: str, from_seq: int
+    broker: Broker,
+    enricher: Enricher,
+    on_error: OnError,
+    webhook: Webhook,
+    stream: str,
+    from_seq: int,
 ) -> AsyncGenerator[tuple[list[Received], int]]:
     """Those events of a stream from a sequence on that match, batch by batch, and how far it has
     been read (0: nothing new). What is no event is the router's to set aside."""
@@ -35,17 +40,17 @@ async def in_order(
                 check_reserved(received.event)
             except InvalidEvent:
                 continue
-            if matched(index, received):
+            if matched(index, received, on_error):
                 events.append(received)
         if events:
             await enricher.enrich(events)
         yield events, batch[-1].seq if batch else 0
 
 
-def matched(index: Index, received: Received) -> list[Webhook]:
+def matched(index: Index, received: Received, on_error: OnError | None = None) -> list[Webhook]:
     """The webhooks that an event is for; none where a filter chokes on it, as the router tells."""
     try:
-        return index.match(received)
+        return index.match(received, on_error)
     except Exception as error:
         log.debug("event cannot be matched", seq=received.seq, error=repr(error))
         return []

@@ -23,7 +23,7 @@ from event_gateway.core.stream import EVENTS
 from event_gateway.core.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.enrich import Enricher
-from event_gateway.routing.index import Index
+from event_gateway.routing.index import Index, OnError
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import end
@@ -68,6 +68,7 @@ class Router:
         enricher: Enricher,
         dispatch: Dispatch,
         metrics: Metrics,
+        on_error: OnError,
         stream: str = EVENTS,
     ) -> None:
         self._broker = broker
@@ -77,6 +78,7 @@ class Router:
         self._enricher = enricher
         self._dispatch = dispatch
         self._metrics = metrics
+        self._on_error = on_error
         self._stream = stream
         self._puller = Puller(broker, stream, ROUTER)
         self._unsettled: dict[int, _Settlement] = {}
@@ -169,7 +171,7 @@ class Router:
         matched = []
         for received, pulled in taken:
             try:
-                matched.append((received, pulled, self._index.match(received)))
+                matched.append((received, pulled, self._index.match(received, self._on_error)))
             except Exception as error:  # one event that a filter chokes on must not stop the rest
                 log.exception("event cannot be matched", stream=self._stream, seq=received.seq)
                 await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
