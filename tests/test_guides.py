@@ -23,4 +23,5 @@ def test_a_configuration_that_a_guide_shows(tmp_path: Path, block: str) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(block)
     environ = dict.fromkeys(re.findall(r"\$\{(\w+)", block), "set")
-    load(path, environ, transformations=frozenset(TRANSFORMATIONS), url_rule=lambda _: lambda _: None)
+    known = frozenset(TRANSFORMATIONS)
+    load(path, environ, transformations=known, url_rule=lambda _: lambda _: None)
