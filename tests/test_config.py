@@ -242,7 +242,7 @@ def test_the_schema_knows_the_shape() -> None:
     for right in (
         {"webhooks": {"w": good | {"security": {"auth_type": "none"}, "timeout": "5s"}}},
         {"webhooks": {"w": good | {"security": [{"auth_type": "none"}]}}},
-        {"ingest": {"max_bytes": "10GB"}}, {"server": {"max_body": 1024}},
+        {"ingest": {"max_bytes": "10GB"}}, {"server": {"max_body": 65536}},
     ):  # fmt: skip
         validator.validate(right)
 

@@ -43,7 +43,7 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) ->
     try:
         async with connected(at["http"], at["nats"], at["key"]) as client:
             await client.webhook(id="api", url=f"{receiver.url}/api", events=["user.*"])
-            changed = _config(receiver, ingest={"retention": "10d"}, server={"max_body": "2KiB"})
+            changed = _config(receiver, ingest={"retention": "10d"}, server={"max_body": "64KiB"})
             del changed["webhooks"]["left"]
             changed["webhooks"]["kept"]["url"] = f"{receiver.url}/elsewhere"
             changed["webhooks"]["new"] = {"url": f"{receiver.url}/new", "events": ["fresh.*"]}
@@ -58,7 +58,7 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) ->
             await receiver.until(1, "/api")
             async with client.websocket() as socket:
                 assert (await socket.ask(action="subscribe", stream="more"))["type"] == "subscribed"
-            await client.send(event("user.a", {"x": "y" * 3000}), status=413)
+            await client.send(event("user.a", {"x": "y" * 70_000}), status=413)
             info = await client.nats.jetstream().stream_info("GATEWAY_EVENTS")
             assert info.config.max_age == 10 * 86400
             # What is allowed to be dialled is, too; the file's own webhooks must stay within it.

@@ -286,6 +286,7 @@ class Gateway:
             admin_key=self._admin_key,
             max_body=config.server.max_body,
             retention=retention,
+            allowed_origins=frozenset(config.ingest.allowed_origins),
             broker=broker,
             peers=peers,
             registry=registry,

@@ -86,6 +86,7 @@ class Governed:
         self.outcomes.max_age = longest_wait(config.ingest.retention)
         self.events.captures_new_roots = config.ingest.subjects is None
         self.context.max_body = config.server.max_body
+        self.context.allowed_origins = frozenset(config.ingest.allowed_origins)
         self.context.retention = self.repeating.retention = config.ingest.retention
         self.repair.manual = config.repair == "manual"
         self.repeats.marked = self.repeating.letters_retention = config.dead_letters.retention

@@ -37,12 +37,16 @@ from event_gateway.streaming.registration import StreamRegistration
 
 @dataclass(slots=True)
 class Context:
-    """One gateway process, seen from its API. ``max_body`` in bytes, ``retention`` in seconds."""
+    """One gateway process, seen from its API. ``max_body`` in bytes, ``retention`` in seconds.
+
+    ``allowed_origins``: who may send events, by what they call themselves; ``*`` is anybody.
+    """
 
     version: str
     admin_key: str = field(repr=False)
     max_body: int
     retention: float
+    allowed_origins: frozenset[str]
     broker: Broker
     peers: Peers
     registry: Registry

@@ -12,7 +12,13 @@ from event_gateway.api.context import Context
 from event_gateway.api.problems import Problem
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Event
-from event_gateway.core.formats import from_batch, from_binary, from_structured, to_structured
+from event_gateway.core.formats import (
+    from_batch,
+    from_binary,
+    from_structured,
+    mode_of,
+    to_structured,
+)
 from event_gateway.core.reserved import check_reserved
 
 MAX_BATCH = 1000
@@ -22,6 +28,22 @@ HOW_TO_SEND = (
 )
 _encode = msgspec.json.Encoder().encode
 _STATUS = {"reserved": 403, "unsupported": 415, "malformed": 400, "invalid": 422}
+
+
+async def options_events(request: Request) -> Response:
+    """Whether events may be sent here (HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4).
+
+    It needs no key: who may send is decided when something is sent.
+    """
+    context: Context = request.app.state.context
+    headers = {"Allow": "POST"}
+    origin = request.headers.get("webhook-request-origin")
+    if origin is not None:
+        for allowed in (origin, "*"):
+            if allowed in context.allowed_origins:
+                headers |= {"WebHook-Allowed-Origin": allowed, "WebHook-Allowed-Rate": "*"}
+                break
+    return Response(None, 200, headers)
 
 
 async def post_events(request: Request) -> Response:
@@ -46,47 +68,58 @@ async def post_events(request: Request) -> Response:
 
 
 def _parse(request: Request, body: bytes) -> list[tuple[Event, bytes]]:
-    content_type = request.headers.get("content-type")
-    media, _, parameters = (content_type or "").lower().partition(";")
-    media = media.strip()
     try:
-        _check_encoding(request, parameters)
-        if media.startswith("application/cloudevents-batch"):
-            _json_only(media, "application/cloudevents-batch")
+        _check_encoding(request)
+        content_type = _content_type(request)
+        mode = mode_of(content_type)
+        if mode == "batch":
             return _parse_batch(body)
-        if media.startswith("application/cloudevents"):
-            _json_only(media, "application/cloudevents")
+        if mode == "structured":
             event = from_structured(body)
             check_reserved(event)
             return [(event, body)]
-        if not any(name.startswith("ce-") for name in request.headers):
-            raise InvalidEvent("unsupported", f"{media or 'no content type'} without ce- headers "
-                               f"is no CloudEvent: {HOW_TO_SEND}")  # fmt: skip
+        headers = _attribute_headers(request)
+        if not headers:
+            shown = (content_type or "no content type")[:64]
+            raise InvalidEvent("unsupported", f"{shown} without ce- headers is no CloudEvent: "
+                                              f"{HOW_TO_SEND}")  # fmt: skip
         if "ce-datacontenttype" in request.headers:
             raise InvalidEvent("invalid", "ce-datacontenttype is not for HTTP: use Content-Type")
-        event = from_binary(request.headers.items(), content_type, body)
+        event = from_binary(headers, content_type, body)
         check_reserved(event)
         return [(event, to_structured(event))]
     except InvalidEvent as error:
         raise Problem(_STATUS[error.reason], error.detail) from None
 
 
-def _check_encoding(request: Request, parameters: str) -> None:
+def _content_type(request: Request) -> str | None:
+    given = [value for name, value in request.headers.raw if name == b"content-type"]
+    if len(given) > 1:
+        raise InvalidEvent("invalid", "the header content-type is there twice")
+    return _text(b"content-type", given[0]) if given else None
+
+
+def _attribute_headers(request: Request) -> list[tuple[str, str]]:
+    return [
+        (name.decode("latin-1"), _text(name, value))
+        for name, value in request.headers.raw
+        if name.startswith(b"ce-")
+    ]
+
+
+def _text(name: bytes, value: bytes) -> str:
+    """A header's value, of which HTTP says only that it is bytes."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        shown = name[:64].decode("latin-1")
+        raise InvalidEvent("invalid", f"the header {shown} is not UTF-8") from None
+
+
+def _check_encoding(request: Request) -> None:
     encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
+    if encoding.lower() != "identity":
         raise InvalidEvent("unsupported", f"content-encoding {encoding[:32]} is not understood")
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        charset = value.strip().strip('"')
-        if name.strip() == "charset" and charset not in ("utf-8", "us-ascii"):
-            raise InvalidEvent(
-                "unsupported", f"charset {charset[:32]} is not understood; send utf-8"
-            )
-
-
-def _json_only(media: str, kind: str) -> None:
-    if media not in (kind, f"{kind}+json"):
-        raise InvalidEvent("unsupported", f"{media} is not understood; send {kind}+json")
 
 
 def _parse_batch(body: bytes) -> list[tuple[Event, bytes]]:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from event_gateway.broker.connection import BrokerError
-from event_gateway.broker.log import LogFull, LogUnavailable
+from event_gateway.broker.log import LogFull, LogUnavailable, TooLarge
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.definitions import InvalidBody
 from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, Unknown
@@ -75,6 +75,7 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (InvalidDefinition, lambda error: _invalid(InvalidBody([(error.key, error.detail)]))),
     (ProvisionError, lambda error: Problem(422, str(error))),
     (NewerFormat, lambda error: Problem(409, str(error))),
+    (TooLarge, lambda error: Problem(413, str(error))),
     (LogFull, lambda error: Problem(507, f"the log is full: {error}", {"Retry-After": "60"})),
     (RedisError, lambda _: unavailable("Redis")),
     *((kind, lambda _: unavailable("NATS")) for kind in (LogUnavailable, *BrokerError)),

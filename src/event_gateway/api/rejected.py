@@ -54,6 +54,7 @@ def _shown(one: Rejected) -> dict[str, Any]:
         "stream": one.stream,
         "sequence": one.origin_seq,
         "headers": one.headers,
+        "cut": one.cut,
     }
     try:
         shown["data"] = one.body.decode()

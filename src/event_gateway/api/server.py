@@ -20,7 +20,7 @@ from event_gateway.api import (
     webhooks,
 )
 from event_gateway.api.context import Context
-from event_gateway.api.events import post_events
+from event_gateway.api.events import options_events, post_events
 from event_gateway.api.problems import KINDS, Problem, problem_of
 from event_gateway.api.signing_keys import PublishedKeys
 from event_gateway.api.websocket import websocket
@@ -59,6 +59,7 @@ def build(context: Context) -> FastAPI:
     app = FastAPI(title="Event Gateway", version=context.version)
     app.state.context = context
     app.router.routes.append(Route("/v1/events", post_events, methods=["POST"]))
+    app.router.routes.append(Route("/v1/events", options_events, methods=["OPTIONS"]))
     app.router.routes.append(WebSocketRoute("/v1/ws", websocket))
     app.router.routes.append(Route("/.well-known/webhook-keys.json", PublishedKeys().answer))
     app.include_router(matching.router)

@@ -12,6 +12,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
+from event_gateway.broker.headers import parse_headers
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.urls import without_password
 from event_gateway.tasks import end
@@ -25,6 +26,8 @@ PENDING = 32 * 1024 * 1024  # bytes that wait in the client while NATS is away
 REQUEST_TIMEOUT = 5.0
 PATIENCE = 30.0  # seconds for which a server that does not answer is waited for at the start
 OLDEST = (2, 10)
+# Text of control characters is six times as long in JSON; and there are headers.
+LEAST_PAYLOAD = 7 * 64 * 1024
 
 # What a call to NATS can fail with while NATS is away or starting.
 BrokerError = (NatsError, OSError, asyncio.TimeoutError)
@@ -52,6 +55,8 @@ class Broker:
 
     def _renew(self) -> None:
         self.nc = Client()
+        # It has no documented place for that; see there what the client's own one hides.
+        self.nc._parse_header_lines = parse_headers  # type: ignore[method-assign]
         self.js: JetStreamContext = self.nc.jetstream(timeout=REQUEST_TIMEOUT)
 
     async def connect(self, patience: float = PATIENCE) -> None:
@@ -85,6 +90,12 @@ class Broker:
             raise ServerRefused(
                 f"NATS at {shown} is version {version}; the gateway needs "
                 f"{OLDEST[0]}.{OLDEST[1]} or newer"
+            )
+        if self.nc.max_payload < LEAST_PAYLOAD:
+            await self.nc.close()
+            raise ServerRefused(
+                f"NATS at {shown} takes no message over {self.nc.max_payload} bytes; an event of "
+                f"64 KiB may need {LEAST_PAYLOAD}: raise its max_payload"
             )
         try:
             await self.js.account_info()

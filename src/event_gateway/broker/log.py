@@ -1,7 +1,9 @@
 """The events log: where an event is safe once it has been acknowledged."""
 
 import asyncio
+import base64
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 
@@ -10,8 +12,9 @@ import structlog
 from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
-from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
 from event_gateway.broker.foreign import ForeignStream
+from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.provision import ProvisionError, capture
 from event_gateway.broker.together import Found, can, together
 from event_gateway.core.errors import InvalidEvent
@@ -23,6 +26,7 @@ from event_gateway.core.stream import EVENTS
 log = structlog.get_logger(__name__)
 
 ORIGIN_HEADER = "Eg-Origin"
+MAX_HEADERS = 1024  # bytes of subject and headers of what the gateway writes into the log
 APART = 300.0  # seconds for which a stream that did not end its answer is asked one by one
 
 
@@ -32,6 +36,10 @@ class LogUnavailable(Exception):
 
 class LogFull(LogUnavailable):
     """The log is at its size limit and refuses new events rather than drop old ones."""
+
+
+class TooLarge(Exception):
+    """NATS takes no message as large as this event is in the log; the text names both sizes."""
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -60,10 +68,18 @@ class EventLog:
         self._apart_until: dict[str, float] = {}
         self._indirect = {stream.name for stream in foreign if not stream.direct}
 
+    def check_size(self, body: bytes) -> None:
+        """Raises TooLarge where NATS would not take an event, and hang up on who sends it."""
+        most = self._broker.nc.max_payload - MAX_HEADERS
+        if len(body) > most:
+            raise TooLarge(
+                f"the event has {len(body)} bytes in the log, and NATS takes {most} in a message"
+            )
+
     async def append(self, event_type: str, source: str, event_id: str, body: bytes) -> Appended:
         """Writes one structured event and waits for its acknowledgement.
 
-        Raises LogUnavailable, LogFull.
+        What :meth:`check_size` says must be heeded. Raises LogUnavailable, LogFull.
         """
         headers = {
             "Nats-Msg-Id": message_id(source, event_id),
@@ -175,4 +191,14 @@ async def got(broker: Broker, stream: str, seq: int, *, direct: bool = True) -> 
             return await broker.js.get_msg(stream, seq=seq, direct=True)
         except NotFoundError:
             pass
-    return await broker.js.get_msg(stream, seq=seq)
+    asked = await broker.nc.request(
+        f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":%d}' % seq, timeout=REQUEST_TIMEOUT
+    )
+    answer = json.loads(asked.data)
+    if "error" in answer:
+        raise APIError.from_error(answer["error"])
+    message: RawStreamMsg = RawStreamMsg.from_response(answer["message"])
+    message.data = base64.b64decode(message.data or b"")
+    # The client reads these as if they were an e-mail's.
+    message.headers = parse_headers(base64.b64decode(message.hdrs or b""))
+    return message

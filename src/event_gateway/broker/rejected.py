@@ -1,6 +1,8 @@
 """Input of which no event could be made: set aside as it came, with the reason."""
 
 import contextlib
+import re
+from collections.abc import Mapping
 
 import msgspec
 from nats.js.errors import APIError, NoStreamResponseError
@@ -15,8 +17,12 @@ from event_gateway.core.formats import from_message
 from event_gateway.core.stream import EVENTS
 
 FORMAT = "1"
+MAX_OWN_HEADERS = 8192  # bytes of subject and headers, but for those that the input came with
 _HEADER = "Eg-Header-"  # before the name of each header that the input came with
 _MESSAGE_ID = "Nats-Msg-Id"
+_CUT = "Eg-Cut"  # where it was too large to be kept whole: how many bytes its body had
+# What the client writes as a header's name; it refuses a message with others.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNAVAILABLE = (*BrokerError, APIError)
 
 
@@ -24,6 +30,7 @@ class Rejected(msgspec.Struct, frozen=True):
     """One input that was set aside. ``time`` in seconds since the epoch; ``body`` as it came.
 
     ``stream`` and ``origin_seq`` are its place in the log, ``seq`` that among the rejected.
+    ``cut``: it was too large to be kept whole, and had a body of so many bytes.
     """
 
     seq: int
@@ -35,6 +42,7 @@ class Rejected(msgspec.Struct, frozen=True):
     origin_seq: int
     headers: dict[str, str]
     body: bytes
+    cut: int | None = None
 
 
 class NotCaptured(Exception):
@@ -58,11 +66,18 @@ class RejectedInput:
             "Eg-Sequence": str(pulled.seq),
             _MESSAGE_ID: f"{stream}:{pulled.seq}",  # set aside again after a crash, it is kept once
         }
-        for name, value in (pulled.headers or {}).items():
-            headers[f"{_HEADER}{name}"] = value
+        # Whatever came in must fit in again, or the router would never be done with it.
+        most = self._broker.nc.max_payload - MAX_OWN_HEADERS
+        copied, size = _copied(pulled.headers or {})
+        if size > most // 2:
+            copied, size = {}, 0
+        headers |= copied
+        body = pulled.data[: most - size]
+        if len(body) < len(pulled.data) or (pulled.headers and not copied):
+            headers[_CUT] = str(len(pulled.data))
         try:
             await self._broker.js.publish(
-                f"eg.rejected.{error.reason}", pulled.data, stream=REJECTED, headers=headers
+                f"eg.rejected.{error.reason}", body, stream=REJECTED, headers=headers
             )
         except (*_UNAVAILABLE, NoStreamResponseError) as failure:
             raise LogUnavailable(str(failure) or type(failure).__name__) from None
@@ -88,6 +103,8 @@ class RejectedInput:
         if not found or found[0].seq != seq:
             raise KeyError(seq)
         kept = found[0]
+        if kept.cut is not None:
+            raise InvalidEvent("malformed", "it was too large to be kept whole")
         from_message(
             kept.headers, kept.body, subject=kept.subject, stream=kept.stream, seq=kept.origin_seq,
             time=kept.time,
@@ -107,6 +124,14 @@ class RejectedInput:
         return ack.seq
 
 
+def _copied(headers: Mapping[str, str]) -> tuple[dict[str, str], int]:
+    """The headers that the input came with, as they are kept, and how many bytes they take."""
+    copied = {
+        f"{_HEADER}{name}": value for name, value in headers.items() if _TOKEN.fullmatch(name)
+    }
+    return copied, sum(len(name) + len(value.encode()) + 4 for name, value in copied.items())
+
+
 def _rejected(pulled: Pulled) -> Rejected:
     headers = dict(pulled.headers or {})
     return Rejected(
@@ -123,4 +148,5 @@ def _rejected(pulled: Pulled) -> Rejected:
             if name.startswith(_HEADER)
         },
         body=pulled.data,
+        cut=int(headers[_CUT]) if _CUT in headers else None,
     )

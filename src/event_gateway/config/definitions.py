@@ -68,6 +68,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         name: value
         for name in (
             "transformation",
+            "mode",
             "timeout",
             "concurrency",
             "disable_after",
@@ -233,6 +234,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "namespaces": list(webhook.namespaces),
         "sources": list(webhook.sources),
         "transformation": webhook.transformation,
+        "mode": webhook.mode,
         "retry_policy": {
             "max_attempts": policy.max_attempts,
             "backoff": policy.backoff,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
 
+MIN_BODY = 64 * 1024  # an event of that size is always taken (CloudEvents 1.0.2, "Size Limits")
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
@@ -54,7 +55,9 @@ class ServerModel(Section):
 
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="0 takes a free one.")
-    max_body: Size = Field(1024 * 1024, description="The largest request body, in bytes.")
+    max_body: Annotated[Size, Field(ge=MIN_BODY)] = Field(
+        1024 * 1024, description="The largest request body, in bytes; at least 64KiB."
+    )
     drain_timeout: Duration = Field(
         20.0,
         description="How long running attempts may go on when the gateway is told to end.",
@@ -104,6 +107,19 @@ class IngestModel(Section):
         [],
         description="JetStream streams of yours that are read, instead of capturing.",
     )
+    allowed_origins: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
+        [],
+        description="Who is told on OPTIONS /v1/events that it may send events there: exactly what "
+        "it says in WebHook-Request-Origin; * is anybody.",
+    )
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if any(not 0x20 < ord(character) < 0x7F for character in origin):
+                raise ValueError("holds a space, a control or a non-ASCII character")
+        return value
 
 
 class SecretsModel(Section):

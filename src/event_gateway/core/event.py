@@ -1,27 +1,14 @@
 """The event: CloudEvents 1.0.2 attributes with the payload left as the bytes it came in."""
 
 import json
-import re
 from enum import IntEnum
 from typing import Any
 
 import msgspec
 
-from event_gateway.core.errors import InvalidEvent
-
-MAX_ATTRIBUTE = 8192
-MAX_EXTENSIONS = 64
 CORE_ATTRIBUTES = frozenset(
     ("id", "source", "type", "specversion", "subject", "time", "datacontenttype", "dataschema")
 )
-_NAME = re.compile(r"[a-z0-9]{1,64}")
-# RFC 3339, section 5.6; the text itself is kept, so that nanoseconds and offsets survive.
-_TIME = re.compile(
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt]"
-    r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
-)
-# C0 and C1 controls, lone surrogates and noncharacters (CloudEvents 1.0.2, "Type System").
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 class DataKind(IntEnum):
@@ -104,58 +91,3 @@ def _decoded(data: bytes) -> Any:
             return json.loads(data)  # slower, and knows numbers like 1e999
         except (ValueError, RecursionError):
             return msgspec.UNSET
-
-
-def check_event(event: Event) -> Event:
-    """The same event, or InvalidEvent with all that is wrong with its attributes."""
-    if _plainly_right(event):
-        return event
-    wrong = [
-        f"{name} is missing or empty"
-        for name, value in (("id", event.id), ("source", event.source), ("type", event.type))
-        if not value
-    ]
-    for name in ("subject", "datacontenttype", "dataschema"):
-        if getattr(event, name) == "":
-            wrong.append(f"{name} must not be empty when present")
-    if event.time is not None and _TIME.fullmatch(event.time) is None:
-        wrong.append(f"time {event.time[:64]!r} is no RFC 3339 timestamp")
-    if len(event.extensions) > MAX_EXTENSIONS:
-        wrong.append(f"more than {MAX_EXTENSIONS} extension attributes")
-    for name in ("id", "source", "type", "subject", "datacontenttype", "dataschema"):
-        value = getattr(event, name)
-        if value is not None:
-            _check_text(name, value, wrong)
-    for name, value in event.extensions.items():
-        if _NAME.fullmatch(name) is None:
-            wrong.append(f"{name[:64]!r} is no attribute name: only a-z and 0-9 are allowed")
-        elif isinstance(value, str):
-            _check_text(name, value, wrong)
-    if wrong:
-        raise InvalidEvent("invalid", "; ".join(wrong[:16]))
-    return event
-
-
-def _plainly_right(event: Event) -> bool:
-    """Whether nothing is wrong with an event, as far as one look tells."""
-    subject, content_type, schema = event.subject, event.datacontenttype, event.dataschema
-    if not (event.id and event.source and event.type) or "" in (subject, content_type, schema):
-        return False
-    if event.time is not None and _TIME.fullmatch(event.time) is None:
-        return False
-    text = f"{event.id}{event.source}{event.type}{subject}{content_type}{schema}"
-    if event.extensions:
-        if len(event.extensions) > MAX_EXTENSIONS:
-            return False
-        for name, value in event.extensions.items():
-            if _NAME.fullmatch(name) is None:
-                return False
-            text += str(value)
-    return len(text) <= MAX_ATTRIBUTE and text.isprintable()
-
-
-def _check_text(name: str, value: str, wrong: list[str]) -> None:
-    if len(value) > MAX_ATTRIBUTE:
-        wrong.append(f"{name} is longer than {MAX_ATTRIBUTE} characters")
-    elif not value.isprintable() and _FORBIDDEN.search(value):
-        wrong.append(f"{name} holds a control character or a code point that is no character")

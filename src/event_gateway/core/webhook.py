@@ -23,11 +23,13 @@ MAX_HEADERS = 32
 MAX_RATE = 10_000  # attempts in a period; each of them is kept track of
 MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
 # What the gateway itself sets on a delivery, and what would change how the request is framed.
+MODES = ("structured", "binary")  # in which a receiver gets the CloudEvent itself
 RESERVED_HEADERS = frozenset(
     (
         "host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade",
         "te", "trailer", "expect", "user-agent", "keep-alive", "proxy-connection", "webhook-id",
-        "webhook-timestamp", "webhook-signature", "traceparent", "x-event-gateway-attempt",
+        "webhook-timestamp", "webhook-signature", "traceparent", "tracestate",
+        "x-event-gateway-attempt",
         "webhook-request-origin", "webhook-request-rate", "webhook-request-callback",
     )
 )  # fmt: skip
@@ -95,6 +97,7 @@ class Webhook(msgspec.Struct, frozen=True):
     ordered: bool = False
     ordered_by: str = ""
     headers: dict[str, str] = {}
+    mode: str = "structured"
     enrich: bool = True
     security: tuple[Security, ...] = ()
     enabled: bool = True
@@ -173,6 +176,14 @@ class Webhook(msgspec.Struct, frozen=True):
             known = ", ".join(sorted(transformations))
             yield InvalidDefinition(
                 "transformation", f"{self.transformation!r} is unknown; there are: {known}"
+            )
+        if self.mode not in MODES:
+            yield InvalidDefinition(
+                "mode", f"{self.mode!r} is unknown; there are: {', '.join(sorted(MODES))}"
+            )
+        elif self.mode == "binary" and self.transformation != "standard":
+            yield InvalidDefinition(
+                "mode", "binary is for the event itself: the transformation must be standard"
             )
         yield from retry_mistakes(self.retry_policy, retention)
         if not 0.1 <= self.timeout <= 300:

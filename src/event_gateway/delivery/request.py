@@ -3,6 +3,7 @@
 import base64
 import hmac
 import os
+import re
 import time
 from random import getrandbits
 
@@ -11,6 +12,7 @@ import structlog
 
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
+from event_gateway.core.formats import goes_binary, to_binary
 from event_gateway.core.security import API_KEY_HEADER, Security
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth import AUTHENTICATORS, Authenticator
@@ -66,7 +68,8 @@ class RequestBuilder:
         self._webhook = webhook
         self._common = common
         self._transform = TRANSFORMATIONS.get(webhook.transformation, TRANSFORMATIONS["standard"])
-        self._body_key = f"{webhook.transformation}/{webhook.enrich}"
+        self._binary = webhook.mode == "binary"
+        self._body_key = f"{webhook.transformation}/{webhook.mode}/{webhook.enrich}"
         self._mac = hmac.new(common.key, webhook.id.encode() + b"\0", "sha256")
         lines = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
         if webhook.verify and webhook.verified is not None:
@@ -88,13 +91,19 @@ class RequestBuilder:
                 self._password = method.secret_name or ""
 
     def body(self, received: Received) -> tuple[bytes, bytes]:
-        """Content type and body, made once for all webhooks that want the same."""
+        """The header lines that describe the body, and the body, made once for all webhooks that
+        want the same."""
         made = received.bodies.get(self._body_key)
         if made is None:
             event = received.event
             if self._webhook.enrich and received.enriched is not None:
                 event = received.enriched
-            made = received.bodies[self._body_key] = self._transform(event)
+            if self._binary and goes_binary(event):
+                made = to_binary(event)
+            else:
+                content_type, body = self._transform(event)
+                made = b"content-type: %b\r\n" % content_type, body
+            received.bodies[self._body_key] = made
         return made
 
     def build(self, received: Received, attempt: int) -> Request:
@@ -104,7 +113,7 @@ class RequestBuilder:
         """
         event = received.event
         try:
-            content_type, body = self.body(received)
+            described, body = self.body(received)
         except Exception as error:  # whatever a transformation does wrong hurts only its own event
             log.exception("transformation failed", webhook=self._webhook.id, event_id=event.id)
             raise Unsendable(ErrorType.TRANSFORMATION_ERROR, repr(error)) from None
@@ -112,11 +121,11 @@ class RequestBuilder:
         timestamp = b"%d" % time.time()
         authentication = self._authentication(message_id, timestamp, body)
         head = (
-            b"%bcontent-type: %b\r\ncontent-length: %d\r\nwebhook-id: %b\r\n"
-            b"webhook-timestamp: %b\r\n%btraceparent: %b\r\nx-event-gateway-attempt: %d\r\n\r\n"
+            b"%b%bcontent-length: %d\r\nwebhook-id: %b\r\n"
+            b"webhook-timestamp: %b\r\n%b%bx-event-gateway-attempt: %d\r\n\r\n"
             % (
-                self._head, content_type, len(body), message_id, timestamp, authentication,
-                _traceparent(event), attempt,
+                self._head, described, len(body), message_id, timestamp, authentication,
+                _trace(event), attempt,
             )
         )  # fmt: skip
         return Request(head, body, None if self._certificate is None else self._identity())
@@ -226,11 +235,21 @@ def _auth_error(message: str) -> Unsendable:
     return Unsendable(ErrorType.AUTH_ERROR, message)
 
 
-def _traceparent(event: Event) -> bytes:
-    """W3C Trace Context: the event's own trace where it has one, else a new one."""
+# W3C Trace Context: version 00, and what any of its values is made of.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,4096}")
+
+
+def _trace(event: Event) -> bytes:
+    """The trace that this request belongs to: the event's own where it has one, with its
+    ``tracestate``, else a new one."""
     parent = event.extensions.get("traceparent")
     # They tell apart and guard nothing; an id of zeros would be none.
     span = getrandbits(64) or 1
-    if isinstance(parent, str) and len(parent) == 55 and parent.startswith("00-"):
-        return b"%b%016x%b" % (parent[:36].encode(), span, parent[52:].encode())
-    return b"00-%032x-%016x-01" % (getrandbits(128) or 1, span)
+    if not isinstance(parent, str) or _TRACEPARENT.fullmatch(parent) is None:
+        return b"traceparent: 00-%032x-%016x-01\r\n" % (getrandbits(128) or 1, span)
+    line = b"traceparent: %b%016x%b\r\n" % (parent[:36].encode(), span, parent[52:].encode())
+    state = event.extensions.get("tracestate")
+    if isinstance(state, str) and _TRACESTATE.fullmatch(state):
+        line += b"tracestate: %b\r\n" % state.encode()
+    return line

@@ -18,8 +18,11 @@ class Intake:
         """Appends events (each with its structured form) and gives where the log has them.
 
         Not atomic: where it fails in the middle the whole can be sent again, and what the log has
-        is recognised. Raises LogUnavailable, LogFull.
+        is recognised. Raises LogUnavailable, LogFull, and TooLarge before anything
+        is written.
         """
+        for _, body in events:
+            self._log.check_size(body)
         if len(events) == 1:
             event, body = events[0]
             return [await self._log.append(event.type, event.source, event.id, body)]
