@@ -256,7 +256,7 @@ def _path(text: str, key: str, in_each: bool) -> Path:
     if at < len(text) or not tokens or len(text) > MAX_PATH:
         raise InvalidDefinition(key, f"{text[:64]!r} is no path, such as data.items[0].name")
     root = tokens[0]
-    if root == "data" or (root == ITEM and in_each):
+    if root == "data" or (root == ITEM and in_each) or text == "data_base64":
         return tuple(tokens)
     if len(tokens) > 1 or not isinstance(root, str) or _ATTRIBUTE.fullmatch(root) is None:
         within = f", or with {ITEM} within {DO}" if in_each else ""

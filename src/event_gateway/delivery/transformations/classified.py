@@ -76,8 +76,8 @@ EXPECTED: dict[str, tuple[str, ...]] = {
 INSTEAD = {
     ("database", "creation"): "change", ("database", "deletion"): "change",
     ("package", "creation"): "installation",
-    ("process", "creation"): "change", ("process", "deletion"): "change",
-    ("process", "error"): "end",
+    ("iam", "allowed"): "change", ("process", "creation"): "change",
+    ("process", "deletion"): "change", ("process", "error"): "end",
 }  # fmt: skip
 # Of which object an iam event is.
 IAM = {"user": "user", "account": "user", "member": "user", "group": "group",
