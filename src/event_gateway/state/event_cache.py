@@ -52,7 +52,7 @@ class EventCache:
                 (
                     event.id, event.source, source_hash(event.source), event.type,
                     event.time or "", event.subject or "", str(correlation), str(causation),
-                    received.seq, item,
+                    received.seq, item, round(received.time * 1e6),
                 )
             )  # fmt: skip
         answers = await self._enrich(
