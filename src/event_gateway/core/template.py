@@ -73,7 +73,7 @@ class _Scope:
             if token is None:
                 if not isinstance(at, list):
                     return msgspec.UNSET
-                self.spend(len(at))
+                self.spend(NODE * len(at))
                 found = [self._follow(one, path, place + 1) for one in at]
                 return [one for one in found if one is not msgspec.UNSET]
             if isinstance(token, int):
