@@ -13,7 +13,7 @@ from command import Ended, command
 from event_gateway.cli.serve import Running, running
 from event_gateway.config.load import load
 from event_gateway.delivery.egress import url_rule
-from event_gateway.delivery.transformations import TRANSFORMATIONS
+from event_gateway.delivery.transformations import compiled
 from event_gateway.embedded.servers import EmbeddedServers
 from pair import Pair
 from program import LOOPBACK
@@ -37,7 +37,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         async def begin(config: dict[str, Any] | None = None) -> Running:
             path = tmp_path / "gateway.yaml"
             path.write_text(yaml.safe_dump(LOOPBACK | (config or {})))
-            loaded = load(path, {}, transformations=frozenset(TRANSFORMATIONS), url_rule=url_rule)
+            loaded = load(path, {}, transformation_rule=compiled, url_rule=url_rule)
             return await stack.enter_async_context(running(loaded, tmp_path / "data", port=0))
 
         yield begin

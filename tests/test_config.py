@@ -20,19 +20,18 @@ from event_gateway.config.load import ConfigError, load
 from event_gateway.config.model import Config
 from event_gateway.config.reference import reference
 from event_gateway.delivery.egress import url_rule
-
-TRANSFORMATIONS = frozenset(("standard", "analytics_format"))
+from event_gateway.delivery.transformations import compiled
 
 
 def loaded(text: str, tmp_path: Path, **environ: str) -> Config:
     path = tmp_path / "gateway.yaml"
     path.write_text(text)
-    return load(path, environ, transformations=TRANSFORMATIONS, url_rule=url_rule)
+    return load(path, environ, transformation_rule=compiled, url_rule=url_rule)
 
 
 def test_the_original_loads_with_its_defaults() -> None:
     config = load(
-        Path("examples/gateway.yaml"), {}, transformations=TRANSFORMATIONS, url_rule=url_rule
+        Path("examples/gateway.yaml"), {}, transformation_rule=compiled, url_rule=url_rule
     )
     crm = webhook_of(config.webhooks["external_crm"], "external_crm", managed_by="file")
     assert (crm.retry_policy.max_attempts, crm.timeout, crm.concurrency) == (3, 15.0, 32)
@@ -231,7 +230,8 @@ def test_the_schema_knows_the_shape() -> None:
     good = {"url": "https://x.y/", "events": ["a"]}
     for wrong in (
         {"webhoks": {}}, {"webhooks": {"bad id": good}}, {"webhooks": {"w": {"url": "x"}}},
-        {"webhooks": {"w": good | {"transformation": "none"}}},
+        {"webhooks": {"w": good | {"transformation": "no name"}}},
+        {"transformations": {"t": {"base": "standrad"}}}, {"transformations": {"bad id": {}}},
         {"webhooks": {"w": good | {"filters": [{"field": "a", "operator": "near"}]}}},
         {"webhooks": {"w": good | {"timeout": 5}}}, {"server": {"port": 70000}},
         {"webhooks": {"w": good | {"security": {"auth_type": "magic"}}}},
@@ -290,4 +290,4 @@ def test_whatever_stands_in_a_file_it_is_taken_or_refused(
         file.write(text.encode("utf-8", "surrogatepass"))
         file.flush()
         with contextlib.suppress(ConfigError):
-            load(Path(file.name), {}, transformations=TRANSFORMATIONS, url_rule=url_rule)
+            load(Path(file.name), {}, transformation_rule=compiled, url_rule=url_rule)

@@ -112,20 +112,20 @@ async def test_events_published_while_the_gateway_is_down(
     assert len(receiver.got) == 150
 
 
-def _server_pids(data: Path) -> dict[str, int]:
+def server_pids(data: Path) -> dict[str, int]:
     return {name: int((data / f"{name}.pid").read_text()) for name in ("nats", "valkey")}
 
 
 async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiver) -> None:
     program = Program(tmp_path, _config(receiver))
     at = await program.start()
-    first = _server_pids(program.data)
+    first = server_pids(program.data)
     program.kill()
     await _gone(first)
     again = await program.start()
     # Ports and passwords stay, so that the clients' settings do.
     assert (again["nats"], again["redis"], again["key"]) == (at["nats"], at["redis"], at["key"])
-    second = _server_pids(program.data)
+    second = server_pids(program.data)
     assert await program.stop() == 0
     await _gone(second)
     assert not (program.data / "endpoints.json").exists()
@@ -160,7 +160,7 @@ async def test_kill_nats_and_valkey_of_ones_own(tmp_path: Path, receiver: Receiv
         async with connected(at["http"], str(nats_url), at["key"]) as client:
             ids = set()
             for name in ("valkey", "nats"):
-                os.kill(_server_pids(tmp_path / "servers")[name], signal.SIGKILL)
+                os.kill(server_pids(tmp_path / "servers")[name], signal.SIGKILL)
                 if name == "nats":
                     await asyncio.sleep(0.3)
                     one = event("load.made")
@@ -234,7 +234,7 @@ async def test_a_nats_that_hangs_is_no_ready_one(
     client: Client, gateway: Running, tmp_path: Path
 ) -> None:
     """Its connection is there, but nothing comes back: no event is taken in vain."""
-    pid = _server_pids(tmp_path / "data")["nats"]
+    pid = server_pids(tmp_path / "data")["nats"]
     os.kill(pid, signal.SIGSTOP)
     try:
         async with asyncio.timeout(10):

@@ -51,9 +51,17 @@ from event_gateway.delivery.request import Builders
 from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Sender
+from event_gateway.delivery.transformations import Transformations
 from event_gateway.delivery.upkeep import Upkeep
 from event_gateway.delivery.verification import Verifier
-from event_gateway.governed import Governed, open_egress, records_kept, streams_of, webhooks_of
+from event_gateway.governed import (
+    Governed,
+    open_egress,
+    records_kept,
+    streams_of,
+    transformations_of,
+    webhooks_of,
+)
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -158,7 +166,9 @@ class Gateway:
         open_egress(self._guard, sender, config)
         stopping(sender.close)
         tokens = Tokens(sender)
-        builders = Builders(known_secrets, tokens, installation_key, __version__)
+        transformations = Transformations(transformations_of(config))
+        transformations.fell_back = metrics.fell_back
+        builders = Builders(known_secrets, tokens, installation_key, __version__, transformations)
         caller = Caller(sender)
         stopping(caller.stop)
         self._queues = queues = Queues(client, ledger)
@@ -312,6 +322,9 @@ class Gateway:
             sealed=sealed,
             guard=self._guard,
             verifier=verifier,
+            transformations=transformations,
+            builders=builders,
+            enricher=enricher,
             repair=repair,
             matching=matching,
             expression_errors=expression_errors,
@@ -320,7 +333,7 @@ class Gateway:
             broker=broker, events=events, peers=peers, guard=self._guard, sender=sender,
             registration=self._registration, streams=self._streams, verifier=verifier,
             ledger=ledger, outcomes=outcomes, repeats=repeats, repeating=repeating, repair=repair,
-            context=self._context,
+            transformations=transformations, context=self._context,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()

@@ -8,12 +8,18 @@ from event_gateway.broker.foreign import open_streams
 from event_gateway.broker.log import EventLog
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ProvisionError, provision
-from event_gateway.config.definitions import definitions_digest, stream_of, webhook_of
+from event_gateway.config.definitions import (
+    definitions_digest,
+    stream_of,
+    transformation_of,
+    webhook_of,
+)
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.core.retry_policy import longest_wait
 from event_gateway.core.stream import StreamDefinition
+from event_gateway.core.transformation import TransformationDefinition
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.outcomes import Outcomes
@@ -21,6 +27,7 @@ from event_gateway.delivery.proxy import proxy_of
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.repeating import Repeating
 from event_gateway.delivery.sender import Sender
+from event_gateway.delivery.transformations import Transformations
 from event_gateway.delivery.verification import Verifier
 from event_gateway.routing.repair import Repair
 from event_gateway.state.ledger import Ledger
@@ -56,6 +63,7 @@ class Governed:
     repeats: Repeats
     repeating: Repeating
     repair: Repair
+    transformations: Transformations
     context: Context
 
     async def reload(self, former: Config, config: Config) -> None:
@@ -81,6 +89,8 @@ class Governed:
             # First, so that new webhooks' receivers are let through.
             open_egress(self.guard, self.sender, config)
             await self.verifier.adopt(config.delivery.origin)
+        # First, too: what webhooks are to name must be there.
+        self.transformations.load(transformations_of(config))
         await self.registration.load_file(webhooks_of(config))
         self.ledger.keep = records_kept(config)
         self.outcomes.max_age = longest_wait(config.ingest.retention)
@@ -117,6 +127,11 @@ def webhooks_of(config: Config) -> list[Webhook]:
 def streams_of(config: Config) -> list[StreamDefinition]:
     """The file's named streams."""
     return [stream_of(model, name, managed_by="file") for name, model in config.streams.items()]
+
+
+def transformations_of(config: Config) -> list[TransformationDefinition]:
+    """The file's transformations."""
+    return [transformation_of(model, name) for name, model in config.transformations.items()]
 
 
 def records_kept(config: Config) -> float:

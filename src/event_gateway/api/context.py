@@ -17,12 +17,15 @@ from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.repeating import Repeating
 from event_gateway.delivery.replayer import Replayer
+from event_gateway.delivery.request import Builders
 from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
+from event_gateway.delivery.transformations import Transformations
 from event_gateway.delivery.verification import Verifier
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
+from event_gateway.routing.enrich import Enricher
 from event_gateway.routing.repair import Repair
 from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.ledger import Ledger
@@ -72,6 +75,9 @@ class Context:
     sealed: SealedSecrets
     guard: EgressGuard
     verifier: Verifier
+    transformations: Transformations
+    builders: Builders
+    enricher: Enricher
     repair: Repair
     matching: Callable[[Received], list[Webhook]]
     expression_errors: ExpressionErrors

@@ -17,6 +17,7 @@ from event_gateway.api import (
     replays,
     secrets,
     streams,
+    transformations,
     webhooks,
 )
 from event_gateway.api.context import Context
@@ -71,6 +72,7 @@ def build(context: Context) -> FastAPI:
     app.include_router(replays.router)
     app.include_router(repair.router)
     app.include_router(rejected.router)
+    app.include_router(transformations.router)
     app.include_router(health.health)
     app.include_router(health.metrics)
     for kind in KINDS:

@@ -20,7 +20,6 @@ from event_gateway.core.formats import from_structured
 from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth.signature import check_keys
-from event_gateway.delivery.transformations import TRANSFORMATIONS
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Counts
 
@@ -248,7 +247,7 @@ def _parse(context: Context, body: dict[str, Any], kept: Collection[str] = froze
     def refuses_url(url: str) -> str | None:
         return None if url in kept else context.guard.refuses_url(url)
 
-    return webhook_from_json(body, frozenset(TRANSFORMATIONS), context.retention, refuses_url)
+    return webhook_from_json(body, context.transformations.names, context.retention, refuses_url)
 
 
 def _find(request: Request, webhook_id: str) -> Webhook:

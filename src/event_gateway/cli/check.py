@@ -14,14 +14,12 @@ from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError, Problem, Source
 from event_gateway.delivery.egress import url_rule
 from event_gateway.delivery.secrets import Secrets
-from event_gateway.delivery.transformations import TRANSFORMATIONS
+from event_gateway.delivery.transformations import compiled
 
 
 def read_config(path: Path | None) -> tuple[Config, Source]:
     """The configuration and where its keys stand. Raises ConfigError."""
-    return load_with_source(
-        path, os.environ, transformations=frozenset(TRANSFORMATIONS), url_rule=url_rule
-    )
+    return load_with_source(path, os.environ, transformation_rule=compiled, url_rule=url_rule)
 
 
 def warnings(config: Config, source: Source) -> list[Problem]:

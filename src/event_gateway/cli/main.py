@@ -12,7 +12,6 @@ from event_gateway.cli import dead_letters, deliveries, replays, secrets, webhoo
 from event_gateway.cli.check import check_file
 from event_gateway.config.schema import json_schema
 from event_gateway.core.units import parse_duration
-from event_gateway.delivery.transformations import TRANSFORMATIONS
 
 app = typer.Typer(
     add_completion=False,
@@ -75,7 +74,7 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    typer.echo(json.dumps(json_schema(frozenset(TRANSFORMATIONS)), indent=2))
+    typer.echo(json.dumps(json_schema(), indent=2))
 
 
 @app.command()

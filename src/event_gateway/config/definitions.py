@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel, Field, ValidationError
 
-from event_gateway.config.model import Config, StreamModel
+from event_gateway.config.model import Config, StreamModel, TransformationModel
 from event_gateway.config.problems import reason_of
 from event_gateway.config.webhook_model import (
     FilterModel,
@@ -22,6 +22,7 @@ from event_gateway.core.retry_policy import RetryPolicy
 from event_gateway.core.security import Security
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.times import rfc3339
+from event_gateway.core.transformation import TransformationDefinition
 from event_gateway.core.units import format_duration
 from event_gateway.core.webhook import (
     CircuitBreaker,
@@ -141,11 +142,35 @@ def stream_of(model: StreamModel, name: str, *, managed_by: str) -> StreamDefini
     )
 
 
+def transformation_of(model: TransformationModel, name: str) -> TransformationDefinition:
+    """The core's definition of a transformation."""
+    return TransformationDefinition(
+        name,
+        model.base,
+        model.format,
+        model.platform,
+        model.template if "template" in model.model_fields_set else msgspec.UNSET,
+        model.content_type,
+        model.python,
+    )
+
+
+def transformation_from_json(body: object) -> TransformationDefinition:
+    """The transformation of an API request's body, which cannot be a function. Raises InvalidBody.
+
+    Templates are not looked at yet.
+    """
+    definition = transformation_of(_validated(TransformationModel, "transformations", body), "it")
+    if definition.python is not None:
+        raise InvalidBody([("python", "functions are named in the configuration file alone")])
+    return definition
+
+
 def definitions_digest(config: Config) -> str:
-    """What tells files with different webhooks or streams apart; empty without any."""
-    if not config.webhooks and not config.streams:
+    """What tells files with different definitions apart; empty without any."""
+    if not (config.webhooks or config.streams or config.transformations):
         return ""
-    definitions = {
+    definitions: dict[str, Any] = {
         "webhooks": {
             name: webhook_of(model, name, managed_by="file")
             for name, model in config.webhooks.items()
@@ -155,6 +180,10 @@ def definitions_digest(config: Config) -> str:
             for name, model in config.streams.items()
         },
     }
+    if config.transformations:
+        definitions["transformations"] = {
+            name: transformation_of(model, name) for name, model in config.transformations.items()
+        }
     return hashlib.sha256(msgspec.json.encode(definitions, order="sorted")).hexdigest()[:16]
 
 

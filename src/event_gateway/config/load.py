@@ -7,24 +7,27 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from event_gateway.config.definitions import stream_of, webhook_of
+from event_gateway.config.definitions import stream_of, transformation_of, webhook_of
 from event_gateway.config.ingest_subjects import check_subjects
 from event_gateway.config.model import (
     Config,
     DeliveryModel,
     IngestModel,
     StreamModel,
+    TransformationModel,
 )
 from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source, is_told
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_source import BadYaml, read
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.transformation import BUILT_IN, TransformationDefinition
 from event_gateway.core.webhook import RefusesUrl
 
 __all__ = ["ConfigError", "Problem", "Source", "load", "load_with_source"]
 
 Model = TypeVar("Model", bound=BaseModel)
 UrlRule = Callable[[DeliveryModel], RefusesUrl]
+TransformationRule = Callable[[TransformationDefinition], object]  # raises InvalidDefinition
 MAX_BYTES = 1024 * 1024
 ENV_PREFIX = "EVENT_GATEWAY__"
 
@@ -33,21 +36,24 @@ def load(
     path: Path | None,
     environ: Mapping[str, str],
     *,
-    transformations: frozenset[str],
+    transformation_rule: TransformationRule,
     url_rule: UrlRule,
 ) -> Config:
     """The configuration of a file (None: all defaults) and of ``EVENT_GATEWAY__…`` variables.
 
-    ``url_rule`` judges webhooks' URLs by the file's own ``delivery`` section. Raises ConfigError.
+    ``url_rule`` judges webhooks' URLs by the file's own ``delivery`` section,
+    ``transformation_rule`` its transformations. Raises ConfigError.
     """
-    return load_with_source(path, environ, transformations=transformations, url_rule=url_rule)[0]
+    return load_with_source(
+        path, environ, transformation_rule=transformation_rule, url_rule=url_rule
+    )[0]
 
 
 def load_with_source(
     path: Path | None,
     environ: Mapping[str, str],
     *,
-    transformations: frozenset[str],
+    transformation_rule: TransformationRule,
     url_rule: UrlRule,
 ) -> tuple[Config, Source]:
     """The same, and where each key stands. Raises ConfigError."""
@@ -74,7 +80,7 @@ def load_with_source(
     said = {problem.key for problem in problems}
     problems += [
         source.problem(key, reason)
-        for key, reason in _definition_problems(document, transformations, url_rule)
+        for key, reason in _definition_problems(document, transformation_rule, url_rule)
         if key not in said
     ]
     if problems or config is None:
@@ -126,7 +132,7 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyP
 
 
 def _definition_problems(
-    document: Mapping[str, Any], transformations: frozenset[str], url_rule: UrlRule
+    document: Mapping[str, Any], transformation_rule: TransformationRule, url_rule: UrlRule
 ) -> Iterator[tuple[str, str]]:
     """What the core finds wrong with each definition that has the right shape: key and reason."""
     ingest = _valid(IngestModel, document.get("ingest", {})) or IngestModel()
@@ -134,11 +140,20 @@ def _definition_problems(
     delivery = _valid(DeliveryModel, document.get("delivery", {}))
     # With a section that is wrong itself there is no saying what it would allow.
     refuses_url = (lambda url: None) if delivery is None else url_rule(delivery)
+    transformations = {*BUILT_IN}
+    for name, value in _items(document, "transformations"):
+        transformations.add(name)  # what is wrong with it is not its webhooks' mistake
+        transformation = _valid(TransformationModel, value)
+        if transformation is not None:
+            try:
+                transformation_rule(transformation_of(transformation, name))
+            except InvalidDefinition as wrong:
+                yield _key("transformations", name, wrong), wrong.detail
     for name, value in _items(document, "webhooks"):
         webhook = _valid(WebhookModel, value)
         if webhook is not None:
             made = webhook_of(webhook, name, managed_by="file")
-            for error in made.mistakes(transformations, ingest.retention, refuses_url):
+            for error in made.mistakes(frozenset(transformations), ingest.retention, refuses_url):
                 yield _key("webhooks", name, error), error.detail
     for name, value in _items(document, "streams"):
         stream = _valid(StreamModel, value)

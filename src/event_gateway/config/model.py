@@ -2,13 +2,14 @@
 
 import re
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator
 
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
+from event_gateway.core.transformation import BUILT_IN, SIEM_FORMATS
 
 MIN_BODY = 64 * 1024  # an event of that size is always taken (CloudEvents 1.0.2, "Size Limits")
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -192,6 +193,35 @@ class DeliveryModel(Section):
         return value
 
 
+class TransformationModel(Section):
+    """A transformation of your own: one of `base`, `template` and `python`."""
+
+    base: str | None = Field(
+        None,
+        description=f"A built-in one, to set its options: {', '.join(BUILT_IN)}.",
+        json_schema_extra={"enum": [*BUILT_IN, None]},
+    )
+    format: str | None = Field(
+        None,
+        description="siem_format: ecs (default) or cef.",
+        json_schema_extra={"enum": [*SIEM_FORMATS, None]},
+    )
+    platform: str | None = Field(
+        None, description="analytics_format: metadata.platform, by default arrakis."
+    )
+    template: Any = Field(None, description="The body, in the shape of JSON, with {{ paths }}.")
+    content_type: str | None = Field(
+        None,
+        description="Of what a template or a function makes. A template is application/json by "
+        "default; with a type that is not JSON it is one text.",
+    )
+    python: str | None = Field(
+        None,
+        description="package.module:function, or the name of an entry point in the group "
+        "event_gateway.transformations.",
+    )
+
+
 class DeadLettersModel(Section):
     """What could not be delivered."""
 
@@ -211,6 +241,9 @@ class Config(Section):
 
     webhooks: dict[str, WebhookModel] = Field({}, description="Receivers by id.")
     streams: dict[str, StreamModel] = Field({}, description="Named streams.")
+    transformations: dict[str, TransformationModel] = Field(
+        {}, description="Transformations of your own, by the name that webhooks give."
+    )
     server: ServerModel = ServerModel()
     nats: NatsModel = NatsModel()
     redis: RedisModel = RedisModel()

@@ -3,10 +3,11 @@
 from typing import Any
 
 from event_gateway.config.model import Config
+from event_gateway.core.transformation import BUILT_IN
 
 
-def json_schema(transformations: frozenset[str]) -> dict[str, Any]:
-    """The schema (draft 2020-12); ``transformations`` are the names that a webhook may give.
+def json_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12).
 
     It knows the shape. What depends on other keys, only ``check`` tells.
     """
@@ -14,12 +15,13 @@ def json_schema(transformations: frozenset[str]) -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Event Gateway configuration"
     webhook = schema["$defs"]["WebhookModel"]["properties"]
-    webhook["transformation"]["enum"] = [*sorted(transformations), None]
+    name: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
+    webhook["transformation"]["anyOf"] = [{"enum": [*BUILT_IN]}, name, {"type": "null"}]
     one = webhook["security"]["items"]
     webhook["security"] = {
         "anyOf": [one, {"type": "array", "items": one}],
         "description": webhook["security"]["description"],
     }
-    for section in ("webhooks", "streams"):
-        schema["properties"][section]["propertyNames"] = {"pattern": "^[A-Za-z0-9_-]{1,64}$"}
+    for section in ("webhooks", "streams", "transformations"):
+        schema["properties"][section]["propertyNames"] = {"pattern": name["pattern"]}
     return schema

@@ -8,6 +8,7 @@ from event_gateway.config.values import Duration, Section
 from event_gateway.core.operators import ALL_OPERATORS
 from event_gateway.core.retry_policy import BACKOFFS
 from event_gateway.core.security import API_KEY_HEADER, AUTH_TYPES, CLIENT_AUTH
+from event_gateway.core.transformation import BUILT_IN
 from event_gateway.core.webhook import MODES
 
 
@@ -158,7 +159,11 @@ class WebhookModel(Section):
     )
     namespaces: list[str] = Field([], description="Values of data.namespace; empty: any.")
     sources: list[str] = Field([], description="Sources; empty: any.")
-    transformation: str | None = Field(None, description="standard (default) or analytics_format.")
+    transformation: str | None = Field(
+        None,
+        description=f"{BUILT_IN[0]} (default), {', '.join(BUILT_IN[1:])}, or one of "
+        "`transformations`.",
+    )
     mode: str | None = Field(
         None,
         description="structured (default): the event as one JSON object; binary: its data as the "

@@ -122,8 +122,8 @@ def decide(
 
     ``left``: seconds until the delivery's deadline, beyond which nothing is tried. ``spread``: a
     random number from 0 to 1 for the jitter. ``wanted``: seconds for which the receiver asks to be
-    left alone; kept, but not beyond ``max_delay`` or twice the planned delay. ``aborted``: it wants
-    no further attempt.
+    left alone; kept, but not beyond ``max_delay`` or twice the planned delay. ``aborted``: there
+    is to be no further attempt.
     """
     last = attempts[-1]
     if last.error_type is None:

@@ -53,8 +53,8 @@ class Received(msgspec.Struct):
 
     ``time`` is when the log took it, in seconds since the epoch. ``content`` is the payload
     decoded, filled once on first need, and ``activation`` what expressions see of the event.
-    ``bodies`` holds what was already made of it for receivers, by transformation, so that a body is
-    built once however many webhooks share it.
+    ``bodies`` holds what was already made of it for receivers, or is being made, by transformation,
+    so that a body is built once however many webhooks share it.
     """
 
     event: Event
@@ -63,7 +63,7 @@ class Received(msgspec.Struct):
     time: float
     content: tuple[Any] | None = None
     activation: Any = None
-    bodies: dict[str, tuple[bytes, bytes]] = {}
+    bodies: dict[str, Any] = {}
     enriched: Event | None = None
 
     def payload(self) -> Any:
@@ -76,13 +76,13 @@ class Received(msgspec.Struct):
 
 def _content(event: Event) -> Any:
     if event.kind is DataKind.JSON:
-        return _decoded(event.data)
+        return decoded(event.data)
     if event.kind is DataKind.TEXT:
         return event.data.decode()
     return msgspec.UNSET if event.kind is DataKind.NONE else event.data
 
 
-def _decoded(data: bytes) -> Any:
+def decoded(data: bytes) -> Any:
     """A JSON payload as Python values; UNSET where it goes beyond what Python can hold."""
     try:
         return msgspec.json.decode(data)

@@ -1,7 +1,7 @@
 """One call of a receiver: the request is made, authenticated, sent, and what comes back is told.
 
-Deliveries, trials and handshakes call alike. Where a token is needed first, fetching it is part of
-the call.
+Deliveries, trials and handshakes call alike. Where a token is needed first, or a body that a
+function makes, waiting for that is part of the call.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.delivery.auth.tokens import TokenRefused, TokenSource, TokenWanted
 from event_gateway.delivery.request import Request, RequestBuilder, Unsendable
 from event_gateway.delivery.sender import Failure, Response, Sender
+from event_gateway.delivery.transformations import BodyWanted, Making
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
 UNAUTHORIZED = 401
+MOST_WAITS = 4  # for what a request needs first: its body, then its token, and one that has ended
 Done = Callable[[Response | Failure], None]
 Build = Callable[[], Request]  # raises what RequestBuilder.build raises
 
@@ -55,7 +57,7 @@ class Caller:
         call = _Call(builder, build, asyncio.get_running_loop().time() + timeout, done, shown)
         try:
             request = _build(call)
-        except TokenWanted as wanted:
+        except (TokenWanted, BodyWanted) as wanted:
             self._fetch(call, wanted.source)
             return None
         if isinstance(request, Failure):
@@ -76,7 +78,7 @@ class Caller:
         return self.call(builder, build, timeout, answered, shown=True) or await done
 
     async def stop(self) -> None:
-        """Ends what waits for tokens; nobody is told."""
+        """Ends what waits for tokens and bodies; nobody is told."""
         await end(self._fetching)
 
     def _post(self, call: _Call, request: Request, timeout: float) -> None:
@@ -97,21 +99,30 @@ class Caller:
             call.builder.clean(request, result)
         call.done(result)
 
-    def _fetch(self, call: _Call, source: TokenSource) -> None:
-        task = asyncio.get_running_loop().create_task(self._with_token(call, source))
+    def _fetch(self, call: _Call, source: TokenSource | Making) -> None:
+        task = asyncio.get_running_loop().create_task(self._once_there(call, source))
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
-    async def _with_token(self, call: _Call, source: TokenSource) -> None:
+    async def _once_there(self, call: _Call, source: TokenSource | Making) -> None:
         request: Request | Failure
+        request = Failure(ErrorType.AUTH_ERROR, "the access token ends at once")
         try:
             async with asyncio.timeout_at(call.deadline):
-                await source.fetch()
-            request = _build(call)
-        except (TokenRefused, TokenWanted) as error:
+                for _ in range(MOST_WAITS):
+                    await source.fetch()
+                    try:
+                        request = _build(call)
+                        break
+                    except (TokenWanted, BodyWanted) as wanted:
+                        source = wanted.source
+        except TokenRefused as error:
             request = Failure(ErrorType.AUTH_ERROR, str(error))
         except TimeoutError:
-            request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
+            if isinstance(source, Making):
+                request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
+            else:
+                request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
         if isinstance(request, Failure):
             call.done(request)
         else:
@@ -120,13 +131,13 @@ class Caller:
 
 
 def _build(call: _Call) -> Request | Failure:
-    """Raises TokenWanted."""
+    """Raises TokenWanted and BodyWanted."""
     try:
         return call.build()
-    except TokenWanted:
+    except (TokenWanted, BodyWanted):
         raise
     except Unsendable as error:
-        return Failure(error.error_type, str(error))
+        return Failure(error.error_type, str(error), error.final)
     except Exception as error:  # what it says may hold a secret
         kind = type(error).__name__
         log.error("request cannot be made", host=call.builder.target.host, error=kind)

@@ -309,7 +309,9 @@ class Dispatcher:
         """No request could be made: not the receiver's doing."""
         self.standing.untried(job.delivery)
         if why.error_type != ErrorType.SECRET_MISSING:
-            self._outcomes.failed(lane, job, why.error_type, why.message, None, at_receiver=False)
+            self._outcomes.failed(
+                lane, job, why.error_type, why.message, None, at_receiver=False, final=why.final
+            )
             return
         missing = f"{why.error_type}: {why.message}"
         self._outcomes.submit(job, Status.PENDING, SECRET_WAIT, missing)
@@ -327,7 +329,9 @@ class Dispatcher:
             self._sick.give_back()
         if self._stopped:
             return  # cut off by our own end: no failure, whoever takes it next tries it again
-        if isinstance(result, Failure):
+        if isinstance(result, Failure) and result.error_type == ErrorType.TRANSFORMATION_ERROR:
+            self._unsent(lane, job, result)
+        elif isinstance(result, Failure):
             self.standing.ill(lane, job, result)
             self._outcomes.failed(
                 lane, job, result.error_type, result.message, None, at_receiver=True

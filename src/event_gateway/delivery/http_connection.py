@@ -29,10 +29,12 @@ class Response(msgspec.Struct):
 
 
 class Failure(msgspec.Struct):
-    """Why there is no answer; ``error_type`` is one of :class:`ErrorType`."""
+    """Why there is no answer; ``error_type`` is one of :class:`ErrorType`. ``final``: there would
+    be none another time."""
 
     error_type: str
     message: str
+    final: bool = False
 
 
 class Exchange(msgspec.Struct, gc=True):

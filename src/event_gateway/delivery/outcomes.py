@@ -93,9 +93,10 @@ class Outcomes:
 
     def failed(
         self, lane: Lane, job: Job, error: str, message: str, response: Response | None,
-        *, at_receiver: bool,
+        *, at_receiver: bool, final: bool = False,
     ) -> None:  # fmt: skip
-        """An attempt failed; ``at_receiver``: not for a reason of the gateway's own."""
+        """An attempt failed; ``at_receiver``: not for a reason of the gateway's own; ``final``:
+        another one would fail in the same way."""
         delivery = job.delivery
         now = time.time()
         duration = now - job.started
@@ -118,7 +119,7 @@ class Outcomes:
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
             self.left(lane.webhook, delivery.event_at, delivery.latest),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            wanted=retry_after(headers, now), aborted=aborts(headers),
+            wanted=retry_after(headers, now), aborted=final or aborts(headers),
         )  # fmt: skip
         next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
         delivery.attempts = [*delivery.attempts, replace(attempt, next_attempt_at=next_at)]

@@ -14,6 +14,7 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
 from event_gateway.core.formats import goes_binary, to_binary
 from event_gateway.core.security import API_KEY_HEADER, Security
+from event_gateway.core.transformation import TransformationError
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth import AUTHENTICATORS, Authenticator
 from event_gateway.delivery.auth.basic import credentials
@@ -22,17 +23,19 @@ from event_gateway.delivery.auth.tokens import Tokens, TokenSource
 from event_gateway.delivery.client_certificate import ClientCertificate, Identity
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.sender import Response, Target, parse_target
-from event_gateway.delivery.transformations import TRANSFORMATIONS
+from event_gateway.delivery.transformations import BodyWanted, Making, Transformations
 
 log = structlog.get_logger(__name__)
 
 
 class Unsendable(Exception):
-    """No request can be made, for a reason of the gateway's own; the text holds no secret."""
+    """No request can be made, for a reason of the gateway's own; the text holds no secret.
+    ``final``: none could be made another time."""
 
-    def __init__(self, error_type: ErrorType, message: str) -> None:
+    def __init__(self, error_type: ErrorType, message: str, *, final: bool = False) -> None:
         super().__init__(message)
         self.error_type = error_type
+        self.final = final
 
 
 class Request(msgspec.Struct):
@@ -47,13 +50,22 @@ class Request(msgspec.Struct):
 
 
 class Builders:
-    """Makes the builder of each webhook. ``key`` is the installation's own."""
+    """Makes the builder of each webhook. ``key`` is the installation's own; without
+    ``transformations`` there are the built-in ones."""
 
-    def __init__(self, secrets: Secrets, tokens: Tokens, key: bytes, version: str) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        tokens: Tokens,
+        key: bytes,
+        version: str,
+        transformations: Transformations | None = None,
+    ) -> None:
         self.secrets = secrets
         self.tokens = tokens
         self.key = key
         self.version = version
+        self.transformations = transformations or Transformations()
 
     def of(self, webhook: Webhook) -> "RequestBuilder":
         """The builder of a webhook as it is now."""
@@ -67,9 +79,7 @@ class RequestBuilder:
         self.target: Target = parse_target(webhook.url)
         self._webhook = webhook
         self._common = common
-        self._transform = TRANSFORMATIONS.get(webhook.transformation, TRANSFORMATIONS["standard"])
-        self._binary = webhook.mode == "binary"
-        self._body_key = f"{webhook.transformation}/{webhook.mode}/{webhook.enrich}"
+        self._choose()
         self._mac = hmac.new(common.key, webhook.id.encode() + b"\0", "sha256")
         lines = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
         if webhook.verify and webhook.verified is not None:
@@ -92,31 +102,54 @@ class RequestBuilder:
 
     def body(self, received: Received) -> tuple[bytes, bytes]:
         """The header lines that describe the body, and the body, made once for all webhooks that
-        want the same."""
-        made = received.bodies.get(self._body_key)
-        if made is None:
+        want the same.
+
+        Raises TransformationError, and BodyWanted while it is being made.
+        """
+        if self._generation != self._common.transformations.generation:
+            self._choose()
+        if self._missing:
+            self._common.transformations.fell_back(self._webhook.transformation)
+        made: tuple[bytes, bytes] | Making | None = received.bodies.get(self._body_key)
+        if made is None or (isinstance(made, Making) and made.again):
             event = received.event
             if self._webhook.enrich and received.enriched is not None:
                 event = received.enriched
             if self._binary and goes_binary(event):
                 made = to_binary(event)
             else:
-                content_type, body = self._transform(event)
-                made = b"content-type: %b\r\n" % content_type, body
+                made = self._transform(event, received.time)
+                made = _described(made) if isinstance(made, tuple) else made
             received.bodies[self._body_key] = made
-        return made
+        return made if isinstance(made, tuple) else _described(made.result())
+
+    def _choose(self) -> None:
+        """Takes the webhook's transformation as it is now."""
+        live, name = self._common.transformations, self._webhook.transformation
+        self._generation = live.generation
+        chosen = live.of(name)
+        self._missing = chosen is None
+        chosen = chosen or live.instead_of(name)
+        self._transform = chosen.transform
+        self._binary = self._webhook.mode == "binary" and chosen.key == "standard"
+        mode = "binary" if self._binary else ""
+        self._body_key = f"{chosen.key}/{mode}/{self._webhook.enrich}"
 
     def build(self, received: Received, attempt: int) -> Request:
         """The request of the attempt of this number.
 
-        Raises Unsendable, and TokenWanted where a token must be fetched first.
+        Raises Unsendable, and TokenWanted or BodyWanted where that must be there first.
         """
         event = received.event
         try:
             described, body = self.body(received)
+        except BodyWanted:
+            raise
+        except TransformationError as error:
+            raise self._untransformed(str(error), final=error.final) from None
         except Exception as error:  # whatever a transformation does wrong hurts only its own event
             log.exception("transformation failed", webhook=self._webhook.id, event_id=event.id)
-            raise Unsendable(ErrorType.TRANSFORMATION_ERROR, repr(error)) from None
+            raise self._untransformed(repr(error), final=True) from None
         message_id = self._message_id(event)
         timestamp = b"%d" % time.time()
         authentication = self._authentication(message_id, timestamp, body)
@@ -129,6 +162,10 @@ class RequestBuilder:
             )
         )  # fmt: skip
         return Request(head, body, None if self._certificate is None else self._identity())
+
+    def _untransformed(self, why: str, *, final: bool) -> Unsendable:
+        message = f"{self._webhook.transformation}: {why}"
+        return Unsendable(ErrorType.TRANSFORMATION_ERROR, message, final=final)
 
     def reject_token(self, request: Request) -> TokenSource | None:
         """The token in that request was not taken; gives where there is another, if it had one."""
@@ -253,3 +290,8 @@ def _trace(event: Event) -> bytes:
     if isinstance(state, str) and _TRACESTATE.fullmatch(state):
         line += b"tracestate: %b\r\n" % state.encode()
     return line
+
+
+def _described(made: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Of a content type and a body: the header line, and the body."""
+    return b"content-type: %b\r\n" % made[0], made[1]

@@ -129,6 +129,13 @@ class Metrics:
             ["stream"],
             **here,
         )
+        self._fallbacks = Counter(
+            "transformation_fallbacks",
+            "Requests made as standard, as their transformation was not there.",
+            ["transformation"],
+            **here,
+        )
+        self._missing: set[str] = set()  # the names among its labels
         self._from_nats = self._received.labels("nats")
         self._from_http = self._received.labels("http")
         self._webhooks: dict[str, WebhookMetrics] = {}
@@ -142,6 +149,14 @@ class Metrics:
     def rejected(self, reason: str) -> None:
         """Counts input that is no event."""
         self._rejected.labels(reason).inc()
+
+    def fell_back(self, transformation: str) -> None:
+        """Counts a request in which standard took the place of another transformation."""
+        if transformation not in self._missing:
+            if len(self._missing) >= MAX_WEBHOOKS:
+                transformation = "other"
+            self._missing.add(transformation)
+        self._fallbacks.labels(transformation).inc()
 
     def webhook(self, webhook_id: str) -> WebhookMetrics:
         """The figures of one webhook; past the first 500 they share the label ``other``."""

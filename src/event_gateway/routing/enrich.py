@@ -25,11 +25,12 @@ class Enricher:
         self._version = version.encode()
         self._reported = False
 
-    async def enrich(self, batch: Sequence[Received]) -> None:
-        """Remembers a batch and enriches those whose data is a JSON object; one round trip."""
+    async def enrich(self, batch: Sequence[Received], *, keep: bool = True) -> None:
+        """Remembers a batch (unless not to ``keep`` it) and enriches those whose data is a JSON
+        object; one round trip."""
         contexts: Sequence[Context | None]
         try:
-            contexts = await self._cache.remember(batch)
+            contexts = await self._cache.remember(batch, keep=keep)
             self._reported = False
         except StateError as error:
             if not self._reported:

@@ -1,19 +1,21 @@
 -- Remembers a batch of events and answers what is known around each. KEYS[1]: the key prefix.
 -- ARGV[1]: msgpack array of {id, source, source hash, type, time, subject, correlation, causation,
---   seq, item}; ARGV[2]: expiry in ms; ARGV[3]: longest chain; ARGV[4]: most related.
+--   seq, item, when it came into its log in us}; ARGV[2]: expiry in ms; ARGV[3]: longest chain;
+--   ARGV[4]: most related; ARGV[5]: '1' remembers nothing.
 -- Answers for each {chain, related}: arrays of items, root first and newest first.
 local prefix, ttl = KEYS[1], ARGV[2]
 local longest, most = tonumber(ARGV[3]), tonumber(ARGV[4])
 local kept = 3 * most
 local events = cmsgpack.unpack(ARGV[1])
 
-local function index(key, seq, item)
-  redis.call('ZADD', key, 'NX', seq, item)
+-- By time, not by sequence: events of several logs may belong together.
+local function index(key, at, item)
+  redis.call('ZADD', key, 'NX', string.format('%.0f', at), item)
   redis.call('ZREMRANGEBYRANK', key, 0, -kept - 1)
   redis.call('PEXPIRE', key, ttl)
 end
 
-for _, e in ipairs(events) do
+for _, e in ipairs(ARGV[5] == '1' and {} or events) do
   local id, source, subject, correlation, seq, item = e[1], e[2], e[6], e[7], e[9], e[10]
   local key = prefix .. 'event:' .. id
   local have = redis.call('HGET', key, 'source')
@@ -26,8 +28,8 @@ for _, e in ipairs(events) do
       'correlation', correlation, 'causation', e[8], 'seq', seq)
     redis.call('PEXPIRE', key, ttl)
   end
-  if subject ~= '' then index(prefix .. 'related:subject:' .. subject, seq, item) end
-  if correlation ~= '' then index(prefix .. 'related:correlation:' .. correlation, seq, item) end
+  if subject ~= '' then index(prefix .. 'related:subject:' .. subject, e[11], item) end
+  if correlation ~= '' then index(prefix .. 'related:correlation:' .. correlation, e[11], item) end
 end
 
 local answers = {}
@@ -47,7 +49,7 @@ for position, e in ipairs(events) do
     e[7] ~= '' and prefix .. 'related:correlation:' .. e[7] or '',
   }) do
     if key ~= '' then
-      local found = redis.call('ZREVRANGEBYSCORE', key, '(' .. string.format('%.0f', e[9]), '-inf',
+      local found = redis.call('ZREVRANGEBYSCORE', key, string.format('%.0f', e[11]), '-inf',
         'WITHSCORES', 'LIMIT', 0, most + 1)
       for at = 1, #found, 2 do
         if not known[found[at]] then

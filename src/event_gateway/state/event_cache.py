@@ -34,8 +34,9 @@ class EventCache:
         self._prefix = prefix
         self._enrich = script(client, "enrich.lua")
 
-    async def remember(self, events: Sequence[Received]) -> list[Context]:
-        """Remembers a batch in one round trip and gives the context of each.
+    async def remember(self, events: Sequence[Received], *, keep: bool = True) -> list[Context]:
+        """Remembers a batch (unless not to ``keep`` it) and gives the context of each, in one round
+        trip.
 
         Raises what StateError names.
         """
@@ -51,10 +52,11 @@ class EventCache:
                 (
                     event.id, event.source, source_hash(event.source), event.type,
                     event.time or "", event.subject or "", str(correlation), str(causation),
-                    received.seq, item,
+                    received.seq, item, round(received.time * 1e6),
                 )
             )  # fmt: skip
         answers = await self._enrich(
-            keys=[self._prefix], args=[_pack(request), round(TTL * 1000), MAX_CHAIN, MAX_RELATED]
+            keys=[self._prefix],
+            args=[_pack(request), round(TTL * 1000), MAX_CHAIN, MAX_RELATED, 0 if keep else 1],
         )
         return [Context(chain, related) for chain, related in answers]

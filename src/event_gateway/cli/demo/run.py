@@ -30,7 +30,7 @@ from event_gateway.config.load import load
 from event_gateway.config.model import Config, DeliveryModel
 from event_gateway.config.webhook_model import CircuitBreakerModel
 from event_gateway.delivery.egress import url_rule
-from event_gateway.delivery.transformations import TRANSFORMATIONS
+from event_gateway.delivery.transformations import compiled
 from event_gateway.tasks import end
 
 PACE = 0.2  # seconds between two events
@@ -48,7 +48,7 @@ def run(seconds: float | None) -> int:
 def configuration(receivers_url: str) -> Config:
     """The example configuration, with its three URLs pointed at the demo's receivers."""
     with as_file(files("event_gateway.cli.demo") / "gateway.yaml") as path:
-        config = load(path, {}, transformations=frozenset(TRANSFORMATIONS), url_rule=url_rule)
+        config = load(path, {}, transformation_rule=compiled, url_rule=url_rule)
     # Its seconds are to show what becomes of a delivery, not that a breaker makes it wait.
     patient = CircuitBreakerModel(failure_threshold=10_000)
     webhooks = {

@@ -3,7 +3,9 @@
 from event_gateway.core.event import Event
 from event_gateway.core.formats import STRUCTURED, to_structured
 
+_CONTENT_TYPE = STRUCTURED.encode()
 
-def standard(event: Event) -> tuple[bytes, bytes]:
+
+def standard(event: Event, received_at: float) -> tuple[bytes, bytes]:
     """Content type and body."""
-    return STRUCTURED.encode(), to_structured(event)
+    return _CONTENT_TYPE, to_structured(event)

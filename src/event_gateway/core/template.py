@@ -1,0 +1,316 @@
+"""Templates: bodies in the shape of JSON, with values taken from an event.
+
+``{{ PATH ?? DEFAULT | FILTER }}`` in a text is replaced. A text that is nothing else becomes the
+value with its type; within a longer text the value is written as text. Nothing is evaluated but
+paths, defaults and the filters named here. docs/reference/transformations.md has the language.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.event import DataKind, Event, decoded
+from event_gateway.core.formats import is_json_content
+from event_gateway.core.transformation import (
+    JSON,
+    MAX_OUTPUT,
+    TransformationError,
+    as_dict,
+)
+
+MAX_TEMPLATE = 64 * 1024  # bytes
+MAX_DEPTH = 32
+MAX_PATH = 256  # characters
+NODE = 16  # what each value costs of MAX_OUTPUT, however short it is: it bounds the work
+EACH, DO, ITEM = "$each", "$do", "item"
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r'|[^"}])*)\}\}')
+_EXPRESSION = re.compile(
+    rf"\s*(?P<what>{_QUOTED}|[^\s|?\"]+)\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
+    r"(?P<filters>(?:\|\s*[a-z]+\s*)*)"
+)
+_TOKEN = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,9}|\*)\]")
+_ATTRIBUTE = re.compile(r"[a-z0-9]{1,64}")
+_encode = msgspec.json.Encoder().encode
+_OMIT = object()
+
+Path = tuple[str | int | None, ...]  # None: each item of a list
+
+
+class _Scope:
+    """One rendering: the event, the item at hand, and how many bytes there is room for."""
+
+    __slots__ = ("_fields", "event", "item", "room")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self._fields: dict[str, Any] | None = None
+        self.item: Any = msgspec.UNSET
+        self.room = MAX_OUTPUT
+
+    def spend(self, size: int) -> None:
+        self.room -= size
+        if self.room < 0:
+            raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
+
+    def find(self, path: Path) -> Any:
+        """The value at a path; UNSET where there is none."""
+        if path[0] == ITEM and self.item is not msgspec.UNSET:
+            return self._follow(self.item, path, 1)
+        if path == ("data",) and self.event.kind is DataKind.JSON:
+            return msgspec.Raw(self.event.data)  # goes in as it is
+        if self._fields is None:
+            self._fields = as_dict(self.event)
+        return self._follow(self._fields, path, 0)
+
+    def _follow(self, at: Any, path: Path, position: int) -> Any:
+        for place in range(position, len(path)):
+            token = path[place]
+            if token is None:
+                if not isinstance(at, list):
+                    return msgspec.UNSET
+                self.spend(NODE * len(at))
+                found = [self._follow(one, path, place + 1) for one in at]
+                return [one for one in found if one is not msgspec.UNSET]
+            if isinstance(token, int):
+                if not isinstance(at, list) or token >= len(at):
+                    return msgspec.UNSET
+                at = at[token]
+            elif isinstance(at, dict) and token in at:
+                at = at[token]
+            else:
+                return msgspec.UNSET
+        return at
+
+
+_Node = Callable[[_Scope], Any]
+Template = Callable[[Event, float], tuple[bytes, bytes]]
+
+
+def compile_template(template: Any, content_type: str | None) -> Template:
+    """What makes content type and body of an event. Raises InvalidDefinition.
+
+    In another content type than JSON the template is one text, and the body is that text. What is
+    made raises TransformationError.
+    """
+    try:
+        size = len(_encode(template))
+    except (TypeError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidDefinition("template", f"is nothing that JSON can say: {error}") from None
+    if size > MAX_TEMPLATE:
+        raise InvalidDefinition("template", f"is longer than {MAX_TEMPLATE} bytes")
+    plain = content_type is not None and not is_json_content(content_type)
+    render = _text(template, "template") if plain else _compile(template, "template", 0, False)
+    media = (content_type or JSON).encode()
+
+    def transform(event: Event, received_at: float) -> tuple[bytes, bytes]:
+        try:
+            made = render(_Scope(event))
+            body = made.encode() if plain else _encode(None if made is _OMIT else made)
+        except UnicodeEncodeError:
+            raise TransformationError("the data holds a code point that is no character") from None
+        except RecursionError:
+            raise TransformationError("the data is nested too deep") from None
+        if len(body) > MAX_OUTPUT:
+            raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
+        return media, body
+
+    return transform
+
+
+def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
+    if depth > MAX_DEPTH:
+        raise InvalidDefinition(key, f"is nested deeper than {MAX_DEPTH}")
+    if isinstance(value, str):
+        whole = _PLACE.fullmatch(value)
+        if whole is not None:
+            return _value(whole[1], key, in_each)
+        return _text(value, key, in_each)
+    if isinstance(value, list):
+        nodes = [_compile(v, f"{key}[{n}]", depth + 1, in_each) for n, v in enumerate(value)]
+        return lambda scope: [one for node in nodes if (one := node(scope)) is not _OMIT]
+    if isinstance(value, dict):
+        if EACH in value:
+            return _each(value, key, depth, in_each)
+        members = [(n, _compile(v, f"{key}.{n}", depth + 1, in_each)) for n, v in value.items()]
+        fixed = NODE + sum(len(name) for name in value)
+
+        def build(scope: _Scope) -> dict[str, Any]:
+            scope.spend(fixed)
+            return {n: one for n, node in members if (one := node(scope)) is not _OMIT}
+
+        return build
+    return lambda scope: value
+
+
+def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
+    """``{"$each": PATH, "$do": …}``: a list with one of these for each item."""
+    if set(value) != {EACH, DO} or not isinstance(value[EACH], str):
+        raise InvalidDefinition(key, f"a repetition is {{{EACH}: PATH, {DO}: …}}, and nothing else")
+    path = _path(value[EACH], f"{key}.{EACH}", in_each)
+    node = _compile(value[DO], f"{key}.{DO}", depth + 1, True)
+
+    def repeat(scope: _Scope) -> list[Any]:
+        items = _decoded(scope.find(path))
+        if not isinstance(items, list):
+            return []
+        outer, out = scope.item, []
+        for item in items:
+            scope.item = item
+            scope.spend(NODE)
+            one = node(scope)
+            if one is not _OMIT:
+                out.append(one)
+        scope.item = outer
+        return out
+
+    return repeat
+
+
+def _text(value: Any, key: str, in_each: bool = False) -> _Node:
+    """A text with values in it."""
+    if not isinstance(value, str):
+        raise InvalidDefinition(key, "must be one text, as the content type is not JSON")
+    parts: list[str | _Node] = []
+    at = 0
+    for match in _PLACE.finditer(value):
+        parts += [value[at : match.start()], _value(match[1], key, in_each)]
+        at = match.end()
+    parts.append(value[at:])
+    if any("{{" in part for part in parts if isinstance(part, str)):
+        raise InvalidDefinition(key, "{{ is not closed by }}, or holds what it must not")
+    if len(parts) == 1:
+        size = NODE + len(value)
+
+        def fixed(scope: _Scope) -> str:
+            scope.spend(size)
+            return value
+
+        return fixed
+
+    def write(scope: _Scope) -> str:
+        out = []
+        for part in parts:
+            text = part if isinstance(part, str) else as_text(part(scope))
+            scope.spend(len(text))
+            out.append(text)
+        return "".join(out)
+
+    return write
+
+
+def _value(expression: str, key: str, in_each: bool) -> _Node:
+    match = _EXPRESSION.fullmatch(expression)
+    if match is None:
+        raise InvalidDefinition(
+            key, f"{{{{{expression[:64]}}}}} is not PATH, PATH ?? DEFAULT or PATH | FILTER"
+        )
+    what, default = match["what"], match["default"]
+    names = match["filters"].replace("|", " ").split()
+    for name in names:
+        if name not in FILTERS:
+            raise InvalidDefinition(
+                key, f"the filter {name} is unknown; there are: {', '.join(FILTERS)}"
+            )
+    filters = [FILTERS[name] for name in names]
+    literal = _literal(what, key) if what.startswith('"') else None
+    path = () if literal is not None else _path(what, key, in_each)
+    instead = _OMIT if default == "omit" else None
+    if default not in (None, "omit", "error"):
+        instead = _literal(default, key)
+
+    def take(scope: _Scope) -> Any:
+        found = scope.find(path) if path else literal
+        if found is msgspec.UNSET or found is None or found == _NULL:
+            if default == "error":
+                raise TransformationError(f"{key}: the event has no {what}")
+            found = instead
+        if found is _OMIT:
+            return found
+        for one in filters:
+            found = one(_decoded(found))
+        size, found = _measured(found)
+        scope.spend(NODE + size)
+        return found
+
+    return take
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+def _path(text: str, key: str, in_each: bool) -> Path:
+    tokens: list[str | int | None] = []
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None or (match[0][0] == ".") != (at > 0 and match[2] is None):
+            break
+        token = match[1] if match[2] is None else None if match[2] == "*" else int(match[2])
+        tokens.append(token)
+        at = match.end()
+    if at < len(text) or not tokens or len(text) > MAX_PATH:
+        raise InvalidDefinition(key, f"{text[:64]!r} is no path, such as data.items[0].name")
+    root = tokens[0]
+    if root == "data" or (root == ITEM and in_each) or text == "data_base64":
+        return tuple(tokens)
+    if len(tokens) > 1 or not isinstance(root, str) or _ATTRIBUTE.fullmatch(root) is None:
+        within = f", or with {ITEM} within {DO}" if in_each else ""
+        raise InvalidDefinition(
+            key, f"{text[:64]!r}: a path begins with data{within}, or is the name of an attribute"
+        )
+    return tuple(tokens)
+
+
+def _literal(text: str, key: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        raise InvalidDefinition(
+            key, f'{text[:64]} is neither a JSON value (texts in "…") nor omit or error'
+        ) from None
+
+
+def _measured(value: Any) -> tuple[int, Any]:
+    """How many bytes a value takes at least, and the value; what is large is encoded by now."""
+    if isinstance(value, str):
+        return len(value), value
+    if isinstance(value, (dict, list)):
+        value = msgspec.Raw(_encode(value))
+    return len(value) if isinstance(value, msgspec.Raw) else 0, value
+
+
+def _decoded(value: Any) -> Any:
+    return decoded(bytes(value)) if isinstance(value, msgspec.Raw) else value
+
+
+def as_text(value: Any) -> str:
+    """A value within a text: texts as they are, nothing for null, all else as JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None or value is _OMIT:
+        return ""
+    return _encode(value).decode()
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            found = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return None
+        return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+FILTERS: dict[str, Callable[[Any], Any]] = {
+    "string": lambda value: None if value is None else as_text(value),
+    "number": _number,
+    "json": lambda value: _encode(value).decode(),
+    "upper": lambda value: value.upper() if isinstance(value, str) else value,
+    "lower": lambda value: value.lower() if isinstance(value, str) else value,
+}
