@@ -25,6 +25,7 @@ from event_gateway.core.times import rfc3339
 from event_gateway.core.transformation import TransformationDefinition
 from event_gateway.core.units import format_duration
 from event_gateway.core.webhook import (
+    Batch,
     CircuitBreaker,
     RateLimit,
     RefusesUrl,
@@ -90,6 +91,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         sources=tuple(model.sources),
         retry_policy=_retry_policy(model.retry_policy),
         rate_limit=_rate_limit(model.rate_limit),
+        batch=Batch(**model.batch.model_dump(exclude_none=True)),
         circuit_breaker=CircuitBreaker(**model.circuit_breaker.model_dump(exclude_none=True)),
         ordered=bool(model.ordered),
         ordered_by=model.ordered.by if isinstance(model.ordered, OrderedModel) else "",
@@ -264,6 +266,11 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "sources": list(webhook.sources),
         "transformation": webhook.transformation,
         "mode": webhook.mode,
+        "batch": {
+            "max_events": webhook.batch.max_events,
+            "max_bytes": webhook.batch.max_bytes,
+            "max_wait": format_duration(webhook.batch.max_wait),
+        },
         "retry_policy": {
             "max_attempts": policy.max_attempts,
             "backoff": policy.backoff,

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from event_gateway.config.values import Duration, Section
+from event_gateway.config.values import Duration, Section, Size
 from event_gateway.core.operators import ALL_OPERATORS
 from event_gateway.core.retry_policy import BACKOFFS
 from event_gateway.core.security import API_KEY_HEADER, AUTH_TYPES, CLIENT_AUTH
@@ -82,6 +82,16 @@ class RateLimitModel(Section):
 
     events: int = Field(description="Attempts in each period.")
     per: Duration | None = Field(None, description="The period; 1s.")
+
+
+class BatchModel(Section):
+    """How many events go into one request of mode batch: whatever is reached first."""
+
+    max_events: int | None = Field(None, description="Events; 100.")
+    max_bytes: Size | None = Field(None, description="Of their data; 256KiB. One may have more.")
+    max_wait: Duration | None = Field(
+        None, description="How long the first of them waits for more; 1s."
+    )
 
 
 class CircuitBreakerModel(Section):
@@ -167,9 +177,11 @@ class WebhookModel(Section):
     mode: str | None = Field(
         None,
         description="structured (default): the event as one JSON object; binary: its data as the "
-        "body and its attributes as ce- headers, with the standard transformation.",
+        "body and its attributes as ce- headers, with the standard transformation; batch: several "
+        "events in one request.",
         json_schema_extra={"enum": [*MODES, None]},
     )
+    batch: BatchModel = Field(BatchModel(), description="How large a request of mode batch is.")
     retry_policy: RetryPolicyModel = Field(RetryPolicyModel(), description="When to try again.")
     timeout: Duration | None = Field(None, description="For a whole attempt; 15s.")
     concurrency: int | None = Field(None, description="Attempts at once; 32.")

@@ -22,8 +22,11 @@ MAX_PATTERNS = 100
 MAX_HEADERS = 32
 MAX_RATE = 10_000  # attempts in a period; each of them is kept track of
 MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
+MODES = ("structured", "binary", "batch")
+MAX_BATCH = 1000  # events of one request
+MAX_BATCH_BYTES = 16 << 20
+MAX_BATCH_WAIT = 5.0  # seconds; what waits is held by its process for 10
 # What the gateway itself sets on a delivery, and what would change how the request is framed.
-MODES = ("structured", "binary")  # in which a receiver gets the CloudEvent itself
 RESERVED_HEADERS = frozenset(
     (
         "host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade",
@@ -42,6 +45,15 @@ class RateLimit(msgspec.Struct, frozen=True):
 
     events: int
     per: float = 1.0
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """A request has at most ``max_events``, with ``max_bytes`` of data together unless one alone
+    has more, and leaves ``max_wait`` seconds after the first of them at the latest."""
+
+    max_events: int = 100
+    max_bytes: int = 256 << 10
+    max_wait: float = 1.0
 
 
 class CircuitBreaker(msgspec.Struct, frozen=True):
@@ -98,6 +110,7 @@ class Webhook(msgspec.Struct, frozen=True):
     ordered_by: str = ""
     headers: dict[str, str] = {}
     mode: str = "structured"
+    batch: Batch = Batch()
     enrich: bool = True
     security: tuple[Security, ...] = ()
     enabled: bool = True
@@ -190,6 +203,7 @@ class Webhook(msgspec.Struct, frozen=True):
             yield InvalidDefinition("timeout", "must be between 100ms and 5m")
         if not 1 <= self.concurrency <= 1024:
             yield InvalidDefinition("concurrency", "must be between 1 and 1024")
+        yield from _batch_mistakes(self)
         yield from _lane_mistakes(self)
         yield from _caught(_check_headers, self.headers)
         yield from security_mistakes(
@@ -228,6 +242,18 @@ def _lane_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
         yield from _caught(_check_order, webhook.ordered_by)
     if not 1 <= webhook.disable_after <= MAX_DISABLE_AFTER:
         yield InvalidDefinition("disable_after", "must be between 1s and 1y")
+
+
+def _batch_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
+    batch = webhook.batch
+    if webhook.mode == "batch" and webhook.ordered:
+        yield InvalidDefinition("mode", "batch keeps no order: it cannot be ordered, too")
+    if not 1 <= batch.max_events <= MAX_BATCH:
+        yield InvalidDefinition("batch.max_events", f"must be between 1 and {MAX_BATCH}")
+    if not 1 <= batch.max_bytes <= MAX_BATCH_BYTES:
+        yield InvalidDefinition("batch.max_bytes", "must be between 1 byte and 16MiB")
+    if not 0 <= batch.max_wait <= MAX_BATCH_WAIT:
+        yield InvalidDefinition("batch.max_wait", "must be at most 5s")
 
 
 def _check_order(by: str) -> None:

@@ -22,13 +22,13 @@ from event_gateway.core.delivery import (
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
 from event_gateway.core.webhook import Webhook
-from event_gateway.delivery import trial
-from event_gateway.delivery.calling import Caller
+from event_gateway.delivery import batching, trial
+from event_gateway.delivery.calling import Build, Caller
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import Job, Lane
 from event_gateway.delivery.outcomes import HOLD, Outcomes
 from event_gateway.delivery.pace import SickTurns
-from event_gateway.delivery.request import Builders
+from event_gateway.delivery.request import Builders, Unsendable
 from event_gateway.delivery.sender import Failure, Response
 from event_gateway.delivery.standing import Standing
 from event_gateway.observability.metrics import Metrics
@@ -142,12 +142,15 @@ class Dispatcher:
             return
         # What waits in the ledger is older; and with a rate, who takes from there is counted.
         in_queue = lane.queued or bool(lane.limits)
-        if not in_queue and not lane.backlog and self._may_start(lane):
-            self._start(lane, job)
+        alone = lane.batch is None
+        if not in_queue and not lane.backlog and alone and self._may_start(lane):
+            self._start(lane, [job])
         elif not in_queue and lane.takes and lane.places and self._may_hold():
             delivery.held_until = asyncio.get_running_loop().time() + HOLD + LEASE_MARGIN
             self._hold(lane, job)
             self._outcomes.submit(job, Status.PENDING, HOLD + LEASE_MARGIN)
+            if not alone:
+                self._gather(lane)
         else:
             self._queue(lane, job)
 
@@ -168,10 +171,11 @@ class Dispatcher:
         if outcome is not None or lane is None:
             self.standing.untried(delivery)
             self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
-        elif delivery.probe or self._may_start(lane):
-            self._start(lane, job)
+        elif delivery.probe or (self._alone(lane, delivery) and self._may_start(lane)):
+            self._start(lane, [job])
         elif lane.takes:
             self._hold(lane, job)
+            self._gather(lane)
         else:
             self._queue(lane, job)
 
@@ -212,7 +216,7 @@ class Dispatcher:
                 if admitted:
                     break
                 await asyncio.sleep(min(wait, IDLE_WAIT))
-        self._start(lane, job)
+        self._start(lane, [job])
 
     async def attempt(self, webhook: Webhook, event: Event | None) -> Any:
         """Makes a trial of a webhook with that event, or one made up; gives what came of it."""
@@ -253,6 +257,10 @@ class Dispatcher:
             return DeadLetter(ErrorType.EXPIRED)
         return None
 
+    def _alone(self, lane: Lane, delivery: Delivery) -> bool:
+        """Whether it is sent without others: in batch mode what has failed is."""
+        return lane.batch is None or bool(delivery.attempts)
+
     def _may_start(self, lane: Lane) -> bool:
         return lane.takes and self._has_place(lane)
 
@@ -278,24 +286,35 @@ class Dispatcher:
             async with asyncio.timeout(IDLE_WAIT):
                 await lane.freed.wait()
 
-    def _start(self, lane: Lane, job: Job) -> None:
-        delivery, webhook = job.delivery, lane.webhook
-        job.started, job.url = time.time(), webhook.url
+    def _start(self, lane: Lane, jobs: list[Job]) -> None:
+        """Begins a request: of one delivery, in batch mode of several, each with its own record."""
+        webhook, now = lane.webhook, time.time()
+        for job in jobs:
+            job.started, job.url = now, webhook.url
+        attempt = len(jobs[0].delivery.attempts) + 1
+        refused: dict[int, Unsendable] = {}
+        build: Build
+        if lane.batch is None:
+            build = functools.partial(lane.builder.build, jobs[0].received, attempt)
+        else:
+            events = [job.received for job in jobs]
+            build = functools.partial(lane.builder.build_batch, events, attempt, refused)
         unsent = self._caller.call(
-            lane.builder,
-            functools.partial(lane.builder.build, job.received, len(delivery.attempts) + 1),
-            webhook.timeout, lambda result: self._done(lane, job, result),
+            lane.builder, build, webhook.timeout,
+            lambda result: self._done(lane, jobs, refused, result),
         )  # fmt: skip
         if unsent is not None:
-            self._unsent(lane, job, unsent)
+            for job in jobs:
+                self._unsent(lane, job, unsent)
             return
         lane.in_flight += 1
-        self.in_flight += 1
-        job.strained = lane.strained
-        if job.strained:
+        self.in_flight += len(jobs)
+        if lane.strained:
+            jobs[0].strained = True
             self._sick.take()
-        self._outcomes.submit(job, Status.IN_PROGRESS, webhook.timeout + LEASE_MARGIN)
-        self._outcomes.triggered(job)
+        for job in jobs:
+            self._outcomes.submit(job, Status.IN_PROGRESS, webhook.timeout + LEASE_MARGIN)
+            self._outcomes.triggered(job)
 
     def _pass_on(self) -> None:
         """All places were taken: one that has become free goes to the lanes that wait, in turn."""
@@ -321,23 +340,44 @@ class Dispatcher:
         else:
             job.settle(Retry(SECRET_WAIT))
 
-    def _done(self, lane: Lane, job: Job, result: Response | Failure) -> None:
+    def _done(
+        self, lane: Lane, jobs: list[Job], refused: dict[int, Unsendable],
+        result: Response | Failure,
+    ) -> None:  # fmt: skip
         lane.in_flight -= 1
         lane.freed.set()
-        self.in_flight -= 1
-        if job.strained:
+        self.in_flight -= len(jobs)
+        if jobs[0].strained:
             self._sick.give_back()
         if self._stopped:
             return  # cut off by our own end: no failure, whoever takes it next tries it again
-        if isinstance(result, Failure) and result.error_type == ErrorType.TRANSFORMATION_ERROR:
-            self._unsent(lane, job, result)
-        elif isinstance(result, Failure):
-            self.standing.ill(lane, job, result)
-            self._outcomes.failed(
-                lane, job, result.error_type, result.message, None, at_receiver=True
-            )
-        else:
-            self._answered(lane, job, result)
+        error = None if isinstance(result, Failure) else error_for_status(result.status)
+        ours = isinstance(result, Failure) and result.error_type == ErrorType.TRANSFORMATION_ERROR
+        if isinstance(result, Response) and error is None:
+            self.standing.well(lane, jobs[0])
+            self.standing.obey(lane, jobs[0], result)
+        elif not ours:
+            self.standing.ill(lane, jobs[0], result)  # once, whatever the request held
+        for position, job in enumerate(jobs):
+            if position in refused:
+                why = refused[position]
+                self._unsent(lane, job, Failure(why.error_type, str(why), why.final))
+            elif isinstance(result, Failure) and ours:
+                self._unsent(lane, job, result)
+            elif isinstance(result, Failure):
+                self._outcomes.failed(
+                    lane, job, result.error_type, result.message, None, at_receiver=True
+                )
+            elif error is None:
+                self._outcomes.succeeded(lane, job, result.status)
+            else:
+                self._outcomes.failed(
+                    lane, job, error, f"HTTP {result.status}", result, at_receiver=True
+                )
+        self._go_on(lane)
+
+    def _go_on(self, lane: Lane) -> None:
+        """A place has become free."""
         if self.in_flight + 1 >= self._max_in_flight:
             self._pass_on()
         if lane.strained and lane.backlog:
@@ -345,27 +385,33 @@ class Dispatcher:
         else:
             self._drain(lane)
 
-    def _answered(self, lane: Lane, job: Job, response: Response) -> None:
-        error = error_for_status(response.status)
-        if error is None:
-            self.standing.well(lane, job)
-            self.standing.obey(lane, job, response)
-            self._outcomes.succeeded(lane, job, response.status)
-        else:
-            self.standing.ill(lane, job, response)
-            self._outcomes.failed(
-                lane, job, error, f"HTTP {response.status}", response, at_receiver=True
-            )
-
     def _may_hold(self) -> bool:
         return self._held < MAX_HELD and not self._stopping
 
     def _hold(self, lane: Lane, job: Job) -> None:
-        lane.backlog.append(job)
+        if lane.batch is None:
+            lane.backlog.append(job)
+        else:
+            batching.hold(lane, job, asyncio.get_running_loop().time())
         if lane.strained:
             self._sick.wait(lane)
         self._held += 1
         self._backlogged[lane] = None
+
+    def _gather(self, lane: Lane) -> None:
+        """Sends what waits for a request of several events, now or once that is complete."""
+        if lane.batch is None or not lane.backlog:
+            return
+        loop = asyncio.get_running_loop()
+        left = batching.wait(lane, loop.time())
+        if left <= 0:
+            self._drain(lane)
+        elif lane.timer is None:
+            lane.timer = loop.call_later(left, self._complete, lane)
+
+    def _complete(self, lane: Lane) -> None:
+        lane.timer = None
+        self._gather(lane)
 
     def _queue(self, lane: Lane, job: Job) -> None:
         """It waits in the ledger; ``queued`` until the due loop finds that nothing more does."""
@@ -394,16 +440,24 @@ class Dispatcher:
         if not lane.backlog and not lane.queued:
             return
         now = asyncio.get_running_loop().time()
+        gathers = False
         while most and lane.backlog and self._may_start(lane):
+            if lane.batch is not None:
+                gathers = batching.wait(lane, now) > 0
+                if gathers:
+                    break
             most -= 1
-            job = lane.backlog.popleft()
-            self._held -= 1
-            if now < job.delivery.held_until - LEASE_MARGIN:
-                self._start(lane, job)
-            else:  # its hold may end before the start is recorded
-                self._queue(lane, job)
+            jobs = batching.take(lane)
+            self._held -= len(jobs)
+            if now < jobs[0].delivery.held_until - LEASE_MARGIN:
+                self._start(lane, jobs)
+            else:  # their hold may end before the start is recorded
+                for job in jobs:
+                    self._queue(lane, job)
         if not lane.backlog:
             self._backlogged.pop(lane, None)
+        elif gathers:
+            self._gather(lane)
         elif lane.strained and lane.starts:
             self._sick.wait(lane)
         if lane.hungry:

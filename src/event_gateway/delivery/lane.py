@@ -26,7 +26,8 @@ class Job(msgspec.Struct):
 
     ``recorded`` is called once the ledger knows of it. ``settle``: who keeps the delivery out of
     the queue gets each outcome here, once its state is carried out. ``strained``: it takes one of
-    the places that lanes which fail share. ``url``: where it was sent to.
+    the places that lanes which fail share. ``url``: where it was sent to. ``held``: since
+    when it waits in its lane, on the loop's clock.
     """
 
     delivery: Delivery
@@ -36,6 +37,7 @@ class Job(msgspec.Struct):
     started: float = 0.0
     strained: bool = False
     url: str = ""
+    held: float = 0.0
 
 
 class Lane:
@@ -46,8 +48,9 @@ class Lane:
     those that this process has put there, ``unwritten`` those not confirmed yet. ``failures``:
     attempts that failed since the last success; ``proven``: there was one. ``shut``: the breaker is
     not closed, an attempt begins only as its probe. ``halted``: the webhook is being disabled;
-    ``gone``: it is deleted. ``share``: this process' part of the webhook's concurrency. ``freed``
-    is set when an attempt may begin that could not before.
+    ``gone``: it is deleted. ``gathered``: bytes of data that wait for a request of several events,
+    ``timer`` goes off when it leaves. ``share``: this process' part of the webhook's concurrency.
+    ``freed`` is set when an attempt may begin that could not before.
     """
 
     def __init__(self, webhook: Webhook, builder: RequestBuilder, metrics: WebhookMetrics) -> None:
@@ -57,6 +60,8 @@ class Lane:
         self.limit = min(START_LIMIT, float(self.share))
         self.in_flight = 0
         self.backlog: deque[Job] = deque()
+        self.gathered = 0
+        self.timer: asyncio.TimerHandle | None = None
         self.queued = False
         self.overflows = 0
         self.unwritten = 0
@@ -74,6 +79,7 @@ class Lane:
         # Of these there is a question or two for each delivery.
         self.active = webhook.active
         self.limits = webhook.limits
+        self.batch = webhook.batch if webhook.mode == "batch" else None
 
     @property
     def takes(self) -> bool:
@@ -96,7 +102,8 @@ class Lane:
         if not self.takes:
             return 0
         if self.limits:
-            return self.starts  # who has a permit uses it at once
+            # Who has a permit uses it at once.
+            return self.starts * (1 if self.batch is None else self.batch.max_events)
         return self.starts + self.places
 
     @property
@@ -108,6 +115,8 @@ class Lane:
     def places(self) -> int:
         """How many more may wait here."""
         each = 1 if self.strained else BACKLOG
+        if self.batch is not None:
+            each = max(each, self.batch.max_events)
         return max(0, each * int(self.limit) - len(self.backlog))
 
     @property

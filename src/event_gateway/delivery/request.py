@@ -5,6 +5,7 @@ import hmac
 import os
 import re
 import time
+from collections.abc import Sequence
 from random import getrandbits
 
 import msgspec
@@ -16,6 +17,7 @@ from event_gateway.core.formats import goes_binary, to_binary
 from event_gateway.core.security import API_KEY_HEADER, Security
 from event_gateway.core.transformation import TransformationError
 from event_gateway.core.webhook import Webhook
+from event_gateway.delivery import batch_body
 from event_gateway.delivery.auth import AUTHENTICATORS, Authenticator
 from event_gateway.delivery.auth.basic import credentials
 from event_gateway.delivery.auth.header import without
@@ -140,17 +142,61 @@ class RequestBuilder:
 
         Raises Unsendable, and TokenWanted or BodyWanted where that must be there first.
         """
+        if self._webhook.mode == "batch":
+            return self.build_batch([received], attempt, {})
+        described, body = self._transformed(received)
         event = received.event
+        message_id = self._message_id([event])
+        return self._request(described, body, message_id, _trace(event), attempt)
+
+    def build_batch(
+        self, events: Sequence[Received], attempt: int, refused: dict[int, Unsendable]
+    ) -> Request:
+        """One request of several events: the JSON batch of CloudEvents where they are sent as they
+        are, else a JSON array of what was made of each, or a line for each where that is no JSON.
+
+        Those of which no body can be made are left out; ``refused`` gets why, by their positions.
+        Raises what :meth:`build` raises, Unsendable where none is left.
+        """
+        bodies: list[bytes] = []
+        taken: list[Event] = []
+        lines, wanted = b"", None
+        refused.clear()
+        for position, received in enumerate(events):
+            try:
+                described, body = self._transformed(received)
+                lines = lines or batch_body.kind(described)
+                if batch_body.kind(described) != lines:
+                    raise self._untransformed("another content type than its batch", final=False)
+                bodies.append(body)
+                taken.append(received.event)
+            except Unsendable as error:
+                refused[position] = error
+            except BodyWanted as error:
+                wanted = error  # the others are made meanwhile
+        if wanted is not None:
+            raise wanted
+        if not taken:
+            raise refused[0]
+        trace = _trace(taken[0] if len(taken) == 1 else None)
+        body = batch_body.joined(lines, bodies)
+        return self._request(lines, body, self._message_id(taken), trace, attempt)
+
+    def _transformed(self, received: Received) -> tuple[bytes, bytes]:
         try:
-            described, body = self.body(received)
+            return self.body(received)
         except BodyWanted:
             raise
         except TransformationError as error:
             raise self._untransformed(str(error), final=error.final) from None
         except Exception as error:  # whatever a transformation does wrong hurts only its own event
-            log.exception("transformation failed", webhook=self._webhook.id, event_id=event.id)
+            log.exception("transformation failed", webhook=self._webhook.id,
+                          event_id=received.event.id)  # fmt: skip
             raise self._untransformed(repr(error), final=True) from None
-        message_id = self._message_id(event)
+
+    def _request(
+        self, described: bytes, body: bytes, message_id: bytes, trace: bytes, attempt: int
+    ) -> Request:
         timestamp = b"%d" % time.time()
         authentication = self._authentication(message_id, timestamp, body)
         head = (
@@ -158,7 +204,7 @@ class RequestBuilder:
             b"webhook-timestamp: %b\r\n%b%bx-event-gateway-attempt: %d\r\n\r\n"
             % (
                 self._head, described, len(body), message_id, timestamp, authentication,
-                _trace(event), attempt,
+                trace, attempt,
             )
         )  # fmt: skip
         return Request(head, body, None if self._certificate is None else self._identity())
@@ -236,9 +282,9 @@ class RequestBuilder:
             lines += made[1](message_id, timestamp, body)
         return lines
 
-    def _message_id(self, event: Event) -> bytes:
+    def _message_id(self, events: Sequence[Event]) -> bytes:
         mac = self._mac.copy()
-        mac.update(f"{event.source}\0{event.id}".encode())
+        mac.update("\0\0".join(f"{event.source}\0{event.id}" for event in events).encode())
         return b"msg_" + mac.hexdigest()[:32].encode()
 
     def _authenticator(self, method: Security) -> tuple[tuple[str, ...], Authenticator]:
@@ -277,16 +323,17 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,4096}")
 
 
-def _trace(event: Event) -> bytes:
+def _trace(event: Event | None) -> bytes:
     """The trace that this request belongs to: the event's own where it has one, with its
     ``tracestate``, else a new one."""
-    parent = event.extensions.get("traceparent")
+    extensions = event.extensions if event else {}
+    parent = extensions.get("traceparent")
     # They tell apart and guard nothing; an id of zeros would be none.
     span = getrandbits(64) or 1
     if not isinstance(parent, str) or _TRACEPARENT.fullmatch(parent) is None:
         return b"traceparent: 00-%032x-%016x-01\r\n" % (getrandbits(128) or 1, span)
     line = b"traceparent: %b%016x%b\r\n" % (parent[:36].encode(), span, parent[52:].encode())
-    state = event.extensions.get("tracestate")
+    state = extensions.get("tracestate")
     if isinstance(state, str) and _TRACESTATE.fullmatch(state):
         line += b"tracestate: %b\r\n" % state.encode()
     return line
