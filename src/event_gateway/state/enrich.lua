@@ -1,6 +1,6 @@
 -- Remembers a batch of events and answers what is known around each. KEYS[1]: the key prefix.
 -- ARGV[1]: msgpack array of {id, source, source hash, type, time, subject, correlation, causation,
---   seq, item}; ARGV[2]: expiry in ms; ARGV[3]: longest chain; ARGV[4]: most related.
+--   seq, item ('': it is not remembered)}; ARGV[2]: expiry in ms; ARGV[3]: longest chain; ARGV[4]: most related.
 -- Answers for each {chain, related}: arrays of items, root first and newest first.
 local prefix, ttl = KEYS[1], ARGV[2]
 local longest, most = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -13,7 +13,7 @@ local function index(key, seq, item)
   redis.call('PEXPIRE', key, ttl)
 end
 
-for _, e in ipairs(events) do
+local function remember(e)
   local id, source, subject, correlation, seq, item = e[1], e[2], e[6], e[7], e[9], e[10]
   local key = prefix .. 'event:' .. id
   local have = redis.call('HGET', key, 'source')
@@ -28,6 +28,10 @@ for _, e in ipairs(events) do
   end
   if subject ~= '' then index(prefix .. 'related:subject:' .. subject, seq, item) end
   if correlation ~= '' then index(prefix .. 'related:correlation:' .. correlation, seq, item) end
+end
+
+for _, e in ipairs(events) do
+  if e[10] ~= '' then remember(e) end
 end
 
 local answers = {}
