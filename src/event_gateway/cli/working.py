@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 import uvicorn
 
+from event_gateway.api.connection import Connection
 from event_gateway.app import Gateway
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
@@ -46,9 +47,9 @@ async def working(
             raise StartFailed(f"cannot work with Redis: {error}") from error
         server = QuietServer(
             uvicorn.Config(
-                gateway.asgi, log_config=None, access_log=False, lifespan="off", ws="wsproto",
-                ws_max_size=65536, timeout_keep_alive=30, timeout_graceful_shutdown=5,
-                server_header=False,
+                gateway.asgi, log_config=None, access_log=False, lifespan="off", http=Connection,
+                ws="wsproto", ws_max_size=65536, timeout_keep_alive=30,
+                timeout_graceful_shutdown=5, server_header=False,
             )
         )  # fmt: skip
         serving = asyncio.create_task(server.serve(sockets=[hosted.listener]), name="http")

@@ -1,9 +1,14 @@
 """Subject patterns, as in NATS: tokens between dots, ``*`` for one token, ``>`` for the rest."""
 
+import hashlib
+import re
+
 from event_gateway.core.errors import InvalidDefinition
 
 MAX_LENGTH = 255
 MAX_TOKENS = 32
+BEGINNING = 200  # characters of the subject of a type that is too long for one
+_CUT_ESCAPE = re.compile("%[0-9A-F]?$")
 _UNSAFE = frozenset(b' *>%\x7f\t\r\n"')
 
 
@@ -85,8 +90,13 @@ def subject_for(event_type: str, captured: tuple[str, ...]) -> str:
 
     It is the type itself where one of the captured patterns takes it, else ``events.<type>``.
     Characters that a NATS token cannot hold are percent-encoded; an empty token becomes ``%``.
+    NATS takes no command over 4 KiB, and answers would be as long: of one that has more than
+    MAX_LENGTH characters by then the beginning is used, with ``~`` and a digest of the whole.
     """
     subject = ".".join(_safe_token(token) for token in event_type.split("."))
+    if len(subject) > MAX_LENGTH:
+        begins = _CUT_ESCAPE.sub("", subject[:BEGINNING]).rstrip(".")
+        return f"events.{begins}~{hashlib.sha256(event_type.encode()).hexdigest()[:16]}"
     if any(matches(pattern, subject) for pattern in captured):
         return subject
     return f"events.{subject}"

@@ -166,6 +166,7 @@ class Dispatcher:
             outcome: Outcome | None = DeadLetter(ErrorType.EVENT_LOST)
         else:
             delivery.event_at = delivery.event_at or received.time
+            delivery.event_id = received.event.id  # the queue may have it by its beginning alone
             job = Job(delivery, received)
             outcome = self._foregone(lane, delivery)
         if outcome is not None or lane is None:

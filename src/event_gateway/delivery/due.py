@@ -16,6 +16,7 @@ from event_gateway.delivery.pace import PAUSE as SICK_PAUSE
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues, Wanted, limits_ms
+from event_gateway.state.records import member_of
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -236,5 +237,5 @@ def _checked(received: Received | None, delivery: Delivery) -> Received | None:
     """The event, if it is the one that the delivery's record names."""
     if received is None:
         return None
-    named = (received.event.source, received.event.id)
-    return received if named == (delivery.source, delivery.event_id) else None
+    named = (received.event.source, member_of(received.event.id))
+    return received if named == (delivery.source, member_of(delivery.event_id)) else None

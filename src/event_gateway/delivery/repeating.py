@@ -9,7 +9,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.errors import Conflict, NewerFormat, Unknown
 from event_gateway.core.event import Received
 from event_gateway.core.webhook import Webhook
-from event_gateway.state.records import FORMAT
+from event_gateway.state.records import FORMAT, member_of
 from event_gateway.state.repeats import Changed, Repeat, Repeats
 
 FOR_EVER = 9e12  # seconds since the epoch
@@ -94,12 +94,12 @@ class Repeating:
         if ended.letter:
             kept = await self._letters.read(ended.letter)
             if kept is not None and kept.whole and (
-                kept.letter.webhook_id, kept.event.source, kept.event.id,
-            ) == (webhook.id, ended.source, event_id):  # fmt: skip
+                kept.letter.webhook_id, kept.event.source, member_of(kept.event.id),
+            ) == (webhook.id, ended.source, member_of(event_id)):  # fmt: skip
                 return self.of_letter(webhook, kept, once=False)
         received = await self._reader.read(ended.stream, ended.seq)
-        if received is None or (received.event.source, received.event.id) != (
-            ended.source, event_id,
+        if received is None or (received.event.source, member_of(received.event.id)) != (
+            ended.source, member_of(event_id),
         ):  # fmt: skip
             raise Conflict(f"the log does not hold the event {event_id} any more")
         return self.again(webhook, received)

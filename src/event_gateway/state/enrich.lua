@@ -1,7 +1,7 @@
 -- Remembers a batch of events and answers what is known around each. KEYS[1]: the key prefix.
 -- ARGV[1]: msgpack array of {id, source, source hash, type, time, subject, correlation, causation,
---   seq, item, when it came into its log in us}; ARGV[2]: expiry in ms; ARGV[3]: longest chain;
---   ARGV[4]: most related; ARGV[5]: '1' remembers nothing.
+--   seq, item ('': it is not remembered), when it came into its log in us}; ARGV[2]: expiry in ms;
+--   ARGV[3]: longest chain; ARGV[4]: most related; ARGV[5]: '1' remembers nothing.
 -- Answers for each {chain, related}: arrays of items, root first and newest first.
 local prefix, ttl = KEYS[1], ARGV[2]
 local longest, most = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -15,7 +15,7 @@ local function index(key, at, item)
   redis.call('PEXPIRE', key, ttl)
 end
 
-for _, e in ipairs(ARGV[5] == '1' and {} or events) do
+local function remember(e)
   local id, source, subject, correlation, seq, item = e[1], e[2], e[6], e[7], e[9], e[10]
   local key = prefix .. 'event:' .. id
   local have = redis.call('HGET', key, 'source')
@@ -30,6 +30,10 @@ for _, e in ipairs(ARGV[5] == '1' and {} or events) do
   end
   if subject ~= '' then index(prefix .. 'related:subject:' .. subject, e[11], item) end
   if correlation ~= '' then index(prefix .. 'related:correlation:' .. correlation, e[11], item) end
+end
+
+for _, e in ipairs(ARGV[5] == '1' and {} or events) do
+  if e[10] ~= '' then remember(e) end
 end
 
 local answers = {}

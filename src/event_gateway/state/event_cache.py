@@ -10,6 +10,7 @@ from event_gateway.state.records import source_hash
 from event_gateway.state.scripts import script
 
 TTL = 86400.0  # seconds
+MAX_REMEMBERED = 4096  # characters of what is kept of an event; of a longer one nothing is
 MAX_CHAIN = 32
 MAX_RELATED = 10
 
@@ -43,15 +44,18 @@ class EventCache:
         request = []
         for received in events:
             event = received.event
-            correlation = event.extensions.get("correlationid", "")
-            causation = event.extensions.get("causationid", "")
+            correlation = str(event.extensions.get("correlationid", ""))
+            causation = str(event.extensions.get("causationid", ""))
+            subject = event.subject or ""
             item = _item(
                 {"id": event.id, "source": event.source, "type": event.type, "time": event.time}
             ).decode()  # the server's msgpack knows no binary type
+            if len(item) + len(subject) + len(correlation) + len(causation) > MAX_REMEMBERED:
+                item = ""
             request.append(
                 (
                     event.id, event.source, source_hash(event.source), event.type,
-                    event.time or "", event.subject or "", str(correlation), str(causation),
+                    event.time or "", subject, correlation, causation,
                     received.seq, item, round(received.time * 1e6),
                 )
             )  # fmt: skip

@@ -5,7 +5,8 @@
 --   {webhook, event id, source, source hash, stream, seq, run, token, status, attempts,
 --    last error, attempt log, wait ms (nil: not in the queue), fresh, attempts that ended since the
 --    last write, how many of them succeeded, the event's time in the log in ms, next attempt in ms,
---    what the receiver answered to the latest attempts, place of the dead letter (0: none)}
+--    what the receiver answered to the latest attempts, place of the dead letter (0: none),
+--    the event's id in full where the id before is not ('')}
 -- ARGV[4]: msgpack array of {webhook, what, ms, token}, where what is
 --   open     no attempt for so long; with a token: the probe of that token has failed
 --   close    the probe of that token has succeeded
@@ -84,6 +85,7 @@ for position, c in ipairs(cmsgpack.unpack(ARGV[1])) do
     elseif have[1] and final[have[2]] then
       redis.call('PERSIST', key)   -- what is not final must not expire
     end
+    if c[21] ~= '' then redis.call('HSET', key, 'event_id', c[21]) end
     if c[20] > 0 then redis.call('HSET', key, 'letter', c[20]) end
     if c[19] ~= '' then
       redis.call('HSET', prefix .. 'answers:' .. webhook, member, c[19])

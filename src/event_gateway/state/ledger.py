@@ -23,6 +23,7 @@ from event_gateway.state.records import (
     answers_of,
     attempts_of,
     log_of,
+    member_of,
     source_hash,
 )
 from event_gateway.state.scripts import script
@@ -57,14 +58,16 @@ class _Change(msgspec.Struct):
     def packed(self) -> tuple[object, ...]:
         """As the script takes it; its msgpack knows no binary type."""
         delivery, wait, next_attempt = self.delivery, self.wait, self.next_attempt
+        member = member_of(delivery.event_id)
         return (
-            delivery.webhook_id, delivery.event_id, delivery.source, source_hash(delivery.source),
+            delivery.webhook_id, member, delivery.source, source_hash(delivery.source),
             delivery.stream, delivery.seq, delivery.run, self.token, self.status.value,
             len(self.attempts), self.last_error, log_of(self.attempts),
             None if self.status in FINAL or wait is None else max(0, round(wait * 1000)),
             self.fresh, self.tried, self.took, round(delivery.event_at * 1000),
             None if next_attempt is None else round(next_attempt * 1000),
             answers_of(self.attempts), delivery.letter,
+            "" if member == delivery.event_id else delivery.event_id,
         )  # fmt: skip
 
 
@@ -169,7 +172,7 @@ class Ledger:
         once the ledger has a state for it, be it this one or a newer one; ``written`` is told
         whether it was this one, and not refused as somebody else has the delivery by now.
         """
-        key = (delivery.webhook_id, delivery.event_id, delivery.source)
+        key = (delivery.webhook_id, member_of(delivery.event_id), delivery.source)
         earlier = self._pending.get(key)
         if (
             earlier is not None
@@ -198,7 +201,7 @@ class Ledger:
 
     def writes(self, webhook_id: str, event: Event) -> bool:
         """Whether what this process knows of a delivery is about to be written."""
-        return (webhook_id, event.id, event.source) in self._pending
+        return (webhook_id, member_of(event.id), event.source) in self._pending
 
     def _older(self, token: str, than: str) -> bool:
         own, number = self._process + ".", len(self._process) + 1
@@ -226,7 +229,8 @@ class Ledger:
         Raises what StateError names.
         """
         wanted = [
-            (w, event, source, source_hash(source), seq) for w, event, source, seq in deliveries
+            (w, member_of(event), source, source_hash(source), seq)
+            for w, event, source, seq in deliveries
         ]
         answers: list[int] = []
         for start in range(0, len(wanted), MAX_RECORDS):
@@ -242,13 +246,15 @@ class Ledger:
         return int(await cast(Any, self._client.hget(f"{self._prefix}high", stream)) or 0)
 
     async def read(self, webhook_id: str, event_id: str, source: str | None) -> Record | None:
-        """The record of one delivery. Without ``source``, the first event of that id counts.
+        """The record of one delivery. Without ``source``, the first event of that id counts, which
+        may be given as :func:`member_of` has it.
 
         Raises what StateError names, and NewerFormat.
         """
-        fields, answers = await self._fields(webhook_id, event_id)
+        member = member_of(event_id)
+        fields, answers = await self._fields(webhook_id, member)
         if source is not None and fields.get(b"source") != source.encode():
-            fields, answers = await self._fields(webhook_id, f"{event_id}~{source_hash(source)}")
+            fields, answers = await self._fields(webhook_id, f"{member}~{source_hash(source)}")
         if not fields:
             return None
         if int(fields[b"v"]) > FORMAT:
@@ -256,7 +262,7 @@ class Ledger:
         next_at = fields[b"next_attempt_at"]
         return Record(
             webhook_id=webhook_id,
-            event_id=event_id,
+            event_id=fields[b"event_id"].decode() if b"event_id" in fields else event_id,
             source=fields[b"source"].decode(),
             status=Status(fields[b"status"].decode()),
             updated_at=int(fields[b"timestamp"]) / 1000,

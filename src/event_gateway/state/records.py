@@ -8,6 +8,8 @@ import msgspec
 from event_gateway.core.delivery import Attempt, Status
 
 FORMAT = 2  # of the records; those of a newer one are left alone
+MAX_MEMBER = 512  # characters of an id that is used as it is
+MEMBER_BEGINS = 64  # characters of one that is not
 MAX_ANSWERS = 5  # attempts of a delivery, the latest, of which the response is kept
 
 _encode = msgspec.json.Encoder().encode
@@ -45,6 +47,17 @@ class Record(msgspec.Struct):
     run: int
     repeats: str
     letter: int
+
+
+def member_of(event_id: str) -> str:
+    """What stands for an event's id in keys, queues and lists.
+
+    It is the id itself, unless that is so long that it would fill them, and no URL would hold it:
+    then its beginning and a digest. Given what it has answered it answers the same.
+    """
+    if len(event_id) <= MAX_MEMBER:
+        return event_id
+    return f"{event_id[:MEMBER_BEGINS]}~~{hashlib.sha256(event_id.encode()).hexdigest()}"
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.state.ledger import Ledger
-from event_gateway.state.records import FORMAT, source_hash
+from event_gateway.state.records import FORMAT, member_of, source_hash
 from event_gateway.state.scripts import script
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -96,9 +96,9 @@ class Repeats:
         """
         items = [
             (
-                one.webhook_id, one.event_id, one.source, source_hash(one.source), one.stream,
-                one.seq, round(one.runs_from * 1000), one.letter, round(one.latest * 1000),
-                int(one.once), int(one.ordered),
+                one.webhook_id, member_of(one.event_id), one.source, source_hash(one.source),
+                one.stream, one.seq, round(one.runs_from * 1000), one.letter,
+                round(one.latest * 1000), int(one.once), int(one.ordered),
             )
             for one in repeats
         ]  # fmt: skip
@@ -116,7 +116,7 @@ class Repeats:
         hashed = "" if source is None else source_hash(source)
         answer = await self._one(
             keys=[self._prefix],
-            args=[webhook_id, event_id, source or "", hashed, what, reason,
+            args=[webhook_id, member_of(event_id), source or "", hashed, what, reason,
                   round(self._ledger.keep * 1000), FORMAT],
         )  # fmt: skip
         said = [one.decode() for one in answer]
