@@ -199,10 +199,12 @@ def webhook_from_json(
     """
     model = _validated(_WebhookBody, "webhooks", body)
     webhook = webhook_of(model, model.id, managed_by="api")
-    try:
-        webhook.check(transformations, retention, refuses_url)
-    except InvalidDefinition as error:
-        raise InvalidBody([(error.key, error.detail)]) from None
+    wrong = [
+        (mistake.key, mistake.detail)
+        for mistake in webhook.mistakes(transformations, retention, refuses_url)
+    ]
+    if wrong:
+        raise InvalidBody(wrong)
     return webhook
 
 

@@ -189,6 +189,7 @@ _KINDS = (
     ("overload", "no_matching_overload"),
     ("Key not found", "no_such_key"),
     ("no such", "no_such_field"),
+    ("Applying SELECT", "no_such_field"),
     ("Index error", "index_out_of_range"),
     ("divide by zero", "divide_by_zero"),
     ("modulus by zero", "divide_by_zero"),

@@ -163,20 +163,13 @@ class Webhook(msgspec.Struct, frozen=True):
         """Whether an event at that place came after the registration."""
         return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
 
-    def check(
-        self, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
-    ) -> None:
-        """Raises InvalidDefinition, naming the key, where this is no webhook to register.
-
-        ``retention``: for how many seconds the log keeps events.
-        """
-        for mistake in self.mistakes(transformations, retention, refuses_url):
-            raise mistake
-
     def mistakes(
         self, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
     ) -> Iterator[InvalidDefinition]:
-        """All that stands against registering it, as :meth:`check` would raise it."""
+        """All that stands against registering it, with the keys.
+
+        ``retention``: for how many seconds the log keeps events.
+        """
         if ID.fullmatch(self.id) is None:
             yield InvalidDefinition("id", f"{self.id!r} is not of the form {ID.pattern}")
         yield from _caught(_check_url, self.url, refuses_url)
