@@ -22,6 +22,7 @@ from event_gateway.delivery.registration import Registration
 from event_gateway.delivery.repeating import Repeating
 from event_gateway.delivery.sender import Sender
 from event_gateway.delivery.verification import Verifier
+from event_gateway.ingest.catalogue import Catalogue
 from event_gateway.routing.repair import Repair
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.repeats import Repeats
@@ -56,6 +57,7 @@ class Governed:
     repeats: Repeats
     repeating: Repeating
     repair: Repair
+    catalogue: Catalogue
     context: Context
 
     async def reload(self, former: Config, config: Config) -> None:
@@ -88,6 +90,7 @@ class Governed:
         self.context.max_body = config.server.max_body
         self.context.allowed_origins = frozenset(config.ingest.allowed_origins)
         self.context.retention = self.repeating.retention = config.ingest.retention
+        self.catalogue.configure(config.catalog.enforce, config.catalog.strict)
         self.repair.manual = config.repair == "manual"
         self.repeats.marked = self.repeating.letters_retention = config.dead_letters.retention
         self.peers.load(definitions_digest(config))

@@ -22,10 +22,13 @@ class BadYaml(Exception):
         self.line, self.key, self.reason = line, key, reason
 
 
-def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], list[BadYaml]]:
+def read(
+    text: str, environ: Mapping[str, str] | None, max_depth: int = MAX_DEPTH
+) -> tuple[Any, dict[Path, int], list[BadYaml]]:
     """The document, the line of each key path, and what is wrong inside it.
 
-    ``${NAME}`` and ``${NAME:-default}`` in strings are replaced. Raises BadYaml where there is no
+    ``${NAME}`` and ``${NAME:-default}`` in strings are replaced, unless ``environ`` is None: who
+    sends a document must not read the environment with it. Raises BadYaml where there is no
     document to speak of.
     """
     try:
@@ -40,12 +43,12 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
     except yaml.YAMLError as error:
         raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
-        raise BadYaml(1, "", f"nested deeper than {MAX_DEPTH}") from None
+        raise BadYaml(1, "", f"nested deeper than {max_depth}") from None
     lines: dict[Path, int] = {}
     wrong: list[BadYaml] = []
     if node is None:
         return {}, lines, wrong
-    return _Reader(environ, lines, wrong).value(node, ()), lines, wrong
+    return _Reader(environ, lines, wrong, max_depth).value(node, ()), lines, wrong
 
 
 def _unrepeated(problem: object) -> str:
@@ -56,9 +59,14 @@ def _unrepeated(problem: object) -> str:
 
 class _Reader:
     def __init__(
-        self, environ: Mapping[str, str], lines: dict[Path, int], wrong: list[BadYaml]
+        self,
+        environ: Mapping[str, str] | None,
+        lines: dict[Path, int],
+        wrong: list[BadYaml],
+        max_depth: int,
     ) -> None:
-        self._environ, self._lines, self._wrong = environ, lines, wrong
+        self._environ, self._lines, self._wrong = environ or {}, lines, wrong
+        self._interpolates, self._max_depth = environ is not None, max_depth
         self._nodes = 0
         self._merging: set[int] = set()
         self._scalars = yaml.SafeLoader("")
@@ -71,8 +79,8 @@ class _Reader:
             raise BadYaml(
                 line, ".".join(path[:4]), f"more than {MAX_NODES} values, aliases included"
             )
-        if len(path) > MAX_DEPTH:
-            raise BadYaml(line, ".".join(path[:4]), f"nested deeper than {MAX_DEPTH}")
+        if len(path) > self._max_depth:
+            raise BadYaml(line, ".".join(path[:4]), f"nested deeper than {self._max_depth}")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -80,7 +88,7 @@ class _Reader:
         assert isinstance(node, yaml.ScalarNode)
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value
-        if "${" in node.value:
+        if self._interpolates and "${" in node.value:
             return self._interpolated(node, line, path)
         return self._scalar(node, line, path)
 
