@@ -134,7 +134,7 @@ async def test_lists_go_page_by_page_and_by_owner(client: Client) -> None:
             break
         query["cursor"] = answer.json()["next"]
     assert pages > 1
-    assert [one for one in seen if one.startswith("large.")] == [f"large.t{n:02}" for n in range(20)]
+    assert [one for one in seen if one[:6] == "large."] == [f"large.t{n:02}" for n in range(20)]
 
 
 async def test_over_http_a_violation_is_refused_with_its_path(
@@ -209,7 +209,7 @@ async def test_from_nats_a_violation_is_set_aside_and_can_be_taken_in_later(
     assert kept.data == json.dumps(bad).encode()
     # As long as the rule holds it stays there; once it is lifted it comes in again.
     again = await client.http.post(f"/v1/rejected/{aside[0]['seq']}/retry")
-    assert (again.status_code, again.json()["reason"], again.json()["path"]) == (422, "schema", PATH)
+    assert (again.status_code, again.json()["path"]) == (422, PATH)
     await register(client, enforce="warn")
     again = await client.http.post(f"/v1/rejected/{aside[0]['seq']}/retry")
     assert again.status_code == 202, again.text
@@ -285,7 +285,9 @@ async def test_what_is_set_aside_reaches_nobody_by_another_way(
     await receiver.until(2, "/o")
     await receiver.until(2, "/w")
     # A replay has what came before the rule, and not what was set aside by it.
-    asked = await client.http.post("/v1/replays", json={"webhook": "w", "since": "2020-01-01T00:00:00Z"})
+    asked = await client.http.post(
+        "/v1/replays", json={"webhook": "w", "since": "2020-01-01T00:00:00Z"}
+    )
     assert asked.status_code in (200, 201, 202), asked.text
     got = await receiver.until(4, "/w")
     assert [one.json["id"] for one in got[2:]] == [before["id"], good["id"]]

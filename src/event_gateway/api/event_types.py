@@ -14,8 +14,7 @@ from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of
 from event_gateway.api.problems import Problem
 from event_gateway.config.definitions import InvalidBody
-from event_gateway.config.yaml_source import BadYaml
-from event_gateway.config.yaml_source import read as read_yaml
+from event_gateway.config.yaml_source import BadYaml, read_plain
 from event_gateway.core.asyncapi.document import MAX_DEPTH
 from event_gateway.core.asyncapi.reading import read
 from event_gateway.core.asyncapi.writing import write
@@ -143,15 +142,12 @@ def _document(body: bytes, content_type: str) -> Any:
         except (msgspec.DecodeError, RecursionError) as error:
             raise Problem(400, f"the document is no JSON: {str(error)[:200]}") from None
     try:
-        content, _, wrong = read_yaml(body.decode("utf-8-sig"), None, MAX_DEPTH)
+        return read_plain(body.decode("utf-8-sig"), MAX_DEPTH)
     except UnicodeDecodeError:
         raise Problem(400, "the document is not UTF-8") from None
     except BadYaml as bad:
-        wrong = [bad]
-    if wrong:
-        place = f"line {wrong[0].line}: {wrong[0].key}".removesuffix(": ")
-        raise Problem(400, f"{place}: {wrong[0].reason}")
-    return content
+        place = f"line {bad.line}: {bad.key}".removesuffix(": ")
+        raise Problem(400, f"{place}: {bad.reason}") from None
 
 
 def _catalogue(request: Request) -> Catalogue:

@@ -18,7 +18,7 @@ from event_gateway.cli.asking import (
     shown,
     table,
 )
-from event_gateway.config.yaml_source import BadYaml, read
+from event_gateway.config.yaml_source import BadYaml, read_plain
 from event_gateway.core.asyncapi.document import MAX_DEPTH
 
 app = typer.Typer(no_args_is_help=True, help="Event types: list, look, import, export.")
@@ -98,13 +98,9 @@ def _read(file: Path) -> Any:
         except (msgspec.DecodeError, RecursionError):
             pass  # YAML in braces, or JSON with a mistake whose line the other reader tells
     try:
-        content, _, wrong = read(text, None, MAX_DEPTH)
+        return read_plain(text, MAX_DEPTH)
     except BadYaml as bad:
-        wrong = [bad]
-    if wrong:
-        place = f"{file}:{wrong[0].line}: {wrong[0].key}".removesuffix(": ")
-        fail(f"{place}: {wrong[0].reason}", 2)
-    return content
+        fail(f"{file}:{bad.line}: {bad.key}".removesuffix(": ") + f": {bad.reason}", 2)
 
 
 def _imported(content: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ item. So the worst that one value can cost is counted beforehand. Rules: JSON Sc
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
@@ -16,7 +17,9 @@ from event_gateway.core.errors import InvalidDefinition
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 64
+MAX_CHAIN = 128  # schemas within each other, references followed
 MAX_SUBSCHEMAS = 10_000
+MAX_PATTERNS = 50_000  # what all patterns together may cost to be compiled, in the same unit
 MAX_LOAD = 10_000  # checks that the data's worst value may cost; some 10 ns each
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -43,6 +46,7 @@ class Places:
 
     def __init__(self, schema: Any) -> None:
         self.nodes: dict[str, Any] = {}
+        patterns = 0
         self.anchors: dict[str, str] = {}
         _check_values(schema)
         for pointer, node in _subschemas(schema, ""):
@@ -51,6 +55,10 @@ class Places:
                 raise InvalidDefinition("schema", f"has more than {MAX_SUBSCHEMAS} subschemas")
             if isinstance(node, dict):
                 self._note(pointer, node)
+                for pattern in (node.get("pattern"), *node.get("patternProperties", ())):
+                    patterns += _pattern_load(pattern)
+        if patterns > MAX_PATTERNS:
+            raise InvalidDefinition("schema", "has too many patterns, or too large ones")
         for pointer, node in self.nodes.items():
             if isinstance(node, dict):
                 for keyword in ("$ref", "$dynamicRef"):
@@ -72,12 +80,18 @@ class Places:
         what came of it. Raises InvalidDefinition where it is more than MAX_LOAD.
         """
         known: dict[str, int | None] = {}
+        above = 0
 
         def of(pointer: str) -> int:
+            nonlocal above
             if pointer in known:
                 return known[pointer] or 1  # None: it leads back to where it is being counted
+            if above == MAX_CHAIN:
+                raise InvalidDefinition(_key(pointer), f"is more than {MAX_CHAIN} references deep")
             known[pointer] = None
+            above += 1
             known[pointer] = total = self._own_load(pointer, of)
+            above -= 1
             if total > MAX_LOAD:
                 raise InvalidDefinition(
                     _key(pointer),
@@ -191,7 +205,11 @@ def _check_values(value: Any, depth: int = 0) -> None:
 
 
 def _pattern_load(pattern: Any) -> int:
-    return 0 if not isinstance(pattern, str) else 1 + _positions(pattern) // 4
+    if not isinstance(pattern, str):
+        return 0
+    # A class of Unicode, such as \p{L}, is compiled into some hundred times as much as others.
+    classes = 100 if re.search(r"\\[pP]", pattern) else 1
+    return 1 + _positions(pattern) * classes // 4
 
 
 def _positions(pattern: str) -> int:

@@ -1,5 +1,6 @@
 """The catalogue: event types, and what becomes of events that do not hold to theirs."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from event_gateway.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+PER_TURN = 100  # types compared in one turn of the event loop
 QUIET = 60.0  # seconds between two warnings about events of one type
 
 
@@ -120,7 +122,9 @@ class Catalogue:
         """
         outcome: dict[str, list[str]] = {"created": [], "changed": [], "unchanged": []}
         changes: list[tuple[EventType, EventType | None]] = []
-        for event_type in types:
+        for count, event_type in enumerate(types):
+            if count % PER_TURN == 0:
+                await asyncio.sleep(0)
             former = self._registry.event_types.get(event_type.type)
             if former is not None:
                 event_type = _over(event_type, former)
