@@ -19,7 +19,7 @@ from event_gateway.core.schema_bounds import EACH, LISTS, MAPS, SAME, Places, to
 
 MAX_WORK = 2**25  # checks that an event may cost: its schema's load times the bytes of its data
 MAX_TEXT = 500  # characters of a violation's detail
-MAX_PATH = 1000  # and of its path
+MAX_PATH = 300  # and of its path, which goes into a header
 MAX_LEVELS = 32  # that are looked at to find it
 _SUBSCHEMAS = frozenset((*LISTS, *SAME, *EACH, *MAPS, "prefixItems"))
 _NOT_ASSERTED = _SUBSCHEMAS | {"$ref", "$dynamicRef", "$id", "$anchor", "$dynamicAnchor"}

@@ -35,7 +35,7 @@ class _Rule:
         self.schema: EventSchema | None = None
         self.made = False
 
-    def violation(self, event: Event) -> Violation | None:
+    def violation(self, event: Event, received: Received | None = None) -> Violation | None:
         if not self.made:
             self.made = True
             try:
@@ -44,7 +44,7 @@ class _Rule:
             except InvalidDefinition as error:
                 log.error("a schema cannot be used, events of its type pass",
                           type=event.type, error=str(error))  # fmt: skip
-        return None if self.schema is None else _violation(self.schema, event)
+        return None if self.schema is None else _violation(self.schema, event, received)
 
 
 class Catalogue:
@@ -200,7 +200,7 @@ class Catalogue:
         if headers and ORIGIN_HEADER in headers:
             return
         if rule is None or rule.since <= received.time:
-            self._judge(event, rule)
+            self._judge(event, rule, received)
 
     def admitted(self, received: Received, headers: Mapping[str, str] | None) -> None:
         """The same for who reads the log behind the router: nothing is counted, nothing logged.
@@ -220,18 +220,18 @@ class Catalogue:
             if self._enforce == "reject" and not self._is_registered(event):
                 raise _unregistered(event)
         elif self.in_force(rule.event_type) == "reject":
-            found = rule.violation(event)
+            found = rule.violation(event, received)
             if found is not None:
                 raise _refusal(event.type, found)
 
-    def _judge(self, event: Event, rule: _Rule | None) -> None:
+    def _judge(self, event: Event, rule: _Rule | None, received: Received | None = None) -> None:
         if rule is None:
             self._judge_unregistered(event)
             return
         enforce = self.in_force(rule.event_type)
         if enforce == "off":
             return
-        found = rule.violation(event)
+        found = rule.violation(event, received)
         if found is not None:
             self._metrics.schema_violation(event.type, enforce)
             if enforce == "reject":
@@ -291,9 +291,9 @@ def _unregistered(event: Event) -> InvalidEvent:
     return InvalidEvent("schema", detail, "")
 
 
-def _violation(schema: EventSchema, event: Event) -> Violation | None:
+def _violation(schema: EventSchema, event: Event, received: Received | None) -> Violation | None:
     """What is wrong with an event's data, as it stands in the JSON format: absent data is null,
-    text is a string."""
+    text is a string. JSON that is decoded here need not be again."""
     value: Any = None
     if event.kind is DataKind.JSON:
         try:
@@ -302,6 +302,8 @@ def _violation(schema: EventSchema, event: Event) -> Violation | None:
             return Violation("", "is nested too deeply to be checked")
         except msgspec.DecodeError as error:
             return Violation("", f"cannot be checked: {str(error)[:200]}")
+        if received is not None:
+            received.content = (value,)
     elif event.kind is DataKind.TEXT:
         value = event.data.decode()
     elif event.kind is DataKind.BINARY:
