@@ -23,6 +23,8 @@ CONFIG: dict[str, Any] = {
 }
 STUBBORN = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "1s"}
 
+RULED = {"schema": {"type": "object", "required": ["n"]}, "enforce": "reject", "owner": "old"}
+
 
 async def make(archive: Path) -> None:
     """Runs a gateway through its main job and keeps its data directory."""
@@ -36,6 +38,7 @@ async def make(archive: Path) -> None:
             ):  # fmt: skip
                 await client.webhook(id=webhook, url=f"{receiver.url}/{webhook}", events=["old.*"],
                                      retry_policy=policy)  # fmt: skip
+            await client.http.put("/v1/event-types/old.ruled/v1", json=RULED)
             for number in range(3):
                 await client.send(event("old.made", {"n": number}, id=f"old-{number}"))
             await client.nats.publish("user.x", b"no event")

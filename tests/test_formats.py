@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 
 from client import connected, event
-from formats import CONFIG
+from formats import CONFIG, RULED
 from program import Program
 from receiver import Receiver
 
@@ -38,6 +38,13 @@ async def test_the_data_of_an_earlier_version(
             assert all(int(one.headers["x-event-gateway-attempt"]) > 1 for one in got)
             record = await client.until("waiting", "old-1", "succeeded")
             assert len(record["attempts"]) > 1
+            types = (await client.http.get("/v1/event-types", params={"owner": "old"})).json()
+            if archive.name >= "0.1.0-dev3":
+                (ruled,) = types["items"]
+                assert ruled | RULED == ruled
+                await client.send(event("old.ruled/v1"), status=422)
+            else:
+                assert types["items"] == []
             sent = event("old.new")
             await client.send(sent)
             for path in ("/taken", "/waiting", "/dead"):

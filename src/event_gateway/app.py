@@ -62,6 +62,7 @@ from event_gateway.governed import (
     transformations_of,
     webhooks_of,
 )
+from event_gateway.ingest.catalogue import Catalogue
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -147,6 +148,9 @@ class Gateway:
         await peers.start()
         stopping(peers.stop)
         self._registry = registry = Registry(broker, peers)
+        catalogue = Catalogue(
+            registry, metrics, enforce=config.catalog.enforce, strict=config.catalog.strict
+        )
         known_secrets = Secrets(self._environ, config.secrets.env_prefix, Path(config.secrets.dir))
         sealed = SealedSecrets(
             registry, known_secrets, lambda: known_secrets.sealing_key(self._sealing_key)
@@ -199,31 +203,26 @@ class Gateway:
         def source(
             webhook: Webhook, stream: str, from_seq: int
         ) -> AsyncGenerator[tuple[list[Received], int]]:
-            return in_order(broker, enricher, on_error, webhook, stream, from_seq)
+            return in_order(
+                broker, enricher, catalogue.admitted, on_error, webhook, stream, from_seq
+            )
 
         order = Order(client, self._peers.process)
         self._ordered = ordered = OrderedDeliveries(order, ledger, dispatcher, events, source)
         upkeep = Upkeep(queues, outcomes, dispatcher, self._due, peers)
         self._routers = [
             Router(
-                broker,
-                rejected,
-                ledger,
-                index,
-                enricher,
-                dispatcher.dispatch,
-                metrics,
-                on_error,
-                stream,
+                broker, rejected, ledger, index, enricher, dispatcher.dispatch, metrics,
+                catalogue.admit_captured, on_error, stream,
             )
             for stream in (EVENTS, *config.ingest.streams)
-        ]
+        ]  # fmt: skip
         for router in self._routers:
             stopping(router.close)
         self._repair = repair = Repair(
             broker, peers, Checkpoints(client, peers.process), ledger, index,
-            (EVENTS, *config.ingest.streams), outcomes.left, lambda: outcomes.max_age,
-            manual=config.repair == "manual",
+            catalogue.admitted, (EVENTS, *config.ingest.streams), outcomes.left,
+            lambda: outcomes.max_age, manual=config.repair == "manual",
         )  # fmt: skip
         self._repeats = repeats = Repeats(client, ledger, config.dead_letters.retention)
         self._repeating = repeating = Repeating(
@@ -232,13 +231,14 @@ class Gateway:
         )  # fmt: skip
 
         async def past(webhook: Webhook, replay: Replay, position: int) -> Part:
-            return await replayed(broker, webhook, replay, position)
+            return await replayed(broker, catalogue.admitted, webhook, replay, position)
 
         replays = Replays(client, peers.process)
         replayer = Replayer(replays, repeats, repeating, letters, registry, past)
         self._hub = Hub(
-            broker, enricher.enrich, lambda name, count: metrics.sent.labels(name).inc(count)
-        )
+            broker, enricher.enrich, catalogue.admitted,
+            lambda name, count: metrics.sent.labels(name).inc(count),
+        )  # fmt: skip
         stopping(self._hub.stop)
         self._subscriptions = Subscriptions(client)
         self._registration = Registration(registry, events, queues, lifecycle)
@@ -328,12 +328,13 @@ class Gateway:
             repair=repair,
             matching=matching,
             expression_errors=expression_errors,
+            catalogue=catalogue,
         )
         self._governed = Governed(
             broker=broker, events=events, peers=peers, guard=self._guard, sender=sender,
             registration=self._registration, streams=self._streams, verifier=verifier,
             ledger=ledger, outcomes=outcomes, repeats=repeats, repeating=repeating, repair=repair,
-            transformations=transformations, context=self._context,
+            transformations=transformations, catalogue=catalogue, context=self._context,
         )  # fmt: skip
         self.asgi = server.build(self._context)
         self._due.start()

@@ -29,6 +29,7 @@ from event_gateway.delivery.repeating import Repeating
 from event_gateway.delivery.sender import Sender
 from event_gateway.delivery.transformations import Transformations
 from event_gateway.delivery.verification import Verifier
+from event_gateway.ingest.catalogue import Catalogue
 from event_gateway.routing.repair import Repair
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.repeats import Repeats
@@ -64,6 +65,7 @@ class Governed:
     repeating: Repeating
     repair: Repair
     transformations: Transformations
+    catalogue: Catalogue
     context: Context
 
     async def reload(self, former: Config, config: Config) -> None:
@@ -98,6 +100,7 @@ class Governed:
         self.context.max_body = config.server.max_body
         self.context.allowed_origins = frozenset(config.ingest.allowed_origins)
         self.context.retention = self.repeating.retention = config.ingest.retention
+        self.catalogue.configure(config.catalog.enforce, config.catalog.strict)
         self.repair.manual = config.repair == "manual"
         self.repeats.marked = self.repeating.letters_retention = config.dead_letters.retention
         self.peers.load(definitions_digest(config))

@@ -22,6 +22,7 @@ from event_gateway.delivery.sealed_secrets import SealedSecrets
 from event_gateway.delivery.secrets import Secrets
 from event_gateway.delivery.transformations import Transformations
 from event_gateway.delivery.verification import Verifier
+from event_gateway.ingest.catalogue import Catalogue
 from event_gateway.ingest.intake import Intake
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
@@ -81,5 +82,6 @@ class Context:
     repair: Repair
     matching: Callable[[Received], list[Webhook]]
     expression_errors: ExpressionErrors
+    catalogue: Catalogue
     draining: bool = False
     sockets: set[Any] = field(default_factory=set)

@@ -3,6 +3,9 @@
 A plain Starlette route: it is the hot path, and its bodies are parsed once, by the core.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,15 +22,15 @@ from event_gateway.core.formats import (
     mode_of,
     to_structured,
 )
-from event_gateway.core.reserved import check_reserved
 
 MAX_BATCH = 1000
 HOW_TO_SEND = (
     "send application/cloudevents+json, application/cloudevents-batch+json, "
     "or the attributes as ce- headers"
 )
+Admit = Callable[[Event], None]
 _encode = msgspec.json.Encoder().encode
-_STATUS = {"reserved": 403, "unsupported": 415, "malformed": 400, "invalid": 422}
+_STATUS = {"reserved": 403, "unsupported": 415, "malformed": 400, "invalid": 422, "schema": 422}
 
 
 async def options_events(request: Request) -> Response:
@@ -53,7 +56,7 @@ async def post_events(request: Request) -> Response:
     if context.draining:
         raise Problem(503, "the gateway is shutting down", {"Retry-After": "2"})
     body = await read_body(request, context.max_body)
-    events = _parse(request, body)
+    events = _parse(request, body, context.catalogue.admit)
     appended = await context.intake.accept(events)
     duplicates = sum(1 for one in appended if one.duplicate)
     answer = {
@@ -67,16 +70,16 @@ async def post_events(request: Request) -> Response:
     return Response(_encode(answer), 202, media_type="application/json")
 
 
-def _parse(request: Request, body: bytes) -> list[tuple[Event, bytes]]:
+def _parse(request: Request, body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
     try:
         _check_encoding(request)
         content_type = _content_type(request)
         mode = mode_of(content_type)
         if mode == "batch":
-            return _parse_batch(body)
+            return _parse_batch(body, admit)
         if mode == "structured":
             event = from_structured(body)
-            check_reserved(event)
+            admit(event)
             return [(event, body)]
         headers = _attribute_headers(request)
         if not headers:
@@ -86,10 +89,13 @@ def _parse(request: Request, body: bytes) -> list[tuple[Event, bytes]]:
         if "ce-datacontenttype" in request.headers:
             raise InvalidEvent("invalid", "ce-datacontenttype is not for HTTP: use Content-Type")
         event = from_binary(headers, content_type, body)
-        check_reserved(event)
+        admit(event)
         return [(event, to_structured(event))]
     except InvalidEvent as error:
-        raise Problem(_STATUS[error.reason], error.detail) from None
+        about: dict[str, Any] = (
+            {} if error.path is None else {"reason": error.reason, "path": error.path}
+        )
+        raise Problem(_STATUS[error.reason], error.detail, **about) from None
 
 
 def _content_type(request: Request) -> str | None:
@@ -122,7 +128,7 @@ def _check_encoding(request: Request) -> None:
         raise InvalidEvent("unsupported", f"content-encoding {encoding[:32]} is not understood")
 
 
-def _parse_batch(body: bytes) -> list[tuple[Event, bytes]]:
+def _parse_batch(body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
     """The whole batch, or one problem that names each bad item: nothing is written then."""
     items = from_batch(body)
     if len(items) > MAX_BATCH:
@@ -133,13 +139,18 @@ def _parse_batch(body: bytes) -> list[tuple[Event, bytes]]:
         try:
             if isinstance(item, InvalidEvent):
                 raise item
-            check_reserved(item)
+            admit(item)
             events.append((item, to_structured(item)))
         except InvalidEvent as error:
-            errors.append({"index": position, "reason": error.reason, "detail": error.detail})
+            errors.append(_wrong(position, error))
             statuses.add(error.reason)
     if errors:
         status = 403 if statuses == {"reserved"} else 422
         raise Problem(status, f"{len(errors)} of {len(items)} events are not acceptable; "
                               "none was written", errors=errors[:100])  # fmt: skip
     return events
+
+
+def _wrong(position: int, error: InvalidEvent) -> dict[str, Any]:
+    about = {} if error.path is None else {"path": error.path}
+    return {"index": position, "reason": error.reason, "detail": error.detail, **about}

@@ -35,11 +35,12 @@ async def retry_rejected(request: Request, seq: int) -> dict[str, int]:
     """Takes it in again; where it still is no event, 422 says why, and it stays set aside."""
     context: Context = request.app.state.context
     try:
-        return {"sequence": await context.rejected.retry(seq)}
+        return {"sequence": await context.rejected.retry(seq, context.catalogue.admit)}
     except KeyError:
         raise Problem(404, f"nothing is set aside at {seq}") from None
     except InvalidEvent as error:
-        raise Problem(422, error.detail, reason=error.reason) from None
+        path: dict[str, Any] = {} if error.path is None else {"path": error.path}
+        raise Problem(422, error.detail, reason=error.reason, **path) from None
     except NotCaptured as error:
         raise Problem(409, str(error)) from None
 
@@ -50,6 +51,7 @@ def _shown(one: Rejected) -> dict[str, Any]:
         "time": rfc3339(one.time),
         "reason": one.reason,
         "detail": one.detail,
+        "path": one.path,
         "subject": one.subject,
         "stream": one.stream,
         "sequence": one.origin_seq,

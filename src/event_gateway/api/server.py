@@ -10,6 +10,7 @@ from starlette.routing import Route, WebSocketRoute
 from event_gateway.api import (
     dead_letters,
     deliveries,
+    event_types,
     health,
     matching,
     rejected,
@@ -67,6 +68,8 @@ def build(context: Context) -> FastAPI:
     app.include_router(webhooks.router)
     app.include_router(secrets.router)
     app.include_router(streams.router)
+    app.include_router(event_types.router)
+    app.include_router(event_types.document)
     app.include_router(deliveries.router)
     app.include_router(dead_letters.router)
     app.include_router(replays.router)

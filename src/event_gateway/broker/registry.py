@@ -1,5 +1,5 @@
-"""The registry: webhooks, streams, sealed secrets and the installation's own key, in a JetStream
-key-value bucket.
+"""The registry: webhooks, streams, event types, sealed secrets and the installation's own key, in a
+JetStream key-value bucket.
 
 Every process watches the bucket, so that a change is in force everywhere without a restart, and
 survives the loss of Redis.
@@ -7,8 +7,9 @@ survives the loss of Redis.
 
 import asyncio
 import contextlib
+import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -26,6 +27,7 @@ from event_gateway.broker.follow import follow
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import NewerFormat, Unknown
+from event_gateway.core.event_type import EventType
 from event_gateway.core.sealing import Sealed
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.webhook import Webhook
@@ -37,9 +39,13 @@ T = TypeVar("T")
 BUCKET = "GATEWAY_REGISTRY"
 FORMAT = 3  # of what is stored; a newer one than known is not read
 STALLED = 30.0  # seconds for which nothing comes of a registry that is read at the start
+TOGETHER = 64  # entries on their way to the broker at once
 APPLY_TIMEOUT = 2.0  # seconds until a change must be in force
 _PREFIX = f"$KV.{BUCKET}."
 _INSTALLATION_KEY = "key.webhook-id"
+# What a key of the bucket cannot hold, and dots that would leave a token of it empty.
+_NOT_IN_KEY = re.compile(rb"[^A-Za-z0-9_.-]|^\.|\.$|(?<=\.)\.")
+_ENCODED = re.compile(rb"=([0-9A-F]{2})")
 
 
 class RegistryConflict(Exception):
@@ -61,6 +67,11 @@ class _StoredSecret(msgspec.Struct):
     sealed: Sealed
 
 
+class _StoredType(msgspec.Struct):
+    v: int
+    event_type: EventType
+
+
 class _Version(msgspec.Struct):
     v: int = 0
 
@@ -68,9 +79,11 @@ class _Version(msgspec.Struct):
 class Registry:
     """What is registered, as this process knows it, and the way to change it.
 
-    ``webhooks`` and ``streams`` are always the newest that the watch has brought. A callback in
-    ``on_webhook`` gets each change: id, and the webhook or None where it is gone; one in
-    ``on_stream`` the same of streams, one in ``on_secret`` the name of a secret that is another.
+    ``webhooks``, ``streams`` and ``event_types`` are always the newest that the watch has brought.
+    A callback in ``on_webhook`` gets each change: id, and the webhook or None where it is gone; one
+    in ``on_stream`` the same of streams, one in ``on_secret`` the name of a secret that is another.
+    One in ``on_event_type`` gets name, type or None, and when the broker took the change, in
+    seconds since the epoch.
     """
 
     def __init__(self, broker: Broker, peers: Peers) -> None:
@@ -85,9 +98,11 @@ class Registry:
         self.webhooks: dict[str, Webhook] = {}
         self.streams: dict[str, StreamDefinition] = {}
         self.secrets: dict[str, Sealed] = {}
+        self.event_types: dict[str, EventType] = {}
         self.on_webhook: list[Callable[[str, Webhook | None], None]] = []
         self.on_stream: list[Callable[[str, StreamDefinition | None], None]] = []
         self.on_secret: list[Callable[[str], None]] = []
+        self.on_event_type: list[Callable[[str, EventType | None, float], None]] = []
 
     async def open(self) -> bytes:
         """Opens (or makes) the bucket; gives the installation's own key, made on first use."""
@@ -176,6 +191,30 @@ class Registry:
         value = msgspec.json.encode(_StoredSecret(FORMAT, sealed))
         await self._put(f"secret.{name}", value, self.secrets.get(name), former)
 
+    async def put_event_types(self, changes: Sequence[tuple[EventType, EventType | None]]) -> None:
+        """Writes event types, each as :meth:`put_webhook` does a webhook, and waits once for all.
+
+        Where it fails some of them are written.
+        """
+        last = 0
+        for start in range(0, len(changes), TOGETHER):
+            revisions = await asyncio.gather(*(
+                self._write(
+                    _type_key(new.type), msgspec.json.encode(_StoredType(FORMAT, new)),
+                    self.event_types.get(new.type), former,
+                )
+                for new, former in changes[start : start + TOGETHER]
+            ))  # fmt: skip
+            last = max(last, *revisions)
+        if last:
+            await self.applied(last)
+            await self._peers.confirmed(last, APPLY_TIMEOUT)
+
+    async def remove_event_type(self, event_type: EventType) -> None:
+        """Forgets this type. Raises RegistryConflict where it is gone, or another by now."""
+        name = event_type.type
+        await self._remove(_type_key(name), self.event_types, name, event_type)
+
     async def remove_secret(self, name: str, sealed: Sealed) -> None:
         """Forgets this secret. Raises RegistryConflict where it is gone, or another by now."""
         await self._remove(f"secret.{name}", self.secrets, name, sealed)
@@ -213,19 +252,21 @@ class Registry:
         await self._peers.confirmed(self._applied, APPLY_TIMEOUT)
 
     async def _put(self, key: str, value: bytes, known: object, former: object) -> None:
+        revision = await self._write(key, value, known, former)
+        await self.applied(revision)
+        await self._peers.confirmed(revision, APPLY_TIMEOUT)
+
+    async def _write(self, key: str, value: bytes, known: object, former: object) -> int:
         if known != former:
             raise RegistryConflict(key)
         try:
             if former is None:
-                revision = await self._kv.create(key, value)
-            else:
-                revision = await self._kv.update(key, value, last=self._revisions[key])
+                return await self._kv.create(key, value)
+            return await self._kv.update(key, value, last=self._revisions[key])
         except (KeyWrongLastSequenceError, KeyNotFoundError):
             raise RegistryConflict(key) from None
         except APIError as error:
             raise RegistryConflict(f"{key}: {error.description}") from None
-        await self.applied(revision)
-        await self._peers.confirmed(revision, APPLY_TIMEOUT)
 
     async def _follow(self) -> None:
         async for batch in follow(self._broker, f"KV_{BUCKET}", last_per_subject=True):
@@ -269,11 +310,31 @@ class Registry:
                     self.secrets[name] = _decode(key, pulled.data, _StoredSecret).sealed
                 for changed in self.on_secret:
                     changed(name)
+            elif kind == "type":
+                name = _type_of(name)
+                found = None if gone else _decode(key, pulled.data, _StoredType).event_type
+                if found is None:
+                    self.event_types.pop(name, None)
+                else:
+                    self.event_types[name] = found
+                for hear in self.on_event_type:
+                    hear(name, found, pulled.time)
         except NewerFormat as error:
             self._newer = self._newer or error
             log.error("registry entry left alone", key=key, error=str(error))
         except msgspec.DecodeError as error:
             log.error("registry entry not understood, left alone", key=key, error=str(error))
+
+
+def _type_key(name: str) -> str:
+    """The bucket's key of an event type, whose name may hold what a key may not."""
+    encoded = _NOT_IN_KEY.sub(lambda m: b"=%02X" % m[0][0], name.encode())
+    return f"type.{encoded.decode()}"
+
+
+def _type_of(encoded: str) -> str:
+    decoded = _ENCODED.sub(lambda m: bytes((int(m[1], 16),)), encoded.encode())
+    return decoded.decode(errors="replace")
 
 
 def _decode(key: str, data: bytes, kind: type[T]) -> T:

@@ -2,7 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from urllib.parse import quote, unquote
 
 import msgspec
 from nats.js.errors import APIError, NoStreamResponseError
@@ -13,6 +14,7 @@ from event_gateway.broker.page import page
 from event_gateway.broker.provision import REJECTED
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.event import Event
 from event_gateway.core.formats import from_message
 from event_gateway.core.stream import EVENTS
 
@@ -31,6 +33,8 @@ class Rejected(msgspec.Struct, frozen=True):
 
     ``stream`` and ``origin_seq`` are its place in the log, ``seq`` that among the rejected.
     ``cut``: it was too large to be kept whole, and had a body of so many bytes.
+    ``path`` is where its data did not hold to a schema; None where it was set aside for something
+    else.
     """
 
     seq: int
@@ -43,6 +47,7 @@ class Rejected(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
     cut: int | None = None
+    path: str | None = None
 
 
 class NotCaptured(Exception):
@@ -66,6 +71,8 @@ class RejectedInput:
             "Eg-Sequence": str(pulled.seq),
             _MESSAGE_ID: f"{stream}:{pulled.seq}",  # set aside again after a crash, it is kept once
         }
+        if error.path is not None:
+            headers["Eg-Path"] = quote(error.path, safe="/~!$&'()*+,;=:@")
         # Whatever came in must fit in again, or the router would never be done with it.
         most = self._broker.nc.max_payload - MAX_OWN_HEADERS
         copied, size = _copied(pulled.headers or {})
@@ -93,8 +100,9 @@ class RejectedInput:
             raise LogUnavailable(str(error) or type(error).__name__) from None
         return [_rejected(one) for one in found.messages], found.behind > 0
 
-    async def retry(self, seq: int) -> int:
-        """Takes it in again as it came; gives its new sequence in the log.
+    async def retry(self, seq: int, admit: Callable[[Event], None]) -> int:
+        """Takes it in again as it came; gives its new sequence in the log. ``admit`` raises
+        InvalidEvent where the event is none that may come in.
 
         Raises KeyError where there is none, InvalidEvent where it still is no event (it stays set
         aside then), NotCaptured, and LogUnavailable.
@@ -105,10 +113,11 @@ class RejectedInput:
         kept = found[0]
         if kept.cut is not None:
             raise InvalidEvent("malformed", "it was too large to be kept whole")
-        from_message(
+        received = from_message(
             kept.headers, kept.body, subject=kept.subject, stream=kept.stream, seq=kept.origin_seq,
             time=kept.time,
         )  # fmt: skip
+        admit(received.event)
         # Under its former id the log would drop it as the message that it has already. The new one
         # makes two who retry at the same time take it in once.
         headers = {k: v for k, v in kept.headers.items() if k.lower() != _MESSAGE_ID.lower()}
@@ -149,4 +158,5 @@ def _rejected(pulled: Pulled) -> Rejected:
         },
         body=pulled.data,
         cut=int(headers[_CUT]) if _CUT in headers else None,
+        path=None if (path := headers.get("Eg-Path")) is None else unquote(path),
     )

@@ -9,6 +9,7 @@ from event_gateway.delivery.egress import EgressGuard
 from event_gateway.delivery.sender import Failure, Response, Sender, parse_target
 
 TIMEOUT = 10.0
+MAX_ANSWER = 128 * 1024 * 1024  # bytes; all event types are half of that
 
 
 class GatewayClient:
@@ -19,7 +20,7 @@ class GatewayClient:
         self._key = key
         # The user chose this address: no network and no port is refused.
         guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
-        self._sender = Sender(guard, body_limit=4 * 1024 * 1024)
+        self._sender = Sender(guard, body_limit=MAX_ANSWER)
 
     async def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from event_gateway import __version__
-from event_gateway.cli import dead_letters, deliveries, replays, secrets, webhooks
+from event_gateway.cli import catalog, dead_letters, deliveries, replays, secrets, webhooks
 from event_gateway.cli.check import check_file
 from event_gateway.config.schema import json_schema
 from event_gateway.core.units import parse_duration
@@ -25,6 +25,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(replays.app, name="replays")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(catalog.app, name="catalog")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The configuration file (YAML).")

@@ -230,6 +230,19 @@ class DeadLettersModel(Section):
     )
 
 
+class CatalogModel(Section):
+    """Event types with their schemas, and what becomes of events that do not hold to them."""
+
+    enforce: Literal["off", "warn", "reject"] = Field(
+        "warn", description="For types that say nothing of their own: off does not look, warn "
+        "takes the event and says so, reject refuses it."
+    )  # fmt: skip
+    strict: bool = Field(
+        False, description="Whether events of types that are not registered are treated by "
+        "enforce; else they pass."
+    )  # fmt: skip
+
+
 class Config(Section):
     """The whole file."""
 
@@ -251,3 +264,4 @@ class Config(Section):
     secrets: SecretsModel = SecretsModel()
     delivery: DeliveryModel = DeliveryModel()
     dead_letters: DeadLettersModel = DeadLettersModel()
+    catalog: CatalogModel = CatalogModel()

@@ -10,6 +10,10 @@ Path = tuple[str, ...]
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 # What PyYAML repeats of the text: a value that begins with * or ! and should be in quotes.
 _REPEATED = re.compile(r"(alias|anchor|tag|handle|base \d+:|float:) (['\"]).*\2", re.DOTALL)
+# Numbers of YAML 1.2's core schema.
+_CORE = "tag:yaml.org,2002:"
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 MAX_DEPTH = 32
 MAX_NODES = 100_000  # with all aliases followed
 
@@ -28,8 +32,28 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
     ``${NAME}`` and ``${NAME:-default}`` in strings are replaced. Raises BadYaml where there is no
     document to speak of.
     """
+    lines: dict[Path, int] = {}
+    wrong: list[BadYaml] = []
+    node = _composed(text, MAX_DEPTH)
+    if node is None:
+        return {}, lines, wrong
+    return _Reader(lines, wrong, environ).value(node, ()), lines, wrong
+
+
+def read_plain(text: str, max_depth: int) -> Any:
+    """A document as others write it: YAML 1.2 (where ``ON`` is text), and nothing replaced, so that
+    who sends it cannot read the environment. Raises BadYaml."""
+    wrong: list[BadYaml] = []
+    node = _composed(text, max_depth)
+    value = None if node is None else _Reader({}, wrong, None, max_depth).value(node, ())
+    if wrong:
+        raise wrong[0]
+    return value
+
+
+def _composed(text: str, max_depth: int) -> yaml.Node | None:
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         hint = ""
@@ -40,12 +64,7 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
     except yaml.YAMLError as error:
         raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
-        raise BadYaml(1, "", f"nested deeper than {MAX_DEPTH}") from None
-    lines: dict[Path, int] = {}
-    wrong: list[BadYaml] = []
-    if node is None:
-        return {}, lines, wrong
-    return _Reader(environ, lines, wrong).value(node, ()), lines, wrong
+        raise BadYaml(1, "", f"nested deeper than {max_depth}") from None
 
 
 def _unrepeated(problem: object) -> str:
@@ -55,10 +74,17 @@ def _unrepeated(problem: object) -> str:
 
 
 class _Reader:
+    """``environ``: what is put in the place of ${NAME}; None: the document is a plain one."""
+
     def __init__(
-        self, environ: Mapping[str, str], lines: dict[Path, int], wrong: list[BadYaml]
+        self,
+        lines: dict[Path, int],
+        wrong: list[BadYaml],
+        environ: Mapping[str, str] | None,
+        max_depth: int = MAX_DEPTH,
     ) -> None:
-        self._environ, self._lines, self._wrong = environ, lines, wrong
+        self._lines, self._wrong, self._max_depth = lines, wrong, max_depth
+        self._plain, self._environ = environ is None, environ or {}
         self._nodes = 0
         self._merging: set[int] = set()
         self._scalars = yaml.SafeLoader("")
@@ -71,13 +97,15 @@ class _Reader:
             raise BadYaml(
                 line, ".".join(path[:4]), f"more than {MAX_NODES} values, aliases included"
             )
-        if len(path) > MAX_DEPTH:
-            raise BadYaml(line, ".".join(path[:4]), f"nested deeper than {MAX_DEPTH}")
+        if len(path) > self._max_depth:
+            raise BadYaml(line, ".".join(path[:4]), f"nested deeper than {self._max_depth}")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(one, (*path, str(at))) for at, one in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)
+        if self._plain:
+            return _plain_scalar(node, line, path)
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value
         if "${" in node.value:
@@ -142,3 +170,24 @@ class _Reader:
             return text  # in quotes it is text, whatever it looks like
         tag = self._scalars.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
         return self._scalar(yaml.ScalarNode(tag, text), line, path)
+
+
+def _plain_scalar(node: yaml.ScalarNode, line: int, path: Path) -> Any:
+    """A scalar by YAML 1.2's core schema (10.3.2). In quotes it is text."""
+    if not node.tag.startswith(_CORE) or "/" in node.tag.removeprefix(_CORE):
+        raise BadYaml(line, ".".join(path[:4]), "tags are not understood")
+    text = node.value
+    if node.style is not None:
+        return text
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text.lower() in ("true", "false") and text in (text.lower(), text.title(), text.upper()):
+        return text.lower() == "true"
+    try:
+        if _INTEGER.fullmatch(text):
+            return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    except ValueError:  # more digits than Python reads
+        raise BadYaml(line, ".".join(path[:4]), "not a plain value: too many digits") from None
+    return text

@@ -7,13 +7,15 @@ class InvalidEvent(Exception):
     """What came in is no event that can be accepted.
 
     ``reason`` is a short word for counting and for the subject under which rejected input is kept
-    (``malformed``, ``invalid``, ``unsupported``, ``reserved``); the text says what is wrong.
+    (``malformed``, ``invalid``, ``unsupported``, ``reserved``, ``schema``); the text says what is
+    wrong. ``path``: where in the data that is, a JSON Pointer; None where it is not about the data.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, path: str | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.path = path
 
 
 class ServerRefused(Exception):

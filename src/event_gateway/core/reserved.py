@@ -14,6 +14,11 @@ def check_reserved(event: Event) -> None:
     """
     if event.source == SOURCE:
         raise InvalidEvent("reserved", f"the source {SOURCE} is the gateway's own")
-    root = event.type.partition(".")[0]
-    if root in ROOTS or event.type.startswith("$"):
+    if is_reserved(event.type):
+        root = event.type.partition(".")[0]
         raise InvalidEvent("reserved", f"types that begin with {root}. are the gateway's own")
+
+
+def is_reserved(event_type: str) -> bool:
+    """Whether a type is one that only the gateway itself may publish."""
+    return event_type.partition(".")[0] in ROOTS or event_type.startswith("$")

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 MAX_WEBHOOKS = 500
+MAX_TYPES = 500
 PREFIX = "event_gateway"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -116,6 +117,13 @@ class Metrics:
         here: Any = {"namespace": PREFIX, "registry": self.registry}
         self._received = Counter("events_received", "Events taken in.", ["origin"], **here)
         self._rejected = Counter("events_rejected", "Input set aside.", ["reason"], **here)
+        self._violations = Counter(
+            "schema_violations",
+            "Events whose data does not hold to its type's schema.",
+            ["type", "enforce"],
+            **here,
+        )
+        self._types: set[str] = set()
         self.queue_depth = Gauge(
             "queue_depth",
             "Deliveries that are not final.",
@@ -157,6 +165,15 @@ class Metrics:
                 transformation = "other"
             self._missing.add(transformation)
         self._fallbacks.labels(transformation).inc()
+
+    def schema_violation(self, event_type: str, enforce: str) -> None:
+        """Counts an event that does not hold; past the first 500 types they share ``other``."""
+        if event_type not in self._types:
+            if len(self._types) >= MAX_TYPES:
+                event_type = "other"
+            else:
+                self._types.add(event_type)
+        self._violations.labels(event_type, enforce).inc()
 
     def webhook(self, webhook_id: str) -> WebhookMetrics:
         """The figures of one webhook; past the first 500 they share the label ``other``."""

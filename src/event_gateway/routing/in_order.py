@@ -1,6 +1,6 @@
 """The events for one webhook, in the order of the log."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import structlog
 
@@ -9,17 +9,20 @@ from event_gateway.broker.follow import follow
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
-from event_gateway.core.reserved import check_reserved
 from event_gateway.core.webhook import Webhook
 from event_gateway.routing.enrich import Enricher
 from event_gateway.routing.index import Index, OnError
 
 log = structlog.get_logger(__name__)
 
+# Raises InvalidEvent where the router has set an event with these headers aside.
+Admitted = Callable[[Received, Mapping[str, str] | None], None]
+
 
 async def in_order(
     broker: Broker,
     enricher: Enricher,
+    admitted: Admitted,
     on_error: OnError,
     webhook: Webhook,
     stream: str,
@@ -37,7 +40,7 @@ async def in_order(
                     pulled.headers, pulled.data, subject=pulled.subject, stream=stream,
                     seq=pulled.seq, time=pulled.time,
                 )  # fmt: skip
-                check_reserved(received.event)
+                admitted(received, pulled.headers)
             except InvalidEvent:
                 continue
             if matched(index, received, on_error):

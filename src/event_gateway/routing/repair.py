@@ -23,9 +23,8 @@ from event_gateway.core.delivery import Delivery, Status
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
-from event_gateway.core.reserved import check_reserved
 from event_gateway.core.webhook import Webhook
-from event_gateway.routing.in_order import matched
+from event_gateway.routing.in_order import Admitted, matched
 from event_gateway.routing.index import Index
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
 from event_gateway.state.connection import StateError
@@ -53,6 +52,7 @@ class Repair:
         checkpoints: Checkpoints,
         ledger: Ledger,
         index: Index,
+        admitted: Admitted,
         streams: Sequence[str],
         left: Callable[[Webhook, float], float],
         longest: Callable[[], float],
@@ -64,6 +64,7 @@ class Repair:
         self._checkpoints = checkpoints
         self._ledger = ledger
         self._index = index
+        self._admitted = admitted
         self._streams = tuple(streams)
         self._left = left
         self._longest = longest
@@ -216,7 +217,7 @@ class Repair:
                     pulled.headers, pulled.data, subject=pulled.subject, stream=stream,
                     seq=pulled.seq, time=pulled.time,
                 )  # fmt: skip
-                check_reserved(received.event)
+                self._admitted(received, pulled.headers)
             except InvalidEvent:
                 continue  # it was set aside
             pairs += [

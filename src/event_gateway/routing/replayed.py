@@ -11,9 +11,8 @@ from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
 from event_gateway.core.pattern import matches
 from event_gateway.core.replay import Replay
-from event_gateway.core.reserved import check_reserved
 from event_gateway.core.webhook import Webhook
-from event_gateway.routing.in_order import matched
+from event_gateway.routing.in_order import Admitted, matched
 from event_gateway.routing.index import Index
 
 PART = 256  # messages of the log in one part
@@ -30,7 +29,9 @@ class Part(msgspec.Struct, frozen=True):
     last: bool
 
 
-async def replayed(broker: Broker, webhook: Webhook, replay: Replay, position: int) -> Part:
+async def replayed(
+    broker: Broker, admitted: Admitted, webhook: Webhook, replay: Replay, position: int
+) -> Part:
     """The part of a replay's stream that begins at a place; at 0, with the replay's first.
 
     Raises LogUnavailable, and Unknown where the stream is gone.
@@ -64,7 +65,7 @@ async def replayed(broker: Broker, webhook: Webhook, replay: Replay, position: i
                 pulled.headers, pulled.data, subject=pulled.subject, stream=replay.stream,
                 seq=pulled.seq, time=pulled.time,
             )  # fmt: skip
-            check_reserved(received.event)
+            admitted(received, pulled.headers)
         except InvalidEvent:
             continue
         wanted = not replay.types or any(matches(p, received.event.type) for p in replay.types)

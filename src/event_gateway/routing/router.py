@@ -6,7 +6,7 @@ a crash at any instruction leaves either an unacknowledged event or a queued del
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -18,7 +18,6 @@ from event_gateway.broker.rejected import RejectedInput
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.formats import from_message
-from event_gateway.core.reserved import check_reserved
 from event_gateway.core.stream import EVENTS
 from event_gateway.core.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
@@ -39,6 +38,8 @@ STOP_TIMEOUT = 2.0  # seconds for the loop to notice; while Redis is away it wai
 MAX_UNSETTLED = MAX_UNACKED // 4
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
+# Raises InvalidEvent where an event with these headers of its message may not come in.
+Admit = Callable[[Received, Mapping[str, str] | None], None]
 
 
 class _Settlement:
@@ -68,6 +69,7 @@ class Router:
         enricher: Enricher,
         dispatch: Dispatch,
         metrics: Metrics,
+        admit: Admit,
         on_error: OnError,
         stream: str = EVENTS,
     ) -> None:
@@ -78,6 +80,7 @@ class Router:
         self._enricher = enricher
         self._dispatch = dispatch
         self._metrics = metrics
+        self._admit = admit
         self._on_error = on_error
         self._stream = stream
         self._puller = Puller(broker, stream, ROUTER)
@@ -158,7 +161,7 @@ class Router:
                     pulled.headers, pulled.data, subject=pulled.subject, stream=self._stream,
                     seq=pulled.seq, time=pulled.time,
                 )  # fmt: skip
-                check_reserved(received.event)
+                self._admit(received, pulled.headers)
             except InvalidEvent as error:
                 await self._reject(pulled, error)
                 continue

@@ -5,7 +5,7 @@ log at its own pace and joins the live feed at the very message where both meet.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -26,6 +26,8 @@ from event_gateway.tasks import end
 log = structlog.get_logger(__name__)
 
 Enrich = Callable[[Sequence[Received]], Awaitable[None]]
+# Raises InvalidEvent where the router has set an event with these headers aside.
+Admitted = Callable[[Received, Mapping[str, str] | None], None]
 
 
 class UnknownStream(Exception):
@@ -46,9 +48,16 @@ class _Feed:
 class Hub:
     """All live subscribers of this process."""
 
-    def __init__(self, broker: Broker, enrich: Enrich, on_sent: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        enrich: Enrich,
+        admitted: Admitted,
+        on_sent: Callable[[str, int], None],
+    ) -> None:
         self._broker = broker
         self._enrich = enrich
+        self._admitted = admitted
         self._on_sent = on_sent
         self._feeds: dict[str, _Feed] = {}
         self._opening = asyncio.Lock()
@@ -216,6 +225,8 @@ class Hub:
                     pulled.headers, pulled.data, subject=pulled.subject, stream=source,
                     seq=seq, time=pulled.time,
                 )  # fmt: skip
+                if source != LIFECYCLE:
+                    self._admitted(received, pulled.headers)
             except InvalidEvent:
                 continue  # the router sets it aside; for a subscriber it is no event
             decoded.append((pulled.seq, received))

@@ -1,0 +1,1 @@
+"""AsyncAPI documents: event types out of versions 2 and 3, and into version 3."""

@@ -1,0 +1,70 @@
+"""The gateway's own event types, as the catalogue shows them: what ``lifecycle`` publishes."""
+
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.event_type import EventType
+
+OWNER = "event-gateway"
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+_NUMBER: dict[str, Any] = {"type": "integer", "minimum": 1}
+_CODE: dict[str, Any] = {"type": ["integer", "null"], "minimum": 100, "maximum": 999}
+_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
+_WEBHOOK: dict[str, Any] = {"webhook_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}}
+_ABOUT: dict[str, Any] = _WEBHOOK | {"url": _TEXT, "events": _TEXTS}
+_DELIVERY: dict[str, Any] = _WEBHOOK | {"event_id": _TEXT}
+_ATTEMPT: dict[str, Any] = _DELIVERY | {"event_type": _TEXT, "attempt": _NUMBER}
+_STREAM: dict[str, Any] = {"stream": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}}
+_DEFINITION: dict[str, Any] = _STREAM | {
+    "subjects": _TEXTS,
+    "retention": {"type": ["string", "null"]},
+    "max_messages": {"type": ["integer", "null"], "minimum": 1},
+}
+_SUBSCRIPTION: dict[str, Any] = _STREAM | {"subscription_id": _TEXT}
+
+# Type, what it says, the members that are always there, and those that may be.
+_KNOWN: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
+    ("webhook.registered", "A webhook was registered.", _ABOUT, {"reason": _TEXT}),
+    ("webhook.updated", "A webhook was changed, or its receiver's consent.", _ABOUT,
+     {"reason": _TEXT}),
+    ("webhook.deleted", "A webhook was deleted, and what waited for it cancelled.", _ABOUT,
+     {"reason": _TEXT}),
+    ("webhook.disabled", "The gateway stopped delivering to a webhook.",
+     _ABOUT | {"reason": _TEXT}, {}),
+    ("webhook.triggered", "An attempt to deliver an event begins.", _ATTEMPT, {}),
+    ("webhook.succeeded", "A receiver took an event.",
+     _ATTEMPT | {"status_code": _CODE, "duration_ms": _COUNT, "latency_ms": _COUNT}, {}),
+    ("webhook.failed", "An attempt to deliver an event failed.",
+     _DELIVERY | {
+         "error_type": _TEXT, "error_message": _TEXT, "retry_count": _NUMBER,
+         "status_code": _CODE, "next_attempt_at": _TIME,
+     }, {}),
+    ("webhook.dead_lettered", "A delivery was given up; its event is among the dead letters.",
+     _DELIVERY | {"reason": _TEXT, "attempts": _COUNT}, {}),
+    ("stream.created", "A named stream was made.", _DEFINITION, {}),
+    ("stream.updated", "A named stream was changed.", _DEFINITION, {}),
+    ("stream.deleted", "A named stream was deleted with what it held.", _DEFINITION, {}),
+    ("stream.subscribed", "Somebody subscribed to a named stream.",
+     _SUBSCRIPTION | {"principal": _TEXT, "from": {}}, {}),
+    ("stream.unsubscribed", "A subscription of a named stream ended.",
+     _SUBSCRIPTION | {"reason": _TEXT, "sent": _COUNT}, {}),
+)  # fmt: skip
+
+
+def _event_type(
+    name: str, description: str, always: dict[str, Any], more: dict[str, Any]
+) -> EventType:
+    schema = {
+        "type": "object", "properties": always | more, "required": list(always),
+    }  # fmt: skip
+    return EventType(
+        type=name, description=description, owner=OWNER,
+        schema=msgspec.Raw(msgspec.json.encode(schema)), enforce="off", managed_by="gateway",
+    )  # fmt: skip
+
+
+LIFECYCLE_TYPES = {entry[0]: _event_type(*entry) for entry in _KNOWN}
