@@ -292,7 +292,7 @@ async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver:
         ("{python: nothing}", "no entry point 'nothing' in event_gateway.transformations"),
         ("{base: crm}", "'crm' is unknown; there are: standard, analytics_format"),
         ("{tmplate: x}", "unknown key; did you mean template?"),
-        ("{template: '{{ dta.x }}'}", "a path begins with data"),
+        ("{template: '{{ dta.x }}'}", "begins with 'data.'"),
     ],
 )
 async def test_what_is_wrong_with_one_is_a_line(tmp_path: Path, one: str, says: str) -> None:
