@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from event_gateway.config.load import load
+from event_gateway.core.transformation import TransformationDefinition
+from event_gateway.delivery.transformations import compiled
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCKS = [
@@ -22,4 +24,11 @@ def test_a_configuration_that_a_guide_shows(tmp_path: Path, block: str) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(block)
     environ = dict.fromkeys(re.findall(r"\$\{(\w+)", block), "set")
-    load(path, environ, transformation_rule=lambda _: None, url_rule=lambda _: lambda _: None)
+    load(path, environ, transformation_rule=_rule, url_rule=lambda _: lambda _: None)
+
+
+def _rule(definition: TransformationDefinition) -> None:
+    for mistake in definition.mistakes():
+        raise mistake
+    if definition.python is None:  # a guide's functions are its readers' own
+        compiled(definition)

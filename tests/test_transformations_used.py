@@ -1,6 +1,7 @@
 """Transformations in a running gateway: what receivers get, and what becomes of what fails."""
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from client import Client, connected, event
 from conftest import Start
+from pair import Pair
 from program import LOOPBACK, Program
 from receiver import Receiver
 from test_reload import reloaded
@@ -276,10 +278,67 @@ async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver:
             name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
             assert f"{name} 2.0" in metrics
             assert program.output.count("not there any more") == 1
+            # It can still be paused, and given another one.
+            mine = "/v1/webhooks/mine"
+            patched = await client.http.patch(mine, json={"enabled": False})
+            assert patched.status_code == 200, patched.text
+            patched = await client.http.patch(mine, json={"transformation": "gone"})
+            assert patched.status_code == 422
+            patched = await client.http.patch(mine, json={"transformation": "kept"})
+            assert patched.json()["transformation"] == "kept"
         assert await program.stop() == 0
     finally:
         await program.stop()
     assert "Traceback" not in program.output, program.output
+
+
+async def test_after_a_correction_dead_letters_are_delivered(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    program = Program(tmp_path, _config(receiver, mine={"template": "{{ data.usr ?? error }}"}))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                                 transformation="mine")  # fmt: skip
+            sent = event("user.a", {"user": "ann"})
+            await client.send(sent)
+            await client.until("w", sent["id"], "dead_letter")
+            right = _config(receiver, mine={"template": "{{ data.user ?? error }}"})
+            await reloaded(program, right, "configuration reloaded")
+            answer = await client.http.post("/v1/dead-letters/replay", json={"webhook": "w"})
+            assert answer.status_code in (200, 202), answer.text
+            assert (await receiver.until(1))[0].json == "ann"
+            await client.until("w", sent["id"], "succeeded")
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+
+
+async def test_a_process_without_it_sends_standard_and_is_told(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    clients = await pair.start(
+        stack,
+        {"transformations": {"mine": {"template": {"v": "{{ id }}"}}}},
+        {"transformations": {"other": {"template": 1}}},
+    )
+    await clients[0].webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                             transformation="mine")  # fmt: skip
+    sent = [event("user.a") for _ in range(40)]
+    for one in sent:  # one by one, so that both take some
+        await clients[0].send(one)
+    got = await receiver.until(40)
+    standard = [one.json["id"] for one in got if "id" in one.json]
+    mine = [one.json["v"] for one in got if "v" in one.json]
+    assert sorted([*standard, *mine]) == sorted(one["id"] for one in sent)
+    text = (await clients[1].http.get("/metrics")).text
+    name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
+    assert (f"{name} {len(standard)}.0" in text) == bool(standard)
+    assert "different configuration file" in "".join(one.output for one in pair.programs)
+    for client in clients:
+        reasons = (await client.http.get("/readyz")).json()["reasons"]
+        assert "a different configuration file" in reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +351,7 @@ async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver:
         ("{python: nothing}", "no entry point 'nothing' in event_gateway.transformations"),
         ("{base: crm}", "'crm' is unknown; there are: standard, analytics_format"),
         ("{tmplate: x}", "unknown key; did you mean template?"),
-        ("{template: '{{ dta.x }}'}", "a path begins with data"),
+        ("{template: '{{ dta.x }}'}", "begins with 'data.'"),
     ],
 )
 async def test_what_is_wrong_with_one_is_a_line(tmp_path: Path, one: str, says: str) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -92,8 +91,9 @@ async def change_webhook(
     # What has no value is not said; but in the user's own metadata null is a value.
     own = {"metadata": shown.pop("metadata")}
     changed = merge_patch(merge_patch({}, shown) | own, body)
-    # A url that is not allowed any more keeps nobody from pausing its webhook.
-    webhook = _parse(context, changed, {former.url, *(one.token_url for one in former.security)})
+    # A url that is not allowed any more, or a transformation that is gone, keeps nobody from
+    # pausing its webhook.
+    webhook = _parse(context, changed, former)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
     return webhook_to_json(await context.registration.replace(webhook))
@@ -241,13 +241,19 @@ def _time(seconds: float | None) -> str | None:
     return None if seconds is None else rfc3339(seconds)
 
 
-def _parse(context: Context, body: dict[str, Any], kept: Collection[str] = frozenset()) -> Webhook:
-    """The webhook of a body; the URLs that it keeps are not judged anew."""
+def _parse(context: Context, body: dict[str, Any], former: Webhook | None = None) -> Webhook:
+    """The webhook of a body; what it keeps of the ``former`` one's URLs and transformation is not
+    judged anew."""
+    kept: set[str] = set()
+    names = context.transformations.names
+    if former is not None:
+        kept = {former.url, *(one.token_url for one in former.security)}
+        names |= {former.transformation}
 
     def refuses_url(url: str) -> str | None:
         return None if url in kept else context.guard.refuses_url(url)
 
-    return webhook_from_json(body, context.transformations.names, context.retention, refuses_url)
+    return webhook_from_json(body, names, context.retention, refuses_url)
 
 
 def _find(request: Request, webhook_id: str) -> Webhook:

@@ -156,8 +156,9 @@ class Peers:
         if (beat.process, beat.file) not in self._warned:
             self._warned.add((beat.process, beat.file))
             log.warning(
-                "another process of this gateway has a different configuration file: what was "
-                "loaded last is in force in both",
+                "another process of this gateway has a different configuration file: of webhooks "
+                "and streams what was loaded last is in force in both, transformations are each "
+                "one's own",
                 host=beat.host,
                 pid=beat.pid,
             )

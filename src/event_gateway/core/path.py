@@ -49,7 +49,7 @@ class Path:
             return msgspec.UNSET if value is None else value
         at = received.payload()
         for step in self.steps:
-            at = _member(at, step)
+            at = member_of(at, step)
             if at is msgspec.UNSET:
                 return at
         return at
@@ -64,14 +64,15 @@ class Path:
             if step is ANY:
                 found = [one for at in found if isinstance(at, list) for one in at[:MAX_VALUES]]
             else:
-                found = [one for at in found if (one := _member(at, step)) is not msgspec.UNSET]
+                found = [one for at in found if (one := member_of(at, step)) is not msgspec.UNSET]
             if not found:
                 break
             del found[MAX_VALUES:]
         return found
 
 
-def _member(at: Any, step: Any) -> Any:
+def member_of(at: Any, step: Any) -> Any:
+    """What one step, but for ANY, leads to; msgspec.UNSET where there is nothing."""
     if isinstance(at, dict):
         return at.get(step, msgspec.UNSET) if isinstance(step, str) else msgspec.UNSET
     if isinstance(at, list):

@@ -14,41 +14,38 @@ import msgspec
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.event import DataKind, Event, decoded
 from event_gateway.core.formats import is_json_content
+from event_gateway.core.path import ANY, Step, member_of, parse_path
 from event_gateway.core.transformation import (
     JSON,
     MAX_OUTPUT,
     TransformationError,
-    as_dict,
+    payload_of,
 )
 
 MAX_TEMPLATE = 64 * 1024  # bytes
 MAX_DEPTH = 32
-MAX_PATH = 256  # characters
 NODE = 16  # what each value costs of MAX_OUTPUT, however short it is: it bounds the work
 EACH, DO, ITEM = "$each", "$do", "item"
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r'|[^"}])*)\}\}')
+_PATH = r"""(?:[^\s|?"'\[]|\[(?:"[^"]*"|'[^']*'|[^\]"']*)\])+"""
+_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r"""|'[^']*'|[^"'}])*)\}\}""")
 _EXPRESSION = re.compile(
-    rf"\s*(?P<what>{_QUOTED}|[^\s|?\"]+)\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
+    rf"\s*(?P<what>{_QUOTED}|{_PATH})\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
     r"(?P<filters>(?:\|\s*[a-z]+\s*)*)"
 )
-_TOKEN = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,9}|\*)\]")
-_ATTRIBUTE = re.compile(r"[a-z0-9]{1,64}")
 _encode = msgspec.json.Encoder().encode
 _OMIT = object()
-
-Path = tuple[str | int | None, ...]  # None: each item of a list
 
 
 class _Scope:
     """One rendering: the event, the item at hand, and how many bytes there is room for."""
 
-    __slots__ = ("_fields", "event", "item", "room")
+    __slots__ = ("_data", "event", "item", "room")
 
     def __init__(self, event: Event) -> None:
         self.event = event
-        self._fields: dict[str, Any] | None = None
+        self._data: tuple[Any] | None = None
         self.item: Any = msgspec.UNSET
         self.room = MAX_OUTPUT
 
@@ -57,34 +54,36 @@ class _Scope:
         if self.room < 0:
             raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
 
-    def find(self, path: Path) -> Any:
-        """The value at a path; UNSET where there is none."""
-        if path[0] == ITEM and self.item is not msgspec.UNSET:
-            return self._follow(self.item, path, 1)
-        if path == ("data",) and self.event.kind is DataKind.JSON:
-            return msgspec.Raw(self.event.data)  # goes in as it is
-        if self._fields is None:
-            self._fields = as_dict(self.event)
-        return self._follow(self._fields, path, 0)
+    def data(self) -> Any:
+        """The payload; UNSET where there is none that JSON's ``data`` would hold."""
+        if self._data is None:
+            event = self.event
+            binary = event.kind in (DataKind.BINARY, DataKind.NONE)
+            self._data = (msgspec.UNSET if binary else payload_of(event),)
+        return self._data[0]
 
-    def _follow(self, at: Any, path: Path, position: int) -> Any:
-        for place in range(position, len(path)):
-            token = path[place]
-            if token is None:
-                if not isinstance(at, list):
-                    return msgspec.UNSET
-                self.spend(NODE * len(at))
-                found = [self._follow(one, path, place + 1) for one in at]
-                return [one for one in found if one is not msgspec.UNSET]
-            if isinstance(token, int):
-                if not isinstance(at, list) or token >= len(at):
-                    return msgspec.UNSET
-                at = at[token]
-            elif isinstance(at, dict) and token in at:
-                at = at[token]
-            else:
-                return msgspec.UNSET
+    def follow(self, at: Any, steps: tuple[Step, ...]) -> Any:
+        """What is there, behind ``[*]`` a list of all that is; UNSET where nothing is."""
+        for position, step in enumerate(steps):
+            if step is ANY:
+                return self._all(at, steps[position:])
+            at = member_of(at, step)
+            if at is msgspec.UNSET:
+                break
         return at
+
+    def _all(self, at: Any, steps: tuple[Step, ...]) -> Any:
+        if not isinstance(at, list):
+            return msgspec.UNSET
+        found = [at]
+        for step in steps:
+            if step is ANY:
+                lists = [one for one in found if isinstance(one, list)]
+                self.spend(NODE * sum(map(len, lists)))  # it bounds the work
+                found = [one for many in lists for one in many]
+            else:
+                found = [one for at in found if (one := member_of(at, step)) is not msgspec.UNSET]
+        return found
 
 
 _Node = Callable[[_Scope], Any]
@@ -151,11 +150,11 @@ def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
     """``{"$each": PATH, "$do": …}``: a list with one of these for each item."""
     if set(value) != {EACH, DO} or not isinstance(value[EACH], str):
         raise InvalidDefinition(key, f"a repetition is {{{EACH}: PATH, {DO}: …}}, and nothing else")
-    path = _path(value[EACH], f"{key}.{EACH}", in_each)
+    place = _place(value[EACH], f"{key}.{EACH}", in_each)
     node = _compile(value[DO], f"{key}.{DO}", depth + 1, True)
 
     def repeat(scope: _Scope) -> list[Any]:
-        items = _decoded(scope.find(path))
+        items = _decoded(place(scope))
         if not isinstance(items, list):
             return []
         outer, out = scope.item, []
@@ -218,13 +217,13 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
             )
     filters = [FILTERS[name] for name in names]
     literal = _literal(what, key) if what.startswith('"') else None
-    path = () if literal is not None else _path(what, key, in_each)
+    place = None if literal is not None else _place(what, key, in_each)
     instead = _OMIT if default == "omit" else None
     if default not in (None, "omit", "error"):
         instead = _literal(default, key)
 
     def take(scope: _Scope) -> Any:
-        found = scope.find(path) if path else literal
+        found = literal if place is None else place(scope)
         if found is msgspec.UNSET or found is None or found == _NULL:
             if default == "error":
                 raise TransformationError(f"{key}: the event has no {what}")
@@ -243,27 +242,29 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
 _NULL = msgspec.Raw(b"null")
 
 
-def _path(text: str, key: str, in_each: bool) -> Path:
-    tokens: list[str | int | None] = []
-    at = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None or (match[0][0] == ".") != (at > 0 and match[2] is None):
-            break
-        token = match[1] if match[2] is None else None if match[2] == "*" else int(match[2])
-        tokens.append(token)
-        at = match.end()
-    if at < len(text) or not tokens or len(text) > MAX_PATH:
-        raise InvalidDefinition(key, f"{text[:64]!r} is no path, such as data.items[0].name")
-    root = tokens[0]
-    if root == "data" or (root == ITEM and in_each) or text == "data_base64":
-        return tuple(tokens)
-    if len(tokens) > 1 or not isinstance(root, str) or _ATTRIBUTE.fullmatch(root) is None:
-        within = f", or with {ITEM} within {DO}" if in_each else ""
-        raise InvalidDefinition(
-            key, f"{text[:64]!r}: a path begins with data{within}, or is the name of an attribute"
+def _place(text: str, key: str, in_each: bool) -> _Node:
+    """What gives the value at a path; UNSET where there is none."""
+    if text == "data":
+        return _payload
+    if text == "data_base64":
+        return lambda scope: (
+            payload_of(scope.event) if scope.event.kind is DataKind.BINARY else msgspec.UNSET
         )
-    return tuple(tokens)
+    of_item = in_each and (text == ITEM or text.startswith((f"{ITEM}.", f"{ITEM}[")))
+    if of_item:
+        steps = parse_path(f"data{text.removeprefix(ITEM)}", key).steps
+        return lambda scope: scope.follow(scope.item, steps)
+    path = parse_path(text, key)
+    name = path.attribute
+    if name is not None:
+        return lambda scope: scope.event.attribute(name)
+    return lambda scope: scope.follow(scope.data(), path.steps)
+
+
+def _payload(scope: _Scope) -> Any:
+    if scope.event.kind is DataKind.JSON:
+        return msgspec.Raw(scope.event.data)  # goes in as it is
+    return scope.data()
 
 
 def _literal(text: str, key: str) -> Any:

@@ -87,7 +87,8 @@ def is_content_type(text: str) -> bool:
 
 
 def payload_of(event: Event) -> Any:
-    """The payload as it stands in the JSON format; None where the event has none."""
+    """The payload as it stands in the JSON format; None where the event has none, msgspec.UNSET
+    where it goes beyond what Python can hold."""
     if event.kind is DataKind.JSON:
         return decoded(event.data)
     if event.kind is DataKind.TEXT:
@@ -103,7 +104,10 @@ def raw_payload_of(event: Event) -> Any:
 
 
 def as_dict(event: Event) -> dict[str, Any]:
-    """The event as CloudEvents' JSON format has it, in Python values of its own."""
+    """The event as CloudEvents' JSON format has it, in Python values of its own.
+
+    Raises TransformationError where its payload goes beyond what Python can hold.
+    """
     out: dict[str, Any] = {"specversion": "1.0", "id": event.id, "source": event.source,
                            "type": event.type}  # fmt: skip
     for name in ("subject", "time", "datacontenttype", "dataschema"):
@@ -112,5 +116,8 @@ def as_dict(event: Event) -> dict[str, Any]:
             out[name] = value
     out |= event.extensions
     if event.kind is not DataKind.NONE:
-        out["data_base64" if event.kind is DataKind.BINARY else "data"] = payload_of(event)
+        payload = payload_of(event)
+        if payload is msgspec.UNSET:
+            raise TransformationError("the payload is nested too deep to be decoded")
+        out["data_base64" if event.kind is DataKind.BINARY else "data"] = payload
     return out
