@@ -198,7 +198,7 @@ class Gateway:
         rejected = RejectedInput(broker)
         self._due = DueLoop(ledger, queues, dispatcher, load)
         outcomes.wake = self._due.wake
-        outcomes.keep = dispatcher.keep = reader.keep
+        outcomes.keep = reader.keep
 
         def source(
             webhook: Webhook, stream: str, from_seq: int

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,11 +21,12 @@ from event_gateway.core.delivery import (
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
 from event_gateway.core.webhook import Webhook
-from event_gateway.delivery import batching, trial
+from event_gateway.delivery import trial
+from event_gateway.delivery.backlogs import Backlogs
 from event_gateway.delivery.calling import Build, Caller
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import Job, Lane
-from event_gateway.delivery.outcomes import HOLD, Outcomes
+from event_gateway.delivery.outcomes import HOLD, LEASE_MARGIN, Outcomes
 from event_gateway.delivery.pace import SickTurns
 from event_gateway.delivery.request import Builders, Unsendable
 from event_gateway.delivery.sender import Failure, Response
@@ -39,17 +39,14 @@ log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT = 4096  # attempts; half of them for lanes whose receiver is sick
 MAX_UNWRITTEN = 4096  # states that the ledger has yet to confirm, beyond which no attempt begins
-MAX_HELD = 16384  # deliveries that wait in this process, in all lanes
-LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
 SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
 IDLE_WAIT = 0.25  # seconds until an attempt that is kept out of the queue is looked at again
 
 
 class Dispatcher:
-    """All lanes of this process. ``wake`` is told in how many seconds something becomes due,
-    ``keep`` of the event that is wanted then,
-    ``ask`` of a lane that has room while deliveries wait in its queue. ``standing``: how the
-    receivers are, by what their attempts say."""
+    """All lanes of this process. ``wake`` is told in how many seconds something becomes due.
+    ``standing``: how the receivers are, by what their attempts say; ``backlogs``: what waits here.
+    """
 
     def __init__(
         self,
@@ -70,18 +67,17 @@ class Dispatcher:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._max_in_flight = max_in_flight
-        self._held = 0
-        self._backlogged: dict[Lane, None] = {}
-        self._sick = SickTurns(max_in_flight // 2, self._may_any, lambda lane: self._drain(lane, 1))
+        self._sick = SickTurns(
+            max_in_flight // 2, self._may_any, lambda lane: self.backlogs.drain(lane, 1)
+        )
+        self.backlogs = Backlogs(outcomes, self._sick, self._may_start, self._start)
         self._place = (0, 1)
         self._stopping = False
         self._stopped = False
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
         self.wake: Callable[[float], None] = lambda seconds: None
-        self.keep: Callable[[Received], None] = lambda received: None
-        self.ask: Callable[[Lane], None] = lambda lane: None
-        self.standing = Standing(ledger, self.lanes, self._give_back)
+        self.standing = Standing(ledger, self.lanes, self.backlogs.give_back)
 
     def put(self, webhook: Webhook) -> None:
         """Takes up a webhook, or its change; its limit and its backlog stay."""
@@ -100,7 +96,7 @@ class Dispatcher:
         self._divide(lane)
         if lane.limits != limits:
             self._ledger.change_lane(webhook.id, "rate")
-            self._give_back(lane)  # who takes it from the queue is counted
+            self.backlogs.give_back(lane)  # who takes it from the queue is counted
         if not lane.active:
             self.standing.pause(lane)
         elif not was_active:
@@ -111,10 +107,8 @@ class Dispatcher:
         lane = self.lanes.pop(webhook_id, None)
         if lane is not None:
             lane.gone = True
-            self._backlogged.pop(lane, None)
-            while lane.backlog:
-                self._held -= 1
-                self._outcomes.carry_out(None, lane.backlog.popleft(), Cancelled("webhook deleted"))
+            for job in self.backlogs.dropped(lane):
+                self._outcomes.carry_out(None, job, Cancelled("webhook deleted"))
 
     def divide(self, place: int, processes: int) -> None:
         """This process is the ``place``-th of so many that share each webhook's concurrency."""
@@ -126,7 +120,7 @@ class Dispatcher:
     def _divide(self, lane: Lane) -> None:
         lane.divide(*self._place)
         if not lane.share:
-            self._give_back(lane)  # it is for other processes alone
+            self.backlogs.give_back(lane)  # it is for other processes alone
 
     def dispatch(self, received: Received, webhook: Webhook, recorded: Callable[[], None]) -> None:
         """Takes a new delivery; ``recorded`` is called once the ledger has a state for it."""
@@ -145,14 +139,14 @@ class Dispatcher:
         alone = lane.batch is None
         if not in_queue and not lane.backlog and alone and self._may_start(lane):
             self._start(lane, [job])
-        elif not in_queue and lane.takes and lane.places and self._may_hold():
+        elif not in_queue and lane.takes and lane.places and self.backlogs.have_room:
             delivery.held_until = asyncio.get_running_loop().time() + HOLD + LEASE_MARGIN
-            self._hold(lane, job)
+            self.backlogs.hold(lane, job)
             self._outcomes.submit(job, Status.PENDING, HOLD + LEASE_MARGIN)
             if not alone:
-                self._gather(lane)
+                self.backlogs.gather(lane)
         else:
-            self._queue(lane, job)
+            self.backlogs.queue(lane, job)
 
     def resume(self, delivery: Delivery, received: Received | None) -> None:
         """Carries on with a delivery that was taken; ``received`` is None where its event is
@@ -175,14 +169,14 @@ class Dispatcher:
         elif delivery.probe or (self._alone(lane, delivery) and self._may_start(lane)):
             self._start(lane, [job])
         elif lane.takes:
-            self._hold(lane, job)
-            self._gather(lane)
+            self.backlogs.hold(lane, job)
+            self.backlogs.gather(lane)
         else:
-            self._queue(lane, job)
+            self.backlogs.queue(lane, job)
 
     def room(self, lane: Lane) -> int:
         """How many are to be asked for from a lane's queue."""
-        if self._held >= MAX_HELD:
+        if self.backlogs.full:
             return min(lane.room, lane.starts)
         return lane.room
 
@@ -226,16 +220,13 @@ class Dispatcher:
 
     def kick(self) -> None:
         """Starts what can start now, in all lanes."""
-        for lane in list(self._backlogged):
-            if not lane.strained:  # they have their turn
-                self._drain(lane)
+        self.backlogs.kick()
 
     async def stop(self, timeout: float) -> None:
         """Starts nothing more, gives back what waits, and lets what runs finish in time."""
         self._stopping = True
         self._sick.stop()
-        for lane in list(self._backlogged):
-            self._give_back(lane)
+        self.backlogs.stop()
         deadline = time.monotonic() + timeout
         while self.in_flight and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -317,14 +308,6 @@ class Dispatcher:
             self._outcomes.submit(job, Status.IN_PROGRESS, webhook.timeout + LEASE_MARGIN)
             self._outcomes.triggered(job)
 
-    def _pass_on(self) -> None:
-        """All places were taken: one that has become free goes to the lanes that wait, in turn."""
-        for lane in list(itertools.islice(self._backlogged, 8)):
-            del self._backlogged[lane]
-            self._backlogged[lane] = None
-            if not lane.strained:
-                self._drain(lane, 1)
-
     def _unsent(self, lane: Lane, job: Job, why: Failure) -> None:
         """No request could be made: not the receiver's doing."""
         self.standing.untried(job.delivery)
@@ -336,7 +319,7 @@ class Dispatcher:
         missing = f"{why.error_type}: {why.message}"
         self._outcomes.submit(job, Status.PENDING, SECRET_WAIT, missing)
         if job.settle is None:
-            self.keep(job.received)
+            self._outcomes.keep(job.received)
             self.wake(SECRET_WAIT)
         else:
             job.settle(Retry(SECRET_WAIT))
@@ -380,86 +363,8 @@ class Dispatcher:
     def _go_on(self, lane: Lane) -> None:
         """A place has become free."""
         if self.in_flight + 1 >= self._max_in_flight:
-            self._pass_on()
+            self.backlogs.pass_on()
         if lane.strained and lane.backlog:
             self._sick.wait(lane)  # behind those whose turn it has not been yet
         else:
-            self._drain(lane)
-
-    def _may_hold(self) -> bool:
-        return self._held < MAX_HELD and not self._stopping
-
-    def _hold(self, lane: Lane, job: Job) -> None:
-        if lane.batch is None:
-            lane.backlog.append(job)
-        else:
-            batching.hold(lane, job, asyncio.get_running_loop().time())
-        if lane.strained:
-            self._sick.wait(lane)
-        self._held += 1
-        self._backlogged[lane] = None
-
-    def _gather(self, lane: Lane) -> None:
-        """Sends what waits for a request of several events, now or once that is complete."""
-        if lane.batch is None or not lane.backlog:
-            return
-        loop = asyncio.get_running_loop()
-        left = batching.wait(lane, loop.time())
-        if left <= 0:
-            self._drain(lane)
-        elif lane.timer is None:
-            lane.timer = loop.call_later(left, self._complete, lane)
-
-    def _complete(self, lane: Lane) -> None:
-        lane.timer = None
-        self._gather(lane)
-
-    def _queue(self, lane: Lane, job: Job) -> None:
-        """It waits in the ledger; ``queued`` until the due loop finds that nothing more does."""
-        recorded = job.recorded or (lambda: None)
-        self.keep(job.received)
-        lane.queued = True
-        lane.overflows += 1
-        lane.unwritten += 1
-
-        def written() -> None:
-            lane.unwritten -= 1
-            recorded()
-
-        job.recorded = written
-        self._outcomes.submit(job, Status.PENDING, 0.0)
-
-    def _give_back(self, lane: Lane, keep: int = 0) -> None:
-        """What waits here, but for the oldest few, waits in the ledger's queue again."""
-        while len(lane.backlog) > keep:
-            self._held -= 1
-            self._queue(lane, lane.backlog.pop())
-        if not lane.backlog:
-            self._backlogged.pop(lane, None)
-
-    def _drain(self, lane: Lane, most: int = MAX_IN_FLIGHT) -> None:
-        if not lane.backlog and not lane.queued:
-            return
-        now = asyncio.get_running_loop().time()
-        gathers = False
-        while most and lane.backlog and self._may_start(lane):
-            if lane.batch is not None:
-                gathers = batching.wait(lane, now) > 0
-                if gathers:
-                    break
-            most -= 1
-            jobs = batching.take(lane)
-            self._held -= len(jobs)
-            if now < jobs[0].delivery.held_until - LEASE_MARGIN:
-                self._start(lane, jobs)
-            else:  # their hold may end before the start is recorded
-                for job in jobs:
-                    self._queue(lane, job)
-        if not lane.backlog:
-            self._backlogged.pop(lane, None)
-        elif gathers:
-            self._gather(lane)
-        elif lane.strained and lane.starts:
-            self._sick.wait(lane)
-        if lane.hungry:
-            self.ask(lane)
+            self.backlogs.drain(lane)

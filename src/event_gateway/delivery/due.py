@@ -9,9 +9,9 @@ from event_gateway.broker.log import LogUnavailable
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.delivery import Delivery
 from event_gateway.core.event import Received
-from event_gateway.delivery.dispatcher import LEASE_MARGIN, Dispatcher
+from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.lane import Lane
-from event_gateway.delivery.outcomes import HOLD
+from event_gateway.delivery.outcomes import HOLD, LEASE_MARGIN
 from event_gateway.delivery.pace import PAUSE as SICK_PAUSE
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
@@ -55,7 +55,7 @@ class DueLoop:
         self._sooner = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         dispatcher.wake = dispatcher.standing.wake = self.wake
-        dispatcher.ask = dispatcher.standing.ask = self.ask
+        dispatcher.backlogs.ask = dispatcher.standing.ask = self.ask
 
     def start(self) -> None:
         """Begins to look."""

@@ -28,6 +28,7 @@ from event_gateway.delivery.sender import Response
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.ledger import Ledger
 
+LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
 HOLD = 10.0  # seconds for which a delivery may wait in this process before its attempt
 LETTER_AGAIN = 10.0  # seconds until a dead letter that was not confirmed is written again
 KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are kept, and of its headers

@@ -8,9 +8,9 @@ import structlog
 
 from event_gateway.broker.log import LogUnavailable
 from event_gateway.broker.peers import Peers
-from event_gateway.delivery.dispatcher import LEASE_MARGIN, Dispatcher
+from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due import DueLoop
-from event_gateway.delivery.outcomes import HOLD, Outcomes
+from event_gateway.delivery.outcomes import HOLD, LEASE_MARGIN, Outcomes
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
 
