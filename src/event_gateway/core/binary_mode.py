@@ -72,13 +72,11 @@ def _kind(content_type: str | None, body: bytes) -> DataKind:
         return DataKind.BINARY
     if content_type is None:
         try:
-            check_json(body, None)
+            return DataKind.JSON if check_json(body, None) else DataKind.BINARY
         except InvalidEvent:
             return DataKind.BINARY
-        return DataKind.JSON
     if is_json_content(content_type):
-        check_json(body, content_type)
-        return DataKind.JSON
+        return DataKind.JSON if check_json(body, content_type) else DataKind.BINARY
     if is_text_content(content_type):
         try:
             body.decode()

@@ -14,6 +14,7 @@ from event_gateway.core.attributes import check_event, plain_size
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import DataKind, Event, Extension
 from event_gateway.core.media import is_json_content
+from event_gateway.core.surrogates import covered, values
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _objects = msgspec.json.Decoder(list[msgspec.Raw])
@@ -28,21 +29,28 @@ OWN_FIELDS = frozenset(("id", "source", "type", "subject", "time", "datacontentt
 
 def from_structured(body: bytes) -> Event:
     """The event in a JSON-format body. Raises InvalidEvent."""
-    return usual(body) or from_fields(decode_object(body), body)
+    event = usual(body)
+    if event is None:
+        fields, body = readable(body)
+        event = from_fields(fields, body)
+    return event
 
 
 def from_batch(body: bytes) -> list[Event | InvalidEvent]:
     """Each item of a JSON batch, as an event or as what is wrong with it."""
     check_utf8(body)
+    clean = covered(body)
     try:
-        items = _objects.decode(body)
+        items = [bytes(item) for item in _objects.decode(clean)]
     except UNREADABLE as error:
         said = _said(body, error)
         raise InvalidEvent("malformed", f"the batch is no JSON array: {said}") from None
     out: list[Event | InvalidEvent] = []
+    if clean is not body:
+        items = list(values(body, [len(item) for item in items]))
     for item in items:
         try:
-            out.append(from_structured(bytes(item)))
+            out.append(from_structured(item))
         except InvalidEvent as error:
             out.append(error)
     return out
@@ -152,6 +160,46 @@ def decode_object(body: bytes) -> dict[str, msgspec.Raw]:
         raise InvalidEvent("malformed", f"the body is no JSON object: {said}") from None
 
 
+def readable(body: bytes) -> tuple[dict[str, msgspec.Raw], bytes]:
+    """The members of a CloudEvent in a JSON object, and the object.
+
+    Where there is half of a surrogate pair in its data that is another object, with the data as
+    ``data_base64``: they are JSON, and no decoder need read them on their way. Raises InvalidEvent.
+    """
+    try:
+        return decode_object(body), body
+    except InvalidEvent:
+        clean = covered(body)
+        if clean == body:
+            raise
+    fields = decode_object(clean)
+    _check_repeated(fields, clean)
+    written = values(body, [len(bytes(raw)) for raw in fields.values()])
+    for (name, raw), value in zip(list(fields.items()), written, strict=True):
+        if value != bytes(raw):
+            if name != "data":
+                raise InvalidEvent("invalid", f"{name[:64]} {_HALF}")
+            content_type = fields.setdefault("datacontenttype", msgspec.Raw(_JSON))
+            if value[:1] == b'"' and not is_json_content(_text("datacontenttype", content_type)):
+                raise InvalidEvent("invalid", f"data {_HALF}")
+            del fields["data"]
+            if "data_base64" in fields:
+                raise InvalidEvent("invalid", _BOTH)
+            fields["data_base64"] = msgspec.Raw(b'"%b"' % base64.b64encode(value))
+    body = _encode(fields)
+    return decode_object(body), body
+
+
+_JSON = b'"application/json"'
+_HALF = "holds half of a surrogate pair, which is no character"
+_BOTH = "data and data_base64 exclude each other"
+
+
+def _text(name: str, raw: msgspec.Raw) -> str | None:
+    value = decode_value(name, raw)
+    return value if isinstance(value, str) else None
+
+
 def from_fields(
     fields: dict[str, msgspec.Raw], body: bytes, defaults: dict[str, object] | None = None
 ) -> Event:
@@ -159,10 +207,7 @@ def from_fields(
 
     ``defaults``: attributes for where it has none. Raises InvalidEvent.
     """
-    # Exact, as names have no quotes in them: each one that is overridden leaves at least two more.
-    quotes = sum(2 + bytes(raw).count(b'"') for raw in fields.values())
-    if body.count(b'"') != quotes:
-        _refuse_repeated(body)
+    _check_repeated(fields, body)
     data = fields.pop("data", None)
     encoded = fields.pop("data_base64", None)
     values = {name: decode_value(name, raw) for name, raw in fields.items()}
@@ -170,6 +215,16 @@ def from_fields(
         values = defaults | values
     check_version(values.pop("specversion", None))
     return _build(values, data, encoded)
+
+
+def _check_repeated(fields: dict[str, msgspec.Raw], body: bytes) -> None:
+    """Raises InvalidEvent where a name is there twice in an object of these members.
+
+    As names have no quotes in them, each one that is overridden leaves at least two more.
+    """
+    quotes = sum(2 + bytes(raw).count(b'"') for raw in fields.values())
+    if body.count(b'"') != quotes:
+        _refuse_repeated(body)
 
 
 def _refuse_repeated(body: bytes) -> None:
@@ -197,16 +252,25 @@ def check_utf8(body: bytes) -> None:
             raise InvalidEvent("malformed", f"the body is not UTF-8: {error}") from None
 
 
-def check_json(body: bytes, content_type: str | None) -> None:
-    """Raises InvalidEvent where it is no JSON."""
+def check_json(body: bytes, content_type: str | None) -> bool:
+    """Whether JSON decoders read it: some has half of a surrogate pair in it.
+
+    Raises InvalidEvent where it is no JSON.
+    """
     check_utf8(body)
     try:
         _any_json.decode(body)
+        return True
+    except UNREADABLE:
+        pass
+    try:
+        _any_json.decode(covered(body))
     except UNREADABLE as error:
         raise InvalidEvent(
             "malformed",
             f"the content type is {content_type} but the body is not: {_said(body, error)}",
         ) from None
+    return False
 
 
 def check_version(version: object) -> None:
@@ -255,7 +319,7 @@ def _build(
     if encoded is not None and bytes(encoded) == b"null":
         encoded = None  # as an attribute that is null, it is unset
     if data is not None and encoded is not None:
-        raise InvalidEvent("invalid", "data and data_base64 exclude each other")
+        raise InvalidEvent("invalid", _BOTH)
     if encoded is not None:
         raw, kind = _from_base64(encoded), DataKind.BINARY
     elif data is not None:

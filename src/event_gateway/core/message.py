@@ -15,13 +15,16 @@ from event_gateway.core.json_format import (
     decode_value,
     from_fields,
     from_structured,
+    readable,
     usual,
 )
 from event_gateway.core.media import mode_of
+from event_gateway.core.surrogates import covered
 from event_gateway.core.times import rfc3339
 
 LOG_FORMAT = 1  # of what the gateway itself writes into the log, in FORMAT_HEADER
 FORMAT_HEADER = "Eg-Format"
+_JSON = "application/json"
 REPEATED_HEADER = "Eg-Repeated"  # says which header of a message is there twice; see broker/headers
 
 
@@ -69,16 +72,26 @@ def from_message(
     elif (bare := usual(body)) is not None:
         event = bare
     else:
-        fields = decode_object(body)
+        kind = DataKind.JSON
+        try:
+            fields = decode_object(body)
+        except InvalidEvent:
+            fields, kind = decode_object(covered(body)), DataKind.BINARY
         if "specversion" in fields:
-            event = from_fields(fields, body)
+            event = from_structured(body)
         else:
-            event = _from_plain_object(fields, body, subject, stream, seq, time)
+            event = _from_plain_object(fields, body, kind, subject, stream, seq, time)
     return Received(event, stream, seq, time)
 
 
 def _from_plain_object(
-    fields: dict[str, msgspec.Raw], body: bytes, subject: str, stream: str, seq: int, time: float
+    fields: dict[str, msgspec.Raw],
+    body: bytes,
+    kind: DataKind,
+    subject: str,
+    stream: str,
+    seq: int,
+    time: float,
 ) -> Event:
     event_type = subject.removeprefix("events.")
     values = {
@@ -89,16 +102,16 @@ def _from_plain_object(
         defaults: dict[str, object] = {
             "specversion": "1.0", "id": f"{stream}-{seq}", "time": rfc3339(time),
         }  # fmt: skip
-        return from_fields(fields, body, defaults)
+        return from_fields(*readable(body), defaults)
     return check_event(
         Event(
             id=f"{stream}-{seq}",
             source=_source_of(stream),
             type=event_type,
             time=rfc3339(time),
-            datacontenttype="application/json",
+            datacontenttype=_JSON,
             data=body,
-            kind=DataKind.JSON,
+            kind=kind,
         )
     )
 
