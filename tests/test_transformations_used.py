@@ -154,6 +154,38 @@ async def test_a_function_that_hangs_holds_up_nobody(own: Client, receiver: Rece
     assert not receiver.at("/told")
 
 
+async def test_functions_in_batches(own: Client, receiver: Receiver, tmp_path: Path) -> None:
+    """Each event of a request is made by a call of its own, some of which fail."""
+    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch",
+                      batch={"max_events": 40, "max_wait": "2s"},
+                      transformation="counting")  # fmt: skip
+    trace = tmp_path / "trace"
+    data = {"trace": str(trace)}
+    sent = [event("user.a", data | ({} if n % 10 == 3 else {"numbers": [n]})) for n in range(40)]
+    await own.send(sent)
+    (got,) = await receiver.until(1)
+    assert got.json == [{"id": one["id"], "sum": n} for n, one in enumerate(sent) if n % 10 != 3]
+    assert sorted(trace.read_text().split()) == sorted(one["id"] for one in sent)
+    for number, one in enumerate(sent):
+        status = "dead_letter" if number % 10 == 3 else "succeeded"
+        record = await own.until("w", one["id"], status)
+        assert len(record["attempts"]) == 1
+
+
+async def test_a_preview_of_each_mode(own: Client) -> None:
+    sent = event("user.a", [1, 2], subject="user/1")
+    for mode in ("binary", "batch"):
+        await own.webhook(id=mode, url="http://127.0.0.1:8099/", events=["user.*"], mode=mode)
+        body = {"event": sent, "webhook": mode}
+        shown = (await own.http.post("/v1/transformations/preview", json=body)).json()
+        if mode == "binary":
+            assert shown["body"] == [1, 2]
+            assert shown["headers"]["ce-subject"] == "user/1"
+        else:
+            assert shown["body"] == [sent]
+            assert shown["content_type"] == "application/cloudevents-batch+json"
+
+
 async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_path: Path) -> None:
     await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], transformation="chat",
                       headers={"X-Tenant": "acme"})  # fmt: skip

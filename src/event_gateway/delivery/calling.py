@@ -20,7 +20,7 @@ from event_gateway.tasks import end
 log = structlog.get_logger(__name__)
 
 UNAUTHORIZED = 401
-MOST_WAITS = 4  # for what a request needs first: its body, then its token, and one that has ended
+MOST_WAITS = 16  # for what a request needs first: its bodies, then its token
 Done = Callable[[Response | Failure], None]
 Build = Callable[[], Request]  # raises what RequestBuilder.build raises
 
@@ -105,8 +105,7 @@ class Caller:
         task.add_done_callback(self._fetching.discard)
 
     async def _once_there(self, call: _Call, source: TokenSource | Making) -> None:
-        request: Request | Failure
-        request = Failure(ErrorType.AUTH_ERROR, "the access token ends at once")
+        request: Request | Failure | None = None
         try:
             async with asyncio.timeout_at(call.deadline):
                 for _ in range(MOST_WAITS):
@@ -119,10 +118,11 @@ class Caller:
         except TokenRefused as error:
             request = Failure(ErrorType.AUTH_ERROR, str(error))
         except TimeoutError:
-            if isinstance(source, Making):
-                request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
-            else:
-                request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
+            pass
+        if request is None and isinstance(source, Making):
+            request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
+        elif request is None:
+            request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
         if isinstance(request, Failure):
             call.done(request)
         else:

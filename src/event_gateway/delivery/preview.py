@@ -40,7 +40,7 @@ async def preview(
     headers = _headers(request)
     if webhook is None:
         del headers["host"]
-    content_type = headers["content-type"]
+    content_type = headers.get("content-type")
     return {
         "transformation": transformation,
         "method": "POST",
@@ -61,7 +61,7 @@ def _headers(request: Request) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
 
-def _body(content_type: str, body: bytes) -> dict[str, Any]:
+def _body(content_type: str | None, body: bytes) -> dict[str, Any]:
     """JSON as it is, text as text, all else in base64."""
     try:
         if is_json_content(content_type):
