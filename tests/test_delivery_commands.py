@@ -53,7 +53,7 @@ async def test_deliveries_are_listed(client: Client, receiver: Receiver, run: Co
     between = _now()
     receiver.answers["/w"] = [500]
     await client.http.patch("/v1/webhooks/w", json={"retry_policy": LATER})
-    failing = event("c", source="over there")
+    failing = event("c", source="over-there")
     await client.send(failing)
     await client.until("w", failing["id"], "retrying")
     listed = await run("deliveries", "list", "w")
@@ -120,13 +120,13 @@ async def test_the_source_tells_events_apart(
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     one = event("a", id="x/y z?#%2F", source="first")
     await client.send(one)
-    await client.send(one | {"source": "the second"})
+    await client.send(one | {"source": "the-second"})
     async with asyncio.timeout(10):
         while len((await run("deliveries", "list", "w", "--status", "pending", "--json")).json) < 2:
             await asyncio.sleep(0.05)
-    done = await run("deliveries", "cancel", "w", one["id"], "--source", "the second")
+    done = await run("deliveries", "cancel", "w", one["id"], "--source", "the-second")
     assert done.status == 0, done.err
-    for source, status in (("first", "pending"), ("the second", "cancelled")):
+    for source, status in (("first", "pending"), ("the-second", "cancelled")):
         shown = await run("deliveries", "show", "w", one["id"], "--source", source, "--json")
         assert (shown.json["source"], shown.json["status"]) == (source, status)
     for what in ("show", "retry", "cancel"):
