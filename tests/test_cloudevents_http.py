@@ -160,7 +160,7 @@ async def test_a_trial_and_a_replay_in_binary_mode(client: Client, receiver: Rec
 async def test_modes_that_are_refused(client: Client) -> None:
     webhook = {"id": "w", "url": "https://example.com/", "events": ["user.*"]}
     for more, says in (
-        ({"mode": "batch"}, "'batch' is unknown; there are: binary, structured"),
+        ({"mode": "avro"}, "'avro' is unknown; there are: batch, binary, structured"),
         ({"mode": "binary", "transformation": "analytics_format"}, "must be standard"),
     ):
         answer = await client.http.post("/v1/webhooks", json=webhook | more)
