@@ -94,16 +94,41 @@ def _plain(found: Meant) -> Meant:
     return attributes, payload
 
 
-def _got(one: Got) -> Meant:
-    if one.headers.get("content-type", "").startswith("application/cloudevents"):
-        conforms(one.body)
-        return read_structured(one.body, texts_only=True)
-    return read_binary(one.headers.items(), one.body)
+def _bodies(one: Got) -> list[bytes] | None:
+    """The events of a request in the JSON format; None where it is one in binary mode."""
+    media = one.headers.get("content-type", "")
+    if media == "application/cloudevents-batch+json":
+        return [bytes(raw) for raw in msgspec.json.decode(one.body, type=list[msgspec.Raw])]
+    return [one.body] if media == "application/cloudevents+json" else None
+
+
+async def _all_came(receiver: Receiver, path: str, count: int) -> list[Got]:
+    """What came to a path, once that is so many events."""
+    async with asyncio.timeout(60):
+        while True:
+            came = receiver.at(path)
+            if sum(len(_bodies(one) or "1") for one in came) >= count:
+                return came
+            await asyncio.sleep(0.05)
+
+
+def _compare(found: Meant, sent: dict[str, tuple[str, Made]], enrich: bool) -> str:
+    """Compares an event with what was sent; gives its id."""
+    way, made = sent[found[0]["id"]]
+    expected, plain = meant(made, texts_only=True), _plain(found)
+    assert plain == expected, (way, made)
+    kind, raw = made.payload or ("", b"")
+    if kind == "json" and b"\\ud" not in raw:
+        of_object = expected[1] is not None and isinstance(expected[1][1], dict)
+        assert (found != plain) is (enrich and of_object), (way, made)
+    elif not enrich:
+        assert found == plain, (way, made)
+    return str(found[0]["id"])
 
 
 async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
     outs = {f"{mode}-{'enriched' if enrich else 'plain'}": (mode, enrich)
-            for mode in ("structured", "binary") for enrich in (True, False)}  # fmt: skip
+            for mode in ("structured", "binary", "batch") for enrich in (True, False)}  # fmt: skip
     for name, (mode, enrich) in outs.items():
         made = await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["gen.>"],
                                     mode=mode, enrich=enrich)  # fmt: skip
@@ -135,31 +160,27 @@ async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
             await send(client, made_now)
         assert len(sent) == EVENTS * len(WAYS)
         for name in outs:
-            await receiver.until(len(sent), f"/{name}", timeout=60)
+            await _all_came(receiver, f"/{name}", len(sent))
         await asyncio.wait_for(listening, 30)
 
     for name, (mode, enrich) in outs.items():
-        came = receiver.at(f"/{name}")
-        assert len(came) == len(sent)
-        for one in came:
-            found = _got(one)
-            way, made = sent[found[0]["id"]]
+        seen = set()
+        for one in receiver.at(f"/{name}"):
             assert one.headers["x-event-gateway-attempt"] == "1"
-            if mode == "binary":
-                assert "ce-datacontenttype" not in one.headers
-                assert "ce-id" in one.headers
-            expected = meant(made, texts_only=True)
-            plain = _plain(found)
-            assert plain == expected, (way, name, made)
-            was_enriched = found != plain
-            of_object = expected[1] is not None and isinstance(expected[1][1], dict)
-            if made.payload and made.payload[0] == "json" and b"\\ud" not in made.payload[1]:
-                assert was_enriched is (enrich and of_object), (way, name, made)
-            elif not enrich:
-                assert not was_enriched
-            # By these ways types and bytes survive, too.
-            if mode == "structured" and "binary" not in way:
-                assert _plain(read_structured(one.body)) == meant(made), (way, made)
+            assert "ce-datacontenttype" not in one.headers
+            bodies = _bodies(one)
+            assert (bodies is None) is (mode == "binary")
+            if bodies is None:
+                seen.add(_compare(read_binary(one.headers.items(), one.body), sent, enrich))
+                continue
+            for body in bodies:
+                conforms(body)
+                event_id = _compare(read_structured(body, texts_only=True), sent, enrich)
+                seen.add(event_id)
+                way, made = sent[event_id]
+                if "binary" not in way:  # by all other ways types and bytes survive, too
+                    assert _plain(read_structured(body)) == meant(made), (way, made)
+        assert seen == set(sent)
     for event_id, event in frames.items():
         way, made = sent[event_id]
         assert _plain(read_structured(event, texts_only=True)) == meant(made, texts_only=True), way

@@ -34,7 +34,7 @@ NASTY = [
     HEAD + b'1,"data_base64":"eA=="}', HEAD[:-7] + b'"data_base64":"%%"}',
     HEAD[:-7] + b'"data_base64":' + DEEP + b"}", HEAD + b'1,"time":"2026-13-01T00:00:00Z"}',
     HEAD + b'1,"subject":""}', HEAD + b'1,"datacontenttype":7}', HEAD + b'1,"a-b":"x"}',
-    b'{"specversion":1.0}', b'{"specversion":"1.0","id":"' + b"x" * 9000 + b'"}',
+    b'{"specversion":1.0}', HEAD[:-7] + b'"x":"' + b"x" * 70_000 + b'"}',
     HEAD + b'1,' + b",".join(b'"x%d":1' % n for n in range(100)) + b"}",
 ]  # fmt: skip
 
@@ -171,4 +171,39 @@ async def test_an_odd_definition_is_taken_or_refused(
         answer = await client.http.post(
             path, content=body, headers={"Content-Type": "application/json"}
         )
+        assert answer.status_code in (400, 422), answer.text
+
+
+MIB = 1 << 20
+NONSENSE = {
+    "names": HEAD + b"1" + b"".join(b',"%x":1' % n for n in range(MIB // 11)) + b"}",
+    "unset names": HEAD + b"1" + b"".join(b',"%x":null' % n for n in range(MIB // 14)) + b"}",
+    "a name again and again": HEAD + b"1" + b',"x":1' * (MIB // 6) + b"}",
+    "depth": HEAD + b"[" * (MIB // 2) + b"]" * (MIB // 2) + b"}",
+    "halves of characters": HEAD + b'"' + b"\\ud800" * (MIB // 6) + b'"}',
+    "escapes": HEAD + b'"' + b"\\n" * (MIB // 2) + b"\\ud800}",
+    "a name of quotes": HEAD + b'1,"' + b'\\"' * (MIB // 2) + b'":1}',
+    "digits": HEAD + b'1,"x":' + b"9" * MIB + b"}",
+    "a source": HEAD.replace(b'"s"', b'"' + b"a:" * (MIB // 2) + b' "') + b"1}",
+    "a time": HEAD + b'1,"time":"2026-01-01T00:00:00.' + b"1" * MIB + b'x"}',
+    "no UTF-8": HEAD + b'"' + b"\xc3" * MIB + b'"}',
+    "an id": HEAD.replace(b'"1"', b'"' + "é".encode() * (MIB // 2) + b'"') + b"1}",
+    "base64": HEAD[:-7] + b'"data_base64":"' + b"AAAA" * (MIB // 4) + b'%"}',
+}
+
+
+async def test_large_nonsense_holds_up_nobody(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    for _ in range(3):
+        for body in NONSENSE.values():
+            await client.nats.publish("user.x", body)
+        good = event("user.x")
+        await client.nats.publish("user.x", json.dumps(good).encode())
+        # All that nonsense is read before: some 13 MiB, each in far less than its size would allow.
+        await client.until("w", good["id"], "succeeded", timeout=10)
+    rejected = await client.all_of("GATEWAY_REJECTED")
+    assert [one.data for one in rejected] == [*NONSENSE.values()] * 3
+    assert all(one.headers["Eg-Detail"] for one in rejected)
+    for body in NONSENSE.values():
+        answer = await client.http.post("/v1/events", content=body[:MIB], headers=STRUCTURED)
         assert answer.status_code in (400, 422), answer.text

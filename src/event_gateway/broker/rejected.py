@@ -19,10 +19,11 @@ from event_gateway.core.formats import from_message
 from event_gateway.core.stream import EVENTS
 
 FORMAT = "1"
-MAX_OWN_HEADERS = 8192  # bytes of subject and headers, but for those that the input came with
+MAX_HEADERS = 65_535  # bytes that JetStream takes
+MAX_COPIED = MAX_HEADERS - 8192  # of them for those that the input came with
 _HEADER = "Eg-Header-"  # before the name of each header that the input came with
 _MESSAGE_ID = "Nats-Msg-Id"
-_CUT = "Eg-Cut"  # where it was too large to be kept whole: how many bytes its body had
+_CUT = "Eg-Cut"  # where it was too large to be kept whole, or its headers: the bytes of its body
 # What the client writes as a header's name; it refuses a message with others.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNAVAILABLE = (*BrokerError, APIError)
@@ -74,13 +75,10 @@ class RejectedInput:
         if error.path is not None:
             headers["Eg-Path"] = quote(error.path, safe="/~!$&'()*+,;=:@")
         # Whatever came in must fit in again, or the router would never be done with it.
-        most = self._broker.nc.max_payload - MAX_OWN_HEADERS
-        copied, size = _copied(pulled.headers or {})
-        if size > most // 2:
-            copied, size = {}, 0
+        copied, whole = _copied(pulled.headers or {})
         headers |= copied
-        body = pulled.data[: most - size]
-        if len(body) < len(pulled.data) or (pulled.headers and not copied):
+        body = pulled.data[: self._broker.nc.max_payload - MAX_HEADERS]
+        if len(body) < len(pulled.data) or not whole:
             headers[_CUT] = str(len(pulled.data))
         try:
             await self._broker.js.publish(
@@ -133,12 +131,17 @@ class RejectedInput:
         return ack.seq
 
 
-def _copied(headers: Mapping[str, str]) -> tuple[dict[str, str], int]:
-    """The headers that the input came with, as they are kept, and how many bytes they take."""
-    copied = {
-        f"{_HEADER}{name}": value for name, value in headers.items() if _TOKEN.fullmatch(name)
-    }
-    return copied, sum(len(name) + len(value.encode()) + 4 for name, value in copied.items())
+def _copied(headers: Mapping[str, str]) -> tuple[dict[str, str], bool]:
+    """The headers that the input came with, as they are kept, and whether these are all."""
+    copied: dict[str, str] = {}
+    size = 0
+    for name, value in headers.items():
+        size += len(_HEADER) + len(name) + len(value.encode()) + 4
+        if size > MAX_COPIED:
+            return copied, False
+        if _TOKEN.fullmatch(name):
+            copied[f"{_HEADER}{name}"] = value
+    return copied, True
 
 
 def _rejected(pulled: Pulled) -> Rejected:

@@ -20,7 +20,7 @@ _DATE = (
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 )
 _CLOCK = (
-    r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
+    r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]++)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 # RFC 3339, section 5.6; the text itself is kept, so that nanoseconds and offsets survive.
@@ -173,7 +173,7 @@ def _is_kept_uri(text: str) -> bool:
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> bool:
-    found = pattern.fullmatch(text)
+    found = pattern.fullmatch(text) if len(text) <= MAX_ATTRIBUTES else None
     if found is None:
         return False
     address = found.group("ipv6")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from event_gateway.core.attributes import check_event, plain_size
+from event_gateway.core.attributes import MAX_ATTRIBUTES, check_event, plain_size
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.event import DataKind, Event, Extension
 from event_gateway.core.media import is_json_content
@@ -23,6 +23,9 @@ _value = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
 # Out of what Python's stack holds comes an error of its own, at some 900 levels of nesting.
 UNREADABLE = (msgspec.DecodeError, RecursionError)
+MAX_WRITTEN = 6 * MAX_ATTRIBUTES  # bytes of attributes where each character is escaped
+MAX_MEMBERS = MAX_ATTRIBUTES // 2  # attributes that are unset among them
+MAX_NAMED = 1024 * 1024  # bytes of a body in which it is looked for which name is there twice
 _INT32 = range(-(2**31), 2**31)
 OWN_FIELDS = frozenset(("id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
 
@@ -207,9 +210,14 @@ def from_fields(
 
     ``defaults``: attributes for where it has none. Raises InvalidEvent.
     """
+    # That there is too much is told without reading all of it.
+    if len(fields) > MAX_MEMBERS:
+        raise InvalidEvent("invalid", f"it has {len(fields)} members; {MAX_MEMBERS} are allowed")
     _check_repeated(fields, body)
     data = fields.pop("data", None)
     encoded = fields.pop("data_base64", None)
+    if sum(len(name) + len(bytes(raw)) for name, raw in fields.items()) > MAX_WRITTEN:
+        raise InvalidEvent("invalid", f"its attributes have over {MAX_ATTRIBUTES} bytes")
     values = {name: decode_value(name, raw) for name, raw in fields.items()}
     if defaults is not None:
         values = defaults | values
@@ -235,6 +243,8 @@ def _refuse_repeated(body: bytes) -> None:
         pairs[:] = found  # the outermost object comes last
 
     try:
+        if len(body) > MAX_NAMED:
+            raise ValueError
         json.loads(body, object_pairs_hook=read, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         raise InvalidEvent("invalid", "a name is there twice") from None

@@ -6,6 +6,7 @@ The decoder refuses it, as many do. To read what else there is, such halves are 
 import re
 from collections.abc import Iterable, Iterator
 
+MAX_ESCAPES = 20_000  # of surrogates in one body
 _MAYBE = re.compile(rb"\\u[dD][89a-fA-F]")
 _PARTS = re.compile(
     rb"(?:[^\\]|\\(?!u[dD][89a-fA-F]).)++"
@@ -18,8 +19,9 @@ _BEFORE_VALUE = re.compile(rb'[\s{,]*+"(?:[^"\\]|\\.)*+"\s*+:\s*+', re.DOTALL)
 
 
 def covered(raw: bytes) -> bytes:
-    """The same JSON with U+FFFD in place of each half: the same bytes where there is none."""
-    if _MAYBE.search(raw) is None:
+    """The same JSON with U+FFFD in place of each half: the same bytes where there is none, or
+    too many escapes to look at each."""
+    if _MAYBE.search(raw) is None or raw.count(b"\\ud") + raw.count(b"\\uD") > MAX_ESCAPES:
         return raw
     return _PARTS.sub(lambda part: rb"\ufffd" if part[1] else part[0], raw)
 
