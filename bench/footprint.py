@@ -8,8 +8,7 @@ process, in seconds. RSS in MiB, one second later. That much is measured every t
   the API, with its own Registry and many at a time: over the API, one by one, it takes 25 times as
   long;
 - live subscribers, each a WebSocket of its own with one subscription, and how much RSS each adds,
-  in bytes, once it has got an event: with a client that offers compression, as most do by default
-  and the gateway accepts, and with one that does not.
+  in bytes, once it has got an event.
 """
 
 import asyncio
@@ -80,8 +79,7 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
         figures.add("footprint", "idle: RSS", "MiB", idle / MIB)
     if ("footprint", PER_WEBHOOK) not in figures.all:
         await _webhooks(figures, sizes.webhooks, idle)
-        await _subscribers(figures, sizes.subscribers, "deflate")
-        await _subscribers(figures, sizes.subscribers, None)
+        await _subscribers(figures, sizes.subscribers)
 
 
 async def _ready(running: Program) -> float:
@@ -123,36 +121,28 @@ async def _register(nats_url: str, count: int) -> None:
     await broker.close()
 
 
-async def _subscribers(figures: Figures, count: int, compression: str | None) -> None:
+async def _subscribers(figures: Figures, count: int) -> None:
     _allow_files(count + OWN_FILES)
     async with program("gateway", CONFIG) as running, contextlib.AsyncExitStack() as sockets:
         await _ready(running)
         await asyncio.sleep(REST)
         before = memory(running.pid)
-        subscribed = [
-            await sockets.enter_async_context(_subscribed(running, compression))
-            for _ in range(count)
-        ]
+        subscribed = [await sockets.enter_async_context(_subscribed(running)) for _ in range(count)]
         bus = await nats.connect(running.nats_url)
         await bus.publish(TYPE, load.event(0, TYPE))
         await bus.close()
         for one in subscribed:
             await _frame(one, "event")
         grown = memory(running.pid) - before
-    name = "memory per live subscriber" + ("" if compression else ", not compressed")
-    figures.add("footprint", name, "B", grown / count)
+    figures.add("footprint", "memory per live subscriber", "B", grown / count)
 
 
 @contextlib.asynccontextmanager
-async def _subscribed(
-    running: Program, compression: str | None
-) -> AsyncIterator[websockets.ClientConnection]:
+async def _subscribed(running: Program) -> AsyncIterator[websockets.ClientConnection]:
     """A live subscriber of the stream."""
     url = running.http_url.replace("http", "ws", 1) + "/v1/ws"
     headers = {"Authorization": f"Bearer {running.key}"}
-    async with websockets.connect(
-        url, additional_headers=headers, compression=compression
-    ) as socket:
+    async with websockets.connect(url, additional_headers=headers) as socket:
         await socket.send(json.dumps({"action": "subscribe", "stream": STREAM}))
         await _frame(socket, "subscribed")
         yield socket

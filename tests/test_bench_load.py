@@ -17,7 +17,6 @@ FIGURES = {
     "footprint": [
         "start: until ready", "idle: RSS", "start with many webhooks: until ready",
         "memory per webhook", "memory per live subscriber",
-        "memory per live subscriber, not compressed",
     ],
     "queued": [
         "recording: rate", "recording: CPU", "Redis: memory per queued delivery",

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,7 +16,10 @@ from fastapi import FastAPI
 
 from event_gateway import __version__
 from event_gateway.api import server
+from event_gateway.api.connections import Connections
 from event_gateway.api.context import Context
+from event_gateway.api.websocket import sessions
+from event_gateway.api.websocket_protocol import WebSocketProtocol, protocol_for
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.connection import connect as connect_nats
 from event_gateway.broker.dead_letters import DeadLetterLog
@@ -35,6 +38,7 @@ from event_gateway.core.expression import EvaluationError
 from event_gateway.core.replay import Replay
 from event_gateway.core.retry_policy import longest_wait
 from event_gateway.core.stream import EVENTS, StreamDefinition
+from event_gateway.core.token import signing_key
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth.tokens import Tokens
 from event_gateway.delivery.calling import Caller
@@ -97,9 +101,11 @@ CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewher
 
 
 class Gateway:
-    """One gateway process. Not started until :meth:`start`; its API is ``asgi``."""
+    """One gateway process. Not started until :meth:`start`; its API is ``asgi``, and ``sockets``
+    the protocol of its WebSocket connections."""
 
     asgi: FastAPI
+    sockets: Callable[..., WebSocketProtocol]
 
     def __init__(
         self,
@@ -235,10 +241,7 @@ class Gateway:
 
         replays = Replays(client, peers.process)
         replayer = Replayer(replays, repeats, repeating, letters, registry, past)
-        self._hub = Hub(
-            broker, enricher.enrich, catalogue.admitted,
-            lambda name, count: metrics.sent.labels(name).inc(count),
-        )  # fmt: skip
+        self._hub = Hub(broker, enricher.enrich, catalogue.admitted, metrics.streams)
         stopping(self._hub.stop)
         self._subscriptions = Subscriptions(client)
         self._registration = Registration(registry, events, queues, lifecycle)
@@ -329,6 +332,8 @@ class Gateway:
             matching=matching,
             expression_errors=expression_errors,
             catalogue=catalogue,
+            connections=Connections(config.server.subscribers),
+            token_key=signing_key(installation_key),
         )
         self._governed = Governed(
             broker=broker, events=events, peers=peers, guard=self._guard, sender=sender,
@@ -337,6 +342,10 @@ class Gateway:
             transformations=transformations, catalogue=catalogue, context=self._context,
         )  # fmt: skip
         self.asgi = server.build(self._context)
+        subscribers = config.server.subscribers
+        self.sockets = protocol_for(
+            sessions(self._context), limit=subscribers.max_frame, deflate=subscribers.compression
+        )
         self._due.start()
         ordered.start()
         for router in self._routers:
@@ -344,6 +353,7 @@ class Gateway:
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
         chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
         chores += [replayer.run(), repair.run(), expression_errors.run()]
+        chores += [self._context.connections.watch()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:
@@ -361,9 +371,7 @@ class Gateway:
         What it cannot finish within ``server.drain_timeout`` stays in progress under its lease.
         """
         self._context.draining = True  # not ready, and nothing more is taken in over HTTP
-        closing = [asyncio.create_task(one.close()) for one in list(self._context.sockets)]
-        if closing:
-            await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)  # some do not even read
+        await self._context.connections.going_away(CLOSE_TIMEOUT)
         await asyncio.gather(*(router.stop() for router in self._routers))
         await self._due.stop()
         timeout = self._config.server.drain_timeout
@@ -380,15 +388,16 @@ class Gateway:
         while True:
             await asyncio.sleep(SUBSCRIPTION_TTL / 3)
             try:
-                await self._subscriptions.refresh(self._hub.ids())
+                await self._subscriptions.refresh([one.id for one in self._hub.subscribers()])
             except StateError as error:
                 log.debug("subscriptions not refreshed", error=str(error))
 
     async def _measure(self) -> None:
         metrics = self._context.metrics
         while True:
+            counts = self._hub.counts()
             for name in self._registry.streams:
-                metrics.subscribers.labels(name).set(self._hub.counts().get(name, 0))
+                metrics.streams.subscribers.labels(name).set(counts.get(name, 0))
             try:
                 some = list(self._registry.webhooks)[:500]
                 for webhook_id, depth in zip(some, await self._queues.depths(some), strict=True):

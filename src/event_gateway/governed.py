@@ -36,7 +36,15 @@ from event_gateway.state.repeats import Repeats
 from event_gateway.streaming.registration import StreamRegistration
 
 # What a running process cannot change; all else is taken up by a reload.
-FIXED = ("server.host", "server.port", "nats", "redis", "ingest.streams", "secrets")
+FIXED = (
+    "server.host",
+    "server.port",
+    "server.subscribers",
+    "nats",
+    "redis",
+    "ingest.streams",
+    "secrets",
+)
 
 
 class ReloadRefused(Exception):

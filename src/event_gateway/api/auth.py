@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from starlette.types import Message
 
 from event_gateway.api.context import Context
 from event_gateway.api.problems import Problem
+from event_gateway.core.principal import ADMIN, Principal
+from event_gateway.core.token import PREFIX, InvalidToken, read
 
 BODY_TIMEOUT = 30.0  # seconds in which a request's body must have come
 
@@ -38,11 +41,35 @@ class GuardedRoute(APIRoute):
 
 def authenticated(headers: Mapping[str, str], key: str) -> bool:
     """Whether ``Authorization: Bearer`` or ``X-API-Key`` holds the key."""
-    given = headers.get("x-api-key", "")
+    return hmac.compare_digest(given_key(headers).encode(), key.encode())
+
+
+def given_key(headers: Mapping[str, str]) -> str:
+    """What a request holds for a key; empty where it holds none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        given = token.strip()
-    return hmac.compare_digest(given.encode(), key.encode())
+    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+class Unauthenticated(Exception):
+    """Neither a key nor a token that holds; the text says what to send."""
+
+
+def principal_of(
+    context: Context, headers: Mapping[str, str], query: Mapping[str, str]
+) -> Principal:
+    """Who subscribes: by the key, or by a token in a header or as ``?token=``.
+
+    Raises Unauthenticated.
+    """
+    if authenticated(headers, context.admin_key):
+        return ADMIN
+    token = query.get("token") or given_key(headers)
+    if not token.startswith(PREFIX):
+        raise Unauthenticated("send the key in Authorization or X-API-Key, or a token as ?token=")
+    try:
+        return read(context.token_key, token, time.time())
+    except InvalidToken as error:
+        raise Unauthenticated(str(error)) from None
 
 
 def require(headers: Mapping[str, str], key: str) -> None:

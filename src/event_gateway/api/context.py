@@ -1,9 +1,11 @@
 """What the API works with, handed in by the composition root."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from event_gateway.api.connections import Connections
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.log import EventLog
@@ -83,5 +85,13 @@ class Context:
     matching: Callable[[Received], list[Webhook]]
     expression_errors: ExpressionErrors
     catalogue: Catalogue
+    connections: Connections
+    token_key: bytes = field(repr=False)
     draining: bool = False
-    sockets: set[Any] = field(default_factory=set)
+    ending: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Has something done that nobody waits for."""
+        task = asyncio.create_task(work)
+        self.ending.add(task)
+        task.add_done_callback(self.ending.discard)

@@ -5,7 +5,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 
 from event_gateway.api import (
     dead_letters,
@@ -25,7 +25,6 @@ from event_gateway.api.context import Context
 from event_gateway.api.events import options_events, post_events
 from event_gateway.api.problems import KINDS, Problem, problem_of
 from event_gateway.api.signing_keys import PublishedKeys
-from event_gateway.api.websocket import websocket
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +61,6 @@ def build(context: Context) -> FastAPI:
     app.state.context = context
     app.router.routes.append(Route("/v1/events", post_events, methods=["POST"]))
     app.router.routes.append(Route("/v1/events", options_events, methods=["OPTIONS"]))
-    app.router.routes.append(WebSocketRoute("/v1/ws", websocket))
     app.router.routes.append(Route("/.well-known/webhook-keys.json", PublishedKeys().answer))
     app.include_router(matching.router)
     app.include_router(webhooks.router)

@@ -11,7 +11,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.page import LATEST
-from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
+from event_gateway.broker.pull import MAX_BYTES, ConsumerGone, Pulled, Puller
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +26,15 @@ async def follow(
     from_seq: int | None = None,
     from_time: float | None = None,
     last_per_subject: bool = False,
+    read_ahead: int = READ_AHEAD,
+    max_bytes: int = MAX_BYTES,
 ) -> AsyncGenerator[list[Pulled], None]:
     """Batches of a stream's messages, in order and without a hole, for as long as one reads.
 
     Begins at ``from_seq``, at ``from_time`` (seconds since the epoch), with the last message of
     each subject, or at the beginning. An empty batch says that nothing came for a second. Where
-    the server loses the reader, reading goes on behind the last message.
+    the server loses the reader, reading goes on behind the last message. At most ``read_ahead``
+    messages are on their way, and about ``max_bytes``.
     """
     position = from_seq
     while True:
@@ -43,13 +46,13 @@ async def follow(
             yield []
             await asyncio.sleep(0.5)
             continue
-        puller = Puller(broker, stream, name)
+        puller = Puller(broker, stream, name, max_bytes)
         await puller.start()
         expected = 1
         try:
             while True:
-                await puller.ask(READ_AHEAD)
-                batch = await puller.take(READ_AHEAD, timeout=1.0)
+                await puller.ask(read_ahead)
+                batch = await puller.take(read_ahead, timeout=1.0)
                 whole = 0
                 for pulled in batch:
                     if pulled.consumer_seq != expected:

@@ -27,6 +27,10 @@ MARK = "events.eg.from."  # a subject on which nothing is published
 MARGIN = 5.0  # seconds: what an empty stream is given again when its subjects change
 
 
+class UnknownStream(Exception):
+    """JetStream has no stream of that name."""
+
+
 def stream_name(name: str) -> str:
     """The JetStream stream behind a named stream."""
     return f"GATEWAY_STREAM_{name}"
@@ -76,6 +80,18 @@ def origin(headers: Mapping[str, str] | None) -> tuple[str, int] | None:
     """Where a message of a named stream was copied from: stream and sequence."""
     parts = (headers or {}).get(SOURCE_HEADER, "").split(" ")
     return (parts[0].split(":")[0], int(parts[1])) if len(parts) > 1 else None
+
+
+async def bounds(broker: Broker, source: str) -> tuple[int, int]:
+    """The first and the last sequence of a JetStream stream; of an empty one the first is behind.
+
+    Raises UnknownStream, and what BrokerError names.
+    """
+    try:
+        state = (await broker.js.stream_info(source)).state
+    except NotFoundError:
+        raise UnknownStream(source) from None
+    return max(state.first_seq, 1), state.last_seq
 
 
 async def held(broker: Broker, name: str) -> Held:

@@ -44,8 +44,11 @@ class Puller:
     nothing is ever asked for that would have no place.
     """
 
-    def __init__(self, broker: Broker, stream: str, consumer: str) -> None:
+    def __init__(
+        self, broker: Broker, stream: str, consumer: str, max_bytes: int = MAX_BYTES
+    ) -> None:
         self._broker = broker
+        self._max_bytes = max_bytes
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = broker.nc.new_inbox()
         self._subscription: Subscription | None = None
@@ -78,8 +81,9 @@ class Puller:
     async def ask(self, room: int) -> None:
         """Keeps requests open for up to ``room`` messages beyond those already taken.
 
-        Each ends before messages that are larger than MAX_BYTES in sum, so that no answer fills the
-        connection's buffer at the server, which would cut it; one that is larger comes alone.
+        Each ends before messages that are larger than ``max_bytes`` in sum, so that no answer
+        fills the connection's buffer at the server, which would cut it; one that is larger comes
+        alone.
         """
         loop_time = asyncio.get_running_loop().time()
         if self._outstanding and loop_time - self._heard > EXPIRES + 5:
@@ -89,7 +93,7 @@ class Puller:
         batch = min(room - self._outstanding - len(self._arrived), MAX_BATCH)
         if batch <= 0 or not self._broker.connected:
             return
-        request = {"batch": batch, "expires": int(EXPIRES * 1e9), "max_bytes": MAX_BYTES}
+        request = {"batch": batch, "expires": int(EXPIRES * 1e9), "max_bytes": self._max_bytes}
         if self._too_large:
             request = {"batch": 1, "expires": int(EXPIRES * 1e9)}
         self._too_large, self._came = False, False

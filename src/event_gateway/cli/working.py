@@ -48,8 +48,8 @@ async def working(
         server = QuietServer(
             uvicorn.Config(
                 gateway.asgi, log_config=None, access_log=False, lifespan="off", http=Connection,
-                ws="wsproto", ws_max_size=65536, timeout_keep_alive=30,
-                timeout_graceful_shutdown=5, server_header=False,
+                ws=gateway.sockets,  # type: ignore[arg-type]  # it only calls it
+                timeout_keep_alive=30, timeout_graceful_shutdown=5, server_header=False,
             )
         )  # fmt: skip
         serving = asyncio.create_task(server.serve(sockets=[hosted.listener]), name="http")

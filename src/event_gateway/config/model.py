@@ -51,6 +51,28 @@ class StreamModel(Section):
     compliance: bool = Field(False, description="Nothing in it can be deleted or purged.")
 
 
+class SubscribersModel(Section):
+    """Live subscribers over WebSocket and Server-Sent Events; limits are those of a process."""
+
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        20_000, description="Connections that a key may have."
+    )
+    max_subscriptions: Annotated[int, Field(ge=1, le=1024)] = Field(
+        32, description="Subscriptions that a connection may have."
+    )
+    max_frame: Annotated[Size, Field(ge=1024)] = Field(
+        65536, description="The largest message that a client may send, in bytes."
+    )
+    max_requests: Annotated[int, Field(ge=1)] = Field(
+        500, description="Requests a second on a connection; twice as many at once."
+    )
+    compression: bool = Field(
+        False,
+        description="Compress frames for clients that offer it (permessage-deflate), for some "
+        "100 KB and much CPU each.",
+    )
+
+
 class ServerModel(Section):
     """The HTTP API."""
 
@@ -63,6 +85,7 @@ class ServerModel(Section):
         20.0,
         description="How long running attempts may go on when the gateway is told to end.",
     )
+    subscribers: SubscribersModel = SubscribersModel()
 
 
 class NatsModel(Section):

@@ -113,13 +113,3 @@ def _narrower(limit: float | None, former: float | None) -> bool:
 
 def _is_lifecycle(subject: str) -> bool:
     return any(overlaps(subject, own) for own in LIFECYCLE_SUBJECTS)
-
-
-class Subscription(msgspec.Struct, frozen=True):
-    """A live subscriber of a named stream, as it is shown to operators."""
-
-    id: str
-    stream: str
-    principal: str
-    since: float
-    start: str

@@ -108,6 +108,27 @@ class _PerWebhook(Collector):
         yield from (deliveries, attempts, latency, duration, errors)
 
 
+class StreamMetrics:
+    """Named streams' figures; subjects without a stream have the empty name."""
+
+    def __init__(self, here: dict[str, Any]) -> None:
+        self.subscribers = Gauge("stream_subscribers", "Live subscribers.", ["stream"], **here)
+        self._sent = Counter(
+            "stream_messages_sent", "Events sent to subscribers.", ["stream"], **here
+        )
+        self._slow = Counter(
+            "stream_slow_consumers", "Subscribers that fell behind the live feed.", **here
+        )
+
+    def sent(self, stream: str, count: int) -> None:
+        """So many events went to subscribers."""
+        self._sent.labels(stream).inc(count)
+
+    def slow(self) -> None:
+        """A subscriber fell behind."""
+        self._slow.inc()
+
+
 class Metrics:
     """All figures of this process."""
 
@@ -130,13 +151,7 @@ class Metrics:
             ["webhook"],
             **here,
         )
-        self.subscribers = Gauge("stream_subscribers", "Live subscribers.", ["stream"], **here)
-        self.sent = Counter(
-            "stream_messages_sent",
-            "Events sent to subscribers.",
-            ["stream"],
-            **here,
-        )
+        self.streams = StreamMetrics(here)
         self._fallbacks = Counter(
             "transformation_fallbacks",
             "Requests made as standard, as their transformation was not there.",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
-from event_gateway.core.stream import Subscription
+from event_gateway.core.subscription import Subscription
 
 TTL = 90.0  # seconds; refreshed well before
 

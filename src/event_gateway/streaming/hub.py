@@ -1,239 +1,165 @@
-"""The hub: each named stream is read once a process and its messages go to all its subscribers.
+"""The hub: each stream is read once a process and its messages go to all its subscribers.
 
 A subscriber that has to catch up, because it asked for earlier messages or fell behind, reads the
 log at its own pace and joins the live feed at the very message where both meet.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 
 import structlog
-from nats.js.errors import NotFoundError
 
-from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.follow import follow
-from event_gateway.broker.named import origin, stream_name
-from event_gateway.broker.provision import LIFECYCLE
-from event_gateway.broker.pull import Pulled
-from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.event import Received
-from event_gateway.core.formats import from_message, to_structured
-from event_gateway.core.stream import EVENTS
-from event_gateway.streaming.subscriber import Message, Outbox, Subscriber
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.named import bounds
+from event_gateway.core.start import Start
+from event_gateway.streaming.catching_up import CatchingUp
+from event_gateway.streaming.decoding import Admitted, Decoder, Enrich
+from event_gateway.streaming.feed import Counts, Feed
+from event_gateway.streaming.outbox import Budget
+from event_gateway.streaming.subscriber import Subscriber
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
 
-Enrich = Callable[[Sequence[Received]], Awaitable[None]]
-# Raises InvalidEvent where the router has set an event with these headers aside.
-Admitted = Callable[[Received, Mapping[str, str] | None], None]
-
-
-class UnknownStream(Exception):
-    """No stream of that name."""
-
-
-class _Feed:
-    """The live end of one stream. ``position``: the last sequence given to its subscribers."""
-
-    def __init__(self, stream: str, position: int) -> None:
-        self.stream = stream
-        self.position = position
-        self.live: dict[str, Subscriber] = {}
-        self.users = 0
-        self.task: asyncio.Task[None] | None = None
-
 
 class Hub:
-    """All live subscribers of this process."""
+    """All live subscribers of this process. ``budget``: what may wait for them."""
 
-    def __init__(
-        self,
-        broker: Broker,
-        enrich: Enrich,
-        admitted: Admitted,
-        on_sent: Callable[[str, int], None],
-    ) -> None:
+    def __init__(self, broker: Broker, enrich: Enrich, admitted: Admitted, counts: Counts) -> None:
         self._broker = broker
-        self._enrich = enrich
-        self._admitted = admitted
-        self._on_sent = on_sent
-        self._feeds: dict[str, _Feed] = {}
+        self._counts = counts
+        self.decoder = Decoder(enrich, admitted)
+        self.budget = Budget()
+        self._feeds: dict[str, Feed] = {}
         self._opening = asyncio.Lock()
-        self._catching_up: dict[str, asyncio.Task[None]] = {}
+        self._catching_up = CatchingUp(broker, self.decoder, counts)
+        self._readers: dict[str, asyncio.Task[None]] = {}
         self._subscribers: dict[str, Subscriber] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def counts(self) -> dict[str, int]:
-        """Live subscribers by stream."""
-        return {name: feed.users for name, feed in self._feeds.items()}
+        """Live subscribers by named stream."""
+        out: dict[str, int] = {}
+        for one in self._subscribers.values():
+            if one.stream is not None:
+                out[one.stream] = out.get(one.stream, 0) + 1
+        return out
 
-    def ids(self) -> list[str]:
-        """The ids of all live subscriptions."""
-        return list(self._subscribers)
+    def subscribers(self) -> Sequence[Subscriber]:
+        """All subscribers here."""
+        return list(self._subscribers.values())
+
+    def subscriber(self, subscription_id: str) -> Subscriber | None:
+        """The one of that id, if it is here."""
+        return self._subscribers.get(subscription_id)
+
+    def lag(self, subscriber: Subscriber) -> int:
+        """How many messages it is behind what its feed has given."""
+        feed = self._feeds.get(subscriber.source)
+        return 0 if feed is None else max(0, feed.position - subscriber.position)
 
     async def subscribe(
         self,
-        subscription_id: str,
-        stream: str,
-        outbox: Outbox,
+        subscriber: Subscriber,
+        start: Start,
         *,
-        from_seq: int | None = None,
-        from_time: float | None = None,
-        from_first: bool = False,
         joined: Callable[[int], None],
-        gone: Callable[[str], None],
-    ) -> Subscriber:
-        """Joins a stream: from now on, from a sequence, a time (seconds) or its beginning.
+        patterns: tuple[str, ...] | None = None,
+        holes: bool = False,
+    ) -> None:
+        """Joins the subscriber's stream there.
 
-        ``joined`` is called with the sequence before the first message to come, before any does,
-        ``gone`` with the subscription's id where its stream is deleted.
+        ``joined`` is called with the sequence before the first message to come, before any does.
+        ``patterns``: the subjects of the log that it wants, where these are not the stream's all;
+        ``holes``: whether the stream's sequences have holes that are no loss.
         Raises UnknownStream, or what BrokerError names.
         """
-        feed = await self._open(stream)
-        feed.users += 1
+        feed = await self._open(subscriber.source, holes=holes)
+        missed = None
         try:
             position = feed.position
-            if from_first or from_seq is not None or from_time is not None:
-                first, last = await self._bounds(stream)
-                wanted = 1 if from_seq is None else from_seq
+            if not start.new and start.seq != position + 1:
+                first, last = await bounds(self._broker, subscriber.source)
+                wanted = 1 if start.seq is None else max(start.seq, 1)
                 position = min(max(wanted, first), last + 1) - 1
-            subscriber = Subscriber(subscription_id, stream, outbox, position, gone)
+                if start.seq is not None and wanted <= position and not holes:
+                    missed = wanted, position
         except BaseException:
+            feed.opening -= 1
             self._leave(feed)
             raise
-        self._subscribers[subscription_id] = subscriber
+        subscriber.position = position
+        self._subscribers[subscriber.id] = subscriber
+        feed.enter(subscriber, patterns)
+        feed.opening -= 1
         joined(position)
-        if from_time is None and subscriber.position >= feed.position:
-            feed.live[subscription_id] = subscriber
-        else:
-            self._start_catching_up(feed, subscriber, from_time)
-        return subscriber
+        if missed is not None:
+            subscriber.missed(*missed)
+        if start.time is not None or not feed.join(subscriber):
+            self._catch_up(feed, subscriber, start.time)
 
     def unsubscribe(self, subscription_id: str) -> Subscriber | None:
         """Ends a subscription; gives it back, or None where it is not there any more."""
         subscriber = self._subscribers.pop(subscription_id, None)
         if subscriber is None:
             return None
-        task = self._catching_up.pop(subscription_id, None)
-        self._end(task)
-        feed = self._feeds[subscriber.stream]
-        feed.live.pop(subscription_id, None)
+        self._end(self._readers.pop(subscription_id, None))
+        feed = self._feeds[subscriber.source]
+        feed.leave(subscription_id)
         self._leave(feed)
         return subscriber
 
     def drop(self, stream: str) -> None:
-        """Tells all subscribers of a stream that it is gone."""
+        """Tells all subscribers of a named stream that it is gone."""
         for subscriber in list(self._subscribers.values()):
             if subscriber.stream == stream:
-                subscriber.gone(subscriber.id)
+                subscriber.gone(subscriber.id, "stream_deleted")
 
     async def stop(self) -> None:
         """Ends all feeds."""
-        tasks = [feed.task for feed in self._feeds.values() if feed.task]
-        tasks += self._catching_up.values()
-        await end(tasks)
+        await end([*(feed.task for feed in self._feeds.values()), *self._readers.values()])
         await asyncio.gather(*self._ending)
 
-    async def _open(self, stream: str) -> _Feed:
+    async def _open(self, source: str, *, holes: bool) -> Feed:
+        """A feed that stays until its ``opening`` is counted down."""
         async with self._opening:
-            feed = self._feeds.get(stream)
+            feed = self._feeds.get(source)
             if feed is None:
-                _, last = await self._bounds(stream)
-                feed = self._feeds[stream] = _Feed(stream, last)
-                feed.task = asyncio.create_task(self._run(feed), name=f"feed-{stream}")
+                _, last = await bounds(self._broker, source)
+                feed = self._feeds[source] = Feed(source, last, holes=holes)
+                feed.task = asyncio.create_task(
+                    feed.run(self._broker, self.decoder, self._counts, self._behind),
+                    name=f"feed-{source}",
+                )
+            feed.opening += 1
             return feed
 
-    def _leave(self, feed: _Feed) -> None:
-        feed.users -= 1
-        if feed.users == 0:
-            del self._feeds[feed.stream]
+    def _leave(self, feed: Feed) -> None:
+        if not feed.everyone and not feed.opening and self._feeds.get(feed.source) is feed:
+            del self._feeds[feed.source]
             self._end(feed.task)
 
     def _end(self, task: asyncio.Task[None] | None) -> None:
+        if task is None or task.done():
+            return
         ending = asyncio.create_task(end([task]))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
 
-    async def _bounds(self, stream: str) -> tuple[int, int]:
-        try:
-            state = (await self._broker.js.stream_info(stream_name(stream))).state
-        except NotFoundError:
-            raise UnknownStream(stream) from None
-        return max(state.first_seq, 1), state.last_seq
+    def _behind(self, feed: Feed, subscriber: Subscriber) -> None:
+        subscriber.lagging = True
+        subscriber.tell("lagging")
+        self._catch_up(feed, subscriber, None)
 
-    async def _run(self, feed: _Feed) -> None:
-        async for batch in follow(
-            self._broker, stream_name(feed.stream), from_seq=feed.position + 1
-        ):
-            if not batch:
-                continue
-            messages = await self._decode(batch)
-            feed.position = batch[-1].seq
-            for subscriber in list(feed.live.values()):
-                if not subscriber.offer(messages):
-                    del feed.live[subscriber.id]
-                    subscriber.tell("lagging")
-                    self._start_catching_up(feed, subscriber, None)
-            self._on_sent(feed.stream, len(messages) * len(feed.live))
-
-    def _start_catching_up(
-        self, feed: _Feed, subscriber: Subscriber, from_time: float | None
-    ) -> None:
-        self._catching_up[subscriber.id] = asyncio.create_task(
-            self._catch_up(feed, subscriber, from_time), name=f"catch-up-{subscriber.id}"
+    def _catch_up(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+        reader = asyncio.create_task(
+            self._catching_up.run(feed, subscriber, from_time), name=f"catch-up-{subscriber.id}"
         )
+        self._readers[subscriber.id] = reader
+        reader.add_done_callback(lambda task: self._read(subscriber.id, task))
 
-    async def _catch_up(self, feed: _Feed, subscriber: Subscriber, from_time: float | None) -> None:
-        batches = follow(
-            self._broker,
-            stream_name(feed.stream),
-            from_seq=None if from_time is not None else subscriber.position + 1,
-            from_time=from_time,
-        )
-        async with aclosing(batches):
-            async for batch in batches:
-                for message in await self._decode(batch):
-                    await subscriber.outbox.room()
-                    subscriber.offer([message])
-                    self._on_sent(feed.stream, 1)
-                if batch:
-                    subscriber.position = max(subscriber.position, batch[-1].seq)
-                elif self._broker.connected:
-                    # Nothing there: what was behind the position may have expired meanwhile.
-                    try:
-                        first, last = await self._bounds(feed.stream)
-                    except (*BrokerError, UnknownStream):
-                        continue
-                    past = last if from_time is not None else first - 1
-                    subscriber.position = max(subscriber.position, past)
-                if subscriber.position >= feed.position:
-                    # No await between the comparison and joining, so the feed cannot move on in
-                    # between: what it sends next is the first that this one has not seen.
-                    feed.live[subscriber.id] = subscriber
-                    self._catching_up.pop(subscriber.id, None)
-                    subscriber.tell("caught_up")
-                    return
-
-    async def _decode(self, batch: list[Pulled]) -> list[Message]:
-        decoded: list[tuple[int, Received]] = []
-        for pulled in batch:
-            source, seq = origin(pulled.headers) or (EVENTS, pulled.seq)
-            try:
-                received = from_message(
-                    pulled.headers, pulled.data, subject=pulled.subject, stream=source,
-                    seq=seq, time=pulled.time,
-                )  # fmt: skip
-                if source != LIFECYCLE:
-                    self._admitted(received, pulled.headers)
-            except InvalidEvent:
-                continue  # the router sets it aside; for a subscriber it is no event
-            decoded.append((pulled.seq, received))
-        events = [received for _, received in decoded if received.stream != LIFECYCLE]
-        if events:
-            await self._enrich(events)
-        return [
-            Message(seq, to_structured(received.enriched or received.event).decode())
-            for seq, received in decoded
-        ]
+    def _read(self, subscription_id: str, task: asyncio.Task[None]) -> None:
+        if self._readers.get(subscription_id) is task:
+            del self._readers[subscription_id]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a subscriber's reader has failed", exc_info=task.exception())

@@ -1,102 +1,84 @@
-"""A live subscriber: its place in a stream, and the bounded buffer in front of its socket."""
+"""A live subscriber: its place in a stream, and what it gets of it."""
 
-import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import msgspec
+from event_gateway.core.event import Received
+from event_gateway.streaming.framing import Framing
+from event_gateway.streaming.message import Message
+from event_gateway.streaming.outbox import Outbox
 
-# Bytes that may wait for one connection. Behind it, a subscriber leaves the live feed.
-BUFFER = 1024 * 1024
-
-
-class Message(msgspec.Struct, frozen=True):
-    """An event at its place in a named stream, encoded once for all who get it."""
-
-    seq: int
-    event: str
-
-
-class Outbox:
-    """The frames that wait for one connection."""
-
-    def __init__(self, limit: int = BUFFER) -> None:
-        self._limit = limit
-        self._frames: deque[str] = deque()
-        self._bytes = 0
-        self._filled = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._drained.set()
-
-    @property
-    def full(self) -> bool:
-        """Whether the connection has fallen behind its buffer."""
-        return self._bytes >= self._limit
-
-    def put(self, frame: str) -> None:
-        """Adds a frame; the caller heeds ``full``."""
-        self._frames.append(frame)
-        self._bytes += len(frame)
-        self._filled.set()
-        if self.full:
-            self._drained.clear()
-
-    async def room(self) -> None:
-        """Returns once the buffer is at most half full."""
-        await self._drained.wait()
-
-    async def take(self) -> list[str]:
-        """All frames that wait; waits for one."""
-        while not self._frames:
-            self._filled.clear()
-            await self._filled.wait()
-        frames = list(self._frames)
-        self._frames.clear()
-        return frames
-
-    def sent(self, frames: int) -> None:
-        """``frames`` bytes have gone to the socket."""
-        self._bytes -= frames
-        if self._bytes <= self._limit // 2:
-            self._drained.set()
+Wants = Callable[[str, Received], bool]  # whether a subscriber is to get what came on a subject
 
 
 class Subscriber:
-    """One subscription. ``position`` is the sequence of the last message put in its outbox."""
+    """One subscription. ``position`` is the sequence up to which it has got all.
+
+    ``gone(id, code)`` is called once where its subscription ends without its own doing.
+    ``asked``: the first sequence that it wanted, where that may be older than all the log has.
+    """
+
+    __slots__ = (
+        "asked", "framing", "gone", "id", "lagging", "outbox", "position", "principal", "sent",
+        "since", "source", "start", "stream", "wants",
+    )  # fmt: skip
 
     def __init__(
         self,
         subscription_id: str,
-        stream: str,
+        stream: str | None,
+        source: str,
         outbox: Outbox,
-        position: int,
-        gone: Callable[[str], None],
+        framing: Framing,
+        gone: Callable[[str, str], None],
+        wants: Wants | None,
     ) -> None:
         self.id = subscription_id
         self.stream = stream
+        self.source = source
         self.outbox = outbox
-        self.position = position
+        self.framing = framing
         self.gone = gone
+        self.wants = wants
+        self.position = 0
         self.sent = 0
-        self._head = (
-            f'{{"type":"event","subscription":"{subscription_id}","stream":"{stream}","seq":'
-        )
+        self.lagging = False
+        self.principal = ""
+        self.since = 0.0
+        self.start = ""
 
-    def offer(self, messages: list[Message]) -> bool:
+    def offer(self, messages: Sequence[Message]) -> bool:
         """Takes what is behind its position; False where its buffer is full before the end."""
+        outbox, wants = self.outbox, self.wants
         for message in messages:
             if message.seq <= self.position:
                 continue
-            if self.outbox.full:
-                return False
-            self.outbox.put(f'{self._head}{message.seq},"event":{message.event}}}')
+            if outbox.full:
+                outbox.flush()
+                if outbox.full:
+                    return False
+            received = message.received
+            if received is not None:
+                if wants is None or wants(message.subject, received):
+                    outbox.put(*self.framing.event(message))
+                    self.sent += 1
+            elif message.missed:
+                self.missed(max(message.missed, self.position + 1), message.seq)
             self.position = message.seq
-            self.sent += 1
+        outbox.flush()
         return True
 
+    def missed(self, first: int, last: int) -> None:
+        """Tells it what the log has dropped before it could have it."""
+        frame = self.framing.said("missed", {"first": first, "last": last})
+        if frame is None:
+            self.gone(self.id, f"missed {first}-{last}")
+            return
+        self.outbox.put(*frame)
+        self.outbox.flush()
+
     def tell(self, what: str) -> None:
-        """Tells the client of its state: ``lagging`` or ``caught_up``."""
-        self.outbox.put(
-            f'{{"type":"{what}","subscription":"{self.id}","stream":"{self.stream}",'
-            f'"seq":{self.position}}}'
-        )
+        """Tells it of its state: ``lagging`` or ``caught_up``."""
+        frame = self.framing.said(what, {"seq": self.position})
+        if frame is not None:
+            self.outbox.put(*frame)
+            self.outbox.flush()

@@ -1,0 +1,41 @@
+"""The latest messages of a stream, for subscribers that were behind for a moment only."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from event_gateway.streaming.message import Message
+
+MESSAGES = 2048
+BYTES = 4 * 1024 * 1024
+
+
+class Recent:
+    """All messages behind ``begin`` up to the last one added; bounded in number and bytes."""
+
+    def __init__(self, begin: int) -> None:
+        self.begin = begin
+        self._messages: list[Message] = []
+        self._bytes = 0
+
+    def add(self, messages: Sequence[Message]) -> None:
+        """Adds what came; the oldest go."""
+        self._messages += messages
+        self._bytes += sum(one.size for one in messages)
+        if len(self._messages) <= MESSAGES and self._bytes <= BYTES:
+            return
+        # A half at least, so that it is not done again for each one that comes.
+        drop = 0
+        while drop < len(self._messages) and (
+            len(self._messages) - drop > MESSAGES // 2 or self._bytes > BYTES // 2
+        ):
+            self._bytes -= self._messages[drop].size
+            drop += 1
+        self.begin = self._messages[drop - 1].seq
+        del self._messages[:drop]
+
+    def behind(self, position: int) -> list[Message] | None:
+        """All messages behind a position; None where that is too long ago."""
+        if position < self.begin:
+            return None
+        at = bisect_right(self._messages, position, key=lambda one: one.seq)
+        return self._messages[at:]
