@@ -1,6 +1,7 @@
 """What live subscribers meet: gaps, limits, compression, and how few readers it takes."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -32,12 +33,10 @@ async def _readers(client: Client, stream: str) -> int:
 
 async def closed_with(socket: Any) -> tuple[int, str]:
     """With which code and reason the gateway closes a socket."""
-    try:
+    with contextlib.suppress(websockets.ConnectionClosed):
         while True:
             await socket.next()
-    except websockets.ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code, closed.rcvd.reason
+    return socket.connection.close_code, socket.connection.close_reason
 
 
 async def test_a_stream_has_one_reader_as_long_as_somebody_listens(client: Client) -> None:

@@ -93,6 +93,7 @@ from event_gateway.state.tracking import Tracking
 from event_gateway.state.webhooks import WebhookCopies
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.registration import StreamRegistration
+from event_gateway.streaming.roster import Roster
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -243,6 +244,7 @@ class Gateway:
         replayer = Replayer(replays, repeats, repeating, letters, registry, past)
         self._hub = Hub(broker, enricher.enrich, catalogue.admitted, metrics.streams)
         stopping(self._hub.stop)
+        roster = Roster(broker, peers, self._hub)
         self._subscriptions = Subscriptions(client)
         self._registration = Registration(registry, events, queues, lifecycle)
         dispatcher.standing.disable = self._registration.disable
@@ -332,6 +334,7 @@ class Gateway:
             matching=matching,
             expression_errors=expression_errors,
             catalogue=catalogue,
+            roster=roster,
             connections=Connections(config.server.subscribers),
             token_key=signing_key(installation_key),
         )
@@ -341,6 +344,7 @@ class Gateway:
             ledger=ledger, outcomes=outcomes, repeats=repeats, repeating=repeating, repair=repair,
             transformations=transformations, catalogue=catalogue, context=self._context,
         )  # fmt: skip
+        await roster.start()
         self.asgi = server.build(self._context)
         subscribers = config.server.subscribers
         self.sockets = protocol_for(

@@ -39,6 +39,7 @@ from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.tracking import Tracking
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.registration import StreamRegistration
+from event_gateway.streaming.roster import Roster
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ class Context:
     matching: Callable[[Received], list[Webhook]]
     expression_errors: ExpressionErrors
     catalogue: Catalogue
+    roster: Roster
     connections: Connections
     token_key: bytes = field(repr=False)
     draining: bool = False

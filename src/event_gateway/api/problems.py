@@ -18,8 +18,8 @@ CONTENT_TYPE = "application/problem+json"
 _TITLES = {
     400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found",
     405: "Method not allowed", 408: "Too slow", 409: "Conflict", 413: "Too large",
-    415: "Unsupported media type", 422: "Not acceptable as it is", 500: "Internal error",
-    503: "Unavailable", 507: "Storage is full",
+    415: "Unsupported media type", 422: "Not acceptable as it is", 429: "Too many",
+    500: "Internal error", 503: "Unavailable", 507: "Storage is full",
 }  # fmt: skip
 
 

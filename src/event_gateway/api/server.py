@@ -17,7 +17,9 @@ from event_gateway.api import (
     repair,
     replays,
     secrets,
+    sse,
     streams,
+    subscriptions,
     transformations,
     webhooks,
 )
@@ -68,6 +70,8 @@ def build(context: Context) -> FastAPI:
     app.include_router(streams.router)
     app.include_router(event_types.router)
     app.include_router(event_types.document)
+    app.include_router(sse.router)
+    app.include_router(subscriptions.router)
     app.include_router(deliveries.router)
     app.include_router(dead_letters.router)
     app.include_router(replays.router)

@@ -1,21 +1,26 @@
 """``/v1/streams``: what is kept under a name for live subscribers."""
 
 import asyncio
+import json
 from typing import Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from event_gateway.api.auth import GuardedRoute
 from event_gateway.api.context import Context
-from event_gateway.api.pages import page_of, registered
+from event_gateway.api.pages import cursor_of, page_of, read_cursor, registered
 from event_gateway.api.patch import merge_patch
 from event_gateway.api.problems import Problem
-from event_gateway.broker.named import held
+from event_gateway.api.subscriptions import shown as shown_subscription
+from event_gateway.broker.named import held, rate_of, stream_name
+from event_gateway.broker.page import page
 from event_gateway.config.definitions import stream_from_json, stream_to_json
 from event_gateway.core.stream import StreamDefinition
 from event_gateway.core.times import rfc3339
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute)
+
+SHOWN = 100  # subscribers that are shown with their stream
 
 
 @router.get("")
@@ -41,10 +46,52 @@ async def create_stream(
 
 @router.get("/{name}")
 async def show_stream(request: Request, name: str) -> dict[str, Any]:
-    """One stream and what it holds."""
+    """One stream, what it holds, how fast it grows, and who listens: ``rate`` in events a second
+    over the last minute; of the subscribers the first hundred."""
     context: Context = request.app.state.context
     _find(context, name)
-    return (await _shown(context, [name]))[0]
+    (subscribers, count, whole), shown, rate = await asyncio.gather(
+        context.roster.subscribers(stream=name, limit=SHOWN),
+        _shown(context, [name]),
+        rate_of(context.broker, name),
+    )
+    if not shown:
+        raise Problem(404, f"there is no stream {name}")  # it has just been deleted
+    last = shown[0]["state"]["last_seq"]
+    items = [shown_subscription(one) | {"lag": max(0, last - one.position)} for one in subscribers]
+    one: dict[str, Any] = shown[0]
+    return one | {
+        "rate": rate,
+        "subscribers": {"count": count, "complete": whole, "items": items},
+    }
+
+
+@router.get("/{name}/messages")
+async def list_messages(
+    request: Request,
+    name: str,
+    from_seq: int = Query(1, ge=0, description="The first sequence."),
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
+) -> Response:
+    """The events that a stream holds, in their order, as subscribers get them.
+
+    What is no event is left out. A page may hold fewer than ``limit`` and still have a next one.
+    """
+    context: Context = request.app.state.context
+    _find(context, name)
+    begin = read_cursor(cursor, int) or from_seq
+    found = await page(context.broker, stream_name(name), from_seq=begin, limit=limit)
+    messages = await context.hub.decoder.decode(stream_name(name), found.messages)
+    items = b",".join(
+        b'{"seq":%d,"time":"%b","event":%b}'
+        % (one.seq, rfc3339(one.received.time).encode(), one.json())
+        for one in messages
+        if one.received is not None
+    )
+    more = cursor_of(found.messages[-1].seq + 1) if found.behind and found.messages else None
+    body = b'{"items":[%b],"next":%b}' % (items, json.dumps(more).encode())
+    return Response(body, media_type="application/json")
 
 
 @router.patch("/{name}")

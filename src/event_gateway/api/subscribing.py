@@ -60,6 +60,7 @@ async def begin(
         subscription_id, stream, source, outbox, framing, gone, _wants(patterns)
     )  # fmt: skip
     subscriber.principal = principal.name
+    subscriber.subjects = wanted.subjects
     subscriber.since = time.time()
     subscriber.start = json.dumps(wanted.asked)
     await _store(context, subscriber)

@@ -1,11 +1,15 @@
 """The JetStream streams behind named streams: made, changed without a hole or a copy, deleted."""
 
 import contextlib
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
     DiscardPolicy,
     StorageType,
     StoreCompression,
@@ -24,6 +28,7 @@ from event_gateway.core.stream import EVENTS, Held, StreamDefinition
 SOURCE_HEADER = "Nats-Stream-Source"
 LOOK_BACK = 1000  # messages at the end of a stream among which the last of a source is looked for
 MARK = "events.eg.from."  # a subject on which nothing is published
+MINUTE = 60.0
 MARGIN = 5.0  # seconds: what an empty stream is given again when its subjects change
 
 
@@ -106,6 +111,25 @@ async def held(broker: Broker, name: str) -> Held:
             first = await broker.js.get_msg(stream_name(name), seq=state.first_seq, direct=True)
             first_time = first.time.timestamp() if first.time else None
     return Held(state.messages, state.bytes, state.first_seq, state.last_seq, first_time)
+
+
+async def rate_of(broker: Broker, name: str) -> float:
+    """How many messages a second a named stream got over the last minute; 0 where it is not there.
+
+    Raises what BrokerError names.
+    """
+    reader = f"rate-{secrets.token_hex(6)}"
+    config = ConsumerConfig(
+        name=reader, ack_policy=AckPolicy.NONE, inactive_threshold=MINUTE, mem_storage=True,
+        num_replicas=1, deliver_policy=DeliverPolicy.BY_START_TIME,
+        opt_start_time=datetime.fromtimestamp(time.time() - MINUTE, UTC),
+    )  # fmt: skip
+    try:
+        pending = (await broker.js.add_consumer(stream_name(name), config)).num_pending or 0
+        await broker.js.delete_consumer(stream_name(name), reader)
+    except NotFoundError:
+        return 0.0
+    return round(pending / MINUTE, 3)
 
 
 def _sources(definition: StreamDefinition, foreign: Sequence[ForeignStream]) -> list[StreamSource]:

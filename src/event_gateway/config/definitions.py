@@ -61,6 +61,8 @@ _SHOWN = (
     "disabled",
     "verification",
     "expression_errors",
+    "rate",
+    "subscribers",
 )  # what an answer says beyond the definition
 
 
@@ -197,7 +199,7 @@ def webhook_from_json(
     What an answer says beyond the definition (``managed_by``, ``created_at``) may stand there, so
     that an answer can be sent back.
     """
-    model = _validated(_WebhookBody, "webhooks", body)
+    model = validated(_WebhookBody, "webhooks", body)
     webhook = webhook_of(model, model.id, managed_by="api")
     wrong = [
         (mistake.key, mistake.detail)
@@ -210,7 +212,7 @@ def webhook_from_json(
 
 def stream_from_json(body: object) -> StreamDefinition:
     """The stream of an API request's body, which may be an answer sent back. Raises InvalidBody."""
-    model = _validated(_StreamBody, "streams", body)
+    model = validated(_StreamBody, "streams", body)
     definition = stream_of(model, model.name, managed_by="api")
     try:
         definition.check()
@@ -234,7 +236,11 @@ def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:
     }
 
 
-def _validated(model: type[Model], section: str, body: object) -> Model:
+def validated(model: type[Model], section: str, body: object) -> Model:
+    """A request's body as a model; ``section`` is where its keys are known from.
+
+    Raises InvalidBody.
+    """
     if not isinstance(body, dict):
         raise InvalidBody([("", "the body must be a JSON object")])
     given = {k: v for k, v in body.items() if k not in _SHOWN}

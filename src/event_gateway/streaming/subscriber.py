@@ -14,12 +14,12 @@ class Subscriber:
     """One subscription. ``position`` is the sequence up to which it has got all.
 
     ``gone(id, code)`` is called once where its subscription ends without its own doing.
-    ``asked``: the first sequence that it wanted, where that may be older than all the log has.
+    ``subjects`` are what it listens to where it has no ``stream``.
     """
 
     __slots__ = (
-        "asked", "framing", "gone", "id", "lagging", "outbox", "position", "principal", "sent",
-        "since", "source", "start", "stream", "wants",
+        "durable", "framing", "gone", "id", "lagging", "outbox", "position", "principal", "sent",
+        "since", "source", "start", "stream", "subjects", "wants",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,8 @@ class Subscriber:
         self.principal = ""
         self.since = 0.0
         self.start = ""
+        self.subjects: tuple[str, ...] = ()
+        self.durable = ""
 
     def offer(self, messages: Sequence[Message]) -> bool:
         """Takes what is behind its position; False where its buffer is full before the end."""

@@ -1,0 +1,58 @@
+"""The body of a request for a browser's token."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from event_gateway.config.definitions import InvalidBody, validated
+from event_gateway.config.values import Duration, Section
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.pattern import check_pattern
+from event_gateway.core.principal import Principal
+
+LONGEST = 3600.0
+MOST = 64
+
+
+def _short(value: float) -> float:
+    if not 1 <= value <= LONGEST:
+        raise ValueError("must be between 1s and 1h")
+    return value
+
+
+class _TokenBody(Section):
+    streams: list[str] = Field([], max_length=MOST)
+    subjects: list[str] = Field([], max_length=MOST)
+    expires_in: Annotated[Duration, AfterValidator(_short)] = 300.0
+    principal: Annotated[str, Field(pattern="^[A-Za-z0-9_.@:-]{1,64}$")] = "browser"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A narrowed principal, and for how many seconds."""
+
+    principal: Principal
+    lifetime: float
+
+
+def token_from_json(body: object, streams: frozenset[str]) -> Asked:
+    """What a request's body asks for; the streams must be among ``streams``. Raises InvalidBody."""
+    model = validated(_TokenBody, "tokens", body)
+    if not model.streams and not model.subjects:
+        raise InvalidBody([("streams", "a token opens at least one stream, or some subjects")])
+    wrong = [
+        (f"streams.{at}", f"there is no stream {name[:64]}")
+        for at, name in enumerate(model.streams)
+        if name not in streams
+    ]
+    for at, pattern in enumerate(model.subjects):
+        try:
+            check_pattern(pattern, f"subjects.{at}")
+        except InvalidDefinition as error:
+            wrong.append((error.key, error.detail))
+    if wrong:
+        raise InvalidBody(wrong)
+    return Asked(
+        Principal(model.principal, tuple(model.streams), tuple(model.subjects)), model.expires_in
+    )
