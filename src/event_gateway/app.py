@@ -80,6 +80,7 @@ from event_gateway.routing.router import Router
 from event_gateway.state.checkpoints import Checkpoints
 from event_gateway.state.connection import StateError
 from event_gateway.state.connection import connect as connect_redis
+from event_gateway.state.durables import Durables
 from event_gateway.state.event_cache import EventCache
 from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.ledger import Ledger
@@ -244,6 +245,7 @@ class Gateway:
         replayer = Replayer(replays, repeats, repeating, letters, registry, past)
         self._hub = Hub(broker, enricher.enrich, catalogue.admitted, metrics.streams)
         stopping(self._hub.stop)
+        durables = Durables(client)
         roster = Roster(broker, peers, self._hub)
         self._subscriptions = Subscriptions(client)
         self._registration = Registration(registry, events, queues, lifecycle)
@@ -335,6 +337,7 @@ class Gateway:
             expression_errors=expression_errors,
             catalogue=catalogue,
             roster=roster,
+            durables=durables,
             connections=Connections(config.server.subscribers),
             token_key=signing_key(installation_key),
         )
@@ -358,6 +361,8 @@ class Gateway:
         chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
         chores += [replayer.run(), repair.run(), expression_errors.run()]
         chores += [self._context.connections.watch()]
+        chores += [replayer.run(), repair.run(), self._context.connections.watch()]
+        chores += [durables.run()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:

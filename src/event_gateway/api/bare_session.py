@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from event_gateway.api.context import Context
 from event_gateway.api.live_requests import wanted_of_query
-from event_gateway.api.subscribing import Refused, begin, finish, new_id
+from event_gateway.api.refused import Refused
+from event_gateway.api.subscribing import begin, finish, new_id
 from event_gateway.api.websocket_protocol import GOING_AWAY, WebSocketProtocol
 from event_gateway.core.principal import Principal
 from event_gateway.streaming.framing import Bare

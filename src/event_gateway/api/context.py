@@ -30,6 +30,7 @@ from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.enrich import Enricher
 from event_gateway.routing.repair import Repair
+from event_gateway.state.durables import Durables
 from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
@@ -87,6 +88,7 @@ class Context:
     expression_errors: ExpressionErrors
     catalogue: Catalogue
     roster: Roster
+    durables: Durables
     connections: Connections
     token_key: bytes = field(repr=False)
     draining: bool = False

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from event_gateway.api.subscribing import Refused
+from event_gateway.api.refused import Refused
 from event_gateway.core.start import start_of, start_of_text
 from event_gateway.core.stream import ID
 from event_gateway.core.subscription import Wanted

@@ -8,18 +8,25 @@ from typing import Any
 import structlog
 
 from event_gateway.api.context import Context
+from event_gateway.api.durable import acknowledge
 from event_gateway.api.live_requests import request_of, wanted_of
-from event_gateway.api.subscribing import Refused, begin, finish, new_id
+from event_gateway.api.refused import Refused
+from event_gateway.api.subscribing import begin, finish, new_id
 from event_gateway.api.websocket_protocol import GOING_AWAY, UNSUPPORTED, WebSocketProtocol
 from event_gateway.core.principal import Principal
 from event_gateway.streaming.framing import Enveloped
 from event_gateway.streaming.outbox import Outbox
+from event_gateway.streaming.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
 
 TOO_MANY = 4429
 QUEUED = 32  # requests that may wait for their turn; behind them nothing more is read
-ENDED = {"stream_deleted": "the stream was deleted", "closed_by_operator": "an operator ended it"}
+ENDED = {
+    "stream_deleted": "the stream was deleted",
+    "closed_by_operator": "an operator ended it",
+    "taken_over": "another connection has taken its durable name over",
+}
 
 
 class LiveSession:
@@ -80,7 +87,6 @@ class LiveSession:
         """Ends what the client had."""
         socket, self._socket = self._socket, None
         self._outbox.take()
-        self._requests.clear()
         self._context.connections.remove(self._principal.name, self, socket)
         if self._task is None and self._subscriptions:
             self._task = asyncio.create_task(self._work(), name="ws-end")
@@ -117,14 +123,20 @@ class LiveSession:
             request = request_of(text)
             ref = request.get("ref")
             action = request.get("action")
+            if self._socket is None and action != "ack":
+                return  # it is gone; what it has done counts all the same
             if action == "subscribe":
                 await self._subscribe(request, ref)
             elif action == "unsubscribe":
                 await self._unsubscribe(request, ref)
+            elif action == "ack":
+                acknowledge(
+                    self._context, self._mine(request), request.get("seq"), request.get("ref")
+                )
             elif action == "ping":
                 self._say({"type": "pong", "ref": ref})
             else:
-                raise Refused("unknown_action", "actions are: subscribe, unsubscribe, ping")
+                raise Refused("unknown_action", "actions are: subscribe, unsubscribe, ack, ping")
         except Refused as refused:
             self._say({"type": "error", "ref": ref, "code": refused.code, "detail": refused.detail})
         except Exception:
@@ -159,11 +171,17 @@ class LiveSession:
         self._context.later(finish(self._context, subscription_id, code.replace("_", " ")))
 
     async def _unsubscribe(self, request: dict[str, Any], ref: Any) -> None:
-        subscription_id = request.get("subscription")
-        if not isinstance(subscription_id, str) or subscription_id not in self._subscriptions:
-            raise Refused("unknown_subscription", "this connection has no such subscription")
+        subscription_id = self._mine(request).id
         await self._end(subscription_id, "unsubscribed")
         self._say({"type": "unsubscribed", "ref": ref, "subscription": subscription_id})
+
+    def _mine(self, request: dict[str, Any]) -> Subscriber:
+        subscription_id = request.get("subscription")
+        if isinstance(subscription_id, str) and subscription_id in self._subscriptions:
+            subscriber = self._context.hub.subscriber(subscription_id)
+            if subscriber is not None:
+                return subscriber
+        raise Refused("unknown_subscription", "this connection has no such subscription")
 
     async def _end(self, subscription_id: str, reason: str) -> None:
         self._subscriptions.discard(subscription_id)

@@ -10,7 +10,8 @@ from event_gateway.api.auth import Unauthenticated, principal_of
 from event_gateway.api.context import Context
 from event_gateway.api.live_requests import wanted_of_query
 from event_gateway.api.problems import Problem
-from event_gateway.api.subscribing import Refused, begin, finish, new_id
+from event_gateway.api.refused import Refused
+from event_gateway.api.subscribing import begin, finish, new_id
 from event_gateway.core.principal import Principal
 from event_gateway.core.subscription import Wanted
 from event_gateway.streaming.framing import ServerSent

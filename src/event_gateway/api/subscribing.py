@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from event_gateway.api.context import Context
+from event_gateway.api.durable import claim, release
+from event_gateway.api.refused import Refused
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.named import UnknownStream, stream_name
 from event_gateway.broker.provision import LIFECYCLE
@@ -22,14 +24,6 @@ from event_gateway.streaming.outbox import Outbox
 from event_gateway.streaming.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
-
-
-class Refused(Exception):
-    """A request that cannot be done; ``code`` is a word for programs."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code, self.detail = code, detail
 
 
 def new_id() -> str:
@@ -63,11 +57,21 @@ async def begin(
     subscriber.subjects = wanted.subjects
     subscriber.since = time.time()
     subscriber.start = json.dumps(wanted.asked)
-    await _store(context, subscriber)
+    start = wanted.start
+    if wanted.durable is not None:
+        subscriber.durable, start = await claim(context, wanted, subscription_id)
     begun = False
+
+    def joined_at(seq: int) -> None:
+        joined(seq)
+        if subscriber.durable is not None:
+            # Also what it never acknowledges is behind this, when it comes again.
+            context.durables.acked(subscriber.durable, subscription_id, seq, lambda held: None)
+
     try:
+        await _store(context, subscriber)
         await context.hub.subscribe(
-            subscriber, wanted.start, joined=joined, patterns=_both(patterns), holes=holes
+            subscriber, start, joined=joined_at, patterns=_both(patterns), holes=holes
         )
         begun = True
     except UnknownStream:
@@ -76,7 +80,7 @@ async def begin(
         raise Refused("unavailable", "NATS cannot be reached right now") from None
     finally:
         if not begun:
-            await _forget(context, subscription_id)
+            await _forget(context, subscriber)
     if stream is not None:
         context.lifecycle.stream("subscribed", stream, {
             "subscription_id": subscription_id, "principal": principal.name, "from": wanted.asked,
@@ -95,7 +99,7 @@ async def finish(context: Context, subscription_id: str, reason: str) -> None:
         context.lifecycle.stream("unsubscribed", subscriber.stream, {
             "subscription_id": subscription_id, "reason": reason, "sent": subscriber.sent,
         })  # fmt: skip
-    await _forget(context, subscription_id)
+    await _forget(context, subscriber)
 
 
 def known(context: Context, principal: Principal, stream: str) -> str:
@@ -170,7 +174,7 @@ def _wants(patterns: Sequence[str] | None) -> Callable[..., bool] | None:
 async def _store(context: Context, subscriber: Subscriber) -> None:
     stored = Subscription(
         subscriber.id, subscriber.stream or "", subscriber.principal, subscriber.since,
-        subscriber.start,
+        subscriber.start, subscriber.durable.name if subscriber.durable else "",
     )  # fmt: skip
     try:
         await context.subscriptions.add(stored)
@@ -179,8 +183,10 @@ async def _store(context: Context, subscriber: Subscriber) -> None:
         log.warning("subscription not stored", error=str(error))
 
 
-async def _forget(context: Context, subscription_id: str) -> None:
+async def _forget(context: Context, subscriber: Subscriber) -> None:
+    if subscriber.durable is not None:
+        await release(context, subscriber.durable, subscriber.id)
     try:
-        await context.subscriptions.remove(subscription_id)
+        await context.subscriptions.remove(subscriber.id)
     except StateError as error:
         log.warning("subscription not removed, it expires by itself", error=str(error))

@@ -27,6 +27,7 @@ class Subscriptions:
                     "principal": subscription.principal,
                     "since": subscription.since,
                     "from": subscription.start,
+                    "durable": subscription.durable,
                 },
             )
             pipe.pexpire(key, round(TTL * 1000))

@@ -37,6 +37,7 @@ class _Question(msgspec.Struct):
     """``close``: ends the subscription of that id. ``holds``: whether it is there. Else a list."""
 
     close: str = ""
+    code: str = ""
     holds: str = ""
     stream: str | None = None
     after: str = ""
@@ -74,10 +75,10 @@ class Roster:
         items = sorted((one for answer in answers for one in answer.items), key=lambda one: one.id)
         return items[:limit], sum(answer.total for answer in answers), whole
 
-    async def close(self, subscription_id: str) -> bool | None:
+    async def close(self, subscription_id: str, code: str = "closed_by_operator") -> bool | None:
         """Ends a subscription wherever it is; False where nobody has it, None where that is not
         known, as not all have answered. Raises what BrokerError names."""
-        return await self._find(_Question(close=subscription_id))
+        return await self._find(_Question(close=subscription_id, code=code))
 
     async def holds(self, subscription_id: str) -> bool | None:
         """Whether any process that lives has it, as :meth:`close` tells."""
@@ -124,7 +125,7 @@ class Roster:
         if one is not None:
             answer.found = True
             if question.close:
-                one.gone(one.id, "closed_by_operator")
+                one.gone(one.id, question.code)
         if question.limit:
             of = [
                 subscriber
@@ -138,6 +139,7 @@ class Roster:
 
     def _listed(self, one: Subscriber) -> Listed:
         return Listed(
-            one.id, one.stream, one.subjects, one.principal, one.since, one.start, one.durable,
+            one.id, one.stream, one.subjects, one.principal, one.since, one.start,
+            one.durable.name if one.durable else "",
             one.position, self._hub.lag(one), one.lagging, one.sent, self._peers.process,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from event_gateway.core.event import Received
+from event_gateway.state.durables import Name
 from event_gateway.streaming.framing import Framing
 from event_gateway.streaming.message import Message
 from event_gateway.streaming.outbox import Outbox
@@ -14,7 +15,8 @@ class Subscriber:
     """One subscription. ``position`` is the sequence up to which it has got all.
 
     ``gone(id, code)`` is called once where its subscription ends without its own doing.
-    ``subjects`` are what it listens to where it has no ``stream``.
+    ``subjects`` are what it listens to where it has no ``stream``, ``durable`` the name
+    that keeps its position.
     """
 
     __slots__ = (
@@ -46,7 +48,7 @@ class Subscriber:
         self.since = 0.0
         self.start = ""
         self.subjects: tuple[str, ...] = ()
-        self.durable = ""
+        self.durable: Name | None = None
 
     def offer(self, messages: Sequence[Message]) -> bool:
         """Takes what is behind its position; False where its buffer is full before the end."""
