@@ -4,13 +4,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from event_gateway.api.refused import Refused
+from event_gateway.config.definitions import InvalidBody
+from event_gateway.config.selection_model import KEYS, selection_from_json
 from event_gateway.core.start import start_of, start_of_text
 from event_gateway.core.stream import ID
 from event_gateway.core.subscription import Wanted
 
 MAX_SUBJECTS = 32
-_SUBSCRIBE = frozenset(
+_SUBSCRIBE = KEYS | frozenset(
     ("action", "ref", "stream", "subjects", "from", "durable", "take_over")
 )  # fmt: skip
 
@@ -46,8 +50,12 @@ def wanted_of(request: Mapping[str, Any]) -> Wanted:
         start = start_of(asked)
     except ValueError as error:
         raise Refused("invalid", str(error)) from None
+    try:
+        selection = selection_from_json({key: request[key] for key in KEYS & request.keys()})
+    except InvalidBody as error:
+        raise Refused("invalid", str(error)) from None
     if stream is not None:
-        return Wanted(stream, (), start, asked, durable, take_over)
+        return Wanted(stream, (), start, asked, durable, take_over, selection)
     if not (
         isinstance(subjects, list)
         and 1 <= len(subjects) <= MAX_SUBJECTS
@@ -56,11 +64,12 @@ def wanted_of(request: Mapping[str, Any]) -> Wanted:
         raise Refused("invalid", f"subjects must be a list of 1 to {MAX_SUBJECTS} patterns")
     if not start.new or durable is not None:
         raise Refused("invalid", "subjects without a stream are live only: no from, no durable")
-    return Wanted(None, tuple(subjects), start, asked)
+    return Wanted(None, tuple(subjects), start, asked, selection=selection)
 
 
 def wanted_of_query(query: Mapping[str, str], stream: str | None = None) -> Wanted:
-    """What a query string asks for: ``stream`` or ``subjects`` (with commas), ``from``.
+    """What a query string asks for: ``stream`` or ``subjects`` (with commas), ``from``, and
+    what it wants of the events as JSON, but for ``expression``.
 
     Raises Refused.
     """
@@ -70,6 +79,8 @@ def wanted_of_query(query: Mapping[str, str], stream: str | None = None) -> Want
         request["stream"] = stream
     if "subjects" in query:
         request["subjects"] = query["subjects"].split(",")
+    for key in KEYS & query.keys():
+        request[key] = query[key] if key == "expression" else _json(key, query[key])
     wanted = wanted_of(request)
     asked = query.get("from", "new")
     try:
@@ -78,4 +89,11 @@ def wanted_of_query(query: Mapping[str, str], stream: str | None = None) -> Want
         raise Refused("invalid", str(error)) from None
     if wanted.stream is None and not start.new:
         raise Refused("invalid", "subjects without a stream are live only: no from")
-    return Wanted(wanted.stream, wanted.subjects, start, asked)
+    return msgspec.structs.replace(wanted, start=start, asked=asked)
+
+
+def _json(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refused("invalid", f"{key} must be JSON") from None

@@ -33,6 +33,8 @@ async def server_sent_events(
         Query(alias="from", description="new, first, a sequence or an RFC 3339 time."),
     ] = "new",
     token: Annotated[str | None, Query(description="A token, in place of the key.")] = None,
+    filters: Annotated[str | None, Query(description="A JSON list, as webhooks have it.")] = None,
+    expression: Annotated[str | None, Query(description="CEL over event.")] = None,
     last_event_id: Annotated[
         str | None, Header(description="The last sequence that came: it goes on behind it.")
     ] = None,

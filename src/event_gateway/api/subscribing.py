@@ -14,7 +14,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.named import UnknownStream, stream_name
 from event_gateway.broker.provision import LIFECYCLE
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.pattern import check_pattern, matches, overlaps
+from event_gateway.core.pattern import check_pattern, overlaps
 from event_gateway.core.principal import Principal
 from event_gateway.core.stream import EVENTS, LIFECYCLE_SUBJECTS
 from event_gateway.core.subscription import Subscription, Wanted
@@ -22,6 +22,7 @@ from event_gateway.state.connection import StateError
 from event_gateway.streaming.framing import Framing
 from event_gateway.streaming.outbox import Outbox
 from event_gateway.streaming.subscriber import Subscriber
+from event_gateway.streaming.wanting import subjects_of, wants
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ async def begin(
         patterns = wanted.subjects
         source, holes = _source(context, principal, patterns)
     subscriber = Subscriber(
-        subscription_id, stream, source, outbox, framing, gone, _wants(patterns)
+        subscription_id, stream, source, outbox, framing, gone, wants(patterns, wanted.selection)
     )  # fmt: skip
     subscriber.principal = principal.name
     subscriber.subjects = wanted.subjects
@@ -71,7 +72,11 @@ async def begin(
     try:
         await _store(context, subscriber)
         await context.hub.subscribe(
-            subscriber, start, joined=joined_at, patterns=_both(patterns), holes=holes
+            subscriber,
+            start,
+            joined=joined_at,
+            patterns=None if patterns is None else subjects_of(patterns),
+            holes=holes,
         )
         begun = True
     except UnknownStream:
@@ -153,22 +158,6 @@ def _source(context: Context, principal: Principal, patterns: Sequence[str]) -> 
         found = place
     assert found is not None
     return found
-
-
-def _both(patterns: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The subjects of the log that patterns of types stand for."""
-    if patterns is None:
-        return None
-    return tuple(
-        one for pattern in patterns for one in (pattern, f"events.{pattern}")
-    )  # fmt: skip
-
-
-def _wants(patterns: Sequence[str] | None) -> Callable[..., bool] | None:
-    subjects = _both(patterns)
-    if subjects is None:
-        return None
-    return lambda subject, received: any(matches(one, subject) for one in subjects)
 
 
 async def _store(context: Context, subscriber: Subscriber) -> None:

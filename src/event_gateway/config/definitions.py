@@ -86,7 +86,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         id=webhook_id,
         url=model.url,
         events=tuple(model.events),
-        filters=tuple(_filter(one) for one in model.filters),
+        filters=tuple(filter_of_model(one) for one in model.filters),
         cloudevents_filters=tuple(model.cloudevents_filters),
         expression=model.expression,
         namespaces=tuple(model.namespaces),
@@ -106,13 +106,14 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
     )
 
 
-def _filter(model: FilterModel) -> Filter:
+def filter_of_model(model: FilterModel) -> Filter:
+    """The core's filter, groups and all."""
     if model.not_ is not None:
-        return Filter(not_=_filter(model.not_))
+        return Filter(not_=filter_of_model(model.not_))
     if model.all is not None:
-        return Filter(all=tuple(_filter(one) for one in model.all))
+        return Filter(all=tuple(filter_of_model(one) for one in model.all))
     if model.any is not None:
-        return Filter(any=tuple(_filter(one) for one in model.any))
+        return Filter(any=tuple(filter_of_model(one) for one in model.any))
     value = model.value if "value" in model.model_fields_set else msgspec.UNSET
     return Filter(model.field or "", model.operator or "", value)
 

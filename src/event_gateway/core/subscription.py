@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from event_gateway.core.selection import Selection
 from event_gateway.core.start import Start
 
 
@@ -20,6 +21,7 @@ class Wanted(msgspec.Struct, frozen=True):
     asked: Any = "new"
     durable: str | None = None
     take_over: bool = False
+    selection: Selection = Selection()
 
 
 class Subscription(msgspec.Struct, frozen=True):

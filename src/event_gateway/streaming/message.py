@@ -9,10 +9,10 @@ class Message:
 
     ``received`` is None where it holds no event: ``missed`` is then the first sequence of those up
     to ``seq`` that the log has dropped before they could be read, or 0 where there is nothing to
-    tell.
+    tell. ``verdicts``: what was found of it, by what was asked.
     """
 
-    __slots__ = ("_enveloped", "_json", "_sse", "missed", "received", "seq", "subject")
+    __slots__ = ("_enveloped", "_json", "_sse", "missed", "received", "seq", "subject", "verdicts")
 
     def __init__(
         self, seq: int, subject: str = "", received: Received | None = None, missed: int = 0
@@ -21,6 +21,7 @@ class Message:
         self.subject = subject
         self.received = received
         self.missed = missed
+        self.verdicts: dict[bytes, bool] | None = None
         self._json: bytes | None = None
         self._enveloped: bytes | None = None
         self._sse: bytes | None = None

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from event_gateway.core.event import Received
 from event_gateway.state.durables import Name
 from event_gateway.streaming.framing import Framing
 from event_gateway.streaming.message import Message
 from event_gateway.streaming.outbox import Outbox
-
-Wants = Callable[[str, Received], bool]  # whether a subscriber is to get what came on a subject
+from event_gateway.streaming.wanting import Wants
 
 
 class Subscriber:
@@ -60,9 +58,8 @@ class Subscriber:
                 outbox.flush()
                 if outbox.full:
                     return False
-            received = message.received
-            if received is not None:
-                if wants is None or wants(message.subject, received):
+            if message.received is not None:
+                if wants is None or wants(message):
                     outbox.put(*self.framing.event(message))
                     self.sent += 1
             elif message.missed:
