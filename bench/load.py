@@ -45,7 +45,9 @@ async def _fill(url: str, types: Sequence[str], first: int, count: int) -> None:
     await bus.close()
 
 
-async def _pace(url: str, types: Sequence[str], first: int, rate: float, seconds: float) -> None:
+async def _pace(
+    url: str, types: Sequence[str], first: int, rate: float, seconds: float, size: int
+) -> None:
     """Every event has its moment; one that is published late counts from that moment."""
     bus = await nats.connect(url)
     began, number, total = time.monotonic_ns(), 0, int(rate * seconds)
@@ -54,7 +56,7 @@ async def _pace(url: str, types: Sequence[str], first: int, rate: float, seconds
         for number in range(number, due):  # noqa: B020 - carries on where it was
             moment = began + int(number / rate * 1e9)
             event_type = types[(first + number) % len(types)]
-            await bus.publish(event_type, event(first + number, event_type, moment))
+            await bus.publish(event_type, event(first + number, event_type, moment, size))
         number = due
         await asyncio.sleep(0.001)
     await bus.flush()
@@ -85,6 +87,8 @@ async def fill(url: str, types: Sequence[str], first: int, count: int) -> None:
     await _apart(_run_fill, url, types, first, count)
 
 
-async def pace(url: str, types: Sequence[str], first: int, rate: float, seconds: float) -> None:
-    """Publishes ``rate`` events a second for so long."""
-    await _apart(_run_pace, url, types, first, rate, seconds)
+async def pace(
+    url: str, types: Sequence[str], first: int, rate: float, seconds: float, size: int = SIZE
+) -> None:
+    """Publishes ``rate`` events of ``size`` bytes a second for so long."""
+    await _apart(_run_pace, url, types, first, rate, seconds, size)

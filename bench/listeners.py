@@ -1,0 +1,173 @@
+"""Live subscribers of a gateway, or of the bare broadcast, in a process of their own.
+
+They read frames as RFC 6455 has them from a server and count events; what they cost themselves is
+not measured.
+"""
+
+import asyncio
+import base64
+import json
+import multiprocessing
+import os
+import resource
+import socket
+import time
+from array import array
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvloop
+
+from bench.receiver import WIDTH
+
+AT_ONCE = 200  # connections that are being made at the same time
+MARK = b'"sent":"'
+
+
+class _Listener(asyncio.Protocol):
+    """One subscriber: asks for its stream, then counts what comes."""
+
+    def __init__(self, seen: "_Seen", hello: bytes, subscribe: bytes) -> None:
+        self._seen = seen
+        self._hello, self._subscribe = hello, subscribe
+        self._rest = b""
+        self._shaken = not hello
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        if self._hello:
+            transport.write(self._hello)  # type: ignore[attr-defined]
+        else:
+            self.ready.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        data = self._rest + data if self._rest else data
+        if not self._shaken:
+            head, found, data = data.partition(b"\r\n\r\n")
+            assert found
+            assert b" 101 " in head.partition(b"\r\n")[0], head
+            self._shaken = True
+            self.transport.write(_masked(self._subscribe))  # type: ignore[attr-defined]
+        at, end = 0, len(data)
+        while end - at >= 2:
+            size, begin = data[at + 1], at + 2
+            if size == 126:
+                size, begin = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
+            elif size == 127:
+                size, begin = int.from_bytes(data[at + 2 : at + 10], "big"), at + 10
+            if end - begin < size or begin > end:
+                break
+            if data[at] == 0x81:
+                self._frame(data, begin, begin + size)
+            at = begin + size
+        self._rest = data[at:]
+
+    def _frame(self, data: bytes, begin: int, end: int) -> None:
+        if not self.ready.done():
+            assert b'"subscribed"' in data[begin:end], data[begin:end]
+            self.ready.set_result(None)
+            return
+        self._seen.count += 1
+        if self._seen.latencies is not None:
+            at = data.find(MARK, begin, end) + len(MARK)
+            if at > len(MARK):
+                self._seen.latencies.append(time.monotonic_ns() - int(data[at : at + WIDTH]))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._seen.lost += 1
+
+
+class _Seen:
+    """What all of them have seen."""
+
+    def __init__(self, *, timed: bool) -> None:
+        self.count = 0
+        self.lost = 0
+        self.latencies: array[int] | None = array("q") if timed else None
+
+
+def _masked(text: bytes) -> bytes:
+    size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+    return b"\x81" + size + b"\0\0\0\0" + text  # a mask of zeros leaves it as it is
+
+
+async def _listen(pipe: Any, url: str, key: str, count: int, silent: int, timed: bool) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    assert hard >= count + 100, f"{hard} files are too few"
+    at = urlsplit(url)
+    subscribe = json.dumps({"action": "subscribe", "stream": "bench"}).encode()
+    hello = (
+        f"GET /v1/ws HTTP/1.1\r\nHost: {at.netloc}\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {key}\r\n"
+        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n\r\n"
+    ).encode()
+    seen, loop = _Seen(timed=timed), asyncio.get_running_loop()
+
+    def made() -> _Listener:
+        return _Listener(seen, hello if key else b"", subscribe)
+
+    listeners = []
+    for first in range(0, count, AT_ONCE):
+        some = await asyncio.gather(*(
+            loop.create_connection(made, at.hostname, at.port)
+            for _ in range(min(AT_ONCE, count - first))
+        ))  # fmt: skip
+        listeners += [protocol for _, protocol in some]
+        await asyncio.gather(*(protocol.ready for _, protocol in some))
+    # Who reads nothing has asked for its stream, and no more.
+    quiet = []
+    for _ in range(silent):
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.connect((at.hostname, at.port))
+        one.sendall(hello)
+        await asyncio.sleep(0.2)
+        one.recv(4096)
+        one.sendall(_masked(subscribe))
+        quiet.append(one)
+    await asyncio.sleep(0.2)
+    pipe.send("ready")
+    while (await asyncio.to_thread(pipe.recv)) == "look":
+        pipe.send((seen.count, seen.lost, bytes(seen.latencies) if seen.latencies else b""))
+
+
+def _run(*arguments: Any) -> None:
+    uvloop.run(_listen(*arguments))
+
+
+class Listeners:
+    """So many subscribers; without a key of the bare broadcast."""
+
+    def __init__(
+        self, url: str, key: str, count: int, *, silent: int = 0, timed: bool = False
+    ) -> None:
+        self._pipe, theirs = multiprocessing.Pipe()
+        self._process = multiprocessing.Process(
+            target=_run, args=(theirs, url, key, count, silent, timed), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    async def ready(self) -> None:
+        """Returns when all are subscribed."""
+        assert await asyncio.to_thread(self._pipe.recv) == "ready"
+
+    async def look(self) -> tuple[int, int, "array[int]"]:
+        """Events that came, connections that were lost, latencies in ns."""
+        self._pipe.send("look")
+        count, lost, latencies = await asyncio.to_thread(self._pipe.recv)
+        return count, lost, array("q", latencies)
+
+    async def until(self, events: int, timeout: float) -> None:
+        """Returns when so many events have come. Raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            while (found := await self.look())[0] < events:
+                assert not found[1], f"{found[1]} connections were lost"
+                await asyncio.sleep(0.05)
+
+    def end(self) -> None:
+        """Ends them."""
+        self._process.terminate()
+        self._process.join()
