@@ -1,6 +1,6 @@
 """Fan-out: what a message to a live subscriber costs, what an idle one takes, what a slow one does.
 
-    python -m bench.fanout [--runs 5] [--only cpu,idle,slow] [--seconds 20] [--idle 10000]
+    python -m bench.fanout [--runs 5] [--only cpu,idle,slow] [--seconds 60] [--idle 10000]
 
 cpu     for 1, 100 and 1,000 subscribers: CPU of the gateway per message sent, beside the bare
         broadcast (bench/broadcast.py) at the same rate and size in the same run. What the gateway
@@ -156,6 +156,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", default="cpu,idle,slow")
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--idle", type=int, default=10_000)
     uvloop.run(main(parser.parse_args()))

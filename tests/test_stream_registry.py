@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,8 @@ async def test_a_stream_from_its_making_to_its_end(client: Client) -> None:
     shown = made.json()
     assert shown | {"created_at": ""} == {
         "name": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
-        "max_bytes": None, "compliance": False, "managed_by": "api", "created_at": "",
+        "max_bytes": None, "compliance": False, "compression": "s2", "replicas": None,
+        "managed_by": "api", "created_at": "",
     }  # fmt: skip
     # It begins with what the log holds, and a subject that only it names is captured from NATS.
     await client.nats.publish("fresh.b", json.dumps(event("fresh.b")).encode())
@@ -123,6 +126,8 @@ async def test_pages(client: Client) -> None:
         ({"name": "s", "subjects": ["a.b"], "max_messages": 0}, "max_messages", "at least 1"),
         ({"name": "s", "subjects": ["a.b"], "max_messages": 2**63}, "max_messages", "at most"),
         ({"name": "s", "subjects": ["a.b"], "max_bytes": "many"}, "max_bytes", "no size"),
+        ({"name": "s", "subjects": ["a.b"], "compression": "zip"}, "compression", "s2"),
+        ({"name": "s", "subjects": ["a.b"], "replicas": 6}, "replicas", "5"),
         ({"name": "s", "subjects": ["a.b"], "retentoin": "1d"}, "retentoin", "did you mean"),
     ],
 )  # fmt: skip
@@ -274,6 +279,49 @@ async def test_the_files_streams_are_changed_there_alone(tmp_path: Path) -> None
             assert (await client.http.delete("/v1/streams/f")).status_code == 204
             assert (await client.http.delete("/v1/streams/a")).status_code == 409
         assert await program.stop() == 0
+    finally:
+        await program.stop()
+
+
+async def test_compression_and_replicas(client: Client) -> None:
+    js = client.nats.jetstream()
+    await _create(client, "s", "user.*", compression="none")
+    assert (await js.stream_info("GATEWAY_STREAM_s")).config.compression == "none"
+    changed = await client.http.patch("/v1/streams/s", json={"compression": "s2"})
+    assert (changed.status_code, changed.json()["compression"]) == (200, "s2")
+    assert (await js.stream_info("GATEWAY_STREAM_s")).config.compression == "s2"
+    refused = await client.http.patch("/v1/streams/s", json={"replicas": 3})
+    assert (refused.status_code, "replicas > 1" in refused.json()["detail"]) == (422, True)
+    assert (await client.http.get("/v1/streams/s")).json()["replicas"] is None
+
+
+async def test_a_file_drops_events_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    def config(**limits: Any) -> dict[str, Any]:
+        return LOOPBACK | {"streams": {"f": {"subjects": ["user.*"]} | limits}}
+
+    program = Program(tmp_path, config(max_messages=100))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send([event("user.a") for _ in range(10)])
+            await _ids(client, "f", 10)
+            program.configure(config(max_messages=5))
+            os.kill(program.pid, signal.SIGHUP)
+            async with asyncio.timeout(10):
+                while "max_messages 5 is less than the 10" not in program.output:
+                    await asyncio.sleep(0.05)
+            assert (await _state(client, "f"))["messages"] == 10
+        assert await program.stop() == 0
+        assert await program.start_fails() == 1
+        assert "would drop events" in program.last_line
+        assert "serve --force" in program.last_line
+        forced = Program(tmp_path, config(max_messages=5), "--force")
+        at = await forced.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            assert (await _state(client, "f"))["messages"] == 5
+        assert await forced.stop() == 0
+        # The same limits once more drop nothing, whatever time has made of what is held.
+        await program.start()
     finally:
         await program.stop()
 

@@ -119,9 +119,11 @@ class Gateway:
         environ: Mapping[str, str] = os.environ,
         max_attempts: int = MAX_IN_FLIGHT,
         sealing_key: Path | None = None,
+        force: bool = False,
     ) -> None:
         """``max_attempts`` may be in flight at a time. ``sealing_key``: the file with the key of
-        the sealed store, where there is no secret of that name."""
+        the sealed store, where there is no secret of that name. ``force``: the file's streams may
+        drop events that they hold."""
         self._config = config
         self._nats_url = nats_url
         self._redis_url = redis_url
@@ -129,6 +131,7 @@ class Gateway:
         self._environ = environ
         self._max_attempts = max_attempts
         self._sealing_key = sealing_key
+        self._force = force
         self._started = AsyncExitStack()  # what is to be stopped, the last first
 
     async def start(self) -> None:
@@ -140,6 +143,7 @@ class Gateway:
         config = self._config
         stopping = self._started.push_async_callback
         self._broker = broker = await connect_nats(self._nats_url)
+        broker.replicas = config.nats.replicas
         stopping(broker.close)
         client = await connect_redis(self._redis_url)
         stopping(client.aclose)
@@ -292,7 +296,7 @@ class Gateway:
         stopping(verifier.stop)
         stopping(registry.stop)
         await registry.watch()
-        await self._streams.load_file(streams_of(config))
+        await self._streams.load_file(streams_of(config), force=self._force)
         await self._registration.load_file(webhooks_of(config))
         await verifier.withdraw()
         await self._registration.adopt_streams()

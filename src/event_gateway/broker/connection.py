@@ -36,13 +36,15 @@ Payload = bytes | Callable[[], bytes]  # or what makes it, when it leaves
 
 
 class Broker:
-    """NATS and its JetStream. ``dropped`` counts unacknowledged publishes given up so far."""
+    """NATS and its JetStream. ``dropped`` counts unacknowledged publishes given up so far;
+    ``replicas``: on how many servers streams are that do not say so, None: as they are."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._renew()
         self.on_reconnect: list[Callable[[], None]] = []
         self.dropped = 0
+        self.replicas: int | None = None
         self._outbox: deque[tuple[str, Payload]] = deque()
         self._posted = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None

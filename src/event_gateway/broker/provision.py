@@ -143,7 +143,11 @@ async def ensure(broker: Broker, config: StreamConfig) -> None:
     """Makes a stream, or brings it up to date. Raises ProvisionError."""
     assert config.name
     try:
-        if await existing(broker, config.name) is None:
+        former = await existing(broker, config.name)
+        if config.num_replicas is None:
+            kept = None if former is None else former.num_replicas
+            config.num_replicas = broker.replicas or kept
+        if former is None:
             await broker.js.add_stream(config)
         else:
             await broker.js.update_stream(config)

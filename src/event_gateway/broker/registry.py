@@ -25,6 +25,7 @@ from nats.js.kv import KeyValue
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.follow import follow
 from event_gateway.broker.peers import Peers
+from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.errors import NewerFormat, Unknown
 from event_gateway.core.event_type import EventType
@@ -110,7 +111,13 @@ class Registry:
         try:
             self._bucket = await js.key_value(BUCKET)
         except BucketNotFoundError:
-            self._bucket = await js.create_key_value(bucket=BUCKET, history=1, direct=True)
+            self._bucket = await js.create_key_value(
+                bucket=BUCKET, history=1, direct=True, replicas=self._broker.replicas or 1
+            )
+        stream = await existing(self._broker, f"KV_{BUCKET}")
+        if stream is not None and self._broker.replicas not in (None, stream.num_replicas):
+            stream.num_replicas = self._broker.replicas
+            await ensure(self._broker, stream)
         with contextlib.suppress(KeyWrongLastSequenceError):  # made at an earlier start
             await self._bucket.create(_INSTALLATION_KEY, secrets.token_hex(32).encode())
         entry = await self._bucket.get(_INSTALLATION_KEY)

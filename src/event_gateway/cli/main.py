@@ -56,11 +56,14 @@ def serve(
         "data"
     ),
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the work.")] = 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Let the file's streams drop events that they hold.")
+    ] = False,
 ) -> None:
     """Run the gateway; NATS and Valkey are embedded where no url is configured."""
     from event_gateway.cli.serve import run
 
-    raise typer.Exit(run(config, host, port, data_dir, workers))
+    raise typer.Exit(run(config, host, port, data_dir, workers, force=force))
 
 
 @app.command()

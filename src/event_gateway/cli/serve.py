@@ -63,7 +63,13 @@ async def running(
 
 
 def run(
-    config_path: Path | None, host: str | None, port: int | None, data_dir: Path, workers: int
+    config_path: Path | None,
+    host: str | None,
+    port: int | None,
+    data_dir: Path,
+    workers: int,
+    *,
+    force: bool = False,
 ) -> int:
     """The command; gives the exit status."""
     try:
@@ -74,7 +80,7 @@ def run(
     configure_logs()
     for warning in warnings(config, source):
         log.warning(str(warning))
-    return run_loop(_serve(config, config_path, host, port, data_dir, workers))
+    return run_loop(_serve(config, config_path, host, port, data_dir, workers, force))
 
 
 def run_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -93,17 +99,18 @@ async def _serve(
     port: int | None,
     data_dir: Path,
     workers: int,
+    force: bool,
 ) -> int:
     ending = Ending()
     asked = hangups()
     try:
         async with hosting(config, data_dir, host=host, port=port) as hosted:
             if workers == 1:
-                async with working(config, hosted, os.environ) as gateway:
+                async with working(config, hosted, os.environ, force=force) as gateway:
                     work = asyncio.create_task(reload_when(asked, config_path, gateway))
                     await _until_asked(hosted, data_dir, ending, work)
             else:
-                async with Workers(workers, config_path, hosted) as processes:
+                async with Workers(workers, config_path, hosted, force) as processes:
                     work = asyncio.create_task(processes.keep(asked))
                     await _until_asked(hosted, data_dir, ending, work)
     except StartFailed as error:

@@ -41,7 +41,7 @@ async def _work(config: Config, given: dict[str, Any]) -> int:
             listener, given["nats_url"], given["redis_url"], given["admin_key"], sealing_key
         )
         try:
-            async with working(config, hosted, os.environ) as gateway:
+            async with working(config, hosted, os.environ, force=given["force"]) as gateway:
                 ending.started()
                 os.write(given["ready"], b"1")
                 chores = [reload_when(asked, path, gateway), _end_with(given["parent"])]

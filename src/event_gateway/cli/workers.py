@@ -27,7 +27,7 @@ MAX_DELAY = 10.0  # seconds between starts of one that does not stay alive
 class _Worker:
     """One process, and the pipe on which it says that it answers."""
 
-    def __init__(self, config_path: Path | None, hosted: Hosted) -> None:
+    def __init__(self, config_path: Path | None, hosted: Hosted, force: bool) -> None:
         self._ready, says = os.pipe()
         os.set_blocking(self._ready, False)
         descriptor = hosted.listener.fileno()
@@ -43,6 +43,7 @@ class _Worker:
         os.close(says)
         self.started = time.monotonic()
         given = {
+            "force": force,
             "config": None if config_path is None else str(config_path),
             "parent": os.getpid(),
             "listener": descriptor,
@@ -73,10 +74,13 @@ class _Worker:
 class Workers:
     """``count`` processes, from when all answer until they have drained. Raises StartFailed."""
 
-    def __init__(self, count: int, config_path: Path | None, hosted: Hosted) -> None:
+    def __init__(
+        self, count: int, config_path: Path | None, hosted: Hosted, force: bool = False
+    ) -> None:
         self._count = count
         self._config_path = config_path
         self._hosted = hosted
+        self._force = force
         self._workers: list[_Worker] = []
 
     async def __aenter__(self) -> "Workers":
@@ -109,7 +113,7 @@ class Workers:
             await end(tasks)
 
     async def _start(self, count: int) -> None:
-        new = [_Worker(self._config_path, self._hosted) for _ in range(count)]
+        new = [_Worker(self._config_path, self._hosted, self._force) for _ in range(count)]
         self._workers += new
         waiting = set(new)
         while waiting:
@@ -135,7 +139,7 @@ class Workers:
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.25), MAX_DELAY)
             worker.close()
-            self._workers[place] = _Worker(self._config_path, self._hosted)
+            self._workers[place] = _Worker(self._config_path, self._hosted, self._force)
 
     def _tell(self, what: signal.Signals) -> None:
         for worker in self._workers:

@@ -27,15 +27,17 @@ class QuietServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def working(
-    config: Config, hosted: Hosted, environ: Mapping[str, str]
+    config: Config, hosted: Hosted, environ: Mapping[str, str], *, force: bool = False
 ) -> AsyncIterator[Gateway]:
-    """A gateway that answers; at the end it drains and stops. Raises StartFailed."""
+    """A gateway that answers; at the end it drains and stops. ``force``: the file's streams may
+    drop events. Raises StartFailed."""
     async with contextlib.AsyncExitStack() as stack:
         try:
             gateway = Gateway(
                 config, nats_url=hosted.nats_url, redis_url=hosted.redis_url,
                 admin_key=hosted.admin_key, environ=environ,
                 max_attempts=attempts_within(raise_file_limit()), sealing_key=hosted.sealing_key,
+                force=force,
             )  # fmt: skip
             stack.push_async_callback(gateway.stop)
             await gateway.start()

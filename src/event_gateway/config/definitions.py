@@ -143,6 +143,8 @@ def stream_of(model: StreamModel, name: str, *, managed_by: str) -> StreamDefini
         max_messages=model.max_messages,
         max_bytes=model.max_bytes,
         compliance=model.compliance,
+        compression=model.compression,
+        replicas=model.replicas,
         managed_by=managed_by,
     )
 
@@ -232,6 +234,8 @@ def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:
         "max_messages": definition.max_messages,
         "max_bytes": definition.max_bytes,
         "compliance": definition.compliance,
+        "compression": definition.compression,
+        "replicas": definition.replicas,
         "managed_by": definition.managed_by,
         "created_at": rfc3339(definition.created_at),
     }

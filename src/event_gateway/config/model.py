@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
+from event_gateway.core.stream import MAX_REPLICAS
 from event_gateway.core.transformation import BUILT_IN, SIEM_FORMATS
 
 MIN_BODY = 64 * 1024  # an event of that size is always taken (CloudEvents 1.0.2, "Size Limits")
@@ -49,6 +50,10 @@ class StreamModel(Section):
     )
     max_bytes: Size | None = Field(None, description="How many bytes are kept.")
     compliance: bool = Field(False, description="Nothing in it can be deleted or purged.")
+    compression: Literal["s2", "none"] = Field("s2", description="How it lies on the disk.")
+    replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
+        None, description="On how many servers of a cluster; by default nats.replicas."
+    )
 
 
 class SubscribersModel(Section):
@@ -92,6 +97,11 @@ class NatsModel(Section):
     """NATS JetStream."""
 
     url: str | None = Field(None, repr=False, description="Your NATS; without it one is started.")
+    replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
+        None,
+        description="On how many servers of a cluster the gateway's streams are; by default 1 for "
+        "those that it makes, and others stay as they are.",
+    )
 
     @field_validator("url")
     @classmethod

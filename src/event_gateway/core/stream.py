@@ -12,6 +12,9 @@ from event_gateway.core.units import format_duration
 EVENTS = "GATEWAY_EVENTS"  # the gateway's own log
 LIFECYCLE_SUBJECTS = ("webhook.>", "stream.>", "gateway.>")
 MAX_SUBJECTS = 64
+MAX_REPLICAS = 5
+COMPRESSIONS = ("s2", "none")
+LIMITS = ("retention", "max_messages", "max_bytes")
 MAX_LIMIT = 2**63 - 1  # what JetStream counts to
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -38,6 +41,8 @@ class StreamDefinition(msgspec.Struct, frozen=True):
     managed_by: str = "file"
     created_at: float = 0.0
     deleting: bool = False
+    compression: str = "s2"
+    replicas: int | None = None  # None: as many as the gateway's other streams have
 
     def check(self) -> None:
         """Raises InvalidDefinition naming the key that is wrong."""
@@ -62,6 +67,10 @@ class StreamDefinition(msgspec.Struct, frozen=True):
         for key in ("max_messages", "max_bytes"):
             if (getattr(self, key) or 0) > MAX_LIMIT:
                 raise InvalidDefinition(key, f"must be at most {MAX_LIMIT}")
+        if self.compression not in COMPRESSIONS:
+            raise InvalidDefinition("compression", f"must be one of {', '.join(COMPRESSIONS)}")
+        if self.replicas is not None and not 1 <= self.replicas <= MAX_REPLICAS:
+            raise InvalidDefinition("replicas", f"must be 1 to {MAX_REPLICAS}")
         if len({_is_lifecycle(subject) for subject in self.subjects}) > 1:
             raise InvalidDefinition(
                 "subjects",
@@ -76,10 +85,13 @@ class StreamDefinition(msgspec.Struct, frozen=True):
             return None
         if not self.compliance:
             return "compliance cannot be taken back"
-        for key in ("retention", "max_messages", "max_bytes"):
-            if _narrower(getattr(self, key), getattr(former, key)):
-                return f"it keeps records for compliance: {key} cannot be lowered"
+        for key in self.narrowed(former):
+            return f"it keeps records for compliance: {key} cannot be lowered"
         return None
+
+    def narrowed(self, former: "StreamDefinition") -> list[str]:
+        """The limits that are tighter than those of ``former``."""
+        return [key for key in LIMITS if _narrower(getattr(self, key), getattr(former, key))]
 
     def dropped(self, held: Held, now: float) -> str | None:
         """What of what is held these limits would drop, in words; None where it is nothing."""

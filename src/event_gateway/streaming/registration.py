@@ -103,19 +103,22 @@ class StreamRegistration:
                 raise Conflict(f"the stream {name} was changed in between") from None
         await self._clear(name)
 
-    async def load_file(self, definitions: Sequence[StreamDefinition]) -> None:
+    async def load_file(
+        self, definitions: Sequence[StreamDefinition], *, force: bool = False
+    ) -> None:
         """Makes the file's streams, or applies what changed. One that left the file is kept.
 
-        Raises ProvisionError where NATS refuses one; then none of the new ones is there.
+        Raises ProvisionError where NATS refuses one, or where a changed one would drop events that
+        it holds, unless ``force``; then none of the new ones is there.
         """
         made = []
+        for definition in definitions:
+            await self._check_change(definition, force=force)
         try:
             for definition in definitions:
                 known = self._registry.streams.get(definition.name)
                 if known is not None and known.deleting:
                     await self._clear(definition.name)
-                elif known is not None and (refusal := definition.refusal(known)):
-                    raise ProvisionError(f"the stream {definition.name}: {refusal}")
                 if await ensure_named(self._broker, definition, self._events.foreign):
                     made.append(definition)
         except ProvisionError:
@@ -133,6 +136,18 @@ class StreamRegistration:
                 log.warning("stream is no longer in the file; kept with what it holds, and from "
                             "now on changed and deleted over the API", stream=name)  # fmt: skip
                 await self._put(msgspec.structs.replace(known, managed_by="api"))
+
+    async def _check_change(self, definition: StreamDefinition, *, force: bool) -> None:
+        known = self._registry.streams.get(definition.name)
+        if known is None or known.deleting:
+            return
+        refusal = definition.refusal(known)
+        if refusal is None and definition.narrowed(known) and not force:
+            now_held = await held(self._broker, definition.name)
+            refusal = definition.dropped(now_held, time.time())
+            refusal = refusal and f"it would drop events: {refusal}; serve --force drops them"
+        if refusal is not None:
+            raise ProvisionError(f"the stream {definition.name} stays as it is: {refusal}")
 
     async def carry_on(self) -> None:
         """Carries on, for ever, with what another process, or a lost connection, left half done."""
