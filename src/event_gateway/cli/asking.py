@@ -69,7 +69,7 @@ def run(url: str | None, key: str | None, work: Callable[[GatewayClient], Awaita
     """Runs a command's requests with a client of the gateway that is meant."""
 
     async def main() -> Any:
-        client = GatewayClient(*_gateway(url, key))
+        client = GatewayClient(*gateway_of(url, key))
         try:
             return await work(client)
         except ConnectionError as error:
@@ -126,7 +126,7 @@ def table(heads: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _gateway(url: str | None, key: str | None) -> tuple[str, str]:
+def gateway_of(url: str | None, key: str | None) -> tuple[str, str]:
     """Address and key. The key of a gateway that runs here is used for that one only."""
     try:
         local = str(json.loads((LOCAL / "endpoints.json").read_text())["http"])

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from event_gateway import __version__
-from event_gateway.cli import catalog, dead_letters, deliveries, replays, secrets, webhooks
+from event_gateway.cli import (
+    catalog,
+    dead_letters,
+    deliveries,
+    listen,
+    replays,
+    secrets,
+    streams,
+    webhooks,
+)
 from event_gateway.cli.check import check_file
 from event_gateway.config.schema import json_schema
 from event_gateway.core.units import parse_duration
@@ -26,6 +35,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(replays.app, name="replays")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(streams.app, name="streams")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The configuration file (YAML).")
@@ -99,6 +109,7 @@ def demo(
 
 
 app.command()(replays.replay)
+app.command()(listen.listen)
 
 
 def main() -> None:
