@@ -1,0 +1,90 @@
+"""Debian's Chromium, without a window, over its DevTools protocol."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import websockets
+
+FOUND = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class Page:
+    """A page in the browser."""
+
+    def __init__(self, connection: websockets.ClientConnection, session: str) -> None:
+        self._connection = connection
+        self._session = session
+        self._ids = itertools.count(100)
+
+    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """The result of a method."""
+        return await _ask(self._connection, next(self._ids), method, self._session, **params)
+
+    async def value(self, expression: str) -> Any:
+        """What an expression gives in the page."""
+        result = await self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    async def until(self, expression: str, timeout: float = 20.0) -> None:
+        """Returns once an expression is true in the page."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not await self.value(expression):
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(await self.value("document.body.innerText")) from None
+
+
+@contextlib.asynccontextmanager
+async def page(directory: Path, url: str) -> AsyncIterator[Page]:
+    """A page at an address, in a browser of its own."""
+    assert FOUND, "there is no Chromium"
+    process = await asyncio.create_subprocess_exec(
+        FOUND, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        "--no-first-run", "--remote-debugging-port=0", f"--user-data-dir={directory}",
+        stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        address = await asyncio.wait_for(_address(process), 60)
+        async with websockets.connect(address, max_size=None) as connection:
+            made = await _ask(connection, 1, "Target.createTarget", url=url)
+            attached = await _ask(
+                connection, 2, "Target.attachToTarget", targetId=made["targetId"], flatten=True
+            )
+            yield Page(connection, attached["sessionId"])
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _address(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr is not None
+    while line := (await process.stderr.readline()).decode():
+        if line.startswith("DevTools listening on "):
+            return line.split()[-1]
+    raise AssertionError("the browser has ended")
+
+
+async def _ask(
+    connection: websockets.ClientConnection,
+    number: int,
+    method: str,
+    session: str | None = None,
+    **params: Any,
+) -> dict[str, Any]:
+    request: dict[str, Any] = {"id": number, "method": method, "params": params}
+    if session is not None:
+        request["sessionId"] = session
+    await connection.send(json.dumps(request))
+    async with asyncio.timeout(30):
+        while (answer := json.loads(await connection.recv())).get("id") != number:
+            pass
+    assert "error" not in answer, answer
+    return dict(answer["result"])
