@@ -167,7 +167,7 @@ def transformation_from_json(body: object) -> TransformationDefinition:
 
     Templates are not looked at yet.
     """
-    definition = transformation_of(_validated(TransformationModel, "transformations", body), "it")
+    definition = transformation_of(validated(TransformationModel, "transformations", body), "it")
     if definition.python is not None:
         raise InvalidBody([("python", "functions are named in the configuration file alone")])
     return definition
