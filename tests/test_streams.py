@@ -235,4 +235,12 @@ async def test_sockets_are_told_to_go_elsewhere_at_shutdown(start: Start) -> Non
             await socket.next()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
+        # Who comes again meanwhile is sent elsewhere, too, and the end of each is told.
+        async with client.websocket() as again:
+            with pytest.raises(websockets.ConnectionClosed) as refused:
+                await again.next()
+        assert refused.value.rcvd is not None
+        assert refused.value.rcvd.code == 1012
+        assert (await client.http.get("/v1/streams/audit/sse")).status_code == 503
+        assert (await client.told(1, "stream.unsubscribed"))[0]["data"]["reason"] == "closed"
         assert (await client.http.get("/readyz")).status_code == 503

@@ -207,6 +207,7 @@ async def test_tokens_open_what_they_name_for_a_while(client: Client) -> None:
         ({"subjects": ["a..b"]}, "subjects.0"),
         ({"streams": ["work"], "expires_in": "2h"}, "expires_in"),
         ({"streams": ["work"], "principal": "a b"}, "principal"),
+        ({"streams": ["work"], "principal": "admin"}, "principal"),
         ({"streams": ["work"], "stream": "x"}, "stream"),
     ],
 )

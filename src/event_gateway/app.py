@@ -389,6 +389,8 @@ class Gateway:
         await self._due.stop()
         timeout = self._config.server.drain_timeout
         await asyncio.gather(self._ordered.stop(timeout), self._dispatcher.stop(timeout))
+        if self._context.ending:
+            await asyncio.wait(self._context.ending, timeout=CLOSE_TIMEOUT)
         await self._ledger.stop()  # what it confirms is acknowledged when the broker is closed
         with contextlib.suppress(*StateError, *BrokerError):
             await self._repair.note()

@@ -1,6 +1,6 @@
 """A client with the subprotocol ``cloudevents.json``: it gets CloudEvents and nothing else.
 
-CloudEvents, WebSocket protocol binding 1.0.2, section 3. One subscription, from the query string;
+CloudEvents, WebSocket protocol binding 1.0.2. One subscription, from the query string;
 what there is to say beside its events is said with the close code.
 """
 

@@ -94,8 +94,9 @@ class Context:
     draining: bool = False
     ending: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Has something done that nobody waits for."""
+    def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Has something done that only the end of the process waits for."""
         task = asyncio.create_task(work)
         self.ending.add(task)
         task.add_done_callback(self.ending.discard)
+        return task

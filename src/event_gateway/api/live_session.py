@@ -89,7 +89,7 @@ class LiveSession:
         self._outbox.take()
         self._context.connections.remove(self._principal.name, self, socket)
         if self._task is None and self._subscriptions:
-            self._task = asyncio.create_task(self._work(), name="ws-end")
+            self._task = self._context.later(self._work())
 
     async def going_away(self) -> None:
         """Tells the client to connect elsewhere."""

@@ -41,6 +41,8 @@ async def server_sent_events(
 ) -> Response:
     """A stream's events, each with its sequence as id, and comments while there are none."""
     context: Context = request.app.state.context
+    if context.draining:
+        raise Problem(503, "the gateway restarts", {"Retry-After": "2"})
     try:
         principal = principal_of(context, request.headers, request.query_params)
     except Unauthenticated as error:

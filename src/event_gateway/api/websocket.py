@@ -9,7 +9,7 @@ from event_gateway.api.auth import Unauthenticated, principal_of
 from event_gateway.api.bare_session import SUBPROTOCOL, BareSession
 from event_gateway.api.context import Context
 from event_gateway.api.live_session import LiveSession
-from event_gateway.api.websocket_protocol import Open, Opened, WebSocketProtocol
+from event_gateway.api.websocket_protocol import GOING_AWAY, Open, Opened, WebSocketProtocol
 
 PATH = "/v1/ws"
 UNAUTHENTICATED = 4401
@@ -43,6 +43,8 @@ def sessions(context: Context) -> Open:
         target = urlsplit(request.target)
         if target.path != PATH:
             return None
+        if context.draining:
+            return _TurnedAway(GOING_AWAY, "the gateway restarts"), None
         bare = SUBPROTOCOL in request.subprotocols
         chosen = SUBPROTOCOL if bare else None
         query = dict(parse_qsl(target.query, keep_blank_values=True))

@@ -9,7 +9,7 @@ from event_gateway.config.definitions import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.pattern import check_pattern
-from event_gateway.core.principal import Principal
+from event_gateway.core.principal import ADMIN, Principal
 
 LONGEST = 3600.0
 MOST = 64
@@ -41,6 +41,8 @@ def token_from_json(body: object, streams: frozenset[str]) -> Asked:
     model = validated(_TokenBody, "tokens", body)
     if not model.streams and not model.subjects:
         raise InvalidBody([("streams", "a token opens at least one stream, or some subjects")])
+    if model.principal == ADMIN.name:
+        raise InvalidBody([("principal", f"{ADMIN.name} is the name of the key itself")])
     wrong = [
         (f"streams.{at}", f"there is no stream {name[:64]}")
         for at, name in enumerate(model.streams)

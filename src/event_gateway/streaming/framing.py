@@ -40,7 +40,7 @@ class Enveloped:
 
 
 class Bare:
-    """Nothing but CloudEvents (the WebSocket protocol binding of CloudEvents, section 3.1)."""
+    """Nothing but CloudEvents (the WebSocket protocol binding of CloudEvents 1.0.2)."""
 
     __slots__ = ()
 

@@ -29,7 +29,7 @@ class Message:
     @property
     def size(self) -> int:
         """About how many bytes it takes to keep it."""
-        return 512 + (len(self.received.event.data) * 2 if self.received is not None else 0)
+        return 512 + (len(self.received.event.data) * 4 if self.received is not None else 0)
 
     def json(self) -> bytes:
         """The event in the JSON format of CloudEvents."""
