@@ -14,7 +14,7 @@ from nats.js.errors import APIError
 
 from event_gateway.broker.headers import parse_headers
 from event_gateway.core.errors import ServerRefused
-from event_gateway.core.urls import without_password
+from event_gateway.core.urls import servers_of, without_password
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -123,7 +123,7 @@ class Broker:
             log.debug("nats error", error=str(error))
 
         await self.nc.connect(
-            self.url,
+            servers_of(self.url),
             name="event-gateway",
             # The first connection is made or fails; with endless attempts the client would spin.
             allow_reconnect=False,

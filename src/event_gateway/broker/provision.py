@@ -1,10 +1,12 @@
 """The streams and consumers that the gateway keeps in JetStream, made or brought up to date."""
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import structlog
+from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
@@ -14,7 +16,7 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.foreign import ForeignStream, in_the_way
@@ -33,6 +35,7 @@ DUPLICATE_WINDOW = 120.0  # seconds in which the log itself drops an event that 
 ACK_WAIT = 10.0  # seconds until an event that nobody acknowledged is handed out again
 MAX_UNACKED = 16_384
 OVERLAP = 10065  # the server's code for subjects that another stream has
+RESCALING = 60.0  # seconds until a stream has its other number of replicas
 REJECTED_LIMIT = 1024**3
 
 
@@ -149,8 +152,10 @@ async def ensure(broker: Broker, config: StreamConfig) -> None:
             config.num_replicas = broker.replicas or kept
         if former is None:
             await broker.js.add_stream(config)
-        else:
+        elif config.num_replicas in (None, former.num_replicas):
             await broker.js.update_stream(config)
+        else:
+            await _rescale(broker, config)
     except APIError as error:
         if error.err_code == OVERLAP:
             found = await in_the_way(broker, config)
@@ -159,6 +164,20 @@ async def ensure(broker: Broker, config: StreamConfig) -> None:
         raise ProvisionError(
             f"NATS refuses the stream {config.name}: {error.description} ({error.err_code})"
         ) from None
+
+
+async def _rescale(broker: Broker, config: StreamConfig) -> None:
+    """Brings a stream to other servers: it answers nobody until those have chosen who leads."""
+    assert config.name
+    async with asyncio.timeout(RESCALING):
+        while True:
+            with contextlib.suppress(NatsTimeout, TimeoutError, ServiceUnavailableError):
+                await broker.js.update_stream(config)
+                info = await broker.js.stream_info(config.name)
+                if info.cluster is not None and info.cluster.leader:
+                    await broker.js.consumers_info(config.name)
+                    return
+            await asyncio.sleep(0.5)
 
 
 async def existing(broker: Broker, name: str) -> StreamConfig | None:

@@ -11,6 +11,7 @@ from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.stream import MAX_REPLICAS
 from event_gateway.core.transformation import BUILT_IN, SIEM_FORMATS
+from event_gateway.core.urls import servers_of
 
 MIN_BODY = 64 * 1024  # an event of that size is always taken (CloudEvents 1.0.2, "Size Limits")
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -106,8 +107,8 @@ class NatsModel(Section):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
-        for one in (value or "").split(",") if value is not None else ():
-            _check_server_url(one.strip(), ("nats", "tls", "ws", "wss"))
+        for one in servers_of(value) if value is not None else ():
+            _check_server_url(one, ("nats", "tls", "ws", "wss"))
         return value
 
 
