@@ -146,7 +146,7 @@ class RequestBuilder:
             return self.build_batch([received], attempt, {})
         described, body = self._transformed(received)
         event = received.event
-        message_id = self._message_id([event])
+        message_id = self._message_id(f"{event.source}\0{event.id}")
         return self._request(described, body, message_id, _trace(event), attempt)
 
     def build_batch(
@@ -180,7 +180,8 @@ class RequestBuilder:
             raise refused[0]
         trace = _trace(taken[0] if len(taken) == 1 else None)
         body = batch_body.joined(lines, bodies)
-        return self._request(lines, body, self._message_id(taken), trace, attempt)
+        message_id = self._message_id("\0\0".join(f"{one.source}\0{one.id}" for one in taken))
+        return self._request(lines, body, message_id, trace, attempt)
 
     def _transformed(self, received: Received) -> tuple[bytes, bytes]:
         try:
@@ -282,9 +283,9 @@ class RequestBuilder:
             lines += made[1](message_id, timestamp, body)
         return lines
 
-    def _message_id(self, events: Sequence[Event]) -> bytes:
+    def _message_id(self, named: str) -> bytes:
         mac = self._mac.copy()
-        mac.update("\0\0".join(f"{event.source}\0{event.id}" for event in events).encode())
+        mac.update(named.encode())
         return b"msg_" + mac.hexdigest()[:32].encode()
 
     def _authenticator(self, method: Security) -> tuple[tuple[str, ...], Authenticator]:
