@@ -10,6 +10,7 @@ import yaml
 
 from client import Client, connected
 from command import Ended, command
+from event_gateway.cli.logs import configure_logs
 from event_gateway.cli.serve import Running, running
 from event_gateway.config.load import load
 from event_gateway.delivery.egress import url_rule
@@ -20,6 +21,8 @@ from program import LOOPBACK
 from receiver import Receiver, receiving
 
 Start = Callable[..., Any]
+# As in the real program: a traceback with all locals, in colours, can take minutes to draw.
+configure_logs()
 Command = Callable[..., Any]
 
 

@@ -5,7 +5,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.errors import InvalidDefinition, InvalidEvent
+from event_gateway.core.event import Event
+from event_gateway.core.formats import from_structured
 
 T = TypeVar("T")
 _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
@@ -23,3 +25,17 @@ def body_as(kind: type[T], body: Any) -> T:
         found = _AT.match(str(error))
         key, detail = (found[2], found[1]) if found else ("", str(error))
         raise InvalidDefinition(key, detail.replace("`", "")) from None
+
+
+def event_in(given: Any) -> Event:
+    """The event within a body, in the JSON format. Raises InvalidDefinition, of the key event."""
+    try:
+        return from_structured(msgspec.json.encode(given))
+    except InvalidEvent as error:
+        raise InvalidDefinition("event", error.detail) from None
+    except UnicodeEncodeError:
+        raise InvalidDefinition("event", "holds a code point that is no character") from None
+    except (RecursionError, OverflowError):
+        raise InvalidDefinition(
+            "event", "is nested too deep, or holds too large a number"
+        ) from None

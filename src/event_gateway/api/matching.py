@@ -7,13 +7,13 @@ import msgspec
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from event_gateway.api.auth import GuardedRoute
+from event_gateway.api.bodies import event_in
 from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of, registered
 from event_gateway.api.problems import Problem
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.event import Received
 from event_gateway.core.expression import EvaluationError, Expression
-from event_gateway.core.formats import from_structured
 from event_gateway.core.reserved import check_reserved
 from event_gateway.core.stream import EVENTS
 from event_gateway.routing.explain import explain
@@ -86,12 +86,10 @@ async def evaluate(request: Request, body: dict[str, Any] = Body(...)) -> Respon
 
 
 def _event(given: Any, *, check: bool = False) -> Received:
-    try:
-        event = from_structured(msgspec.json.encode(given))
-        if check:
+    event = event_in(given)
+    if check:
+        try:
             check_reserved(event)
-    except InvalidEvent as error:
-        raise InvalidDefinition("event", error.detail) from None
-    except UnicodeEncodeError:
-        raise InvalidDefinition("event", "holds a lone surrogate, which is no character") from None
+        except InvalidEvent as error:
+            raise InvalidDefinition("event", error.detail) from None
     return Received(event, EVENTS, LATEST, time.time())

@@ -7,13 +7,12 @@ import msgspec
 from fastapi import APIRouter, Body, Request, Response
 
 from event_gateway.api.auth import GuardedRoute
-from event_gateway.api.bodies import body_as
+from event_gateway.api.bodies import body_as, event_in
 from event_gateway.api.context import Context
 from event_gateway.api.problems import Problem
 from event_gateway.config.definitions import InvalidBody, transformation_from_json
-from event_gateway.core.errors import InvalidDefinition, InvalidEvent
+from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.event import Received
-from event_gateway.core.formats import from_structured
 from event_gateway.delivery.preview import preview
 from event_gateway.delivery.request import Builders, Unsendable
 from event_gateway.delivery.transformations import Transformations
@@ -50,7 +49,7 @@ async def preview_transformation(request: Request, body: dict[str, Any] = Body(.
     else:
         builders = _with(builders, named)
         named = "it"
-    received = Received(_event(wanted.event), "", 0, time.time())
+    received = Received(event_in(wanted.event), "", 0, time.time())
     if webhook is None or webhook.enrich:
         await context.enricher.enrich([received], keep=False)
     try:
@@ -78,10 +77,3 @@ def _with(builders: Builders, definition: dict[str, Any]) -> Builders:
     return Builders(
         builders.secrets, builders.tokens, builders.key, builders.version, transformations
     )
-
-
-def _event(given: dict[str, Any]) -> Any:
-    try:
-        return from_structured(msgspec.json.encode(given))
-    except InvalidEvent as error:
-        raise InvalidDefinition("event", error.detail) from None

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from event_gateway.api import secrets
 from event_gateway.api.auth import GuardedRoute
+from event_gateway.api.bodies import event_in
 from event_gateway.api.context import Context
 from event_gateway.api.pages import page_of, registered
 from event_gateway.api.patch import merge_patch
 from event_gateway.api.problems import Problem
 from event_gateway.config.definitions import webhook_from_json, webhook_to_json
-from event_gateway.core.errors import InvalidDefinition, InvalidEvent
-from event_gateway.core.formats import from_structured
+from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.times import rfc3339
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth.signature import check_keys
@@ -118,10 +118,7 @@ async def try_webhook(
     if body is not None:
         if set(body) != {"event"}:
             raise Problem(422, 'the body is {"event": {…}}, or empty')
-        try:
-            event = from_structured(msgspec.json.encode(body["event"]))
-        except InvalidEvent as error:
-            raise Problem(422, f"event: {error.detail}") from None
+        event = event_in(body["event"])
     came = await context.dispatcher.attempt(webhook, event)
     return Response(msgspec.json.encode(came), media_type="application/json")
 
