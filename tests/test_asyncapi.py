@@ -255,6 +255,7 @@ def test_what_is_no_document_is_refused(content: Any, says: str) -> None:
         read(content)
 
 
+@pytest.mark.timeout(240)
 def test_hostile_documents_are_answered() -> None:
     deep: Any = {}
     for _ in range(5000):

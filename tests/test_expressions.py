@@ -74,6 +74,10 @@ def test_payloads_of_every_kind() -> None:
         ('event.data.s == "\ud800"', "lone surrogate"),
         ("[1]" + ".map(a, a)" * 9 + " == [1]", "more than 8 macros"),
         ("[event.data.s]" + ".map(a, a + a)" * 8 + " == []", "too costly"),
+        ("event.data.`a//b` == 1", "back quotes"),
+        (r"event.data.s == r'a' || event.data.s == 'a\'b'", "a backslash before a quote"),
+        ("event.data.s.matches(event.data.p)", "as a literal"),
+        ("event.data.s.matches('(a')", "no regular expression"),
     ],
 )
 def test_refused(text: str, says: str) -> None:
@@ -111,6 +115,13 @@ HOSTILE: list[tuple[str, Any]] = [
     (" || ".join(['event.data.s.contains("aaaaab")'] * 110), {"s": "a" * 1_000_000}),
     ('event.data.s.matches("(a+)+$b") || event.data.s.matches("(x+x+)+y")', {"s": "a" * 900_000}),
     ("event.data == event.data", {"a": [[[[]]]] * 100_000}),
+    ('event.data.l.all//\n(x, !event.data.s.contains("yx"))',
+     {"l": list(range(9000)), "s": "y" * 800_000}),
+    ("[" + ",".join(["event.data.s"] * 250) + "].map(x, x + x + x).size() > 0",
+     {"s": "a" * 900_000}),
+    ("[" + ",".join(["event.data.s"] * 50) + "].exists(x, x.matches('(a|b)*a(a|b){200}c'))",
+     {"s": "ab" * 250_000}),
+    ("event.data.s.matches('(.{0,900}x){1}y')", {"s": "ab" * 400_000}),
 ]  # fmt: skip
 
 
@@ -132,6 +143,12 @@ def test_hostile_expressions_are_bounded(text: str, data: Any) -> None:
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+
+
+@pytest.mark.parametrize("raw", [b'{"s":"admin\\u0000x"}', b'{"s\\u0000x":"admin"}'])
+def test_what_the_engine_would_cut_is_no_match(raw: bytes) -> None:
+    with pytest.raises(EvaluationError, match="NUL"):
+        Expression("event.data.s == 'admin'").holds(of(raw=raw))
 
 
 @pytest.mark.parametrize(

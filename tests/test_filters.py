@@ -1,6 +1,7 @@
 """Filters, groups and paths: which events pass, and which filters are refused with their place."""
 
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -175,6 +176,15 @@ def test_payloads_of_every_kind(received: Received, field: str, passes: bool) ->
     for operator, value in (("matches", "error"), ("prefix", "x"), ("gt", 5), ("gt", "x"),
                             ("cidr", "10.0.0.0/8"), ("between", [1, 2])):  # fmt: skip
         compile_filter(Filter(field, operator, value))(received)
+
+
+@pytest.mark.parametrize("pattern", ["(a|b)*a(a|b){200}c", "a.{900}c$", "(.{0,900}x){1}y"])
+def test_what_a_search_costs_is_bounded(pattern: str) -> None:
+    one = compile_filter(Filter("data.s", "matches", pattern))
+    began = time.process_time()
+    assert not one(of({"s": "ab" * 500_000}))
+    # Not a measurement: unbounded, it takes 5 to 28 seconds.
+    assert time.process_time() - began < 2
 
 
 def test_a_path_gives_a_bounded_number_of_values() -> None:

@@ -47,7 +47,7 @@ async def _suffix(socket: Socket, last: int) -> list[int]:
     """The sequences that come up to the last; its number goes with each event's data."""
     out: list[int] = []
     while not out or out[-1] < last:
-        frame = await socket.next(60)
+        frame = await socket.next(110)
         if frame["type"] == "event":
             assert frame["event"]["data"]["n"] + 1 == frame["seq"]
             out.append(frame["seq"])

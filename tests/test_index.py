@@ -12,6 +12,7 @@ from event_gateway.core.expression import EvaluationError
 from event_gateway.core.filter import Filter
 from event_gateway.core.pattern import matches
 from event_gateway.core.webhook import Webhook
+from event_gateway.routing.bucket import Entry
 from event_gateway.routing.explain import explain
 from event_gateway.routing.index import Index
 
@@ -162,6 +163,18 @@ def test_an_expression_is_evaluated_once_and_its_failure_is_told() -> None:
     assert not told
     assert index.match(of({"x": 5}), on_error) == []
     assert told == [(f"w{number}", "no_such_key") for number in range(5)]
+
+
+def test_several_lists_are_not_looked_up_in_all_combinations() -> None:
+    index = Index()
+    one = webhook("w", *(Filter(f"data.{name}[*]", "equals", name) for name in "abc"))
+    index.put(one)
+    received = of({name: [name] * 5000 for name in "abc"})
+    candidates: list[Entry] = []
+    for bucket in index._buckets("a.b"):
+        bucket.collect(received, candidates)
+    assert len(candidates) == 1
+    assert index.match(received) == [one]
 
 
 def test_a_webhook_in_many_places_is_found_once() -> None:

@@ -363,10 +363,8 @@ class Gateway:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
         chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
-        chores += [replayer.run(), repair.run(), expression_errors.run()]
+        chores += [replayer.run(), repair.run(), expression_errors.run(), durables.run()]
         chores += [self._context.connections.watch()]
-        chores += [replayer.run(), repair.run(), self._context.connections.watch()]
-        chores += [durables.run()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
 
     async def reload(self, config: Config) -> None:

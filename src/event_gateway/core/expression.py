@@ -6,6 +6,7 @@ could take is estimated before it is begun, from how the expression is written a
 event's data is.
 """
 
+import ast
 import base64
 import re
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.event import Received
+from event_gateway.core.operators import regex
 
 MAX_LENGTH = 4096  # characters
 MAX_MACROS = 8  # all, exists, exists_one, filter, map
@@ -24,10 +26,14 @@ MAX_STEPS = 10_000  # of all loops together: the engine's own budget
 USUAL = 64 << 10  # bytes: events up to here it must be able to look at
 
 _TOKEN = re.compile(
-    r"""(?P<comment>//[^\n]*)|(?P<text>[bBrR]{0,2}(?:'{3}(?:\\.|[^\\])*?'{3}|"{3}(?:\\.|[^\\])*?"{3}"""
+    r"""(?P<comment>//[^\n]*)"""
+    r"""|(?P<raw>(?:[bB]?[rR]|[rR][bB])(?:'{3}.*?'{3}|"{3}.*?"{3}|'[^'\n]*'|"[^"\n]*"))"""
+    r"""|(?P<text>[bB]?(?:'{3}(?:\\.|[^\\])*?'{3}|"{3}(?:\\.|[^\\])*?"{3}"""
     r"""|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"))|(?P<name>[A-Za-z_]\w*)|(?P<other>\S)""",
     re.DOTALL,
 )
+_RAW = re.compile(r"(?<!\w)(?:[bB]?[rR]|[rR][bB])['\"]")
+_ESCAPED_QUOTE = re.compile(r"\\['\"]")
 _MACROS = frozenset(("all", "exists", "exists_one", "map", "filter"))
 _CALLS = frozenset("+=!<>(")  # what may look at whole values
 _ATTRIBUTES = ("id", "source", "type", "specversion", "subject", "time", "datacontenttype",
@@ -46,7 +52,7 @@ class EvaluationError(Exception):
 class Expression:
     """A compiled expression. Raises ValueError where the text is none that can be used."""
 
-    __slots__ = ("_growth", "_operations", "_program", "_steps", "text")
+    __slots__ = ("_growth", "_operations", "_program", "_steps", "_uses", "text")
 
     def __init__(self, text: str, *, condition: bool = True) -> None:
         """``condition``: it must be able to be true or false."""
@@ -58,7 +64,7 @@ class Expression:
         checked, self._program = _compiled(text)
         if condition and checked.return_type().name() not in ("BOOL", "DYN"):
             raise ValueError(f"gives {checked.return_type().name()}, not true or false")
-        self._operations, self._growth, self._steps = _estimate(text)
+        self._operations, self._growth, self._steps, self._uses = _estimate(text)
         if self._growth * USUAL > MAX_GROWTH:
             raise ValueError("is too costly: it puts text together again and again")
 
@@ -72,17 +78,24 @@ class Expression:
 
     def value(self, received: Received) -> Any:
         """What it gives of an event, as JSON has it. Raises EvaluationError."""
-        return _plain(self._evaluate(received).plain_value())
+        try:
+            return _plain(self._evaluate(received).plain_value())
+        except RecursionError:
+            raise EvaluationError("invalid_argument", "the value is nested too deep") from None
 
     def _evaluate(self, received: Received) -> Any:
-        size = len(received.event.data) + 1024
+        data = received.event.data
+        # The engine takes a NUL for the end of a text.
+        if b"\\u0000" in data or b"\0" in data:
+            raise EvaluationError("invalid_argument", "the data holds a NUL character")
+        size = (len(data) + 1024) * self._uses
         # Each element stands behind a comma, the expression's own lists included.
         steps = 1
         if self._steps:
-            elements = received.event.data.count(b",") + 1 + self.text.count(",")
+            elements = data.count(b",") + 1 + self.text.count(",")
             steps = min(MAX_STEPS, elements**self._steps)
         if steps * self._operations * size > MAX_WORK or self._growth * size > MAX_GROWTH:
-            raise EvaluationError("too_costly", f"for an event with {size - 1024} bytes of data")
+            raise EvaluationError("too_costly", f"for an event with {len(data)} bytes of data")
         try:
             if received.activation is None:
                 received.activation = _environment().Activation({"event": _event_of(received)})
@@ -143,17 +156,27 @@ def _first_line(reason: str) -> str:
     return line.replace("<input>:", "line ").removesuffix(" [INVALID_ARGUMENT]")[:300]
 
 
-def _estimate(text: str) -> tuple[int, int, int]:
-    """How many operations look at whole values, by how much text may grow, and how many loops stand
-    in each other where they may look at the same values again (0: each is looked at once)."""
-    operations, plus, macros, deepest, again = 1, 0, 0, 0, False
+def _estimate(text: str) -> tuple[int, int, int, int]:
+    """How many operations look at whole values, by how much text may grow, how many loops stand in
+    each other where they may look at the same values again (0: each is looked at once), and how
+    often the event is named.
+
+    Raises ValueError where that cannot be told.
+    """
+    if _RAW.search(text) and _ESCAPED_QUOTE.search(text):
+        # Where such a text ends, engines do not agree.
+        raise ValueError("holds a raw text (r'…') and a backslash before a quote: write it plain")
+    operations, plus, macros, deepest, uses, again = 1, 0, 0, 0, 0, False
     inside: list[bool] = []  # of each open bracket: whether a macro's body
+    tokens = [match for match in _TOKEN.finditer(text) if not match["comment"]]
     former = ""
-    for match in _TOKEN.finditer(text):
+    for position, match in enumerate(tokens):
         token = match.group()
-        if match["comment"] or match["text"]:
-            former = "" if match["comment"] else token
+        if match["raw"] or match["text"]:
+            former = ""
             continue
+        if token == "`":
+            raise ValueError("holds a name in back quotes, which is not taken")
         if token == "(":
             inside.append(former in _MACROS)
             macros += former in _MACROS
@@ -162,14 +185,34 @@ def _estimate(text: str) -> tuple[int, int, int]:
             inside.append(False)
         elif token in ")]}" and inside:
             inside.pop()
-        elif token == "event" and any(inside):
-            again = True
+        elif token == "event":
+            uses += 1
+            again = again or any(inside)
+        elif token == "matches":
+            operations += 3 * _program(tokens[position + 1 : position + 4])
         plus += token == "+"
         operations += token in _CALLS or token == "in"
         former = token
     if macros > MAX_MACROS:
         raise ValueError(f"has more than {MAX_MACROS} macros (all, exists, map, filter…)")
-    return operations, (plus + 1) ** (macros + 1), deepest if again or deepest > 1 else 0
+    growth = (plus + 1) ** (macros + 1)
+    return operations, growth, deepest if again or deepest > 1 else 0, max(1, uses)
+
+
+def _program(following: list[re.Match[str]]) -> int:
+    """The size of the regular expression that matches is called with, which must be a literal."""
+    if len(following) == 3:
+        opening, pattern, closing = following
+        if (
+            opening.group() == "("
+            and closing.group() == ")"
+            and (pattern["raw"] or pattern["text"])
+        ):
+            try:
+                return int(regex(ast.literal_eval(pattern.group())).programsize)
+            except (SyntaxError, TypeError):
+                pass
+    raise ValueError('matches takes one regular expression, as a literal: x.matches("^a")')
 
 
 def _event_of(received: Received) -> dict[str, Any]:

@@ -19,6 +19,7 @@ MAX_LIST = 1000  # values of one filter
 MAX_TEXT = 4096  # characters of one value
 MAX_PATTERN = 1024  # characters of a regular expression
 MAX_PROGRAM = 1 << 20  # bytes that a compiled one may take
+MAX_SEARCH = 16_000_000  # size of a compiled one times the text's length; some 0.25 s at the worst
 
 Test = Callable[[Any], bool]
 
@@ -68,11 +69,12 @@ def _text(wanted: Any) -> str:
 
 
 def _matches(wanted: Any) -> Test:
-    search = regex(_text(wanted)).search
+    compiled = regex(_text(wanted))
+    search, longest = compiled.search, MAX_SEARCH // compiled.programsize
 
     def test(given: Any) -> bool:
         try:
-            return isinstance(given, str) and search(given) is not None
+            return isinstance(given, str) and len(given) <= longest and search(given) is not None
         except UnicodeEncodeError:  # a lone surrogate: no text
             return False
 
@@ -81,7 +83,8 @@ def _matches(wanted: Any) -> Test:
 
 @lru_cache(maxsize=4096)
 def regex(pattern: str) -> Any:
-    """A compiled regular expression (RE2's syntax), whose time is linear in the text.
+    """A compiled regular expression (RE2's syntax), whose time grows with its ``programsize`` and
+    with the text, and never with their powers.
 
     Raises ValueError.
     """

@@ -38,10 +38,17 @@ def parse_time(text: str) -> float:
     raise ValueError(f"{text[:64]!r} is no RFC 3339 time, such as 2026-05-04T03:02:01Z")
 
 
-@lru_cache(maxsize=1024)
+LONGEST = 64  # characters of a time
+
+
 def instant(text: str) -> tuple[int, str] | None:
     """An RFC 3339 time as what compares like the instants do, to the last digit: whole seconds and
     the fraction's digits. None where it is none. A leap second is the one before it, and a bit."""
+    return _instant(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=1024)
+def _instant(text: str) -> tuple[int, str] | None:
     parts = _PARTS.fullmatch(text)
     if parts is None:
         return None

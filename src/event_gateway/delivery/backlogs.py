@@ -74,7 +74,9 @@ class Backlogs:
         """What waits here, but for the oldest few, waits in the ledger's queue again."""
         while len(lane.backlog) > keep:
             self._held -= 1
-            self.queue(lane, lane.backlog.pop())
+            job = lane.backlog.pop()
+            lane.gathered = max(0, lane.gathered - len(job.received.event.data))
+            self.queue(lane, job)
         if not lane.backlog:
             self._waiting.pop(lane, None)
 

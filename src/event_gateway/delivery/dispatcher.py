@@ -42,6 +42,9 @@ MAX_UNWRITTEN = 4096  # states that the ledger has yet to confirm, beyond which 
 SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
 IDLE_WAIT = 0.25  # seconds until an attempt that is kept out of the queue is looked at again
 
+# Where no request could be made after something had been waited for.
+OWN_ERRORS = frozenset((ErrorType.TRANSFORMATION_ERROR, ErrorType.SECRET_MISSING))
+
 
 class Dispatcher:
     """All lanes of this process. ``wake`` is told in how many seconds something becomes due.
@@ -296,8 +299,9 @@ class Dispatcher:
             lambda result: self._done(lane, jobs, refused, result),
         )  # fmt: skip
         if unsent is not None:
-            for job in jobs:
-                self._unsent(lane, job, unsent)
+            for position, job in enumerate(jobs):
+                why = refused.get(position)
+                self._unsent(lane, job, unsent if why is None else _failure(why))
             return
         lane.in_flight += 1
         self.in_flight += len(jobs)
@@ -336,7 +340,7 @@ class Dispatcher:
         if self._stopped:
             return  # cut off by our own end: no failure, whoever takes it next tries it again
         error = None if isinstance(result, Failure) else error_for_status(result.status)
-        ours = isinstance(result, Failure) and result.error_type == ErrorType.TRANSFORMATION_ERROR
+        ours = isinstance(result, Failure) and result.error_type in OWN_ERRORS
         if isinstance(result, Response) and error is None:
             self.standing.well(lane, jobs[0])
             self.standing.obey(lane, jobs[0], result)
@@ -344,8 +348,7 @@ class Dispatcher:
             self.standing.ill(lane, jobs[0], result)  # once, whatever the request held
         for position, job in enumerate(jobs):
             if position in refused:
-                why = refused[position]
-                self._unsent(lane, job, Failure(why.error_type, str(why), why.final))
+                self._unsent(lane, job, _failure(refused[position]))
             elif isinstance(result, Failure) and ours:
                 self._unsent(lane, job, result)
             elif isinstance(result, Failure):
@@ -356,8 +359,9 @@ class Dispatcher:
                 self._outcomes.succeeded(lane, job, result.status)
             else:
                 self._outcomes.failed(
-                    lane, job, error, f"HTTP {result.status}", result, at_receiver=True
-                )
+                    lane, job, error, f"HTTP {result.status}", result, at_receiver=True,
+                    alone=len(jobs) == 1,
+                )  # fmt: skip
         self._go_on(lane)
 
     def _go_on(self, lane: Lane) -> None:
@@ -368,3 +372,7 @@ class Dispatcher:
             self._sick.wait(lane)  # behind those whose turn it has not been yet
         else:
             self.backlogs.drain(lane)
+
+
+def _failure(why: Unsendable) -> Failure:
+    return Failure(why.error_type, str(why), why.final)

@@ -94,10 +94,10 @@ class Outcomes:
 
     def failed(
         self, lane: Lane, job: Job, error: str, message: str, response: Response | None,
-        *, at_receiver: bool, final: bool = False,
+        *, at_receiver: bool, final: bool = False, alone: bool = True,
     ) -> None:  # fmt: skip
         """An attempt failed; ``at_receiver``: not for a reason of the gateway's own; ``final``:
-        another one would fail in the same way."""
+        another one would fail in the same way; ``alone``: the request was for this event only."""
         delivery = job.delivery
         now = time.time()
         duration = now - job.started
@@ -120,7 +120,7 @@ class Outcomes:
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
             self.left(lane.webhook, delivery.event_at, delivery.latest),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            wanted=retry_after(headers, now), aborted=final or aborts(headers),
+            wanted=retry_after(headers, now), aborted=final or (alone and aborts(headers)),
         )  # fmt: skip
         next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
         delivery.attempts = [*delivery.attempts, replace(attempt, next_attempt_at=next_at)]

@@ -44,9 +44,11 @@ def entry_of(webhook: Webhook) -> Entry:
     indexed.sort(key=lambda step: (step[0], len(step[2]), step[1].text))
     places: list[tuple[Step, ...]] = [()]
     done = set()
+    many = False
     for table, path, values, position in indexed[:MAX_STEPS]:
-        if len(places) * len(values) > MAX_PLACES:
-            break
+        if len(places) * len(values) > MAX_PLACES or (many and path.many):
+            break  # what several [*] give would have to be looked up in all combinations
+        many = many or path.many
         places = [(*place, (table, path, value)) for place, value in product(places, values)]
         done.add(position)
     rest = [one for position, one in enumerate(demands) if position not in done]
@@ -135,12 +137,11 @@ class Bucket:
         for table in self.tables.values():
             path = table.path
             if path.many:
-                for value in path.values(received):
-                    table.collect(value, received, found)
+                table.collect(path.values(received), received, found)
             else:
                 value = path.value(received)
                 if value is not msgspec.UNSET:
-                    table.collect(value, received, found)
+                    table.collect((value,), received, found)
 
 
 class _Table:
@@ -176,24 +177,20 @@ class _Table:
         elif self.number > 2:
             del self.limits[bisect_left(self.limits, value)]
 
-    def collect(self, value: Any, received: Received, found: list[Entry]) -> None:
-        """Adds what a value of the event leads to."""
-        if self.number == 0:
-            if self.path.attribute is not None:
-                value = canonical(value)
-            elif not (value is None or isinstance(value, (str, int, float))):
-                return
-            bucket = self.buckets.get(_key(value))
-            if bucket is not None:
-                bucket.collect(received, found)
-            return
-        for key in self._keys(value):
+    def collect(self, values: Iterable[Any], received: Received, found: list[Entry]) -> None:
+        """Adds what the values of the event lead to, each key once."""
+        keys = {key: None for value in values for key in self._keys(value)}
+        for key in keys:
             bucket = self.buckets.get(key)
             if bucket is not None:
                 bucket.collect(received, found)
 
-    def _keys(self, value: Any) -> list[Any]:
+    def _keys(self, value: Any) -> Iterable[Any]:
         number, limits = self.number, self.limits
+        if number == 0:
+            if self.path.attribute is not None:
+                return (canonical(value),)
+            return (_key(value),) if value is None or isinstance(value, (str, int, float)) else ()
         if number in (1, 2):
             if self.path.attribute is not None:
                 value = canonical(value)
