@@ -263,7 +263,7 @@ def test_hostile_documents_are_answered() -> None:
     with pytest.raises(InvalidDefinition, match="nested deeper"):
         read(message(deep))
     chain = {f"s{n}": {"properties": {"x": {"$ref": f"#/components/schemas/s{n + 1}"}}}
-             for n in range(3000)} | {"s3000": {"type": "integer"}}  # fmt: skip
+             for n in range(500)} | {"s500": {"type": "integer"}}  # fmt: skip
     circle = {"a": {"$ref": "#/components/schemas/b"}, "b": {"$ref": "#/components/schemas/a"}}
     overlapping: Any = {}
     for _ in range(50):
@@ -293,10 +293,10 @@ def test_hostile_documents_are_answered() -> None:
     content["components"] = {
         "schemas": {"s": shared},
         "messages": {f"m{n}": {"name": f"a.m{n}", "payload": {"$ref": "#/components/schemas/s"}}
-                     for n in range(600)},
+                     for n in range(150)},
     }  # fmt: skip
     found, skipped = read(content)
-    assert len(found) + len(skipped) == 600
+    assert len(found) + len(skipped) == 150
     assert "more than can be copied" in skipped[-1].reason
     for odd in (
         {"channels": 7},

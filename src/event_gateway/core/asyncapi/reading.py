@@ -12,7 +12,7 @@ from event_gateway.core.asyncapi.messages import Message, messages
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.event_type import MAX_EXAMPLES, MAX_TOTAL, EventType, kept
 
-MAX_COPIED = 2_000_000  # values copied out of one document
+MAX_COPIED = 500_000  # values copied out of one document
 EXTENSION = "x-event-gateway"
 
 
