@@ -203,3 +203,24 @@ def test_a_template_without_places_is_itself(value: Any) -> None:
         assert "{{" in json.dumps(value)
         return
     assert msgspec.json.encode(found) == msgspec.json.encode(value)
+
+
+def test_what_a_template_makes_of_it_is_bounded() -> None:
+    items = {"a": [0] * 65_000, "q": '"'}
+    for template in (
+        {"$each": "data.a", "$do": [[[1]] * 1000] * 8},
+        "{{ data.q " + "| json " * 8 + "}}" + "{{ data.a }}" * 20,
+    ):
+        made = compile_template(template, None)
+        with pytest.raises(TransformationError, match="makes more than"):
+            made(Event("1", "s", "t", data=json.dumps(items).encode(), kind=DataKind.JSON), 0.0)
+    with pytest.raises(InvalidDefinition, match="at most 8 filters"):
+        compile_template("{{ data.q " + "| json " * 9 + "}}", None)
+
+
+def test_braces_without_end_are_read_in_no_time() -> None:
+    began = time.process_time()
+    with pytest.raises(InvalidDefinition, match="not closed"):
+        compile_template("{{" * 20_000, None)
+    # Not a measurement: tried from each of them to the end it takes half a minute.
+    assert time.process_time() - began < 5

@@ -8,6 +8,7 @@ import msgspec
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.event import Event
 from event_gateway.core.formats import from_structured
+from event_gateway.core.plain import check_plain
 
 T = TypeVar("T")
 _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
@@ -15,10 +16,7 @@ _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
 
 def body_as(kind: type[T], body: Any) -> T:
     """A body as a struct. Raises InvalidDefinition with the key that is wrong."""
-    try:
-        msgspec.json.encode(body)
-    except UnicodeEncodeError:
-        raise InvalidDefinition("", "holds a code point that is no character") from None
+    check_plain(body)
     try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:

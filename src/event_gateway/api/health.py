@@ -34,6 +34,7 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     if not context.ledger.reachable:
         reasons.append("redis unreachable")
     reasons += context.repair.reasons
+    reasons += [f"the registry's entry {key} is left out" for key in context.registry.left_out]
     if others := context.peers.with_other_files:
         reasons.append(f"a different configuration file in {', '.join(others)}")
     return {"status": "degraded" if reasons else "ok", "reasons": reasons}

@@ -99,6 +99,7 @@ class Registry:
         self.webhooks: dict[str, Webhook] = {}
         self.streams: dict[str, StreamDefinition] = {}
         self.secrets: dict[str, Sealed] = {}
+        self.left_out: set[str] = set()
         self.event_types: dict[str, EventType] = {}
         self.on_webhook: list[Callable[[str, Webhook | None], None]] = []
         self.on_stream: list[Callable[[str, StreamDefinition | None], None]] = []
@@ -287,50 +288,55 @@ class Registry:
 
     def _apply(self, pulled: Pulled) -> None:
         key = pulled.subject.removeprefix(_PREFIX)
+        self.left_out.discard(key)
+        try:
+            self._take(key, pulled)
+        except NewerFormat as error:
+            self._newer = self._newer or error
+            log.error("registry entry left alone", key=key, error=str(error))
+        except Exception:  # one that cannot be worked with must not keep the others away
+            self.left_out.add(key)
+            log.exception("registry entry not understood, left out", key=key)
+
+    def _take(self, key: str, pulled: Pulled) -> None:
         kind, _, name = key.partition(".")
         gone = bool(pulled.headers and pulled.headers.get("KV-Operation"))
         if gone:
             self._revisions.pop(key, None)
         else:
             self._revisions[key] = pulled.seq
-        try:
-            if kind == "webhook":
-                webhook = None if gone else _decode(key, pulled.data, _StoredWebhook).webhook
-                if webhook is None:
-                    self.webhooks.pop(name, None)
-                else:
-                    self.webhooks[name] = webhook
-                for notify in self.on_webhook:
-                    notify(name, webhook)
-            elif kind == "stream":
-                stream = None if gone else _decode(key, pulled.data, _StoredStream).stream
-                if stream is None:
-                    self.streams.pop(name, None)
-                else:
-                    self.streams[name] = stream
-                for tell in self.on_stream:
-                    tell(name, stream)
-            elif kind == "secret":
-                if gone:
-                    self.secrets.pop(name, None)
-                else:
-                    self.secrets[name] = _decode(key, pulled.data, _StoredSecret).sealed
-                for changed in self.on_secret:
-                    changed(name)
-            elif kind == "type":
-                name = _type_of(name)
-                found = None if gone else _decode(key, pulled.data, _StoredType).event_type
-                if found is None:
-                    self.event_types.pop(name, None)
-                else:
-                    self.event_types[name] = found
-                for hear in self.on_event_type:
-                    hear(name, found, pulled.time)
-        except NewerFormat as error:
-            self._newer = self._newer or error
-            log.error("registry entry left alone", key=key, error=str(error))
-        except msgspec.DecodeError as error:
-            log.error("registry entry not understood, left alone", key=key, error=str(error))
+        if kind == "webhook":
+            webhook = None if gone else _decode(key, pulled.data, _StoredWebhook).webhook
+            if webhook is None:
+                self.webhooks.pop(name, None)
+            else:
+                self.webhooks[name] = webhook
+            for notify in self.on_webhook:
+                notify(name, webhook)
+        elif kind == "stream":
+            stream = None if gone else _decode(key, pulled.data, _StoredStream).stream
+            if stream is None:
+                self.streams.pop(name, None)
+            else:
+                self.streams[name] = stream
+            for tell in self.on_stream:
+                tell(name, stream)
+        elif kind == "secret":
+            if gone:
+                self.secrets.pop(name, None)
+            else:
+                self.secrets[name] = _decode(key, pulled.data, _StoredSecret).sealed
+            for changed in self.on_secret:
+                changed(name)
+        elif kind == "type":
+            name = _type_of(name)
+            found = None if gone else _decode(key, pulled.data, _StoredType).event_type
+            if found is None:
+                self.event_types.pop(name, None)
+            else:
+                self.event_types[name] = found
+            for hear in self.on_event_type:
+                hear(name, found, pulled.time)
 
 
 def _type_key(name: str) -> str:

@@ -18,6 +18,7 @@ from event_gateway.config.webhook_model import (
 )
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.filter import Filter
+from event_gateway.core.plain import check_plain
 from event_gateway.core.retry_policy import RetryPolicy
 from event_gateway.core.security import Security
 from event_gateway.core.stream import StreamDefinition
@@ -249,6 +250,10 @@ def validated(model: type[Model], section: str, body: object) -> Model:
     if not isinstance(body, dict):
         raise InvalidBody([("", "the body must be a JSON object")])
     given = {k: v for k, v in body.items() if k not in _SHOWN}
+    try:
+        check_plain(given)
+    except InvalidDefinition as error:
+        raise InvalidBody([(error.key, error.detail)]) from None
     try:
         return model.model_validate(given)
     except ValidationError as error:

@@ -15,6 +15,7 @@ from event_gateway.core.operators import (
     attribute_test,
 )
 from event_gateway.core.path import Path, parse_path, path_of
+from event_gateway.core.plain import check_plain
 
 MAX_DEPTH = 8  # of groups in groups
 
@@ -124,6 +125,8 @@ def check_filter(one: Filter, key: str, depth: int = 0) -> int:
 
 
 def _check_size(value: Any, key: str, depth: int = 0) -> None:
+    if depth == 0:
+        check_plain(value, key)
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise InvalidDefinition(key, f"is longer than {MAX_TEXT} characters")
     if isinstance(value, (list, tuple, dict)):

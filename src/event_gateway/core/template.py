@@ -24,12 +24,13 @@ from event_gateway.core.transformation import (
 
 MAX_TEMPLATE = 64 * 1024  # bytes
 MAX_DEPTH = 32
+MAX_FILTERS = 8
 NODE = 16  # what each value costs of MAX_OUTPUT, however short it is: it bounds the work
 EACH, DO, ITEM = "$each", "$do", "item"
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PATH = r"""(?:[^\s|?"'\[]|\[(?:"[^"]*"|'[^']*'|[^\]"']*)\])+"""
-_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r"""|'[^']*'|[^"'}])*)\}\}""")
+_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r"""|'[^']*'|[^"'{}])*)\}\}""")
 _EXPRESSION = re.compile(
     rf"\s*(?P<what>{_QUOTED}|{_PATH})\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
     r"(?P<filters>(?:\|\s*[a-z]+\s*)*)"
@@ -131,7 +132,12 @@ def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
         return _text(value, key, in_each)
     if isinstance(value, list):
         nodes = [_compile(v, f"{key}[{n}]", depth + 1, in_each) for n, v in enumerate(value)]
-        return lambda scope: [one for node in nodes if (one := node(scope)) is not _OMIT]
+
+        def collect(scope: _Scope) -> list[Any]:
+            scope.spend(NODE)
+            return [one for node in nodes if (one := node(scope)) is not _OMIT]
+
+        return collect
     if isinstance(value, dict):
         if EACH in value:
             return _each(value, key, depth, in_each)
@@ -143,7 +149,12 @@ def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
             return {n: one for n, node in members if (one := node(scope)) is not _OMIT}
 
         return build
-    return lambda scope: value
+
+    def literal(scope: _Scope) -> Any:
+        scope.spend(NODE)
+        return value
+
+    return literal
 
 
 def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
@@ -215,6 +226,8 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
             raise InvalidDefinition(
                 key, f"the filter {name} is unknown; there are: {', '.join(FILTERS)}"
             )
+    if len(names) > MAX_FILTERS:
+        raise InvalidDefinition(key, f"there are at most {MAX_FILTERS} filters in one place")
     filters = [FILTERS[name] for name in names]
     literal = _literal(what, key) if what.startswith('"') else None
     place = None if literal is not None else _place(what, key, in_each)
@@ -232,6 +245,8 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
             return found
         for one in filters:
             found = one(_decoded(found))
+            if isinstance(found, str):
+                scope.spend(len(found))  # each may make it longer
         size, found = _measured(found)
         scope.spend(NODE + size)
         return found
