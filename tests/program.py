@@ -34,7 +34,7 @@ class Program:
         """Writes its configuration file."""
         self._config.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
 
-    async def start(self, timeout: float = 30.0) -> dict[str, Any]:
+    async def start(self, timeout: float = 60.0) -> dict[str, Any]:
         """Starts it; gives its endpoints and its key once it is ready."""
         endpoints = self.data / "endpoints.json"
         endpoints.unlink(missing_ok=True)  # a killed one leaves its own behind
@@ -46,7 +46,7 @@ class Program:
         found: dict[str, Any] = json.loads(endpoints.read_text())
         return found | {"key": (self.data / "admin.key").read_text()}
 
-    async def start_fails(self, timeout: float = 30.0) -> int:
+    async def start_fails(self, timeout: float = 60.0) -> int:
         """Starts it; gives its exit status when it has ended by itself."""
         self._process = self._run()
         return await self.ended(timeout)
