@@ -96,7 +96,7 @@ def naive(known: dict[str, Webhook], received: Received) -> set[str]:
     }
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(changes=steps, some=st.lists(events, min_size=1, max_size=5))
 def test_the_index_answers_like_asking_each_webhook(
     changes: list[Webhook | str], some: list[Event]
