@@ -47,7 +47,8 @@ def made(template: Any, event: Event | None = None) -> Any:
         ("{{ data.items[1].sku }}", "b"), ("{{ data.items[9].sku }}", None),
         ("{{ data.items[*].sku }}", ["a", "b"]), ("{{ data.user[*].x }}", None),
         ("{{ data.nested[*].in[*] }}", [1, 2, 3]), ("{{ data.x[*].y ?? 0 }}", 0),
-        ('{{ data["weird key"] }}', 1), ("{{data['a{}']}}", 2), ('{{ data["}}"] }}', None),
+        ('{{ data["weird key"] }}', 1), ("{{data['a{}']}}", 2),
+        ("{{ data.a{ }}", None), ('{{ data["}}"] }}', None),
         ('{{ data.x ?? "y" }}', "y"), ("{{ data.x ?? 1.5 }}", 1.5), ("{{ data.x ?? [] }}", []),
         ("{{ data.user.none ?? false }}", False), ("{{ data.user.admin ?? 0 }}", True),
         ("{{ data.user.id | string }}", "7"), ("{{ data.x | string }}", None),
@@ -170,6 +171,56 @@ def test_what_a_template_makes_is_bounded_and_so_is_its_work() -> None:
         with pytest.raises(TransformationError, match=f"makes more than {MAX_OUTPUT} bytes"):
             transform(many, 0.0)
         assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "do",
+    [[[1]] * 100, [None] * 100, ["{{ data.x ?? omit }}"] * 100, 10**2000, "{{ data | number }}",
+     [{"$each": "data.x", "$do": 1}] * 100],
+    ids=["lists", "literals", "left out", "a long number", "read, not made", "no list"],
+)  # fmt: skip
+def test_each_value_that_is_visited_spends(do: Any) -> None:
+    transform = compile_template({"$each": "data.a", "$do": do}, None)
+    assert transform(of({"a": [0] * 2}), 0.0)
+    with pytest.raises(TransformationError, match=f"makes more than {MAX_OUTPUT} bytes"):
+        transform(of({"a": [0] * 1000}), 0.0)
+
+
+def test_a_payload_that_is_repeated_over_is_decoded_once() -> None:
+    assert made({"$each": "data", "$do": "{{ item.n }}"}, of([{"n": 1}, {"n": 2}])) == [1, 2]
+    assert made({"$each": "data", "$do": 1}) == []
+    again = {"$each": "data.a", "$do": {"$each": "data", "$do": 1}}
+    event = of({"a": [0] * 5000, "b": [[1]] * 100_000})
+    began = time.process_time()
+    assert json.loads(compile_template(again, None)(event, 0.0)[1]) == [[]] * 5000
+    assert time.process_time() - began < 2
+
+
+def test_filters_one_after_another_are_few_and_spend() -> None:
+    assert made("{{ id" + " | lower | upper" * 4 + " }}") == "1"
+    with pytest.raises(InvalidDefinition, match="there are at most 8 filters in one place"):
+        compile_template({"a": "{{ id" + " | json" * 9 + " }}"}, None)
+    with pytest.raises(InvalidDefinition, match="at most 8"):
+        compile_template("{{ id" + "|lower|upper" * 4000 + " }}", None)
+    text = of({"t": "x" * 900_000})
+    assert len(made("{{ data.t | upper }}", text)) == 900_000
+    for filters in ("| lower | upper", "| json | number | string", "| upper | number"):
+        with pytest.raises(TransformationError, match=f"makes more than {MAX_OUTPUT} bytes"):
+            compile_template("{{ data.t " + filters + " }}", None)(text, 0.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{{"\\"' * 7000, "{{" * 20_000, "{{ 'a" * 10_000,
+     '{{ "' * 10_001, "{{ }" * 15_000, "{{ '" + "{{" * 20_000,
+     '{{ "' + "\\" * 15_001, "{{ " + "a[" * 20_000 + " }}", "{{ a" + " " * 40_000 + "b }}"],
+)  # fmt: skip
+def test_a_text_is_read_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    for template in (text, ["x" + text]):
+        with pytest.raises(InvalidDefinition):
+            compile_template(template, None)
+    assert time.process_time() - began < 2
 
 
 json_values = st.recursive(

@@ -24,13 +24,13 @@ from event_gateway.core.transformation import (
 
 MAX_TEMPLATE = 64 * 1024  # bytes
 MAX_DEPTH = 32
-MAX_FILTERS = 8
+MAX_FILTERS = 8  # in one place
 NODE = 16  # what each value costs of MAX_OUTPUT, however short it is: it bounds the work
 EACH, DO, ITEM = "$each", "$do", "item"
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PATH = r"""(?:[^\s|?"'\[]|\[(?:"[^"]*"|'[^']*'|[^\]"']*)\])+"""
-_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r"""|'[^']*'|[^"'{}])*)\}\}""")
+_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r"""|'[^']*'|[^"'}])*)\}\}""")
 _EXPRESSION = re.compile(
     rf"\s*(?P<what>{_QUOTED}|{_PATH})\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
     r"(?P<filters>(?:\|\s*[a-z]+\s*)*)"
@@ -149,23 +149,29 @@ def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
             return {n: one for n, node in members if (one := node(scope)) is not _OMIT}
 
         return build
+    return _fixed(value, NODE + len(_encode(value)))
 
-    def literal(scope: _Scope) -> Any:
-        scope.spend(NODE)
+
+def _fixed(value: Any, size: int) -> _Node:
+    def give(scope: _Scope) -> Any:
+        scope.spend(size)
         return value
 
-    return literal
+    return give
 
 
 def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
     """``{"$each": PATH, "$do": …}``: a list with one of these for each item."""
     if set(value) != {EACH, DO} or not isinstance(value[EACH], str):
         raise InvalidDefinition(key, f"a repetition is {{{EACH}: PATH, {DO}: …}}, and nothing else")
-    place = _place(value[EACH], f"{key}.{EACH}", in_each)
+    # The whole payload is decoded once for all repetitions, not once for each.
+    whole = value[EACH] == "data"
+    place = _Scope.data if whole else _place(value[EACH], f"{key}.{EACH}", in_each)
     node = _compile(value[DO], f"{key}.{DO}", depth + 1, True)
 
     def repeat(scope: _Scope) -> list[Any]:
-        items = _decoded(place(scope))
+        scope.spend(NODE)
+        items = place(scope)
         if not isinstance(items, list):
             return []
         outer, out = scope.item, []
@@ -187,20 +193,16 @@ def _text(value: Any, key: str, in_each: bool = False) -> _Node:
         raise InvalidDefinition(key, "must be one text, as the content type is not JSON")
     parts: list[str | _Node] = []
     at = 0
-    for match in _PLACE.finditer(value):
-        parts += [value[at : match.start()], _value(match[1], key, in_each)]
+    while (start := value.find("{{", at)) >= 0:
+        # One attempt where the place must begin, and none behind it: each would read to the end.
+        match = _PLACE.match(value, start)
+        if match is None:
+            raise InvalidDefinition(key, "{{ is not closed by }}, or holds what it must not")
+        parts += [value[at:start], _value(match[1], key, in_each)]
         at = match.end()
+    if not parts:
+        return _fixed(value, NODE + len(value))
     parts.append(value[at:])
-    if any("{{" in part for part in parts if isinstance(part, str)):
-        raise InvalidDefinition(key, "{{ is not closed by }}, or holds what it must not")
-    if len(parts) == 1:
-        size = NODE + len(value)
-
-        def fixed(scope: _Scope) -> str:
-            scope.spend(size)
-            return value
-
-        return fixed
 
     def write(scope: _Scope) -> str:
         out = []
@@ -221,13 +223,13 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
         )
     what, default = match["what"], match["default"]
     names = match["filters"].replace("|", " ").split()
+    if len(names) > MAX_FILTERS:
+        raise InvalidDefinition(key, f"there are at most {MAX_FILTERS} filters in one place")
     for name in names:
         if name not in FILTERS:
             raise InvalidDefinition(
                 key, f"the filter {name} is unknown; there are: {', '.join(FILTERS)}"
             )
-    if len(names) > MAX_FILTERS:
-        raise InvalidDefinition(key, f"there are at most {MAX_FILTERS} filters in one place")
     filters = [FILTERS[name] for name in names]
     literal = _literal(what, key) if what.startswith('"') else None
     place = None if literal is not None else _place(what, key, in_each)
@@ -236,6 +238,7 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
         instead = _literal(default, key)
 
     def take(scope: _Scope) -> Any:
+        scope.spend(NODE)
         found = literal if place is None else place(scope)
         if found is msgspec.UNSET or found is None or found == _NULL:
             if default == "error":
@@ -243,12 +246,13 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
             found = instead
         if found is _OMIT:
             return found
+        spent = 0
         for one in filters:
+            spent = len(found) if isinstance(found, (str, msgspec.Raw)) else 0
+            scope.spend(spent)  # what a filter reads, as what it makes may be short or none
             found = one(_decoded(found))
-            if isinstance(found, str):
-                scope.spend(len(found))  # each may make it longer
         size, found = _measured(found)
-        scope.spend(NODE + size)
+        scope.spend(max(size - spent, 0))
         return found
 
     return take
