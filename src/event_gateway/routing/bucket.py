@@ -21,10 +21,16 @@ from event_gateway.core.webhook import Webhook
 MAX_STEPS = 3  # tables on the way to one webhook
 MAX_PLACES = 64  # where one webhook may stand below one pattern
 
-# Which table an operator is looked up in, the most telling first.
-_TABLES = {"equals": 0, "in": 0, "prefix": 1, "suffix": 2, "gt": 3, "gte": 4, "lt": 5, "lte": 6}
+# The kinds of tables, the most telling first, and which of them an operator is looked up in.
+EQUAL, PREFIX, SUFFIX, ABOVE, FROM, BELOW, TO = range(7)
+_KINDS = {
+    "equals": EQUAL, "in": EQUAL, "prefix": PREFIX, "suffix": SUFFIX,
+    "gt": ABOVE, "gte": FROM, "lt": BELOW, "lte": TO,
+}  # fmt: skip
+_AFFIXES = (PREFIX, SUFFIX)
+_LIMITS = (ABOVE, FROM, BELOW, TO)
 
-Step = tuple[int, Path, Any]  # a table's number, what of the event is looked up, an entry's key
+Step = tuple[int, Path, Any]  # a table's kind, what of the event is looked up, an entry's key
 
 
 class Entry(msgspec.Struct):
@@ -45,11 +51,11 @@ def entry_of(webhook: Webhook) -> Entry:
     places: list[tuple[Step, ...]] = [()]
     done = set()
     many = False
-    for table, path, values, position in indexed[:MAX_STEPS]:
+    for kind, path, values, position in indexed[:MAX_STEPS]:
         if len(places) * len(values) > MAX_PLACES or (many and path.many):
             break  # what several [*] give would have to be looked up in all combinations
         many = many or path.many
-        places = [(*place, (table, path, value)) for place, value in product(places, values)]
+        places = [(*place, (kind, path, value)) for place, value in product(places, values)]
         done.add(position)
     rest = [one for position, one in enumerate(demands) if position not in done]
     text = webhook.expression
@@ -68,21 +74,21 @@ def _flat(filters: Iterable[Filter]) -> Iterator[Filter]:
 
 
 def _step(one: Filter) -> tuple[int, Path, list[Any]] | None:
-    """The table that a filter is looked up in, if it is; and its values there."""
-    table = None if one.group is not None else _TABLES.get(one.operator)
-    if table is None:
+    """The kind of table that a filter is looked up in, if it is; and its values there."""
+    kind = None if one.group is not None else _KINDS.get(one.operator)
+    if kind is None:
         return None
     path = path_of(one.field)
     values = list(one.value) if one.operator == "in" else [one.value]
-    if table == 0:
+    if kind == EQUAL:
         if path.attribute is not None:
             values = [canonical(value) for value in values]
         if all(value is None or isinstance(value, (str, int, float)) for value in values):
-            return table, path, list({_key(value): None for value in values})
+            return kind, path, list({_key(value): None for value in values})
         return None
-    if table > 2 and (path.attribute is not None or not _is_number(one.value)):
+    if kind in _LIMITS and (path.attribute is not None or not _is_number(one.value)):
         return None  # times and text: nobody has so many of them
-    return table, path, values
+    return kind, path, values
 
 
 class Bucket:
@@ -103,10 +109,10 @@ class Bucket:
         """Puts an entry into all its places."""
         for place in entry.places:
             at = self
-            for number, path, value in place:
-                table = at.tables.get((number, path))
+            for kind, path, value in place:
+                table = at.tables.get((kind, path))
                 if table is None:
-                    table = at.tables[number, path] = _Table(number, path)
+                    table = at.tables[kind, path] = _Table(kind, path)
                 at = table.place(value)
             at.entries[entry.webhook.id] = entry
 
@@ -119,8 +125,8 @@ class Bucket:
         if not place:
             self.entries.pop(webhook_id, None)
             return
-        number, path, value = place[0]
-        table = self.tables.get((number, path))
+        kind, path, value = place[0]
+        table = self.tables.get((kind, path))
         below = None if table is None else table.buckets.get(value)
         if table is None or below is None:
             return
@@ -128,7 +134,7 @@ class Bucket:
         if below.empty:
             table.drop(value)
             if not table.buckets:
-                del self.tables[number, path]
+                del self.tables[kind, path]
 
     def collect(self, received: Received, found: list[Entry]) -> None:
         """Adds the entries whose places an event fits; one may be there several times."""
@@ -147,10 +153,10 @@ class Bucket:
 class _Table:
     """What hangs on one look at an event: a path, and a way to compare."""
 
-    __slots__ = ("buckets", "lengths", "limits", "number", "path")
+    __slots__ = ("buckets", "kind", "lengths", "limits", "path")
 
-    def __init__(self, number: int, path: Path) -> None:
-        self.number = number
+    def __init__(self, kind: int, path: Path) -> None:
+        self.kind = kind
         self.path = path
         self.buckets: dict[Any, Bucket] = {}
         self.lengths: dict[int, int] = {}  # of prefixes or suffixes, and how many have it
@@ -161,20 +167,20 @@ class _Table:
         bucket = self.buckets.get(value)
         if bucket is None:
             bucket = self.buckets[value] = Bucket()
-            if self.number in (1, 2):
+            if self.kind in _AFFIXES:
                 self.lengths[len(value)] = self.lengths.get(len(value), 0) + 1
-            elif self.number > 2:
+            elif self.kind in _LIMITS:
                 insort(self.limits, value)
         return bucket
 
     def drop(self, value: Any) -> None:
         """Forgets the bucket of a value."""
         del self.buckets[value]
-        if self.number in (1, 2):
+        if self.kind in _AFFIXES:
             self.lengths[len(value)] -= 1
             if not self.lengths[len(value)]:
                 del self.lengths[len(value)]
-        elif self.number > 2:
+        elif self.kind in _LIMITS:
             del self.limits[bisect_left(self.limits, value)]
 
     def collect(self, values: Iterable[Any], received: Received, found: list[Entry]) -> None:
@@ -186,26 +192,26 @@ class _Table:
                 bucket.collect(received, found)
 
     def _keys(self, value: Any) -> Iterable[Any]:
-        number, limits = self.number, self.limits
-        if number == 0:
+        kind, limits = self.kind, self.limits
+        if kind == EQUAL:
             if self.path.attribute is not None:
                 return (canonical(value),)
             return (_key(value),) if value is None or isinstance(value, (str, int, float)) else ()
-        if number in (1, 2):
+        if kind in _AFFIXES:
             if self.path.attribute is not None:
                 value = canonical(value)
             if not isinstance(value, str):
                 return []
-            if number == 1:
+            if kind == PREFIX:
                 return [value[:length] for length in self.lengths if length <= len(value)]
             return [value[-length:] for length in self.lengths if length <= len(value)]
         if not _is_number(value):
             return []
-        if number == 3:
+        if kind == ABOVE:
             return limits[: bisect_left(limits, value)]
-        if number == 4:
+        if kind == FROM:
             return limits[: bisect_right(limits, value)]
-        if number == 5:
+        if kind == BELOW:
             return limits[bisect_right(limits, value) :]
         return limits[bisect_left(limits, value) :]
 
