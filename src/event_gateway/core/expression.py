@@ -85,9 +85,6 @@ class Expression:
 
     def _evaluate(self, received: Received) -> Any:
         data = received.event.data
-        # The engine takes a NUL for the end of a text.
-        if b"\\u0000" in data or b"\0" in data:
-            raise EvaluationError("invalid_argument", "the data holds a NUL character")
         size = (len(data) + 1024) * self._uses
         # Each element stands behind a comma, the expression's own lists included.
         steps = 1
@@ -96,9 +93,12 @@ class Expression:
             steps = min(MAX_STEPS, elements**self._steps)
         if steps * self._operations * size > MAX_WORK or self._growth * size > MAX_GROWTH:
             raise EvaluationError("too_costly", f"for an event with {len(data)} bytes of data")
+        if received.activation is None:
+            # The engine takes a NUL for the end of a text.
+            if b"\\u0000" in data or b"\0" in data:
+                raise EvaluationError("invalid_argument", "the data holds a NUL character")
+            received.activation = _environment().Activation({"event": _event_of(received)})
         try:
-            if received.activation is None:
-                received.activation = _environment().Activation({"event": _event_of(received)})
             value = self._program.eval(received.activation)
         except Exception as error:  # the engine's own: a RuntimeError of any kind
             raise _named(str(error)) from None
