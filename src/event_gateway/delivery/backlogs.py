@@ -46,10 +46,7 @@ class Backlogs:
 
     def hold(self, lane: Lane, job: Job) -> None:
         """It waits here."""
-        if lane.batch is None:
-            lane.backlog.append(job)
-        else:
-            batching.hold(lane, job, asyncio.get_running_loop().time())
+        batching.hold(lane, job, asyncio.get_running_loop().time())
         if lane.strained:
             self._sick.wait(lane)
         self._held += 1
@@ -74,9 +71,7 @@ class Backlogs:
         """What waits here, but for the oldest few, waits in the ledger's queue again."""
         while len(lane.backlog) > keep:
             self._held -= 1
-            job = lane.backlog.pop()
-            lane.gathered = max(0, lane.gathered - len(job.received.event.data))
-            self.queue(lane, job)
+            self.queue(lane, batching.last(lane))
         if not lane.backlog:
             self._waiting.pop(lane, None)
 
@@ -85,7 +80,7 @@ class Backlogs:
         self._waiting.pop(lane, None)
         while lane.backlog:
             self._held -= 1
-            yield lane.backlog.popleft()
+            yield batching.first(lane)
 
     def gather(self, lane: Lane) -> None:
         """Sends what waits for a request of several events, now or once that is complete."""
@@ -105,10 +100,9 @@ class Backlogs:
         now = asyncio.get_running_loop().time()
         gathers = False
         while most != 0 and lane.backlog and self._may_start(lane):
-            if lane.batch is not None:
-                gathers = batching.wait(lane, now) > 0
-                if gathers:
-                    break
+            gathers = batching.wait(lane, now) > 0
+            if gathers:
+                break
             most = None if most is None else most - 1
             jobs = batching.take(lane)
             self._held -= len(jobs)

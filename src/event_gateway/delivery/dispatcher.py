@@ -21,7 +21,7 @@ from event_gateway.core.delivery import (
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.event import Event, Received
 from event_gateway.core.webhook import Webhook
-from event_gateway.delivery import trial
+from event_gateway.delivery import batching, trial
 from event_gateway.delivery.backlogs import Backlogs
 from event_gateway.delivery.calling import Build, Caller
 from event_gateway.delivery.dead_letters import DeadLetters
@@ -139,15 +139,14 @@ class Dispatcher:
             return
         # What waits in the ledger is older; and with a rate, who takes from there is counted.
         in_queue = lane.queued or bool(lane.limits)
-        alone = lane.batch is None
-        if not in_queue and not lane.backlog and alone and self._may_start(lane):
+        at_once = lane.batch is None and not in_queue and not lane.backlog
+        if at_once and self._may_start(lane):
             self._start(lane, [job])
         elif not in_queue and lane.takes and lane.places and self.backlogs.have_room:
             delivery.held_until = asyncio.get_running_loop().time() + HOLD + LEASE_MARGIN
             self.backlogs.hold(lane, job)
             self._outcomes.submit(job, Status.PENDING, HOLD + LEASE_MARGIN)
-            if not alone:
-                self.backlogs.gather(lane)
+            self.backlogs.gather(lane)
         else:
             self.backlogs.queue(lane, job)
 
@@ -169,7 +168,7 @@ class Dispatcher:
         if outcome is not None or lane is None:
             self.standing.untried(delivery)
             self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
-        elif delivery.probe or (self._alone(lane, delivery) and self._may_start(lane)):
+        elif delivery.probe or (batching.alone(lane, job) and self._may_start(lane)):
             self._start(lane, [job])
         elif lane.takes:
             self.backlogs.hold(lane, job)
@@ -221,10 +220,6 @@ class Dispatcher:
         builder = self._builders.of(webhook)
         return await trial.attempt(self._caller, builder, webhook, event or trial.sample(webhook))
 
-    def kick(self) -> None:
-        """Starts what can start now, in all lanes."""
-        self.backlogs.kick()
-
     async def stop(self, timeout: float) -> None:
         """Starts nothing more, gives back what waits, and lets what runs finish in time."""
         self._stopping = True
@@ -251,10 +246,6 @@ class Dispatcher:
         if self._outcomes.left(lane.webhook, delivery.event_at, delivery.latest) <= 0:
             return DeadLetter(ErrorType.EXPIRED)
         return None
-
-    def _alone(self, lane: Lane, delivery: Delivery) -> bool:
-        """Whether it is sent without others: in batch mode what has failed is."""
-        return lane.batch is None or bool(delivery.attempts)
 
     def _may_start(self, lane: Lane) -> bool:
         return lane.takes and self._has_place(lane)
@@ -339,30 +330,38 @@ class Dispatcher:
             self._sick.give_back()
         if self._stopped:
             return  # cut off by our own end: no failure, whoever takes it next tries it again
-        error = None if isinstance(result, Failure) else error_for_status(result.status)
-        ours = isinstance(result, Failure) and result.error_type in OWN_ERRORS
-        if isinstance(result, Response) and error is None:
-            self.standing.well(lane, jobs[0])
-            self.standing.obey(lane, jobs[0], result)
-        elif not ours:
-            self.standing.ill(lane, jobs[0], result)  # once, whatever the request held
+        self._judge(lane, jobs[0], result)  # once, whatever the request held
         for position, job in enumerate(jobs):
-            if position in refused:
-                self._unsent(lane, job, _failure(refused[position]))
-            elif isinstance(result, Failure) and ours:
-                self._unsent(lane, job, result)
-            elif isinstance(result, Failure):
-                self._outcomes.failed(
-                    lane, job, result.error_type, result.message, None, at_receiver=True
-                )
-            elif error is None:
-                self._outcomes.succeeded(lane, job, result.status)
-            else:
-                self._outcomes.failed(
-                    lane, job, error, f"HTTP {result.status}", result, at_receiver=True,
-                    alone=len(jobs) == 1,
-                )  # fmt: skip
+            why = refused.get(position)
+            ended = result if why is None else _failure(why)
+            self._ended(lane, job, ended, alone=len(jobs) == 1)
         self._go_on(lane)
+
+    def _judge(self, lane: Lane, job: Job, result: Response | Failure) -> None:
+        """What an answer says of the receiver."""
+        if isinstance(result, Response) and error_for_status(result.status) is None:
+            self.standing.well(lane, job)
+            self.standing.obey(lane, job, result)
+        elif not _our_own(result):
+            self.standing.ill(lane, job, result)
+
+    def _ended(self, lane: Lane, job: Job, result: Response | Failure, *, alone: bool) -> None:
+        """What an answer says of a delivery; ``alone``: the request was for no other."""
+        if isinstance(result, Failure):
+            if _our_own(result):
+                self._unsent(lane, job, result)
+                return
+            self._outcomes.failed(
+                lane, job, result.error_type, result.message, None, at_receiver=True
+            )
+            return
+        error = error_for_status(result.status)
+        if error is None:
+            self._outcomes.succeeded(lane, job, result.status)
+        else:
+            self._outcomes.failed(
+                lane, job, error, f"HTTP {result.status}", result, at_receiver=True, alone=alone
+            )
 
     def _go_on(self, lane: Lane) -> None:
         """A place has become free."""
@@ -372,6 +371,10 @@ class Dispatcher:
             self._sick.wait(lane)  # behind those whose turn it has not been yet
         else:
             self.backlogs.drain(lane)
+
+
+def _our_own(result: Response | Failure) -> bool:
+    return isinstance(result, Failure) and result.error_type in OWN_ERRORS
 
 
 def _failure(why: Unsendable) -> Failure:

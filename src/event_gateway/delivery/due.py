@@ -150,7 +150,7 @@ class DueLoop:
     async def _look_at_all(self) -> None:
         """Finds lanes with due deliveries, page by page."""
         if self._page == 0:
-            self._dispatcher.kick()
+            self._dispatcher.backlogs.kick()
         due = await self._queues.due(self._page, PAGE)
         await self._found(due)
         whole = len(due) < PAGE
