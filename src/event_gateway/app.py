@@ -37,7 +37,7 @@ from event_gateway.core.event import Received
 from event_gateway.core.expression import EvaluationError
 from event_gateway.core.replay import Replay
 from event_gateway.core.retry_policy import longest_wait
-from event_gateway.core.stream import EVENTS, StreamDefinition
+from event_gateway.core.stream import EVENTS
 from event_gateway.core.token import signing_key
 from event_gateway.core.webhook import Webhook
 from event_gateway.delivery.auth.tokens import Tokens
@@ -66,12 +66,13 @@ from event_gateway.governed import (
     transformations_of,
     webhooks_of,
 )
+from event_gateway.in_force import InForce
 from event_gateway.ingest.catalogue import Catalogue
 from event_gateway.ingest.intake import Intake
+from event_gateway.measuring import measure
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.routing.enrich import Enricher
-from event_gateway.routing.explain import explain
 from event_gateway.routing.in_order import in_order
 from event_gateway.routing.index import Index
 from event_gateway.routing.repair import Repair
@@ -88,7 +89,6 @@ from event_gateway.state.order import Order
 from event_gateway.state.queues import Queues
 from event_gateway.state.repeats import Repeats
 from event_gateway.state.replays import Replays
-from event_gateway.state.subscriptions import TTL as SUBSCRIPTION_TTL
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.tracking import Tracking
 from event_gateway.state.webhooks import WebhookCopies
@@ -153,13 +153,13 @@ class Gateway:
             broker, captured_subjects(config), retention, config.ingest.max_bytes,
             config.dead_letters.retention, foreign,
         )  # fmt: skip
-        self._lifecycle = lifecycle = Lifecycle(broker.post)
+        lifecycle = Lifecycle(broker.post)
         metrics = Metrics()
-        self._events = events = EventLog(broker, captured, foreign)
+        events = EventLog(broker, captured, foreign)
         self._peers = peers = Peers(broker, secrets.token_hex(6), definitions_digest(config))
         await peers.start()
         stopping(peers.stop)
-        self._registry = registry = Registry(broker, peers)
+        registry = Registry(broker, peers)
         catalogue = Catalogue(
             registry, metrics, enforce=config.catalog.enforce, strict=config.catalog.strict
         )
@@ -178,7 +178,7 @@ class Gateway:
             metrics.webhook(webhook.id).expression_errors += 1
 
         self._guard = EgressGuard()
-        self._sender = sender = Sender(self._guard, max_idle=max(1, self._max_attempts // 4))
+        sender = Sender(self._guard, max_idle=max(1, self._max_attempts // 4))
         open_egress(self._guard, sender, config)
         stopping(sender.close)
         tokens = Tokens(sender)
@@ -187,12 +187,10 @@ class Gateway:
         builders = Builders(known_secrets, tokens, installation_key, __version__, transformations)
         caller = Caller(sender)
         stopping(caller.stop)
-        self._queues = queues = Queues(client, ledger)
+        queues = Queues(client, ledger)
         letters = DeadLetterLog(broker)
         dead_letters = DeadLetters(letters)
-        self._outcomes = outcomes = Outcomes(
-            ledger, dead_letters, lifecycle, longest_wait(retention)
-        )
+        outcomes = Outcomes(ledger, dead_letters, lifecycle, longest_wait(retention))
         self._dispatcher = dispatcher = Dispatcher(
             ledger, queues, caller, builders, outcomes, dead_letters, metrics, self._max_attempts
         )  # fmt: skip
@@ -237,7 +235,7 @@ class Gateway:
             lambda: outcomes.max_age, manual=config.repair == "manual",
         )  # fmt: skip
         self._repeats = repeats = Repeats(client, ledger, config.dead_letters.retention)
-        self._repeating = repeating = Repeating(
+        repeating = Repeating(
             registry, reader, letters, repeats, retention, config.dead_letters.retention,
             {one.name: one.max_age for one in foreign},
         )  # fmt: skip
@@ -251,46 +249,17 @@ class Gateway:
         stopping(self._hub.stop)
         durables = Durables(client)
         roster = Roster(broker, peers, self._hub)
-        self._subscriptions = Subscriptions(client)
+        subscriptions = Subscriptions(client)
         self._registration = Registration(registry, events, queues, lifecycle)
         dispatcher.standing.disable = self._registration.disable
         stopping(self._registration.stop)
         self._streams = StreamRegistration(broker, registry, events, lifecycle)
         events.captures_new_roots = config.ingest.subjects is None
         copies = WebhookCopies(client)
-
-        def lost() -> None:
-            for webhook_id, webhook in registry.webhooks.items():
-                copies.put(webhook_id, webhook)
-            upkeep.reconcile()
-
-        repair.on_loss.append(lost)
-
-        def changed(webhook_id: str, webhook: Webhook | None) -> None:
-            copies.put(webhook_id, webhook)
-            if webhook is None or webhook.deleting:
-                index.remove(webhook_id)
-                dispatcher.remove(webhook_id)
-                ordered.remove(webhook_id, gone=True)
-            else:
-                # The lane first: what the index gives must have one.
-                dispatcher.put(webhook)
-                ordered.put(webhook)
-                if not webhook.ordered:
-                    index.put(webhook)
-
-        def stream_changed(name: str, definition: StreamDefinition | None) -> None:
-            if definition is None or definition.deleting:
-                self._hub.drop(name)
-
-        def matching(received: Received) -> list[Webhook]:
-            ordered_ones = (one for one in registry.webhooks.values() if one.ordered)
-            found = [one for one in ordered_ones if explain(one, received) is None]
-            return index.match(received) + found
-
-        registry.on_webhook.append(changed)
-        registry.on_stream.append(stream_changed)
-        self._verifier = verifier = Verifier(
+        in_force = InForce(registry, index, dispatcher, ordered, copies, self._hub)
+        repair.on_loss += [in_force.copy_again, upkeep.reconcile]
+        in_force.follow()
+        verifier = Verifier(
             registry, self._registration, peers, caller, builders.of, config.delivery.origin
         )  # fmt: skip
         stopping(verifier.stop)
@@ -326,7 +295,7 @@ class Gateway:
             replays=replays,
             replayer=replayer,
             hub=self._hub,
-            subscriptions=self._subscriptions,
+            subscriptions=subscriptions,
             lifecycle=lifecycle,
             metrics=metrics,
             secrets=known_secrets,
@@ -337,7 +306,7 @@ class Gateway:
             builders=builders,
             enricher=enricher,
             repair=repair,
-            matching=matching,
+            matching=in_force.matching,
             expression_errors=expression_errors,
             catalogue=catalogue,
             roster=roster,
@@ -362,7 +331,10 @@ class Gateway:
         for router in self._routers:
             router.start()
         chores = [copies.run(), self._registration.carry_on(), self._streams.carry_on()]
-        chores += [self._refresh_subscriptions(), self._measure(), upkeep.run(), verifier.run()]
+        chores += [
+            subscriptions.run(lambda: [one.id for one in self._hub.subscribers()]),
+            measure(registry, self._hub, queues, metrics), upkeep.run(), verifier.run(),
+        ]  # fmt: skip
         chores += [replayer.run(), repair.run(), expression_errors.run(), durables.run()]
         chores += [self._context.connections.watch()]
         stopping(end, [asyncio.create_task(chore) for chore in chores])
@@ -396,25 +368,3 @@ class Gateway:
     async def stop(self) -> None:
         """Ends everything; what is not recorded comes again at the next start."""
         await self._started.aclose()
-
-    async def _refresh_subscriptions(self) -> None:
-        while True:
-            await asyncio.sleep(SUBSCRIPTION_TTL / 3)
-            try:
-                await self._subscriptions.refresh([one.id for one in self._hub.subscribers()])
-            except StateError as error:
-                log.debug("subscriptions not refreshed", error=str(error))
-
-    async def _measure(self) -> None:
-        metrics = self._context.metrics
-        while True:
-            counts = self._hub.counts()
-            for name in self._registry.streams:
-                metrics.streams.subscribers.labels(name).set(counts.get(name, 0))
-            try:
-                some = list(self._registry.webhooks)[:500]
-                for webhook_id, depth in zip(some, await self._queues.depths(some), strict=True):
-                    metrics.queue_depth.labels(webhook_id).set(depth)
-            except StateError as error:
-                log.debug("queues not measured", error=str(error))
-            await asyncio.sleep(5)

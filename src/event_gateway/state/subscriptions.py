@@ -1,10 +1,15 @@
 """Who listens right now: a key for each live subscription, gone soon after its process."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 
+import structlog
 from redis.asyncio import Redis
 
 from event_gateway.core.subscription import Subscription
+from event_gateway.state.connection import StateError
+
+log = structlog.get_logger(__name__)
 
 TTL = 90.0  # seconds; refreshed well before
 
@@ -37,12 +42,17 @@ class Subscriptions:
         """Removes a subscription. Raises what StateError names."""
         await self._client.delete(self._key(subscription_id))
 
-    async def refresh(self, ids: Iterable[str]) -> None:
-        """Keeps these for another while. Raises what StateError names."""
-        async with self._client.pipeline(transaction=False) as pipe:
-            for subscription_id in ids:
-                pipe.pexpire(self._key(subscription_id), round(TTL * 1000))
-            await pipe.execute()
+    async def run(self, live: Callable[[], Iterable[str]]) -> None:
+        """Keeps those whose ids ``live`` gives, for ever."""
+        while True:
+            await asyncio.sleep(TTL / 3)
+            try:
+                async with self._client.pipeline(transaction=False) as pipe:
+                    for subscription_id in live():
+                        pipe.pexpire(self._key(subscription_id), round(TTL * 1000))
+                    await pipe.execute()
+            except StateError as error:
+                log.debug("subscriptions not refreshed", error=str(error))
 
     def _key(self, subscription_id: str) -> str:
         return f"{self._prefix}subscription:{subscription_id}"

@@ -1,0 +1,30 @@
+"""Figures that nobody counts as they change: they are looked at every few seconds."""
+
+import asyncio
+
+import structlog
+
+from event_gateway.broker.registry import Registry
+from event_gateway.observability.metrics import MAX_WEBHOOKS, Metrics
+from event_gateway.state.connection import StateError
+from event_gateway.state.queues import Queues
+from event_gateway.streaming.hub import Hub
+
+log = structlog.get_logger(__name__)
+
+LOOK = 5.0  # seconds
+
+
+async def measure(registry: Registry, hub: Hub, queues: Queues, metrics: Metrics) -> None:
+    """Measures live subscribers and the webhooks' queues, for ever."""
+    while True:
+        counts = hub.counts()
+        for name in registry.streams:
+            metrics.streams.subscribers.labels(name).set(counts.get(name, 0))
+        try:
+            some = list(registry.webhooks)[:MAX_WEBHOOKS]
+            for webhook_id, depth in zip(some, await queues.depths(some), strict=True):
+                metrics.queue_depth.labels(webhook_id).set(depth)
+        except StateError as error:
+            log.debug("queues not measured", error=str(error))
+        await asyncio.sleep(LOOK)
