@@ -32,9 +32,9 @@ from bench.sizes import Sizes
 from event_gateway.broker.connection import connect
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
-from event_gateway.core.filter import Filter
-from event_gateway.core.retry_policy import RetryPolicy
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.matching.filter import Filter
+from event_gateway.core.webhook.retry_policy import RetryPolicy
+from event_gateway.core.webhook.webhook import Webhook
 
 STREAM = "bench"  # which all subscribe to
 TYPE = "bench.made"

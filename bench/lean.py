@@ -8,9 +8,9 @@ Takes the gateway's own arguments. No user has these switches; only this process
 from collections.abc import Sequence
 
 from event_gateway.cli.main import main
-from event_gateway.core.event import Received
+from event_gateway.core.cloudevents.event import Received
 from event_gateway.observability.lifecycle import Lifecycle
-from event_gateway.routing.enrich import Enricher
+from event_gateway.routing.enrichment import Enricher
 
 
 async def _leave(self: Enricher, batch: Sequence[Received]) -> None:

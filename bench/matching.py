@@ -23,9 +23,9 @@ from bench.figures import Figures
 from bench.parts import measured
 from bench.receiver import Receiver
 from bench.sizes import Sizes
-from event_gateway.core.event import DataKind, Event, Received
-from event_gateway.core.filter import Filter
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.matching.filter import Filter
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.index import Index
 
 TYPES = 8

@@ -22,19 +22,19 @@ from bench.load import event
 from bench.programs import SECRET, STREAM
 from bench.receiver import Receiver
 from bench.sizes import Sizes
-from event_gateway.core.event import Event, Received
-from event_gateway.core.formats import from_message, to_structured
-from event_gateway.core.security import Security
-from event_gateway.core.times import rfc3339
-from event_gateway.core.webhook import Webhook
-from event_gateway.delivery.auth.signature import hmac_signature
-from event_gateway.delivery.auth.tokens import Tokens
-from event_gateway.delivery.egress import EgressGuard
-from event_gateway.delivery.request import Builders
-from event_gateway.delivery.secrets import Secrets
-from event_gateway.delivery.sender import Sender
-from event_gateway.routing.enrich import splice
+from event_gateway.core.cloudevents.event import Event, Received
+from event_gateway.core.cloudevents.formats import from_message, to_structured
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.request.auth.signature import hmac_signature
+from event_gateway.request.auth.tokens import Tokens
+from event_gateway.request.builder import Builders
+from event_gateway.routing.enrichment import splice
 from event_gateway.routing.index import Index
+from event_gateway.secrets.named import Secrets
+from event_gateway.transport.client import Sender
+from event_gateway.transport.egress_guard import EgressGuard
 
 FAN_OUT = 10
 INDEXES = (10, 10_000)  # webhooks; two of them want the event, however many there are

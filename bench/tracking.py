@@ -34,7 +34,7 @@ import redis
 from tracking_fill import ENDED, RUNNING, SHALLOW, fill, fill_letters, fill_log, parallel
 from tracking_gateway import SLOW, Api, Gateway, Pinger
 
-from event_gateway.api.pages import cursor_of
+from event_gateway.api.server.pages import cursor_of
 from event_gateway.state.tracking import Behind
 
 

@@ -13,9 +13,9 @@ import uvloop
 
 from event_gateway.broker.dead_letters import Letter
 from event_gateway.broker.provision import DEAD_LETTERS
-from event_gateway.core.delivery import Attempt, Delivery, Status
-from event_gateway.core.stream import EVENTS
-from event_gateway.core.times import rfc3339
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
 

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import yaml
 
-from client import Client, connected
-from command import Ended, command
-from event_gateway.cli.logs import configure_logs
-from event_gateway.cli.serve import Running, running
+from event_gateway.cli.process.logs import configure_logs
+from event_gateway.cli.process.serve import Running, running
 from event_gateway.config.load import load
-from event_gateway.delivery.egress import url_rule
-from event_gateway.delivery.transformations import compiled
 from event_gateway.embedded.servers import EmbeddedServers
-from pair import Pair
-from program import LOOPBACK
-from receiver import Receiver, receiving
+from event_gateway.request.transformations import compiled
+from event_gateway.transport.egress_guard import url_rule
+from support.client import Client, connected
+from support.command import Ended, command
+from support.pair import Pair
+from support.program import LOOPBACK
+from support.receiver import Receiver, receiving
 
 Start = Callable[..., Any]
 # As in the real program: a traceback with all locals, in colours, can take minutes to draw.

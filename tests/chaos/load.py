@@ -12,7 +12,7 @@ import nats
 from nats.aio.client import Client as Nats
 
 from chaos.receivers import GROUPS
-from client import STRUCTURED, event
+from support.client import STRUCTURED, event
 
 
 class Load:

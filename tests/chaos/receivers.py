@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver import serving
+from support.receiver import serving
 
 GROUPS = 5  # kinds of events; each goes to every fifth webhook
 TEMPERS = (

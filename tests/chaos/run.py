@@ -19,7 +19,7 @@ from chaos.load import Load
 from chaos.receivers import Receivers
 from chaos.relay import Relay
 from event_gateway.embedded.servers import EmbeddedServers
-from program import LOOPBACK, Program
+from support.program import LOOPBACK, Program
 
 SETTLE = 180.0  # seconds in which all must have arrived once all is calm
 KEY = "chaos-admin-key-of-the-run"

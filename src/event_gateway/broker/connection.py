@@ -14,7 +14,7 @@ from nats.js.errors import APIError
 
 from event_gateway.broker.headers import parse_headers
 from event_gateway.core.errors import ServerRefused
-from event_gateway.core.urls import servers_of, without_password
+from event_gateway.core.text.urls import servers_of, without_password
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)

@@ -12,13 +12,13 @@ import structlog
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
-from event_gateway.broker.log import LogUnavailable, got
+from event_gateway.broker.event_log import LogUnavailable, got
 from event_gateway.broker.page import page
 from event_gateway.broker.provision import DEAD_LETTERS
-from event_gateway.core.delivery import Attempt
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.cloudevents.formats import from_structured, to_structured
 from event_gateway.core.errors import ErrorType, InvalidEvent
-from event_gateway.core.event import DataKind, Event, Received
-from event_gateway.core.formats import from_structured, to_structured
+from event_gateway.core.webhook.delivery import Attempt
 
 log = structlog.get_logger(__name__)
 

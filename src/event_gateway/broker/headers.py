@@ -1,6 +1,6 @@
 """The headers of a message, as NATS hands them over."""
 
-from event_gateway.core.message import REPEATED_HEADER
+from event_gateway.core.cloudevents.nats_message import REPEATED_HEADER
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:
@@ -8,7 +8,7 @@ def parse_headers(raw: bytes) -> dict[str, str]:
 
     Of two of the same name the last one counts, as in the client's own parser, whose place this
     takes: with what an event must not have twice (NATS binding 3.1) it says so, in a header of its
-    own that :func:`~event_gateway.core.message.from_message` knows.
+    own that :func:`~event_gateway.core.cloudevents.nats_message.from_message` knows.
     """
     found: dict[str, str] = {}
     for line in raw.split(b"\r\n"):

@@ -19,9 +19,9 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.foreign import ForeignStream, in_the_way
-from event_gateway.core.pattern import merge_captured
-from event_gateway.core.stream import EVENTS, LIFECYCLE_SUBJECTS
+from event_gateway.broker.external_streams import ForeignStream, in_the_way
+from event_gateway.core.matching.pattern import merge_captured
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
 
 log = structlog.get_logger(__name__)
 

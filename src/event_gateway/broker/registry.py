@@ -23,15 +23,15 @@ from nats.js.errors import (
 from nats.js.kv import KeyValue
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.follow import follow
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.pull import Pulled
+from event_gateway.broker.stream_follower import follow
+from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.errors import NewerFormat, Unknown
-from event_gateway.core.event_type import EventType
-from event_gateway.core.sealing import Sealed
-from event_gateway.core.stream import StreamDefinition
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.schema.event_type import EventType
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)

@@ -9,14 +9,14 @@ import msgspec
 from nats.js.errors import APIError, NoStreamResponseError
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.log import LogUnavailable
+from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.broker.page import page
 from event_gateway.broker.provision import REJECTED
 from event_gateway.broker.pull import Pulled
+from event_gateway.core.cloudevents.event import Event
+from event_gateway.core.cloudevents.formats import from_message
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.event import Event
-from event_gateway.core.formats import from_message
-from event_gateway.core.stream import EVENTS
+from event_gateway.core.streams.definition import EVENTS
 
 FORMAT = "1"
 MAX_HEADERS = 65_535  # bytes that JetStream takes

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from event_gateway import __version__
-from event_gateway.cli import (
+from event_gateway.cli.commands import (
     catalog,
     dead_letters,
     deliveries,
@@ -18,9 +18,9 @@ from event_gateway.cli import (
     streams,
     webhooks,
 )
-from event_gateway.cli.check import check_file
+from event_gateway.cli.commands.check import check_file
 from event_gateway.config.schema import json_schema
-from event_gateway.core.units import parse_duration
+from event_gateway.core.text.units import parse_duration
 
 app = typer.Typer(
     add_completion=False,
@@ -71,7 +71,7 @@ def serve(
     ] = False,
 ) -> None:
     """Run the gateway; NATS and Valkey are embedded where no url is configured."""
-    from event_gateway.cli.serve import run
+    from event_gateway.cli.process.serve import run
 
     raise typer.Exit(run(config, host, port, data_dir, workers, force=force))
 

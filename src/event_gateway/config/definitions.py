@@ -17,15 +17,15 @@ from event_gateway.config.webhook_model import (
     WebhookModel,
 )
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.filter import Filter
-from event_gateway.core.plain import check_plain
-from event_gateway.core.retry_policy import RetryPolicy
-from event_gateway.core.security import Security
-from event_gateway.core.stream import StreamDefinition
-from event_gateway.core.times import rfc3339
-from event_gateway.core.transformation import TransformationDefinition
-from event_gateway.core.units import format_duration
-from event_gateway.core.webhook import (
+from event_gateway.core.matching.filter import Filter
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.text.json_values import check_plain
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.units import format_duration
+from event_gateway.core.transformation.definition import TransformationDefinition
+from event_gateway.core.webhook.retry_policy import RetryPolicy
+from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.webhook import (
     Batch,
     CircuitBreaker,
     RateLimit,

@@ -20,8 +20,8 @@ from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source,
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_source import BadYaml, read
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.transformation import BUILT_IN, TransformationDefinition
-from event_gateway.core.webhook import RefusesUrl
+from event_gateway.core.transformation.definition import BUILT_IN, TransformationDefinition
+from event_gateway.core.webhook.webhook import RefusesUrl
 
 __all__ = ["ConfigError", "Problem", "Source", "load", "load_with_source"]
 

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, field_validator
 
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
-from event_gateway.core.stream import MAX_REPLICAS
-from event_gateway.core.transformation import BUILT_IN, SIEM_FORMATS
-from event_gateway.core.urls import servers_of
+from event_gateway.core.streams.definition import MAX_REPLICAS
+from event_gateway.core.text.urls import servers_of
+from event_gateway.core.transformation.definition import BUILT_IN, SIEM_FORMATS
 
 MIN_BODY = 64 * 1024  # an event of that size is always taken (CloudEvents 1.0.2, "Size Limits")
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

@@ -13,7 +13,7 @@ from event_gateway.config.definitions import webhook_of, webhook_to_json
 from event_gateway.config.model import Config
 from event_gateway.config.values import Duration
 from event_gateway.config.webhook_model import WebhookModel
-from event_gateway.core.units import format_duration
+from event_gateway.core.text.units import format_duration
 
 HEAD = """# Configuration
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from event_gateway.config.model import Config
-from event_gateway.core.transformation import BUILT_IN
+from event_gateway.core.transformation.definition import BUILT_IN
 
 
 def json_schema() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pydantic import Field
 from event_gateway.config.definitions import InvalidBody, filter_of_model, validated
 from event_gateway.config.values import Section
 from event_gateway.config.webhook_model import FilterModel
-from event_gateway.core.selection import Selection
+from event_gateway.core.matching.selection import Selection
 
 KEYS = frozenset(("filters", "cloudevents_filters", "namespaces", "sources", "expression"))
 

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field
 
 from event_gateway.config.definitions import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
+from event_gateway.core.access.principal import ADMIN, Principal
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.pattern import check_pattern
-from event_gateway.core.principal import ADMIN, Principal
+from event_gateway.core.matching.pattern import check_pattern
 
 LONGEST = 3600.0
 MOST = 64

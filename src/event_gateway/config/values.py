@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from event_gateway.core.units import parse_duration, parse_size
+from event_gateway.core.text.units import parse_duration, parse_size
 
 
 def _duration(value: Any) -> Any:

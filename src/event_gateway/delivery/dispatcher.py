@@ -9,7 +9,9 @@ from typing import Any
 
 import structlog
 
-from event_gateway.core.delivery import (
+from event_gateway.core.cloudevents.event import Event, Received
+from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.delivery import (
     Cancelled,
     DeadLetter,
     Delivery,
@@ -18,22 +20,21 @@ from event_gateway.core.delivery import (
     Status,
     error_for_status,
 )
-from event_gateway.core.errors import ErrorType
-from event_gateway.core.event import Event, Received
-from event_gateway.core.webhook import Webhook
-from event_gateway.delivery import batching, trial
-from event_gateway.delivery.backlogs import Backlogs
-from event_gateway.delivery.calling import Build, Caller
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.delivery import batching
+from event_gateway.delivery.backlog import Backlogs
+from event_gateway.delivery.circuit_breaker import Standing
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import Job, Lane
 from event_gateway.delivery.outcomes import HOLD, LEASE_MARGIN, Outcomes
-from event_gateway.delivery.pace import SickTurns
-from event_gateway.delivery.request import Builders, Unsendable
-from event_gateway.delivery.sender import Failure, Response
-from event_gateway.delivery.standing import Standing
+from event_gateway.delivery.pacing import SickTurns
 from event_gateway.observability.metrics import Metrics
+from event_gateway.request import trial
+from event_gateway.request.builder import Builders, Unsendable
+from event_gateway.request.caller import Build, Caller
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
+from event_gateway.transport.client import Failure, Response
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from event_gateway.core.delivery import Delivery, Outcome
-from event_gateway.core.event import Received
-from event_gateway.core.webhook import Webhook
-from event_gateway.delivery.request import RequestBuilder
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.webhook.delivery import Delivery, Outcome
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.metrics import WebhookMetrics
+from event_gateway.request.builder import RequestBuilder
 
 START_LIMIT = 4.0
 # For each attempt that may run so many deliveries wait in memory, held under a lease, and one where

@@ -14,12 +14,12 @@ from collections.abc import AsyncGenerator, Callable
 import msgspec
 import structlog
 
-from event_gateway.broker.log import EventLog
-from event_gateway.core.delivery import FINAL, Delivery, Outcome, Retry, Status
-from event_gateway.core.event import Received
-from event_gateway.core.path import path_of
-from event_gateway.core.stream import EVENTS
-from event_gateway.core.webhook import Webhook
+from event_gateway.broker.event_log import EventLog
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.matching.path import path_of
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.webhook.delivery import FINAL, Delivery, Outcome, Retry, Status
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.lane import Job
 from event_gateway.state.connection import StateError

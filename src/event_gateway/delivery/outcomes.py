@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from event_gateway.core.delivery import (
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.delivery import (
     Attempt,
     Cancelled,
     DeadLetter,
@@ -18,15 +20,13 @@ from event_gateway.core.delivery import (
     Succeeded,
     decide,
 )
-from event_gateway.core.event import Received
-from event_gateway.core.times import rfc3339
-from event_gateway.core.webhook import Webhook
-from event_gateway.delivery.advice import aborts, retry_after
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.lane import Job, Lane
-from event_gateway.delivery.sender import Response
+from event_gateway.delivery.response_directives import aborts, retry_after
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.ledger import Ledger
+from event_gateway.transport.client import Response
 
 LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
 HOLD = 10.0  # seconds for which a delivery may wait in this process before its attempt

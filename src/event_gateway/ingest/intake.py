@@ -2,8 +2,8 @@
 
 import asyncio
 
-from event_gateway.broker.log import Appended, EventLog
-from event_gateway.core.event import Event
+from event_gateway.broker.event_log import Appended, EventLog
+from event_gateway.core.cloudevents.event import Event
 
 MAX_APPENDING = 256  # events of one batch on their way to the log at once
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.times import rfc3339
+from event_gateway.core.text.times import rfc3339
 
 SOURCE = "event-gateway"
 _encode = msgspec.json.Encoder().encode

@@ -1,10 +1,10 @@
-"""The gateway's own event types, as the catalogue shows them: what ``lifecycle`` publishes."""
+"""The gateway's own event types, as the catalog shows them: what ``lifecycle`` publishes."""
 
 from typing import Any
 
 import msgspec
 
-from event_gateway.core.event_type import EventType
+from event_gateway.core.schema.event_type import EventType
 
 OWNER = "event-gateway"
 

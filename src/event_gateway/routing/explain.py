@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.event import Received
-from event_gateway.core.expression import EvaluationError, expression_of
-from event_gateway.core.filter import Filter, compile_filter
-from event_gateway.core.path import path_of
-from event_gateway.core.pattern import matches
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.matching.expression import EvaluationError, expression_of
+from event_gateway.core.matching.filter import Filter, compile_filter
+from event_gateway.core.matching.path import path_of
+from event_gateway.core.matching.pattern import matches
+from event_gateway.core.webhook.webhook import Webhook
 
 MAX_SHOWN = 120  # characters of a value
 

@@ -6,11 +6,11 @@ webhooks demand of the event, and only for what is left their own conditions in 
 
 from collections.abc import Callable, Iterator
 
-from event_gateway.core.event import Received
-from event_gateway.core.expression import EvaluationError, Expression
-from event_gateway.core.pattern import MAX_LENGTH
-from event_gateway.core.webhook import Webhook
-from event_gateway.routing.bucket import Bucket, Entry, entry_of
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.matching.expression import EvaluationError, Expression
+from event_gateway.core.matching.pattern import MAX_LENGTH
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.routing.condition_tree import Bucket, Entry, entry_of
 
 MAX_FOUND = 4096  # types that are remembered, none of them longer than a pattern may be
 

@@ -19,13 +19,13 @@ from event_gateway.broker.page import page
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ROUTER
 from event_gateway.broker.pull import Pulled
-from event_gateway.core.delivery import Delivery, Status
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.formats import from_message
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.event import Received
-from event_gateway.core.formats import from_message
-from event_gateway.core.webhook import Webhook
-from event_gateway.routing.in_order import Admitted, matched
+from event_gateway.core.webhook.delivery import Delivery, Status
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.index import Index
+from event_gateway.routing.ordered_events import Admitted, matched
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger

@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.log import ORIGIN_HEADER, LogUnavailable
+from event_gateway.broker.event_log import ORIGIN_HEADER, LogUnavailable
 from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER, ensure_router
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
 from event_gateway.broker.rejected import RejectedInput
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.formats import from_message
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.event import Received
-from event_gateway.core.formats import from_message
-from event_gateway.core.stream import EVENTS
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
-from event_gateway.routing.enrich import Enricher
+from event_gateway.routing.enrichment import Enricher
 from event_gateway.routing.index import Index, OnError
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
 from event_gateway.core.errors import ServerRefused
-from event_gateway.core.urls import without_password
+from event_gateway.core.text.urls import without_password
 
 log = structlog.get_logger(__name__)
 

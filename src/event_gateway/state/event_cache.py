@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.core.event import Received
+from event_gateway.core.cloudevents.event import Received
 from event_gateway.state.records import source_hash
 from event_gateway.state.scripts import script
 

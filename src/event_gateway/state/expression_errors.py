@@ -9,10 +9,10 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from event_gateway.core.event import Received
-from event_gateway.core.expression import EvaluationError
-from event_gateway.core.times import rfc3339
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.matching.expression import EvaluationError
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)

@@ -13,9 +13,9 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from event_gateway.core.delivery import FINAL, Attempt, Delivery, Status
+from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import NewerFormat
-from event_gateway.core.event import Event
+from event_gateway.core.webhook.delivery import FINAL, Attempt, Delivery, Status
 from event_gateway.state.connection import StateError
 from event_gateway.state.records import (
     FORMAT,

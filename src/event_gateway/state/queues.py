@@ -8,8 +8,8 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.core.delivery import Delivery
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.webhook.delivery import Delivery
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.ledger import MAX_RECORDS, Ledger
 from event_gateway.state.records import FORMAT, attempts_of, source_hash
 from event_gateway.state.scripts import script

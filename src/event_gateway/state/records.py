@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import msgspec
 
-from event_gateway.core.delivery import Attempt, Status
+from event_gateway.core.webhook.delivery import Attempt, Status
 
 FORMAT = 2  # of the records; those of a newer one are left alone
 MAX_MEMBER = 512  # characters of an id that is used as it is

@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.core.replay import ENDED, Progress, Replay, ReplayState
+from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
 from event_gateway.state.scripts import script
 
 _ID = re.compile(r"r[0-9a-f]{1,20}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import structlog
 from redis.asyncio import Redis
 
-from event_gateway.core.subscription import Subscription
+from event_gateway.core.streams.subscription import Subscription
 from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)

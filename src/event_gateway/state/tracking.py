@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.core.delivery import Status
+from event_gateway.core.webhook.delivery import Status
 from event_gateway.state.queues import LONGEST_HOLD
 from event_gateway.state.records import FORMAT, source_hash
 from event_gateway.state.scripts import script

@@ -6,7 +6,7 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from event_gateway.core.webhook import Webhook
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)

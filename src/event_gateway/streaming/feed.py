@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.follow import follow
-from event_gateway.core.pattern import matches
-from event_gateway.streaming.decoding import Decoder
+from event_gateway.broker.stream_follower import follow
+from event_gateway.core.matching.pattern import matches
+from event_gateway.streaming.decoder import Decoder
 from event_gateway.streaming.message import Message
 from event_gateway.streaming.recent import Recent
 from event_gateway.streaming.subscriber import Subscriber

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.named import bounds
-from event_gateway.core.start import Start
-from event_gateway.streaming.catching_up import CatchingUp
-from event_gateway.streaming.decoding import Admitted, Decoder, Enrich
+from event_gateway.broker.named_streams import bounds
+from event_gateway.core.streams.start import Start
+from event_gateway.streaming.catch_up import CatchingUp
+from event_gateway.streaming.decoder import Admitted, Decoder, Enrich
 from event_gateway.streaming.feed import Counts, Feed
 from event_gateway.streaming.outbox import Budget
 from event_gateway.streaming.subscriber import Subscriber

@@ -6,7 +6,7 @@ from event_gateway.state.durables import Name
 from event_gateway.streaming.framing import Framing
 from event_gateway.streaming.message import Message
 from event_gateway.streaming.outbox import Outbox
-from event_gateway.streaming.wanting import Wants
+from event_gateway.streaming.selections import Wants
 
 
 class Subscriber:

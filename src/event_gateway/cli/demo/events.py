@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.times import rfc3339
+from event_gateway.core.text.times import rfc3339
 
 PEOPLE = ("m.okafor", "j.lindqvist", "a.moreau", "t.nakamura", "r.silva")
 NAMESPACES = ("customer", "customer", "internal")

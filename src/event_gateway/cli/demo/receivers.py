@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from event_gateway.cli.working import QuietServer
+from event_gateway.cli.process.gateway_process import QuietServer
 
 HEALTH = {"external_crm": "healthy", "analytics_platform": "flaky", "security_siem": "dead"}
 

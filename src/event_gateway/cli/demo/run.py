@@ -18,20 +18,20 @@ import websockets
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
+from event_gateway.cli.client.http import GatewayClient
 from event_gateway.cli.demo.events import Made, made_up
 from event_gateway.cli.demo.receivers import Receivers, receiving
 from event_gateway.cli.demo.tally import Tally
 from event_gateway.cli.demo.view import View
-from event_gateway.cli.hosting import StartFailed
-from event_gateway.cli.http_client import GatewayClient
-from event_gateway.cli.logs import configure_logs
-from event_gateway.cli.serve import Running, run_loop, running
+from event_gateway.cli.process.host import StartFailed
+from event_gateway.cli.process.logs import configure_logs
+from event_gateway.cli.process.serve import Running, run_loop, running
 from event_gateway.config.load import load
 from event_gateway.config.model import Config, DeliveryModel
 from event_gateway.config.webhook_model import CircuitBreakerModel
-from event_gateway.delivery.egress import url_rule
-from event_gateway.delivery.transformations import compiled
+from event_gateway.request.transformations import compiled
 from event_gateway.tasks import end
+from event_gateway.transport.egress_guard import url_rule
 
 PACE = 0.2  # seconds between two events
 SETTLE = 30.0  # seconds for what is on its way to come to its end

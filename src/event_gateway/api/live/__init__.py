@@ -1,0 +1,1 @@
+"""Live subscribers: WebSocket and Server-Sent Events."""

@@ -1,0 +1,138 @@
+"""``/v1/streams/{name}/sse``: a stream's events as Server-Sent Events (HTML, section 9.2)."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from event_gateway.api.live.refused import Refused
+from event_gateway.api.live.requests import wanted_of_query
+from event_gateway.api.live.subscribe import begin, finish, new_id
+from event_gateway.api.server.auth import Unauthenticated, principal_of
+from event_gateway.api.server.context import Context
+from event_gateway.api.server.problems import Problem
+from event_gateway.core.access.principal import Principal
+from event_gateway.core.streams.subscription import Wanted
+from event_gateway.streaming.framing import ServerSent
+from event_gateway.streaming.outbox import Outbox
+
+router = APIRouter(prefix="/v1/streams", tags=["streams"])
+
+HEARTBEAT = 15.0  # seconds without an event after which a comment is sent
+RETRY = b"retry: 2000\n\n"  # ms after which a browser connects again
+_STATUS = {"unknown_stream": 404, "forbidden": 403, "unavailable": 503}
+
+
+@router.get("/{name}/sse")
+async def server_sent_events(
+    request: Request,
+    name: str,
+    start: Annotated[
+        str,
+        Query(alias="from", description="new, first, a sequence or an RFC 3339 time."),
+    ] = "new",
+    token: Annotated[str | None, Query(description="A token, in place of the key.")] = None,
+    filters: Annotated[str | None, Query(description="A JSON list, as webhooks have it.")] = None,
+    expression: Annotated[str | None, Query(description="CEL over event.")] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="The last sequence that came: it goes on behind it.")
+    ] = None,
+) -> Response:
+    """A stream's events, each with its sequence as id, and comments while there are none."""
+    context: Context = request.app.state.context
+    if context.draining:
+        raise Problem(503, "the gateway restarts", {"Retry-After": "2"})
+    try:
+        principal = principal_of(context, request.headers, request.query_params)
+    except Unauthenticated as error:
+        raise Problem(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
+    if last_event_id is not None:
+        if not (last_event_id.isascii() and last_event_id.isdecimal()):
+            raise Problem(422, "Last-Event-ID must be a sequence")
+        start = str(int(last_event_id) + 1)
+    sending = Sending(context, principal)
+    try:
+        query = {key: value for key, value in request.query_params.items() if key != "stream"}
+        await sending.begin(wanted_of_query(query | {"from": start}, name))
+    except Refused as refused:
+        status = _STATUS.get(refused.code, 422)
+        retry = {"Retry-After": "2"} if status == 503 else None
+        raise Problem(status, refused.detail, retry) from None
+    return sending
+
+
+class Sending(Response):
+    """An answer that goes on as long as its client stays."""
+
+    def __init__(self, context: Context, principal: Principal) -> None:
+        super().__init__(media_type="text/event-stream")
+        self.headers["Cache-Control"] = "no-store"
+        self.headers["X-Accel-Buffering"] = "no"  # a proxy that gathers events would hold them up
+        del self.headers["content-length"]
+        self._context = context
+        self._principal = principal
+        self._id = new_id()
+        self._outbox = Outbox(context.hub.budget, lambda outbox: self._wake.set())
+        self._wake = asyncio.Event()
+        self._over = False
+
+    async def begin(self, wanted: Wanted) -> None:
+        """Subscribes. Raises Refused, and Problem where its key has as many as it may."""
+        if not self._context.connections.add(self._principal.name, self):
+            most = self._context.connections.limits.max_connections
+            raise Problem(429, f"this key has {most} connections, as many as it may")
+        try:
+            await begin(
+                self._context, self._principal, wanted, self._id, self._outbox, ServerSent(),
+                joined=lambda seq: None, gone=self._gone,
+            )  # fmt: skip
+        except BaseException:
+            self._context.connections.remove(self._principal.name, self)
+            raise
+
+    async def going_away(self) -> None:
+        """Ends the answer; the browser connects again."""
+        self._over = True
+        self._wake.set()
+
+    def _gone(self, subscription_id: str, code: str) -> None:
+        frame = ServerSent().said("unsubscribed", {"code": code})
+        self._outbox.put(*frame)
+        self._over = True
+        self._wake.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers."""
+        leaving = asyncio.create_task(self._left(receive), name="sse-client")
+        try:
+            head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            await send(head)
+            body = RETRY
+            while True:
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                if self._over and not self._outbox.bytes:
+                    break
+                try:
+                    async with asyncio.timeout(HEARTBEAT):
+                        await self._wake.wait()
+                except TimeoutError:
+                    body = b":\n\n"
+                    continue
+                self._wake.clear()
+                if leaving.done():
+                    return
+                body = b"".join([part for piece in self._outbox.take() for part in piece])
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            leaving.cancel()
+            self._outbox.take()
+            self._context.connections.remove(self._principal.name, self)
+            self._context.later(finish(self._context, self._id, "closed"))
+
+    async def _left(self, receive: Receive) -> None:
+        """Returns once the client has gone."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._over = True
+        self._wake.set()

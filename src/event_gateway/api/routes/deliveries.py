@@ -1,0 +1,102 @@
+"""``/v1/deliveries`` and the deliveries of a webhook: what became of events on their way."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+
+from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.server.context import Context
+from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.api.server.problems import Problem
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.delivery import Status
+from event_gateway.state.records import Record
+from event_gateway.state.tracking import Behind, Listed
+
+router = APIRouter(prefix="/v1", tags=["deliveries"], route_class=GuardedRoute)
+
+Since = Annotated[str | None, Query(description="RFC 3339: nothing from before.")]
+Until = Annotated[str | None, Query(description="RFC 3339: nothing from then on.")]
+
+
+@router.get("/webhooks/{webhook_id}/deliveries")
+async def list_deliveries(
+    request: Request,
+    webhook_id: str,
+    status: Status | None = None,
+    since: Since = None,
+    until: Until = None,
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """The deliveries of a webhook that have changed last, at most 1,000, the latest first.
+
+    ``pending`` and ``in_progress`` list all there are of those, in the order in which they go. A
+    page may hold fewer than ``limit`` and still have a next one.
+    """
+    context: Context = request.app.state.context
+    webhook = context.registry.webhook(webhook_id)
+    found, behind = await context.tracking.deliveries(
+        webhook_id,
+        status=status,
+        since=time_of("since", since),
+        until=time_of("until", until),
+        limit=limit,
+        behind=read_cursor(cursor, Behind),
+        ordered=webhook.ordered,
+    )
+    return {
+        "items": [_shown(webhook_id, one) | {"attempts": one.attempts} for one in found],
+        "next": cursor_of(behind),
+    }
+
+
+@router.get("/deliveries/{webhook_id}/{event_id:path}")
+async def show_delivery(
+    request: Request, webhook_id: str, event_id: str, source: str | None = None
+) -> dict[str, Any]:
+    """Status, attempts and next attempt. ``source`` tells events of the same id apart."""
+    context: Context = request.app.state.context
+    record = await context.ledger.read(webhook_id, event_id, source)
+    if record is None:
+        raise Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
+    attempts = msgspec.to_builtins(record.attempts)
+    return _shown(webhook_id, record) | {"attempts": attempts, "dead_letter": record.letter or None}
+
+
+@router.post("/deliveries/{webhook_id}/{event_id:path}/retry", status_code=202)
+async def retry_delivery(
+    request: Request, webhook_id: str, event_id: str, source: str | None = None
+) -> dict[str, Any]:
+    """Has one that waits tried at once, and one that has ended delivered again, as a new run."""
+    context: Context = request.app.state.context
+    await context.repeating.retry(webhook_id, event_id, source)
+    return await show_delivery(request, webhook_id, event_id, source)
+
+
+@router.post("/deliveries/{webhook_id}/{event_id:path}/cancel")
+async def cancel_delivery(
+    request: Request, webhook_id: str, event_id: str, source: str | None = None
+) -> dict[str, Any]:
+    """Ends one that waits. 409 where its attempt runs or it has ended."""
+    context: Context = request.app.state.context
+    await context.repeating.cancel(webhook_id, event_id, source)
+    return await show_delivery(request, webhook_id, event_id, source)
+
+
+def _shown(webhook_id: str, one: Record | Listed) -> dict[str, Any]:
+    next_at = one.next_attempt_at
+    return {
+        "webhook_id": webhook_id,
+        "event_id": one.event_id,
+        "source": one.source,
+        "status": one.status.value,
+        "updated_at": rfc3339(one.updated_at),
+        "last_error": one.last_error,
+        "next_attempt_at": None if next_at is None else rfc3339(next_at),
+        "stream": one.stream,
+        "sequence": one.seq,
+        "run": one.run,
+        "repeats": one.repeats or None,
+    }

@@ -1,0 +1,204 @@
+"""``/v1/event-types``: the catalog of event types, their schemas, and what enforces them."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.server.bodies import body_as
+from event_gateway.api.server.context import Context
+from event_gateway.api.server.pages import page_of
+from event_gateway.api.server.problems import Problem
+from event_gateway.config.definitions import InvalidBody
+from event_gateway.config.yaml_source import BadYaml, read_plain
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
+from event_gateway.core.schema.asyncapi.reading import read
+from event_gateway.core.schema.asyncapi.writing import write
+from event_gateway.core.schema.event_type import EventType, kept
+from event_gateway.core.text.times import rfc3339
+from event_gateway.ingest.catalog import Catalog
+
+router = APIRouter(prefix="/v1/event-types", tags=["event types"], route_class=GuardedRoute)
+document = APIRouter(tags=["event types"], route_class=GuardedRoute)
+
+MAX_PAGE = 4 * 1024 * 1024  # bytes of a list's page, about; one type may have more
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    """An event type as it is sent. The last members are an answer's, sent back."""
+
+    type: str
+    description: str = ""
+    owner: str = ""
+    dataschema: str | None = None
+    schema: Any = msgspec.UNSET
+    examples: list[Any] = []
+    enforce: str | None = None
+    in_force: str | None = None
+    managed_by: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+@router.get("")
+async def list_event_types(
+    request: Request,
+    owner: str | None = None,
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """All types by name, the gateway's own among them. A page may end early where types are large;
+    ``next`` goes on."""
+    catalog = _catalog(request)
+    page, more = page_of(catalog.names(owner), limit, cursor)
+    fitting = list(_fitting(catalog, page))
+    if len(fitting) < len(page):
+        _, more = page_of(catalog.names(owner), len(fitting), cursor)
+    return {"items": [_shown(catalog, catalog.find(name)) for name in fitting], "next": more}
+
+
+@router.post("", status_code=201)
+async def create_event_type(
+    request: Request, response: Response, body: dict[str, Any] = Body(...)
+) -> dict[str, Any]:
+    """Registers a type; its rule is in force everywhere when this is answered."""
+    catalog = _catalog(request)
+    created = await catalog.create(_read(body))
+    response.headers["Location"] = f"/v1/event-types/{quote(created.type, safe='')}"
+    return _shown(catalog, created)
+
+
+@router.post("/import")
+async def import_event_types(
+    request: Request,
+    dry_run: bool = Query(False, description="Only say what would be done."),
+) -> dict[str, Any]:
+    """Registers the types of an AsyncAPI document (2 or 3; JSON or YAML).
+
+    What becomes no type is named with its place and the reason; the others are taken.
+    """
+    catalog = _catalog(request)
+    body = await request.body()
+    content_type = request.headers.get("content-type", "")
+    # Beside the event loop: a large document may take seconds.
+    content = await asyncio.to_thread(_document, body, content_type.lower())
+    types, skipped = await asyncio.to_thread(read, content)
+    outcome = await catalog.take(types, dry_run=dry_run)
+    return (
+        {"dry_run": dry_run}
+        | outcome
+        | {"skipped": [{"place": one.place, "reason": one.reason} for one in skipped]}
+    )
+
+
+@router.get("/{name:path}")
+async def show_event_type(request: Request, name: str) -> dict[str, Any]:
+    """One type."""
+    catalog = _catalog(request)
+    return _shown(catalog, catalog.find(name))
+
+
+@router.put("/{name:path}")
+async def put_event_type(
+    request: Request, response: Response, name: str, body: dict[str, Any] = Body(...)
+) -> dict[str, Any]:
+    """Puts a type in the place of the one of its name, or registers it."""
+    catalog = _catalog(request)
+    event_type = _read({"type": name} | body)
+    if event_type.type != name:
+        raise Problem(422, "a type cannot be renamed")
+    put, new = await catalog.put(event_type)
+    response.status_code = 201 if new else 200
+    return _shown(catalog, put)
+
+
+@router.delete("/{name:path}", status_code=204)
+async def delete_event_type(request: Request, name: str) -> None:
+    """Forgets a type; its events pass from now on, unless the catalog is strict."""
+    await _catalog(request).remove(name)
+
+
+@document.get("/asyncapi.json")
+async def export_event_types(request: Request) -> Response:
+    """The catalog, the gateway's own types included, as an AsyncAPI 3.0 document."""
+    context: Context = request.app.state.context
+    types = [context.catalog.find(name) for name in sorted(context.catalog.names())]
+
+    def made() -> bytes:
+        return msgspec.json.encode(write(types, context.version))
+
+    return Response(await asyncio.to_thread(made), media_type="application/json")
+
+
+def _document(body: bytes, content_type: str) -> Any:
+    if "json" in content_type or ("yaml" not in content_type and body.lstrip()[:1] == b"{"):
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Problem(400, f"the document is no JSON: {str(error)[:200]}") from None
+    try:
+        return read_plain(body.decode("utf-8-sig"), MAX_DEPTH)
+    except UnicodeDecodeError:
+        raise Problem(400, "the document is not UTF-8") from None
+    except BadYaml as bad:
+        place = f"line {bad.line}: {bad.key}".removesuffix(": ")
+        raise Problem(400, f"{place}: {bad.reason}") from None
+
+
+def _catalog(request: Request) -> Catalog:
+    context: Context = request.app.state.context
+    return context.catalog
+
+
+def _fitting(catalog: Catalog, names: list[str]) -> Iterator[str]:
+    total = 0
+    for name in names:
+        total += catalog.size(name)
+        if total > MAX_PAGE and total > catalog.size(name):
+            return
+        yield name
+
+
+def _read(body: dict[str, Any]) -> EventType:
+    given = body_as(_Body, body)
+    if given.schema is None:
+        raise InvalidDefinition("schema", "must be a schema, or not be there")
+    event_type = EventType(
+        type=given.type,
+        description=given.description,
+        owner=given.owner,
+        dataschema=given.dataschema or "",
+        schema=given.schema if given.schema is msgspec.UNSET else kept(given.schema, "schema"),
+        examples=tuple(kept(one, f"examples[{at}]") for at, one in enumerate(given.examples)),
+        enforce=given.enforce,
+    )
+    mistakes = list(event_type.mistakes())
+    if mistakes:
+        raise InvalidBody([(one.key, one.detail) for one in mistakes])
+    return event_type
+
+
+def _shown(catalog: Catalog, event_type: EventType) -> dict[str, Any]:
+    has_schema = event_type.schema is not msgspec.UNSET
+    shown: dict[str, Any] = {
+        "type": event_type.type,
+        "description": event_type.description,
+        "owner": event_type.owner,
+        "dataschema": event_type.dataschema or None,
+    }
+    if isinstance(event_type.schema, msgspec.Raw):
+        shown["schema"] = msgspec.json.decode(event_type.schema)
+    at = event_type.created_at or None
+    return shown | {
+        "examples": [msgspec.json.decode(one) for one in event_type.examples],
+        "enforce": event_type.enforce,
+        "in_force": catalog.in_force(event_type) if has_schema else "off",
+        "managed_by": event_type.managed_by,
+        "created_at": at and rfc3339(event_type.created_at),
+        "updated_at": at and rfc3339(event_type.updated_at),
+    }

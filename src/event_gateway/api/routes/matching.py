@@ -1,0 +1,97 @@
+"""``/v1/webhooks/match`` and ``/v1/expressions/evaluate``: what would happen, and nothing does."""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.server.bodies import event_in
+from event_gateway.api.server.context import Context
+from event_gateway.api.server.pages import page_of, registered
+from event_gateway.api.server.problems import Problem
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.reserved_types import check_reserved
+from event_gateway.core.errors import InvalidDefinition, InvalidEvent
+from event_gateway.core.matching.expression import EvaluationError, Expression
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.routing.explain import explain
+
+router = APIRouter(prefix="/v1", tags=["matching"], route_class=GuardedRoute)
+
+LATEST = 1 << 62  # a place in the log behind every registration
+MAX_MATCHED = 1000  # ids in the list of all that match
+
+
+@router.post("/webhooks/match")
+async def match_webhooks(
+    request: Request,
+    body: dict[str, Any] = Body(...),
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
+    webhook: list[str] = Query([], description="Only these."),
+) -> Response:
+    """Which webhooks an event would reach, and for each other the first condition that keeps it
+    away.
+
+    The body is ``{"event": {…}}`` or the CloudEvent itself. ``matched`` has all that it would
+    reach (the first 1,000 of them), ``items`` tells of each webhook, by id, page by page.
+    """
+    context: Context = request.app.state.context
+    received = _event(body if "specversion" in body else body.get("event"), check=True)
+    found = sorted(one.id for one in context.matching(received))
+    known = webhook or registered(context.registry.webhooks)
+    page, more = page_of(known, limit, cursor)
+    items = []
+    for name in page:
+        one = context.registry.webhook(name)
+        failed = explain(one, received)
+        await asyncio.sleep(0)  # an expression may take its time, and there are up to a thousand
+        items.append(
+            {"webhook_id": name, "matches": failed is None, "state": one.state, "failed": failed}
+        )
+    answer = {
+        "matched": found[:MAX_MATCHED], "matched_count": len(found), "items": items, "next": more,
+    }  # fmt: skip
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+@router.post("/expressions/evaluate")
+async def evaluate(request: Request, body: dict[str, Any] = Body(...)) -> Response:
+    """What an expression gives of an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
+
+    An expression that cannot be compiled is answered with 422, one that comes to no value with its
+    errors, and null as the value.
+    """
+    if unknown := set(body) - {"dialect", "expression", "event"}:
+        raise Problem(422, f"{min(unknown)[:64]}: unknown; there are dialect, expression, event")
+    if body.get("dialect", "cel") != "cel":
+        raise InvalidDefinition("dialect", "must be cel")
+    text = body.get("expression")
+    if not isinstance(text, str):
+        raise InvalidDefinition("expression", "must be a string")
+    try:
+        expression = Expression(text, condition=False)
+    except ValueError as error:
+        raise InvalidDefinition("expression", str(error)) from None
+    received = _event(body.get("event"))
+    value, errors = None, []
+    try:
+        value = expression.value(received)
+    except EvaluationError as error:
+        errors.append({"type": error.kind, "message": error.message})
+    return Response(
+        msgspec.json.encode({"value": value, "errors": errors}), media_type="application/json"
+    )
+
+
+def _event(given: Any, *, check: bool = False) -> Received:
+    event = event_in(given)
+    if check:
+        try:
+            check_reserved(event)
+        except InvalidEvent as error:
+            raise InvalidDefinition("event", error.detail) from None
+    return Received(event, EVENTS, LATEST, time.time())

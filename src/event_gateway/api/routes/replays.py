@@ -1,0 +1,182 @@
+"""``/v1/replays``: deliveries of a webhook begun anew from the log."""
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.server.bodies import body_as
+from event_gateway.api.server.context import Context
+from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.api.server.problems import Problem, unavailable
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.pattern import check_pattern
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
+from event_gateway.core.webhook.webhook import MAX_PATTERNS
+from event_gateway.state.replays import MAX_REPLAYS, new_id
+
+router = APIRouter(prefix="/v1/replays", tags=["replays"], route_class=GuardedRoute)
+
+PATIENCE = 1.5  # seconds for which an answer waits for a replay that may end at once
+
+
+class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    webhook: str
+    since: str | None = None
+    until: str | None = None
+    from_seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | None = None
+    until_seq: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    stream: str = EVENTS
+    types: list[str] = []
+    dry_run: bool = False
+
+
+@router.post("", status_code=202)
+async def create_replay(
+    request: Request, response: Response, body: dict[str, Any] = Body(...)
+) -> dict[str, Any]:
+    """Delivers past events again: those in the log that match the webhook as it is now.
+
+    ``{"webhook": "…", "since": "RFC 3339", "until": "…", "types": ["a.>"], "dry_run": true}``; in
+    place of times ``from_seq`` and ``until_seq`` (included), places in ``stream``. ``dry_run`` only
+    counts.
+    """
+    context: Context = request.app.state.context
+    wanted = body_as(_Wanted, body)
+    if wanted.since is None and wanted.from_seq is None:
+        raise InvalidDefinition("since", "must be there, or from_seq: where it begins")
+    if wanted.stream not in (EVENTS, *(one.name for one in context.events.foreign)):
+        raise InvalidDefinition("stream", f"{wanted.stream!r} is no stream that events come in by")
+    webhook = context.registry.webhook(wanted.webhook)
+    last = await context.events.last_seq(wanted.stream)
+    replay = Replay(
+        id=new_id(),
+        webhook=webhook.id,
+        stream=wanted.stream,
+        types=checked_types(wanted.types),
+        from_seq=min(max(1, wanted.from_seq or 1), last + 1),
+        until_seq=last if wanted.until_seq is None else min(last, wanted.until_seq),
+        since=time_of("since", wanted.since),
+        until=time_of("until", wanted.until),
+        dry_run=wanted.dry_run,
+        created_at=time.time(),
+    )
+    return await begin(context, replay, response)
+
+
+@router.get("")
+async def list_replays(
+    request: Request, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+) -> dict[str, Any]:
+    """Replays, those of dead letters too, the newest first."""
+    context: Context = request.app.state.context
+    page, more = await context.replays.page(read_cursor(cursor, str), limit)
+    return {"items": [_shown(*one) for one in page], "next": cursor_of(more)}
+
+
+@router.get("/{replay_id}")
+async def show_replay(request: Request, replay_id: str) -> dict[str, Any]:
+    """How far a replay has come."""
+    return await _show(request.app.state.context, replay_id)
+
+
+@router.post("/{replay_id}/pause")
+async def pause_replay(request: Request, replay_id: str) -> dict[str, Any]:
+    """Queues nothing more until it is resumed; what is queued is delivered."""
+    return await _move(request.app.state.context, replay_id, ReplayState.PAUSED)
+
+
+@router.post("/{replay_id}/resume")
+async def resume_replay(request: Request, replay_id: str) -> dict[str, Any]:
+    """Goes on where it was paused."""
+    return await _move(request.app.state.context, replay_id, ReplayState.RUNNING)
+
+
+@router.post("/{replay_id}/cancel")
+async def cancel_replay(request: Request, replay_id: str) -> dict[str, Any]:
+    """Ends it; what is queued is delivered."""
+    return await _move(request.app.state.context, replay_id, ReplayState.CANCELLED)
+
+
+def checked_types(types: list[str]) -> tuple[str, ...]:
+    """The patterns. Raises InvalidDefinition where one is none."""
+    if len(types) > MAX_PATTERNS:
+        raise InvalidDefinition("types", f"at most {MAX_PATTERNS} patterns")
+    for position, pattern in enumerate(types):
+        check_pattern(pattern, f"types[{position}]")
+    return tuple(types)
+
+
+async def begin(context: Context, replay: Replay, response: Response) -> dict[str, Any]:
+    """Begins a replay, and shows it as it is a moment later, when a small one has ended."""
+    if not await context.replays.add(replay):
+        raise Problem(409, f"{MAX_REPLAYS} replays have not ended yet")
+    context.replayer.wake()
+    response.headers["Location"] = f"/v1/replays/{replay.id}"
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        found = await context.replays.read(replay.id)
+        if found is None:
+            raise unavailable("Redis")  # which has lost it
+        if found[1].state in ENDED or time.monotonic() > deadline:
+            return _shown(*found)
+        await asyncio.sleep(0.02)
+
+
+async def _move(context: Context, replay_id: str, to: ReplayState) -> dict[str, Any]:
+    now = await context.replays.move(replay_id, to)
+    if now is None:
+        raise Problem(404, f"there is no replay {replay_id}")
+    if now is not to:
+        raise Problem(409, f"the replay {replay_id} has ended: {now}")
+    context.replayer.wake()
+    return await _show(context, replay_id)
+
+
+async def _show(context: Context, replay_id: str) -> dict[str, Any]:
+    found = await context.replays.read(replay_id)
+    if found is None:
+        raise Problem(404, f"there is no replay {replay_id}")
+    return _shown(*found)
+
+
+def _shown(replay: Replay, progress: Progress) -> dict[str, Any]:
+    last = len(replay.places) or replay.until_seq
+    part = 0.0
+    if progress.state is ReplayState.DONE:
+        part = 1.0
+    elif progress.first:
+        part = (progress.position - progress.first) / max(1, last + 1 - progress.first)
+    return {
+        "id": replay.id,
+        "of": "log" if replay.stream else "dead_letters",
+        "webhook": replay.webhook,
+        "stream": replay.stream,
+        "types": list(replay.types),
+        "reason": replay.reason,
+        "since": _time(replay.since),
+        "until": _time(replay.until),
+        "from_seq": replay.from_seq,
+        "until_seq": replay.until_seq,
+        "dry_run": replay.dry_run,
+        "created_at": rfc3339(replay.created_at),
+        "state": progress.state.value,
+        "progress": round(min(1.0, max(0.0, part)), 4),
+        "position": progress.position or None,
+        "looked_at": progress.looked,
+        "matched": progress.matched,
+        "queued": progress.queued,
+        "skipped": progress.skipped,
+        "error": progress.error,
+        "updated_at": _time(progress.updated_at),
+        "ended_at": _time(progress.ended_at),
+    }
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else rfc3339(seconds)

@@ -1,0 +1,156 @@
+"""``/v1/streams``: what is kept under a name for live subscribers."""
+
+import asyncio
+import json
+from typing import Any
+
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from event_gateway.api.routes.subscriptions import shown as shown_subscription
+from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.server.context import Context
+from event_gateway.api.server.pages import cursor_of, page_of, read_cursor, registered
+from event_gateway.api.server.patch import merge_patch
+from event_gateway.api.server.problems import Problem
+from event_gateway.broker.named_streams import held, rate_of, stream_name
+from event_gateway.broker.page import page
+from event_gateway.config.definitions import stream_from_json, stream_to_json
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.text.times import rfc3339
+
+router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute)
+
+SHOWN = 100  # subscribers that are shown with their stream
+
+
+@router.get("")
+async def list_streams(
+    request: Request, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+) -> dict[str, Any]:
+    """All streams, by name."""
+    context: Context = request.app.state.context
+    page, more = page_of(registered(context.registry.streams), limit, cursor)
+    return {"items": await _shown(context, page), "next": more}
+
+
+@router.post("", status_code=201)
+async def create_stream(
+    request: Request, response: Response, body: dict[str, Any] = Body(...)
+) -> dict[str, Any]:
+    """Makes a stream: it begins with what the log holds for it."""
+    context: Context = request.app.state.context
+    created = await context.streams.create(stream_from_json(body))
+    response.headers["Location"] = f"/v1/streams/{created.name}"
+    return stream_to_json(created)
+
+
+@router.get("/{name}")
+async def show_stream(request: Request, name: str) -> dict[str, Any]:
+    """One stream, what it holds, how fast it grows, and who listens: ``rate`` in events a second
+    over the last minute; of the subscribers the first hundred."""
+    context: Context = request.app.state.context
+    _find(context, name)
+    (subscribers, count, whole), shown, rate = await asyncio.gather(
+        context.roster.subscribers(stream=name, limit=SHOWN),
+        _shown(context, [name]),
+        rate_of(context.broker, name),
+    )
+    if not shown:
+        raise Problem(404, f"there is no stream {name}")  # it has just been deleted
+    last = shown[0]["state"]["last_seq"]
+    items = [shown_subscription(one) | {"lag": max(0, last - one.position)} for one in subscribers]
+    one: dict[str, Any] = shown[0]
+    return one | {
+        "rate": rate,
+        "subscribers": {"count": count, "complete": whole, "items": items},
+    }
+
+
+@router.get("/{name}/messages")
+async def list_messages(
+    request: Request,
+    name: str,
+    from_seq: int = Query(1, ge=0, description="The first sequence."),
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
+) -> Response:
+    """The events that a stream holds, in their order, as subscribers get them.
+
+    What is no event is left out. A page may hold fewer than ``limit`` and still have a next one.
+    """
+    context: Context = request.app.state.context
+    _find(context, name)
+    begin = read_cursor(cursor, int) or from_seq
+    found = await page(context.broker, stream_name(name), from_seq=begin, limit=limit)
+    messages = await context.hub.decoder.decode(stream_name(name), found.messages)
+    items = b",".join(
+        b'{"seq":%d,"time":"%b","event":%b}'
+        % (one.seq, rfc3339(one.received.time).encode(), one.json())
+        for one in messages
+        if one.received is not None
+    )
+    more = cursor_of(found.messages[-1].seq + 1) if found.behind and found.messages else None
+    body = b'{"items":[%b],"next":%b}' % (items, json.dumps(more).encode())
+    return Response(body, media_type="application/json")
+
+
+@router.patch("/{name}")
+async def change_stream(
+    request: Request,
+    name: str,
+    force: bool = Query(False, description="Also where that drops events."),
+    body: dict[str, Any] = Body(...),
+) -> dict[str, Any]:
+    """Changes what the body names (RFC 7396: null takes a limit away) and keeps the rest."""
+    context: Context = request.app.state.context
+    former = _writable(_find(context, name))
+    if body.get("name", name) != name:
+        raise Problem(422, "a stream cannot be renamed")
+    changed = await context.streams.change(stream_from_json(_merged(former, body)), force=force)
+    return stream_to_json(changed)
+
+
+@router.delete("/{name}", status_code=204)
+async def delete_stream(request: Request, name: str) -> None:
+    """Deletes a stream with what it holds; its subscriptions end."""
+    context: Context = request.app.state.context
+    _writable(_find(context, name))
+    await context.streams.delete(name)
+
+
+async def _shown(context: Context, names: list[str]) -> list[dict[str, Any]]:
+    holding = await asyncio.gather(*(held(context.broker, name) for name in names))
+    return [
+        stream_to_json(context.registry.streams[name])
+        | {
+            "state": {
+                "messages": one.messages,
+                "bytes": one.bytes,
+                "first_seq": one.first_seq,
+                "last_seq": one.last_seq,
+                "first_time": None if one.first_time is None else rfc3339(one.first_time),
+            }
+        }
+        for name, one in zip(names, holding, strict=True)
+        if name in context.registry.streams
+    ]
+
+
+def _merged(former: StreamDefinition, patch: dict[str, Any]) -> dict[str, Any]:
+    """The body of the whole stream; what the patch takes away is left to its default."""
+    whole = merge_patch(stream_to_json(former), patch)
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+def _find(context: Context, name: str) -> StreamDefinition:
+    definition = context.registry.stream(name)
+    if definition.deleting:
+        raise Problem(409, f"the stream {name} is being deleted")
+    return definition
+
+
+def _writable(definition: StreamDefinition) -> StreamDefinition:
+    if definition.managed_by == "file":
+        raise Problem(409, f"the stream {definition.name} comes from the configuration file; "
+                           "change it there")  # fmt: skip
+    return definition

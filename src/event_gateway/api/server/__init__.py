@@ -1,0 +1,1 @@
+"""The HTTP server: application, authentication, bodies, errors, lists."""

@@ -1,0 +1,83 @@
+"""Errors as problem details (RFC 9457)."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import RedisError
+from starlette.responses import Response
+
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.event_log import LogFull, LogUnavailable, TooLarge
+from event_gateway.broker.provision import ProvisionError
+from event_gateway.config.definitions import InvalidBody
+from event_gateway.core.access.sealing import CannotOpen, CannotSeal
+from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, Unknown
+
+CONTENT_TYPE = "application/problem+json"
+_TITLES = {
+    400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found",
+    405: "Method not allowed", 408: "Too slow", 409: "Conflict", 413: "Too large",
+    415: "Unsupported media type", 422: "Not acceptable as it is", 429: "Too many",
+    500: "Internal error", 503: "Unavailable", 507: "Storage is full",
+}  # fmt: skip
+
+
+class Problem(Exception):
+    """An answer that is an error. ``more`` are further members of the problem object."""
+
+    def __init__(
+        self, status: int, detail: str, headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers, self.more = status, detail, headers, more
+
+    def response(self) -> Response:
+        """The problem as an HTTP response."""
+        body = {
+            "type": "about:blank",
+            "title": _TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "detail": self.detail,
+            **self.more,
+        }
+        return Response(
+            json.dumps(body), self.status, headers=self.headers, media_type=CONTENT_TYPE
+        )
+
+
+def problem_of(error: Exception) -> Problem:
+    """The answer to what one of ``KINDS`` says; another one is raised again."""
+    for kind, make in _KINDS:
+        if isinstance(error, kind):
+            return make(error)
+    raise error
+
+
+def _invalid(error: Any) -> Problem:
+    detail = "; ".join(f"{key}: {reason}".lstrip(": ") for key, reason in error.problems[:10])
+    errors = [{"key": key, "detail": reason} for key, reason in error.problems]
+    return Problem(422, detail, errors=errors)
+
+
+def unavailable(what: str) -> Problem:
+    """A broker or store is away; the client should come again."""
+    return Problem(503, f"{what} cannot be reached right now", {"Retry-After": "2"})
+
+
+_KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
+    (Problem, lambda error: error),
+    (Unknown, lambda error: Problem(404, str(error))),
+    (Conflict, lambda error: Problem(409, str(error))),
+    (CannotSeal, lambda error: Problem(409, str(error))),
+    (CannotOpen, lambda error: Problem(409, str(error))),
+    (InvalidBody, _invalid),
+    (InvalidDefinition, lambda error: _invalid(InvalidBody([(error.key, error.detail)]))),
+    (ProvisionError, lambda error: Problem(422, str(error))),
+    (NewerFormat, lambda error: Problem(409, str(error))),
+    (TooLarge, lambda error: Problem(413, str(error))),
+    (LogFull, lambda error: Problem(507, f"the log is full: {error}", {"Retry-After": "60"})),
+    (RedisError, lambda _: unavailable("Redis")),
+    *((kind, lambda _: unavailable("NATS")) for kind in (LogUnavailable, *BrokerError)),
+)
+KINDS = tuple(kind for kind, _ in _KINDS)  # what is an answer, and no mistake of the gateway's

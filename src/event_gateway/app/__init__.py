@@ -1,0 +1,1 @@
+"""Composition: builds, starts, reloads, drains and stops one gateway process."""

@@ -1,0 +1,1 @@
+"""What the client commands share: HTTP, live events, progress, times."""

@@ -1,0 +1,50 @@
+"""A small HTTP client for the commands that talk to a gateway."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.egress_guard import EgressGuard
+
+TIMEOUT = 10.0
+MAX_ANSWER = 128 * 1024 * 1024  # bytes; all event types are half of that
+
+
+class GatewayClient:
+    """Requests to one gateway with its key; answers are JSON."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url.rstrip("/")
+        self._key = key
+        # The user chose this address: no network and no port is refused.
+        guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
+        self._sender = Sender(guard, body_limit=MAX_ANSWER)
+
+    async def request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+    ) -> tuple[int, Any]:
+        """Status and decoded answer. Raises ConnectionError where there is none."""
+        target = parse_target(self._url + path)
+        content = b"" if body is None else msgspec.json.encode(body)
+        head = (
+            f"{method} {target.path} HTTP/1.1\r\nhost: {target.host_header.decode()}\r\n"
+            f"authorization: Bearer {self._key}\r\ncontent-type: {content_type}\r\n"
+            f"content-length: {len(content)}\r\n\r\n"
+        ).encode()
+        answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+
+        def done(result: Response | Failure) -> None:
+            if not answered.done():
+                answered.set_result(result)
+
+        self._sender.post(target, head, content, TIMEOUT, done)
+        result = await answered
+        if isinstance(result, Failure):
+            raise ConnectionError(f"{self._url}: {result.message}")
+        return result.status, msgspec.json.decode(result.body) if result.body else None
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._sender.close()

@@ -1,0 +1,127 @@
+"""``event-gateway catalog``: event types, from and to AsyncAPI documents."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from event_gateway.cli.client.gateway_client import (
+    JsonOption,
+    KeyOption,
+    UrlOption,
+    ask,
+    fail,
+    listed,
+    part,
+    shown,
+    table,
+)
+from event_gateway.config.yaml_source import BadYaml, read_plain
+from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
+
+app = typer.Typer(no_args_is_help=True, help="Event types: list, look, import, export.")
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+@app.command("list")
+def list_types(
+    owner: Annotated[str | None, typer.Option(help="Only those of this owner.")] = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the event types, the gateway's own among them."""
+    shown(as_json, listed(url, key, "/v1/event-types", owner=owner), _many)
+
+
+@app.command()
+def show(
+    event_type: Annotated[str, typer.Argument(help="The type.")],
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Show what the catalog says of a type, as JSON."""
+    shown(True, ask(url, key, "GET", f"/v1/event-types/{part(event_type)}"), list)
+
+
+@app.command("import")
+def import_document(
+    file: Annotated[Path, typer.Argument(help="An AsyncAPI 2 or 3 document, YAML or JSON.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register the event types of an AsyncAPI document."""
+    document = _read(file)
+    content = ask(url, key, "POST", "/v1/event-types/import", document, dry_run=dry_run)
+    shown(as_json, content, _imported)
+
+
+@app.command()
+def export(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write it into this file, and not on the terminal.")
+    ] = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Print the catalog as an AsyncAPI 3 document, in JSON."""
+    text = json.dumps(ask(url, key, "GET", "/asyncapi.json"), indent=2)
+    if out is None:
+        typer.echo(text)
+        return
+    try:
+        out.write_text(text + "\n")
+    except OSError as error:
+        fail(f"{out}: {error.strerror}", 2)
+
+
+def _read(file: Path) -> Any:
+    """The document in a file; where it cannot be read, that ends the command."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            fail(f"{file}: is larger than {MAX_BYTES} bytes", 2)
+        text = raw.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        fail(f"{file}: {getattr(error, 'strerror', None) or 'is not UTF-8'}", 2)
+    if text.lstrip().startswith("{"):
+        try:
+            return msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError):
+            pass  # YAML in braces, or JSON with a mistake whose line the other reader tells
+    try:
+        return read_plain(text, MAX_DEPTH)
+    except BadYaml as bad:
+        fail(f"{file}:{bad.line}: {bad.key}".removesuffix(": ") + f": {bad.reason}", 2)
+
+
+def _imported(content: dict[str, Any]) -> list[str]:
+    would = "would be " if content["dry_run"] else ""
+    lines = [
+        f"{name}: {would}{outcome}"
+        for outcome in ("created", "changed")
+        for name in content[outcome]
+    ]
+    lines += [f"{name}: unchanged" for name in content["unchanged"]]
+    lines += [f"left out, {one['place']}: {one['reason']}" for one in content["skipped"]]
+    counts = ", ".join(
+        f"{len(content[outcome])} {outcome}"
+        for outcome in ("created", "changed", "unchanged", "skipped")
+    )
+    return [*lines, counts]
+
+
+def _many(types: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        [one["type"], one["in_force"], one["owner"] or "-", one["description"].split("\n")[0][:60]]
+        for one in types
+    ]
+    return table(["TYPE", "ENFORCE", "OWNER", "DESCRIPTION"], rows)

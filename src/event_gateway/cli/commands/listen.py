@@ -1,0 +1,142 @@
+"""``event-gateway listen``: live events in the terminal, or passed on to a local receiver."""
+
+import asyncio
+import base64
+import secrets
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from event_gateway import __version__
+from event_gateway.cli.client.gateway_client import JsonOption, KeyOption, UrlOption, fail
+from event_gateway.cli.client.live_events import follow
+from event_gateway.cli.commands.streams import (
+    EndOption,
+    ExpressionOption,
+    FilterOption,
+    chosen,
+    line,
+)
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.formats import from_structured
+from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.request.auth.signature import SHARED, check_keys
+from event_gateway.request.auth.tokens import Tokens
+from event_gateway.request.builder import Builders, RequestBuilder
+from event_gateway.secrets.named import Secrets
+from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.egress_guard import EgressGuard
+
+TIMEOUT = 15.0
+PREFIX, NAME = "EVENT_GATEWAY_SECRET_", "listen"
+
+
+def listen(
+    events: Annotated[
+        list[str],
+        typer.Option(help="Patterns of subjects: * one token, > the rest; several with commas."),
+    ],
+    forward_to: Annotated[
+        str | None, typer.Option(help="Post them to this URL, signed as deliveries are.")
+    ] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EVENT_GATEWAY_LISTEN_SECRET",
+            help="The key to sign with (whsec_…); without one it is made, and printed.",
+        ),
+    ] = None,
+    filters: FilterOption = None,
+    expression: ExpressionOption = None,
+    limit: EndOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print live events, or post each to a local receiver and print what it answers.
+
+    An event is posted once, in the order in which they come. Nothing is kept for this: what comes
+    while it does not run is not passed on.
+    """
+    patterns = [one for text in events for one in text.replace(",", " ").split()]
+    request: dict[str, Any] = {"subjects": patterns} | chosen(filters, expression)
+    if forward_to is None:
+
+        async def show(frame: dict[str, Any]) -> None:
+            typer.echo(line(frame, as_json=as_json))
+
+        follow(url, key, request, show, limit)
+        return
+    if secret is None:
+        secret = SHARED + base64.b64encode(secrets.token_bytes(32)).decode()
+        typer.echo(f"signing with {secret}", err=True)
+    forwarding: list[_Forwarding] = []
+
+    async def forward(frame: dict[str, Any]) -> None:
+        if not forwarding:
+            forwarding.append(_Forwarding(forward_to, secret))  # it needs the loop
+        answer = await forwarding[0].post(frame)
+        if as_json:
+            typer.echo(msgspec.json.encode(answer).decode())
+        else:
+            said = answer["error"] or answer["status_code"]
+            typer.echo(f"{said}  {answer['duration_ms']} ms  {answer['type']}  {answer['id']}")
+
+    _check(forward_to, secret)
+    follow(url, key, request, forward, limit)
+
+
+def _check(forward_to: str, secret: str) -> None:
+    try:
+        parse_target(forward_to)
+    except ValueError as error:
+        fail(f"--forward-to: {error}", 2)
+    try:
+        check_keys(secret)
+    except ValueError as error:
+        fail(f"--secret: {error}", 2)
+
+
+class _Forwarding:
+    """Posts events to one receiver, as a webhook's deliveries are posted."""
+
+    def __init__(self, forward_to: str, secret: str) -> None:
+        # The user chose this address: no network and no port is refused.
+        guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
+        self._sender = Sender(guard)
+        known = Secrets({f"{PREFIX}{NAME.upper()}": secret}, PREFIX, Path("/nonexistent"))
+        builders = Builders(known, Tokens(self._sender), secrets.token_bytes(32), __version__)
+        signed = Security(auth_type="hmac_signature", secret_name=NAME)
+        webhook = Webhook(id=NAME, url=forward_to, events=(">",), security=(signed,))
+        self._builder: RequestBuilder = builders.of(webhook)
+
+    async def post(self, frame: dict[str, Any]) -> dict[str, Any]:
+        """Posts an event; gives what came of it."""
+        event = from_structured(msgspec.json.encode(frame["event"]))
+        request = self._builder.build(Received(event, "", frame["seq"], time.time()), 1)
+        answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+
+        def done(result: Response | Failure) -> None:
+            if not answered.done():
+                answered.set_result(result)
+
+        began = time.monotonic()
+        self._sender.post(self._builder.target, request.head, request.body, TIMEOUT, done)
+        result = await answered
+        failed = isinstance(result, Failure)
+        return {
+            "seq": frame["seq"],
+            "type": event.type,
+            "source": event.source,
+            "id": event.id,
+            "status_code": None if isinstance(result, Failure) else result.status,
+            "error": f"{result.error_type}: {result.message}"
+            if isinstance(result, Failure)
+            else None,
+            "duration_ms": round((time.monotonic() - began) * 1000),
+            "ok": not failed and 200 <= result.status < 300,  # type: ignore[union-attr]
+        }

@@ -1,0 +1,1 @@
+"""The processes of a gateway: serve, workers, signals, limits, logs."""

@@ -1,0 +1,139 @@
+"""What the processes of one gateway share: the directory, the servers, the socket, the key."""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from event_gateway.config.model import Config
+from event_gateway.core.access.sealing import new_key
+from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
+from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
+
+MIN_KEY = 16
+
+
+class StartFailed(Exception):
+    """The gateway cannot start; the text is for whoever started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """Where a gateway process works. URLs hold the credentials that a local tool needs."""
+
+    listener: socket.socket
+    nats_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    admin_key: str = field(repr=False)
+    sealing_key: Path | None = None
+    first_start: bool = False
+
+    @property
+    def http_url(self) -> str:
+        """Where its API is."""
+        address, port = self.listener.getsockname()[:2]
+        return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+@contextlib.asynccontextmanager
+async def hosting(
+    config: Config, data_dir: Path, *, host: str | None, port: int | None
+) -> AsyncIterator[Hosted]:
+    """Takes the directory and the port, and starts the servers that are not the user's own.
+
+    Raises StartFailed.
+    """
+    listener = _listen(host or config.server.host, config.server.port if port is None else port)
+    lock = DirectoryLock(data_dir)
+    embedded = EmbeddedServers(
+        data_dir, nats=config.nats.url is None, valkey=config.redis.url is None
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(lock.release)
+        stack.callback(listener.close)
+        stack.push_async_callback(embedded.stop)
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock.take()
+            admin_key, first_start = _admin_key(data_dir)
+            # With a NATS of its own this is the only gateway; others must be given the same key.
+            sealing_key = _sealing_key(data_dir) if config.nats.url is None else None
+        except DirectoryInUse as error:
+            raise StartFailed(str(error)) from error
+        except OSError as error:
+            where = data_dir.resolve()
+            raise StartFailed(f"the data directory {where} cannot be used: {error}") from error
+        try:
+            urls = await embedded.start()
+        except EmbeddedServerError as error:
+            raise StartFailed(str(error)) from error
+        embedded.keep()
+        yield Hosted(
+            listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
+            admin_key, sealing_key, first_start,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def announced(hosted: Hosted, data_dir: Path) -> Iterator[None]:
+    """Says in the data directory where everything is, as long as it runs."""
+    endpoints = data_dir / "endpoints.json"
+    _write_private(endpoints, json.dumps({
+        "http": hosted.http_url, "nats": hosted.nats_url, "redis": hosted.redis_url,
+        "console": None, "pid": os.getpid(),
+    }))  # fmt: skip
+    try:
+        yield
+    finally:
+        endpoints.unlink(missing_ok=True)
+
+
+def _admin_key(data_dir: Path) -> tuple[str, bool]:
+    path = data_dir / "admin.key"
+    try:
+        key = path.read_text().strip()
+    except FileNotFoundError:
+        key = f"egk_{secrets.token_urlsafe(32)}"
+        _write_private(path, key)
+        return key, True
+    if len(key) < MIN_KEY:
+        raise StartFailed(
+            f"{path.resolve()} holds no key of at least {MIN_KEY} characters: "
+            "delete it to have one made, or write your own into it"
+        )
+    return key, False
+
+
+def _sealing_key(data_dir: Path) -> Path:
+    path = data_dir / "sealing.key"
+    if not path.exists():
+        _write_private(path, new_key())
+    return path
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner can read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's algorithm off only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise StartFailed(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,141 @@
+"""``event-gateway serve``: the gateway, with the servers it may bring along."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+import typer
+
+from event_gateway.app.gateway import Gateway
+from event_gateway.cli.commands.check import read_config, warnings
+from event_gateway.cli.process.gateway_process import working
+from event_gateway.cli.process.host import Hosted, StartFailed, announced, hosting
+from event_gateway.cli.process.logs import configure_logs
+from event_gateway.cli.process.reload import hangups, reload_when
+from event_gateway.cli.process.signals import Ending
+from event_gateway.cli.process.workers import Workers
+from event_gateway.config.model import Config
+from event_gateway.config.problems import ConfigError
+from event_gateway.core.text.urls import without_password
+from event_gateway.tasks import end
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that answers. URLs hold the credentials that a local tool needs."""
+
+    gateway: Gateway
+    http_url: str
+    nats_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    admin_key: str = field(repr=False)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    config: Config,
+    data_dir: Path,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> AsyncIterator[Running]:
+    """Starts everything in this process and, at the end, drains and stops it.
+
+    Raises StartFailed.
+    """
+    async with (
+        hosting(config, data_dir, host=host, port=port) as hosted,
+        working(config, hosted, environ) as gateway,
+    ):
+        with announced(hosted, data_dir):
+            yield Running(
+                gateway, hosted.http_url, hosted.nats_url, hosted.redis_url, hosted.admin_key
+            )
+
+
+def run(
+    config_path: Path | None,
+    host: str | None,
+    port: int | None,
+    data_dir: Path,
+    workers: int,
+    *,
+    force: bool = False,
+) -> int:
+    """The command; gives the exit status."""
+    try:
+        config, source = read_config(config_path)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        return 2
+    configure_logs()
+    for warning in warnings(config, source):
+        log.warning(str(warning))
+    return run_loop(_serve(config, config_path, host, port, data_dir, workers, force))
+
+
+def run_loop(main: Coroutine[Any, Any, int]) -> int:
+    """Runs a coroutine on the fastest event loop there is."""
+    if sys.platform == "win32":
+        return asyncio.run(main)
+    import uvloop
+
+    return int(uvloop.run(main))
+
+
+async def _serve(
+    config: Config,
+    config_path: Path | None,
+    host: str | None,
+    port: int | None,
+    data_dir: Path,
+    workers: int,
+    force: bool,
+) -> int:
+    ending = Ending()
+    asked = hangups()
+    try:
+        async with hosting(config, data_dir, host=host, port=port) as hosted:
+            if workers == 1:
+                async with working(config, hosted, os.environ, force=force) as gateway:
+                    work = asyncio.create_task(reload_when(asked, config_path, gateway))
+                    await _until_asked(hosted, data_dir, ending, work)
+            else:
+                async with Workers(workers, config_path, hosted, force) as processes:
+                    work = asyncio.create_task(processes.keep(asked))
+                    await _until_asked(hosted, data_dir, ending, work)
+    except StartFailed as error:
+        if str(error):
+            typer.echo(f"event-gateway: {error}", err=True)
+        return 1
+    except asyncio.CancelledError:
+        if not ending.asked:
+            raise
+        typer.echo("ended before it had started")
+    return 0
+
+
+async def _until_asked(
+    hosted: Hosted, data_dir: Path, ending: Ending, work: asyncio.Task[None]
+) -> None:
+    """Says where everything is, and returns when it is to end."""
+    ending.started()
+    with announced(hosted, data_dir):
+        typer.echo(f"event gateway   {hosted.http_url}   (API docs: {hosted.http_url}/docs)")
+        typer.echo(f"NATS            {without_password(hosted.nats_url)}")
+        typer.echo(f"Redis           {without_password(hosted.redis_url)}")
+        typer.echo(f"admin key       {data_dir / 'admin.key'}")
+        if hosted.first_start:
+            typer.echo(f"                {hosted.admin_key}   (shown once)")
+        await ending.wait()
+        await end([work])
+        typer.echo("draining; a second signal ends at once")

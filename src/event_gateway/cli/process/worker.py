@@ -1,0 +1,75 @@
+"""One of several processes of a gateway, as :mod:`event_gateway.cli.process.workers` starts it."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from event_gateway.cli.commands.check import read_config
+from event_gateway.cli.process.gateway_process import working
+from event_gateway.cli.process.host import Hosted, StartFailed
+from event_gateway.cli.process.logs import configure_logs
+from event_gateway.cli.process.reload import hangups, reload_when
+from event_gateway.cli.process.signals import Ending
+from event_gateway.config.model import Config
+from event_gateway.config.problems import ConfigError
+from event_gateway.tasks import end
+
+LOOK = 0.5  # seconds between looks whether the process that has started this one lives
+
+
+async def _end_with(parent: int) -> None:
+    """Ends this process at once when its parent is gone, where the system does not."""
+    while os.getppid() == parent:
+        await asyncio.sleep(LOOK)
+    os._exit(1)
+
+
+async def _work(config: Config, given: dict[str, Any]) -> int:
+    ending = Ending()
+    asked = hangups()
+    path = None if given["config"] is None else Path(given["config"])
+    sealing_key = None if given["sealing_key"] is None else Path(given["sealing_key"])
+    with socket.socket(fileno=given["listener"]) as listener:
+        listener.setblocking(False)
+        hosted = Hosted(
+            listener, given["nats_url"], given["redis_url"], given["admin_key"], sealing_key
+        )
+        try:
+            async with working(config, hosted, os.environ, force=given["force"]) as gateway:
+                ending.started()
+                os.write(given["ready"], b"1")
+                chores = [reload_when(asked, path, gateway), _end_with(given["parent"])]
+                tasks = [asyncio.create_task(chore) for chore in chores]
+                await ending.wait()
+                await end(tasks)
+        except StartFailed as error:
+            typer.echo(f"event-gateway: {error}", err=True)
+            return 1
+        except asyncio.CancelledError:
+            if not ending.asked:
+                raise
+    return 0
+
+
+def main() -> int:
+    """Works with what standard input says; gives the exit status."""
+    given = json.load(sys.stdin)
+    try:
+        config, _ = read_config(None if given["config"] is None else Path(given["config"]))
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        return 2
+    configure_logs()
+    from event_gateway.cli.process.serve import run_loop
+
+    return run_loop(_work(config, given))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

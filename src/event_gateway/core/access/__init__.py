@@ -1,0 +1,1 @@
+"""Callers, browser tokens, and the sealing of secrets."""

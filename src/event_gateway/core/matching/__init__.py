@@ -1,0 +1,1 @@
+"""Which events are selected: patterns, paths, filters, dialects, expressions."""

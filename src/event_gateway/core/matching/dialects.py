@@ -1,0 +1,77 @@
+"""The filter dialects of CloudEvents: ``exact``, ``prefix``, ``suffix``, ``all``, ``any``, ``not``.
+
+CloudEvents Subscriptions 1.0 (working draft), "Filters". Each becomes one of our own filters. A
+new one is a function and a line in ``DIALECTS``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.filter import MAX_DEPTH, Filter
+from event_gateway.core.matching.path import parse_path
+
+Dialect = Callable[[Any, str, int], Filter]
+
+
+def filter_of(given: Any, key: str, depth: int = 0) -> Filter:
+    """The filter of one filter expression, ``{"exact": {"type": "a.b"}}``.
+
+    Raises InvalidDefinition, naming the place below that key.
+    """
+    if not isinstance(given, dict) or len(given) != 1:
+        raise InvalidDefinition(key, f"is an object with one key: {', '.join(DIALECTS)}")
+    if depth > MAX_DEPTH:
+        raise InvalidDefinition(key, f"is nested more than {MAX_DEPTH} deep")
+    ((name, value),) = given.items()
+    dialect = DIALECTS.get(name)
+    if dialect is None:
+        raise InvalidDefinition(
+            f"{key}.{str(name)[:64]}", f"is no dialect known here; there are: {', '.join(DIALECTS)}"
+        )
+    return dialect(value, f"{key}.{name}", depth)
+
+
+def _on_attributes(operator: str) -> Dialect:
+    def dialect(value: Any, key: str, depth: int) -> Filter:
+        if not isinstance(value, dict) or not value:
+            raise InvalidDefinition(key, "is an object of at least one attribute and its text")
+        parts = []
+        for name, text in value.items():
+            place = f"{key}.{str(name)[:64]}"
+            if parse_path(str(name), place).attribute is None:
+                raise InvalidDefinition(place, "is no attribute: these dialects know no data")
+            if not isinstance(text, str) or not text:
+                raise InvalidDefinition(place, "must be a string that is not empty")
+            parts.append(Filter(name, operator, text))
+        return parts[0] if len(parts) == 1 else Filter(all=tuple(parts))
+
+    return dialect
+
+
+def _group(value: Any, key: str, depth: int) -> tuple[Filter, ...]:
+    if not isinstance(value, list) or not value:
+        raise InvalidDefinition(key, "is a list of at least one filter expression")
+    return tuple(filter_of(one, f"{key}[{n}]", depth + 1) for n, one in enumerate(value))
+
+
+def _all(value: Any, key: str, depth: int) -> Filter:
+    return Filter(all=_group(value, key, depth))
+
+
+def _any(value: Any, key: str, depth: int) -> Filter:
+    return Filter(any=_group(value, key, depth))
+
+
+def _not(value: Any, key: str, depth: int) -> Filter:
+    return Filter(not_=filter_of(value, key, depth + 1))
+
+
+DIALECTS: dict[str, Dialect] = {
+    "exact": _on_attributes("equals"),
+    "prefix": _on_attributes("prefix"),
+    "suffix": _on_attributes("suffix"),
+    "all": _all,
+    "any": _any,
+    "not": _not,
+}

@@ -1,0 +1,263 @@
+"""CEL expressions over an event: compiled once, checked, and bounded in what they may cost.
+
+The language: github.com/google/cel-spec. ``event`` is a map of the event's attributes, extensions
+among them, and its ``data``. An expression runs in the thread that routes, so what an evaluation
+could take is estimated before it is begun, from how the expression is written and how large the
+event's data is.
+"""
+
+import ast
+import base64
+import re
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.matching.operators import regex
+
+MAX_LENGTH = 4096  # characters
+MAX_MACROS = 8  # all, exists, exists_one, filter, map
+MAX_WORK = 64_000_000  # bytes that an evaluation may look at; some 0.3 s at the worst
+MAX_GROWTH = 64 << 20  # bytes of text that it may make
+MAX_STEPS = 10_000  # of all loops together: the engine's own budget
+USUAL = 64 << 10  # bytes: events up to here it must be able to look at
+
+_TOKEN = re.compile(
+    r"""(?P<comment>//[^\n]*)"""
+    r"""|(?P<raw>(?:[bB]?[rR]|[rR][bB])(?:'{3}.*?'{3}|"{3}.*?"{3}|'[^'\n]*'|"[^"\n]*"))"""
+    r"""|(?P<text>[bB]?(?:'{3}(?:\\.|[^\\])*?'{3}|"{3}(?:\\.|[^\\])*?"{3}"""
+    r"""|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"))|(?P<name>[A-Za-z_]\w*)|(?P<other>\S)""",
+    re.DOTALL,
+)
+_RAW = re.compile(r"(?<!\w)(?:[bB]?[rR]|[rR][bB])['\"]")
+_ESCAPED_QUOTE = re.compile(r"\\['\"]")
+_MACROS = frozenset(("all", "exists", "exists_one", "map", "filter"))
+_CALLS = frozenset("+=!<>(")  # what may look at whole values
+_ATTRIBUTES = ("id", "source", "type", "specversion", "subject", "time", "datacontenttype",
+               "dataschema")  # fmt: skip
+
+
+class EvaluationError(Exception):
+    """An expression that came to no value. ``kind`` is what CEL calls it."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+        self.message = message
+
+
+class Expression:
+    """A compiled expression. Raises ValueError where the text is none that can be used."""
+
+    __slots__ = ("_growth", "_operations", "_program", "_steps", "_uses", "text")
+
+    def __init__(self, text: str, *, condition: bool = True) -> None:
+        """``condition``: it must be able to be true or false."""
+        self.text = text
+        if len(text) > MAX_LENGTH:
+            raise ValueError(f"is longer than {MAX_LENGTH} characters")
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValueError("holds a lone surrogate, which is no character")
+        checked, self._program = _compiled(text)
+        if condition and checked.return_type().name() not in ("BOOL", "DYN"):
+            raise ValueError(f"gives {checked.return_type().name()}, not true or false")
+        self._operations, self._growth, self._steps, self._uses = _estimate(text)
+        if self._growth * USUAL > MAX_GROWTH:
+            raise ValueError("is too costly: it puts text together again and again")
+
+    def holds(self, received: Received) -> bool:
+        """Whether it is true of an event. Raises EvaluationError where it is neither true nor
+        false: it is no match then."""
+        value = self._evaluate(received)
+        if value.type().name() == "BOOL":
+            return bool(value.value())
+        raise EvaluationError("no_matching_overload", f"gives {value.type().name()}, no bool")
+
+    def value(self, received: Received) -> Any:
+        """What it gives of an event, as JSON has it. Raises EvaluationError."""
+        try:
+            return _plain(self._evaluate(received).plain_value())
+        except RecursionError:
+            raise EvaluationError("invalid_argument", "the value is nested too deep") from None
+
+    def _evaluate(self, received: Received) -> Any:
+        data = received.event.data
+        size = (len(data) + 1024) * self._uses
+        # Each element stands behind a comma, the expression's own lists included.
+        steps = 1
+        if self._steps:
+            elements = data.count(b",") + 1 + self.text.count(",")
+            steps = min(MAX_STEPS, elements**self._steps)
+        if steps * self._operations * size > MAX_WORK or self._growth * size > MAX_GROWTH:
+            raise EvaluationError("too_costly", f"for an event with {len(data)} bytes of data")
+        if received.activation is None:
+            # The engine takes a NUL for the end of a text.
+            if b"\\u0000" in data or b"\0" in data:
+                raise EvaluationError("invalid_argument", "the data holds a NUL character")
+            received.activation = _environment().Activation({"event": _event_of(received)})
+        try:
+            value = self._program.eval(received.activation)
+        except Exception as error:  # the engine's own: a RuntimeError of any kind
+            raise _named(str(error)) from None
+        if value.type().name() == "ERROR":
+            raise _named(str(value.value()))
+        return value
+
+
+@lru_cache(maxsize=4096)
+def expression_of(text: str) -> Expression:
+    """The condition of a text, shared by all that have the same. Raises ValueError."""
+    return Expression(text)
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    """Large, and not for every platform: loaded with the first expression."""
+    try:
+        from cel_expr_python import cel
+    except ImportError:
+        raise ValueError("there is no CEL engine for this platform (cel-expr-python)") from None
+    return cel
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    cel = _engine()
+    return cel.NewEnv(variables={"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)})
+
+
+@lru_cache(maxsize=1)
+def _checking() -> Any:
+    """In which ``event.type > 5`` is seen to be wrong: attributes are text."""
+    cel = _engine()
+    variables = {f"event.{name}": cel.Type.STRING for name in _ATTRIBUTES}
+    return cel.NewEnv(variables={"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN), **variables})
+
+
+def _compiled(text: str) -> tuple[Any, Any]:
+    """What is known of its types, and what is run."""
+    names = {match["name"] for match in _TOKEN.finditer(text)}
+    _engine()
+    try:
+        program = _environment().compile(text)
+        # has(event.subject) asks for a member, and the checking environment knows none.
+        checked = program if "has" in names else _checking().compile(text)
+    except Exception as error:
+        reason = str(error).partition("ERROR: ")[2] or str(error)
+        raise ValueError(f"is no CEL: {_first_line(reason)}") from None
+    return checked, program
+
+
+def _first_line(reason: str) -> str:
+    line = reason.strip().partition("\n")[0]
+    return line.replace("<input>:", "line ").removesuffix(" [INVALID_ARGUMENT]")[:300]
+
+
+def _estimate(text: str) -> tuple[int, int, int, int]:
+    """How many operations look at whole values, by how much text may grow, how many loops stand in
+    each other where they may look at the same values again (0: each is looked at once), and how
+    often the event is named.
+
+    Raises ValueError where that cannot be told.
+    """
+    if _RAW.search(text) and _ESCAPED_QUOTE.search(text):
+        # Where such a text ends, engines do not agree.
+        raise ValueError("holds a raw text (r'…') and a backslash before a quote: write it plain")
+    operations, plus, macros, deepest, uses, again = 1, 0, 0, 0, 0, False
+    inside: list[bool] = []  # of each open bracket: whether a macro's body
+    tokens = [match for match in _TOKEN.finditer(text) if not match["comment"]]
+    former = ""
+    for position, match in enumerate(tokens):
+        token = match.group()
+        if match["raw"] or match["text"]:
+            former = ""
+            continue
+        if token == "`":
+            raise ValueError("holds a name in back quotes, which is not taken")
+        if token == "(":
+            inside.append(former in _MACROS)
+            macros += former in _MACROS
+            deepest = max(deepest, sum(inside))
+        elif token in "[{":
+            inside.append(False)
+        elif token in ")]}" and inside:
+            inside.pop()
+        elif token == "event":
+            uses += 1
+            again = again or any(inside)
+        elif token == "matches":
+            operations += 3 * _program(tokens[position + 1 : position + 4])
+        plus += token == "+"
+        operations += token in _CALLS or token == "in"
+        former = token
+    if macros > MAX_MACROS:
+        raise ValueError(f"has more than {MAX_MACROS} macros (all, exists, map, filter…)")
+    growth = (plus + 1) ** (macros + 1)
+    return operations, growth, deepest if again or deepest > 1 else 0, max(1, uses)
+
+
+def _program(following: list[re.Match[str]]) -> int:
+    """The size of the regular expression that matches is called with, which must be a literal."""
+    if len(following) == 3:
+        opening, pattern, closing = following
+        if (
+            opening.group() == "("
+            and closing.group() == ")"
+            and (pattern["raw"] or pattern["text"])
+        ):
+            try:
+                return int(regex(ast.literal_eval(pattern.group())).programsize)
+            except (SyntaxError, TypeError):
+                pass
+    raise ValueError('matches takes one regular expression, as a literal: x.matches("^a")')
+
+
+def _event_of(received: Received) -> dict[str, Any]:
+    event = received.event
+    out: dict[str, Any] = dict(event.extensions)
+    for name in _ATTRIBUTES:
+        value = event.attribute(name)
+        if value is not None:
+            out[name] = value
+    data = received.payload()
+    if data is not msgspec.UNSET:
+        out["data"] = data
+    return out
+
+
+_KINDS = (
+    ("overload", "no_matching_overload"),
+    ("Key not found", "no_such_key"),
+    ("no such", "no_such_field"),
+    ("Applying SELECT", "no_such_field"),
+    ("Index error", "index_out_of_range"),
+    ("divide by zero", "divide_by_zero"),
+    ("modulus by zero", "divide_by_zero"),
+    ("budget", "too_costly"),
+    ("overflow", "overflow"),
+)
+
+
+def _named(message: str) -> EvaluationError:
+    line = re.sub(r"^[A-Z_]+: ", "", _first_line(message))[:200]
+    for words, kind in _KINDS:
+        if words in line:
+            return EvaluationError(kind, line)
+    return EvaluationError("invalid_argument", line)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

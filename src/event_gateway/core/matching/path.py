@@ -1,0 +1,125 @@
+"""Paths into an event: an attribute, or ``data.a[0].b``, with ``[*]`` for any element."""
+
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from event_gateway.core.cloudevents.event import CORE_ATTRIBUTES, Received
+from event_gateway.core.errors import InvalidDefinition
+
+MAX_PATH = 256  # characters
+MAX_STEPS = 32
+MAX_ANY = 3  # how often [*] may stand in one path
+MAX_VALUES = 10_000  # that one path gives of one event; what is behind them is not looked at
+
+ANY: Final = msgspec.UNSET  # the step that [*] stands for
+
+_ATTRIBUTE = re.compile(r"[a-z0-9]+")
+_STEP = re.compile(
+    r"""\.(?P<name>[^.\[\]"']+)|\[(?P<index>\d{1,9})\]|\[(?P<any>\*)\]"""
+    r"""|\["(?P<double>[^"]*)"\]|\['(?P<single>[^']*)'\]"""
+)
+
+Step = str | int | msgspec.UnsetType
+
+
+class Path:
+    """Where in an event something stands. Equal texts give the same Path.
+
+    ``many``: it may give several values, as ``[*]`` is in it.
+    """
+
+    __slots__ = ("attribute", "many", "steps", "text")
+
+    def __init__(self, text: str, attribute: str | None, steps: tuple[Step, ...]) -> None:
+        self.text = text
+        self.attribute = attribute
+        self.steps = steps
+        self.many = ANY in steps
+
+    def value(self, received: Received) -> Any:
+        """The value there; msgspec.UNSET where there is none: null is not a missing one.
+
+        Only for a path that is not ``many``.
+        """
+        if self.attribute is not None:
+            value = received.event.attribute(self.attribute)
+            return msgspec.UNSET if value is None else value
+        at = received.payload()
+        for step in self.steps:
+            at = member_of(at, step)
+            if at is msgspec.UNSET:
+                return at
+        return at
+
+    def values(self, received: Received) -> list[Any]:
+        """All values there, at most MAX_VALUES; empty where there is none."""
+        if not self.many:
+            value = self.value(received)
+            return [] if value is msgspec.UNSET else [value]
+        found = [received.payload()]
+        for step in self.steps:
+            if step is ANY:
+                found = [one for at in found if isinstance(at, list) for one in at[:MAX_VALUES]]
+            else:
+                found = [one for at in found if (one := member_of(at, step)) is not msgspec.UNSET]
+            if not found:
+                break
+            del found[MAX_VALUES:]
+        return found
+
+
+def member_of(at: Any, step: Any) -> Any:
+    """What one step, but for ANY, leads to; msgspec.UNSET where there is nothing."""
+    if isinstance(at, dict):
+        return at.get(step, msgspec.UNSET) if isinstance(step, str) else msgspec.UNSET
+    if isinstance(at, list):
+        if isinstance(step, str):
+            if not (step.isascii() and step.isdecimal() and len(step) < 10):
+                return msgspec.UNSET
+            step = int(step)
+        return at[step] if step < len(at) else msgspec.UNSET
+    return msgspec.UNSET
+
+
+def parse_path(text: str, key: str) -> Path:
+    """The path of a text. Raises InvalidDefinition, naming that key, where it leads to nothing in
+    any event."""
+    try:
+        return path_of(text)
+    except ValueError as error:
+        raise InvalidDefinition(key, str(error)) from None
+
+
+@lru_cache(maxsize=65536)
+def path_of(text: str) -> Path:
+    """The path of a text. Raises ValueError, which says what is wrong."""
+    if len(text) > MAX_PATH:
+        raise ValueError(f"a path has at most {MAX_PATH} characters")
+    if text != "data" and not text.startswith(("data.", "data[")):
+        if _ATTRIBUTE.fullmatch(text) is None:
+            raise ValueError(
+                f"{text!r}: a field is an attribute ({', '.join(sorted(CORE_ATTRIBUTES))}), an "
+                "extension (only a-z and 0-9), or begins with 'data.'"
+            )
+        return Path(text, text, ())
+    steps: list[Step] = []
+    at = len("data")
+    while at < len(text):
+        match = _STEP.match(text, at)
+        if match is None:
+            raise ValueError(f"{text!r} is no path: behind {text[:at]!r} comes .name, [0], [*] "
+                             'or ["name"]')  # fmt: skip
+        if match["any"]:
+            steps.append(ANY)
+        elif match["index"]:
+            steps.append(int(match["index"]))
+        else:
+            steps.append(next(one for one in match.group("name", "double", "single")
+                              if one is not None))  # fmt: skip
+        at = match.end()
+    if len(steps) > MAX_STEPS or steps.count(ANY) > MAX_ANY:
+        raise ValueError(f"{text!r}: a path has at most {MAX_STEPS} steps, {MAX_ANY} of them [*]")
+    return Path(text, None, tuple(steps))

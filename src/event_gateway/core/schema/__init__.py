@@ -1,0 +1,1 @@
+"""Event types, the JSON Schema of their data, and AsyncAPI documents."""

@@ -1,0 +1,111 @@
+"""The catalog as an AsyncAPI 3.0 document: CloudEvents in structured mode, a channel a type."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.cloudevents.formats import STRUCTURED
+from event_gateway.core.schema.asyncapi.reading import EXTENSION
+from event_gateway.core.schema.bounds import EACH, LISTS, MAPS, SAME
+from event_gateway.core.schema.event_type import EventType
+
+VERSION = "3.0.0"
+FORMAT = "application/schema+json;version=draft-2020-12"
+_NOT_IN_KEY = re.compile(r"[^A-Za-z0-9_.-]+")
+_ATTRIBUTES: dict[str, Any] = {
+    "specversion": {"const": "1.0"},
+    "id": {"type": "string", "minLength": 1},
+    "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
+}
+
+
+def write(types: Iterable[EventType], version: str) -> dict[str, Any]:
+    """The document; ``version`` is the gateway's own."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
+    for event_type in types:
+        key = _key(event_type.type, messages)
+        messages[key] = _message(event_type, key)
+        channels[key] = {
+            "address": event_type.type,
+            "messages": {key: {"$ref": f"#/components/messages/{key}"}},
+        }
+        own = event_type.managed_by == "gateway"
+        operations[key] = {
+            "action": "send" if own else "receive",
+            "channel": {"$ref": f"#/channels/{key}"},
+        }
+    return {
+        "asyncapi": VERSION,
+        "info": {
+            "title": "Event Gateway",
+            "version": version,
+            "description": "The event types that the gateway takes in, and those it sends of its "
+            "own. The address of a channel is the type of its events.",
+        },
+        "defaultContentType": STRUCTURED,
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages},
+    }
+
+
+def _key(name: str, taken: dict[str, Any]) -> str:
+    """A key that AsyncAPI allows, and that no other type has."""
+    wanted = _NOT_IN_KEY.sub("_", name)
+    key, number = wanted, 1
+    while key in taken:
+        number += 1
+        key = f"{wanted}_{number}"
+    return key
+
+
+def _message(event_type: EventType, key: str) -> dict[str, Any]:
+    properties = _ATTRIBUTES | {"type": {"const": event_type.type}}
+    required = ["specversion", "id", "source", "type"]
+    if isinstance(event_type.schema, msgspec.Raw):
+        at = f"#/components/messages/{key}/payload/schema/properties/data"
+        properties["data"] = _placed(msgspec.json.decode(event_type.schema), at)
+    message: dict[str, Any] = {"name": event_type.type, "contentType": STRUCTURED}
+    if event_type.description:
+        message["description"] = event_type.description
+    message["payload"] = {
+        "schemaFormat": FORMAT,
+        "schema": {"type": "object", "properties": properties, "required": required},
+    }
+    if event_type.examples:
+        message["examples"] = [
+            {"payload": {"specversion": "1.0", "id": f"example-{n}", "source": "/examples",
+                         "type": event_type.type, "data": msgspec.json.decode(one)}}
+            for n, one in enumerate(event_type.examples, 1)
+        ]  # fmt: skip
+    said = {
+        name: value
+        for name in ("owner", "dataschema", "enforce")
+        if (value := getattr(event_type, name))
+    }
+    if event_type.managed_by == "gateway":
+        said = {"managed_by": "gateway"}
+    return message | ({EXTENSION: said} if said else {})
+
+
+def _placed(node: Any, at: str) -> Any:
+    """A schema whose references lead to where it now stands, as readers of documents take them."""
+    if not isinstance(node, dict):
+        return node
+    out: dict[str, Any] = {}
+    for key, value in node.items():
+        if key in ("$ref", "$dynamicRef"):
+            out[key] = at + value[1:] if value == "#" or value.startswith("#/") else value
+        elif key in SAME or key in EACH:
+            out[key] = _placed(value, at)
+        elif key in LISTS or key == "prefixItems":
+            out[key] = [_placed(one, at) for one in value]
+        elif key in MAPS:
+            out[key] = {name: _placed(one, at) for name, one in value.items()}
+        else:
+            out[key] = value
+    return out

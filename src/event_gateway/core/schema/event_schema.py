@@ -1,0 +1,203 @@
+"""The schema of an event's data: compiled once, and asked of each event.
+
+Whether data holds is asked of the validator, which is linear in what matters (see
+``schema_bounds``). Where it does not hold is found here, one level at a time with the same
+question: the validator's own account of errors unfolds every alternative, which a few dozen bytes
+of data can make last for hours.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import jsonschema_rs
+import msgspec
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.schema.bounds import EACH, LISTS, MAPS, SAME, Places, token
+
+MAX_WORK = 2**25  # checks that an event may cost: its schema's load times the bytes of its data
+MAX_TEXT = 500  # characters of a violation's detail
+MAX_PATH = 300  # and of its path, which goes into a header
+MAX_LEVELS = 32  # that are looked at to find it
+_SUBSCHEMAS = frozenset((*LISTS, *SAME, *EACH, *MAPS, "prefixItems"))
+_NOT_ASSERTED = _SUBSCHEMAS | {"$ref", "$dynamicRef", "$id", "$anchor", "$dynamicAnchor"}
+_ROOT = "urn:event-gateway:schema"
+# The linear engine: no look-around, no back-references, whatever the pattern. The size is that of
+# what is compiled: \p{L}{20} needs about this much.
+_PATTERNS = jsonschema_rs.RegexOptions(size_limit=1024 * 1024, dfa_size_limit=1024 * 1024)
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffc]")
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """Where data does not hold (a JSON Pointer into it, RFC 6901), and why; it is not repeated."""
+
+    path: str
+    detail: str
+
+
+class EventSchema:
+    """One schema. Raises InvalidDefinition, with the place, where it cannot be used."""
+
+    def __init__(self, schema: Any) -> None:
+        self._places = Places(schema)
+        self.load = self._places.load()
+        try:
+            self._root = _validator(schema)
+        except (jsonschema_rs.ValidationError, ValueError) as error:
+            raise InvalidDefinition(_place_of(error), _said(error)) from None
+        self._schema = schema
+        self._registry: jsonschema_rs.Registry | None = None
+        self._parts: dict[str, jsonschema_rs.Validator] = {}
+
+    def violation(self, value: Any, size: int) -> Violation | None:
+        """What is wrong with data of so many bytes; None where nothing is.
+
+        What cannot be checked is wrong, too.
+        """
+        if self.load * size > MAX_WORK:
+            return Violation("", f"data of {size} bytes is more than can be checked: with this "
+                                 f"schema at most {MAX_WORK // self.load}")  # fmt: skip
+        try:
+            if self._root.is_valid(value):
+                return None
+            return self._located(value, min(MAX_LEVELS, MAX_WORK // max(1, self.load * size)))
+        except UnicodeEncodeError:
+            return Violation("", "holds a code point that is no character")
+        except Exception as error:
+            return Violation("", f"cannot be checked: {type(error).__name__}")
+        except BaseException as error:  # a panic of the validator is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            return Violation("", "cannot be checked: the validator failed")
+
+    def _located(self, value: Any, levels: int) -> Violation:
+        pointer, path = "", ""
+        while True:
+            node = self._places.nodes[pointer]
+            if node is False:
+                return _violation(path, "nothing is allowed here")
+            asserted = {key: one for key, one in node.items() if key not in _NOT_ASSERTED}
+            try:
+                _validator(asserted).validate(value)
+            except jsonschema_rs.ValidationError as error:
+                within = "".join(f"/{token(part)}" for part in error.instance_path)
+                return _violation(path + within, error.message)
+            levels -= 1
+            for inner, step, child in self._steps(pointer, node, value):
+                if not self._part(inner).is_valid(child):
+                    pointer, path, value = inner, path + step, child
+                    break
+            else:
+                return _violation(path, self._general(pointer, node, value))
+            if levels <= 0:
+                return _violation(path, "does not hold somewhere below")
+
+    def _steps(
+        self, pointer: str, node: dict[str, Any], value: Any
+    ) -> Iterator[tuple[str, str, Any]]:
+        """What must hold below: the schema's place, the step from here, and the value there."""
+        if isinstance(value, dict):
+            yield from self._members(pointer, node, value)
+        elif isinstance(value, list):
+            first = len(node.get("prefixItems", ()))
+            for at, child in enumerate(value):
+                inner = f"prefixItems/{at}" if at < first else "items"
+                if f"{pointer}/{inner}" in self._places.nodes:
+                    yield f"{pointer}/{inner}", f"/{at}", child
+        for keyword in ("$ref", "$dynamicRef"):
+            if keyword in node:
+                yield self._places.target(node[keyword]), "", value
+        for at in range(len(node.get("allOf", ()))):
+            yield f"{pointer}/allOf/{at}", "", value
+        if "if" in node:
+            branch = "then" if self._part(f"{pointer}/if").is_valid(value) else "else"
+            if branch in node:
+                yield f"{pointer}/{branch}", "", value
+        if isinstance(value, dict):
+            for name in node.get("dependentSchemas", ()):
+                if name in value:
+                    yield f"{pointer}/dependentSchemas/{token(name)}", "", value
+
+    def _members(
+        self, pointer: str, node: dict[str, Any], value: dict[str, Any]
+    ) -> Iterator[tuple[str, str, Any]]:
+        named = node.get("properties", {})
+        patterns = [
+            (f"{pointer}/patternProperties/{token(one)}", _validator({"pattern": one}))
+            for one in node.get("patternProperties", ())
+        ]
+        for name, child in value.items():
+            step = f"/{token(name)}"
+            if name in named:
+                yield f"{pointer}/properties/{token(name)}", step, child
+            fitting = [inner for inner, pattern in patterns if pattern.is_valid(name)]
+            for inner in fitting:
+                yield inner, step, child
+            if "additionalProperties" in node and name not in named and not fitting:
+                yield f"{pointer}/additionalProperties", step, child
+
+    def _general(self, pointer: str, node: dict[str, Any], value: Any) -> str:
+        """What does not hold here, where none of the steps says it."""
+        for keyword in ("anyOf", "oneOf"):
+            fitting = [
+                self._part(f"{pointer}/{keyword}/{at}").is_valid(value)
+                for at in range(len(node.get(keyword, ())))
+            ]
+            if fitting and not any(fitting):
+                return f"fits none of the {len(fitting)} alternatives of {keyword}"
+            if keyword == "oneOf" and sum(fitting) > 1:
+                return f"fits {sum(fitting)} of the alternatives of oneOf, not one"
+        if "not" in node and self._part(f"{pointer}/not").is_valid(value):
+            return "is what the schema does not allow (not)"
+        for keyword in ("contains", "propertyNames", "unevaluatedProperties", "unevaluatedItems"):
+            if keyword in node:
+                return f"does not hold to {keyword}"
+        return "does not hold to the schema"
+
+    def _part(self, pointer: str) -> jsonschema_rs.Validator:
+        """The validator of a schema within, made when it is first asked for."""
+        if not pointer:
+            return self._root
+        part = self._parts.get(pointer)
+        if part is None:
+            if self._registry is None:
+                whole = self._schema | {"$id": _ROOT}
+                self._registry = jsonschema_rs.Registry([(_ROOT, whole)])
+            part = _validator({"$ref": f"{_ROOT}#{_quoted(pointer)}"}, self._registry)
+            self._parts[pointer] = part
+        return part
+
+
+def _validator(
+    schema: Any, registry: jsonschema_rs.Registry | None = None
+) -> jsonschema_rs.Validator:
+    return jsonschema_rs.Draft202012Validator(
+        schema, registry=registry, pattern_options=_PATTERNS, validate_formats=True, offline=True,
+        mask="the value",
+    )  # fmt: skip
+
+
+def _violation(path: str, detail: str) -> Violation:
+    if len(path) > MAX_PATH:
+        path, detail = "", f"{detail} (at a path that is longer than {MAX_PATH} characters)"
+    return Violation(path, _UNPRINTABLE.sub("?", detail)[:MAX_TEXT])
+
+
+def _place_of(error: Exception) -> str:
+    parts = getattr(error, "instance_path", ())
+    return "".join(["schema", *(f"/{token(part)}" for part in parts)])
+
+
+def _said(error: Exception) -> str:
+    message = getattr(error, "message", None) or str(error)
+    if 'is not a "regex"' in message:
+        message += (
+            ", or one that would take too long: look-around and back-references are not taken"
+        )
+    return _UNPRINTABLE.sub("?", message)[:MAX_TEXT]
+
+
+def _quoted(pointer: str) -> str:
+    return quote(pointer, safe="/~!$&'()*+,;=:@")

@@ -1,0 +1,1 @@
+"""Named streams, where a subscription starts, and what a subscriber asks for."""

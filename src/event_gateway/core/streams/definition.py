@@ -1,0 +1,127 @@
+"""Named streams: what of the log is kept under a name for live subscribers."""
+
+import itertools
+import re
+
+import msgspec
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.pattern import check_pattern, overlaps
+from event_gateway.core.text.units import format_duration
+
+EVENTS = "GATEWAY_EVENTS"  # the gateway's own log
+LIFECYCLE_SUBJECTS = ("webhook.>", "stream.>", "gateway.>")
+MAX_SUBJECTS = 64
+MAX_REPLICAS = 5
+COMPRESSIONS = ("s2", "none")
+LIMITS = ("retention", "max_messages", "max_bytes")
+MAX_LIMIT = 2**63 - 1  # what JetStream counts to
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a named stream holds. ``first_time``: its oldest event, in seconds since the epoch."""
+
+    messages: int = 0
+    bytes: int = 0
+    first_seq: int = 0
+    last_seq: int = 0
+    first_time: float | None = None
+
+
+class StreamDefinition(msgspec.Struct, frozen=True):
+    """A named stream. ``retention`` in seconds; None: as long as the other limits allow."""
+
+    name: str
+    subjects: tuple[str, ...]
+    retention: float | None = None
+    max_messages: int | None = None
+    max_bytes: int | None = None
+    compliance: bool = False
+    managed_by: str = "file"
+    created_at: float = 0.0
+    deleting: bool = False
+    compression: str = "s2"
+    replicas: int | None = None  # None: as many as the gateway's other streams have
+
+    def check(self) -> None:
+        """Raises InvalidDefinition naming the key that is wrong."""
+        if ID.fullmatch(self.name) is None:
+            raise InvalidDefinition("name", f"{self.name!r} is not of the form {ID.pattern}")
+        if not self.subjects:
+            raise InvalidDefinition("subjects", "a stream needs at least one subject")
+        if len(self.subjects) > MAX_SUBJECTS:
+            raise InvalidDefinition("subjects", f"a stream has at most {MAX_SUBJECTS} subjects")
+        for subject in self.subjects:
+            if check_pattern(subject, "subjects")[0] in ("*", ">"):
+                raise InvalidDefinition(
+                    "subjects", f"{subject!r} begins with a wildcard; name the first token"
+                )
+        for one, other in itertools.combinations(self.subjects, 2):
+            if any(overlaps(a, b) for a in _sources(one) for b in _sources(other)):
+                raise InvalidDefinition(
+                    "subjects", f"{one!r} and {other!r} overlap; keep the wider one"
+                )
+        if self.retention is not None and self.retention < 1:
+            raise InvalidDefinition("retention", "must be at least 1s")
+        for key in ("max_messages", "max_bytes"):
+            if (getattr(self, key) or 0) > MAX_LIMIT:
+                raise InvalidDefinition(key, f"must be at most {MAX_LIMIT}")
+        if self.compression not in COMPRESSIONS:
+            raise InvalidDefinition("compression", f"must be one of {', '.join(COMPRESSIONS)}")
+        if self.replicas is not None and not 1 <= self.replicas <= MAX_REPLICAS:
+            raise InvalidDefinition("replicas", f"must be 1 to {MAX_REPLICAS}")
+        if len({_is_lifecycle(subject) for subject in self.subjects}) > 1:
+            raise InvalidDefinition(
+                "subjects",
+                "lifecycle events (webhook. stream. gateway.) need a stream of their own",
+            )
+
+    def refusal(self, former: "StreamDefinition") -> str | None:
+        """Why this cannot take the place of ``former``; None where it can."""
+        if self.of_lifecycle != former.of_lifecycle:
+            return "it cannot change between events and the gateway's own lifecycle events"
+        if not former.compliance:
+            return None
+        if not self.compliance:
+            return "compliance cannot be taken back"
+        for key in self.narrowed(former):
+            return f"it keeps records for compliance: {key} cannot be lowered"
+        return None
+
+    def narrowed(self, former: "StreamDefinition") -> list[str]:
+        """The limits that are tighter than those of ``former``."""
+        return [key for key in LIMITS if _narrower(getattr(self, key), getattr(former, key))]
+
+    def dropped(self, held: Held, now: float) -> str | None:
+        """What of what is held these limits would drop, in words; None where it is nothing."""
+        if self.max_messages is not None and held.messages > self.max_messages:
+            return f"max_messages {self.max_messages} is less than the {held.messages} that it has"
+        if self.max_bytes is not None and held.bytes > self.max_bytes:
+            return f"max_bytes {self.max_bytes} is less than the {held.bytes} that it has"
+        if (
+            self.retention is not None
+            and held.first_time is not None
+            and held.first_time < now - self.retention
+        ):
+            oldest = format_duration(round(now - held.first_time))
+            return f"its oldest event is {oldest} old, more than {format_duration(self.retention)}"
+        return None
+
+    @property
+    def of_lifecycle(self) -> bool:
+        """Whether it keeps the gateway's own lifecycle events."""
+        return _is_lifecycle(self.subjects[0])
+
+
+def _sources(subject: str) -> tuple[str, ...]:
+    """The subjects of the log that a stream's subject stands for."""
+    return (subject,) if subject.startswith("events.") else (subject, f"events.{subject}")
+
+
+def _narrower(limit: float | None, former: float | None) -> bool:
+    return limit is not None and (former is None or limit < former)
+
+
+def _is_lifecycle(subject: str) -> bool:
+    return any(overlaps(subject, own) for own in LIFECYCLE_SUBJECTS)

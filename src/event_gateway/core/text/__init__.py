@@ -1,0 +1,1 @@
+"""Times, durations, sizes, URLs and JSON values as text."""

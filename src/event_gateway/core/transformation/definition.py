@@ -1,0 +1,123 @@
+"""Transformations: what may be defined, how an event looks to one, and what can go wrong."""
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.cloudevents.event import DataKind, Event, decoded
+from event_gateway.core.cloudevents.formats import is_json_content
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.streams.definition import ID
+
+BUILT_IN = ("standard", "analytics_format", "crm_format", "siem_format")
+SIEM_FORMATS = ("ecs", "cef")
+MAX_OUTPUT = 1024 * 1024  # bytes of a body that a transformation of one's own makes
+MAX_PLATFORM = 256  # characters
+JSON = "application/json"
+_CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?: *;[\x20-\x7e]+)?")
+
+
+class TransformationError(Exception):
+    """A transformation made no body of an event, and why.
+
+    ``final``: it would fail in the same way again.
+    """
+
+    def __init__(self, reason: str, *, final: bool = True) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+class TransformationDefinition(msgspec.Struct, frozen=True):
+    """A transformation of one's own: a built-in one with options (``base``), a ``template``, or a
+    ``python`` function, ``package.module:function`` or the name of an entry point.
+
+    ``format`` is an option of ``siem_format``, ``platform`` one of ``analytics_format``;
+    ``content_type`` is for templates and functions.
+    """
+
+    name: str
+    base: str | None = None
+    format: str | None = None
+    platform: str | None = None
+    template: Any = msgspec.UNSET
+    content_type: str | None = None
+    python: str | None = None
+
+    def mistakes(self) -> Iterator[InvalidDefinition]:
+        """What is wrong with it, but for the template or the function itself."""
+        if ID.fullmatch(self.name) is None:
+            yield InvalidDefinition("name", f"{self.name!r} is not of the form {ID.pattern}")
+        if self.name in BUILT_IN:
+            yield InvalidDefinition("name", "is built in; give yours another name")
+        kinds = [self.base is not None, self.template is not msgspec.UNSET, self.python is not None]
+        if sum(kinds) != 1:
+            yield InvalidDefinition("name", "needs one of base, template and python, and one only")
+        if self.base is not None and self.base not in BUILT_IN:
+            known = ", ".join(BUILT_IN)
+            yield InvalidDefinition("base", f"{self.base!r} is unknown; there are: {known}")
+        if self.format is not None and self.base != "siem_format":
+            yield InvalidDefinition("format", "is an option of base: siem_format")
+        elif self.format not in (None, *SIEM_FORMATS):
+            yield InvalidDefinition("format", f"must be {' or '.join(SIEM_FORMATS)}")
+        if self.platform is not None and self.base != "analytics_format":
+            yield InvalidDefinition("platform", "is an option of base: analytics_format")
+        elif self.platform is not None and not 1 <= len(self.platform) <= MAX_PLATFORM:
+            yield InvalidDefinition("platform", f"must have 1 to {MAX_PLATFORM} characters")
+        if self.content_type is None:
+            return
+        if self.base is not None:
+            yield InvalidDefinition("content_type", "is an option of template and python")
+        elif not is_content_type(self.content_type):
+            yield InvalidDefinition("content_type", f"{self.content_type!r} is no media type")
+        elif not (
+            self.template is msgspec.UNSET
+            or isinstance(self.template, str)
+            or is_json_content(self.content_type)
+        ):
+            yield InvalidDefinition("content_type", "is not JSON: the template must be one text")
+
+
+def is_content_type(text: str) -> bool:
+    """Whether a text can stand in a request as its content type."""
+    return len(text) <= 256 and _CONTENT_TYPE.fullmatch(text) is not None
+
+
+def payload_of(event: Event) -> Any:
+    """The payload as it stands in the JSON format; None where the event has none, msgspec.UNSET
+    where it goes beyond what Python can hold."""
+    if event.kind is DataKind.JSON:
+        return decoded(event.data)
+    if event.kind is DataKind.TEXT:
+        return event.data.decode()
+    if event.kind is DataKind.BINARY:
+        return base64.b64encode(event.data).decode()
+    return None
+
+
+def raw_payload_of(event: Event) -> Any:
+    """The same to be encoded: JSON is not decoded, its own bytes go in as they are."""
+    return msgspec.Raw(event.data) if event.kind is DataKind.JSON else payload_of(event)
+
+
+def as_dict(event: Event) -> dict[str, Any]:
+    """The event as CloudEvents' JSON format has it, in Python values of its own.
+
+    Raises TransformationError where its payload goes beyond what Python can hold.
+    """
+    out: dict[str, Any] = {"specversion": "1.0", "id": event.id, "source": event.source,
+                           "type": event.type}  # fmt: skip
+    for name in ("subject", "time", "datacontenttype", "dataschema"):
+        value = getattr(event, name)
+        if value is not None:
+            out[name] = value
+    out |= event.extensions
+    if event.kind is not DataKind.NONE:
+        payload = payload_of(event)
+        if payload is msgspec.UNSET:
+            raise TransformationError("the payload is nested too deep to be decoded")
+        out["data_base64" if event.kind is DataKind.BINARY else "data"] = payload
+    return out

@@ -1,0 +1,336 @@
+"""Templates: bodies in the shape of JSON, with values taken from an event.
+
+``{{ PATH ?? DEFAULT | FILTER }}`` in a text is replaced. A text that is nothing else becomes the
+value with its type; within a longer text the value is written as text. Nothing is evaluated but
+paths, defaults and the filters named here. docs/reference/transformations.md has the language.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.cloudevents.event import DataKind, Event, decoded
+from event_gateway.core.cloudevents.formats import is_json_content
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.path import ANY, Step, member_of, parse_path
+from event_gateway.core.transformation.definition import (
+    JSON,
+    MAX_OUTPUT,
+    TransformationError,
+    payload_of,
+)
+
+MAX_TEMPLATE = 64 * 1024  # bytes
+MAX_DEPTH = 32
+MAX_FILTERS = 8  # in one place
+NODE = 16  # what each value costs of MAX_OUTPUT, however short it is: it bounds the work
+EACH, DO, ITEM = "$each", "$do", "item"
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PATH = r"""(?:[^\s|?"'\[]|\[(?:"[^"]*"|'[^']*'|[^\]"']*)\])+"""
+_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r"""|'[^']*'|[^"'}])*)\}\}""")
+_EXPRESSION = re.compile(
+    rf"\s*(?P<what>{_QUOTED}|{_PATH})\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
+    r"(?P<filters>(?:\|\s*[a-z]+\s*)*)"
+)
+_encode = msgspec.json.Encoder().encode
+_OMIT = object()
+
+
+class _Scope:
+    """One rendering: the event, the item at hand, and how many bytes there is room for."""
+
+    __slots__ = ("_data", "event", "item", "room")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self._data: tuple[Any] | None = None
+        self.item: Any = msgspec.UNSET
+        self.room = MAX_OUTPUT
+
+    def spend(self, size: int) -> None:
+        self.room -= size
+        if self.room < 0:
+            raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
+
+    def data(self) -> Any:
+        """The payload; UNSET where there is none that JSON's ``data`` would hold."""
+        if self._data is None:
+            event = self.event
+            binary = event.kind in (DataKind.BINARY, DataKind.NONE)
+            self._data = (msgspec.UNSET if binary else payload_of(event),)
+        return self._data[0]
+
+    def follow(self, at: Any, steps: tuple[Step, ...]) -> Any:
+        """What is there, behind ``[*]`` a list of all that is; UNSET where nothing is."""
+        for position, step in enumerate(steps):
+            if step is ANY:
+                return self._all(at, steps[position:])
+            at = member_of(at, step)
+            if at is msgspec.UNSET:
+                break
+        return at
+
+    def _all(self, at: Any, steps: tuple[Step, ...]) -> Any:
+        if not isinstance(at, list):
+            return msgspec.UNSET
+        found = [at]
+        for step in steps:
+            if step is ANY:
+                lists = [one for one in found if isinstance(one, list)]
+                self.spend(NODE * sum(map(len, lists)))  # it bounds the work
+                found = [one for many in lists for one in many]
+            else:
+                found = [one for at in found if (one := member_of(at, step)) is not msgspec.UNSET]
+        return found
+
+
+_Node = Callable[[_Scope], Any]
+Template = Callable[[Event, float], tuple[bytes, bytes]]
+
+
+def compile_template(template: Any, content_type: str | None) -> Template:
+    """What makes content type and body of an event. Raises InvalidDefinition.
+
+    In another content type than JSON the template is one text, and the body is that text. What is
+    made raises TransformationError.
+    """
+    try:
+        size = len(_encode(template))
+    except (TypeError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidDefinition("template", f"is nothing that JSON can say: {error}") from None
+    if size > MAX_TEMPLATE:
+        raise InvalidDefinition("template", f"is longer than {MAX_TEMPLATE} bytes")
+    plain = content_type is not None and not is_json_content(content_type)
+    render = _text(template, "template") if plain else _compile(template, "template", 0, False)
+    media = (content_type or JSON).encode()
+
+    def transform(event: Event, received_at: float) -> tuple[bytes, bytes]:
+        try:
+            made = render(_Scope(event))
+            body = made.encode() if plain else _encode(None if made is _OMIT else made)
+        except UnicodeEncodeError:
+            raise TransformationError("the data holds a code point that is no character") from None
+        except RecursionError:
+            raise TransformationError("the data is nested too deep") from None
+        if len(body) > MAX_OUTPUT:
+            raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
+        return media, body
+
+    return transform
+
+
+def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
+    if depth > MAX_DEPTH:
+        raise InvalidDefinition(key, f"is nested deeper than {MAX_DEPTH}")
+    if isinstance(value, str):
+        whole = _PLACE.fullmatch(value)
+        if whole is not None:
+            return _value(whole[1], key, in_each)
+        return _text(value, key, in_each)
+    if isinstance(value, list):
+        nodes = [_compile(v, f"{key}[{n}]", depth + 1, in_each) for n, v in enumerate(value)]
+
+        def collect(scope: _Scope) -> list[Any]:
+            scope.spend(NODE)
+            return [one for node in nodes if (one := node(scope)) is not _OMIT]
+
+        return collect
+    if isinstance(value, dict):
+        if EACH in value:
+            return _each(value, key, depth, in_each)
+        members = [(n, _compile(v, f"{key}.{n}", depth + 1, in_each)) for n, v in value.items()]
+        fixed = NODE + sum(len(name) for name in value)
+
+        def build(scope: _Scope) -> dict[str, Any]:
+            scope.spend(fixed)
+            return {n: one for n, node in members if (one := node(scope)) is not _OMIT}
+
+        return build
+    return _fixed(value, NODE + len(_encode(value)))
+
+
+def _fixed(value: Any, size: int) -> _Node:
+    def give(scope: _Scope) -> Any:
+        scope.spend(size)
+        return value
+
+    return give
+
+
+def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
+    """``{"$each": PATH, "$do": …}``: a list with one of these for each item."""
+    if set(value) != {EACH, DO} or not isinstance(value[EACH], str):
+        raise InvalidDefinition(key, f"a repetition is {{{EACH}: PATH, {DO}: …}}, and nothing else")
+    # The whole payload is decoded once for all repetitions, not once for each.
+    whole = value[EACH] == "data"
+    place = _Scope.data if whole else _place(value[EACH], f"{key}.{EACH}", in_each)
+    node = _compile(value[DO], f"{key}.{DO}", depth + 1, True)
+
+    def repeat(scope: _Scope) -> list[Any]:
+        scope.spend(NODE)
+        items = place(scope)
+        if not isinstance(items, list):
+            return []
+        outer, out = scope.item, []
+        for item in items:
+            scope.item = item
+            scope.spend(NODE)
+            one = node(scope)
+            if one is not _OMIT:
+                out.append(one)
+        scope.item = outer
+        return out
+
+    return repeat
+
+
+def _text(value: Any, key: str, in_each: bool = False) -> _Node:
+    """A text with values in it."""
+    if not isinstance(value, str):
+        raise InvalidDefinition(key, "must be one text, as the content type is not JSON")
+    parts: list[str | _Node] = []
+    at = 0
+    while (start := value.find("{{", at)) >= 0:
+        # One attempt where the place must begin, and none behind it: each would read to the end.
+        match = _PLACE.match(value, start)
+        if match is None:
+            raise InvalidDefinition(key, "{{ is not closed by }}, or holds what it must not")
+        parts += [value[at:start], _value(match[1], key, in_each)]
+        at = match.end()
+    if not parts:
+        return _fixed(value, NODE + len(value))
+    parts.append(value[at:])
+
+    def write(scope: _Scope) -> str:
+        out = []
+        for part in parts:
+            text = part if isinstance(part, str) else as_text(part(scope))
+            scope.spend(len(text))
+            out.append(text)
+        return "".join(out)
+
+    return write
+
+
+def _value(expression: str, key: str, in_each: bool) -> _Node:
+    match = _EXPRESSION.fullmatch(expression)
+    if match is None:
+        raise InvalidDefinition(
+            key, f"{{{{{expression[:64]}}}}} is not PATH, PATH ?? DEFAULT or PATH | FILTER"
+        )
+    what, default = match["what"], match["default"]
+    names = match["filters"].replace("|", " ").split()
+    if len(names) > MAX_FILTERS:
+        raise InvalidDefinition(key, f"there are at most {MAX_FILTERS} filters in one place")
+    for name in names:
+        if name not in FILTERS:
+            raise InvalidDefinition(
+                key, f"the filter {name} is unknown; there are: {', '.join(FILTERS)}"
+            )
+    filters = [FILTERS[name] for name in names]
+    literal = _literal(what, key) if what.startswith('"') else None
+    place = None if literal is not None else _place(what, key, in_each)
+    instead = _OMIT if default == "omit" else None
+    if default not in (None, "omit", "error"):
+        instead = _literal(default, key)
+
+    def take(scope: _Scope) -> Any:
+        scope.spend(NODE)
+        found = literal if place is None else place(scope)
+        if found is msgspec.UNSET or found is None or found == _NULL:
+            if default == "error":
+                raise TransformationError(f"{key}: the event has no {what}")
+            found = instead
+        if found is _OMIT:
+            return found
+        spent = 0
+        for one in filters:
+            spent = len(found) if isinstance(found, (str, msgspec.Raw)) else 0
+            scope.spend(spent)  # what a filter reads, as what it makes may be short or none
+            found = one(_decoded(found))
+        size, found = _measured(found)
+        scope.spend(max(size - spent, 0))
+        return found
+
+    return take
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+def _place(text: str, key: str, in_each: bool) -> _Node:
+    """What gives the value at a path; UNSET where there is none."""
+    if text == "data":
+        return _payload
+    if text == "data_base64":
+        return lambda scope: (
+            payload_of(scope.event) if scope.event.kind is DataKind.BINARY else msgspec.UNSET
+        )
+    of_item = in_each and (text == ITEM or text.startswith((f"{ITEM}.", f"{ITEM}[")))
+    if of_item:
+        steps = parse_path(f"data{text.removeprefix(ITEM)}", key).steps
+        return lambda scope: scope.follow(scope.item, steps)
+    path = parse_path(text, key)
+    name = path.attribute
+    if name is not None:
+        return lambda scope: scope.event.attribute(name)
+    return lambda scope: scope.follow(scope.data(), path.steps)
+
+
+def _payload(scope: _Scope) -> Any:
+    if scope.event.kind is DataKind.JSON:
+        return msgspec.Raw(scope.event.data)  # goes in as it is
+    return scope.data()
+
+
+def _literal(text: str, key: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        raise InvalidDefinition(
+            key, f'{text[:64]} is neither a JSON value (texts in "…") nor omit or error'
+        ) from None
+
+
+def _measured(value: Any) -> tuple[int, Any]:
+    """How many bytes a value takes at least, and the value; what is large is encoded by now."""
+    if isinstance(value, str):
+        return len(value), value
+    if isinstance(value, (dict, list)):
+        value = msgspec.Raw(_encode(value))
+    return len(value) if isinstance(value, msgspec.Raw) else 0, value
+
+
+def _decoded(value: Any) -> Any:
+    return decoded(bytes(value)) if isinstance(value, msgspec.Raw) else value
+
+
+def as_text(value: Any) -> str:
+    """A value within a text: texts as they are, nothing for null, all else as JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None or value is _OMIT:
+        return ""
+    return _encode(value).decode()
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            found = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return None
+        return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+FILTERS: dict[str, Callable[[Any], Any]] = {
+    "string": lambda value: None if value is None else as_text(value),
+    "number": _number,
+    "json": lambda value: _encode(value).decode(),
+    "upper": lambda value: value.upper() if isinstance(value, str) else value,
+    "lower": lambda value: value.lower() if isinstance(value, str) else value,
+}

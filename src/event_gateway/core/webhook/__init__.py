@@ -1,0 +1,1 @@
+"""The webhook, its policies, and its deliveries with the decision after each attempt."""

@@ -1,0 +1,87 @@
+"""The retry policy: how often and when an attempt is repeated, and for how long at all."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.text.units import format_duration
+
+MAX_ATTEMPTS = 100
+MAX_DELAY = 7 * 86400.0  # seconds
+BACKOFFS = ("exponential", "linear", "fixed")
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """How often and when an attempt is repeated. Delays in seconds.
+
+    ``schedule`` names the delays one by one, in place of ``backoff``; behind its end the last one
+    is repeated. ``jitter`` is the part of a delay that may be added to it at random.
+    ``max_age``: seconds after which an event in the log is delivered no more; None: as long as
+    :func:`longest_wait` lets it.
+    """
+
+    max_attempts: int = 3
+    backoff: str = "exponential"
+    initial_delay: float = 1.0
+    multiplier: float = 2.0
+    max_delay: float = 3600.0
+    max_age: float | None = None
+    schedule: tuple[float, ...] = ()
+    jitter: float = 0.0
+
+    def delay(self, failed: int) -> float:
+        """Seconds to wait after the ``failed``-th failed attempt (1, 2, …), jitter aside."""
+        if self.schedule:
+            return self.schedule[min(failed, len(self.schedule)) - 1]
+        if self.backoff == "fixed":
+            wanted = self.initial_delay
+        elif self.backoff == "linear":
+            wanted = self.initial_delay * failed
+        else:
+            # The exponent is capped so that a float cannot overflow; max_delay rules long before.
+            wanted = self.initial_delay * self.multiplier ** min(failed - 1, 64)
+        return min(wanted, self.max_delay)
+
+
+def longest_wait(retention: float) -> float:
+    """For how many seconds a delivery may wait at most, in a log that keeps events for so many.
+
+    The rest is for writing its dead letter before the log drops the event.
+    """
+    return 0.8 * retention
+
+
+def retry_mistakes(policy: RetryPolicy, retention: float) -> Iterator[InvalidDefinition]:
+    """All that stands against a policy where the log keeps events for ``retention`` seconds."""
+    if policy.backoff not in BACKOFFS:
+        yield InvalidDefinition(
+            "retry_policy.backoff",
+            f"{policy.backoff!r} is unknown; there are: {', '.join(BACKOFFS)}",
+        )
+    if not 1 <= policy.max_attempts <= MAX_ATTEMPTS:
+        yield InvalidDefinition(
+            "retry_policy.max_attempts", f"must be between 1 and {MAX_ATTEMPTS}"
+        )
+    if not 0 < policy.initial_delay <= policy.max_delay <= MAX_DELAY:
+        yield InvalidDefinition(
+            "retry_policy.initial_delay", "must be above 0 and not above max_delay (at most 7d)"
+        )
+    if not 1 <= policy.multiplier <= 100:
+        yield InvalidDefinition("retry_policy.multiplier", "must be between 1 and 100")
+    if not 0 <= policy.jitter <= 1:
+        yield InvalidDefinition("retry_policy.jitter", "must be between 0 and 1")
+    if len(policy.schedule) > MAX_ATTEMPTS:
+        yield InvalidDefinition("retry_policy.schedule", f"has at most {MAX_ATTEMPTS} delays")
+    for position, delay in enumerate(policy.schedule):
+        if not 0 < delay <= MAX_DELAY:
+            yield InvalidDefinition(
+                f"retry_policy.schedule[{position}]", "must be above 0 and at most 7d"
+            )
+    longest = longest_wait(retention)
+    if policy.max_age is not None and not 1 <= policy.max_age <= longest:
+        yield InvalidDefinition(
+            "retry_policy.max_age",
+            f"{format_duration(policy.max_age)} is not between 1s and {format_duration(longest)}, "
+            f"which is 80% of ingest.retention ({format_duration(retention)})",
+        )

@@ -1,9 +1,0 @@
-"""Transformations: an event in, a receiver's content type and body out.
-
-``live`` has those in force. A new built-in one is a module with a function, and a line there.
-"""
-
-from event_gateway.delivery.transformations.live import Transformations, compiled
-from event_gateway.delivery.transformations.made import BodyWanted, Making
-
-__all__ = ["BodyWanted", "Making", "Transformations", "compiled"]

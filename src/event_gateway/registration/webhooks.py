@@ -1,0 +1,290 @@
+"""Registering webhooks: over the API and from the configuration file."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+from msgspec.structs import replace
+
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.registry import Registry, RegistryConflict
+from event_gateway.core.errors import Conflict, InvalidDefinition
+from event_gateway.core.webhook.webhook import Disabled, Verified, Webhook
+from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.state.connection import StateError
+from event_gateway.state.queues import Queues
+from event_gateway.tasks import end
+
+log = structlog.get_logger(__name__)
+
+
+DEAD_AFTER = 5.0  # seconds after which a deletion that nobody finished is taken over
+
+
+class Registration:
+    """Writes webhooks into the registry, tells of it, and clears up behind deleted ones."""
+
+    def __init__(
+        self, registry: Registry, events: EventLog, queues: Queues, lifecycle: Lifecycle
+    ) -> None:
+        self._registry = registry
+        self._events = events
+        self._queues = queues
+        self._lifecycle = lifecycle
+        self._deleting: dict[str, asyncio.Task[None]] = {}
+        self._disabling: dict[str, asyncio.Task[None]] = {}
+
+    async def create(self, webhook: Webhook) -> Webhook:
+        """Registers a webhook for all events later in the log. Raises Conflict."""
+        existing = self._registry.webhooks.get(webhook.id)
+        if existing is not None:
+            state = "is being deleted" if existing.deleting else "exists already"
+            raise Conflict(f"the webhook {webhook.id} {state}")
+        await self._events.feed(webhook.events)
+        await self._queues.forget(webhook.id)
+        webhook = replace(
+            webhook,
+            since=await self._events.last_seq(),
+            since_in={
+                one.name: await self._events.last_seq(one.name) for one in self._events.foreign
+            },
+            created_at=time.time(),
+            deleting=False,
+        )
+        try:
+            await self._registry.put_webhook(webhook, None)
+        except RegistryConflict:
+            raise Conflict(f"the webhook {webhook.id} exists already") from None
+        self._tell("registered", webhook)
+        return webhook
+
+    async def replace(self, webhook: Webhook) -> Webhook:
+        """Puts a new definition in the place of the one of its id.
+
+        Raises Unknown, Conflict, InvalidDefinition.
+        """
+        existing = self._registry.webhook(webhook.id)
+        if existing.deleting:
+            raise Conflict(f"the webhook {webhook.id} is being deleted")
+        check_order(existing, webhook)
+        await self._events.feed(webhook.events)
+        webhook = _in_place_of(existing, webhook)
+        try:
+            await self._registry.put_webhook(webhook, existing)
+        except RegistryConflict:
+            raise Conflict(f"the webhook {webhook.id} was changed in between") from None
+        self._tell("updated", webhook)
+        return webhook
+
+    async def delete(self, webhook_id: str) -> None:
+        """Begins to delete: no event matches any more, what waits is cancelled in the background.
+
+        Raises Unknown, Conflict.
+        """
+        webhook = self._registry.webhook(webhook_id)
+        if webhook.deleting:
+            return
+        try:
+            marked = replace(webhook, deleting=True)
+            await self._registry.put_webhook(marked, webhook)
+        except RegistryConflict:
+            raise Conflict(f"the webhook {webhook_id} was changed in between") from None
+        self._clear(webhook_id)
+
+    def disable(self, webhook: Webhook, reason: str) -> None:
+        """Stops deliveries to a webhook, in the background; what waits for it is kept.
+
+        Nothing happens where it goes elsewhere, or is not active, by the time that is written.
+        """
+        if webhook.id not in self._disabling:
+            task = asyncio.create_task(self._disable(webhook, reason), name=f"stop-{webhook.id}")
+            self._disabling[webhook.id] = task
+            task.add_done_callback(lambda _: self._disabling.pop(webhook.id, None))
+
+    async def enable(self, webhook_id: str, *, discard: bool) -> Webhook:
+        """Lets deliveries go on, of what has waited too unless ``discard`` cancels that first.
+
+        Raises Unknown, Conflict.
+        """
+        existing = self._registry.webhook(webhook_id)
+        if existing.managed_by == "file" and not existing.enabled:
+            raise Conflict(f"the webhook {webhook_id} is paused in the configuration file")
+        while discard and await self._queues.cancel(webhook_id, "discarded"):
+            await asyncio.sleep(0)
+        enabled = replace(existing, enabled=True, disabled=None)
+        return existing if enabled == existing else await self.replace(enabled)
+
+    async def agree(self, meant: Webhook, verified: Verified | None, why: str) -> Webhook | None:
+        """Writes down a receiver's consent, or with None that the one of ``meant`` is over.
+
+        Gives the webhook; None where by now it is gone, goes elsewhere, or asks for no consent.
+        Raises what BrokerError names.
+        """
+
+        def change(webhook: Webhook) -> Webhook | None:
+            over = verified is None and webhook.verified != meant.verified
+            return None if over or not webhook.verify else replace(webhook, verified=verified)
+
+        changed = await self._amend(meant, change)
+        if changed is not None:
+            self._tell("updated", changed, reason=why)
+        return changed
+
+    def check_file(self, webhooks: Iterable[Webhook]) -> None:
+        """Raises InvalidDefinition where a webhook cannot take the place of the present one."""
+        for webhook in webhooks:
+            existing = self._registry.webhooks.get(webhook.id)
+            if existing is not None and not existing.deleting:
+                check_order(existing, webhook)
+
+    async def load_file(self, webhooks: Iterable[Webhook]) -> None:
+        """Brings the registry in line with the file's webhooks; what is unchanged stays.
+
+        Raises InvalidDefinition, with all as it was.
+        """
+        wanted = {webhook.id: webhook for webhook in webhooks}
+        self.check_file(wanted.values())
+        for webhook in wanted.values():
+            existing = self._registry.webhooks.get(webhook.id)
+            if existing is not None and existing.deleting:
+                await self._cleared(webhook.id)
+                existing = None
+            try:
+                if existing is None:
+                    await self.create(webhook)
+                elif not _same(existing, webhook):
+                    await self.replace(webhook)
+            except Conflict as error:
+                # Another process with the same file, started together with this one, was first.
+                log.info("another process has just written it", webhook=webhook.id, why=str(error))
+        for existing in list(self._registry.webhooks.values()):
+            if existing.managed_by == "file" and existing.id not in wanted:
+                log.info("webhook is no longer in the file, deleting it", webhook=existing.id)
+                await self.delete(existing.id)
+
+    async def adopt_streams(self) -> None:
+        """Webhooks registered before a stream was read get what comes into it from now on."""
+        for stream in self._events.foreign:
+            last = await self._events.last_seq(stream.name)
+            for webhook in list(self._registry.webhooks.values()):
+                if stream.name not in webhook.since_in:
+                    since_in = {**webhook.since_in, stream.name: last}
+                    try:
+                        await self._registry.put_webhook(
+                            replace(webhook, since_in=since_in), webhook
+                        )
+                    except RegistryConflict:
+                        continue  # another process has just done the same
+
+    async def carry_on(self) -> None:
+        """Carries on, for ever, with deletions whose process has died on the way."""
+        before: set[str] = set()
+        while True:
+            now = {one.id for one in self._registry.webhooks.values() if one.deleting}
+            for webhook_id in now & before:
+                self._clear(webhook_id)
+            before = now
+            await asyncio.sleep(DEAD_AFTER)
+
+    async def stop(self) -> None:
+        """Leaves off; what is not done is carried on with at the next start."""
+        await end([*self._deleting.values(), *self._disabling.values()])
+
+    async def _disable(self, meant: Webhook, reason: str) -> None:
+        def change(webhook: Webhook) -> Webhook | None:
+            disabled = Disabled(reason, time.time())
+            return replace(webhook, disabled=disabled) if webhook.active else None
+
+        while True:
+            try:
+                marked = await self._amend(meant, change)
+                break
+            except BrokerError as error:
+                log.warning("webhook not disabled yet", webhook=meant.id, error=str(error))
+                await asyncio.sleep(1)
+        if marked is not None:
+            log.warning("webhook disabled", webhook=meant.id, reason=reason)
+            self._tell("disabled", marked, reason=reason)
+
+    async def _amend(
+        self, meant: Webhook, change: Callable[[Webhook], Webhook | None]
+    ) -> Webhook | None:
+        """Writes what ``change`` makes of a webhook as it is by then, and gives it.
+
+        None where that is nothing, or where it is gone or goes elsewhere than ``meant`` does.
+        """
+        while True:
+            webhook = self._registry.webhooks.get(meant.id)
+            if webhook is None or webhook.deleting or webhook.url != meant.url:
+                return None
+            changed = change(webhook)
+            if changed is None:
+                return None
+            try:
+                await self._registry.put_webhook(changed, webhook)
+                return changed
+            except RegistryConflict:
+                await asyncio.sleep(0.05)  # until the watch has brought what stands against it
+
+    def _clear(self, webhook_id: str) -> None:
+        if webhook_id not in self._deleting:
+            task = asyncio.create_task(self._clear_up(webhook_id), name=f"delete-{webhook_id}")
+            self._deleting[webhook_id] = task
+            task.add_done_callback(lambda _: self._deleting.pop(webhook_id, None))
+
+    async def _cleared(self, webhook_id: str) -> None:
+        self._clear(webhook_id)
+        task = self._deleting.get(webhook_id)
+        if task is not None:
+            await asyncio.wait([task])
+
+    async def _clear_up(self, webhook_id: str) -> None:
+        while True:
+            webhook = self._registry.webhooks.get(webhook_id)
+            if webhook is None or not webhook.deleting:
+                return  # another process has done it; one of that id now is a new one
+            try:
+                if await self._queues.cancel(webhook_id, "webhook deleted", gone=True):
+                    await asyncio.sleep(0)
+                    continue
+                await self._registry.remove_webhook(webhook)
+                break
+            except RegistryConflict:
+                await asyncio.sleep(0.05)  # until the watch has brought what stands against it
+            except (*StateError, *BrokerError) as error:
+                log.warning("deletion waits", webhook=webhook_id, error=str(error))
+                await asyncio.sleep(1)
+        self._tell("deleted", webhook)
+
+    def _tell(self, what: str, webhook: Webhook, **more: str) -> None:
+        about = {"url": webhook.url, "events": webhook.events} | more
+        self._lifecycle.webhook(what, webhook.id, about)
+
+
+def check_order(existing: Webhook, webhook: Webhook) -> None:
+    """Raises InvalidDefinition where the order of what is under way would not be kept."""
+    if (existing.ordered, existing.ordered_by) != (webhook.ordered, webhook.ordered_by):
+        raise InvalidDefinition(
+            "ordered",
+            f"cannot change while the webhook {webhook.id} exists: "
+            "give the changed one another id, or delete it first",
+        )
+
+
+def _same(one: Webhook, other: Webhook) -> bool:
+    # Whom the gateway has disabled stays so until somebody changes or enables it.
+    return one == replace(_in_place_of(one, other), disabled=one.disabled)
+
+
+def _in_place_of(existing: Webhook, webhook: Webhook) -> Webhook:
+    """The new definition with what stays of the former one."""
+    return replace(
+        webhook,
+        since=existing.since,
+        since_in=existing.since_in,
+        created_at=existing.created_at,
+        # Who agreed did so for this place; who need not be asked is asked anew if that changes.
+        verified=existing.verified if webhook.verify and webhook.url == existing.url else None,
+    )

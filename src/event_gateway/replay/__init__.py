@@ -1,0 +1,1 @@
+"""Replays from the log and from dead letters, and retries by hand."""

@@ -1,0 +1,1 @@
+"""The request that a receiver gets: body, headers, authentication."""

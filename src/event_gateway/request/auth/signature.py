@@ -1,0 +1,97 @@
+"""``hmac_signature``: signatures as in Standard Webhooks 1.0.
+
+A key ``whsec_…``, or one without a prefix, signs with HMAC-SHA256 (``v1``); ``whsk_…`` with ed25519
+(``v1a``), whose public key anybody may have. Several keys make a signature each, so that receivers
+can change from one to the next.
+"""
+
+import base64
+import hmac
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from event_gateway.core.webhook.security import Security
+from event_gateway.request.auth.tokens import Tokens
+
+SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
+MAX_KEYS = 5  # that sign at a time
+SEED = 32  # bytes of an ed25519 key; its public part may follow
+
+
+def hmac_signature(
+    _method: Security, secrets: tuple[str, ...], _tokens: Tokens
+) -> Callable[[bytes, bytes, bytes], bytes]:
+    """An authenticator. Each secret is base64, with its prefix or without, or several of those
+    separated by spaces. Raises ValueError where one is not, is empty, or too short.
+    """
+    signers = [_signer(key) for key in split_keys(secrets)]
+
+    def authenticate(message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
+        content = b"%b.%b.%b" % (message_id, timestamp, body)
+        return b"webhook-signature: %b\r\n" % b" ".join([sign(content) for sign in signers])
+
+    return authenticate
+
+
+def split_keys(secrets: tuple[str, ...]) -> list[str]:
+    """The signing keys, that in force first. Raises ValueError where there are too many."""
+    keys = list(dict.fromkeys(key for secret in secrets for key in secret.split()))
+    if len(keys) > MAX_KEYS:
+        raise ValueError(f"it holds more than {MAX_KEYS} signing keys")
+    return keys
+
+
+def check_keys(value: object) -> None:
+    """Raises ValueError where a value is not what signatures can be made with."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be there: a key that signs, base64")
+    for key in split_keys((value,)):
+        _signer(key)
+
+
+def public_key(key: str) -> bytes | None:
+    """The 32 bytes of a private key's public part; None where the key is a shared one.
+
+    Raises ValueError where it is no key.
+    """
+    if not key.startswith(PRIVATE):
+        return None
+    return _private(key).public_key().public_bytes_raw()
+
+
+def _signer(key: str) -> Callable[[bytes], bytes]:
+    if key.startswith(PRIVATE):
+        private = _private(key)
+        return lambda content: b"v1a," + base64.b64encode(private.sign(content))
+    if key.startswith(PUBLIC):
+        raise ValueError("it is a public key; the private one (whsk_…) signs")
+    raw = _decoded(key.removeprefix(SHARED))
+    if not raw:
+        raise ValueError("the signing secret is empty")
+    keyed = hmac.new(raw, digestmod="sha256")  # the key schedule is paid for once
+
+    def sign(content: bytes) -> bytes:
+        mac = keyed.copy()
+        mac.update(content)
+        return b"v1," + base64.b64encode(mac.digest())
+
+    return sign
+
+
+def _private(key: str) -> Ed25519PrivateKey:
+    raw = _decoded(key.removeprefix(PRIVATE))
+    if len(raw) not in (SEED, 2 * SEED):
+        raise ValueError("a private signing key (whsk_…) has 32 bytes, or 64 with its public part")
+    private = Ed25519PrivateKey.from_private_bytes(raw[:SEED])
+    public = raw[SEED:]
+    if public and private.public_key() != Ed25519PublicKey.from_public_bytes(public):
+        raise ValueError("the private signing key does not belong to the public part behind it")
+    return private
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:  # no base64, or not even ASCII
+        raise ValueError("a signing secret is base64, with or without whsec_ before it") from None

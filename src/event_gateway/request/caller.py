@@ -1,0 +1,144 @@
+"""One call of a receiver: the request is made, authenticated, sent, and what comes back is told.
+
+Deliveries, trials and handshakes call alike. Where a token is needed first, or a body that a
+function makes, waiting for that is part of the call.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.request.auth.tokens import TokenRefused, TokenSource, TokenWanted
+from event_gateway.request.builder import Request, RequestBuilder, Unsendable
+from event_gateway.request.transformations import BodyWanted, Making
+from event_gateway.tasks import end
+from event_gateway.transport.client import Failure, Response, Sender
+
+log = structlog.get_logger(__name__)
+
+UNAUTHORIZED = 401
+MOST_WAITS = 16  # for what a request needs first: its bodies, then its token
+Done = Callable[[Response | Failure], None]
+Build = Callable[[], Request]  # raises what RequestBuilder.build raises
+
+
+class _Call(msgspec.Struct):
+    """``deadline`` is in the event loop's time; ``renewed``: the token was changed on the way;
+    ``shown``: the answer to a success is shown to somebody."""
+
+    builder: RequestBuilder
+    build: Build
+    deadline: float
+    done: Done
+    shown: bool = False
+    renewed: bool = False
+
+
+class Caller:
+    """Calls receivers through ``sender``."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._fetching: set[asyncio.Task[None]] = set()
+
+    def call(
+        self, builder: RequestBuilder, build: Build, timeout: float, done: Done,
+        *, shown: bool = False,
+    ) -> Failure | None:  # fmt: skip
+        """Begins a call of a builder's receiver with the request that ``build`` makes, which ends
+        within ``timeout`` seconds; ``done`` is called once, later.
+
+        Where no request can be made gives why, and ``done`` is not called. What comes back holds
+        none of the secrets that were sent; that of a success only where it is ``shown``.
+        """
+        call = _Call(builder, build, asyncio.get_running_loop().time() + timeout, done, shown)
+        try:
+            request = _build(call)
+        except (TokenWanted, BodyWanted) as wanted:
+            self._fetch(call, wanted.source)
+            return None
+        if isinstance(request, Failure):
+            return request
+        self._post(call, request, timeout)
+        return None
+
+    async def ask(
+        self, builder: RequestBuilder, build: Build, timeout: float
+    ) -> Response | Failure:
+        """Makes a call whose answer is shown to somebody, and gives that."""
+        done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+
+        def answered(result: Response | Failure) -> None:
+            if not done.done():
+                done.set_result(result)
+
+        return self.call(builder, build, timeout, answered, shown=True) or await done
+
+    async def stop(self) -> None:
+        """Ends what waits for tokens and bodies; nobody is told."""
+        await end(self._fetching)
+
+    def _post(self, call: _Call, request: Request, timeout: float) -> None:
+        self._sender.post(
+            call.builder.target, request.head, request.body, timeout,
+            lambda result: self._answered(call, request, result), request.identity,
+        )  # fmt: skip
+
+    def _answered(self, call: _Call, request: Request, result: Response | Failure) -> None:
+        if isinstance(result, Response) and (call.shown or not 200 <= result.status < 300):
+            if result.status == UNAUTHORIZED and not call.renewed:
+                # A token that is not taken may have been revoked: once more with a new one.
+                source = call.builder.reject_token(request)
+                if source is not None:
+                    call.renewed = True
+                    self._fetch(call, source)
+                    return
+            call.builder.clean(request, result)
+        call.done(result)
+
+    def _fetch(self, call: _Call, source: TokenSource | Making) -> None:
+        task = asyncio.get_running_loop().create_task(self._once_there(call, source))
+        self._fetching.add(task)
+        task.add_done_callback(self._fetching.discard)
+
+    async def _once_there(self, call: _Call, source: TokenSource | Making) -> None:
+        request: Request | Failure | None = None
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                for _ in range(MOST_WAITS):
+                    await source.fetch()
+                    try:
+                        request = _build(call)
+                        break
+                    except (TokenWanted, BodyWanted) as wanted:
+                        source = wanted.source
+        except TokenRefused as error:
+            request = Failure(ErrorType.AUTH_ERROR, str(error))
+        except TimeoutError:
+            pass
+        if request is None and isinstance(source, Making):
+            request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
+        elif request is None:
+            request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
+        if isinstance(request, Failure):
+            call.done(request)
+        else:
+            left = call.deadline - asyncio.get_running_loop().time()
+            self._post(call, request, max(left, 0.001))
+
+
+def _build(call: _Call) -> Request | Failure:
+    """Raises TokenWanted and BodyWanted."""
+    try:
+        return call.build()
+    except (TokenWanted, BodyWanted):
+        raise
+    except Unsendable as error:
+        return Failure(error.error_type, str(error), error.final)
+    except Exception as error:  # what it says may hold a secret
+        kind = type(error).__name__
+        log.error("request cannot be made", host=call.builder.target.host, error=kind)
+        return Failure(ErrorType.AUTH_ERROR, f"the request cannot be made: {kind}")

@@ -1,0 +1,90 @@
+"""The handshake: a receiver is asked whether it agrees to be sent to, and how often.
+
+HTTP 1.1 Web Hooks for Event Delivery 1.0.2 (CloudEvents), section 4. Its form with a callback, by
+which consent may come later, is left out: it needs an address at which receivers reach the gateway.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.webhook import RateLimit, Verified, Webhook
+from event_gateway.request.builder import RequestBuilder
+from event_gateway.request.caller import Caller
+from event_gateway.transport.client import Failure, Response
+
+TIMEOUT = 10.0  # seconds for the whole of it; less where the webhook's own timeout is shorter
+MAX_SHOWN = 200  # characters of a receiver's header that are shown
+MAX_DIGITS = 12  # of a rate
+
+Build = Callable[[Webhook], RequestBuilder]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of asking. ``verified`` is the consent; without it the error says why there is
+    none. ``allowed_rate`` (requests a minute) is as the receiver wrote it where it is no number;
+    ``status_code`` is None where nothing came back."""
+
+    verified: Verified | None = None
+    status_code: int | None = None
+    allowed_origin: str | None = None
+    allowed_rate: int | str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+
+    @property
+    def error(self) -> str:
+        """The error in one line, empty with consent."""
+        return f"{self.error_type}: {self.error_message}" if self.error_type else ""
+
+
+async def ask(build: Build, caller: Caller, webhook: Webhook, origin: str) -> Answer:
+    """Asks a webhook's receiver on behalf of ``origin``, once. Redirects are not followed."""
+    lines = f"WebHook-Request-Origin: {origin}\r\n"
+    if webhook.rate_limit is not None:
+        lines += f"WebHook-Request-Rate: {_per_minute(webhook.rate_limit)}\r\n"
+    # Of an earlier consent, which may have been to another origin, nothing is said.
+    builder = build(replace(webhook, verified=None))
+    options = functools.partial(builder.options, lines.encode())
+    result = await caller.ask(builder, options, min(TIMEOUT, webhook.timeout))
+    if isinstance(result, Failure):
+        return Answer(error_type=result.error_type, error_message=result.message)
+    return _judged(result, webhook, origin)
+
+
+def _judged(response: Response, webhook: Webhook, origin: str) -> Answer:
+    """Consent is in the headers alone; who knows nothing of this may answer with any status."""
+    allowed = response.headers.get("webhook-allowed-origin", "").strip()
+    written = response.headers.get("webhook-allowed-rate", "").strip()
+    rate: int | str | None = written[:MAX_SHOWN] or None
+    if written.isascii() and written.isdecimal() and len(written) <= MAX_DIGITS:
+        rate = int(written)
+    refused = None
+    # Names are equal in any case (RFC 4343).
+    if not allowed:
+        refused = f"the answer (HTTP {response.status}) has no WebHook-Allowed-Origin"
+    elif allowed != "*" and allowed.lower() != origin.lower():
+        refused = f"WebHook-Allowed-Origin is {allowed[:MAX_SHOWN]!r}, neither {origin} nor *"
+    elif rate == 0 or (isinstance(rate, str) and rate != "*"):
+        refused = f"WebHook-Allowed-Rate is {rate!r}, neither a whole number above 0 nor *"
+    verified = None
+    if refused is None:
+        per_minute = rate if isinstance(rate, int) else None
+        verified = Verified(time.time(), webhook.url, origin, per_minute)
+    return Answer(
+        verified,
+        response.status,
+        allowed[:MAX_SHOWN] or None,
+        rate,
+        None if refused is None else ErrorType.CONSENT_REFUSED,
+        refused,
+    )
+
+
+def _per_minute(limit: RateLimit) -> int:
+    return max(1, int(limit.events * 60 / limit.per))

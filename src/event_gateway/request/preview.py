@@ -1,0 +1,72 @@
+"""A preview: the request that a transformation would have sent, without sending it."""
+
+import asyncio
+import base64
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.formats import is_json_content
+from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.security import AUTH_TYPES
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.request.builder import Builders, Request, Unsendable
+from event_gateway.request.transformations import BodyWanted
+
+TIMEOUT = 15.0  # seconds for a function to make the body, behind others who want it to
+# Stands in where no webhook is named; of its own it has nothing that would be shown.
+ANY = Webhook("preview", "https://receiver.invalid/", (">",))
+
+
+async def preview(
+    builders: Builders, webhook: Webhook | None, transformation: str, received: Received
+) -> dict[str, Any]:
+    """The request of a first attempt, as the API shows it; nothing secret is in it, only how it
+    would be authenticated. Raises Unsendable."""
+    shown = replace(webhook or ANY, transformation=transformation, security=())
+    builder = builders.of(shown)
+    request = None
+    while request is None:
+        try:
+            request = builder.build(received, 1)
+        except BodyWanted as wanted:
+            try:
+                async with asyncio.timeout(TIMEOUT):
+                    await wanted.source.fetch()
+            except TimeoutError:
+                raise Unsendable(ErrorType.TRANSFORMATION_ERROR, "no body in time") from None
+    headers = _headers(request)
+    if webhook is None:
+        del headers["host"]
+    content_type = headers.get("content-type")
+    return {
+        "transformation": transformation,
+        "method": "POST",
+        "url": webhook and webhook.url,
+        "headers": headers,
+        "authentication": [
+            one.auth_type for one in (webhook.security if webhook else ())
+            if one.auth_type in AUTH_TYPES
+        ],
+        "content_type": content_type,
+        "bytes": len(request.body),
+        **_body(content_type, request.body),
+    }  # fmt: skip
+
+
+def _headers(request: Request) -> dict[str, str]:
+    lines = request.head.decode().split("\r\n")[1:-2]
+    return {name: value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+def _body(content_type: str | None, body: bytes) -> dict[str, Any]:
+    """JSON as it is, text as text, all else in base64."""
+    try:
+        if is_json_content(content_type):
+            msgspec.json.decode(body, type=msgspec.Raw)
+            return {"body": msgspec.Raw(body)}
+        return {"body": body.decode()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {"body_base64": base64.b64encode(body).decode()}

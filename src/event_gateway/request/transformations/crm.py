@@ -1,0 +1,42 @@
+"""``crm_format``: what happened to which object of which account."""
+
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.cloudevents.event import DataKind, Event
+from event_gateway.core.transformation.definition import raw_payload_of
+from event_gateway.request.transformations.result import JSON_TYPE
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Account(msgspec.Struct):
+    namespace: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_account = msgspec.json.Decoder(_Account).decode
+
+
+def crm_format(event: Event, received_at: float) -> tuple[bytes, bytes]:
+    """Content type and body. The payload's own bytes go in as they are."""
+    *before, action = event.type.split(".")
+    _, _, object_id = (event.subject or "").partition("/")
+    account: Any = None
+    if event.kind is DataKind.JSON:
+        try:
+            account = _account(event.data).namespace
+        except (msgspec.DecodeError, RecursionError):
+            account = None  # it is no object
+    body = {
+        "event": event.type,
+        "event_id": event.id,
+        "occurred_at": event.time,
+        "object_type": before[-1] if before else None,
+        "object_id": object_id or None,
+        "action": action,
+        "account": account,
+        "properties": raw_payload_of(event),
+        "source": event.source,
+    }
+    return JSON_TYPE, _encode(body)

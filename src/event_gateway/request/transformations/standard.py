@@ -1,0 +1,11 @@
+"""``standard``: the CloudEvent itself, in the JSON format."""
+
+from event_gateway.core.cloudevents.event import Event
+from event_gateway.core.cloudevents.formats import STRUCTURED, to_structured
+
+_CONTENT_TYPE = STRUCTURED.encode()
+
+
+def standard(event: Event, received_at: float) -> tuple[bytes, bytes]:
+    """Content type and body."""
+    return _CONTENT_TYPE, to_structured(event)

@@ -1,0 +1,65 @@
+"""A trial: one request to a webhook's receiver, so that somebody sees what comes back.
+
+It is made whatever the state of the webhook, is no delivery, and counts nowhere.
+"""
+
+import functools
+import secrets
+import time
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.cloudevents.formats import to_structured
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.delivery import error_for_status
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.request.builder import RequestBuilder
+from event_gateway.request.caller import Caller
+from event_gateway.transport.client import Failure
+
+
+def sample(webhook: Webhook) -> Event:
+    """An event that the webhook might get, of its first pattern; its data says that it is a test.
+
+    Filters on data may not hold for it; they are not asked.
+    """
+    kind = ".".join("test" if token in "*>" else token for token in webhook.events[0].split("."))
+    source = webhook.sources[0] if webhook.sources else "event-gateway"
+    data: dict[str, Any] = {"test": True}
+    if webhook.namespaces:
+        data["namespace"] = webhook.namespaces[0]
+    return Event(
+        f"test-{secrets.token_hex(8)}", source, kind, None, rfc3339(time.time()),
+        "application/json", None, {}, msgspec.json.encode(data), DataKind.JSON,
+    )  # fmt: skip
+
+
+async def attempt(caller: Caller, builder: RequestBuilder, webhook: Webhook, event: Event) -> Any:
+    """Sends the event and gives what came of it, as the API shows it."""
+    began = time.time()
+    build = functools.partial(builder.build, Received(event, "", 0, began), 1)
+    result = await caller.ask(builder, build, webhook.timeout)
+    about = {
+        "webhook_id": webhook.id,
+        "event": msgspec.Raw(to_structured(event)),
+        "duration_ms": round((time.time() - began) * 1000),
+    }
+    if isinstance(result, Failure):
+        return about | {
+            "succeeded": False, "status_code": None, "error_type": result.error_type,
+            "error_message": result.message, "response": None,
+        }  # fmt: skip
+    error_type = error_for_status(result.status)
+    return about | {
+        "succeeded": error_type is None,
+        "status_code": result.status,
+        "error_type": error_type,
+        "error_message": None if error_type is None else f"HTTP {result.status}",
+        "response": {
+            "headers": result.headers,
+            "body": result.body.decode("utf-8", "replace"),
+            "truncated": result.truncated,
+        },
+    }

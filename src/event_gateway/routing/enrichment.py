@@ -1,0 +1,81 @@
+"""Enrichment: what the gateway adds to an event's data, spliced in without parsing it."""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.cloudevents.formats import is_json_content
+from event_gateway.core.text.times import rfc3339
+from event_gateway.state.connection import StateError
+from event_gateway.state.event_cache import Context, EventCache
+
+log = structlog.get_logger(__name__)
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Enricher:
+    """Fills ``enriched`` of events. Never fails one: without Redis it says ``incomplete``."""
+
+    def __init__(self, cache: EventCache, version: str) -> None:
+        self._cache = cache
+        self._version = version.encode()
+        self._reported = False
+
+    async def enrich(self, batch: Sequence[Received], *, keep: bool = True) -> None:
+        """Remembers a batch (unless not to ``keep`` it) and enriches those whose data is a JSON
+        object; one round trip."""
+        contexts: Sequence[Context | None]
+        try:
+            contexts = await self._cache.remember(batch, keep=keep)
+            self._reported = False
+        except StateError as error:
+            if not self._reported:
+                log.warning("events are not enriched while Redis is away", error=str(error))
+            self._reported = True
+            contexts = [None] * len(batch)
+        now = rfc3339(time.time()).encode()
+        for received, context in zip(batch, contexts, strict=True):
+            received.enriched = self._enriched(received.event, context, now)
+
+    def _enriched(self, event: Event, context: Context | None, now: bytes) -> Event | None:
+        if event.kind is not DataKind.JSON or not is_json_content(event.datacontenttype):
+            return None
+        chain = b",".join(context.chain) if context else b""
+        related = b",".join(context.related) if context else b""
+        mark = b"" if context else b',"incomplete":true'
+        enrichment = (
+            b'{"processed_at":"%b","gateway_version":"%b","correlation_chain":[%b],'
+            b'"related_events":[%b]%b}' % (now, self._version, chain, related, mark)
+        )
+        try:
+            data = splice(event.data, enrichment)
+        except (msgspec.DecodeError, RecursionError):
+            data = None  # what can only be passed on as it is
+        if data is None:
+            return None
+        return Event(
+            event.id, event.source, event.type, event.subject, event.time,
+            event.datacontenttype, event.dataschema, event.extensions, data, DataKind.JSON,
+        )  # fmt: skip
+
+
+def splice(data: bytes, enrichment: bytes) -> bytes | None:
+    """``data`` with a member ``enrichment``; None where it is no JSON object.
+
+    A member of that name that the publisher wrote is replaced.
+    """
+    text = data.strip()
+    if text[:1] != b"{":
+        return None
+    if b'"enrichment"' in text or b"\\u" in text:
+        members = _fields.decode(text)
+        if "enrichment" in members:
+            members["enrichment"] = msgspec.Raw(enrichment)
+            return msgspec.json.encode(members)
+    head = text[:-1].rstrip()
+    comma = b"" if head == b"{" else b","
+    return b'%b%b"enrichment":%b}' % (head, comma, enrichment)

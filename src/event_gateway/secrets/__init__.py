@@ -1,0 +1,1 @@
+"""Secrets by name: from the environment, from files, or sealed in the registry."""

@@ -1,0 +1,108 @@
+"""A subscriber that is not live: it reads the stream at its own pace until it meets the feed."""
+
+import asyncio
+from contextlib import aclosing
+
+import structlog
+
+from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.named_streams import UnknownStream, bounds
+from event_gateway.broker.pull import Pulled
+from event_gateway.broker.stream_follower import follow
+from event_gateway.streaming.decoder import Decoder
+from event_gateway.streaming.feed import Counts, Feed
+from event_gateway.streaming.subscriber import Subscriber
+
+log = structlog.get_logger(__name__)
+
+READERS = 128  # that read at the same time; others wait for their turn
+READ_AHEAD = 128  # messages that one asks for
+READ_AHEAD_BYTES = 512 * 1024
+PATIENCE = (
+    2.0  # seconds for which a reader waits for its subscriber, until it makes room for others
+)
+
+
+class CatchingUp:
+    """Brings subscribers up to their feeds, a bounded number at a time."""
+
+    def __init__(self, broker: Broker, decoder: Decoder, counts: Counts) -> None:
+        self._broker = broker
+        self._decoder = decoder
+        self._counts = counts
+        self._turns = asyncio.Semaphore(READERS)
+
+    async def run(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+        """Returns when it is live. ``from_time``: where it begins, in place of its position."""
+        while True:
+            await subscriber.outbox.room()
+            recent = None if from_time is not None else feed.recent.behind(subscriber.position)
+            if recent is not None:
+                before = subscriber.sent
+                whole = subscriber.offer(recent)
+                self._counts.sent(subscriber.stream or "", subscriber.sent - before)
+                if whole and self._joined(feed, subscriber):
+                    return
+                continue
+            before_any = subscriber.position
+            async with self._turns:
+                if await self._read(feed, subscriber, from_time):
+                    return
+            if subscriber.position != before_any:
+                from_time = None
+
+    def _joined(self, feed: Feed, subscriber: Subscriber) -> bool:
+        if not feed.join(subscriber):
+            return False
+        subscriber.lagging = False
+        subscriber.tell("caught_up")
+        return True
+
+    async def _read(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> bool:
+        """Reads the log; True when it is live, False where another turn has to go on."""
+        batches = follow(
+            self._broker, feed.source, from_time=from_time, read_ahead=READ_AHEAD,
+            max_bytes=READ_AHEAD_BYTES,
+            from_seq=None if from_time is not None else subscriber.position + 1,
+        )  # fmt: skip
+        async with aclosing(batches):
+            async for batch in batches:
+                if batch:
+                    if not await self._give(feed, subscriber, batch, from_time):
+                        return False
+                    from_time = None
+                elif self._broker.connected:
+                    await self._skip(feed, subscriber, from_time)
+                if self._joined(feed, subscriber):
+                    return True
+        return False
+
+    async def _give(
+        self, feed: Feed, subscriber: Subscriber, batch: list[Pulled], from_time: float | None
+    ) -> bool:
+        known = from_time is None and not feed.holes
+        expected = subscriber.position + 1 if known else None
+        messages = await self._decoder.decode(feed.source, batch, expected)
+        before = subscriber.sent
+        try:
+            while not subscriber.offer(messages):
+                async with asyncio.timeout(PATIENCE):
+                    await subscriber.outbox.room()
+        except TimeoutError:
+            return False
+        finally:
+            self._counts.sent(subscriber.stream or "", subscriber.sent - before)
+        return True
+
+    async def _skip(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+        """Nothing is there: what was behind the position may have expired meanwhile."""
+        try:
+            first, last = await bounds(self._broker, feed.source)
+        except (*BrokerError, UnknownStream):
+            return
+        past = last if from_time is not None else first - 1
+        if past <= subscriber.position:
+            return
+        if from_time is None and not feed.holes:
+            subscriber.missed(subscriber.position + 1, past)
+        subscriber.position = past

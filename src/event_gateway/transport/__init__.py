@@ -1,0 +1,1 @@
+"""HTTP/1.1 to receivers: client, dialer, resolver, proxy, egress guard, certificates."""

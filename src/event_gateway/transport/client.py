@@ -1,0 +1,201 @@
+"""The sender: POSTs over pooled keep-alive connections, each under one deadline.
+
+Narrow on purpose: no redirects, no cookies, no decompression. Results come by callback, so that
+a request on a warm connection costs no task.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Callable
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.transport.client_certificate import Identity
+from event_gateway.transport.connection import (
+    Exchange,
+    Failure,
+    HttpConnection,
+    Origin,
+    Response,
+)
+from event_gateway.transport.dialer import Dialer
+from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.proxy import Proxy
+from event_gateway.transport.resolver import Names
+from event_gateway.transport.target import Target, parse_target
+
+__all__ = ["Failure", "Response", "Sender", "Target", "parse_target"]
+
+SWEEP = 0.05  # seconds between looks for what is over its deadline
+EXPIRED_PER_TURN = 4  # given up in one turn of the event loop: many must not hold up the rest
+BODY_LIMIT = 16 * 1024
+MAX_IDLE = 1024  # connections kept for their next request, of which the oldest go first
+MAX_IDLE_PER_ORIGIN = 64
+IDLE_TIMEOUT = 30.0
+
+
+class Sender:
+    """All connections to receivers. ``in_flight`` counts requests without a result yet."""
+
+    def __init__(
+        self,
+        guard: EgressGuard,
+        *,
+        body_limit: int = BODY_LIMIT,
+        max_idle: int = MAX_IDLE,
+        max_idle_per_origin: int = MAX_IDLE_PER_ORIGIN,
+        idle_timeout: float = IDLE_TIMEOUT,
+        ssl_context: ssl.SSLContext | None = None,
+        names: Names | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self._max_idle = max_idle
+        self._max_idle_per_origin = max_idle_per_origin
+        self._idle_timeout = idle_timeout
+        context = ssl_context or ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        self._dialer = Dialer(
+            guard, context, lambda: HttpConnection(body_limit, self._finished, self._lost),
+            self._opened, names or Names(), proxy,
+        )  # fmt: skip
+        self._idle: dict[Origin, deque[HttpConnection]] = {}
+        self._oldest: dict[HttpConnection, None] = {}  # the idle ones, those for longest first
+        self._busy: set[HttpConnection] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._resting = False  # nothing is in flight: the sweep looks only for idle connections
+        self._closed = False
+        self._generation = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have no result yet."""
+        return len(self._busy) + len(self._dialer)
+
+    @property
+    def open_connections(self) -> int:
+        """Connections, busy and idle."""
+        return len(self._busy) + len(self._oldest)
+
+    def post(
+        self,
+        target: Target,
+        head: bytes,
+        body: bytes,
+        timeout: float,
+        done: Callable[[Response | Failure], None],
+        identity: Identity | None = None,
+    ) -> None:
+        """Sends a request; ``done`` is called once, later, from the event loop.
+
+        ``head`` is the complete request head with its empty line. ``timeout`` in seconds covers
+        name look-up, connect, TLS, headers and body. ``identity``: the client certificate that the
+        connection must show.
+        """
+        loop = asyncio.get_running_loop()
+        exchange = Exchange(target, head + body, timeout, done, self._generation, identity)
+        if self._sweeper is None or self._resting:
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+            self._resting = False
+            self._sweeper = loop.call_later(SWEEP, self._sweep)
+        idle = self._idle.get(exchange.origin)
+        while idle:
+            connection = idle.pop()
+            self._oldest.pop(connection, None)
+            if connection.reusable:
+                exchange.deadline = loop.time() + timeout
+                exchange.may_retry = True
+                self._busy.add(connection)
+                connection.send(exchange)
+                return
+        self._dialer.dial(exchange)
+
+    async def close(self) -> None:
+        """Closes everything; requests without a result fail."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await self._dialer.close()
+        for connection in [*self._busy, *self._oldest]:
+            connection.abort()
+        self._forget_idle()
+
+    def renew(self, proxy: Proxy | None) -> None:
+        """Dials by way of another proxy, or none, and by a guard that has changed: no connection
+        is used again that was dialled before."""
+        self._dialer.proxy = proxy
+        self._generation += 1
+        for connection in list(self._oldest):
+            connection.abort()
+        self._forget_idle()
+
+    def _forget_idle(self) -> None:
+        self._idle.clear()
+        self._oldest.clear()
+
+    def _opened(self, connection: HttpConnection, exchange: Exchange) -> None:
+        connection.generation = exchange.generation
+        self._busy.add(connection)
+        connection.send(exchange)
+
+    def _finished(
+        self, connection: HttpConnection, exchange: Exchange, result: Response | Failure
+    ) -> None:
+        self._busy.discard(connection)
+        if connection.reusable:
+            self._keep(connection)
+        elif (
+            isinstance(result, Failure)
+            and result.error_type == ErrorType.CONNECTION_RESET
+            and exchange.may_retry
+            and not connection.answered
+            and not self._closed
+        ):
+            # The receiver closed a kept connection just as it was used again: not its failure.
+            exchange.may_retry = False
+            self._dialer.dial(exchange)
+            return
+        exchange.done(result)
+
+    def _keep(self, connection: HttpConnection) -> None:
+        idle = self._idle.setdefault(connection.origin, deque())
+        current = connection.generation == self._generation and not self._closed
+        if not current or len(idle) >= self._max_idle_per_origin:
+            connection.abort()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        idle.append(connection)
+        self._oldest[connection] = None
+        if len(self._oldest) > self._max_idle:
+            self._drop(next(iter(self._oldest)))
+
+    def _drop(self, connection: HttpConnection) -> None:
+        """Closes an idle connection."""
+        self._lost(connection)
+        connection.abort()
+
+    def _lost(self, connection: HttpConnection) -> None:
+        self._oldest.pop(connection, None)
+        idle = self._idle.get(connection.origin)
+        if idle is not None:
+            with contextlib.suppress(ValueError):
+                idle.remove(connection)
+            if not idle:
+                del self._idle[connection.origin]
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._oldest and now - next(iter(self._oldest)).idle_since > self._idle_timeout:
+            self._drop(next(iter(self._oldest)))
+        expired = [c for c in self._busy if c.exchange and c.exchange.deadline < now]
+        for connection in expired[:EXPIRED_PER_TURN]:
+            connection.expire()
+        self._resting = not (self._busy or len(self._dialer))
+        if len(expired) > EXPIRED_PER_TURN:
+            self._sweeper = loop.call_later(0.001, self._sweep)
+        elif not self._resting or self._oldest:
+            self._sweeper = loop.call_later(1.0 if self._resting else SWEEP, self._sweep)
+        else:
+            self._sweeper = None

@@ -1,0 +1,235 @@
+"""One keep-alive HTTP/1.1 connection to a receiver (RFC 9112), for one request at a time."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+import httptools
+import msgspec
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.transport.client_certificate import Identity
+from event_gateway.transport.target import Target
+
+MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADERS = 256
+KEPT_HEADERS = 64
+
+
+Origin = tuple[str, str, int, str]  # scheme, host, port, and the client certificate shown there
+
+
+class Response(msgspec.Struct):
+    """What a receiver answered; ``body`` is cut at the sender's limit, ``truncated`` says so."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    truncated: bool
+
+
+class Failure(msgspec.Struct):
+    """Why there is no answer; ``error_type`` is one of :class:`ErrorType`. ``final``: there would
+    be none another time."""
+
+    error_type: str
+    message: str
+    final: bool = False
+
+
+class Exchange(msgspec.Struct, gc=True):
+    """A request on its way. ``timeout`` in seconds; ``deadline`` is in the event loop's time, 0
+    until it is begun; ``done`` is called once. ``generation`` is that of the sender's rules under
+    which a connection is dialled for it."""
+
+    target: Target
+    data: bytes
+    timeout: float
+    done: Callable[[Response | Failure], None]
+    generation: int = 0
+    identity: Identity | None = None
+    deadline: float = 0.0
+    may_retry: bool = False
+
+    def __repr__(self) -> str:  # the event loop writes what it cannot call into the log
+        return f"Exchange({self.target.host}, {len(self.data)} bytes)"
+
+    @property
+    def origin(self) -> Origin:
+        """What exchanges may share connections."""
+        target, identity = self.target, self.identity
+        return target.scheme, target.host, target.port, identity.key if identity else ""
+
+
+Finished = Callable[["HttpConnection", Exchange, Response | Failure], None]
+
+
+class HttpConnection(asyncio.Protocol):
+    """Writes requests, parses responses. ``finished`` is told of each end of an exchange;
+    ``lost`` of an idle connection's end. Whether it can be used again is ``reusable``."""
+
+    def __init__(
+        self, body_limit: int, finished: Finished, lost: Callable[["HttpConnection"], None]
+    ) -> None:
+        self._body_limit = body_limit
+        # The body may come in chunks of one byte, each with its length and two line ends.
+        self._most = 2 * MAX_HEADER_BYTES + 8 * body_limit
+        self._finished = finished
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self.exchange: Exchange | None = None
+        self.origin: Origin = ("", "", 0, "")
+        self.reusable = True
+        self.idle_since = 0.0
+        self.generation = 0  # of the sender's rules under which it was dialled
+        self._reset()
+
+    def send(self, exchange: Exchange) -> None:
+        """Begins an exchange; the connection must be idle."""
+        assert self._transport is not None
+        self.exchange = exchange
+        self._reset()
+        self._transport.write(exchange.data)
+
+    def abort(self) -> None:
+        """Closes at once."""
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def expire(self) -> None:
+        """The exchange's deadline is over."""
+        self._fail(ErrorType.RESPONSE_TIMEOUT, "no complete response in time")
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        if self.exchange is None:
+            # Bytes that nobody asked for would be taken for the next response.
+            self.abort()
+            return
+        self._answered = True
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
+        except httptools.HttpParserError as error:
+            if self.exchange is not None:
+                self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
+            else:
+                self.abort()  # garbage behind a complete response
+        if self.exchange is not None and self._received > self._most:
+            # The parser keeps a header until it is whole, and 1xx answers may go on for ever.
+            if self._status:
+                self._truncate()
+            else:
+                self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.reusable = False
+        if self.exchange is None:
+            self._lost(self)
+            return
+        if self._status and self._until_close and error is None:
+            self._complete()
+        elif isinstance(error, ssl.SSLError):  # a client certificate is judged after the handshake
+            self._fail(ErrorType.TLS_ERROR, error.reason or str(error))
+        elif self._answered:
+            self._fail(ErrorType.CONNECTION_RESET, "the connection ended within the response")
+        else:
+            self._fail(ErrorType.CONNECTION_RESET, str(error or "closed without a response"))
+
+    # httptools' callbacks
+
+    def on_message_begin(self) -> None:
+        if self.exchange is None:
+            self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        self._header_count += 1
+        if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
+            self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
+            return
+        lowered = name.lower()
+        if lowered in (b"content-length", b"transfer-encoding"):
+            self._framed = True
+        if len(self._headers) < KEPT_HEADERS:
+            self._headers[lowered.decode("latin-1")] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return
+        self._status = status
+        self._until_close = not self._framed and status not in (204, 304)
+
+    def on_body(self, body: bytes) -> None:
+        if self.exchange is None:
+            return
+        room = self._body_limit - self._body_bytes
+        self._body.append(body[:room])
+        self._body_bytes += len(body)
+        if self._body_bytes > self._body_limit:
+            self._truncate()
+
+    def on_message_complete(self) -> None:
+        if self.exchange is None:
+            return
+        if not self._status:  # 100 Continue and the like: the real response follows
+            self._headers.clear()
+            self._framed = False
+            return
+        if not self._parser.should_keep_alive():
+            self.reusable = False
+        self._complete()
+
+    def _reset(self) -> None:
+        self._answered = False
+        self._received = 0
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._header_bytes = 0
+        self._header_count = 0
+        self._framed = False
+        self._until_close = False
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._truncated = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether a byte of the response has come."""
+        return self._answered
+
+    def _truncate(self) -> None:
+        """The status is known; what else comes is of no interest and could be endless."""
+        self._truncated = True
+        self.reusable = False
+        self._complete()
+
+    def _complete(self) -> None:
+        transport = self._transport
+        if transport is not None and transport.get_write_buffer_size():
+            self.reusable = False  # answered before it had read the request
+        self._finish(Response(self._status, self._headers, b"".join(self._body), self._truncated))
+
+    def _fail(self, error_type: ErrorType, message: str) -> None:
+        self.reusable = False
+        self._finish(Failure(error_type.value, message))
+
+    def _finish(self, result: Response | Failure) -> None:
+        exchange, self.exchange = self.exchange, None
+        if exchange is None:
+            return
+        if not self.reusable:
+            self.abort()
+        self._finished(self, exchange, result)

@@ -1,0 +1,180 @@
+"""The egress guard: where requests to receivers and to other servers on their behalf may go.
+
+What is dialled is judged after names are looked up, on each new connection; what can be said of a
+URL without a look-up is said when it is registered.
+"""
+
+import re
+from collections.abc import Iterable
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from urllib.parse import urlsplit
+
+from event_gateway.config.model import DeliveryModel
+from event_gateway.core.webhook.webhook import RefusesUrl
+from event_gateway.transport.special_addresses import (
+    BAD_PORTS,
+    GLOBAL_UNICAST,
+    NAMES,
+    NETWORKS,
+    WRAPS_IPV4,
+)
+from event_gateway.transport.target import parse_target
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_NETWORKS = [(ip_network(text), reason) for text, reason in NETWORKS.items()]
+_GLOBAL_UNICAST = IPv6Network(GLOBAL_UNICAST)
+_WRAPS_IPV4 = [IPv6Network(text) for text in WRAPS_IPV4]
+_NETLOC = re.compile(r"(\[[^\[\]]*:[^\[\]]*\]|[^\[\]:]+)(:[0-9]*)?")
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_HTTP = "plain http is not allowed: use https, or set delivery.allow_http"
+
+
+class EgressGuard:
+    """Lets https through to the public internet, and beyond that what is allowed."""
+
+    def __init__(
+        self,
+        allow_networks: Iterable[str] = (),
+        allow_http: bool = False,
+        allow_ports: Iterable[int] = (),
+    ) -> None:
+        """As :meth:`allow`."""
+        self.allow(allow_networks, allow_http, allow_ports)
+
+    def allow(
+        self,
+        networks: Iterable[str] = (),
+        http: bool = False,
+        ports: Iterable[int] = (),
+    ) -> None:
+        """Allows just this from now on: networks (CIDR) that are no public ones, where plain http
+        is allowed, too; plain http everywhere; ports, without any all but those of other protocols.
+
+        Raises ValueError where a network is none.
+        """
+        self._networks: list[Network] = [ip_network(text) for text in networks]
+        self._http = http
+        self._ports = frozenset(ports)
+
+    def refuses(self, address: str, port: int, scheme: str) -> str | None:
+        """Why an IP address must not be dialled; None where it may be.
+
+        An IPv6 address that only wraps an IPv4 one (v4-mapped, NAT64) is judged by that.
+        """
+        try:
+            given = ip_address(address.partition("%")[0])
+        except ValueError:
+            return _odd_number(address) or f"{address} is no IP address"
+        reason = self._refuses_port(port)
+        if reason is not None or self._allowed(given):
+            return reason
+        special = _special(given)
+        if special is not None:
+            return f"{address} is in {special}, not in delivery.allow_networks"
+        return None if scheme == "https" or (scheme == "http" and self._http) else _HTTP
+
+    def refuses_host(
+        self, host: str, port: int, scheme: str, *, looked_up: bool = True
+    ) -> str | None:
+        """Why a URL's host must not be sent to, as far as that can be said without a look-up.
+
+        ``looked_up``: whether its addresses will be judged, each by :meth:`refuses`.
+        """
+        name = host.lower().removesuffix(".")
+        if "%" in host:
+            return f"{host}: an address with a zone, or an escaped one, cannot be sent to"
+        reason = _odd_number(host)
+        if reason is not None:
+            return reason
+        if ":" in host or _NUMBER.fullmatch(name.rpartition(".")[2]):
+            return self.refuses(host, port, scheme)
+        if len(name) > 253 or _NAME.fullmatch(name) is None:
+            return f"{host[:80]!r} is no host name"
+        reason = self._refuses_port(port)
+        if reason is not None:
+            return reason
+        for special, addresses in NAMES.items():
+            if name == special or name.endswith("." + special):
+                reasons = [self.refuses(address, port, scheme) for address in addresses]
+                if all(reasons):
+                    return f"{host}: {reasons[0]}"
+        if scheme == "https" or self._http or (looked_up and self._networks):
+            return None  # an allowed network may be where it leads to
+        return _HTTP
+
+    def refuses_url(self, url: str) -> str | None:
+        """Why a URL cannot be registered; None where it can, though its name may yet lead to
+        addresses that are refused."""
+        try:
+            target = parse_target(url)
+        except ValueError as error:
+            return str(error)
+        if _NETLOC.fullmatch(urlsplit(url).netloc) is None:
+            return "is no URL: what stands before its path is not HOST or HOST:PORT"
+        return self.refuses_host(target.host, target.port, target.scheme)
+
+    def _refuses_port(self, port: int) -> str | None:
+        if self._ports:
+            return None if port in self._ports else f"port {port} is not in delivery.allow_ports"
+        if port in BAD_PORTS:
+            return f"port {port} is another protocol's; delivery.allow_ports can allow it"
+        return None
+
+    def _allowed(self, given: Address) -> bool:
+        both = (given, _unwrapped(given))
+        return any(
+            one.version == network.version and one in network
+            for network in self._networks
+            for one in both
+        )
+
+
+def url_rule(delivery: DeliveryModel) -> RefusesUrl:
+    """What a configuration says of URLs: :meth:`EgressGuard.refuses_url`."""
+    guard = EgressGuard(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
+    return guard.refuses_url
+
+
+def _special(given: Address) -> str | None:
+    """The network, and what it is, of an address that is not the public internet's."""
+    judged = _unwrapped(given)
+    for network, reason in _NETWORKS:
+        if judged.version == network.version and judged in network:
+            return f"{network}: {reason}"
+    if isinstance(judged, IPv6Address) and judged not in _GLOBAL_UNICAST:
+        return f"what IPv6 does not use: outside {_GLOBAL_UNICAST}"
+    return None
+
+
+def _unwrapped(address: Address) -> Address:
+    if isinstance(address, IPv6Address) and any(address in network for network in _WRAPS_IPV4):
+        return IPv4Address(address.packed[12:])
+    return address
+
+
+def _odd_number(host: str) -> str | None:
+    """Refuses IPv4 addresses in all spellings but the usual one, such as 127.1 or 0x7f000001.
+
+    A host whose last part is a number is an address, or none at all (the WHATWG URL standard's
+    "ends in a number"): that is all of what inet_aton takes, and no top-level domain.
+    """
+    if ":" in host:
+        return None
+    last = host.lower().removesuffix(".").rpartition(".")[2]
+    if _NUMBER.fullmatch(last) is None:
+        return None
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return f"{host[:80]}: write the address in its usual form, such as 192.0.2.1"
+    return None

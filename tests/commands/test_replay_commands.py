@@ -1,0 +1,215 @@
+"""``event-gateway replay`` and ``replays``: real commands against a running gateway."""
+
+import asyncio
+import re
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from conftest import Command, access
+from event_gateway.cli.process.serve import Running
+from support.client import Client, event
+from support.command import at_a_terminal, begin
+from support.receiver import Receiver
+from support.way import way
+
+GOES_ON = re.compile(r"(r\w+) runs on; to go on here: event-gateway replays follow \1\r?\n")
+
+
+async def _past(client: Client, count: int, *types: str) -> list[dict[str, Any]]:
+    sent = [event(types[n % len(types)]) for n in range(count)]
+    for start in range(0, count, 100):
+        await client.send(sent[start : start + 100])
+    return sent
+
+
+async def _held_up(client: Client, receiver: Receiver) -> None:
+    """A replay to this webhook stops after some 1,000 of these, until it is enabled."""
+    await _past(client, 1500, "a")
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
+
+
+async def _running(client: Client, count: int = 1000) -> str:
+    """Id of the newest replay, once it has queued so many."""
+    async with asyncio.timeout(20):
+        while True:
+            items = (await client.http.get("/v1/replays")).json()["items"]
+            if items and items[0]["queued"] >= count:
+                return str(items[0]["id"])
+            await asyncio.sleep(0.05)
+
+
+async def test_past_events_are_counted_and_delivered_again(
+    client: Client, receiver: Receiver, run: Command
+) -> None:
+    sent = await _past(client, 10, "a.x", "a.y", "b.x")
+    await asyncio.sleep(0.02)
+    between = datetime.now(UTC).isoformat()
+    await _past(client, 2, "a.x")
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=[">"])
+    types = ["--type", "a.x", "--type", "b.*", "--until", between]
+    counted = await run("replay", "--webhook", "w", "--since", "1h", *types, "--dry-run")
+    assert counted.status == 0
+    assert re.fullmatch(
+        r"r\w+: done, 10 looked at, 7 matched, 0 skipped, 7 to queue \(dry run\)\n", counted.out
+    )
+    await asyncio.sleep(0.2)
+    assert receiver.got == [], "it only counts"
+    done = await run("replay", "--webhook", "w", "--since", "1h", *types)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.endswith(": done, 10 looked at, 7 matched, 0 skipped, 7 queued\n")
+    got = await receiver.until(7, "/w")
+    assert {one.json["id"] for one in got} == {
+        one["id"] for one in sent if one["type"] in ("a.x", "b.x")
+    }
+    places = ["--from-seq", "3", "--until-seq", "4", "--stream", "GATEWAY_EVENTS"]
+    told = (await run("replay", "--webhook", "w", *places, "--json")).json
+    assert (told["state"], told["queued"], told["from_seq"]) == ("done", 2, 3)
+    got = await receiver.until(9, "/w")
+    assert {one.json["id"] for one in got[7:]} == {one["id"] for one in sent[2:4]}
+
+    newest, second, first = (await run("replays", "list")).out.splitlines()[1:]
+    assert first.split()[2:] == ["done", "100%", "0", "w", "GATEWAY_EVENTS", "(dry", "run)"]
+    assert second.split()[2:] == ["done", "100%", "7", "w", "GATEWAY_EVENTS"]
+    assert newest.split()[0] == told["id"]
+    assert [one["id"] for one in (await run("replays", "list", "--limit", "1", "--json")).json] == [
+        told["id"]
+    ]
+    assert (await run("replays", "show", told["id"], "--json")).json == told
+    shown = (await run("replays", "show", second.split()[0])).out
+    assert re.search(r"^types: +a\.x b\.\*$", shown, re.MULTILINE)
+    assert f"until:   {between[:19]}" in shown
+
+
+async def test_without_a_terminal_there_is_a_line_now_and_then(
+    gateway: Running, client: Client, receiver: Receiver
+) -> None:
+    """And an interrupt ends the looking alone."""
+    await _held_up(client, receiver)
+    replay = await begin("replay", "--webhook", "w", "--since", "1h", **access(gateway))
+    first = await replay.line()
+    begun = time.monotonic()
+    assert re.fullmatch(r"r\w+: running \d+%, .*\n", first)
+    path = f"/v1/replays/{await _running(client)}"
+    await client.http.post(f"{path}/pause")
+    second = await replay.line()
+    assert time.monotonic() - begun > 4, "no more than one every few seconds"
+    assert ": paused " in second
+    await client.http.post(f"{path}/resume")
+    replay.interrupt()
+    ended = await replay.ended()
+    told = GOES_ON.fullmatch(ended.err)
+    assert told
+    assert (ended.status, ended.out) == (130, "")
+    assert path.endswith(told[1])
+    assert (await client.http.get(path)).json()["state"] == "running"
+
+
+async def test_at_a_terminal_there_is_a_bar_until_it_has_ended(
+    gateway: Running, client: Client, receiver: Receiver
+) -> None:
+    await _held_up(client, receiver)
+    words = ["replay", "--webhook", "w", "--since", "1h"]
+    async with at_a_terminal(*words, **access(gateway)) as terminal:
+        await terminal.until("running, 1")
+        await terminal.until("%")
+        assert "━" in terminal.seen
+        await client.http.post("/v1/webhooks/w/enable")
+        assert await terminal.ended() == 0, terminal.seen
+    assert "done, 1500 looked at, 1500 matched, 0 skipped, 1500 queued" in terminal.seen
+    await receiver.until(1500)
+
+
+async def test_ctrl_c_leaves_it_running_and_it_is_followed(
+    gateway: Running, client: Client, receiver: Receiver, run: Command
+) -> None:
+    await _held_up(client, receiver)
+    words = ["replay", "--webhook", "w", "--since", "1h"]
+    async with at_a_terminal(*words, **access(gateway)) as terminal:
+        await terminal.until("running, 1")
+        terminal.types("\x03")
+        assert await terminal.ended() == 130
+    told = GOES_ON.search(terminal.seen)
+    assert told, terminal.seen
+    async with at_a_terminal("replays", "follow", told[1], **access(gateway)) as terminal:
+        await terminal.until("running, 1")
+        paused = await run("replays", "pause", told[1])
+        assert paused.out.startswith(f"{told[1]}: paused ")
+        await terminal.until("paused, 1")
+        assert (await run("replays", "resume", told[1], "--json")).json["state"] == "running"
+        await client.http.post("/v1/webhooks/w/enable")
+        assert await terminal.ended() == 0, terminal.seen
+    again = await run("replays", "follow", told[1], "--json")
+    assert (again.status, again.json["queued"]) == (0, 1500)
+    late = await run("replays", "pause", told[1])
+    assert (late.status, late.err) == (1, f"the replay {told[1]} has ended: done\n")
+
+
+async def test_one_that_is_not_carried_out_fails(
+    gateway: Running, client: Client, receiver: Receiver, run: Command
+) -> None:
+    await _held_up(client, receiver)
+    begun = await run("replay", "--webhook", "w", "--since", "1h", "--no-wait", "--json")
+    assert (begun.status, begun.json["state"]) == (0, "running")
+    first = await begin("replays", "follow", begun.json["id"], "--json", **access(gateway))
+    await asyncio.sleep(1)
+    assert (await run("replays", "cancel", begun.json["id"])).status == 0
+    ended = await first.ended()
+    assert (ended.status, ended.json["state"]) == (1, "cancelled")
+    assert ended.err == f"{begun.json['id']} cancelled: on request\n"
+
+    await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"], enabled=False)
+    second = await begin("replay", "--webhook", "v", "--since", "1h", "--json", **access(gateway))
+    async with asyncio.timeout(20):
+        while (replay := await _running(client)) == begun.json["id"]:
+            await asyncio.sleep(0.05)
+    await client.http.delete("/v1/webhooks/v")
+    ended = await second.ended()
+    assert (ended.status, ended.json["state"]) == (1, "failed")
+    assert ended.err == f"{replay} failed: the webhook v is gone\n"
+
+
+async def test_a_gateway_that_is_away_for_a_while_is_waited_for(
+    gateway: Running, client: Client, receiver: Receiver
+) -> None:
+    await _held_up(client, receiver)
+    async with way(gateway.http_url) as to:
+        words = ["replay", "--webhook", "w", "--since", "1h", "--url", to.url]
+        replay = await begin(*words, **access(gateway))
+        await replay.line()
+        to.shut = True
+        async with asyncio.timeout(20):
+            while to.refused < 3:
+                await asyncio.sleep(0.05)
+        to.shut = False
+        await client.http.post("/v1/webhooks/w/enable")
+        ended = await replay.ended()
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.endswith("1500 queued\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["replay", "--webhook", "w"], 2, "--since"),
+        (["replay", "--webhook", "w", "--since", "1x"], 2, "--since: '1x' is neither a time"),
+        (["replay", "--webhook", "w", "--since", "1h", "--until", "noon"], 2, "--until: 'noon'"),
+        (["replay", "--webhook", "none", "--since", "1h"], 1, "none"),
+        (["replay", "--webhook", "w", "--since", "1h", "--type", "a..b"], 1, "types[0]"),
+        (["replay", "--webhook", "w", "--since", "1h", "--stream", "X"], 1, "stream"),
+        (["replays", "show", "none"], 1, "there is no replay none"),
+        (["replays", "follow", "none"], 1, "there is no replay none"),
+        (["replays", "cancel", "none"], 1, "there is no replay none"),
+        (["replays", "follow", "x", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1: "),
+    ],
+)
+async def test_what_is_wrong_is_one_line(
+    client: Client, receiver: Receiver, run: Command, words: list[str], status: int, says: str
+) -> None:
+    await client.webhook(id="w", url=receiver.url, events=["a"])
+    ended = await run(*words)
+    assert (ended.status, ended.out) == (status, ""), ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert says in ended.err

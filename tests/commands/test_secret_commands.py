@@ -1,0 +1,148 @@
+"""``event-gateway secrets`` and ``webhooks``: real commands against a running gateway."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standardwebhooks
+
+from conftest import Command, access
+from event_gateway.cli.process.serve import Running
+from support.client import Client, event
+from support.command import at_a_terminal, command
+from support.receiver import Receiver
+
+SIGNED = {"auth_type": "hmac_signature", "secret_name": "signing"}
+KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
+
+
+async def test_a_secret_from_set_to_delete(
+    client: Client, receiver: Receiver, run: Command, tmp_path: Path
+) -> None:
+    security = {"auth_type": "bearer_token", "secret_name": "crm"}
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=security)
+    listed = await run("secrets", "list")
+    assert listed.out.splitlines()[0].split() == ["NAME", "FROM", "SEALED", "USED", "BY"]
+    assert listed.out.splitlines()[1].split() == ["crm", "missing", "-", "w"]
+
+    done = await run("secrets", "set", "crm", given="the-token\n")
+    assert (done.status, done.out) == (0, "crm: set, used by w\n")
+    one = event("a.b")
+    await client.send(one)
+    await client.until("w", one["id"], "succeeded")
+    assert receiver.got[-1].headers["authorization"] == "Bearer the-token"
+
+    (tmp_path / "value").write_text("from a file\n")
+    done = await run("secrets", "rotate", "crm", "--file", str(tmp_path / "value"), "--json")
+    assert done.json["sealed"]["readable"]
+    assert "from a file" not in done.out
+    (shown,) = (await run("secrets", "list", "--json")).json
+    assert (shown["name"], shown["from"], shown["used_by"]) == ("crm", "sealed", ["w"])
+    assert (await run("secrets", "reseal")).out == "0 sealed anew\n"
+
+    kept = await run("secrets", "delete", "crm")
+    assert kept.status == 1
+    assert "w" in kept.err
+    assert len(kept.err.splitlines()) == 1
+    await run("secrets", "set", "unused", given="x")
+    assert (await run("secrets", "delete", "unused")).out == "unused: deleted\n"
+    assert [one["name"] for one in (await run("secrets", "list", "--json")).json] == ["crm"]
+
+
+async def test_a_value_is_typed_unseen(gateway: Running, client: Client) -> None:
+    """At a terminal it is asked for twice and not shown."""
+    async with at_a_terminal("secrets", "set", "typed", **access(gateway)) as terminal:
+        for asked in ("Value of typed: ", "Repeat for confirmation: "):
+            await terminal.until(asked)
+            terminal.types("unseen-value\n")
+        assert await terminal.ended() == 0, terminal.seen
+    assert "unseen-value" not in terminal.seen
+    listed = (await client.http.get("/v1/secrets")).json()["items"]
+    assert [(one["name"], one["from"]) for one in listed] == [("typed", "sealed")]
+
+
+async def test_a_signing_key_is_made_and_shown_once(
+    client: Client, receiver: Receiver, run: Command
+) -> None:
+    await run("secrets", "set", "signing", given=KEY)
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
+    done = await run("webhooks", "rotate-secret", "w", "--overlap", "1h")
+    assert done.status == 0
+    told, made, until = done.out.splitlines()
+    assert told == "signing: the new key signs"
+    assert until.startswith("the former key signs until 20")
+    new = made.rpartition(" ")[2]
+    got = await _delivered(client, receiver)
+    assert len(got.headers["webhook-signature"].split()) == 2
+    for key in (new, KEY):
+        standardwebhooks.Webhook(key).verify(got.body, got.headers)
+
+    done = await run("webhooks", "rotate-secret", "w", "--overlap", "0s", "--ed25519", "--json")
+    assert done.json["public_key"].startswith("whpk_")
+    assert "whsk_" not in done.out
+    published = (await client.http.get("/.well-known/webhook-keys.json")).json()["keys"]
+    assert [one["whpk"] for one in published] == [done.json["public_key"]]
+    got = await _delivered(client, receiver)
+    assert got.headers["webhook-signature"].startswith("v1a,")
+
+    own = "whsec_" + base64.b64encode(b"own" * 8).decode()
+    done = await run("webhooks", "rotate-secret", "w", "--own", "--overlap", "0s", given=own)
+    assert done.out == "signing: the new key signs\n"
+    assert (await client.http.get("/.well-known/webhook-keys.json")).json()["keys"] == []
+    got = await _delivered(client, receiver)
+    standardwebhooks.Webhook(own).verify(got.body, got.headers)
+    assert len(got.headers["webhook-signature"].split()) == 1
+
+
+async def _delivered(client: Client, receiver: Receiver) -> Any:
+    one = event("a.b")
+    await client.send(one)
+    await client.until("w", one["id"], "succeeded")
+    return receiver.got[-1]
+
+
+async def test_webhooks_are_listed_and_shown(
+    client: Client, receiver: Receiver, run: Command
+) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>", "b"])
+    assert [line.split() for line in (await run("webhooks", "list")).out.splitlines()] == [
+        ["ID", "STATE", "URL", "EVENTS"],
+        ["w", "active", f"{receiver.url}/w", "a.>", "b"],
+    ]
+    shown = (await run("webhooks", "show", "w")).json
+    assert (shown["id"], shown["stats"]["queue_depth"]) == ("w", 0)
+
+
+async def test_the_gateway_that_runs_here_is_found(gateway: Running, tmp_path: Path) -> None:
+    """Its key is in its data directory, and for no other gateway."""
+    found = await command("secrets", "list", "--json", directory=tmp_path)
+    assert (found.status, found.json) == (0, [])
+    other = await command("secrets", "list", "--url", "http://127.0.0.1:1", directory=tmp_path)
+    assert other.status == 2
+    assert other.err == "no key for http://127.0.0.1:1: give --key, or set EVENT_GATEWAY_KEY\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["secrets", "list", "--key", "wrong"], 1, "key"),
+        (["secrets", "set", "no such name"], 1, "name"),
+        (["secrets", "set", "x", "--file", "/nowhere/at/all"], 2, "/nowhere/at/all: No such file"),
+        (["secrets", "rotate", "x", "--overlap", "long"], 1, "overlap"),
+        (["webhooks", "rotate-secret", "none"], 1, "none"),
+        (["webhooks", "rotate-secret", "none", "--own"], 2, "the new key: a signing secret is"),
+        (["webhooks", "show", "a b"], 1, "a b"),
+        (["webhooks", "list", "--url", "ftp://x"], 2, "--url: must begin with http://"),
+        (["webhooks", "list", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1: "),
+        (["webhooks", "list", "--key", "a\nb"], 2, "--key"),
+    ],
+)  # fmt: skip
+async def test_what_fails_is_one_line(
+    run: Command, words: list[str], status: int, says: str
+) -> None:
+    ended = await run(*words, given="a value")
+    assert (ended.status, ended.out) == (status, ""), ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert says in ended.err
+    assert "a value" not in ended.err

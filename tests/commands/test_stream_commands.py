@@ -1,0 +1,170 @@
+"""``event-gateway streams`` and ``listen``, as a user calls them."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from conftest import Command, Start, access
+from event_gateway.cli.process.serve import Running
+from support.client import Client, connected, event
+from support.command import begin
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"], "retention": "7d"}}}
+SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+
+
+@pytest.fixture
+async def gateway(start: Start) -> Running:
+    return await start(STREAMS)  # type: ignore[no-any-return]
+
+
+async def _listening(client: Client, count: int = 1) -> None:
+    async with asyncio.timeout(20):
+        while len((await client.http.get("/v1/subscriptions")).json()["items"]) < count:
+            await asyncio.sleep(0.05)
+
+
+async def _held(client: Client, count: int) -> None:
+    async with asyncio.timeout(10):
+        while (await client.http.get("/v1/streams/work")).json()["state"]["messages"] < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_list_and_show(client: Client, run: Command) -> None:
+    await client.send([event("scheduler.job.done") for _ in range(3)])
+    await _held(client, 3)
+    listed = await run("streams", "list")
+    assert listed.status == 0, listed.err
+    head, row = listed.out.splitlines()
+    assert head.split() == ["NAME", "EVENTS", "BYTES", "SEQUENCES", "RETENTION", "KEPT", "SUBJECTS"]
+    assert (row.split()[:2], row.split()[3:]) == (
+        ["work", "3"], ["1-3", "7d", "-", "scheduler.job.*"],
+    )  # fmt: skip
+    async with client.websocket() as socket:
+        mine = await socket.ask(action="subscribe", stream="work", durable="d")
+        shown = await run("streams", "show", "work")
+        assert "subscribers:  1" in shown.out
+        last = shown.out.splitlines()[-1].split()
+        assert (last[0], last[1], last[-3:]) == (mine["subscription"], "admin", ["0", "0", "d"])
+        as_json = (await run("streams", "show", "work", "--json")).json
+        assert as_json["subscribers"]["count"] == 1
+    missing = await run("streams", "show", "nope")
+    assert (missing.status, missing.err) == (1, "there is no stream nope\n")
+
+
+async def test_tail_what_is_held_and_what_comes(client: Client, gateway: Running) -> None:
+    sent = [event("scheduler.job.done", {"n": n, "kind": "x" if n % 2 else "y"}) for n in range(6)]
+    await client.send(sent[:4])
+    await _held(client, 4)
+    running = await begin(
+        "streams", "tail", "work", "--since", "1h", "--filter", "data.n>0", "--filter",
+        "data.kind=x", "--limit", "3", "--json", **access(gateway),
+    )  # fmt: skip
+    lines = [json.loads(await running.line()) for _ in range(2)]
+    assert [(one["seq"], one["event"]["id"]) for one in lines] == [
+        (2, sent[1]["id"]), (4, sent[3]["id"]),
+    ]  # fmt: skip
+    await client.send(sent[4:])
+    ended = await running.ended()
+    assert (ended.status, ended.json["seq"]) == (0, 6)
+
+
+async def test_tail_for_people_and_what_it_cannot_do(client: Client, run: Command) -> None:
+    await client.send(event("scheduler.job.done", {"n": 1, "text": "a\u009bb"}, id="i"))
+    await _held(client, 1)
+    one = await run("streams", "tail", "work", "--from-seq", "1", "--limit", "1")
+    assert one.out == (
+        '1  2026-05-04T03:02:01Z  scheduler.job.done  tests  i  {"n": 1, "text": "a?b"}\n'
+    )
+    for words, status, says in (
+        (("tail", "nope"), 1, "there is no stream nope"),
+        (("tail", "work", "--filter", "data.n"), 2, "is not FIELD=VALUE"),
+        (("tail", "work", "--since", "1h", "--from-seq", "1"), 2, "exclude each other"),
+        (("tail", "work", "--expression", "1 +"), 1, "expression"),
+    ):
+        ended = await run("streams", *words)
+        assert (ended.status, says in ended.err) == (status, True), ended
+
+
+async def test_listen_prints_and_ends_with_ctrl_c(client: Client, gateway: Running) -> None:
+    running = await begin("listen", "--events", "user.*, audit.>", **access(gateway))
+    await _listening(client)
+    await client.send([event("scheduler.job.x"), event("user.a"), event("audit.b.c")])
+    assert "user.a" in await running.line()
+    assert "audit.b.c" in await running.line()
+    running.process.send_signal(signal.SIGINT)
+    assert (await running.ended()).status == 130
+
+
+async def test_listen_forwards_signed_and_prints_each_answer(
+    client: Client, gateway: Running, receiver: Receiver
+) -> None:
+    receiver.answers["/hook"] = [204, 500]
+    words = ("listen", "--events", "user.>", "--forward-to", f"{receiver.url}/hook")
+    running = await begin(*words, "--secret", SECRET, "--limit", "3", **access(gateway))
+    await _listening(client)
+    sent = [event("user.made", {"n": n}) for n in range(3)]
+    await client.send(sent)
+    lines = [await running.line() for _ in range(3)]
+    assert (await running.ended()).status == 0
+    assert [one.split()[0] for one in lines] == ["204", "500", "500"]
+    assert [one.split()[-1].strip() for one in lines] == [one["id"] for one in sent]
+    got = receiver.got
+    assert [one.json["id"] for one in got] == [one["id"] for one in sent]
+    for one in got:
+        Webhook(SECRET).verify(one.body, one.headers)
+        assert one.headers["content-type"] == "application/cloudevents+json"
+        assert one.headers["x-event-gateway-attempt"] == "1"
+        assert one.headers["user-agent"].startswith("event-gateway/")
+    # Without a secret one is made; nobody there is an answer, too.
+    away = ("listen", "--events", "user.>", "--forward-to", "http://127.0.0.1:1/", "--json")
+    running = await begin(*away, "--limit", "1", **access(gateway))
+    await _listening(client)
+    await client.send(event("user.made"))
+    ended = await running.ended()
+    assert ended.err.startswith("signing with whsec_")
+    assert ended.json["ok"] is False
+    assert ended.json["error"].startswith("ConnectionRefused")
+
+
+async def test_wrong_calls(run: Command) -> None:
+    for words, status, says in (
+        (("--events", "foo.*"), 1, "captures nothing on foo.*"),
+        (("--events", "user.*", "--forward-to", "nope"), 2, "--forward-to"),
+        (("--events", "user.*", "--forward-to", "http://localhost/", "--secret", "é"), 2,
+         "--secret"),
+    ):  # fmt: skip
+        ended = await run("listen", *words)
+        assert (ended.status, says in ended.err) == (status, True), ended
+
+
+async def test_tail_goes_on_through_a_restart(tmp_path: Path) -> None:
+    config: dict[str, Any] = LOOPBACK | STREAMS
+    program = Program(tmp_path, config)
+    at = await program.start()
+    try:
+        found = {"EVENT_GATEWAY_URL": at["http"], "EVENT_GATEWAY_KEY": at["key"]}
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            running = await begin("streams", "tail", "work", "--limit", "2", "--json", **found)
+            await _listening(client)
+            await client.send(event("scheduler.job.done"))
+            assert json.loads(await running.line())["seq"] == 1
+        assert await program.stop() == 0
+        port = at["http"].rpartition(":")[2]
+        again = Program(tmp_path, LOOPBACK | STREAMS, "--port", port)
+        at = await again.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send(event("scheduler.job.done"))
+            ended = await running.ended()
+            assert ended.json["seq"] == 2
+            assert "the connection was lost" in ended.err
+        assert await again.stop() == 0
+    finally:
+        await program.stop()

@@ -1,0 +1,237 @@
+"""Batch mode: several events in one request, each of them a delivery of its own."""
+
+import asyncio
+import base64
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook as Verifier
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from conftest import Start
+from support.client import BATCH, Client, connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Got, Receiver, serving
+
+SLOW = {"max_events": 100, "max_wait": "1s"}
+
+
+def ids(got: list[Got]) -> list[list[str]]:
+    """The events of each request."""
+    return [[one["id"] for one in request.json] for request in got]
+
+
+def flat(got: list[Got]) -> list[str]:
+    """The events of all requests."""
+    return [one for some in ids(got) for one in some]
+
+
+async def many(client: Client, count: int, **attributes: Any) -> list[str]:
+    """Sends so many events in one batch; gives their ids."""
+    sent = [event("user.x", {"n": n}, **attributes) for n in range(count)]
+    await client.send(sent)
+    return [one["id"] for one in sent]
+
+
+async def test_by_count(client: Client, receiver: Receiver) -> None:
+    made = await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch",
+        batch={"max_events": 100, "max_wait": "5s"},
+    )  # fmt: skip
+    assert made["batch"] == {"max_events": 100, "max_bytes": 262144, "max_wait": "5s"}
+    sent = await many(client, 300)
+    got = await receiver.until(3, "/w", timeout=4)  # before the time is over
+    assert [len(some) for some in ids(got)] == [100, 100, 100]
+    assert sorted(flat(got)) == sorted(sent)
+    for one in got:
+        assert one.headers["content-type"] == BATCH["Content-Type"]
+        assert one.headers["x-event-gateway-attempt"] == "1"
+        assert all(made["data"]["enrichment"] for made in one.json)
+    assert len({one.headers["webhook-id"] for one in got}) == 3
+    for one in (sent[0], sent[-1]):
+        record = await client.until("w", one, "succeeded")
+        assert len(record["attempts"]) == 1
+    stats = (await client.http.get("/v1/webhooks/w/stats")).json()
+    assert (stats["succeeded"], stats["attempts"]) == (300, 300)
+
+
+async def test_by_time_and_by_bytes(client: Client, receiver: Receiver) -> None:
+    for name, batch in (("time", SLOW | {"max_wait": "500ms"}), ("bytes", SLOW | {
+            "max_wait": "5s", "max_bytes": "10KiB"})):  # fmt: skip
+        await client.webhook(
+            id=name, url=f"{receiver.url}/{name}", events=[f"user.{name}"], mode="batch",
+            batch=batch,
+        )  # fmt: skip
+    sent = [event("user.time") for _ in range(7)]
+    await client.send(sent)
+    (got,) = await receiver.until(1, "/time")
+    assert [one["id"] for one in got.json] == [one["id"] for one in sent]
+    sent = [event("user.bytes", {"text": "x" * 3000}) for _ in range(6)]
+    sent.insert(3, event("user.bytes", {"text": "x" * 20_000}))  # more than a whole request
+    await client.send(sent)
+    got_bytes = await receiver.until(2, "/bytes", timeout=4)
+    assert [one["id"] for one in sent[:3]] == ids(got_bytes)[0]
+    assert [sent[3]["id"]] == ids(got_bytes)[1]
+    rest = await receiver.until(3, "/bytes", timeout=9)
+    assert ids(rest)[2] == [one["id"] for one in sent[4:]]
+
+
+async def test_one_bad_event_hurts_no_other(start: Start, connect: Start) -> None:
+    """A failed batch is tried again one by one, so that only what is refused fails."""
+    came: list[list[str]] = []
+
+    async def answer(request: Request) -> Response:
+        some = json.loads(await request.body())
+        came.append([one["id"] for one in some])
+        bad = any(one["data"].get("bad") for one in some)
+        abort = {"webhook-delivery": "abort-message"} if bad and len(some) > 1 else {}
+        return Response("", 500 if bad else 200, abort)
+
+    async with serving(Route("/w", answer, methods=["POST"])) as url:
+        client = await connect(await start({}))
+        await client.webhook(
+            id="w", url=f"{url}/w", events=["user.*"], mode="batch", batch=SLOW,
+            retry_policy={"max_attempts": 3, "initial_delay": "100ms", "multiplier": 1},
+        )  # fmt: skip
+        sent = [event("user.x", {"bad": n == 3}) for n in range(8)]
+        await client.send(sent)
+        for position, one in enumerate(sent):
+            record = await client.until("w", one["id"], "succeeded", "dead_letter")
+            assert record["status"] == ("dead_letter" if position == 3 else "succeeded")
+            assert len(record["attempts"]) == (3 if position == 3 else 2)
+    assert came[0] == [one["id"] for one in sent]
+    assert all(len(some) == 1 for some in came[1:])
+    assert len(came) == 1 + 8 + 1
+    # A word against the message is one against the request, not against each of its events.
+    assert len({len(some) for some in came}) == 2
+    breaker = (await client.http.get("/v1/webhooks/w/stats")).json()["breaker"]
+    assert breaker["state"] == "closed"  # one failed request of eight is one failure
+
+
+async def test_one_event_of_which_no_body_can_be_made(
+    start: Start, connect: Start, receiver: Receiver
+) -> None:
+    transformations = {
+        "named": {"template": {"name": "{{ data.name.first }}", "n": "{{ data.n }}"}},
+        "big": {"template": ["{{ data.text }}"] * 1500},
+    }
+    client = await connect(await start({"transformations": transformations}))
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.x"], mode="batch", batch=SLOW,
+        transformation="named",
+    )  # fmt: skip
+    sent = [event("user.x", {"n": n, "name": {"first": str(n)}}) for n in range(3)]
+    await client.send(sent)
+    (got,) = await receiver.until(1, "/w")
+    assert got.headers["content-type"] == "application/json"
+    assert [one["name"] for one in got.json] == ["0", "1", "2"]
+    # More than a body may have: that one alone is a dead letter.
+    await client.webhook(
+        id="v", url=f"{receiver.url}/v", events=["user.v"], mode="batch", transformation="big",
+        batch=SLOW | {"max_bytes": "1MiB"},
+    )  # fmt: skip
+    sent = [event("user.v", {"text": "x" * size}) for size in (10, 2000, 20)]
+    await client.send(sent)
+    (got,) = await receiver.until(1, "/v")
+    assert [len(one[0]) for one in got.json] == [10, 20]
+    record = await client.until("v", sent[1]["id"], "dead_letter")
+    assert record["attempts"][0]["error_type"] == "TransformationError"
+    assert (await client.delivery("v", sent[2]["id"]))["status"] == "succeeded"
+
+
+async def test_lines_and_arrays(start: Start, connect: Start, receiver: Receiver) -> None:
+    cef = {"lines": {"base": "siem_format", "format": "cef"}}
+    client = await connect(await start({"transformations": cef}))
+    for name in ("lines", "analytics_format"):
+        await client.webhook(
+            id=name, url=f"{receiver.url}/{name}", events=["user.*"], mode="batch", batch=SLOW,
+            transformation=name,
+        )  # fmt: skip
+    sent = await many(client, 3)
+    (lines,) = await receiver.until(1, "/lines")
+    assert [line[:4] for line in lines.body.decode().split("\n")] == ["CEF:"] * 3
+    (array,) = await receiver.until(1, "/analytics_format")
+    assert [one["metadata"]["correlation_id"] for one in array.json] == sent
+
+
+async def test_a_batch_is_signed_and_tried_alone(
+    start: Start, connect: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = base64.b64encode(os.urandom(32)).decode()
+    monkeypatch.setenv("EVENT_GATEWAY_SECRET_KEY", f"whsec_{secret}")
+    client = await connect(await start({}))
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch", batch=SLOW,
+        security={"auth_type": "hmac_signature", "secret_name": "key"},
+    )  # fmt: skip
+    await many(client, 5)
+    (got,) = await receiver.until(1, "/w")
+    assert len(Verifier(secret).verify(got.body, got.headers)) == 5
+    tried = await client.http.post("/v1/webhooks/w/test")
+    assert tried.json()["succeeded"] is True
+    alone = (await receiver.until(2, "/w"))[1]
+    assert len(Verifier(secret).verify(alone.body, alone.headers)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"batch": {"max_events": 0}}, "batch.max_events"),
+        ({"batch": {"max_events": 1001}}, "batch.max_events"),
+        ({"batch": {"max_bytes": "17MiB"}}, "batch.max_bytes"),
+        ({"batch": {"max_wait": "6s"}}, "batch.max_wait"),
+        ({"ordered": True}, "mode"),
+    ],
+)
+async def test_limits(client: Client, receiver: Receiver, change: dict[str, Any], key: str) -> None:
+    body = {"id": "w", "url": receiver.url, "events": ["a.*"], "mode": "batch"} | change
+    answer = await client.http.post("/v1/webhooks", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["key"]) == (422, key)
+
+
+async def test_a_rate_and_a_receiver_that_was_away(client: Client, receiver: Receiver) -> None:
+    """What waits in the queue is put together again."""
+    receiver.answers["/w"] = [503, 200]
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch", batch=SLOW,
+        circuit_breaker={"failure_threshold": 1, "open_for": "1s"}, enabled=False,
+    )  # fmt: skip
+    sent = await many(client, 150)
+    await client.until("w", sent[-1], "pending")
+    assert not receiver.at("/w")
+    answer = await client.http.patch("/v1/webhooks/w", json={"enabled": True})
+    assert answer.status_code == 200, answer.text
+    for one in sent:
+        await client.until("w", one, "succeeded")
+    sizes = [len(some) for some in ids(receiver.at("/w"))]
+    assert max(sizes) > 10, sizes
+
+
+async def test_kill_the_gateway_with_batches(tmp_path: Path, receiver: Receiver) -> None:
+    webhook = {
+        "url": f"{receiver.url}/w", "events": ["user.*"], "mode": "batch",
+        "batch": {"max_events": 20, "max_wait": "200ms"},
+    }  # fmt: skip
+    program = Program(tmp_path, LOOPBACK | {"webhooks": {"w": webhook}})
+    sent: list[str] = []
+    try:
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            for _ in range(10):
+                sent += await many(client, 50)
+            await receiver.until(3, "/w")
+        os.kill(at["pid"], signal.SIGKILL)
+        await program.start()
+        async with asyncio.timeout(60):
+            while set(sent) - set(flat(receiver.at("/w"))):
+                await asyncio.sleep(0.1)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output

@@ -1,0 +1,225 @@
+"""Circuit breakers, pauses and disabled webhooks: deliveries wait, and use up no attempt."""
+
+import asyncio
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from support.client import Client, connected, event
+from support.pair import Pair
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+PATIENT = {"max_attempts": 50, "backoff": "fixed", "initial_delay": "100ms"}
+
+
+async def _stats(client: Client, webhook: str) -> dict[str, Any]:
+    answer = await client.http.get(f"/v1/webhooks/{webhook}/stats")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def _until(client: Client, webhook: str, timeout: float = 10.0, **wanted: Any) -> Any:
+    """The webhook's stats, once they say that; ``breaker`` stands for its state."""
+    async with asyncio.timeout(timeout):
+        while True:
+            stats = await _stats(client, webhook)
+            flat = stats | {"breaker": stats["breaker"]["state"]}
+            if all(flat[key] == value for key, value in wanted.items()):
+                return stats
+            await asyncio.sleep(0.02)
+
+
+async def test_a_breaker_opens_lets_one_probe_through_and_closes(
+    client: Client, receiver: Receiver
+) -> None:
+    receiver.answers["/w"] = [500] * 6 + [200]
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=PATIENT,
+        circuit_breaker={"failure_threshold": 5, "open_for": "1s"},
+    )  # fmt: skip
+    sent = [event("user.a") for _ in range(20)]
+    await client.send(sent[0])
+    await receiver.until(5, "/w")
+    stats = await _until(client, "w", breaker="open")
+    assert stats["breaker"]["next_probe_at"] > stats["breaker"]["open_since"]
+    assert stats["failing_since"] is not None
+    opened = receiver.at("/w")[-1].time
+    await client.send(sent[1:])
+    record = await client.until("w", sent[5]["id"], "pending")
+    assert record["attempts"] == []
+    # One probe after a second fails, the next one succeeds; only then does the rest follow.
+    got = await receiver.until(5 + 1 + 20, "/w")
+    assert 1.0 <= got[5].time - opened < 1.6
+    assert 1.0 <= got[6].time - got[5].time < 1.6
+    assert all(one.time > got[6].time for one in got[7:])
+    stats = await _until(client, "w", breaker="closed", queue_depth=0)
+    assert (stats["attempts"], stats["succeeded"], stats["failing_since"]) == (26, 20, None)
+    assert stats["success_rate"] == round(20 / 26, 4)
+    for one in sent[1:]:
+        record = await client.delivery("w", one["id"])
+        tried = [attempt["status_code"] for attempt in record["attempts"]]
+        assert tried in ([200], [500, 200]), "waiting used up an attempt"
+
+
+async def test_an_open_breaker_holds_across_processes_and_a_kill(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    receiver.answers["/w"] = [500]
+    one, other = await pair.start(stack, {}, {})
+    await one.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=PATIENT,
+        circuit_breaker={"failure_threshold": 3, "open_for": "3s"},
+    )  # fmt: skip
+    await asyncio.gather(*(client.send(event("user.a")) for client in (one, other)))
+    await _until(one, "w", breaker="open")
+    await asyncio.sleep(1.2)  # until the other process has heard
+    before = len(receiver.got)
+    # Events for both processes, over all of the time that it is open.
+    for _ in range(10):
+        await asyncio.gather(*(client.send(event("user.a")) for client in (one, other)))
+        await asyncio.sleep(0.1)
+    assert len(receiver.got) == before
+    pair.programs[0].kill()
+    got = await receiver.until(before + 2, "/w")
+    probes = [came.time for came in got[before:]]
+    assert probes[1] - probes[0] >= 2.9, "two processes probed"
+    receiver.answers["/w"] = [200]
+    await _until(other, "w", breaker="closed", queue_depth=0, timeout=40)
+    assert len({came.json["id"] for came in receiver.got if came.status == 200}) == 22
+
+
+async def test_a_paused_webhook_keeps_its_events(tmp_path: Path, receiver: Receiver) -> None:
+    program = Program(tmp_path, LOOPBACK)
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+            paused = await client.http.patch("/v1/webhooks/w", json={"enabled": False})
+            told = made | {"enabled": False, "state": "paused"}
+            assert (paused.status_code, paused.json()) == (200, told)
+            first = event("user.a")
+            await client.send(first)
+            assert (await client.until("w", first["id"], "pending"))["attempts"] == []
+            assert (await _until(client, "w", queue_depth=1))["state"] == "paused"
+        program.kill()
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            second = event("user.a")
+            await client.send(second)
+            await client.until("w", second["id"], "pending")
+            await asyncio.sleep(1)
+            assert receiver.got == []
+            back = await client.http.patch("/v1/webhooks/w", json={"enabled": True})
+            assert back.json()["enabled"] is True
+            got = await receiver.until(2, "/w")
+            assert [one.json["id"] for one in got] == [first["id"], second["id"]]
+            await client.until("w", second["id"], "succeeded")
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_gone_disables_and_enabling_carries_on(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [200, 410, 200]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    sent = [event("user.a") for _ in range(4)]
+    await client.send(sent[0])
+    await client.until("w", sent[0]["id"], "succeeded")
+    await client.send(sent[1])
+    (told,) = await client.told(1, "webhook.disabled")
+    assert told["data"] == {
+        "webhook_id": "w", "url": f"{receiver.url}/w", "events": ["user.*"],
+        "reason": "the receiver answered 410 Gone",
+    }  # fmt: skip
+    shown = (await client.http.get("/v1/webhooks/w")).json()
+    assert shown["disabled"]["reason"] == "the receiver answered 410 Gone"
+    assert shown["enabled"] is True
+    assert (await client.until("w", sent[1]["id"], "dead_letter"))["attempts"][0]["number"] == 1
+    await client.send(sent[2])
+    await client.until("w", sent[2]["id"], "pending")
+    assert (await _stats(client, "w"))["state"] == "disabled"
+    # Another change does not enable it by the way.
+    changed = await client.http.patch("/v1/webhooks/w", json={"description": "x"})
+    assert changed.json()["disabled"] == shown["disabled"]
+    answer = await client.http.post("/v1/webhooks/w/enable")
+    assert (answer.status_code, answer.json()["disabled"]) == (200, None)
+    got = await receiver.until(3, "/w")
+    assert got[-1].json["id"] == sent[2]["id"]
+
+
+async def test_enabling_may_discard_what_waited(client: Client, receiver: Receiver) -> None:
+    receiver.headers["/w"] = {"webhook-delivery": "disable"}
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    await client.send(event("user.a"))
+    (told,) = await client.told(1, "webhook.disabled")
+    assert told["data"]["reason"] == "the receiver answered webhook-delivery: disable"
+    receiver.headers.clear()
+    waited = event("user.a")
+    await client.send(waited)
+    await client.until("w", waited["id"], "pending")
+    answer = await client.http.post("/v1/webhooks/w/enable", params={"discard": "true"})
+    assert answer.json()["disabled"] is None
+    assert (await client.delivery("w", waited["id"]))["status"] == "cancelled"
+    last = event("user.a")
+    await client.send(last)
+    await client.until("w", last["id"], "succeeded")
+    assert len(receiver.got) == 2
+
+
+async def test_nothing_but_failures_disables_also_what_the_file_says(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    receiver.answers["/w"] = [500]
+    config = LOOPBACK | {
+        "webhooks": {
+            "w": {
+                "url": f"{receiver.url}/w", "events": ["user.*"], "disable_after": "1s",
+                "retry_policy": PATIENT, "circuit_breaker": {"failure_threshold": 1000},
+            }
+        }
+    }  # fmt: skip
+    program = Program(tmp_path, config)
+    at = await program.start()
+    sent = event("user.a")
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            began = time.time()
+            await client.send(sent)
+            (told,) = await client.told(1, "webhook.disabled")
+            assert told["data"]["reason"] == "nothing but failures for 1s"
+            assert time.time() - began >= 1
+        assert await program.stop() == 0
+        count = len(receiver.got)
+        at = await program.start()  # the same file does not enable it
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            shown = (await client.http.get("/v1/webhooks/w")).json()
+            assert shown["disabled"]["reason"] == "nothing but failures for 1s"
+            await asyncio.sleep(1)
+            assert len(receiver.got) == count
+            receiver.answers["/w"] = [200]
+            assert (await client.http.post("/v1/webhooks/w/enable")).status_code == 200
+            record = await client.until("w", sent["id"], "succeeded")
+            assert len(record["attempts"]) == count + 1
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_what_waits_too_long_is_a_dead_letter(client: Client, receiver: Receiver) -> None:
+    policy = {"max_age": "2s"}
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], enabled=False,
+                         retry_policy=policy)  # fmt: skip
+    sent = [event("user.a", {"n": n}) for n in range(600)]
+    await client.send(sent[:300])
+    await client.send(sent[300:])
+    await client.told(600, "webhook.dead_lettered", timeout=20)
+    record = await client.until("w", sent[0]["id"], "dead_letter")
+    assert (record["attempts"], record["last_error"]) == ([], "Expired")
+    letters = [json.loads(kept.data) for kept in await client.all_of("GATEWAY_DEAD_LETTERS")]
+    assert {letter["reason"] for letter in letters} == {"Expired"}
+    assert sorted(letter["event"]["data"]["n"] for letter in letters) == list(range(600))
+    assert receiver.got == []
+    assert (await _stats(client, "w"))["queue_depth"] == 0

@@ -1,0 +1,166 @@
+"""Lanes: rates and concurrency over all processes, older before newer, nobody held up."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from typing import Any
+
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.delivery.lane import Lane
+from event_gateway.delivery.pacing import AT_ONCE, PER_SECOND, SickTurns
+from support.client import Client, event
+from support.pair import Pair
+from support.receiver import Receiver
+
+SPREAD = 0.05  # seconds between when an attempt was let go and when it has come
+
+
+def _most_within(times: list[float], seconds: float) -> int:
+    """The most of these times that lie within such a span."""
+    times = sorted(times)
+    return max(sum(1 for one in times if start <= one < start + seconds) for start in times)
+
+
+async def test_a_rate_holds_over_two_processes(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    one, other = await pair.start(stack, {}, {})
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                      rate_limit={"events": 10, "per": "1s"})  # fmt: skip
+    sent = [event("user.a") for _ in range(40)]
+    await asyncio.gather(one.send(sent[:20]), other.send(sent[20:]))
+    got = await receiver.until(40, "/w")
+    times = [came.time for came in got]
+    assert _most_within(times, 1.0 - SPREAD) <= 10
+    assert 2.9 <= times[-1] - times[0] < 6
+    assert len({came.json["id"] for came in got}) == 40
+    record = await one.until("w", sent[-1]["id"], "succeeded")
+    assert len(record["attempts"]) == 1
+
+
+async def test_a_rate_over_a_long_period_is_not_spread_over_it(
+    client: Client, receiver: Receiver
+) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                         rate_limit={"events": 5, "per": "1h"})  # fmt: skip
+    sent = [event("user.a") for _ in range(8)]
+    await client.send(sent)
+    await receiver.until(5, "/w", timeout=3)
+    await asyncio.sleep(0.5)
+    assert len(receiver.got) == 5
+    waiting = await client.http.get("/v1/webhooks/w/stats")
+    assert (waiting.json()["queue_depth"], waiting.json()["in_flight"]) == (3, 0)
+
+
+async def test_concurrency_holds_over_two_processes(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    receiver.delays["/w"] = [0.1]
+    one, other = await pair.start(stack, {}, {})
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=3)
+    await asyncio.sleep(1.5)  # until both know that they are two
+    sent = [event("user.a") for _ in range(60)]
+    await asyncio.gather(one.send(sent[:30]), other.send(sent[30:]))
+    got = await receiver.until(60, "/w")
+    await asyncio.sleep(0.2)
+    assert _most_within([came.time for came in got], 0.09) <= 3
+
+
+async def test_what_waited_goes_before_what_comes(client: Client, receiver: Receiver) -> None:
+    receiver.delays["/w"] = [0.02]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=1)
+    sent = [event("user.a", {"n": n}) for n in range(300)]
+    for start in range(0, 300, 100):
+        await client.send(sent[start : start + 100])
+        await asyncio.sleep(0.3)
+    got = [came.json["data"]["n"] for came in await receiver.until(300, "/w", timeout=30)]
+    # Not in strict order, but none is overtaken by many.
+    late = [place - number for place, number in enumerate(got)]
+    assert max(late) < 80, got
+
+
+async def test_full_lanes_hide_nobody(client: Client, receiver: Receiver) -> None:
+    """Webhooks whose lanes are full, and with much due, are not in the way of one's retry."""
+    policy: dict[str, Any] = {"backoff": "fixed", "initial_delay": "500ms"}
+    receiver.delays["/slow"] = [3.0]
+    receiver.answers["/well"] = [500, 200]
+    made = [
+        client.webhook(id=f"slow{n}", url=f"{receiver.url}/slow", events=["user.*"], concurrency=1,
+                       timeout="10s")
+        for n in range(20)
+    ]  # fmt: skip
+    await asyncio.gather(*made)
+    await client.webhook(id="well", url=f"{receiver.url}/well", events=["audit.*"],
+                         retry_policy=policy)  # fmt: skip
+    await client.send([event("user.a") for _ in range(100)])
+    await receiver.until(20, "/slow")
+    sent = event("audit.a")
+    await client.send(sent)
+    first, second = await receiver.until(2, "/well", timeout=5)
+    assert 0.5 <= second.time - first.time < 1.0
+
+
+async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -> None:
+    """However many only fail, and however soon they are to be tried again."""
+    receiver.answers["/sick"] = [500]
+    policy: dict[str, Any] = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "50ms"}
+    made = [
+        client.webhook(id=f"sick{n}", url=f"{receiver.url}/sick", events=["user.*"],
+                       retry_policy=policy, circuit_breaker={"failure_threshold": 1000})
+        for n in range(60)
+    ]  # fmt: skip
+    await asyncio.gather(*made)
+    await client.webhook(id="well", url=f"{receiver.url}/well", events=["user.*"])
+    sent = event("user.a")
+    await client.send(sent)
+    await receiver.until(1, "/well")
+    await receiver.until(60 * 12, "/sick", timeout=30)
+    times = [one.time for one in receiver.at("/sick")]
+    # They would be tried 1,200 times a second. (A receiver that stalls sees them closer together.)
+    assert _most_within(times[60:], 1.0) <= AT_ONCE + PER_SECOND * 1.3
+    # In turn: none is tried twice before another is tried once.
+    tried = [(await client.delivery(f"sick{n}", sent["id"]))["attempts"] for n in (0, 30, 59)]
+    counts = [len(attempts) for attempts in tried]
+    assert max(counts) - min(counts) <= 6, counts
+
+
+async def test_who_takes_its_turn_later_is_not_left_out() -> None:
+    """An ordered webhook's lane begins its attempt only when it is woken."""
+    began: Counter[str] = Counter()
+
+    def start(lane: Lane) -> None:
+        if lane.webhook.ordered:
+            return
+        turns.take()
+        turns.give_back()
+        began[lane.webhook.id] += 1
+        turns.wait(lane)
+
+    turns = SickTurns(100, lambda: True, start)
+    builder: Any = None
+    lanes = [
+        Lane(Webhook(f"w{n}", "http://x/", ("a",), ordered=n == 0), builder, builder)
+        for n in range(51)
+    ]
+
+    async def ordered() -> None:
+        while True:
+            lanes[0].freed.clear()
+            turns.wait(lanes[0])
+            await lanes[0].freed.wait()
+            if turns.left > 0:
+                turns.take()
+                turns.give_back()
+                began["w0"] += 1
+
+    waiting = asyncio.create_task(ordered())
+    for lane in lanes[1:]:
+        turns.wait(lane)
+    since = time.monotonic()
+    await asyncio.sleep(1)
+    took = time.monotonic() - since
+    waiting.cancel()
+    turns.stop()
+    assert sum(began.values()) <= AT_ONCE + PER_SECOND * took + 1
+    assert began["w0"] >= max(began.values()) // 2 > 0, began

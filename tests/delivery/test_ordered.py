@@ -1,0 +1,161 @@
+"""Ordered webhooks: the log's order, one at a time, whoever is killed on the way."""
+
+import asyncio
+import contextlib
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from support.client import Client, connected, event
+from support.pair import Pair
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+POLICY = {"max_attempts": 5, "backoff": "fixed", "initial_delay": "200ms"}
+
+
+def _numbers(receiver: Receiver, path: str = "/w") -> list[int]:
+    """The numbers of the events that came, a repetition of one counted once."""
+    out: list[int] = []
+    for came in receiver.at(path):
+        number = came.json["data"]["n"]
+        if not out or out[-1] != number:
+            out.append(number)
+    return out
+
+
+async def _sent(client: Client, numbers: range, **data: Any) -> list[dict[str, Any]]:
+    sent = [event("user.a", {"n": n} | data) for n in numbers]
+    for one in sent:
+        await client.send(one)  # one by one: the order of the log is that of the requests
+    return sent
+
+
+async def test_strict_order_with_retries_in_place(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [200, 500, 500, 200, 200, 500, 200]
+    await client.send(event("user.a", {"n": -1}))  # before its registration
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
+                         retry_policy=POLICY)  # fmt: skip
+    sent = await _sent(client, range(20))
+    got = await receiver.until(23, "/w")
+    assert [came.json["data"]["n"] for came in got][:7] == [0, 1, 1, 1, 2, 3, 3]
+    assert _numbers(receiver) == list(range(20))
+    for earlier, later in pairwise(got[1:4]):
+        assert 0.2 <= later.time - earlier.time < 0.6
+    record = await client.until("w", sent[1]["id"], "succeeded")
+    assert [one["status_code"] for one in record["attempts"]] == [500, 500, 200]
+    told = await client.told(23, "webhook.triggered")
+    assert len(told) == 23
+
+
+async def test_a_dead_letter_and_then_the_next(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [500, 500, 200]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
+                         retry_policy=POLICY | {"max_attempts": 2})  # fmt: skip
+    sent = await _sent(client, range(3))
+    await client.until("w", sent[2]["id"], "succeeded")
+    assert [came.json["data"]["n"] for came in receiver.got] == [0, 0, 1, 2]
+    assert (await client.delivery("w", sent[0]["id"]))["status"] == "dead_letter"
+    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    assert json.loads(letter.data)["event"]["id"] == sent[0]["id"]
+
+
+async def test_order_by_key_runs_keys_side_by_side(client: Client, receiver: Receiver) -> None:
+    receiver.delays["/w"] = [0.1]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                         ordered={"by": "data.account"})  # fmt: skip
+    sent = [event("user.a", {"n": n, "account": n % 4}) for n in range(40)]
+    for one in sent:
+        await client.send(one)
+    got = await receiver.until(40, "/w")
+    for account in range(4):
+        mine = [came for came in got if came.json["data"]["account"] == account]
+        assert [came.json["data"]["n"] for came in mine] == list(range(account, 40, 4))
+        for earlier, later in pairwise(mine):
+            assert later.time - earlier.time >= 0.095, "two of a key at a time"
+    assert got[-1].time - got[0].time < 2.5, "keys waited for each other"
+
+
+async def test_order_survives_kills_of_either_process(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    receiver.delays["/w"] = [0.02]
+    one, other = await pair.start(stack, {}, {})
+    policy = POLICY | {"max_attempts": 50}
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
+                      retry_policy=policy)  # fmt: skip
+    for number in range(0, 100, 2):
+        await _sent(one, range(number, number + 1))
+        await _sent(other, range(number + 1, number + 2))
+    await receiver.until(20, "/w")
+    pair.programs[0].kill()
+    await _sent(other, range(100, 120))
+    async with asyncio.timeout(40):
+        while (numbers := _numbers(receiver))[-1] != 119:
+            await asyncio.sleep(0.1)
+    assert numbers == list(range(120))
+    repeated = len(receiver.at("/w")) - len(numbers)
+    assert repeated <= 1, "more came again than was in flight"
+
+
+async def test_a_restart_carries_on_with_its_attempts(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [200, 500]
+    webhook = {"url": f"{receiver.url}/w", "events": ["user.*"], "ordered": True,
+               "retry_policy": POLICY | {"initial_delay": "1s", "max_attempts": 3}}  # fmt: skip
+    program = Program(tmp_path, LOOPBACK | {"webhooks": {"w": webhook}})
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            sent = await _sent(client, range(4))
+            await client.until("w", sent[1]["id"], "retrying")
+        assert await program.stop() == 0
+        assert [came.json["data"]["n"] for came in receiver.got] == [0, 1]
+        receiver.answers["/w"] = [500, 200]
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.until("w", sent[3]["id"], "succeeded")
+            assert [came.json["data"]["n"] for came in receiver.got] == [0, 1, 1, 1, 2, 3]
+            assert receiver.got[2].headers["x-event-gateway-attempt"] == "2"
+            # Its order cannot change while deliveries are under way; all else can.
+            refused = {"webhooks": {"w": webhook | {"ordered": False}}}
+        assert await program.stop() == 0
+        program.configure(LOOPBACK | refused)
+        assert await program.start_fails() == 1
+        assert "ordered: cannot change while the webhook w exists" in program.last_line
+    finally:
+        with contextlib.suppress(AssertionError):
+            await program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_its_breaker_pause_and_deletion(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [500, 500, 500, 200]
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True, retry_policy=POLICY,
+        circuit_breaker={"failure_threshold": 2, "open_for": "1s"},
+    )  # fmt: skip
+    await _sent(client, range(5))
+    got = await receiver.until(8, "/w")
+    assert [came.json["data"]["n"] for came in got] == [0, 0, 0, 0, 1, 2, 3, 4]
+    assert all(1.0 <= got[n + 1].time - got[n].time < 1.7 for n in (1, 2)), "no probe a second"
+    assert (await client.http.patch("/v1/webhooks/w", json={"enabled": False})).status_code == 200
+    (waits,) = await _sent(client, range(5, 6))
+    await asyncio.sleep(0.5)
+    assert len(receiver.got) == 8
+    changed = await client.http.patch("/v1/webhooks/w", json={"enabled": True, "ordered": False})
+    assert (changed.status_code, changed.json()["errors"][0]["key"]) == (422, "ordered")
+    receiver.answers["/w"] = [500]
+    await client.http.patch("/v1/webhooks/w", json={"enabled": True})
+    await client.until("w", waits["id"], "retrying")
+    assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
+    assert (await client.until("w", waits["id"], "cancelled"))["last_error"] == "webhook deleted"
+
+
+async def test_a_rate_in_order(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
+                         rate_limit={"events": 10, "per": "1s"})  # fmt: skip
+    await _sent(client, range(25))
+    got = await receiver.until(25, "/w")
+    assert _numbers(receiver) == list(range(25))
+    assert 2.2 <= got[-1].time - got[0].time < 4

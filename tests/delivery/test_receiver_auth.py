@@ -1,0 +1,341 @@
+"""How the gateway proves to receivers who it is: what they get, and what if they balk."""
+
+import asyncio
+import base64
+import hmac
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import standardwebhooks
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from support.client import Client, event
+from support.receiver import Receiver
+from support.token_server import TokenServer, giving_tokens
+
+SEED = bytes(range(32))
+PUBLIC = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
+FIRST, SECOND = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
+FAST: dict[str, Any] = {
+    "retry_policy": {"initial_delay": "50ms", "max_attempts": 4},
+    "circuit_breaker": {"failure_threshold": 100},
+}
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, **secrets: str) -> None:
+    for name, value in secrets.items():
+        monkeypatch.setenv(f"EVENT_GATEWAY_SECRET_{name.upper()}", value)
+
+
+async def _hook(client: Client, receiver: Receiver, *security: Any, **more: Any) -> None:
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["a.>"], security=list(security), **FAST | more
+    )
+
+
+async def _delivered(client: Client, receiver: Receiver, count: int = 1) -> Any:
+    one = event("a.b")
+    await client.send(one)
+    await receiver.until(count)
+    await client.until("w", one["id"], "succeeded")
+    return receiver.got[-1]
+
+
+@pytest.fixture
+async def tokens() -> AsyncIterator[TokenServer]:
+    async with giving_tokens() as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    ("security", "secret", "header", "value"),
+    [
+        ({"auth_type": "api_key"}, "k3y", "x-api-key", "k3y"),
+        ({"auth_type": "api_key", "header": "X-Tenant_Key"}, "k3y", "x-tenant_key", "k3y"),
+        ({"auth_type": "bearer_token"}, "t0ken", "authorization", "Bearer t0ken"),
+        ({"auth_type": "basic", "username": "Aladdin"}, "open sesame", "authorization",
+         "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),  # the example of RFC 7617
+        ({"auth_type": "basic"}, "Aladdin:open sesame", "authorization",
+         "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ({"auth_type": "basic", "username": "test"}, "123\u00a3", "authorization",
+         "Basic dGVzdDoxMjPCow=="),  # UTF-8, likewise
+    ],
+)  # fmt: skip
+async def test_what_is_sent_as_it_is(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
+    security: dict[str, str], secret: str, header: str, value: str,
+) -> None:  # fmt: skip
+    _set(monkeypatch, theirs=secret)
+    await _hook(client, receiver, security | {"secret_name": "theirs"})
+    got = await _delivered(client, receiver)
+    assert got.headers[header] == value
+
+
+async def test_ways_are_combined(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, key="k3y", token="t0ken", signing=FIRST)
+    await _hook(
+        client, receiver,
+        {"auth_type": "api_key", "secret_name": "key"},
+        {"auth_type": "bearer_token", "secret_name": "token"},
+        {"auth_type": "hmac_signature", "secret_name": "signing"},
+    )  # fmt: skip
+    got = await _delivered(client, receiver)
+    assert (got.headers["x-api-key"], got.headers["authorization"]) == ("k3y", "Bearer t0ken")
+    standardwebhooks.Webhook(FIRST).verify(got.body, got.headers)
+
+
+@pytest.mark.parametrize(
+    ("security", "key"),
+    [
+        ([{"auth_type": "basic", "secret_name": "a"}, {"auth_type": "bearer_token",
+          "secret_name": "b"}], "security.1.auth_type"),
+        ([{"auth_type": "api_key", "secret_name": "a", "header": "Webhook-Id"}],
+         "security.0.header"),
+        ([{"auth_type": "api_key", "secret_name": "a", "header": "X Y"}], "security.0.header"),
+        ([{"auth_type": "api_key", "secret_name": "a", "header": "X\nY"}], "security.0.header"),
+        ([{"auth_type": "basic", "secret_name": "a", "username": "x:y"}], "security.0.username"),
+        ([{"auth_type": "bearer_token", "secret_name": "a", "header": "X"}], "security.0.header"),
+        ([{"auth_type": "bearer_token", "secret_name": "../a"}], "security.0.secret_name"),
+        ([{"auth_type": "bearer_token", "secret_name": "sealing_key"}], "security.0.secret_name"),
+        ([{"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c"}],
+         "security.0.token_url"),
+        ([{"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c",
+           "token_url": "https://u:p@auth.example/t"}], "security.0.token_url"),
+        ([{"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c",
+           "token_url": "https://169.254.169.254/t"}], "security.0.token_url"),
+        ([{"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c",
+           "token_url": "https://auth.example/t", "client_auth": "no"}], "security.0.client_auth"),
+        ([{"auth_type": "mtls", "cert": "c.pem"}], "security.0.key"),
+        ([{"auth_type": "mtls", "cert": "/etc/passwd", "key": "k.pem"}], "security.0.cert"),
+        ([{"auth_type": "mtls", "cert": "c.pem", "key": "a/../../k.pem"}], "security.0.key"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_registered(client: Client, security: list[Any], key: str) -> None:
+    body = {"id": "w", "url": "https://receiver.example/", "events": ["a"], "security": security}
+    answer = await client.http.post("/v1/webhooks", json=body)
+    assert answer.status_code == 422, answer.text
+    wanted = key.replace(".0.", "[0].").replace(".1.", "[1].")
+    assert answer.json()["errors"][0]["key"] == wanted
+
+
+# Signatures
+
+
+def _v1(key: str, got: Any) -> str:
+    """Standard Webhooks' own words, written out: HMAC-SHA256 of id.timestamp.body."""
+    content = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
+    digest = hmac.digest(base64.b64decode(key), content, "sha256")
+    return "v1," + base64.b64encode(digest).decode()
+
+
+async def test_several_keys_sign_each(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, signing=f"whsec_{FIRST} {SECOND}")
+    await _hook(client, receiver, {"auth_type": "hmac_signature", "secret_name": "signing"})
+    got = await _delivered(client, receiver)
+    assert got.headers["webhook-signature"] == f"{_v1(FIRST, got)} {_v1(SECOND, got)}"
+    for key in (FIRST, SECOND, f"whsec_{FIRST}"):
+        standardwebhooks.Webhook(key).verify(got.body, got.headers)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(base64.b64encode(b"3" * 32).decode()).verify(got.body, got.headers)
+
+
+@pytest.mark.parametrize("key", [SEED, SEED + PUBLIC])
+async def test_asymmetric_signatures_and_their_public_key(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, key: bytes
+) -> None:
+    _set(monkeypatch, signing=f"whsk_{base64.b64encode(key).decode()} whsec_{FIRST}")
+    await _hook(client, receiver, {"auth_type": "hmac_signature", "secret_name": "signing"})
+    got = await _delivered(client, receiver)
+    asymmetric, shared = got.headers["webhook-signature"].split()
+    assert shared == _v1(FIRST, got)
+    version, _, signature = asymmetric.partition(",")
+    assert version == "v1a"
+    answer = await client.http.get("/.well-known/webhook-keys.json", headers={"Authorization": ""})
+    (published,) = answer.json()["keys"]
+    assert (published["kty"], published["crv"]) == ("OKP", "Ed25519")
+    assert published["whpk"] == "whpk_" + base64.b64encode(PUBLIC).decode()
+    public = Ed25519PublicKey.from_public_bytes(
+        base64.urlsafe_b64decode(published["x"] + "=" * (-len(published["x"]) % 4))
+    )
+    content = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
+    public.verify(base64.b64decode(signature), content)
+    with pytest.raises(InvalidSignature):
+        public.verify(base64.b64decode(signature), content + b" ")
+
+
+@pytest.mark.parametrize(
+    ("auth_type", "secret", "words"),
+    [
+        ("hmac_signature", "not base64!", "base64"),
+        ("hmac_signature", "whsec_", "empty"),
+        ("hmac_signature", "whpk_" + FIRST, "public key"),
+        ("hmac_signature", "whsk_" + base64.b64encode(b"short").decode(), "32 bytes"),
+        ("hmac_signature", "whsk_" + base64.b64encode(SEED + SEED).decode(), "does not belong"),
+        ("hmac_signature", f"{FIRST} {SECOND} Mw== NA== NQ== Ng==", "more than 5"),
+        ("bearer_token", "two\nlines", "cannot carry"),
+        ("api_key", "\u00fcml", "cannot carry"),
+        ("basic", "no colon", "user:password"),
+    ],
+)  # fmt: skip
+async def test_secrets_that_cannot_be_used_say_so(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
+    auth_type: str, secret: str, words: str,
+) -> None:  # fmt: skip
+    _set(monkeypatch, bad=secret)
+    await _hook(client, receiver, {"auth_type": auth_type, "secret_name": "bad"})
+    came = (await client.http.post("/v1/webhooks/w/test")).json()
+    assert (came["succeeded"], came["error_type"]) == (False, "AuthError")
+    assert words in came["error_message"]
+    assert secret not in came["error_message"]
+    assert not receiver.got
+
+
+# OAuth 2.0
+
+
+def _oauth(tokens: TokenServer, **more: str) -> dict[str, str]:
+    return {
+        "auth_type": "oauth2_client_credentials", "token_url": tokens.url,
+        "client_id": tokens.client_id, "secret_name": "client_secret",
+    } | more  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["basic", "body"])
+async def test_a_token_is_fetched_once_and_shared(
+    client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:  # fmt: skip
+    _set(monkeypatch, client_secret=tokens.secret)
+    tokens.delay = 0.2
+    security = _oauth(tokens, scope="events:write a", client_auth=how)
+    for name in ("w", "v"):  # two webhooks of one client
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["a.>"],
+                             security=security, **FAST)  # fmt: skip
+    await client.send([event("a.b") for _ in range(30)])
+    got = await receiver.until(60)
+    assert {one.headers["authorization"] for one in got} == {"Bearer token-1"}
+    (asked,) = tokens.asked
+    assert (asked["how"], asked["scope"]) == (how, "events:write a")
+
+
+async def test_a_token_is_renewed_before_it_ends(
+    client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, client_secret=tokens.secret)
+    tokens.expires_in = "4"  # some write it as text; renewed from 3.2 s on, used until 3.6 s
+    await _hook(client, receiver, _oauth(tokens))
+    await _delivered(client, receiver)
+    tokens.delay = 0.3
+    used, meanwhile = set(), 0
+    for n in range(2, 60):
+        got = await _delivered(client, receiver, n)
+        used.add(got.headers["authorization"])
+        meanwhile += got.headers["authorization"] == "Bearer token-1" and len(tokens.asked) == 2
+        if "Bearer token-2" in used:
+            break
+        await asyncio.sleep(0.1)
+    assert used == {"Bearer token-1", "Bearer token-2"}
+    assert len(tokens.asked) == 2
+    assert meanwhile, "somebody has waited for the new one while the former was still good"
+
+
+async def test_a_token_that_is_not_taken_is_replaced_once(
+    client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, client_secret=tokens.secret)
+    await _hook(client, receiver, _oauth(tokens))
+    await _delivered(client, receiver)
+    receiver.answers["/w"] = [401, 200]
+    one = event("a.b")
+    await client.send(one)
+    done = await client.until("w", one["id"], "succeeded")
+    assert done["attempts"][0]["status_code"] == 200, "it was one attempt, not two"
+    assert [got.headers["authorization"] for got in receiver.got[1:]] == [
+        "Bearer token-1", "Bearer token-2"
+    ]  # fmt: skip
+    # Also where it has just been fetched; and who never takes one is not asked for ever.
+    receiver.answers["/w"] = [401]
+    before = len(receiver.got)
+    one = event("a.b")
+    await client.send(one)
+    done = await client.until("w", one["id"], "dead_letter")
+    assert [attempt["status_code"] for attempt in done["attempts"]] == [401] * 4
+    assert len(receiver.got) - before == 8
+
+
+async def test_no_token_is_a_failed_attempt_that_says_why(
+    client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, client_secret="wrong-secret-of-the-client")
+    await _hook(client, receiver, _oauth(tokens))
+    one = event("a.b")
+    await client.send(one)
+    done = await client.until("w", one["id"], "dead_letter")
+    assert {attempt["error_type"] for attempt in done["attempts"]} == {"AuthError"}
+    message = done["attempts"][0]["error_message"]
+    assert "HTTP 401, invalid_client" in message
+    assert "wrong-secret-of-the-client" not in str(done), "its server repeated it"
+    assert len(tokens.asked) == 1, "who has just refused is not asked by every attempt"
+    assert not receiver.got
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"status": 503}, "HTTP 503"),
+        ({"token_type": "mac"}, "no bearer token"),
+        ({"expires_in": "soon"}, "not understood"),
+        ({"expires_in": -1}, "ended already"),
+        ({"delay": 3.0}, "in time"),
+    ],
+)
+async def test_token_servers_that_are_of_no_use(
+    client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any], words: str,
+) -> None:  # fmt: skip
+    _set(monkeypatch, client_secret=tokens.secret)
+    for name, value in change.items():
+        setattr(tokens, name, value)
+    await _hook(client, receiver, _oauth(tokens), timeout="1s")
+    came = (await client.http.post("/v1/webhooks/w/test")).json()
+    assert (came["error_type"], came["succeeded"]) == ("AuthError", False)
+    assert words in came["error_message"]
+
+
+async def test_a_token_server_that_is_down_opens_the_breaker_and_nothing_is_lost(
+    client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, client_secret=tokens.secret)
+    tokens.status = 503
+    await _hook(client, receiver, _oauth(tokens), retry_policy={"max_attempts": 20,
+                "initial_delay": "100ms", "backoff": "fixed"},
+                circuit_breaker={"failure_threshold": 3, "open_for": "1s"})  # fmt: skip
+    sent = [event("a.b") for _ in range(20)]
+    await client.send(sent)
+    async with asyncio.timeout(10):
+        while (await client.http.get("/v1/webhooks/w/stats")).json()["breaker"][
+            "state"
+        ] == "closed":
+            await asyncio.sleep(0.05)
+    tokens.status = 200
+    for one in sent:
+        await client.until("w", one["id"], "succeeded")
+    assert len({got.json["id"] for got in receiver.got}) == 20
+
+
+async def test_what_a_receiver_repeats_is_not_shown(
+    client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, client_secret=tokens.secret, key="the-key-of-the-receiver")
+    await _hook(client, receiver, _oauth(tokens), {"auth_type": "api_key", "secret_name": "key"})
+    receiver.headers["/w"] = {"X-You-Sent": "Bearer token-1 and the-key-of-the-receiver"}
+    for status in (200, 500):
+        receiver.answers["/w"] = [status]
+        came = await client.http.post("/v1/webhooks/w/test")
+        assert came.json()["response"]["headers"]["x-you-sent"] == "[hidden] and [hidden]"

@@ -1,0 +1,263 @@
+"""Replays from the log: past events delivered again, with progress, paused, ended, carried on."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.client import Client, connected, event
+from support.pair import Pair
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+
+async def _ended(client: Client, told: dict[str, Any], timeout: float = 30) -> dict[str, Any]:
+    async with asyncio.timeout(timeout):
+        while told["state"] == "running":
+            await asyncio.sleep(0.05)
+            told = (await client.http.get(f"/v1/replays/{told['id']}")).json()
+    return told
+
+
+async def _asked(client: Client, **wanted: Any) -> dict[str, Any]:
+    answer = await client.http.post("/v1/replays", json=wanted)
+    assert answer.status_code == 202, answer.text
+    told: dict[str, Any] = answer.json()
+    assert answer.headers["Location"] == f"/v1/replays/{told['id']}"
+    return told
+
+
+async def _past(client: Client, count: int, *types: str) -> list[dict[str, Any]]:
+    sent = [event(types[n % len(types)], {"n": n}) for n in range(count)]
+    for start in range(0, count, 100):
+        await client.send(sent[start : start + 100])
+    return sent
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+async def test_events_from_before_the_registration(client: Client, receiver: Receiver) -> None:
+    """And of those delivered before, the same once more."""
+    began = _now()
+    sent = await _past(client, 30, "a.x", "a.y", "b.x")
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["a.>"],
+        filters=[{"field": "data.n", "operator": "in", "value": list(range(9, 30))}],
+    )  # fmt: skip
+    wanted = [one["id"] for one in sent[9:] if one["type"].startswith("a.")]
+    told = await _ended(client, await _asked(client, webhook="w", since=began, dry_run=True))
+    assert (told["state"], told["looked_at"], told["matched"]) == ("done", 30, len(wanted))
+    assert (told["queued"], told["progress"], told["dry_run"]) == (0, 1.0, True)
+    await asyncio.sleep(0.2)
+    assert receiver.got == []
+    told = await _ended(client, await _asked(client, webhook="w", since=began))
+    assert (told["queued"], told["skipped"]) == (len(wanted), 0)
+    got = await receiver.until(len(wanted), "/w")
+    assert sorted(one.json["id"] for one in got) == sorted(wanted)
+    delivery = await client.until("w", wanted[0], "succeeded")
+    assert (delivery["run"], delivery["repeats"]) == (1, f"replay {told['id']}")
+    ids = {one.json["id"]: one.headers["webhook-id"] for one in got}
+    told = await _ended(client, await _asked(client, webhook="w", since=began, types=["*.y"]))
+    again = (await receiver.until(len(wanted) + told["queued"], "/w"))[len(wanted) :]
+    assert {one.json["type"] for one in again} == {"a.y"}
+    assert all(ids[one.json["id"]] == one.headers["webhook-id"] for one in again)
+    assert (await client.until("w", again[0].json["id"], "succeeded"))["run"] == 2
+
+
+async def test_from_a_place_or_a_time_to_another(client: Client, receiver: Receiver) -> None:
+    first = await _past(client, 10, "a")
+    await asyncio.sleep(0.02)
+    between = _now()
+    await asyncio.sleep(0.02)
+    second = await _past(client, 10, "a")
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
+    for wanted, ids in (
+        ({"from_seq": 1}, first + second),
+        ({"from_seq": 4, "until_seq": 6}, first[3:6]),
+        ({"since": "2020-01-01T00:00:00Z", "until": between}, first),
+        ({"since": between}, second),
+        ({"since": between, "until_seq": 12}, second[:2]),
+        ({"from_seq": 8, "until": between}, first[7:]),
+        ({"from_seq": 100}, []),
+        ({"since": "2100-01-01T00:00:00Z"}, []),
+        ({"since": "9999-01-01T00:00:00Z"}, []),
+        ({"since": "0001-01-01T00:00:00Z", "until_seq": 1}, first[:1]),
+    ):
+        before = len(receiver.got)
+        told = await _ended(client, await _asked(client, webhook="w", **wanted))
+        assert (told["state"], told["matched"]) == ("done", len(ids)), wanted
+        got = await receiver.until(before + len(ids))
+        assert {one.json["id"] for one in got[before:]} == {one["id"] for one in ids}, wanted
+        assert len(got) == before + len(ids), wanted
+        for one in ids:
+            await client.until("w", one["id"], "succeeded")
+
+
+async def test_what_is_on_its_way_is_not_queued_twice(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
+    sent = await _past(client, 5, "a")
+    for one in sent:
+        await client.until("w", one["id"], "pending")
+    told = await _ended(client, await _asked(client, webhook="w", from_seq=1))
+    assert (told["matched"], told["queued"], told["skipped"]) == (5, 0, 5)
+    await client.http.post("/v1/webhooks/w/enable")
+    await receiver.until(5)
+    await asyncio.sleep(0.3)
+    assert len(receiver.got) == 5
+
+
+async def test_one_is_paused_and_goes_on(client: Client, receiver: Receiver) -> None:
+    """It stays not far ahead of the receiver, so that pausing it means something."""
+    sent = await _past(client, 4000, "a")
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
+    told = await _asked(client, webhook="w", from_seq=1)
+    async with asyncio.timeout(20):
+        while told["queued"] < 1000:
+            await asyncio.sleep(0.05)
+            told = (await client.http.get(f"/v1/replays/{told['id']}")).json()
+    await asyncio.sleep(0.6)
+    told = (await client.http.get(f"/v1/replays/{told['id']}")).json()
+    assert told["state"] == "running"
+    assert 1000 <= told["queued"] <= 1280, "it waits for the receiver"
+    assert 0 < told["progress"] < 0.5
+    path = f"/v1/replays/{told['id']}"
+    assert (await client.http.post(f"{path}/pause")).json()["state"] == "paused"
+    await client.http.post("/v1/webhooks/w/enable")
+    await receiver.until(told["queued"], timeout=30)
+    await asyncio.sleep(1.2)
+    assert len(receiver.got) == told["queued"], "nothing more is queued while it is paused"
+    assert (await client.http.post(f"{path}/resume")).json()["state"] == "running"
+    ended = await _ended(client, (await client.http.get(path)).json())
+    assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 4000, 4000)
+    await receiver.until(4000, timeout=30)
+    assert [one.json["id"] for one in receiver.got].count(sent[2000]["id"]) == 1
+    assert {one.json["id"] for one in receiver.got} == {one["id"] for one in sent}
+    assert (await client.http.post(f"{path}/resume")).status_code == 409
+
+
+async def test_one_is_cancelled(client: Client, receiver: Receiver) -> None:
+    await _past(client, 3000, "a")
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
+    told = await _asked(client, webhook="w", from_seq=1)
+    path = f"/v1/replays/{told['id']}"
+    ended = (await client.http.post(f"{path}/cancel")).json()
+    assert (ended["state"], ended["ended_at"] is not None) == ("cancelled", True)
+    await asyncio.sleep(0.5)
+    told = (await client.http.get(path)).json()
+    assert told["queued"] < 3000
+    assert (await client.http.post(f"{path}/pause")).status_code == 409
+    listed = (await client.http.get("/v1/replays")).json()["items"]
+    assert [one["id"] for one in listed] == [told["id"]]
+
+
+async def test_the_webhook_goes_away_meanwhile(client: Client, receiver: Receiver) -> None:
+    await _past(client, 3000, "a")
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
+    told = await _asked(client, webhook="w", from_seq=1)
+    await client.http.delete("/v1/webhooks/w")
+    ended = await _ended(client, told)
+    assert (ended["state"], ended["error"]) == ("failed", "the webhook w is gone") or (
+        ended["state"] == "done"
+    )
+    assert ended["state"] == "failed" or ended["queued"] == 3000
+
+
+async def test_lists_go_page_by_page(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
+    ids = [(await _asked(client, webhook="w", from_seq=1))["id"] for _ in range(5)]
+    found: list[str] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        page = (await client.http.get("/v1/replays", params={"limit": 2} | cursor)).json()
+        found += [one["id"] for one in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert found == ids[::-1]
+    assert (await client.http.get("/v1/replays/none")).status_code == 404
+    assert (await client.http.post("/v1/replays/none/pause")).status_code == 404
+
+
+@pytest.mark.parametrize("victim", ["gateway", "nats", "valkey"])
+async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
+    tmp_path: Path, receiver: Receiver, victim: str
+) -> None:
+    hook = {"url": f"{receiver.url}/w", "events": ["a"], "enabled": False}
+    program = Program(tmp_path, LOOPBACK | {"webhooks": {"w": hook}})
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            sent = await _past(client, 3000, "a")
+            # These wait; those of the other webhook are the replay's.
+            await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"])
+            told = await _asked(client, webhook="v", from_seq=1)
+            await receiver.until(200, "/v")
+            if victim == "gateway":
+                program.kill()
+            else:
+                os.kill(int((program.data / f"{victim}.pid").read_text()), signal.SIGKILL)
+        if victim == "gateway":
+            at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            async with asyncio.timeout(60):
+                while True:
+                    answer = await client.http.get(f"/v1/replays/{told['id']}")
+                    if answer.status_code == 200 and answer.json()["state"] != "running":
+                        break
+                    await asyncio.sleep(0.1)
+            ended = answer.json()
+            assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 3000, 3000)
+            await _all_came(receiver, "/v", {one["id"] for one in sent})
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    # What came twice was in flight at the crash.
+    assert len(receiver.at("/v")) <= 3000 + 300
+
+
+async def _all_came(receiver: Receiver, path: str, ids: set[str]) -> None:
+    async with asyncio.timeout(60):
+        while ids - {one.json["id"] for one in receiver.at(path)}:
+            await asyncio.sleep(0.1)
+
+
+async def test_another_process_takes_it_over(
+    pair: Pair, receiver: Receiver, stack: contextlib.AsyncExitStack
+) -> None:
+    one, two = await pair.start(stack, {}, {})
+    await _past(one, 3000, "a")
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
+    told = await _asked(one, webhook="w", from_seq=1)
+    await receiver.until(100, "/w")
+    pair.programs[0].kill()
+    ended = await _ended(two, (await two.http.get(f"/v1/replays/{told['id']}")).json(), 60)
+    assert (ended["state"], ended["queued"]) == ("done", 3000)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "says"),
+    [
+        ({}, 422, "webhook"),
+        ({"webhook": "w"}, 422, "since: must be there"),
+        ({"webhook": "none", "from_seq": 1}, 404, "none"),
+        ({"webhook": "w", "since": "1h"}, 422, "since: '1h' is no RFC 3339"),
+        ({"webhook": "w", "from_seq": "1"}, 422, "from_seq"),
+        ({"webhook": "w", "from_seq": 1, "types": ["a..b"]}, 422, "types[0]"),
+        ({"webhook": "w", "from_seq": 1, "stream": "OTHER"}, 422, "stream"),
+        ({"webhook": "w", "from_seq": 1, "form_seq": 1}, 422, "form_seq"),
+    ],
+)
+async def test_bad_replays(
+    client: Client, receiver: Receiver, wanted: Any, status: int, says: str
+) -> None:
+    await client.webhook(id="w", url=receiver.url, events=["a"])
+    answer = await client.http.post("/v1/replays", json=wanted)
+    assert answer.status_code == status, answer.text
+    assert says in answer.json()["detail"]

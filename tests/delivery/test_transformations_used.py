@@ -1,0 +1,417 @@
+"""Transformations in a running gateway: what receivers get, and what becomes of what fails."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_reload import reloaded
+
+from conftest import Start
+from support.client import Client, connected, event
+from support.pair import Pair
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+OWN = {
+    "cef": {"base": "siem_format", "format": "cef"},
+    "acme": {"base": "analytics_format", "platform": "acme"},
+    "chat": {"template": {"text": "{{ type }} by {{ data.user ?? error }}", "n": "{{ data.n }}"}},
+    "plain": {"template": "{{ id }}|{{ data.enrichment.gateway_version ?? \"plain\" }}",
+              "content_type": "text/plain"},
+    "counting": {"python": "support.functions:counting"},
+    "told": {"python": "support.functions:as_told"},
+}  # fmt: skip
+
+
+@pytest.fixture
+async def own(start: Start, connect: Start) -> Client:
+    """The clients of a gateway with transformations of its own."""
+    return await connect(await start({"transformations": OWN}))  # type: ignore[no-any-return]
+
+
+async def test_each_receiver_gets_its_own(own: Client, receiver: Receiver) -> None:
+    names = ["standard", "analytics_format", "crm_format", "siem_format", *list(OWN)[:4]]
+    for name in names:
+        await own.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
+                          transformation=name, enrich=False)  # fmt: skip
+    sent = event("user.created", {"user": "ann", "n": 1.5}, subject="user/7")
+    await own.send(sent)
+    await receiver.until(len(names))
+    got = {one.path[1:]: one for one in receiver.got}
+    assert got["standard"].json == sent
+    assert got["analytics_format"].json["payload"] == sent["data"]
+    assert got["acme"].json["metadata"]["platform"] == "acme"
+    assert got["crm_format"].json["object_id"] == "7"
+    assert got["siem_format"].json["event"]["category"] == ["iam"]
+    assert got["cef"].body.decode().startswith("CEF:0|Arrakis|Event Gateway|")
+    assert got["chat"].json == {"text": "user.created by ann", "n": 1.5}
+    assert got["plain"].body.decode() == f"{sent['id']}|plain"
+    types = {name: one.headers["content-type"] for name, one in got.items()}
+    assert types["cef"] == "text/plain; charset=utf-8"
+    assert types["plain"] == "text/plain"
+    assert types["standard"] == "application/cloudevents+json"
+    assert {types[name] for name in ("chat", "acme", "crm_format", "siem_format")} == {
+        "application/json"
+    }
+
+
+async def test_one_event_is_transformed_once_for_all(
+    own: Client, receiver: Receiver, tmp_path: Path
+) -> None:
+    for number in range(10):
+        await own.webhook(id=f"w{number}", url=f"{receiver.url}/w{number}", events=["user.*"],
+                          transformation="counting")  # fmt: skip
+    receiver.answers = {"/w3": [500, 200]}
+    trace = tmp_path / "trace"
+    sent = [event("user.a", {"trace": str(trace), "numbers": [n, 1]}) for n in range(5)]
+    await own.send(sent)
+    await receiver.until(51)
+    assert sorted(trace.read_text().split()) == sorted(one["id"] for one in sent)
+    wanted = {one["id"]: {"id": one["id"], "sum": n + 1} for n, one in enumerate(sent)}
+    assert all(one.json == wanted[one.json["id"]] for one in receiver.got)
+
+
+async def test_what_fails_is_a_dead_letter_at_once_and_says_why(
+    own: Client, receiver: Receiver
+) -> None:
+    for name in ("chat", "told", "standard"):
+        await own.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
+                          transformation=name)  # fmt: skip
+    sent = event("user.a", {"do": "none"})
+    await own.send(sent)
+    why = {
+        "chat": "chat: template.text: the event has no data.user",
+        "told": "told: gave NoneType in place of a dict, list, str, bytes or (content type, bytes)",
+    }
+    for name, reason in why.items():
+        record = await own.until(name, sent["id"], "dead_letter")
+        assert [one["error_message"] for one in record["attempts"]] == [reason]
+        assert record["last_error"] == f"TransformationError: {reason}"
+        letters = (await own.http.get("/v1/dead-letters", params={"webhook": name})).json()["items"]
+        assert [one["reason"] for one in letters] == ["TransformationError"]
+        shown = (await own.http.get(f"/v1/dead-letters/{letters[0]['id']}")).json()
+        assert shown["attempts"][0]["error_message"] == reason
+        stats = (await own.http.get(f"/v1/webhooks/{name}/stats")).json()
+        assert stats["breaker"]["state"] == "closed"
+    told = {one["data"]["webhook_id"]: one["data"] for one in await own.told(2, "webhook.failed")}
+    assert {name: one["error_message"] for name, one in told.items()} == why
+    assert {one["error_type"] for one in told.values()} == {"TransformationError"}
+    assert [one.path for one in await receiver.until(1)] == ["/standard"]
+
+
+async def test_what_functions_may_give(own: Client, receiver: Receiver) -> None:
+    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], transformation="told")
+    good: dict[str, tuple[str, bytes]] = {
+        "dict": ("application/json", b'{"a":1}'), "list": ("application/json", b"[1]"),
+        "text": ("text/plain; charset=utf-8", "hé".encode()), "pair": ("text/csv", b"a,b"),
+        "bytes": ("application/octet-stream", b"\xff"), "enriched": ("application/json", b"[true]"),
+    }  # fmt: skip
+    for count, (what, wanted) in enumerate(good.items()):
+        await own.send(event("user.a", {"do": what}))
+        got = (await receiver.until(count + 1))[count]
+        assert (got.headers["content-type"], got.body) == wanted
+    bad = {
+        "bad pair": "no media type", "odd pair": "gave int with a content type",
+        "set": "gave what is not JSON", "big": "makes more than 1048576 bytes",
+        "count": "gave int in place of", "exit": "SystemExit: 3 (functions.py:",
+        "nothing of it": "KeyError: 'nothing of it' (functions.py:",
+    }  # fmt: skip
+    for what, says in bad.items():
+        sent = event("user.a", {"do": what})
+        await own.send(sent)
+        record = await own.until("w", sent["id"], "dead_letter")
+        assert says in record["last_error"], what
+    assert len(receiver.got) == len(good)
+
+
+async def test_a_function_that_hangs_holds_up_nobody(own: Client, receiver: Receiver) -> None:
+    policy = {"max_attempts": 2, "initial_delay": "100ms"}
+    for name in ("told", "counting", "standard"):
+        await own.webhook(id=name, url=f"{receiver.url}/{name}", events=[f"user.{name}", "user.b"],
+                          transformation=name, retry_policy=policy)  # fmt: skip
+    hung = [event("user.told", {"do": "hang"}) for _ in range(12)]
+    await own.send(hung)
+    began = time.monotonic()
+    data = {"do": "dict", "numbers": [1], "trace": "/dev/null"}
+    while time.monotonic() - began < 3:  # while its threads are taken, and after they were given up
+        sent = event("user.b", data)
+        await own.send(sent)
+        for name in ("counting", "standard"):
+            record = await own.until(name, sent["id"], "succeeded", timeout=5)
+            assert len(record["attempts"]) == 1
+    for one in hung:
+        record = await own.until("told", one["id"], "dead_letter")
+        messages = {attempt["error_message"] for attempt in record["attempts"]}
+        assert len(record["attempts"]) == 2  # it was tried again: another time it may be in time
+        assert messages <= {
+            "told: took longer than 1s", "told: all 4 threads are in calls that do not end",
+        }  # fmt: skip
+    assert not receiver.at("/told")
+
+
+async def test_functions_in_batches(own: Client, receiver: Receiver, tmp_path: Path) -> None:
+    """Each event of a request is made by a call of its own, some of which fail."""
+    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch",
+                      batch={"max_events": 40, "max_wait": "2s"},
+                      transformation="counting")  # fmt: skip
+    trace = tmp_path / "trace"
+    data = {"trace": str(trace)}
+    sent = [event("user.a", data | ({} if n % 10 == 3 else {"numbers": [n]})) for n in range(40)]
+    await own.send(sent)
+    (got,) = await receiver.until(1)
+    assert got.json == [{"id": one["id"], "sum": n} for n, one in enumerate(sent) if n % 10 != 3]
+    assert sorted(trace.read_text().split()) == sorted(one["id"] for one in sent)
+    for number, one in enumerate(sent):
+        status = "dead_letter" if number % 10 == 3 else "succeeded"
+        record = await own.until("w", one["id"], status)
+        assert len(record["attempts"]) == 1
+
+
+async def test_a_preview_of_each_mode(own: Client) -> None:
+    sent = event("user.a", [1, 2], subject="user/1")
+    for mode in ("binary", "batch"):
+        await own.webhook(id=mode, url="http://127.0.0.1:8099/", events=["user.*"], mode=mode)
+        body = {"event": sent, "webhook": mode}
+        shown = (await own.http.post("/v1/transformations/preview", json=body)).json()
+        if mode == "binary":
+            assert shown["body"] == [1, 2]
+            assert shown["headers"]["ce-subject"] == "user/1"
+        else:
+            assert shown["body"] == [sent]
+            assert shown["content_type"] == "application/cloudevents-batch+json"
+
+
+async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_path: Path) -> None:
+    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], transformation="chat",
+                      headers={"X-Tenant": "acme"})  # fmt: skip
+    sent = event("user.a", {"user": "ann", "trace": str(tmp_path / "t"), "numbers": [2]})
+
+    async def preview(status: int = 200, **body: Any) -> Any:
+        answer = await own.http.post("/v1/transformations/preview", json={"event": sent} | body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    shown = await preview(webhook="w")
+    await own.send(sent)
+    got = (await receiver.until(1))[0]
+    assert shown["body"] == got.json
+    assert (shown["method"], shown["url"]) == ("POST", f"{receiver.url}/w")
+    assert shown["bytes"] == len(got.body) == int(got.headers["content-length"])
+    assert shown["content_type"] == got.headers["content-type"]
+    assert set(shown["headers"]) - {"X-Tenant"} == set(got.headers) - {"x-tenant"}
+    same = ("host", "content-type", "webhook-id", "user-agent", "x-event-gateway-attempt")
+    assert all(shown["headers"][name] == got.headers[name] for name in same)
+    assert shown["headers"]["X-Tenant"] == "acme"
+
+    assert (await preview(transformation="counting"))["body"] == {"id": sent["id"], "sum": 2}
+    cef = await preview(transformation="cef", webhook="w")
+    assert cef["body"].startswith("CEF:0|")
+    inline = await preview(transformation={"template": {"v": "{{ data.enrichment }}"}})
+    assert inline["body"]["v"]["gateway_version"]
+    assert (inline["url"], inline["transformation"], inline["authentication"]) == (None, None, [])
+    assert "host" not in inline["headers"]
+    for given, key, says in (
+        ({"transformation": "nope"}, "transformation", "there are: acme, analytics_format"),
+        ({}, "transformation", "name one"),
+        ({"transformation": {"python": "os:getcwd"}}, "transformation.python", "file alone"),
+        ({"transformation": {"tmpl": 1}}, "transformation.tmpl", "unknown key"),
+        ({"transformation": {"template": {"a": ["{{"]}}}, "transformation.template.a[0]", "closed"),
+        ({"transformation": {"template": "{{ data.x ?? error }}"}}, "transformation",
+         "it: template: the event has no data.x"),
+        ({"transformation": "told"}, "transformation", "told: KeyError: 'do'"),
+        ({"transformation": "standard", "event": {"id": "1"}}, "event", "specversion is missing"),
+    ):  # fmt: skip
+        (error,) = (await preview(422, **given))["errors"]
+        assert error["key"] == key
+        assert says in error["detail"]
+    assert (await own.http.post("/v1/transformations/preview", json={
+        "event": sent, "webhook": "none"
+    })).status_code == 404  # fmt: skip
+    assert len(receiver.got) == 1
+
+
+async def test_a_preview_shows_no_secret_and_remembers_nothing(
+    own: Client, receiver: Receiver
+) -> None:
+    value = "whsec_" + "c2VjcmV0" * 5
+    await own.http.put("/v1/secrets/key", json={"value": value})
+    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                      security={"auth_type": "hmac_signature", "secret_name": "key"})  # fmt: skip
+    for _ in range(2):
+        answer = await own.http.post("/v1/transformations/preview", json={
+            "event": event("user.a", subject="user/1"), "webhook": "w",
+        })  # fmt: skip
+        shown = answer.json()
+        assert shown["authentication"] == ["hmac_signature"]
+        assert "webhook-signature" not in shown["headers"]
+        assert shown["body"]["data"]["enrichment"]["related_events"] == []
+    await own.send(event("user.a", subject="user/1"))
+    data = (await receiver.until(1))[0].json["data"]
+    assert data["enrichment"]["related_events"] == []
+
+
+async def test_one_that_is_not_there(own: Client, receiver: Receiver) -> None:
+    answer = await own.http.post("/v1/webhooks", json={
+        "id": "w", "url": f"{receiver.url}/w", "events": ["a"], "transformation": "nope",
+    })  # fmt: skip
+    assert answer.status_code == 422
+    assert "'nope' is unknown; there are: acme, analytics_format" in answer.json()["detail"]
+
+
+def _config(receiver: Receiver, **transformations: Any) -> dict[str, Any]:
+    return LOOPBACK | {"transformations": transformations}
+
+
+async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver: Receiver) -> None:
+    first = {"template": {"v": 1}}
+    program = Program(tmp_path, _config(receiver, mine=first, kept={"template": "{{ id }}"}))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            for name in ("mine", "kept"):
+                await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
+                                     transformation=name,
+                                     retry_policy={"initial_delay": "3s"})  # fmt: skip
+
+            async def sent() -> dict[str, Any]:
+                before = len(receiver.got)
+                one = event("user.a")
+                await client.send(one)
+                return {
+                    got.path[1:]: got.json for got in (await receiver.until(before + 2))[before:]
+                }
+
+            assert (await sent())["mine"] == {"v": 1}
+            # What waits for another try is made anew by what is in force then.
+            receiver.answers["/mine"] = [500, 200]
+            await client.send(event("user.b"))
+            await receiver.until(4)
+            changed = _config(receiver, mine={"template": {"v": 2}}, kept={"template": "{{ id }}"})
+            await reloaded(program, changed, "configuration reloaded")
+            await receiver.until(5)
+            assert receiver.got[-1].json == {"v": 2}
+            assert (await sent())["mine"] == {"v": 2}
+            broken = _config(receiver, mine={"template": {"v": 3}}, kept={"template": "{{ id"})
+            said = await reloaded(program, broken, "not reloaded")
+            assert "transformations.kept.template: {{ is not closed by }}" in said
+            assert (await sent())["mine"] == {"v": 2}
+            gone = _config(receiver, kept={"template": "{{ id }}"})
+            await reloaded(program, gone, "configuration reloaded")
+            got = await sent()
+            assert got["mine"]["type"] == "user.a"
+            assert got["kept"].startswith("e-")
+            await sent()
+            metrics = (await client.http.get("/metrics")).text
+            name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
+            assert f"{name} 2.0" in metrics
+            assert program.output.count("not there any more") == 1
+            # It can still be paused, and given another one.
+            mine = "/v1/webhooks/mine"
+            patched = await client.http.patch(mine, json={"enabled": False})
+            assert patched.status_code == 200, patched.text
+            patched = await client.http.patch(mine, json={"transformation": "gone"})
+            assert patched.status_code == 422
+            patched = await client.http.patch(mine, json={"transformation": "kept"})
+            assert patched.json()["transformation"] == "kept"
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_after_a_correction_dead_letters_are_delivered(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    program = Program(tmp_path, _config(receiver, mine={"template": "{{ data.usr ?? error }}"}))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                                 transformation="mine")  # fmt: skip
+            sent = event("user.a", {"user": "ann"})
+            await client.send(sent)
+            await client.until("w", sent["id"], "dead_letter")
+            right = _config(receiver, mine={"template": "{{ data.user ?? error }}"})
+            await reloaded(program, right, "configuration reloaded")
+            answer = await client.http.post("/v1/dead-letters/replay", json={"webhook": "w"})
+            assert answer.status_code in (200, 202), answer.text
+            assert (await receiver.until(1))[0].json == "ann"
+            await client.until("w", sent["id"], "succeeded")
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+
+
+async def test_a_process_without_it_sends_standard_and_is_told(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    clients = await pair.start(
+        stack,
+        {"transformations": {"mine": {"template": {"v": "{{ id }}"}}}},
+        {"transformations": {"other": {"template": 1}}},
+    )
+    await clients[0].webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                             transformation="mine")  # fmt: skip
+    sent = [event("user.a") for _ in range(40)]
+    for one in sent:  # one by one, so that both take some
+        await clients[0].send(one)
+    got = await receiver.until(40)
+    standard = [one.json["id"] for one in got if "id" in one.json]
+    mine = [one.json["v"] for one in got if "v" in one.json]
+    assert sorted([*standard, *mine]) == sorted(one["id"] for one in sent)
+    text = (await clients[1].http.get("/metrics")).text
+    name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
+    assert (f"{name} {len(standard)}.0" in text) == bool(standard)
+    assert "different configuration file" in "".join(one.output for one in pair.programs)
+    for client in clients:
+        reasons = (await client.http.get("/readyz")).json()["reasons"]
+        assert "a different configuration file" in reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        (
+            "{python: 'support.functions:nope'}",
+            "module 'support.functions' has no attribute 'nope'",
+        ),
+        ("{python: 'no_such_module:f'}", "No module named 'no_such_module'"),
+        ("{python: support.functions:not_one}", "is no plain function"),
+        ("{python: support.functions:later}", "is no plain function"),
+        ("{python: nothing}", "no entry point 'nothing' in event_gateway.transformations"),
+        ("{base: crm}", "'crm' is unknown; there are: standard, analytics_format"),
+        ("{tmplate: x}", "unknown key; did you mean template?"),
+        ("{template: '{{ dta.x }}'}", "begins with 'data.'"),
+    ],
+)
+async def test_what_is_wrong_with_one_is_a_line(tmp_path: Path, one: str, says: str) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(f"transformations:\n  good: {{base: crm_format}}\n  bad: {one}\n")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "event_gateway", "check", "-c", str(path), "--json",
+        stdout=asyncio.subprocess.PIPE, env={"PYTHONPATH": "tests"},
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert process.returncode == 2
+    (problem,) = json.loads(out)["errors"]
+    assert problem["line"] == 3
+    assert problem["key"].startswith("transformations.bad")
+    assert says in problem["reason"]
+
+
+def test_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from event_gateway.request.transformations.functions import found
+
+    installed = tmp_path / "acme-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text(
+        "[event_gateway.transformations]\nacme-told = support.functions:as_told\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert found("acme-told")({"data": {"do": "list"}}) == [1]

@@ -1,0 +1,513 @@
+"""AsyncAPI documents: what becomes an event type, what is left out and why, and the way back."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_event_schema import schemas
+
+from conftest import Command
+from event_gateway.config.yaml_source import BadYaml, read_plain
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.schema.asyncapi.reading import read
+from event_gateway.core.schema.asyncapi.writing import write
+from event_gateway.core.schema.event_schema import EventSchema
+from event_gateway.core.schema.event_type import EventType, kept
+from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
+from support.client import Client, event
+from support.command import Ended
+
+CLOUDEVENTS = (
+    "https://raw.githubusercontent.com/cloudevents/spec/v1.0.2/cloudevents/formats/cloudevents.json"
+)
+TWO = """
+asyncapi: 2.6.0
+info: {title: Shop, version: "1"}
+channels:
+  shop/orders:
+    publish:
+      message:
+        oneOf:
+          - $ref: "#/components/messages/OrderPlaced"
+          - $ref: "#/components/messages/OrderPaid"
+    subscribe:
+      message: {$ref: "#/components/messages/OrderPlaced"}
+  stock.level.changed:
+    subscribe:
+      message:
+        summary: A level has changed.
+        payload:
+          type: object
+          properties:
+            level: {type: integer, minimum: 0, exclusiveMinimum: true}
+            pair: {type: array, items: [{type: string}, {type: integer}], additionalItems: false}
+          dependencies:
+            level: [pair]
+            pair: {minProperties: 2}
+  elsewhere:
+    subscribe:
+      message: {$ref: "./other.yaml#/messages/x"}
+components:
+  messages:
+    OrderPlaced:
+      description: An order was placed.
+      payload:
+        allOf:
+          - $ref: "#/components/schemas/CloudEvent"
+          - type: object
+            properties:
+              type: {type: string, enum: [shop.order.placed]}
+              data: {$ref: "#/components/schemas/Order"}
+      examples:
+        - payload: {type: shop.order.placed, data: {id: 7, lines: [{sku: a}]}}
+        - payload: {type: shop.order.other, data: {}}
+    OrderPaid:
+      traits:
+        - headers: {properties: {ce_source: {type: string}}}
+      headers:
+        type: object
+        properties:
+          ce_type: {type: string, const: shop.order.paid}
+      payload: {$ref: "#/components/schemas/Order"}
+    Avro:
+      name: shop.avro.made
+      schemaFormat: application/vnd.apache.avro;version=1.9.0
+      payload: {type: record}
+    Nameless:
+      payload: {type: string}
+    Remote:
+      name: shop.remote.made
+      payload: {$ref: "https://example.com/order.json"}
+    Wrong:
+      name: shop.wrong.made
+      payload: {type: strange}
+    Reserved:
+      name: webhook.made
+      payload: {}
+  schemas:
+    CloudEvent:
+      type: object
+      required: [specversion, id, source, type]
+      properties:
+        specversion: {const: "1.0"}
+        type: {type: string}
+        data: {}
+    Order:
+      $id: https://example.com/order
+      type: object
+      required: [id]
+      properties:
+        id: {type: integer}
+        lines: {type: array, items: {$ref: "#/components/schemas/Line"}}
+        parent: {$ref: "#/components/schemas/Order"}
+    Line:
+      type: object
+      properties: {sku: {type: string}}
+      additionalProperties: false
+"""
+THREE = f"""
+asyncapi: 3.0.0
+info: {{title: Lights, version: "1"}}
+channels:
+  switched:
+    address: lights.office.switched
+    messages:
+      switched: {{$ref: "#/components/messages/switched"}}
+  many:
+    address: lights/many
+    messages:
+      one:
+        contentType: application/cloudevents+json
+        payload:
+          oneOf:
+            - properties: {{type: {{const: lights.on}}, data: {{type: boolean}}}}
+            - properties: {{type: {{enum: [lights.off, lights.out]}}, data: {{type: "null"}}}}
+operations:
+  onSwitched:
+    action: receive
+    channel: {{$ref: "#/channels/switched"}}
+components:
+  messages:
+    switched:
+      title: Switched
+      payload:
+        type: object
+        allOf: [{{$ref: "{CLOUDEVENTS}"}}]
+        properties:
+          data:
+            type: object
+            properties: {{position: {{enum: [ON, OFF]}}}}
+    modern:
+      messageId: lights.modern.made
+      payload:
+        schemaFormat: application/schema+json;version=draft-2020-12
+        schema:
+          type: array
+          prefixItems: [{{$ref: "#/components/messages/modern/payload/schema/$defs/n"}}]
+          $defs: {{n: {{type: integer}}}}
+    dateless:
+      name: lights.dated.made
+      payload: {{const: 2026-05-04}}
+"""
+
+
+def documents() -> dict[str, Any]:
+    """Both documents as the gateway reads them."""
+    return {"2": read_plain(TWO, 128), "3": read_plain(THREE, 128)}
+
+
+def schema_of(event_type: EventType) -> Any:
+    """Its schema, decoded."""
+    assert isinstance(event_type.schema, msgspec.Raw)
+    return msgspec.json.decode(event_type.schema)
+
+
+def holds(event_type: EventType, data: Any) -> bool:
+    """Whether data holds to its schema."""
+    return EventSchema(schema_of(event_type)).violation(data, 100) is None
+
+
+def test_version_2() -> None:
+    found, skipped = read(documents()["2"])
+    types = {one.type: one for one in found}
+    assert list(types) == ["shop.order.placed", "shop.order.paid", "stock.level.changed"]
+    placed = types["shop.order.placed"]
+    assert placed.description == "An order was placed."
+    assert [msgspec.json.decode(one) for one in placed.examples] == [
+        {"id": 7, "lines": [{"sku": "a"}]}
+    ]
+    for name in ("shop.order.placed", "shop.order.paid"):
+        assert holds(types[name], {"id": 1, "lines": [{"sku": "x"}], "parent": {"id": 2}})
+        for wrong in ({}, {"id": "x"}, {"id": 1, "lines": [{"q": 1}]}, {"id": 1, "parent": {}}):
+            assert not holds(types[name], wrong), wrong
+    level = types["stock.level.changed"]
+    assert holds(level, {"level": 1, "pair": ["a", 1]})
+    for wrong in ({"level": 0, "pair": []}, {"level": 1}, {"pair": []},
+                  {"level": 1, "pair": ["a", 1, 2]}, {"level": 1, "pair": [1]}):  # fmt: skip
+        assert not holds(level, wrong), wrong
+    reasons = {one.place.rpartition("/")[2]: one.reason for one in skipped}
+    assert set(reasons) == {"message", "Avro", "Nameless", "Remote", "Wrong", "Reserved"}
+    assert "./other.yaml#/messages/x, which is not in this document" in reasons["message"]
+    assert "vnd.apache.avro" in reasons["Avro"]
+    assert "names no type" in reasons["Nameless"]
+    assert "https://example.com/order.json" in reasons["Remote"]
+    assert "schema/type" in reasons["Wrong"]
+    assert "the gateway's own" in reasons["Reserved"]
+
+
+def test_version_3() -> None:
+    found, skipped = read(documents()["3"])
+    types = {one.type: one for one in found}
+    assert not skipped
+    assert set(types) == {"lights.office.switched", "lights.on", "lights.off", "lights.out",
+                          "lights.modern.made", "lights.dated.made"}  # fmt: skip
+    assert schema_of(types["lights.on"]) == {"type": "boolean"}
+    assert schema_of(types["lights.out"]) == {"type": "null"}
+    assert holds(types["lights.office.switched"], {"position": "ON"})
+    assert not holds(types["lights.office.switched"], {"position": "on"})
+    assert schema_of(types["lights.modern.made"]) == {
+        "type": "array", "prefixItems": [{"$ref": "#/$defs/n"}],
+        "$defs": {"n": {"type": "integer"}},
+    }  # fmt: skip
+    assert schema_of(types["lights.dated.made"]) == {"const": "2026-05-04"}
+
+
+def test_yaml_is_that_of_version_1_2() -> None:
+    text = "[ON, yes, 010, 1_0, 1:30, 0o17, 0x1F, 1e3, .5, ~, TRUE, '1', !!str 1, 2026-05-04, 1.]"
+    assert read_plain(text, 8) == [
+        "ON", "yes", 10, "1_0", "1:30", 15, 31, 1000.0, 0.5, None, True, "1", 1, "2026-05-04", 1.0,
+    ]  # fmt: skip
+    for wrong in (
+        "!x y",
+        "!!python/name:os.system y",
+        "a: 1\na: 2",
+        "9" * 5000,
+        "[" * 20 + "]" * 20,
+    ):
+        with pytest.raises(BadYaml):
+            read_plain(wrong, 8)
+
+
+def message(payload: Any, **more: Any) -> dict[str, Any]:
+    """A document with one message."""
+    return {
+        "asyncapi": "3.0.0",
+        "components": {"messages": {"m": {"name": "a.b", "payload": payload, **more}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "no AsyncAPI document"),
+        ([], "no AsyncAPI document"),
+        ({"openapi": "3.0.0"}, "no AsyncAPI document"),
+        ({"asyncapi": 3}, "no AsyncAPI document"),
+        ({"asyncapi": "1.2.0"}, "versions 2 and 3"),
+        ({"asyncapi": "4.0.0"}, "versions 2 and 3"),
+    ],
+)
+def test_what_is_no_document_is_refused(content: Any, says: str) -> None:
+    with pytest.raises(InvalidDefinition, match=says):
+        read(content)
+
+
+@pytest.mark.timeout(240)
+def test_hostile_documents_are_answered() -> None:
+    deep: Any = {}
+    for _ in range(5000):
+        deep = {"not": deep}
+    with pytest.raises(InvalidDefinition, match="nested deeper"):
+        read(message(deep))
+    chain = {f"s{n}": {"properties": {"x": {"$ref": f"#/components/schemas/s{n + 1}"}}}
+             for n in range(500)} | {"s500": {"type": "integer"}}  # fmt: skip
+    circle = {"a": {"$ref": "#/components/schemas/b"}, "b": {"$ref": "#/components/schemas/a"}}
+    overlapping: Any = {}
+    for _ in range(50):
+        overlapping = {"properties": {"x": overlapping}}
+    pointers = ["#/components/schemas/deep" + "/properties/x" * n for n in range(50)]
+    for payload, components, says in (
+        ({"$ref": "#/components/schemas/s0"}, chain, None),
+        ({"$ref": "#/components/schemas/a"}, circle, "circle"),
+        ({"$ref": "#/components/messages/m/payload"}, {}, "circle"),
+        ({"allOf": [{"$ref": "#/components/messages/m/payload"}] * 2}, {}, None),
+        ({"allOf": [{"$ref": one} for one in pointers]}, {"deep": overlapping}, None),
+        ({"properties": 7, "allOf": 7, "items": 7, "$ref": 7, "oneOf": 7}, {}, "schema"),
+        ({"properties": {"type": 7, "specversion": 7, "data": 7}}, {}, "object, true or false"),
+        ({"pattern": "(a+)+$", "$ref": "#"}, {}, None),
+        ("text", {}, "object, true or false"),
+    ):
+        content = message(payload)
+        content["components"]["schemas"] = components
+        found, skipped = read(content)
+        if says is None:
+            assert len(found) + len(skipped) == 1
+        else:
+            assert says in skipped[0].reason
+    # Many messages that share a large part: bounded, and said.
+    shared = {"properties": {f"p{n}": {"type": "string"} for n in range(5000)}}
+    content = message({})
+    content["components"] = {
+        "schemas": {"s": shared},
+        "messages": {f"m{n}": {"name": f"a.m{n}", "payload": {"$ref": "#/components/schemas/s"}}
+                     for n in range(150)},
+    }  # fmt: skip
+    found, skipped = read(content)
+    assert len(found) + len(skipped) == 150
+    assert "more than can be copied" in skipped[-1].reason
+    for odd in (
+        {"channels": 7},
+        {"channels": {"a": 7}},
+        {"components": {"messages": {"m": 7}}},
+        {"channels": {"a": {"messages": {"x": None}, "$ref": 3}}},
+        {"channels": {"a": {"$ref": "#/channels/a"}}},
+        {"channels": {"a": {"$ref": "#/none"}}},
+        {
+            "components": {
+                "messages": {
+                    "m": dict.fromkeys(
+                        ("traits", "headers", "examples", "name", "x-event-gateway"), 7
+                    )
+                }
+            }
+        },
+    ):
+        for version in ("2.0.0", "3.0.0"):
+            read({"asyncapi": version} | odd)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6)
+    | st.sampled_from(["#/components/schemas/s", "#/components/messages/m", "3.0.0", "a.b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([
+        "$ref", "payload", "schema", "schemaFormat", "properties", "type", "data", "specversion",
+        "allOf", "oneOf", "const", "enum", "messages", "message", "publish", "headers", "traits",
+        "ce_type", "name", "examples", "items", "dependencies", "$defs", "m", "s",
+    ]), inner, max_size=4),
+    max_leaves=15,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["2.6.0", "3.0.0"]), json_values, json_values, json_values)
+def test_whatever_a_document_holds_it_is_types_and_reasons(
+    version: str, channels: Any, messages: Any, named: Any
+) -> None:
+    found, skipped = read({
+        "asyncapi": version, "channels": channels,
+        "components": {"messages": messages, "schemas": named},
+    })  # fmt: skip
+    for one in found:
+        one.check()
+    assert all(one.reason for one in skipped)
+
+
+texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "Zs"]), max_size=20)
+names = st.one_of(
+    st.from_regex(r"[a-z]{1,5}(\.[a-z0-9_-]{1,5}){0,3}", fullmatch=True), texts.filter(bool)
+)
+
+
+@st.composite
+def event_types(draw: Any) -> EventType:
+    """Types that may be registered."""
+    schema: Any = msgspec.UNSET
+    if draw(st.booleans()):
+        made = draw(schemas)
+        if isinstance(made, dict):
+            made = made | {"$defs": {"d": draw(schemas), "a%b/c": {"$anchor": "x"}}}
+            made |= {"anyOf": [True, {"$ref": "#x"}, {"$ref": "#/$defs/a%25b~1c"}]}
+        else:
+            made = {"allOf": [made], "$defs": {"d": True}}
+        schema = kept(made, "schema")
+    return EventType(
+        draw(names), description=draw(texts.map(str.strip)), owner=draw(texts),
+        dataschema=draw(st.sampled_from(["", "https://example.com/a"])), schema=schema,
+        examples=tuple(kept(one, "e") for one in draw(st.lists(st.integers(), max_size=2))),
+        enforce=draw(st.sampled_from([None, "off", "warn", "reject"])),
+    )  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(event_types(), max_size=5, unique_by=lambda one: one.type))
+def test_an_export_read_again_is_the_catalog(types: list[EventType]) -> None:
+    types = [one for one in types if next(one.mistakes(), None) is None]
+    exported = json.loads(json.dumps(write([*types, *LIFECYCLE_TYPES.values()], "1.0")))
+    found, skipped = read(exported)
+    assert not skipped
+    assert len(found) == len(types)
+    for before, after in zip(types, found, strict=True):
+        assert after.same(before), (before, after)
+
+
+def test_an_export_is_an_asyncapi_3_document() -> None:
+    exported = write([*read(documents()["2"])[0], *LIFECYCLE_TYPES.values()], "1.0")
+    assert exported["asyncapi"] == "3.0.0"
+    assert exported["info"].keys() >= {"title", "version"}
+    keys = exported["components"]["messages"]
+    assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz_.-0123456789") for key in keys)
+    for key, channel in exported["channels"].items():
+        assert channel["messages"] == {key: {"$ref": f"#/components/messages/{key}"}}
+        assert exported["operations"][key]["channel"] == {"$ref": f"#/channels/{key}"}
+        sent = exported["components"]["messages"][key]
+        assert sent["contentType"] == "application/cloudevents+json"
+        assert sent["payload"]["schemaFormat"].endswith("2020-12")
+    assert exported["operations"]["webhook.failed"]["action"] == "send"
+    assert exported["operations"]["shop.order.paid"]["action"] == "receive"
+
+    def references(node: Any) -> list[str]:
+        if isinstance(node, list):
+            return [found for one in node for found in references(one)]
+        if not isinstance(node, dict):
+            return []
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [found for one in node.values() for found in references(one)]
+
+    for reference in references(exported):
+        at: Any = exported
+        for part in reference.split("/")[1:]:
+            at = at[part.replace("~1", "/")]
+
+
+async def import_(client: Client, content: bytes, kind: str, **query: Any) -> dict[str, Any]:
+    """Sends a document."""
+    answer = await client.http.post(
+        "/v1/event-types/import", content=content, params=query, headers={"Content-Type": kind}
+    )
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_an_import_says_what_it_did_and_is_in_force(client: Client) -> None:
+    would = await import_(client, TWO.encode(), "application/yaml", dry_run=True)
+    assert would["created"] == ["shop.order.placed", "shop.order.paid", "stock.level.changed"]
+    assert (await client.http.get("/v1/event-types/shop.order.paid")).status_code == 404
+    done = await import_(client, TWO.encode(), "application/yaml")
+    assert done == would | {"dry_run": False}
+    assert len(done["skipped"]) == 6
+    # Where nothing is said of it, what was set here stays.
+    shown = (await client.http.get("/v1/event-types/shop.order.paid")).json()
+    put = shown | {"enforce": "reject", "owner": "shop"}
+    assert (await client.http.put("/v1/event-types/shop.order.paid", json=put)).status_code == 200
+    changed = documents()["2"]
+    changed["components"]["schemas"]["Order"]["required"] = ["id", "parent"]
+    again = await import_(client, json.dumps(changed).encode(), "application/json")
+    assert again["changed"] == ["shop.order.placed", "shop.order.paid"]
+    assert again["unchanged"] == ["stock.level.changed"]
+    shown = (await client.http.get("/v1/event-types/shop.order.paid")).json()
+    assert (shown["enforce"], shown["owner"]) == ("reject", "shop")
+    answer = await client.send(event("shop.order.paid", {"id": 1}), status=422)
+    assert (answer["path"], '"parent"' in answer["detail"]) == ("", True)
+    exported = await client.http.get("/asyncapi.json")
+    assert exported.headers["content-type"] == "application/json"
+    same = await import_(client, exported.content, "application/json")
+    assert (same["created"], same["changed"], same["skipped"]) == ([], [], [])
+    assert len(same["unchanged"]) == 3
+
+
+async def test_bodies_that_are_no_document_are_refused(client: Client) -> None:
+    for kind, body, status in (
+        ("application/json", b"{", 400),
+        ("application/json", b"[" * 5000, 400),
+        ("application/json", b'{"openapi": "3.0.0"}', 422),
+        ("application/yaml", b"a: [", 400),
+        ("application/yaml", b"\xff", 400),
+        ("application/yaml", b"- 1", 422),
+        ("application/yaml", b"", 422),
+        ("application/yaml", b"[" * 5000, 400),
+        ("application/yaml", b"a: &a [x, x]\n" + b"".join(
+            b"%c: &%c [%s]\n" % (98 + n, 98 + n, b", ".join([b"*%c" % (97 + n)] * 9))
+            for n in range(9)), 400),
+        ("application/yaml", b"a: 1\na: 2", 400),
+        ("application/yaml", b"asyncapi: !!python/object:os.system x", 400),
+        ("", b"asyncapi: 1.0.0", 422),
+    ):  # fmt: skip
+        answer = await client.http.post(
+            "/v1/event-types/import", content=body, headers={"Content-Type": kind}
+        )
+        assert answer.status_code == status, (body[:40], answer.text)
+    for path in ("/asyncapi.json", "/v1/event-types"):
+        answer = await client.http.get(path, headers={"Authorization": "Bearer no"})
+        assert answer.status_code == 401
+    # A document cannot read the gateway's environment.
+    body = b'asyncapi: 2.0.0\ncomponents: {messages: {m: {name: a.b, summary: "${HOME}"}}}'
+    await import_(client, body, "application/yaml")
+    assert (await client.http.get("/v1/event-types/a.b")).json()["description"] == "${HOME}"
+
+
+async def test_the_commands(client: Client, run: Command, tmp_path: Any) -> None:
+    file = tmp_path / "asyncapi.yaml"
+    file.write_text(THREE)
+
+    async def ran(*words: str, status: int = 0) -> Ended:
+        ended: Ended = await run("catalog", *words)
+        assert ended.status == status, ended
+        return ended
+
+    assert "would be created" in (await ran("import", str(file), "--dry-run")).out
+    said = (await ran("import", str(file))).out.splitlines()
+    assert said[0] == "lights.office.switched: created"
+    assert said[-1] == "6 created, 0 changed, 0 unchanged, 0 skipped"
+    assert len((await ran("import", str(file), "--json")).json["unchanged"]) == 6
+    listed = (await ran("list")).out
+    assert "lights.modern.made" in listed
+    assert "webhook.failed" in listed
+    own = (await ran("list", "--owner", "event-gateway", "--json")).json
+    assert {one["type"] for one in own} == set(LIFECYCLE_TYPES)
+    assert (await ran("show", "lights.on")).json["schema"] == {"type": "boolean"}
+    assert "no event type nothing" in (await ran("show", "nothing", status=1)).err
+    out = tmp_path / "out.json"
+    await ran("export", "--out", str(out))
+    assert json.loads(out.read_text()) == (await ran("export")).json
+    for name in ("lights.on", "lights.off"):
+        assert (await client.http.delete(f"/v1/event-types/{name}")).status_code == 204
+    assert (await ran("import", str(out), "--json")).json["created"] == ["lights.off", "lights.on"]
+    for text, says in (("a:\n  [", ":2: not YAML"), ('{"a": 1,}', "asyncapi: is missing"),
+                       ("a: 1\na: 1", ":2: a: stands twice"),
+                       ("x: !y z", ":1: x: tags")):  # fmt: skip
+        file.write_text(text)
+        assert says in (await ran("import", str(file), status=1 if "missing" in says else 2)).err
+    assert "No such file" in (await ran("import", str(tmp_path / "none"), status=2)).err

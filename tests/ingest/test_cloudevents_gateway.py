@@ -1,0 +1,189 @@
+"""Whatever event goes in comes out equal, through the whole gateway: by every way in and out."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, Phase, given, settings
+
+from support.client import BATCH, STRUCTURED, Client
+from support.conforms import conforms
+from support.generated import (
+    Made,
+    Payload,
+    binary,
+    events,
+    meant,
+    read_binary,
+    read_structured,
+    structured,
+)
+from support.receiver import Got, Receiver
+
+EVENTS = 60  # by each way
+AT_ONCE = 50
+Meant = tuple[dict[str, Any], Payload]
+
+
+def _generated(count: int) -> list[Made]:
+    """So many events; what was wrong with one is shown with the event itself."""
+    found: list[Made] = []
+
+    @settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
+    )  # fmt: skip
+    @given(events("gen."))
+    def generate(made: Made) -> None:
+        found.append(made)
+
+    generate()
+    return found
+
+
+async def _by_http(client: Client, made: list[Made], binary_mode: bool) -> None:
+    async def send(one: Made) -> None:
+        headers, body = binary(one) if binary_mode else (STRUCTURED, structured(one))
+        answer = await client.http.post("/v1/events", content=body, headers=headers)
+        assert answer.status_code == 202, (one, answer.text)
+
+    for start in range(0, len(made), AT_ONCE):
+        await asyncio.gather(*(send(one) for one in made[start : start + AT_ONCE]))
+
+
+async def _batched(client: Client, made: list[Made]) -> None:
+    for start in range(0, len(made), AT_ONCE):
+        some = made[start : start + AT_ONCE]
+        body = b"[%b]" % b",\n".join(structured(one) for one in some)
+        answer = await client.http.post("/v1/events", content=body, headers=BATCH)
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["accepted"] == len(some)
+
+
+async def _by_nats(client: Client, made: list[Made], mode: str) -> None:
+    for one in made:
+        if mode == "binary":
+            headers, body = binary(one, nats=True)
+            # Names count in any case.
+            headers = {name.replace("ce-", "Ce-"): value for name, value in headers.items()}
+            await client.nats.publish("gen.any", body, headers=headers)
+        elif mode == "structured":
+            await client.nats.publish("gen.any", structured(one), headers=STRUCTURED)
+        else:
+            await client.nats.publish("gen.any", structured(one))
+    await client.nats.flush()
+
+
+WAYS: dict[str, Callable[[Client, list[Made]], Any]] = {
+    "http-structured": lambda client, made: _by_http(client, made, False),
+    "http-binary": lambda client, made: _by_http(client, made, True),
+    "http-batch": _batched,
+    "nats-structured": lambda client, made: _by_nats(client, made, "structured"),
+    "nats-binary": lambda client, made: _by_nats(client, made, "binary"),
+    "nats-bare": lambda client, made: _by_nats(client, made, "bare"),
+}
+
+
+def _plain(found: Meant) -> Meant:
+    """Without what the gateway adds."""
+    attributes, payload = found
+    if payload is not None and isinstance(payload[1], dict):
+        kept = {name: value for name, value in payload[1].items() if name != "enrichment"}
+        payload = (payload[0], kept)
+    return attributes, payload
+
+
+def _bodies(one: Got) -> list[bytes] | None:
+    """The events of a request in the JSON format; None where it is one in binary mode."""
+    media = one.headers.get("content-type", "")
+    if media == "application/cloudevents-batch+json":
+        return [bytes(raw) for raw in msgspec.json.decode(one.body, type=list[msgspec.Raw])]
+    return [one.body] if media == "application/cloudevents+json" else None
+
+
+async def _all_came(receiver: Receiver, path: str, count: int) -> list[Got]:
+    """What came to a path, once that is so many events."""
+    async with asyncio.timeout(60):
+        while True:
+            came = receiver.at(path)
+            if sum(len(_bodies(one) or "1") for one in came) >= count:
+                return came
+            await asyncio.sleep(0.05)
+
+
+def _compare(found: Meant, sent: dict[str, tuple[str, Made]], enrich: bool) -> str:
+    """Compares an event with what was sent; gives its id."""
+    way, made = sent[found[0]["id"]]
+    expected, plain = meant(made, texts_only=True), _plain(found)
+    assert plain == expected, (way, made)
+    kind, raw = made.payload or ("", b"")
+    if kind == "json" and b"\\ud" not in raw:
+        of_object = expected[1] is not None and isinstance(expected[1][1], dict)
+        assert (found != plain) is (enrich and of_object), (way, made)
+    elif not enrich:
+        assert found == plain, (way, made)
+    return str(found[0]["id"])
+
+
+async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
+    outs = {f"{mode}-{'enriched' if enrich else 'plain'}": (mode, enrich)
+            for mode in ("structured", "binary", "batch") for enrich in (True, False)}  # fmt: skip
+    for name, (mode, enrich) in outs.items():
+        made = await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["gen.>"],
+                                    mode=mode, enrich=enrich)  # fmt: skip
+        assert made["mode"] == mode
+    answer = await client.http.post("/v1/streams", json={"name": "gen", "subjects": ["gen.>"]})
+    assert answer.status_code == 201, answer.text
+
+    sent: dict[str, tuple[str, Made]] = {}
+    frames: dict[str, bytes] = {}
+    async with client.websocket() as socket:
+        assert (await socket.ask(action="subscribe", stream="gen"))["type"] == "subscribed"
+
+        async def listen() -> None:
+            while len(frames) < EVENTS * len(WAYS):
+                frame = msgspec.json.decode(
+                    await socket.connection.recv(), type=dict[str, msgspec.Raw]
+                )
+                if bytes(frame["type"]) == b'"event"':
+                    event = bytes(frame["event"])
+                    frames[conforms(event)["id"]] = event
+
+        listening = asyncio.create_task(listen())
+        for way, send in WAYS.items():
+            made_now = [
+                made.named(id=f"{way} {number} {made.attributes['id']}")
+                for number, made in enumerate(_generated(EVENTS))
+            ]
+            sent |= {made.attributes["id"]: (way, made) for made in made_now}
+            await send(client, made_now)
+        assert len(sent) == EVENTS * len(WAYS)
+        for name in outs:
+            await _all_came(receiver, f"/{name}", len(sent))
+        await asyncio.wait_for(listening, 30)
+
+    for name, (mode, enrich) in outs.items():
+        seen = set()
+        for one in receiver.at(f"/{name}"):
+            assert one.headers["x-event-gateway-attempt"] == "1"
+            assert "ce-datacontenttype" not in one.headers
+            bodies = _bodies(one)
+            assert (bodies is None) is (mode == "binary")
+            if bodies is None:
+                seen.add(_compare(read_binary(one.headers.items(), one.body), sent, enrich))
+                continue
+            for body in bodies:
+                conforms(body)
+                event_id = _compare(read_structured(body, texts_only=True), sent, enrich)
+                seen.add(event_id)
+                way, made = sent[event_id]
+                if "binary" not in way:  # by all other ways types and bytes survive, too
+                    assert _plain(read_structured(body)) == meant(made), (way, made)
+        assert seen == set(sent)
+    for event_id, event in frames.items():
+        way, made = sent[event_id]
+        assert _plain(read_structured(event, texts_only=True)) == meant(made, texts_only=True), way
+    assert await client.all_of("GATEWAY_REJECTED") == []
+    for told in client.lifecycle:
+        conforms(told)

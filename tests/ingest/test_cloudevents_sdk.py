@@ -1,0 +1,234 @@
+"""The official SDK as the other end, where it is right, and the published JSON Schema.
+
+It is not asked where it departs from the specification: it writes booleans in headers as ``True``,
+text for JSON data as no JSON string, times with microseconds at most, and makes up one where there
+is none.
+"""
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Any
+
+from cloudevents.core.bindings.http import (
+    HTTPMessage,
+    from_http_event,
+    to_binary_event,
+    to_structured_event,
+)
+from cloudevents.core.v1.event import CloudEvent
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_gateway.core.cloudevents.event import Event
+from event_gateway.core.cloudevents.formats import (
+    STRUCTURED,
+    from_binary,
+    from_message,
+    from_structured,
+    mode_of,
+    to_binary,
+    to_structured,
+)
+from support.client import Client, event
+from support.conforms import conforms
+from support.generated import (
+    Made,
+    binary,
+    events,
+    json_values,
+    meant,
+    read_structured,
+    structured,
+    times,
+)
+from support.receiver import Receiver
+
+_data = (
+    st.tuples(
+        st.sampled_from(["application/json", "application/vnd.acme+json"]),
+        st.dictionaries(
+            st.text(max_size=8).filter(lambda name: name != "enrichment"), json_values, min_size=1
+        ).map(lambda value: ("json", json.dumps(value).encode())),
+    )
+    | st.tuples(
+        st.sampled_from(["text/plain", "application/xml"]),
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(
+            lambda text: ("text", text.encode())
+        ),
+    )
+    | st.tuples(
+        st.sampled_from(["application/octet-stream", "image/png"]),
+        st.binary(min_size=1).map(lambda raw: ("bytes", raw)),
+    )
+    | st.just((None, None))
+)
+
+
+@st.composite
+def shared(draw: Any, root: str = "") -> Made:
+    """Events that both ends can hold."""
+    made = draw(events(root))
+    content_type, payload = draw(_data)
+    attributes = {n: v for n, v in made.attributes.items()
+                  if not isinstance(v, bool) and n != "datacontenttype"}  # fmt: skip
+    attributes["time"] = draw(times.map(_time)).isoformat()
+    if content_type is not None:
+        attributes["datacontenttype"] = content_type
+    return Made(attributes, payload)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _of_sdk(found: CloudEvent) -> tuple[dict[str, str], bytes | Any]:
+    """What the SDK has read: attributes as text, and the payload, JSON decoded."""
+    attributes = {
+        name: value.isoformat() if isinstance(value, datetime) else str(value)
+        for name, value in found.get_attributes().items()
+    }
+    data = found.get_data()
+    return attributes, data.encode() if isinstance(data, str) else data
+
+
+def _expected(made: Made) -> tuple[dict[str, str], bytes | Any]:
+    attributes = {name: str(value) for name, value in made.attributes.items()}
+    if made.payload is None:
+        return attributes, None
+    kind, raw = made.payload
+    return attributes, json.loads(raw) if kind == "json" else raw
+
+
+def _sdk(made: Made) -> CloudEvent:
+    attributes = dict(made.attributes)
+    if "time" in attributes:
+        attributes["time"] = _time(attributes["time"])
+    _, data = _expected(made)
+    if made.payload and made.payload[0] == "text":
+        data = data.decode()
+    return CloudEvent(attributes, data)
+
+
+def _read(message: HTTPMessage) -> Event:
+    """What the gateway makes of an HTTP message."""
+    headers = {name.lower(): value for name, value in message.headers.items()}
+    content_type = headers.get("content-type")
+    if mode_of(content_type) == "structured":
+        return from_structured(message.body)
+    return from_binary(headers.items(), content_type, message.body)
+
+
+def _message(made: Event, in_binary: bool) -> HTTPMessage:
+    """What a receiver gets of the gateway."""
+    if not in_binary:
+        return HTTPMessage({"content-type": STRUCTURED}, to_structured(made))
+    lines, body = to_binary(made)
+    pairs = [line.partition(": ") for line in lines.decode().split("\r\n") if line]
+    return HTTPMessage({name: value for name, _, value in pairs}, body)
+
+
+def _utc(found: tuple[dict[str, Any], Any]) -> tuple[dict[str, Any], Any]:
+    attributes, payload = found
+    if "time" in attributes:
+        attributes = attributes | {"time": _time(attributes["time"])}
+    return attributes, payload
+
+
+@settings(max_examples=500, deadline=None)
+@given(made=shared())
+def test_what_the_sdk_writes_is_read(made: Made) -> None:
+    for message in (to_structured_event(_sdk(made)), to_binary_event(_sdk(made))):
+        found = to_structured(_read(message))
+        conforms(found)
+        assert _utc(read_structured(found, texts_only=True)) == _utc(meant(made, texts_only=True))
+        # In NATS headers are written in the same way.
+        headers = dict(message.headers)
+        over_nats = from_message(
+            headers, message.body, subject="a", stream="S", seq=1, time=0.0
+        ).event
+        assert to_structured(over_nats) == found
+
+
+@settings(max_examples=500, deadline=None)
+@given(made=shared(), in_binary=st.booleans())
+def test_what_the_gateway_writes_is_read_by_the_sdk(made: Made, in_binary: bool) -> None:
+    event = _read(to_structured_event(_sdk(made)))
+    found = from_http_event(_message(event, in_binary))
+    assert isinstance(found, CloudEvent)
+    assert _utc(_of_sdk(found)) == _utc(_expected(made))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(made=events())
+def test_what_the_gateway_writes_conforms_to_the_schema(made: Made) -> None:
+    headers, body = binary(made)
+    content_type = headers.get("content-type")
+    conforms(to_structured(from_structured(structured(made))))
+    conforms(to_structured(from_binary(headers.items(), content_type, body)))
+
+
+async def test_the_sdk_at_both_ends_of_the_gateway(client: Client, receiver: Receiver) -> None:
+    for mode in ("structured", "binary"):
+        await client.webhook(id=mode, url=f"{receiver.url}/{mode}", events=["sdk.>"], mode=mode,
+                             enrich=False)  # fmt: skip
+    sent: dict[str, Made] = {}
+
+    @settings(max_examples=40, database=None, deadline=None)
+    @given(made=shared("sdk."))
+    def generate(made: Made) -> None:
+        named = made.named(id=f"{len(sent)} {made.attributes['id']}")
+        sent[named.attributes["id"]] = named
+
+    generate()
+    for number, made in enumerate(sent.values()):
+        write = to_structured_event if number % 2 else to_binary_event
+        message = write(_sdk(made))
+        answer = await client.http.post("/v1/events", content=message.body, headers=message.headers)
+        assert answer.status_code == 202, (made, answer.text)
+    for mode in ("structured", "binary"):
+        for got in await receiver.until(len(sent), f"/{mode}"):
+            found = from_http_event(HTTPMessage(got.headers, got.body))
+            assert isinstance(found, CloudEvent)
+            assert _utc(_of_sdk(found)) == _utc(_expected(sent[found.get_id()]))
+
+
+async def test_all_that_the_gateway_itself_tells_conforms(
+    client: Client, receiver: Receiver
+) -> None:
+    receiver.answers["/dead"] = [500]
+    once = {"max_attempts": 1}
+    await client.webhook(id="dead", url=f"{receiver.url}/dead", events=["user.*"],
+                         retry_policy=once)  # fmt: skip
+    await client.webhook(id="well", url=f"{receiver.url}/well", events=["user.*"])
+    answer = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["user.*"]})
+    assert answer.status_code == 201
+    async with client.websocket() as socket:
+        assert (await socket.ask(action="subscribe", stream="s"))["type"] == "subscribed"
+        sent = [event("user.a", subject="é", sequence="1", x=True), event("user.b", [1])]
+        await client.send(sent)
+        for _ in sent:
+            conforms((await socket.next())["event"])
+    for one in await receiver.until(4):
+        conforms(one.body)
+    for one in sent:
+        await client.until("dead", one["id"], "dead_letter")
+    letters = (await client.http.get("/v1/dead-letters")).json()["items"]
+    assert len(letters) == 2
+    for letter in letters:
+        shown = (await client.http.get(f"/v1/dead-letters/{letter['id']}")).json()
+        conforms(shown["event"])
+    assert (await client.http.post("/v1/webhooks/well/test")).status_code == 200
+    conforms((await receiver.until(3, "/well"))[-1].body)
+    assert (await client.http.delete("/v1/webhooks/dead")).status_code == 204
+    assert (await client.http.delete("/v1/streams/s")).status_code == 204
+    await client.told(1, "webhook.deleted")
+    await client.told(1, "stream.deleted")
+    async with asyncio.timeout(10):
+        while len(kinds := {conforms(told)["type"] for told in client.lifecycle}) < 10:
+            await asyncio.sleep(0.05)
+    assert kinds >= {
+        "webhook.registered", "webhook.triggered", "webhook.succeeded", "webhook.failed",
+        "webhook.dead_lettered", "webhook.deleted", "stream.created", "stream.deleted",
+        "stream.subscribed", "stream.unsubscribed",
+    }  # fmt: skip

@@ -1,0 +1,328 @@
+"""Schemas of event data: what is taken, what is refused, and where data does not hold."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.schema.bounds import MAX_SUBSCHEMAS
+from event_gateway.core.schema.event_schema import EventSchema
+from event_gateway.core.schema.event_type import EventType, kept
+from support.client import Client, event
+
+BOMB = {
+    "$ref": "#/$defs/a0",
+    "$defs": {
+        **{f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)},
+        "a40": {"type": "string"},
+    },
+}
+# Each level of the data may be one of two alternatives, which both look at the level below.
+TWOFOLD = {
+    "$ref": "#/$defs/n",
+    "$defs": {"n": {"anyOf": [
+        {"type": "array", "items": {"$ref": "#/$defs/n"}, "minItems": 0},
+        {"type": "array", "items": {"$ref": "#/$defs/n"}, "maxItems": 9},
+    ]}},
+}  # fmt: skip
+REFUSED: list[tuple[Any, str, str]] = [
+    ({"$ref": "https://example.com/s.json"}, "schema/$ref", "nothing is ever fetched"),
+    ({"properties": {"a/b": {"$ref": "file:///etc/passwd"}}},
+     "schema/properties/a~1b/$ref", "nothing is ever fetched"),
+    ({"items": {"$dynamicRef": "other.json#x"}}, "schema/items/$dynamicRef", "ever fetched"),
+    ({"$ref": "#/$defs/none"}, "schema/$ref", "leads to no schema"),
+    ({"$ref": "#none"}, "schema/$ref", "leads to no schema"),
+    ({"$ref": "#/enum/0", "enum": [{}]}, "schema/$ref", "leads to no schema"),
+    ({"$ref": 7}, "schema/$ref", "must be text"),
+    ({"$defs": {"x": {"$id": "https://example.com/x"}}}, "schema/$defs/x/$id", "whole schema"),
+    ({"$schema": "http://json-schema.org/draft-07/schema#"}, "schema/$schema", "2020-12"),
+    ({"$defs": {"x": {"$anchor": "a"}, "y": {"$anchor": "a"}}}, "schema/$defs/y/$anchor", "twice"),
+    ({"$vocabulary": {}}, "schema/$vocabulary", "is not for an event's schema"),
+    ({"type": "strange"}, "schema/type", "not valid"),
+    ({"properties": []}, "schema/properties", "object of schemas"),
+    ({"allOf": [1]}, "schema/allOf/0", "an object, true or false"),
+    ({"items": [{"type": "string"}]}, "schema/items", "an object, true or false"),
+    ({"minLength": -1}, "schema/minLength", "minimum"),
+    ({"pattern": "(?=a)b"}, "schema/pattern", "look-around"),
+    ({"pattern": r"(a)\1"}, "schema/pattern", "back-references"),
+    ({"patternProperties": {"(": {}}}, "schema/patternProperties/(", "regex"),
+    ({"pattern": "[ab]*a[ab]{100000}"}, "schema", "costs more than"),
+    ({"pattern": "(((a{99}){99}){99}){99}"}, "schema", "too large ones"),
+    ({"pattern": "a{99999999999999999999}"}, "schema", "too large ones"),
+    ({"properties": {f"x{n}": {"pattern": r"^\p{L}{20}$"} for n in range(300)}}, "schema",
+     "too many patterns"),
+    (BOMB, "schema", "costs more than"),
+    ({"patternProperties": {f"x{n}": True for n in range(9000)}}, "schema", "costs more than"),
+    ({"properties": {f"x{n}": {} for n in range(MAX_SUBSCHEMAS)}}, "schema", "more than 10000"),
+    ({"const": float("inf")}, "schema", "JSON does not have"),
+    ({"description": "x" * 300_000}, "schema", "larger than"),
+    (7, "schema", "an object, true or false"),
+]  # fmt: skip
+
+
+def nested(depth: int, leaf: Any = "x", key: str | None = None) -> Any:
+    """Lists (or objects) within each other."""
+    for _ in range(depth):
+        leaf = [leaf] if key is None else {key: leaf}
+    return leaf
+
+
+def refusal(schema: Any) -> InvalidDefinition:
+    """What stands against registering a schema."""
+    (mistake,) = EventType("user.made", schema=kept(schema, "schema")).mistakes()
+    return mistake
+
+
+@pytest.mark.parametrize(
+    ("schema", "key", "says"), REFUSED, ids=[str(one[0])[:40] for one in REFUSED]
+)
+def test_a_schema_that_cannot_be_used_is_refused_with_its_place(
+    schema: Any, key: str, says: str
+) -> None:
+    if isinstance(schema, dict) and schema.get("const") == float("inf"):
+        with pytest.raises(InvalidDefinition, match=says):
+            EventSchema(schema)
+        return
+    began = time.perf_counter()
+    mistake = refusal(schema)
+    assert time.perf_counter() - began < 2
+    assert mistake.key.startswith(key)
+    assert says in mistake.detail
+
+
+def test_a_deep_schema_is_refused() -> None:
+    for depth, key in ((100, "not"), (900, "not"), (900, "const")):
+        assert "nested deeper" in refusal(nested(depth, {}, key)).detail
+
+
+def test_the_other_keys_of_a_type_are_checked() -> None:
+    schema = kept({"type": "integer", "pattern": "x"}, "schema")
+    for wrong, key in (
+        (EventType(""), "type"),
+        (EventType("x" * 256), "type"),
+        (EventType("user.*"), "type"),
+        (EventType("user.>"), "type"),
+        (EventType(".."), "type"),
+        (EventType("a\nb"), "type"),
+        (EventType("webhook.made"), "type"),
+        (EventType("$x"), "type"),
+        (EventType("a", description="x" * 5000), "description"),
+        (EventType("a", owner="x\ny"), "owner"),
+        (EventType("a", dataschema="relative"), "dataschema"),
+        (EventType("a", enforce="maybe"), "enforce"),
+        (EventType("a", schema=schema, examples=(kept("no", "e"),)), "examples[0]"),
+        (EventType("a", schema=schema, examples=(kept(1, "e"), kept(1.5, "e"))), "examples[1]"),
+        (EventType("a", examples=(kept(1, "e"),) * 21), "examples"),
+    ):
+        with pytest.raises(InvalidDefinition) as refused:
+            wrong.check()
+        assert refused.value.key == key, wrong
+
+
+def test_hostile_patterns_and_data_take_no_time() -> None:
+    for schema, value in (
+        ({"pattern": "^(a+)+$"}, "a" * 1_000_000 + "b"),
+        (TWOFOLD, nested(900)),
+        ({"type": "array", "items": {"$ref": "#"}, "allOf": [{"items": {"$ref": "#"}}]},
+         nested(900)),
+        ({"uniqueItems": True, "items": {"type": "object"}}, [{"n": n} for n in range(90_000)]),
+        ({"format": "regex"}, r"(\w{1000}){1000}" * 1000),
+        ({"additionalProperties": False}, {str(n): n for n in range(80_000)}),
+    ):  # fmt: skip
+        compiled = EventSchema(schema)
+        size = len(json.dumps(value))
+        began = time.perf_counter()
+        compiled.violation(value, size)
+        assert time.perf_counter() - began < 1.5, schema
+
+
+def test_data_that_is_more_than_can_be_checked_does_not_hold() -> None:
+    costly = EventSchema({"patternProperties": {f"^x.*{n}y+$": True for n in range(2000)}})
+    value = {f"k{n}": n for n in range(60_000)}
+    size = len(json.dumps(value))
+    began = time.perf_counter()
+    found = costly.violation(value, size)
+    assert time.perf_counter() - began < 0.1
+    assert found is not None
+    assert "more than can be checked: with this schema at most" in found.detail
+    assert costly.violation({"k": 1}, 8) is None
+
+
+# Schemas, and what of them an event can say; each keyword on its own and among others.
+leaves: Any = st.one_of(
+    st.booleans(),
+    st.sampled_from([
+        {}, {"type": "integer"}, {"type": ["string", "null"]}, {"minimum": 2}, {"maxLength": 1},
+        {"enum": [1, "a", None, [], {}]}, {"const": {"a": 1}}, {"pattern": "^a"},
+        {"required": ["a"]}, {"minProperties": 1}, {"uniqueItems": True}, {"maxItems": 1},
+        {"$ref": "#"}, {"$ref": "#/$defs/d"}, {"dependentRequired": {"a": ["b"]}},
+    ]),
+)  # fmt: skip
+
+
+def _grown(inner: Any) -> Any:
+    names = st.dictionaries(st.sampled_from(["a", "b", "~/"]), inner, max_size=2)
+    several = st.lists(inner, min_size=1, max_size=2)
+    one = dict.fromkeys(
+        ("not", "items", "additionalProperties", "propertyNames", "contains",
+         "unevaluatedProperties", "unevaluatedItems"), inner,
+    )  # fmt: skip
+    keywords = one | {
+        "properties": names, "patternProperties": names, "dependentSchemas": names,
+        "allOf": several, "anyOf": several, "oneOf": several, "prefixItems": several,
+    }  # fmt: skip
+    return st.one_of(
+        st.fixed_dictionaries({}, optional=keywords),
+        st.fixed_dictionaries({"if": inner, "then": inner, "else": inner}),
+        st.fixed_dictionaries({"properties": names, "type": st.just("object")}),
+    )
+
+
+schemas = st.recursive(leaves, _grown, max_leaves=6)
+values = st.recursive(
+    st.sampled_from([None, True, 0, 1, 2.5, "", "a", "ab"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b", "~/", "ab"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(schemas, schemas, values)
+def test_the_verdict_is_the_reference_implementations_and_the_path_leads_somewhere(
+    schema: Any, definition: Any, value: Any
+) -> None:
+    if isinstance(schema, dict):
+        schema = schema | {"$defs": {"d": definition}}
+    else:
+        schema = {"allOf": [schema], "$defs": {"d": definition}}
+    compiled = EventSchema(schema)
+    found = compiled.violation(value, 100)
+    try:
+        expected = jsonschema.Draft202012Validator(schema).is_valid(value)
+    except RecursionError:
+        return  # a schema that leads to itself without end
+    assert (found is None) == expected
+    if found is not None:
+        at = value
+        for part in found.path.split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            at = at[int(name)] if isinstance(at, list) else at[name]
+        assert found.detail
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "path"),
+    [
+        ({"properties": {"a": {"items": {"type": "integer"}}}}, {"a": [1, "x"]}, "/a/1"),
+        ({"properties": {"a/b~": {"type": "null"}}}, {"a/b~": 1}, "/a~1b~0"),
+        ({"allOf": [{"properties": {"a": {"$ref": "#/$defs/s"}}}],
+          "$defs": {"s": {"maxLength": 1}}}, {"a": "xx"}, "/a"),
+        ({"if": {"required": ["a"]}, "then": {"properties": {"a": {"const": 1}}}}, {"a": 2}, "/a"),
+        ({"prefixItems": [{"type": "integer"}], "items": False}, [1, 2], "/1"),
+        ({"additionalProperties": False, "properties": {"a": {}}}, {"a": 1, "b": 1}, "/b"),
+        ({"patternProperties": {"^x": {"minimum": 1}}}, {"xa": 0}, "/xa"),
+        ({"$dynamicAnchor": "n", "properties": {"n": {"$dynamicRef": "#n"}, "v": {"type": "null"}}},
+         {"n": {"n": {"v": 1}}}, "/n/n/v"),
+        ({"$id": "https://example.com/s", "properties": {"a": {"$ref": "#x"}},
+          "$defs": {"x": {"$anchor": "x", "format": "email"}}}, {"a": "no"}, "/a"),
+        ({"properties": {"a": {"anyOf": [{"type": "null"}, {"minimum": 1}]}}}, {"a": 0}, "/a"),
+    ],
+)  # fmt: skip
+def test_the_path_is_that_of_the_value_which_does_not_hold(
+    schema: Any, value: Any, path: str
+) -> None:
+    found = EventSchema(schema).violation(value, 100)
+    assert found is not None
+    assert found.path == path
+
+
+def test_what_is_said_holds_nothing_of_the_data() -> None:
+    secret = "s3cr3t-\n-value"
+    for schema in ({"type": "integer"}, {"enum": [1]}, {"const": {"a": 1}}, {"pattern": "^x$"},
+                   {"format": "uuid"}, {"maxLength": 1}, {"not": {}}, {"anyOf": [{"type": "null"}]},
+                   False):  # fmt: skip
+        found = EventSchema({"properties": {"a": schema}}).violation({"a": secret}, 100)
+        assert found is not None
+        assert "s3cr3t" not in found.detail
+        assert found.detail.isprintable()
+
+
+async def test_hostile_types_are_refused_by_the_api(client: Client) -> None:
+    for schema, key, _ in REFUSED:
+        if isinstance(schema, dict) and schema.get("const") == float("inf"):
+            continue
+        body = {"type": "user.x", "schema": schema}
+        answer = await client.http.post("/v1/event-types", json=body)
+        assert answer.status_code == 422, schema
+        assert answer.json()["errors"][0]["key"].startswith(key)
+    for body_bytes, status in (
+        (b'{"type": "user.x", "schema": {"const": 1e999}}', 422),
+        (b'{"type": "user.x", "schema": {"const": NaN}}', 422),
+        (b'{"type": "user.x", "schema": {"const": "\\ud800"}}', 422),
+        (b'{"type": "user.x", "schema": {"const": ' + b"9" * 5000 + b"}}", 422),
+        (b'{"type": "user.x", "schema": null}', 422),
+        (b'{"type": "user.x", "shema": {}}', 422),
+        (b'{"type": ["user.x"]}', 422),
+        (b'{"type": "user.x", "schema": ' + b"[" * 5000 + b"]" * 5000 + b"}", 422),
+        (b"[]", 422),
+        (b"{", 400),
+    ):
+        answer = await client.http.post(
+            "/v1/event-types", content=body_bytes, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code in (status, 400), (body_bytes[:60], answer.text)
+    assert (await client.http.get("/v1/event-types/user.x")).status_code == 404
+    refused = await client.http.put("/v1/event-types/webhook.failed", json={})
+    assert refused.status_code == 422
+    assert (await client.http.delete("/v1/event-types/webhook.failed")).status_code == 409
+
+
+HEAD = b'{"specversion":"1.0","source":"s","type":"user.made","id":"%d","data":'
+
+
+async def test_hostile_data_is_refused_or_set_aside_and_the_next_goes_on(client: Client) -> None:
+    schema = {"type": "object", "additionalProperties": {"maximum": 10, "items": {"type": "null"}}}
+    answer = await client.http.put(
+        "/v1/event-types/user.made", json={"schema": schema, "enforce": "reject"}
+    )
+    assert answer.status_code == 201
+    hostile = [b'{"a":1e999}', b'{"a":' + b"9" * 400 + b"}", b'{"\\ud800":1}', b'{"a":"\\ud800"}',
+               b'{"a":' + b"[" * 940 + b"]" * 940 + b"}", b"[" * 940 + b"]" * 940, b"null", b'"x"',
+               b'{"' + b"k" * 5000 + b'":11}', b'{"a\\nb":11}', b'{"a":[1]}']  # fmt: skip
+    count = 0
+    for number, data in enumerate(hostile):
+        body = (HEAD % number) + data + b"}"
+        over_http = await client.http.post(
+            "/v1/events", content=body, headers={"Content-Type": "application/cloudevents+json"}
+        )
+        assert over_http.status_code in (400, 422), (data[:40], over_http.text)
+        await client.nats.jetstream().publish("user.made", body)
+        count += 1
+    await client.nats.jetstream().publish(
+        "user.made", json.dumps(event("user.made", {"a": 11})).encode()
+    )
+    async with asyncio.timeout(10):
+        while len(items := (await client.http.get("/v1/rejected")).json()["items"]) < count + 1:
+            await asyncio.sleep(0.02)
+    assert {one["reason"] for one in items} <= {"schema", "malformed", "invalid"}
+    assert [one["path"] for one in items if one["path"]][-2:] == ["/a/0", "/a"]
+    assert "/a\nb" in [one["path"] for one in items]
+    await client.send(event("user.made", {"a": 10}))
+
+
+def test_types_that_say_the_same_are_the_same() -> None:
+    one = EventType("a", schema=msgspec.Raw(b'{"type":"object","required":["a"]}'))
+    other = EventType("a", schema=msgspec.Raw(b'{"required": ["a"], "type": "object"}'))
+    assert one.same(msgspec.structs.replace(other, created_at=1.0))
+    assert not one.same(EventType("a", schema=msgspec.Raw(b'{"type":"object"}')))
+    assert not one.same(msgspec.structs.replace(other, enforce="off"))

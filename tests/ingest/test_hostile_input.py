@@ -1,0 +1,209 @@
+"""Whatever comes in, it is an event, or it is refused or set aside with a reason: never a crash."""
+
+import contextlib
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_gateway.core.cloudevents.event import Event, Received
+from event_gateway.core.cloudevents.formats import (
+    from_batch,
+    from_binary,
+    from_message,
+    from_structured,
+    to_structured,
+)
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.matching.path import path_of
+from event_gateway.routing.enrichment import splice
+from support.client import BATCH, STRUCTURED, Client, event
+from support.receiver import Receiver
+
+HEAD = b'{"specversion":"1.0","id":"1","source":"s","type":"user.x","data":'
+BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "user.x"}
+DEEP = b"[" * 100_000 + b"]" * 100_000
+NASTY = [
+    b"", b"null", b"{", b"[]", b"\xff\xfe", b"\xef\xbb\xbf{}", b"NaN", b'"\\ud800"', DEEP,
+    HEAD + DEEP + b"}", HEAD + b"1e999}", HEAD + b"9" * 5000 + b"}", HEAD + b'"\\ud800"}',
+    HEAD + b"[" * 940 + b"]" * 940 + b"}", HEAD + b'{"\\ud800x":1}}', HEAD + b'{"a":1}}x',
+    HEAD + b'1,"ext":1e999}', HEAD + b'1,"ext":' + DEEP + b"}", HEAD + b'1,"ext":{}}',
+    HEAD + b'1,"data_base64":"eA=="}', HEAD[:-7] + b'"data_base64":"%%"}',
+    HEAD[:-7] + b'"data_base64":' + DEEP + b"}", HEAD + b'1,"time":"2026-13-01T00:00:00Z"}',
+    HEAD + b'1,"subject":""}', HEAD + b'1,"datacontenttype":7}', HEAD + b'1,"a-b":"x"}',
+    b'{"specversion":1.0}', HEAD[:-7] + b'"x":"' + b"x" * 70_000 + b'"}',
+    HEAD + b'1,' + b",".join(b'"x%d":1' % n for n in range(100)) + b"}",
+]  # fmt: skip
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+names = st.sampled_from(
+    ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema",
+     "data", "data_base64", "ext", "Bad", ""]
+)  # fmt: skip
+objects = st.dictionaries(names, json_values | st.just("1.0") | st.just("a.b"), max_size=9)
+bodies = (
+    st.binary(max_size=64)
+    | st.sampled_from(NASTY)
+    | objects.map(lambda value: json.dumps(value).encode())
+    | json_values.map(lambda value: json.dumps(value).encode())
+)
+headers = st.dictionaries(
+    st.sampled_from(["ce-id", "ce-source", "ce-type", "ce-specversion", "ce-ext", "CE-ID", "x"]),
+    st.text(max_size=12) | st.just("1.0") | st.just("%zz") | st.just('"a\\"'),
+)
+types = st.sampled_from(
+    [None, "application/json", "text/plain", "application/cloudevents+json", "", ";", "a/b+json",
+     "application/cloudevents-batch+json", "application/xml"]
+)  # fmt: skip
+
+
+def _usable(made: Event) -> None:
+    """What was accepted can be filtered on, enriched, written and read again."""
+    received = Received(made, "S", 1, 0.0)
+    path_of("data.a[*].b").values(received)
+    again = from_structured(to_structured(made))
+    assert (again.id, again.source, again.type) == (made.id, made.source, made.type)
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        splice(made.data, b"{}")  # what it cannot read, the enricher passes on as it is
+
+
+@settings(max_examples=600, deadline=None)
+@given(body=bodies, given_headers=headers, content_type=types)
+def test_parsers_give_an_event_or_a_reason(
+    body: bytes, given_headers: dict[str, str], content_type: str | None
+) -> None:
+    message_headers = given_headers | ({"Content-Type": content_type} if content_type else {})
+    place: dict[str, Any] = {"subject": "user.x", "stream": "S", "seq": 1, "time": 1.0}
+    for parse in (
+        lambda: [from_structured(body)],
+        lambda: from_batch(body),
+        lambda: [from_binary(given_headers.items(), content_type, body)],
+        lambda: [from_message(message_headers, body, **place).event],
+    ):
+        try:
+            made = parse()
+        except InvalidEvent:
+            continue
+        for one in made:
+            if not isinstance(one, InvalidEvent):
+                _usable(one)
+
+
+async def test_nothing_hostile_stops_the_gateway(client: Client, receiver: Receiver) -> None:
+    wanted = [{"field": "data.a", "operator": "not_equals", "value": 1}]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], filters=wanted)
+    for body in NASTY:
+        for headers in (STRUCTURED, BATCH, BINARY):
+            answer = await client.http.post("/v1/events", content=body, headers=headers)
+            assert answer.status_code in (202, 400, 413, 415, 422), (body[:80], answer.text)
+            if answer.status_code != 202:
+                assert answer.json()["detail"]
+        for mode in (None, STRUCTURED, BINARY):
+            await client.nats.publish("user.x", body, headers=mode)
+    last = event("user.x", {"a": 2})
+    await client.send(last)
+    await client.until("w", last["id"], "succeeded")
+    for one in await client.all_of("GATEWAY_REJECTED"):
+        assert one.headers["Eg-Detail"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "says"),
+    [
+        ({"Content-Type": "application/json"}, 415, "application/cloudevents+json"),
+        ({"Content-Type": "text/csv"}, 415, "ce-"),
+        ({}, 415, "ce-"),
+        ({"Content-Type": "application/cloudevents+json; charset=utf-16"}, 415, "utf-16"),
+        (STRUCTURED | {"Content-Encoding": "gzip"}, 415, "gzip"),
+    ],
+)
+async def test_what_cannot_be_an_event_says_how_to_send_one(
+    client: Client, headers: dict[str, str], status: int, says: str
+) -> None:
+    body = json.dumps(event("user.x")).encode()
+    answer = await client.http.post("/v1/events", content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert says in answer.json()["detail"]
+
+
+ODD = [
+    None, True, 0, -1, 1.5, 1e308, 10**400, "", "x", "\ud800", "\0", "a" * 70_000, [], [None], [[]],
+    {}, {"a": 1}, ["a.b"] * 500, "1e999s", "9" * 400 + "s", "-1s", "http://[::1", "http://a:99999/",
+    "http://user:p@h/", "http://" + "a" * 5000, {"max_attempts": 10**30}, {"multiplier": 1e400},
+    {"a\r\nb": "c"}, {"X": "a\r\nb"}, [{"field": "x", "operator": "equals", "value": {"a": 1}}],
+]  # fmt: skip
+WEBHOOK = {"id": "odd", "url": "https://example.com/", "events": ["user.*"]}
+STREAM = {"name": "odd", "subjects": ["user.*"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "sound", "keys"),
+    [
+        ("/v1/webhooks", WEBHOOK, [*WEBHOOK, "filters", "namespaces", "sources", "transformation",
+         "retry_policy", "timeout", "concurrency", "headers", "enrich", "security", "enabled",
+         "description", "metadata", "managed_by"]),
+        ("/v1/streams", STREAM, [*STREAM, "retention", "max_messages", "max_bytes"]),
+    ],
+)  # fmt: skip
+async def test_an_odd_definition_is_taken_or_refused(
+    client: Client, path: str, sound: dict[str, Any], keys: list[str]
+) -> None:
+    for body in [sound | {key: value} for key in keys for value in ODD] + [None, [], 7, "x"]:
+        answer = await client.http.post(
+            path, content=json.dumps(body), headers={"Content-Type": "application/json"}
+        )
+        if answer.status_code == 201:
+            made = answer.json()
+            name = made.get("id") or made["name"]
+            assert (await client.http.delete(f"{path}/{name}")).status_code == 204
+        else:
+            assert 400 <= answer.status_code < 500, (body, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json"
+    for body in (DEEP, b'{"metadata":' + DEEP + b"}", b"{", b"\xff", b"NaN"):
+        answer = await client.http.post(
+            path, content=body, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code in (400, 422), answer.text
+
+
+MIB = 1 << 20
+NONSENSE = {
+    "names": HEAD + b"1" + b"".join(b',"%x":1' % n for n in range(MIB // 11)) + b"}",
+    "unset names": HEAD + b"1" + b"".join(b',"%x":null' % n for n in range(MIB // 14)) + b"}",
+    "a name again and again": HEAD + b"1" + b',"x":1' * (MIB // 6) + b"}",
+    "depth": HEAD + b"[" * (MIB // 2) + b"]" * (MIB // 2) + b"}",
+    "halves of characters": HEAD + b'"' + b"\\ud800" * (MIB // 6) + b'"}',
+    "escapes": HEAD + b'"' + b"\\n" * (MIB // 2) + b"\\ud800}",
+    "a name of quotes": HEAD + b'1,"' + b'\\"' * (MIB // 2) + b'":1}',
+    "digits": HEAD + b'1,"x":' + b"9" * MIB + b"}",
+    "a source": HEAD.replace(b'"s"', b'"' + b"a:" * (MIB // 2) + b' "') + b"1}",
+    "a time": HEAD + b'1,"time":"2026-01-01T00:00:00.' + b"1" * MIB + b'x"}',
+    "no UTF-8": HEAD + b'"' + b"\xc3" * MIB + b'"}',
+    "an id": HEAD.replace(b'"1"', b'"' + "é".encode() * (MIB // 2) + b'"') + b"1}",
+    "base64": HEAD[:-7] + b'"data_base64":"' + b"AAAA" * (MIB // 4) + b'%"}',
+}
+
+
+async def test_large_nonsense_holds_up_nobody(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    for _ in range(3):
+        for body in NONSENSE.values():
+            await client.nats.publish("user.x", body)
+        good = event("user.x")
+        await client.nats.publish("user.x", json.dumps(good).encode())
+        # All that nonsense is read before: some 13 MiB, each in far less than its size would allow.
+        await client.until("w", good["id"], "succeeded", timeout=10)
+    rejected = await client.all_of("GATEWAY_REJECTED")
+    assert [one.data for one in rejected] == [*NONSENSE.values()] * 3
+    assert all(one.headers["Eg-Detail"] for one in rejected)
+    for body in NONSENSE.values():
+        answer = await client.http.post("/v1/events", content=body[:MIB], headers=STRUCTURED)
+        assert answer.status_code in (400, 422), answer.text

@@ -1,0 +1,260 @@
+"""What comes in: over HTTP in three modes, over NATS in any shape, and what is no event."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from event_gateway.cli.process.serve import Running
+from support.client import BATCH, STRUCTURED, Client, event
+from support.receiver import Receiver
+
+
+async def test_structured_binary_and_batched(client: Client) -> None:
+    one = event("user.created")
+    assert await client.send(one) == {
+        "accepted": 1, "duplicates": 0,
+        "items": [{"id": one["id"], "sequence": 1, "duplicate": False}],
+    }  # fmt: skip
+    answer = await client.http.post(
+        "/v1/events", content=b'{"a": 1}',
+        headers={"ce-specversion": "1.0", "ce-id": "b1", "ce-source": "/s", "ce-type": "user.made",
+                 "ce-subject": "Z%C3%BCrich", "content-type": "application/json"},
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["items"][0]["sequence"]) == (202, 2)
+    batch = [event("user.created"), event("user.deleted")]
+    assert (await client.send(batch))["accepted"] == 2
+    kept = [json.loads(one.data) for one in await client.all_of("GATEWAY_EVENTS")]
+    assert kept[0] == one
+    assert kept[1] == {
+        "specversion": "1.0", "id": "b1", "source": "/s", "type": "user.made", "subject": "Zürich",
+        "datacontenttype": "application/json", "data": {"a": 1},
+    }  # fmt: skip
+    assert kept[2:] == batch
+
+
+async def test_subjects_of_what_comes_over_http(client: Client) -> None:
+    for event_type in ("ontology.schema.created", "billing.paid", "com.acme.new order"):
+        await client.send(event(event_type))
+    subjects = [one.subject for one in await client.all_of("GATEWAY_EVENTS")]
+    assert subjects == [
+        "ontology.schema.created", "events.billing.paid", "events.com.acme.new%20order",
+    ]  # fmt: skip
+
+
+async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    one = event("user.created")
+    other = one | {"source": "another"}
+    assert (await client.send(one))["duplicates"] == 0
+    again = await client.send(one)
+    assert (again["accepted"], again["duplicates"]) == (0, 1)
+    assert again["items"] == [{"id": one["id"], "sequence": 1, "duplicate": True}]
+    mixed = await client.send([one, other])
+    assert [item["duplicate"] for item in mixed["items"]] == [True, False]
+    # The same id from another source is another event, with a record of its own.
+    got = await receiver.until(2)
+    assert {item.json["source"] for item in got} == {"tests", "another"}
+    for source in ("tests", "another"):
+        record = await client.delivery("w", one["id"], source=source)
+        assert record["source"] == source
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "says"),
+    [
+        (b"{", STRUCTURED, 400, "no JSON object"),
+        (b"[]", STRUCTURED, 400, "no JSON object"),
+        (b'{"id": "1", "source": "s", "type": "t"}', STRUCTURED, 422, "specversion"),
+        (b'{"specversion": "0.3", "id": "1", "source": "s", "type": "t"}', STRUCTURED, 415, "0.3"),
+        (b'{"specversion": "1.0", "source": "s", "type": "t"}', STRUCTURED, 422, "id is missing"),
+        (b'{"specversion": "1.0", "id": 7, "source": "s", "type": "t"}', STRUCTURED, 422, "string"),
+        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "noon"}',
+         STRUCTURED, 422, "RFC 3339"),
+        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "Bad_Name": "x"}',
+         STRUCTURED, 422, "Bad_Name"),
+        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "webhook.failed"}',
+         STRUCTURED, 403, "webhook."),
+        (b'{"specversion": "1.0", "id": "1", "source": "event-gateway", "type": "t"}',
+         STRUCTURED, 403, "event-gateway"),
+        (b"<a/>", {"Content-Type": "application/cloudevents+xml"}, 415, "xml"),
+        (b"[1]", BATCH, 422, "1 of 1"),
+        (b"x" * (1024 * 1024 + 1), STRUCTURED, 413, "1048576"),
+    ],
+)  # fmt: skip
+async def test_bad_input_gets_a_clear_problem(
+    client: Client, body: bytes, headers: dict[str, str], status: int, says: str
+) -> None:
+    answer = await client.http.post("/v1/events", content=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["status"], problem["title"] != "") == (status, True)
+    assert says in problem["detail"]
+    assert await client.all_of("GATEWAY_EVENTS") == []
+
+
+async def test_a_batch_is_taken_whole_or_not_at_all(client: Client) -> None:
+    batch = [event("user.a"), {"specversion": "1.0"}, event("webhook.failed")]
+    problem = await client.send(batch, status=422)
+    assert [(one["index"], one["reason"]) for one in problem["errors"]] == [
+        (1, "invalid"), (2, "reserved"),
+    ]  # fmt: skip
+    assert await client.all_of("GATEWAY_EVENTS") == []
+
+
+async def test_the_key_is_asked_for(client: Client) -> None:
+    for headers in ({"Authorization": "Bearer wrong"}, {"Authorization": "", "X-API-Key": "no"}):
+        for method, path in (("POST", "/v1/events"), ("GET", "/v1/webhooks"), ("GET", "/metrics")):
+            answer = await client.http.request(method, path, headers=headers)
+            assert answer.status_code == 401, path
+            assert "www-authenticate" in answer.headers
+    described = (await client.http.get("/openapi.json")).json()["paths"]
+    assert len(described) > 8
+    for path, methods in described.items():
+        for method in methods:
+            wrong = {"Authorization": "Bearer wrong"}
+            # Without the key nothing of the body is looked at.
+            answer = await client.http.request(method, path, headers=wrong, content=b"{")
+            known = path in ("/healthz", "/readyz")
+            assert answer.status_code == (200 if known else 401), (method, path)
+    answer = await client.http.get(
+        "/v1/webhooks", headers={"Authorization": "", "X-API-Key": client.key}
+    )
+    assert answer.status_code == 200
+    assert (await client.http.get("/healthz", headers={"Authorization": ""})).status_code == 200
+
+
+async def test_what_is_no_event_is_set_aside(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*", "webhook.*"])
+    bad = {
+        b"not json \xff": "malformed", b"[1, 2]": "malformed", b"7": "malformed", b"": "malformed",
+        b'{"specversion": "1.0", "id": "1", "type": "user.x"}': "invalid",
+        b'{"specversion": "2.0", "id": "1", "source": "s", "type": "user.x"}': "unsupported",
+        # Whoever may publish on the bus cannot forge the gateway's own events either.
+        b'{"specversion": "1.0", "id": "1", "source": "s", "type": "webhook.failed"}': "reserved",
+        b'{"specversion": "1.0", "id": "1", "source": "event-gateway", "type": "user.x"}':
+            "reserved",
+    }  # fmt: skip
+    for body in bad:
+        await client.nats.publish("user.x", body, headers={"X-Trace": "7"})
+    good = event("user.x")
+    await client.nats.publish("user.x", json.dumps(good).encode())
+    (got,) = await receiver.until(1)
+    assert got.json["id"] == good["id"]
+    kept = await client.all_of("GATEWAY_REJECTED")
+    assert [(one.data or b"", one.subject) for one in kept] == [
+        (body, f"eg.rejected.{reason}") for body, reason in bad.items()
+    ]
+    for sequence, one in enumerate(kept, 1):
+        assert one.headers["Eg-Subject"] == "user.x"
+        assert one.headers["Eg-Sequence"] == str(sequence)
+        assert one.headers["Eg-Header-X-Trace"] == "7"
+        assert one.headers["Eg-Detail"]
+    metrics = (await client.http.get("/metrics")).text
+    assert 'event_gateway_events_rejected_total{reason="malformed"} 4.0' in metrics
+    assert 'event_gateway_events_received_total{origin="nats"} 1.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"type": "user.renamed", "source": "crm", "data": {"a": 1}},
+         {"type": "user.renamed", "source": "crm", "data": {"a": 1}}),
+        ({"a": 1}, {"type": "user.renamed", "source": "nats:GATEWAY_EVENTS", "data": {"a": 1}}),
+    ],
+)  # fmt: skip
+async def test_json_objects_without_specversion_become_events(
+    client: Client, receiver: Receiver, body: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], enrich=False)
+    await client.nats.publish("user.renamed", json.dumps(body).encode())
+    (got,) = await receiver.until(1)
+    made = got.json
+    assert {name: made[name] for name in expected} == expected
+    assert (made["id"], made["specversion"]) == ("GATEWAY_EVENTS-1", "1.0")
+    assert made["time"].endswith("Z")
+
+
+async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    # A message of a format to come, which is understood once the gateway knows it, or, here, once
+    # its header is mended; and one that will never be an event.
+    good = event("user.x")
+    headers = {"Nats-Msg-Id": "once", "Content-Type": "application/cloudevents+json"}
+    await client.nats.publish("user.x", b"\xff", headers=headers)
+    for number in range(3):
+        await client.nats.publish("user.x", b"[%d]" % number)
+    async with asyncio.timeout(10):
+        while len((await client.http.get("/v1/rejected")).json()["items"]) < 4:
+            await asyncio.sleep(0.02)
+    page = (await client.http.get("/v1/rejected", params={"limit": 3})).json()
+    first, second = page["items"][:2]
+    assert (first["data_base64"], first["headers"]) == ("/w==", headers)
+    assert (second["data"], second["subject"], second["reason"]) == ("[0]", "user.x", "malformed")
+    assert (second["stream"], second["sequence"]) == ("GATEWAY_EVENTS", 2)
+    assert "no JSON object" in second["detail"]
+    rest = (await client.http.get("/v1/rejected", params={"cursor": page["next"]})).json()
+    assert ([one["data"] for one in rest["items"]], rest["next"]) == (["[2]"], None)
+    answer = await client.http.post(f"/v1/rejected/{second['seq']}/retry")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
+    assert (await client.http.post("/v1/rejected/99/retry")).status_code == 404
+
+    # What can be an event now is taken in, once, and is set aside no more.
+    await client.nats.jetstream().publish(
+        "eg.rejected.unsupported", json.dumps(good).encode(),
+        headers={"Eg-Subject": "user.x", "Eg-Reason": "unsupported", "Eg-Sequence": "1",
+                 "Eg-Header-Nats-Msg-Id": "once", "Eg-Header-X-Trace": "7"},
+    )  # fmt: skip
+    both = await asyncio.gather(
+        *(client.http.post("/v1/rejected/5/retry") for _ in range(2))
+    )  # fmt: skip
+    assert {one.status_code for one in both} <= {202, 404}
+    assert 202 in {one.status_code for one in both}
+    (got,) = await receiver.until(1)
+    assert got.json["id"] == good["id"]
+    assert len((await client.http.get("/v1/rejected")).json()["items"]) == 4
+    stored = (await client.all_of("GATEWAY_EVENTS"))[4:]
+    assert [one.headers["X-Trace"] for one in stored] == ["7"]
+    await client.nats.jetstream().publish(
+        "eg.rejected.invalid", json.dumps(good).encode(), headers={"Eg-Subject": "nowhere.x"}
+    )
+    answer = await client.http.post("/v1/rejected/6/retry")
+    assert (answer.status_code, "nowhere.x" in answer.json()["detail"]) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/events"), ("POST", "/v1/webhooks"), ("PUT", "/v1/webhooks/w"),
+     ("POST", "/v1/streams"), ("PATCH", "/v1/streams/s"), ("POST", "/v1/rejected/1/retry")],
+)  # fmt: skip
+async def test_no_body_is_read_beyond_the_limit(client: Client, method: str, path: str) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b" " * 65536
+
+    for content in (b" " * (1024 * 1024 + 1), parts()):
+        answer = await client.http.request(
+            method, path, content=content, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 413, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("event_gateway.api.server.auth.BODY_TIMEOUT", 0.3)
+    host, _, port = gateway.http_url.removeprefix("http://").partition(":")
+    for path in ("/v1/events", "/v1/webhooks"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {gateway.admin_key}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{".encode()
+        )
+        async with asyncio.timeout(5):
+            assert b" 408 " in await reader.readline()
+            await reader.read()  # to its end: the connection is closed
+        writer.close()

@@ -1,0 +1,91 @@
+"""What JSON can say and nobody can keep is refused; an entry that is useless is left out."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.client import Client, connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+DEEP = "[" * 300 + "]" * 300
+
+
+def _definition(url: str, **more: str) -> str:
+    """A webhook's body, as text: some of its values Python would not write."""
+    fields = {"id": '"w"', "url": json.dumps(url), "events": '["user.*"]'} | more
+    return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
+
+
+def _filter(operator: str, value: str) -> dict[str, str]:
+    return {"filters": f'[{{"field":"data.x","operator":"{operator}","value":{value}}}]'}
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        (_filter("gt", "NaN"), "filters[0].value"),
+        (_filter("between", "[100,1e999]"), "filters[0].value[1]"),
+        (_filter("equals", "123456789012345678901234567890"), "filters[0].value"),
+        (_filter("equals", '"\\ud800"'), "filters[0].value"),
+        ({"metadata": f'{{"a":{DEEP}}}'}, "metadata.a"),
+        ({"metadata": '{"a":-Infinity}'}, "metadata.a"),
+        ({"events": '["user.\\ud800"]'}, "events[0]"),
+        ({"namespaces": '["\\ud800"]'}, "namespaces[0]"),
+        ({"sources": '["\\ud800"]'}, "sources[0]"),
+        ({"cloudevents_filters": '[{"exact":{"type":"\\ud800"}}]'}, "cloudevents_filters[0]"),
+    ],
+)
+async def test_what_would_not_come_back_is_refused(
+    client: Client, receiver: Receiver, more: dict[str, str], key: str
+) -> None:
+    answer = await client.http.post(
+        "/v1/webhooks", content=_definition(receiver.url, **more),
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["key"].startswith(key)
+    assert (await client.http.get("/v1/webhooks")).json()["items"] == []
+
+
+async def test_deep_examples_are_refused(client: Client) -> None:
+    body = f'{{"type":"t.x","examples":[{DEEP}]}}'
+    answer = await client.http.post(
+        "/v1/event-types", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422, answer.text
+    assert (await client.http.get("/v1/event-types")).status_code == 200
+
+
+async def test_a_bad_entry_keeps_nobody_else_away(tmp_path: Path, receiver: Receiver) -> None:
+    """One as a version with a mistake might have written it."""
+    program = Program(tmp_path, LOOPBACK)
+    bad: dict[str, Any] = {
+        "id": "bad", "url": receiver.url, "events": ["user.*"],
+        "filters": [{"field": "data.x", "operator": "gt", "value": None}],
+    }  # fmt: skip
+    try:
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
+            await bucket.put("webhook.bad", json.dumps({"v": 3, "webhook": bad}).encode())
+            async with asyncio.timeout(10):
+                while "webhook.bad" not in (await client.http.get("/readyz")).text:
+                    await asyncio.sleep(0.05)
+            await client.webhook(id="good", url=f"{receiver.url}/good", events=["user.*"])
+        assert await program.stop() == 0
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            assert (await client.http.get("/readyz")).json()["status"] == "degraded"
+            await client.send(event("user.x"))
+            await receiver.until(1, "/good")
+            assert (await client.http.delete("/v1/webhooks/bad")).status_code == 204
+            async with asyncio.timeout(10):
+                while (await client.http.get("/readyz")).json()["status"] != "ok":
+                    await asyncio.sleep(0.05)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()

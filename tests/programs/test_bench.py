@@ -1,0 +1,76 @@
+"""The benchmarks run; what they measure is not asserted."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+BENCH = Path(__file__).parents[2] / "bench"
+PROGRAMS = (
+    "gateway", "lean", "gateway, fan-out 10", "lean, fan-out 10", "stock", "taskqueue",
+)  # fmt: skip
+WAYS_IN = ("POST one by one", "POST batches of 100", "from NATS")
+PARTS = (
+    "parse", "enrich: splice", "match, 10 webhooks", "match, 10000 webhooks", "to_structured",
+    "sign", "requests of one event for 10",
+)  # fmt: skip
+LATENCIES = ("p50", "p95", "p99", "p99.9")
+FIGURES = {
+    "deliver": [
+        "floor: CPU", "floor: rate",
+        *(f"{name}: {what}" for name in PROGRAMS for what in ("CPU", "rate", *LATENCIES)),
+    ],
+    "ingest": ["floor: CPU", *(f"{name}: {what}" for name in WAYS_IN for what in ("CPU", "rate"))],
+    "parts": ["floor: CPU", *(f"{name}: CPU" for name in PARTS)],
+    "matching": [
+        "floor: CPU", *(f"among {count}: CPU" for count in ("10", "100", "1,000")),
+        *(f"{what} one, {which}, among 1,000" for what in ("put in", "take out")
+          for which in ("median", "most")),
+        *(f"1,000 by {what}: CPU" for what in (
+            "regular expression", "CEL expression, each its own", "CEL expression, all the same")),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["isolation.py", "--case", "sick", "--sick", "10"], "p99: alone"),
+        (["isolation.py", "--case", "deep", "--deep", "300"], "p99: alone"),
+        (["tracking.py", "--waiting", "1200", "--letters", "3000", "--idle", "0.1"], "delete: sec"),
+    ],
+)
+def test_it_runs(command: list[str], says: str) -> None:
+    short = ["--runs", "1", "--seconds", "16"] if "isolation.py" in command else []
+    done = subprocess.run(
+        [sys.executable, str(BENCH / command[0]), *command[1:], *short],
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert says in done.stdout
+
+
+def test_every_figure_is_measured_and_drawn(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--short", "--only", ",".join(FIGURES), "--out", tmp_path],
+        capture_output=True, text=True, check=False, timeout=110, cwd=BENCH.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / "results.json").read_text())["figures"]
+    measured: dict[str, list[str]] = {}
+    for figure in figures:
+        measured.setdefault(figure["section"], []).append(figure["name"])
+        values = [figure["median"], *figure["samples"]]
+        if figure["name"].endswith("CPU") and figure["name"] != "floor: CPU":
+            values.append(figure["times_floor"])
+        assert all(math.isfinite(value) and value > 0 for value in values), figure
+        assert figure["name"] in done.stdout
+    assert measured == FIGURES
+    drawn = ElementTree.parse(tmp_path / "results.svg").getroot()
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    words = {text.strip() for text in drawn.itertext()}
+    assert words >= {*PROGRAMS, *LATENCIES}

@@ -1,0 +1,42 @@
+"""The bench of failures, queues and memory gives every figure; what they are is not asserted."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FIGURES = {
+    "failing": [
+        "all healthy: rate", "all healthy: p50", "all healthy: p99",
+        "all healthy: CPU per delivery",
+        "ten down: rate", "ten down: p50", "ten down: p99", "ten down: failed attempts",
+        "ten down: CPU per failed attempt",
+    ],
+    "footprint": [
+        "start: until ready", "idle: RSS", "start with many webhooks: until ready",
+        "memory per webhook", "memory per live subscriber",
+    ],
+    "queued": [
+        "recording: rate", "recording: CPU", "Redis: memory per queued delivery",
+        "Redis: of it the record", "Redis: of it the place in the queue",
+        "Redis: of it the event in the cache", "NATS: log per event", "gateway: RSS before",
+        "gateway: RSS with all queued", "drain: time", "drain: rate", "drain: CPU",
+        "drain: came twice", "gateway: RSS while draining, most",
+        "Redis: memory per delivery once drained",
+    ],
+}  # fmt: skip
+
+
+def test_every_figure_is_measured(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--short", "--only", ",".join(FIGURES),
+         "--out", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    figures = {(one["section"], one["name"]): one["median"] for one in results["figures"]}
+    assert set(figures) == {(section, name) for section in FIGURES for name in FIGURES[section]}
+    assert all(math.isfinite(median) for median in figures.values()), figures

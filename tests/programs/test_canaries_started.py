@@ -1,0 +1,212 @@
+"""No secret in what is said before the gateway runs, or of objects that hold one."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from event_gateway.api.server.context import Context
+from event_gateway.cli.process.host import Hosted
+from event_gateway.cli.process.serve import Running
+from event_gateway.config.model import Config
+from event_gateway.core.access.sealing import SealingKeys, new_key
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.text.urls import without_password
+from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.request.auth import tokens
+from event_gateway.request.auth.header import without
+from event_gateway.request.builder import Builders
+from event_gateway.secrets import sealed as sealed_secrets
+from event_gateway.secrets.named import Secrets
+from event_gateway.transport.client import Sender, parse_target
+from event_gateway.transport.client_certificate import ClientCertificate
+from event_gateway.transport.connection import Exchange
+from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.proxy import proxy_of
+from support.canaries import Canaries
+from support.program import Program
+
+WEBHOOK = "webhooks:\n  w:\n    url: https://receiver.test/\n    events: ['user.*']\n"
+OF_A_VARIABLE = "nothing, but a variable"
+BAD_FILES = {
+    "a url's password": "webhooks: {w: {url: 'https://u:SECRET@receiver.test/', events: [a]}}",
+    "a url's port": "webhooks: {w: {url: 'https://receiver:SECRET/', events: [a]}}",
+    "a header": WEBHOOK + "    headers: {Authorization: 'Bearer SECRET'}",
+    "a header's name": WEBHOOK + "    headers: {'Authorization: Bearer SECRET': ''}",
+    "headers as a list": WEBHOOK + "    headers: ['Authorization: Bearer SECRET']",
+    "security as text": WEBHOOK + "    security: SECRET",
+    "another key": WEBHOOK + "    security: {auth_type: bearer_token, secret: SECRET}",
+    "a way that there is not": WEBHOOK + "    security: {auth_type: SECRET}",
+    "in place of its name": WEBHOOK + "    security: {auth_type: bearer_token, "
+    "secret_name: 'SECRET/+='}",
+    "a field of another way": WEBHOOK + "    security: {auth_type: bearer_token, "
+    "secret_name: x, username: SECRET}",
+    "a file": WEBHOOK + "    security: {auth_type: bearer_token, secret_name: x, key: SECRET}",
+    "not in quotes, *": WEBHOOK + "    token: *SECRET",
+    "not in quotes, !": WEBHOOK + "    token: !SECRET",
+    "not in quotes, !!": WEBHOOK + "    token: !SECRET!x y",
+    "a number that is none": WEBHOOK + "    token: !!int SECRET",
+    "quotes left open": WEBHOOK + "    token: 'SECRET",
+    "a bracket left open": WEBHOOK + "    token: [SECRET",
+    "two colons": WEBHOOK + "    token: SECRET: x",
+    "no mapping": "SECRET",
+    "secrets themselves": "secrets: {token: SECRET}",
+    "secrets as text": "secrets: SECRET",
+    "nats, another scheme": "nats: {url: 'http://u:SECRET@h:4222'}",
+    "nats, a port": "nats: {url: 'nats://u:SECRET'}",
+    "nats, a comma": "nats: {url: 'nats://h,nats://u:SECRET'}",
+    "nats, as a list": "nats: {url: ['nats://u:SECRET@h:4222']}",
+    "redis, another scheme": "redis: {url: 'http://:SECRET@h'}",
+    "redis, a slash": "redis: {url: 'redis://u:SECRET/more@h'}",
+    "redis, another key": "redis: {password: SECRET}",
+    "a proxy": "delivery: {proxy: {url: 'https://u:SECRET@h:1'}}",
+    "a proxy, another key": "delivery: {proxy: {url: 'http://h:1', password: SECRET}}",
+    OF_A_VARIABLE: "",
+    "of the environment": "redis: {url: '${PLANTED}'}",
+}
+
+
+async def test_check_repeats_no_secret(tmp_path: Path) -> None:
+    """Each file is refused, and what is said of it holds nothing of the canary."""
+    canaries = Canaries()
+    environ = os.environ | {"PLANTED": canaries.make("planted")}
+    variable = {"EVENT_GATEWAY__REDIS__PASSWORD": canaries.make("variable")}
+
+    async def check(name: str, text: str, *options: str) -> tuple[str, bytes]:
+        path = tmp_path / f"{len(name)}-{abs(hash((name, options)))}.yaml"
+        path.write_text(text)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "event_gateway", "check", "-c", str(path), *options,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=environ | variable if name == OF_A_VARIABLE else environ,
+        )  # fmt: skip
+        said = (await process.communicate())[0]
+        assert process.returncode == 2, (name, said)
+        return name, said
+
+    limit = asyncio.Semaphore(4)
+
+    async def limited(name: str, text: str, *options: str) -> tuple[str, bytes]:
+        async with limit:
+            return await check(name, text, *options)
+
+    texts = {
+        name: text.replace("SECRET", canaries.make(f"file{number}"))
+        for number, (name, text) in enumerate(BAD_FILES.items())
+    }
+    places = await asyncio.gather(*(limited(*one) for one in texts.items()))
+    assert all(b".yaml" in said or b"PASSWORD" in said for _, said in places)
+    assert not canaries.hits(places)
+
+
+async def test_servers_that_refuse_or_are_not_there(
+    tmp_path: Path, servers: tuple[str, str]
+) -> None:
+    """The last words of a start that fails name the server without its password."""
+    nats_url, redis_url = (httpx.URL(url) for url in servers)
+    canaries = Canaries()
+    wrong = canaries.make("wrong")
+    nats_wrong = str(nats_url.copy_with(password=wrong))
+    redis_wrong = f"redis://127.0.0.1:{redis_url.port}/0"
+    output = []
+    for number, (nats, redis) in enumerate((
+        (nats_wrong, servers[1]),
+        (servers[0], redis_wrong + f"?password={wrong}"),
+        (servers[0], redis_wrong.replace("//", f"//:{wrong},more@")),
+        (servers[0], redis_wrong.replace("//", f"//us,er:{wrong}@")),
+    )):  # fmt: skip
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        canaries.plant(f"right{number}", nats_url.password, redis_url.password)
+        program = Program(directory, {"nats": {"url": nats}, "redis": {"url": redis}})
+        assert await program.start_fails() == 1, program.output
+        assert "cannot work with" in program.last_line
+        output.append((f"output {number}: {program.output}", program.output.encode()))
+    for number, config in enumerate((
+        {"nats": {"url": f"nats://u:{wrong}@127.0.0.1:1"}, "redis": {"url": servers[1]}},
+        {"nats": {"url": servers[0]}, "redis": {"url": f"redis://:{wrong}@127.0.0.1:1/0"}},
+    )):  # fmt: skip
+        directory = tmp_path / f"away{number}"
+        directory.mkdir()
+        program = Program(directory, config)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                starting = asyncio.create_task(program.start())
+                while "does not answer yet" not in program.output:
+                    await asyncio.sleep(0.05)
+                starting.cancel()
+        await program.stop()
+        assert "does not answer yet" in program.output
+        output.append((f"away {number}: {program.output}", program.output.encode()))
+    assert not canaries.hits(output)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:SECRET@h:1/0", "redis://h:1/0"),
+        ("redis://:SEC,RET@h/0", "redis://h/0"),
+        ("redis://h/0?password=SEC@RET", "redis://h/0"),
+        ("unix:///run/r.sock?password=SECRET", "unix:///run/r.sock"),
+        ("nats://SECRET@h:1,nats://u:SECRET@i:2", "nats://h:1,nats://i:2"),
+        ("nats://u:SECRET@h, tls://u:SECRET@i", "nats://h,tls://i"),
+        ("SECRET", ""),
+    ],
+)
+def test_urls_as_they_are_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_texts_without_secrets() -> None:
+    # One that begins like another leaves nothing of the longer one behind.
+    assert without({"abcd", "abcdefgh"}, "abcdefgh abcd") == "[hidden] [hidden]"
+    assert without({"abc"}, "abc") == "abc"  # guards nothing
+    assert without({'s3"cr/t'}, r'{"a": "s3\"cr/t", "b": "s3\"cr\/t"}').count("[hidden]") == 2
+    assert without({"secret-1"}, "... secret", cut=True) == "... [hidden]"
+    assert without({"secret-1"}, "... secret") == "... secret"
+
+
+async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
+    """What may end up in a log by way of an error, or of the event loop, which logs reprs."""
+    canaries = Canaries()
+    key, admin, url, value = new_key(), *(canaries.make(one) for one in ("admin", "url", "value"))
+    canaries.plant("sealing", key)
+    servers = {"nats": {"url": f"nats://u:{url}@h"}, "redis": {"url": f"redis://:{url}@h"}}
+    proxy = {"proxy": {"url": f"http://u:{url}@h:1"}}
+    config = Config.model_validate(servers | {"delivery": proxy})
+    secrets = Secrets({"S_TOKEN": value}, "S_", tmp_path)
+    sender = Sender(EgressGuard())
+    ways = tuple(Security(one, "token", username="u") for one in ("basic", "api_key"))
+    webhook = Webhook("w", "https://receiver.test/", ("user.*",), security=ways)
+    builders = Builders(secrets, tokens.Tokens(sender), b"key", "1")
+    builder = builders.of(webhook)
+    event = Event("1", "s", "user.a", None, "", None, None, {}, b"", DataKind.NONE)
+    request = builder.build(Received(event, "", 0, 0.0), 1)
+    assert value.encode() in request.head
+    oauth = Security("oauth2_client_credentials", "token", token_url="https://auth.test/",
+                     client_id="c")  # fmt: skip
+    source = builders.tokens.source(oauth, value)
+    keys = SealingKeys(key)
+    content = sealed_secrets._Content(value, [sealed_secrets._Former(value, 1.0)])
+    objects: list[Any] = [
+        config, config.nats, config.redis, proxy_of(config.delivery.proxy), secrets, webhook,
+        builder, builders, request, source, tokens.TokenWanted(source), keys, content,
+        keys.seal("token", value.encode(), 0.0), ClientCertificate(oauth, tmp_path),
+        Exchange(parse_target("https://h/"), request.head, 1.0, print),
+        tokens._Answer(value), tokens._Error("x", value),
+        Running(None, "", url, url, admin),  # type: ignore[arg-type]
+        Hosted(None, url, url, admin),  # type: ignore[arg-type]
+        Context(**{one.name: None for one in dataclasses.fields(Context)} | {"admin_key": admin}),
+    ]  # fmt: skip
+    await sender.close()
+    assert secrets.find("token") == (value,)
+    shown = [(type(one).__name__, (repr(one) + str(one)).encode()) for one in objects]
+    assert not canaries.hits(shown)

@@ -1,0 +1,254 @@
+"""Pulling the plug: nothing accepted is lost, whoever is killed."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from event_gateway.cli.process.serve import Running
+from support.client import STRUCTURED, Client, connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+WEBHOOKS = ("one", "two", "three")
+
+
+def _config(receiver: Receiver) -> dict[str, Any]:
+    policy = {"max_attempts": 10, "initial_delay": "200ms"}
+    return LOOPBACK | {
+        "webhooks": {
+            name: {
+                "url": f"{receiver.url}/{name}",
+                "events": ["load.*"],
+                "retry_policy": dict(policy),
+                "circuit_breaker": {"failure_threshold": 1000},
+            }
+            for name in WEBHOOKS
+        }
+    }
+
+
+def _missing(receiver: Receiver, ids: set[str]) -> dict[str, int]:
+    return {
+        name: len(ids - {one.json["id"] for one in receiver.at(f"/{name}")}) for name in WEBHOOKS
+    }
+
+
+async def _all_delivered(receiver: Receiver, ids: set[str], timeout: float) -> None:
+    for _ in range(int(timeout / 0.25)):
+        await asyncio.sleep(0.25)
+        if not any(_missing(receiver, ids).values()):
+            return
+    raise AssertionError(f"never delivered: {_missing(receiver, ids)}")
+
+
+@pytest.mark.parametrize("after", [1, 700, 2000])
+async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, after: int) -> None:
+    """It dies when so many requests have come, and its servers with it."""
+    program = Program(tmp_path, _config(receiver))
+    sent = [event("load.made", {"n": n}) for n in range(1000)]
+    chunks = [sent[start : start + 50] for start in range(0, 1000, 50)]
+    # Some answers are failures, so that the crash also finds deliveries that wait for a retry.
+    receiver.answers["/two"] = [500] * 50 + [200]
+
+    async def kill() -> None:
+        while len(receiver.got) < after:
+            await asyncio.sleep(0.001)
+        program.kill()
+
+    killing = asyncio.create_task(kill())
+    try:
+        while chunks:
+            at = await program.start()
+            async with connected(at["http"], at["nats"], at["key"]) as client:
+                with contextlib.suppress(httpx.TransportError):
+                    while chunks:
+                        await client.send(chunks[0])
+                        chunks.pop(0)  # what had no answer is sent again
+        # It may have died before, after or while the last answer came.
+        await killing
+        if not program.runs:
+            await program.start()
+        before = len(receiver.got)
+        await _all_delivered(receiver, {one["id"] for one in sent}, timeout=60)
+        assert await program.stop() == 0
+    finally:
+        killing.cancel()
+        await program.stop()
+    # At least once; what came twice was in flight, or done and not yet written.
+    for name in WEBHOOKS:
+        counts = Counter(one.json["id"] for one in receiver.at(f"/{name}"))
+        twice = sum(count - 1 for count in counts.values())
+        allowed = 400 + (50 if name == "two" else 0)
+        assert twice <= allowed, f"{twice} too many at {name}, {before} before the restart"
+
+
+async def test_events_published_while_the_gateway_is_down(
+    tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
+) -> None:
+    nats_url, redis_url = servers
+    config = _config(receiver) | {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+    program = Program(tmp_path, config)
+    try:
+        at = await program.start()
+        program.kill()
+        async with connected(at["http"], nats_url, at["key"]) as client:
+            sent = [event("load.made") for _ in range(50)]
+            for one in sent:
+                await client.nats.publish("load.made", json.dumps(one).encode())
+            await client.nats.flush()
+        await program.start()
+        await _all_delivered(receiver, {one["id"] for one in sent}, timeout=20)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert len(receiver.got) == 150
+
+
+def server_pids(data: Path) -> dict[str, int]:
+    return {name: int((data / f"{name}.pid").read_text()) for name in ("nats", "valkey")}
+
+
+async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiver) -> None:
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    first = server_pids(program.data)
+    program.kill()
+    await _gone(first)
+    again = await program.start()
+    # Ports and passwords stay, so that the clients' settings do.
+    assert (again["nats"], again["redis"], again["key"]) == (at["nats"], at["redis"], at["key"])
+    second = server_pids(program.data)
+    assert await program.stop() == 0
+    await _gone(second)
+    assert not (program.data / "endpoints.json").exists()
+    assert "Traceback" not in program.output, program.output
+
+
+async def _gone(pids: dict[str, int]) -> None:
+    async with asyncio.timeout(10):
+        while any(_alive(pid) for pid in pids.values()):
+            await asyncio.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state != "Z"
+
+
+async def test_kill_nats_and_valkey_of_ones_own(tmp_path: Path, receiver: Receiver) -> None:
+    """Both are away for a while, and come back: the gateway carries on by itself."""
+    from event_gateway.embedded.servers import EmbeddedServers
+
+    servers = EmbeddedServers(tmp_path / "servers")
+    nats_url, redis_url = await servers.start()
+    config = _config(receiver) | {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+    program = Program(tmp_path, config)
+    try:
+        at = await program.start()
+        async with connected(at["http"], str(nats_url), at["key"]) as client:
+            ids = set()
+            for name in ("valkey", "nats"):
+                os.kill(server_pids(tmp_path / "servers")[name], signal.SIGKILL)
+                if name == "nats":
+                    await asyncio.sleep(0.3)
+                    one = event("load.made")
+                    problem = await client.send(one, status=503)
+                    assert "NATS" in problem["detail"]
+                else:
+                    await _until_ready(client, "degraded")
+                    sent = [event("load.made") for _ in range(20)]
+                    await client.send(sent)
+                    ids |= {one["id"] for one in sent}
+                    await asyncio.sleep(0.5)
+                    assert not receiver.got, "an attempt whose outcome could not be kept"
+                await servers.stop()
+                await servers.start()
+                await _until_ready(client)
+                sent = [event("load.made") for _ in range(20)]
+                await client.send(sent)
+                ids |= {one["id"] for one in sent}
+                await _all_delivered(receiver, ids, timeout=40)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+        await servers.stop()
+
+
+async def _until_ready(client: Any, status: str = "ok") -> None:
+    async with asyncio.timeout(20):
+        while True:
+            ready = await client.http.get("/readyz")
+            if ready.status_code == 200 and ready.json()["status"] == status:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_retries_after_a_restart_are_enriched(tmp_path: Path, receiver: Receiver) -> None:
+    """Nothing is at hand then: all events are read from the log at once, and known to Redis."""
+    policy = {"initial_delay": "3s"}
+    webhook = {"url": f"{receiver.url}/one", "events": ["load.*"], "retry_policy": policy,
+               "circuit_breaker": {"failure_threshold": 1000}}  # fmt: skip
+    program = Program(tmp_path, LOOPBACK | {"webhooks": {"one": webhook}})
+    receiver.answers["/one"] = [500] * 300 + [200]
+    try:
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            sent = [event("load.made", {"n": n}) for n in range(300)]
+            await client.send(sent)
+            await receiver.until(300)
+        assert await program.stop() == 0
+        before = list(receiver.got)
+        await program.start()
+        await _all_taken(receiver, {one["id"] for one in sent})
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    tries = Counter(one.json["id"] for one in before)
+    later = receiver.got[len(before) :]
+    assert len(later) >= 100
+    for one in later:
+        tries[one.json["id"]] += 1
+        assert one.headers["x-event-gateway-attempt"] == str(tries[one.json["id"]])
+        assert "incomplete" not in one.json["data"]["enrichment"]
+
+
+async def _all_taken(receiver: Receiver, ids: set[str]) -> None:
+    async with asyncio.timeout(20):
+        while ids - {one.json["id"] for one in receiver.got if one.status == 200}:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_nats_that_hangs_is_no_ready_one(
+    client: Client, gateway: Running, tmp_path: Path
+) -> None:
+    """Its connection is there, but nothing comes back: no event is taken in vain."""
+    pid = server_pids(tmp_path / "data")["nats"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(10):
+            while (await client.http.get("/readyz")).status_code != 503:
+                await asyncio.sleep(0.1)
+        answer = await client.http.get("/readyz")
+        assert answer.json() == {"status": "unavailable", "reasons": ["nats unreachable"]}
+        hanging = event("user.a")
+        refused = await client.http.post("/v1/events", json=hanging, headers=STRUCTURED)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await _until_ready(client)
+    # Whether it was written meanwhile is not known: sent again, it is there once.
+    await client.send(hanging)
+    kept = [json.loads(one.data)["id"] for one in await client.all_of("GATEWAY_EVENTS")]
+    assert kept == [hanging["id"]]

@@ -1,0 +1,93 @@
+"""NATS and Valkey are killed while receivers demand tokens, signatures and client certificates."""
+
+import asyncio
+import os
+import signal
+import ssl
+from pathlib import Path
+
+import httpx
+import standardwebhooks
+from test_mtls import Files
+
+from support.client import connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver, receiving
+from support.token_server import giving_tokens
+
+KEY = "whsec_c2lnbmluZyBrZXkgb2YgdGhlIHRlc3Q="
+EVENTS = 400
+
+
+async def test_every_call_is_authenticated_whoever_dies(tmp_path: Path, receiver: Receiver) -> None:
+    files = Files(tmp_path / "secrets")
+    files.demanding()  # writes the server's own certificate
+    tls = {
+        "ssl_certfile": files.directory / "server.pem",
+        "ssl_ca_certs": files.trusted,
+        "ssl_cert_reqs": ssl.CERT_REQUIRED,
+    }
+    async with giving_tokens() as tokens, receiving(**tls) as guarded:
+        tokens.expires_in = 2  # renewed again and again, also while a server is away
+        (files.directory / "client").write_text(tokens.secret)
+        (files.directory / "signing").write_text(KEY)
+        oauth = {
+            "auth_type": "oauth2_client_credentials", "token_url": tokens.url,
+            "client_id": tokens.client_id, "secret_name": "client",
+        }  # fmt: skip
+        mtls = {"auth_type": "mtls", "cert": "client.pem", "key": "client.pem", "ca": "ca.pem"}
+        signed = {"auth_type": "hmac_signature", "secret_name": "signing"}
+        rest = {"events": ["a"], "retry_policy": {"max_attempts": 10, "initial_delay": "200ms"}}
+        program = Program(tmp_path, LOOPBACK | {
+            "secrets": {"dir": str(files.directory)},
+            "webhooks": {
+                "token": rest | {"url": f"{receiver.url}/t", "security": [oauth, signed]},
+                "certificate": rest | {"url": f"{guarded.url}/c", "security": [mtls, signed]},
+            },
+        })  # fmt: skip
+        try:
+            sent = await _load(program)
+            async with asyncio.timeout(60):
+                while any(sent - {one.json["id"] for one in at.got} for at in (receiver, guarded)):
+                    await asyncio.sleep(0.1)
+            assert await program.stop() == 0
+        finally:
+            await program.stop()
+    assert len(tokens.asked) > 2
+    given = {f"Bearer token-{number + 1}" for number in range(len(tokens.asked))}
+    assert {one.headers["authorization"] for one in receiver.got} <= given
+    for got in (*receiver.got, *guarded.got):
+        standardwebhooks.Webhook(KEY).verify(got.body, got.headers)
+    assert "Traceback" not in program.output
+
+
+async def _load(program: Program) -> set[str]:
+    """Sends events over some 8 s while a server is killed now and then; gives their ids."""
+    at = await program.start()
+    sent: set[str] = set()
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+
+        async def kill() -> None:
+            # Not oftener: what ends again and again is started ever more slowly.
+            for name in ("nats", "valkey") * 2:
+                await asyncio.sleep(1.5)
+                os.kill(int((program.data / f"{name}.pid").read_text()), signal.SIGKILL)
+
+        killing = asyncio.create_task(kill())
+        try:
+            for number in range(EVENTS):
+                one = event("a", {"n": number})
+                await _until_taken(client.http, one)
+                sent.add(one["id"])
+                await asyncio.sleep(0.02)
+            await killing
+        finally:
+            killing.cancel()
+    return sent
+
+
+async def _until_taken(http: httpx.AsyncClient, one: dict[str, object]) -> None:
+    headers = {"Content-Type": "application/cloudevents+json"}
+    async with asyncio.timeout(30):
+        while (await http.post("/v1/events", json=one, headers=headers)).status_code != 202:
+            await asyncio.sleep(0.05)

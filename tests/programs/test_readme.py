@@ -1,0 +1,90 @@
+"""The commands of the README, pasted into a fresh checkout."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _block(mark: str) -> str:
+    found = re.search(
+        rf"^<!-- {mark} -->\n```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.M
+    )
+    assert found, f"the README has no block {mark}"
+    return found[1]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What a clone would hold: all files but those that git ignores."""
+    listed = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
+         "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    target = tmp_path / "checkout"
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def _clean() -> dict[str, str]:
+    """The environment without what measures the coverage of the tests around this one."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("COV", "PYTEST_ADDOPTS"))}
+
+
+def _paste(command: str, directory: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", command], cwd=directory, env=_clean() | environ, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=600,
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(620)
+def test_the_two_commands(checkout: Path) -> None:
+    demo = _block("command: demo").strip()
+    assert "\n" not in demo
+    done = _paste(f"{demo} --for 3s", checkout)
+    assert done.returncode == 0, done.stdout
+    assert "every promise was kept" in done.stdout
+
+    test = _block("command: test").strip()
+    assert "\n" not in test
+    # A part of the tests, without this one.
+    done = _paste(test, checkout, PYTEST_ADDOPTS="-m smoke")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^[1-9]\d* passed", done.stdout, re.MULTILINE), done.stdout
+
+
+@pytest.mark.curl
+def test_the_journey(tmp_path: Path) -> None:
+    """With other ports, so that it may run beside a gateway of one's own."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    journey = _block("journey").replace(":8080", ":28080").replace("3000", "23000")
+    journey = journey.replace("serve ", "serve --port 28080 ").replace("/tmp/", f"{tmp_path}/")
+    process = subprocess.Popen(
+        ["/bin/bash", "-c", journey], cwd=tmp_path, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        lines = ""
+        while '"attempts":' not in lines:
+            read = os.read(process.stdout.fileno(), 65536).decode()
+            assert read, lines
+            lines += read
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+    assert '"accepted":1' in lines
+    assert '"type":"orders.placed"' in lines, "the receiver printed no event"
+    assert '"status":"succeeded"' in lines

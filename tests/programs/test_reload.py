@@ -1,0 +1,180 @@
+"""A changed configuration file, taken up on SIGHUP: all of it or nothing."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from support.client import Client, connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+
+def _config(receiver: Receiver, **more: Any) -> dict[str, Any]:
+    return LOOPBACK | {
+        "streams": {"live": {"subjects": ["user.*"], "compliance": True}},
+        "webhooks": {
+            "kept": {"url": f"{receiver.url}/kept", "events": ["user.*"]},
+            "left": {"url": f"{receiver.url}/left", "events": ["user.*"]},
+        },
+    } | more  # fmt: skip
+
+
+async def reloaded(program: Program, config: dict[str, Any] | str, says: str) -> str:
+    """Writes the file and asks for it; gives what was said since."""
+    before = len(program.output)
+    program.configure(config)
+    os.kill(program.pid, signal.SIGHUP)
+    async with asyncio.timeout(15):
+        while says not in program.output[before:]:
+            await asyncio.sleep(0.02)
+    return program.output[before:]
+
+
+async def _webhooks(client: Client) -> dict[str, str]:
+    items = (await client.http.get("/v1/webhooks")).json()["items"]
+    return {one["id"]: one["url"].rpartition("/")[2] for one in items}
+
+
+async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) -> None:
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.webhook(id="api", url=f"{receiver.url}/api", events=["user.*"])
+            changed = _config(receiver, ingest={"retention": "10d"}, server={"max_body": "64KiB"})
+            del changed["webhooks"]["left"]
+            changed["webhooks"]["kept"]["url"] = f"{receiver.url}/elsewhere"
+            changed["webhooks"]["new"] = {"url": f"{receiver.url}/new", "events": ["fresh.*"]}
+            changed["streams"]["more"] = {"subjects": ["fresh.*"]}
+            await reloaded(program, changed, "configuration reloaded")
+            assert await _webhooks(client) == {"kept": "elsewhere", "new": "new", "api": "api"}
+            # Subjects that only the new file names are captured from NATS.
+            await client.nats.publish("fresh.a", b"{}")
+            await receiver.until(1, "/new")
+            await client.send(event("user.a"))
+            await receiver.until(1, "/elsewhere")
+            await receiver.until(1, "/api")
+            async with client.websocket() as socket:
+                assert (await socket.ask(action="subscribe", stream="more"))["type"] == "subscribed"
+            await client.send(event("user.a", {"x": "y" * 70_000}), status=413)
+            info = await client.nats.jetstream().stream_info("GATEWAY_EVENTS")
+            assert info.config.max_age == 10 * 86400
+            # What is allowed to be dialled is, too; the file's own webhooks must stay within it.
+            changed["delivery"] = {}
+            said = await reloaded(program, changed, "not reloaded")
+            assert "webhooks.kept.url: 127.0.0.1 is in 127.0.0.0/8: loopback" in said
+            await reloaded(program, changed | {"webhooks": {}}, "configuration reloaded")
+            sent = event("user.b")
+            await client.send(sent)
+            record = await client.until("api", sent["id"], "retrying")
+            assert record["last_error"].startswith("EgressRefused")
+            # It can still be paused, but not sent elsewhere in there.
+            patched = await client.http.patch("/v1/webhooks/api", json={"enabled": False})
+            assert patched.status_code == 200, patched.text
+            elsewhere = {"url": f"{receiver.url}/elsewhere"}
+            refused = await client.http.patch("/v1/webhooks/api", json=elsewhere)
+            assert (refused.status_code, refused.json()["detail"][:4]) == (422, "url:")
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert not receiver.at("/left")
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_a_file_that_cannot_be_used_changes_nothing(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    good = _config(receiver)
+    program = Program(tmp_path, good)
+    at = await program.start()
+    refused = "the former one stays in force"
+
+    def other(**more: Any) -> dict[str, Any]:
+        changed = _config(receiver, **more)
+        changed["webhooks"] = {"other": {"url": f"{receiver.url}/other", "events": ["user.*"]}}
+        changed["streams"] = {"a": {"subjects": ["user.*"]}} | changed["streams"]
+        return changed
+
+    loose = other()
+    loose["streams"]["live"] = {"subjects": ["user.*"], "compliance": False}
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            for config, says in (
+                ("webhooks: [", "not YAML"),
+                (other() | {"servr": {}}, "servr: unknown key; did you mean server?"),
+                (other(server={"port": 1}), "server.port: cannot change without a restart"),
+                (other(nats={"url": "nats://elsewhere"}), "nats: cannot change"),
+                (loose, "compliance cannot be taken back"),
+            ):
+                said = await reloaded(program, config, refused)
+                assert says in said, said
+                assert await _webhooks(client) == {"kept": "kept", "left": "left"}
+                async with client.websocket() as socket:
+                    answer = await socket.ask(action="subscribe", stream="a")
+                    assert answer["code"] == "unknown_stream"
+            await client.send(event("user.a"))
+            await receiver.until(2)
+            await reloaded(program, good, "configuration reloaded")
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert not receiver.at("/other")
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_a_reload_while_nats_is_away_is_finished_later(
+    tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
+) -> None:
+    own = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}
+    program = Program(tmp_path, _config(receiver) | own)
+    at = await program.start()
+    pid = int((tmp_path / "servers" / "nats.pid").read_text())
+    changed = _config(receiver) | own
+    changed["webhooks"] = {"other": {"url": f"{receiver.url}/other", "events": ["user.*"]}}
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await reloaded(program, changed, "reload interrupted")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        async with asyncio.timeout(20):
+            while "configuration reloaded" not in program.output:
+                await asyncio.sleep(0.1)
+        async with connected(at["http"], servers[0], at["key"]) as client:
+            assert await _webhooks(client) == {"other": "other"}
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_a_hangup_while_it_starts_is_taken_up_then(
+    tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
+) -> None:
+    own = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}
+    pid = int((tmp_path / "servers" / "nats.pid").read_text())
+    program = Program(tmp_path, _config(receiver) | own)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        starting = asyncio.create_task(program.start())
+        async with asyncio.timeout(15):
+            while "does not answer yet" not in program.output:
+                await asyncio.sleep(0.05)
+        changed = _config(receiver) | own
+        changed["webhooks"] = {"other": {"url": f"{receiver.url}/other", "events": ["user.*"]}}
+        program.configure(changed)
+        os.kill(program.pid, signal.SIGHUP)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    try:
+        at = await starting
+        async with asyncio.timeout(15):
+            while "configuration reloaded" not in program.output:
+                await asyncio.sleep(0.05)
+        async with connected(at["http"], servers[0], at["key"]) as client:
+            assert await _webhooks(client) == {"other": "other"}
+        assert await program.stop() == 0
+    finally:
+        await program.stop()

@@ -1,0 +1,113 @@
+"""A NATS cluster: the gateway's streams are on as many of its servers as the configuration says."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import nats
+
+from support.client import connected, event
+from support.program import LOOPBACK, Program
+
+
+def _ports(count: int) -> list[int]:
+    taken = [socket.socket() for _ in range(count)]
+    for one in taken:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in taken]
+    for one in taken:
+        one.close()
+    return ports
+
+
+@contextlib.asynccontextmanager
+async def cluster(directory: Path) -> AsyncIterator[list[Any]]:
+    """Three servers: their URLs, and their processes."""
+    binary = shutil.which("nats-server", path=str(Path(sys.executable).parent))
+    assert binary is not None
+    clients, routes = _ports(3), _ports(3)
+    peers = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+    servers = []
+    for number, (client, route) in enumerate(zip(clients, routes, strict=True)):
+        file = directory / f"nats-{number}.conf"
+        file.write_text(
+            f'server_name: n{number}\nlisten: "127.0.0.1:{client}"\n'
+            f'jetstream {{store_dir: "{directory}/js-{number}"}}\n'
+            f'cluster {{name: c, listen: "127.0.0.1:{route}", routes: [{peers}]}}\n'
+        )
+        servers.append(
+            subprocess.Popen([binary, "-c", str(file)], stderr=subprocess.DEVNULL)
+        )  # fmt: skip
+    urls = [f"nats://127.0.0.1:{port}" for port in clients]
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(Exception):
+                    bus = await nats.connect(urls, connect_timeout=1, max_reconnect_attempts=1)
+                    js = bus.jetstream(timeout=2)
+                    # Made where the servers have found each other.
+                    await js.add_stream(name="probe", subjects=["probe"], num_replicas=3)
+                    await js.delete_stream("probe")
+                    await bus.close()
+                    break
+                await asyncio.sleep(0.5)
+        yield [urls, servers]
+    finally:
+        for one in servers:
+            one.kill()
+            one.wait()
+
+
+async def test_streams_have_their_replicas_and_outlive_a_server(
+    tmp_path: Path, servers: tuple[str, str]
+) -> None:
+    async with cluster(tmp_path) as (urls, processes):
+        config = LOOPBACK | {
+            "nats": {"url": ",".join(urls)}, "redis": {"url": servers[1]},
+            "streams": {"work": {"subjects": ["user.*"]}},
+        }  # fmt: skip
+        program = Program(tmp_path, config)
+        at = await program.start()
+        try:
+            async with connected(at["http"], urls[0], at["key"]) as client:
+                js = client.nats.jetstream()
+
+                async def replicas() -> dict[str, int | None]:
+                    return {
+                        str(one.config.name).rpartition("_")[2]: one.config.num_replicas
+                        for one in await js.streams_info()
+                    }
+
+                assert set((await replicas()).values()) == {1}
+                one = {"name": "one", "subjects": ["user.*"], "replicas": 1}
+                assert (await client.http.post("/v1/streams", json=one)).status_code == 201
+            assert await program.stop() == 0
+            program.configure(config | {"nats": {"url": ",".join(urls), "replicas": 3}})
+            at = await program.start()
+            async with connected(at["http"], urls[1], at["key"]) as client:
+                js = client.nats.jetstream()
+                found = await replicas()
+                assert found.pop("one") == 1
+                assert set(found.values()) == {3}, found
+                async with client.websocket() as socket:
+                    await socket.ask(action="subscribe", stream="work")
+                    await client.send(event("user.a"))
+                    assert (await socket.next(20))["seq"] == 1
+                    processes[0].kill()
+                    async with asyncio.timeout(60):
+                        sent = event("user.a")
+                        while (await client.http.post("/v1/events", json=sent, headers={
+                            "Content-Type": "application/cloudevents+json"})
+                        ).status_code != 202:  # fmt: skip
+                            await asyncio.sleep(0.5)
+                        while (frame := await socket.next(60))["type"] != "event":
+                            pass
+                    assert (frame["seq"], frame["event"]["id"]) == (2, sent["id"])
+        finally:
+            await program.stop()

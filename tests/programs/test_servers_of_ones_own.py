@@ -1,0 +1,136 @@
+"""NATS and Redis of one's own: what is demanded of them, and what is said where it is not met."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from event_gateway.embedded.servers import nats_binary, usable_port, valkey_binary
+from event_gateway.state.records import FORMAT
+from support.program import Program
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
+    """Starts a server with given arguments on a free port, and gives that."""
+    with contextlib.ExitStack() as stack:
+
+        async def begin(*command: str, port_option: str) -> int:
+            port = usable_port()
+            process = subprocess.Popen(
+                [*command, port_option, str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            async with asyncio.timeout(10):
+                while True:
+                    try:
+                        _, writer = await asyncio.open_connection("127.0.0.1", port)
+                        writer.close()
+                        return port
+                    except OSError:
+                        await asyncio.sleep(0.05)
+
+        yield begin
+
+
+async def _refused(tmp_path: Path, config: dict[str, Any]) -> str:
+    program = Program(tmp_path, config)
+    assert await program.start_fails() == 1
+    assert "Traceback" not in program.output
+    assert "hunter2" not in program.output
+    return program.last_line
+
+
+async def test_nats_without_jetstream(tmp_path: Path, run: Run) -> None:
+    port = await run(nats_binary(), "-a", "127.0.0.1", port_option="-p")
+    line = await _refused(tmp_path, {"nats": {"url": f"nats://127.0.0.1:{port}"}})
+    assert f"nats://127.0.0.1:{port} has no JetStream" in line
+
+
+async def test_a_wrong_password_is_said_at_once(tmp_path: Path, run: Run) -> None:
+    port = await run(
+        nats_binary(), "-a", "127.0.0.1", "--user", "a", "--pass", "b", port_option="-p"
+    )
+    began = time.monotonic()
+    line = await _refused(tmp_path, {"nats": {"url": f"nats://a:hunter2@127.0.0.1:{port}"}})
+    assert f"cannot work with NATS at nats://127.0.0.1:{port}: " in line
+    assert "authorization violation" in line.lower()
+    port = await run(
+        valkey_binary(), "--requirepass", "x", "--save", "", port_option="--port"
+    )  # fmt: skip
+    line = await _refused(tmp_path, {"redis": {"url": f"redis://:hunter2@127.0.0.1:{port}"}})
+    assert f"cannot work with Redis at redis://127.0.0.1:{port}: " in line
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (("--maxmemory-policy", "allkeys-lru"), "maxmemory-policy allkeys-lru"),
+        # Unless told otherwise its nodes talk on the port + 10,000, which may be none.
+        (("--cluster-enabled", "yes", "--cluster-port", "{free}"), "Redis Cluster"),
+    ],
+)
+async def test_a_redis_that_could_lose_deliveries(
+    tmp_path: Path, run: Run, settings: tuple[str, ...], says: str
+) -> None:
+    given = [one.format(free=usable_port()) for one in settings]
+    port = await run(valkey_binary(), "--save", "", *given, port_option="--port")
+    line = await _refused(tmp_path, {"redis": {"url": f"redis://127.0.0.1:{port}"}})
+    assert says in line
+
+
+async def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path, run: Run) -> None:
+    port = await run(valkey_binary(), "--save", "", port_option="--port")
+    program = Program(tmp_path, {"redis": {"url": f"redis://127.0.0.1:{port}"}})
+    await program.start()
+    assert await program.stop() == 0
+    assert "keeps no append-only file" in program.output
+    client = redis.asyncio.from_url(f"redis://127.0.0.1:{port}")
+    assert int(await client.get("format")) == FORMAT
+    await client.aclose()
+
+
+@pytest.mark.parametrize("name", ["nats", "redis"])
+async def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, name: str) -> None:
+    port = usable_port()
+    program = Program(tmp_path, {name: {"url": f"{name}://127.0.0.1:{port}"}})
+    starting = asyncio.create_task(program.start())
+    async with asyncio.timeout(15):
+        while "does not answer yet" not in program.output:
+            await asyncio.sleep(0.05)
+    # Meanwhile it can be told to end, and leaves nothing behind.
+    os.kill(program.pid, signal.SIGTERM)
+    began = time.monotonic()
+    assert await program.ended() == 0
+    assert time.monotonic() - began < 5
+    with pytest.raises(AssertionError):
+        await starting
+    assert not list(program.data.glob("*.pid"))
+    assert "Traceback" not in program.output
+
+    starting = asyncio.create_task(program.start())
+    await asyncio.sleep(1)
+    command = {
+        "nats": [nats_binary(), "-a", "127.0.0.1", "-js", "-sd", str(tmp_path), "-p", str(port)],
+        "redis": [valkey_binary(), "--save", "", "--port", str(port)],
+    }[name]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as server:  # fmt: skip
+        try:
+            await starting
+            assert await program.stop() == 0
+        finally:
+            server.kill()

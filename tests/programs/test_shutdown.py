@@ -1,0 +1,146 @@
+"""How the gateway ends: in phases when asked once, at once when asked twice."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from support.client import connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+
+def _config(receiver: Receiver, **server: Any) -> dict[str, Any]:
+    return LOOPBACK | {
+        "server": server,
+        "streams": {"live": {"subjects": ["load.*"]}},
+        "webhooks": {
+            name: {"url": f"{receiver.url}/{name}", "events": ["load.*"], "timeout": "3s"}
+            for name in ("quick", "slow")
+        },
+    }
+
+
+async def test_it_drains_in_phases(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.delays["/slow"] = [2.0]
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    sent = event("load.made")
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            async with client.websocket() as socket:
+                await socket.ask(action="subscribe", stream="live")
+                await client.send(sent)
+                await receiver.until(2)
+                began = time.monotonic()
+                os.kill(program.pid, signal.SIGTERM)
+                connection = socket.connection
+                async with asyncio.timeout(5):
+                    await connection.wait_closed()
+                closed = (connection.close_code, connection.close_reason)
+                assert closed == (1012, "the gateway restarts")
+                # While the slow attempt runs on, it says so, and takes nothing more.
+                ready = await client.http.get("/readyz")
+                assert (ready.status_code, ready.json()["reasons"]) == (503, ["draining"])
+                refused = await client.send(event("load.made"), status=503)
+                assert "shutting down" in refused["detail"]
+                assert (await client.http.get("/healthz")).status_code == 200
+            assert await program.ended() == 0
+            took = time.monotonic() - began
+            assert 1.5 < took < 10, took
+        # What ran was finished and recorded: it does not come again.
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            record = await client.until("slow", sent["id"], "succeeded")
+            assert len(record["attempts"]) == 1
+            await asyncio.sleep(1)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert len(receiver.got) == 2
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_what_is_cut_off_is_no_failure(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.delays["/slow"] = [60.0, 0.0]
+    program = Program(tmp_path, _config(receiver, drain_timeout="500ms"))
+    at = await program.start()
+    sent = event("load.made")
+    told: list[str] = []
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send(sent)
+            await client.until("slow", sent["id"], "in_progress")
+            await receiver.until(2)
+            began = time.monotonic()
+            assert await program.stop() == 0
+            assert time.monotonic() - began < 2.5, "before the attempt's own timeout"
+            told = [one["type"] for one in client.lifecycle if one["type"] == "webhook.failed"]
+        assert not told
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            record = await client.delivery("slow", sent["id"])
+            assert (record["status"], record["attempts"]) == ("in_progress", [])
+            # Its lease ends 10 s after the attempt's timeout; then it is tried again.
+            record = await client.until("slow", sent["id"], "succeeded", timeout=20)
+            assert [one["number"] for one in record["attempts"]] == [1]
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert [one.headers["x-event-gateway-attempt"] for one in receiver.at("/slow")] == ["1", "1"]
+    assert len(receiver.at("/quick")) == 1
+
+
+async def test_a_second_signal_ends_at_once(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.delays["/slow"] = [60.0]
+    config = _config(receiver)
+    config["webhooks"]["slow"]["timeout"] = "1m"
+    program = Program(tmp_path, config)
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send(event("load.made"))
+            await receiver.until(2)
+            os.kill(program.pid, signal.SIGTERM)
+            await _until_draining(client.http)
+            began = time.monotonic()
+            os.kill(program.pid, signal.SIGTERM)
+            assert await program.ended() == 130
+            assert time.monotonic() - began < 2
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+async def _until_draining(http: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(5):
+        while (await http.get("/readyz")).status_code != 503:
+            await asyncio.sleep(0.02)
+
+
+async def test_it_ends_while_both_servers_are_away(
+    tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
+) -> None:
+    nats_url, redis_url = servers
+    own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+    program = Program(tmp_path, _config(receiver, drain_timeout="1s") | own)
+    at = await program.start()
+    try:
+        async with connected(at["http"], nats_url, at["key"]) as client:
+            await client.send(event("load.made"))
+            await receiver.until(2)
+            for name in ("nats", "valkey"):
+                pid = int((tmp_path / "servers" / f"{name}.pid").read_text())
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        assert await program.stop() == 0, program.output
+        assert time.monotonic() - began < 20
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output

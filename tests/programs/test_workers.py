@@ -1,0 +1,144 @@
+"""``serve --workers N``: processes that share one socket and the work."""
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from support.client import Client, connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+
+def _config(receiver: Receiver, **webhook: Any) -> dict[str, Any]:
+    hook = {"url": f"{receiver.url}/w", "events": ["a"], "timeout": "1s"}
+    return LOOPBACK | {"webhooks": {"w": hook | webhook}}
+
+
+@pytest.fixture
+async def program(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Program]:
+    one = Program(tmp_path, _config(receiver), "--workers", "2")
+    yield one
+    await one.stop()
+    assert "Traceback" not in one.output, one.output
+
+
+async def _pids(client: Client, count: int) -> set[int]:
+    """The processes that are heard of, once there are so many."""
+    heard: dict[str, int] = {}
+
+    async def on_beat(message: Any) -> None:
+        beat = json.loads(message.data)
+        heard[beat["process"]] = beat["pid"]
+        if beat["gone"]:
+            del heard[beat["process"]]
+
+    subscription = await client.nats.subscribe("eg.process.*", cb=on_beat)
+    async with asyncio.timeout(20):
+        while len(heard) < count:
+            await asyncio.sleep(0.05)
+    await subscription.unsubscribe()
+    return set(heard.values())
+
+
+async def _children(pid: int) -> set[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return {int(child) for child in path.read_text().split()}
+
+
+async def test_they_share_the_work(program: Program, receiver: Receiver) -> None:
+    receiver.delays["/w"] = [0.05]
+    at = await program.start()
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+        pids = await _pids(client, 2)
+        assert program.pid not in pids
+        sent = [event("a") for _ in range(300)]
+        await client.send(sent)
+        for one in sent:
+            await client.until("w", one["id"], "succeeded")
+        async with redis.asyncio.from_url(at["redis"]) as store:
+            tokens = [
+                (await store.hget(f"delivery:w:{one['id']}", "token")).decode() for one in sent
+            ]
+        shares = Counter(token.partition(".")[0] for token in tokens)
+        assert len(shares) == 2
+        assert min(shares.values()) > 15, shares
+        # What is registered in one is in force in all when that is answered.
+        for number in range(5):
+            await client.webhook(id=f"v{number}", url=f"{receiver.url}/v{number}", events=["b"])
+            one = event("b")
+            await client.send(one)
+            for known in range(number + 1):
+                await client.until(f"v{known}", one["id"], "succeeded")
+    assert await program.stop() == 0
+    assert len(receiver.at("/w")) == 300
+
+
+async def test_one_that_is_killed_is_replaced(program: Program, receiver: Receiver) -> None:
+    """What it had in flight is taken over when its leases end."""
+    receiver.delays["/w"] = [0.3]
+    at = await program.start()
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+        before = await _pids(client, 2)
+        sent = [event("a") for _ in range(100)]
+        await client.send(sent)
+        await receiver.until(20)
+        os.kill(min(before), signal.SIGKILL)
+        receiver.delays["/w"] = [0.0]
+        async with asyncio.timeout(60):
+            while {one["id"] for one in sent} - {got.json["id"] for got in receiver.got}:
+                await asyncio.sleep(0.1)
+        for one in sent:
+            await client.until("w", one["id"], "succeeded", timeout=30)
+        after = await _pids(client, 2)
+        assert len(after & before) == 1
+    assert "a process has ended by itself" in program.output
+    assert await program.stop() == 0
+
+
+async def test_they_end_with_the_first(program: Program) -> None:
+    """However that ends; and the next start finds the port free."""
+    at = await program.start()
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+        pids = await _pids(client, 2)
+    program.kill()
+    async with asyncio.timeout(10):
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
+            await asyncio.sleep(0.05)
+    port = at["http"].rpartition(":")[2]
+    again = Program(program.data.parent, LOOPBACK, "--workers", "2", "--port", port)
+    assert (await again.start())["http"] == at["http"]
+    assert await again.stop() == 0
+
+
+async def test_a_change_of_the_file_reaches_all(program: Program, receiver: Receiver) -> None:
+    at = await program.start()
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+        program.configure(_config(receiver, events=["a", "new"]))
+        os.kill(program.pid, signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while program.output.count("configuration reloaded") < 2:
+                await asyncio.sleep(0.05)
+        for _ in range(10):
+            one = event("new")
+            await client.send(one)
+            await client.until("w", one["id"], "succeeded")
+        assert (await client.http.get("/readyz")).json()["reasons"] == []
+    assert await program.stop() == 0
+
+
+async def test_what_keeps_one_from_starting_is_told_once(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    config = _config(receiver) | {"ingest": {"streams": ["MISSING"]}}
+    program = Program(tmp_path, config, "--workers", "3")
+    assert await program.start_fails() == 1
+    assert program.output.count("event-gateway: ") == 1
+    assert "MISSING" in program.last_line

@@ -1,0 +1,260 @@
+"""Secrets by name: from outside, or sealed in the registry; changed without a restart."""
+
+import asyncio
+import base64
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standardwebhooks
+
+from conftest import Start
+from event_gateway.core.access.sealing import CannotOpen, CannotSeal, SealingKeys, new_key
+from support.client import Client, connected, event
+from support.pair import Pair
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+FIRST, SECOND, THIRD = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2, 3))
+SIGNED = {"auth_type": "hmac_signature", "secret_name": "signing"}
+
+
+async def _set(client: Client, name: str, value: Any, status: int = 201) -> Any:
+    answer = await client.http.put(f"/v1/secrets/{name}", json={"value": value})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def _listed(client: Client) -> dict[str, Any]:
+    answer = await client.http.get("/v1/secrets")
+    return {one["name"]: one for one in answer.json()["items"]}
+
+
+async def _got(client: Client, receiver: Receiver, webhook: str = "w") -> Any:
+    one = event("a.b")
+    await client.send(one)
+    await client.until(webhook, one["id"], "succeeded")
+    return receiver.at(f"/{webhook}")[-1]
+
+
+def _signed_with(got: Any) -> list[str]:
+    """Which of the keys verify, and that there is no further signature."""
+    signatures = got.headers["webhook-signature"].split()
+    found = []
+    for key in (FIRST, SECOND, THIRD):
+        try:
+            standardwebhooks.Webhook(key).verify(got.body, got.headers)
+        except standardwebhooks.WebhookVerificationError:
+            continue
+        found.append(key)
+    assert len(signatures) == len(found)
+    return found
+
+
+async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver: Receiver) -> None:
+    security = {"auth_type": "bearer_token", "secret_name": "theirs"}
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=security)
+    assert (await _listed(client))["theirs"]["from"] is None, "it is missing"
+    shown = await _set(client, "theirs", "the-token")
+    assert (shown["from"], shown["used_by"], shown["sealed"]["readable"]) == ("sealed", ["w"], True)
+    assert (await _got(client, receiver)).headers["authorization"] == "Bearer the-token"
+    await _set(client, "theirs", "another-token", status=200)
+    assert (await _got(client, receiver)).headers["authorization"] == "Bearer another-token"
+    kept = await (await client.nats.jetstream().key_value("GATEWAY_REGISTRY")).get("secret.theirs")
+    everything = (await client.http.get("/v1/secrets")).text + str(kept.value)
+    assert "the-token" not in everything
+    assert "another-token" not in everything
+    refused = await client.http.delete("/v1/secrets/theirs")
+    assert (refused.status_code, "webhooks w" in refused.json()["detail"]) == (409, True)
+    assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
+    async with asyncio.timeout(5):
+        while (await client.http.delete("/v1/secrets/theirs")).status_code == 409:
+            await asyncio.sleep(0.05)
+    assert await _listed(client) == {}
+    assert (await client.http.delete("/v1/secrets/theirs")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "key"),
+    [
+        ("a.b", {"value": "x"}, "name"),
+        ("sealing_key", {"value": "x"}, "name"),
+        ("SEALING-KEY", {"value": "x"}, "name"),
+        ("n" * 129, {"value": "x"}, "name"),
+        ("n", {}, "value"),
+        ("n", {"value": ""}, "value"),
+        ("n", {"value": " \n"}, "value"),
+        ("n", {"value": 5}, "value"),
+        ("n", {"value": "x" * 65_537}, "value"),
+        ("n", {"value": "x", "more": 1}, ""),  # it could be the value
+    ],
+)
+async def test_what_cannot_be_set(client: Client, name: str, body: Any, key: str) -> None:
+    answer = await client.http.put(f"/v1/secrets/{name}", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["key"] == key
+    assert await _listed(client) == {}
+
+
+async def test_a_signing_key_is_rotated_with_an_overlap(client: Client, receiver: Receiver) -> None:
+    await _set(client, "signing", FIRST)
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
+    assert _signed_with(await _got(client, receiver)) == [FIRST]
+    answer = await client.http.post("/v1/webhooks/w/rotate-secret", json={"value": SECOND})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["sealed"]["former_until"]) == 1
+    got = await _got(client, receiver)
+    assert _signed_with(got) == [FIRST, SECOND]
+    # The new one first: some receivers look no further.
+    first = got.headers["webhook-signature"].split()[0]
+    standardwebhooks.Webhook(SECOND).verify(got.body, dict(got.headers, **{
+        "webhook-signature": first}))  # fmt: skip
+    # An overlap that ends, and one of nothing.
+    rotate = {"value": THIRD, "overlap": "1s"}
+    assert (await client.http.post("/v1/secrets/signing/rotate", json=rotate)).status_code == 200
+    assert _signed_with(await _got(client, receiver)) == [FIRST, SECOND, THIRD]
+    now = {"value": THIRD, "overlap": "0s"}
+    assert (await client.http.post("/v1/secrets/signing/rotate", json=now)).status_code == 200
+    assert _signed_with(await _got(client, receiver)) == [THIRD]
+
+
+async def test_a_former_key_ends_by_itself(client: Client, receiver: Receiver) -> None:
+    await _set(client, "signing", FIRST)
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
+    body = {"value": SECOND, "overlap": "1s"}
+    assert (await client.http.post("/v1/webhooks/w/rotate-secret", json=body)).status_code == 200
+    async with asyncio.timeout(15):  # it is looked at again every few seconds
+        while _signed_with(await _got(client, receiver)) != [SECOND]:
+            await asyncio.sleep(0.3)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({}, 422, "value"),
+        ({"value": "not base64!"}, 422, "base64"),
+        ({"value": SECOND, "overlap": "soon"}, 422, "overlap"),
+        ({"value": SECOND, "overlap": "31d"}, 422, "overlap"),
+        ({"value": SECOND, "key": 1}, 422, "unknown key"),
+    ],
+)
+async def test_what_cannot_be_rotated(
+    client: Client, receiver: Receiver, body: Any, status: int, words: str
+) -> None:
+    await _set(client, "signing", FIRST)
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
+    answer = await client.http.post("/v1/webhooks/w/rotate-secret", json=body)
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+    assert _signed_with(await _got(client, receiver)) == [FIRST]
+
+
+async def test_what_comes_from_outside_goes_first_and_is_changed_there(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENT_GATEWAY_SECRET_SIGNING", FIRST)
+    assert (await _set(client, "signing", SECOND))["from"] == "environment"
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
+    await client.webhook(id="plain", url=f"{receiver.url}/w", events=["b.>"])
+    assert _signed_with(await _got(client, receiver)) == [FIRST]
+    answer = await client.http.post("/v1/webhooks/w/rotate-secret", json={"value": THIRD})
+    assert (answer.status_code, "environment" in answer.text) == (409, True)
+    answer = await client.http.post("/v1/webhooks/plain/rotate-secret", json={"value": THIRD})
+    assert (answer.status_code, "signs nothing" in answer.text) == (409, True)
+
+
+def _config(receiver: Receiver) -> dict[str, Any]:
+    return LOOPBACK | {
+        "webhooks": {"w": {"url": f"{receiver.url}/w", "events": ["a.>"], "security": SIGNED}}
+    }
+
+
+async def test_a_change_is_in_force_in_every_process(
+    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One key for all, which comes from outside."""
+    monkeypatch.setenv("EVENT_GATEWAY_SECRET_SEALING_KEY", new_key())
+    clients = await pair.start(stack, _config(receiver), _config(receiver))
+    for one in clients:
+        for value in (FIRST, SECOND):
+            answer = await one.http.put("/v1/secrets/signing", json={"value": value})
+            assert answer.status_code in (200, 201), answer.text
+            for other in clients:
+                came = await other.http.post("/v1/webhooks/w/test")
+                assert came.json()["succeeded"], came.text
+                assert _signed_with(receiver.got[-1]) == [value]
+
+
+async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver) -> None:
+    old, new = new_key(), new_key()
+    program = Program(tmp_path, _config(receiver), EVENT_GATEWAY_SECRET_SEALING_KEY=old)
+    try:
+        for keys, readable, resealed in (
+            (old, True, 0), (f"{new} {old}", True, 1), (new, True, 0), (old, False, None)
+        ):  # fmt: skip
+            program.environ["EVENT_GATEWAY_SECRET_SEALING_KEY"] = keys
+            at = await program.start()
+            async with connected(at["http"], at["nats"], at["key"]) as client:
+                if keys == old and readable:
+                    await _set(client, "signing", FIRST)
+                shown = (await _listed(client))["signing"]
+                assert shown["sealed"]["readable"] == readable
+                answer = await client.http.post("/v1/secrets/reseal")
+                if resealed is None:
+                    assert (answer.status_code, "not here" in answer.text) == (409, True)
+                    assert shown["from"] is None
+                else:
+                    assert answer.json() == {"resealed": resealed}
+                    assert _signed_with(await _got(client, receiver)) == [FIRST]
+            program.kill()
+        assert "a sealed secret cannot be used" in program.output
+    finally:
+        await program.stop()
+
+
+async def test_without_a_sealing_key_nothing_is_kept(
+    start: Start, connect: Start, servers: tuple[str, str]
+) -> None:
+    """Servers of one's own may be shared: a key of this process alone would be no use."""
+    nats_url, redis_url = servers
+    gateway = await start({"nats": {"url": nats_url}, "redis": {"url": redis_url}})
+    client = await connect(gateway)
+    refused = await client.http.put("/v1/secrets/signing", json={"value": FIRST})
+    assert refused.status_code == 409
+    assert "EVENT_GATEWAY_SECRET_SEALING_KEY" in refused.json()["detail"]
+    assert await _listed(client) == {}
+
+
+async def test_what_is_moved_to_another_name_opens_no_more(
+    client: Client, receiver: Receiver
+) -> None:
+    await _set(client, "one", "the-token")
+    bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
+    entry = await bucket.get("secret.one")
+    await bucket.put("secret.two", entry.value or b"")
+    async with asyncio.timeout(5):
+        while "two" not in (listed := await _listed(client)):
+            await asyncio.sleep(0.02)
+    assert listed["one"]["sealed"]["readable"]
+    assert not listed["two"]["sealed"]["readable"]
+
+
+def test_sealing() -> None:
+    old, new = new_key(), new_key()
+    sealed = SealingKeys(old).seal("name", b"content", 5.0)
+    assert SealingKeys(f"{new}\n{old}").open("name", sealed) == b"content"
+    assert SealingKeys(old).seal("name", b"content", 5.0).box != sealed.box
+    for keys, name in ((new, "name"), (old, "other")):
+        with pytest.raises(CannotOpen):
+            SealingKeys(keys).open(name, sealed)
+    for text in ("", "short", base64.b64encode(b"x" * 31).decode(), "\u00fc", " ".join([old] * 9)):
+        with pytest.raises(CannotSeal):
+            SealingKeys(text)
+
+
+@pytest.mark.usefixtures("gateway")
+async def test_the_data_directory_keeps_its_key_private(tmp_path: Path) -> None:
+    key = tmp_path / "data" / "sealing.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert len(base64.b64decode(key.read_text())) == 32

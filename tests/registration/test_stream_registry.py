@@ -1,0 +1,371 @@
+"""Named streams made, changed and deleted over the API."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.client import Client, connected, event
+from support.pair import Pair
+from support.program import LOOPBACK, Program
+
+
+async def _create(client: Client, name: str, *subjects: str, **more: Any) -> dict[str, Any]:
+    answer = await client.http.post("/v1/streams", json={"name": name, "subjects": subjects} | more)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+async def _state(client: Client, name: str) -> dict[str, Any]:
+    return dict((await client.http.get(f"/v1/streams/{name}")).json()["state"])
+
+
+async def _ids(client: Client, name: str, count: int) -> list[str]:
+    """The ids of the events in a stream, once there are so many."""
+    async with asyncio.timeout(15):
+        while (await _state(client, name))["messages"] < count:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.2)  # for what should not come
+    return [json.loads(one.data)["id"] for one in await client.all_of(f"GATEWAY_STREAM_{name}")]
+
+
+async def test_a_stream_from_its_making_to_its_end(client: Client) -> None:
+    earlier = event("fresh.a")
+    await client.send(earlier)
+    made = await client.http.post(
+        "/v1/streams",
+        json={"name": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10},
+    )
+    assert (made.status_code, made.headers["location"]) == (201, "/v1/streams/s")
+    shown = made.json()
+    assert shown | {"created_at": ""} == {
+        "name": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
+        "max_bytes": None, "compliance": False, "compression": "s2", "replicas": None,
+        "managed_by": "api", "created_at": "",
+    }  # fmt: skip
+    # It begins with what the log holds, and a subject that only it names is captured from NATS.
+    await client.nats.publish("fresh.b", json.dumps(event("fresh.b")).encode())
+    assert (await _ids(client, "s", 2))[0] == earlier["id"]
+    state = await _state(client, "s")
+    assert (state["messages"], state["first_seq"], state["last_seq"]) == (2, 1, 2)
+    assert state["bytes"] > 100
+    assert state["first_time"].startswith("20")
+    listed = (await client.http.get("/v1/streams")).json()
+    assert listed == {"items": [shown | {"state": state}], "next": None}
+
+    async with client.websocket() as socket, client.websocket() as other:
+        await _create(client, "t", "other.*")
+        ends = await socket.ask(action="subscribe", stream="s")
+        await other.ask(action="subscribe", stream="t")
+        assert (await client.http.delete("/v1/streams/s")).status_code == 204
+        told = await socket.next()
+        assert told | {"detail": ""} == {
+            "type": "unsubscribed", "ref": None, "subscription": ends["subscription"],
+            "code": "stream_deleted", "detail": "",
+        }  # fmt: skip
+        answer = await socket.ask(action="subscribe", stream="s")
+        assert answer["code"] == "unknown_stream"
+        await client.send(event("other.a"))
+        assert (await other.next())["type"] == "event"
+    assert (await client.http.get("/v1/streams/s")).status_code == 404
+    assert (await client.http.delete("/v1/streams/s")).status_code == 404
+    named = [one.config.name for one in await client.nats.jetstream().streams_info()]
+    assert "GATEWAY_STREAM_s" not in named
+    told = await client.told(2, "stream.created", "stream.deleted")
+    assert [(one["type"], one["subject"]) for one in told if one["subject"] == "stream/s"] == [
+        ("stream.created", "stream/s"), ("stream.deleted", "stream/s"),
+    ]  # fmt: skip
+    assert told[0]["data"] == {
+        "stream": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
+    }  # fmt: skip
+    gone = await client.told(1, "stream.unsubscribed")
+    assert gone[0]["data"]["reason"] == "stream deleted"
+
+    # The name is free again.
+    await _create(client, "s", "other.*")
+    assert len(await _ids(client, "s", 1)) == 1
+
+
+async def test_pages(client: Client) -> None:
+    for n in range(5):
+        await _create(client, f"s{n}", "user.*")
+    names: list[str] = []
+    cursor: dict[str, str] = {}
+    for _ in range(3):
+        page = (await client.http.get("/v1/streams", params={"limit": "2"} | cursor)).json()
+        names += [one["name"] for one in page["items"]]
+        cursor = {"cursor": page["next"]}
+    assert names == [f"s{n}" for n in range(5)]
+    assert page["next"] is None
+    wrong = await client.http.get("/v1/streams", params={"cursor": "x"})
+    assert wrong.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "says"),
+    [
+        ({"subjects": ["a.b"]}, "name", "is missing"),
+        ({"name": "s"}, "subjects", "is missing"),
+        ({"name": "s", "subjects": []}, "subjects", "at least one"),
+        ({"name": "s", "subjects": "a.b"}, "subjects", "must be a list"),
+        ({"name": "s", "subjects": ["a..b"]}, "subjects", "empty token"),
+        ({"name": "s", "subjects": ["*.b"]}, "subjects", "begins with a wildcard"),
+        ({"name": "s", "subjects": [">"]}, "subjects", "begins with a wildcard"),
+        ({"name": "s", "subjects": ["a.*", "a.b"]}, "subjects", "overlap"),
+        ({"name": "s", "subjects": ["events.a.b", "a.>"]}, "subjects", "overlap"),
+        ({"name": "s", "subjects": ["a.b", "webhook.>"]}, "subjects", "of their own"),
+        ({"name": "s", "subjects": [f"a{n}.b" for n in range(65)]}, "subjects", "at most 64"),
+        ({"name": "a/b", "subjects": ["a.b"]}, "name", "not of the form"),
+        ({"name": "s", "subjects": ["a.b"], "retention": 5}, "retention", "no unit"),
+        ({"name": "s", "subjects": ["a.b"], "retention": "0s"}, "retention", "at least 1s"),
+        ({"name": "s", "subjects": ["a.b"], "max_messages": 0}, "max_messages", "at least 1"),
+        ({"name": "s", "subjects": ["a.b"], "max_messages": 2**63}, "max_messages", "at most"),
+        ({"name": "s", "subjects": ["a.b"], "max_bytes": "many"}, "max_bytes", "no size"),
+        ({"name": "s", "subjects": ["a.b"], "compression": "zip"}, "compression", "s2"),
+        ({"name": "s", "subjects": ["a.b"], "replicas": 6}, "replicas", "5"),
+        ({"name": "s", "subjects": ["a.b"], "retentoin": "1d"}, "retentoin", "did you mean"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_definition_is_refused(
+    client: Client, body: dict[str, Any], key: str, says: str
+) -> None:
+    answer = await client.http.post("/v1/streams", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["errors"][0]["key"] == key
+    assert says in answer.json()["errors"][0]["detail"]
+    assert (await client.http.get("/v1/streams")).json()["items"] == []
+
+
+async def test_what_nats_refuses_leaves_nothing_behind(client: Client) -> None:
+    answer = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a.{{x}}"]})
+    assert answer.status_code == 422, answer.text
+    assert "NATS refuses the stream" in answer.json()["detail"]
+    assert (await client.http.get("/v1/streams")).json()["items"] == []
+    await _create(client, "s", "a.*")
+    again = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a.*"]})
+    assert (again.status_code, again.json()["detail"]) == (409, "the stream s exists already")
+
+
+async def test_limits_change_and_never_drop_events_unasked(client: Client) -> None:
+    await _create(client, "s", "user.*", retention="1d", max_messages=100)
+    await client.send([event("user.a") for _ in range(10)])
+    await _ids(client, "s", 10)
+
+    async def patch(body: Any, **query: str) -> Any:
+        return await client.http.patch("/v1/streams/s", json=body, params=query)
+
+    changed = await patch({"max_messages": 20, "retention": None})
+    assert changed.status_code == 200, changed.text
+    assert (changed.json()["max_messages"], changed.json()["retention"]) == (20, None)
+    config = (await client.nats.jetstream().stream_info("GATEWAY_STREAM_s")).config
+    assert (config.max_msgs, config.max_age) == (20, 0)
+    told = await client.told(1, "stream.updated")
+    assert told[0]["data"]["max_messages"] == 20
+
+    await asyncio.sleep(1.1)
+    for body, says in (
+        ({"max_messages": 5}, "max_messages 5 is less than the 10"),
+        ({"max_bytes": 100}, "max_bytes 100 is less than the "),
+        ({"retention": "1s"}, "more than 1s"),
+        ({"subjects": ["stream.>"]}, "cannot change between events"),
+    ):
+        refused = await patch(body)
+        assert refused.status_code == 409, refused.text
+        assert says in refused.json()["detail"]
+    assert (await _state(client, "s"))["messages"] == 10
+    assert (await patch({"max_messages": 5}, force="true")).status_code == 200
+    assert (await _state(client, "s"))["messages"] == 5
+    for body, status in (
+        ({"name": "t"}, 422), ({"subjects": None}, 422), ({"max_messages": "x"}, 422), ([], 422),
+    ):  # fmt: skip
+        assert (await patch(body)).status_code == status
+    assert (await client.http.patch("/v1/streams/nope", json={})).status_code == 404
+
+
+async def test_records_for_compliance_stay(client: Client) -> None:
+    await _create(client, "s", "audit.*", compliance=True, retention="1y")
+    for body, says in (
+        ({"compliance": False}, "cannot be taken back"),
+        ({"retention": "300d"}, "retention cannot be lowered"),
+        ({"max_messages": 10**9}, "max_messages cannot be lowered"),
+    ):
+        refused = await client.http.patch("/v1/streams/s", json=body, params={"force": "true"})
+        assert (refused.status_code, says in refused.json()["detail"]) == (409, True), refused.text
+    longer = await client.http.patch("/v1/streams/s", json={"retention": "2y"})
+    assert longer.json()["retention"] == "2y"
+    refused = await client.http.delete("/v1/streams/s")
+    assert (refused.status_code, "never deleted" in refused.json()["detail"]) == (409, True)
+
+
+async def test_other_subjects_hold_from_where_the_former_ended(client: Client) -> None:
+    """JetStream would copy all from the beginning once more."""
+    await _create(client, "s", "user.*")
+    sent: list[str] = []
+    enough = asyncio.Event()
+
+    async def publish() -> None:
+        while not enough.is_set():
+            made = event("user.a")
+            sent.append(made["id"])
+            await client.send(made)
+
+    async def some_more() -> None:
+        wanted = len(sent) + 30
+        while len(sent) < wanted:
+            await asyncio.sleep(0.01)
+
+    async with client.websocket() as socket:
+        await socket.ask(action="subscribe", stream="s")
+        publishing = asyncio.create_task(publish())
+        try:
+            for subjects in (["user.*", "audit.x"], ["user.*"], ["user.*", "audit.*", "x.*"]):
+                await some_more()
+                answer = await client.http.patch("/v1/streams/s", json={"subjects": subjects})
+                assert answer.status_code == 200, answer.text
+            await some_more()
+        finally:
+            enough.set()
+            await publishing
+        last = event("x.new")
+        await client.send(last)
+        live = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                live.append(await socket.next(1.0))
+    expected = [*sent, last["id"]]
+    assert [one["event"]["id"] for one in live] == expected
+    assert await _ids(client, "s", len(expected)) == expected
+    assert [one["seq"] for one in live] == list(range(1, len(expected) + 1))
+    # Also where nothing is left that tells how far it came.
+    await client.http.patch("/v1/streams/s", json={"retention": "1s"}, params={"force": "true"})
+    async with asyncio.timeout(10):
+        while (await _state(client, "s"))["messages"]:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(5)
+    wider = {"subjects": ["user.>"], "retention": "1d"}
+    assert (await client.http.patch("/v1/streams/s", json=wider)).status_code == 200
+    await client.send(made := event("user.a.b"))
+    assert await _ids(client, "s", 1) == [made["id"]]
+
+
+async def test_the_files_streams_are_changed_there_alone(tmp_path: Path) -> None:
+    program = Program(tmp_path, LOOPBACK | {"streams": {"f": {"subjects": ["user.*"]}}})
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send(sent := event("user.a"))
+            assert await _ids(client, "f", 1) == [sent["id"]]
+            for answer in (
+                await client.http.patch("/v1/streams/f", json={"max_messages": 5}),
+                await client.http.delete("/v1/streams/f"),
+            ):
+                assert answer.status_code == 409
+                assert "comes from the configuration file" in answer.json()["detail"]
+            await _create(client, "a", "user.*")
+        assert await program.stop() == 0
+        program.configure(LOOPBACK | {"streams": {"a": {"subjects": ["user.*"]}}})
+        at = await program.start()
+        assert "no longer in the file" in program.output
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            items = (await client.http.get("/v1/streams")).json()["items"]
+            assert {one["name"]: one["managed_by"] for one in items} == {"a": "file", "f": "api"}
+            assert await _ids(client, "f", 1) == [sent["id"]]
+            assert (await client.http.delete("/v1/streams/f")).status_code == 204
+            assert (await client.http.delete("/v1/streams/a")).status_code == 409
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+
+
+async def test_compression_and_replicas(client: Client) -> None:
+    js = client.nats.jetstream()
+    await _create(client, "s", "user.*", compression="none")
+    assert (await js.stream_info("GATEWAY_STREAM_s")).config.compression == "none"
+    changed = await client.http.patch("/v1/streams/s", json={"compression": "s2"})
+    assert (changed.status_code, changed.json()["compression"]) == (200, "s2")
+    assert (await js.stream_info("GATEWAY_STREAM_s")).config.compression == "s2"
+    refused = await client.http.patch("/v1/streams/s", json={"replicas": 3})
+    assert (refused.status_code, "replicas > 1" in refused.json()["detail"]) == (422, True)
+    assert (await client.http.get("/v1/streams/s")).json()["replicas"] is None
+
+
+async def test_a_file_drops_events_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    def config(**limits: Any) -> dict[str, Any]:
+        return LOOPBACK | {"streams": {"f": {"subjects": ["user.*"]} | limits}}
+
+    program = Program(tmp_path, config(max_messages=100))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send([event("user.a") for _ in range(10)])
+            await _ids(client, "f", 10)
+            program.configure(config(max_messages=5))
+            os.kill(program.pid, signal.SIGHUP)
+            async with asyncio.timeout(10):
+                while "max_messages 5 is less than the 10" not in program.output:
+                    await asyncio.sleep(0.05)
+            assert (await _state(client, "f"))["messages"] == 10
+        assert await program.stop() == 0
+        assert await program.start_fails() == 1
+        assert "would drop events" in program.last_line
+        assert "serve --force" in program.last_line
+        forced = Program(tmp_path, config(max_messages=5), "--force")
+        at = await forced.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            assert (await _state(client, "f"))["messages"] == 5
+        assert await forced.stop() == 0
+        # The same limits once more drop nothing, whatever time has made of what is held.
+        await program.start()
+    finally:
+        await program.stop()
+
+
+async def test_several_processes_know_the_same_streams(pair: Pair, stack: Any) -> None:
+    one, other = await pair.start(stack, {}, {})
+    for number in range(10):
+        writer, reader = (one, other) if number % 2 else (other, one)
+        await _create(writer, "s", "user.*")
+        async with reader.websocket() as socket:
+            assert (await socket.ask(action="subscribe", stream="s"))["type"] == "subscribed"
+            assert (await writer.http.delete("/v1/streams/s")).status_code == 204
+            assert (await socket.next())["code"] == "stream_deleted"
+    # Two at once: one of them makes it.
+    answers = await asyncio.gather(*(
+        client.http.post("/v1/streams", json={"name": "t", "subjects": [subject]})
+        for client, subject in ((one, "user.a"), (other, "user.b"))
+    ))  # fmt: skip
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+    wanted = next(a.json()["subjects"] for a in answers if a.status_code == 201)
+    await one.send([event("user.a"), event("user.b")])
+    kept = await _ids(one, "t", 1)
+    assert len(kept) == 1
+    assert (await other.http.get("/v1/streams/t")).json()["subjects"] == wanted
+
+
+async def test_what_a_dead_process_left_is_carried_on(client: Client) -> None:
+    await _create(client, "s", "user.*")
+    await _create(client, "t", "user.*")
+    js = client.nats.jetstream()
+    bucket = await js.key_value("GATEWAY_REGISTRY")
+    # Killed between the mark and the deletion, and between the registration and the making.
+    entry = await bucket.get("stream.s")
+    marked = json.loads(entry.value or b"")
+    marked["stream"]["deleting"] = True
+    await bucket.update("stream.s", json.dumps(marked).encode(), last=entry.revision)
+    made = json.loads((await bucket.get("stream.t")).value or b"")
+    made["stream"]["name"] = "u"
+    await bucket.put("stream.u", json.dumps(made).encode())
+    async with asyncio.timeout(20):
+        while (await client.http.get("/v1/streams/s")).status_code != 404:
+            await asyncio.sleep(0.1)
+    await client.told(1, "stream.deleted")
+    await client.send(sent := event("user.a"))
+    assert await _ids(client, "u", 1) == [sent["id"]]
+    names = [one.config.name for one in await js.streams_info()]
+    assert "GATEWAY_STREAM_s" not in names

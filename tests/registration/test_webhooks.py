@@ -1,0 +1,197 @@
+"""Webhooks over the API: created, listed, changed, deleted, and what is refused."""
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from conftest import Start
+from event_gateway.cli.process.serve import Running
+from support.client import Client, event
+from support.receiver import Receiver
+
+
+async def test_create_list_show_replace_delete(
+    client: Client, receiver: Receiver, gateway: Running
+) -> None:
+    made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    assert (made["managed_by"], made["enabled"]) == ("api", True)
+    again = await client.http.post(
+        "/v1/webhooks", json={"id": "w", "url": "https://x.y/", "events": ["a"]}
+    )
+    assert again.status_code == 409
+    for name in ("a", "b", "c"):
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["never"])
+    page = (await client.http.get("/v1/webhooks", params={"limit": 3})).json()
+    assert [one["id"] for one in page["items"]] == ["a", "b", "c"]
+    rest = (await client.http.get("/v1/webhooks", params={"cursor": page["next"]})).json()
+    assert ([one["id"] for one in rest["items"]], rest["next"]) == (["w"], None)
+    assert (await client.http.get("/v1/webhooks/w")).json() == made
+
+    changed = await client.http.put(
+        "/v1/webhooks/w", json={"url": f"{receiver.url}/other", "events": ["user.*"]}
+    )
+    assert changed.status_code == 200
+    await client.send(event("user.a"))
+    await receiver.until(1, "/other")
+    state = redis.asyncio.from_url(gateway.redis_url)
+    assert await state.exists("webhook:w")
+
+    assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
+    told = await client.told(6, "webhook.registered", "webhook.updated", "webhook.deleted")
+    assert [one["type"] for one in told if one["data"]["webhook_id"] == "w"] == [
+        "webhook.registered", "webhook.updated", "webhook.deleted",
+    ]  # fmt: skip
+    assert (await client.http.get("/v1/webhooks/w")).status_code == 404
+    await client.send(event("user.b"))
+    # The id is free again, and its webhook gets only what comes from now on.
+    await client.webhook(id="w", url=f"{receiver.url}/third", events=["user.*"])
+    last = event("user.c")
+    await client.send(last)
+    (got,) = await receiver.until(1, "/third")
+    assert got.json["id"] == last["id"]
+    assert len(receiver.got) == 2
+    assert not await state.exists("queue:w")
+    await state.aclose()
+
+
+async def test_deleting_cancels_what_waits(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [500]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+                         retry_policy={"initial_delay": "1h"})  # fmt: skip
+    sent = event("user.a")
+    await client.send(sent)
+    await client.until("w", sent["id"], "retrying")
+    await client.http.delete("/v1/webhooks/w")
+    record = await client.until("w", sent["id"], "cancelled")
+    assert record["last_error"] == "webhook deleted"
+
+
+async def test_deleting_ends_with_the_attempts_that_run(client: Client, receiver: Receiver) -> None:
+    receiver.delays["/slow"] = [0.5]
+    await client.webhook(id="w", url=f"{receiver.url}/slow", events=["user.*"], concurrency=2)
+    sent = [event("user.a") for _ in range(20)]
+    await client.send(sent)
+    await receiver.until(2, "/slow")
+    assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
+    await asyncio.sleep(1.5)
+    assert len(receiver.got) == 2, "what waited in memory was sent after the deletion"
+    statuses = [(await client.delivery("w", one["id"]))["status"] for one in sent]
+    assert sorted(statuses) == ["cancelled"] * 18 + ["succeeded"] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"url": "ftp://x/"}, "url"), ({"url": "http://user:pw@x/"}, "url"),
+        ({"events": []}, "events"), ({"events": ["a..b"]}, "events"),
+        ({"events": ["a.>.b"]}, "events"), ({"id": "no spaces"}, "id"),
+        ({"transformation": "crm"}, "transformation"), ({"timeout": "soon"}, "timeout"),
+        ({"evnts": ["x"]}, "evnts"), ({"retry_policy": {"max_attempts": 0}}, "max_attempts"),
+        ({"filters": [{"field": "data.a", "operator": "near", "value": 1}]}, "operator"),
+        ({"headers": {"host": "x"}}, "headers"), ({"headers": {"a": "b\r\nc: d"}}, "headers"),
+        ({"security": {"auth_type": "bearer_token"}}, "secret_name"),
+    ],
+)  # fmt: skip
+async def test_what_is_refused(client: Client, change: dict[str, Any], says: str) -> None:
+    body = {"id": "w", "url": "https://example.com/hook", "events": ["user.*"]} | change
+    answer = await client.http.post("/v1/webhooks", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert says in answer.json()["detail"]
+    assert (await client.http.get("/v1/webhooks")).json()["items"] == []
+
+
+async def test_the_files_webhooks_are_read_only(start: Start, connect: Start) -> None:
+    config = {"webhooks": {"f": {"url": "https://example.com/hook", "events": ["a.*"]}}}
+    client = await connect(await start(config))
+    assert (await client.http.get("/v1/webhooks/f")).json()["managed_by"] == "file"
+    assert (await client.http.delete("/v1/webhooks/f")).status_code == 409
+    body = {"url": "https://example.com/other", "events": ["a.*"]}
+    assert (await client.http.put("/v1/webhooks/f", json=body)).status_code == 409
+
+
+async def test_filters_namespaces_and_sources(client: Client, receiver: Receiver) -> None:
+    conditions: dict[str, dict[str, Any]] = {
+        "number": {"filters": [{"field": "data.n", "operator": "equals", "value": 1}]},
+        "true": {"filters": [{"field": "data.n", "operator": "equals", "value": True}]},
+        "space": {"namespaces": ["customer", "partner"]},
+        "source": {"sources": ["crm"]},
+        "both": {"namespaces": ["customer"], "sources": ["crm"],
+                 "filters": [{"field": "data.n", "operator": "in", "value": [2, 3]}]},
+        "not": {"filters": [{"field": "data.namespace", "operator": "not_equals", "value": "x"}]},
+    }  # fmt: skip
+    for name, condition in conditions.items():
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["load.*"], **condition)
+    await client.webhook(id="last", url=f"{receiver.url}/last", events=["load.>"])
+    sent = {
+        "a": event("load.x", {"n": 1}), "b": event("load.x", {"n": True}),
+        "c": event("load.x", {"namespace": "partner", "n": 2}),
+        "d": event("load.x", {"namespace": "customer", "n": 3}, source="crm"),
+        "e": event("load.x", {"namespace": "x"}), "f": event("load.x.y", {"n": 1}, source="crm"),
+    }  # fmt: skip
+    await client.send(list(sent.values()))
+    await receiver.until(6, "/last")
+    for _ in range(2):
+        await client.until("both", sent["d"]["id"], "succeeded")
+    names = {one["id"]: name for name, one in sent.items()}
+    got = {
+        name: "".join(sorted(names[one.json["id"]] for one in receiver.at(f"/{name}")))
+        for name in (*conditions, "last")
+    }
+    assert got == {"number": "a", "true": "b", "space": "cd", "source": "d", "both": "d",
+                   "not": "abcd", "last": "abcdef"}  # fmt: skip
+
+
+async def test_a_trial_shows_what_comes_back(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/w"] = [202, 503, 410]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*.>"], sources=["crm"],
+                         namespaces=["customer"], enabled=False)  # fmt: skip
+    answer = await client.http.post("/v1/webhooks/w/test")
+    assert answer.status_code == 200, answer.text
+    came = answer.json()
+    assert (came["succeeded"], came["status_code"], came["error_type"]) == (True, 202, None)
+    assert came["response"]["body"] == "answer 202"
+    assert (came["event"]["type"], came["event"]["source"]) == ("user.test.test", "crm")
+    assert came["event"]["data"] == {"test": True, "namespace": "customer"}
+    (got,) = receiver.got
+    assert got.json == came["event"]
+    own = event("user.a", {"n": 1})
+    for status in (503, 410):
+        came = (await client.http.post("/v1/webhooks/w/test", json={"event": own})).json()
+        assert (came["succeeded"], came["status_code"]) == (False, status)
+        assert receiver.got[-1].json == own
+    assert (await client.http.get("/v1/webhooks/w")).json()["disabled"] is None
+    stats = (await client.http.get("/v1/webhooks/w/stats")).json()
+    assert (stats["attempts"], stats["queue_depth"]) == (0, 0)
+    for body in ({}, {"event": {}}, {"event": own, "x": 1}, {"event": [1]}, {"event": None}):
+        refused = await client.http.post("/v1/webhooks/w/test", json=body)
+        assert refused.status_code == 422, body
+    assert (await client.http.post("/v1/webhooks/none/test")).status_code == 404
+    with socket.socket() as closed:  # bound, and nobody listens
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        await client.http.patch("/v1/webhooks/w", json={"url": url})
+        came = (await client.http.post("/v1/webhooks/w/test")).json()
+    assert (came["error_type"], came["response"]) == ("ConnectionRefused", None)
+
+
+async def test_patching(client: Client) -> None:
+    made = await client.webhook(
+        id="w", url="https://example.com/hook", events=["user.*"], headers={"a": "1", "b": "2"},
+        metadata={"kept": None}, rate_limit={"events": 5}, retry_policy={"schedule": ["5s", "5m"]},
+    )  # fmt: skip
+    patch = {"headers": {"a": None, "c": "3"}, "retry_policy": {"max_attempts": 7},
+             "rate_limit": None, "concurrency": 3}  # fmt: skip
+    changed = (await client.http.patch("/v1/webhooks/w", json=patch)).json()
+    assert changed == made | {
+        "headers": {"b": "2", "c": "3"}, "rate_limit": None, "concurrency": 3,
+        "retry_policy": made["retry_policy"] | {"max_attempts": 7},
+    }  # fmt: skip
+    for wrong in ({"id": "v"}, {"url": "ftp://x/"}, {"events": []}, {"evnts": ["a"]},
+                  {"retry_policy": {"jitter": 2}}, {"ordered": True}):  # fmt: skip
+        refused = await client.http.patch("/v1/webhooks/w", json=wrong)
+        assert refused.status_code == 422, wrong
+    assert (await client.http.get("/v1/webhooks/w")).json() == changed

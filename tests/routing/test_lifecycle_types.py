@@ -1,0 +1,68 @@
+"""The gateway's own types: what it sends holds to what its catalog says."""
+
+from typing import Any
+
+import jsonschema
+
+from conftest import Start
+from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
+from support.client import Client, event
+from support.receiver import Receiver
+
+CONFIG: dict[str, Any] = {"streams": {"live": {"subjects": ["user.*"], "retention": "1d"}}}
+
+
+async def test_every_lifecycle_event_holds_to_its_type(
+    start: Start, connect: Start, receiver: Receiver
+) -> None:
+    gateway = await start(CONFIG)
+    client: Client = await connect(gateway)
+    http = client.http
+    receiver.answers["/no"] = [500]
+    receiver.answers["/gone"] = [410]
+    for webhook, more in (
+        ("ok", {}),
+        ("no", {"retry_policy": {"max_attempts": 2, "initial_delay": "100ms"}}),
+        ("gone", {}),
+        # Nobody listens there, so that there is no status either.
+        ("none", {"url": "http://127.0.0.1:81/none", "retry_policy": {"max_attempts": 1}}),
+    ):
+        await client.webhook(
+            **({"id": webhook, "url": f"{receiver.url}/{webhook}", "events": ["user.*"]} | more)
+        )
+    await client.send(event("user.a", {"n": 1}))
+    await client.told(2, "webhook.dead_lettered")
+    await client.told(1, "webhook.disabled")
+    assert (await http.patch("/v1/webhooks/ok", json={"description": "x"})).status_code == 200
+    assert (await http.post("/v1/webhooks/gone/enable")).status_code == 200
+    assert (await http.delete("/v1/webhooks/ok")).status_code == 204
+    made = await http.post("/v1/streams", json={"name": "more", "subjects": ["fresh.*"]})
+    assert made.status_code == 201
+    async with client.websocket() as socket:
+        asked = await socket.ask(action="subscribe", stream="live")
+        await socket.ask(action="unsubscribe", subscription=asked["subscription"])
+        await socket.ask(action="subscribe", stream="live", **{"from": {"seq": 1}})
+    patched = await http.patch("/v1/streams/more", json={"max_messages": 10})
+    assert patched.status_code == 200
+    assert (await http.delete("/v1/streams/more")).status_code == 204
+    await client.told(2, "stream.unsubscribed")
+    for name in LIFECYCLE_TYPES:
+        await client.told(1, name)
+    shown = {
+        one["type"]: one
+        for one in (await http.get("/v1/event-types", params={"owner": "event-gateway"})).json()[
+            "items"
+        ]
+    }
+    assert set(shown) == set(LIFECYCLE_TYPES)
+    assert {one["managed_by"] for one in shown.values()} == {"gateway"}
+    seen = set()
+    for told in client.lifecycle:
+        schema = shown[told["type"]]["schema"]
+        # Nothing is said that the catalog does not know of.
+        closed = schema | {"additionalProperties": False}
+        jsonschema.Draft202012Validator(
+            closed, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+        ).validate(told["data"])
+        seen.add((told["type"], told["data"].get("status_code")))
+    assert {("webhook.failed", None), ("webhook.failed", 500), ("webhook.failed", 410)} <= seen

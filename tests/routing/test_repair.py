@@ -1,0 +1,266 @@
+"""Redis loses records, in all the ways it can: the log is reread, and nothing is missing."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis.asyncio
+
+from event_gateway.cli.process.serve import Running
+from support.client import Client, connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+HOOKS = ("one", "two")
+
+
+def _config(receiver: Receiver) -> dict[str, Any]:
+    rest = {"events": ["load.*"], "retry_policy": {"max_attempts": 10, "initial_delay": "200ms"}}
+    return LOOPBACK | {
+        "webhooks": {name: rest | {"url": f"{receiver.url}/{name}"} for name in HOOKS}
+    }
+
+
+async def _send(client: Client, count: int) -> set[str]:
+    sent = [event("load.made") for _ in range(count)]
+    await client.send(sent)
+    return {one["id"] for one in sent}
+
+
+async def _came(receiver: Receiver, ids: set[str], *paths: str, timeout: float = 40) -> None:
+    async with asyncio.timeout(timeout):
+        while any(
+            ids - {one.json["id"] for one in receiver.at(path) if one.status == 200}
+            for path in paths or [f"/{name}" for name in HOOKS]
+        ):
+            await asyncio.sleep(0.1)
+
+
+async def _ready(http: httpx.AsyncClient, timeout: float = 30) -> dict[str, Any]:
+    async with asyncio.timeout(timeout):
+        while (told := (await http.get("/readyz")).json())["status"] != "ok":
+            await asyncio.sleep(0.1)
+    return dict(told)
+
+
+async def test_an_older_copy_comes_back_while_the_gateway_runs(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """What waited then ended, what came since has no record at all: both are delivered."""
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    store = program.data / "valkey"
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            before = await _send(client, 20)
+            await _came(receiver, before)
+            await asyncio.sleep(2.5)  # a checkpoint is written
+            shutil.copytree(store, tmp_path / "copy")
+            receiver.answers["/two"] = [500]  # these wait when the copy is put back
+            lost = await _send(client, 40)
+            await _came(receiver, lost, "/one")
+            await asyncio.sleep(2.5)  # and another checkpoint
+            pid = int((program.data / "valkey.pid").read_text())
+            os.kill(pid, signal.SIGSTOP)
+            shutil.rmtree(store)
+            shutil.copytree(tmp_path / "copy", store)
+            os.kill(pid, signal.SIGKILL)
+            receiver.answers["/two"] = [200]
+            await _came(receiver, lost)
+            more = await _send(client, 10)
+            await _came(receiver, more)
+            await _ready(client.http)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert "the log is reread" in program.output
+    assert "Traceback" not in program.output
+    counts = Counter(one.json["id"] for one in receiver.at("/one"))
+    assert all(counts[one] == 1 for one in before), "their records were there"
+
+
+async def test_an_older_copy_comes_back_while_the_gateway_is_down(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    store = program.data / "valkey"
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            before = await _send(client, 20)
+            await _came(receiver, before)
+            await asyncio.sleep(2.5)
+            shutil.copytree(store, tmp_path / "copy")
+            receiver.answers["/two"] = [500]
+            lost = await _send(client, 40)
+            await _came(receiver, lost, "/one")
+            await asyncio.sleep(2.5)
+        program.kill()
+        await asyncio.sleep(2)  # the servers end with it
+        shutil.rmtree(store)
+        shutil.copytree(tmp_path / "copy", store)
+        receiver.answers["/two"] = [200]
+        await program.start()
+        await _came(receiver, lost)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    counts = Counter(one.json["id"] for one in receiver.at("/one"))
+    assert all(counts[one] == 1 for one in before)
+
+
+async def test_all_is_flushed(gateway: Running, client: Client, receiver: Receiver) -> None:
+    """Webhooks, streams and keys are in NATS; the log is reread."""
+    secret = await client.http.put("/v1/secrets/theirs", json={"value": "a-token"})
+    assert secret.status_code == 201
+    stream = {"name": "all", "subjects": ["load.>"], "retention": "1d"}
+    assert (await client.http.post("/v1/streams", json=stream)).status_code == 201
+    await client.webhook(
+        id="one", url=f"{receiver.url}/one", events=["load.*"], enabled=False,
+        security={"auth_type": "bearer_token", "secret_name": "theirs"},
+    )  # fmt: skip
+    waiting = await _send(client, 300)
+    async with asyncio.timeout(10):
+        while (await client.http.get("/v1/webhooks/one/stats")).json()["queue_depth"] < 300:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(2.5)  # all are acknowledged, and a checkpoint says so
+    async with redis.asyncio.from_url(gateway.redis_url) as store:
+        await store.flushall()
+        async with asyncio.timeout(20):
+            while await store.zcard("queue:one") < 300:
+                await asyncio.sleep(0.1)
+        assert await store.exists("webhook:one")
+        async with asyncio.timeout(5):
+            while not await store.sismember("paused", "one"):
+                await asyncio.sleep(0.1)
+    listed = (await client.http.get("/v1/webhooks")).json()["items"]
+    assert [one["id"] for one in listed] == ["one"]
+    assert [one["name"] for one in (await client.http.get("/v1/streams")).json()["items"]] == [
+        "all"
+    ]
+    assert receiver.got == []
+    await client.http.post("/v1/webhooks/one/enable")
+    await _came(receiver, waiting, "/one")
+    assert receiver.got[0].headers["authorization"] == "Bearer a-token"
+    assert len(receiver.got) == 300
+
+
+@pytest.mark.parametrize("reread", [True, False])
+async def test_people_say_whether_all_is_reread(
+    tmp_path: Path, receiver: Receiver, reread: bool
+) -> None:
+    program = Program(tmp_path, _config(receiver) | {"repair": "manual"})
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            assert (await _ready(client.http))["reasons"] == []
+            nothing = await client.http.post("/v1/repair", json={"reread": True})
+            assert nothing.status_code == 409
+            sent = await _send(client, 20)
+            await _came(receiver, sent)
+            await asyncio.sleep(2.5)
+            async with redis.asyncio.from_url(at["redis"]) as store:
+                await store.flushall()
+            async with asyncio.timeout(20):
+                while True:
+                    told = (await client.http.get("/readyz")).json()
+                    if told["reasons"]:
+                        break
+                    await asyncio.sleep(0.1)
+            assert told == {
+                "status": "degraded",
+                "reasons": ["GATEWAY_EVENTS waits for POST /v1/repair: Redis has lost its records"],
+            }
+            count = len(receiver.got)
+            more = await _send(client, 5)
+            await _came(receiver, more)
+            assert len(receiver.got) == count + 10, "new events go on"
+            answer = await client.http.post("/v1/repair", json={"reread": reread})
+            assert (answer.status_code, answer.json()) == (202, {"streams": ["GATEWAY_EVENTS"]})
+            await _ready(client.http)
+            if reread:
+                async with asyncio.timeout(20):
+                    while len(receiver.got) < count + 10 + 40:
+                        await asyncio.sleep(0.1)
+            else:
+                await asyncio.sleep(2)
+                assert len(receiver.got) == count + 10
+            bad = await client.http.post("/v1/repair", json={"reread": "maybe"})
+            assert bad.status_code == 422
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+
+
+async def test_a_restart_repeats_nothing(tmp_path: Path, receiver: Receiver) -> None:
+    """What lies behind the checkpoint is looked up, and has its records."""
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            sent = await _send(client, 200)
+            await _came(receiver, sent)
+        await asyncio.sleep(0.3)  # before a checkpoint is written that covers them
+        program.kill()
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await _ready(client.http)
+            await asyncio.sleep(3)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
+    assert len(receiver.got) == 400
+
+
+async def test_redis_is_away_for_a_while(
+    tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
+) -> None:
+    """Attempts in flight finish, their outcomes are held, none begins, nothing is acknowledged
+    that is not recorded, intake answers; and all carries on by itself."""
+    nats_url, redis_url = servers
+    own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+    program = Program(tmp_path, _config(receiver) | own)
+    receiver.delays["/one"] = [2.0] * 4 + [0.0]
+    pid = int((tmp_path / "servers" / "valkey.pid").read_text())
+    try:
+        at = await program.start()
+        async with connected(at["http"], nats_url, at["key"]) as client:
+            flying = await _send(client, 4)
+            await receiver.until(4, "/one")
+            os.kill(pid, signal.SIGSTOP)  # it answers nobody
+            waiting = await _send(client, 20)
+            async with asyncio.timeout(20):
+                while True:
+                    told = (await client.http.get("/readyz")).json()
+                    if told["status"] == "degraded":
+                        break
+                    await asyncio.sleep(0.1)
+            assert told["reasons"] == ["redis unreachable"]
+            await asyncio.sleep(2)
+            begun = {one.json["id"] for one in receiver.got}
+            more = await _send(client, 20)
+            await asyncio.sleep(1.5)
+            assert not more & {one.json["id"] for one in receiver.got}
+            info = await client.nats.jetstream().consumer_info("GATEWAY_EVENTS", "router")
+            assert info.num_ack_pending + info.num_pending >= 20 + len(waiting - begun)
+            os.kill(pid, signal.SIGCONT)
+            await _came(receiver, flying | waiting | more)
+            await _ready(client.http)
+            for one in flying:
+                told = await client.until("one", one, "succeeded")
+                assert len(told["attempts"]) == 1, "its outcome was held"
+        assert await program.stop() == 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        await program.stop()
+    counts = Counter(one.json["id"] for one in receiver.at("/one"))
+    assert all(counts[one] == 1 for one in flying | more)
+    assert "Traceback" not in program.output
+    assert json.dumps("ledger is back") in program.output

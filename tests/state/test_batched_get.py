@@ -1,0 +1,154 @@
+"""Events read back from the log, many in one request."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from nats.aio.msg import Msg
+
+from event_gateway.broker import batched_get as together_module
+from event_gateway.broker import event_log as log_module
+from event_gateway.broker.batched_get import MAX_BYTES, runs, together
+from event_gateway.broker.connection import Broker, connect
+from event_gateway.broker.event_log import EventLog, LogUnavailable
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.streams.definition import EVENTS
+from support.client import connected, event
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+
+def test_wanted_sequences_are_gathered_to_parts() -> None:
+    assert runs([]) == []
+    assert runs([7]) == [(7, 7)]
+    assert runs([5, 3, 4, 7, 12, 30, 31]) == [(3, 7), (12, 12), (30, 31)]
+
+
+async def _filled(broker: Broker, count: int, size: int = 0) -> list[str]:
+    sent = [event("bench.made", {"n": n, "text": "x" * size}) for n in range(count)]
+    for one in sent:
+        headers = {"Content-Type": "application/cloudevents+json", "Nats-Sequence": "1"}
+        await broker.js.publish(EVENTS, json.dumps(one).encode(), headers=headers)
+    return [one["id"] for one in sent]
+
+
+def _ids(read: list[Received | LogUnavailable | None]) -> list[str | None]:
+    return [one.event.id if isinstance(one, Received) else None for one in read]
+
+
+async def test_each_event_is_that_of_its_sequence(servers: tuple[str, str]) -> None:
+    broker = await connect(servers[0])
+    await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
+    ids = await _filled(broker, 60)
+    for gone in (10, 11, 60):
+        await broker.js.delete_msg(EVENTS, gone)
+    await _filled(broker, 1, 2)
+    log = EventLog(broker, ())
+    wanted = [1, 9, 10, 12, 40, 59, 60, 99]
+    read = await log.read_many(EVENTS, wanted)
+    assert _ids(read) == [ids[0], ids[8], None, ids[11], ids[39], ids[58], None, None]
+    single = [await log.read(EVENTS, seq) for seq in wanted]
+    assert [one and (one.event, one.seq, one.time) for one in single] == [
+        one and (one.event, one.seq, one.time)  # type: ignore[union-attr]
+        for one in read
+    ]
+    await broker.close()
+
+
+async def test_what_one_answer_cannot_hold_is_read_all_the_same(servers: tuple[str, str]) -> None:
+    broker = await connect(servers[0])
+    await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
+    ids = await _filled(broker, 12, 900_000)
+    seqs = list(range(1, 13))
+    found, ended = await together(broker, EVENTS, seqs)
+    assert ended
+    assert 0 < len(found) < 12
+    assert sum(len(one.data) for one in found.values()) <= MAX_BYTES + 1_000_000
+    assert _ids(await EventLog(broker, ()).read_many(EVENTS, seqs)) == ids
+    await broker.close()
+
+
+async def test_an_older_server_is_asked_one_by_one(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = await connect(servers[0])
+    await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
+    ids = await _filled(broker, 3)
+    monkeypatch.setattr(log_module, "can", lambda broker: False)
+    assert _ids(await EventLog(broker, ()).read_many(EVENTS, [3, 1])) == [ids[2], ids[0]]
+    await broker.close()
+
+
+async def test_a_server_that_ends_no_answer_is_waited_for_once(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of NATS 2.10 does, which may hold the stream behind one that is newer."""
+    monkeypatch.setattr(together_module, "PATIENCE", 0.5)
+    broker = await connect(servers[0])
+    asked: list[dict[str, int]] = []
+
+    async def older(message: Msg) -> None:
+        asked.append(request := json.loads(message.data))
+        headers = {"Nats-Sequence": str(request["seq"]), "Nats-Subject": "a.x",
+                   "Nats-Time-Stamp": "2026-11-25T10:00:00.123456789Z"}  # fmt: skip
+        body = json.dumps(event("a.x", {"n": request["seq"]})).encode()
+        await broker.nc.publish(message.reply, body, headers=headers)
+
+    await broker.nc.subscribe("$JS.API.DIRECT.GET.OLD", cb=older)
+    log = EventLog(broker, ())
+    for _ in range(2):
+        read = await log.read_many("OLD", [4, 5, 9])
+        assert [one.payload()["n"] for one in read if isinstance(one, Received)] == [4, 5, 9]
+    batches = [one.get("batch") for one in asked]
+    assert batches == [2, 1, None, None, None, None], "then each is asked for by itself"
+    await broker.close()
+
+
+async def test_one_that_says_nothing_is_not_waited_for_twice(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together_module, "PATIENCE", 0.3)
+    broker = await connect(servers[0])
+    asked: list[bytes] = []
+
+    async def silent(message: Msg) -> None:
+        asked.append(message.data)
+
+    await broker.nc.subscribe("$JS.API.DIRECT.GET.HUNG", cb=silent)
+    subscriptions = len(broker.nc._subs)
+    read = await EventLog(broker, ()).read_many("HUNG", [1, 2])
+    assert [type(one) for one in read] == [LogUnavailable, LogUnavailable]
+    assert len(asked) == 1
+    assert len(broker.nc._subs) == subscriptions, "nothing is left behind"
+    await broker.close()
+
+
+async def test_without_nats_it_says_so(servers: tuple[str, str]) -> None:
+    broker = await connect(servers[0])
+    await broker.close()
+    [read] = await EventLog(broker, ()).read_many(EVENTS, [1])
+    assert isinstance(read, LogUnavailable)
+
+
+async def test_what_waited_over_a_kill_is_delivered_as_it_was(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    program = Program(tmp_path, LOOPBACK)
+    at = await program.start()
+    sent = [event(("a.x", "b.x")[n % 2], {"n": n}) for n in range(120)]
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+        await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.*"], enabled=False)
+        await client.send(sent)
+        async with asyncio.timeout(10):
+            while (await client.http.get("/v1/webhooks/w/stats")).json()["waiting"] < 60:
+                await asyncio.sleep(0.05)
+    program.kill()  # no event is at hand any more
+    at = await program.start()
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+        await client.http.post("/v1/webhooks/w/enable")
+        got = await receiver.until(60, "/w")
+    await program.stop()
+    assert {one.json["id"]: one.json["data"]["n"] for one in got} == {
+        one["id"]: one["data"]["n"] for one in sent if one["type"] == "a.x"
+    }

@@ -1,0 +1,162 @@
+"""The ledger against a real Valkey: what is written, refused, taken and looked up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
+from event_gateway.state.connection import ServerRefused, connect
+from event_gateway.state.ledger import Ledger
+from event_gateway.state.queues import Queues, Wanted
+
+WANTED = Wanted("w", 5, 10_000, 20_000)
+
+
+@pytest.fixture
+async def redis(servers: tuple[str, str]) -> AsyncIterator[Redis]:
+    client = await connect(servers[1])
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
+    made = Ledger(redis, 60.0)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def queues(redis: Redis, ledger: Ledger) -> Queues:
+    return Queues(redis, ledger)
+
+
+def delivery(ledger: Ledger, event_id: str = "e", seq: int = 1, source: str = "s") -> Delivery:
+    return Delivery("w", event_id, source, "LOG", seq, ledger.token())
+
+
+async def written(ledger: Ledger) -> None:
+    async with asyncio.timeout(5):
+        while ledger.backlog:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_delivery_that_succeeds_at_once_is_one_write(ledger: Ledger, redis: Redis) -> None:
+    one, called = delivery(ledger), []
+    await redis.config_resetstat()
+    ledger.submit(one, Status.IN_PROGRESS, wait=25, fresh=True, recorded=lambda: called.append(1))
+    one.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 200)]
+    ledger.submit(one, Status.SUCCEEDED, wait=None)
+    assert not called
+    await written(ledger)
+    assert called == [1]
+    scripts = await redis.info("commandstats")
+    calls = [scripts.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval")]
+    assert sum(calls) - scripts.get("cmdstat_script|load", {}).get("calls", 0) == 1
+    record = await ledger.read("w", "e", None)
+    assert record is not None
+    assert (record.status, record.seq, record.attempts) == (Status.SUCCEEDED, 1, one.attempts)
+    assert await redis.zcard("queue:w") == await redis.zcard("due") == 0
+    assert 0 < await redis.ttl("delivery:w:e") <= 7 * 86400
+    assert ledger.high["LOG"] == int(await redis.hget("high", "LOG") or 0) == 1
+
+
+async def test_what_is_not_final_waits_in_the_queue_and_never_expires(
+    ledger: Ledger, queues: Queues, redis: Redis
+) -> None:
+    ledger.submit(delivery(ledger), Status.RETRYING, wait=0.2, fresh=True)
+    await written(ledger)
+    assert await redis.zcard("queue:w") == 1
+    assert await redis.ttl("delivery:w:e") == -1
+    assert await queues.due(0, 10) == []
+    due, after, seen = await queues.due_since(0, 10)
+    assert due == []
+    assert after is not None
+    assert 0 < after <= 0.2
+    assert await queues.take([WANTED]) == []
+    await asyncio.sleep(0.25)
+    assert await queues.due(0, 10) == ["w"]
+    due, after, seen = await queues.due_since(seen, 10)
+    assert (due, after) == (["w"], None)
+    assert await queues.due_since(seen + 1, 10) == ([], None, pytest.approx(seen, abs=1000))
+    (taken,) = await queues.take([WANTED])
+    assert (taken.event_id, taken.seq, taken.probe) == ("e", 1, False)
+    # It is under a lease now: nobody else gets it.
+    assert await queues.take([WANTED]) == []
+    assert await queues.due(0, 10) == []
+
+
+async def test_a_holder_whose_lease_was_taken_is_refused_but_for_success(
+    ledger: Ledger, queues: Queues
+) -> None:
+    old = delivery(ledger)
+    ledger.submit(old, Status.IN_PROGRESS, wait=0.0, fresh=True)
+    await written(ledger)
+    await asyncio.sleep(0.005)
+    (taken,) = await queues.take([WANTED])
+    ledger.submit(old, Status.RETRYING, wait=60)
+    await written(ledger)
+    record = await ledger.read("w", "e", None)
+    assert record is not None
+    assert record.status is Status.IN_PROGRESS
+    ledger.submit(old, Status.SUCCEEDED, wait=None)
+    await written(ledger)
+    ledger.submit(taken, Status.RETRYING, wait=1)
+    await written(ledger)
+    record = await ledger.read("w", "e", None)
+    assert record is not None
+    assert record.status is Status.SUCCEEDED, "a final state was left"
+
+
+async def test_the_same_id_of_two_sources_is_two_deliveries(
+    ledger: Ledger, queues: Queues, redis: Redis
+) -> None:
+    ledger.submit(delivery(ledger, source="a"), Status.SUCCEEDED, wait=None, fresh=True)
+    ledger.submit(delivery(ledger, seq=2, source="b"), Status.PENDING, wait=0, fresh=True)
+    await written(ledger)
+    one, other = await ledger.read("w", "e", "a"), await ledger.read("w", "e", "b")
+    assert one is not None
+    assert other is not None
+    assert (one.status, other.status) == (Status.SUCCEEDED, Status.PENDING)
+    assert await ledger.read("w", "e", "c") is None
+    await asyncio.sleep(0.005)
+    (taken,) = await queues.take([WANTED])
+    assert (taken.event_id, taken.source) == ("e", "b")
+    known = [("w", "e", "a", 1), ("w", "e", "b", 2), ("w", "e", "b", 3), ("w", "f", "a", 1)]
+    assert await ledger.known(known) == [True, True, False, False]
+
+
+async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redis: Redis) -> None:
+    for number in range(7):
+        ledger.submit(delivery(ledger, f"e{number}"), Status.RETRYING, wait=60, fresh=True)
+    await written(ledger)
+    assert await queues.depths(["w"]) == [7]
+    assert [await queues.cancel("w", "gone", 3) for _ in range(3)] == [4, 1, 0]
+    record = await ledger.read("w", "e3", None)
+    assert record is not None
+    assert (record.status, record.last_error) == (Status.CANCELLED, "gone")
+    assert await redis.zcard("due") == 0
+
+
+async def test_a_server_that_evicts_is_refused(redis: Redis, servers: tuple[str, str]) -> None:
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(ServerRefused, match="noeviction"):
+        await connect(servers[1])
+
+
+async def test_who_took_it_anew_is_not_overwritten_by_the_former_holder(
+    ledger: Ledger, redis: Redis
+) -> None:
+    former, newer = delivery(ledger), delivery(ledger)  # the same event, a token each
+    ledger.submit(newer, Status.IN_PROGRESS, wait=10.0, fresh=True)
+    await written(ledger)
+    heard = []
+    ledger.submit(newer, Status.SUCCEEDED, wait=None, succeeded=True)
+    ledger.submit(former, Status.PENDING, wait=0.0, recorded=lambda: heard.append(True))
+    await written(ledger)
+    record = await ledger.read("w", "e", None)
+    assert record is not None
+    assert (record.status, heard) == (Status.SUCCEEDED, [True])

@@ -1,0 +1,156 @@
+"""Durable names: positions that outlive connections, processes and outages."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from conftest import Start
+from event_gateway.cli.process.serve import Running
+from support.client import Client, Socket, connected, event
+from support.pair import Pair
+
+STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"]}}}
+WORK: dict[str, Any] = {"action": "subscribe", "stream": "work", "durable": "reader"}
+
+
+@pytest.fixture
+async def gateway(start: Start) -> Running:
+    return await start(STREAMS)  # type: ignore[no-any-return]
+
+
+async def _events(socket: Socket, count: int) -> list[int]:
+    out: list[int] = []
+    while len(out) < count:
+        frame = await socket.next()
+        if frame["type"] == "event":
+            out.append(frame["seq"])
+    return out
+
+
+async def _ack(socket: Socket, subscription: str, seq: int) -> None:
+    await socket.connection.send(
+        f'{{"action":"ack","ref":1,"subscription":"{subscription}","seq":{seq}}}'
+    )
+    while (frame := await socket.next())["type"] != "acked":
+        assert frame["type"] in ("event", "caught_up"), frame
+    assert (frame["ref"], frame["subscription"], frame["seq"]) == (1, subscription, seq)
+
+
+async def test_a_reconnect_goes_on_behind_what_was_acknowledged(
+    client: Client, gateway: Running
+) -> None:
+    async with client.websocket() as socket:
+        mine = await socket.ask(**WORK)
+        await client.send([event("scheduler.job.done") for _ in range(10)])
+        assert await _events(socket, 10) == list(range(1, 11))
+        await _ack(socket, mine["subscription"], 4)
+        await _ack(socket, mine["subscription"], 3)  # never back
+        for request, code in (
+            ({"seq": 11}, "invalid"), ({"seq": -1}, "invalid"), ({"seq": "4"}, "invalid"),
+            ({}, "invalid"), ({"seq": 1, "subscription": "x"}, "unknown_subscription"),
+        ):  # fmt: skip
+            asked = {"action": "ack", "subscription": mine["subscription"]} | request
+            assert (await socket.ask(**asked))["code"] == code
+        plain = await socket.ask(action="subscribe", stream="work")
+        answer = await socket.ask(action="ack", subscription=plain["subscription"], seq=1)
+        assert answer["code"] == "not_durable"
+        # An acknowledgement right before the end counts, too.
+        await socket.connection.send(
+            f'{{"action":"ack","subscription":"{mine["subscription"]}","seq":6}}'
+        )
+    await client.send([event("scheduler.job.done")])
+    await client.told(2, "stream.unsubscribed")
+    async with client.websocket() as socket:
+        mine = await socket.ask(**WORK | {"from": "first"})  # what is kept goes before
+        assert mine["seq"] == 6
+        assert await _events(socket, 5) == [7, 8, 9, 10, 11]
+    state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
+    assert await state.hget("durable:work:reader", "position") == "6"
+    assert 29 * 86400 < await state.ttl("durable:work:reader") <= 30 * 86400
+    await state.aclose()
+
+
+async def test_what_came_after_the_first_time_is_not_lost_without_an_acknowledgement(
+    client: Client,
+) -> None:
+    await client.send(event("scheduler.job.done"))
+    await asyncio.sleep(0.3)
+    async with client.websocket() as socket:
+        assert (await socket.ask(**WORK))["seq"] == 1
+    await client.told(1, "stream.unsubscribed")
+    await client.send([event("scheduler.job.done"), event("scheduler.job.done")])
+    async with client.websocket() as socket:
+        assert (await socket.ask(**WORK))["seq"] == 1
+        assert await _events(socket, 2) == [2, 3]
+
+
+async def test_a_name_is_for_one_at_a_time(pair: Pair, stack: contextlib.AsyncExitStack) -> None:
+    one, other = await pair.start(stack, STREAMS, STREAMS)
+    async with one.websocket() as first, other.websocket() as second:
+        mine = await first.ask(**WORK)
+        for socket in (first, second):
+            assert (await socket.ask(**WORK))["code"] == "durable_in_use"
+        assert (await second.ask(**WORK | {"durable": "another"}))["type"] == "subscribed"
+        await second.ask(**WORK | {"take_over": 1})
+        taken = await second.ask(**WORK | {"take_over": True})
+        assert taken["type"] == "subscribed"
+        told = await first.next()
+        assert (told["type"], told["subscription"], told["code"]) == (
+            "unsubscribed", mine["subscription"], "taken_over",
+        )  # fmt: skip
+        await one.send([event("scheduler.job.done") for _ in range(3)])
+        await asyncio.sleep(0.3)
+        assert await first.silent()
+        await _events(second, 6)
+        await _ack(second, taken["subscription"], 2)
+        # A process that is killed gives nothing up: who comes again need not wait for it.
+        pair.programs[1].kill()
+        answer = await first.ask(**WORK)
+        assert (answer["type"], answer["seq"]) == ("subscribed", 2)
+        assert await _events(first, 1) == [3]
+
+
+async def test_a_stream_that_is_made_again_begins_anew(client: Client) -> None:
+    body = {"name": "s", "subjects": ["user.*"]}
+    for _ in range(2):
+        assert (await client.http.post("/v1/streams", json=body)).status_code == 201
+        await client.send([event("user.a") for _ in range(3)])
+        await asyncio.sleep(0.3)
+        async with client.websocket() as socket:
+            mine = await socket.ask(**WORK | {"stream": "s", "from": "first"})
+            assert mine["seq"] == 0
+            got = await _events(socket, 3)
+            await _ack(socket, mine["subscription"], got[-1])
+        assert (await client.http.delete("/v1/streams/s")).status_code == 204
+
+
+async def test_while_redis_is_away(start: Start) -> None:
+    running = await start(STREAMS)
+    async with (
+        connected(running.http_url, running.nats_url, running.admin_key) as client,
+        client.websocket() as socket,
+    ):
+        mine = await socket.ask(**WORK)
+        await client.send([event("scheduler.job.done")])
+        await _events(socket, 1)
+        state = redis.asyncio.from_url(running.redis_url)
+        # Redis holds every answer back for a while, longer than the gateway waits for one.
+        pause = asyncio.create_task(state.execute_command("CLIENT", "PAUSE", 7000, "ALL"))
+        await pause
+        acking = asyncio.create_task(_ack(socket, mine["subscription"], 1))
+        refused = asyncio.create_task(_refused(client))
+        assert await refused == "unavailable"
+        await asyncio.wait_for(acking, 20)
+        assert await state.hget("durable:work:reader", "position") == b"1"
+        await state.aclose()
+
+
+async def _refused(client: Client) -> str:
+    async with client.websocket() as socket:
+        await socket.connection.send(
+            '{"action":"subscribe","stream":"work","durable":"late","ref":1}'
+        )
+        return str((await socket.next(15))["code"])

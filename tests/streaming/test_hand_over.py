@@ -1,0 +1,162 @@
+"""From the log to what is live: no gap, no duplicate, in order, whatever happens meanwhile."""
+
+import asyncio
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+import websockets
+
+from conftest import Start
+from event_gateway.cli.process.serve import Running
+from event_gateway.embedded.servers import EmbeddedServers
+from support.client import Client, Socket, connected, event
+from support.program import LOOPBACK, Program
+
+EVENTS = 20_000
+SUBSCRIBERS = 50
+STREAMS = {
+    "streams": {
+        "work": {"subjects": ["scheduler.job.*"]},
+        "wide": {"subjects": ["scheduler.>", "user.*"]},
+    }
+}
+
+
+@pytest.fixture
+async def gateway(start: Start) -> Running:
+    return await start(STREAMS)  # type: ignore[no-any-return]
+
+
+async def _publish(url: str, count: int, first: int = 0) -> None:
+    """As fast as the log takes them, from a connection of its own."""
+    bus = await nats.connect(url)
+    for number in range(first, first + count):
+        made = event("scheduler.job.done", {"n": number})
+        await bus.publish("scheduler.job.done", json.dumps(made).encode())
+        if number % 250 == 249:
+            await bus.flush()
+    await bus.flush()
+    await bus.close()
+
+
+async def _suffix(socket: Socket, last: int) -> list[int]:
+    """The sequences that come up to the last; its number goes with each event's data."""
+    out: list[int] = []
+    while not out or out[-1] < last:
+        frame = await socket.next(110)
+        if frame["type"] == "event":
+            assert frame["event"]["data"]["n"] + 1 == frame["seq"]
+            out.append(frame["seq"])
+        else:
+            assert frame["type"] in ("lagging", "caught_up"), frame
+    return out
+
+
+@pytest.mark.timeout(240)
+async def test_who_joins_at_any_moment_gets_all_from_there_once_and_in_order(
+    client: Client, gateway: Running
+) -> None:
+    seed = random.randrange(2**32)
+    dice = random.Random(seed)
+    publishing = asyncio.create_task(_publish(gateway.nats_url, EVENTS))
+
+    async def subscriber(number: int) -> None:
+        await asyncio.sleep(dice.uniform(0, 3.0))
+        start: Any = ("new", "first", {"seq": dice.randrange(1, EVENTS)})[number % 3]
+        async with client.websocket() as socket:
+            stream = ("work", "wide")[number % 2]
+            answer = await socket.ask(action="subscribe", stream=stream, **{"from": start})
+            begin = answer["seq"] + 1
+            if begin > EVENTS:
+                return
+            got = await _suffix(socket, EVENTS)
+            assert got == list(range(begin, EVENTS + 1)), (seed, number, start, begin)
+
+    await asyncio.gather(*(subscriber(number) for number in range(SUBSCRIBERS)))
+    await publishing
+
+
+class _Reconnecting:
+    """What a client does that has no library: it connects again, and says what it has got."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self.got: list[int] = []
+        self.connections = 0
+
+    async def run(self, last: int) -> None:
+        while not self.got or self.got[-1] < last:
+            try:
+                await self._once(last)
+            except (OSError, websockets.WebSocketException, TimeoutError, ValueError):
+                await asyncio.sleep(0.1)
+
+    async def _once(self, last: int) -> None:
+        at = json.loads((self._program.data / "endpoints.json").read_text())
+        key = (self._program.data / "admin.key").read_text()
+        url = at["http"].replace("http", "ws", 1) + "/v1/ws"
+        headers = {"Authorization": f"Bearer {key}"}
+        async with websockets.connect(url, additional_headers=headers) as connection:
+            self.connections += 1
+            start = {"seq": self.got[-1] + 1} if self.got else "first"
+            socket = Socket(connection)
+            while True:
+                answer = await socket.ask(action="subscribe", stream="work", **{"from": start})
+                if answer["type"] == "subscribed":
+                    break
+                assert answer["code"] == "unavailable", answer
+                await asyncio.sleep(0.1)
+            while not self.got or self.got[-1] < last:
+                frame = await socket.next(20)
+                if frame["type"] == "event":
+                    self.got.append(frame["seq"])
+
+
+@pytest.mark.parametrize("what", ["gateway", "nats"])
+async def test_a_restart_in_the_middle_leaves_no_gap(tmp_path: Path, what: str) -> None:
+    total = 3000
+    embedded = EmbeddedServers(tmp_path / "servers")
+    nats_url, redis_url = await embedded.start()
+    own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+    program = Program(tmp_path, LOOPBACK | own | STREAMS)
+    at = await program.start()
+    try:
+        async with connected(at["http"], str(nats_url), at["key"]) as client:
+            clients = [_Reconnecting(program) for _ in range(5)]
+            running = [asyncio.create_task(one.run(total)) for one in clients]
+
+            async def publish() -> None:
+                js = client.nats.jetstream()
+                for number in range(total):
+                    made = json.dumps(event("scheduler.job.done", {"n": number})).encode()
+                    while True:
+                        try:
+                            await js.publish("scheduler.job.done", made, headers={
+                                "Nats-Msg-Id": str(number)})  # fmt: skip
+                            break
+                        except (nats.errors.Error, TimeoutError):
+                            await asyncio.sleep(0.1)
+
+            publishing = asyncio.create_task(publish())
+            while min(len(one.got) for one in clients) < 500:
+                await asyncio.sleep(0.01)
+            if what == "gateway":
+                program.kill()
+                await program.start()
+            else:
+                await embedded.stop()
+                await asyncio.sleep(1)
+                await embedded.start()
+            async with asyncio.timeout(90):
+                await publishing
+                await asyncio.gather(*running)
+    finally:
+        await program.stop()
+        await embedded.stop()
+    for one in clients:
+        assert one.got == list(range(1, total + 1))
+        assert one.connections == (2 if what == "gateway" else 1)

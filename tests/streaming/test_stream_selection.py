@@ -1,0 +1,101 @@
+"""Subscribers that want some of a stream's events only."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from conftest import Start
+from event_gateway.cli.process.serve import Running
+from support.client import Client, event
+
+STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*", "user.*"]}}}
+
+
+@pytest.fixture
+async def gateway(start: Start) -> Running:
+    return await start(STREAMS)  # type: ignore[no-any-return]
+
+
+LARGE = [{"field": "data.n", "operator": "gte", "value": 7}]
+ASKED: list[tuple[dict[str, Any], list[int]]] = [
+    ({"filters": LARGE}, [7, 8, 9]),
+    ({"filters": [{"any": [*LARGE, {"field": "data.n", "operator": "equals", "value": 0}]}]},
+     [0, 7, 8, 9]),
+    ({"expression": "event.data.n % 2 == 0"}, [0, 2, 4, 6, 8]),
+    ({"expression": "event.data.n % 2 == 0", "filters": LARGE}, [8]),
+    ({"cloudevents_filters": [{"exact": {"type": "user.a"}}]}, [1, 3, 5, 7, 9]),
+    ({"sources": ["elsewhere"]}, []),
+    ({"namespaces": ["n3"]}, [3]),
+    ({"expression": "event.data.nothing > 1"}, []),
+]  # fmt: skip
+
+
+async def test_filters_and_expressions_live_and_from_the_log(client: Client) -> None:
+    sent = [
+        event("user.a" if n % 2 else "scheduler.job.done", {"n": n, "namespace": f"n{n}"})
+        for n in range(10)
+    ]
+    async with client.websocket() as live, client.websocket() as late:
+        by_id = {
+            (await live.ask(action="subscribe", stream="work", **asked))["subscription"]: wanted
+            for asked, wanted in ASKED
+        }
+        listening = await live.ask(action="subscribe", subjects=["user.*"], filters=LARGE)
+        by_id[listening["subscription"]] = [7, 9]
+        await client.send(sent)
+        got: dict[str, list[int]] = {name: [] for name in by_id}
+        for _ in range(sum(map(len, by_id.values()))):
+            frame = await live.next()
+            got[frame["subscription"]].append(frame["event"]["data"]["n"])
+        assert got == by_id
+        assert await live.silent()
+        for asked, wanted in ASKED:
+            request = {"action": "subscribe", "stream": "work", "from": "first"} | asked
+            mine = (await late.ask(**request))["subscription"]
+            seen = []
+            while (frame := await late.next())["type"] == "event":
+                seen.append((frame["seq"], frame["event"]["data"]["n"]))
+            assert frame["type"] == "caught_up"
+            assert frame["seq"] == 10
+            assert seen == [(n + 1, n) for n in wanted], asked
+            await late.ask(action="unsubscribe", subscription=mine)
+    told = await client.told(1, "stream.unsubscribed")
+    assert told[0]["data"]["sent"] == 3
+
+
+async def test_over_server_sent_events(client: Client) -> None:
+    await client.send([event("user.a", {"n": n}) for n in range(10)])
+    await asyncio.sleep(0.3)
+    query = {"from": "first", "filters": json.dumps(LARGE), "expression": "event.data.n != 8"}
+    seen = []
+    async with client.http.stream("GET", "/v1/streams/work/sse", params=query) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("id: "):
+                seen.append(int(line[4:]))
+            if line.startswith("event: caught_up"):
+                break
+    assert seen == [8, 10]
+    for wrong in ({"filters": "[{"}, {"filters": '[{"field": "x"}]'}, {"expression": "1 +"}):
+        answer = await client.http.get("/v1/streams/work/sse", params=wrong)
+        assert answer.status_code == 422, wrong
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"filters": [{"field": "data.n", "operator": "is", "value": 1}]}, "filters"),
+        ({"filters": {}}, "filters"),
+        ({"filters": [{"field": "data.n", "operator": "gt", "valeu": 1}]}, "did you mean value"),
+        ({"expression": "event.data.n >"}, "expression"),
+        ({"cloudevents_filters": [{"nope": {}}]}, "cloudevents_filters"),
+        ({"filters": LARGE * 51}, "at most 50"),
+    ],
+)
+async def test_what_is_no_selection_is_refused(
+    client: Client, asked: dict[str, Any], says: str
+) -> None:
+    async with client.websocket() as socket:
+        answer = await socket.ask(action="subscribe", stream="work", **asked)
+        assert (answer["code"], says in answer["detail"]) == ("invalid", True), answer

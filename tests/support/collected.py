@@ -1,0 +1,109 @@
+"""Everything that a gateway gives out or writes down, as pairs of place and bytes."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+from nats.js.errors import NotFoundError
+from redis.asyncio import Redis
+
+from support.client import Client
+
+# What holds a key on purpose, readable by its owner alone.
+PRIVATE = ("admin.key", "sealing.key", "endpoints.json", "servers.json", "nats.conf", "valkey.conf")
+PAGES = (
+    "/v1/webhooks", "/v1/streams", "/v1/rejected", "/v1/secrets", "/metrics", "/readyz", "/healthz",
+    "/openapi.json", "/.well-known/webhook-keys.json", "/docs", "/v1/none",
+)  # fmt: skip
+
+Places = list[tuple[str, bytes]]
+
+
+class Recorded(httpx.AsyncHTTPTransport):
+    """Keeps each answer of the API, the headers too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: Places = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        body = await response.aread()
+        place = f"answer to {request.method} {request.url.path} ({response.status_code})"
+        self.answers.append((place, repr(response.headers.raw).encode() + body))
+        return response
+
+
+async def from_api(client: Client, webhooks: list[str], events: list[str]) -> None:
+    """Asks for all that there is; the transport keeps it."""
+    for page in PAGES:
+        await client.http.get(page)
+    for webhook in webhooks:
+        await client.http.get(f"/v1/webhooks/{webhook}")
+        await client.http.get(f"/v1/webhooks/{webhook}/stats")
+        for event_id in events:
+            await client.http.get(f"/v1/deliveries/{webhook}/{event_id}")
+    await client.http.get("/v1/webhooks", headers={"Authorization": "Bearer wrong"})
+
+
+async def from_nats(client: Client) -> Places:
+    """All messages of all streams, those behind key-value buckets too."""
+    out: Places = []
+    for info in await client.nats.jetstream().streams_info():
+        name = info.config.name or ""
+        out.append((f"stream {name}", repr(info.config).encode()))
+        state = info.state
+        for seq in range(max(1, state.first_seq), state.last_seq + 1 if state.messages else 0):
+            try:
+                message = await client.nats.jetstream().get_msg(name, seq)
+            except NotFoundError:  # a bucket keeps the last of each key
+                continue
+            whole = f"{message.subject} {message.headers}".encode() + (message.data or b"")
+            out.append((f"stream {name}: {message.subject}", whole))
+    out += [(f"told: {one['type']}", json.dumps(one).encode()) for one in client.lifecycle]
+    return out
+
+
+async def from_redis(url: str) -> Places:
+    """All keys with their values."""
+    out: Places = []
+    async with Redis.from_url(url) as redis:
+        async for key in redis.scan_iter(count=1000):
+            value = await _value(redis, key)  # none if it went since
+            out.append((f"redis {key.decode(errors='replace')}", key + b" " + value))
+    return out
+
+
+async def _value(redis: Any, key: bytes) -> bytes:
+    kind = (await redis.type(key)).decode()
+    match kind:
+        case "none":
+            parts = []
+        case "string":
+            parts = [await redis.get(key) or b""]
+        case "hash":
+            parts = [one for pair in (await redis.hgetall(key)).items() for one in pair]
+        case "zset":
+            parts = await redis.zrange(key, 0, -1)
+        case "set":
+            parts = list(await redis.smembers(key))
+        case "list":
+            parts = await redis.lrange(key, 0, -1)
+        case _:
+            raise AssertionError(f"{key!r} is a {kind}")
+    return b"\n".join(parts)
+
+
+def from_files(data: Path) -> Iterator[tuple[str, bytes]]:
+    """All files, those of the embedded servers and their logs too, but the private ones."""
+    for path in sorted(data.rglob("*")):
+        if not path.is_file():
+            continue
+        if path.parent == data and path.name in PRIVATE:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+        else:
+            yield f"file {path.relative_to(data)}", path.read_bytes()
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700

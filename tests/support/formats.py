@@ -1,0 +1,66 @@
+"""Makes a data directory with something of everything in it, to be opened by later versions.
+
+``PYTHONPATH=tests python -m support.formats tests/data/NAME.tar.gz`` keeps what the present
+version writes.
+"""
+
+import asyncio
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from support.client import connected, event
+from support.program import Program
+from support.receiver import receiving
+
+# So long that nothing in the archive expires before it is opened.
+CONFIG: dict[str, Any] = {
+    "delivery": {"allow_networks": ["127.0.0.0/8"]},
+    "ingest": {"retention": "50y"},
+    "dead_letters": {"retention": "50y"},
+    "streams": {"history": {"subjects": ["old.*"], "retention": "50y"}},
+}
+STUBBORN = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "1s"}
+
+RULED = {"schema": {"type": "object", "required": ["n"]}, "enforce": "reject", "owner": "old"}
+
+
+async def make(archive: Path) -> None:
+    """Runs a gateway through its main job and keeps its data directory."""
+    with tempfile.TemporaryDirectory() as name:
+        program = Program(Path(name), CONFIG)
+        at = await program.start()
+        async with receiving() as receiver, connected(at["http"], at["nats"], at["key"]) as client:
+            receiver.answers["/waiting"] = receiver.answers["/dead"] = [500]
+            for webhook, policy in (
+                ("taken", {}), ("waiting", STUBBORN), ("dead", {"max_attempts": 1}),
+            ):  # fmt: skip
+                await client.webhook(id=webhook, url=f"{receiver.url}/{webhook}", events=["old.*"],
+                                     retry_policy=policy)  # fmt: skip
+            await client.http.put("/v1/event-types/old.ruled/v1", json=RULED)
+            for number in range(3):
+                await client.send(event("old.made", {"n": number}, id=f"old-{number}"))
+            await client.nats.publish("user.x", b"no event")
+            await client.until("taken", "old-2", "succeeded")
+            await client.until("waiting", "old-2", "retrying")
+            await client.until("dead", "old-2", "dead_letter")
+            while not await client.all_of("GATEWAY_REJECTED"):
+                await asyncio.sleep(0.05)
+        assert await program.stop() == 0
+        archive.parent.mkdir(exist_ok=True)
+        with tarfile.open(archive, "w:gz") as tar:
+            for path in sorted(program.data.iterdir()):
+                if path.name != "logs" and path.suffix != ".conf":  # both are made anew
+                    tar.add(path, arcname=path.name, filter=_anonymous)
+
+
+def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    return info
+
+
+if __name__ == "__main__":
+    asyncio.run(make(Path(sys.argv[1])))

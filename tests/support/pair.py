@@ -1,0 +1,34 @@
+"""Several programs of one gateway, on the same NATS and Redis."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from support.client import Client, connected
+from support.program import LOOPBACK, Program
+
+
+class Pair:
+    """Two programs with data directories of their own."""
+
+    def __init__(self, directory: Path, servers: tuple[str, str]) -> None:
+        self._directory = directory
+        self.servers = servers
+        self.programs: list[Program] = []
+
+    async def start(
+        self, stack: contextlib.AsyncExitStack, *configs: dict[str, Any]
+    ) -> list[Client]:
+        """Starts one program for each configuration at the same time; gives their clients."""
+        nats_url, redis_url = self.servers
+        for number, config in enumerate(configs):
+            directory = self._directory / f"{number}"
+            directory.mkdir()
+            own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
+            self.programs.append(Program(directory, LOOPBACK | own | config))
+        at = await asyncio.gather(*(program.start() for program in self.programs))
+        return [
+            await stack.enter_async_context(connected(one["http"], nats_url, one["key"]))
+            for one in at
+        ]

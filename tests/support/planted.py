@@ -1,0 +1,149 @@
+"""A gateway's secrets, a canary in the place of each, and the webhooks that use them."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
+from test_hostile_receivers import Authority
+
+from support.canaries import Canaries
+from support.echoes import Answer, Echo, Sent
+
+PREFIX = "EVENT_GATEWAY_SECRET_"
+ODD = "\"'\\/&<+=%~ "
+
+
+class Planted:
+    """Secrets of every kind: in ``environ``, in the folder ``secrets``, and what is sealed."""
+
+    def __init__(self, directory: Path) -> None:
+        self.canaries = made = Canaries()
+        self.folder = directory / "secrets"
+        self.folder.mkdir()
+        self.authority = Authority(directory)
+        self.tokens: list[str] = []
+        self.whsec = [made.key("hmac", "whsec_"), made.key("hmac2", "whsec_")]
+        self.proxy_password = made.make("proxy")
+        pair_password = made.make("pair", "ü:" + ODD)
+        made.plant("pair", f"user:{pair_password}")
+        self.values = {
+            "bearer": made.make("bearer", ODD),
+            "basic": made.make("basic", "ü" + ODD),
+            "pair": f"user:{pair_password}",
+            "hmac": " ".join(self.whsec),
+            "ed": made.key("ed", "whsk_"),
+            "client": made.make("client", '/+&= %"'),
+            "client2": made.make("client2", '/+&= %"'),
+            "refused": made.make("refused", "/+&="),
+            "down": made.make("down"),
+            "spoilt": made.make("spoilt"),
+            "lines": made.make("lines") + "\n" + made.make("line2"),
+            "no_base64": made.make("nobase64", "!"),
+            "not_utf8": made.make("notutf8") + "\udcff",
+            "password": made.make("password", "ü"),
+            "wrong": made.make("wrong"),
+        }
+        (self.folder / "from-file").write_text(made.make("file", ODD) + "\n")
+        self._certificate("locked", self.values["password"].encode())
+        self._certificate("open", None)
+        (self.folder / "broken.pem").write_text(
+            f"-----BEGIN PRIVATE KEY-----\n{made.make('brokenpem')}\n-----END PRIVATE KEY-----\n"
+        )
+        authority = self.authority.certificate.public_bytes(Encoding.PEM)
+        (self.folder / "ca.pem").write_bytes(authority)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of the gateway."""
+        found = {PREFIX + name.upper(): value for name, value in self.values.items()}
+        return found | {"PROXY_PASSWORD": self.proxy_password}
+
+    def _certificate(self, name: str, password: bytes | None) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self.authority._sign(subject, key, 1)
+        (self.folder / f"{name}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+        encryption = BestAvailableEncryption(password) if password else NoEncryption()
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+        (self.folder / f"{name}.key").write_bytes(pem)
+        for line in pem.splitlines()[2:-2] or pem.splitlines()[1:2]:
+            self.canaries.plant(f"key of {name}", line, base64.b64decode(line + b"=="))
+
+    def token(self, sent: Sent) -> Answer:
+        """A token endpoint: new tokens, errors that repeat what was sent, and what is no token."""
+        if sent.path.startswith("/refuse"):
+            said = sent.headers["authorization"] + json.dumps(sent.headers) + sent.body.decode()
+            if sent.path == "/refuse-cut":  # the secret is over the end of what is kept
+                both = base64.b64decode(sent.headers["authorization"].split()[-1]).decode()
+                said = "." * 145 + both
+            error = {"error": "invalid_client", "error_description": said}
+            return Answer(400, [("content-type", "application/json")], json.dumps(error).encode())
+        token = self.canaries.make(f"token{len(self.tokens)}")
+        self.tokens.append(token)
+        if sent.path == "/spoilt":
+            token += "\n" + token
+        answer = {"access_token": token, "token_type": "bearer", "expires_in": 300}
+        return Answer(200, [("content-type", "application/json")], json.dumps(answer).encode())
+
+    def webhooks(self, plain: Echo, tls: Echo, token: Echo, dead: str) -> list[dict[str, Any]]:
+        """One webhook for each way, and for each way in which it can go wrong."""
+        oauth = {"auth_type": "oauth2_client_credentials", "client_id": "gate way"}
+        mtls = {"auth_type": "mtls", "ca": "ca.pem"}
+        locked = mtls | {"cert": "locked.crt", "key": "locked.key"}
+        opened = mtls | {"cert": "open.crt", "key": "open.key"}
+
+        def by(auth_type: str, name: str, **more: str) -> dict[str, Any]:
+            return {"auth_type": auth_type, "secret_name": name, **more}
+
+        first = oauth | {"token_url": f"{token.url}/token", "secret_name": "client"}
+        second = oauth | {
+            "token_url": f"{token.url}/token",
+            "secret_name": "client2",
+            "client_auth": "body",
+        }
+        ways: dict[str, Any] = {
+            "bearer": by("bearer_token", "bearer"),
+            "cut": by("bearer_token", "bearer"),
+            "file": [by("api_key", "from-file", header="X-Key"), by("hmac_signature", "hmac")],
+            "basic": by("basic", "basic", username="user"),
+            "pair": by("basic", "pair"),
+            "hmac": by("hmac_signature", "hmac"),
+            "ed": by("hmac_signature", "ed"),
+            "oauth": first,
+            "401": first,
+            "slow": first,
+            "oauth2": second,
+            "sealed": by("bearer_token", "sealed"),
+            "refused": oauth | {"token_url": f"{token.url}/refuse", "secret_name": "refused"},
+            "refused-cut": oauth
+            | {"token_url": f"{token.url}/refuse-cut", "secret_name": "refused"},
+            "spoilt": oauth | {"token_url": f"{token.url}/spoilt", "secret_name": "spoilt"},
+            "down": oauth | {"token_url": dead, "secret_name": "down"},
+            "lines": by("bearer_token", "lines"),
+            "no-base64": by("hmac_signature", "no_base64"),
+            "not-utf8": by("bearer_token", "not_utf8"),
+            "not-utf8-key": by("hmac_signature", "not_utf8"),
+            "missing": by("bearer_token", "missing"),
+            "locked": locked | {"secret_name": "password"},
+            "open": opened,
+            "wrong": locked | {"secret_name": "wrong"},
+            "broken": opened | {"key": "broken.pem"},
+        }
+        return [
+            {
+                "id": name, "events": ["user.*"], "security": security,
+                "url": f"{(tls if name in ('locked', 'open') else plain).url}/{name}",
+                "retry_policy": {"max_attempts": 2, "initial_delay": "100ms"},
+            }
+            for name, security in ways.items()
+        ]  # fmt: skip

@@ -1,0 +1,216 @@
+"""The sender against servers that misbehave, byte by byte over real sockets."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.egress_guard import EgressGuard
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook?x=1"
+    server.close()
+
+
+def answering(*pieces: bytes, close: bool = False) -> Handler:
+    """Answers each request with these bytes, piece by piece."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(4)
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0.001)
+                if close:
+                    break
+        writer.close()
+
+    return handler
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[Sender]:
+    made = Sender(EgressGuard(["127.0.0.0/8"]), body_limit=1000)
+    yield made
+    await made.close()
+    assert made.open_connections == 0
+
+
+async def post(sender: Sender, url: str, timeout: float = 2.0) -> Response | Failure:
+    answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+    target = parse_target(url)
+    head = f"POST {target.path} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n".encode()
+    sender.post(target, head, b"body", timeout, answered.set_result)  # a second call would raise
+    return await asyncio.wait_for(answered, timeout + 1)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "close", "status", "body"),
+    [
+        ((OK,), False, 200, b"ok"),
+        (tuple(bytes((byte,)) for byte in OK), False, 200, b"ok"),
+        ((b"HTTP/1.1 204 No Content\r\n\r\n",), False, 204, b""),
+        ((b"HTTP/1.1 100 Continue\r\n\r\n", OK), False, 200, b"ok"),
+        ((b"HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",), False,
+         500, b"no"),
+        ((b"HTTP/1.1 200 OK\r\n\r\nuntil the end",), True, 200, b"until the end"),
+        ((b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",), True, 200, b"ok"),
+        ((b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",),
+         False, 302, b""),
+    ],
+)  # fmt: skip
+async def test_answers(
+    sender: Sender, pieces: tuple[bytes, ...], close: bool, status: int, body: bytes
+) -> None:
+    async with serving(answering(*pieces, close=close)) as url:
+        for _ in range(3):  # the second and third may use the connection of the first
+            result = await post(sender, url)
+            assert isinstance(result, Response), result
+            assert (result.status, result.body, result.truncated) == (status, body, False)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "close", "error"),
+    [
+        ((b"",), True, ErrorType.CONNECTION_RESET),
+        ((b"HTTP/1.1 200 OK\r\ncontent-le",), True, ErrorType.CONNECTION_RESET),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok",), True, ErrorType.CONNECTION_RESET),
+        ((b"SSH-2.0-OpenSSH_9.2\r\n",), False, ErrorType.PROTOCOL_ERROR),
+        ((b"\x15\x03\x01\x00\x02\x02\x46",), False, ErrorType.PROTOCOL_ERROR),
+        ((b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 70_000 + b"\r\n\r\n",), False,
+         ErrorType.RESPONSE_TOO_LARGE),
+        ((b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 300 + b"\r\n",), False,
+         ErrorType.RESPONSE_TOO_LARGE),
+    ],
+)  # fmt: skip
+async def test_failures(
+    sender: Sender, pieces: tuple[bytes, ...], close: bool, error: ErrorType
+) -> None:
+    async with serving(answering(*pieces, close=close)) as url:
+        result = await post(sender, url)
+        assert isinstance(result, Failure), result
+        assert result.error_type == error
+        assert result.message
+
+
+async def test_an_endless_body_is_cut_and_the_status_kept(sender: Sender) -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 No\r\ntransfer-encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"400\r\n" + b"z" * 1024 + b"\r\n")
+                await writer.drain()
+
+    async with serving(endless) as url:
+        result = await post(sender, url)
+        assert isinstance(result, Response)
+        assert (result.status, len(result.body), result.truncated) == (503, 1000, True)
+        assert sender.open_connections == 0
+
+
+async def test_one_deadline_covers_a_body_that_drips(sender: Sender) -> None:
+    async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                writer.write(b".")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    async with serving(drips) as url:
+        result = await post(sender, url, timeout=0.4)
+    assert isinstance(result, Failure)
+    assert result.error_type == ErrorType.RESPONSE_TIMEOUT
+
+
+async def test_a_silent_server_and_one_that_is_not_there(sender: Sender) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with serving(silent) as url:
+        result = await post(sender, url, timeout=0.3)
+        assert isinstance(result, Failure)
+        assert result.error_type == ErrorType.RESPONSE_TIMEOUT
+    result = await post(sender, url)
+    assert isinstance(result, Failure)
+    assert result.error_type == ErrorType.CONNECTION_REFUSED
+    result = await post(sender, "http://no-such-host.invalid/")
+    assert isinstance(result, Failure)
+    assert result.error_type == ErrorType.NAME_RESOLUTION
+
+
+async def test_a_server_that_does_not_speak_tls(sender: Sender) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await reader.read()
+        writer.close()
+
+    async with serving(plain) as url:
+        result = await post(sender, url.replace("http:", "https:"))
+        assert isinstance(result, Failure)
+        assert result.error_type == ErrorType.TLS_ERROR
+
+
+async def test_a_stale_connection_is_tried_once_more(sender: Sender) -> None:
+    """The server closes each connection after its first answer, without saying so."""
+    seen = 0
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(4)
+        seen += 1
+        writer.write(OK)
+        await reader.read(1)  # the next request begins, and is dropped
+        writer.close()
+
+    async with serving(once) as url:
+        for _ in range(3):
+            result = await post(sender, url)
+            assert isinstance(result, Response), result
+    assert seen == 3
+
+
+async def test_connections_are_kept_and_bytes_nobody_asked_for_are_not(sender: Sender) -> None:
+    connections = 0
+    plain = answering(OK)
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await plain(reader, writer)
+
+    async with serving(counted) as url:
+        for _ in range(20):
+            await post(sender, url)
+        assert connections == 1
+
+    smuggled = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
+    async with serving(answering(OK + smuggled)) as url:
+        for _ in range(3):
+            result = await post(sender, url)
+            assert isinstance(result, Response)
+            assert result.body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x/", "http://u:p@x/", "http://x/#a", "http://", "http://x/ y", "http://x:0/"]
+)
+def test_urls_that_cannot_be_sent_to(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse_target(url)

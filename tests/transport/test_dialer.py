@@ -1,0 +1,211 @@
+"""Dialling: many at once hold up nobody, and what this machine lacks is no receiver's fault."""
+
+import asyncio
+import os
+import resource
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+
+import pytest
+from test_hostile_receivers import OK, Server, post
+
+from event_gateway.cli.process.limits import attempts_within
+from event_gateway.core.errors import ErrorType
+from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.resolver import MAX_LOOKUPS, Names
+
+LOOPBACK = EgressGuard(["127.0.0.0/8"])
+
+
+def _nobody(result: Response | Failure) -> None:
+    """Who asked has left."""
+
+
+async def test_many_that_are_dialled_do_not_hold_up_a_warm_connection() -> None:
+    sender = Sender(LOOPBACK)
+    silent = Server([9.0])
+    async with Server([OK]).running() as well, silent.running() as sick:
+        assert isinstance(await post(sender, well), Response)
+        for _ in range(400):
+            sender.post(parse_target(sick), b"POST / HTTP/1.1\r\n\r\n", b"body", 5.0, _nobody)
+        assert isinstance(await post(sender, well), Response)
+        assert silent.connections < 200, "it came after those that were dialled"
+        async with asyncio.timeout(5):
+            while silent.connections < 400:
+                await asyncio.sleep(0.01)
+        await sender.close()
+
+
+async def test_names_that_hang_hold_up_no_other() -> None:
+    asked: Counter[str] = Counter()
+    release = threading.Event()
+
+    def look(host: str) -> list[str]:
+        asked[host] += 1
+        if host.startswith("hangs"):
+            release.wait(10)
+        elif host == "unknown":
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return ["127.0.0.1"]
+
+    sender = Sender(LOOPBACK, names=Names(look))
+    async with Server([OK]).running() as url:
+        port = url.rsplit(":", 1)[1]
+        hanging = [post(sender, f"http://hangs{n}:{port}", timeout=0.5) for n in range(20)]
+        waiting = asyncio.gather(*hanging)
+        await asyncio.sleep(0.05)
+        assert isinstance(await post(sender, f"http://well:{port}"), Response)
+        assert not waiting.done()
+        results = await waiting
+        assert {one.error_type for one in results if isinstance(one, Failure)} == {
+            ErrorType.NAME_RESOLUTION
+        }
+        # Who asks for the same name again waits for the same answer: no second thread.
+        await post(sender, f"http://hangs1:{port}", timeout=0.1)
+        assert asked["hangs1"] == 1
+        release.set()
+        result = await post(sender, f"http://unknown:{port}")
+        assert isinstance(result, Failure)
+        assert (result.error_type, result.message) == (
+            ErrorType.NAME_RESOLUTION, "unknown: no such name",
+        )  # fmt: skip
+    await sender.close()
+
+
+async def test_a_known_name_does_not_wait_for_its_next_look_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("event_gateway.transport.resolver.KEEP", 0.05)
+    release = threading.Event()
+    looked = 0
+
+    def look(host: str) -> list[str]:
+        nonlocal looked
+        looked += 1
+        if looked > 1:
+            release.wait(10)
+        return [f"127.0.0.{looked}"]
+
+    names = Names(look)
+    assert await names.addresses("crm") == ["127.0.0.1"]
+    await asyncio.sleep(0.1)
+    assert await asyncio.wait_for(names.addresses("crm"), 1) == ["127.0.0.1"]
+    release.set()
+    async with asyncio.timeout(5):
+        while await names.addresses("crm") != ["127.0.0.2"]:
+            await asyncio.sleep(0.01)
+
+
+async def test_without_threads_left_a_look_up_fails_and_the_next_one_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    names = Names(lambda host: ["127.0.0.1"])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(OSError, match="new thread"):
+            await names.addresses("a")
+    assert await names.addresses("b") == ["127.0.0.1"]
+
+
+async def test_look_ups_are_bounded() -> None:
+    running = most = 0
+    release = threading.Event()
+    lock = threading.Lock()
+
+    def look(host: str) -> list[str]:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        release.wait(10)
+        with lock:
+            running -= 1
+        return ["127.0.0.1"]
+
+    names = Names(look)
+    asking = [asyncio.create_task(names.addresses(f"name{n}")) for n in range(3 * MAX_LOOKUPS)]
+    await asyncio.sleep(0.2)
+    assert running == MAX_LOOKUPS
+    release.set()
+    await asyncio.gather(*asking)
+    assert most == MAX_LOOKUPS
+
+
+async def test_an_address_that_refuses_leaves_the_others() -> None:
+    sender = Sender(LOOPBACK, names=Names(lambda host: ["127.0.0.9", "127.0.0.8", "127.0.0.1"]))
+    async with Server([OK]).running() as url:
+        assert isinstance(await post(sender, url.replace("127.0.0.1", "several")), Response)
+    await sender.close()
+
+
+async def test_an_address_that_swallows_leaves_time_for_the_others() -> None:
+    sender = Sender(LOOPBACK, names=Names(lambda host: ["127.0.0.9", "127.0.0.1"]))
+    async with Server([OK]).running() as url:
+        port = int(url.rstrip("/").rsplit(":", 1)[1])
+        with socket.socket() as full:
+            full.bind(("127.0.0.9", port))
+            full.listen(0)
+            # Two connections that nobody accepts fill its queue: the next one gets no answer.
+            others = [socket.socket() for _ in range(2)]
+            for one in others:
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.9", port))
+            result = await post(sender, f"http://several:{port}/", timeout=1.0)
+            for one in others:
+                one.close()
+        assert isinstance(result, Response), result
+    await sender.close()
+
+
+async def test_without_files_left_it_waits_and_blames_nobody() -> None:
+    sender = Sender(LOOPBACK)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with Server([OK]).running() as url:
+        posting = asyncio.create_task(post(sender, url, timeout=5.0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+        try:
+            await asyncio.sleep(0.3)
+            assert not posting.done()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert isinstance(await posting, Response)
+    await sender.close()
+
+
+async def test_idle_connections_are_bounded_the_oldest_go_first() -> None:
+    sender = Sender(LOOPBACK, max_idle=2)
+    servers = [Server([OK]) for _ in range(3)]
+    async with servers[0].running() as a, servers[1].running() as b, servers[2].running() as c:
+        for url in (a, b, c):
+            assert isinstance(await post(sender, url), Response)
+        assert sender.open_connections == 2
+        for url in (b, c, a):
+            assert isinstance(await post(sender, url), Response)
+        assert [one.connections for one in servers] == [2, 1, 1]
+        await sender.close()
+    assert sender.open_connections == 0
+
+
+def test_the_limit_of_files_is_raised_and_heeded() -> None:
+    code = (
+        "import resource; from event_gateway.cli.process.limits import raise_file_limit;"
+        "print(raise_file_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    shown = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -Sn 200 && ulimit -Hn 900 && exec "$0" -c "$1"',
+         sys.executable, code],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert shown == "900 (900, 900)\n"
+
+
+@pytest.mark.parametrize(("files", "attempts"), [(900, 322), (65536, 4096), (100, 16)])
+def test_attempts_fit_into_the_files(files: int, attempts: int) -> None:
+    assert attempts_within(files) == attempts

@@ -1,0 +1,515 @@
+"""The egress guard: what may be registered, and what is dialled, over real sockets."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from test_hostile_receivers import OK, Server, post
+
+from event_gateway.cli.process.serve import Running
+from event_gateway.core.errors import ErrorType
+from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.resolver import Names
+from event_gateway.transport.special_addresses import BAD_PORTS
+from support.client import Client
+from support.program import Program
+
+USUAL = "usual form"
+HTTP = "use https"
+
+# What is judged, and what is said of it; None: it is let through. An address stands for itself
+# when it is dialled, and for https://ADDRESS/ when it is registered.
+TABLE: list[tuple[str, str | None]] = [
+    # IPv4, range by range, with what lies next to it.
+    ("0.0.0.0", "this network"), ("0.255.255.255", "this network"), ("1.0.0.0", None),
+    ("9.255.255.255", None), ("10.0.0.0", "private"), ("10.1.2.3", "private"),
+    ("10.255.255.255", "private"), ("11.0.0.0", None),
+    ("100.63.255.255", None), ("100.64.0.0", "CGNAT"), ("100.127.255.255", "CGNAT"),
+    ("100.128.0.0", None),
+    ("126.255.255.255", None), ("127.0.0.0", "loopback"), ("127.0.0.1", "loopback"),
+    ("127.255.255.255", "loopback"), ("128.0.0.0", None),
+    ("169.253.255.255", None), ("169.254.0.0", "link-local"), ("169.254.255.255", "link-local"),
+    ("169.255.0.0", None),
+    ("172.15.255.255", None), ("172.16.0.0", "private"), ("172.31.255.255", "private"),
+    ("172.32.0.0", None),
+    ("191.255.255.255", None), ("192.0.0.0", "protocols"), ("192.0.0.9", "protocols"),
+    ("192.0.0.170", "protocols"), ("192.0.0.255", "protocols"), ("192.0.1.0", None),
+    ("192.0.1.255", None), ("192.0.2.0", "documentation"), ("192.0.2.255", "documentation"),
+    ("192.0.3.0", None),
+    ("192.31.195.255", None), ("192.31.196.1", "AS112"), ("192.31.197.0", None),
+    ("192.52.192.255", None), ("192.52.193.1", "AMT"), ("192.52.194.0", None),
+    ("192.88.98.255", None), ("192.88.99.1", "6to4"), ("192.88.100.0", None),
+    ("192.167.255.255", None), ("192.168.0.0", "private"), ("192.168.255.255", "private"),
+    ("192.169.0.0", None),
+    ("192.175.47.255", None), ("192.175.48.1", "AS112"), ("192.175.49.0", None),
+    ("198.17.255.255", None), ("198.18.0.0", "benchmarking"), ("198.19.255.255", "benchmarking"),
+    ("198.20.0.0", None),
+    ("198.51.99.255", None), ("198.51.100.1", "documentation"), ("198.51.101.0", None),
+    ("203.0.112.255", None), ("203.0.113.1", "documentation"), ("203.0.114.0", None),
+    ("223.255.255.255", None), ("224.0.0.0", "multicast"), ("239.255.255.255", "multicast"),
+    ("240.0.0.0", "reserved"), ("255.255.255.255", "reserved"),
+    ("8.8.8.8", None), ("1.1.1.1", None), ("93.184.216.34", None),
+    # Where clouds keep what they tell their machines, credentials among it.
+    ("169.254.169.254", "link-local"),  # AWS, GCP, Azure, Oracle, DigitalOcean and others
+    ("169.254.170.2", "link-local"), ("169.254.170.23", "link-local"),  # AWS: ECS, EKS
+    ("fd00:ec2::254", "private"), ("fd00:ec2::23", "private"),  # AWS
+    ("fd20:ce::254", "private"),  # GCP
+    ("168.63.129.16", "metadata"), ("168.63.129.15", None), ("168.63.129.17", None),  # Azure
+    ("100.100.100.200", "CGNAT"),  # Alibaba
+    ("192.0.0.192", "protocols"), ("fd00:c1::a9fe:a9fe", "private"),  # Oracle
+    ("fe80::a9fe:a9fe", "link-local"),  # OpenStack
+    ("169.254.42.42", "link-local"), ("fd00:42::42", "private"),  # Scaleway
+    ("::ffff:169.254.169.254", "link-local"), ("64:ff9b::a9fe:a9fe", "link-local"),
+    ("2002:a9fe:a9fe::", "6to4"), ("::ffff:0:169.254.169.254", "IPv4-translated"),
+    ("::169.254.169.254", "IPv4-compatible"),
+    ("https://metadata.google.internal/computeMetadata/v1/", "link-local"),
+    ("https://Metadata.Google.Internal./", "link-local"), ("https://metadata.goog/", "link-local"),
+    ("https://instance-data.ec2.internal/", "link-local"), ("https://google.internal/", None),
+    # IPv6, likewise.
+    ("::", "unspecified"), ("::1", "loopback"), ("0:0:0:0:0:0:0:1", "loopback"),
+    ("::2", "IPv4-compatible"), ("::8.8.8.8", "IPv4-compatible"),
+    ("::1:0:0", "outside 2000::/3"), ("1::", "outside 2000::/3"),
+    ("::ffff:0:8.8.8.8", "IPv4-translated"), ("64:ff9b:1::1", "local NAT64"),
+    ("64:ff9b:2::1", "outside 2000::/3"), ("100::1", "discard"), ("100:0:0:1::1", "dummy"),
+    ("1fff:ffff::", "outside 2000::/3"), ("2000::", None), ("2000:ffff::1", None),
+    ("2001::1", "Teredo"), ("2001:0:4136:e378:8000:63bf:3fff:fdd2", "Teredo"),
+    ("2001:2::1", "protocols"), ("2001:10::1", "protocols"), ("2001:20::1", "protocols"),
+    ("2001:1ff:ffff::1", "protocols"), ("2001:200::", None), ("2001:4860:4860::8888", None),
+    ("2001:db7:ffff::1", None), ("2001:db8::1", "documentation"),
+    ("2001:db8:ffff:ffff::1", "documentation"), ("2001:db9::1", None),
+    ("2001:ffff::1", None), ("2002::1", "6to4"), ("2002:7f00:1::", "6to4"),
+    ("2002:808:808::1", "6to4"), ("2003::1", None),
+    ("2606:4700:4700::1111", None), ("2620:4f:7fff::1", None), ("2620:4f:8000::1", "AS112"),
+    ("2620:4f:8001::1", None), ("3ffe:ffff::1", None), ("3fff::1", "documentation"),
+    ("3fff:fff:ffff::1", "documentation"), ("3fff:1000::1", None),
+    ("4000::1", "outside 2000::/3"), ("5f00::1", "segment routing"),
+    ("fbff::1", "outside 2000::/3"), ("fc00::1", "private"), ("fdff:ffff::1", "private"),
+    ("fe00::1", "outside 2000::/3"), ("fe80::1", "link-local"), ("febf:ffff::1", "link-local"),
+    ("fec0::1", "site-local"), ("feff::1", "site-local"), ("ff02::1", "multicast"),
+    ("ff0e::1", "multicast"),
+    # IPv6 around IPv4.
+    ("::ffff:127.0.0.1", "loopback"), ("::ffff:7f00:1", "loopback"),
+    ("0:0:0:0:0:ffff:10.0.0.1", "private"), ("::FFFF:192.168.0.1", "private"),
+    ("::ffff:8.8.8.8", None), ("::ffff:808:808", None),
+    ("64:ff9b::127.0.0.1", "loopback"), ("64:ff9b::10.0.0.1", "private"),
+    ("64:ff9b::8.8.8.8", None), ("64:ff9b::0:0", "this network"),
+    # Spellings of IPv4 that only some programs know.
+    ("https://2130706433/", USUAL), ("https://017700000001/", USUAL),
+    ("https://0x7f000001/", USUAL), ("https://0X7F000001/", USUAL), ("https://0x7f.1/", USUAL),
+    ("https://0x7f.0x0.0x0.0x1/", USUAL), ("https://127.1/", USUAL), ("https://127.0.1/", USUAL),
+    ("https://0177.0.0.1/", USUAL), ("https://0177.0.0.0x1/", USUAL), ("https://0/", USUAL),
+    ("https://127.0.0.1./", USUAL), ("https://127.0.0.01/", USUAL), ("https://08.0.0.1/", USUAL),
+    ("https://134744072/", USUAL), ("https://8.8.2056/", USUAL), ("https://8.525320/", USUAL),
+    ("https://010.010.010.010/", USUAL), ("https://256.256.256.256/", USUAL),
+    ("https://1.2.3.4.5/", USUAL), ("https://4294967296/", USUAL), ("https://evil.1/", USUAL),
+    ("https://0x/", USUAL), ("https://example.0x7f/", USUAL), ("https://2852039166/", USUAL),
+    ("https://0xa9fea9fe/", USUAL), ("https://0251.0376.0251.0376/", USUAL),
+    ("https://169.254.43518/", USUAL), ("https://a.b.1a/", None), ("https://1a.com/", None),
+    ("https://3com.com/", None), ("https://0x7f.example/", None),
+    # Zones, escapes and brackets.
+    ("https://[fe80::1%25eth0]/", "zone"), ("https://[fe80::1%eth0]/", "zone"),
+    ("https://[::1%25lo]/", "zone"), ("https://[2606:4700::1%251]/", "zone"),
+    ("https://127.0.0.1%00.example/", "zone, or an escaped one"),
+    ("https://%31%32%37.0.0.1/", "escaped"), ("https://l%6fcalhost/", "escaped"),
+    ("https://[::1]/", "loopback"), ("https://[::1]:8443/", "loopback"),
+    ("https://[::1]example.com/", "URL"), ("https://[::1/", "URL"), ("https://::1/", "URL"),
+    ("https://[::g]/", "no URL"), ("https://[v1.a]/", "no URL"), ("https://[127.0.0.1]/", "no URL"),
+    ("https://[]/", "no URL"),
+    ("https://[2606:4700::1111]:8443/x", None),
+    # Names.
+    ("https://localhost/", "loopback"), ("https://LOCALHOST/", "loopback"),
+    ("https://localhost./", "loopback"), ("https://localhost:8443/", "loopback"),
+    ("https://a.localhost/", "loopback"), ("https://a.b.LocalHost./", "loopback"),
+    ("https://notlocalhost/", None), ("https://localhost.example/", None),
+    ("https://example.com/hook", None), ("https://example.com./", None),
+    ("https://xn--bcher-kva.example/", None), ("https://my_service/", None),
+    ("https://a..b/", "host name"), ("https://.example.com/", "host name"),
+    ("https://exa,mple.com/", "host name"), ("https://127.0.0.1\\.example.com/", "host name"),
+    ("https://" + "a" * 64 + ".example/", "host name"),
+    ("https://" + "a." * 126 + "a/", None), ("https://" + "a." * 126 + "aa/", "host name"),
+    ("https://b\u00fccher.example/", "non-ASCII"), ("https://\uff11\uff12\uff17.0.0.1/", "ASCII"),
+    ("https://127\u30020\u30020\u30021/", "non-ASCII"),
+    # Schemes, ports, and what else a URL may not hold.
+    ("http://example.com/", HTTP), ("http://8.8.8.8/", HTTP), ("http://10.0.0.1/", "private"),
+    ("HTTPS://EXAMPLE.COM/", None), ("HTTP://EXAMPLE.COM/", HTTP),
+    ("ftp://example.com/", "http"), ("file:///etc/passwd", "http"), ("gopher://x:70/_", "http"),
+    ("dict://x:11211/", "http"), ("unix:///run/x.sock", "http"), ("example.com", "http"),
+    ("//example.com/", "http"), ("https:/example.com/", "host"), ("https:///x/", "host"),
+    ("https://example.com:8443/", None), ("https://example.com:65535/", None),
+    ("https://example.com:/", None), ("https://example.com:0/", "port"),
+    ("https://example.com:22/", "port 22"), ("https://example.com:25/", "port 25"),
+    ("https://example.com:6000/", "port 6000"), ("https://example.com:6667/", "port 6667"),
+    ("https://example.com:10080/", "port 10080"), ("https://8.8.8.8:53/", "port 53"),
+    ("https://example.com:80:443/", "URL"), ("https://example.com:65536/", "URL"),
+    ("https://example.com:4\uff14\uff13/", "ASCII"), ("https://example.com:+443/", "URL"),
+    ("https://user:pw@example.com/", "credentials"), ("https://user@example.com/", "credentials"),
+    ("https://@example.com/", "credentials"), ("https://example.com\\@127.0.0.1/", "credentials"),
+    ("https://127.0.0.1@example.com/", "credentials"),
+    ("https://example.com/#a", "fragment"), ("https://example.com/#", "fragment"),
+    ("https://example.com#@127.0.0.1/", "fragment"), ("https://example.com/?a=@b", None),
+    ("https://example.com/\n", "control"), ("https://exam\nple.com/", "control"),
+    ("https://example.com/\r\nx: y", "control"), ("https://example.com/ x", "space"),
+    (" https://example.com/", "space"), ("https://example.com/\t", "control"),
+    ("https://example.com/\0", "control"), ("https://example.com/\x7f", "control"),
+]  # fmt: skip
+
+
+def test_the_table_is_one_of_many_different_entries() -> None:
+    judged = [text for text, _ in TABLE]
+    assert len(set(judged)) == len(judged)
+    assert sum(says is not None for _, says in TABLE) >= 150
+    assert sum(says is None for _, says in TABLE) >= 50
+
+
+@pytest.mark.parametrize(("text", "says"), TABLE, ids=[ascii(text) for text, _ in TABLE])
+def test_what_is_refused_and_what_is_not(text: str, says: str | None) -> None:
+    guard = EgressGuard()
+    url = _url(text)
+    if url != text:
+        _is_said(guard.refuses(text, 443, "https"), says)
+    _is_said(guard.refuses_url(url), says)
+
+
+def _url(text: str) -> str:
+    try:
+        version = ipaddress.ip_address(text).version
+    except ValueError:
+        return text
+    return f"https://[{text}]/" if version == 6 else f"https://{text}/"
+
+
+def _is_said(reason: str | None, says: str | None) -> None:
+    assert (reason is None) == (says is None), reason
+    assert says is None or says in str(reason)
+
+
+async def test_what_is_refused_is_not_dialled_either() -> None:
+    """The same with a sender: not even a name is looked up."""
+
+    def look(host: str) -> list[str]:
+        raise AssertionError(f"{host} was looked up")
+
+    sender = Sender(EgressGuard(), names=Names(look))
+    urls = []
+    for text, says in TABLE:
+        if says not in (None, HTTP, "no URL", "URL"):
+            with contextlib.suppress(ValueError):
+                parse_target(_url(text))  # a webhook that it refuses is not even made
+                urls.append(_url(text))
+    results = await asyncio.gather(*(post(sender, url) for url in urls))
+    assert len(results) > 120
+    for url, result in zip(urls, results, strict=True):
+        assert isinstance(result, Failure), url
+        assert result.error_type == ErrorType.EGRESS_REFUSED, (url, result)
+    await sender.close()
+
+
+@given(st.ip_addresses())
+def test_no_address_passes_that_python_calls_special(address: ipaddress.IPv4Address) -> None:
+    reason = EgressGuard().refuses(str(address), 443, "https")
+    inner = getattr(address, "ipv4_mapped", None) or address
+    if not inner.is_global or inner.is_multicast:
+        assert reason is not None
+
+
+NUMBERS = st.integers(0, 2**32 - 1).flatmap(
+    lambda n: st.sampled_from([str(n), hex(n), f"0{n:o}", str(n % 256), f"{n % 256:03}"])
+)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=4), st.sampled_from(["", "."]))
+def test_an_address_is_written_as_usual_or_refused(parts: list[str], end: str) -> None:
+    host = ".".join(parts) + end
+    reason = EgressGuard(["0.0.0.0/0"]).refuses_url(f"https://{host}/")
+    try:
+        usual = socket.inet_ntoa(socket.inet_aton(host)) == host
+    except OSError:
+        usual = False
+    assert (reason is None) == usual
+    assert usual or USUAL in str(reason)
+
+
+def test_what_is_allowed() -> None:
+    guard = EgressGuard(["10.0.0.0/8", "::1/128", "127.0.0.1/32", "64:ff9b:1::/48", "2002::/16"])
+    for address in ("10.9.9.9", "::ffff:10.9.9.9", "64:ff9b::a09:909", "::1", "64:ff9b:1::a00:1",
+                    "2002:7f00:1::", "127.0.0.1"):  # fmt: skip
+        assert guard.refuses(address, 80, "http") is None, address
+    for address in ("127.0.0.2", "fd00::1", "::ffff:127.0.0.2", "169.254.169.254", "::2"):
+        assert guard.refuses(address, 443, "https"), address
+    assert HTTP in str(guard.refuses("8.8.8.8", 80, "http"))
+    wrapping = EgressGuard(["::ffff:0:0/96"])
+    assert wrapping.refuses("::ffff:10.0.0.1", 443, "https") is None
+    assert wrapping.refuses("10.0.0.1", 443, "https")
+    # A name may lead to an allowed network: whether it does is seen when it is dialled.
+    assert guard.refuses_url("http://crm/") is None
+    assert guard.refuses_url("http://localhost:8080/") is None
+    assert HTTP in str(guard.refuses_host("crm", 80, "http", looked_up=False))
+    for url in ("http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/"):
+        assert USUAL in str(guard.refuses_url(url)), url
+    assert "ftp" not in str(guard.refuses("10.0.0.1", 21, "https"))
+    assert EgressGuard(["169.254.169.254/32"]).refuses_url("https://metadata.goog/") is None
+
+    open_ = EgressGuard(allow_http=True)
+    assert open_.refuses_url("http://example.com/") is None
+    assert open_.refuses("8.8.8.8", 80, "http") is None
+    assert open_.refuses("10.0.0.1", 80, "http")
+    assert open_.refuses("8.8.8.8", 80, "ftp")
+
+    listed = EgressGuard(["10.0.0.0/8"], allow_ports=[443, 25])
+    assert listed.refuses_url("https://example.com/") is None
+    assert listed.refuses_url("https://example.com:25/") is None
+    for url in ("https://example.com:8443/", "http://10.0.0.1/", "https://localhost:8443/"):
+        assert "delivery.allow_ports" in str(listed.refuses_url(url)), url
+    assert len(BAD_PORTS) == 83
+    for port in BAD_PORTS:
+        assert EgressGuard(["10.0.0.0/8"]).refuses("10.0.0.1", port, "https"), port
+
+
+# What is dialled. 127.0.0.1 and ::1 are the network that is allowed here, 127.0.0.2 is not.
+ALLOWED = ("127.0.0.1/32", "::1/128")
+
+
+class Listening:
+    """The same port on several addresses; ``came`` counts connections by address."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.came: dict[str, int] = {}
+
+    @contextlib.asynccontextmanager
+    async def on(self, *addresses: str) -> AsyncIterator["Listening"]:
+        async with contextlib.AsyncExitStack() as stack:
+            for address in addresses:
+                self.came[address] = 0
+                server = await asyncio.start_server(self._serve(address), address, self.port)
+                stack.callback(server.close)
+                self.port = server.sockets[0].getsockname()[1]
+            yield self
+
+    def _serve(self, address: str) -> Any:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.came[address] += 1
+            await Server([OK])(reader, writer)
+            writer.close()
+
+        return serve
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    look: Any, networks: Iterable[str] = ALLOWED, **allow: Any
+) -> AsyncIterator[Sender]:
+    sender = Sender(EgressGuard(networks, **allow), names=Names(look))
+    yield sender
+    await sender.close()
+
+
+def refused(result: Response | Failure, says: str) -> None:
+    assert isinstance(result, Failure), result
+    assert (result.error_type, says in result.message) == (ErrorType.EGRESS_REFUSED, True), result
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [["127.0.0.2"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "127.0.0.1"],
+     ["::1", "127.0.0.2", "127.0.0.1"], ["127.0.0.1"] * 9 + ["127.0.0.2"],
+     ["127.0.0.1", "::ffff:127.0.0.2"]],
+)  # fmt: skip
+async def test_one_refused_address_refuses_the_name(answers: list[str]) -> None:
+    async with (
+        Listening().on("127.0.0.1", "127.0.0.2", "::1") as there,
+        sending(lambda host: answers) as sender,
+    ):
+        refused(await post(sender, f"http://crm:{there.port}/"), "127.0.0.2 is in 127.0.0.0/8")
+        assert set(there.came.values()) == {0}
+
+
+@pytest.mark.parametrize("answers", [["127.0.0.1", "::1"], ["::1"], ["::ffff:127.0.0.1"]])
+async def test_a_name_all_of_whose_addresses_are_allowed_is_dialled(answers: list[str]) -> None:
+    async with (
+        Listening().on("127.0.0.1", "::1") as there,
+        sending(lambda host: answers) as sender,
+    ):
+        result = await post(sender, f"http://crm:{there.port}/")
+        assert isinstance(result, Response), result
+        assert sum(there.came.values()) == 1
+
+
+async def test_what_was_checked_is_what_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that leads elsewhere at each look-up: the second one is refused, not dialled."""
+    monkeypatch.setattr("event_gateway.transport.resolver.KEEP", 0.01)
+    looked: list[str] = []
+
+    def look(host: str) -> list[str]:
+        looked.append("127.0.0.2" if len(looked) % 2 else "127.0.0.1")
+        return [looked[-1]]
+
+    def nothing_else(*_: Any, **__: Any) -> Any:
+        raise AssertionError("looked up once more")
+
+    async with Listening().on("127.0.0.1", "127.0.0.2") as there, sending(look) as sender:
+        monkeypatch.setattr(socket, "getaddrinfo", nothing_else)
+        url = f"http://rebinding:{there.port}/"
+        assert isinstance(await post(sender, url), Response)
+        assert looked == ["127.0.0.1"], "looked up again between the check and the connection"
+        sender.renew(None)  # so that the next one is dialled
+        async with asyncio.timeout(5):
+            while isinstance(result := await post(sender, url), Response):
+                sender.renew(None)
+        refused(result, "127.0.0.2")
+        assert there.came["127.0.0.1"] >= 1
+        assert there.came["127.0.0.2"] == 0
+
+
+async def test_literals_and_special_names_are_refused_without_a_look_up() -> None:
+    looked: list[str] = []
+
+    def look(host: str) -> list[str]:
+        looked.append(host)
+        return ["127.0.0.1"]
+
+    async with (
+        Listening().on("127.0.0.1", "127.0.0.2") as there,
+        sending(look) as sender,
+        sending(look, ()) as closed,
+    ):
+        for host, says in (
+            ("127.0.0.2", "loopback"), ("127.1", USUAL), ("2130706433", USUAL), ("0x7f.1", USUAL),
+            ("0177.0.0.1", USUAL), ("[::ffff:127.0.0.2]", "loopback"), ("[::1%25lo]", "zone"),
+            ("metadata.goog", "link-local"), ("127.0.0.1.", USUAL), ("a,b", "host name"),
+        ):  # fmt: skip
+            refused(await post(sender, f"http://{host}:{there.port}/"), says)
+        for host in ("localhost", "any.localhost", "127.0.0.1", "[::1]"):
+            refused(await post(closed, f"https://{host}:{there.port}/"), "loopback")
+        refused(await post(sender, "http://127.0.0.1:25/"), "port 25")
+        refused(await post(closed, f"http://crm:{there.port}/"), HTTP)
+        assert not looked
+        assert set(there.came.values()) == {0}
+        assert isinstance(await post(sender, f"http://localhost:{there.port}/"), Response)
+
+
+async def test_http_is_for_allowed_networks_and_ports_are_listed() -> None:
+    def look(host: str) -> list[str]:
+        return ["127.0.0.1", "198.41.0.4"] if host == "mixed" else ["127.0.0.1"]
+
+    async with Listening().on("127.0.0.1") as there, sending(look) as sender:
+        assert isinstance(await post(sender, f"http://crm:{there.port}/"), Response)
+        refused(await post(sender, f"http://mixed:{there.port}/"), HTTP)
+    async with Listening().on("127.0.0.1") as there:
+        async with sending(look, allow_ports=[443, there.port]) as sender:
+            assert isinstance(await post(sender, f"http://crm:{there.port}/"), Response)
+        async with sending(look, allow_ports=[443]) as sender:
+            refused(await post(sender, f"http://crm:{there.port}/"), "delivery.allow_ports")
+        assert there.came["127.0.0.1"] == 1
+
+
+# Registration.
+
+WEBHOOK = {"url": "https://example.com/", "events": ["user.*"]}
+REFUSED_URLS = [
+    ("https://10.0.0.1/", "private"), ("https://169.254.169.254/latest/", "link-local"),
+    ("https://[::1]/", "loopback"), ("https://2130706433/", USUAL), ("http://example.com/", None),
+    ("https://localhost/", None), ("https://example.com:22/", "port 22"),
+    ("https://u:hunter2@example.com/", "credentials"), ("https://example.com/#x", "fragment"),
+    ("https://u:hunter2/", "no URL"), ("https://example.com/\n", "control"),
+]  # fmt: skip
+REFUSED_HEADERS = [
+    {"x": "a\nb"}, {"x": "a\rb"}, {"x": "a\r\nb: c"}, {"x": "a\0"}, {"x": "\x7f"}, {"x": "a\tb"},
+    {"x": "\u2028"}, {"x\n": "a"}, {"x\r\ny": "a"}, {"x:": "a"}, {"": "a"}, {"x y": "a"},
+    {"Host": "a"}, {"Connection": "x"}, {"Transfer-Encoding": "chunked"}, {"TE": "trailers"},
+    {"Authorization": "Bearer hunter2"}, {"proxy-authorization": "Basic hunter2"},
+]  # fmt: skip
+
+
+async def test_what_the_api_does_not_register(client: Client) -> None:
+    # Loopback is allowed here, and http with it.
+    kept = await client.webhook(id="kept", **WEBHOOK)
+    wrong = [({"url": url}, "url") for url, says in REFUSED_URLS if says and "[::1]" not in url]
+    wrong += [({"url": url}, "url") for url in ("http://8.8.8.8/", "https://127.1/")]
+    wrong += [({"headers": one}, "headers") for one in REFUSED_HEADERS]
+    for change, key in wrong:
+        for method, path in (("POST", ""), ("PUT", "/kept"), ("PATCH", "/kept")):
+            body = change if method == "PATCH" else WEBHOOK | change | {"id": path[1:] or "new"}
+            answer = await client.http.request(method, f"/v1/webhooks{path}", json=body)
+            assert answer.status_code == 422, (method, body)
+            assert answer.json()["detail"].startswith(key), answer.text
+            if "hunter2" in str(change):
+                assert "hunter2" not in answer.text
+    assert (await client.http.get("/v1/webhooks")).json()["items"] == [kept]
+    for url in ("http://127.0.0.1:8080/", "http://crm/", "https://[2606:4700::1111]/"):
+        answer = await client.http.patch("/v1/webhooks/kept", json={"url": url})
+        assert answer.status_code == 200, url
+
+
+@pytest.mark.parametrize(("url", "says"), REFUSED_URLS)
+def test_what_check_says(tmp_path: Path, url: str, says: str | None) -> None:
+    config: dict[str, Any] = {"webhooks": {"w": WEBHOOK | {"url": url}}}
+    done = _check(tmp_path, config)
+    assert (done.returncode, done.stdout) == (2, ""), done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{tmp_path / 'gateway.yaml'}:5: webhooks.w.url: "), line
+    assert says is None or says in line
+    assert "hunter2" not in line
+
+
+def test_check_goes_by_the_files_own_delivery_section(tmp_path: Path) -> None:
+    urls = {"a": "http://127.0.0.1:8080/", "b": "https://10.0.0.1/", "c": "http://example.com/"}
+    webhooks = {name: WEBHOOK | {"url": url} for name, url in urls.items()}
+
+    def refused_with(**delivery: Any) -> list[str]:
+        done = _check(tmp_path, {"webhooks": webhooks, "delivery": delivery})
+        return [line.split(": ")[1] for line in done.stderr.splitlines()]
+
+    url = "webhooks.{}.url".format
+    assert refused_with() == [url("a"), url("b"), url("c")]
+    assert refused_with(allow_networks=["127.0.0.0/8"]) == [url("b")]
+    assert refused_with(allow_networks=["127.0.0.0/8", "10.0.0.0/8"]) == []
+    assert refused_with(allow_http=True) == [url("a"), url("b")]
+    assert refused_with(allow_networks=["0.0.0.0/0"], allow_ports=[443]) == [url("a"), url("c")]
+    # Where the section itself is wrong nothing else is said.
+    assert refused_with(allow_networks=["10.0.0.1/8"]) == ["delivery.allow_networks"]
+    assert refused_with(allow_ports=[70000]) == ["delivery.allow_ports[0]"]
+    assert refused_with(allow_http="yes") == ["delivery.allow_http"]
+
+
+@pytest.mark.parametrize("headers", REFUSED_HEADERS[:6] + REFUSED_HEADERS[-2:])
+def test_headers_in_the_file(tmp_path: Path, headers: dict[str, str]) -> None:
+    done = _check(tmp_path, {"webhooks": {"w": WEBHOOK | {"headers": headers}}})
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "webhooks.w.headers." in line
+    assert "hunter2" not in line
+
+
+def _check(tmp_path: Path, config: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
+    path = tmp_path / "gateway.yaml"
+    path.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "event_gateway", "check", "-c", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+async def test_the_program_does_not_start_with_a_url_that_is_refused(tmp_path: Path) -> None:
+    program = Program(tmp_path, {"webhooks": {"w": WEBHOOK | {"url": "https://10.0.0.1/"}}})
+    assert await program.start_fails() == 2
+    assert "gateway.yaml:5: webhooks.w.url: 10.0.0.1 is in 10.0.0.0/8" in program.last_line
+
+
+async def test_a_registered_webhook_that_is_not_allowed_any_more_only_fails(
+    gateway: Running, client: Client, receiver: Any
+) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    gateway.gateway._guard.allow()
+    came = (await client.http.post("/v1/webhooks/w/test")).json()
+    assert came["error_type"] == "EgressRefused"
+    assert not receiver.got

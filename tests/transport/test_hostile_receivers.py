@@ -1,0 +1,386 @@
+"""The sender against servers that mean it ill: bounded in time and memory, and nothing of one
+answer is ever taken for another's."""
+
+import asyncio
+import contextlib
+import datetime
+import ipaddress
+import ssl
+import tracemalloc
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.egress_guard import EgressGuard
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+LIMIT = 1000
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[Sender]:
+    made = Sender(EgressGuard(["127.0.0.0/8"]), body_limit=LIMIT)
+    yield made
+    await made.close()
+    assert made.open_connections == 0
+    assert made.in_flight == 0
+
+
+class Server:
+    """Answers by script: for each request on a connection the next list of pieces.
+
+    A piece is bytes, or seconds to wait; None closes. The last list is repeated. ``reads``: whether
+    a request is read before it is answered.
+    """
+
+    def __init__(self, *scripts: Iterable[bytes | float | None], reads: bool = True) -> None:
+        self.scripts = [list(script) for script in scripts]
+        self.reads = reads
+        self.connections = 0
+        self.requests = 0
+        self.url = ""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                if self.reads:
+                    await reader.readuntil(b"\r\n\r\n")
+                    await reader.readexactly(4)
+                script = self.scripts[min(self.requests, len(self.scripts) - 1)]
+                self.requests += 1
+                for piece in script:
+                    if piece is None:
+                        return
+                    if isinstance(piece, bytes):
+                        writer.write(piece)
+                        await writer.drain()
+                    else:
+                        await asyncio.sleep(piece)
+                if not self.reads:
+                    await reader.read()
+                    return
+
+    @contextlib.asynccontextmanager
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await self(reader, writer)
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+        scheme, port = "https" if tls else "http", server.sockets[0].getsockname()[1]
+        self.url = f"{scheme}://127.0.0.1:{port}/"
+        yield self.url
+        server.close()
+
+
+async def post(
+    sender: Sender, url: str, timeout: float = 2.0, body: bytes = b"body"
+) -> Response | Failure:
+    answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+    head = f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    sender.post(parse_target(url), head, body, timeout, answered.set_result)
+    return await asyncio.wait_for(answered, timeout + 1)
+
+
+def drip(data: bytes, pause: float) -> list[bytes | float]:
+    """Byte by byte."""
+    return [piece for byte in data for piece in (bytes((byte,)), pause)]
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        pytest.param(drip(OK, 0.03), ErrorType.RESPONSE_TIMEOUT, id="headers dripped"),
+        pytest.param([HEAD + b"content-length: 90\r\n\r\n", *drip(b"z" * 90, 0.02)],
+                     ErrorType.RESPONSE_TIMEOUT, id="body dripped"),
+        pytest.param([HEAD + b"\r\nabc", 9.0], ErrorType.RESPONSE_TIMEOUT,
+                     id="no length and no close"),
+        pytest.param([HEAD + b"content-length: 5\r\n\r\nabc", 9.0], ErrorType.RESPONSE_TIMEOUT,
+                     id="shorter than its length, open"),
+        pytest.param([HEAD + b"content-length: 5\r\n\r\nabc", None], ErrorType.CONNECTION_RESET,
+                     id="shorter than its length, closed"),
+        pytest.param([HEAD + b"content-length: -1\r\n\r\n"], ErrorType.PROTOCOL_ERROR,
+                     id="negative length"),
+        pytest.param([HEAD + b"content-length: 99999999999999999999999\r\n\r\n"],
+                     ErrorType.PROTOCOL_ERROR, id="length beyond all bounds"),
+        pytest.param([HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\nok!"],
+                     ErrorType.PROTOCOL_ERROR, id="two lengths"),
+        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"],
+                     ErrorType.PROTOCOL_ERROR, id="a chunk's length is none"),
+        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nokay\r\n0\r\n\r\n"],
+                     ErrorType.PROTOCOL_ERROR, id="a chunk longer than it says"),
+        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n"],
+                     ErrorType.PROTOCOL_ERROR, id="a chunk beyond all bounds"),
+        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n", None],
+                     ErrorType.CONNECTION_RESET, id="no last chunk"),
+        pytest.param([HEAD + b"x\0y: z\r\n\r\n"], ErrorType.PROTOCOL_ERROR,
+                     id="NUL in a header's name"),
+        pytest.param([b"HTTP/1.1\0200 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR,
+                     id="NUL in the status line"),
+        pytest.param([b"\0" * 100], ErrorType.PROTOCOL_ERROR, id="nothing but NUL"),
+        pytest.param([b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n"
+                      b"\r\n"], ErrorType.PROTOCOL_ERROR, id="switches protocols"),
+        pytest.param([b"HTTP/9.9 200 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR, id="HTTP/9.9"),
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n", None], ErrorType.CONNECTION_RESET,
+                     id="1xx and no more"),
+        pytest.param([None], ErrorType.CONNECTION_RESET, id="closed without a word"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_answer(
+    sender: Sender, script: list[bytes | float | None], error: ErrorType
+) -> None:
+    async with Server(script).running() as url:
+        began = asyncio.get_running_loop().time()
+        result = await post(sender, url, timeout=0.5)
+        assert isinstance(result, Failure), result
+        assert result.error_type == error
+        assert asyncio.get_running_loop().time() - began < 0.8
+        assert sender.open_connections == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "body"),
+    [
+        pytest.param([HEAD + b"content-length: 4\r\n\r\n\0\0ok"], 200, b"\0\0ok", id="NUL in body"),
+        pytest.param([b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 5 + OK], 200, b"ok",
+                     id="1xx first"),
+        pytest.param([b"HTTP/1.0 200 OK\r\n\r\nok", None], 200, b"ok", id="HTTP/1.0 until close"),
+        pytest.param([b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", 0.05], 200, b"ok",
+                     id="HTTP/1.0 with a length"),
+        pytest.param([b"HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello"], 204, b"",
+                     id="204 with a body"),
+        pytest.param([b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\nhello"], 304, b"",
+                     id="304 with a body"),
+        pytest.param([HEAD + b"content-length: 2\r\n\r\nok and more"], 200, b"ok",
+                     id="longer than its length"),
+        pytest.param([OK + b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"], 200, b"ok", id="junk behind"),
+        pytest.param([OK, 0.02, b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"], 200, b"ok",
+                     id="a second answer, later"),
+        pytest.param([HEAD + b"connection: close\r\ncontent-length: 2\r\n\r\nok"], 200, b"ok",
+                     id="will close"),
+        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nt: 1\r\n\r\n"],
+                     200, b"ok", id="extension and trailer"),
+    ],
+)  # fmt: skip
+async def test_odd_answers_are_understood_and_poison_nothing(
+    sender: Sender, script: list[bytes | float | None], status: int, body: bytes
+) -> None:
+    server = Server(script, [OK])
+    async with server.running() as url:
+        result = await post(sender, url)
+        assert isinstance(result, Response), result
+        assert (result.status, result.body) == (status, body)
+        await asyncio.sleep(0.05)
+        for _ in range(3):
+            result = await post(sender, url)
+            assert isinstance(result, Response), result
+            assert (result.status, result.body) == (200, b"ok")
+    assert server.requests == 4
+
+
+@pytest.mark.parametrize(
+    ("first", "more", "answered"),
+    [
+        pytest.param(HEAD, b"x: y\r\n" * 1000, False, id="headers"),
+        pytest.param(HEAD + b"x: ", b"y" * 10_000, False, id="one header's value"),
+        pytest.param(HEAD, b"n" * 10_000, False, id="one header's name"),
+        pytest.param(b"HTTP/1.1 200 ", b"r" * 10_000, False, id="the reason"),
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 400, False, id="1xx"),
+        pytest.param(HEAD + b"\r\n", b"z" * 10_000, True, id="body until close"),
+        pytest.param(HEAD + b"content-length: 999999999999\r\n\r\n", b"z" * 10_000, True,
+                     id="body of a length"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n", b"1\r\nz\r\n" * 2000, True,
+                     id="chunks of one byte"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n1;", b"e" * 10_000, True,
+                     id="a chunk's extension"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\nt: ", b"t" * 10_000, True,
+                     id="a trailer"),
+    ],
+)  # fmt: skip
+async def test_what_never_ends_is_cut_in_bounded_memory(
+    sender: Sender, first: bytes, more: bytes, answered: bool
+) -> None:
+    async with Server([first, *[more] * 5000], reads=False).running() as url:
+        tracemalloc.start()
+        try:
+            result = await post(sender, url, timeout=10)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    if answered:
+        assert isinstance(result, Response), result
+        assert (result.status, result.truncated) == (200, True)
+        assert len(result.body) <= LIMIT
+    else:
+        assert isinstance(result, Failure), result
+        assert result.error_type == ErrorType.RESPONSE_TOO_LARGE
+    assert peak < 4 * 1024 * 1024
+    assert sender.open_connections == 0
+
+
+async def test_an_answer_before_the_request_is_read(sender: Sender) -> None:
+    script = [b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno"]
+    server = Server(script, reads=False)
+    async with server.running() as url:
+        for _ in range(3):
+            result = await post(sender, url, body=b"x" * 8_000_000)
+            assert isinstance(result, Response), result
+            assert (result.status, result.body) == (413, b"no")
+            assert sender.open_connections == 0  # half of the request is still on its way there
+    assert server.connections == 3
+
+
+async def test_half_an_answer_on_a_kept_connection_is_not_tried_again(sender: Sender) -> None:
+    server = Server([OK], [HEAD, None], [OK])
+    async with server.running() as url:
+        assert isinstance(await post(sender, url), Response)
+        result = await post(sender, url)
+        assert isinstance(result, Failure), result
+        assert result.error_type == ErrorType.CONNECTION_RESET
+        assert server.requests == 2
+
+
+async def test_a_connection_closed_while_idle_is_not_used(sender: Sender) -> None:
+    server = Server([OK, None])
+    async with server.running() as url:
+        for _ in range(5):
+            assert isinstance(await post(sender, url), Response)
+            await asyncio.sleep(0.02)
+            assert sender.open_connections == 0
+    assert server.requests == 5
+
+
+async def test_a_connection_closed_as_it_is_reused_is_tried_once(sender: Sender) -> None:
+    # Every kept connection ends just as the next request comes; a fresh one only answers once.
+    server = Server([OK], [None], [OK], [None], [None], [OK])
+    async with server.running() as url:
+        assert isinstance(await post(sender, url), Response)
+        assert isinstance(await post(sender, url), Response)
+        result = await post(sender, url)  # the fresh one is closed, too: that is a failure
+        assert isinstance(result, Failure), result
+        assert result.error_type == ErrorType.CONNECTION_RESET
+    assert (server.requests, server.connections) == (5, 3)
+
+
+async def test_a_redirect_is_not_followed(sender: Sender) -> None:
+    other = Server([OK])
+    async with other.running() as elsewhere:
+        script = [b"HTTP/1.1 307 Elsewhere\r\nlocation: %b\r\ncontent-length: 0\r\n\r\n"
+                  % elsewhere.encode()]  # fmt: skip
+        async with Server(script).running() as url:
+            result = await post(sender, url)
+    assert isinstance(result, Response)
+    assert result.status == 307
+    assert other.connections == 0
+
+
+async def test_a_tls_handshake_that_hangs(sender: Sender) -> None:
+    async with Server([9.0], reads=False).running() as url:
+        began = asyncio.get_running_loop().time()
+        result = await post(sender, url.replace("http:", "https:"), timeout=0.4)
+        assert isinstance(result, Failure)
+        assert result.error_type == ErrorType.CONNECT_TIMEOUT
+        assert asyncio.get_running_loop().time() - began < 0.8
+        assert sender.in_flight == 0
+
+
+class Authority:
+    """A certificate authority of the test's own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {id(self)}")]
+        )
+        self.certificate = self._sign(self._name, self._key, 1, authority=True)
+
+    def server(self, address: str = "127.0.0.1", days: int = 1) -> ssl.SSLContext:
+        """A server's context with a certificate for that address or name, valid for so many
+        days."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
+        return self._context(self._sign(name, key, days, address=address), key)
+
+    def self_signed(self) -> ssl.SSLContext:
+        """The context of a server that vouches for itself."""
+        return Authority(self._directory).server()
+
+    def client(self) -> ssl.SSLContext:
+        """The context of a client that trusts this authority alone."""
+        pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+        return ssl.create_default_context(cadata=pem)
+
+    def _sign(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: int,
+        *, authority: bool = False, address: str | None = None,
+    ) -> x509.Certificate:  # fmt: skip
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name).issuer_name(self._name).public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=30))
+            .not_valid_after(now + datetime.timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        )  # fmt: skip
+        if address is not None:
+            alternative: x509.GeneralName
+            try:
+                alternative = x509.IPAddress(ipaddress.ip_address(address))
+            except ValueError:
+                alternative = x509.DNSName(address)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([alternative]), critical=False
+            )
+        return builder.sign(self._key, hashes.SHA256())
+
+    def _context(
+        self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    ) -> ssl.SSLContext:
+        path = self._directory / "server.pem"
+        path.write_bytes(
+            certificate.public_bytes(serialization.Encoding.PEM)
+            + key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+
+async def test_certificates(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    sender = Sender(EgressGuard(["127.0.0.0/8"]), ssl_context=authority.client())
+    async with Server([OK]).running(authority.server()) as url:
+        result = await post(sender, url)
+        assert isinstance(result, Response), result
+    for context, says in (
+        (authority.server(days=-1), "expired"),
+        (authority.server(address="127.0.0.2"), "mismatch"),
+        (authority.self_signed(), "self-signed|unable to get local issuer"),
+    ):
+        server = Server([OK])
+        async with server.running(context) as url:
+            result = await post(sender, url)
+            assert isinstance(result, Failure), says
+            assert result.error_type == ErrorType.TLS_ERROR
+            assert any(one in result.message for one in says.split("|")), result.message
+            assert server.requests == 0
+    await sender.close()

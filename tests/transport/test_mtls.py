@@ -1,0 +1,97 @@
+"""Client certificates towards receivers that demand one, and authorities of one's own."""
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from test_hostile_receivers import OK, Authority, Server
+
+from conftest import Start
+from event_gateway.transport import client_certificate
+from support.client import Client, event
+
+
+class Files:
+    """A folder of secrets with a client certificate and its authority's."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.directory.mkdir()
+        self.authority = Authority(directory)
+        self.trusted = directory / "ca.pem"
+        self.trusted.write_bytes(self.authority.certificate.public_bytes(Encoding.PEM))
+        self.renew(self.authority)
+
+    def renew(self, authority: Authority, days: int = 1) -> None:
+        """Another certificate and key, in one file that both settings name."""
+        authority.server(days=days)
+        (self.directory / "server.pem").replace(self.directory / "client.pem")
+
+    def demanding(self) -> ssl.SSLContext:
+        """The context of a server that lets in only whom the authority has signed."""
+        context = self.authority.server()
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(self.trusted)
+        return context
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path / "secrets")
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_certificate, "LOOK", 0.1)
+
+
+async def _tried(client: Client, url: str, **security: str) -> Any:
+    method = {"auth_type": "mtls", "cert": "client.pem", "key": "client.pem", "ca": "ca.pem"}
+    body = {
+        "id": "w",
+        "url": url,
+        "events": ["a"],
+        "security": method | security,
+        "circuit_breaker": {"failure_threshold": 1000},
+        "retry_policy": {"backoff": "fixed", "initial_delay": "100ms", "max_attempts": 100},
+    }
+    answer = await client.http.put("/v1/webhooks/w", json=body)
+    if answer.status_code == 404:
+        await client.webhook(**body)
+    return (await client.http.post("/v1/webhooks/w/test")).json()
+
+
+async def test_client_certificates(start: Start, connect: Start, files: Files) -> None:
+    client = await connect(await start({"secrets": {"dir": str(files.directory)}}))
+    async with Server([OK]).running(files.demanding()) as url:
+        came = await _tried(client, url)
+        assert came["succeeded"], came
+        # Renewed: the lane, which has been there all the time, uses the new ones.
+        for authority, days in ((Authority(files.directory), 1), (files.authority, -1)):
+            files.renew(authority, days)  # of nobody known; expired
+            await asyncio.sleep(0.2)
+            one = event("a")
+            await client.send(one)
+            failed = await client.until("w", one["id"], "retrying")
+            # It is judged after the handshake; the alert may be lost as the server hangs up.
+            assert failed["attempts"][0]["error_type"] in ("TlsError", "ConnectionReset")
+            files.renew(files.authority)
+            await client.until("w", one["id"], "succeeded")
+        # While the files are not whole deliveries go on with the former one.
+        (files.directory / "client.pem").write_text("half")
+        await asyncio.sleep(0.2)
+        one = event("a")
+        await client.send(one)
+        done = await client.until("w", one["id"], "succeeded")
+        assert len(done["attempts"]) == 1
+        # A new webhook has no former one, and says what is wrong.
+        came = await _tried(client, url, cert="none.pem")
+        assert (came["error_type"], "none.pem" in came["error_message"]) == ("AuthError", True)
+    # The receiver, too, must be of the authority that is named.
+    async with Server([OK]).running(Authority(files.directory).server()) as url:
+        files.renew(files.authority)
+        came = await _tried(client, url)
+        assert came["error_type"] == "TlsError"

@@ -1,0 +1,346 @@
+"""Tunnels through a forward proxy: over real sockets, on both event loops, sound and hostile."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from cryptography.hazmat.primitives.serialization import Encoding
+from test_config import loaded
+from test_egress import HTTP, Listening, refused
+from test_hostile_receivers import OK, Authority, Server, drip, post
+
+from event_gateway.config.load import ConfigError
+from event_gateway.config.model import ProxyModel
+from event_gateway.core.errors import ErrorType
+from event_gateway.transport.client import Failure, Response, Sender
+from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.proxy import Proxy, proxy_of
+from event_gateway.transport.resolver import Names
+from support.client import connected, event
+from support.program import LOOPBACK, Program
+from support.proxy import ConnectProxy
+from support.receiver import Receiver
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+BOTH_LOOPS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+CREDENTIALS = "gate%2Dway:hunter2%40%2F"
+AUTHORIZATION = base64.b64encode(b"gate-way:hunter2@/").decode()
+
+
+def through(port: int, resolve: str = "gateway", credentials: str = CREDENTIALS) -> Proxy:
+    at = f"{credentials}@" if credentials else ""
+    made = proxy_of(ProxyModel.model_validate(
+        {"url": f"http://{at}127.0.0.1:{port}", "resolve": resolve}
+    ))  # fmt: skip
+    assert made is not None
+    return made
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    proxy: Proxy,
+    look: Callable[[str], list[str]] = lambda host: ["127.0.0.1"],
+    *,
+    guard: EgressGuard | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Sender]:
+    """A sender whose connections, and files, are all closed in the end."""
+    before = len(os.listdir("/proc/self/fd"))
+    sender = Sender(guard or EgressGuard(["127.0.0.0/8"]), names=Names(look), ssl_context=tls,
+                    proxy=proxy)  # fmt: skip
+    yield sender
+    await sender.close()
+    assert sender.open_connections == sender.in_flight == 0
+    async with asyncio.timeout(5):
+        while len(os.listdir("/proc/self/fd")) > before:
+            await asyncio.sleep(0.01)
+
+
+@BOTH_LOOPS
+def test_http_and_https_are_tunnelled_to_the_address_that_was_checked(
+    run: Run, tmp_path: Path
+) -> None:
+    async def case() -> None:
+        authority = Authority(tmp_path)
+        plain, secure, proxy = Server([OK]), Server([OK]), ConnectProxy()
+        async with (
+            plain.running() as url, secure.running(authority.server("crm.test")) as tls_url,
+            proxy.running(), sending(through(proxy.port), tls=authority.client()) as sender,
+        ):  # fmt: skip
+            for _ in range(3):  # one connection each, kept
+                for one in (url, tls_url.replace("127.0.0.1", "crm.test")):
+                    result = await post(sender, one)
+                    assert isinstance(result, Response), result
+                    assert result.body == b"ok"
+            assert plain.connections == secure.connections == 1
+            assert proxy.asked == [one.split("/")[2] for one in (url, tls_url)]
+            for head, asked in zip(proxy.heads, proxy.asked, strict=True):
+                assert head == (f"CONNECT {asked} HTTP/1.1\r\nhost: {asked}\r\n"
+                                f"proxy-authorization: Basic {AUTHORIZATION}\r\n\r\n")  # fmt: skip
+            # TLS is the receiver's: a certificate for another name is refused through it, too.
+            result = await post(sender, tls_url.replace("127.0.0.1", "other.test"))
+            assert isinstance(result, Failure)
+            assert result.error_type == ErrorType.TLS_ERROR
+            assert secure.requests == 3
+
+    run(case())
+
+
+@BOTH_LOOPS
+def test_names_are_the_proxys_where_it_looks_them_up(run: Run, tmp_path: Path) -> None:
+    looked: list[str] = []
+
+    def look(host: str) -> list[str]:
+        looked.append(host)
+        return ["127.0.0.1"]
+
+    async def case() -> None:
+        authority = Authority(tmp_path)
+        proxy = ConnectProxy(hosts={"crm.test": "127.0.0.1"})
+        async with (
+            Server([OK]).running(authority.server("crm.test")) as url, proxy.running(),
+            sending(through(proxy.port, "proxy", ""), look, guard=EgressGuard(["10.0.0.0/8"]),
+                    tls=authority.client()) as sender,
+        ):  # fmt: skip
+            place = url.split("/")[2]
+            named = place.replace("127.0.0.1", "crm.test")
+            assert isinstance(await post(sender, f"https://{named}/"), Response)
+            assert proxy.heads == [f"CONNECT {named} HTTP/1.1\r\nhost: {named}\r\n\r\n"]
+            assert not looked
+            # What needs no look-up is judged as ever.
+            for bad, says in (
+                (f"https://{place}/", "loopback"), (f"https://localhost:{place[10:]}/", "loopback"),
+                ("https://127.1/", "usual form"), ("https://metadata.google.internal/", "metadata"),
+                ("https://[::1]/", "loopback"), ("https://crm.test:22/", "port 22"),
+                (f"http://{named}/", HTTP),
+            ):  # fmt: skip
+                refused(await post(sender, bad), says)
+            assert len(proxy.heads) == 1
+
+    run(case())
+
+
+async def test_mixed_and_changing_answers_are_refused_before_the_proxy_is_asked() -> None:
+    proxy = ConnectProxy()
+    async with (
+        Listening().on("127.0.0.1", "127.0.0.2") as there, proxy.running(),
+        sending(through(proxy.port), lambda host: ["127.0.0.1", "127.0.0.2"],
+                guard=EgressGuard(["127.0.0.1/32"])) as sender,
+    ):  # fmt: skip
+        refused(await post(sender, f"http://crm:{there.port}/"), "127.0.0.2")
+        assert isinstance(await post(sender, f"http://127.0.0.1:{there.port}/"), Response)
+        assert proxy.asked == [f"127.0.0.1:{there.port}"]
+
+
+async def test_the_next_address_is_tried_where_the_proxy_does_not_reach_one() -> None:
+    proxy = ConnectProxy()
+    async with (
+        Listening().on("127.0.0.1", "::1") as there, proxy.running(),
+        sending(through(proxy.port), lambda host: ["127.0.0.9", "::1", "127.0.0.1"],
+                guard=EgressGuard(["127.0.0.0/8", "::1/128"])) as sender,
+    ):  # fmt: skip
+        assert isinstance(await post(sender, f"http://crm:{there.port}/"), Response)
+        assert proxy.asked == [f"127.0.0.9:{there.port}", f"[::1]:{there.port}"]
+        assert there.came == {"127.0.0.1": 0, "::1": 1}
+
+
+OPENED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+HOSTILE: list[tuple[list[bytes | float | None], ErrorType, str]] = [
+    ([b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"], ErrorType.EGRESS_REFUSED,
+     "answered 407"),
+    ([b"HTTP/1.1 403 Forbidden\r\ncontent-length: 3\r\n\r\nno!"], ErrorType.EGRESS_REFUSED,
+     "answered 403"),
+    ([b"HTTP/1.1 502 Bad Gateway\r\n\r\n"], ErrorType.CONNECTION_RESET, "answered 502"),
+    ([b"HTTP/1.0 302 Found\r\nlocation: http://x/\r\n\r\n"], ErrorType.CONNECTION_RESET,
+     "answered 302"),
+    ([None], ErrorType.CONNECTION_RESET, "closed the connection"),
+    ([b"HTTP/1.1 200 OK\r\nx: ", None], ErrorType.CONNECTION_RESET, "closed the connection"),
+    ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"], ErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
+    ([b"HTTP/1.1 100 Continue\r\n\r\n"], ErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
+    ([b"HTTP/1.1 2000 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
+    ([b"\0" * 100 + b"\r\n\r\n"], ErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
+    ([b"HTTP/1.1 200 OK\r\n", *[b"x: " + b"y" * 1000 + b"\r\n"] * 100], ErrorType.PROTOCOL_ERROR,
+     "too large"),
+    ([OPENED + OK], ErrorType.PROTOCOL_ERROR, "something follows"),
+    ([OPENED + b"\x16"], ErrorType.PROTOCOL_ERROR, "something follows"),
+    ([9.0], ErrorType.CONNECT_TIMEOUT, "not connected in time"),
+    ([b"SSH-2.0-OpenSSH_9.2\r\n", 9.0], ErrorType.CONNECT_TIMEOUT, "not connected in time"),
+    (drip(OPENED, 0.03), ErrorType.CONNECT_TIMEOUT, "not connected in time"),
+]  # fmt: skip
+
+
+@BOTH_LOOPS
+@pytest.mark.parametrize(("script", "error", "says"), HOSTILE)
+def test_a_proxy_that_misbehaves(
+    run: Run, script: list[bytes | float | None], error: ErrorType, says: str
+) -> None:
+    async def case() -> None:
+        proxy = ConnectProxy(script)
+        async with proxy.running(), sending(through(proxy.port)) as sender:
+            began = asyncio.get_running_loop().time()
+            result = await post(sender, "http://127.0.0.1:8080/", timeout=0.6)
+            assert asyncio.get_running_loop().time() - began < 1.0
+            assert isinstance(result, Failure), result
+            assert result.error_type == error, result
+            assert says in result.message
+            assert f"the proxy 127.0.0.1:{proxy.port}" in result.message
+            assert "hunter2" not in result.message
+            assert AUTHORIZATION not in result.message
+
+    run(case())
+
+
+@BOTH_LOOPS
+def test_a_tunnel_that_does_not_lead_to_the_receiver(run: Run) -> None:
+    async def case() -> None:
+        # What comes in place of the receiver's TLS, at once and never.
+        for script, error in (
+            ([OPENED, 0.1, OK], ErrorType.TLS_ERROR),
+            ([OPENED, 0.1, None], ErrorType.CONNECTION_RESET),
+            ([OPENED, 9.0], ErrorType.CONNECT_TIMEOUT),
+        ):
+            proxy = ConnectProxy(script)
+            async with proxy.running(), sending(through(proxy.port)) as sender:
+                result = await post(sender, "https://127.0.0.1:8443/", timeout=0.5)
+                assert isinstance(result, Failure), result
+                assert result.error_type == error, result
+
+    run(case())
+
+
+@BOTH_LOOPS
+def test_a_proxy_that_is_not_there(run: Run) -> None:
+    def look(host: str) -> list[str]:
+        if host == "proxy.test":
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return ["127.0.0.1"]
+
+    async def case() -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            port = closed.getsockname()[1]
+            url = f"http://u:hunter2@proxy.test:{port}"
+            unknown = proxy_of(ProxyModel(url=url))
+            assert unknown is not None
+            full = [socket.socket() for _ in range(2)]
+            for proxy, error, says in (
+                (through(port), ErrorType.CONNECTION_REFUSED,
+                 f"the proxy 127.0.0.1:{port} refused the connection"),
+                (unknown, ErrorType.NAME_RESOLUTION, "the proxy proxy.test: no such name"),
+                (through(port), ErrorType.CONNECT_TIMEOUT,
+                 f"not connected in time through the proxy 127.0.0.1:{port}"),
+            ):  # fmt: skip
+                if error == ErrorType.CONNECT_TIMEOUT:
+                    closed.listen(0)  # two connections that nobody accepts fill its queue
+                    for one in full:
+                        one.setblocking(False)
+                        one.connect_ex(("127.0.0.1", port))
+                async with sending(proxy, look) as sender:
+                    result = await post(sender, "http://crm:8080/", timeout=0.5)
+                    assert isinstance(result, Failure), result
+                    assert (result.error_type, result.message) == (error, says)
+            for one in full:
+                one.close()
+
+    run(case())
+
+
+def test_what_a_configuration_says_of_its_proxy(tmp_path: Path) -> None:
+    text = "delivery:\n  proxy: {url: 'http://u:${PASSWORD}@proxy.test:3128', resolve: proxy}\n"
+    config = loaded(text, tmp_path, PASSWORD="hunter2%2F")
+    assert "hunter2" not in repr(config)
+    proxy = proxy_of(config.delivery.proxy)
+    assert proxy is not None
+    assert (proxy.target.host, proxy.target.port, proxy.looks_up) == ("proxy.test", 3128, True)
+    assert base64.b64decode(proxy.authorization.split()[-1]) == b"u:hunter2/"
+    for shown in (repr(proxy), str(proxy)):
+        assert "hunter2" not in shown
+        assert base64.b64encode(b"u:hunter2/").decode() not in shown
+    assert proxy_of(None) is None
+    for resolve in ("gateway", "proxy"):
+        model = ProxyModel.model_validate({"url": "http://[::1]/", "resolve": resolve})
+        made = proxy_of(model)
+        assert made is not None
+        assert (made.target.host, made.target.port, made.authorization) == ("::1", 80, b"")
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["{url: 'https://u:hunter2@x:1'}", "{url: 'socks5://u:hunter2@x:1'}", "{url: 'hunter2'}",
+     "{url: 'http://u:hunter2/@x:1'}", "{url: 'http://u:hunter2#@x:1'}", "{url: 'http://u:1@'}",
+     "{url: 'http://u:hunter2?@x:1'}", "{url: 'http://u:hunter2@x:99999'}", "{url: 'http://x:1/p'}",
+     "{url: 'http://u:hunter2@x:hunter2'}", '{url: "http://u:hunter2\\n@x:1"}', "{}",
+     "{url: 'http://x:1?'}", "{url: 'http://x:1#'}", "{url: 'http://u:hun ter2@x:1'}",
+     "{url: 'http://x:1', resolve: hunter}", "{url: 'http://x:1', verify: false}", "http://x:1",
+     "{url: 'http://a b:1'}", "{url: 'http://[::1:3128'}"],
+)  # fmt: skip
+def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
+    tmp_path: Path, proxy: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(f"delivery:\n  proxy: {proxy}\n", tmp_path)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{tmp_path / 'gateway.yaml'}:2: delivery.proxy"), line
+    assert "hunter2" not in line
+
+
+async def test_the_program_delivers_through_a_proxy_and_takes_up_another(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """The real program, on its own event loop, with TLS to the receiver."""
+    authority = Authority(tmp_path)
+    bundle = tmp_path / "authority.pem"
+    bundle.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    secure = Server([OK])
+    first, second = ConnectProxy(), ConnectProxy([b"HTTP/1.1 407 No\r\n\r\n"])
+    async with (
+        secure.running(authority.server()) as url, first.running(), second.running(),
+    ):  # fmt: skip
+
+        def config(port: int) -> dict[str, Any]:
+            proxy = {"url": f"http://gate%2Dway:${{PROXY_PASSWORD}}@127.0.0.1:{port}"}
+            return {"delivery": LOOPBACK["delivery"] | {"proxy": proxy}}
+
+        program = Program(tmp_path, config(first.port), SSL_CERT_FILE=str(bundle),
+                          PROXY_PASSWORD="hunter2%40%2F")  # fmt: skip
+        at = await program.start()
+        try:
+            async with connected(at["http"], at["nats"], at["key"]) as client:
+                await client.webhook(id="tls", url=f"{url}tls", events=["user.*"])
+                await client.webhook(id="plain", url=f"{receiver.url}/w", events=["user.*"])
+                came = (await client.http.post("/v1/webhooks/tls/test")).json()
+                assert came["succeeded"], came
+                sent = event("user.a")
+                await client.send(sent)
+                await receiver.until(1, "/w")
+                await client.until("plain", sent["id"], "succeeded")
+                assert {url.split("/")[2], receiver.url[7:]} == set(first.asked)
+                assert all(AUTHORIZATION in head for head in first.heads)
+                before = len(first.heads)
+                program.configure(config(second.port))
+                os.kill(program.pid, signal.SIGHUP)
+                async with asyncio.timeout(15):
+                    while "configuration reloaded" not in program.output:
+                        await asyncio.sleep(0.02)
+                for name in ("tls", "plain"):
+                    answer = await client.http.post(f"/v1/webhooks/{name}/test")
+                    assert answer.json()["error_type"] == "EgressRefused"
+                    says = f"the proxy 127.0.0.1:{second.port} answered 407"
+                    assert says in answer.text
+                    assert "hunter2" not in answer.text
+                assert len(second.heads) == 2
+                assert len(first.heads) == before
+        finally:
+            await program.stop()
+    assert "Traceback" not in program.output
+    for secret in ("hunter2", AUTHORIZATION):
+        assert secret not in program.output

@@ -1,0 +1,201 @@
+"""CloudEvents in and out, by the codecs alone: whatever goes in comes out equal."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_gateway.core.cloudevents.binary_mode import decode_header, encode_header
+from event_gateway.core.cloudevents.event import DataKind, Event
+from event_gateway.core.cloudevents.formats import (
+    from_batch,
+    from_binary,
+    from_message,
+    from_structured,
+    goes_binary,
+    mode_of,
+    to_binary,
+    to_structured,
+)
+from event_gateway.core.cloudevents.media_types import declared_encoding
+from event_gateway.core.errors import InvalidEvent
+from support.generated import (
+    Made,
+    binary,
+    events,
+    meant,
+    read_binary,
+    read_structured,
+    structured,
+    texts,
+)
+
+HEAD = '{"specversion":"1.0","id":"1","source":"s","type":"t"'
+PLACE: dict[str, Any] = {"subject": "a.b", "stream": "S", "seq": 1, "time": 1.0}
+
+
+def _lines(head: bytes) -> list[tuple[str, str]]:
+    """Header lines as a receiver has them."""
+    lines = head.decode().removesuffix("\r\n").split("\r\n")
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+
+
+@settings(max_examples=1500, deadline=None)
+@given(made=events())
+def test_whatever_goes_in_comes_out_equal(made: Made) -> None:
+    body = structured(made)
+    headers, payload = binary(made)
+    nats_headers, _ = binary(made, nats=True)
+    content_type = headers.get("content-type")
+    (of_batch,) = from_batch(b"[%b]" % body)
+    assert isinstance(of_batch, Event)
+    with_types = [
+        from_structured(body), of_batch,
+        from_message({"content-type": "Application/CloudEvents+JSON"}, body, **PLACE).event,
+        from_message(None, b" \n" + body, **PLACE).event,
+    ]  # fmt: skip
+    of_texts = [
+        from_binary(headers.items(), content_type, payload),
+        from_message(nats_headers, payload, **PLACE).event,
+    ]
+    for event in with_types:
+        assert read_structured(to_structured(event)) == meant(made)
+    for event in with_types + of_texts:
+        expected = meant(made, texts_only=True)
+        assert read_structured(to_structured(event), texts_only=True) == expected
+        assert from_structured(to_structured(event)) == event
+        assert goes_binary(event)
+        lines, out = to_binary(event)
+        assert read_binary(_lines(lines), out) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(made=events())
+def test_data_are_never_written_anew(made: Made) -> None:
+    kind, raw = made.payload or ("", b"")
+    if kind == "json" and b"\\u" not in raw:
+        assert from_structured(structured(made)).data == raw
+        assert b'"data":' + raw in to_structured(from_structured(structured(made)))
+    headers, payload = binary(made)
+    event = from_binary(headers.items(), headers.get("content-type"), payload)
+    assert event.data == payload
+    assert to_binary(event)[1] == payload
+
+
+@settings(max_examples=1000)
+@given(value=texts | st.integers() | st.booleans())
+def test_header_values(value: str | int | bool) -> None:
+    encoded = encode_header(value)
+    assert all("!" <= character <= "~" and character != '"' for character in encoded)
+    assert decode_header(encoded, "ce-x") == (str(value).lower() if value is True or value is False
+                                              else str(value))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"), ("%c3%a9", "é"), ("é", "é"), ("", ""),
+        ('"a b"', "a b"), ('"a \\"b\\" \\\\"', 'a "b" \\'), ('"%41"', "A"), ("%2541", "%41"),
+        ('"', '"'), ("a+b", "a+b"),
+    ],
+)  # fmt: skip
+def test_a_header_is_read(value: str, read: str) -> None:
+    assert decode_header(value, "ce-x") == read
+
+
+@pytest.mark.parametrize(
+    "value", ["%", "%4", "%zz", "100%", "%C0%A0", "%ED%A0%80", "%FF", "%E2%82", "\ufffd", "a\ud800"]
+)
+def test_a_header_that_is_no_text_is_refused(value: str) -> None:
+    with pytest.raises(InvalidEvent, match="ce-x"):
+        decode_header(value, "ce-x")
+
+
+def test_the_mode_is_in_the_content_type() -> None:
+    for media in ("application/cloudevents", "APPLICATION/CloudEvents+JSON; charset=UTF-8"):
+        assert mode_of(media) == "structured"
+    assert mode_of('application/cloudevents-batch+json;charset="utf-8"') == "batch"
+    for media in (None, "", "application/json", "text/plain; charset=utf-16", ";"):
+        assert mode_of(media) == "binary"
+    for media in ("application/cloudevents+avro", "application/cloudevents-batch+xml",
+                  "application/cloudevents+json; charset=latin-1"):  # fmt: skip
+        with pytest.raises(InvalidEvent) as caught:
+            mode_of(media)
+        assert caught.value.reason == "unsupported"
+        with pytest.raises(InvalidEvent, match="not understood"):
+            from_message({"Content-Type": media}, (HEAD + "}").encode(), **PLACE)
+    with pytest.raises(InvalidEvent, match="no batches"):
+        from_message({"Content-Type": "application/cloudevents-batch+json"}, b"[]", **PLACE)
+
+
+def test_headers_that_are_there_twice() -> None:
+    four = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}
+    for more in ({"CE-ID": "2"}, {"Ce-Id": "1"}, {"Eg-Repeated": "ce-id"},
+                 {"Content-Type": "text/plain", "content-type": "text/plain"}):  # fmt: skip
+        with pytest.raises(InvalidEvent, match="twice"):
+            from_message(four | more, b"", **PLACE)
+    with pytest.raises(InvalidEvent, match="ce-data"):
+        from_binary((four | {"ce-data": "x"}).items(), None, b"")
+
+
+def test_a_content_type_that_is_not_there_is_found_out() -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}
+    for body, kind in ((b'{"a":1}', DataKind.JSON), (b" 7 ", DataKind.JSON),
+                 (b"{", DataKind.BINARY),
+                       (b"\xff", DataKind.BINARY), (b"", DataKind.NONE)):  # fmt: skip
+        for content_type in (None, ""):
+            event = from_binary(headers.items(), content_type, body)
+            assert (event.kind, event.datacontenttype, event.data) == (kind, None, body)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "encoding"),
+    [
+        ("text/plain; charset=ISO-8859-1", "é".encode("latin-1"), "iso-8859-1"),
+        ('text/plain; a=b ; Charset="utf-16"', "é".encode("utf-16"), "utf-16"),
+        ("application/json; charset=utf-16", '{"a":1}'.encode("utf-16"), "utf-16"),
+        ("application/xml", '<?xml version="1.0" encoding="iso-8859-1"?><é/>'.encode("latin-1"),
+         "iso-8859-1"),
+        ("application/soap+xml", b"<?xml version='1.0' encoding='windows-1252' ?><a/>",
+         "windows-1252"),
+        ("text/plain; charset=x-unknown", b"abc", "x-unknown"),
+    ],
+)  # fmt: skip
+def test_other_encodings_are_kept_as_they_are(
+    content_type: str, body: bytes, encoding: str
+) -> None:
+    assert declared_encoding(content_type, body) == encoding
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}
+    event = from_binary(headers.items(), content_type, body)
+    assert (event.kind, event.data) == (DataKind.BINARY, body)
+    assert to_binary(from_structured(to_structured(event)))[1] == body
+
+
+def test_xml_and_text_in_utf8_are_text() -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}
+    for content_type, body in (
+        ("application/xml", '<?xml version="1.0" encoding="UTF-8"?><é/>'),
+        ("application/xml", '<?xml version="1.0"?><a encoding="latin-1"/>'),
+        ("application/xml; charset=utf-8", '<?xml version="1.0" encoding="latin-1"?><é/>'),
+        ("text/plain; charset=us-ascii", "abc"),
+    ):
+        event = from_binary(headers.items(), content_type, body.encode())
+        assert (event.kind, event.data) == (DataKind.TEXT, body.encode())
+    assert from_binary(headers.items(), "text/plain", b"\xff").kind is DataKind.BINARY
+
+
+def test_text_goes_out_in_the_encoding_that_it_promises() -> None:
+    latin = f'{HEAD},"datacontenttype":"text/plain; charset=iso-8859-1","data":"é"}}'
+    assert to_binary(from_structured(latin.encode()))[1] == b"\xe9"
+    for content_type in ("text/plain; charset=iso-8859-1", "text/plain; charset=idna"):
+        event = from_structured(f'{HEAD},"datacontenttype":"{content_type}","data":"€"}}'.encode())
+        with pytest.raises(ValueError, match=r"encode|written"):
+            to_binary(event)
+
+
+def test_an_event_as_the_payload_of_another_goes_structured() -> None:
+    inner = f'{HEAD},"datacontenttype":"application/cloudevents+json","data":{HEAD}}}}}'
+    event = from_structured(inner.encode())
+    assert not goes_binary(event)
+    assert to_structured(event) == inner.encode()

@@ -1,0 +1,293 @@
+"""The configuration file: what loads, and the one line that each mistake gets."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_gateway.config.definitions import webhook_of
+from event_gateway.config.ingest_subjects import captured_subjects, unfed_patterns
+from event_gateway.config.load import ConfigError, load
+from event_gateway.config.model import Config
+from event_gateway.config.reference import reference
+from event_gateway.request.transformations import compiled
+from event_gateway.transport.egress_guard import url_rule
+
+
+def loaded(text: str, tmp_path: Path, **environ: str) -> Config:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(text)
+    return load(path, environ, transformation_rule=compiled, url_rule=url_rule)
+
+
+def test_the_original_loads_with_its_defaults() -> None:
+    config = load(
+        Path("examples/gateway.yaml"), {}, transformation_rule=compiled, url_rule=url_rule
+    )
+    crm = webhook_of(config.webhooks["external_crm"], "external_crm", managed_by="file")
+    assert (crm.retry_policy.max_attempts, crm.timeout, crm.concurrency) == (3, 15.0, 32)
+    assert config.webhooks["analytics_platform"].retry_policy.max_attempts == 5
+    assert config.streams["audit_stream"].retention == 2 * 365 * 86400
+    assert config.streams["audit_stream"].compliance
+    assert set(captured_subjects(config)) == {
+        "ontology.>", "terminus.>", "audit.>", "scheduler.>", "user.>", "events.>",
+    }  # fmt: skip
+    assert unfed_patterns(config) == []
+
+
+def test_what_nothing_feeds_is_warned_of_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text("ingest: {subjects: ['a.>']}\nwebhooks:\n  w:\n    url: https://x.y/\n"
+                    "    events:\n      - a.b\n      - c.d\n")  # fmt: skip
+    done = _check(path, "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {
+        "ok": True, "errors": [], "warnings": [{
+            "file": str(path), "line": 7, "key": "webhooks.w.events[1]",
+            "reason": "nothing from NATS feeds 'c.d': add its subject to ingest.subjects",
+        }],
+    }  # fmt: skip
+    path.write_text(W.replace("a.b", "webhook.failed"))
+    assert "they reach no webhook" in _check(path).stderr
+    path.write_text("servr: 1\n")
+    done = _check(path, "--json")
+    assert (done.returncode, json.loads(done.stdout)["errors"][0]["line"]) == (2, 1)
+
+
+def _check(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "event_gateway", "check", "-c", str(path), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_environment_overrides_and_fills_in(tmp_path: Path) -> None:
+    text = "webhooks:\n  w: {url: 'https://${HOST:-example.com}/${P}', events: [a.b]}\n"
+    config = loaded(text, tmp_path, P="x", EVENT_GATEWAY__SERVER__PORT="9000",
+                    EVENT_GATEWAY__DELIVERY__ALLOW_NETWORKS='["10.0.0.0/8"]')  # fmt: skip
+    assert config.webhooks["w"].url == "https://example.com/x"
+    assert (config.server.port, config.delivery.allow_networks) == (9000, ["10.0.0.0/8"])
+
+
+W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "says"),
+    [
+        ("webhoks: {}\n", 1, "webhoks", "webhooks"),
+        (W + "    tmeout: 1s\n", 5, "webhooks.w.tmeout", "timeout"),
+        (W + "    timeout: soon\n", 5, "webhooks.w.timeout", "soon"),
+        (W + "    retry_policy: {max_attempts: 0}\n", 5, "max_attempts", "1"),
+        (W + "    retry_policy: {jitter: 2}\n", 5, "jitter", "between 0 and 1"),
+        (W + "    retry_policy: {schedule: [1s, 8d]}\n", 5, "schedule[1]", "at most 7d"),
+        (W + "    retry_policy: {schedule: 1s}\n", 5, "schedule", "must be a list"),
+        (W + "    retry_policy: {schedule: [1s, soon]}\n", 5, "schedule[1]", "no duration"),
+        (W + "    transformation: crm\n", 5, "webhooks.w.transformation", "analytics_format"),
+        (W + "    filters:\n      - {field: a, operator: near, value: 1}\n", 6, "operator", "near"),
+        (W + "    timeout: 1s\n    timeout: 2s\n", 6, "webhooks.w.timeout", "twice"),
+        ("webhooks:\n  'bad id': {url: https://example.com/, events: [a]}\n", 2, "bad id", "id"),
+        ("webhooks:\n  w: {url: 'ftp://x/', events: [a]}\n", 2, "webhooks.w.url", "http"),
+        ("server: {max_body: lots}\n", 1, "server.max_body", "lots"),
+        ("delivery: {allow_networks: [10.0.0.1/8]}\n", 1, "delivery.allow_networks", "10.0.0.1"),
+        ("delivery: {origin: 'https://x.y'}\n", 1, "delivery.origin", "must be a DNS name"),
+        ("delivery: {origin: x..y}\n", 1, "delivery.origin", "must be a DNS name"),
+        (W + "    verify: 1\n", 5, "webhooks.w.verify", "true or false"),
+        (W + "    headers: {WebHook-Request-Origin: x}\n", 5, "headers", "set by the gateway"),
+        ("streams:\n  s: {subjects: ['a.>.b']}\n", 2, "streams.s", ">"),
+        ("webhooks: [1, 2\n", 2, "", ""),
+        ("- a\n", 1, "", "mapping"),
+        ("a: 1\n--- \nb: 2\n", 2, "", "not YAML"),
+        ("a: [\n", 2, "", "not YAML"),
+        ("\nserver: {port: ${PORT}}\n", 2, "", "put ${NAME} in quotes"),
+        ("a: !!python/object:os.system x\n", 1, "a", "not a plain value"),
+        ("a: [" + "[" * 40 + "]" * 40 + "]\n", 1, "a", "nested deeper"),
+        ("a: [" + "[" * 9000 + "]" * 9000 + "]\n", 1, "", "nested deeper"),
+        ("a: &x {b: *x}\n", 1, "a.b", "nested deeper"),
+        ("a: &x {<<: *x}\n", 1, "a", "brings in what it stands in"),
+        ("a: {<<: 1}\n", 1, "a", "<< takes a mapping"),
+        ("1: x\n", 1, "1", "unknown key"),
+        ("? [a]\n: x\n", 1, "", "plain text"),
+        ("webhooks: 5\n", 1, "webhooks", "mapping of keys"),
+        ("webhooks:\n  w: url\n", 2, "webhooks.w", "mapping of keys"),
+        ("webhooks:\n  w: {url: https://x.y/}\n", 2, "webhooks.w.events", "is missing"),
+        (W + "    enabled: 7\n", 5, "webhooks.w.enabled", "true or false"),
+        (W + "    concurrency: 1.5\n", 5, "webhooks.w.concurrency", "whole number"),
+        (W + "    timeout: 5\n", 5, "webhooks.w.timeout", "no unit"),
+        (W + "    timeout: -1s\n", 5, "webhooks.w.timeout", "no duration"),
+        (W + "    timeout: [1]\n", 5, "webhooks.w.timeout", "must be a duration"),
+        (W + "    description: 7\n", 5, "webhooks.w.description", "must be text"),
+        (W + "    security: {auth_typ: none}\n", 5, "webhooks.w.security[0].auth_typ", "auth_type"),
+        (
+            W + "    retry_policy: {max_age: 6d}\n",
+            5,
+            "webhooks.w.retry_policy.max_age",
+            "6d is not between 1s and 5d14h24m, which is 80% of ingest.retention (7d)",
+        ),
+        ("ingest:\n  subjects: ['a.>', '>']\n", 2, "ingest.subjects[1]", "cannot be captured"),
+        ("ingest:\n  subjects: ['a.>', 'a.b']\n", 2, "ingest.subjects[1]", "overlaps 'a.>'"),
+        ("ingest:\n  subjects: ['a..b']\n", 2, "ingest.subjects[0]", "empty token"),
+        ("ingest: {retention: 1s}\n", 1, "ingest.retention", "at least 1m"),
+        ("nats: {url: 'http://u:hunter2@x'}\n", 1, "nats.url", "nats://"),
+        ("nats: {url: 'nats://u:hunter2@x:port'}\n", 1, "nats.url", "port must be a number"),
+        ("redis: {url: '127.0.0.1:6379'}\n", 1, "redis.url", "redis://"),
+        ("streams:\n  s: {subjects: ['a.b', 'webhook.*']}\n", 2, "streams.s", "of their own"),
+        ("streams:\n  s: {subjects: [], max_messages: many}\n", 2, "max_messages", "whole number"),
+        ("server: {port: '${UNSET}'}\n", 1, "server.port", "UNSET is not set"),
+        (W + "    ordered: {buy: x}\n", 5, "webhooks.w.ordered.by", "is missing"),
+        (W + "    ordered: maybe\n", 5, "webhooks.w.ordered", "true or false"),
+        (W + "    ordered: {by: data..x}\n", 5, "webhooks.w.ordered.by", "is no path"),
+        (W + "    filters: [{field: data.x, operator: equals}]\n", 5, "filters[0]", "a value"),
+        (W + "    retry_policy: {schedule: []}\n", 5, "schedule", "at least 1 item"),
+    ],
+)
+def test_mistakes_get_a_line(tmp_path: Path, text: str, line: int, key: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(text, tmp_path)
+    problem = str(caught.value.problems[0])
+    assert problem.startswith(f"{tmp_path / 'gateway.yaml'}:{line}: "), problem
+    assert key in problem
+    assert says in problem
+    assert "\n" not in problem
+    assert "hunter2" not in str(caught.value)
+
+
+def test_one_definition_with_many_mistakes(tmp_path: Path) -> None:
+    text = W.replace("a.b", "a..b, '', a.b") + (
+        "    concurrency: 0\n    disable_after: 0s\n    transformation: x\n"
+        "    retry_policy: {max_attempts: 0, jitter: 3, backoff: expo}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        loaded(text, tmp_path)
+    keys = [problem.key.removeprefix("webhooks.w.") for problem in caught.value.problems]
+    assert sorted(keys) == [
+        "concurrency", "disable_after", "events[0]", "events[1]", "retry_policy.backoff",
+        "retry_policy.jitter", "retry_policy.max_attempts", "transformation",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        loaded(W.replace("https://example.com/", "'${NOSUCH}'"), tmp_path)
+    assert [problem.reason for problem in caught.value.problems] == [
+        "the environment variable NOSUCH is not set"
+    ]
+
+
+def test_everything_wrong_is_said_at_once_in_order(tmp_path: Path) -> None:
+    text = "webhooks:\n  a: {url: 'ftp://x', events: [b]}\n  c: {events: 7}\n" \
+           "streams:\n  s: {subjects: [a..b]}\nserver: {prt: 1}\n"  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        loaded(text, tmp_path, EVENT_GATEWAY__SERVER__HOSST="x", EVENT_GATEWAY__NATS__URL="y")
+    assert str(caught.value.problems[-2]) == (
+        "EVENT_GATEWAY__NATS__URL: nats.url: must begin with nats://, tls://, ws://, wss://"
+    )
+    assert str(caught.value.problems[-1]) == (
+        "EVENT_GATEWAY__SERVER__HOSST: server.hosst: unknown key; did you mean host?"
+    )
+    assert [(one.line, one.key) for one in caught.value.problems[:-2]] == [
+        (2, "webhooks.a.url"), (3, "webhooks.c.url"), (3, "webhooks.c.events"),
+        (5, "streams.s.subjects"), (6, "server.prt"),
+    ]  # fmt: skip
+
+
+def test_anchors_merges_and_variables(tmp_path: Path) -> None:
+    text = """
+webhooks:
+  one: &base {url: https://x.y/, events: &events [a.b], timeout: 1s, concurrency: 10}
+  two: {<<: *base, timeout: 2s}
+  three: {<<: [{timeout: 3s}, *base], events: *events}
+server:
+  port: ${PORT:-9000}
+streams:
+"""
+    config = loaded("\ufeff" + text, tmp_path)
+    assert [one.timeout for one in config.webhooks.values()] == [1.0, 2.0, 3.0]
+    assert config.webhooks["three"].events == ["a.b"]
+    assert config.server.port == 9000
+    bomb = "a0: &a0 [x, x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+    )
+    with pytest.raises(ConfigError, match="more than 100000 values"):
+        loaded(bomb, tmp_path)
+
+
+def _schema() -> dict[str, Any]:
+    command = [sys.executable, "-m", "event_gateway", "schema"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def test_the_schema_knows_the_shape() -> None:
+    schema = _schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(yaml.safe_load(Path("examples/gateway.yaml").read_text()))
+    good = {"url": "https://x.y/", "events": ["a"]}
+    for wrong in (
+        {"webhoks": {}}, {"webhooks": {"bad id": good}}, {"webhooks": {"w": {"url": "x"}}},
+        {"webhooks": {"w": good | {"transformation": "no name"}}},
+        {"transformations": {"t": {"base": "standrad"}}}, {"transformations": {"bad id": {}}},
+        {"webhooks": {"w": good | {"filters": [{"field": "a", "operator": "near"}]}}},
+        {"webhooks": {"w": good | {"timeout": 5}}}, {"server": {"port": 70000}},
+        {"webhooks": {"w": good | {"security": {"auth_type": "magic"}}}},
+        {"webhooks": {"w": good | {"retry_policy": {"backoff": "random"}}}},
+        {"ingest": {"max_bytes": 0}}, {"streams": {"s": {}}},
+    ):  # fmt: skip
+        assert not validator.is_valid(wrong), wrong
+    for right in (
+        {"webhooks": {"w": good | {"security": {"auth_type": "none"}, "timeout": "5s"}}},
+        {"webhooks": {"w": good | {"security": [{"auth_type": "none"}]}}},
+        {"ingest": {"max_bytes": "10GB"}}, {"server": {"max_body": 65536}},
+    ):  # fmt: skip
+        validator.validate(right)
+
+
+def test_the_reference_is_up_to_date() -> None:
+    assert Path("docs/reference/configuration.md").read_text() == reference()
+
+
+def test_check(tmp_path: Path) -> None:
+    good = _check(Path("examples/gateway.yaml"))
+    assert good.returncode == 0
+    assert "3 webhooks, 3 streams" in good.stdout
+    assert "siem_token is missing" in good.stderr
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("server: {prt: 1}\nnats: {ulr: x}\n")
+    done = _check(bad)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [one.split(": ")[:2] for one in done.stderr.splitlines()] == [
+        [f"{bad}:1", "server.prt"], [f"{bad}:2", "nats.ulr"],
+    ]  # fmt: skip
+    missing = _check(tmp_path / "none.yaml")
+    assert missing.returncode == 2
+    assert len(missing.stderr.splitlines()) == 1
+
+
+SCRAPS = st.sampled_from(
+    ["\n", "  ", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "<<: ", "!!python/object:x ", "|",
+     ">", "?", "%", "@", "`", '"', "'", "#", "---", "\t", "\0", "\ud800", "${", "${X:-", "}", "~",
+     "null", "1e999", ".nan", "0x1", "2026-01-01", "webhooks:", "streams:", "server:", "ingest:",
+     "url: ", "events:", "retention: ", "max_messages: ", "retry_policy:", "headers:", "security:"]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), SCRAPS | st.text(max_size=3)),
+                min_size=1, max_size=8))  # fmt: skip
+def test_whatever_stands_in_a_file_it_is_taken_or_refused(
+    edits: list[tuple[float, int, str]],
+) -> None:
+    text = Path("examples/gateway.yaml").read_text()
+    for place, dropped, scrap in edits:
+        at = int(place * len(text))
+        text = text[:at] + scrap + text[at + dropped :]
+    with tempfile.NamedTemporaryFile("wb") as file:
+        file.write(text.encode("utf-8", "surrogatepass"))
+        file.flush()
+        with contextlib.suppress(ConfigError):
+            load(Path(file.name), {}, transformation_rule=compiled, url_rule=url_rule)

@@ -1,0 +1,34 @@
+"""What the guides show works: their configurations are right."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from event_gateway.config.load import load
+from event_gateway.core.transformation.definition import TransformationDefinition
+from event_gateway.request.transformations import compiled
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCKS = [
+    pytest.param(found[1], id=f"{path.name}-{number}")
+    for path in sorted(DOCS.rglob("*.md"))
+    for number, found in enumerate(
+        re.finditer(r"^```yaml\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
+    )
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_configuration_that_a_guide_shows(tmp_path: Path, block: str) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(block)
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)", block), "set")
+    load(path, environ, transformation_rule=_rule, url_rule=lambda _: lambda _: None)
+
+
+def _rule(definition: TransformationDefinition) -> None:
+    for mistake in definition.mistakes():
+        raise mistake
+    if definition.python is None:  # a guide's functions are its readers' own
+        compiled(definition)

@@ -1,0 +1,188 @@
+"""The index gives what asking each webhook in turn gives, however webhooks come and go."""
+
+import json
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.matching.expression import EvaluationError
+from event_gateway.core.matching.filter import Filter
+from event_gateway.core.matching.pattern import matches
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.routing.condition_tree import Entry
+from event_gateway.routing.explain import explain
+from event_gateway.routing.index import Index
+
+tokens = st.sampled_from(["a", "b", "c"])
+patterns = st.lists(tokens | st.just("*"), min_size=1, max_size=3).map(".".join) | st.lists(
+    tokens | st.just("*"), max_size=2
+).map(lambda some: ".".join([*some, ">"]))
+values = st.sampled_from(
+    [0, 1, 1.0, 2, -1, True, False, None, "", "x", "xy", "xyz", "yz", "1", "true", 2**70, 1e999,
+     [1], {"a": 1}]
+)  # fmt: skip
+texts = st.sampled_from(["x", "xy", "xyz", "yz", "z", "1"])
+fields = st.sampled_from(
+    ["data.x", "data.y", "data.l[*]", "data.m[*].x", "data.m[0].x", "source", "ext", "data"]
+)
+conditions = st.one_of(
+    st.builds(Filter, fields, st.sampled_from(["equals", "not_equals"]), values),
+    st.builds(Filter, fields, st.sampled_from(["in", "not_in"]), st.lists(values, max_size=4)),
+    st.builds(Filter, fields, st.sampled_from(["prefix", "suffix", "matches"]), texts),
+    st.builds(Filter, fields, st.sampled_from(["gt", "gte", "lt", "lte"]),
+              st.sampled_from([0, 1, 1.5, 2, -1, "x", "xy"])),
+    st.builds(Filter, fields, st.just("between"), st.sampled_from([[0, 1], [1, 2], ["x", "y"]])),
+    st.builds(Filter, fields, st.just("exists"), st.booleans()),
+    st.builds(Filter, fields, st.just("contains"), values),
+)  # fmt: skip
+filters = st.recursive(
+    conditions,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(lambda some: Filter(all=tuple(some))),
+        st.lists(inner, min_size=1, max_size=3).map(lambda some: Filter(any=tuple(some))),
+        inner.map(lambda one: Filter(not_=one)),
+    ),
+    max_leaves=4,
+)
+dialects = st.dictionaries(st.sampled_from(["source", "ext", "type"]), texts, min_size=1).map(
+    lambda given: {"exact": given}
+) | st.just({"prefix": {"type": "a."}})
+webhooks = st.builds(
+    Webhook,
+    id=st.sampled_from([f"w{n}" for n in range(8)]),
+    url=st.just("https://example.com/"),
+    events=st.lists(patterns, min_size=1, max_size=3).map(tuple),
+    filters=st.lists(filters, max_size=3).map(tuple),
+    cloudevents_filters=st.lists(dialects, max_size=1).map(tuple),
+    namespaces=st.lists(st.sampled_from(["n1", "n2"]), max_size=2, unique=True).map(tuple),
+    sources=st.lists(st.sampled_from(["x", "xyz"]), max_size=1).map(tuple),
+    expression=st.sampled_from([None, None, None, "event.data.x == 1", "event.source == 'x'"]),
+    since=st.sampled_from([0, 0, 0, 5, 50]),
+)
+contents = st.dictionaries(st.sampled_from(["x", "y"]), values).flatmap(
+    lambda some: st.fixed_dictionaries(
+        {},
+        optional={
+            "namespace": st.sampled_from(["n1", "n2", "n3", 1]),
+            "l": st.lists(values, max_size=3),
+            "m": st.lists(st.fixed_dictionaries({}, optional={"x": values}), max_size=2),
+        },
+    ).map(lambda more: {**some, **more})
+)
+events = st.builds(
+    lambda kind, source, ext, data: Event(
+        "1", source, kind, None, None, None, None, {} if ext is None else {"ext": ext},
+        json.dumps(data).encode(), DataKind.JSON,
+    ),
+    st.lists(st.sampled_from(["a", "b", "c", "*", ">"]), min_size=1, max_size=4).map(".".join),
+    st.sampled_from(["x", "xyz", "other"]),
+    st.none() | st.sampled_from([1, True, "1", "x", "xyz", "true"]),
+    contents | values,
+)  # fmt: skip
+steps = st.lists(webhooks | st.sampled_from([f"w{n}" for n in range(8)]), min_size=1, max_size=14)
+
+
+def naive(known: dict[str, Webhook], received: Received) -> set[str]:
+    """Each webhook asked in turn."""
+    return {
+        one.id
+        for one in known.values()
+        if one.takes(received.stream, received.seq)
+        and any(matches(pattern, received.event.type) for pattern in one.events)
+        and one.selection.compile()(received)
+    }
+
+
+@settings(max_examples=250, deadline=None)
+@given(changes=steps, some=st.lists(events, min_size=1, max_size=5))
+def test_the_index_answers_like_asking_each_webhook(
+    changes: list[Webhook | str], some: list[Event]
+) -> None:
+    index, known = Index(), dict[str, Webhook]()
+    for change in changes:
+        if isinstance(change, str):
+            index.remove(change)
+            known.pop(change, None)
+        else:
+            index.put(change)
+            known[change.id] = change
+        for event in some:
+            found = [one.id for one in index.match(Received(event, "GATEWAY_EVENTS", 10, 0.0))]
+            assert len(found) == len(set(found))
+            assert set(found) == naive(known, Received(event, "GATEWAY_EVENTS", 10, 0.0))
+            for one in known.values():  # and so does the explanation
+                received = Received(event, "GATEWAY_EVENTS", 10, 0.0)
+                taken = one.takes("GATEWAY_EVENTS", 10)
+                assert (explain(one, received) is None and taken) == (one.id in found)
+    assert len(index) == len(known)
+    for name in list(known):
+        index.remove(name)
+    assert index._root.empty  # nothing is left of what was taken out
+
+
+def of(data: Any, kind: str = "a.b", seq: int = 10) -> Received:
+    event = Event("1", "x", kind, data=json.dumps(data).encode(), kind=DataKind.JSON)
+    return Received(event, "GATEWAY_EVENTS", seq, 0.0)
+
+
+def webhook(name: str, *some: Filter, events: tuple[str, ...] = ("a.*",), **more: Any) -> Webhook:
+    return Webhook(name, "https://example.com/", events, filters=some, **more)
+
+
+def test_only_those_that_may_match_are_looked_at() -> None:
+    index = Index()
+    for number in range(1000):
+        index.put(webhook(f"tenant{number}", Filter("data.namespace", "equals", "customer"),
+                          Filter("data.tenant", "equals", number)))  # fmt: skip
+        index.put(webhook(f"prefix{number}", Filter("data.path", "prefix", f"/{number:04}/")))
+        index.put(webhook(f"above{number}", Filter("data.size", "gt", number * 10)))
+        index.put(webhook(f"below{number}", Filter("data.size", "lte", -number)))
+        index.put(webhook(f"source{number}", sources=(f"s{number}",)))
+    looked_at: list[str] = []
+    for entry in index._entries.values():
+        entry.conditions = (lambda _, name=entry.webhook.id: looked_at.append(name) or True,)  # type: ignore[assignment, misc]
+    received = of({"namespace": "customer", "tenant": 7, "path": "/0042/x", "size": 25})
+    found = {one.id for one in index.match(received)}
+    assert found == {"tenant7", "prefix42", "above0", "above1", "above2"}
+    assert set(looked_at) == found
+
+
+def test_an_expression_is_evaluated_once_and_its_failure_is_told() -> None:
+    index, told = Index(), []
+    for number in range(5):
+        index.put(webhook(f"w{number}", expression="event.data.size > 100"))
+    index.put(webhook("other", expression="has(event.data.size) && event.data.size > 1"))
+
+    def on_error(one: Webhook, received: Received, error: EvaluationError) -> None:
+        told.append((one.id, error.kind))
+
+    assert {one.id for one in index.match(of({"size": 5}), on_error)} == {"other"}
+    assert not told
+    assert index.match(of({"x": 5}), on_error) == []
+    assert told == [(f"w{number}", "no_such_key") for number in range(5)]
+
+
+def test_several_lists_are_not_looked_up_in_all_combinations() -> None:
+    index = Index()
+    one = webhook("w", *(Filter(f"data.{name}[*]", "equals", name) for name in "abc"))
+    index.put(one)
+    received = of({name: [name] * 5000 for name in "abc"})
+    candidates: list[Entry] = []
+    for bucket in index._buckets("a.b"):
+        bucket.collect(received, candidates)
+    assert len(candidates) == 1
+    assert index.match(received) == [one]
+
+
+def test_a_webhook_in_many_places_is_found_once() -> None:
+    index = Index()
+    one = webhook(
+        "w", Filter("data.l[*]", "in", ["a", "b", "c"]), events=("a.>", "a.*", "*.b", ">")
+    )
+    index.put(one)
+    assert index.match(of({"l": ["a", "b", "c"]})) == [one]
+    index.put(msgspec.structs.replace(one, events=("b",)))
+    assert index.match(of({"l": ["a"]})) == []

@@ -1,0 +1,277 @@
+"""Templates: values by path with their types, and nothing that would run."""
+
+import json
+import re
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from event_gateway.core.cloudevents.event import DataKind, Event
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.transformation.definition import MAX_OUTPUT, TransformationError
+from event_gateway.core.transformation.template import MAX_DEPTH, MAX_TEMPLATE, compile_template
+
+DATA = {
+    "user": {"id": 7, "name": "Ann", "admin": True, "none": None},
+    "items": [{"sku": "a", "n": 1}, {"sku": "b"}, "odd"],
+    "nested": [{"in": [1, 2]}, {"in": [3]}],
+    "price": "12.50", "weird key": 1, "a{}": 2,
+}  # fmt: skip
+
+
+def of(data: Any = DATA, **more: Any) -> Event:
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    kind = more.pop("kind", DataKind.JSON)
+    return Event("1", "shop", "order.placed", "o/7", extensions={"tenant": "acme", "n": 3},
+                 data=raw, kind=kind, **more)  # fmt: skip
+
+
+def made(template: Any, event: Event | None = None) -> Any:
+    content_type, body = compile_template(template, None)(event or of(), 0.0)
+    assert content_type == b"application/json"
+    return json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
+        ("{{ data.user.id }}", 7), ("{{data.user}}", DATA["user"]), ("{{ data }}", DATA),
+        ("{{ data.user.admin }}", True), (" {{ data.user.id }}", " 7"),
+        ("{{ id }}/{{ tenant }}/{{ n }}", "1/acme/3"), ("{{ n }}", 3), ("{{ specversion }}", "1.0"),
+        ("{{ time }}", None), ("{{ nosuch }}", None), ("a{{ data.user.none }}b", "ab"),
+        ("{{ data.user.admin }}!", "true!"), ("{{ data.nested[1] }}.", '{"in":[3]}.'),
+        ("{{ data.items[1].sku }}", "b"), ("{{ data.items[9].sku }}", None),
+        ("{{ data.items[*].sku }}", ["a", "b"]), ("{{ data.user[*].x }}", None),
+        ("{{ data.nested[*].in[*] }}", [1, 2, 3]), ("{{ data.x[*].y ?? 0 }}", 0),
+        ('{{ data["weird key"] }}', 1), ("{{data['a{}']}}", 2),
+        ("{{ data.a{ }}", None), ('{{ data["}}"] }}', None),
+        ('{{ data.x ?? "y" }}', "y"), ("{{ data.x ?? 1.5 }}", 1.5), ("{{ data.x ?? [] }}", []),
+        ("{{ data.user.none ?? false }}", False), ("{{ data.user.admin ?? 0 }}", True),
+        ("{{ data.user.id | string }}", "7"), ("{{ data.x | string }}", None),
+        ("{{ data.price | number }}", 12.5), ("{{ data.user.name | number }}", None),
+        ("{{ data.user.admin | number }}", None), ("{{ data.user.name | upper | lower }}", "ann"),
+        ("{{ data.user.id | upper }}", 7), ("{{ data.items[0] | json }}", '{"sku":"a","n":1}'),
+        ('{{ data.x ?? "a b" | upper }}', "A B"), ('{{ "{{ }}" }}', "{{ }}"), ("}} {", "}} {"),
+        ({"k": "{{ data.x ?? omit }}", "j": ["{{ data.x ?? omit }}", 1]}, {"j": [1]}),
+        ("{{ data.x ?? omit }}", None), ("a{{ data.x ?? omit }}b", "ab"),
+        ({"{{ id }}": None, "n": [1, 2.5, False]}, {"{{ id }}": None, "n": [1, 2.5, False]}),
+        ({"$each": "data.items", "$do": {"s": "{{ item.sku ?? omit }}", "id": "{{ id }}"}},
+         [{"s": "a", "id": "1"}, {"s": "b", "id": "1"}, {"id": "1"}]),
+        ({"$each": "data.items", "$do": "{{ item }}"}, DATA["items"]),
+        ({"$each": "data.user", "$do": 1}, []), ({"$each": "data.x", "$do": 1}, []),
+        ({"$each": "data.nested", "$do": {"$each": "item.in", "$do": "{{ item }}"}}, [[1, 2], [3]]),
+        ({"$each": "data.items", "$do": "{{ item.n ?? omit }}"}, [1]),
+    ],
+)  # fmt: skip
+def test_what_is_made(template: Any, wanted: Any) -> None:
+    found = made(template)
+    assert found == wanted
+    assert type(found) is type(wanted)
+
+
+@pytest.mark.parametrize(
+    ("template", "key", "says"),
+    [
+        ({"a": ["x", "{{ y"]}, "template.a[1]", "is not closed"),
+        ({"a": {"b": "{{ foo.bar }}"}}, "template.a.b", "a field is an attribute"),
+        ("{{ data.x | nope }}", "template", "the filter nope is unknown; there are: string"),
+        ("{{ data..x }}", "template", "is no path"), ("{{ .data }}", "template", "a field is"),
+        ("{{ data.[0] }}", "template", "is no path"), ("{{ data[x] }}", "template", "is no path"),
+        ("{{ data.x ?? y }}", "template", "neither a JSON value"),
+        ("{{ }}", "template", "is not PATH"), ("{{ data_base64.x }}", "template", "a field is"),
+        ("{{ a b }}", "template", "is not PATH"), ("{{ item.x }}", "template", "begins with 'data"),
+        ("{{ data.x y() }}", "template", "is not PATH"), ("{{ 7 * 7 }}", "template", "is not PATH"),
+        ({"$each": "data.x"}, "template", "and nothing else"),
+        ({"$each": "data.x", "$do": 1, "x": 2}, "template", "and nothing else"),
+        ({"$each": "nope.x", "$do": 1}, "template.$each", "a field is"),
+        ({"$each": "data.x", "$do": "{{ itme.y }}"}, "template.$do", "a field is"),
+        ("x" * MAX_TEMPLATE, "template", "is longer than 65536 bytes"),
+        ("{{ data." + "x" * 300 + " }}", "template", "at most 256"),
+        (object(), "template", "is nothing that JSON can say"),
+    ],
+)  # fmt: skip
+def test_a_template_that_cannot_be(template: Any, key: str, says: str) -> None:
+    with pytest.raises(InvalidDefinition, match=re.escape(says)) as raised:
+        compile_template(template, None)
+    assert raised.value.key.startswith(key)
+
+
+def test_how_deep_a_template_may_be() -> None:
+    def nested(depth: int) -> Any:
+        return (
+            nested(depth - 1) | {} if not depth else {"a": nested(depth - 1)} if depth > 1 else {}
+        )
+
+    compile_template(nested(MAX_DEPTH), None)
+    with pytest.raises(InvalidDefinition, match="nested deeper than 32"):
+        compile_template(nested(MAX_DEPTH + 2), None)
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidDefinition):
+        compile_template(endless, None)
+
+
+def test_what_the_event_must_have() -> None:
+    transform = compile_template({"who": {"id": "{{ data.user.uid ?? error }}"}}, None)
+    with pytest.raises(TransformationError) as raised:
+        transform(of(), 0.0)
+    assert str(raised.value) == "template.who.id: the event has no data.user.uid"
+    assert raised.value.final
+    assert transform(of({"user": {"uid": 0}}), 0.0)[1] == b'{"who":{"id":0}}'
+
+
+def test_text_of_another_content_type() -> None:
+    transform = compile_template("{{ type }}\n{{ data.user.id }}", "text/plain; charset=utf-8")
+    assert transform(of(), 0.0) == (b"text/plain; charset=utf-8", b"order.placed\n7")
+    assert compile_template("{{ id }}", "application/vnd.x+json")(of(), 0.0)[1] == b'"1"'
+    with pytest.raises(InvalidDefinition, match="must be one text"):
+        compile_template({"a": 1}, "text/plain")
+
+
+def test_the_payload_goes_in_as_it_is() -> None:
+    raw = b'{ "n": 1.50, "big": 123456789012345678901234567890, "e": 1e400, "n": 2 }'
+    body = compile_template({"all": "{{ data }}"}, None)(of(raw), 0.0)[1]
+    assert body == b'{"all":' + raw + b"}"
+    picked = compile_template("{{ data.big }}", None)(of(raw), 0.0)[1]
+    assert picked == b"123456789012345678901234567890"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "wanted"),
+    [
+        (DataKind.TEXT, "hé".encode(), {"d": "hé", "b": None}),
+        (DataKind.BINARY, b"\xff", {"d": None, "b": "/w=="}),
+        (DataKind.NONE, b"", {"d": None, "b": None}),
+        (DataKind.JSON, b"null", {"d": None, "b": None}),
+    ],
+)
+def test_other_payloads(kind: DataKind, data: bytes, wanted: Any) -> None:
+    assert made({"d": "{{ data }}", "b": "{{ data_base64 }}"}, of(data, kind=kind)) == wanted
+
+
+def test_what_no_character_is_ends_in_an_error_of_its_own() -> None:
+    with pytest.raises(TransformationError, match="no character"):
+        compile_template("{{ data.x }}", None)(of(b'{"x":"\\ud800"}'), 0.0)
+
+
+def test_what_a_template_makes_is_bounded_and_so_is_its_work() -> None:
+    many = of({"list": list(range(100_000)), "text": "x" * 100_000})
+    for template in (
+        ["{{ data }}"] * 4000, "{{ data.text }}" * 3000, "{{ data | json }}" * 2000,
+        ["{{ data.list[*].no }}"] * 2500, {"$each": "data.list", "$do": "{{ item.no ?? omit }}"},
+        {"$each": "data.list", "$do": {"$each": "data.list", "$do": 1}},
+        {"$each": "data.list", "$do": ["{{ data.list }}"]},
+    ):  # fmt: skip
+        transform = compile_template(template, None)
+        began = time.process_time()
+        with pytest.raises(TransformationError, match=f"makes more than {MAX_OUTPUT} bytes"):
+            transform(many, 0.0)
+        assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "do",
+    [[[1]] * 100, [None] * 100, ["{{ data.x ?? omit }}"] * 100, 10**2000, "{{ data | number }}",
+     [{"$each": "data.x", "$do": 1}] * 100],
+    ids=["lists", "literals", "left out", "a long number", "read, not made", "no list"],
+)  # fmt: skip
+def test_each_value_that_is_visited_spends(do: Any) -> None:
+    transform = compile_template({"$each": "data.a", "$do": do}, None)
+    assert transform(of({"a": [0] * 2}), 0.0)
+    with pytest.raises(TransformationError, match=f"makes more than {MAX_OUTPUT} bytes"):
+        transform(of({"a": [0] * 1000}), 0.0)
+
+
+def test_a_payload_that_is_repeated_over_is_decoded_once() -> None:
+    assert made({"$each": "data", "$do": "{{ item.n }}"}, of([{"n": 1}, {"n": 2}])) == [1, 2]
+    assert made({"$each": "data", "$do": 1}) == []
+    again = {"$each": "data.a", "$do": {"$each": "data", "$do": 1}}
+    event = of({"a": [0] * 5000, "b": [[1]] * 100_000})
+    began = time.process_time()
+    assert json.loads(compile_template(again, None)(event, 0.0)[1]) == [[]] * 5000
+    assert time.process_time() - began < 2
+
+
+def test_filters_one_after_another_are_few_and_spend() -> None:
+    assert made("{{ id" + " | lower | upper" * 4 + " }}") == "1"
+    with pytest.raises(InvalidDefinition, match="there are at most 8 filters in one place"):
+        compile_template({"a": "{{ id" + " | json" * 9 + " }}"}, None)
+    with pytest.raises(InvalidDefinition, match="at most 8"):
+        compile_template("{{ id" + "|lower|upper" * 4000 + " }}", None)
+    text = of({"t": "x" * 900_000})
+    assert len(made("{{ data.t | upper }}", text)) == 900_000
+    for filters in ("| lower | upper", "| json | number | string", "| upper | number"):
+        with pytest.raises(TransformationError, match=f"makes more than {MAX_OUTPUT} bytes"):
+            compile_template("{{ data.t " + filters + " }}", None)(text, 0.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{{"\\"' * 7000, "{{" * 20_000, "{{ 'a" * 10_000,
+     '{{ "' * 10_001, "{{ }" * 15_000, "{{ '" + "{{" * 20_000,
+     '{{ "' + "\\" * 15_001, "{{ " + "a[" * 20_000 + " }}", "{{ a" + " " * 40_000 + "b }}"],
+)  # fmt: skip
+def test_a_text_is_read_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    for template in (text, ["x" + text]):
+        with pytest.raises(InvalidDefinition):
+            compile_template(template, None)
+    assert time.process_time() - began < 2
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(blacklist_categories=("Cs",)), max_size=10),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(st.sampled_from("abc"), min_size=1, max_size=3), inner, max_size=3),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(json_values, st.text(st.sampled_from('{}d. a[0]*?|"item\\x'), max_size=24))
+def test_any_template_is_refused_or_makes_json_of_any_event(data: Any, text: str) -> None:
+    template = {"a": text, "b": "{{" + text + "}}", "c": ["{{ data.a ?? omit }}", "{{ data }}"]}
+    try:
+        transform = compile_template(template, None)
+    except InvalidDefinition:
+        return
+    try:
+        body = json.loads(transform(of(data), 0.0)[1])
+    except TransformationError:
+        return
+    assert body["c"][-1] == data
+
+
+@given(json_values)
+def test_a_template_without_places_is_itself(value: Any) -> None:
+    try:
+        found = made(value)
+    except InvalidDefinition:
+        assert "{{" in json.dumps(value)
+        return
+    assert msgspec.json.encode(found) == msgspec.json.encode(value)
+
+
+def test_what_a_template_makes_of_it_is_bounded() -> None:
+    items = {"a": [0] * 65_000, "q": '"'}
+    for template in (
+        {"$each": "data.a", "$do": [[[1]] * 1000] * 8},
+        "{{ data.q " + "| json " * 8 + "}}" + "{{ data.a }}" * 20,
+    ):
+        made = compile_template(template, None)
+        with pytest.raises(TransformationError, match="makes more than"):
+            made(Event("1", "s", "t", data=json.dumps(items).encode(), kind=DataKind.JSON), 0.0)
+    with pytest.raises(InvalidDefinition, match="at most 8 filters"):
+        compile_template("{{ data.q " + "| json " * 9 + "}}", None)
+
+
+def test_braces_without_end_are_read_in_no_time() -> None:
+    began = time.process_time()
+    with pytest.raises(InvalidDefinition, match="not closed"):
+        compile_template("{{" * 20_000, None)
+    # Not a measurement: tried from each of them to the end it takes half a minute.
+    assert time.process_time() - began < 5
