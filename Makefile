@@ -1,0 +1,57 @@
+# The tasks of a developer. Each target works in a fresh clone: it makes .venv first where needed.
+.DEFAULT_GOAL := help
+.PHONY: help install test unit lint format browser demo serve bench chaos docs lock ci clean
+
+bin := .venv/bin
+installed := .venv/installed
+
+help: ## List the tasks
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(installed): requirements-dev.lock pyproject.toml
+	python3 -m venv .venv
+	$(bin)/pip install -q -r requirements-dev.lock
+	$(bin)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(installed) ## Make .venv with everything that development needs
+
+test: $(installed) ## Run the tests, as the README does
+	$(bin)/pytest
+
+unit: $(installed) ## Run the tests that need no server
+	$(bin)/pytest tests/unit
+
+browser: $(installed) ## Run the tests in Chromium, which must be installed
+	$(bin)/pytest -m browser
+
+lint: $(installed) ## Run linters, type checks and import contracts
+	scripts/lint
+
+format: $(installed) ## Format the code, and mend what the linter can mend
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+demo: $(installed) ## Run the demo for 20 seconds
+	$(bin)/event-gateway demo --for 20s
+
+serve: $(installed) ## Run a gateway with embedded servers, data in ./data
+	$(bin)/event-gateway serve
+
+bench: $(installed) ## Run the benchmarks, some 25 minutes
+	$(bin)/python -m bench
+
+chaos: $(installed) ## Kill the gateway, NATS and Valkey at random for 20 minutes
+	$(bin)/python tests/chaos --minutes 20
+
+docs: $(installed) ## Write the generated reference pages anew
+	$(bin)/python -m event_gateway.config.reference > docs/reference/configuration.md
+
+lock: ## Write the lock files anew; needs uv
+	scripts/lock
+
+ci: ## Run everything that must hold before a change lands
+	.ci/run
+
+clean: ## Remove .venv and what tools have left
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
