@@ -1,7 +1,7 @@
 """Fixtures: real servers on free ports, a gateway on top, a receiver beside it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,14 @@ from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.request.transformations import compiled
 from event_gateway.transport.egress_guard import url_rule
 from support.client import Client, connected
-from support.command import Ended, command
-from support.pair import Pair
+from support.command import Ended, access, command
+from support.fixtures import Command, Start
+from support.peers import Peers
 from support.program import LOOPBACK
 from support.receiver import Receiver, receiving
 
-Start = Callable[..., Any]
 # As in the real program: a traceback with all locals, in colours, can take minutes to draw.
 configure_logs()
-Command = Callable[..., Any]
 
 
 @pytest.fixture
@@ -70,11 +69,6 @@ async def client(gateway: Running, connect: Start) -> Client:
     return await connect(gateway)  # type: ignore[no-any-return]
 
 
-def access(gateway: Running) -> dict[str, str]:
-    """The environment in which commands find a gateway."""
-    return {"EVENT_GATEWAY_URL": gateway.http_url, "EVENT_GATEWAY_KEY": gateway.admin_key}
-
-
 @pytest.fixture
 def run(gateway: Running) -> Command:
     """Runs a command against ``gateway``."""
@@ -97,8 +91,8 @@ async def servers(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
 
 
 @pytest.fixture
-async def pair(tmp_path: Path, servers: tuple[str, str]) -> AsyncIterator[Pair]:
-    made = Pair(tmp_path, servers)
+async def peers(tmp_path: Path, servers: tuple[str, str]) -> AsyncIterator[Peers]:
+    made = Peers(tmp_path, servers)
     yield made
     for program in made.programs:
         await program.stop()

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from conftest import Command, access
 from event_gateway.api.routes import dead_letters
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
-from support.command import at_a_terminal
+from support.command import access, at_a_terminal
+from support.fixtures import Command
+from support.noting_relay import relayed
 from support.receiver import Receiver
-from support.way import way
 
 LATER = {"max_attempts": 3, "initial_delay": "1h", "max_delay": "1h"}
 ONCE = {"max_attempts": 1}
@@ -257,7 +257,7 @@ async def test_many_are_listed_to_the_limit_and_deleted_to_the_end(
     for _ in range(1100):
         await client.nats.publish(letter.subject, letter.data)
     await client.nats.flush()
-    async with way(gateway.http_url) as seen:
+    async with relayed(gateway.http_url) as seen:
         for limit, asked in ((2, [2]), (1000, [1000]), (1001, [1000, 1])):
             found = await _places(run, "--limit", str(limit), "--url", seen.url)
             assert found == list(range(1, limit + 1))

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from conftest import Command, access
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
-from support.command import at_a_terminal, begin
+from support.command import access, at_a_terminal, begin
+from support.fixtures import Command
+from support.noting_relay import relayed
 from support.receiver import Receiver
-from support.way import way
 
 GOES_ON = re.compile(r"(r\w+) runs on; to go on here: event-gateway replays follow \1\r?\n")
 
@@ -175,15 +175,15 @@ async def test_a_gateway_that_is_away_for_a_while_is_waited_for(
     gateway: Running, client: Client, receiver: Receiver
 ) -> None:
     await _held_up(client, receiver)
-    async with way(gateway.http_url) as to:
+    async with relayed(gateway.http_url) as to:
         words = ["replay", "--webhook", "w", "--since", "1h", "--url", to.url]
         replay = await begin(*words, **access(gateway))
         await replay.line()
-        to.shut = True
+        to.refusing = True
         async with asyncio.timeout(20):
             while to.refused < 3:
                 await asyncio.sleep(0.05)
-        to.shut = False
+        to.refusing = False
         await client.http.post("/v1/webhooks/w/enable")
         ended = await replay.ended()
     assert (ended.status, ended.err) == (0, "")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import standardwebhooks
 
-from conftest import Command, access
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
-from support.command import at_a_terminal, command
+from support.command import access, at_a_terminal, command
+from support.fixtures import Command
 from support.receiver import Receiver
 
 SIGNED = {"auth_type": "hmac_signature", "secret_name": "signing"}

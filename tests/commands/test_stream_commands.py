@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from conftest import Command, Start, access
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
-from support.command import begin
+from support.command import access, begin
+from support.fixtures import Command, Start
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from conftest import Start
 from support.client import BATCH, Client, connected, event
+from support.fixtures import Start
 from support.program import LOOPBACK, Program
 from support.receiver import Got, Receiver, serving
 

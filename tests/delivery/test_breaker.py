@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.client import Client, connected, event
-from support.pair import Pair
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -65,10 +65,10 @@ async def test_a_breaker_opens_lets_one_probe_through_and_closes(
 
 
 async def test_an_open_breaker_holds_across_processes_and_a_kill(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.answers["/w"] = [500]
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     await one.webhook(
         id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=PATIENT,
         circuit_breaker={"failure_threshold": 3, "open_for": "3s"},
@@ -82,7 +82,7 @@ async def test_an_open_breaker_holds_across_processes_and_a_kill(
         await asyncio.gather(*(client.send(event("user.a")) for client in (one, other)))
         await asyncio.sleep(0.1)
     assert len(receiver.got) == before
-    pair.programs[0].kill()
+    peers.programs[0].kill()
     got = await receiver.until(before + 2, "/w")
     probes = [came.time for came in got[before:]]
     assert probes[1] - probes[0] >= 2.9, "two processes probed"

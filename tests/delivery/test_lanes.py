@@ -10,7 +10,7 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.pacing import AT_ONCE, PER_SECOND, SickTurns
 from support.client import Client, event
-from support.pair import Pair
+from support.peers import Peers
 from support.receiver import Receiver
 
 SPREAD = 0.05  # seconds between when an attempt was let go and when it has come
@@ -23,9 +23,9 @@ def _most_within(times: list[float], seconds: float) -> int:
 
 
 async def test_a_rate_holds_over_two_processes(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
                       rate_limit={"events": 10, "per": "1s"})  # fmt: skip
     sent = [event("user.a") for _ in range(40)]
@@ -54,10 +54,10 @@ async def test_a_rate_over_a_long_period_is_not_spread_over_it(
 
 
 async def test_concurrency_holds_over_two_processes(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.delays["/w"] = [0.1]
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=3)
     await asyncio.sleep(1.5)  # until both know that they are two
     sent = [event("user.a") for _ in range(60)]

@@ -11,10 +11,10 @@ import pytest
 import redis.asyncio
 from nats.js.api import StreamConfig
 
-from conftest import Start
 from event_gateway.broker import page
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
+from support.fixtures import Start
 from support.receiver import Receiver
 
 ONCE = {"max_attempts": 1}

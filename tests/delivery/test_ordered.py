@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.client import Client, connected, event
-from support.pair import Pair
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -78,10 +78,10 @@ async def test_order_by_key_runs_keys_side_by_side(client: Client, receiver: Rec
 
 
 async def test_order_survives_kills_of_either_process(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.delays["/w"] = [0.02]
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     policy = POLICY | {"max_attempts": 50}
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
                       retry_policy=policy)  # fmt: skip
@@ -89,7 +89,7 @@ async def test_order_survives_kills_of_either_process(
         await _sent(one, range(number, number + 1))
         await _sent(other, range(number + 1, number + 2))
     await receiver.until(20, "/w")
-    pair.programs[0].kill()
+    peers.programs[0].kill()
     await _sent(other, range(100, 120))
     async with asyncio.timeout(40):
         while (numbers := _numbers(receiver))[-1] != 119:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.client import Client, connected, event
-from support.pair import Pair
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -229,14 +229,14 @@ async def _all_came(receiver: Receiver, path: str, ids: set[str]) -> None:
 
 
 async def test_another_process_takes_it_over(
-    pair: Pair, receiver: Receiver, stack: contextlib.AsyncExitStack
+    peers: Peers, receiver: Receiver, stack: contextlib.AsyncExitStack
 ) -> None:
-    one, two = await pair.start(stack, {}, {})
+    one, two = await peers.start(stack, {}, {})
     await _past(one, 3000, "a")
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
     told = await _asked(one, webhook="w", from_seq=1)
     await receiver.until(100, "/w")
-    pair.programs[0].kill()
+    peers.programs[0].kill()
     ended = await _ended(two, (await two.http.get(f"/v1/replays/{told['id']}")).json(), 60)
     assert (ended["state"], ended["queued"]) == ("done", 3000)
 

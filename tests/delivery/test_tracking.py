@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
+from support.fixtures import Start
 from support.receiver import Receiver
 
 FAST = {"backoff": "fixed", "initial_delay": "100ms", "max_attempts": 3}

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_reload import reloaded
 
-from conftest import Start
 from support.client import Client, connected, event
-from support.pair import Pair
+from support.fixtures import Start
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -292,16 +291,16 @@ async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver:
             await client.send(event("user.b"))
             await receiver.until(4)
             changed = _config(receiver, mine={"template": {"v": 2}}, kept={"template": "{{ id }}"})
-            await reloaded(program, changed, "configuration reloaded")
+            await program.reload(changed, "configuration reloaded")
             await receiver.until(5)
             assert receiver.got[-1].json == {"v": 2}
             assert (await sent())["mine"] == {"v": 2}
             broken = _config(receiver, mine={"template": {"v": 3}}, kept={"template": "{{ id"})
-            said = await reloaded(program, broken, "not reloaded")
+            said = await program.reload(broken, "not reloaded")
             assert "transformations.kept.template: {{ is not closed by }}" in said
             assert (await sent())["mine"] == {"v": 2}
             gone = _config(receiver, kept={"template": "{{ id }}"})
-            await reloaded(program, gone, "configuration reloaded")
+            await program.reload(gone, "configuration reloaded")
             got = await sent()
             assert got["mine"]["type"] == "user.a"
             assert got["kept"].startswith("e-")
@@ -337,7 +336,7 @@ async def test_after_a_correction_dead_letters_are_delivered(
             await client.send(sent)
             await client.until("w", sent["id"], "dead_letter")
             right = _config(receiver, mine={"template": "{{ data.user ?? error }}"})
-            await reloaded(program, right, "configuration reloaded")
+            await program.reload(right, "configuration reloaded")
             answer = await client.http.post("/v1/dead-letters/replay", json={"webhook": "w"})
             assert answer.status_code in (200, 202), answer.text
             assert (await receiver.until(1))[0].json == "ann"
@@ -348,9 +347,9 @@ async def test_after_a_correction_dead_letters_are_delivered(
 
 
 async def test_a_process_without_it_sends_standard_and_is_told(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    clients = await pair.start(
+    clients = await peers.start(
         stack,
         {"transformations": {"mine": {"template": {"v": "{{ id }}"}}}},
         {"transformations": {"other": {"template": 1}}},
@@ -367,7 +366,7 @@ async def test_a_process_without_it_sends_standard_and_is_told(
     text = (await clients[1].http.get("/metrics")).text
     name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
     assert (f"{name} {len(standard)}.0" in text) == bool(standard)
-    assert "different configuration file" in "".join(one.output for one in pair.programs)
+    assert "different configuration file" in "".join(one.output for one in peers.programs)
     for client in clients:
         reasons = (await client.http.get("/readyz")).json()["reasons"]
         assert "a different configuration file" in reasons[0]

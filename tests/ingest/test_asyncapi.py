@@ -7,9 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_event_schema import schemas
 
-from conftest import Command
 from event_gateway.config.yaml_source import BadYaml, read_plain
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.asyncapi.reading import read
@@ -19,6 +17,8 @@ from event_gateway.core.schema.event_type import EventType, kept
 from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
 from support.client import Client, event
 from support.command import Ended
+from support.event_schemas import schemas
+from support.fixtures import Command
 
 CLOUDEVENTS = (
     "https://raw.githubusercontent.com/cloudevents/spec/v1.0.2/cloudevents/formats/cloudevents.json"

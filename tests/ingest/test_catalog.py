@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import Start
 from support.client import STRUCTURED, Client, connected, event
-from support.pair import Pair
+from support.fixtures import Start
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -323,9 +323,9 @@ async def test_a_rule_does_not_judge_what_came_before_it(
 
 
 async def test_a_rule_is_in_force_in_every_process_when_it_is_answered(
-    pair: Pair, stack: contextlib.AsyncExitStack
+    peers: Peers, stack: contextlib.AsyncExitStack
 ) -> None:
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     for number in range(10):
         writer, reader = (one, other) if number % 2 else (other, one)
         await register(writer, f"user.t{number}")
@@ -337,9 +337,9 @@ async def test_a_rule_is_in_force_in_every_process_when_it_is_answered(
 
 
 async def test_of_two_that_create_the_same_type_one_does(
-    pair: Pair, stack: contextlib.AsyncExitStack
+    peers: Peers, stack: contextlib.AsyncExitStack
 ) -> None:
-    clients = await pair.start(stack, {}, {})
+    clients = await peers.start(stack, {}, {})
     for number in range(10):
         answers = await asyncio.gather(*(
             client.http.post("/v1/event-types", json={"type": f"user.t{number}", "owner": str(at)})

@@ -8,8 +8,8 @@ import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
 
 from support.client import BATCH, STRUCTURED, Client
-from support.conforms import conforms
-from support.generated import (
+from support.cloudevent_schema import conforms
+from support.generated_events import (
     Made,
     Payload,
     binary,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from support.client import BATCH, STRUCTURED, Client, event
+from support.fixtures import Start
 from support.receiver import Receiver
 
 FOUR = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "user.a"}

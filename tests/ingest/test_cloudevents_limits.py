@@ -10,12 +10,12 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from conftest import Start
 from event_gateway.api.server.connection import MAX_HEAD
 from event_gateway.cli.process.serve import Running
 from event_gateway.embedded.servers import nats_binary, usable_port
 from event_gateway.state.records import MAX_MEMBER, member_of
 from support.client import Client, event
+from support.fixtures import Start
 from support.program import Program
 from support.receiver import Receiver
 

@@ -31,8 +31,8 @@ from event_gateway.core.cloudevents.formats import (
     to_structured,
 )
 from support.client import Client, event
-from support.conforms import conforms
-from support.generated import (
+from support.cloudevent_schema import conforms
+from support.generated_events import (
     Made,
     binary,
     events,

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from support.browser import page
 from support.client import Client, event
+from support.fixtures import Start
 
 pytestmark = pytest.mark.browser
 PAGE = Path(__file__).parents[2] / "examples" / "live.html"

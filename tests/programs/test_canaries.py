@@ -19,9 +19,9 @@ from standardwebhooks.webhooks import Webhook
 
 from support.canaries import Canaries
 from support.client import Client, connected, event
-from support.collected import Places, Recorded, from_api, from_files, from_nats, from_redis
-from support.echoes import Echo, Sent
-from support.planted import Planted
+from support.echo_server import EchoServer, Sent
+from support.gateway_outputs import Places, Recorded, from_api, from_files, from_nats, from_redis
+from support.planted_secrets import PlantedSecrets
 from support.program import Program
 from support.proxy import ConnectProxy
 
@@ -35,7 +35,7 @@ JSON = {"Content-Type": "application/json"}
 ALLOWED = [("admin", "output: first start")]  # shown once, to whoever starts the gateway
 
 
-def mutual(planted: Planted) -> ssl.SSLContext:
+def mutual(planted: PlantedSecrets) -> ssl.SSLContext:
     """A server's context that wants a certificate of its clients."""
     context = planted.authority.server()
     context.verify_mode = ssl.CERT_REQUIRED
@@ -45,10 +45,10 @@ def mutual(planted: Planted) -> ssl.SSLContext:
 
 
 async def test_no_canary_comes_out_of_a_full_run(tmp_path: Path) -> None:
-    planted = Planted(tmp_path)
+    planted = PlantedSecrets(tmp_path)
     canaries = planted.canaries
-    plain, token, proxy = Echo(), Echo(planted.token), ConnectProxy()
-    tls, places = Echo(), Recorded()
+    plain, token, proxy = EchoServer(), EchoServer(planted.token), ConnectProxy()
+    tls, places = EchoServer(), Recorded()
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{closed.getsockname()[1]}/"
@@ -74,7 +74,7 @@ async def test_no_canary_comes_out_of_a_full_run(tmp_path: Path) -> None:
 
 
 async def _run(
-    program: Program, planted: Planted, webhooks: list[dict[str, Any]], places: Recorded
+    program: Program, planted: PlantedSecrets, webhooks: list[dict[str, Any]], places: Recorded
 ) -> Places:
     """Starts, provokes, kills, starts again, stops; gives what it left behind."""
     at = await program.start()
@@ -139,7 +139,7 @@ async def _recorded(at: dict[str, Any], places: Recorded) -> Any:
         places.answers += recorded.answers
 
 
-async def _seal(client: Client, planted: Planted) -> None:
+async def _seal(client: Client, planted: PlantedSecrets) -> None:
     """A sealed secret that is set, replaced while it is in use, and rotated."""
     for name in ("sealed", "unused"):
         value = planted.canaries.make(f"{name}1")
@@ -147,7 +147,7 @@ async def _seal(client: Client, planted: Planted) -> None:
         assert answer.status_code == 201, answer.text
 
 
-async def _try(client: Client, planted: Planted, ids: list[str]) -> None:
+async def _try(client: Client, planted: PlantedSecrets, ids: list[str]) -> None:
     """All trials three times, so that each status comes; secrets change on the way."""
     slow = asyncio.create_task(client.http.post("/v1/webhooks/slow/test"))
     await asyncio.sleep(0.3)  # now it waits for its answer, and its token is renewed
@@ -232,7 +232,13 @@ async def _abuse(client: Client, canaries: Canaries) -> None:
     assert (await client.http.get("/v1/webhooks", headers=headers)).status_code == 401
 
 
-def _reached(planted: Planted, plain: Echo, tls: Echo, token: Echo, proxy: ConnectProxy) -> None:
+def _reached(
+    planted: PlantedSecrets,
+    plain: EchoServer,
+    tls: EchoServer,
+    token: EchoServer,
+    proxy: ConnectProxy,
+) -> None:
     """Each secret did reach whom it is for: else the search would prove nothing."""
     values = planted.values
 

@@ -14,7 +14,7 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from support.client import STRUCTURED, Client, connected, event
-from support.program import LOOPBACK, Program
+from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
 
 WEBHOOKS = ("one", "two", "three")
@@ -110,10 +110,6 @@ async def test_events_published_while_the_gateway_is_down(
     finally:
         await program.stop()
     assert len(receiver.got) == 150
-
-
-def server_pids(data: Path) -> dict[str, int]:
-    return {name: int((data / f"{name}.pid").read_text()) for name in ("nats", "valkey")}
 
 
 async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiver) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import standardwebhooks
-from test_mtls import Files
 
+from support.certificates import ClientFiles
 from support.client import connected, event
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver, receiving
@@ -20,7 +20,7 @@ EVENTS = 400
 
 
 async def test_every_call_is_authenticated_whoever_dies(tmp_path: Path, receiver: Receiver) -> None:
-    files = Files(tmp_path / "secrets")
+    files = ClientFiles(tmp_path / "secrets")
     files.demanding()  # writes the server's own certificate
     tls = {
         "ssl_certfile": files.directory / "server.pem",

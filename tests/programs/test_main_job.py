@@ -9,8 +9,8 @@ import pytest
 import standardwebhooks
 import yaml
 
-from conftest import Start
 from support.client import Client, event
+from support.fixtures import Start
 from support.program import LOOPBACK
 from support.receiver import Receiver
 

@@ -9,15 +9,15 @@ import time
 from pathlib import Path
 
 from support.client import connected, event
-from support.pair import Pair
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
 
 async def test_a_change_is_in_force_everywhere_when_it_is_answered(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     expected = set()
     for number in range(20):
         writer, reader = (one, other) if number % 2 else (other, one)
@@ -46,10 +46,10 @@ async def test_a_change_is_in_force_everywhere_when_it_is_answered(
 
 
 async def test_an_answer_waits_for_a_process_that_is_behind(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    one, _ = await pair.start(stack, {}, {})
-    behind = pair.programs[1].pid
+    one, _ = await peers.start(stack, {}, {})
+    behind = peers.programs[1].pid
     made: dict[str, float] = {}
     for name, pause in (("soon", 0.8), ("late", 30.0)):
         os.kill(behind, signal.SIGSTOP)
@@ -63,19 +63,19 @@ async def test_an_answer_waits_for_a_process_that_is_behind(
     # It waits until the other has it in force, but not for ever.
     assert 0.75 < made["soon"] < 1.9, made
     assert 1.9 < made["late"] < 3.5, made
-    assert "not confirmed everywhere" in pair.programs[0].output
+    assert "not confirmed everywhere" in peers.programs[0].output
 
 
 async def test_the_same_file_twice_and_a_dead_process(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     file = {"webhooks": {f"f{n}": {"url": f"{receiver.url}/f", "events": ["user.*"]}
                          for n in range(5)}}  # fmt: skip
-    one, _ = await pair.start(stack, file, file)
+    one, _ = await peers.start(stack, file, file)
     assert (await one.http.get("/readyz")).json() == {"status": "ok", "reasons": []}
     told = [one for one in one.lifecycle if one["type"] == "webhook.registered"]
     assert len(told) == len({entry["subject"] for entry in told})
-    pair.programs[1].kill()
+    peers.programs[1].kill()
     # It is waited for as long as it may still live, and no longer.
     began = time.monotonic()
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
@@ -89,32 +89,32 @@ async def test_the_same_file_twice_and_a_dead_process(
 
 
 async def test_different_files_are_told(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     files = [
         {"webhooks": {"f": {"url": f"{receiver.url}/{n}", "events": ["user.*"]}}} for n in range(2)
     ]
-    clients = await pair.start(stack, *files)
+    clients = await peers.start(stack, *files)
     async with asyncio.timeout(10):
         while True:
             ready = [(await client.http.get("/readyz")).json() for client in clients]
             if all(one["status"] == "degraded" for one in ready):
                 break
             await asyncio.sleep(0.1)
-    for program, other, shown in zip(pair.programs, pair.programs[::-1], ready, strict=True):
+    for program, other, shown in zip(peers.programs, peers.programs[::-1], ready, strict=True):
         assert f"/{other.pid}" in shown["reasons"][0]
         assert "different configuration file" in program.output
-    assert await pair.programs[0].stop() == 0
+    assert await peers.programs[0].stop() == 0
     async with asyncio.timeout(5):
         while (await clients[1].http.get("/readyz")).json()["status"] != "ok":
             await asyncio.sleep(0.1)
 
 
 async def test_a_deletion_whose_process_died_is_carried_on(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.answers["/w"] = [500]
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     policy = {"initial_delay": "1h", "max_attempts": 5}
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=policy)
     sent = event("user.a")
@@ -140,9 +140,9 @@ async def test_a_deletion_whose_process_died_is_carried_on(
 
 
 async def test_of_two_that_create_the_same_one_does(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    clients = await pair.start(stack, {}, {})
+    clients = await peers.start(stack, {}, {})
     for number in range(20):
         answers = await asyncio.gather(*(
             client.http.post(
@@ -158,20 +158,20 @@ async def test_of_two_that_create_the_same_one_does(
 
 
 async def test_a_process_that_has_just_begun_knows_the_others(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver, tmp_path: Path
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver, tmp_path: Path
 ) -> None:
-    await pair.start(stack, {})
-    behind = pair.programs[0].pid
+    await peers.start(stack, {})
+    behind = peers.programs[0].pid
     late = tmp_path / "late"
     late.mkdir()
-    own = {"nats": {"url": pair.servers[0]}, "redis": {"url": pair.servers[1]}}
+    own = {"nats": {"url": peers.servers[0]}, "redis": {"url": peers.servers[1]}}
     program = Program(late, LOOPBACK | own)
-    pair.programs.append(program)
+    peers.programs.append(program)
     at = await program.start()
     os.kill(behind, signal.SIGSTOP)
     try:
         asyncio.get_running_loop().call_later(0.8, os.kill, behind, signal.SIGCONT)
-        async with connected(at["http"], pair.servers[0], at["key"]) as client:
+        async with connected(at["http"], peers.servers[0], at["key"]) as client:
             began = time.monotonic()
             await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
             assert time.monotonic() - began > 0.5

@@ -21,17 +21,6 @@ def _config(receiver: Receiver, **more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-async def reloaded(program: Program, config: dict[str, Any] | str, says: str) -> str:
-    """Writes the file and asks for it; gives what was said since."""
-    before = len(program.output)
-    program.configure(config)
-    os.kill(program.pid, signal.SIGHUP)
-    async with asyncio.timeout(15):
-        while says not in program.output[before:]:
-            await asyncio.sleep(0.02)
-    return program.output[before:]
-
-
 async def _webhooks(client: Client) -> dict[str, str]:
     items = (await client.http.get("/v1/webhooks")).json()["items"]
     return {one["id"]: one["url"].rpartition("/")[2] for one in items}
@@ -48,7 +37,7 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) ->
             changed["webhooks"]["kept"]["url"] = f"{receiver.url}/elsewhere"
             changed["webhooks"]["new"] = {"url": f"{receiver.url}/new", "events": ["fresh.*"]}
             changed["streams"]["more"] = {"subjects": ["fresh.*"]}
-            await reloaded(program, changed, "configuration reloaded")
+            await program.reload(changed, "configuration reloaded")
             assert await _webhooks(client) == {"kept": "elsewhere", "new": "new", "api": "api"}
             # Subjects that only the new file names are captured from NATS.
             await client.nats.publish("fresh.a", b"{}")
@@ -63,9 +52,9 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) ->
             assert info.config.max_age == 10 * 86400
             # What is allowed to be dialled is, too; the file's own webhooks must stay within it.
             changed["delivery"] = {}
-            said = await reloaded(program, changed, "not reloaded")
+            said = await program.reload(changed, "not reloaded")
             assert "webhooks.kept.url: 127.0.0.1 is in 127.0.0.0/8: loopback" in said
-            await reloaded(program, changed | {"webhooks": {}}, "configuration reloaded")
+            await program.reload(changed | {"webhooks": {}}, "configuration reloaded")
             sent = event("user.b")
             await client.send(sent)
             record = await client.until("api", sent["id"], "retrying")
@@ -108,7 +97,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
                 (other(nats={"url": "nats://elsewhere"}), "nats: cannot change"),
                 (loose, "compliance cannot be taken back"),
             ):
-                said = await reloaded(program, config, refused)
+                said = await program.reload(config, refused)
                 assert says in said, said
                 assert await _webhooks(client) == {"kept": "kept", "left": "left"}
                 async with client.websocket() as socket:
@@ -116,7 +105,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
                     assert answer["code"] == "unknown_stream"
             await client.send(event("user.a"))
             await receiver.until(2)
-            await reloaded(program, good, "configuration reloaded")
+            await program.reload(good, "configuration reloaded")
         assert await program.stop() == 0
     finally:
         await program.stop()
@@ -136,7 +125,7 @@ async def test_a_reload_while_nats_is_away_is_finished_later(
     try:
         os.kill(pid, signal.SIGSTOP)
         try:
-            await reloaded(program, changed, "reload interrupted")
+            await program.reload(changed, "reload interrupted")
         finally:
             os.kill(pid, signal.SIGCONT)
         async with asyncio.timeout(20):

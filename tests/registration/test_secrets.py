@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import standardwebhooks
 
-from conftest import Start
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal, SealingKeys, new_key
 from support.client import Client, connected, event
-from support.pair import Pair
+from support.fixtures import Start
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -170,12 +170,12 @@ def _config(receiver: Receiver) -> dict[str, Any]:
 
 
 async def test_a_change_is_in_force_in_every_process(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver,
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """One key for all, which comes from outside."""
     monkeypatch.setenv("EVENT_GATEWAY_SECRET_SEALING_KEY", new_key())
-    clients = await pair.start(stack, _config(receiver), _config(receiver))
+    clients = await peers.start(stack, _config(receiver), _config(receiver))
     for one in clients:
         for value in (FIRST, SECOND):
             answer = await one.http.put("/v1/secrets/signing", json={"value": value})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.client import Client, connected, event
-from support.pair import Pair
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 
 
@@ -326,8 +326,8 @@ async def test_a_file_drops_events_only_where_that_is_asked_for(tmp_path: Path) 
         await program.stop()
 
 
-async def test_several_processes_know_the_same_streams(pair: Pair, stack: Any) -> None:
-    one, other = await pair.start(stack, {}, {})
+async def test_several_processes_know_the_same_streams(peers: Peers, stack: Any) -> None:
+    one, other = await peers.start(stack, {}, {})
     for number in range(10):
         writer, reader = (one, other) if number % 2 else (other, one)
         await _create(writer, "s", "user.*")

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from event_gateway.config.model import Config
 from event_gateway.core.webhook.webhook import MAX_RATE, RateLimit, Verified, Webhook
 from support.client import Client, connected, event
-from support.pair import Pair
+from support.fixtures import Start
+from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver, Said, agrees
 
@@ -185,11 +185,11 @@ async def test_the_handshake_is_authorised_as_deliveries_are(
 
 
 async def test_the_allowed_rate_is_kept(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     """The receiver's rate and the configured one, over both processes."""
     receiver.says["/w"] = [agrees("*", 12)]
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
                       rate_limit={"events": 4, "per": "2s"})  # fmt: skip
     assert (await _until(other, "active"))["verification"]["allowed_rate"] == 12
@@ -381,15 +381,15 @@ async def test_over_restarts_and_with_another_origin(tmp_path: Path, receiver: R
 
 
 async def test_one_process_asks_and_another_carries_on(
-    pair: Pair, stack: contextlib.AsyncExitStack, receiver: Receiver
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    one, other = await pair.start(stack, {}, {})
+    one, other = await peers.start(stack, {}, {})
     await asyncio.sleep(1.5)  # until both know that they are two
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
     await receiver.until_asked(3)
     gaps = [b.time - a.time for a, b in zip(receiver.asked, receiver.asked[1:], strict=False)]
     assert min(gaps) > 0.9, "both ask"
-    asks, lives = pair.programs, [one, other]
+    asks, lives = peers.programs, [one, other]
     first = 0 if "has not agreed yet" in asks[0].output else 1
     assert "has not agreed yet" not in asks[1 - first].output
     receiver.says["/w"] = [agrees()]

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_crash import server_pids
 
-from conftest import Start
 from event_gateway import __version__
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.routing.enrichment import Enricher, splice
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import MAX_CHAIN, MAX_RELATED, EventCache
 from support.client import Client, event
+from support.fixtures import Start
+from support.program import server_pids
 from support.receiver import Receiver
 
 

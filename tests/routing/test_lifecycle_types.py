@@ -4,9 +4,9 @@ from typing import Any
 
 import jsonschema
 
-from conftest import Start
 from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
 from support.client import Client, event
+from support.fixtures import Start
 from support.receiver import Receiver
 
 CONFIG: dict[str, Any] = {"streams": {"live": {"subjects": ["user.*"], "retention": "1d"}}}

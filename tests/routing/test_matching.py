@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from conftest import Start
 from support.client import STRUCTURED, Client, event
+from support.fixtures import Start
 from support.receiver import Receiver
 
 DATA = {"namespace": "customer", "size": 7, "items": [{"sku": "a"}, {"sku": "b"}]}

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from support.client import Client, Socket, connected, event
-from support.pair import Pair
+from support.fixtures import Start
+from support.peers import Peers
 
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"]}}}
 WORK: dict[str, Any] = {"action": "subscribe", "stream": "work", "durable": "reader"}
@@ -87,8 +87,8 @@ async def test_what_came_after_the_first_time_is_not_lost_without_an_acknowledge
         assert await _events(socket, 2) == [2, 3]
 
 
-async def test_a_name_is_for_one_at_a_time(pair: Pair, stack: contextlib.AsyncExitStack) -> None:
-    one, other = await pair.start(stack, STREAMS, STREAMS)
+async def test_a_name_is_for_one_at_a_time(peers: Peers, stack: contextlib.AsyncExitStack) -> None:
+    one, other = await peers.start(stack, STREAMS, STREAMS)
     async with one.websocket() as first, other.websocket() as second:
         mine = await first.ask(**WORK)
         for socket in (first, second):
@@ -107,7 +107,7 @@ async def test_a_name_is_for_one_at_a_time(pair: Pair, stack: contextlib.AsyncEx
         await _events(second, 6)
         await _ack(second, taken["subscription"], 2)
         # A process that is killed gives nothing up: who comes again need not wait for it.
-        pair.programs[1].kill()
+        peers.programs[1].kill()
         answer = await first.ask(**WORK)
         assert (answer["type"], answer["seq"]) == ("subscribed", 2)
         assert await _events(first, 1) == [3]

@@ -10,10 +10,10 @@ import nats
 import pytest
 import websockets
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from event_gateway.embedded.servers import EmbeddedServers
 from support.client import Client, Socket, connected, event
+from support.fixtures import Start
 from support.program import LOOPBACK, Program
 
 EVENTS = 20_000

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import websockets
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
+from support.fixtures import Start
 
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"], "max_messages": 1000}}}
 

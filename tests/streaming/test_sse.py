@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from conftest import Start
 from event_gateway.api.live import sse
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
+from support.fixtures import Start
 
 STREAMS = {
     "streams": {

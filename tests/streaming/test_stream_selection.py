@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
+from support.fixtures import Start
 
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*", "user.*"]}}}
 

@@ -9,9 +9,9 @@ import pytest
 import redis.asyncio
 import websockets
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
+from support.fixtures import Start
 
 STREAMS = {
     "streams": {

@@ -10,10 +10,10 @@ import pytest
 import redis.asyncio
 import websockets
 
-from conftest import Start
 from event_gateway.cli.process.serve import Running
 from support.client import Client, Socket, event
-from support.pair import Pair
+from support.fixtures import Start
+from support.peers import Peers
 
 STREAMS = {
     "streams": {
@@ -86,9 +86,9 @@ async def test_what_a_stream_holds_page_by_page(client: Client) -> None:
 
 
 async def test_subscribers_and_how_far_they_are(
-    pair: Pair, stack: contextlib.AsyncExitStack
+    peers: Peers, stack: contextlib.AsyncExitStack
 ) -> None:
-    one, other = await pair.start(stack, STREAMS, STREAMS)
+    one, other = await peers.start(stack, STREAMS, STREAMS)
     async with one.websocket() as first, other.websocket() as second:
         kept = await first.ask(action="subscribe", stream="work", **{"from": {"seq": 1}})
         ended = await second.ask(action="subscribe", stream="work")

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from event_gateway.cli.process.serve import Running
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # What a shell runs in the background ignores it, and so would the commands.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -71,6 +73,11 @@ async def command(
 ) -> Ended:
     """Runs ``event-gateway WORDS`` with ``given`` on its standard input."""
     return await (await begin(*words, directory=directory, **environ)).ended(given)
+
+
+def access(gateway: Running) -> dict[str, str]:
+    """The environment in which commands find a gateway."""
+    return {"EVENT_GATEWAY_URL": gateway.http_url, "EVENT_GATEWAY_KEY": gateway.admin_key}
 
 
 class Terminal:

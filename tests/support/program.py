@@ -86,6 +86,16 @@ class Program:
         """Whether it was started, and has not ended since."""
         return self._process is not None and self._process.poll() is None
 
+    async def reload(self, config: dict[str, Any] | str, says: str) -> str:
+        """Writes the file and sends SIGHUP; gives the output since, once it contains ``says``."""
+        before = len(self.output)
+        self.configure(config)
+        os.kill(self.pid, signal.SIGHUP)
+        async with asyncio.timeout(60):
+            while says not in self.output[before:]:
+                await asyncio.sleep(0.02)
+        return self.output[before:]
+
     def kill(self) -> None:
         """Ends it as a power cut would: no handler runs."""
         assert self._process is not None
@@ -98,3 +108,7 @@ class Program:
         if self._process.poll() is None:
             self._process.terminate()
         return await asyncio.to_thread(self._process.wait, timeout)
+
+
+def server_pids(data: Path) -> dict[str, int]:
+    return {name: int((data / f"{name}.pid").read_text()) for name in ("nats", "valkey")}

@@ -10,13 +10,14 @@ import threading
 from collections import Counter
 
 import pytest
-from test_hostile_receivers import OK, Server, post
 
 from event_gateway.cli.process.limits import attempts_within
 from event_gateway.core.errors import ErrorType
 from event_gateway.transport.client import Failure, Response, Sender, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.resolver import MAX_LOOKUPS, Names
+from support.scripted_server import OK, ScriptedServer
+from support.sending import post
 
 LOOPBACK = EgressGuard(["127.0.0.0/8"])
 
@@ -27,8 +28,8 @@ def _nobody(result: Response | Failure) -> None:
 
 async def test_many_that_are_dialled_do_not_hold_up_a_warm_connection() -> None:
     sender = Sender(LOOPBACK)
-    silent = Server([9.0])
-    async with Server([OK]).running() as well, silent.running() as sick:
+    silent = ScriptedServer([9.0])
+    async with ScriptedServer([OK]).running() as well, silent.running() as sick:
         assert isinstance(await post(sender, well), Response)
         for _ in range(400):
             sender.post(parse_target(sick), b"POST / HTTP/1.1\r\n\r\n", b"body", 5.0, _nobody)
@@ -53,7 +54,7 @@ async def test_names_that_hang_hold_up_no_other() -> None:
         return ["127.0.0.1"]
 
     sender = Sender(LOOPBACK, names=Names(look))
-    async with Server([OK]).running() as url:
+    async with ScriptedServer([OK]).running() as url:
         port = url.rsplit(":", 1)[1]
         hanging = [post(sender, f"http://hangs{n}:{port}", timeout=0.5) for n in range(20)]
         waiting = asyncio.gather(*hanging)
@@ -140,14 +141,14 @@ async def test_look_ups_are_bounded() -> None:
 
 async def test_an_address_that_refuses_leaves_the_others() -> None:
     sender = Sender(LOOPBACK, names=Names(lambda host: ["127.0.0.9", "127.0.0.8", "127.0.0.1"]))
-    async with Server([OK]).running() as url:
+    async with ScriptedServer([OK]).running() as url:
         assert isinstance(await post(sender, url.replace("127.0.0.1", "several")), Response)
     await sender.close()
 
 
 async def test_an_address_that_swallows_leaves_time_for_the_others() -> None:
     sender = Sender(LOOPBACK, names=Names(lambda host: ["127.0.0.9", "127.0.0.1"]))
-    async with Server([OK]).running() as url:
+    async with ScriptedServer([OK]).running() as url:
         port = int(url.rstrip("/").rsplit(":", 1)[1])
         with socket.socket() as full:
             full.bind(("127.0.0.9", port))
@@ -167,7 +168,7 @@ async def test_an_address_that_swallows_leaves_time_for_the_others() -> None:
 async def test_without_files_left_it_waits_and_blames_nobody() -> None:
     sender = Sender(LOOPBACK)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    async with Server([OK]).running() as url:
+    async with ScriptedServer([OK]).running() as url:
         posting = asyncio.create_task(post(sender, url, timeout=5.0))
         resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
         try:
@@ -181,7 +182,7 @@ async def test_without_files_left_it_waits_and_blames_nobody() -> None:
 
 async def test_idle_connections_are_bounded_the_oldest_go_first() -> None:
     sender = Sender(LOOPBACK, max_idle=2)
-    servers = [Server([OK]) for _ in range(3)]
+    servers = [ScriptedServer([OK]) for _ in range(3)]
     async with servers[0].running() as a, servers[1].running() as b, servers[2].running() as c:
         for url in (a, b, c):
             assert isinstance(await post(sender, url), Response)

@@ -14,7 +14,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from test_hostile_receivers import OK, Server, post
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.errors import ErrorType
@@ -24,6 +23,8 @@ from event_gateway.transport.resolver import Names
 from event_gateway.transport.special_addresses import BAD_PORTS
 from support.client import Client
 from support.program import Program
+from support.scripted_server import Listening
+from support.sending import post, refused
 
 USUAL = "usual form"
 HTTP = "use https"
@@ -280,32 +281,6 @@ def test_what_is_allowed() -> None:
 ALLOWED = ("127.0.0.1/32", "::1/128")
 
 
-class Listening:
-    """The same port on several addresses; ``came`` counts connections by address."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.came: dict[str, int] = {}
-
-    @contextlib.asynccontextmanager
-    async def on(self, *addresses: str) -> AsyncIterator["Listening"]:
-        async with contextlib.AsyncExitStack() as stack:
-            for address in addresses:
-                self.came[address] = 0
-                server = await asyncio.start_server(self._serve(address), address, self.port)
-                stack.callback(server.close)
-                self.port = server.sockets[0].getsockname()[1]
-            yield self
-
-    def _serve(self, address: str) -> Any:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.came[address] += 1
-            await Server([OK])(reader, writer)
-            writer.close()
-
-        return serve
-
-
 @contextlib.asynccontextmanager
 async def sending(
     look: Any, networks: Iterable[str] = ALLOWED, **allow: Any
@@ -313,11 +288,6 @@ async def sending(
     sender = Sender(EgressGuard(networks, **allow), names=Names(look))
     yield sender
     await sender.close()
-
-
-def refused(result: Response | Failure, says: str) -> None:
-    assert isinstance(result, Failure), result
-    assert (result.error_type, says in result.message) == (ErrorType.EGRESS_REFUSED, True), result
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,19 @@
 answer is ever taken for another's."""
 
 import asyncio
-import contextlib
-import datetime
-import ipaddress
-import ssl
 import tracemalloc
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.client import Failure, Response, Sender
 from event_gateway.transport.egress_guard import EgressGuard
+from support.certificates import Authority
+from support.scripted_server import OK, ScriptedServer, drip
+from support.sending import post
 
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 LIMIT = 1000
 
 
@@ -31,70 +25,6 @@ async def sender() -> AsyncIterator[Sender]:
     await made.close()
     assert made.open_connections == 0
     assert made.in_flight == 0
-
-
-class Server:
-    """Answers by script: for each request on a connection the next list of pieces.
-
-    A piece is bytes, or seconds to wait; None closes. The last list is repeated. ``reads``: whether
-    a request is read before it is answered.
-    """
-
-    def __init__(self, *scripts: Iterable[bytes | float | None], reads: bool = True) -> None:
-        self.scripts = [list(script) for script in scripts]
-        self.reads = reads
-        self.connections = 0
-        self.requests = 0
-        self.url = ""
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                if self.reads:
-                    await reader.readuntil(b"\r\n\r\n")
-                    await reader.readexactly(4)
-                script = self.scripts[min(self.requests, len(self.scripts) - 1)]
-                self.requests += 1
-                for piece in script:
-                    if piece is None:
-                        return
-                    if isinstance(piece, bytes):
-                        writer.write(piece)
-                        await writer.drain()
-                    else:
-                        await asyncio.sleep(piece)
-                if not self.reads:
-                    await reader.read()
-                    return
-
-    @contextlib.asynccontextmanager
-    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await self(reader, writer)
-            finally:
-                writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-        scheme, port = "https" if tls else "http", server.sockets[0].getsockname()[1]
-        self.url = f"{scheme}://127.0.0.1:{port}/"
-        yield self.url
-        server.close()
-
-
-async def post(
-    sender: Sender, url: str, timeout: float = 2.0, body: bytes = b"body"
-) -> Response | Failure:
-    answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
-    head = f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-    sender.post(parse_target(url), head, body, timeout, answered.set_result)
-    return await asyncio.wait_for(answered, timeout + 1)
-
-
-def drip(data: bytes, pause: float) -> list[bytes | float]:
-    """Byte by byte."""
-    return [piece for byte in data for piece in (bytes((byte,)), pause)]
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -142,7 +72,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 async def test_what_is_no_answer(
     sender: Sender, script: list[bytes | float | None], error: ErrorType
 ) -> None:
-    async with Server(script).running() as url:
+    async with ScriptedServer(script).running() as url:
         began = asyncio.get_running_loop().time()
         result = await post(sender, url, timeout=0.5)
         assert isinstance(result, Failure), result
@@ -178,7 +108,7 @@ async def test_what_is_no_answer(
 async def test_odd_answers_are_understood_and_poison_nothing(
     sender: Sender, script: list[bytes | float | None], status: int, body: bytes
 ) -> None:
-    server = Server(script, [OK])
+    server = ScriptedServer(script, [OK])
     async with server.running() as url:
         result = await post(sender, url)
         assert isinstance(result, Response), result
@@ -213,7 +143,7 @@ async def test_odd_answers_are_understood_and_poison_nothing(
 async def test_what_never_ends_is_cut_in_bounded_memory(
     sender: Sender, first: bytes, more: bytes, answered: bool
 ) -> None:
-    async with Server([first, *[more] * 5000], reads=False).running() as url:
+    async with ScriptedServer([first, *[more] * 5000], reads=False).running() as url:
         tracemalloc.start()
         try:
             result = await post(sender, url, timeout=10)
@@ -233,7 +163,7 @@ async def test_what_never_ends_is_cut_in_bounded_memory(
 
 async def test_an_answer_before_the_request_is_read(sender: Sender) -> None:
     script = [b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno"]
-    server = Server(script, reads=False)
+    server = ScriptedServer(script, reads=False)
     async with server.running() as url:
         for _ in range(3):
             result = await post(sender, url, body=b"x" * 8_000_000)
@@ -244,7 +174,7 @@ async def test_an_answer_before_the_request_is_read(sender: Sender) -> None:
 
 
 async def test_half_an_answer_on_a_kept_connection_is_not_tried_again(sender: Sender) -> None:
-    server = Server([OK], [HEAD, None], [OK])
+    server = ScriptedServer([OK], [HEAD, None], [OK])
     async with server.running() as url:
         assert isinstance(await post(sender, url), Response)
         result = await post(sender, url)
@@ -254,7 +184,7 @@ async def test_half_an_answer_on_a_kept_connection_is_not_tried_again(sender: Se
 
 
 async def test_a_connection_closed_while_idle_is_not_used(sender: Sender) -> None:
-    server = Server([OK, None])
+    server = ScriptedServer([OK, None])
     async with server.running() as url:
         for _ in range(5):
             assert isinstance(await post(sender, url), Response)
@@ -265,7 +195,7 @@ async def test_a_connection_closed_while_idle_is_not_used(sender: Sender) -> Non
 
 async def test_a_connection_closed_as_it_is_reused_is_tried_once(sender: Sender) -> None:
     # Every kept connection ends just as the next request comes; a fresh one only answers once.
-    server = Server([OK], [None], [OK], [None], [None], [OK])
+    server = ScriptedServer([OK], [None], [OK], [None], [None], [OK])
     async with server.running() as url:
         assert isinstance(await post(sender, url), Response)
         assert isinstance(await post(sender, url), Response)
@@ -276,11 +206,11 @@ async def test_a_connection_closed_as_it_is_reused_is_tried_once(sender: Sender)
 
 
 async def test_a_redirect_is_not_followed(sender: Sender) -> None:
-    other = Server([OK])
+    other = ScriptedServer([OK])
     async with other.running() as elsewhere:
         script = [b"HTTP/1.1 307 Elsewhere\r\nlocation: %b\r\ncontent-length: 0\r\n\r\n"
                   % elsewhere.encode()]  # fmt: skip
-        async with Server(script).running() as url:
+        async with ScriptedServer(script).running() as url:
             result = await post(sender, url)
     assert isinstance(result, Response)
     assert result.status == 307
@@ -288,7 +218,7 @@ async def test_a_redirect_is_not_followed(sender: Sender) -> None:
 
 
 async def test_a_tls_handshake_that_hangs(sender: Sender) -> None:
-    async with Server([9.0], reads=False).running() as url:
+    async with ScriptedServer([9.0], reads=False).running() as url:
         began = asyncio.get_running_loop().time()
         result = await post(sender, url.replace("http:", "https:"), timeout=0.4)
         assert isinstance(result, Failure)
@@ -297,78 +227,10 @@ async def test_a_tls_handshake_that_hangs(sender: Sender) -> None:
         assert sender.in_flight == 0
 
 
-class Authority:
-    """A certificate authority of the test's own."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name(
-            [x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {id(self)}")]
-        )
-        self.certificate = self._sign(self._name, self._key, 1, authority=True)
-
-    def server(self, address: str = "127.0.0.1", days: int = 1) -> ssl.SSLContext:
-        """A server's context with a certificate for that address or name, valid for so many
-        days."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
-        return self._context(self._sign(name, key, days, address=address), key)
-
-    def self_signed(self) -> ssl.SSLContext:
-        """The context of a server that vouches for itself."""
-        return Authority(self._directory).server()
-
-    def client(self) -> ssl.SSLContext:
-        """The context of a client that trusts this authority alone."""
-        pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=pem)
-
-    def _sign(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: int,
-        *, authority: bool = False, address: str | None = None,
-    ) -> x509.Certificate:  # fmt: skip
-        now = datetime.datetime.now(datetime.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name).issuer_name(self._name).public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=30))
-            .not_valid_after(now + datetime.timedelta(days=days))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )  # fmt: skip
-        if address is not None:
-            alternative: x509.GeneralName
-            try:
-                alternative = x509.IPAddress(ipaddress.ip_address(address))
-            except ValueError:
-                alternative = x509.DNSName(address)
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName([alternative]), critical=False
-            )
-        return builder.sign(self._key, hashes.SHA256())
-
-    def _context(
-        self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
-    ) -> ssl.SSLContext:
-        path = self._directory / "server.pem"
-        path.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
-
-
 async def test_certificates(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     sender = Sender(EgressGuard(["127.0.0.0/8"]), ssl_context=authority.client())
-    async with Server([OK]).running(authority.server()) as url:
+    async with ScriptedServer([OK]).running(authority.server()) as url:
         result = await post(sender, url)
         assert isinstance(result, Response), result
     for context, says in (
@@ -376,7 +238,7 @@ async def test_certificates(tmp_path: Path) -> None:
         (authority.server(address="127.0.0.2"), "mismatch"),
         (authority.self_signed(), "self-signed|unable to get local issuer"),
     ):
-        server = Server([OK])
+        server = ScriptedServer([OK])
         async with server.running(context) as url:
             result = await post(sender, url)
             assert isinstance(result, Failure), says

@@ -1,46 +1,21 @@
 """Client certificates towards receivers that demand one, and authorities of one's own."""
 
 import asyncio
-import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
-from test_hostile_receivers import OK, Authority, Server
 
-from conftest import Start
 from event_gateway.transport import client_certificate
+from support.certificates import Authority, ClientFiles
 from support.client import Client, event
-
-
-class Files:
-    """A folder of secrets with a client certificate and its authority's."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.directory.mkdir()
-        self.authority = Authority(directory)
-        self.trusted = directory / "ca.pem"
-        self.trusted.write_bytes(self.authority.certificate.public_bytes(Encoding.PEM))
-        self.renew(self.authority)
-
-    def renew(self, authority: Authority, days: int = 1) -> None:
-        """Another certificate and key, in one file that both settings name."""
-        authority.server(days=days)
-        (self.directory / "server.pem").replace(self.directory / "client.pem")
-
-    def demanding(self) -> ssl.SSLContext:
-        """The context of a server that lets in only whom the authority has signed."""
-        context = self.authority.server()
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(self.trusted)
-        return context
+from support.fixtures import Start
+from support.scripted_server import OK, ScriptedServer
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path / "secrets")
+def files(tmp_path: Path) -> ClientFiles:
+    return ClientFiles(tmp_path / "secrets")
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +39,9 @@ async def _tried(client: Client, url: str, **security: str) -> Any:
     return (await client.http.post("/v1/webhooks/w/test")).json()
 
 
-async def test_client_certificates(start: Start, connect: Start, files: Files) -> None:
+async def test_client_certificates(start: Start, connect: Start, files: ClientFiles) -> None:
     client = await connect(await start({"secrets": {"dir": str(files.directory)}}))
-    async with Server([OK]).running(files.demanding()) as url:
+    async with ScriptedServer([OK]).running(files.demanding()) as url:
         came = await _tried(client, url)
         assert came["succeeded"], came
         # Renewed: the lane, which has been there all the time, uses the new ones.
@@ -91,7 +66,7 @@ async def test_client_certificates(start: Start, connect: Start, files: Files) -
         came = await _tried(client, url, cert="none.pem")
         assert (came["error_type"], "none.pem" in came["error_message"]) == ("AuthError", True)
     # The receiver, too, must be of the authority that is named.
-    async with Server([OK]).running(Authority(files.directory).server()) as url:
+    async with ScriptedServer([OK]).running(Authority(files.directory).server()) as url:
         files.renew(files.authority)
         came = await _tried(client, url)
         assert came["error_type"] == "TlsError"

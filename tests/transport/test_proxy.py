@@ -14,9 +14,6 @@ from typing import Any
 import pytest
 import uvloop
 from cryptography.hazmat.primitives.serialization import Encoding
-from test_config import loaded
-from test_egress import HTTP, Listening, refused
-from test_hostile_receivers import OK, Authority, Server, drip, post
 
 from event_gateway.config.load import ConfigError
 from event_gateway.config.model import ProxyModel
@@ -25,10 +22,14 @@ from event_gateway.transport.client import Failure, Response, Sender
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy, proxy_of
 from event_gateway.transport.resolver import Names
+from support.certificates import Authority
 from support.client import connected, event
+from support.configuration import loaded
 from support.program import LOOPBACK, Program
 from support.proxy import ConnectProxy
 from support.receiver import Receiver
+from support.scripted_server import OK, Listening, ScriptedServer, drip
+from support.sending import post, refused
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 BOTH_LOOPS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -71,7 +72,7 @@ def test_http_and_https_are_tunnelled_to_the_address_that_was_checked(
 ) -> None:
     async def case() -> None:
         authority = Authority(tmp_path)
-        plain, secure, proxy = Server([OK]), Server([OK]), ConnectProxy()
+        plain, secure, proxy = ScriptedServer([OK]), ScriptedServer([OK]), ConnectProxy()
         async with (
             plain.running() as url, secure.running(authority.server("crm.test")) as tls_url,
             proxy.running(), sending(through(proxy.port), tls=authority.client()) as sender,
@@ -107,7 +108,7 @@ def test_names_are_the_proxys_where_it_looks_them_up(run: Run, tmp_path: Path) -
         authority = Authority(tmp_path)
         proxy = ConnectProxy(hosts={"crm.test": "127.0.0.1"})
         async with (
-            Server([OK]).running(authority.server("crm.test")) as url, proxy.running(),
+            ScriptedServer([OK]).running(authority.server("crm.test")) as url, proxy.running(),
             sending(through(proxy.port, "proxy", ""), look, guard=EgressGuard(["10.0.0.0/8"]),
                     tls=authority.client()) as sender,
         ):  # fmt: skip
@@ -121,7 +122,7 @@ def test_names_are_the_proxys_where_it_looks_them_up(run: Run, tmp_path: Path) -
                 (f"https://{place}/", "loopback"), (f"https://localhost:{place[10:]}/", "loopback"),
                 ("https://127.1/", "usual form"), ("https://metadata.google.internal/", "metadata"),
                 ("https://[::1]/", "loopback"), ("https://crm.test:22/", "port 22"),
-                (f"http://{named}/", HTTP),
+                (f"http://{named}/", "use https"),
             ):  # fmt: skip
                 refused(await post(sender, bad), says)
             assert len(proxy.heads) == 1
@@ -300,7 +301,7 @@ async def test_the_program_delivers_through_a_proxy_and_takes_up_another(
     authority = Authority(tmp_path)
     bundle = tmp_path / "authority.pem"
     bundle.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
-    secure = Server([OK])
+    secure = ScriptedServer([OK])
     first, second = ConnectProxy(), ConnectProxy([b"HTTP/1.1 407 No\r\n\r\n"])
     async with (
         secure.running(authority.server()) as url, first.running(), second.running(),

@@ -21,7 +21,7 @@ from event_gateway.core.cloudevents.formats import (
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.matching.pattern import MAX_LENGTH, subject_for
 from event_gateway.request.builder import _trace
-from support.generated import (
+from support.generated_events import (
     sources,
     times,
     uris,

@@ -20,7 +20,7 @@ from event_gateway.core.cloudevents.formats import (
 )
 from event_gateway.core.cloudevents.media_types import declared_encoding
 from event_gateway.core.errors import InvalidEvent
-from support.generated import (
+from support.generated_events import (
     Made,
     binary,
     events,

@@ -16,7 +16,7 @@ from event_gateway.core.cloudevents.formats import (
     to_structured,
 )
 from event_gateway.core.errors import InvalidEvent
-from support.generated import (
+from support.generated_events import (
     Made,
     binary,
     events,

@@ -17,16 +17,10 @@ from hypothesis import strategies as st
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects, unfed_patterns
 from event_gateway.config.load import ConfigError, load
-from event_gateway.config.model import Config
 from event_gateway.config.reference import reference
 from event_gateway.request.transformations import compiled
 from event_gateway.transport.egress_guard import url_rule
-
-
-def loaded(text: str, tmp_path: Path, **environ: str) -> Config:
-    path = tmp_path / "gateway.yaml"
-    path.write_text(text)
-    return load(path, environ, transformation_rule=compiled, url_rule=url_rule)
+from support.configuration import loaded
 
 
 def test_the_original_loads_with_its_defaults() -> None:

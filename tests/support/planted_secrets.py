@@ -14,16 +14,16 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import NameOID
-from test_hostile_receivers import Authority
 
 from support.canaries import Canaries
-from support.echoes import Answer, Echo, Sent
+from support.certificates import Authority
+from support.echo_server import Answer, EchoServer, Sent
 
 PREFIX = "EVENT_GATEWAY_SECRET_"
 ODD = "\"'\\/&<+=%~ "
 
 
-class Planted:
+class PlantedSecrets:
     """Secrets of every kind: in ``environ``, in the folder ``secrets``, and what is sealed."""
 
     def __init__(self, directory: Path) -> None:
@@ -95,7 +95,9 @@ class Planted:
         answer = {"access_token": token, "token_type": "bearer", "expires_in": 300}
         return Answer(200, [("content-type", "application/json")], json.dumps(answer).encode())
 
-    def webhooks(self, plain: Echo, tls: Echo, token: Echo, dead: str) -> list[dict[str, Any]]:
+    def webhooks(
+        self, plain: EchoServer, tls: EchoServer, token: EchoServer, dead: str
+    ) -> list[dict[str, Any]]:
         """One webhook for each way, and for each way in which it can go wrong."""
         oauth = {"auth_type": "oauth2_client_credentials", "client_id": "gate way"}
         mtls = {"auth_type": "mtls", "ca": "ca.pem"}

@@ -40,7 +40,7 @@ class Answer:
 
 
 @dataclass
-class Echo:
+class EchoServer:
     """Answers by ``respond``, by default with :meth:`echo`; keeps what came."""
 
     respond: Callable[[Sent], Answer] | None = None
@@ -85,7 +85,7 @@ class Echo:
         return Answer(status, headers, body)
 
     @contextlib.asynccontextmanager
-    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["Echo"]:
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["EchoServer"]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
         port = server.sockets[0].getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"

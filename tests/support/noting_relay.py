@@ -1,4 +1,4 @@
-"""A way to a gateway that can be shut, and on which requests are noted; it passes bytes on."""
+"""A TCP relay in front of a gateway that notes each HTTP request and can refuse connections."""
 
 import asyncio
 import contextlib
@@ -8,19 +8,19 @@ from urllib.parse import urlsplit
 
 
 @dataclass
-class Way:
-    """``lines``: the first line of each request that came. While ``shut``, who comes is refused."""
+class NotingRelay:
+    """``lines``: the first line of each request. While ``refusing``, connections are closed."""
 
     target: str
     url: str = ""
     lines: list[str] = field(default_factory=list)
-    shut: bool = False
+    refusing: bool = False
     refused: int = 0
 
-    async def taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Passes one connection on."""
-        place = urlsplit(self.target)
-        there, back = await asyncio.open_connection(place.hostname, place.port)
+        address = urlsplit(self.target)
+        there, back = await asyncio.open_connection(address.hostname, address.port)
         await asyncio.gather(self._pass_on(reader, back, True), self._pass_on(there, writer, False))
 
     async def _pass_on(
@@ -28,7 +28,7 @@ class Way:
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
-                if self.shut:
+                if self.refusing:
                     self.refused += 1
                     break
                 if note and b" HTTP/1.1\r\n" in data:
@@ -38,10 +38,10 @@ class Way:
 
 
 @contextlib.asynccontextmanager
-async def way(target: str) -> AsyncIterator[Way]:
-    """A way on a free port of the loopback."""
-    made = Way(target)
-    server = await asyncio.start_server(made.taken, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield made
+async def relayed(target: str) -> AsyncIterator[NotingRelay]:
+    """A relay to the URL ``target``, on a free port of the loopback."""
+    relay = NotingRelay(target)
+    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    relay.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield relay
     server.close()

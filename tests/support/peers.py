@@ -9,8 +9,8 @@ from support.client import Client, connected
 from support.program import LOOPBACK, Program
 
 
-class Pair:
-    """Two programs with data directories of their own."""
+class Peers:
+    """Gateway processes with a data directory each, on the same NATS and Redis."""
 
     def __init__(self, directory: Path, servers: tuple[str, str]) -> None:
         self._directory = directory

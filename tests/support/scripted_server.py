@@ -1,0 +1,90 @@
+"""Raw TCP servers for tests: they answer by script, however badly, or count who connects."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+class ScriptedServer:
+    """Answers by script: for each request on a connection the next list of pieces.
+
+    A piece is bytes, or seconds to wait; None closes. The last list is repeated. ``reads``: whether
+    a request is read before it is answered.
+    """
+
+    def __init__(self, *scripts: Iterable[bytes | float | None], reads: bool = True) -> None:
+        self.scripts = [list(script) for script in scripts]
+        self.reads = reads
+        self.connections = 0
+        self.requests = 0
+        self.url = ""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                if self.reads:
+                    await reader.readuntil(b"\r\n\r\n")
+                    await reader.readexactly(4)
+                script = self.scripts[min(self.requests, len(self.scripts) - 1)]
+                self.requests += 1
+                for piece in script:
+                    if piece is None:
+                        return
+                    if isinstance(piece, bytes):
+                        writer.write(piece)
+                        await writer.drain()
+                    else:
+                        await asyncio.sleep(piece)
+                if not self.reads:
+                    await reader.read()
+                    return
+
+    @contextlib.asynccontextmanager
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await self(reader, writer)
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+        scheme, port = "https" if tls else "http", server.sockets[0].getsockname()[1]
+        self.url = f"{scheme}://127.0.0.1:{port}/"
+        yield self.url
+        server.close()
+
+
+class Listening:
+    """The same port on several addresses; ``came`` counts connections by address."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.came: dict[str, int] = {}
+
+    @contextlib.asynccontextmanager
+    async def on(self, *addresses: str) -> AsyncIterator["Listening"]:
+        async with contextlib.AsyncExitStack() as stack:
+            for address in addresses:
+                self.came[address] = 0
+                server = await asyncio.start_server(self._serve(address), address, self.port)
+                stack.callback(server.close)
+                self.port = server.sockets[0].getsockname()[1]
+            yield self
+
+    def _serve(self, address: str) -> Any:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.came[address] += 1
+            await ScriptedServer([OK])(reader, writer)
+            writer.close()
+
+        return serve
+
+
+def drip(data: bytes, pause: float) -> list[bytes | float]:
+    """Byte by byte."""
+    return [piece for byte in data for piece in (bytes((byte,)), pause)]

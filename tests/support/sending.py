@@ -1,0 +1,20 @@
+"""Sends one request with the gateway's HTTP client, without a gateway."""
+
+import asyncio
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.transport.client import Failure, Response, Sender, parse_target
+
+
+async def post(
+    sender: Sender, url: str, timeout: float = 2.0, body: bytes = b"body"
+) -> Response | Failure:
+    answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+    head = f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    sender.post(parse_target(url), head, body, timeout, answered.set_result)
+    return await asyncio.wait_for(answered, timeout + 1)
+
+
+def refused(result: Response | Failure, says: str) -> None:
+    assert isinstance(result, Failure), result
+    assert (result.error_type, says in result.message) == (ErrorType.EGRESS_REFUSED, True), result
