@@ -29,11 +29,11 @@ from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.auth.signature import hmac_signature
 from event_gateway.request.auth.tokens import Tokens
-from event_gateway.request.builder import Builders
+from event_gateway.request.builder import RequestBuilders
 from event_gateway.routing.enrichment import splice
 from event_gateway.routing.index import Index
 from event_gateway.secrets.named import Secrets
-from event_gateway.transport.client import Sender
+from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard
 
 FAN_OUT = 10
@@ -84,7 +84,7 @@ def matching(received: Received, webhooks: int) -> Callable[[], object]:
 def building(received: Received, enriched: Event) -> Callable[[], object]:
     """The requests of one event for ten webhooks, signed, with a body that they share."""
     secrets = Secrets({"KEY": SECRET}, "", Path("none"))
-    common = Builders(secrets, Tokens(Sender(EgressGuard())), b"installation", "0.1.0")
+    common = RequestBuilders(secrets, Tokens(HttpClient(EgressGuard())), b"installation", "0.1.0")
     builders = [
         common.of(Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,)))
         for number in range(FAN_OUT)
@@ -101,7 +101,7 @@ def building(received: Received, enriched: Event) -> Callable[[], object]:
 
 def signing(body: bytes) -> Callable[[], object]:
     """The header line of a signature over 1 KB."""
-    authenticate = hmac_signature(SIGNED, (SECRET,), Tokens(Sender(EgressGuard())))
+    authenticate = hmac_signature(SIGNED, (SECRET,), Tokens(HttpClient(EgressGuard())))
     message_id, timestamp = b"msg_" + b"0" * 32, b"%d" % time.time()
     return lambda: authenticate(message_id, timestamp, body)
 

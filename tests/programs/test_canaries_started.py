@@ -23,10 +23,10 @@ from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.auth import tokens
 from event_gateway.request.auth.header import without
-from event_gateway.request.builder import Builders
+from event_gateway.request.builder import RequestBuilders
 from event_gateway.secrets import sealed as sealed_secrets
 from event_gateway.secrets.named import Secrets
-from event_gateway.transport.client import Sender, parse_target
+from event_gateway.transport.client import HttpClient, parse_target
 from event_gateway.transport.client_certificate import ClientCertificate
 from event_gateway.transport.connection import Exchange
 from event_gateway.transport.egress_guard import EgressGuard
@@ -183,11 +183,11 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
     proxy = {"proxy": {"url": f"http://u:{url}@h:1"}}
     config = Config.model_validate(servers | {"delivery": proxy})
     secrets = Secrets({"S_TOKEN": value}, "S_", tmp_path)
-    sender = Sender(EgressGuard())
+    sender = HttpClient(EgressGuard())
     ways = tuple(Security(one, "token", username="u") for one in ("basic", "api_key"))
     webhook = Webhook("w", "https://receiver.test/", ("user.*",), security=ways)
-    builders = Builders(secrets, tokens.Tokens(sender), b"key", "1")
-    builder = builders.of(webhook)
+    builders = RequestBuilders(secrets, tokens.Tokens(sender), b"key", "1")
+    builder = builders.for_webhook(webhook)
     event = Event("1", "s", "user.a", None, "", None, None, {}, b"", DataKind.NONE)
     request = builder.build(Received(event, "", 0, 0.0), 1)
     assert value.encode() in request.head
@@ -198,7 +198,7 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
     content = sealed_secrets._Content(value, [sealed_secrets._Former(value, 1.0)])
     objects: list[Any] = [
         config, config.nats, config.redis, proxy_of(config.delivery.proxy), secrets, webhook,
-        builder, builders, request, source, tokens.TokenWanted(source), keys, content,
+        builder, builders, request, source, tokens.TokenPending(source), keys, content,
         keys.seal("token", value.encode(), 0.0), ClientCertificate(oauth, tmp_path),
         Exchange(parse_target("https://h/"), request.head, 1.0, print),
         tokens._Answer(value), tokens._Error("x", value),

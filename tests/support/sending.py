@@ -3,11 +3,11 @@
 import asyncio
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 
 
 async def post(
-    sender: Sender, url: str, timeout: float = 2.0, body: bytes = b"body"
+    sender: HttpClient, url: str, timeout: float = 2.0, body: bytes = b"body"
 ) -> Response | Failure:
     answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
     head = f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()

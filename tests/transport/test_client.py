@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -41,14 +41,14 @@ def answering(*pieces: bytes, close: bool = False) -> Handler:
 
 
 @pytest.fixture
-async def sender() -> AsyncIterator[Sender]:
-    made = Sender(EgressGuard(["127.0.0.0/8"]), body_limit=1000)
+async def sender() -> AsyncIterator[HttpClient]:
+    made = HttpClient(EgressGuard(["127.0.0.0/8"]), body_limit=1000)
     yield made
     await made.close()
     assert made.open_connections == 0
 
 
-async def post(sender: Sender, url: str, timeout: float = 2.0) -> Response | Failure:
+async def post(sender: HttpClient, url: str, timeout: float = 2.0) -> Response | Failure:
     answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
     target = parse_target(url)
     head = f"POST {target.path} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n".encode()
@@ -72,7 +72,7 @@ async def post(sender: Sender, url: str, timeout: float = 2.0) -> Response | Fai
     ],
 )  # fmt: skip
 async def test_answers(
-    sender: Sender, pieces: tuple[bytes, ...], close: bool, status: int, body: bytes
+    sender: HttpClient, pieces: tuple[bytes, ...], close: bool, status: int, body: bytes
 ) -> None:
     async with serving(answering(*pieces, close=close)) as url:
         for _ in range(3):  # the second and third may use the connection of the first
@@ -96,7 +96,7 @@ async def test_answers(
     ],
 )  # fmt: skip
 async def test_failures(
-    sender: Sender, pieces: tuple[bytes, ...], close: bool, error: ErrorType
+    sender: HttpClient, pieces: tuple[bytes, ...], close: bool, error: ErrorType
 ) -> None:
     async with serving(answering(*pieces, close=close)) as url:
         result = await post(sender, url)
@@ -105,7 +105,7 @@ async def test_failures(
         assert result.message
 
 
-async def test_an_endless_body_is_cut_and_the_status_kept(sender: Sender) -> None:
+async def test_an_endless_body_is_cut_and_the_status_kept(sender: HttpClient) -> None:
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 503 No\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -121,7 +121,7 @@ async def test_an_endless_body_is_cut_and_the_status_kept(sender: Sender) -> Non
         assert sender.open_connections == 0
 
 
-async def test_one_deadline_covers_a_body_that_drips(sender: Sender) -> None:
+async def test_one_deadline_covers_a_body_that_drips(sender: HttpClient) -> None:
     async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
@@ -137,7 +137,7 @@ async def test_one_deadline_covers_a_body_that_drips(sender: Sender) -> None:
     assert result.error_type == ErrorType.RESPONSE_TIMEOUT
 
 
-async def test_a_silent_server_and_one_that_is_not_there(sender: Sender) -> None:
+async def test_a_silent_server_and_one_that_is_not_there(sender: HttpClient) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -154,7 +154,7 @@ async def test_a_silent_server_and_one_that_is_not_there(sender: Sender) -> None
     assert result.error_type == ErrorType.NAME_RESOLUTION
 
 
-async def test_a_server_that_does_not_speak_tls(sender: Sender) -> None:
+async def test_a_server_that_does_not_speak_tls(sender: HttpClient) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK)
         await reader.read()
@@ -166,7 +166,7 @@ async def test_a_server_that_does_not_speak_tls(sender: Sender) -> None:
         assert result.error_type == ErrorType.TLS_ERROR
 
 
-async def test_a_stale_connection_is_tried_once_more(sender: Sender) -> None:
+async def test_a_stale_connection_is_tried_once_more(sender: HttpClient) -> None:
     """The server closes each connection after its first answer, without saying so."""
     seen = 0
 
@@ -186,7 +186,7 @@ async def test_a_stale_connection_is_tried_once_more(sender: Sender) -> None:
     assert seen == 3
 
 
-async def test_connections_are_kept_and_bytes_nobody_asked_for_are_not(sender: Sender) -> None:
+async def test_connections_are_kept_and_bytes_nobody_asked_for_are_not(sender: HttpClient) -> None:
     connections = 0
     plain = answering(OK)
 

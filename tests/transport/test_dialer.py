@@ -13,9 +13,9 @@ import pytest
 
 from event_gateway.cli.process.limits import attempts_within
 from event_gateway.core.errors import ErrorType
-from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.resolver import MAX_LOOKUPS, Names
+from event_gateway.transport.resolver import MAX_LOOKUPS, Resolver
 from support.scripted_server import OK, ScriptedServer
 from support.sending import post
 
@@ -27,7 +27,7 @@ def _nobody(result: Response | Failure) -> None:
 
 
 async def test_many_that_are_dialled_do_not_hold_up_a_warm_connection() -> None:
-    sender = Sender(LOOPBACK)
+    sender = HttpClient(LOOPBACK)
     silent = ScriptedServer([9.0])
     async with ScriptedServer([OK]).running() as well, silent.running() as sick:
         assert isinstance(await post(sender, well), Response)
@@ -53,7 +53,7 @@ async def test_names_that_hang_hold_up_no_other() -> None:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
         return ["127.0.0.1"]
 
-    sender = Sender(LOOPBACK, names=Names(look))
+    sender = HttpClient(LOOPBACK, resolver=Resolver(look))
     async with ScriptedServer([OK]).running() as url:
         port = url.rsplit(":", 1)[1]
         hanging = [post(sender, f"http://hangs{n}:{port}", timeout=0.5) for n in range(20)]
@@ -91,7 +91,7 @@ async def test_a_known_name_does_not_wait_for_its_next_look_up(
             release.wait(10)
         return [f"127.0.0.{looked}"]
 
-    names = Names(look)
+    names = Resolver(look)
     assert await names.addresses("crm") == ["127.0.0.1"]
     await asyncio.sleep(0.1)
     assert await asyncio.wait_for(names.addresses("crm"), 1) == ["127.0.0.1"]
@@ -107,7 +107,7 @@ async def test_without_threads_left_a_look_up_fails_and_the_next_one_goes_on(
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    names = Names(lambda host: ["127.0.0.1"])
+    names = Resolver(lambda host: ["127.0.0.1"])
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(OSError, match="new thread"):
@@ -130,7 +130,7 @@ async def test_look_ups_are_bounded() -> None:
             running -= 1
         return ["127.0.0.1"]
 
-    names = Names(look)
+    names = Resolver(look)
     asking = [asyncio.create_task(names.addresses(f"name{n}")) for n in range(3 * MAX_LOOKUPS)]
     await asyncio.sleep(0.2)
     assert running == MAX_LOOKUPS
@@ -140,14 +140,16 @@ async def test_look_ups_are_bounded() -> None:
 
 
 async def test_an_address_that_refuses_leaves_the_others() -> None:
-    sender = Sender(LOOPBACK, names=Names(lambda host: ["127.0.0.9", "127.0.0.8", "127.0.0.1"]))
+    sender = HttpClient(
+        LOOPBACK, resolver=Resolver(lambda host: ["127.0.0.9", "127.0.0.8", "127.0.0.1"])
+    )
     async with ScriptedServer([OK]).running() as url:
         assert isinstance(await post(sender, url.replace("127.0.0.1", "several")), Response)
     await sender.close()
 
 
 async def test_an_address_that_swallows_leaves_time_for_the_others() -> None:
-    sender = Sender(LOOPBACK, names=Names(lambda host: ["127.0.0.9", "127.0.0.1"]))
+    sender = HttpClient(LOOPBACK, resolver=Resolver(lambda host: ["127.0.0.9", "127.0.0.1"]))
     async with ScriptedServer([OK]).running() as url:
         port = int(url.rstrip("/").rsplit(":", 1)[1])
         with socket.socket() as full:
@@ -166,7 +168,7 @@ async def test_an_address_that_swallows_leaves_time_for_the_others() -> None:
 
 
 async def test_without_files_left_it_waits_and_blames_nobody() -> None:
-    sender = Sender(LOOPBACK)
+    sender = HttpClient(LOOPBACK)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with ScriptedServer([OK]).running() as url:
         posting = asyncio.create_task(post(sender, url, timeout=5.0))
@@ -181,7 +183,7 @@ async def test_without_files_left_it_waits_and_blames_nobody() -> None:
 
 
 async def test_idle_connections_are_bounded_the_oldest_go_first() -> None:
-    sender = Sender(LOOPBACK, max_idle=2)
+    sender = HttpClient(LOOPBACK, max_idle=2)
     servers = [ScriptedServer([OK]) for _ in range(3)]
     async with servers[0].running() as a, servers[1].running() as b, servers[2].running() as c:
         for url in (a, b, c):

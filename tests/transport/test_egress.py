@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.errors import ErrorType
-from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.resolver import Names
+from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.special_addresses import BAD_PORTS
 from support.client import Client
 from support.program import Program
@@ -201,7 +201,7 @@ async def test_what_is_refused_is_not_dialled_either() -> None:
     def look(host: str) -> list[str]:
         raise AssertionError(f"{host} was looked up")
 
-    sender = Sender(EgressGuard(), names=Names(look))
+    sender = HttpClient(EgressGuard(), resolver=Resolver(look))
     urls = []
     for text, says in TABLE:
         if says not in (None, HTTP, "no URL", "URL"):
@@ -284,8 +284,8 @@ ALLOWED = ("127.0.0.1/32", "::1/128")
 @contextlib.asynccontextmanager
 async def sending(
     look: Any, networks: Iterable[str] = ALLOWED, **allow: Any
-) -> AsyncIterator[Sender]:
-    sender = Sender(EgressGuard(networks, **allow), names=Names(look))
+) -> AsyncIterator[HttpClient]:
+    sender = HttpClient(EgressGuard(networks, **allow), resolver=Resolver(look))
     yield sender
     await sender.close()
 
@@ -384,7 +384,7 @@ async def test_http_is_for_allowed_networks_and_ports_are_listed() -> None:
         assert there.came["127.0.0.1"] == 1
 
 
-# Registration.
+# WebhookRegistration.
 
 WEBHOOK = {"url": "https://example.com/", "events": ["user.*"]}
 REFUSED_URLS = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.transport.client import Failure, Response, Sender
+from event_gateway.transport.client import Failure, HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard
 from support.certificates import Authority
 from support.scripted_server import OK, ScriptedServer, drip
@@ -19,8 +19,8 @@ LIMIT = 1000
 
 
 @pytest.fixture
-async def sender() -> AsyncIterator[Sender]:
-    made = Sender(EgressGuard(["127.0.0.0/8"]), body_limit=LIMIT)
+async def sender() -> AsyncIterator[HttpClient]:
+    made = HttpClient(EgressGuard(["127.0.0.0/8"]), body_limit=LIMIT)
     yield made
     await made.close()
     assert made.open_connections == 0
@@ -70,7 +70,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
     ],
 )  # fmt: skip
 async def test_what_is_no_answer(
-    sender: Sender, script: list[bytes | float | None], error: ErrorType
+    sender: HttpClient, script: list[bytes | float | None], error: ErrorType
 ) -> None:
     async with ScriptedServer(script).running() as url:
         began = asyncio.get_running_loop().time()
@@ -106,7 +106,7 @@ async def test_what_is_no_answer(
     ],
 )  # fmt: skip
 async def test_odd_answers_are_understood_and_poison_nothing(
-    sender: Sender, script: list[bytes | float | None], status: int, body: bytes
+    sender: HttpClient, script: list[bytes | float | None], status: int, body: bytes
 ) -> None:
     server = ScriptedServer(script, [OK])
     async with server.running() as url:
@@ -141,7 +141,7 @@ async def test_odd_answers_are_understood_and_poison_nothing(
     ],
 )  # fmt: skip
 async def test_what_never_ends_is_cut_in_bounded_memory(
-    sender: Sender, first: bytes, more: bytes, answered: bool
+    sender: HttpClient, first: bytes, more: bytes, answered: bool
 ) -> None:
     async with ScriptedServer([first, *[more] * 5000], reads=False).running() as url:
         tracemalloc.start()
@@ -161,7 +161,7 @@ async def test_what_never_ends_is_cut_in_bounded_memory(
     assert sender.open_connections == 0
 
 
-async def test_an_answer_before_the_request_is_read(sender: Sender) -> None:
+async def test_an_answer_before_the_request_is_read(sender: HttpClient) -> None:
     script = [b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno"]
     server = ScriptedServer(script, reads=False)
     async with server.running() as url:
@@ -173,7 +173,7 @@ async def test_an_answer_before_the_request_is_read(sender: Sender) -> None:
     assert server.connections == 3
 
 
-async def test_half_an_answer_on_a_kept_connection_is_not_tried_again(sender: Sender) -> None:
+async def test_half_an_answer_on_a_kept_connection_is_not_tried_again(sender: HttpClient) -> None:
     server = ScriptedServer([OK], [HEAD, None], [OK])
     async with server.running() as url:
         assert isinstance(await post(sender, url), Response)
@@ -183,7 +183,7 @@ async def test_half_an_answer_on_a_kept_connection_is_not_tried_again(sender: Se
         assert server.requests == 2
 
 
-async def test_a_connection_closed_while_idle_is_not_used(sender: Sender) -> None:
+async def test_a_connection_closed_while_idle_is_not_used(sender: HttpClient) -> None:
     server = ScriptedServer([OK, None])
     async with server.running() as url:
         for _ in range(5):
@@ -193,7 +193,7 @@ async def test_a_connection_closed_while_idle_is_not_used(sender: Sender) -> Non
     assert server.requests == 5
 
 
-async def test_a_connection_closed_as_it_is_reused_is_tried_once(sender: Sender) -> None:
+async def test_a_connection_closed_as_it_is_reused_is_tried_once(sender: HttpClient) -> None:
     # Every kept connection ends just as the next request comes; a fresh one only answers once.
     server = ScriptedServer([OK], [None], [OK], [None], [None], [OK])
     async with server.running() as url:
@@ -205,7 +205,7 @@ async def test_a_connection_closed_as_it_is_reused_is_tried_once(sender: Sender)
     assert (server.requests, server.connections) == (5, 3)
 
 
-async def test_a_redirect_is_not_followed(sender: Sender) -> None:
+async def test_a_redirect_is_not_followed(sender: HttpClient) -> None:
     other = ScriptedServer([OK])
     async with other.running() as elsewhere:
         script = [b"HTTP/1.1 307 Elsewhere\r\nlocation: %b\r\ncontent-length: 0\r\n\r\n"
@@ -217,7 +217,7 @@ async def test_a_redirect_is_not_followed(sender: Sender) -> None:
     assert other.connections == 0
 
 
-async def test_a_tls_handshake_that_hangs(sender: Sender) -> None:
+async def test_a_tls_handshake_that_hangs(sender: HttpClient) -> None:
     async with ScriptedServer([9.0], reads=False).running() as url:
         began = asyncio.get_running_loop().time()
         result = await post(sender, url.replace("http:", "https:"), timeout=0.4)
@@ -229,7 +229,7 @@ async def test_a_tls_handshake_that_hangs(sender: Sender) -> None:
 
 async def test_certificates(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    sender = Sender(EgressGuard(["127.0.0.0/8"]), ssl_context=authority.client())
+    sender = HttpClient(EgressGuard(["127.0.0.0/8"]), ssl_context=authority.client())
     async with ScriptedServer([OK]).running(authority.server()) as url:
         result = await post(sender, url)
         assert isinstance(result, Response), result

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from event_gateway.config.load import ConfigError
 from event_gateway.config.model import ProxyModel
 from event_gateway.core.errors import ErrorType
-from event_gateway.transport.client import Failure, Response, Sender
+from event_gateway.transport.client import Failure, HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy, proxy_of
-from event_gateway.transport.resolver import Names
+from event_gateway.transport.resolver import Resolver
 from support.certificates import Authority
 from support.client import connected, event
 from support.configuration import loaded
@@ -53,11 +53,15 @@ async def sending(
     *,
     guard: EgressGuard | None = None,
     tls: ssl.SSLContext | None = None,
-) -> AsyncIterator[Sender]:
+) -> AsyncIterator[HttpClient]:
     """A sender whose connections, and files, are all closed in the end."""
     before = len(os.listdir("/proc/self/fd"))
-    sender = Sender(guard or EgressGuard(["127.0.0.0/8"]), names=Names(look), ssl_context=tls,
-                    proxy=proxy)  # fmt: skip
+    sender = HttpClient(
+        guard or EgressGuard(["127.0.0.0/8"]),
+        resolver=Resolver(look),
+        ssl_context=tls,
+        proxy=proxy,
+    )
     yield sender
     await sender.close()
     assert sender.open_connections == sender.in_flight == 0

@@ -16,7 +16,7 @@ from event_gateway.core.cloudevents.formats import from_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.transformation.definition import TransformationDefinition
 from event_gateway.request.transformations import Transformations
-from event_gateway.request.transformations.ecs_categories import (
+from event_gateway.request.transformations.ecs_classification import (
     CATEGORIES,
     EXPECTED,
     INSTEAD,
@@ -24,7 +24,7 @@ from event_gateway.request.transformations.ecs_categories import (
     SEVERITIES,
     TYPES,
     WORDS,
-    classified,
+    classify,
 )
 
 RECEIVED_AT = 1_777_863_721.25  # 2026-05-04T03:02:01.25Z
@@ -340,7 +340,7 @@ def test_without_a_time_it_is_when_the_event_was_received() -> None:
 
 def test_severities_follow_kind_and_outcome() -> None:
     types = ("a.violation", "a.failed", "a.deleted", "a.b")
-    assert [classified(one).severity for one in types] == [8, 6, 4, 2]
+    assert [classify(one).severity for one in types] == [8, 6, 4, 2]
 
 
 @pytest.mark.parametrize(

@@ -62,12 +62,12 @@ from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.registration.verification import Verifier
-from event_gateway.registration.webhooks import Registration
-from event_gateway.replay.manual_retry import Repeating
+from event_gateway.registration.webhooks import WebhookRegistration
+from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.replay.replayer import Replayer
 from event_gateway.request.auth.tokens import Tokens
-from event_gateway.request.builder import Builders
-from event_gateway.request.caller import Caller
+from event_gateway.request.builder import RequestBuilders
+from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
 from event_gateway.routing.enrichment import Enricher
 from event_gateway.routing.index import Index
@@ -86,15 +86,15 @@ from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.order import Order
 from event_gateway.state.queues import Queues
-from event_gateway.state.repeats import Repeats
 from event_gateway.state.replays import Replays
+from event_gateway.state.runs import Runs
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.tracking import Tracking
 from event_gateway.state.webhooks import WebhookCopies
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.roster import Roster
 from event_gateway.tasks import end
-from event_gateway.transport.client import Sender
+from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard
 
 log = structlog.get_logger(__name__)
@@ -178,21 +178,23 @@ class Gateway:
             metrics.webhook(webhook.id).expression_errors += 1
 
         self._guard = EgressGuard()
-        sender = Sender(self._guard, max_idle=max(1, self._max_attempts // 4))
-        open_egress(self._guard, sender, config)
-        stopping(sender.close)
-        tokens = Tokens(sender)
+        http = HttpClient(self._guard, max_idle=max(1, self._max_attempts // 4))
+        open_egress(self._guard, http, config)
+        stopping(http.close)
+        tokens = Tokens(http)
         transformations = Transformations(transformations_of(config))
         transformations.fell_back = metrics.fell_back
-        builders = Builders(known_secrets, tokens, installation_key, __version__, transformations)
-        caller = Caller(sender)
-        stopping(caller.stop)
+        builders = RequestBuilders(
+            known_secrets, tokens, installation_key, __version__, transformations
+        )
+        receivers = ReceiverClient(http)
+        stopping(receivers.stop)
         queues = Queues(client, ledger)
         letters = DeadLetterLog(broker)
         dead_letters = DeadLetters(letters)
         outcomes = Outcomes(ledger, dead_letters, lifecycle, longest_wait(retention))
         self._dispatcher = dispatcher = Dispatcher(
-            ledger, queues, caller, builders, outcomes, dead_letters, metrics, self._max_attempts
+            ledger, queues, receivers, builders, outcomes, dead_letters, metrics, self._max_attempts
         )  # fmt: skip
         reader = EventReader(events, letters)
 
@@ -232,9 +234,9 @@ class Gateway:
             catalog.admitted, (EVENTS, *config.ingest.streams), outcomes.left,
             lambda: outcomes.max_age, manual=config.repair == "manual",
         )  # fmt: skip
-        self._repeats = repeats = Repeats(client, ledger, config.dead_letters.retention)
-        repeating = Repeating(
-            registry, reader, letters, repeats, retention, config.dead_letters.retention,
+        runs = Runs(client, ledger, config.dead_letters.retention)
+        manual_retry = ManualRetry(
+            registry, reader, letters, runs, retention, config.dead_letters.retention,
             {one.name: one.max_age for one in foreign},
         )  # fmt: skip
 
@@ -242,13 +244,13 @@ class Gateway:
             return await replayed(broker, catalog.admitted, webhook, replay, position)
 
         replays = Replays(client, peers.process)
-        replayer = Replayer(replays, repeats, repeating, letters, registry, past)
+        replayer = Replayer(replays, runs, manual_retry, letters, registry, past)
         self._hub = Hub(broker, enricher.enrich, catalog.admitted, metrics.streams)
         stopping(self._hub.stop)
         durables = Durables(client)
         roster = Roster(broker, peers, self._hub)
         subscriptions = Subscriptions(client)
-        self._registration = Registration(registry, events, queues, lifecycle)
+        self._registration = WebhookRegistration(registry, events, queues, lifecycle)
         dispatcher.standing.disable = self._registration.disable
         stopping(self._registration.stop)
         self._streams = StreamRegistration(broker, registry, events, lifecycle)
@@ -258,7 +260,8 @@ class Gateway:
         repair.on_loss += [in_force.copy_again, upkeep.reconcile]
         in_force.follow()
         verifier = Verifier(
-            registry, self._registration, peers, caller, builders.of, config.delivery.origin
+            registry, self._registration, peers, receivers=receivers, builders=builders,
+            origin=config.delivery.origin,
         )  # fmt: skip
         stopping(verifier.stop)
         stopping(registry.stop)
@@ -288,8 +291,8 @@ class Gateway:
             queues=queues,
             tracking=Tracking(client),
             letters=letters,
-            repeats=repeats,
-            repeating=repeating,
+            runs=runs,
+            manual_retry=manual_retry,
             replays=replays,
             replayer=replayer,
             hub=self._hub,
@@ -313,9 +316,9 @@ class Gateway:
             token_key=signing_key(installation_key),
         )
         self._governed = Governed(
-            broker=broker, events=events, peers=peers, guard=self._guard, sender=sender,
+            broker=broker, events=events, peers=peers, guard=self._guard, http=http,
             registration=self._registration, streams=self._streams, verifier=verifier,
-            ledger=ledger, outcomes=outcomes, repeats=repeats, repeating=repeating, repair=repair,
+            ledger=ledger, outcomes=outcomes, runs=runs, manual_retry=manual_retry, repair=repair,
             transformations=transformations, catalog=catalog, context=self._context,
         )  # fmt: skip
         await roster.start()

@@ -25,13 +25,13 @@ from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.ingest.catalog import Catalog
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.registration.verification import Verifier
-from event_gateway.registration.webhooks import Registration
-from event_gateway.replay.manual_retry import Repeating
+from event_gateway.registration.webhooks import WebhookRegistration
+from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.request.transformations import Transformations
 from event_gateway.routing.repair import Repair
 from event_gateway.state.ledger import Ledger
-from event_gateway.state.repeats import Repeats
-from event_gateway.transport.client import Sender
+from event_gateway.state.runs import Runs
+from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import proxy_of
 
@@ -63,14 +63,14 @@ class Governed:
     events: EventLog
     peers: Peers
     guard: EgressGuard
-    sender: Sender
-    registration: Registration
+    http: HttpClient
+    registration: WebhookRegistration
     streams: StreamRegistration
     verifier: Verifier
     ledger: Ledger
     outcomes: Outcomes
-    repeats: Repeats
-    repeating: Repeating
+    runs: Runs
+    manual_retry: ManualRetry
     repair: Repair
     transformations: Transformations
     catalog: Catalog
@@ -97,7 +97,7 @@ class Governed:
             raise ReloadRefused([(error.key, error.detail)]) from None
         if config.delivery != former.delivery:
             # First, so that new webhooks' receivers are let through.
-            open_egress(self.guard, self.sender, config)
+            open_egress(self.guard, self.http, config)
             await self.verifier.adopt(config.delivery.origin)
         # First, too: what webhooks are to name must be there.
         self.transformations.load(transformations_of(config))
@@ -107,10 +107,10 @@ class Governed:
         self.events.captures_new_roots = config.ingest.subjects is None
         self.context.max_body = config.server.max_body
         self.context.allowed_origins = frozenset(config.ingest.allowed_origins)
-        self.context.retention = self.repeating.retention = config.ingest.retention
+        self.context.retention = self.manual_retry.retention = config.ingest.retention
         self.catalog.configure(config.catalog.enforce, config.catalog.strict)
         self.repair.manual = config.repair == "manual"
-        self.repeats.marked = self.repeating.letters_retention = config.dead_letters.retention
+        self.runs.marked = self.manual_retry.letters_retention = config.dead_letters.retention
         self.peers.load(definitions_digest(config))
 
     async def _provision(self, config: Config) -> None:
@@ -123,11 +123,11 @@ class Governed:
         )  # fmt: skip
 
 
-def open_egress(guard: EgressGuard, sender: Sender, config: Config) -> None:
+def open_egress(guard: EgressGuard, http: HttpClient, config: Config) -> None:
     """Lets through to receivers what the configuration allows."""
     delivery = config.delivery
     guard.allow(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
-    sender.renew(proxy_of(delivery.proxy))
+    http.renew(proxy_of(delivery.proxy))
 
 
 def webhooks_of(config: Config) -> list[Webhook]:

@@ -29,9 +29,9 @@ from event_gateway.delivery.lane import Job, Lane
 from event_gateway.delivery.outcomes import HOLD, LEASE_MARGIN, Outcomes
 from event_gateway.delivery.pacing import SickTurns
 from event_gateway.observability.metrics import Metrics
-from event_gateway.request import trial
-from event_gateway.request.builder import Builders, Unsendable
-from event_gateway.request.caller import Build, Caller
+from event_gateway.request import sample_request
+from event_gateway.request.builder import RequestBuilders, Unsendable
+from event_gateway.request.receiver_client import BuildRequest, ReceiverClient
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.transport.client import Failure, Response
@@ -56,8 +56,8 @@ class Dispatcher:
         self,
         ledger: Ledger,
         queues: Queues,
-        caller: Caller,
-        builders: Builders,
+        receivers: ReceiverClient,
+        builders: RequestBuilders,
         outcomes: Outcomes,
         dead_letters: DeadLetters,
         metrics: Metrics,
@@ -65,7 +65,7 @@ class Dispatcher:
     ) -> None:
         self._ledger = ledger
         self._queues = queues
-        self._caller = caller
+        self._receivers = receivers
         self._builders = builders
         self._outcomes = outcomes
         self._dead_letters = dead_letters
@@ -85,7 +85,7 @@ class Dispatcher:
 
     def put(self, webhook: Webhook) -> None:
         """Takes up a webhook, or its change; its limit and its backlog stay."""
-        builder = self._builders.of(webhook)
+        builder = self._builders.for_webhook(webhook)
         lane = self.lanes.get(webhook.id)
         was_active, limits = True, webhook.limits
         if lane is None:
@@ -217,9 +217,10 @@ class Dispatcher:
         self._start(lane, [job])
 
     async def attempt(self, webhook: Webhook, event: Event | None) -> Any:
-        """Makes a trial of a webhook with that event, or one made up; gives what came of it."""
-        builder = self._builders.of(webhook)
-        return await trial.attempt(self._caller, builder, webhook, event or trial.sample(webhook))
+        """Sends that event, or a sample, to a webhook's receiver; returns what the API shows."""
+        builder = self._builders.for_webhook(webhook)
+        event = event or sample_request.sample_event(webhook)
+        return await sample_request.send(self._receivers, builder, webhook, event)
 
     async def stop(self, timeout: float) -> None:
         """Starts nothing more, gives back what waits, and lets what runs finish in time."""
@@ -280,13 +281,13 @@ class Dispatcher:
             job.started, job.url = now, webhook.url
         attempt = len(jobs[0].delivery.attempts) + 1
         refused: dict[int, Unsendable] = {}
-        build: Build
+        build: BuildRequest
         if lane.batch is None:
             build = functools.partial(lane.builder.build, jobs[0].received, attempt)
         else:
             events = [job.received for job in jobs]
             build = functools.partial(lane.builder.build_batch, events, attempt, refused)
-        unsent = self._caller.call(
+        unsent = self._receivers.send(
             lane.builder, build, webhook.timeout,
             lambda result: self._done(lane, jobs, refused, result),
         )  # fmt: skip

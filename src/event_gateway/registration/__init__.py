@@ -1,1 +1,1 @@
-"""Registration of webhooks and streams, and verification of receivers."""
+"""WebhookRegistration of webhooks and streams, and verification of receivers."""

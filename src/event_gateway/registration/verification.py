@@ -15,10 +15,11 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.errors import Conflict
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.registration.webhooks import Registration
+from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.request import handshake
-from event_gateway.request.caller import Caller
-from event_gateway.request.handshake import Answer, Build
+from event_gateway.request.builder import RequestBuilders
+from event_gateway.request.handshake import HandshakeResult
+from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -47,21 +48,21 @@ class Verifier:
     """
 
     def __init__(
-        self, registry: Registry, registration: Registration, peers: Peers, caller: Caller,
-        build: Build, origin: str,
+        self, registry: Registry, registration: WebhookRegistration, peers: Peers, *,
+        receivers: ReceiverClient, builders: RequestBuilders, origin: str,
     ) -> None:  # fmt: skip
         self._registry = registry
         self._registration = registration
         self._peers = peers
-        self._caller = caller
-        self._build = build
+        self._receivers = receivers
+        self._builders = builders
         self._origin = origin
         self._open: dict[str, _Open] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         registry.on_webhook.append(self._put)
 
-    async def verify(self, webhook_id: str) -> Answer:
+    async def verify(self, webhook_id: str) -> HandshakeResult:
         """Asks a receiver now, also one that has agreed, whose answer then takes the place of the
         former: a refusal ends the consent, silence does not. Without ``verify`` nothing is kept.
 
@@ -188,5 +189,5 @@ class Verifier:
                         error=error)  # fmt: skip
         one.last_error = error
 
-    async def _ask(self, webhook: Webhook) -> Answer:
-        return await handshake.ask(self._build, self._caller, webhook, self._origin)
+    async def _ask(self, webhook: Webhook) -> HandshakeResult:
+        return await handshake.ask(self._receivers, self._builders, webhook, self._origin)

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 DEAD_AFTER = 5.0  # seconds after which a deletion that nobody finished is taken over
 
 
-class Registration:
+class WebhookRegistration:
     """Writes webhooks into the registry, tells of it, and clears up behind deleted ones."""
 
     def __init__(

@@ -10,13 +10,13 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import Conflict, NewerFormat, Unknown
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.records import FORMAT, member_of
-from event_gateway.state.repeats import Changed, Repeat, Repeats
+from event_gateway.state.runs import ChangeResult, NewRun, Runs
 
 FOR_EVER = 9e12  # seconds since the epoch
 USABLE = 0.95  # of the log's retention, after which an event counts as about to be dropped
 
 
-class Repeating:
+class ManualRetry:
     """``retention``: seconds for which the log keeps events, ``letters_retention`` those of dead
     letters; ``foreign``: seconds for which each other stream keeps them, 0: for ever.
 
@@ -29,7 +29,7 @@ class Repeating:
         registry: Registry,
         reader: EventReader,
         letters: DeadLetterLog,
-        repeats: Repeats,
+        runs: Runs,
         retention: float,
         letters_retention: float,
         foreign: Mapping[str, float],
@@ -37,7 +37,7 @@ class Repeating:
         self._registry = registry
         self._reader = reader
         self._letters = letters
-        self._repeats = repeats
+        self._runs = runs
         self.retention = retention
         self.letters_retention = letters_retention
         self._foreign = foreign
@@ -48,49 +48,49 @@ class Repeating:
         Gives which of these was done: ``hurried`` or ``queued``.
         """
         webhook = self._registry.webhook(webhook_id)
-        changed = await self._repeats.change(webhook_id, event_id, source, "retry")
+        changed = await self._runs.change(webhook_id, event_id, source, "retry")
         if changed.what == "hurried":
             return changed.what
         if changed.what != "anew":
             raise _refusal(changed, webhook_id, event_id, "tried")
         repeat = await self._anew(webhook, event_id, changed)
-        _, _, codes = await self._repeats.begin([repeat], "retry")
+        _, _, codes = await self._runs.begin([repeat], "retry")
         if codes == ["waiting"]:
             raise Conflict(f"the delivery of {event_id} to {webhook_id} is on its way already")
         return codes[0]
 
     async def cancel(self, webhook_id: str, event_id: str, source: str | None) -> None:
         """Ends a delivery that waits."""
-        changed = await self._repeats.change(
+        changed = await self._runs.change(
             webhook_id, event_id, source, "cancel", "cancelled on request"
         )
         if changed.what != "cancelled":
             raise _refusal(changed, webhook_id, event_id, "cancelled")
 
-    def again(self, webhook: Webhook, received: Received) -> Repeat:
+    def again(self, webhook: Webhook, received: Received) -> NewRun:
         """What begins a delivery of an event anew. Its time runs from now on, but it ends before
         the log drops the event."""
         event = received.event
         kept = self._foreign.get(received.stream, self.retention)
         latest = received.time + USABLE * kept if kept else FOR_EVER
-        return Repeat(
+        return NewRun(
             webhook.id, event.id, event.source, received.stream, received.seq, time.time(), latest,
             ordered=webhook.ordered,
         )  # fmt: skip
 
-    def of_letter(self, webhook: Webhook, kept: Kept, *, once: bool) -> Repeat:
+    def of_letter(self, webhook: Webhook, kept: Kept, *, once: bool) -> NewRun:
         """What begins the delivery of a dead letter anew, with the event as the letter holds it.
 
         ``once``: not where it was begun anew before.
         """
         letter, event = kept.letter, kept.event
-        return Repeat(
+        return NewRun(
             webhook.id, event.id, event.source, letter.stream, letter.seq, time.time(),
             kept.time + USABLE * self.letters_retention, kept.place, once=once,
             ordered=webhook.ordered,
         )  # fmt: skip
 
-    async def _anew(self, webhook: Webhook, event_id: str, ended: Changed) -> Repeat:
+    async def _anew(self, webhook: Webhook, event_id: str, ended: ChangeResult) -> NewRun:
         if ended.letter:
             kept = await self._letters.read(ended.letter)
             if kept is not None and kept.whole and (
@@ -105,7 +105,7 @@ class Repeating:
         return self.again(webhook, received)
 
 
-def _refusal(changed: Changed, webhook_id: str, event_id: str, what: str) -> Exception:
+def _refusal(changed: ChangeResult, webhook_id: str, event_id: str, what: str) -> Exception:
     name = f"the delivery of {event_id} to {webhook_id}"
     match changed.what:
         case "none":

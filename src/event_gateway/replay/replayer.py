@@ -21,10 +21,10 @@ from event_gateway.core.errors import Unknown
 from event_gateway.core.matching.pattern import matches
 from event_gateway.core.webhook.replay import Progress, Replay, ReplayState
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.replay.manual_retry import Repeating
+from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.state.connection import StateError
-from event_gateway.state.repeats import Far, Repeat, Repeats
 from event_gateway.state.replays import Replays
+from event_gateway.state.runs import NewRun, ReplayStep, Runs
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -72,15 +72,15 @@ class Replayer:
     def __init__(
         self,
         replays: Replays,
-        repeats: Repeats,
-        repeating: Repeating,
+        runs: Runs,
+        manual_retry: ManualRetry,
         letters: DeadLetterLog,
         registry: Registry,
         source: Source,
     ) -> None:
         self._replays = replays
-        self._repeats = repeats
-        self._repeating = repeating
+        self._runs = runs
+        self._manual_retry = manual_retry
         self._letters = letters
         self._registry = registry
         self._source = source
@@ -172,7 +172,7 @@ class Replayer:
             webhook = await self._there(replay.webhook or "")
             part = await self._source(webhook, replay, position)
             first = progress.first = progress.first or part.first
-            repeats = [self._repeating.again(webhook, one) for one in part.events]
+            repeats = [self._manual_retry.again(webhook, one) for one in part.events]
             depths = (webhook.id,) if not replay.dry_run else ()
             depth = await self._queue(
                 replay, repeats, first, part.position, part.looked, depths=depths
@@ -203,7 +203,7 @@ class Replayer:
         position = max(progress.position, 1)
         while position <= len(replay.places):
             places = replay.places[position - 1 : position - 1 + CHUNK]
-            repeats: list[Repeat] = []
+            repeats: list[NewRun] = []
             there = 0
             for start in range(0, len(places), TOGETHER):
                 some = places[start : start + TOGETHER]
@@ -211,7 +211,7 @@ class Replayer:
                 found = [one for one in kept if one is not None]
                 there += len(found)
                 repeats += [
-                    self._repeating.of_letter(webhook, one, once=False)
+                    self._manual_retry.of_letter(webhook, one, once=False)
                     for one in found
                     if one.whole and (webhook := self._webhook(_of(one))) is not None
                 ]
@@ -220,7 +220,7 @@ class Replayer:
                 replay, repeats, 1, position, len(places), left_out=there - len(repeats)
             )
 
-    async def _of_letters(self, kept: Sequence[Kept]) -> tuple[list[Repeat], int]:
+    async def _of_letters(self, kept: Sequence[Kept]) -> tuple[list[NewRun], int]:
         """What is to be begun anew of these letters, and how many are left out: what was before,
         those without their event, and those of a webhook that is gone or was another one's."""
         repeats = []
@@ -229,16 +229,16 @@ class Replayer:
             if webhook is None:
                 continue
             some = [one for one in group if one.whole and one.time >= webhook.created_at]
-            marks = await self._repeats.marks(webhook_id, [one.place for one in some])
+            marks = await self._runs.marks(webhook_id, [one.place for one in some])
             repeats += [
-                self._repeating.of_letter(webhook, one, once=True)
+                self._manual_retry.of_letter(webhook, one, once=True)
                 for one, mark in zip(some, marks, strict=True)
                 if mark is None
             ]
         return repeats, len(kept) - len(repeats)
 
     async def _queue(
-        self, replay: Replay, repeats: list[Repeat], first: int, position: int, looked: int,
+        self, replay: Replay, repeats: list[NewRun], first: int, position: int, looked: int,
         *, left_out: int = 0, depths: tuple[str, ...] = (),
     ) -> int:  # fmt: skip
         """Queues what is to be repeated, and writes how far that is; gives the greatest depth.
@@ -246,8 +246,8 @@ class Replayer:
         Raises _Over.
         """
         matched = len(repeats) + left_out
-        far = Far(position, first, looked, matched, left_out, round(HOLD * 1000), depths)
-        state, depth, _ = await self._repeats.begin(
+        far = ReplayStep(position, first, looked, matched, left_out, round(HOLD * 1000), depths)
+        state, depth, _ = await self._runs.begin(
             [] if replay.dry_run else repeats, f"replay {replay.id}", replay.id,
             self._replays.holder, far,
         )  # fmt: skip

@@ -22,7 +22,7 @@ from event_gateway.request.auth import AUTHENTICATORS, Authenticator
 from event_gateway.request.auth.basic import credentials
 from event_gateway.request.auth.header import without
 from event_gateway.request.auth.tokens import Tokens, TokenSource
-from event_gateway.request.transformations import BodyWanted, Making, Transformations
+from event_gateway.request.transformations import BodyPending, PendingBody, Transformations
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import Response, Target, parse_target
 from event_gateway.transport.client_certificate import ClientCertificate, Identity
@@ -51,7 +51,7 @@ class Request(msgspec.Struct):
         return f"Request({len(self.head)} + {len(self.body)} bytes)"
 
 
-class Builders:
+class RequestBuilders:
     """Makes the builder of each webhook. ``key`` is the installation's own; without
     ``transformations`` there are the built-in ones."""
 
@@ -69,7 +69,7 @@ class Builders:
         self.version = version
         self.transformations = transformations or Transformations()
 
-    def of(self, webhook: Webhook) -> "RequestBuilder":
+    def for_webhook(self, webhook: Webhook) -> "RequestBuilder":
         """The builder of a webhook as it is now."""
         return RequestBuilder(webhook, self)
 
@@ -77,7 +77,7 @@ class Builders:
 class RequestBuilder:
     """Makes the requests of one webhook; what does not change is made once."""
 
-    def __init__(self, webhook: Webhook, common: Builders) -> None:
+    def __init__(self, webhook: Webhook, common: RequestBuilders) -> None:
         self.target: Target = parse_target(webhook.url)
         self._webhook = webhook
         self._common = common
@@ -106,14 +106,14 @@ class RequestBuilder:
         """The header lines that describe the body, and the body, made once for all webhooks that
         want the same.
 
-        Raises TransformationError, and BodyWanted while it is being made.
+        Raises TransformationError, and BodyPending while it is being made.
         """
         if self._generation != self._common.transformations.generation:
             self._choose()
         if self._missing:
             self._common.transformations.fell_back(self._webhook.transformation)
-        made: tuple[bytes, bytes] | Making | None = received.bodies.get(self._body_key)
-        if made is None or (isinstance(made, Making) and made.again):
+        made: tuple[bytes, bytes] | PendingBody | None = received.bodies.get(self._body_key)
+        if made is None or (isinstance(made, PendingBody) and made.again):
             event = received.event
             if self._webhook.enrich and received.enriched is not None:
                 event = received.enriched
@@ -140,7 +140,7 @@ class RequestBuilder:
     def build(self, received: Received, attempt: int) -> Request:
         """The request of the attempt of this number.
 
-        Raises Unsendable, and TokenWanted or BodyWanted where that must be there first.
+        Raises Unsendable, and TokenPending or BodyPending where that must be there first.
         """
         if self._webhook.mode == "batch":
             return self.build_batch([received], attempt, {})
@@ -172,7 +172,7 @@ class RequestBuilder:
                 taken.append(received.event)
             except Unsendable as error:
                 refused[position] = error
-            except BodyWanted as error:
+            except BodyPending as error:
                 wanted = error  # the others are made meanwhile
         if wanted is not None:
             raise wanted
@@ -186,7 +186,7 @@ class RequestBuilder:
     def _transformed(self, received: Received) -> tuple[bytes, bytes]:
         try:
             return self.body(received)
-        except BodyWanted:
+        except BodyPending:
             raise
         except TransformationError as error:
             raise self._untransformed(str(error), final=error.final) from None

@@ -6,26 +6,23 @@ which consent may come later, is left out: it needs an address at which receiver
 
 import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook.webhook import RateLimit, Verified, Webhook
-from event_gateway.request.builder import RequestBuilder
-from event_gateway.request.caller import Caller
+from event_gateway.request.builder import RequestBuilders
+from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.transport.client import Failure, Response
 
 TIMEOUT = 10.0  # seconds for the whole of it; less where the webhook's own timeout is shorter
 MAX_SHOWN = 200  # characters of a receiver's header that are shown
 MAX_DIGITS = 12  # of a rate
 
-Build = Callable[[Webhook], RequestBuilder]
-
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HandshakeResult:
     """What came of asking. ``verified`` is the consent; without it the error says why there is
     none. ``allowed_rate`` (requests a minute) is as the receiver wrote it where it is no number;
     ``status_code`` is None where nothing came back."""
@@ -43,21 +40,23 @@ class Answer:
         return f"{self.error_type}: {self.error_message}" if self.error_type else ""
 
 
-async def ask(build: Build, caller: Caller, webhook: Webhook, origin: str) -> Answer:
+async def ask(
+    receivers: ReceiverClient, builders: RequestBuilders, webhook: Webhook, origin: str
+) -> HandshakeResult:
     """Asks a webhook's receiver on behalf of ``origin``, once. Redirects are not followed."""
     lines = f"WebHook-Request-Origin: {origin}\r\n"
     if webhook.rate_limit is not None:
         lines += f"WebHook-Request-Rate: {_per_minute(webhook.rate_limit)}\r\n"
     # Of an earlier consent, which may have been to another origin, nothing is said.
-    builder = build(replace(webhook, verified=None))
+    builder = builders.for_webhook(replace(webhook, verified=None))
     options = functools.partial(builder.options, lines.encode())
-    result = await caller.ask(builder, options, min(TIMEOUT, webhook.timeout))
+    result = await receivers.request(builder, options, min(TIMEOUT, webhook.timeout))
     if isinstance(result, Failure):
-        return Answer(error_type=result.error_type, error_message=result.message)
+        return HandshakeResult(error_type=result.error_type, error_message=result.message)
     return _judged(result, webhook, origin)
 
 
-def _judged(response: Response, webhook: Webhook, origin: str) -> Answer:
+def _judged(response: Response, webhook: Webhook, origin: str) -> HandshakeResult:
     """Consent is in the headers alone; who knows nothing of this may answer with any status."""
     allowed = response.headers.get("webhook-allowed-origin", "").strip()
     written = response.headers.get("webhook-allowed-rate", "").strip()
@@ -76,7 +75,7 @@ def _judged(response: Response, webhook: Webhook, origin: str) -> Answer:
     if refused is None:
         per_minute = rate if isinstance(rate, int) else None
         verified = Verified(time.time(), webhook.url, origin, per_minute)
-    return Answer(
+    return HandshakeResult(
         verified,
         response.status,
         allowed[:MAX_SHOWN] or None,

@@ -12,8 +12,8 @@ from event_gateway.core.cloudevents.formats import is_json_content
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook.security import AUTH_TYPES
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.request.builder import Builders, Request, Unsendable
-from event_gateway.request.transformations import BodyWanted
+from event_gateway.request.builder import Request, RequestBuilders, Unsendable
+from event_gateway.request.transformations import BodyPending
 
 TIMEOUT = 15.0  # seconds for a function to make the body, behind others who want it to
 # Stands in where no webhook is named; of its own it has nothing that would be shown.
@@ -21,17 +21,17 @@ ANY = Webhook("preview", "https://receiver.invalid/", (">",))
 
 
 async def preview(
-    builders: Builders, webhook: Webhook | None, transformation: str, received: Received
+    builders: RequestBuilders, webhook: Webhook | None, transformation: str, received: Received
 ) -> dict[str, Any]:
     """The request of a first attempt, as the API shows it; nothing secret is in it, only how it
     would be authenticated. Raises Unsendable."""
     shown = replace(webhook or ANY, transformation=transformation, security=())
-    builder = builders.of(shown)
+    builder = builders.for_webhook(shown)
     request = None
     while request is None:
         try:
             request = builder.build(received, 1)
-        except BodyWanted as wanted:
+        except BodyPending as wanted:
             try:
                 async with asyncio.timeout(TIMEOUT):
                     await wanted.source.fetch()

@@ -22,10 +22,10 @@ from event_gateway.transport.connection import (
 from event_gateway.transport.dialer import Dialer
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy
-from event_gateway.transport.resolver import Names
+from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Target, parse_target
 
-__all__ = ["Failure", "Response", "Sender", "Target", "parse_target"]
+__all__ = ["Failure", "HttpClient", "Response", "Target", "parse_target"]
 
 SWEEP = 0.05  # seconds between looks for what is over its deadline
 EXPIRED_PER_TURN = 4  # given up in one turn of the event loop: many must not hold up the rest
@@ -35,7 +35,7 @@ MAX_IDLE_PER_ORIGIN = 64
 IDLE_TIMEOUT = 30.0
 
 
-class Sender:
+class HttpClient:
     """All connections to receivers. ``in_flight`` counts requests without a result yet."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Sender:
         max_idle_per_origin: int = MAX_IDLE_PER_ORIGIN,
         idle_timeout: float = IDLE_TIMEOUT,
         ssl_context: ssl.SSLContext | None = None,
-        names: Names | None = None,
+        resolver: Resolver | None = None,
         proxy: Proxy | None = None,
     ) -> None:
         self._max_idle = max_idle
@@ -57,7 +57,7 @@ class Sender:
         context.set_alpn_protocols(["http/1.1"])
         self._dialer = Dialer(
             guard, context, lambda: HttpConnection(body_limit, self._finished, self._lost),
-            self._opened, names or Names(), proxy,
+            self._opened, resolver or Resolver(), proxy,
         )  # fmt: skip
         self._idle: dict[Origin, deque[HttpConnection]] = {}
         self._oldest: dict[HttpConnection, None] = {}  # the idle ones, those for longest first

@@ -18,7 +18,7 @@ from event_gateway.tasks import end
 from event_gateway.transport.connection import Exchange, Failure, HttpConnection
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy, ProxyFailed, tunnel
-from event_gateway.transport.resolver import Names
+from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Target
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ class Dialer:
         context: ssl.SSLContext,
         make: Callable[[], HttpConnection],
         opened: Callable[[HttpConnection, Exchange], None],
-        names: Names,
+        resolver: Resolver,
         proxy: Proxy | None,
     ) -> None:
         self.proxy = proxy
@@ -58,7 +58,7 @@ class Dialer:
         self._context = context
         self._make = make
         self._opened = opened
-        self._names = names
+        self._resolver = resolver
         self._waiting: deque[Exchange] = deque()
         self._dialling: set[asyncio.Task[None]] = set()
         self._turning = False
@@ -168,7 +168,7 @@ class Dialer:
             return [host]
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._names.addresses(host)
+                return await self._resolver.addresses(host)
         except TimeoutError:
             raise _NotFound(f"{host}: no answer in time") from None
         except (OSError, UnicodeError) as error:

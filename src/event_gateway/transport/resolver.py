@@ -25,7 +25,7 @@ def look_up(host: str) -> list[str]:
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
-class Names:
+class Resolver:
     """Addresses by name; ``look`` asks the system."""
 
     def __init__(self, look: Look = look_up) -> None:

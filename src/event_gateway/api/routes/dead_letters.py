@@ -169,7 +169,7 @@ async def purge_dead_letters(
         raise InvalidDefinition(
             "all", "name a webhook, a type, a reason or a time, or else all=true"
         )
-    if not dry_run and (lent := await context.repeats.lent(webhook)) is not None:
+    if not dry_run and (lent := await context.runs.lent(webhook)) is not None:
         raise Problem(409, f"dead letters are being delivered again, {lent} among them: wait until "
                            "they have arrived, or cancel these deliveries")  # fmt: skip
     last = await context.letters.last_place()
@@ -244,7 +244,7 @@ async def _marks(context: Context, letters: Sequence[Kept]) -> list[float | None
     of = sorted(letters, key=lambda one: one.letter.webhook_id)
     for webhook_id, group in itertools.groupby(of, key=lambda one: one.letter.webhook_id):
         places = [one.place for one in group]
-        found = await context.repeats.marks(webhook_id, places)
+        found = await context.runs.marks(webhook_id, places)
         marks.update(zip(places, found, strict=True))
     return [marks[one.place] for one in letters]
 

@@ -71,7 +71,7 @@ async def retry_delivery(
 ) -> dict[str, Any]:
     """Has one that waits tried at once, and one that has ended delivered again, as a new run."""
     context: Context = request.app.state.context
-    await context.repeating.retry(webhook_id, event_id, source)
+    await context.manual_retry.retry(webhook_id, event_id, source)
     return await show_delivery(request, webhook_id, event_id, source)
 
 
@@ -81,7 +81,7 @@ async def cancel_delivery(
 ) -> dict[str, Any]:
     """Ends one that waits. 409 where its attempt runs or it has ended."""
     context: Context = request.app.state.context
-    await context.repeating.cancel(webhook_id, event_id, source)
+    await context.manual_retry.cancel(webhook_id, event_id, source)
     return await show_delivery(request, webhook_id, event_id, source)
 
 

@@ -13,7 +13,7 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.config.definitions import InvalidBody, transformation_from_json
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.request.builder import Builders, Unsendable
+from event_gateway.request.builder import RequestBuilders, Unsendable
 from event_gateway.request.preview import preview
 from event_gateway.request.transformations import Transformations
 
@@ -63,7 +63,7 @@ async def preview_transformation(request: Request, body: dict[str, Any] = Body(.
     return Response(msgspec.json.encode(shown), media_type="application/json")
 
 
-def _with(builders: Builders, definition: dict[str, Any]) -> Builders:
+def _with(builders: RequestBuilders, definition: dict[str, Any]) -> RequestBuilders:
     """Builders that know of this definition, under the name ``it``."""
     try:
         transformations = Transformations([transformation_from_json(definition)])
@@ -74,6 +74,6 @@ def _with(builders: Builders, definition: dict[str, Any]) -> Builders:
     except InvalidDefinition as error:
         key = error.key.removeprefix("transformations.it")
         raise InvalidDefinition(f"transformation{key}", error.detail) from None
-    return Builders(
+    return RequestBuilders(
         builders.secrets, builders.tokens, builders.key, builders.version, transformations
     )

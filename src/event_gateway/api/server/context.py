@@ -21,10 +21,10 @@ from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.registration.verification import Verifier
-from event_gateway.registration.webhooks import Registration
-from event_gateway.replay.manual_retry import Repeating
+from event_gateway.registration.webhooks import WebhookRegistration
+from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.replay.replayer import Replayer
-from event_gateway.request.builder import Builders
+from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.transformations import Transformations
 from event_gateway.routing.enrichment import Enricher
 from event_gateway.routing.repair import Repair
@@ -34,8 +34,8 @@ from event_gateway.state.durables import Durables
 from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
-from event_gateway.state.repeats import Repeats
 from event_gateway.state.replays import Replays
+from event_gateway.state.runs import Runs
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.tracking import Tracking
 from event_gateway.streaming.hub import Hub
@@ -58,7 +58,7 @@ class Context:
     broker: Broker
     peers: Peers
     registry: Registry
-    registration: Registration
+    registration: WebhookRegistration
     streams: StreamRegistration
     events: EventLog
     intake: Intake
@@ -68,8 +68,8 @@ class Context:
     queues: Queues
     tracking: Tracking
     letters: DeadLetterLog
-    repeats: Repeats
-    repeating: Repeating
+    runs: Runs
+    manual_retry: ManualRetry
     replays: Replays
     replayer: Replayer
     hub: Hub
@@ -81,7 +81,7 @@ class Context:
     guard: EgressGuard
     verifier: Verifier
     transformations: Transformations
-    builders: Builders
+    builders: RequestBuilders
     enricher: Enricher
     repair: Repair
     matching: Callable[[Received], list[Webhook]]

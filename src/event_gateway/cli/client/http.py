@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 
 TIMEOUT = 10.0
@@ -20,7 +20,7 @@ class GatewayClient:
         self._key = key
         # The user chose this address: no network and no port is refused.
         guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
-        self._sender = Sender(guard, body_limit=MAX_ANSWER)
+        self._http = HttpClient(guard, body_limit=MAX_ANSWER)
 
     async def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
@@ -39,7 +39,7 @@ class GatewayClient:
             if not answered.done():
                 answered.set_result(result)
 
-        self._sender.post(target, head, content, TIMEOUT, done)
+        self._http.post(target, head, content, TIMEOUT, done)
         result = await answered
         if isinstance(result, Failure):
             raise ConnectionError(f"{self._url}: {result.message}")
@@ -47,4 +47,4 @@ class GatewayClient:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._sender.close()
+        await self._http.close()

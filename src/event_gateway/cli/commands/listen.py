@@ -26,9 +26,9 @@ from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.auth.signature import SHARED, check_keys
 from event_gateway.request.auth.tokens import Tokens
-from event_gateway.request.builder import Builders, RequestBuilder
+from event_gateway.request.builder import RequestBuilder, RequestBuilders
 from event_gateway.secrets.named import Secrets
-from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 
 TIMEOUT = 15.0
@@ -107,12 +107,12 @@ class _Forwarding:
     def __init__(self, forward_to: str, secret: str) -> None:
         # The user chose this address: no network and no port is refused.
         guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
-        self._sender = Sender(guard)
+        self._http = HttpClient(guard)
         known = Secrets({f"{PREFIX}{NAME.upper()}": secret}, PREFIX, Path("/nonexistent"))
-        builders = Builders(known, Tokens(self._sender), secrets.token_bytes(32), __version__)
+        builders = RequestBuilders(known, Tokens(self._http), secrets.token_bytes(32), __version__)
         signed = Security(auth_type="hmac_signature", secret_name=NAME)
         webhook = Webhook(id=NAME, url=forward_to, events=(">",), security=(signed,))
-        self._builder: RequestBuilder = builders.of(webhook)
+        self._builder: RequestBuilder = builders.for_webhook(webhook)
 
     async def post(self, frame: dict[str, Any]) -> dict[str, Any]:
         """Posts an event; gives what came of it."""
@@ -125,7 +125,7 @@ class _Forwarding:
                 answered.set_result(result)
 
         began = time.monotonic()
-        self._sender.post(self._builder.target, request.head, request.body, TIMEOUT, done)
+        self._http.post(self._builder.target, request.head, request.body, TIMEOUT, done)
         result = await answered
         failed = isinstance(result, Failure)
         return {

@@ -14,7 +14,7 @@ import structlog
 
 from event_gateway.core.webhook.security import Security
 from event_gateway.request.auth.header import header_line, without
-from event_gateway.transport.client import Failure, Response, Sender, parse_target
+from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ EARLY = 60.0  # seconds before its end at which a token is renewed, or a fifth o
 AGAIN = 2.0  # seconds until a server that gave none is asked again
 
 
-class TokenWanted(Exception):
+class TokenPending(Exception):
     """There is no token yet; ``source`` fetches it."""
 
     def __init__(self, source: "TokenSource") -> None:
@@ -58,9 +58,9 @@ class _Error(msgspec.Struct):
 class TokenSource:
     """The tokens of one client for one scope."""
 
-    def __init__(self, sender: Sender, method: Security, secret: str) -> None:
+    def __init__(self, http: HttpClient, method: Security, secret: str) -> None:
         """Raises ValueError where the token URL cannot be sent to."""
-        self._sender = sender
+        self._http = http
         self._target = parse_target(method.token_url)
         form = {"grant_type": "client_credentials"}
         if method.scope:
@@ -88,10 +88,10 @@ class TokenSource:
         self._asking: asyncio.Future[None] | None = None
 
     def line(self) -> bytes:
-        """The header line with the token. Raises TokenWanted where there is none that is good."""
+        """The header line with the token. Raises TokenPending where there is none that is good."""
         now = time.monotonic()
         if not self._line or now >= self._ends:
-            raise TokenWanted(self)
+            raise TokenPending(self)
         if now >= self._renew_at and self._asking is None:
             self._ask()  # meanwhile the one at hand is good
         return self._line
@@ -120,7 +120,7 @@ class TokenSource:
 
     def _ask(self) -> None:
         self._asking = asyncio.get_running_loop().create_future()
-        self._sender.post(self._target, self._head, self._body, TIMEOUT, self._answered)
+        self._http.post(self._target, self._head, self._body, TIMEOUT, self._answered)
 
     def _answered(self, result: Response | Failure) -> None:
         asking, self._asking = self._asking, None
@@ -169,8 +169,8 @@ class TokenSource:
 class Tokens:
     """All sources of this process."""
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
         self._sources: dict[tuple[str, ...], TokenSource] = {}
 
     def source(self, method: Security, secret: str) -> TokenSource:
@@ -179,7 +179,7 @@ class Tokens:
         key = (method.token_url, method.client_id, method.scope, method.client_auth, digest)
         source = self._sources.get(key)
         if source is None:
-            source = self._sources[key] = TokenSource(self._sender, method, secret)
+            source = self._sources[key] = TokenSource(self._http, method, secret)
             if len(self._sources) > MAX_SOURCES:  # whoever uses it keeps it
                 del self._sources[next(iter(self._sources))]
         return source

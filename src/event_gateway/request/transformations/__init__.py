@@ -3,7 +3,7 @@
 ``live`` has those in force. A new built-in one is a module with a function, and a line there.
 """
 
-from event_gateway.request.transformations.registry import Transformations, compiled
-from event_gateway.request.transformations.result import BodyWanted, Making
+from event_gateway.request.transformations.available import Transformations, compiled
+from event_gateway.request.transformations.pending_body import BodyPending, PendingBody
 
-__all__ = ["BodyWanted", "Making", "Transformations", "compiled"]
+__all__ = ["BodyPending", "PendingBody", "Transformations", "compiled"]

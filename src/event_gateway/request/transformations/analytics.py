@@ -4,7 +4,7 @@ import msgspec
 
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.transformation.definition import raw_payload_of
-from event_gateway.request.transformations.result import JSON_TYPE, Transformation
+from event_gateway.request.transformations.pending_body import JSON_TYPE, Transformation
 
 VERSION = "2.0.0"
 PLATFORM = "arrakis"

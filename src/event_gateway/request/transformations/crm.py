@@ -6,7 +6,7 @@ import msgspec
 
 from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.transformation.definition import raw_payload_of
-from event_gateway.request.transformations.result import JSON_TYPE
+from event_gateway.request.transformations.pending_body import JSON_TYPE
 
 _encode = msgspec.json.Encoder().encode
 

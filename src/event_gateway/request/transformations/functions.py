@@ -26,7 +26,7 @@ from event_gateway.core.transformation.definition import (
     as_dict,
     is_content_type,
 )
-from event_gateway.request.transformations.result import Making
+from event_gateway.request.transformations.pending_body import PendingBody
 
 GROUP = "event_gateway.transformations"  # of entry points
 TIME_LIMIT = 1.0  # seconds that one call may take
@@ -68,16 +68,18 @@ class FunctionTransformation:
     def __init__(self, function: Function, content_type: str | None) -> None:
         self._function = function
         self._content_type = content_type
-        self._queue: SimpleQueue[Making | None] = SimpleQueue()
+        self._queue: SimpleQueue[PendingBody | None] = SimpleQueue()
         self._threads = 0
-        self._open: dict[Making, None] = {}  # what is not known to have ended, the oldest first
+        self._open: dict[
+            PendingBody, None
+        ] = {}  # what is not known to have ended, the oldest first
         self._stuck = 0  # threads in a call that was given up
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, event: Event, received_at: float) -> Making:
+    def __call__(self, event: Event, received_at: float) -> PendingBody:
         """Begins to make a body. To be called in the event loop."""
-        call = Making(event)
+        call = PendingBody(event)
         if self._stuck >= THREADS:
             call.end(_late(f"all {THREADS} threads are in calls that do not end"))
             return call
@@ -108,7 +110,7 @@ class FunctionTransformation:
             except RuntimeError:
                 return  # the loop is closed: nobody waits any more
 
-    def _ended(self, call: Making, made: tuple[bytes, bytes] | TransformationError) -> None:
+    def _ended(self, call: PendingBody, made: tuple[bytes, bytes] | TransformationError) -> None:
         if self._open.pop(call, ...) is ...:
             self._stuck -= 1  # it was given up
         call.end(made)

@@ -9,8 +9,8 @@ import msgspec
 from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.transformation.definition import raw_payload_of
-from event_gateway.request.transformations.ecs_categories import WORDS, Classified, classified
-from event_gateway.request.transformations.result import JSON_TYPE
+from event_gateway.request.transformations.ecs_classification import WORDS, Classification, classify
+from event_gateway.request.transformations.pending_body import JSON_TYPE
 
 ECS_VERSION = "8.11.0"
 OUTCOMES = frozenset(("success", "failure", "unknown"))
@@ -47,7 +47,7 @@ class Facts(msgspec.Struct, frozen=True):
     action: str
     outcome: str
     severity: int
-    classified: Classified
+    classified: Classification
     user: str | None
     ip: str | None
 
@@ -64,7 +64,7 @@ def facts_of(event: Event, received_at: float) -> Facts:
             data = _data(event.data)
         except (msgspec.DecodeError, RecursionError):
             data = _NOTHING  # it is no object
-    about = classified(event.type)
+    about = classify(event.type)
     dataset, _, action = event.type.rpartition(".")
     return Facts(
         time=_time(event.time or rfc3339(received_at)),

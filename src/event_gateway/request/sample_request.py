@@ -16,11 +16,11 @@ from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import error_for_status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.builder import RequestBuilder
-from event_gateway.request.caller import Caller
+from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.transport.client import Failure
 
 
-def sample(webhook: Webhook) -> Event:
+def sample_event(webhook: Webhook) -> Event:
     """An event that the webhook might get, of its first pattern; its data says that it is a test.
 
     Filters on data may not hold for it; they are not asked.
@@ -36,11 +36,13 @@ def sample(webhook: Webhook) -> Event:
     )  # fmt: skip
 
 
-async def attempt(caller: Caller, builder: RequestBuilder, webhook: Webhook, event: Event) -> Any:
+async def send(
+    receivers: ReceiverClient, builder: RequestBuilder, webhook: Webhook, event: Event
+) -> Any:
     """Sends the event and gives what came of it, as the API shows it."""
     began = time.time()
     build = functools.partial(builder.build, Received(event, "", 0, began), 1)
-    result = await caller.ask(builder, build, webhook.timeout)
+    result = await receivers.request(builder, build, webhook.timeout)
     about = {
         "webhook_id": webhook.id,
         "event": msgspec.Raw(to_structured(event)),

@@ -13,7 +13,7 @@ from event_gateway.state.scripts import script
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class Repeat(msgspec.Struct, frozen=True):
+class NewRun(msgspec.Struct, frozen=True):
     """A delivery to begin anew.
 
     ``runs_from``: from when its time runs, ``latest``: when it ends at the latest, in seconds since
@@ -33,7 +33,7 @@ class Repeat(msgspec.Struct, frozen=True):
     ordered: bool = False
 
 
-class Far(msgspec.Struct, frozen=True, array_like=True):
+class ReplayStep(msgspec.Struct, frozen=True, array_like=True):
     """How far a replay has come, to be written with what it queues; see Progress.
 
     ``hold``: ms for which this process goes on to have it; ``depths_of``: the webhooks of which the
@@ -49,7 +49,7 @@ class Far(msgspec.Struct, frozen=True, array_like=True):
     depths_of: tuple[str, ...]
 
 
-class Changed(msgspec.Struct, frozen=True):
+class ChangeResult(msgspec.Struct, frozen=True):
     """What was done on request, or why not.
 
     ``hurried``, ``cancelled``; ``anew``: it has ended, and is to be begun anew with ``stream``,
@@ -65,7 +65,7 @@ class Changed(msgspec.Struct, frozen=True):
     letter: int = 0
 
 
-class Repeats:
+class Runs:
     """``marked``: seconds for which it is known which dead letters were repeated.
 
     Its methods raise what StateError names.
@@ -82,11 +82,11 @@ class Repeats:
 
     async def begin(
         self,
-        repeats: Sequence[Repeat],
+        repeats: Sequence[NewRun],
         asks: str,
         replay: str = "",
         holder: str = "",
-        far: Far | None = None,
+        far: ReplayStep | None = None,
     ) -> tuple[str, int, list[str]]:
         """Queues deliveries anew, at most MAX_RECORDS, and notes how far the replay has come.
 
@@ -111,7 +111,7 @@ class Repeats:
 
     async def change(
         self, webhook_id: str, event_id: str, source: str | None, what: str, reason: str = ""
-    ) -> Changed:
+    ) -> ChangeResult:
         """Does to one delivery what is asked for: ``retry`` or ``cancel``."""
         hashed = "" if source is None else source_hash(source)
         answer = await self._one(
@@ -121,9 +121,9 @@ class Repeats:
         )  # fmt: skip
         said = [one.decode() for one in answer]
         if len(said) == 2:
-            return Changed(*said)
+            return ChangeResult(*said)
         done, status, event_source, stream, seq, letter = said
-        return Changed(done, status, event_source, stream, int(seq), int(letter))
+        return ChangeResult(done, status, event_source, stream, int(seq), int(letter))
 
     async def lent(self, webhook_id: str | None) -> int | None:
         """The place of a dead letter (of a webhook) that a delivery may still need, if any."""

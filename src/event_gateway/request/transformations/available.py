@@ -12,7 +12,7 @@ from event_gateway.request.transformations.analytics import PLATFORM, analytics_
 from event_gateway.request.transformations.cef import cef_format
 from event_gateway.request.transformations.crm import crm_format
 from event_gateway.request.transformations.functions import FunctionTransformation, found
-from event_gateway.request.transformations.result import Transformation
+from event_gateway.request.transformations.pending_body import Transformation
 from event_gateway.request.transformations.siem import siem_format
 from event_gateway.request.transformations.standard import standard
 
@@ -44,7 +44,7 @@ def compiled(definition: TransformationDefinition) -> Transformation:
     return _BUILT_IN[definition.base]
 
 
-class InForce(msgspec.Struct, frozen=True):
+class NamedTransformation(msgspec.Struct, frozen=True):
     """A transformation; ``key`` tells what it makes from what any other one makes, or made."""
 
     key: str
@@ -63,7 +63,7 @@ class Transformations:
         self.generation = 0
         self.fell_back: Callable[[str], None] = lambda name: None
         self._definitions: dict[str, TransformationDefinition] = {}
-        self._in_force = {name: InForce(name, one) for name, one in _BUILT_IN.items()}
+        self._in_force = {name: NamedTransformation(name, one) for name, one in _BUILT_IN.items()}
         self._warned: set[str] = set()
         self.load(definitions)
 
@@ -72,11 +72,11 @@ class Transformations:
         """What a webhook may name."""
         return frozenset(self._in_force)
 
-    def of(self, name: str) -> InForce | None:
+    def of(self, name: str) -> NamedTransformation | None:
         """The one of that name."""
         return self._in_force.get(name)
 
-    def instead_of(self, name: str) -> InForce:
+    def instead_of(self, name: str) -> NamedTransformation:
         """What takes the place of one that is not there."""
         if name not in self._warned:
             self._warned.add(name)
@@ -100,7 +100,7 @@ class Transformations:
         self.generation += 1
         for name in wanted:
             kept[name] = (
-                InForce(f"{name}#{self.generation}", changed[name])
+                NamedTransformation(f"{name}#{self.generation}", changed[name])
                 if name in changed
                 else former[name]
             )

@@ -11,18 +11,18 @@ import msgspec
 import structlog
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.request.auth.tokens import TokenRefused, TokenSource, TokenWanted
+from event_gateway.request.auth.tokens import TokenPending, TokenRefused, TokenSource
 from event_gateway.request.builder import Request, RequestBuilder, Unsendable
-from event_gateway.request.transformations import BodyWanted, Making
+from event_gateway.request.transformations import BodyPending, PendingBody
 from event_gateway.tasks import end
-from event_gateway.transport.client import Failure, Response, Sender
+from event_gateway.transport.client import Failure, HttpClient, Response
 
 log = structlog.get_logger(__name__)
 
 UNAUTHORIZED = 401
 MOST_WAITS = 16  # for what a request needs first: its bodies, then its token
 Done = Callable[[Response | Failure], None]
-Build = Callable[[], Request]  # raises what RequestBuilder.build raises
+BuildRequest = Callable[[], Request]  # raises what RequestBuilder.build raises
 
 
 class _Call(msgspec.Struct):
@@ -30,22 +30,22 @@ class _Call(msgspec.Struct):
     ``shown``: the answer to a success is shown to somebody."""
 
     builder: RequestBuilder
-    build: Build
+    build: BuildRequest
     deadline: float
     done: Done
     shown: bool = False
     renewed: bool = False
 
 
-class Caller:
-    """Calls receivers through ``sender``."""
+class ReceiverClient:
+    """Calls receivers through ``http``."""
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
         self._fetching: set[asyncio.Task[None]] = set()
 
-    def call(
-        self, builder: RequestBuilder, build: Build, timeout: float, done: Done,
+    def send(
+        self, builder: RequestBuilder, build: BuildRequest, timeout: float, done: Done,
         *, shown: bool = False,
     ) -> Failure | None:  # fmt: skip
         """Begins a call of a builder's receiver with the request that ``build`` makes, which ends
@@ -57,7 +57,7 @@ class Caller:
         call = _Call(builder, build, asyncio.get_running_loop().time() + timeout, done, shown)
         try:
             request = _build(call)
-        except (TokenWanted, BodyWanted) as wanted:
+        except (TokenPending, BodyPending) as wanted:
             self._fetch(call, wanted.source)
             return None
         if isinstance(request, Failure):
@@ -65,8 +65,8 @@ class Caller:
         self._post(call, request, timeout)
         return None
 
-    async def ask(
-        self, builder: RequestBuilder, build: Build, timeout: float
+    async def request(
+        self, builder: RequestBuilder, build: BuildRequest, timeout: float
     ) -> Response | Failure:
         """Makes a call whose answer is shown to somebody, and gives that."""
         done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
@@ -75,14 +75,14 @@ class Caller:
             if not done.done():
                 done.set_result(result)
 
-        return self.call(builder, build, timeout, answered, shown=True) or await done
+        return self.send(builder, build, timeout, answered, shown=True) or await done
 
     async def stop(self) -> None:
         """Ends what waits for tokens and bodies; nobody is told."""
         await end(self._fetching)
 
     def _post(self, call: _Call, request: Request, timeout: float) -> None:
-        self._sender.post(
+        self._http.post(
             call.builder.target, request.head, request.body, timeout,
             lambda result: self._answered(call, request, result), request.identity,
         )  # fmt: skip
@@ -99,12 +99,12 @@ class Caller:
             call.builder.clean(request, result)
         call.done(result)
 
-    def _fetch(self, call: _Call, source: TokenSource | Making) -> None:
+    def _fetch(self, call: _Call, source: TokenSource | PendingBody) -> None:
         task = asyncio.get_running_loop().create_task(self._once_there(call, source))
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
-    async def _once_there(self, call: _Call, source: TokenSource | Making) -> None:
+    async def _once_there(self, call: _Call, source: TokenSource | PendingBody) -> None:
         request: Request | Failure | None = None
         try:
             async with asyncio.timeout_at(call.deadline):
@@ -113,13 +113,13 @@ class Caller:
                     try:
                         request = _build(call)
                         break
-                    except (TokenWanted, BodyWanted) as wanted:
+                    except (TokenPending, BodyPending) as wanted:
                         source = wanted.source
         except TokenRefused as error:
             request = Failure(ErrorType.AUTH_ERROR, str(error))
         except TimeoutError:
             pass
-        if request is None and isinstance(source, Making):
+        if request is None and isinstance(source, PendingBody):
             request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
         elif request is None:
             request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
@@ -131,10 +131,10 @@ class Caller:
 
 
 def _build(call: _Call) -> Request | Failure:
-    """Raises TokenWanted and BodyWanted."""
+    """Raises TokenPending and BodyPending."""
     try:
         return call.build()
-    except (TokenWanted, BodyWanted):
+    except (TokenPending, BodyPending):
         raise
     except Unsendable as error:
         return Failure(error.error_type, str(error), error.final)

@@ -97,7 +97,7 @@ _TYPE_OF = {word: name for name, words in TYPES.items() for word in words}
 _KIND_OF = {word: name for name, words in KINDS.items() for word in words}
 
 
-class Classified(msgspec.Struct, frozen=True):
+class Classification(msgspec.Struct, frozen=True):
     """``event.kind``, ``.category``, ``.type``, ``.outcome`` and ``.severity``."""
 
     kind: str
@@ -108,7 +108,7 @@ class Classified(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=1024)
-def classified(event_type: str) -> Classified:
+def classify(event_type: str) -> Classification:
     """What the words of an event's type say, the later ones before the earlier ones."""
     words = [word for word in _SPLIT.split(event_type.lower()) if word][::-1]
     category = next((_CATEGORY_OF[word] for word in words if word in _CATEGORY_OF), None)
@@ -125,7 +125,7 @@ def classified(event_type: str) -> Classified:
         severity = SEVERITIES["alert"]
     else:
         severity = SEVERITIES.get(outcome) or SEVERITIES.get(types[0]) or SEVERITIES["else"]
-    return Classified(kind, (category,) if category else (), tuple(types), outcome, severity)
+    return Classification(kind, (category,) if category else (), tuple(types), outcome, severity)
 
 
 def _fitting(category: str | None, said: list[str]) -> str:

@@ -9,18 +9,18 @@ from event_gateway.core.transformation.definition import TransformationError
 JSON_TYPE = b"application/json"
 
 
-HEARD = 0.5  # seconds after a failure in which those who have waited for the body hear of it
+RETRY_AFTER = 0.5  # seconds after a failure in which those who have waited for the body hear of it
 
 
-class BodyWanted(Exception):
+class BodyPending(Exception):
     """The body is being made; ``source`` says when it is there."""
 
-    def __init__(self, source: "Making") -> None:
+    def __init__(self, source: "PendingBody") -> None:
         super().__init__("the body is being made")
         self.source = source
 
 
-class Making:
+class PendingBody:
     """A body that is made of an event elsewhere, for all who want the same. ``started`` is when
     somebody began with it, 0 until then."""
 
@@ -46,9 +46,9 @@ class Making:
                 self._there.set_result(None)
 
     def result(self) -> tuple[bytes, bytes]:
-        """Content type and body. Raises TransformationError, and BodyWanted until it is there."""
+        """Content type and body. Raises TransformationError, and BodyPending until it is there."""
         if self._made is None:
-            raise BodyWanted(self)
+            raise BodyPending(self)
         if isinstance(self._made, TransformationError):
             raise self._made
         return self._made
@@ -57,7 +57,7 @@ class Making:
     def again(self) -> bool:
         """Whether it failed a while ago, in a way that another try may not."""
         failed = isinstance(self._made, TransformationError) and not self._made.final
-        return failed and self._loop.time() - self._ended_at > HEARD
+        return failed and self._loop.time() - self._ended_at > RETRY_AFTER
 
     async def fetch(self) -> None:
         """Returns once it is there, or has failed."""
@@ -66,4 +66,4 @@ class Making:
 
 # Content type and body of an event, and of when the log took it (seconds since the epoch); raises
 # TransformationError.
-Transformation = Callable[[Event, float], tuple[bytes, bytes] | Making]
+Transformation = Callable[[Event, float], tuple[bytes, bytes] | PendingBody]
