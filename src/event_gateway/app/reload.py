@@ -3,37 +3,25 @@
 from dataclasses import dataclass
 
 from event_gateway.api.server.context import Context
+from event_gateway.app.stages.adapters import records_kept
+from event_gateway.app.stages.registration import Registrations, streams_of, webhooks_of
+from event_gateway.app.stages.request import Requests, transformations_of
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.external_streams import open_streams
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ProvisionError, provision
-from event_gateway.config.definitions import (
-    definitions_digest,
-    stream_of,
-    transformation_of,
-    webhook_of,
-)
+from event_gateway.config.definitions import definitions_digest
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, ServerRefused
-from event_gateway.core.streams.definition import StreamDefinition
-from event_gateway.core.transformation.definition import TransformationDefinition
 from event_gateway.core.webhook.retry_policy import longest_wait
-from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.ingest.catalog import Catalog
-from event_gateway.registration.streams import StreamRegistration
-from event_gateway.registration.verification import Verifier
-from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.replay.manual_retry import ManualRetry
-from event_gateway.request.transformations import Transformations
 from event_gateway.routing.repair import Repair
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.runs import Runs
-from event_gateway.transport.client import HttpClient
-from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.proxy import proxy_of
 
 # What a running process cannot change; all else is taken up by a reload.
 FIXED = (
@@ -62,17 +50,13 @@ class Governed:
     broker: Broker
     events: EventLog
     peers: Peers
-    guard: EgressGuard
-    http: HttpClient
-    registration: WebhookRegistration
-    streams: StreamRegistration
-    verifier: Verifier
+    requests: Requests
+    registrations: Registrations
     ledger: Ledger
     outcomes: Outcomes
     runs: Runs
     manual_retry: ManualRetry
     repair: Repair
-    transformations: Transformations
     catalog: Catalog
     context: Context
 
@@ -86,22 +70,22 @@ class Governed:
         if changed:
             raise ReloadRefused([(key, "cannot change without a restart") for key in changed])
         try:
-            self.registration.check_file(webhooks_of(config))
+            self.registrations.webhooks.check_file(webhooks_of(config))
             await self._provision(config)
-            await self.streams.load_file(streams_of(config))
+            await self.registrations.streams.load_file(streams_of(config))
         except (ProvisionError, ServerRefused) as error:
             await self._provision(former)
-            await self.streams.load_file(streams_of(former))
+            await self.registrations.streams.load_file(streams_of(former))
             raise ReloadRefused([("", str(error))]) from None
         except InvalidDefinition as error:
             raise ReloadRefused([(error.key, error.detail)]) from None
         if config.delivery != former.delivery:
             # First, so that new webhooks' receivers are let through.
-            open_egress(self.guard, self.http, config)
-            await self.verifier.adopt(config.delivery.origin)
+            self.requests.configure_egress(config)
+            await self.registrations.verifier.adopt(config.delivery.origin)
         # First, too: what webhooks are to name must be there.
-        self.transformations.load(transformations_of(config))
-        await self.registration.load_file(webhooks_of(config))
+        self.requests.transformations.load(transformations_of(config))
+        await self.registrations.webhooks.load_file(webhooks_of(config))
         self.ledger.keep = records_kept(config)
         self.outcomes.max_age = longest_wait(config.ingest.retention)
         self.events.captures_new_roots = config.ingest.subjects is None
@@ -121,33 +105,6 @@ class Governed:
             self.broker, captured_subjects(config), ingest.retention, ingest.max_bytes,
             config.dead_letters.retention, self.events.foreign,
         )  # fmt: skip
-
-
-def open_egress(guard: EgressGuard, http: HttpClient, config: Config) -> None:
-    """Lets through to receivers what the configuration allows."""
-    delivery = config.delivery
-    guard.allow(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
-    http.renew(proxy_of(delivery.proxy))
-
-
-def webhooks_of(config: Config) -> list[Webhook]:
-    """The file's webhooks."""
-    return [webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()]
-
-
-def streams_of(config: Config) -> list[StreamDefinition]:
-    """The file's named streams."""
-    return [stream_of(model, name, managed_by="file") for name, model in config.streams.items()]
-
-
-def transformations_of(config: Config) -> list[TransformationDefinition]:
-    """The file's transformations."""
-    return [transformation_of(model, name) for name, model in config.transformations.items()]
-
-
-def records_kept(config: Config) -> float:
-    """For how long records are kept: what may still be read again must not be without its own."""
-    return max(config.delivery.keep_records, config.ingest.retention)
 
 
 def _at(config: Config, key: str) -> object:

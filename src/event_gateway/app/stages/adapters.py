@@ -1,0 +1,111 @@
+"""Connects to NATS and Redis, and builds what reads and writes them."""
+
+import secrets
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.connection import connect as connect_nats
+from event_gateway.broker.dead_letters import DeadLetterLog
+from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.event_reader import EventReader
+from event_gateway.broker.external_streams import open_streams
+from event_gateway.broker.peers import Peers
+from event_gateway.broker.provision import provision
+from event_gateway.broker.registry import Registry
+from event_gateway.broker.rejected import RejectedInput
+from event_gateway.config.definitions import definitions_digest
+from event_gateway.config.ingest_subjects import captured_subjects
+from event_gateway.config.model import Config
+from event_gateway.core.webhook.retry_policy import longest_wait
+from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.observability.metrics import Metrics
+from event_gateway.state.connection import connect as connect_redis
+from event_gateway.state.ledger import Ledger
+from event_gateway.state.queues import Queues
+from event_gateway.state.runs import Runs
+from event_gateway.tasks import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """What all stages share. ``installation_key`` is the key that all processes of this gateway
+    share; ``external_retention`` the retention of each stream of ``ingest.streams``, in seconds."""
+
+    broker: Broker
+    redis: Redis
+    peers: Peers
+    registry: Registry
+    events: EventLog
+    letters: DeadLetterLog
+    reader: EventReader
+    rejected: RejectedInput
+    ledger: Ledger
+    queues: Queues
+    runs: Runs
+    lifecycle: Lifecycle
+    metrics: Metrics
+    installation_key: bytes
+    external_retention: Mapping[str, float]
+
+
+async def open_adapters(
+    config: Config,
+    nats_url: str,
+    redis_url: str,
+    *,
+    metrics: Metrics,
+    supervisor: Supervisor,
+    closing: AsyncExitStack,
+) -> Adapters:
+    """Connects to both servers and provisions the streams. ``closing`` gets what is to be closed.
+
+    Raises ProvisionError, ServerRefused, or what BrokerError and StateError name.
+    """
+    broker = await connect_nats(nats_url)
+    broker.replicas = config.nats.replicas
+    closing.push_async_callback(broker.close)
+    redis = await connect_redis(redis_url)
+    closing.push_async_callback(redis.aclose)
+    retention = config.ingest.retention
+    external = await open_streams(broker, config.ingest.streams, longest_wait(retention))
+    captured = await provision(
+        broker, captured_subjects(config), retention, config.ingest.max_bytes,
+        config.dead_letters.retention, external,
+    )  # fmt: skip
+    events = EventLog(broker, captured, external)
+    events.captures_new_roots = config.ingest.subjects is None
+    peers = Peers(broker, secrets.token_hex(6), definitions_digest(config))
+    await peers.start()
+    closing.push_async_callback(peers.stop)
+    registry = Registry(broker, peers)
+    installation_key = await registry.open()
+    closing.push_async_callback(registry.stop)
+    letters = DeadLetterLog(broker)
+    ledger = Ledger(redis, records_kept(config))
+    return Adapters(
+        broker=broker,
+        redis=redis,
+        peers=peers,
+        registry=registry,
+        events=events,
+        letters=letters,
+        reader=EventReader(events, letters),
+        rejected=RejectedInput(broker),
+        ledger=ledger,
+        queues=Queues(redis, ledger),
+        runs=Runs(redis, ledger, config.dead_letters.retention),
+        lifecycle=Lifecycle(broker.post),
+        metrics=metrics,
+        installation_key=installation_key,
+        external_retention={stream.name: stream.max_age for stream in external},
+    )
+
+
+def records_kept(config: Config) -> float:
+    """How long delivery records are kept, in seconds: at least as long as their events, which may
+    be read again."""
+    return max(config.delivery.keep_records, config.ingest.retention)

@@ -1,0 +1,72 @@
+"""Builds the registration stage: webhooks and streams are registered, and receivers verified."""
+
+from dataclasses import dataclass
+
+from event_gateway.app.stages.adapters import Adapters
+from event_gateway.app.stages.request import Requests
+from event_gateway.config.definitions import stream_of, webhook_of
+from event_gateway.config.model import Config
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.registration.streams import StreamRegistration
+from event_gateway.registration.verification import Verifier
+from event_gateway.registration.webhooks import WebhookRegistration
+from event_gateway.tasks import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    """The parts of this stage."""
+
+    webhooks: WebhookRegistration
+    streams: StreamRegistration
+    verifier: Verifier
+
+    async def load_file(self, config: Config, *, force: bool) -> None:
+        """Writes the file's streams and webhooks into the registry. ``force``: the streams may
+        drop events that they hold.
+
+        Raises ProvisionError, ServerRefused, InvalidDefinition, or what BrokerError names.
+        """
+        await self.streams.load_file(streams_of(config), force=force)
+        await self.webhooks.load_file(webhooks_of(config))
+        await self.verifier.withdraw()
+        await self.webhooks.adopt_streams()
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Starts to finish deletions, and to verify receivers."""
+        supervisor.start("webhook-deletion", self.webhooks.carry_on)
+        supervisor.start("stream-deletion", self.streams.carry_on)
+        supervisor.start("verification", self.verifier.run)
+
+    async def stop(self) -> None:
+        """Ends the verifications and deletions that are under way."""
+        await self.verifier.stop()
+        await self.webhooks.stop()
+
+
+def build_registration(config: Config, adapters: Adapters, requests: Requests) -> Registrations:
+    """Needs the requests stage for the handshakes with receivers."""
+    webhooks = WebhookRegistration(
+        adapters.registry, adapters.events, adapters.queues, adapters.lifecycle
+    )
+    return Registrations(
+        webhooks=webhooks,
+        streams=StreamRegistration(
+            adapters.broker, adapters.registry, adapters.events, adapters.lifecycle
+        ),
+        verifier=Verifier(
+            adapters.registry, webhooks, adapters.peers, receivers=requests.receivers,
+            builders=requests.builders, origin=config.delivery.origin,
+        ),
+    )  # fmt: skip
+
+
+def webhooks_of(config: Config) -> list[Webhook]:
+    """The file's webhooks."""
+    return [webhook_of(model, name, managed_by="file") for name, model in config.webhooks.items()]
+
+
+def streams_of(config: Config) -> list[StreamDefinition]:
+    """The file's named streams."""
+    return [stream_of(model, name, managed_by="file") for name, model in config.streams.items()]

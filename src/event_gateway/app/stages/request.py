@@ -1,0 +1,78 @@
+"""Builds the requests stage: what makes a webhook's request and sends it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from event_gateway import __version__
+from event_gateway.app.stages.adapters import Adapters
+from event_gateway.config.definitions import transformation_of
+from event_gateway.config.model import Config
+from event_gateway.core.transformation.definition import TransformationDefinition
+from event_gateway.request.auth.tokens import Tokens
+from event_gateway.request.builder import RequestBuilders
+from event_gateway.request.receiver_client import ReceiverClient
+from event_gateway.request.transformations import Transformations
+from event_gateway.secrets.named import Secrets
+from event_gateway.secrets.sealed import SealedSecrets
+from event_gateway.transport.client import HttpClient
+from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.proxy import proxy_of
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """The parts of this stage."""
+
+    secrets: Secrets
+    sealed: SealedSecrets
+    guard: EgressGuard
+    http: HttpClient
+    transformations: Transformations
+    builders: RequestBuilders
+    receivers: ReceiverClient
+
+    def configure_egress(self, config: Config) -> None:
+        """Allows the receivers, and uses the proxy, that the configuration names."""
+        delivery = config.delivery
+        self.guard.allow(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
+        self.http.renew(proxy_of(delivery.proxy))
+
+    async def stop(self) -> None:
+        """Ends the requests that are left, and closes the connections to receivers."""
+        await self.receivers.stop()
+        await self.http.close()
+
+
+def build_requests(
+    config: Config,
+    adapters: Adapters,
+    environ: Mapping[str, str],
+    sealing_key: Path | None,
+    max_attempts: int,
+) -> Requests:
+    """``max_attempts``: how many may be in flight at a time; ``sealing_key``: the file with the
+    key of the sealed store, used if there is no secret of that name."""
+    secrets = Secrets(environ, config.secrets.env_prefix, Path(config.secrets.dir))
+    guard = EgressGuard()
+    http = HttpClient(guard, max_idle=max(1, max_attempts // 4))
+    transformations = Transformations(transformations_of(config))
+    transformations.fell_back = adapters.metrics.fell_back
+    stage = Requests(
+        secrets=secrets,
+        sealed=SealedSecrets(adapters.registry, secrets, lambda: secrets.sealing_key(sealing_key)),
+        guard=guard,
+        http=http,
+        transformations=transformations,
+        builders=RequestBuilders(
+            secrets, Tokens(http), adapters.installation_key, __version__, transformations
+        ),
+        receivers=ReceiverClient(http),
+    )
+    stage.configure_egress(config)
+    return stage
+
+
+def transformations_of(config: Config) -> list[TransformationDefinition]:
+    """The file's transformations."""
+    return [transformation_of(model, name) for name, model in config.transformations.items()]

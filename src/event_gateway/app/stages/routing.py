@@ -1,0 +1,78 @@
+"""Builds the routing stage: events of the log are matched to webhooks, once more after a loss."""
+
+import asyncio
+from dataclasses import dataclass
+
+from event_gateway.app.registry_changes import InForce
+from event_gateway.app.stages.adapters import Adapters
+from event_gateway.app.stages.delivery import Deliveries
+from event_gateway.app.stages.ingest import Ingest
+from event_gateway.app.stages.streaming import Streaming
+from event_gateway.config.model import Config
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.routing.index import Index
+from event_gateway.routing.repair import Repair
+from event_gateway.routing.router import Router
+from event_gateway.state.checkpoints import Checkpoints
+from event_gateway.state.webhooks import WebhookCopies
+from event_gateway.tasks import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The parts of this stage. ``changes`` applies what changes in the registry."""
+
+    index: Index
+    copies: WebhookCopies
+    changes: InForce
+    routers: tuple[Router, ...]
+    repair: Repair
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Starts to route events, and to look whether Redis has lost records."""
+        for router in self.routers:
+            router.start()
+        supervisor.start("webhook-copies", self.copies.run)
+        supervisor.start("repair", self.repair.run)
+
+    async def stop_taking(self) -> None:
+        """Takes no more events; those taken may still settle."""
+        await asyncio.gather(*(router.stop() for router in self.routers))
+
+    async def stop(self) -> None:
+        """Ends the keep-alive of events that are not settled: NATS redelivers them."""
+        for router in self.routers:
+            await router.close()
+
+
+def build_routing(
+    config: Config,
+    adapters: Adapters,
+    ingest: Ingest,
+    deliveries: Deliveries,
+    streaming: Streaming,
+) -> Routing:
+    """Needs the delivery stage, which gets what matches; and, as the registry's changes reach it
+    from here, the streaming stage."""
+    index = Index()
+    copies = WebhookCopies(adapters.redis)
+    changes = InForce(
+        adapters.registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub
+    )
+    streams = (EVENTS, *config.ingest.streams)
+    routers = tuple(
+        Router(
+            adapters.broker, adapters.rejected, adapters.ledger, index, ingest.enricher,
+            deliveries.dispatcher.dispatch, adapters.metrics, ingest.catalog.admit_captured,
+            ingest.note_expression_error, stream,
+        )
+        for stream in streams
+    )  # fmt: skip
+    outcomes = deliveries.outcomes
+    repair = Repair(
+        adapters.broker, adapters.peers, Checkpoints(adapters.redis, adapters.peers.process),
+        adapters.ledger, index, ingest.catalog.admitted, streams, outcomes.left,
+        lambda: outcomes.max_age, manual=config.repair == "manual",
+    )  # fmt: skip
+    repair.on_loss += [changes.copy_again, deliveries.upkeep.reconcile]
+    return Routing(index, copies, changes, routers, repair)

@@ -1,0 +1,48 @@
+"""Builds the streaming stage: named streams are read and sent to live subscribers."""
+
+from dataclasses import dataclass
+
+from event_gateway.app.stages.adapters import Adapters
+from event_gateway.app.stages.ingest import Ingest
+from event_gateway.state.durables import Durables
+from event_gateway.state.subscriptions import Subscriptions
+from event_gateway.streaming.hub import Hub
+from event_gateway.streaming.roster import Roster
+from event_gateway.tasks import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """The parts of this stage."""
+
+    hub: Hub
+    roster: Roster
+    durables: Durables
+    subscriptions: Subscriptions
+
+    async def start(self, supervisor: Supervisor) -> None:
+        """Starts to answer for the subscribers of this process, and to keep what Redis knows of
+        them. Raises what BrokerError names."""
+        await self.roster.start()
+        supervisor.start("subscriptions", lambda: self.subscriptions.run(self._subscription_ids))
+        supervisor.start("durable-positions", self.durables.run)
+
+    async def stop(self) -> None:
+        """Ends all feeds."""
+        await self.hub.stop()
+
+    def _subscription_ids(self) -> list[str]:
+        return [subscriber.id for subscriber in self.hub.subscribers()]
+
+
+def build_streaming(adapters: Adapters, ingest: Ingest) -> Streaming:
+    """Needs the ingest stage, through which each message goes before it is sent."""
+    hub = Hub(
+        adapters.broker, ingest.enricher.enrich, ingest.catalog.admitted, adapters.metrics.streams
+    )
+    return Streaming(
+        hub=hub,
+        roster=Roster(adapters.broker, adapters.peers, hub),
+        durables=Durables(adapters.redis),
+        subscriptions=Subscriptions(adapters.redis),
+    )
