@@ -23,7 +23,8 @@ from bench.programs import SECRET, STREAM
 from bench.receiver import Receiver
 from bench.sizes import Sizes
 from event_gateway.core.cloudevents.event import Event, Received
-from event_gateway.core.cloudevents.formats import from_message, to_structured
+from event_gateway.core.cloudevents.json_format import to_structured
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook

@@ -374,7 +374,7 @@ def event_types(draw: Any) -> EventType:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(event_types(), max_size=5, unique_by=lambda one: one.type))
 def test_an_export_read_again_is_the_catalog(types: list[EventType]) -> None:
-    types = [one for one in types if next(one.mistakes(), None) is None]
+    types = [one for one in types if next(one.problems(), None) is None]
     exported = json.loads(json.dumps(write([*types, *LIFECYCLE_TYPES.values()], "1.0")))
     found, skipped = read(exported)
     assert not skipped

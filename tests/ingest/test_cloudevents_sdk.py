@@ -20,16 +20,11 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_gateway.core.cloudevents.binary_mode import from_binary, to_binary
 from event_gateway.core.cloudevents.event import Event
-from event_gateway.core.cloudevents.formats import (
-    STRUCTURED,
-    from_binary,
-    from_message,
-    from_structured,
-    mode_of,
-    to_binary,
-    to_structured,
-)
+from event_gateway.core.cloudevents.json_format import from_structured, to_structured
+from event_gateway.core.cloudevents.media_types import STRUCTURED, mode_of
+from event_gateway.core.cloudevents.nats_message import from_message
 from support.client import Client, event
 from support.cloudevent_schema import conforms
 from support.generated_events import (

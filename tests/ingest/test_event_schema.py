@@ -77,8 +77,8 @@ def nested(depth: int, leaf: Any = "x", key: str | None = None) -> Any:
 
 def refusal(schema: Any) -> InvalidDefinition:
     """What stands against registering a schema."""
-    (mistake,) = EventType("user.made", schema=kept(schema, "schema")).mistakes()
-    return mistake
+    (problem,) = EventType("user.made", schema=kept(schema, "schema")).problems()
+    return problem
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_a_schema_that_cannot_be_used_is_refused_with_its_place(
             EventSchema(schema)
         return
     began = time.perf_counter()
-    mistake = refusal(schema)
+    problem = refusal(schema)
     assert time.perf_counter() - began < 2
-    assert mistake.key.startswith(key)
-    assert says in mistake.detail
+    assert problem.key.startswith(key)
+    assert says in problem.detail
 
 
 def test_a_deep_schema_is_refused() -> None:

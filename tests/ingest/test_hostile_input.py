@@ -9,14 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.event import Event, Received
-from event_gateway.core.cloudevents.formats import (
-    from_batch,
-    from_binary,
-    from_message,
-    from_structured,
-    to_structured,
-)
+from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.matching.path import path_of
 from event_gateway.routing.enrichment import splice

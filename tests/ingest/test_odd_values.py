@@ -61,7 +61,7 @@ async def test_deep_examples_are_refused(client: Client) -> None:
 
 
 async def test_a_bad_entry_keeps_nobody_else_away(tmp_path: Path, receiver: Receiver) -> None:
-    """One as a version with a mistake might have written it."""
+    """One as a version with a problem might have written it."""
     program = Program(tmp_path, LOOPBACK)
     bad: dict[str, Any] = {
         "id": "bad", "url": receiver.url, "events": ["user.*"],

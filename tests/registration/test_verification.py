@@ -12,7 +12,7 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.config.model import Config
-from event_gateway.core.webhook.webhook import MAX_RATE, RateLimit, Verified, Webhook
+from event_gateway.core.webhook.webhook import MAX_RATE, RateLimit, Verification, Webhook
 from support.client import Client, connected, event
 from support.fixtures import Start
 from support.peers import Peers
@@ -398,14 +398,14 @@ async def test_one_process_asks_and_another_carries_on(
 
 
 def test_a_consent_is_for_one_url() -> None:
-    agreed = Verified(0.0, "http://x/", "o")
+    agreed = Verification(0.0, "http://x/", "o")
     assert Webhook("w", "http://x/", ("a",), verify=True, verified=agreed).state == "active"
     assert Webhook("w", "http://x/y", ("a",), verify=True, verified=agreed).state == "unverified"
 
 
 def test_the_limits_of_a_webhook() -> None:
     def limits(rate: int | None, own: RateLimit | None = None, verify: bool = True) -> Any:
-        agreed = Verified(0.0, "http://x/", "o", rate)
+        agreed = Verification(0.0, "http://x/", "o", rate)
         one = Webhook("w", "http://x/", ("a",), rate_limit=own, verify=verify, verified=agreed)
         return one.limits
 

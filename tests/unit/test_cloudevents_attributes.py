@@ -12,14 +12,12 @@ from event_gateway.core.cloudevents.attributes import (
     is_uri,
     is_uri_reference,
 )
+from event_gateway.core.cloudevents.binary_mode import from_binary, to_binary
 from event_gateway.core.cloudevents.event import DataKind, Event
-from event_gateway.core.cloudevents.formats import (
-    from_binary,
-    from_structured,
-    to_binary,
-)
+from event_gateway.core.cloudevents.json_format import from_structured
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.matching.pattern import MAX_LENGTH, subject_for
+from event_gateway.core.matching.pattern import MAX_LENGTH
+from event_gateway.core.streams.log_subjects import subject_for
 from event_gateway.request.builder import _trace
 from support.generated_events import (
     sources,

@@ -6,19 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_gateway.core.cloudevents.binary_mode import decode_header, encode_header
-from event_gateway.core.cloudevents.event import DataKind, Event
-from event_gateway.core.cloudevents.formats import (
-    from_batch,
+from event_gateway.core.cloudevents.binary_mode import (
+    decode_header,
+    encode_header,
     from_binary,
-    from_message,
-    from_structured,
     goes_binary,
-    mode_of,
     to_binary,
-    to_structured,
 )
-from event_gateway.core.cloudevents.media_types import declared_encoding
+from event_gateway.core.cloudevents.event import DataKind, Event
+from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
+from event_gateway.core.cloudevents.media_types import declared_encoding, mode_of
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from support.generated_events import (
     Made,

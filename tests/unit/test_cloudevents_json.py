@@ -6,15 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_gateway.core.cloudevents.binary_mode import from_binary, to_binary
 from event_gateway.core.cloudevents.event import DataKind, Event
-from event_gateway.core.cloudevents.formats import (
-    from_batch,
-    from_binary,
-    from_message,
-    from_structured,
-    to_binary,
-    to_structured,
-)
+from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from support.generated_events import (
     Made,

@@ -1,4 +1,4 @@
-"""The configuration file: what loads, and the one line that each mistake gets."""
+"""The configuration file: what loads, and the one line that each problem gets."""
 
 import contextlib
 import json
@@ -153,7 +153,7 @@ def test_mistakes_get_a_line(tmp_path: Path, text: str, line: int, key: str, say
     assert "hunter2" not in str(caught.value)
 
 
-def test_one_definition_with_many_mistakes(tmp_path: Path) -> None:
+def test_one_definition_with_many_problems(tmp_path: Path) -> None:
     text = W.replace("a.b", "a..b, '', a.b") + (
         "    concurrency: 0\n    disable_after: 0s\n    transformation: x\n"
         "    retry_policy: {max_attempts: 0, jitter: 3, backoff: expo}\n"

@@ -6,14 +6,8 @@ from typing import Any
 import pytest
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.pattern import (
-    check_pattern,
-    covers,
-    matches,
-    merge_captured,
-    overlaps,
-    subject_for,
-)
+from event_gateway.core.matching.pattern import check_pattern, covers, matches, overlaps
+from event_gateway.core.streams.log_subjects import merge_captured, subject_for
 from event_gateway.core.text.units import format_duration, parse_duration, parse_size
 from event_gateway.core.webhook.delivery import Attempt, DeadLetter, Retry, decide, error_for_status
 from event_gateway.core.webhook.retry_policy import RetryPolicy

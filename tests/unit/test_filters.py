@@ -248,9 +248,9 @@ def test_groups_are_bounded() -> None:
     with pytest.raises(InvalidDefinition, match="more than 8 deep"):
         check_filter(deep, "f")
     many = Filter(any=(Filter("id", "exists"),) * 41)
-    (mistake,) = Selection(filters=(many,) * 5).mistakes()
-    assert "at most 200 conditions" in str(mistake)
-    assert [str(one) for one in Selection(filters=(Filter("id", "exists"),) * 51).mistakes()]
+    (problem,) = Selection(filters=(many,) * 5).problems()
+    assert "at most 200 conditions" in str(problem)
+    assert [str(one) for one in Selection(filters=(Filter("id", "exists"),) * 51).problems()]
 
 
 DIALECTS: list[tuple[Any, bool]] = [

@@ -28,7 +28,7 @@ def test_a_configuration_that_a_guide_shows(tmp_path: Path, block: str) -> None:
 
 
 def _rule(definition: TransformationDefinition) -> None:
-    for mistake in definition.mistakes():
-        raise mistake
+    for problem in definition.problems():
+        raise problem
     if definition.python is None:  # a guide's functions are its readers' own
         compiled(definition)

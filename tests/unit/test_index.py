@@ -90,7 +90,7 @@ def naive(known: dict[str, Webhook], received: Received) -> set[str]:
     return {
         one.id
         for one in known.values()
-        if one.takes(received.stream, received.seq)
+        if one.is_older_than(received.stream, received.seq)
         and any(matches(pattern, received.event.type) for pattern in one.events)
         and one.selection.compile()(received)
     }
@@ -115,7 +115,7 @@ def test_the_index_answers_like_asking_each_webhook(
             assert set(found) == naive(known, Received(event, "GATEWAY_EVENTS", 10, 0.0))
             for one in known.values():  # and so does the explanation
                 received = Received(event, "GATEWAY_EVENTS", 10, 0.0)
-                taken = one.takes("GATEWAY_EVENTS", 10)
+                taken = one.is_older_than("GATEWAY_EVENTS", 10)
                 assert (explain(one, received) is None and taken) == (one.id in found)
     assert len(index) == len(known)
     for name in list(known):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_gateway.core.cloudevents.event import DataKind, Event
-from event_gateway.core.cloudevents.formats import from_structured
+from event_gateway.core.cloudevents.json_format import from_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.transformation.definition import TransformationDefinition
 from event_gateway.request.transformations import Transformations

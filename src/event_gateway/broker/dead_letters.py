@@ -16,7 +16,7 @@ from event_gateway.broker.event_log import LogUnavailable, got
 from event_gateway.broker.page import page
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.core.cloudevents.formats import from_structured, to_structured
+from event_gateway.core.cloudevents.json_format import from_structured, to_structured
 from event_gateway.core.errors import ErrorType, InvalidEvent
 from event_gateway.core.webhook.delivery import Attempt
 

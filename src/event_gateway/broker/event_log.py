@@ -18,15 +18,11 @@ from event_gateway.broker.external_streams import ForeignStream
 from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.provision import ProvisionError, capture
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import (
-    FORMAT_HEADER,
-    LOG_FORMAT,
-    STRUCTURED,
-    from_message,
-)
+from event_gateway.core.cloudevents.media_types import STRUCTURED
+from event_gateway.core.cloudevents.nats_message import FORMAT_HEADER, LOG_FORMAT, from_message
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.matching.pattern import capturable, subject_for
 from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.log_subjects import capturable, subject_for
 
 log = structlog.get_logger(__name__)
 

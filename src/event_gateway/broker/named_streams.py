@@ -23,7 +23,7 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.external_streams import ForeignStream
 from event_gateway.broker.page import page
 from event_gateway.broker.provision import LIFECYCLE, ensure, existing
-from event_gateway.core.streams.definition import EVENTS, Held, StreamDefinition
+from event_gateway.core.streams.definition import EVENTS, StreamContents, StreamDefinition
 
 SOURCE_HEADER = "Nats-Stream-Source"
 LOOK_BACK = 1000  # messages at the end of a stream among which the last of a source is looked for
@@ -100,18 +100,18 @@ async def bounds(broker: Broker, source: str) -> tuple[int, int]:
     return max(state.first_seq, 1), state.last_seq
 
 
-async def held(broker: Broker, name: str) -> Held:
+async def held(broker: Broker, name: str) -> StreamContents:
     """What a named stream holds; nothing where it is not there."""
     try:
         state = (await broker.js.stream_info(stream_name(name))).state
     except NotFoundError:
-        return Held()
+        return StreamContents()
     first_time = None
     if state.messages:
         with contextlib.suppress(NotFoundError):  # dropped just now
             first = await broker.js.get_msg(stream_name(name), seq=state.first_seq, direct=True)
             first_time = first.time.timestamp() if first.time else None
-    return Held(state.messages, state.bytes, state.first_seq, state.last_seq, first_time)
+    return StreamContents(state.messages, state.bytes, state.first_seq, state.last_seq, first_time)
 
 
 async def rate_of(broker: Broker, name: str) -> float:

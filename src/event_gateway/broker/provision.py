@@ -20,8 +20,8 @@ from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.external_streams import ForeignStream, in_the_way
-from event_gateway.core.matching.pattern import merge_captured
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
+from event_gateway.core.streams.log_subjects import merge_captured
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from event_gateway.broker.page import page
 from event_gateway.broker.provision import REJECTED
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Event
-from event_gateway.core.cloudevents.formats import from_message
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
 

@@ -206,8 +206,8 @@ def webhook_from_json(
     model = validated(_WebhookBody, "webhooks", body)
     webhook = webhook_of(model, model.id, managed_by="api")
     wrong = [
-        (mistake.key, mistake.detail)
-        for mistake in webhook.mistakes(transformations, retention, refuses_url)
+        (problem.key, problem.detail)
+        for problem in webhook.problems(transformations, retention, refuses_url)
     ]
     if wrong:
         raise InvalidBody(wrong)
@@ -272,7 +272,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
     Of its verification it says what the registry knows.
     """
     policy, rate = webhook.retry_policy, webhook.rate_limit
-    agreed = webhook.verified if webhook.agreed else None
+    agreed = webhook.verified if webhook.is_verified else None
     return {
         "id": webhook.id,
         "url": webhook.url,

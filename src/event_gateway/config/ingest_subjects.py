@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.pattern import capturable, check_pattern, merge_captured, overlaps
+from event_gateway.core.matching.pattern import check_pattern, overlaps
 from event_gateway.core.streams.definition import LIFECYCLE_SUBJECTS
+from event_gateway.core.streams.log_subjects import capturable, merge_captured
 
 DEFAULT = ("ontology.>", "terminus.>", "audit.>", "scheduler.>", "user.>")
 ALWAYS = "events.>"  # where events over HTTP go whose type is not captured otherwise

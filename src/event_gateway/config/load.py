@@ -142,7 +142,7 @@ def _definition_problems(
     refuses_url = (lambda url: None) if delivery is None else url_rule(delivery)
     transformations = {*BUILT_IN}
     for name, value in _items(document, "transformations"):
-        transformations.add(name)  # what is wrong with it is not its webhooks' mistake
+        transformations.add(name)  # what is wrong with it is no problem of its webhooks
         transformation = _valid(TransformationModel, value)
         if transformation is not None:
             try:
@@ -153,7 +153,7 @@ def _definition_problems(
         webhook = _valid(WebhookModel, value)
         if webhook is not None:
             made = webhook_of(webhook, name, managed_by="file")
-            for error in made.mistakes(frozenset(transformations), ingest.retention, refuses_url):
+            for error in made.problems(frozenset(transformations), ingest.retention, refuses_url):
                 yield _key("webhooks", name, error), error.detail
     for name, value in _items(document, "streams"):
         stream = _valid(StreamModel, value)

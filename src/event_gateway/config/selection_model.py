@@ -32,7 +32,7 @@ def selection_from_json(body: dict[str, Any]) -> Selection:
         tuple(model.sources),
         model.expression,
     )
-    mistakes = [(one.key, one.detail) for one in selection.mistakes()]
-    if mistakes:
-        raise InvalidBody(mistakes)
+    problems = [(one.key, one.detail) for one in selection.problems()]
+    if problems:
+        raise InvalidBody(problems)
     return selection

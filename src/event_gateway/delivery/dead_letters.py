@@ -11,7 +11,7 @@ from event_gateway.broker.dead_letters import DeadLetterLog, Letter
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.config.definitions import webhook_to_json
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import to_structured
+from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import Delivery
 from event_gateway.core.webhook.webhook import Webhook

@@ -240,7 +240,7 @@ class Dispatcher:
         """What becomes of a delivery without an attempt; None where it is to be tried."""
         if lane is None:
             return Cancelled("webhook deleted")
-        if not delivery.repeats and not lane.webhook.takes(delivery.stream, delivery.seq):
+        if not delivery.repeats and not lane.webhook.is_older_than(delivery.stream, delivery.seq):
             return Cancelled("webhook deleted")  # it was for a webhook that had this id before
         if delivery.failed:
             reason = delivery.attempts[-1].error_type if delivery.attempts else None

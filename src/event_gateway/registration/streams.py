@@ -69,10 +69,10 @@ class StreamRegistration:
         former = self._registry.stream(definition.name)
         if former.deleting:
             raise Conflict(f"the stream {former.name} is being deleted")
-        refusal = definition.refusal(former)
+        refusal = definition.change_refusal(former)
         if refusal is None and not force:
             now_held = await held(self._broker, former.name)
-            refusal = definition.dropped(now_held, time.time())
+            refusal = definition.would_drop(now_held, time.time())
             refusal = refusal and f"it would drop events: {refusal}; force=true drops them"
         if refusal is not None:
             raise Conflict(f"the stream {former.name} stays as it is: {refusal}")
@@ -141,10 +141,10 @@ class StreamRegistration:
         known = self._registry.streams.get(definition.name)
         if known is None or known.deleting:
             return
-        refusal = definition.refusal(known)
-        if refusal is None and definition.narrowed(known) and not force:
+        refusal = definition.change_refusal(known)
+        if refusal is None and definition.tightened_limits(known) and not force:
             now_held = await held(self._broker, definition.name)
-            refusal = definition.dropped(now_held, time.time())
+            refusal = definition.would_drop(now_held, time.time())
             refusal = refusal and f"it would drop events: {refusal}; serve --force drops them"
         if refusal is not None:
             raise ProvisionError(f"the stream {definition.name} stays as it is: {refusal}")

@@ -147,7 +147,7 @@ class Verifier:
     def _must_agree(self, webhook: Webhook) -> bool:
         if webhook.deleting or not webhook.verify or not webhook.enabled or webhook.disabled:
             return False  # nobody is asked to whom nothing would be sent
-        consent = webhook.verified if webhook.agreed else None
+        consent = webhook.verified if webhook.is_verified else None
         return consent is None or consent.origin != self._origin
 
     def _begin(self) -> None:

@@ -11,7 +11,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.errors import Conflict, InvalidDefinition
-from event_gateway.core.webhook.webhook import Disabled, Verified, Webhook
+from event_gateway.core.webhook.webhook import Disabled, Verification, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
@@ -116,7 +116,9 @@ class WebhookRegistration:
         enabled = replace(existing, enabled=True, disabled=None)
         return existing if enabled == existing else await self.replace(enabled)
 
-    async def agree(self, meant: Webhook, verified: Verified | None, why: str) -> Webhook | None:
+    async def agree(
+        self, meant: Webhook, verified: Verification | None, why: str
+    ) -> Webhook | None:
         """Writes down a receiver's consent, or with None that the one of ``meant`` is over.
 
         Gives the webhook; None where by now it is gone, goes elsewhere, or asks for no consent.

@@ -1,6 +1,6 @@
 """The body of several events: a batch of CloudEvents, a JSON array, or lines."""
 
-from event_gateway.core.cloudevents.formats import BATCH, STRUCTURED, is_json_content
+from event_gateway.core.cloudevents.media_types import BATCH, STRUCTURED, is_json_content
 
 _STRUCTURED = f"content-type: {STRUCTURED}\r\n".encode()
 _BATCH = f"content-type: {BATCH}\r\n".encode()

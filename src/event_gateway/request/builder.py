@@ -11,8 +11,8 @@ from random import getrandbits
 import msgspec
 import structlog
 
+from event_gateway.core.cloudevents.binary_mode import goes_binary, to_binary
 from event_gateway.core.cloudevents.event import Event, Received
-from event_gateway.core.cloudevents.formats import goes_binary, to_binary
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.transformation.definition import TransformationError
 from event_gateway.core.webhook.security import API_KEY_HEADER, Security

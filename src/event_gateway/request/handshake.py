@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.core.webhook.webhook import RateLimit, Verified, Webhook
+from event_gateway.core.webhook.webhook import RateLimit, Verification, Webhook
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.transport.client import Failure, Response
@@ -27,7 +27,7 @@ class HandshakeResult:
     none. ``allowed_rate`` (requests a minute) is as the receiver wrote it where it is no number;
     ``status_code`` is None where nothing came back."""
 
-    verified: Verified | None = None
+    verified: Verification | None = None
     status_code: int | None = None
     allowed_origin: str | None = None
     allowed_rate: int | str | None = None
@@ -74,7 +74,7 @@ def _judged(response: Response, webhook: Webhook, origin: str) -> HandshakeResul
     verified = None
     if refused is None:
         per_minute = rate if isinstance(rate, int) else None
-        verified = Verified(time.time(), webhook.url, origin, per_minute)
+        verified = Verification(time.time(), webhook.url, origin, per_minute)
     return HandshakeResult(
         verified,
         response.status,

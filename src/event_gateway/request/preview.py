@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import is_json_content
+from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook.security import AUTH_TYPES
 from event_gateway.core.webhook.webhook import Webhook

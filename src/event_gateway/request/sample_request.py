@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.core.cloudevents.formats import to_structured
+from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import error_for_status
 from event_gateway.core.webhook.webhook import Webhook

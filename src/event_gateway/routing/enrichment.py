@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.core.cloudevents.formats import is_json_content
+from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.text.times import rfc3339
 from event_gateway.state.connection import StateError
 from event_gateway.state.event_cache import Context, EventCache

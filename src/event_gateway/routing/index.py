@@ -83,7 +83,7 @@ class Index:
             if webhook.id in seen:
                 continue
             seen.add(webhook.id)
-            if not webhook.takes(received.stream, received.seq):
+            if not webhook.is_older_than(received.stream, received.seq):
                 continue
             if entry.conditions and not all(passes(received) for passes in entry.conditions):
                 continue

@@ -7,7 +7,7 @@ import structlog
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.stream_follower import follow
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import from_message
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.enrichment import Enricher

@@ -7,7 +7,7 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.broker.page import page
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import from_message
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent, Unknown
 from event_gateway.core.matching.pattern import matches
 from event_gateway.core.webhook.replay import Replay

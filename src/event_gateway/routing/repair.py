@@ -20,7 +20,7 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ROUTER
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import from_message
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.webhook.delivery import Delivery, Status
 from event_gateway.core.webhook.webhook import Webhook

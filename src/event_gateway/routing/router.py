@@ -16,7 +16,7 @@ from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER, ensure
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import from_message
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.webhook.webhook import Webhook

@@ -6,7 +6,7 @@ from event_gateway.broker.named_streams import origin
 from event_gateway.broker.provision import LIFECYCLE
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import from_message
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.streaming.message import Message
 

@@ -1,7 +1,7 @@
 """What a stream's subscribers get: events, each encoded once for all of them, and gaps."""
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import to_structured
+from event_gateway.core.cloudevents.json_format import to_structured
 
 
 class Message:

@@ -6,7 +6,7 @@ from event_gateway.api.live.refused import Refused
 from event_gateway.api.server.context import Context
 from event_gateway.broker.connection import BrokerError
 from event_gateway.core.streams.start import Start
-from event_gateway.core.streams.subscription import Wanted
+from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.state.connection import StateError
 from event_gateway.state.durables import Claim, Name
 from event_gateway.streaming.subscriber import Subscriber
@@ -16,7 +16,9 @@ log = structlog.get_logger(__name__)
 TRIES = 3
 
 
-async def claim(context: Context, wanted: Wanted, subscription_id: str) -> tuple[Name, Start]:
+async def claim(
+    context: Context, wanted: SubscribeRequest, subscription_id: str
+) -> tuple[Name, Start]:
     """Takes the name that is wanted; gives it, and where its subscription begins.
 
     Of a name that a living connection has, only ``take_over`` puts that out. Raises Refused.

@@ -9,9 +9,9 @@ import msgspec
 from event_gateway.api.live.refused import Refused
 from event_gateway.config.definitions import InvalidBody
 from event_gateway.config.selection_model import KEYS, selection_from_json
-from event_gateway.core.streams.definition import ID
 from event_gateway.core.streams.start import start_of, start_of_text
-from event_gateway.core.streams.subscription import Wanted
+from event_gateway.core.streams.subscription import SubscribeRequest
+from event_gateway.core.text.identifier import ID
 
 MAX_SUBJECTS = 32
 _SUBSCRIBE = KEYS | frozenset(
@@ -30,7 +30,7 @@ def request_of(text: str) -> dict[str, Any]:
     return request
 
 
-def wanted_of(request: Mapping[str, Any]) -> Wanted:
+def wanted_of(request: Mapping[str, Any]) -> SubscribeRequest:
     """What a subscribe request asks for. Raises Refused."""
     unknown = sorted(request.keys() - _SUBSCRIBE)
     if unknown:
@@ -55,7 +55,7 @@ def wanted_of(request: Mapping[str, Any]) -> Wanted:
     except InvalidBody as error:
         raise Refused("invalid", str(error)) from None
     if stream is not None:
-        return Wanted(stream, (), start, asked, durable, take_over, selection)
+        return SubscribeRequest(stream, (), start, asked, durable, take_over, selection)
     if not (
         isinstance(subjects, list)
         and 1 <= len(subjects) <= MAX_SUBJECTS
@@ -64,10 +64,10 @@ def wanted_of(request: Mapping[str, Any]) -> Wanted:
         raise Refused("invalid", f"subjects must be a list of 1 to {MAX_SUBJECTS} patterns")
     if not start.new or durable is not None:
         raise Refused("invalid", "subjects without a stream are live only: no from, no durable")
-    return Wanted(None, tuple(subjects), start, asked, selection=selection)
+    return SubscribeRequest(None, tuple(subjects), start, asked, selection=selection)
 
 
-def wanted_of_query(query: Mapping[str, str], stream: str | None = None) -> Wanted:
+def wanted_of_query(query: Mapping[str, str], stream: str | None = None) -> SubscribeRequest:
     """What a query string asks for: ``stream`` or ``subjects`` (with commas), ``from``, and
     what it wants of the events as JSON, but for ``expression``.
 

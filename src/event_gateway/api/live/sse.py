@@ -13,7 +13,7 @@ from event_gateway.api.server.auth import Unauthenticated, principal_of
 from event_gateway.api.server.context import Context
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.streams.subscription import Wanted
+from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.streaming.framing import ServerSent
 from event_gateway.streaming.outbox import Outbox
 
@@ -77,7 +77,7 @@ class Sending(Response):
         self._wake = asyncio.Event()
         self._over = False
 
-    async def begin(self, wanted: Wanted) -> None:
+    async def begin(self, wanted: SubscribeRequest) -> None:
         """Subscribes. Raises Refused, and Problem where its key has as many as it may."""
         if not self._context.connections.add(self._principal.name, self):
             most = self._context.connections.limits.max_connections

@@ -17,7 +17,7 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
-from event_gateway.core.streams.subscription import Subscription, Wanted
+from event_gateway.core.streams.subscription import SubscribeRequest, Subscription
 from event_gateway.state.connection import StateError
 from event_gateway.streaming.framing import Framing
 from event_gateway.streaming.outbox import Outbox
@@ -35,7 +35,7 @@ def new_id() -> str:
 async def begin(
     context: Context,
     principal: Principal,
-    wanted: Wanted,
+    wanted: SubscribeRequest,
     subscription_id: str,
     outbox: Outbox,
     framing: Framing,

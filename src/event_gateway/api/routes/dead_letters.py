@@ -15,10 +15,10 @@ from event_gateway.api.server.context import Context
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.dead_letters import Kept
-from event_gateway.core.cloudevents.formats import to_structured
+from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, matches
-from event_gateway.core.streams.definition import ID
+from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.core.webhook.replay import Replay

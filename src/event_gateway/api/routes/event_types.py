@@ -177,9 +177,9 @@ def _read(body: dict[str, Any]) -> EventType:
         examples=tuple(kept(one, f"examples[{at}]") for at, one in enumerate(given.examples)),
         enforce=given.enforce,
     )
-    mistakes = list(event_type.mistakes())
-    if mistakes:
-        raise InvalidBody([(one.key, one.detail) for one in mistakes])
+    problems = list(event_type.problems())
+    if problems:
+        raise InvalidBody([(one.key, one.detail) for one in problems])
     return event_type
 
 

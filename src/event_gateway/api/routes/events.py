@@ -13,14 +13,10 @@ from starlette.responses import Response
 from event_gateway.api.server.auth import read_body, require
 from event_gateway.api.server.context import Context
 from event_gateway.api.server.problems import Problem
+from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.event import Event
-from event_gateway.core.cloudevents.formats import (
-    from_batch,
-    from_binary,
-    from_structured,
-    mode_of,
-    to_structured,
-)
+from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
+from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.errors import InvalidEvent
 
 MAX_BATCH = 1000

@@ -111,7 +111,7 @@ async def try_webhook(
     """
     context: Context = request.app.state.context
     webhook = _find(request, webhook_id)
-    if not webhook.agreed:
+    if not webhook.is_verified:
         raise Problem(409, f"the receiver of {webhook_id} has not agreed to be sent to; "
                            f"POST /v1/webhooks/{webhook_id}/verify asks it")  # fmt: skip
     event = None

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from event_gateway.core.cloudevents.event import Event
-from event_gateway.core.cloudevents.formats import from_structured
+from event_gateway.core.cloudevents.json_format import from_structured
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.text.json_values import check_plain
 

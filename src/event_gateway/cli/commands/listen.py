@@ -21,7 +21,7 @@ from event_gateway.cli.commands.streams import (
     line,
 )
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.formats import from_structured
+from event_gateway.core.cloudevents.json_format import from_structured
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.auth.signature import SHARED, check_keys

@@ -37,7 +37,7 @@ class Selection(msgspec.Struct, frozen=True):
             key = f"cloudevents_filters[{position}]"
             yield key, filter_of(given, key)
 
-    def mistakes(self) -> Iterator[InvalidDefinition]:
+    def problems(self) -> Iterator[InvalidDefinition]:
         """All that stands against it, each with its place."""
         for key in ("filters", "cloudevents_filters"):
             if len(getattr(self, key)) > MAX_FILTERS:
@@ -47,14 +47,14 @@ class Selection(msgspec.Struct, frozen=True):
         for position, one in enumerate(self.filters):
             try:
                 conditions += check_filter(one, f"filters[{position}]")
-            except InvalidDefinition as mistake:
-                yield mistake
+            except InvalidDefinition as problem:
+                yield problem
         for position, given in enumerate(self.cloudevents_filters):
             key = f"cloudevents_filters[{position}]"
             try:
                 conditions += check_filter(filter_of(given, key), key)
-            except InvalidDefinition as mistake:
-                yield mistake
+            except InvalidDefinition as problem:
+                yield problem
         if conditions > MAX_CONDITIONS:
             yield InvalidDefinition(
                 "filters", f"with their groups there are at most {MAX_CONDITIONS} conditions"

@@ -45,12 +45,12 @@ class EventType(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def check(self) -> None:
         """Raises InvalidDefinition naming the key that is wrong."""
-        for mistake in self.mistakes():
-            raise mistake
+        for problem in self.problems():
+            raise problem
 
-    def mistakes(self) -> Iterator[InvalidDefinition]:
+    def problems(self) -> Iterator[InvalidDefinition]:
         """All that stands against registering it."""
-        yield from _name_mistakes(self.type)
+        yield from _name_problems(self.type)
         for key, longest in _TEXTS.items():
             text = getattr(self, key)
             if len(text) > longest:
@@ -115,7 +115,7 @@ def _wrong(schema: EventSchema | None, example: msgspec.Raw) -> Violation | None
     return schema.violation(msgspec.json.decode(example), len(example))
 
 
-def _name_mistakes(name: str) -> Iterator[InvalidDefinition]:
+def _name_problems(name: str) -> Iterator[InvalidDefinition]:
     if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_TYPE:
         yield InvalidDefinition("type", f"must have 1 to {MAX_TYPE} bytes")
     elif _FORBIDDEN.search(name):

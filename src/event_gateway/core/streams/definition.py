@@ -1,12 +1,12 @@
 """Named streams: what of the log is kept under a name for live subscribers."""
 
 import itertools
-import re
 
 import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
+from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.units import format_duration
 
 EVENTS = "GATEWAY_EVENTS"  # the gateway's own log
@@ -16,10 +16,9 @@ MAX_REPLICAS = 5
 COMPRESSIONS = ("s2", "none")
 LIMITS = ("retention", "max_messages", "max_bytes")
 MAX_LIMIT = 2**63 - 1  # what JetStream counts to
-ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class Held(msgspec.Struct, frozen=True):
+class StreamContents(msgspec.Struct, frozen=True):
     """What a named stream holds. ``first_time``: its oldest event, in seconds since the epoch."""
 
     messages: int = 0
@@ -77,7 +76,7 @@ class StreamDefinition(msgspec.Struct, frozen=True):
                 "lifecycle events (webhook. stream. gateway.) need a stream of their own",
             )
 
-    def refusal(self, former: "StreamDefinition") -> str | None:
+    def change_refusal(self, former: "StreamDefinition") -> str | None:
         """Why this cannot take the place of ``former``; None where it can."""
         if self.of_lifecycle != former.of_lifecycle:
             return "it cannot change between events and the gateway's own lifecycle events"
@@ -85,26 +84,28 @@ class StreamDefinition(msgspec.Struct, frozen=True):
             return None
         if not self.compliance:
             return "compliance cannot be taken back"
-        for key in self.narrowed(former):
+        for key in self.tightened_limits(former):
             return f"it keeps records for compliance: {key} cannot be lowered"
         return None
 
-    def narrowed(self, former: "StreamDefinition") -> list[str]:
+    def tightened_limits(self, former: "StreamDefinition") -> list[str]:
         """The limits that are tighter than those of ``former``."""
         return [key for key in LIMITS if _narrower(getattr(self, key), getattr(former, key))]
 
-    def dropped(self, held: Held, now: float) -> str | None:
-        """What of what is held these limits would drop, in words; None where it is nothing."""
-        if self.max_messages is not None and held.messages > self.max_messages:
-            return f"max_messages {self.max_messages} is less than the {held.messages} that it has"
-        if self.max_bytes is not None and held.bytes > self.max_bytes:
-            return f"max_bytes {self.max_bytes} is less than the {held.bytes} that it has"
+    def would_drop(self, contents: StreamContents, now: float) -> str | None:
+        """What of the stored events these limits would drop, in words; None where it is nothing."""
+        if self.max_messages is not None and contents.messages > self.max_messages:
+            return (
+                f"max_messages {self.max_messages} is less than the {contents.messages} that it has"
+            )
+        if self.max_bytes is not None and contents.bytes > self.max_bytes:
+            return f"max_bytes {self.max_bytes} is less than the {contents.bytes} that it has"
         if (
             self.retention is not None
-            and held.first_time is not None
-            and held.first_time < now - self.retention
+            and contents.first_time is not None
+            and contents.first_time < now - self.retention
         ):
-            oldest = format_duration(round(now - held.first_time))
+            oldest = format_duration(round(now - contents.first_time))
             return f"its oldest event is {oldest} old, more than {format_duration(self.retention)}"
         return None
 

@@ -8,7 +8,7 @@ from event_gateway.core.matching.selection import Selection
 from event_gateway.core.streams.start import Start
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class SubscribeRequest(msgspec.Struct, frozen=True):
     """A named stream, or subjects of the log; from where on; and what of it.
 
     ``asked`` is the start in the client's own words, ``durable`` the name under which its position

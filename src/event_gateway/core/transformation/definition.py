@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.cloudevents.event import DataKind, Event, decoded
-from event_gateway.core.cloudevents.formats import is_json_content
+from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.streams.definition import ID
+from event_gateway.core.text.identifier import ID
 
 BUILT_IN = ("standard", "analytics_format", "crm_format", "siem_format")
 SIEM_FORMATS = ("ecs", "cef")
@@ -47,7 +47,7 @@ class TransformationDefinition(msgspec.Struct, frozen=True):
     content_type: str | None = None
     python: str | None = None
 
-    def mistakes(self) -> Iterator[InvalidDefinition]:
+    def problems(self) -> Iterator[InvalidDefinition]:
         """What is wrong with it, but for the template or the function itself."""
         if ID.fullmatch(self.name) is None:
             yield InvalidDefinition("name", f"{self.name!r} is not of the form {ID.pattern}")

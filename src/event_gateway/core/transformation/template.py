@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.cloudevents.event import DataKind, Event, decoded
-from event_gateway.core.cloudevents.formats import is_json_content
+from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.path import ANY, Step, member_of, parse_path
 from event_gateway.core.transformation.definition import (

@@ -52,7 +52,7 @@ def longest_wait(retention: float) -> float:
     return 0.8 * retention
 
 
-def retry_mistakes(policy: RetryPolicy, retention: float) -> Iterator[InvalidDefinition]:
+def retry_problems(policy: RetryPolicy, retention: float) -> Iterator[InvalidDefinition]:
     """All that stands against a policy where the log keeps events for ``retention`` seconds."""
     if policy.backoff not in BACKOFFS:
         yield InvalidDefinition(

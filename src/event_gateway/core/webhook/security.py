@@ -56,7 +56,7 @@ _ONCE = {"bearer_token": "Authorization", "basic": "Authorization",
          "mtls": "the client certificate"}  # fmt: skip
 
 
-def security_mistakes(
+def security_problems(
     methods: tuple[Security, ...],
     check_url: Callable[[str, str], object],
     reserved: frozenset[str],
@@ -81,8 +81,8 @@ def security_mistakes(
                 f"is unknown; there are: none, {', '.join(AUTH_TYPES)}",
             )
             continue
-        yield from _field_mistakes(method, at, *fields)
-        yield from _value_mistakes(method, at, check_url, any_file)
+        yield from _field_problems(method, at, *fields)
+        yield from _value_problems(method, at, check_url, any_file)
         header = method.header or API_KEY_HEADER
         what = _ONCE.get(method.auth_type, header)
         if what.lower() in made:
@@ -96,7 +96,7 @@ def security_mistakes(
         made.add(what.lower())
 
 
-def _field_mistakes(
+def _field_problems(
     method: Security, at: str, needed: tuple[str, ...], allowed: tuple[str, ...]
 ) -> Iterator[InvalidDefinition]:
     for name in Security.__struct_fields__[1:]:
@@ -111,7 +111,7 @@ def _field_mistakes(
             )
 
 
-def _value_mistakes(
+def _value_problems(
     method: Security, at: str, check_url: Callable[[str, str], object], any_file: bool
 ) -> Iterator[InvalidDefinition]:
     name = method.secret_name
@@ -134,8 +134,8 @@ def _value_mistakes(
     if method.token_url:
         try:
             check_url(method.token_url, f"{at}.token_url")
-        except InvalidDefinition as mistake:
-            yield mistake
+        except InvalidDefinition as problem:
+            yield problem
     for field in ("cert", "key", "ca"):
         path = getattr(method, field)
         if path and not any_file and (path.startswith("/") or ".." in path.split("/")):

@@ -12,9 +12,10 @@ from event_gateway.core.matching.filter import Filter
 from event_gateway.core.matching.path import parse_path
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.matching.selection import Selection
-from event_gateway.core.streams.definition import EVENTS, ID
-from event_gateway.core.webhook.retry_policy import RetryPolicy, retry_mistakes
-from event_gateway.core.webhook.security import Security, security_mistakes
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.text.identifier import ID
+from event_gateway.core.webhook.retry_policy import RetryPolicy, retry_problems
+from event_gateway.core.webhook.security import Security, security_problems
 
 RefusesUrl = Callable[[str], str | None]  # why a URL must not be sent to; None where it may be
 
@@ -64,7 +65,7 @@ class CircuitBreaker(msgspec.Struct, frozen=True):
     open_for: float = 30.0
 
 
-class Verified(msgspec.Struct, frozen=True):
+class Verification(msgspec.Struct, frozen=True):
     """A receiver's consent to be sent to (HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4):
     when it was given (seconds since the epoch), for which url, to which sender, and how many
     requests a minute it allows (None: any number)."""
@@ -123,16 +124,16 @@ class Webhook(msgspec.Struct, frozen=True):
     deleting: bool = False
     disabled: Disabled | None = None
     verify: bool = False
-    verified: Verified | None = None
+    verified: Verification | None = None
 
     @property
     def active(self) -> bool:
         """Whether attempts are made. What comes in while they are not waits in its queue."""
-        return self.enabled and self.disabled is None and self.agreed
+        return self.enabled and self.disabled is None and self.is_verified
 
     @property
-    def agreed(self) -> bool:
-        """Whether its receiver has agreed to be sent to, or need not be asked."""
+    def is_verified(self) -> bool:
+        """Whether the receiver has accepted deliveries to this URL, or needs no verification."""
         return not self.verify or (self.verified is not None and self.verified.url == self.url)
 
     @property
@@ -159,11 +160,11 @@ class Webhook(msgspec.Struct, frozen=True):
             self.filters, self.cloudevents_filters, self.namespaces, self.sources, self.expression
         )
 
-    def takes(self, stream: str, seq: int) -> bool:
-        """Whether an event at that place came after the registration."""
+    def is_older_than(self, stream: str, seq: int) -> bool:
+        """Whether the webhook was registered before the event at that position was logged."""
         return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
 
-    def mistakes(
+    def problems(
         self, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
     ) -> Iterator[InvalidDefinition]:
         """All that stands against registering it, with the keys.
@@ -177,7 +178,7 @@ class Webhook(msgspec.Struct, frozen=True):
             yield InvalidDefinition("events", f"a webhook has 1 to {MAX_PATTERNS} event patterns")
         for position, pattern in enumerate(self.events[:MAX_PATTERNS]):
             yield from _caught(check_pattern, pattern, f"events[{position}]")
-        yield from self.selection.mistakes()
+        yield from self.selection.problems()
         if self.transformation not in transformations:
             known = ", ".join(sorted(transformations))
             yield InvalidDefinition(
@@ -191,15 +192,15 @@ class Webhook(msgspec.Struct, frozen=True):
             yield InvalidDefinition(
                 "mode", "binary is for the event itself: the transformation must be standard"
             )
-        yield from retry_mistakes(self.retry_policy, retention)
+        yield from retry_problems(self.retry_policy, retention)
         if not 0.1 <= self.timeout <= 300:
             yield InvalidDefinition("timeout", "must be between 100ms and 5m")
         if not 1 <= self.concurrency <= 1024:
             yield InvalidDefinition("concurrency", "must be between 1 and 1024")
-        yield from _batch_mistakes(self)
-        yield from _lane_mistakes(self)
+        yield from _batch_problems(self)
+        yield from _lane_problems(self)
         yield from _caught(_check_headers, self.headers)
-        yield from security_mistakes(
+        yield from security_problems(
             self.security,
             lambda url, key: _check_url(url, refuses_url, key),
             RESERVED_HEADERS,
@@ -217,11 +218,11 @@ def _a_minute(rate: int) -> RateLimit:
 def _caught(check: Callable[..., object], *about: Any) -> Iterator[InvalidDefinition]:
     try:
         check(*about)
-    except InvalidDefinition as mistake:
-        yield mistake
+    except InvalidDefinition as problem:
+        yield problem
 
 
-def _lane_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
+def _lane_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
     rate, breaker = webhook.rate_limit, webhook.circuit_breaker
     if rate is not None and not 1 <= rate.events <= MAX_RATE:
         yield InvalidDefinition("rate_limit.events", f"must be between 1 and {MAX_RATE}")
@@ -237,7 +238,7 @@ def _lane_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
         yield InvalidDefinition("disable_after", "must be between 1s and 1y")
 
 
-def _batch_mistakes(webhook: Webhook) -> Iterator[InvalidDefinition]:
+def _batch_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
     batch = webhook.batch
     if webhook.mode == "batch" and webhook.ordered:
         yield InvalidDefinition("mode", "batch keeps no order: it cannot be ordered, too")

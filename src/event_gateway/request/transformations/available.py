@@ -30,8 +30,8 @@ assert tuple(_BUILT_IN) == BUILT_IN
 
 def compiled(definition: TransformationDefinition) -> Transformation:
     """What a definition does. Raises InvalidDefinition; imports the module of a function."""
-    for mistake in definition.mistakes():
-        raise mistake
+    for problem in definition.problems():
+        raise problem
     if definition.python is not None:
         return FunctionTransformation(found(definition.python), definition.content_type)
     if definition.template is not msgspec.UNSET:

@@ -1,7 +1,8 @@
 """``standard``: the CloudEvent itself, in the JSON format."""
 
 from event_gateway.core.cloudevents.event import Event
-from event_gateway.core.cloudevents.formats import STRUCTURED, to_structured
+from event_gateway.core.cloudevents.json_format import to_structured
+from event_gateway.core.cloudevents.media_types import STRUCTURED
 
 _CONTENT_TYPE = STRUCTURED.encode()
 

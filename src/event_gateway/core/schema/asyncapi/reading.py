@@ -44,13 +44,13 @@ def read(content: Any) -> tuple[list[EventType], list[Skipped]]:
                     if not known.same(event_type):
                         raise Skip(f"{event_type.type} is described before, in another way")
                     continue
-                mistake = next(event_type.mistakes(), None)
-                if mistake is not None and mistake.key.startswith("examples"):
-                    skipped.append(Skipped(message.place, f"its examples are left out: {mistake}"))
+                problem = next(event_type.problems(), None)
+                if problem is not None and problem.key.startswith("examples"):
+                    skipped.append(Skipped(message.place, f"its examples are left out: {problem}"))
                     event_type = msgspec.structs.replace(event_type, examples=())
-                    mistake = next(event_type.mistakes(), None)
-                if mistake is not None:
-                    raise Skip(f"{event_type.type[:255]}: {mistake}")
+                    problem = next(event_type.problems(), None)
+                if problem is not None:
+                    raise Skip(f"{event_type.type[:255]}: {problem}")
                 types[event_type.type] = event_type
                 total += len(msgspec.json.encode(event_type))
         except Skip as skip:

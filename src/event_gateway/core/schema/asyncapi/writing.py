@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.cloudevents.formats import STRUCTURED
+from event_gateway.core.cloudevents.media_types import STRUCTURED
 from event_gateway.core.schema.asyncapi.reading import EXTENSION
 from event_gateway.core.schema.bounds import EACH, LISTS, MAPS, SAME
 from event_gateway.core.schema.event_type import EventType
