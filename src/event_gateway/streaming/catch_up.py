@@ -10,7 +10,7 @@ from event_gateway.broker.named_streams import UnknownStream, bounds
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_follower import follow
 from event_gateway.streaming.decoder import Decoder
-from event_gateway.streaming.feed import Counts, Feed
+from event_gateway.streaming.feed import Feed, StreamCounters
 from event_gateway.streaming.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
@@ -23,10 +23,10 @@ PATIENCE = (
 )
 
 
-class CatchingUp:
+class CatchUp:
     """Brings subscribers up to their feeds, a bounded number at a time."""
 
-    def __init__(self, broker: Broker, decoder: Decoder, counts: Counts) -> None:
+    def __init__(self, broker: Broker, decoder: Decoder, counts: StreamCounters) -> None:
         self._broker = broker
         self._decoder = decoder
         self._counts = counts
@@ -55,7 +55,7 @@ class CatchingUp:
         if not feed.join(subscriber):
             return False
         subscriber.lagging = False
-        subscriber.tell("caught_up")
+        subscriber.notify("caught_up")
         return True
 
     async def _read(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> bool:

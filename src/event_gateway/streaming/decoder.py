@@ -8,7 +8,7 @@ from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.streaming.message import Message
+from event_gateway.streaming.stream_message import StreamMessage
 
 Enrich = Callable[[Sequence[Received]], Awaitable[None]]
 # Raises InvalidEvent where the router has set an event with these headers aside.
@@ -28,18 +28,18 @@ class Decoder:
         batch: Sequence[Pulled],
         expected: int | None = None,
         interest: Callable[[str], bool] | None = None,
-    ) -> list[Message]:
+    ) -> list[StreamMessage]:
         """The messages of a batch of the JetStream stream ``source``; the last is at its end.
 
         Where the first is behind ``expected``, or another behind the one before it, a gap is among
         them; without ``expected`` none is. Subjects without ``interest`` are left out.
         """
-        out: list[Message] = []
+        out: list[StreamMessage] = []
         events: list[Received] = []
         for pulled in batch:
             if expected is not None:
                 if pulled.seq > expected:
-                    out.append(Message(pulled.seq - 1, missed=expected))
+                    out.append(StreamMessage(pulled.seq - 1, missed=expected))
                 expected = pulled.seq + 1
             if interest is not None and not interest(pulled.subject):
                 continue
@@ -53,11 +53,11 @@ class Decoder:
                     self._admitted(received, pulled.headers)
             except InvalidEvent:
                 continue  # the router sets it aside; for a subscriber it is no event
-            out.append(Message(pulled.seq, pulled.subject, received))
+            out.append(StreamMessage(pulled.seq, pulled.subject, received))
             if stream != LIFECYCLE:
                 events.append(received)
         if events:
             await self._enrich(events)
         if batch and (not out or out[-1].seq != batch[-1].seq):
-            out.append(Message(batch[-1].seq))
+            out.append(StreamMessage(batch[-1].seq))
         return out

@@ -8,16 +8,16 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.stream_follower import follow
 from event_gateway.core.matching.pattern import matches
 from event_gateway.streaming.decoder import Decoder
-from event_gateway.streaming.message import Message
-from event_gateway.streaming.recent import Recent
+from event_gateway.streaming.recent_messages import RecentMessages
+from event_gateway.streaming.stream_message import StreamMessage
 from event_gateway.streaming.subscriber import Subscriber
 
 AT_ONCE = 256  # subscribers that are written to before others get their turn
 SUBJECTS = 4096  # of which it is kept in mind whether somebody wants them
 
 
-class Counts(Protocol):
-    """Counts what happens to subscribers of a stream."""
+class StreamCounters(Protocol):
+    """StreamCounters what happens to subscribers of a stream."""
 
     def sent(self, stream: str, count: int) -> None:
         """So many events went to subscribers."""
@@ -29,7 +29,7 @@ class Counts(Protocol):
 class Feed:
     """One JetStream stream and its subscribers here.
 
-    ``position``: the last sequence given to those in ``live``. ``everyone`` are these and those
+    ``position``: the last sequence given to those in ``live``. ``subscribers`` are these and those
     that catch up. ``holes``: whether its sequences have holes that are no loss.
     """
 
@@ -38,8 +38,8 @@ class Feed:
         self.position = position
         self.holes = holes
         self.live: dict[str, Subscriber] = {}
-        self.everyone: dict[str, Subscriber] = {}
-        self.recent = Recent(position)
+        self.subscribers: dict[str, Subscriber] = {}
+        self.recent = RecentMessages(position)
         self.opening = 0  # subscribers that are about to join
         self.task: asyncio.Task[None] | None = None
         self._patterns: dict[str, tuple[str, ...]] = {}
@@ -47,14 +47,14 @@ class Feed:
 
     def enter(self, subscriber: Subscriber, patterns: tuple[str, ...] | None) -> None:
         """Counts a subscriber in, live or not; ``patterns``: the only subjects that it wants."""
-        self.everyone[subscriber.id] = subscriber
+        self.subscribers[subscriber.id] = subscriber
         if patterns is not None:
             self._patterns[subscriber.id] = patterns
             self._interest.clear()
 
     def leave(self, subscriber_id: str) -> None:
         """It is gone."""
-        self.everyone.pop(subscriber_id, None)
+        self.subscribers.pop(subscriber_id, None)
         self.live.pop(subscriber_id, None)
         if self._patterns.pop(subscriber_id, None) is not None:
             self._interest.clear()
@@ -67,13 +67,13 @@ class Feed:
         """
         if subscriber.position < self.position:
             return False
-        if subscriber.id in self.everyone:
+        if subscriber.id in self.subscribers:
             self.live[subscriber.id] = subscriber
         return True
 
-    def wants(self, subject: str) -> bool:
+    def has_interest(self, subject: str) -> bool:
         """Whether any of its subscribers wants what comes on a subject."""
-        if len(self._patterns) < len(self.everyone):
+        if len(self._patterns) < len(self.subscribers):
             return True
         known = self._interest.get(subject)
         if known is None:
@@ -88,7 +88,7 @@ class Feed:
         self,
         broker: Broker,
         decoder: Decoder,
-        counts: Counts,
+        counts: StreamCounters,
         behind: Callable[["Feed", Subscriber], None],
     ) -> None:
         """Gives what comes to all who are live, for ever; ``behind`` gets who falls behind."""
@@ -96,15 +96,15 @@ class Feed:
             if not batch:
                 continue
             expected = None if self.holes else self.position + 1
-            messages = await decoder.decode(self.source, batch, expected, self.wants)
+            messages = await decoder.decode(self.source, batch, expected, self.has_interest)
             self.position = messages[-1].seq
             self.recent.add(messages)
             await self._give(messages, counts, behind)
 
     async def _give(
         self,
-        messages: list[Message],
-        counts: Counts,
+        messages: list[StreamMessage],
+        counts: StreamCounters,
         behind: Callable[["Feed", Subscriber], None],
     ) -> None:
         sent: dict[str, int] = {}

@@ -3,21 +3,21 @@
 import json
 from typing import Any, Protocol
 
-from event_gateway.streaming.message import Message
 from event_gateway.streaming.outbox import Piece
+from event_gateway.streaming.stream_message import StreamMessage
 
 
 class Framing(Protocol):
     """Makes a subscriber's frames."""
 
-    def event(self, message: Message) -> Piece:
+    def event(self, message: StreamMessage) -> Piece:
         """An event."""
 
-    def said(self, what: str, more: dict[str, Any]) -> Piece | None:
+    def notice(self, what: str, more: dict[str, Any]) -> Piece | None:
         """What there is to say of the subscription; None where that cannot be said."""
 
 
-class Enveloped:
+class EnvelopeFraming:
     """Frames of a connection with several subscriptions, each with its own and its stream's name.
 
     ``stream`` is None for subjects without one.
@@ -30,38 +30,38 @@ class Enveloped:
         head = json.dumps({"type": "event", **self._who}, separators=(",", ":"))
         self._head = f'{head[:-1]},"seq":'.encode()
 
-    def event(self, message: Message) -> Piece:
+    def event(self, message: StreamMessage) -> Piece:
         """An event in its envelope."""
         return self._head, message.enveloped()
 
-    def said(self, what: str, more: dict[str, Any]) -> Piece:
+    def notice(self, what: str, more: dict[str, Any]) -> Piece:
         """A frame of that type."""
         return json.dumps({"type": what, **self._who, **more}, separators=(",", ":")).encode(), b""
 
 
-class Bare:
+class BareFraming:
     """Nothing but CloudEvents (the WebSocket protocol binding of CloudEvents 1.0.2)."""
 
     __slots__ = ()
 
-    def event(self, message: Message) -> Piece:
+    def event(self, message: StreamMessage) -> Piece:
         """The event alone."""
         return b"", message.json()
 
-    def said(self, what: str, more: dict[str, Any]) -> None:
+    def notice(self, what: str, more: dict[str, Any]) -> None:
         """There is no frame for it."""
 
 
-class ServerSent:
+class SseFraming:
     """Server-Sent Events: what is no event of the stream has a name of its own and no id."""
 
     __slots__ = ()
 
-    def event(self, message: Message) -> Piece:
+    def event(self, message: StreamMessage) -> Piece:
         """The event under its sequence."""
         return b"", message.sse()
 
-    def said(self, what: str, more: dict[str, Any]) -> Piece:
+    def notice(self, what: str, more: dict[str, Any]) -> Piece:
         """An event of that name."""
         data = json.dumps(more, separators=(",", ":"))
         return f"event: {what}\ndata: {data}\n\n".encode(), b""

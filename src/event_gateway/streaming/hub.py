@@ -12,9 +12,9 @@ import structlog
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import bounds
 from event_gateway.core.streams.start import Start
-from event_gateway.streaming.catch_up import CatchingUp
+from event_gateway.streaming.catch_up import CatchUp
 from event_gateway.streaming.decoder import Admitted, Decoder, Enrich
-from event_gateway.streaming.feed import Counts, Feed
+from event_gateway.streaming.feed import Feed, StreamCounters
 from event_gateway.streaming.outbox import Budget
 from event_gateway.streaming.subscriber import Subscriber
 from event_gateway.tasks import end
@@ -25,14 +25,16 @@ log = structlog.get_logger(__name__)
 class Hub:
     """All live subscribers of this process. ``budget``: what may wait for them."""
 
-    def __init__(self, broker: Broker, enrich: Enrich, admitted: Admitted, counts: Counts) -> None:
+    def __init__(
+        self, broker: Broker, enrich: Enrich, admitted: Admitted, counts: StreamCounters
+    ) -> None:
         self._broker = broker
         self._counts = counts
         self.decoder = Decoder(enrich, admitted)
         self.budget = Budget()
         self._feeds: dict[str, Feed] = {}
         self._opening = asyncio.Lock()
-        self._catching_up = CatchingUp(broker, self.decoder, counts)
+        self._catching_up = CatchUp(broker, self.decoder, counts)
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._subscribers: dict[str, Subscriber] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -113,7 +115,7 @@ class Hub:
         """Tells all subscribers of a named stream that it is gone."""
         for subscriber in list(self._subscribers.values()):
             if subscriber.stream == stream:
-                subscriber.gone(subscriber.id, "stream_deleted")
+                subscriber.on_ended(subscriber.id, "stream_deleted")
 
     async def stop(self) -> None:
         """Ends all feeds."""
@@ -135,7 +137,7 @@ class Hub:
             return feed
 
     def _leave(self, feed: Feed) -> None:
-        if not feed.everyone and not feed.opening and self._feeds.get(feed.source) is feed:
+        if not feed.subscribers and not feed.opening and self._feeds.get(feed.source) is feed:
             del self._feeds[feed.source]
             self._end(feed.task)
 
@@ -148,7 +150,7 @@ class Hub:
 
     def _behind(self, feed: Feed, subscriber: Subscriber) -> None:
         subscriber.lagging = True
-        subscriber.tell("lagging")
+        subscriber.notify("lagging")
         self._catch_up(feed, subscriber, None)
 
     def _catch_up(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:

@@ -4,22 +4,22 @@ from collections.abc import Callable, Sequence
 
 from event_gateway.state.durables import Name
 from event_gateway.streaming.framing import Framing
-from event_gateway.streaming.message import Message
+from event_gateway.streaming.message_filter import MessageFilter
 from event_gateway.streaming.outbox import Outbox
-from event_gateway.streaming.selections import Wants
+from event_gateway.streaming.stream_message import StreamMessage
 
 
 class Subscriber:
     """One subscription. ``position`` is the sequence up to which it has got all.
 
-    ``gone(id, code)`` is called once where its subscription ends without its own doing.
+    ``on_ended(id, code)`` is called once where its subscription ends without its own doing.
     ``subjects`` are what it listens to where it has no ``stream``, ``durable`` the name
     that keeps its position.
     """
 
     __slots__ = (
-        "durable", "framing", "gone", "id", "lagging", "outbox", "position", "principal", "sent",
-        "since", "source", "start", "stream", "subjects", "wants",
+        "durable", "framing", "id", "lagging", "on_ended", "outbox", "passes", "position",
+        "principal", "sent", "since", "source", "start", "stream", "subjects",
     )  # fmt: skip
 
     def __init__(
@@ -29,16 +29,16 @@ class Subscriber:
         source: str,
         outbox: Outbox,
         framing: Framing,
-        gone: Callable[[str, str], None],
-        wants: Wants | None,
+        on_ended: Callable[[str, str], None],
+        passes: MessageFilter | None,
     ) -> None:
         self.id = subscription_id
         self.stream = stream
         self.source = source
         self.outbox = outbox
         self.framing = framing
-        self.gone = gone
-        self.wants = wants
+        self.on_ended = on_ended
+        self.passes = passes
         self.position = 0
         self.sent = 0
         self.lagging = False
@@ -48,9 +48,9 @@ class Subscriber:
         self.subjects: tuple[str, ...] = ()
         self.durable: Name | None = None
 
-    def offer(self, messages: Sequence[Message]) -> bool:
+    def offer(self, messages: Sequence[StreamMessage]) -> bool:
         """Takes what is behind its position; False where its buffer is full before the end."""
-        outbox, wants = self.outbox, self.wants
+        outbox, passes = self.outbox, self.passes
         for message in messages:
             if message.seq <= self.position:
                 continue
@@ -59,7 +59,7 @@ class Subscriber:
                 if outbox.full:
                     return False
             if message.received is not None:
-                if wants is None or wants(message):
+                if passes is None or passes(message):
                     outbox.put(*self.framing.event(message))
                     self.sent += 1
             elif message.missed:
@@ -70,16 +70,16 @@ class Subscriber:
 
     def missed(self, first: int, last: int) -> None:
         """Tells it what the log has dropped before it could have it."""
-        frame = self.framing.said("missed", {"first": first, "last": last})
+        frame = self.framing.notice("missed", {"first": first, "last": last})
         if frame is None:
-            self.gone(self.id, f"missed {first}-{last}")
+            self.on_ended(self.id, f"missed {first}-{last}")
             return
         self.outbox.put(*frame)
         self.outbox.flush()
 
-    def tell(self, what: str) -> None:
+    def notify(self, what: str) -> None:
         """Tells it of its state: ``lagging`` or ``caught_up``."""
-        frame = self.framing.said(what, {"seq": self.position})
+        frame = self.framing.notice(what, {"seq": self.position})
         if frame is not None:
             self.outbox.put(*frame)
             self.outbox.flush()

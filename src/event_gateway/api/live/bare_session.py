@@ -13,7 +13,7 @@ from event_gateway.api.live.subscribe import begin, finish, new_id
 from event_gateway.api.live.websocket_protocol import GOING_AWAY, WebSocketProtocol
 from event_gateway.api.server.context import Context
 from event_gateway.core.access.principal import Principal
-from event_gateway.streaming.framing import Bare
+from event_gateway.streaming.framing import BareFraming
 from event_gateway.streaming.outbox import Outbox
 
 SUBPROTOCOL = "cloudevents.json"
@@ -73,7 +73,7 @@ class BareSession:
         try:
             await begin(
                 self._context, self._principal, wanted_of_query(self._query), self._id,
-                self._outbox, Bare(), joined=lambda seq: None, gone=self._gone,
+                self._outbox, BareFraming(), joined=lambda seq: None, on_ended=self._ended,
             )  # fmt: skip
         except Refused as refused:
             if self._socket is not None:
@@ -83,7 +83,7 @@ class BareSession:
         if self._socket is None:
             await finish(self._context, self._id, "closed")  # it went away meanwhile
 
-    def _gone(self, subscription_id: str, code: str) -> None:
+    def _ended(self, subscription_id: str, code: str) -> None:
         if self._socket is not None:
             slow = code.startswith("missed")
             self._socket.close(TOO_SLOW if slow else POLICY, code)

@@ -44,8 +44,8 @@ async def _taken(context: Context, name: Name, subscription_id: str, *, take_ove
             return taken
         instead_of = taken.holder
         if take_over:
-            await context.roster.close(instead_of, "taken_over")
-        elif await context.roster.holds(instead_of):
+            await context.directory.close(instead_of, "taken_over")
+        elif await context.directory.holds(instead_of):
             break
         # Who does not answer has died; if it has not after all, its position cannot move any more.
     raise Refused("durable_in_use", f"another connection has {name.name}: take_over ends that one")
@@ -62,9 +62,9 @@ def acknowledge(context: Context, subscriber: Subscriber, seq: object, ref: obje
 
     def written(held: bool) -> None:
         if not held:
-            subscriber.gone(subscriber.id, "taken_over")
+            subscriber.on_ended(subscriber.id, "taken_over")
         elif ref is not None:
-            frame = subscriber.framing.said("acked", {"ref": ref, "seq": acked})
+            frame = subscriber.framing.notice("acked", {"ref": ref, "seq": acked})
             if frame is not None:
                 subscriber.outbox.put(*frame)
                 subscriber.outbox.flush()

@@ -14,7 +14,7 @@ from event_gateway.api.live.subscribe import begin, finish, new_id
 from event_gateway.api.live.websocket_protocol import GOING_AWAY, UNSUPPORTED, WebSocketProtocol
 from event_gateway.api.server.context import Context
 from event_gateway.core.access.principal import Principal
-from event_gateway.streaming.framing import Enveloped
+from event_gateway.streaming.framing import EnvelopeFraming
 from event_gateway.streaming.outbox import Outbox
 from event_gateway.streaming.subscriber import Subscriber
 
@@ -158,10 +158,10 @@ class LiveSession:
 
         await begin(
             self._context, self._principal, wanted, subscription_id, self._outbox,
-            Enveloped(subscription_id, wanted.stream), joined=joined, gone=self._gone,
+            EnvelopeFraming(subscription_id, wanted.stream), joined=joined, on_ended=self._ended,
         )  # fmt: skip
 
-    def _gone(self, subscription_id: str, code: str) -> None:
+    def _ended(self, subscription_id: str, code: str) -> None:
         """It ends without the client's doing."""
         if subscription_id not in self._subscriptions:
             return

@@ -14,7 +14,7 @@ from event_gateway.api.server.context import Context
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.streams.subscription import SubscribeRequest
-from event_gateway.streaming.framing import ServerSent
+from event_gateway.streaming.framing import SseFraming
 from event_gateway.streaming.outbox import Outbox
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
@@ -84,8 +84,8 @@ class Sending(Response):
             raise Problem(429, f"this key has {most} connections, as many as it may")
         try:
             await begin(
-                self._context, self._principal, wanted, self._id, self._outbox, ServerSent(),
-                joined=lambda seq: None, gone=self._gone,
+                self._context, self._principal, wanted, self._id, self._outbox, SseFraming(),
+                joined=lambda seq: None, on_ended=self._ended,
             )  # fmt: skip
         except BaseException:
             self._context.connections.remove(self._principal.name, self)
@@ -96,8 +96,8 @@ class Sending(Response):
         self._over = True
         self._wake.set()
 
-    def _gone(self, subscription_id: str, code: str) -> None:
-        frame = ServerSent().said("unsubscribed", {"code": code})
+    def _ended(self, subscription_id: str, code: str) -> None:
+        frame = SseFraming().notice("unsubscribed", {"code": code})
         self._outbox.put(*frame)
         self._over = True
         self._wake.set()

@@ -20,8 +20,8 @@ from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
 from event_gateway.core.streams.subscription import SubscribeRequest, Subscription
 from event_gateway.state.connection import StateError
 from event_gateway.streaming.framing import Framing
+from event_gateway.streaming.message_filter import log_subjects, message_filter
 from event_gateway.streaming.outbox import Outbox
-from event_gateway.streaming.selections import subjects_of, wants
 from event_gateway.streaming.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
@@ -41,9 +41,9 @@ async def begin(
     framing: Framing,
     *,
     joined: Callable[[int], None],
-    gone: Callable[[str, str], None],
+    on_ended: Callable[[str, str], None],
 ) -> Subscriber:
-    """Subscribes; ``joined`` and ``gone`` as the hub has them. Raises Refused."""
+    """Subscribes; ``joined`` and ``on_ended`` as the hub has them. Raises Refused."""
     stream, patterns, holes = None, None, False
     if wanted.stream is not None:
         stream = known(context, principal, wanted.stream)
@@ -52,7 +52,8 @@ async def begin(
         patterns = wanted.subjects
         source, holes = _source(context, principal, patterns)
     subscriber = Subscriber(
-        subscription_id, stream, source, outbox, framing, gone, wants(patterns, wanted.selection)
+        subscription_id, stream, source, outbox, framing, on_ended,
+        message_filter(patterns, wanted.selection),
     )  # fmt: skip
     subscriber.principal = principal.name
     subscriber.subjects = wanted.subjects
@@ -75,7 +76,7 @@ async def begin(
             subscriber,
             start,
             joined=joined_at,
-            patterns=None if patterns is None else subjects_of(patterns),
+            patterns=None if patterns is None else log_subjects(patterns),
             holes=holes,
         )
         begun = True
@@ -91,7 +92,7 @@ async def begin(
             "subscription_id": subscription_id, "principal": principal.name, "from": wanted.asked,
         })  # fmt: skip
         if not _there(context, stream):
-            gone(subscription_id, "stream_deleted")  # meanwhile
+            on_ended(subscription_id, "stream_deleted")  # meanwhile
     return subscriber
 
 

@@ -51,7 +51,7 @@ async def show_stream(request: Request, name: str) -> dict[str, Any]:
     context: Context = request.app.state.context
     _find(context, name)
     (subscribers, count, whole), shown, rate = await asyncio.gather(
-        context.roster.subscribers(stream=name, limit=SHOWN),
+        context.directory.subscribers(stream=name, limit=SHOWN),
         _shown(context, [name]),
         rate_of(context.broker, name),
     )

@@ -13,7 +13,7 @@ from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.config.token_model import token_from_json
 from event_gateway.core.access.browser_token import issue
 from event_gateway.core.text.times import rfc3339
-from event_gateway.streaming.roster import Listed
+from event_gateway.streaming.subscription_directory import ListedSubscription
 
 router = APIRouter(prefix="/v1", tags=["streams"], route_class=GuardedRoute)
 
@@ -29,7 +29,9 @@ async def list_subscriptions(
     not answer."""
     context: Context = request.app.state.context
     after = read_cursor(cursor, str) or ""
-    found, _, whole = await context.roster.subscribers(stream=stream, after=after, limit=limit + 1)
+    found, _, whole = await context.directory.subscribers(
+        stream=stream, after=after, limit=limit + 1
+    )
     page = found[:limit]
     return {
         "items": [shown(one) for one in page],
@@ -42,7 +44,7 @@ async def list_subscriptions(
 async def close_subscription(request: Request, subscription_id: str) -> None:
     """Ends a subscription, in whichever process it is. Its client is told."""
     context: Context = request.app.state.context
-    found = await context.roster.close(subscription_id)
+    found = await context.directory.close(subscription_id)
     if found is None:
         raise unavailable("another process of the gateway")
     if not found:
@@ -64,7 +66,7 @@ async def make_token(request: Request, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def shown(one: Listed) -> dict[str, Any]:
+def shown(one: ListedSubscription) -> dict[str, Any]:
     """A subscription as the API shows it."""
     return {
         "id": one.id,

@@ -39,7 +39,7 @@ from event_gateway.state.runs import Runs
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.tracking import Tracking
 from event_gateway.streaming.hub import Hub
-from event_gateway.streaming.roster import Roster
+from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 from event_gateway.transport.egress_guard import EgressGuard
 
 
@@ -87,7 +87,7 @@ class Context:
     matching: Callable[[Received], list[Webhook]]
     expression_errors: ExpressionErrors
     catalog: Catalog
-    roster: Roster
+    directory: SubscriptionDirectory
     durables: Durables
     connections: Connections
     token_key: bytes = field(repr=False)

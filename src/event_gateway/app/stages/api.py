@@ -104,7 +104,7 @@ def build_api(
         matching=routing.changes.matching,
         expression_errors=ingest.expression_errors,
         catalog=ingest.catalog,
-        roster=streaming.roster,
+        directory=streaming.directory,
         durables=streaming.durables,
         connections=Connections(subscribers),
         token_key=signing_key(adapters.installation_key),

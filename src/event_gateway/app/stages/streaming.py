@@ -7,7 +7,7 @@ from event_gateway.app.stages.ingest import Ingest
 from event_gateway.state.durables import Durables
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.streaming.hub import Hub
-from event_gateway.streaming.roster import Roster
+from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 from event_gateway.tasks import Supervisor
 
 
@@ -16,14 +16,14 @@ class Streaming:
     """The parts of this stage."""
 
     hub: Hub
-    roster: Roster
+    directory: SubscriptionDirectory
     durables: Durables
     subscriptions: Subscriptions
 
     async def start(self, supervisor: Supervisor) -> None:
         """Starts to answer for the subscribers of this process, and to keep what Redis knows of
         them. Raises what BrokerError names."""
-        await self.roster.start()
+        await self.directory.start()
         supervisor.start("subscriptions", lambda: self.subscriptions.run(self._subscription_ids))
         supervisor.start("durable-positions", self.durables.run)
 
@@ -42,7 +42,7 @@ def build_streaming(adapters: Adapters, ingest: Ingest) -> Streaming:
     )
     return Streaming(
         hub=hub,
-        roster=Roster(adapters.broker, adapters.peers, hub),
+        directory=SubscriptionDirectory(adapters.broker, adapters.peers, hub),
         durables=Durables(adapters.redis),
         subscriptions=Subscriptions(adapters.redis),
     )

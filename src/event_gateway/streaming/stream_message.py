@@ -4,7 +4,7 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
 
 
-class Message:
+class StreamMessage:
     """A place in a stream and what is there.
 
     ``received`` is None where it holds no event: ``missed`` is then the first sequence of those up

@@ -8,26 +8,26 @@ import msgspec
 from event_gateway.core.matching.filter import Predicate
 from event_gateway.core.matching.pattern import matches
 from event_gateway.core.matching.selection import Selection
-from event_gateway.streaming.message import Message
+from event_gateway.streaming.stream_message import StreamMessage
 
-Wants = Callable[[Message], bool]
+MessageFilter = Callable[[StreamMessage], bool]
 COMPILED = 1024  # selections that are kept for who asks for the same
 
 
-def subjects_of(patterns: Sequence[str]) -> tuple[str, ...]:
+def log_subjects(patterns: Sequence[str]) -> tuple[str, ...]:
     """The subjects of the log that patterns stand for: what comes over HTTP with a type that
     nothing else captures is below ``events``."""
     return tuple(one for pattern in patterns for one in (pattern, f"events.{pattern}"))
 
 
-def wants(patterns: Sequence[str] | None, selection: Selection) -> Wants | None:
+def message_filter(patterns: Sequence[str] | None, selection: Selection) -> MessageFilter | None:
     """Whether a message is for who asks for this; None where every one is."""
     passes = None if selection == Selection() else _passing(msgspec.json.encode(selection))
     if patterns is None:
         return passes
-    subjects = subjects_of(patterns)
+    subjects = log_subjects(patterns)
 
-    def both(message: Message) -> bool:
+    def both(message: StreamMessage) -> bool:
         if not any(matches(one, message.subject) for one in subjects):
             return False
         return passes is None or passes(message)
@@ -36,10 +36,10 @@ def wants(patterns: Sequence[str] | None, selection: Selection) -> Wants | None:
 
 
 @lru_cache(maxsize=COMPILED)
-def _passing(encoded: bytes) -> Wants:
+def _passing(encoded: bytes) -> MessageFilter:
     predicate: Predicate = msgspec.json.decode(encoded, type=Selection).compile()
 
-    def passes(message: Message) -> bool:
+    def passes(message: StreamMessage) -> bool:
         verdicts = message.verdicts
         if verdicts is None:
             verdicts = message.verdicts = {}

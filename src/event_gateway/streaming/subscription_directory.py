@@ -15,7 +15,7 @@ SUBJECT = "eg.subscribers"
 PATIENCE = 1.0  # seconds for which a process that may have died is waited for
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedSubscription(msgspec.Struct, frozen=True):
     """A subscriber as its process knows it. ``position``: the sequence up to which it was served;
     ``lag``: how many messages it is behind; ``since`` in seconds since the epoch."""
 
@@ -48,10 +48,10 @@ class _Answer(msgspec.Struct):
     process: str
     found: bool = False
     total: int = 0
-    items: list[Listed] = []
+    items: list[ListedSubscription] = []
 
 
-class Roster:
+class SubscriptionDirectory:
     """Asks all processes that live, this one among them."""
 
     def __init__(self, broker: Broker, peers: Peers, hub: Hub) -> None:
@@ -65,7 +65,7 @@ class Roster:
 
     async def subscribers(
         self, *, stream: str | None = None, after: str = "", limit: int
-    ) -> tuple[list[Listed], int, bool]:
+    ) -> tuple[list[ListedSubscription], int, bool]:
         """At most ``limit`` subscribers by id, of one stream or of all; how many there are in all;
         and whether every process that lives has answered.
 
@@ -125,7 +125,7 @@ class Roster:
         if one is not None:
             answer.found = True
             if question.close:
-                one.gone(one.id, question.code)
+                one.on_ended(one.id, question.code)
         if question.limit:
             of = [
                 subscriber
@@ -137,8 +137,8 @@ class Roster:
             answer.items = [self._listed(one) for one in behind[: question.limit]]
         await self._broker.nc.publish(message.reply, msgspec.json.encode(answer))
 
-    def _listed(self, one: Subscriber) -> Listed:
-        return Listed(
+    def _listed(self, one: Subscriber) -> ListedSubscription:
+        return ListedSubscription(
             one.id, one.stream, one.subjects, one.principal, one.since, one.start,
             one.durable.name if one.durable else "",
             one.position, self._hub.lag(one), one.lagging, one.sent, self._peers.process,

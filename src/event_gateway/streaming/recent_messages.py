@@ -3,21 +3,21 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from event_gateway.streaming.message import Message
+from event_gateway.streaming.stream_message import StreamMessage
 
 MESSAGES = 2048
 BYTES = 4 * 1024 * 1024
 
 
-class Recent:
+class RecentMessages:
     """All messages behind ``begin`` up to the last one added; bounded in number and bytes."""
 
     def __init__(self, begin: int) -> None:
         self.begin = begin
-        self._messages: list[Message] = []
+        self._messages: list[StreamMessage] = []
         self._bytes = 0
 
-    def add(self, messages: Sequence[Message]) -> None:
+    def add(self, messages: Sequence[StreamMessage]) -> None:
         """Adds what came; the oldest go."""
         self._messages += messages
         self._bytes += sum(one.size for one in messages)
@@ -33,7 +33,7 @@ class Recent:
         self.begin = self._messages[drop - 1].seq
         del self._messages[:drop]
 
-    def behind(self, position: int) -> list[Message] | None:
+    def behind(self, position: int) -> list[StreamMessage] | None:
         """All messages behind a position; None where that is too long ago."""
         if position < self.begin:
             return None
