@@ -45,6 +45,7 @@ class _Supervised:
 
     name: str
     about: str
+    policy: Policy
     crashes: int = 0  # since it was last healthy
     healthy_at: float = 0.0  # on the monotonic clock, if it does not crash before
     may_return: bool = False
@@ -75,6 +76,7 @@ class Supervisor:
         self._on_crash = on_crash
         self._on_fatal = on_fatal
         self._running: dict[asyncio.Task[None], _Supervised] = {}
+        self.fatal: TaskCrashed | None = None  # why the process ends
 
     def start(
         self, name: str, work: Work, *, about: str = "", policy: Policy = Policy.RESTART
@@ -83,8 +85,8 @@ class Supervisor:
 
         Returns the task, to be ended with :func:`end`; :meth:`stop` ends those that are left.
         """
-        supervised = _Supervised(name, about)
-        task = asyncio.create_task(self._keep_running(supervised, work, policy), name=name)
+        supervised = _Supervised(name, about, policy)
+        task = asyncio.create_task(self._keep_running(supervised, work), name=name)
         self._running[task] = supervised
         task.add_done_callback(_log_failure)
         task.add_done_callback(lambda ended: self._running.pop(ended, None))
@@ -96,9 +98,9 @@ class Supervisor:
             self._running[task].may_return = True
 
     @property
-    def names(self) -> list[str]:
-        """The names of the tasks that run now, sorted, each once."""
-        return sorted({supervised.name for supervised in self._running.values()})
+    def policies(self) -> dict[str, Policy]:
+        """The tasks that run now, by name, and what is done when one of them crashes."""
+        return {supervised.name: supervised.policy for supervised in self._running.values()}
 
     @property
     def degraded(self) -> list[str]:
@@ -110,7 +112,7 @@ class Supervisor:
         """Ends all tasks that still run."""
         await end(list(self._running))
 
-    async def _keep_running(self, supervised: _Supervised, work: Work, policy: Policy) -> None:
+    async def _keep_running(self, supervised: _Supervised, work: Work) -> None:
         while True:
             error = await _run(work)
             if supervised.may_return:
@@ -127,11 +129,12 @@ class Supervisor:
             supervised.healthy_at = now + delay + STEADY
             about = {"about": supervised.about} if supervised.about else {}
             self._on_crash(supervised.name)
-            if policy is Policy.END_PROCESS:
+            if supervised.policy is Policy.END_PROCESS:
                 supervised.healthy_at = math.inf
                 log.error("a background task crashed, the process ends", task=supervised.name,
                           **about, exc_info=error)  # fmt: skip
-                self._on_fatal(TaskCrashed(f"the task {supervised} crashed: {error!r}"))
+                self.fatal = TaskCrashed(f"the task {supervised} crashed: {error!r}")
+                self._on_fatal(self.fatal)
                 await asyncio.Event().wait()  # until the process has ended
             log.error("a background task crashed, it is restarted", task=supervised.name,
                       **about, seconds=round(delay, 3), exc_info=error)  # fmt: skip

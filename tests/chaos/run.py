@@ -19,6 +19,7 @@ from chaos.load import Load
 from chaos.receivers import Receivers
 from chaos.relay import Relay
 from event_gateway.embedded.servers import EmbeddedServers
+from event_gateway.tasks import Supervisor
 from support.program import LOOPBACK, Program
 
 SETTLE = 180.0  # seconds in which all must have arrived once all is calm
@@ -197,7 +198,7 @@ async def run(directory: Path, plan: Plan) -> Account:
         servers = EmbeddedServers(directory / "servers")
         nats_url, redis_url = await servers.start()
         stack.push_async_callback(servers.stop)
-        servers.keep()
+        servers.keep(Supervisor())
         chaos = _Chaos(directory, dice, account)
         through = []
         for name, url in (("nats", nats_url), ("valkey", redis_url)):

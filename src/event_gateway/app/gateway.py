@@ -41,6 +41,8 @@ class Gateway:
         nats_url: str,
         redis_url: str,
         admin_key: str,
+        supervisor: Supervisor,
+        metrics: Metrics,
         environ: Mapping[str, str] = os.environ,
         max_attempts: int = MAX_IN_FLIGHT,
         sealing_key: Path | None = None,
@@ -57,9 +59,9 @@ class Gateway:
         self._max_attempts = max_attempts
         self._sealing_key = sealing_key
         self._force = force
-        self._metrics = Metrics()
+        self._metrics = metrics
         self._stopping = AsyncExitStack()  # what is to be stopped, the last first
-        self.supervisor = Supervisor()
+        self.supervisor = supervisor
 
     @property
     def asgi(self) -> FastAPI:
@@ -105,6 +107,7 @@ class Gateway:
             config, self._admin_key, adapters=adapters, ingest=ingest, requests=requests,
             registrations=self.registrations, deliveries=self.deliveries,
             streaming=self.streaming, routing=self.routing, replaying=self.replaying,
+            supervisor=self.supervisor,
         )  # fmt: skip
         self._governed = Governed(
             broker=adapters.broker, events=adapters.events, peers=adapters.peers,
@@ -122,7 +125,6 @@ class Gateway:
         stopping(self.streaming.stop)
         stopping(self.registrations.stop)
         stopping(self.adapters.registry.stop)
-        stopping(self.supervisor.stop)
 
     async def _load(self) -> None:
         """Reads the registry and the ledger, and writes the file's definitions."""

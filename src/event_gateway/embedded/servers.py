@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import importlib.metadata
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 
@@ -65,10 +66,11 @@ class EmbeddedServers:
             else None,
         )
 
-    def keep(self) -> None:
-        """From now on starts again what ends by itself, until :meth:`stop`."""
+    def keep(self, supervisor: Supervisor) -> None:
+        """From now on restarts a server that ends by itself, until :meth:`stop`."""
         self._keepers = [
-            asyncio.create_task(self._keep(name), name=f"keep-{name}") for name in self._wanted
+            supervisor.start(f"embedded-{name}", functools.partial(self._keep, name))
+            for name in self._wanted
         ]
 
     async def stop(self, timeout: float = 10.0) -> None:

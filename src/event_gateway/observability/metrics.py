@@ -159,6 +159,9 @@ class Metrics:
             **here,
         )
         self._missing: set[str] = set()  # the names among its labels
+        self._task_crashes = Counter(
+            "task_crashes", "Crashes of background tasks.", ["task"], **here
+        )
         self._from_nats = self._received.labels("nats")
         self._from_http = self._received.labels("http")
         self._webhooks: dict[str, WebhookMetrics] = {}
@@ -168,6 +171,10 @@ class Metrics:
         """Counts events taken from the log, by where they came in."""
         self._from_nats.inc(nats)
         self._from_http.inc(http)
+
+    def task_crashed(self, task: str) -> None:
+        """Counts a crash of a background task."""
+        self._task_crashes.labels(task).inc()
 
     def rejected(self, reason: str) -> None:
         """Counts input that is no event."""

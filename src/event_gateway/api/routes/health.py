@@ -33,6 +33,7 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
         return {"status": "unavailable", "reasons": reasons}
     if not context.ledger.reachable:
         reasons.append("redis unreachable")
+    reasons += [f"the background task {name} crashed" for name in context.supervisor.degraded]
     reasons += context.repair.reasons
     reasons += [f"the registry's entry {key} is left out" for key in context.registry.left_out]
     if others := context.peers.with_other_files:

@@ -40,6 +40,7 @@ from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.state.tracking import Tracking
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
+from event_gateway.tasks import Supervisor
 from event_gateway.transport.egress_guard import EgressGuard
 
 
@@ -76,6 +77,7 @@ class Context:
     subscriptions: Subscriptions
     lifecycle: Lifecycle
     metrics: Metrics
+    supervisor: Supervisor
     secrets: Secrets
     sealed: SealedSecrets
     guard: EgressGuard

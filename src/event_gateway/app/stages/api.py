@@ -63,6 +63,7 @@ def build_api(
     streaming: Streaming,
     routing: Routing,
     replaying: Replaying,
+    supervisor: Supervisor,
 ) -> Api:
     """Needs all stages: each route works with some of their parts."""
     subscribers = config.server.subscribers
@@ -93,6 +94,7 @@ def build_api(
         subscriptions=streaming.subscriptions,
         lifecycle=adapters.lifecycle,
         metrics=adapters.metrics,
+        supervisor=supervisor,
         secrets=requests.secrets,
         sealed=requests.sealed,
         guard=requests.guard,

@@ -30,7 +30,7 @@ from event_gateway.config.load import load
 from event_gateway.config.model import Config, DeliveryModel
 from event_gateway.config.webhook_model import CircuitBreakerModel
 from event_gateway.request.transformations import compiled
-from event_gateway.tasks import end
+from event_gateway.tasks import TaskCrashed, end
 from event_gateway.transport.egress_guard import url_rule
 
 PACE = 0.2  # seconds between two events
@@ -75,7 +75,7 @@ async def _demo(seconds: float | None, started: float) -> int:
                 ) as gateway:
                     view = View(tally, gateway.http_url)
                     first = await _play(gateway, tally, view, seconds, stop, started)
-            except StartFailed as error:
+            except (StartFailed, TaskCrashed) as error:
                 typer.echo(f"event-gateway: {error}", err=True)
                 return 1
     view.summary(first)

@@ -14,7 +14,9 @@ from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.limits import attempts_within, raise_file_limit, settle_memory
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
+from event_gateway.observability.metrics import Metrics
 from event_gateway.state.connection import StateError
+from event_gateway.tasks import Policy, Supervisor, end
 
 
 class QuietServer(uvicorn.Server):
@@ -27,15 +29,25 @@ class QuietServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def working(
-    config: Config, hosted: Hosted, environ: Mapping[str, str], *, force: bool = False
+    config: Config,
+    hosted: Hosted,
+    environ: Mapping[str, str],
+    *,
+    supervisor: Supervisor,
+    metrics: Metrics,
+    force: bool = False,
 ) -> AsyncIterator[Gateway]:
     """A gateway that answers; at the end it drains and stops. ``force``: the file's streams may
-    drop events. Raises StartFailed."""
+    drop events. Raises StartFailed.
+
+    If a task has crashed that ends the process, it stops without draining: what is not recorded
+    is delivered again after the next start.
+    """
     async with contextlib.AsyncExitStack() as stack:
         try:
             gateway = Gateway(
                 config, nats_url=hosted.nats_url, redis_url=hosted.redis_url,
-                admin_key=hosted.admin_key, environ=environ,
+                admin_key=hosted.admin_key, supervisor=supervisor, metrics=metrics, environ=environ,
                 max_attempts=attempts_within(raise_file_limit()), sealing_key=hosted.sealing_key,
                 force=force,
             )  # fmt: skip
@@ -54,13 +66,19 @@ async def working(
                 timeout_keep_alive=30, timeout_graceful_shutdown=5, server_header=False,
             )
         )  # fmt: skip
-        serving = asyncio.create_task(server.serve(sockets=[hosted.listener]), name="http")
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.01)
-        settle_memory()
+        serving = supervisor.start(
+            "http", lambda: server.serve(sockets=[hosted.listener]), policy=Policy.END_PROCESS
+        )
         try:
+            while not server.started:
+                await asyncio.sleep(0.01)
+            settle_memory()
             yield gateway
         finally:
-            await gateway.drain()
-            server.should_exit = True
-            await asyncio.gather(serving, return_exceptions=True)
+            if supervisor.fatal is None:
+                await gateway.drain()
+                supervisor.let_return(serving)
+                server.should_exit = True
+                await asyncio.wait([serving])
+            else:
+                await end([serving])

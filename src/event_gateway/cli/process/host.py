@@ -13,6 +13,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.access.sealing import new_key
 from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
+from event_gateway.tasks import Supervisor
 
 MIN_KEY = 16
 
@@ -41,7 +42,12 @@ class Hosted:
 
 @contextlib.asynccontextmanager
 async def hosting(
-    config: Config, data_dir: Path, *, host: str | None, port: int | None
+    config: Config,
+    data_dir: Path,
+    supervisor: Supervisor,
+    *,
+    host: str | None,
+    port: int | None,
 ) -> AsyncIterator[Hosted]:
     """Takes the directory and the port, and starts the servers that are not the user's own.
 
@@ -71,7 +77,7 @@ async def hosting(
             urls = await embedded.start()
         except EmbeddedServerError as error:
             raise StartFailed(str(error)) from error
-        embedded.keep()
+        embedded.keep(supervisor)
         yield Hosted(
             listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
             admin_key, sealing_key, first_start,

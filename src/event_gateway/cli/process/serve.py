@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from event_gateway.cli.process.host import Hosted, StartFailed, announced, hosti
 from event_gateway.cli.process.logs import configure_logs
 from event_gateway.cli.process.reload import hangups, reload_when
 from event_gateway.cli.process.signals import Ending
+from event_gateway.cli.process.supervision import supervising
 from event_gateway.cli.process.workers import Workers
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 from event_gateway.core.text.urls import without_password
-from event_gateway.tasks import end
+from event_gateway.observability.metrics import Metrics
+from event_gateway.tasks import TaskCrashed, end
 
 log = structlog.get_logger(__name__)
 
@@ -50,11 +53,13 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Starts everything in this process and, at the end, drains and stops it.
 
-    Raises StartFailed.
+    Raises StartFailed, and TaskCrashed as :func:`supervising` does.
     """
+    metrics = Metrics()
     async with (
-        hosting(config, data_dir, host=host, port=port) as hosted,
-        working(config, hosted, environ) as gateway,
+        supervising(metrics.task_crashed) as supervisor,
+        hosting(config, data_dir, supervisor, host=host, port=port) as hosted,
+        working(config, hosted, environ, supervisor=supervisor, metrics=metrics) as gateway,
     ):
         with announced(hosted, data_dir):
             yield Running(
@@ -103,16 +108,27 @@ async def _serve(
 ) -> int:
     ending = Ending()
     asked = hangups()
+    metrics = Metrics()
     try:
-        async with hosting(config, data_dir, host=host, port=port) as hosted:
+        async with (
+            supervising(metrics.task_crashed) as supervisor,
+            hosting(config, data_dir, supervisor, host=host, port=port) as hosted,
+        ):
             if workers == 1:
-                async with working(config, hosted, os.environ, force=force) as gateway:
-                    work = asyncio.create_task(reload_when(asked, config_path, gateway))
+                async with working(
+                    config, hosted, os.environ,
+                    supervisor=supervisor, metrics=metrics, force=force,
+                ) as gateway:  # fmt: skip
+                    reload = functools.partial(reload_when, asked, config_path, gateway)
+                    work = [supervisor.start("reload", reload)]
                     await _until_asked(hosted, data_dir, ending, work)
             else:
-                async with Workers(workers, config_path, hosted, force) as processes:
-                    work = asyncio.create_task(processes.keep(asked))
+                async with Workers(workers, config_path, hosted, supervisor, force) as processes:
+                    work = processes.keep(asked)
                     await _until_asked(hosted, data_dir, ending, work)
+    except TaskCrashed as error:
+        typer.echo(f"event-gateway: {error}; the process ends", err=True)
+        return 1
     except StartFailed as error:
         if str(error):
             typer.echo(f"event-gateway: {error}", err=True)
@@ -125,7 +141,7 @@ async def _serve(
 
 
 async def _until_asked(
-    hosted: Hosted, data_dir: Path, ending: Ending, work: asyncio.Task[None]
+    hosted: Hosted, data_dir: Path, ending: Ending, work: Sequence[asyncio.Task[None]]
 ) -> None:
     """Says where everything is, and returns when it is to end."""
     ending.started()
@@ -137,5 +153,5 @@ async def _until_asked(
         if hosted.first_start:
             typer.echo(f"                {hosted.admin_key}   (shown once)")
         await ending.wait()
-        await end([work])
+        await end(work)
         typer.echo("draining; a second signal ends at once")

@@ -16,9 +16,11 @@ from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.logs import configure_logs
 from event_gateway.cli.process.reload import hangups, reload_when
 from event_gateway.cli.process.signals import Ending
+from event_gateway.cli.process.supervision import supervising
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
-from event_gateway.tasks import end
+from event_gateway.observability.metrics import Metrics
+from event_gateway.tasks import TaskCrashed, end
 
 LOOK = 0.5  # seconds between looks whether the process that has started this one lives
 
@@ -32,6 +34,7 @@ async def _end_with(parent: int) -> None:
 
 async def _work(config: Config, given: dict[str, Any]) -> int:
     ending = Ending()
+    metrics = Metrics()
     asked = hangups()
     path = None if given["config"] is None else Path(given["config"])
     sealing_key = None if given["sealing_key"] is None else Path(given["sealing_key"])
@@ -41,13 +44,22 @@ async def _work(config: Config, given: dict[str, Any]) -> int:
             listener, given["nats_url"], given["redis_url"], given["admin_key"], sealing_key
         )
         try:
-            async with working(config, hosted, os.environ, force=given["force"]) as gateway:
+            async with (
+                supervising(metrics.task_crashed) as supervisor,
+                working(
+                    config, hosted, os.environ,
+                    supervisor=supervisor, metrics=metrics, force=given["force"],
+                ) as gateway,
+            ):  # fmt: skip
                 ending.started()
                 os.write(given["ready"], b"1")
-                chores = [reload_when(asked, path, gateway), _end_with(given["parent"])]
-                tasks = [asyncio.create_task(chore) for chore in chores]
+                supervisor.start("parent-watch", lambda: _end_with(given["parent"]))
+                reload = supervisor.start("reload", lambda: reload_when(asked, path, gateway))
                 await ending.wait()
-                await end(tasks)
+                await end([reload])
+        except TaskCrashed as error:
+            typer.echo(f"event-gateway: {error}; the process ends", err=True)
+            return 1
         except StartFailed as error:
             typer.echo(f"event-gateway: {error}", err=True)
             return 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import structlog
 
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.embedded.process import killed_with_parent
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
 
@@ -75,11 +76,17 @@ class Workers:
     """``count`` processes, from when all answer until they have drained. Raises StartFailed."""
 
     def __init__(
-        self, count: int, config_path: Path | None, hosted: Hosted, force: bool = False
+        self,
+        count: int,
+        config_path: Path | None,
+        hosted: Hosted,
+        supervisor: Supervisor,
+        force: bool = False,
     ) -> None:
         self._count = count
         self._config_path = config_path
         self._hosted = hosted
+        self._supervisor = supervisor
         self._force = force
         self._workers: list[_Worker] = []
 
@@ -101,16 +108,22 @@ class Workers:
     ) -> None:
         await self._stop()
 
-    async def keep(self, hangup: asyncio.Event) -> None:
-        """Starts again who ends by itself, and passes SIGHUP on, for ever."""
-        tasks = [asyncio.create_task(self._keep(place)) for place in range(self._count)]
-        try:
-            while True:
-                await hangup.wait()
-                hangup.clear()
-                self._tell(signal.SIGHUP)
-        finally:
-            await end(tasks)
+    def keep(self, hangup: asyncio.Event) -> list[asyncio.Task[None]]:
+        """Starts the tasks that restart a process which ends by itself, and pass SIGHUP on."""
+        start = self._supervisor.start
+        return [
+            start("reload", functools.partial(self._pass_on, hangup)),
+            *(
+                start("workers", functools.partial(self._keep, number), about=str(number))
+                for number in range(self._count)
+            ),
+        ]
+
+    async def _pass_on(self, hangup: asyncio.Event) -> None:
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            self._tell(signal.SIGHUP)
 
     async def _start(self, count: int) -> None:
         new = [_Worker(self._config_path, self._hosted, self._force) for _ in range(count)]
