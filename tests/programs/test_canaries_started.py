@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.auth import Authenticator
 from event_gateway.cli.process.host import Hosted
 from event_gateway.cli.process.serve import Running
 from event_gateway.config.model import Config
@@ -204,7 +203,7 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
         tokens._Answer(value), tokens._Error("x", value),
         Running(None, "", url, url, admin),  # type: ignore[arg-type]
         Hosted(None, url, url, admin),  # type: ignore[arg-type]
-        Context(**{one.name: None for one in dataclasses.fields(Context)} | {"admin_key": admin}),
+        Authenticator(admin, key),
     ]  # fmt: skip
     await sender.close()
     assert secrets.find("token") == (value,)

@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 
 from event_gateway.api.live.websocket_protocol import (
-    Opened,
+    OpenedSession,
     WebSocketProtocol,
     frame_head,
     protocol_for,
@@ -56,7 +56,7 @@ async def _no_http(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def main(port: int) -> None:
-    def opened(request: Any) -> Opened:
+    def opened(request: Any) -> OpenedSession:
         return Echo(), None
 
     config = uvicorn.Config(

@@ -21,6 +21,7 @@ from event_gateway.app.stages.ingest import build_ingest
 from event_gateway.app.stages.registration import build_registration
 from event_gateway.app.stages.replay import build_replay
 from event_gateway.app.stages.request import build_requests
+from event_gateway.app.stages.routes import Stages
 from event_gateway.app.stages.routing import build_routing
 from event_gateway.app.stages.streaming import build_streaming
 from event_gateway.broker.connection import BrokerError
@@ -103,18 +104,19 @@ class Gateway:
         self.streaming = build_streaming(adapters, ingest)
         self.routing = build_routing(config, adapters, ingest, self.deliveries, self.streaming)
         self.replaying = build_replay(config, adapters, ingest)
-        self.api = build_api(
-            config, self._admin_key, adapters=adapters, ingest=ingest, requests=requests,
+        stages = Stages(
+            adapters=adapters, ingest=ingest, requests=requests,
             registrations=self.registrations, deliveries=self.deliveries,
             streaming=self.streaming, routing=self.routing, replaying=self.replaying,
             supervisor=self.supervisor,
         )  # fmt: skip
+        self.api = build_api(config, self._admin_key, stages)
         self._governed = Governed(
             broker=adapters.broker, events=adapters.events, peers=adapters.peers,
             requests=requests, registrations=self.registrations, ledger=adapters.ledger,
             outcomes=self.deliveries.outcomes, runs=adapters.runs,
             manual_retry=self.replaying.manual_retry, repair=self.routing.repair,
-            catalog=ingest.catalog, context=self.api.context,
+            catalog=ingest.catalog, api=self.api.state,
         )  # fmt: skip
 
     def _stop_last_first(self) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.adapters import records_kept
 from event_gateway.app.stages.registration import Registrations, streams_of, webhooks_of
 from event_gateway.app.stages.request import Requests, transformations_of
@@ -58,7 +58,7 @@ class Governed:
     manual_retry: ManualRetry
     repair: Repair
     catalog: Catalog
-    context: Context
+    api: ApiState
 
     async def reload(self, former: Config, config: Config) -> None:
         """Takes up another configuration, all or nothing.
@@ -89,9 +89,8 @@ class Governed:
         self.ledger.keep = records_kept(config)
         self.outcomes.max_age = longest_wait(config.ingest.retention)
         self.events.captures_new_roots = config.ingest.subjects is None
-        self.context.max_body = config.server.max_body
-        self.context.allowed_origins = frozenset(config.ingest.allowed_origins)
-        self.context.retention = self.manual_retry.retention = config.ingest.retention
+        self.api.configure(config)
+        self.manual_retry.retention = config.ingest.retention
         self.catalog.configure(config.catalog.enforce, config.catalog.strict)
         self.repair.manual = config.repair == "manual"
         self.runs.marked = self.manual_retry.letters_retention = config.dead_letters.retention

@@ -1,80 +1,91 @@
-"""All live connections of a process: how many each key may have, and whether they still live."""
+"""All live connections of a process: counts them by key, and closes those that are dead."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
 from typing import Protocol
 
+from event_gateway.api.live.close_codes import TOO_SLOW
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.config.model import SubscribersModel
 
-PING = 25.0  # seconds without a sign of life after which one is asked for
-DEAD = 90.0  # seconds without one after which the connection is
-STALLED = 300.0  # seconds for which a client may take nothing of what waits for it
-LOOK = 5.0
-TOO_SLOW = 4408
+# Seconds.
+PING_AFTER = 25.0  # without a byte from the client, until the gateway pings it
+DEAD_AFTER = 90.0  # without a byte from the client, until its connection counts as dead
+STALLED_AFTER = 300.0  # in which the client reads nothing of what waits for it
+CHECK_INTERVAL = 5.0
 
 
-class Live(Protocol):
+class LiveConnection(Protocol):
     """A connection with its subscriptions."""
 
     def going_away(self) -> Awaitable[None]:
-        """Tells the client to connect elsewhere; returns once it is told."""
+        """Tells the client to connect elsewhere; returns once the client is told."""
 
 
 class Connections:
-    """The live connections, by the name of who made them."""
+    """The live connections, by the name of the principal that opened them."""
 
     def __init__(self, limits: SubscribersModel) -> None:
         self.limits = limits
-        self._of: Counter[str] = Counter()
-        self._all: set[Live] = set()
+        self._counts: Counter[str] = Counter()
+        self._connections: set[LiveConnection] = set()
         self._sockets: set[WebSocketProtocol] = set()
 
-    def add(self, name: str, live: Live, socket: WebSocketProtocol | None = None) -> bool:
-        """Counts a connection in; False where its key has as many as it may."""
-        if self._of[name] >= self.limits.max_connections:
+    @property
+    def too_many(self) -> str:
+        """What a client is told when :meth:`add` returns False."""
+        return f"this key has {self.limits.max_connections} connections, the most it may have"
+
+    def add(
+        self, principal: str, connection: LiveConnection, socket: WebSocketProtocol | None = None
+    ) -> bool:
+        """Adds a connection; False if its key has as many as it may. A ``socket`` is pinged."""
+        if self._counts[principal] >= self.limits.max_connections:
             return False
-        self._of[name] += 1
-        self._all.add(live)
+        self._counts[principal] += 1
+        self._connections.add(connection)
         if socket is not None:
             self._sockets.add(socket)
         return True
 
-    def remove(self, name: str, live: Live, socket: WebSocketProtocol | None = None) -> None:
-        """It is gone."""
-        if live not in self._all:
+    def remove(
+        self, principal: str, connection: LiveConnection, socket: WebSocketProtocol | None = None
+    ) -> None:
+        """Removes a connection, if it was added."""
+        if connection not in self._connections:
             return
-        self._all.discard(live)
+        self._connections.discard(connection)
         if socket is not None:
             self._sockets.discard(socket)
-        self._of[name] -= 1
-        if not self._of[name]:
-            del self._of[name]
+        self._counts[principal] -= 1
+        if not self._counts[principal]:
+            del self._counts[principal]
 
     async def going_away(self, timeout: float) -> None:
-        """Tells all clients to connect elsewhere; some do not even read."""
-        telling = [asyncio.ensure_future(one.going_away()) for one in list(self._all)]
-        if telling:
-            await asyncio.wait(telling, timeout=timeout)
+        """Tells all clients to connect elsewhere. Returns after ``timeout`` seconds at the latest,
+        as some clients do not read."""
+        tasks = [asyncio.ensure_future(connection.going_away()) for connection in self._connections]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
 
     async def watch(self) -> None:
-        """Asks idle sockets for a sign of life, and ends those that give none, for ever."""
+        """Pings idle sockets and closes dead ones, for ever."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(CHECK_INTERVAL)
             now = loop.time()
             for socket in list(self._sockets):
                 check(socket, now)
 
 
 def check(socket: WebSocketProtocol, now: float) -> None:
-    """Looks at one socket, at that time of the loop's clock."""
+    """Pings a socket if it is idle, closes it if it is dead; ``now`` on the loop's clock."""
     if not socket.writable:
-        # It may be slow, and answers a ping only once it has read all before it.
-        if now - socket.moved > STALLED:
-            socket.close(TOO_SLOW, f"nothing was read for {STALLED:.0f} s")
-    elif now - max(socket.heard, socket.moved) > DEAD:
-        socket.close(TOO_SLOW, f"no sign of life for {DEAD:.0f} s")
-    elif now - max(socket.heard, socket.pinged) > PING:
+        # The client may be slow. It answers a ping only after it has read all before it.
+        if now - socket.moved > STALLED_AFTER:
+            socket.close(TOO_SLOW, f"nothing was read for {STALLED_AFTER:.0f} s")
+    elif now - max(socket.heard, socket.moved) > DEAD_AFTER:
+        socket.close(TOO_SLOW, f"no sign of life for {DEAD_AFTER:.0f} s")
+    elif now - max(socket.heard, socket.pinged) > PING_AFTER:
         socket.ping()

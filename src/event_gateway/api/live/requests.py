@@ -1,4 +1,4 @@
-"""What clients of ``/v1/ws`` and of Server-Sent Events ask for, read and checked."""
+"""Reads and checks the requests of clients of ``/v1/ws`` and of Server-Sent Events."""
 
 import json
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.api.live.refused import Refused
 from event_gateway.config.definitions import InvalidBody
 from event_gateway.config.selection_model import KEYS, selection_from_json
 from event_gateway.core.streams.start import start_of, start_of_text
 from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.core.text.identifier import ID
+from event_gateway.streaming.refusal import SubscriptionRefused
 
 MAX_SUBJECTS = 32
 _SUBSCRIBE = KEYS | frozenset(
@@ -19,81 +19,85 @@ _SUBSCRIBE = KEYS | frozenset(
 )  # fmt: skip
 
 
-def request_of(text: str) -> dict[str, Any]:
-    """The request in a frame. Raises Refused."""
+def read_frame(text: str) -> dict[str, Any]:
+    """The JSON object in a text frame. Raises SubscriptionRefused."""
     try:
-        request = json.loads(text)
+        frame = json.loads(text)
     except (ValueError, RecursionError):
-        raise Refused("malformed", "the frame is no JSON") from None
-    if not isinstance(request, dict):
-        raise Refused("malformed", "the frame is no JSON object")
-    return request
+        raise SubscriptionRefused("malformed", "the frame is not JSON") from None
+    if not isinstance(frame, dict):
+        raise SubscriptionRefused("malformed", "the frame is not a JSON object")
+    return frame
 
 
-def wanted_of(request: Mapping[str, Any]) -> SubscribeRequest:
-    """What a subscribe request asks for. Raises Refused."""
-    unknown = sorted(request.keys() - _SUBSCRIBE)
+def read_subscribe(frame: Mapping[str, Any]) -> SubscribeRequest:
+    """The request in a ``subscribe`` frame. Raises SubscriptionRefused."""
+    unknown = sorted(frame.keys() - _SUBSCRIBE)
     if unknown:
-        raise Refused("invalid", f"subscribe has no {unknown[0][:64]!r}")
-    stream, subjects = request.get("stream"), request.get("subjects")
-    durable, take_over = request.get("durable"), request.get("take_over", False)
+        raise SubscriptionRefused("invalid", f"subscribe has no {unknown[0][:64]!r}")
+    stream, subjects = frame.get("stream"), frame.get("subjects")
+    durable, take_over = frame.get("durable"), frame.get("take_over", False)
     if (stream is None) == (subjects is None):
-        raise Refused("invalid", "stream must name a stream, or subjects list patterns")
+        raise SubscriptionRefused("invalid", "stream must name a stream, or subjects list patterns")
     if stream is not None and not isinstance(stream, str):
-        raise Refused("invalid", "stream must name a stream")
+        raise SubscriptionRefused("invalid", "stream must name a stream")
     if durable is not None and not (isinstance(durable, str) and ID.fullmatch(durable)):
-        raise Refused("invalid", f"durable must be a name of the form {ID.pattern}")
+        raise SubscriptionRefused("invalid", f"durable must be a name of the form {ID.pattern}")
     if not isinstance(take_over, bool):
-        raise Refused("invalid", "take_over is true or false")
-    asked = request.get("from", "new")
+        raise SubscriptionRefused("invalid", "take_over must be true or false")
+    start_given = frame.get("from", "new")
     try:
-        start = start_of(asked)
+        start = start_of(start_given)
     except ValueError as error:
-        raise Refused("invalid", str(error)) from None
+        raise SubscriptionRefused("invalid", str(error)) from None
     try:
-        selection = selection_from_json({key: request[key] for key in KEYS & request.keys()})
+        selection = selection_from_json({key: frame[key] for key in KEYS & frame.keys()})
     except InvalidBody as error:
-        raise Refused("invalid", str(error)) from None
+        raise SubscriptionRefused("invalid", str(error)) from None
     if stream is not None:
-        return SubscribeRequest(stream, (), start, asked, durable, take_over, selection)
+        return SubscribeRequest(stream, (), start, start_given, durable, take_over, selection)
     if not (
         isinstance(subjects, list)
         and 1 <= len(subjects) <= MAX_SUBJECTS
-        and all(isinstance(one, str) for one in subjects)
+        and all(isinstance(subject, str) for subject in subjects)
     ):
-        raise Refused("invalid", f"subjects must be a list of 1 to {MAX_SUBJECTS} patterns")
+        raise SubscriptionRefused(
+            "invalid", f"subjects must be a list of 1 to {MAX_SUBJECTS} patterns"
+        )
     if not start.new or durable is not None:
-        raise Refused("invalid", "subjects without a stream are live only: no from, no durable")
-    return SubscribeRequest(None, tuple(subjects), start, asked, selection=selection)
+        raise SubscriptionRefused(
+            "invalid", "subjects without a stream are live only: no from, no durable"
+        )
+    return SubscribeRequest(None, tuple(subjects), start, start_given, selection=selection)
 
 
-def wanted_of_query(query: Mapping[str, str], stream: str | None = None) -> SubscribeRequest:
-    """What a query string asks for: ``stream`` or ``subjects`` (with commas), ``from``, and
-    what it wants of the events as JSON, but for ``expression``.
+def read_query(query: Mapping[str, str], stream: str | None = None) -> SubscribeRequest:
+    """The request in a query string: ``stream`` or ``subjects`` (separated by commas), ``from``,
+    and the selection, whose members are JSON except for ``expression``.
 
-    Raises Refused.
+    ``stream``: the name in the path, which rules. Raises SubscriptionRefused.
     """
     stream = stream or query.get("stream")
-    request: dict[str, Any] = {}
+    frame: dict[str, Any] = {}
     if stream is not None:
-        request["stream"] = stream
+        frame["stream"] = stream
     if "subjects" in query:
-        request["subjects"] = query["subjects"].split(",")
+        frame["subjects"] = query["subjects"].split(",")
     for key in KEYS & query.keys():
-        request[key] = query[key] if key == "expression" else _json(key, query[key])
-    wanted = wanted_of(request)
-    asked = query.get("from", "new")
+        frame[key] = query[key] if key == "expression" else _json(key, query[key])
+    request = read_subscribe(frame)
+    start_given = query.get("from", "new")
     try:
-        start = start_of_text(asked)
+        start = start_of_text(start_given)
     except ValueError as error:
-        raise Refused("invalid", str(error)) from None
-    if wanted.stream is None and not start.new:
-        raise Refused("invalid", "subjects without a stream are live only: no from")
-    return msgspec.structs.replace(wanted, start=start, asked=asked)
+        raise SubscriptionRefused("invalid", str(error)) from None
+    if request.stream is None and not start.new:
+        raise SubscriptionRefused("invalid", "subjects without a stream are live only: no from")
+    return msgspec.structs.replace(request, start=start, start_given=start_given)
 
 
 def _json(key: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise Refused("invalid", f"{key} must be JSON") from None
+        raise SubscriptionRefused("invalid", f"{key} must be JSON") from None

@@ -7,92 +7,96 @@ from typing import Any
 
 import structlog
 
-from event_gateway.api.live.durable_names import acknowledge
-from event_gateway.api.live.refused import Refused
-from event_gateway.api.live.requests import request_of, wanted_of
-from event_gateway.api.live.subscribe import begin, finish, new_id
-from event_gateway.api.live.websocket_protocol import GOING_AWAY, UNSUPPORTED, WebSocketProtocol
-from event_gateway.api.server.context import Context
+from event_gateway.api.live.close_codes import GOING_AWAY, TOO_MANY, UNSUPPORTED
+from event_gateway.api.live.connections import Connections
+from event_gateway.api.live.requests import read_frame, read_subscribe
+from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.core.access.principal import Principal
 from event_gateway.streaming.framing import EnvelopeFraming
+from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
 from event_gateway.streaming.outbox import Outbox
+from event_gateway.streaming.refusal import SubscriptionRefused
 from event_gateway.streaming.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
 
-TOO_MANY = 4429
-QUEUED = 32  # requests that may wait for their turn; behind them nothing more is read
-ENDED = {
+MAX_QUEUED = 32  # requests that may wait to be answered; the socket is paused at so many
+_DETAILS = {
     "stream_deleted": "the stream was deleted",
-    "closed_by_operator": "an operator ended it",
-    "taken_over": "another connection has taken its durable name over",
+    "closed_by_operator": "an operator ended the subscription",
+    "taken_over": "another connection took over the durable name",
 }
 
 
 class LiveSession:
-    """One connection. Requests are answered in turn; a task runs only while there are some."""
+    """One connection. Answers requests one after the other, in a task that runs only while there
+    are any."""
 
     __slots__ = (
-        "_allowed", "_context", "_outbox", "_principal", "_requests", "_since", "_socket",
-        "_subscriptions", "_task",
+        "_connections", "_outbox", "_principal", "_requests", "_socket", "_subscription_ids",
+        "_subscriptions", "_task", "_tokens", "_tokens_at",
     )  # fmt: skip
 
-    def __init__(self, context: Context, principal: Principal) -> None:
-        self._context = context
+    def __init__(
+        self, subscriptions: LiveSubscriptions, connections: Connections, principal: Principal
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._connections = connections
         self._principal = principal
-        self._outbox = Outbox(context.hub.budget, self._flush)
-        self._subscriptions: set[str] = set()
+        self._outbox = Outbox(subscriptions.budget, self._flush)
+        self._subscription_ids: set[str] = set()
         self._requests: deque[str] = deque()
         self._task: asyncio.Task[None] | None = None
         self._socket: WebSocketProtocol | None = None
-        self._allowed = 0.0
-        self._since = 0.0
+        self._tokens = 0.0  # requests that the rate limit still allows
+        self._tokens_at = 0.0  # when they were counted, on the loop's clock
 
     def opened(self, socket: WebSocketProtocol) -> None:
-        """Begins."""
+        """Counts the connection; closes it if its key has too many."""
         self._socket = socket
-        limits = self._context.connections.limits
-        self._allowed, self._since = 2.0 * limits.max_requests, socket.heard
-        if not self._context.connections.add(self._principal.name, self, socket):
-            most = limits.max_connections
-            socket.close(TOO_MANY, f"this key has {most} connections, as many as it may")
+        self._tokens = 2.0 * self._connections.limits.max_requests
+        self._tokens_at = socket.heard
+        if not self._connections.add(self._principal.name, self, socket):
+            socket.close(TOO_MANY, self._connections.too_many)
 
     def received(self, message: str | bytes) -> None:
-        """Takes a request."""
+        """Queues a request; closes the connection if it is over its rate."""
         socket = self._socket
         assert socket is not None
         if isinstance(message, bytes):
-            socket.close(UNSUPPORTED, "frames are text")
+            socket.close(UNSUPPORTED, "frames must be text")
             return
-        rate = self._context.connections.limits.max_requests
-        self._allowed = min(2.0 * rate, self._allowed + (socket.heard - self._since) * rate)
-        self._since = socket.heard
-        if self._allowed < 1:
-            self._say({"type": "error", "ref": None, "code": "too_many_requests",
-                       "detail": f"more than {rate} requests a second"})  # fmt: skip
-            socket.close(TOO_MANY, f"more than {rate} requests a second")
+        rate = self._connections.limits.max_requests
+        since = socket.heard - self._tokens_at
+        self._tokens = min(2.0 * rate, self._tokens + since * rate)
+        self._tokens_at = socket.heard
+        if self._tokens < 1:
+            detail = f"more than {rate} requests a second"
+            self._send({"type": "error", "ref": None, "code": "too_many_requests",
+                        "detail": detail})  # fmt: skip
+            socket.close(TOO_MANY, detail)
             return
-        self._allowed -= 1
+        self._tokens -= 1
         self._requests.append(message)
-        if len(self._requests) >= QUEUED:
+        if len(self._requests) >= MAX_QUEUED:
             socket.pause()
         if self._task is None:
-            self._task = asyncio.create_task(self._work(), name="ws-requests")
+            self._task = asyncio.create_task(self._answer_all(), name="ws-requests")
 
     def drained(self) -> None:
-        """Sends what waits."""
+        """Sends what is in the outbox."""
         self._outbox.flush()
 
     def closed(self) -> None:
-        """Ends what the client had."""
+        """Answers the acknowledgements that are queued, then ends the client's subscriptions."""
         socket, self._socket = self._socket, None
         self._outbox.take()
-        self._context.connections.remove(self._principal.name, self, socket)
-        if self._task is None and self._subscriptions:
-            self._task = self._context.later(self._work())
+        self._connections.remove(self._principal.name, self, socket)
+        if self._task is None and self._subscription_ids:
+            self._task = self._subscriptions.spawn_ending(self._answer_all())
 
     async def going_away(self) -> None:
-        """Tells the client to connect elsewhere."""
+        """Tells the client to connect again, to another process."""
         if self._socket is not None:
             self._socket.close(GOING_AWAY, "the gateway restarts")
 
@@ -103,90 +107,106 @@ class LiveSession:
         elif socket.writable:
             socket.send(outbox.take())
 
-    async def _work(self) -> None:
+    async def _answer_all(self) -> None:
         try:
             while True:
                 while self._requests:
                     text = self._requests.popleft()
-                    if len(self._requests) == QUEUED // 2 and self._socket is not None:
+                    if len(self._requests) == MAX_QUEUED // 2 and self._socket is not None:
                         self._socket.resume()
                     await self._answer(text)
-                if self._socket is not None or not self._subscriptions:
+                if self._socket is not None or not self._subscription_ids:
                     return
-                await self._end(next(iter(self._subscriptions)), "closed")
+                await self._end(next(iter(self._subscription_ids)), "closed")
         finally:
             self._task = None
 
     async def _answer(self, text: str) -> None:
         ref = None
         try:
-            request = request_of(text)
-            ref = request.get("ref")
-            action = request.get("action")
+            frame = read_frame(text)
+            ref = frame.get("ref")
+            action = frame.get("action")
             if self._socket is None and action != "ack":
-                return  # it is gone; what it has done counts all the same
+                return  # the client has gone; its acknowledgements count all the same
             if action == "subscribe":
-                await self._subscribe(request, ref)
+                await self._subscribe(frame, ref)
             elif action == "unsubscribe":
-                await self._unsubscribe(request, ref)
+                await self._unsubscribe(frame, ref)
             elif action == "ack":
-                acknowledge(
-                    self._context, self._mine(request), request.get("seq"), request.get("ref")
-                )
+                self._acknowledge(frame, ref)
             elif action == "ping":
-                self._say({"type": "pong", "ref": ref})
+                self._send({"type": "pong", "ref": ref})
             else:
-                raise Refused("unknown_action", "actions are: subscribe, unsubscribe, ack, ping")
-        except Refused as refused:
-            self._say({"type": "error", "ref": ref, "code": refused.code, "detail": refused.detail})
+                raise SubscriptionRefused(
+                    "unknown_action", "actions are: subscribe, unsubscribe, ack, ping"
+                )
+        except SubscriptionRefused as refused:
+            self._send(
+                {"type": "error", "ref": ref, "code": refused.code, "detail": refused.detail}
+            )
         except Exception:
-            log.exception("a request on a socket failed")
-            detail = "the gateway made a mistake; it is in its log"
-            self._say({"type": "error", "ref": ref, "code": "internal", "detail": detail})
+            log.exception("WebSocket request failed")
+            detail = "internal error; the gateway's log has the details"
+            self._send({"type": "error", "ref": ref, "code": "internal", "detail": detail})
 
-    async def _subscribe(self, request: dict[str, Any], ref: Any) -> None:
-        wanted = wanted_of(request)
-        most = self._context.connections.limits.max_subscriptions
-        if len(self._subscriptions) >= most:
-            raise Refused("too_many", f"a connection has at most {most} subscriptions")
+    async def _subscribe(self, frame: dict[str, Any], ref: Any) -> None:
+        request = read_subscribe(frame)
+        limit = self._connections.limits.max_subscriptions
+        if len(self._subscription_ids) >= limit:
+            raise SubscriptionRefused("too_many", f"a connection has at most {limit} subscriptions")
         subscription_id = new_id()
 
         def joined(seq: int) -> None:
-            self._subscriptions.add(subscription_id)
-            self._say({"type": "subscribed", "ref": ref, "subscription": subscription_id,
-                       "stream": wanted.stream, "seq": seq})  # fmt: skip
+            self._subscription_ids.add(subscription_id)
+            self._send({"type": "subscribed", "ref": ref, "subscription": subscription_id,
+                        "stream": request.stream, "seq": seq})  # fmt: skip
 
-        await begin(
-            self._context, self._principal, wanted, subscription_id, self._outbox,
-            EnvelopeFraming(subscription_id, wanted.stream), joined=joined, on_ended=self._ended,
+        await self._subscriptions.begin(
+            self._principal, request, subscription_id, self._outbox,
+            EnvelopeFraming(subscription_id, request.stream), joined=joined, on_ended=self._ended,
         )  # fmt: skip
 
     def _ended(self, subscription_id: str, code: str) -> None:
-        """It ends without the client's doing."""
-        if subscription_id not in self._subscriptions:
+        """The gateway ends a subscription: tells the client why."""
+        if subscription_id not in self._subscription_ids:
             return
-        self._subscriptions.discard(subscription_id)
-        self._say({"type": "unsubscribed", "ref": None, "subscription": subscription_id,
-                   "code": code, "detail": ENDED[code]})  # fmt: skip
-        self._context.later(finish(self._context, subscription_id, code.replace("_", " ")))
+        self._subscription_ids.discard(subscription_id)
+        self._send({"type": "unsubscribed", "ref": None, "subscription": subscription_id,
+                    "code": code, "detail": _DETAILS[code]})  # fmt: skip
+        self._subscriptions.end_soon(subscription_id, code.replace("_", " "))
 
-    async def _unsubscribe(self, request: dict[str, Any], ref: Any) -> None:
-        subscription_id = self._mine(request).id
+    async def _unsubscribe(self, frame: dict[str, Any], ref: Any) -> None:
+        subscription_id = self._subscriber_of(frame).id
         await self._end(subscription_id, "unsubscribed")
-        self._say({"type": "unsubscribed", "ref": ref, "subscription": subscription_id})
+        self._send({"type": "unsubscribed", "ref": ref, "subscription": subscription_id})
 
-    def _mine(self, request: dict[str, Any]) -> Subscriber:
-        subscription_id = request.get("subscription")
-        if isinstance(subscription_id, str) and subscription_id in self._subscriptions:
-            subscriber = self._context.hub.subscriber(subscription_id)
+    def _acknowledge(self, frame: dict[str, Any], ref: Any) -> None:
+        """Stores a position; the client gets an answer, if it gave a ``ref``, once Redis has it."""
+        subscriber = self._subscriber_of(frame)
+        seq = frame.get("seq")
+
+        def stored() -> None:
+            if ref is not None:
+                self._send({"type": "acked", "subscription": subscriber.id,
+                            "stream": subscriber.stream, "ref": ref, "seq": seq})  # fmt: skip
+
+        self._subscriptions.names.acknowledge(subscriber, seq, stored)
+
+    def _subscriber_of(self, frame: dict[str, Any]) -> Subscriber:
+        subscription_id = frame.get("subscription")
+        if isinstance(subscription_id, str) and subscription_id in self._subscription_ids:
+            subscriber = self._subscriptions.find(subscription_id)
             if subscriber is not None:
                 return subscriber
-        raise Refused("unknown_subscription", "this connection has no such subscription")
+        raise SubscriptionRefused(
+            "unknown_subscription", "this connection has no such subscription"
+        )
 
     async def _end(self, subscription_id: str, reason: str) -> None:
-        self._subscriptions.discard(subscription_id)
-        await finish(self._context, subscription_id, reason)
+        self._subscription_ids.discard(subscription_id)
+        await self._subscriptions.end(subscription_id, reason)
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         self._outbox.put(json.dumps(message, separators=(",", ":")).encode(), b"")
         self._outbox.flush()

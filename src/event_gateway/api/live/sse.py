@@ -1,32 +1,49 @@
 """``/v1/streams/{name}/sse``: a stream's events as Server-Sent Events (HTML, section 9.2)."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from event_gateway.api.live.refused import Refused
-from event_gateway.api.live.requests import wanted_of_query
-from event_gateway.api.live.subscribe import begin, finish, new_id
-from event_gateway.api.server.auth import Unauthenticated, principal_of
-from event_gateway.api.server.context import Context
+from event_gateway.api.live.connections import Connections
+from event_gateway.api.live.requests import read_query
+from event_gateway.api.server.auth import Authenticator, Unauthenticated
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.state import ApiState
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.streaming.framing import SseFraming
+from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
 from event_gateway.streaming.outbox import Outbox
+from event_gateway.streaming.refusal import SubscriptionRefused
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
-HEARTBEAT = 15.0  # seconds without an event after which a comment is sent
+HEARTBEAT = 15.0  # seconds without an event after which the gateway sends a comment
 RETRY = b"retry: 2000\n\n"  # ms after which a browser connects again
-_STATUS = {"unknown_stream": 404, "forbidden": 403, "unavailable": 503}
+_STATUSES = {"unknown_stream": 404, "forbidden": 403, "unavailable": 503}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SseParts:
+    """What the route uses."""
+
+    subscriptions: LiveSubscriptions
+    connections: Connections
+    authenticator: Authenticator
+    state: ApiState
+
+
+Parts = Annotated[SseParts, Depends(provided(SseParts))]
 
 
 @router.get("/{name}/sse")
 async def server_sent_events(
     request: Request,
+    parts: Parts,
     name: str,
     start: Annotated[
         str,
@@ -36,63 +53,65 @@ async def server_sent_events(
     filters: Annotated[str | None, Query(description="A JSON list, as webhooks have it.")] = None,
     expression: Annotated[str | None, Query(description="CEL over event.")] = None,
     last_event_id: Annotated[
-        str | None, Header(description="The last sequence that came: it goes on behind it.")
+        str | None, Header(description="The last sequence received; overrides from.")
     ] = None,
 ) -> Response:
     """A stream's events, each with its sequence as id, and comments while there are none."""
-    context: Context = request.app.state.context
-    if context.draining:
+    if parts.state.draining:
         raise Problem(503, "the gateway restarts", {"Retry-After": "2"})
     try:
-        principal = principal_of(context, request.headers, request.query_params)
+        principal = parts.authenticator.subscriber(request.headers, request.query_params)
     except Unauthenticated as error:
         raise Problem(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
     if last_event_id is not None:
         if not (last_event_id.isascii() and last_event_id.isdecimal()):
             raise Problem(422, "Last-Event-ID must be a sequence")
         start = str(int(last_event_id) + 1)
-    sending = Sending(context, principal)
+    response = SseResponse(parts.subscriptions, parts.connections, principal)
+    query = {key: value for key, value in request.query_params.items() if key != "stream"}
     try:
-        query = {key: value for key, value in request.query_params.items() if key != "stream"}
-        await sending.begin(wanted_of_query(query | {"from": start}, name))
-    except Refused as refused:
-        status = _STATUS.get(refused.code, 422)
+        await response.begin(read_query(query | {"from": start}, name))
+    except SubscriptionRefused as refused:
+        status = _STATUSES.get(refused.code, 422)
         retry = {"Retry-After": "2"} if status == 503 else None
         raise Problem(status, refused.detail, retry) from None
-    return sending
+    return response
 
 
-class Sending(Response):
-    """An answer that goes on as long as its client stays."""
+class SseResponse(Response):
+    """A response that goes on as long as its client stays."""
 
-    def __init__(self, context: Context, principal: Principal) -> None:
+    def __init__(
+        self, subscriptions: LiveSubscriptions, connections: Connections, principal: Principal
+    ) -> None:
         super().__init__(media_type="text/event-stream")
         self.headers["Cache-Control"] = "no-store"
-        self.headers["X-Accel-Buffering"] = "no"  # a proxy that gathers events would hold them up
+        self.headers["X-Accel-Buffering"] = "no"  # a proxy that buffers would delay events
         del self.headers["content-length"]
-        self._context = context
+        self._subscriptions = subscriptions
+        self._connections = connections
         self._principal = principal
         self._id = new_id()
-        self._outbox = Outbox(context.hub.budget, lambda outbox: self._wake.set())
+        self._outbox = Outbox(subscriptions.budget, lambda outbox: self._wake.set())
         self._wake = asyncio.Event()
         self._over = False
 
-    async def begin(self, wanted: SubscribeRequest) -> None:
-        """Subscribes. Raises Refused, and Problem where its key has as many as it may."""
-        if not self._context.connections.add(self._principal.name, self):
-            most = self._context.connections.limits.max_connections
-            raise Problem(429, f"this key has {most} connections, as many as it may")
+    async def begin(self, request: SubscribeRequest) -> None:
+        """Subscribes. Raises SubscriptionRefused, and Problem if the key has too many
+        connections."""
+        if not self._connections.add(self._principal.name, self):
+            raise Problem(429, self._connections.too_many)
         try:
-            await begin(
-                self._context, self._principal, wanted, self._id, self._outbox, SseFraming(),
+            await self._subscriptions.begin(
+                self._principal, request, self._id, self._outbox, SseFraming(),
                 joined=lambda seq: None, on_ended=self._ended,
             )  # fmt: skip
         except BaseException:
-            self._context.connections.remove(self._principal.name, self)
+            self._connections.remove(self._principal.name, self)
             raise
 
     async def going_away(self) -> None:
-        """Ends the answer; the browser connects again."""
+        """Ends the response; the browser connects again."""
         self._over = True
         self._wake.set()
 
@@ -103,8 +122,8 @@ class Sending(Response):
         self._wake.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers."""
-        leaving = asyncio.create_task(self._left(receive), name="sse-client")
+        """Sends the response (ASGI)."""
+        leaving = asyncio.create_task(self._wait_for_disconnect(receive), name="sse-client")
         try:
             head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(head)
@@ -127,11 +146,10 @@ class Sending(Response):
         finally:
             leaving.cancel()
             self._outbox.take()
-            self._context.connections.remove(self._principal.name, self)
-            self._context.later(finish(self._context, self._id, "closed"))
+            self._connections.remove(self._principal.name, self)
+            self._subscriptions.end_soon(self._id, "closed")
 
-    async def _left(self, receive: Receive) -> None:
-        """Returns once the client has gone."""
+    async def _wait_for_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self._over = True

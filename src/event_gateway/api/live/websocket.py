@@ -6,57 +6,69 @@ from urllib.parse import parse_qsl, urlsplit
 from wsproto import events
 
 from event_gateway.api.live.bare_session import SUBPROTOCOL, BareSession
+from event_gateway.api.live.close_codes import GOING_AWAY, UNAUTHENTICATED
+from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.session import LiveSession
-from event_gateway.api.live.websocket_protocol import GOING_AWAY, Open, Opened, WebSocketProtocol
-from event_gateway.api.server.auth import Unauthenticated, principal_of
-from event_gateway.api.server.context import Context
+from event_gateway.api.live.websocket_protocol import (
+    OpenedSession,
+    OpenSession,
+    WebSocketProtocol,
+)
+from event_gateway.api.server.auth import Authenticator, Unauthenticated
+from event_gateway.api.server.state import ApiState
+from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 
 PATH = "/v1/ws"
-UNAUTHENTICATED = 4401
 
 
-class _TurnedAway:
-    """A session that is over when it begins; the client is told why."""
+class _RefusedSession:
+    """Closes the connection as soon as it is open: the close code tells the client why."""
 
     def __init__(self, code: int, reason: str) -> None:
         self._code = code
         self._reason = reason
 
     def opened(self, socket: WebSocketProtocol) -> None:
-        """Closes."""
+        """Closes the connection."""
         socket.close(self._code, self._reason)
 
     def received(self, message: str | bytes) -> None:
-        """Nothing is taken."""
+        """Ignores messages."""
 
     def drained(self) -> None:
-        """Nothing is sent."""
+        """Has nothing to send."""
 
     def closed(self) -> None:
-        """Nothing was begun."""
+        """Has nothing to end."""
 
 
-def sessions(context: Context) -> Open:
-    """Opens a session for each request to ``/v1/ws``."""
+def sessions(
+    *,
+    subscriptions: LiveSubscriptions,
+    connections: Connections,
+    authenticator: Authenticator,
+    state: ApiState,
+) -> OpenSession:
+    """What opens a session for each upgrade request to ``/v1/ws``."""
 
-    def opened(request: events.Request) -> Opened | None:
+    def open_session(request: events.Request) -> OpenedSession | None:
         target = urlsplit(request.target)
         if target.path != PATH:
             return None
-        if context.draining:
-            return _TurnedAway(GOING_AWAY, "the gateway restarts"), None
+        if state.draining:
+            return _RefusedSession(GOING_AWAY, "the gateway restarts"), None
         bare = SUBPROTOCOL in request.subprotocols
-        chosen = SUBPROTOCOL if bare else None
+        subprotocol = SUBPROTOCOL if bare else None
         query = dict(parse_qsl(target.query, keep_blank_values=True))
         try:
-            principal = principal_of(context, _headers(request), query)
+            principal = authenticator.subscriber(_headers(request), query)
         except Unauthenticated as error:
-            return _TurnedAway(UNAUTHENTICATED, str(error)), chosen
+            return _RefusedSession(UNAUTHENTICATED, str(error)), subprotocol
         if bare:
-            return BareSession(context, principal, query), chosen
-        return LiveSession(context, principal), None
+            return BareSession(subscriptions, connections, principal, query), subprotocol
+        return LiveSession(subscriptions, connections, principal), None
 
-    return opened
+    return open_session
 
 
 def _headers(request: events.Request) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """WebSocket (RFC 6455) on a connection that uvicorn hands over after its upgrade request.
 
-wsproto parses what comes and makes the handshake; frames with events are written here, since their
-bytes are shared by all who get them.
+wsproto makes the handshake and parses the client's frames. The gateway writes the frames with
+events itself, as all subscribers share their bytes.
 """
 
 import asyncio
@@ -15,50 +15,50 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-HIGH_WATER = 64 * 1024  # bytes in the transport behind which nothing more is given to it
-CLOSE_TIMEOUT = 5.0  # seconds for which the other side's close is waited for
-JOINED = 65536  # bytes up to which frames are copied together rather than handed on in parts
+from event_gateway.api.live.close_codes import GOING_AWAY, TOO_BIG
 
-NORMAL = 1000
-GOING_AWAY = 1012
-PROTOCOL_ERROR = 1002
-UNSUPPORTED = 1003
-TOO_BIG = 1009
+HIGH_WATER = 64 * 1024  # bytes in the transport at which the gateway stops writing to it
+CLOSE_TIMEOUT = 5.0  # seconds within which the client must close too
+MAX_JOINED = 65536  # bytes up to which frames are copied into one write
 
 
 class Session(Protocol):
-    """What a connection is used for; ``received`` gets whole messages."""
+    """What uses a connection. The protocol calls these methods."""
 
     def opened(self, socket: "WebSocketProtocol") -> None:
         """The handshake is done."""
 
     def received(self, message: str | bytes) -> None:
-        """A message came."""
+        """The client sent a message, which is whole."""
 
     def drained(self) -> None:
         """The socket takes frames again."""
 
     def closed(self) -> None:
-        """The connection is gone or going; nothing more is sent."""
+        """The connection is closed or closing: frames are not sent any more."""
 
 
-Opened = tuple[Session, str | None]  # and the subprotocol that is chosen
-# What to do with a request; None where there is nothing at its path.
-Open = Callable[[events.Request], Opened | None]
+OpenedSession = tuple[Session, str | None]  # with the chosen subprotocol
+# Opens the session of an upgrade request; None if nothing is at the request's path (404).
+OpenSession = Callable[[events.Request], OpenedSession | None]
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """One connection. ``heard``: when something came, on the loop's clock; ``moved``: when the
-    transport last took something, or had nothing to take."""
+    """One connection. Times on the loop's clock: ``heard``, when the client last sent a byte;
+    ``moved``, when the transport last wrote, or had nothing to write; ``pinged``."""
 
     __slots__ = (
-        "_closing", "_connection", "_deflate", "_handshake", "_limit", "_loop", "_open", "_parts",
+        "_closing", "_connection", "_deflate", "_handshake", "_limit", "_loop", "_open_session",
+        "_parts",
         "_session", "_size", "_state", "_transport", "heard", "moved", "pinged", "writable",
     )  # fmt: skip
 
-    def __init__(self, open_session: Open, state: ServerState, limit: int, deflate: bool) -> None:
-        """``limit``: bytes of a message that comes in."""
-        self._open = open_session
+    def __init__(
+        self, open_session: OpenSession, state: ServerState, limit: int, deflate: bool
+    ) -> None:
+        """``limit``: bytes of a client's message; ``deflate``: whether to compress, if the client
+        offers it."""
+        self._open_session = open_session
         self._state = state
         self._limit = limit
         self._deflate = deflate
@@ -79,21 +79,21 @@ class WebSocketProtocol(asyncio.Protocol):
         self._state.connections.add(self)  # type: ignore[arg-type]
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It is gone."""
+        """The connection is closed."""
         self._state.connections.discard(self)
         if self._closing is not None:
             self._closing.cancel()
         self._ended()
 
     def eof_received(self) -> None:
-        """The other side sends no more: the transport closes."""
+        """The client sends no more: the transport closes."""
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """Parses the client's bytes."""
         self.heard = self._loop.time()
         try:
             if self._connection is None:
-                self._shake(data)
+                self._complete_handshake(data)
             else:
                 self._connection.receive_data(data)
                 self._handle(self._connection)
@@ -102,37 +102,33 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._transport.write(self._handshake.send(error.event_hint))
             self._transport.close()
         except LocalProtocolError:
-            self._transport.close()  # bytes behind the end of the closing handshake
+            self._transport.close()  # bytes after the closing handshake
 
     def pause_writing(self) -> None:
-        """The transport has enough."""
+        """The transport's buffer is full."""
         self.writable = False
         self.moved = self._loop.time()
 
     def resume_writing(self) -> None:
-        """The transport takes more."""
+        """The transport's buffer has room."""
         self.writable = True
         self.moved = self._loop.time()
         if self._session is not None:
             self._session.drained()
 
     def shutdown(self) -> None:
-        """uvicorn ends."""
+        """uvicorn shuts down."""
         self.close(GOING_AWAY, "the gateway restarts")
         self._transport.close()
 
     @property
-    def waiting(self) -> int:
-        """Bytes in the transport that the other side has not taken."""
-        return self._transport.get_write_buffer_size()
-
-    @property
     def open(self) -> bool:
-        """Whether messages can still be sent."""
+        """Whether messages can be sent."""
         return self._session is not None and self._closing is None
 
     def send(self, pieces: Sequence[tuple[bytes, bytes]]) -> None:
-        """Sends text messages, each given in two parts."""
+        """Sends text messages, each given in two parts: the subscription's own bytes, and the bytes
+        that all subscribers share."""
         if not self.open or self._transport.is_closing():
             return
         if self._deflate:
@@ -148,19 +144,19 @@ class WebSocketProtocol(asyncio.Protocol):
             total += size
             out.append(frame_head(size) + own)
             out.append(shared)
-        if total <= JOINED:
+        if total <= MAX_JOINED:
             self._transport.write(b"".join(out))
         else:
             self._transport.writelines(out)
 
     def ping(self) -> None:
-        """Asks the other side for a sign of life."""
+        """Sends a ping."""
         if self._connection is not None and self.open and not self._transport.is_closing():
             self.pinged = self._loop.time()
             self._transport.write(self._connection.send(events.Ping()))
 
     def close(self, code: int, reason: str) -> None:
-        """Begins to close; what was sent before goes out first, if the other side takes it."""
+        """Begins to close. Frames sent before go out first, if the client reads them."""
         if self._connection is None or self._closing is not None:
             return
         self._closing = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
@@ -170,24 +166,26 @@ class WebSocketProtocol(asyncio.Protocol):
         self._ended()
 
     def pause(self) -> None:
-        """Takes nothing more from the other side until :meth:`resume`."""
+        """Stops reading from the client until :meth:`resume`."""
         self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Takes again what the other side sends."""
+        """Reads from the client again."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _shake(self, data: bytes) -> None:
+    def _complete_handshake(self, data: bytes) -> None:
         assert self._handshake is not None
         self._handshake.receive_data(data)
         for event in self._handshake.events():
             if not isinstance(event, events.Request):
                 continue
-            opened = self._open(event)
+            opened = self._open_session(event)
             if opened is None:
-                gone = events.RejectConnection(status_code=404, headers=[(b"content-length", b"0")])
-                self._transport.write(self._handshake.send(gone))
+                rejection = events.RejectConnection(
+                    status_code=404, headers=[(b"content-length", b"0")]
+                )
+                self._transport.write(self._handshake.send(rejection))
                 self._transport.close()
                 return
             session, subprotocol = opened
@@ -231,13 +229,13 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._session.received(message)
 
     def _closed(self, connection: Connection, event: events.CloseConnection) -> None:
-        """The other side closes, or has closed, or broke the protocol."""
+        """The client closes, has closed, or violated the protocol."""
         if connection.state is ConnectionState.REMOTE_CLOSING:
             self._transport.write(connection.send(event.response()))
         elif connection.state is ConnectionState.OPEN:
             self._transport.write(connection.send(event))
         self._ended()
-        if self._closing is None:  # what is left for it to read, it may never take
+        if self._closing is None:  # it may never read what is left
             self._closing = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
         self._transport.close()
 
@@ -248,7 +246,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
 
 def frame_head(size: int) -> bytes:
-    """What precedes a text message of so many bytes that goes out in one frame (RFC 6455, 5.2)."""
+    """The header of a text message of ``size`` bytes in one frame (RFC 6455, 5.2)."""
     if size < 126:
         return bytes((0x81, size))
     if size < 65536:
@@ -257,13 +255,16 @@ def frame_head(size: int) -> bytes:
 
 
 def protocol_for(
-    open_session: Open, *, limit: int, deflate: bool = False
+    open_session: OpenSession, *, limit: int, deflate: bool = False
 ) -> Callable[..., WebSocketProtocol]:
-    """What uvicorn's ``ws`` takes: makes the protocol of a connection that is upgraded."""
+    """What uvicorn takes as ``ws``: makes the protocol of an upgraded connection.
 
-    def made(
+    ``limit``: bytes of a client's message; ``deflate``: whether to offer compression.
+    """
+
+    def make(
         config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any]
     ) -> WebSocketProtocol:
         return WebSocketProtocol(open_session, server_state, limit, deflate)
 
-    return made
+    return make

@@ -3,18 +3,19 @@
 import itertools
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
-from event_gateway.api.routes.replays import begin, checked_types
+from event_gateway.api.routes.replays import ReplayParts, begin, checked_types
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import body_as
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
-from event_gateway.broker.dead_letters import Kept
+from event_gateway.broker.dead_letters import DeadLetterLog, Kept
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, matches
@@ -22,7 +23,9 @@ from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.core.webhook.replay import Replay
+from event_gateway.state.ledger import Ledger
 from event_gateway.state.replays import new_id
+from event_gateway.state.runs import Runs
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class=GuardedRoute)
 
@@ -33,6 +36,19 @@ MAX_IDS = 1000
 
 
 Place = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterParts:
+    """What the routes use."""
+
+    letters: DeadLetterLog
+    ledger: Ledger
+    runs: Runs
+    replays: ReplayParts
+
+
+Parts = Annotated[DeadLetterParts, Depends(provided(DeadLetterParts))]
 
 
 class _Filter(msgspec.Struct, frozen=True):
@@ -65,7 +81,7 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @router.get("")
 async def list_dead_letters(
-    request: Request,
+    parts: Parts,
     webhook: str | None = None,
     type: str | None = Query(None, description="A pattern of the event's type."),
     reason: str | None = Query(None, description="Why it is one: ServerError, Expired…"),
@@ -75,23 +91,21 @@ async def list_dead_letters(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """Dead letters, the oldest first. A page may hold fewer than ``limit`` and have a next one."""
-    context: Context = request.app.state.context
     wanted = _filter(webhook, type, reason, since, until)
     place = read_cursor(cursor, Place)
-    found, following = await _look(context, wanted, place, limit)
-    marks = await _marks(context, found)
+    found, following = await _look(parts, wanted, place, limit)
+    marks = await _marks(parts, found)
     items = [_shown(one, mark) for one, mark in zip(found, marks, strict=True)]
     return {"items": items, "next": cursor_of(following)}
 
 
 @router.get("/{place}")
-async def show_dead_letter(request: Request, place: int) -> Response:
+async def show_dead_letter(parts: Parts, place: int) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was."""
-    context: Context = request.app.state.context
-    kept = await context.letters.read(place)
+    kept = await parts.letters.read(place)
     if kept is None:
         raise Problem(404, f"there is no dead letter {place}")
-    (mark,) = await _marks(context, [kept])
+    (mark,) = await _marks(parts, [kept])
     shown = _shown(kept, mark) | {
         "attempts": kept.letter.attempts,
         "webhook": kept.letter.webhook,
@@ -103,7 +117,7 @@ async def show_dead_letter(request: Request, place: int) -> Response:
 
 @router.post("/replay", status_code=202)
 async def replay_dead_letters(
-    request: Request, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Delivers dead letters after all: a replay, whose progress is at ``/v1/replays``.
 
@@ -111,7 +125,6 @@ async def replay_dead_letters(
     ``since`` and ``until`` some time; ``{"all": true}`` for all there are. Those that were replayed
     before are left out, but for ``ids``. ``dry_run`` only counts.
     """
-    context: Context = request.app.state.context
     wanted = body_as(_Wanted, body)
     filters = (wanted.webhook, wanted.reason, wanted.since, wanted.until, wanted.types or None)
     named = any(one is not None for one in filters)
@@ -128,28 +141,27 @@ async def replay_dead_letters(
         reason=wanted.reason,
         since=time_of("since", wanted.since),
         until=time_of("until", wanted.until),
-        until_seq=len(places) or await context.letters.last_place(),
+        until_seq=len(places) or await parts.letters.last_place(),
         places=places,
         dry_run=wanted.dry_run,
         created_at=time.time(),
     )
-    return await begin(context, replay, response)
+    return await begin(parts.replays, replay, response)
 
 
 @router.delete("/{place}", status_code=204)
-async def delete_dead_letter(request: Request, place: int) -> None:
+async def delete_dead_letter(parts: Parts, place: int) -> None:
     """Deletes one dead letter. 409 where it is being delivered again, and may still be needed."""
-    context: Context = request.app.state.context
-    kept = await context.letters.read(place)
-    if kept is not None and await _needed(context, kept):
+    kept = await parts.letters.read(place)
+    if kept is not None and await _needed(parts, kept):
         raise Problem(409, f"the dead letter {place} is being delivered again")
-    if not await context.letters.delete(place):
+    if not await parts.letters.delete(place):
         raise Problem(404, f"there is no dead letter {place}")
 
 
 @router.delete("")
 async def purge_dead_letters(
-    request: Request,
+    parts: Parts,
     webhook: str | None = None,
     type: str | None = Query(None, description="A pattern of the event's type."),
     reason: str | None = None,
@@ -163,31 +175,30 @@ async def purge_dead_letters(
 
     409 where some of the webhook's are being delivered again: those may still be needed.
     """
-    context: Context = request.app.state.context
     wanted = _filter(webhook, type, reason, since, until)
     if all != (wanted == _Filter(None, None, None, None, None)):
         raise InvalidDefinition(
             "all", "name a webhook, a type, a reason or a time, or else all=true"
         )
-    if not dry_run and (lent := await context.runs.lent(webhook)) is not None:
+    if not dry_run and (lent := await parts.runs.lent(webhook)) is not None:
         raise Problem(409, f"dead letters are being delivered again, {lent} among them: wait until "
                            "they have arrived, or cancel these deliveries")  # fmt: skip
-    last = await context.letters.last_place()
+    last = await parts.letters.last_place()
     if type is None and reason is None and since is None:
-        before = last + 1 if wanted.until is None else await _first(context, wanted.until, last)
-        count = await _count(context, webhook, before)
+        before = last + 1 if wanted.until is None else await _first(parts, wanted.until, last)
+        count = await _count(parts, webhook, before)
         if not dry_run:
-            count = await context.letters.purge(webhook_id=webhook, before=before)
+            count = await parts.letters.purge(webhook_id=webhook, before=before)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    found, following = await _look(context, wanted, read_cursor(cursor, Place), SCAN)
+    found, following = await _look(parts, wanted, read_cursor(cursor, Place), SCAN)
     count = len(found)
     if not dry_run:
-        count = await context.letters.delete_all([one.place for one in found])
+        count = await parts.letters.delete_all([one.place for one in found])
     return {"purged": count, "dry_run": dry_run, "next": cursor_of(following)}
 
 
 async def _look(
-    context: Context, wanted: _Filter, place: int | None, limit: int
+    parts: DeadLetterParts, wanted: _Filter, place: int | None, limit: int
 ) -> tuple[list[Kept], int | None]:
     """At most ``limit`` letters from a place on, and the place to go on at, if there are more."""
     found: list[Kept] = []
@@ -196,7 +207,7 @@ async def _look(
     at, behind = place or 1, 1
     while behind and looked < SCAN:
         size = min(READ, limit) if wanted.type is None and wanted.reason is None else READ
-        letters, last, behind = await context.letters.page(
+        letters, last, behind = await parts.letters.page(
             webhook_id=wanted.webhook, from_place=at, since=since, limit=size
         )
         since = None
@@ -213,38 +224,36 @@ async def _look(
     return found, at if behind else None
 
 
-async def _needed(context: Context, kept: Kept) -> bool:
+async def _needed(parts: DeadLetterParts, kept: Kept) -> bool:
     """Whether a delivery is under way that repeats this letter."""
     event = kept.event
-    record = await context.ledger.read(kept.letter.webhook_id, event.id, event.source)
+    record = await parts.ledger.read(kept.letter.webhook_id, event.id, event.source)
     return record is not None and record.letter == kept.place and record.status not in FINAL
 
 
-async def _first(context: Context, at: float, last: int) -> int:
+async def _first(parts: DeadLetterParts, at: float, last: int) -> int:
     """The place of the first letter since some time."""
-    _, place, _ = await context.letters.page(webhook_id=None, since=at, limit=1)
+    _, place, _ = await parts.letters.page(webhook_id=None, since=at, limit=1)
     return place or last + 1  # a letter that cannot be read has a place all the same
 
 
-async def _count(context: Context, webhook: str | None, before: int) -> int:
-    total = await _from(context, webhook, 1)
-    return total - await _from(context, webhook, before)
+async def _count(parts: DeadLetterParts, webhook: str | None, before: int) -> int:
+    total = await _from(parts, webhook, 1)
+    return total - await _from(parts, webhook, before)
 
 
-async def _from(context: Context, webhook: str | None, place: int) -> int:
-    letters, last, behind = await context.letters.page(
-        webhook_id=webhook, from_place=place, limit=1
-    )
+async def _from(parts: DeadLetterParts, webhook: str | None, place: int) -> int:
+    letters, last, behind = await parts.letters.page(webhook_id=webhook, from_place=place, limit=1)
     return behind + (1 if letters or last >= place else 0)
 
 
-async def _marks(context: Context, letters: Sequence[Kept]) -> list[float | None]:
+async def _marks(parts: DeadLetterParts, letters: Sequence[Kept]) -> list[float | None]:
     """When each was repeated last."""
     marks: dict[int, float | None] = {}
     of = sorted(letters, key=lambda one: one.letter.webhook_id)
     for webhook_id, group in itertools.groupby(of, key=lambda one: one.letter.webhook_id):
         places = [one.place for one in group]
-        found = await context.runs.marks(webhook_id, places)
+        found = await parts.runs.marks(webhook_id, places)
         marks.update(zip(places, found, strict=True))
     return [marks[one.place] for one in letters]
 

@@ -1,18 +1,22 @@
 """``/v1/deliveries`` and the deliveries of a webhook: what became of events on their way."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query
 
 from event_gateway.api.server.auth import GuardedRoute
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
+from event_gateway.broker.registry import Registry
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import Status
+from event_gateway.replay.manual_retry import ManualRetry
+from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import Record
-from event_gateway.state.tracking import Behind, Listed
+from event_gateway.state.tracking import Behind, Listed, Tracking
 
 router = APIRouter(prefix="/v1", tags=["deliveries"], route_class=GuardedRoute)
 
@@ -20,9 +24,22 @@ Since = Annotated[str | None, Query(description="RFC 3339: nothing from before."
 Until = Annotated[str | None, Query(description="RFC 3339: nothing from then on.")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryParts:
+    """What the routes use."""
+
+    registry: Registry
+    tracking: Tracking
+    ledger: Ledger
+    manual_retry: ManualRetry
+
+
+Parts = Annotated[DeliveryParts, Depends(provided(DeliveryParts))]
+
+
 @router.get("/webhooks/{webhook_id}/deliveries")
 async def list_deliveries(
-    request: Request,
+    parts: Parts,
     webhook_id: str,
     status: Status | None = None,
     since: Since = None,
@@ -35,9 +52,8 @@ async def list_deliveries(
     ``pending`` and ``in_progress`` list all there are of those, in the order in which they go. A
     page may hold fewer than ``limit`` and still have a next one.
     """
-    context: Context = request.app.state.context
-    webhook = context.registry.webhook(webhook_id)
-    found, behind = await context.tracking.deliveries(
+    webhook = parts.registry.webhook(webhook_id)
+    found, behind = await parts.tracking.deliveries(
         webhook_id,
         status=status,
         since=time_of("since", since),
@@ -54,11 +70,10 @@ async def list_deliveries(
 
 @router.get("/deliveries/{webhook_id}/{event_id:path}")
 async def show_delivery(
-    request: Request, webhook_id: str, event_id: str, source: str | None = None
+    parts: Parts, webhook_id: str, event_id: str, source: str | None = None
 ) -> dict[str, Any]:
     """Status, attempts and next attempt. ``source`` tells events of the same id apart."""
-    context: Context = request.app.state.context
-    record = await context.ledger.read(webhook_id, event_id, source)
+    record = await parts.ledger.read(webhook_id, event_id, source)
     if record is None:
         raise Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
     attempts = msgspec.to_builtins(record.attempts)
@@ -67,22 +82,20 @@ async def show_delivery(
 
 @router.post("/deliveries/{webhook_id}/{event_id:path}/retry", status_code=202)
 async def retry_delivery(
-    request: Request, webhook_id: str, event_id: str, source: str | None = None
+    parts: Parts, webhook_id: str, event_id: str, source: str | None = None
 ) -> dict[str, Any]:
     """Has one that waits tried at once, and one that has ended delivered again, as a new run."""
-    context: Context = request.app.state.context
-    await context.manual_retry.retry(webhook_id, event_id, source)
-    return await show_delivery(request, webhook_id, event_id, source)
+    await parts.manual_retry.retry(webhook_id, event_id, source)
+    return await show_delivery(parts, webhook_id, event_id, source)
 
 
 @router.post("/deliveries/{webhook_id}/{event_id:path}/cancel")
 async def cancel_delivery(
-    request: Request, webhook_id: str, event_id: str, source: str | None = None
+    parts: Parts, webhook_id: str, event_id: str, source: str | None = None
 ) -> dict[str, Any]:
     """Ends one that waits. 409 where its attempt runs or it has ended."""
-    context: Context = request.app.state.context
-    await context.manual_retry.cancel(webhook_id, event_id, source)
-    return await show_delivery(request, webhook_id, event_id, source)
+    await parts.manual_retry.cancel(webhook_id, event_id, source)
+    return await show_delivery(parts, webhook_id, event_id, source)
 
 
 def _shown(webhook_id: str, one: Record | Listed) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import body_as
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.config.definitions import InvalidBody
@@ -27,6 +28,17 @@ router = APIRouter(prefix="/v1/event-types", tags=["event types"], route_class=G
 document = APIRouter(tags=["event types"], route_class=GuardedRoute)
 
 MAX_PAGE = 4 * 1024 * 1024  # bytes of a list's page, about; one type may have more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTypeParts:
+    """What the routes use. ``version``: the gateway's."""
+
+    catalog: Catalog
+    version: str
+
+
+Parts = Annotated[EventTypeParts, Depends(provided(EventTypeParts))]
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,14 +59,14 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 
 @router.get("")
 async def list_event_types(
-    request: Request,
+    parts: Parts,
     owner: str | None = None,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All types by name, the gateway's own among them. A page may end early where types are large;
     ``next`` goes on."""
-    catalog = _catalog(request)
+    catalog = parts.catalog
     page, more = page_of(catalog.names(owner), limit, cursor)
     fitting = list(_fitting(catalog, page))
     if len(fitting) < len(page):
@@ -64,10 +76,10 @@ async def list_event_types(
 
 @router.post("", status_code=201)
 async def create_event_type(
-    request: Request, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Registers a type; its rule is in force everywhere when this is answered."""
-    catalog = _catalog(request)
+    catalog = parts.catalog
     created = await catalog.create(_read(body))
     response.headers["Location"] = f"/v1/event-types/{quote(created.type, safe='')}"
     return _shown(catalog, created)
@@ -76,19 +88,19 @@ async def create_event_type(
 @router.post("/import")
 async def import_event_types(
     request: Request,
+    parts: Parts,
     dry_run: bool = Query(False, description="Only say what would be done."),
 ) -> dict[str, Any]:
     """Registers the types of an AsyncAPI document (2 or 3; JSON or YAML).
 
     What becomes no type is named with its place and the reason; the others are taken.
     """
-    catalog = _catalog(request)
     body = await request.body()
     content_type = request.headers.get("content-type", "")
     # Beside the event loop: a large document may take seconds.
     content = await asyncio.to_thread(_document, body, content_type.lower())
     types, skipped = await asyncio.to_thread(read, content)
-    outcome = await catalog.take(types, dry_run=dry_run)
+    outcome = await parts.catalog.take(types, dry_run=dry_run)
     return (
         {"dry_run": dry_run}
         | outcome
@@ -97,18 +109,18 @@ async def import_event_types(
 
 
 @router.get("/{name:path}")
-async def show_event_type(request: Request, name: str) -> dict[str, Any]:
+async def show_event_type(parts: Parts, name: str) -> dict[str, Any]:
     """One type."""
-    catalog = _catalog(request)
+    catalog = parts.catalog
     return _shown(catalog, catalog.find(name))
 
 
 @router.put("/{name:path}")
 async def put_event_type(
-    request: Request, response: Response, name: str, body: dict[str, Any] = Body(...)
+    parts: Parts, response: Response, name: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Puts a type in the place of the one of its name, or registers it."""
-    catalog = _catalog(request)
+    catalog = parts.catalog
     event_type = _read({"type": name} | body)
     if event_type.type != name:
         raise Problem(422, "a type cannot be renamed")
@@ -118,19 +130,18 @@ async def put_event_type(
 
 
 @router.delete("/{name:path}", status_code=204)
-async def delete_event_type(request: Request, name: str) -> None:
+async def delete_event_type(parts: Parts, name: str) -> None:
     """Forgets a type; its events pass from now on, unless the catalog is strict."""
-    await _catalog(request).remove(name)
+    await parts.catalog.remove(name)
 
 
 @document.get("/asyncapi.json")
-async def export_event_types(request: Request) -> Response:
+async def export_event_types(parts: Parts) -> Response:
     """The catalog, the gateway's own types included, as an AsyncAPI 3.0 document."""
-    context: Context = request.app.state.context
-    types = [context.catalog.find(name) for name in sorted(context.catalog.names())]
+    types = [parts.catalog.find(name) for name in sorted(parts.catalog.names())]
 
     def made() -> bytes:
-        return msgspec.json.encode(write(types, context.version))
+        return msgspec.json.encode(write(types, parts.version))
 
     return Response(await asyncio.to_thread(made), media_type="application/json")
 
@@ -148,11 +159,6 @@ def _document(body: bytes, content_type: str) -> Any:
     except BadYaml as bad:
         place = f"line {bad.line}: {bad.key}".removesuffix(": ")
         raise Problem(400, f"{place}: {bad.reason}") from None
-
-
-def _catalog(request: Request) -> Catalog:
-    context: Context = request.app.state.context
-    return context.catalog
 
 
 def _fitting(catalog: Catalog, names: list[str]) -> Iterator[str]:

@@ -1,23 +1,25 @@
-"""``POST /v1/events``: CloudEvents in, structured, binary or batched.
+"""``POST /v1/events``: takes in CloudEvents, structured, binary or batched.
 
-A plain Starlette route: it is the hot path, and its bodies are parsed once, by the core.
+A plain Starlette route, as this is the hot path: FastAPI would parse the body a second time.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from event_gateway.api.server.auth import read_body, require
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.auth import Authenticator, read_body
 from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.state import ApiState
 from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
 from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.errors import InvalidEvent
+from event_gateway.ingest.intake import Intake
 
 MAX_BATCH = 1000
 HOW_TO_SEND = (
@@ -29,41 +31,48 @@ _encode = msgspec.json.Encoder().encode
 _STATUS = {"reserved": 403, "unsupported": 415, "malformed": 400, "invalid": 422, "schema": 422}
 
 
-async def options_events(request: Request) -> Response:
-    """Whether events may be sent here (HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsEndpoint:
+    """The two routes of ``/v1/events``. ``admit`` raises InvalidEvent for events that the catalog
+    rejects."""
 
-    It needs no key: who may send is decided when something is sent.
-    """
-    context: Context = request.app.state.context
-    headers = {"Allow": "POST"}
-    origin = request.headers.get("webhook-request-origin")
-    if origin is not None:
-        for allowed in (origin, "*"):
-            if allowed in context.allowed_origins:
-                headers |= {"WebHook-Allowed-Origin": allowed, "WebHook-Allowed-Rate": "*"}
-                break
-    return Response(None, 200, headers)
+    intake: Intake
+    admit: Admit
+    authenticator: Authenticator
+    state: ApiState
 
+    async def options(self, request: Request) -> Response:
+        """Whether events may be sent here (HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4).
 
-async def post_events(request: Request) -> Response:
-    """Takes events in; 202 only once the log has confirmed them."""
-    context: Context = request.app.state.context
-    require(request.headers, context.admin_key)
-    if context.draining:
-        raise Problem(503, "the gateway is shutting down", {"Retry-After": "2"})
-    body = await read_body(request, context.max_body)
-    events = _parse(request, body, context.catalog.admit)
-    appended = await context.intake.accept(events)
-    duplicates = sum(1 for one in appended if one.duplicate)
-    answer = {
-        "accepted": len(appended) - duplicates,
-        "duplicates": duplicates,
-        "items": [
-            {"id": event.id, "sequence": one.seq, "duplicate": one.duplicate}
-            for (event, _), one in zip(events, appended, strict=True)
-        ],
-    }
-    return Response(_encode(answer), 202, media_type="application/json")
+        Needs no key: the gateway checks the key when an event is sent.
+        """
+        headers = {"Allow": "POST"}
+        origin = request.headers.get("webhook-request-origin")
+        if origin is not None:
+            for allowed in (origin, "*"):
+                if allowed in self.state.allowed_origins:
+                    headers |= {"WebHook-Allowed-Origin": allowed, "WebHook-Allowed-Rate": "*"}
+                    break
+        return Response(None, 200, headers)
+
+    async def post(self, request: Request) -> Response:
+        """Takes events in; answers 202 once the log has confirmed them."""
+        self.authenticator.require_key(request.headers)
+        if self.state.draining:
+            raise Problem(503, "the gateway is shutting down", {"Retry-After": "2"})
+        body = await read_body(request, self.state.max_body)
+        events = _parse(request, body, self.admit)
+        appended = await self.intake.accept(events)
+        duplicates = sum(1 for ack in appended if ack.duplicate)
+        answer = {
+            "accepted": len(appended) - duplicates,
+            "duplicates": duplicates,
+            "items": [
+                {"id": event.id, "sequence": ack.seq, "duplicate": ack.duplicate}
+                for (event, _), ack in zip(events, appended, strict=True)
+            ],
+        }
+        return Response(_encode(answer), 202, media_type="application/json")
 
 
 def _parse(request: Request, body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
@@ -80,7 +89,7 @@ def _parse(request: Request, body: bytes, admit: Admit) -> list[tuple[Event, byt
         headers = _attribute_headers(request)
         if not headers:
             shown = (content_type or "no content type")[:64]
-            raise InvalidEvent("unsupported", f"{shown} without ce- headers is no CloudEvent: "
+            raise InvalidEvent("unsupported", f"{shown} without ce- headers is not a CloudEvent: "
                                               f"{HOW_TO_SEND}")  # fmt: skip
         if "ce-datacontenttype" in request.headers:
             raise InvalidEvent("invalid", "ce-datacontenttype is not for HTTP: use Content-Type")
@@ -88,10 +97,10 @@ def _parse(request: Request, body: bytes, admit: Admit) -> list[tuple[Event, byt
         admit(event)
         return [(event, to_structured(event))]
     except InvalidEvent as error:
-        about: dict[str, Any] = (
+        members: dict[str, Any] = (
             {} if error.path is None else {"reason": error.reason, "path": error.path}
         )
-        raise Problem(_STATUS[error.reason], error.detail, **about) from None
+        raise Problem(_STATUS[error.reason], error.detail, **members) from None
 
 
 def _content_type(request: Request) -> str | None:
@@ -110,7 +119,7 @@ def _attribute_headers(request: Request) -> list[tuple[str, str]]:
 
 
 def _text(name: bytes, value: bytes) -> str:
-    """A header's value, of which HTTP says only that it is bytes."""
+    """A header's value, which must be UTF-8; HTTP itself allows any bytes."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -121,11 +130,11 @@ def _text(name: bytes, value: bytes) -> str:
 def _check_encoding(request: Request) -> None:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
-        raise InvalidEvent("unsupported", f"content-encoding {encoding[:32]} is not understood")
+        raise InvalidEvent("unsupported", f"content-encoding {encoding[:32]} is not supported")
 
 
 def _parse_batch(body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
-    """The whole batch, or one problem that names each bad item: nothing is written then."""
+    """The events of a batch. Raises a Problem that names each bad item; then nothing is written."""
     items = from_batch(body)
     if len(items) > MAX_BATCH:
         raise Problem(413, f"a batch has at most {MAX_BATCH} events")
@@ -138,15 +147,15 @@ def _parse_batch(body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
             admit(item)
             events.append((item, to_structured(item)))
         except InvalidEvent as error:
-            errors.append(_wrong(position, error))
+            errors.append(_item_error(position, error))
             statuses.add(error.reason)
     if errors:
         status = 403 if statuses == {"reserved"} else 422
-        raise Problem(status, f"{len(errors)} of {len(items)} events are not acceptable; "
+        raise Problem(status, f"{len(errors)} of {len(items)} events are not valid; "
                               "none was written", errors=errors[:100])  # fmt: skip
     return events
 
 
-def _wrong(position: int, error: InvalidEvent) -> dict[str, Any]:
-    about = {} if error.path is None else {"path": error.path}
-    return {"index": position, "reason": error.reason, "detail": error.detail, **about}
+def _item_error(position: int, error: InvalidEvent) -> dict[str, Any]:
+    path = {} if error.path is None else {"path": error.path}
+    return {"index": position, "reason": error.reason, "detail": error.detail, **path}

@@ -1,48 +1,71 @@
 """``/healthz``, ``/readyz`` and ``/metrics``."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Response
 
 from event_gateway.api.server.auth import GuardedRoute
-from event_gateway.api.server.context import Context
-from event_gateway.observability.metrics import CONTENT_TYPE
+from event_gateway.api.server.dependencies import provided
+from event_gateway.api.server.state import ApiState
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.peers import Peers
+from event_gateway.broker.registry import Registry
+from event_gateway.observability.metrics import CONTENT_TYPE, Metrics
+from event_gateway.routing.repair import Repair
+from event_gateway.state.ledger import Ledger
+from event_gateway.tasks import Supervisor
 
 health = APIRouter(tags=["health"])
 metrics = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthParts:
+    """What the routes use. ``version``: the gateway's."""
+
+    version: str
+    state: ApiState
+    broker: Broker
+    peers: Peers
+    registry: Registry
+    ledger: Ledger
+    repair: Repair
+    supervisor: Supervisor
+    metrics: Metrics
+
+
+Parts = Annotated[HealthParts, Depends(provided(HealthParts))]
+
+
 @health.get("/healthz")
-async def alive(request: Request) -> dict[str, str]:
+async def alive(parts: Parts) -> dict[str, str]:
     """The process runs."""
-    context: Context = request.app.state.context
-    return {"status": "ok", "version": context.version}
+    return {"status": "ok", "version": parts.version}
 
 
 @health.get("/readyz")
-async def ready(request: Request, response: Response) -> dict[str, Any]:
+async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     """Whether it can do its work: 503 only without NATS or while draining."""
-    context: Context = request.app.state.context
     reasons = []
-    if context.draining:
+    if parts.state.draining:
         reasons.append("draining")
-    if not context.broker.connected or context.peers.silent:
+    if not parts.broker.connected or parts.peers.silent:
         reasons.append("nats unreachable")
     if reasons:
         response.status_code = 503
         return {"status": "unavailable", "reasons": reasons}
-    if not context.ledger.reachable:
+    if not parts.ledger.reachable:
         reasons.append("redis unreachable")
-    reasons += [f"the background task {name} crashed" for name in context.supervisor.degraded]
-    reasons += context.repair.reasons
-    reasons += [f"the registry's entry {key} is left out" for key in context.registry.left_out]
-    if others := context.peers.with_other_files:
+    reasons += parts.repair.reasons
+    reasons += [f"the background task {name} crashed" for name in parts.supervisor.degraded]
+    reasons += [f"the registry's entry {key} is left out" for key in parts.registry.left_out]
+    if others := parts.peers.with_other_files:
         reasons.append(f"a different configuration file in {', '.join(others)}")
     return {"status": "degraded" if reasons else "ok", "reasons": reasons}
 
 
 @metrics.get("/metrics")
-async def show_metrics(request: Request) -> Response:
+async def show_metrics(parts: Parts) -> Response:
     """The figures of this process, for Prometheus."""
-    context: Context = request.app.state.context
-    return Response(context.metrics.text(), media_type=CONTENT_TYPE)
+    return Response(parts.metrics.text(), media_type=CONTENT_TYPE)

@@ -2,21 +2,25 @@
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import event_in
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
 from event_gateway.api.server.problems import Problem
+from event_gateway.broker.registry import Registry
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.reserved_types import check_reserved
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.matching.expression import EvaluationError, Expression
 from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.explain import explain
 
 router = APIRouter(prefix="/v1", tags=["matching"], route_class=GuardedRoute)
@@ -25,9 +29,20 @@ LATEST = 1 << 62  # a place in the log behind every registration
 MAX_MATCHED = 1000  # ids in the list of all that match
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingParts:
+    """What the routes use. ``matching`` gives the webhooks that an event would reach."""
+
+    registry: Registry
+    matching: Callable[[Received], list[Webhook]]
+
+
+Parts = Annotated[MatchingParts, Depends(provided(MatchingParts))]
+
+
 @router.post("/webhooks/match")
 async def match_webhooks(
-    request: Request,
+    parts: Parts,
     body: dict[str, Any] = Body(...),
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
@@ -39,14 +54,13 @@ async def match_webhooks(
     The body is ``{"event": {…}}`` or the CloudEvent itself. ``matched`` has all that it would
     reach (the first 1,000 of them), ``items`` tells of each webhook, by id, page by page.
     """
-    context: Context = request.app.state.context
     received = _event(body if "specversion" in body else body.get("event"), check=True)
-    found = sorted(one.id for one in context.matching(received))
-    known = webhook or registered(context.registry.webhooks)
+    found = sorted(one.id for one in parts.matching(received))
+    known = webhook or registered(parts.registry.webhooks)
     page, more = page_of(known, limit, cursor)
     items = []
     for name in page:
-        one = context.registry.webhook(name)
+        one = parts.registry.webhook(name)
         failed = explain(one, received)
         await asyncio.sleep(0)  # an expression may take its time, and there are up to a thousand
         items.append(
@@ -59,7 +73,7 @@ async def match_webhooks(
 
 
 @router.post("/expressions/evaluate")
-async def evaluate(request: Request, body: dict[str, Any] = Body(...)) -> Response:
+async def evaluate(parts: Parts, body: dict[str, Any] = Body(...)) -> Response:
     """What an expression gives of an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
 
     An expression that cannot be compiled is answered with 422, one that comes to no value with its

@@ -2,27 +2,44 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import body_as
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem, unavailable
+from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.registry import Registry
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
 from event_gateway.core.webhook.webhook import MAX_PATTERNS
-from event_gateway.state.replays import MAX_REPLAYS, new_id
+from event_gateway.replay.replayer import Replayer
+from event_gateway.state.replays import MAX_REPLAYS, Replays, new_id
 
 router = APIRouter(prefix="/v1/replays", tags=["replays"], route_class=GuardedRoute)
 
 PATIENCE = 1.5  # seconds for which an answer waits for a replay that may end at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayParts:
+    """What the routes use."""
+
+    registry: Registry
+    events: EventLog
+    replays: Replays
+    replayer: Replayer
+
+
+Parts = Annotated[ReplayParts, Depends(provided(ReplayParts))]
 
 
 class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -38,7 +55,7 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @router.post("", status_code=202)
 async def create_replay(
-    request: Request, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Delivers past events again: those in the log that match the webhook as it is now.
 
@@ -46,14 +63,13 @@ async def create_replay(
     place of times ``from_seq`` and ``until_seq`` (included), places in ``stream``. ``dry_run`` only
     counts.
     """
-    context: Context = request.app.state.context
     wanted = body_as(_Wanted, body)
     if wanted.since is None and wanted.from_seq is None:
         raise InvalidDefinition("since", "must be there, or from_seq: where it begins")
-    if wanted.stream not in (EVENTS, *(one.name for one in context.events.foreign)):
+    if wanted.stream not in (EVENTS, *(one.name for one in parts.events.foreign)):
         raise InvalidDefinition("stream", f"{wanted.stream!r} is no stream that events come in by")
-    webhook = context.registry.webhook(wanted.webhook)
-    last = await context.events.last_seq(wanted.stream)
+    webhook = parts.registry.webhook(wanted.webhook)
+    last = await parts.events.last_seq(wanted.stream)
     replay = Replay(
         id=new_id(),
         webhook=webhook.id,
@@ -66,41 +82,40 @@ async def create_replay(
         dry_run=wanted.dry_run,
         created_at=time.time(),
     )
-    return await begin(context, replay, response)
+    return await begin(parts, replay, response)
 
 
 @router.get("")
 async def list_replays(
-    request: Request, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+    parts: Parts, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
 ) -> dict[str, Any]:
     """Replays, those of dead letters too, the newest first."""
-    context: Context = request.app.state.context
-    page, more = await context.replays.page(read_cursor(cursor, str), limit)
+    page, more = await parts.replays.page(read_cursor(cursor, str), limit)
     return {"items": [_shown(*one) for one in page], "next": cursor_of(more)}
 
 
 @router.get("/{replay_id}")
-async def show_replay(request: Request, replay_id: str) -> dict[str, Any]:
+async def show_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
     """How far a replay has come."""
-    return await _show(request.app.state.context, replay_id)
+    return await _show(parts, replay_id)
 
 
 @router.post("/{replay_id}/pause")
-async def pause_replay(request: Request, replay_id: str) -> dict[str, Any]:
+async def pause_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
     """Queues nothing more until it is resumed; what is queued is delivered."""
-    return await _move(request.app.state.context, replay_id, ReplayState.PAUSED)
+    return await _move(parts, replay_id, ReplayState.PAUSED)
 
 
 @router.post("/{replay_id}/resume")
-async def resume_replay(request: Request, replay_id: str) -> dict[str, Any]:
+async def resume_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
     """Goes on where it was paused."""
-    return await _move(request.app.state.context, replay_id, ReplayState.RUNNING)
+    return await _move(parts, replay_id, ReplayState.RUNNING)
 
 
 @router.post("/{replay_id}/cancel")
-async def cancel_replay(request: Request, replay_id: str) -> dict[str, Any]:
+async def cancel_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
     """Ends it; what is queued is delivered."""
-    return await _move(request.app.state.context, replay_id, ReplayState.CANCELLED)
+    return await _move(parts, replay_id, ReplayState.CANCELLED)
 
 
 def checked_types(types: list[str]) -> tuple[str, ...]:
@@ -112,15 +127,15 @@ def checked_types(types: list[str]) -> tuple[str, ...]:
     return tuple(types)
 
 
-async def begin(context: Context, replay: Replay, response: Response) -> dict[str, Any]:
+async def begin(parts: ReplayParts, replay: Replay, response: Response) -> dict[str, Any]:
     """Begins a replay, and shows it as it is a moment later, when a small one has ended."""
-    if not await context.replays.add(replay):
+    if not await parts.replays.add(replay):
         raise Problem(409, f"{MAX_REPLAYS} replays have not ended yet")
-    context.replayer.wake()
+    parts.replayer.wake()
     response.headers["Location"] = f"/v1/replays/{replay.id}"
     deadline = time.monotonic() + PATIENCE
     while True:
-        found = await context.replays.read(replay.id)
+        found = await parts.replays.read(replay.id)
         if found is None:
             raise unavailable("Redis")  # which has lost it
         if found[1].state in ENDED or time.monotonic() > deadline:
@@ -128,18 +143,18 @@ async def begin(context: Context, replay: Replay, response: Response) -> dict[st
         await asyncio.sleep(0.02)
 
 
-async def _move(context: Context, replay_id: str, to: ReplayState) -> dict[str, Any]:
-    now = await context.replays.move(replay_id, to)
+async def _move(parts: ReplayParts, replay_id: str, to: ReplayState) -> dict[str, Any]:
+    now = await parts.replays.move(replay_id, to)
     if now is None:
         raise Problem(404, f"there is no replay {replay_id}")
     if now is not to:
         raise Problem(409, f"the replay {replay_id} has ended: {now}")
-    context.replayer.wake()
-    return await _show(context, replay_id)
+    parts.replayer.wake()
+    return await _show(parts, replay_id)
 
 
-async def _show(context: Context, replay_id: str) -> dict[str, Any]:
-    found = await context.replays.read(replay_id)
+async def _show(parts: ReplayParts, replay_id: str) -> dict[str, Any]:
+    found = await parts.replays.read(replay_id)
     if found is None:
         raise Problem(404, f"there is no replay {replay_id}")
     return _shown(*found)

@@ -11,55 +11,57 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from event_gateway.api.server.context import Context
+from event_gateway.broker.registry import Registry
 from event_gateway.request.auth.signature import PUBLIC, public_key, split_keys
+from event_gateway.secrets.named import Secrets
 
-MAX_AGE = 300  # seconds for which those who ask may keep an answer
-KEPT = 5.0  # seconds; a changed webhook or sealed secret ends it
+PATH = "/.well-known/webhook-keys.json"
+MAX_AGE = 300  # seconds for which clients may cache an answer
+CACHED = 5.0  # seconds for which this process does, unless the registry changes
 
 
-class PublishedKeys:
-    """The answer of one process, kept a moment: anybody may ask, and webhooks may be many."""
+class SigningKeysEndpoint:
+    """The route. It needs no key, so its answer is cached: there may be many webhooks."""
 
-    def __init__(self) -> None:
-        self._answer = b""
+    def __init__(self, registry: Registry, secrets: Secrets) -> None:
+        self._registry = registry
+        self._secrets = secrets
+        self._body = b""
         self._revision = -1
-        self._until = 0.0
+        self._cached_until = 0.0
 
-    async def answer(self, request: Request) -> Response:
-        """All keys that are in use, those about to be given up too."""
-        context: Context = request.app.state.context
+    async def get(self, request: Request) -> Response:
+        """All public keys in use, those that are being rotated out too."""
         now = time.monotonic()
-        if now >= self._until or self._revision != context.registry.revision:
-            self._answer = json.dumps({"keys": _public_keys(context)}).encode()
-            self._revision, self._until = context.registry.revision, now + KEPT
+        if now >= self._cached_until or self._revision != self._registry.revision:
+            self._body = json.dumps({"keys": self._public_keys()}).encode()
+            self._revision, self._cached_until = self._registry.revision, now + CACHED
         headers = {"Cache-Control": f"public, max-age={MAX_AGE}"}
-        return Response(self._answer, headers=headers, media_type="application/json")
+        return Response(self._body, headers=headers, media_type="application/json")
 
-
-def _public_keys(context: Context) -> list[dict[str, str]]:
-    keys: dict[str, dict[str, str]] = {}
-    names = {
-        method.secret_name
-        for webhook in context.registry.webhooks.values()
-        for method in webhook.security
-        if method.auth_type == "hmac_signature" and method.secret_name
-    }
-    for name in sorted(names):
-        try:
-            for private in split_keys(context.secrets.find(name)):
-                raw = public_key(private)
-                if raw is not None:
-                    key = _jwk(raw)
-                    keys[key["kid"]] = key
-        except ValueError:
-            continue  # its deliveries say so
-    return list(keys.values())
+    def _public_keys(self) -> list[dict[str, str]]:
+        keys: dict[str, dict[str, str]] = {}
+        names = {
+            method.secret_name
+            for webhook in self._registry.webhooks.values()
+            for method in webhook.security
+            if method.auth_type == "hmac_signature" and method.secret_name
+        }
+        for name in sorted(names):
+            try:
+                for private in split_keys(self._secrets.find(name)):
+                    raw = public_key(private)
+                    if raw is not None:
+                        key = _jwk(raw)
+                        keys[key["kid"]] = key
+            except ValueError:
+                continue  # the webhook's deliveries report the invalid key
+        return list(keys.values())
 
 
 def _jwk(raw: bytes) -> dict[str, str]:
     x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    # The thumbprint of RFC 7638: the same wherever it is made.
+    # The thumbprint of RFC 7638 depends on the key only: all processes give the same id.
     members = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": x}, separators=(",", ":"))
     digest = hashlib.sha256(members.encode()).digest()
     return {

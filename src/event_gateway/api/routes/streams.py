@@ -2,58 +2,75 @@
 
 import asyncio
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.routes.subscriptions import shown as shown_subscription
 from event_gateway.api.server.auth import GuardedRoute
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, page_of, read_cursor, registered
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
+from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import held, rate_of, stream_name
 from event_gateway.broker.page import page
+from event_gateway.broker.registry import Registry
 from event_gateway.config.definitions import stream_from_json, stream_to_json
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.times import rfc3339
+from event_gateway.registration.streams import StreamRegistration
+from event_gateway.streaming.decoder import Decoder
+from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute)
 
 SHOWN = 100  # subscribers that are shown with their stream
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamParts:
+    """What the routes use."""
+
+    registry: Registry
+    registration: StreamRegistration
+    broker: Broker
+    directory: SubscriptionDirectory
+    decoder: Decoder
+
+
+Parts = Annotated[StreamParts, Depends(provided(StreamParts))]
+
+
 @router.get("")
 async def list_streams(
-    request: Request, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+    parts: Parts, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
 ) -> dict[str, Any]:
     """All streams, by name."""
-    context: Context = request.app.state.context
-    page, more = page_of(registered(context.registry.streams), limit, cursor)
-    return {"items": await _shown(context, page), "next": more}
+    page, more = page_of(registered(parts.registry.streams), limit, cursor)
+    return {"items": await _shown(parts, page), "next": more}
 
 
 @router.post("", status_code=201)
 async def create_stream(
-    request: Request, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Makes a stream: it begins with what the log holds for it."""
-    context: Context = request.app.state.context
-    created = await context.streams.create(stream_from_json(body))
+    created = await parts.registration.create(stream_from_json(body))
     response.headers["Location"] = f"/v1/streams/{created.name}"
     return stream_to_json(created)
 
 
 @router.get("/{name}")
-async def show_stream(request: Request, name: str) -> dict[str, Any]:
+async def show_stream(parts: Parts, name: str) -> dict[str, Any]:
     """One stream, what it holds, how fast it grows, and who listens: ``rate`` in events a second
     over the last minute; of the subscribers the first hundred."""
-    context: Context = request.app.state.context
-    _find(context, name)
+    _find(parts, name)
     (subscribers, count, whole), shown, rate = await asyncio.gather(
-        context.directory.subscribers(stream=name, limit=SHOWN),
-        _shown(context, [name]),
-        rate_of(context.broker, name),
+        parts.directory.subscribers(stream=name, limit=SHOWN),
+        _shown(parts, [name]),
+        rate_of(parts.broker, name),
     )
     if not shown:
         raise Problem(404, f"there is no stream {name}")  # it has just been deleted
@@ -68,7 +85,7 @@ async def show_stream(request: Request, name: str) -> dict[str, Any]:
 
 @router.get("/{name}/messages")
 async def list_messages(
-    request: Request,
+    parts: Parts,
     name: str,
     from_seq: int = Query(1, ge=0, description="The first sequence."),
     limit: int = Query(100, ge=1, le=1000),
@@ -78,11 +95,10 @@ async def list_messages(
 
     What is no event is left out. A page may hold fewer than ``limit`` and still have a next one.
     """
-    context: Context = request.app.state.context
-    _find(context, name)
+    _find(parts, name)
     begin = read_cursor(cursor, int) or from_seq
-    found = await page(context.broker, stream_name(name), from_seq=begin, limit=limit)
-    messages = await context.hub.decoder.decode(stream_name(name), found.messages)
+    found = await page(parts.broker, stream_name(name), from_seq=begin, limit=limit)
+    messages = await parts.decoder.decode(stream_name(name), found.messages)
     items = b",".join(
         b'{"seq":%d,"time":"%b","event":%b}'
         % (one.seq, rfc3339(one.received.time).encode(), one.json())
@@ -96,32 +112,30 @@ async def list_messages(
 
 @router.patch("/{name}")
 async def change_stream(
-    request: Request,
+    parts: Parts,
     name: str,
     force: bool = Query(False, description="Also where that drops events."),
     body: dict[str, Any] = Body(...),
 ) -> dict[str, Any]:
     """Changes what the body names (RFC 7396: null takes a limit away) and keeps the rest."""
-    context: Context = request.app.state.context
-    former = _writable(_find(context, name))
+    former = _writable(_find(parts, name))
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
-    changed = await context.streams.change(stream_from_json(_merged(former, body)), force=force)
+    changed = await parts.registration.change(stream_from_json(_merged(former, body)), force=force)
     return stream_to_json(changed)
 
 
 @router.delete("/{name}", status_code=204)
-async def delete_stream(request: Request, name: str) -> None:
+async def delete_stream(parts: Parts, name: str) -> None:
     """Deletes a stream with what it holds; its subscriptions end."""
-    context: Context = request.app.state.context
-    _writable(_find(context, name))
-    await context.streams.delete(name)
+    _writable(_find(parts, name))
+    await parts.registration.delete(name)
 
 
-async def _shown(context: Context, names: list[str]) -> list[dict[str, Any]]:
-    holding = await asyncio.gather(*(held(context.broker, name) for name in names))
+async def _shown(parts: StreamParts, names: list[str]) -> list[dict[str, Any]]:
+    holding = await asyncio.gather(*(held(parts.broker, name) for name in names))
     return [
-        stream_to_json(context.registry.streams[name])
+        stream_to_json(parts.registry.streams[name])
         | {
             "state": {
                 "messages": one.messages,
@@ -132,7 +146,7 @@ async def _shown(context: Context, names: list[str]) -> list[dict[str, Any]]:
             }
         }
         for name, one in zip(names, holding, strict=True)
-        if name in context.registry.streams
+        if name in parts.registry.streams
     ]
 
 
@@ -142,8 +156,8 @@ def _merged(former: StreamDefinition, patch: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in whole.items() if value is not None}
 
 
-def _find(context: Context, name: str) -> StreamDefinition:
-    definition = context.registry.stream(name)
+def _find(parts: StreamParts, name: str) -> StreamDefinition:
+    definition = parts.registry.stream(name)
     if definition.deleting:
         raise Problem(409, f"the stream {name} is being deleted")
     return definition

@@ -2,36 +2,46 @@
 
 import json
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query
 
-from event_gateway.api.server.auth import GuardedRoute
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.auth import Authenticator, GuardedRoute
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor
 from event_gateway.api.server.problems import Problem, unavailable
+from event_gateway.broker.registry import Registry
 from event_gateway.config.token_model import token_from_json
-from event_gateway.core.access.browser_token import issue
 from event_gateway.core.text.times import rfc3339
-from event_gateway.streaming.subscription_directory import ListedSubscription
+from event_gateway.streaming.subscription_directory import ListedSubscription, SubscriptionDirectory
 
 router = APIRouter(prefix="/v1", tags=["streams"], route_class=GuardedRoute)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionParts:
+    """What the routes use."""
+
+    registry: Registry
+    directory: SubscriptionDirectory
+    authenticator: Authenticator
+
+
+Parts = Annotated[SubscriptionParts, Depends(provided(SubscriptionParts))]
+
+
 @router.get("/subscriptions")
 async def list_subscriptions(
-    request: Request,
+    parts: Parts,
     stream: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All live subscriptions, of all processes, by id. ``complete`` is false where a process did
     not answer."""
-    context: Context = request.app.state.context
     after = read_cursor(cursor, str) or ""
-    found, _, whole = await context.directory.subscribers(
-        stream=stream, after=after, limit=limit + 1
-    )
+    found, _, whole = await parts.directory.subscribers(stream=stream, after=after, limit=limit + 1)
     page = found[:limit]
     return {
         "items": [shown(one) for one in page],
@@ -41,10 +51,9 @@ async def list_subscriptions(
 
 
 @router.delete("/subscriptions/{subscription_id}", status_code=204)
-async def close_subscription(request: Request, subscription_id: str) -> None:
+async def close_subscription(parts: Parts, subscription_id: str) -> None:
     """Ends a subscription, in whichever process it is. Its client is told."""
-    context: Context = request.app.state.context
-    found = await context.directory.close(subscription_id)
+    found = await parts.directory.close(subscription_id)
     if found is None:
         raise unavailable("another process of the gateway")
     if not found:
@@ -52,13 +61,12 @@ async def close_subscription(request: Request, subscription_id: str) -> None:
 
 
 @router.post("/tokens", status_code=201)
-async def make_token(request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def make_token(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
     """Makes a token that opens some streams, or subjects, for a short time."""
-    context: Context = request.app.state.context
-    asked = token_from_json(body, frozenset(context.registry.streams))
+    asked = token_from_json(body, frozenset(parts.registry.streams))
     until = time.time() + asked.lifetime
     return {
-        "token": issue(context.token_key, asked.principal, until),
+        "token": parts.authenticator.issue_token(asked.principal, until),
         "expires_at": rfc3339(until),
         "principal": asked.principal.name,
         "streams": list(asked.principal.streams or ()),

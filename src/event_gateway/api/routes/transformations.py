@@ -1,23 +1,39 @@
 """``/v1/transformations``: what one makes of an event."""
 
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Body, Depends, Response
 
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import body_as, event_in
-from event_gateway.api.server.context import Context
+from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
+from event_gateway.broker.registry import Registry
 from event_gateway.config.definitions import InvalidBody, transformation_from_json
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.request.builder import RequestBuilders, Unsendable
 from event_gateway.request.preview import preview
 from event_gateway.request.transformations import Transformations
+from event_gateway.routing.enrichment import Enricher
 
 router = APIRouter(prefix="/v1/transformations", tags=["transformations"], route_class=GuardedRoute)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformationParts:
+    """What the route uses."""
+
+    registry: Registry
+    builders: RequestBuilders
+    transformations: Transformations
+    enricher: Enricher
+
+
+Parts = Annotated[TransformationParts, Depends(provided(TransformationParts))]
 
 
 class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,31 +43,30 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @router.post("/preview")
-async def preview_transformation(request: Request, body: dict[str, Any] = Body(...)) -> Response:
+async def preview_transformation(parts: Parts, body: dict[str, Any] = Body(...)) -> Response:
     """The request that would be sent of an event; nothing is sent or kept.
 
     ``transformation`` is a name or a definition as in the configuration file (no function), by
     default that of the ``webhook``; with one, its url, headers and ``enrich`` count.
     """
-    context: Context = request.app.state.context
     wanted = body_as(_Wanted, body)
-    webhook = None if wanted.webhook is None else context.registry.webhook(wanted.webhook)
+    webhook = None if wanted.webhook is None else parts.registry.webhook(wanted.webhook)
     named = wanted.transformation
-    builders = context.builders
+    builders = parts.builders
     if named is None:
         if webhook is None:
             raise InvalidDefinition("transformation", "name one, or a webhook")
         named = webhook.transformation
     elif isinstance(named, str):
-        if named not in context.transformations.names:
-            known = ", ".join(sorted(context.transformations.names))
+        if named not in parts.transformations.names:
+            known = ", ".join(sorted(parts.transformations.names))
             raise InvalidDefinition("transformation", f"{named!r} is unknown; there are: {known}")
     else:
         builders = _with(builders, named)
         named = "it"
     received = Received(event_in(wanted.event), "", 0, time.time())
     if webhook is None or webhook.enrich:
-        await context.enricher.enrich([received], keep=False)
+        await parts.enricher.enrich([received], keep=False)
     try:
         shown = await preview(builders, webhook, named, received)
     except Unsendable as error:
@@ -64,7 +79,7 @@ async def preview_transformation(request: Request, body: dict[str, Any] = Body(.
 
 
 def _with(builders: RequestBuilders, definition: dict[str, Any]) -> RequestBuilders:
-    """Builders that know of this definition, under the name ``it``."""
+    """RequestBuilders that know of this definition, under the name ``it``."""
     try:
         transformations = Transformations([transformation_from_json(definition)])
     except InvalidBody as error:

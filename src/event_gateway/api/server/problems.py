@@ -47,7 +47,7 @@ class Problem(Exception):
 
 
 def problem_of(error: Exception) -> Problem:
-    """The answer to what one of ``KINDS`` says; another one is raised again."""
+    """The answer to what one of ``HANDLED`` says; another one is raised again."""
     for kind, make in _KINDS:
         if isinstance(error, kind):
             return make(error)
@@ -80,4 +80,4 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (RedisError, lambda _: unavailable("Redis")),
     *((kind, lambda _: unavailable("NATS")) for kind in (LogUnavailable, *BrokerError)),
 )
-KINDS = tuple(kind for kind, _ in _KINDS)  # what is an answer, and no mistake of the gateway's
+HANDLED = tuple(kind for kind, _ in _KINDS)  # what is an answer, and no mistake of the gateway's

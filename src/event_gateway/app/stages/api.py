@@ -1,6 +1,5 @@
 """Builds the API: the HTTP application, and the protocol of its WebSocket connections."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,19 +9,15 @@ from event_gateway import __version__
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.websocket import sessions
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protocol_for
-from event_gateway.api.server import application
-from event_gateway.api.server.context import Context
-from event_gateway.app.stages.adapters import Adapters
-from event_gateway.app.stages.delivery import Deliveries
-from event_gateway.app.stages.ingest import Ingest
-from event_gateway.app.stages.registration import Registrations
-from event_gateway.app.stages.replay import Replaying
-from event_gateway.app.stages.request import Requests
-from event_gateway.app.stages.routing import Routing
-from event_gateway.app.stages.streaming import Streaming
+from event_gateway.api.routes.events import EventsEndpoint
+from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
+from event_gateway.api.server.application import build_application
+from event_gateway.api.server.auth import Authenticator
+from event_gateway.api.server.state import ApiState
+from event_gateway.app.stages.routes import Stages, route_groups
 from event_gateway.config.model import Config
 from event_gateway.core.access.browser_token import signing_key
-from event_gateway.state.tracking import Tracking
+from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import Supervisor
 
 CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewhere
@@ -32,89 +27,60 @@ CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewher
 class Api:
     """The parts of this stage. ``sockets`` makes the protocol of a WebSocket connection."""
 
-    context: Context
+    state: ApiState
+    connections: Connections
+    subscriptions: LiveSubscriptions
     asgi: FastAPI
     sockets: Callable[..., WebSocketProtocol]
 
     def start(self, supervisor: Supervisor) -> None:
         """Starts to ping idle WebSocket connections."""
-        supervisor.start("connections", self.context.connections.watch)
+        supervisor.start("connections", self.connections.watch)
 
     async def go_away(self) -> None:
         """Is not ready any more, takes no events, and tells subscribers to connect elsewhere."""
-        self.context.draining = True
-        await self.context.connections.going_away(CLOSE_TIMEOUT)
+        self.state.drain()
+        await self.connections.going_away(CLOSE_TIMEOUT)
 
     async def finish(self) -> None:
-        """Waits for the work that requests have left to be done after their answer."""
-        if self.context.ending:
-            await asyncio.wait(self.context.ending, timeout=CLOSE_TIMEOUT)
+        """Waits until the subscriptions of closed connections have ended."""
+        await self.subscriptions.wait_until_ended(CLOSE_TIMEOUT)
 
 
-def build_api(
-    config: Config,
-    admin_key: str,
-    *,
-    adapters: Adapters,
-    ingest: Ingest,
-    requests: Requests,
-    registrations: Registrations,
-    deliveries: Deliveries,
-    streaming: Streaming,
-    routing: Routing,
-    replaying: Replaying,
-    supervisor: Supervisor,
-) -> Api:
+def build_api(config: Config, admin_key: str, stages: Stages) -> Api:
     """Needs all stages: each route works with some of their parts."""
+    state = ApiState(config)
+    authenticator = Authenticator(admin_key, signing_key(stages.adapters.installation_key))
     subscribers = config.server.subscribers
-    context = Context(
-        version=__version__,
-        admin_key=admin_key,
-        max_body=config.server.max_body,
-        retention=config.ingest.retention,
-        allowed_origins=frozenset(config.ingest.allowed_origins),
-        broker=adapters.broker,
-        peers=adapters.peers,
-        registry=adapters.registry,
-        registration=registrations.webhooks,
-        streams=registrations.streams,
-        events=adapters.events,
-        intake=ingest.intake,
-        rejected=adapters.rejected,
-        dispatcher=deliveries.dispatcher,
-        ledger=adapters.ledger,
-        queues=adapters.queues,
-        tracking=Tracking(adapters.redis),
-        letters=adapters.letters,
-        runs=adapters.runs,
-        manual_retry=replaying.manual_retry,
-        replays=replaying.replays,
-        replayer=replaying.replayer,
-        hub=streaming.hub,
-        subscriptions=streaming.subscriptions,
-        lifecycle=adapters.lifecycle,
-        metrics=adapters.metrics,
-        supervisor=supervisor,
-        secrets=requests.secrets,
-        sealed=requests.sealed,
-        guard=requests.guard,
-        verifier=registrations.verifier,
-        transformations=requests.transformations,
-        builders=requests.builders,
-        enricher=ingest.enricher,
-        repair=routing.repair,
-        matching=routing.changes.matching,
-        expression_errors=ingest.expression_errors,
-        catalog=ingest.catalog,
-        directory=streaming.directory,
-        durables=streaming.durables,
-        connections=Connections(subscribers),
-        token_key=signing_key(adapters.installation_key),
+    connections = Connections(subscribers)
+    subscriptions = stages.streaming.subscriptions
+    application = build_application(
+        __version__,
+        authenticator=authenticator,
+        state=state,
+        events=EventsEndpoint(
+            intake=stages.ingest.intake,
+            admit=stages.ingest.catalog.admit,
+            authenticator=authenticator,
+            state=state,
+        ),
+        signing_keys=SigningKeysEndpoint(stages.adapters.registry, stages.requests.secrets),
+        groups=route_groups(
+            stages, authenticator=authenticator, state=state, connections=connections
+        ),
+    )
+    open_session = sessions(
+        subscriptions=subscriptions,
+        connections=connections,
+        authenticator=authenticator,
+        state=state,
     )
     return Api(
-        context=context,
-        asgi=application.build(context),
+        state=state,
+        connections=connections,
+        subscriptions=subscriptions,
+        asgi=application,
         sockets=protocol_for(
-            sessions(context), limit=subscribers.max_frame, deflate=subscribers.compression
+            open_session, limit=subscribers.max_frame, deflate=subscribers.compression
         ),
     )

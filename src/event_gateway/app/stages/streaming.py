@@ -6,7 +6,9 @@ from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.ingest import Ingest
 from event_gateway.state.durables import Durables
 from event_gateway.state.subscriptions import Subscriptions
+from event_gateway.streaming.durable_names import DurableNames
 from event_gateway.streaming.hub import Hub
+from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 from event_gateway.tasks import Supervisor
 
@@ -18,13 +20,14 @@ class Streaming:
     hub: Hub
     directory: SubscriptionDirectory
     durables: Durables
-    subscriptions: Subscriptions
+    stored: Subscriptions
+    subscriptions: LiveSubscriptions
 
     async def start(self, supervisor: Supervisor) -> None:
         """Starts to answer for the subscribers of this process, and to keep what Redis knows of
         them. Raises what BrokerError names."""
         await self.directory.start()
-        supervisor.start("subscriptions", lambda: self.subscriptions.run(self._subscription_ids))
+        supervisor.start("subscriptions", lambda: self.stored.run(self._subscription_ids))
         supervisor.start("durable-positions", self.durables.run)
 
     async def stop(self) -> None:
@@ -40,9 +43,20 @@ def build_streaming(adapters: Adapters, ingest: Ingest) -> Streaming:
     hub = Hub(
         adapters.broker, ingest.enricher.enrich, ingest.catalog.admitted, adapters.metrics.streams
     )
+    directory = SubscriptionDirectory(adapters.broker, adapters.peers, hub)
+    durables = Durables(adapters.redis)
+    stored = Subscriptions(adapters.redis)
     return Streaming(
         hub=hub,
-        directory=SubscriptionDirectory(adapters.broker, adapters.peers, hub),
-        durables=Durables(adapters.redis),
-        subscriptions=Subscriptions(adapters.redis),
+        directory=directory,
+        durables=durables,
+        stored=stored,
+        subscriptions=LiveSubscriptions(
+            hub=hub,
+            registry=adapters.registry,
+            events=adapters.events,
+            names=DurableNames(adapters.registry, durables, directory),
+            stored=stored,
+            lifecycle=adapters.lifecycle,
+        ),
     )

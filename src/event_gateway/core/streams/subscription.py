@@ -1,4 +1,4 @@
-"""What a subscriber asks for, and how its subscription is shown."""
+"""What a subscriber requests, and how its subscription is shown."""
 
 from typing import Any
 
@@ -9,24 +9,24 @@ from event_gateway.core.streams.start import Start
 
 
 class SubscribeRequest(msgspec.Struct, frozen=True):
-    """A named stream, or subjects of the log; from where on; and what of it.
+    """A named stream, or subjects of the log; from which message on; and which of its events.
 
-    ``asked`` is the start in the client's own words, ``durable`` the name under which its position
-    is kept.
+    ``start_given`` is the start as the client wrote it, ``durable`` the name under which its
+    position is stored, ``take_over`` whether to end the subscription that holds that name.
     """
 
     stream: str | None = None
     subjects: tuple[str, ...] = ()
     start: Start = Start()
-    asked: Any = "new"
+    start_given: Any = "new"
     durable: str | None = None
     take_over: bool = False
     selection: Selection = Selection()
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """A live subscriber, as others can see it. ``stream`` is empty where it listens to subjects;
-    ``since`` in seconds since the epoch."""
+    """A live subscription, as other processes see it in Redis. ``stream`` is empty if it receives
+    subjects; ``since`` in seconds since the epoch."""
 
     id: str
     stream: str

@@ -1,0 +1,12 @@
+"""WebSocket close codes: those of RFC 6455, and the gateway's own in its private range."""
+
+PROTOCOL_ERROR = 1002
+UNSUPPORTED = 1003
+POLICY = 1008
+TOO_BIG = 1009
+GOING_AWAY = 1012  # "service restart": the client should connect again
+TRY_AGAIN = 1013
+UNAUTHENTICATED = 4401
+FORBIDDEN = 4403
+TOO_SLOW = 4408
+TOO_MANY = 4429

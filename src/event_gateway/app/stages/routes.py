@@ -1,0 +1,176 @@
+"""Gives each group of routes the parts of the stages that it works with."""
+
+from dataclasses import dataclass
+
+from event_gateway import __version__
+from event_gateway.api.live import sse
+from event_gateway.api.live.connections import Connections
+from event_gateway.api.routes import (
+    dead_letters,
+    deliveries,
+    event_types,
+    health,
+    matching,
+    rejected,
+    repair,
+    replays,
+    secrets,
+    streams,
+    subscriptions,
+    transformations,
+    webhooks,
+)
+from event_gateway.api.server.application import RouteGroup
+from event_gateway.api.server.auth import Authenticator
+from event_gateway.api.server.state import ApiState
+from event_gateway.app.stages.adapters import Adapters
+from event_gateway.app.stages.delivery import Deliveries
+from event_gateway.app.stages.ingest import Ingest
+from event_gateway.app.stages.registration import Registrations
+from event_gateway.app.stages.replay import Replaying
+from event_gateway.app.stages.request import Requests
+from event_gateway.app.stages.routing import Routing
+from event_gateway.app.stages.streaming import Streaming
+from event_gateway.state.tracking import Tracking
+from event_gateway.tasks import Supervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The stages before the API, and the supervisor of their tasks."""
+
+    adapters: Adapters
+    ingest: Ingest
+    requests: Requests
+    registrations: Registrations
+    deliveries: Deliveries
+    streaming: Streaming
+    routing: Routing
+    replaying: Replaying
+    supervisor: Supervisor
+
+
+def route_groups(
+    stages: Stages, *, authenticator: Authenticator, state: ApiState, connections: Connections
+) -> list[RouteGroup]:
+    """All routes but those of ``/v1/events`` and the signing keys, each with its parts."""
+    return [
+        *_webhook_groups(stages, state),
+        *_stream_groups(stages, authenticator, state, connections),
+        *_delivery_groups(stages),
+        *_event_groups(stages),
+        _health_group(stages, state),
+    ]
+
+
+def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
+    registry = stages.adapters.registry
+    secret_parts = secrets.SecretParts(
+        registry=registry, secrets=stages.requests.secrets, sealed=stages.requests.sealed
+    )
+    matching_parts = matching.MatchingParts(
+        registry=registry, matching=stages.routing.changes.matching
+    )
+    webhook_parts = webhooks.WebhookParts(
+        registry=registry,
+        registration=stages.registrations.webhooks,
+        verifier=stages.registrations.verifier,
+        dispatcher=stages.deliveries.dispatcher,
+        queues=stages.adapters.queues,
+        expression_errors=stages.ingest.expression_errors,
+        transformations=stages.requests.transformations,
+        guard=stages.requests.guard,
+        state=state,
+        secrets=secret_parts,
+    )
+    return [
+        RouteGroup(matching_parts, (matching.router,)),  # first: /v1/webhooks/match is no webhook
+        RouteGroup(webhook_parts, (webhooks.router,)),
+        RouteGroup(secret_parts, (secrets.router,)),
+    ]
+
+
+def _stream_groups(
+    stages: Stages, authenticator: Authenticator, state: ApiState, connections: Connections
+) -> list[RouteGroup]:
+    adapters, streaming = stages.adapters, stages.streaming
+    stream_parts = streams.StreamParts(
+        registry=adapters.registry,
+        registration=stages.registrations.streams,
+        broker=adapters.broker,
+        directory=streaming.directory,
+        decoder=streaming.hub.decoder,
+    )
+    sse_parts = sse.SseParts(
+        subscriptions=streaming.subscriptions,
+        connections=connections,
+        authenticator=authenticator,
+        state=state,
+    )
+    subscription_parts = subscriptions.SubscriptionParts(
+        registry=adapters.registry, directory=streaming.directory, authenticator=authenticator
+    )
+    return [
+        RouteGroup(stream_parts, (streams.router,)),
+        RouteGroup(sse_parts, (sse.router,)),
+        RouteGroup(subscription_parts, (subscriptions.router,)),
+    ]
+
+
+def _delivery_groups(stages: Stages) -> list[RouteGroup]:
+    adapters, replaying = stages.adapters, stages.replaying
+    replay_parts = replays.ReplayParts(
+        registry=adapters.registry,
+        events=adapters.events,
+        replays=replaying.replays,
+        replayer=replaying.replayer,
+    )
+    delivery_parts = deliveries.DeliveryParts(
+        registry=adapters.registry,
+        tracking=Tracking(adapters.redis),
+        ledger=adapters.ledger,
+        manual_retry=replaying.manual_retry,
+    )
+    dead_letter_parts = dead_letters.DeadLetterParts(
+        letters=adapters.letters, ledger=adapters.ledger, runs=adapters.runs, replays=replay_parts
+    )
+    repair_parts = repair.RepairParts(repair=stages.routing.repair)
+    return [
+        RouteGroup(delivery_parts, (deliveries.router,)),
+        RouteGroup(dead_letter_parts, (dead_letters.router,)),
+        RouteGroup(replay_parts, (replays.router,)),
+        RouteGroup(repair_parts, (repair.router,)),
+    ]
+
+
+def _event_groups(stages: Stages) -> list[RouteGroup]:
+    catalog = stages.ingest.catalog
+    event_type_parts = event_types.EventTypeParts(catalog=catalog, version=__version__)
+    rejected_parts = rejected.RejectedParts(rejected=stages.adapters.rejected, admit=catalog.admit)
+    transformation_parts = transformations.TransformationParts(
+        registry=stages.adapters.registry,
+        builders=stages.requests.builders,
+        transformations=stages.requests.transformations,
+        enricher=stages.ingest.enricher,
+    )
+    return [
+        RouteGroup(event_type_parts, (event_types.router, event_types.document)),
+        RouteGroup(rejected_parts, (rejected.router,)),
+        RouteGroup(transformation_parts, (transformations.router,)),
+    ]
+
+
+def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
+    adapters = stages.adapters
+    parts = health.HealthParts(
+        version=__version__,
+        state=state,
+        broker=adapters.broker,
+        peers=adapters.peers,
+        registry=adapters.registry,
+        ledger=adapters.ledger,
+        repair=stages.routing.repair,
+        supervisor=stages.supervisor,
+        metrics=adapters.metrics,
+    )
+    return RouteGroup(parts, (health.health, health.metrics))

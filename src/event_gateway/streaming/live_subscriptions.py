@@ -1,0 +1,205 @@
+"""The live subscriptions of a process: how each begins and ends, whatever protocol carries it."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.named_streams import UnknownStream, stream_name
+from event_gateway.broker.registry import Registry
+from event_gateway.core.access.principal import Principal
+from event_gateway.core.streams.subscription import SubscribeRequest, Subscription
+from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.state.connection import StateError
+from event_gateway.state.subscriptions import Subscriptions
+from event_gateway.streaming.durable_names import DurableNames
+from event_gateway.streaming.framing import Framing
+from event_gateway.streaming.hub import Hub
+from event_gateway.streaming.message_filter import log_subjects, message_filter
+from event_gateway.streaming.outbox import Budget, Outbox
+from event_gateway.streaming.refusal import SubscriptionRefused
+from event_gateway.streaming.subject_source import check_subjects, source_of
+from event_gateway.streaming.subscriber import Subscriber
+
+log = structlog.get_logger(__name__)
+
+
+def new_id() -> str:
+    """The id of a new subscription."""
+    return f"sub_{secrets.token_hex(8)}"
+
+
+class LiveSubscriptions:
+    """Begins and ends subscriptions: checks the request, joins the hub, stores the subscription in
+    Redis for others to see, and publishes the lifecycle events."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        registry: Registry,
+        events: EventLog,
+        names: DurableNames,
+        stored: Subscriptions,
+        lifecycle: Lifecycle,
+    ) -> None:
+        self.names = names
+        self._hub = hub
+        self._registry = registry
+        self._events = events
+        self._stored = stored
+        self._lifecycle = lifecycle
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def budget(self) -> Budget:
+        """The bytes that may wait for all subscribers of this process together."""
+        return self._hub.budget
+
+    def find(self, subscription_id: str) -> Subscriber | None:
+        """The subscriber, None if this process has none of that id."""
+        return self._hub.subscriber(subscription_id)
+
+    async def begin(
+        self,
+        principal: Principal,
+        request: SubscribeRequest,
+        subscription_id: str,
+        outbox: Outbox,
+        framing: Framing,
+        *,
+        joined: Callable[[int], None],
+        on_ended: Callable[[str, str], None],
+    ) -> Subscriber:
+        """Subscribes. Events go to ``outbox``, framed by ``framing``.
+
+        Calls ``joined(seq)`` with the sequence before the first event, before any event; and
+        ``on_ended(id, code)`` once, if the subscription ends without the client's request.
+        Raises SubscriptionRefused.
+        """
+        holes = False
+        if request.stream is None:
+            check_subjects(request.subjects)
+            if not principal.may_listen(request.subjects):
+                raise SubscriptionRefused("forbidden", "the key does not open these subjects")
+            source, holes = source_of(self._events, request.subjects)
+        else:
+            self._check_readable(principal, request.stream)
+            source = stream_name(request.stream)
+        patterns = request.subjects if request.stream is None else None
+        subscriber = Subscriber(
+            subscription_id, request.stream, source, outbox, framing, on_ended,
+            message_filter(patterns, request.selection),
+        )  # fmt: skip
+        subscriber.principal = principal.name
+        subscriber.subjects = request.subjects
+        subscriber.since = time.time()
+        subscriber.start = json.dumps(request.start_given)
+        start = request.start
+        if request.durable is not None:
+            subscriber.durable, start = await self.names.claim(request, subscription_id)
+        begun = False
+
+        def on_joined(seq: int) -> None:
+            joined(seq)
+            if subscriber.durable is not None:
+                self.names.started(subscriber.durable, subscription_id, seq)
+
+        try:
+            await self._store(subscriber)
+            await self._hub.subscribe(
+                subscriber,
+                start,
+                joined=on_joined,
+                patterns=None if patterns is None else log_subjects(patterns),
+                holes=holes,
+            )
+            begun = True
+        except UnknownStream:
+            raise _unknown(request.stream or "") from None
+        except BrokerError:
+            raise SubscriptionRefused("unavailable", "NATS cannot be reached") from None
+        finally:
+            if not begun:
+                await self._forget(subscriber)
+        if request.stream is not None:
+            self._lifecycle.stream("subscribed", request.stream, {
+                "subscription_id": subscription_id, "principal": principal.name,
+                "from": request.start_given,
+            })  # fmt: skip
+            if not self._exists(request.stream):
+                on_ended(subscription_id, "stream_deleted")  # while the subscription began
+        return subscriber
+
+    async def end(self, subscription_id: str, reason: str) -> None:
+        """Ends a subscription, if there is one of that id. ``reason`` goes into the lifecycle
+        event, as a phrase such as ``closed``."""
+        subscriber = self._hub.unsubscribe(subscription_id)
+        if subscriber is None:
+            return
+        if subscriber.stream is not None:
+            self._lifecycle.stream("unsubscribed", subscriber.stream, {
+                "subscription_id": subscription_id, "reason": reason, "sent": subscriber.sent,
+            })  # fmt: skip
+        await self._forget(subscriber)
+
+    def end_soon(self, subscription_id: str, reason: str) -> None:
+        """Ends a subscription in a task, for callers that cannot wait."""
+        self.spawn_ending(self.end(subscription_id, reason))
+
+    def spawn_ending(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Starts a task that ends subscriptions; :meth:`wait_until_ended` waits for it."""
+        task = asyncio.create_task(work, name="subscription-end")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+    async def wait_until_ended(self, timeout: float) -> None:
+        """Waits for all that is ending now, at most ``timeout`` seconds."""
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=timeout)
+
+    def _check_readable(self, principal: Principal, stream: str) -> None:
+        """Raises SubscriptionRefused if the stream is not open to this principal or not there.
+
+        A principal that may not read a stream is not told whether it exists.
+        """
+        if not principal.may_read(stream):
+            raise SubscriptionRefused(
+                "forbidden", f"the key does not open the stream {stream[:64]}"
+            )
+        if not self._exists(stream):
+            raise _unknown(stream)
+
+    def _exists(self, stream: str) -> bool:
+        definition = self._registry.streams.get(stream)
+        return definition is not None and not definition.deleting
+
+    async def _store(self, subscriber: Subscriber) -> None:
+        subscription = Subscription(
+            subscriber.id, subscriber.stream or "", subscriber.principal, subscriber.since,
+            subscriber.start, subscriber.durable.name if subscriber.durable else "",
+        )  # fmt: skip
+        try:
+            await self._stored.add(subscription)
+        except StateError as error:
+            # It is not visible in Redis; its events do not pass through Redis.
+            log.warning("subscription not stored", error=str(error))
+
+    async def _forget(self, subscriber: Subscriber) -> None:
+        if subscriber.durable is not None:
+            await self.names.release(subscriber.durable, subscriber.id)
+        try:
+            await self._stored.remove(subscriber.id)
+        except StateError as error:
+            log.warning("subscription not removed, its key will expire", error=str(error))
+
+
+def _unknown(stream: str) -> SubscriptionRefused:
+    return SubscriptionRefused("unknown_stream", f"there is no stream {stream[:64]}")
