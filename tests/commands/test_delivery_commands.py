@@ -12,6 +12,7 @@ from support.client import Client, event
 from support.command import access, at_a_terminal
 from support.fixtures import Command
 from support.noting_relay import relayed
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 LATER = {"max_attempts": 3, "initial_delay": "1h", "max_delay": "1h"}
@@ -121,7 +122,7 @@ async def test_the_source_tells_events_apart(
     one = event("a", id="x/y z?#%2F", source="first")
     await client.send(one)
     await client.send(one | {"source": "the-second"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len((await run("deliveries", "list", "w", "--status", "pending", "--json")).json) < 2:
             await asyncio.sleep(0.05)
     done = await run("deliveries", "cancel", "w", one["id"], "--source", "the-second")

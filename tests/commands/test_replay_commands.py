@@ -13,6 +13,7 @@ from support.client import Client, event
 from support.command import access, at_a_terminal, begin
 from support.fixtures import Command
 from support.noting_relay import relayed
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 GOES_ON = re.compile(r"(r\w+) runs on; to go on here: event-gateway replays follow \1\r?\n")
@@ -33,7 +34,7 @@ async def _held_up(client: Client, receiver: Receiver) -> None:
 
 async def _running(client: Client, count: int = 1000) -> str:
     """Id of the newest replay, once it has queued so many."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             items = (await client.http.get("/v1/replays")).json()["items"]
             if items and items[0]["queued"] >= count:
@@ -162,7 +163,7 @@ async def test_one_that_is_not_carried_out_fails(
 
     await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"], enabled=False)
     second = await begin("replay", "--webhook", "v", "--since", "1h", "--json", **access(gateway))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (replay := await _running(client)) == begun.json["id"]:
             await asyncio.sleep(0.05)
     await client.http.delete("/v1/webhooks/v")
@@ -180,7 +181,7 @@ async def test_a_gateway_that_is_away_for_a_while_is_waited_for(
         replay = await begin(*words, **access(gateway))
         await replay.line()
         to.refusing = True
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while to.refused < 3:
                 await asyncio.sleep(0.05)
         to.refusing = False

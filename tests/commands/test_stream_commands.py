@@ -13,6 +13,7 @@ from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
 from support.command import access, begin
 from support.fixtures import Command, Start
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -26,13 +27,13 @@ async def gateway(start: Start) -> Running:
 
 
 async def _listening(client: Client, count: int = 1) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len((await client.http.get("/v1/subscriptions")).json()["items"]) < count:
             await asyncio.sleep(0.05)
 
 
 async def _held(client: Client, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/streams/work")).json()["state"]["messages"] < count:
             await asyncio.sleep(0.02)
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from support.client import BATCH, Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Got, Receiver, serving
 
@@ -228,7 +229,7 @@ async def test_kill_the_gateway_with_batches(tmp_path: Path, receiver: Receiver)
             await receiver.until(3, "/w")
         os.kill(at["pid"], signal.SIGKILL)
         await program.start()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while set(sent) - set(flat(receiver.at("/w"))):
                 await asyncio.sleep(0.1)
         assert await program.stop() == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.client import Client, connected, event
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -21,7 +22,7 @@ async def _stats(client: Client, webhook: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def _until(client: Client, webhook: str, timeout: float = 10.0, **wanted: Any) -> Any:
+async def _until(client: Client, webhook: str, timeout: float = PATIENCE, **wanted: Any) -> Any:
     """The webhook's stats, once they say that; ``breaker`` stands for its state."""
     async with asyncio.timeout(timeout):
         while True:
@@ -87,7 +88,7 @@ async def test_an_open_breaker_holds_across_processes_and_a_kill(
     probes = [came.time for came in got[before:]]
     assert probes[1] - probes[0] >= 2.9, "two processes probed"
     receiver.answers["/w"] = [200]
-    await _until(other, "w", breaker="closed", queue_depth=0, timeout=40)
+    await _until(other, "w", breaker="closed", queue_depth=0)
     assert len({came.json["id"] for came in receiver.got if came.status == 200}) == 22
 
 
@@ -215,7 +216,7 @@ async def test_what_waits_too_long_is_a_dead_letter(client: Client, receiver: Re
     sent = [event("user.a", {"n": n}) for n in range(600)]
     await client.send(sent[:300])
     await client.send(sent[300:])
-    await client.told(600, "webhook.dead_lettered", timeout=20)
+    await client.told(600, "webhook.dead_lettered")
     record = await client.until("w", sent[0]["id"], "dead_letter")
     assert (record["attempts"], record["last_error"]) == ([], "Expired")
     letters = [json.loads(kept.data) for kept in await client.all_of("GATEWAY_DEAD_LETTERS")]

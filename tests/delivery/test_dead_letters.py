@@ -12,6 +12,7 @@ from event_gateway.api.routes import dead_letters
 from event_gateway.broker import pull
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 ONCE = {"max_attempts": 1}
@@ -51,7 +52,7 @@ async def _replay(client: Client, **wanted: Any) -> dict[str, Any]:
     assert answer.status_code == 202, answer.text
     told: dict[str, Any] = answer.json()
     assert answer.headers["Location"] == f"/v1/replays/{told['id']}"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while told["state"] == "running":
             await asyncio.sleep(0.05)
             told = (await client.http.get(f"/v1/replays/{told['id']}")).json()

@@ -41,7 +41,7 @@ async def test_a_process_that_was_stopped(
             os.kill(first.pid, signal.SIGSTOP)
             at = await second.start()
             two = await stack.enter_async_context(connected(at["http"], nats_url, at["key"]))
-            done = await two.until("w", sent["id"], "succeeded", timeout=40)
+            done = await two.until("w", sent["id"], "succeeded")
             assert len(receiver.got) == 2
             os.kill(first.pid, signal.SIGCONT)
             await asyncio.sleep(3)

@@ -74,7 +74,7 @@ async def test_what_waited_goes_before_what_comes(client: Client, receiver: Rece
     for start in range(0, 300, 100):
         await client.send(sent[start : start + 100])
         await asyncio.sleep(0.3)
-    got = [came.json["data"]["n"] for came in await receiver.until(300, "/w", timeout=30)]
+    got = [came.json["data"]["n"] for came in await receiver.until(300, "/w")]
     # Not in strict order, but none is overtaken by many.
     late = [place - number for place, number in enumerate(got)]
     assert max(late) < 80, got
@@ -115,7 +115,7 @@ async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -
     sent = event("user.a")
     await client.send(sent)
     await receiver.until(1, "/well")
-    await receiver.until(60 * 12, "/sick", timeout=30)
+    await receiver.until(60 * 12, "/sick")
     times = [one.time for one in receiver.at("/sick")]
     # They would be tried 1,200 times a second. (A receiver that stalls sees them closer together.)
     assert _most_within(times[60:], 1.0) <= AT_ONCE + PER_SECOND * 1.3

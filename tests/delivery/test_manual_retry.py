@@ -10,6 +10,7 @@ import redis.asyncio
 
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 LATER = {"max_attempts": 3, "initial_delay": "1h", "max_delay": "1h"}
@@ -49,7 +50,7 @@ async def test_one_that_has_ended_is_begun_anew(
     told = await client.until("w", one["id"], status)
     answer = await _asked(client, "w", one["id"], "retry")
     assert answer.status_code == 202, answer.text
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (again := await client.delivery("w", one["id"]))["run"] == 1 or (
             again["status"] != "succeeded"
         ):
@@ -177,7 +178,7 @@ async def test_of_two_sources_the_named_one(client: Client, receiver: Receiver) 
         await client.send(one | {"source": source})
     await receiver.until(2, "/w")
     path = "/v1/deliveries/w/x%2Fy%20z"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await client.http.get(path, params={"source": "two"})).json()[
             "status"
         ] != "succeeded":

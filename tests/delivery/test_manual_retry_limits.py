@@ -15,6 +15,7 @@ from event_gateway.broker import page
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 ONCE = {"max_attempts": 1}
@@ -24,7 +25,7 @@ async def _replay(client: Client, path: str = "/v1/replays", **wanted: Any) -> d
     answer = await client.http.post(path, json=wanted)
     assert answer.status_code == 202, answer.text
     told: dict[str, Any] = answer.json()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while told["state"] == "running":
             await asyncio.sleep(0.05)
             told = (await client.http.get(f"/v1/replays/{told['id']}")).json()
@@ -56,7 +57,7 @@ async def test_one_that_waits_holds_up_no_other(client: Client, receiver: Receiv
     for _ in range(6):
         answer = await client.http.post("/v1/replays", json={"webhook": "paused", "from_seq": 1})
         assert answer.status_code == 202
-        async with asyncio.timeout(10):  # it is as far ahead as it may be
+        async with asyncio.timeout(PATIENCE):  # it is as far ahead as it may be
             while (await client.http.get("/v1/webhooks/paused/stats")).json()["queue_depth"] < 1024:
                 await asyncio.sleep(0.05)
     await client.webhook(id="well", url=f"{receiver.url}/w", events=["a"])
@@ -112,7 +113,7 @@ async def test_letters_of_a_former_webhook_are_not_for_its_heir(
     await client.send(one)
     await client.until("w", one["id"], "dead_letter")
     await client.http.delete("/v1/webhooks/w")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/webhooks/w")).status_code != 404:
             await asyncio.sleep(0.05)
     await client.webhook(id="w", url=f"{receiver.url}/heir", events=["b"])
@@ -175,7 +176,7 @@ async def test_the_second_source_of_an_id_outlives_the_first(
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         await store.delete(f"delivery:w:{one['id']}")
     await receiver.until(3)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             told = await client.delivery("w", one["id"], source="two")
             if told["status"] == "succeeded":
@@ -197,7 +198,7 @@ async def test_large_events_are_replayed(client: Client, receiver: Receiver) -> 
     )
     told = await _replay(client, webhook="w", from_seq=1)
     assert (told["state"], told["looked_at"], told["queued"]) == ("done", 120, 120)
-    await receiver.until(120, "/w", timeout=60)
+    await receiver.until(120, "/w")
     assert {one.json["id"] for one in receiver.got} == {one["id"] for one in sent}
 
 
@@ -208,12 +209,12 @@ async def test_a_letter_larger_than_a_message_is_packed(client: Client, receiver
     headers = {"ce-specversion": "1.0", "ce-id": "large", "ce-source": "s", "ce-type": "a",
                "content-type": "text/plain"}  # fmt: skip
     await client.nats.jetstream().publish("events.a", b"\x01" * 3_000_000, headers=headers)
-    await client.until("w", "large", "dead_letter", timeout=30)
+    await client.until("w", "large", "dead_letter")
     shown = (await client.http.get("/v1/dead-letters/1")).json()
     assert shown["event"]["data"] == "\x01" * 3_000_000
     receiver.answers["/w"] = [200]
     assert (await _replay(client, "/v1/dead-letters/replay", ids=[1]))["queued"] == 1
-    await client.until("w", "large", "succeeded", timeout=30)
+    await client.until("w", "large", "succeeded")
 
 
 @pytest.mark.parametrize("max_age", [0, 3600])

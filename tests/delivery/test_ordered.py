@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.client import Client, connected, event
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -91,7 +92,7 @@ async def test_order_survives_kills_of_either_process(
     await receiver.until(20, "/w")
     peers.programs[0].kill()
     await _sent(other, range(100, 120))
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE):
         while (numbers := _numbers(receiver))[-1] != 119:
             await asyncio.sleep(0.1)
     assert numbers == list(range(120))

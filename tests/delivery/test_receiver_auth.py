@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from support.client import Client, event
+from support.patience import PATIENCE
 from support.receiver import Receiver
 from support.token_server import TokenServer, giving_tokens
 
@@ -318,7 +319,7 @@ async def test_a_token_server_that_is_down_opens_the_breaker_and_nothing_is_lost
                 circuit_breaker={"failure_threshold": 3, "open_for": "1s"})  # fmt: skip
     sent = [event("a.b") for _ in range(20)]
     await client.send(sent)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/webhooks/w/stats")).json()["breaker"][
             "state"
         ] == "closed":

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.client import Client, connected, event
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -118,7 +119,7 @@ async def test_one_is_paused_and_goes_on(client: Client, receiver: Receiver) -> 
     sent = await _past(client, 4000, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     told = await _asked(client, webhook="w", from_seq=1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while told["queued"] < 1000:
             await asyncio.sleep(0.05)
             told = (await client.http.get(f"/v1/replays/{told['id']}")).json()
@@ -130,13 +131,13 @@ async def test_one_is_paused_and_goes_on(client: Client, receiver: Receiver) -> 
     path = f"/v1/replays/{told['id']}"
     assert (await client.http.post(f"{path}/pause")).json()["state"] == "paused"
     await client.http.post("/v1/webhooks/w/enable")
-    await receiver.until(told["queued"], timeout=30)
+    await receiver.until(told["queued"])
     await asyncio.sleep(1.2)
     assert len(receiver.got) == told["queued"], "nothing more is queued while it is paused"
     assert (await client.http.post(f"{path}/resume")).json()["state"] == "running"
     ended = await _ended(client, (await client.http.get(path)).json())
     assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 4000, 4000)
-    await receiver.until(4000, timeout=30)
+    await receiver.until(4000)
     assert [one.json["id"] for one in receiver.got].count(sent[2000]["id"]) == 1
     assert {one.json["id"] for one in receiver.got} == {one["id"] for one in sent}
     assert (await client.http.post(f"{path}/resume")).status_code == 409
@@ -206,7 +207,7 @@ async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
         if victim == "gateway":
             at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     answer = await client.http.get(f"/v1/replays/{told['id']}")
                     if answer.status_code == 200 and answer.json()["state"] != "running":
@@ -223,7 +224,7 @@ async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
 
 
 async def _all_came(receiver: Receiver, path: str, ids: set[str]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while ids - {one.json["id"] for one in receiver.at(path)}:
             await asyncio.sleep(0.1)
 

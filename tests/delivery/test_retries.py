@@ -130,7 +130,7 @@ async def test_a_dead_receiver_slows_nobody(client: Client, receiver: Receiver) 
     await receiver.until(300, "/well", timeout=5)
     assert {one.json["id"] for one in receiver.at("/well")} == {one["id"] for one in sent}
     for one in sent[::50]:
-        await client.until("dead", one["id"], "dead_letter", timeout=30)
+        await client.until("dead", one["id"], "dead_letter")
     letters = await client.all_of("GATEWAY_DEAD_LETTERS")
     for _ in range(100):
         if len(letters) == 300:

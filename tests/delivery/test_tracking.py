@@ -12,6 +12,7 @@ import redis.asyncio
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 FAST = {"backoff": "fixed", "initial_delay": "100ms", "max_attempts": 3}
@@ -131,14 +132,14 @@ async def test_what_waits_is_listed_in_its_order(client: Client, receiver: Recei
     ids = []
     for _ in range(25):
         ids += await _sent(client)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(found := await _listed(client, status="pending", limit=7)) < 25:
             await asyncio.sleep(0.05)
     assert [one["event_id"] for one in found] == ids
     assert await _listed(client, status="in_progress") == []
     receiver.delays["/w"] = [3.0]
     await client.http.post("/v1/webhooks/w/enable")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not (found := await _listed(client, status="in_progress")):
             await asyncio.sleep(0.02)
     assert {one["event_id"] for one in found} <= set(ids)
@@ -152,7 +153,7 @@ async def test_lists_of_what_waits_while_it_moves(
     for its next attempt is not gone through to the last."""
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     await _sent(client, 12)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(waiting := await _listed(client, status="pending")) < 12:
             await asyncio.sleep(0.05)
     ids = [one["event_id"] for one in waiting]
@@ -180,7 +181,7 @@ async def test_ids_of_two_sources_in_lists(client: Client, receiver: Receiver) -
     one = event("a")
     for source in ("one", "two"):
         await client.send(one | {"source": source})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(found := await _listed(client, status="succeeded")) < 2:
             await asyncio.sleep(0.05)
     assert {(item["event_id"], item["source"]) for item in found} == {
@@ -229,7 +230,7 @@ async def test_counts_of_a_webhook(client: Client, receiver: Receiver) -> None:
     assert stats["last_success_at"] < stats["last_failure_at"]
     await client.http.patch("/v1/webhooks/w", json={"enabled": False})
     await _sent(client, 2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/webhooks/w/stats")).json()["queue_depth"] < 2:
             await asyncio.sleep(0.02)
     await client.http.post("/v1/webhooks/w/enable", params={"discard": "true"})
@@ -265,7 +266,7 @@ async def test_ordered_ones_are_listed_too(client: Client, receiver: Receiver) -
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], ordered=True)
     (one,) = await _sent(client)
     await receiver.until(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not (found := await _listed(client, status="in_progress")):
             await asyncio.sleep(0.05)
     assert [item["event_id"] for item in found] == [one]

@@ -1,9 +1,6 @@
 """Transformations in a running gateway: what receivers get, and what becomes of what fails."""
 
-import asyncio
 import contextlib
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.client import Client, connected, event
+from support.command import command
 from support.fixtures import Start
 from support.peers import Peers
 from support.program import LOOPBACK, Program
@@ -391,13 +389,9 @@ async def test_a_process_without_it_sends_standard_and_is_told(
 async def test_what_is_wrong_with_one_is_a_line(tmp_path: Path, one: str, says: str) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(f"transformations:\n  good: {{base: crm_format}}\n  bad: {one}\n")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "event_gateway", "check", "-c", str(path), "--json",
-        stdout=asyncio.subprocess.PIPE, env={"PYTHONPATH": "tests"},
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    assert process.returncode == 2
-    (problem,) = json.loads(out)["errors"]
+    ended = await command("check", "-c", str(path), "--json", PYTHONPATH="tests")
+    assert ended.status == 2
+    (problem,) = ended.json["errors"]
     assert problem["line"] == 3
     assert problem["key"].startswith("transformations.bad")
     assert says in problem["reason"]

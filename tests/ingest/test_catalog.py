@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.client import STRUCTURED, Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -41,7 +42,7 @@ async def register(client: Client, event_type: str = "user.made", **more: Any) -
 
 async def rejected(client: Client, count: int) -> list[dict[str, Any]]:
     """What was set aside, once there are so many."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             items = (await client.http.get("/v1/rejected")).json()["items"]
             if len(items) >= count:
@@ -372,7 +373,7 @@ async def test_it_outlives_a_kill_and_a_reload_changes_its_default(tmp_path: Pat
                 before = len(program.output)
                 program.configure(LOOPBACK | {"catalog": catalog})
                 os.kill(program.pid, signal.SIGHUP)
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(PATIENCE):
                     while "configuration reloaded" not in program.output[before:]:
                         await asyncio.sleep(0.02)
                 await client.send(event("user.default", BAD), status=default)

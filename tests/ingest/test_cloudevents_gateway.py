@@ -19,6 +19,7 @@ from support.generated_events import (
     read_structured,
     structured,
 )
+from support.patience import PATIENCE
 from support.receiver import Got, Receiver
 
 EVENTS = 60  # by each way
@@ -104,7 +105,7 @@ def _bodies(one: Got) -> list[bytes] | None:
 
 async def _all_came(receiver: Receiver, path: str, count: int) -> list[Got]:
     """What came to a path, once that is so many events."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             came = receiver.at(path)
             if sum(len(_bodies(one) or "1") for one in came) >= count:
@@ -161,7 +162,7 @@ async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
         assert len(sent) == EVENTS * len(WAYS)
         for name in outs:
             await _all_came(receiver, f"/{name}", len(sent))
-        await asyncio.wait_for(listening, 30)
+        await asyncio.wait_for(listening, PATIENCE)
 
     for name, (mode, enrich) in outs.items():
         seen = set()

@@ -9,6 +9,7 @@ import pytest
 from event_gateway.cli.process.serve import Running
 from support.client import BATCH, STRUCTURED, Client, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 FOUR = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "user.a"}
@@ -21,7 +22,7 @@ async def _raw(gateway: Running, *lines: bytes, body: bytes = b"") -> tuple[int,
     head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     head += f"X-API-Key: {gateway.admin_key}\r\nContent-Length: {len(body)}\r\n".encode()
     writer.write(head + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body)
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     return int(answer.split()[1]), json.loads(answer.partition(b"\r\n\r\n")[2])
 

@@ -16,6 +16,7 @@ from event_gateway.embedded.servers import nats_binary, usable_port
 from event_gateway.state.records import MAX_MEMBER, member_of
 from support.client import Client, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.program import Program
 from support.receiver import Receiver
 
@@ -160,7 +161,7 @@ async def test_a_head_has_a_bound(gateway: Running, client: Client) -> None:
         with contextlib.suppress(ConnectionError):
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + head)
             await writer.drain()
-        answer = await asyncio.wait_for(reader.read(4096), 10)
+        answer = await asyncio.wait_for(reader.read(4096), PATIENCE)
         writer.close()
         return int(answer.split()[1]), answer
 

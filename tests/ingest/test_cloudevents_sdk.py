@@ -37,6 +37,7 @@ from support.generated_events import (
     structured,
     times,
 )
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 _data = (
@@ -219,7 +220,7 @@ async def test_all_that_the_gateway_itself_tells_conforms(
     assert (await client.http.delete("/v1/streams/s")).status_code == 204
     await client.told(1, "webhook.deleted")
     await client.told(1, "stream.deleted")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(kinds := {conforms(told)["type"] for told in client.lifecycle}) < 10:
             await asyncio.sleep(0.05)
     assert kinds >= {

@@ -17,6 +17,7 @@ from event_gateway.core.schema.event_schema import EventSchema
 from event_gateway.core.schema.event_type import EventType, kept
 from support.client import Client, event
 from support.event_schemas import schemas
+from support.patience import PATIENCE
 
 BOMB = {
     "$ref": "#/$defs/a0",
@@ -284,7 +285,7 @@ async def test_hostile_data_is_refused_or_set_aside_and_the_next_goes_on(client:
     await client.nats.jetstream().publish(
         "user.made", json.dumps(event("user.made", {"a": 11})).encode()
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(items := (await client.http.get("/v1/rejected")).json()["items"]) < count + 1:
             await asyncio.sleep(0.02)
     assert {one["reason"] for one in items} <= {"schema", "malformed", "invalid"}

@@ -10,6 +10,7 @@ import pytest
 from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
 
 from support.client import connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -50,7 +51,7 @@ async def test_a_stream_is_read_as_it_is(
         at = await program.start()
         async with connected(at["http"], servers[0], at["key"]) as client:
             # The named stream begins with what its sources hold; webhooks with what comes later.
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while len(await client.all_of("GATEWAY_STREAM_live")) < 1:
                     await asyncio.sleep(0.05)
             receiver.answers["/w"] = [500, 200]
@@ -86,7 +87,7 @@ async def test_a_stream_is_read_as_it_is(
         await js.delete_consumer("ORDERS", "router")
         last = event("orders.made", {"n": 4})
         await js.publish("orders.made", json.dumps(last).encode())
-        await receiver.until(7, "/w", timeout=30)
+        await receiver.until(7, "/w")
         assert await program.stop() == 0
     finally:
         await bus.close()
@@ -162,7 +163,7 @@ async def test_a_named_stream_of_it_takes_other_subjects(
         expected.append(event(subject)["id"])
         body = json.dumps(event(subject, id=expected[-1])).encode()
         await client.nats.jetstream().publish(subject, body)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(await client.all_of("GATEWAY_STREAM_s")) < len(expected):
                 await asyncio.sleep(0.02)
 

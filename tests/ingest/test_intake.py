@@ -9,6 +9,7 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from support.client import BATCH, STRUCTURED, Client, event
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 
@@ -187,7 +188,7 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
     await client.nats.publish("user.x", b"\xff", headers=headers)
     for number in range(3):
         await client.nats.publish("user.x", b"[%d]" % number)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len((await client.http.get("/v1/rejected")).json()["items"]) < 4:
             await asyncio.sleep(0.02)
     page = (await client.http.get("/v1/rejected", params={"limit": 3})).json()
@@ -254,7 +255,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
             f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {gateway.admin_key}\r\n"
             "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{".encode()
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert b" 408 " in await reader.readline()
             await reader.read()  # to its end: the connection is closed
         writer.close()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.client import Client, connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -72,7 +73,7 @@ async def test_a_bad_entry_keeps_nobody_else_away(tmp_path: Path, receiver: Rece
         async with connected(at["http"], at["nats"], at["key"]) as client:
             bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
             await bucket.put("webhook.bad", json.dumps({"v": 3, "webhook": bad}).encode())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while "webhook.bad" not in (await client.http.get("/readyz")).text:
                     await asyncio.sleep(0.05)
             await client.webhook(id="good", url=f"{receiver.url}/good", events=["user.*"])
@@ -83,7 +84,7 @@ async def test_a_bad_entry_keeps_nobody_else_away(tmp_path: Path, receiver: Rece
             await client.send(event("user.x"))
             await receiver.until(1, "/good")
             assert (await client.http.delete("/v1/webhooks/bad")).status_code == 204
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while (await client.http.get("/readyz")).json()["status"] != "ok":
                     await asyncio.sleep(0.05)
         assert await program.stop() == 0

@@ -21,6 +21,7 @@ from support.canaries import Canaries
 from support.client import Client, connected, event
 from support.echo_server import EchoServer, Sent
 from support.gateway_outputs import Places, Recorded, from_api, from_files, from_nats, from_redis
+from support.patience import PATIENCE
 from support.planted_secrets import PlantedSecrets
 from support.program import Program
 from support.proxy import ConnectProxy
@@ -78,7 +79,7 @@ async def _run(
 ) -> Places:
     """Starts, provokes, kills, starts again, stops; gives what it left behind."""
     at = await program.start()
-    async with asyncio.timeout(5):  # the key is printed once all runs
+    async with asyncio.timeout(PATIENCE):  # the key is printed once all runs
         while "(shown once)" not in program.output:
             await asyncio.sleep(0.02)
     first = program.output

@@ -2,9 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +28,8 @@ from event_gateway.transport.connection import Exchange
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import proxy_of
 from support.canaries import Canaries
+from support.command import command
+from support.patience import PATIENCE
 from support.program import Program
 
 WEBHOOK = "webhooks:\n  w:\n    url: https://receiver.test/\n    events: ['user.*']\n"
@@ -76,19 +75,16 @@ BAD_FILES = {
 async def test_check_repeats_no_secret(tmp_path: Path) -> None:
     """Each file is refused, and what is said of it holds nothing of the canary."""
     canaries = Canaries()
-    environ = os.environ | {"PLANTED": canaries.make("planted")}
+    planted = {"PLANTED": canaries.make("planted")}
     variable = {"EVENT_GATEWAY__REDIS__PASSWORD": canaries.make("variable")}
 
     async def check(name: str, text: str, *options: str) -> tuple[str, bytes]:
         path = tmp_path / f"{len(name)}-{abs(hash((name, options)))}.yaml"
         path.write_text(text)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "event_gateway", "check", "-c", str(path), *options,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=environ | variable if name == OF_A_VARIABLE else environ,
-        )  # fmt: skip
-        said = (await process.communicate())[0]
-        assert process.returncode == 2, (name, said)
+        environ = planted | variable if name == OF_A_VARIABLE else planted
+        ended = await command("check", "-c", str(path), *options, **environ)
+        said = (ended.out + ended.err).encode()
+        assert ended.status == 2, (name, said)
         return name, said
 
     limit = asyncio.Semaphore(4)
@@ -137,7 +133,7 @@ async def test_servers_that_refuse_or_are_not_there(
         directory.mkdir()
         program = Program(directory, config)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 starting = asyncio.create_task(program.start())
                 while "does not answer yet" not in program.output:
                     await asyncio.sleep(0.05)

@@ -14,6 +14,7 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from support.client import STRUCTURED, Client, connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
 
@@ -77,7 +78,7 @@ async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, a
         if not program.runs:
             await program.start()
         before = len(receiver.got)
-        await _all_delivered(receiver, {one["id"] for one in sent}, timeout=60)
+        await _all_delivered(receiver, {one["id"] for one in sent})
         assert await program.stop() == 0
     finally:
         killing.cancel()
@@ -105,7 +106,7 @@ async def test_events_published_while_the_gateway_is_down(
                 await client.nats.publish("load.made", json.dumps(one).encode())
             await client.nats.flush()
         await program.start()
-        await _all_delivered(receiver, {one["id"] for one in sent}, timeout=20)
+        await _all_delivered(receiver, {one["id"] for one in sent})
         assert await program.stop() == 0
     finally:
         await program.stop()
@@ -129,7 +130,7 @@ async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiv
 
 
 async def _gone(pids: dict[str, int]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while any(_alive(pid) for pid in pids.values()):
             await asyncio.sleep(0.05)
 
@@ -175,7 +176,7 @@ async def test_kill_nats_and_valkey_of_ones_own(tmp_path: Path, receiver: Receiv
                 sent = [event("load.made") for _ in range(20)]
                 await client.send(sent)
                 ids |= {one["id"] for one in sent}
-                await _all_delivered(receiver, ids, timeout=40)
+                await _all_delivered(receiver, ids)
         assert await program.stop() == 0
     finally:
         await program.stop()
@@ -183,7 +184,7 @@ async def test_kill_nats_and_valkey_of_ones_own(tmp_path: Path, receiver: Receiv
 
 
 async def _until_ready(client: Any, status: str = "ok") -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             ready = await client.http.get("/readyz")
             if ready.status_code == 200 and ready.json()["status"] == status:
@@ -221,7 +222,7 @@ async def test_retries_after_a_restart_are_enriched(tmp_path: Path, receiver: Re
 
 
 async def _all_taken(receiver: Receiver, ids: set[str]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while ids - {one.json["id"] for one in receiver.got if one.status == 200}:
             await asyncio.sleep(0.05)
 
@@ -233,7 +234,7 @@ async def test_a_nats_that_hangs_is_no_ready_one(
     pid = server_pids(tmp_path / "data")["nats"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (await client.http.get("/readyz")).status_code != 503:
                 await asyncio.sleep(0.1)
         answer = await client.http.get("/readyz")

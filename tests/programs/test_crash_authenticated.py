@@ -11,6 +11,7 @@ import standardwebhooks
 
 from support.certificates import ClientFiles
 from support.client import connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver, receiving
 from support.token_server import giving_tokens
@@ -47,7 +48,7 @@ async def test_every_call_is_authenticated_whoever_dies(tmp_path: Path, receiver
         })  # fmt: skip
         try:
             sent = await _load(program)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while any(sent - {one.json["id"] for one in at.got} for at in (receiver, guarded)):
                     await asyncio.sleep(0.1)
             assert await program.stop() == 0
@@ -88,6 +89,6 @@ async def _load(program: Program) -> set[str]:
 
 async def _until_taken(http: httpx.AsyncClient, one: dict[str, object]) -> None:
     headers = {"Content-Type": "application/cloudevents+json"}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while (await http.post("/v1/events", json=one, headers=headers)).status_code != 202:
             await asyncio.sleep(0.05)

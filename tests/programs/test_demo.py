@@ -14,6 +14,7 @@ import pytest
 from event_gateway.cli.demo.events import made_up
 from event_gateway.cli.demo.receivers import Receivers
 from event_gateway.cli.demo.tally import Tally
+from support.patience import PATIENCE
 
 DEMO = [sys.executable, "-m", "event_gateway", "demo"]
 
@@ -23,7 +24,7 @@ async def test_it_ends_by_itself_and_every_promise_is_kept() -> None:
     process = await asyncio.create_subprocess_exec(
         *DEMO, "--for", "4s", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    out = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+    out = (await asyncio.wait_for(process.communicate(), PATIENCE))[0].decode()
     assert process.returncode == 0, out
     for word in ("published", "delivered", "will be retried", "dead letter", "streamed"):
         assert re.search(rf"^ +\d+\.\ds  .*{word}", out, re.MULTILINE), word
@@ -46,7 +47,7 @@ async def test_an_interrupt_ends_it_clean() -> None:
         *DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while b"published" not in await process.stdout.readline():
             pass
         process.send_signal(signal.SIGINT)

@@ -18,6 +18,7 @@ from event_gateway.embedded import servers
 from event_gateway.embedded.process import ServerProcess
 from event_gateway.state.connection import connect
 from support.client import connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -31,7 +32,7 @@ async def test_a_directory_is_for_one_gateway(tmp_path: Path) -> None:
             f"event-gateway: the data directory {first.data} is in use by another gateway "
             f"(process {first.pid}); give each its own --data-dir"
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert (first.data / "endpoints.json").exists()
         first.kill()
         await second.start()
@@ -61,7 +62,7 @@ async def test_a_server_that_dies_alone_is_started_again(
                 sent = [event("load.made") for _ in range(40)]
                 for one in sent:
                     # A client repeats what was answered with 503, which names the delay.
-                    async with asyncio.timeout(20):
+                    async with asyncio.timeout(PATIENCE):
                         while True:
                             answer = await client.http.post(
                                 "/v1/events", json=one,
@@ -72,12 +73,12 @@ async def test_a_server_that_dies_alone_is_started_again(
                             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
                             await asyncio.sleep(0.05)
                     accepted.add(one["id"])
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     while (ready := (await client.http.get("/readyz")).json())["status"] != "ok":
                         await asyncio.sleep(0.1)
                 assert ready["reasons"] == []
                 assert _pid(program.data, name) != pid
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(PATIENCE):
                 while accepted - {got.json["id"] for got in receiver.got}:
                     await asyncio.sleep(0.1)
         assert await program.stop() == 0
@@ -96,7 +97,7 @@ async def test_a_server_that_cannot_start_is_tried_again(gateway: Running, tmp_p
     port = json.loads((data / "servers.json").read_text())["valkey"]["port"]
     os.kill(_pid(data, "valkey"), signal.SIGKILL)
     thief = None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while thief is None:
             with contextlib.suppress(OSError):
                 thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", port)
@@ -105,7 +106,7 @@ async def test_a_server_that_cannot_start_is_tried_again(gateway: Running, tmp_p
     thief.close()
     await thief.wait_closed()
     async with connected(gateway.http_url, gateway.nats_url, gateway.admin_key) as client:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (await client.http.get("/readyz")).json()["status"] != "ok":
                 await asyncio.sleep(0.1)
 
@@ -117,14 +118,14 @@ async def test_logs_are_bounded_while_a_server_writes(tmp_path: Path) -> None:
     log, old = tmp_path / "logs" / "chatty.log", tmp_path / "logs" / "chatty.log.old"
     limit = 20_000
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             for _ in range(3):
                 while log.stat().st_size <= limit:
                     await asyncio.sleep(0.01)
                 process.bound_log(limit)
                 assert log.stat().st_size < limit
         assert old.stat().st_size < 3 * limit
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not process.last_words().startswith("x"):
                 await asyncio.sleep(0.01)
     finally:
@@ -159,7 +160,7 @@ async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, e
     try:
         assert await asyncio.to_thread(parent.stdout.readline) == "started\n"
         if end == "kill":
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while not (log.exists() and log.read_text().strip()):
                     await asyncio.sleep(0.02)
             parent.kill()
@@ -168,14 +169,14 @@ async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, e
             if not log.read_text()[:1].isdecimal():
                 return  # it was stopped before it had said who it is
         child = int(log.read_text().split()[0])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while _alive(child):
                 await asyncio.sleep(0.02)
     finally:
         parent.kill()
         parent.wait()
     # And nothing of the way itself is left.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while _running(str(log)) or _running(CHILD):
             await asyncio.sleep(0.05)
 
@@ -288,7 +289,7 @@ async def test_a_server_with_much_data_may_take_its_time(
             for number in range(40):
                 await client.set(f"key-{number}", os.urandom(2048))
             await client.bgrewriteaof()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while (await client.info("persistence"))["aof_base_size"] < 40 * 2048:
                     await asyncio.sleep(0.05)
     finally:
@@ -304,7 +305,7 @@ async def test_a_server_with_much_data_may_take_its_time(
     embedded = servers.EmbeddedServers(tmp_path, nats=False)
     starting = asyncio.create_task(embedded.start(timeout=0.5))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not _loading(tmp_path):
                 await asyncio.sleep(0.02)
         connecting = asyncio.create_task(connect(_url(tmp_path), patience=0.5))

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from support.client import connected, event
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -95,7 +96,7 @@ async def test_different_files_are_told(
         {"webhooks": {"f": {"url": f"{receiver.url}/{n}", "events": ["user.*"]}}} for n in range(2)
     ]
     clients = await peers.start(stack, *files)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             ready = [(await client.http.get("/readyz")).json() for client in clients]
             if all(one["status"] == "degraded" for one in ready):
@@ -105,7 +106,7 @@ async def test_different_files_are_told(
         assert f"/{other.pid}" in shown["reasons"][0]
         assert "different configuration file" in program.output
     assert await peers.programs[0].stop() == 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (await clients[1].http.get("/readyz")).json()["status"] != "ok":
             await asyncio.sleep(0.1)
 
@@ -131,7 +132,7 @@ async def test_a_deletion_whose_process_died_is_carried_on(
     )
     assert refused.status_code == 409
     assert (await other.http.get("/v1/webhooks")).json()["items"] == []
-    await other.until("w", sent["id"], "cancelled", timeout=20)
+    await other.until("w", sent["id"], "cancelled")
     await one.told(1, "webhook.deleted")
     await other.webhook(id="w", url=f"{receiver.url}/again", events=["user.*"])
     await one.send(event("user.a"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from support.client import Client, connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -128,7 +129,7 @@ async def test_a_reload_while_nats_is_away_is_finished_later(
             await program.reload(changed, "reload interrupted")
         finally:
             os.kill(pid, signal.SIGCONT)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while "configuration reloaded" not in program.output:
                 await asyncio.sleep(0.1)
         async with connected(at["http"], servers[0], at["key"]) as client:
@@ -148,7 +149,7 @@ async def test_a_hangup_while_it_starts_is_taken_up_then(
     os.kill(pid, signal.SIGSTOP)
     try:
         starting = asyncio.create_task(program.start())
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while "does not answer yet" not in program.output:
                 await asyncio.sleep(0.05)
         changed = _config(receiver) | own
@@ -159,7 +160,7 @@ async def test_a_hangup_while_it_starts_is_taken_up_then(
         os.kill(pid, signal.SIGCONT)
     try:
         at = await starting
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while "configuration reloaded" not in program.output:
                 await asyncio.sleep(0.05)
         async with connected(at["http"], servers[0], at["key"]) as client:

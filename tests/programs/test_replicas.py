@@ -13,6 +13,7 @@ from typing import Any
 import nats
 
 from support.client import connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 
 
@@ -46,7 +47,7 @@ async def cluster(directory: Path) -> AsyncIterator[list[Any]]:
         )  # fmt: skip
     urls = [f"nats://127.0.0.1:{port}" for port in clients]
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 with contextlib.suppress(Exception):
                     bus = await nats.connect(urls, connect_timeout=1, max_reconnect_attempts=1)
@@ -98,15 +99,15 @@ async def test_streams_have_their_replicas_and_outlive_a_server(
                 async with client.websocket() as socket:
                     await socket.ask(action="subscribe", stream="work")
                     await client.send(event("user.a"))
-                    assert (await socket.next(20))["seq"] == 1
+                    assert (await socket.next())["seq"] == 1
                     processes[0].kill()
-                    async with asyncio.timeout(60):
+                    async with asyncio.timeout(PATIENCE):
                         sent = event("user.a")
                         while (await client.http.post("/v1/events", json=sent, headers={
                             "Content-Type": "application/cloudevents+json"})
                         ).status_code != 202:  # fmt: skip
                             await asyncio.sleep(0.5)
-                        while (frame := await socket.next(60))["type"] != "event":
+                        while (frame := await socket.next())["type"] != "event":
                             pass
                     assert (frame["seq"], frame["event"]["id"]) == (2, sent["id"])
         finally:

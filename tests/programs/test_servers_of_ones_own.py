@@ -15,6 +15,7 @@ import redis.asyncio
 
 from event_gateway.embedded.servers import nats_binary, usable_port, valkey_binary
 from event_gateway.state.records import FORMAT
+from support.patience import PATIENCE
 from support.program import Program
 
 Run = Callable[..., Any]
@@ -33,7 +34,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
             )  # fmt: skip
             stack.callback(process.wait)
             stack.callback(process.kill)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     try:
                         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -108,7 +109,7 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, name
     port = usable_port()
     program = Program(tmp_path, {name: {"url": f"{name}://127.0.0.1:{port}"}})
     starting = asyncio.create_task(program.start())
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while "does not answer yet" not in program.output:
             await asyncio.sleep(0.05)
     # Meanwhile it can be told to end, and leaves nothing behind.

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from support.client import connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -40,7 +41,7 @@ async def test_it_drains_in_phases(tmp_path: Path, receiver: Receiver) -> None:
                 began = time.monotonic()
                 os.kill(program.pid, signal.SIGTERM)
                 connection = socket.connection
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     await connection.wait_closed()
                 closed = (connection.close_code, connection.close_reason)
                 assert closed == (1012, "the gateway restarts")
@@ -87,7 +88,7 @@ async def test_what_is_cut_off_is_no_failure(tmp_path: Path, receiver: Receiver)
             record = await client.delivery("slow", sent["id"])
             assert (record["status"], record["attempts"]) == ("in_progress", [])
             # Its lease ends 10 s after the attempt's timeout; then it is tried again.
-            record = await client.until("slow", sent["id"], "succeeded", timeout=20)
+            record = await client.until("slow", sent["id"], "succeeded")
             assert [one["number"] for one in record["attempts"]] == [1]
         assert await program.stop() == 0
     finally:
@@ -118,7 +119,7 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path, receiver: Receiver) 
 
 
 async def _until_draining(http: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (await http.get("/readyz")).status_code != 503:
             await asyncio.sleep(0.02)
 

@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio
 
 from support.client import Client, connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -41,7 +42,7 @@ async def _pids(client: Client, count: int) -> set[int]:
             del heard[beat["process"]]
 
     subscription = await client.nats.subscribe("eg.process.*", cb=on_beat)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(heard) < count:
             await asyncio.sleep(0.05)
     await subscription.unsubscribe()
@@ -92,11 +93,11 @@ async def test_one_that_is_killed_is_replaced(program: Program, receiver: Receiv
         await receiver.until(20)
         os.kill(min(before), signal.SIGKILL)
         receiver.delays["/w"] = [0.0]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while {one["id"] for one in sent} - {got.json["id"] for got in receiver.got}:
                 await asyncio.sleep(0.1)
         for one in sent:
-            await client.until("w", one["id"], "succeeded", timeout=30)
+            await client.until("w", one["id"], "succeeded")
         after = await _pids(client, 2)
         assert len(after & before) == 1
     assert "a process has ended by itself" in program.output
@@ -109,7 +110,7 @@ async def test_they_end_with_the_first(program: Program) -> None:
     async with connected(at["http"], at["nats"], at["key"]) as client:
         pids = await _pids(client, 2)
     program.kill()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while any(Path(f"/proc/{pid}").exists() for pid in pids):
             await asyncio.sleep(0.05)
     port = at["http"].rpartition(":")[2]
@@ -123,7 +124,7 @@ async def test_a_change_of_the_file_reaches_all(program: Program, receiver: Rece
     async with connected(at["http"], at["nats"], at["key"]) as client:
         program.configure(_config(receiver, events=["a", "new"]))
         os.kill(program.pid, signal.SIGHUP)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while program.output.count("configuration reloaded") < 2:
                 await asyncio.sleep(0.05)
         for _ in range(10):

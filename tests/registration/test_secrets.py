@@ -12,6 +12,7 @@ import standardwebhooks
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal, SealingKeys, new_key
 from support.client import Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -68,7 +69,7 @@ async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver:
     refused = await client.http.delete("/v1/secrets/theirs")
     assert (refused.status_code, "webhooks w" in refused.json()["detail"]) == (409, True)
     assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (await client.http.delete("/v1/secrets/theirs")).status_code == 409:
             await asyncio.sleep(0.05)
     assert await _listed(client) == {}
@@ -124,7 +125,7 @@ async def test_a_former_key_ends_by_itself(client: Client, receiver: Receiver) -
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
     body = {"value": SECOND, "overlap": "1s"}
     assert (await client.http.post("/v1/webhooks/w/rotate-secret", json=body)).status_code == 200
-    async with asyncio.timeout(15):  # it is looked at again every few seconds
+    async with asyncio.timeout(PATIENCE):  # it is looked at again every few seconds
         while _signed_with(await _got(client, receiver)) != [SECOND]:
             await asyncio.sleep(0.3)
 
@@ -233,7 +234,7 @@ async def test_what_is_moved_to_another_name_opens_no_more(
     bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
     entry = await bucket.get("secret.one")
     await bucket.put("secret.two", entry.value or b"")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while "two" not in (listed := await _listed(client)):
             await asyncio.sleep(0.02)
     assert listed["one"]["sealed"]["readable"]

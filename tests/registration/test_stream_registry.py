@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.client import Client, connected, event
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 
@@ -27,7 +28,7 @@ async def _state(client: Client, name: str) -> dict[str, Any]:
 
 async def _ids(client: Client, name: str, count: int) -> list[str]:
     """The ids of the events in a stream, once there are so many."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while (await _state(client, name))["messages"] < count:
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.2)  # for what should not come
@@ -244,7 +245,7 @@ async def test_other_subjects_hold_from_where_the_former_ended(client: Client) -
     assert [one["seq"] for one in live] == list(range(1, len(expected) + 1))
     # Also where nothing is left that tells how far it came.
     await client.http.patch("/v1/streams/s", json={"retention": "1s"}, params={"force": "true"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await _state(client, "s"))["messages"]:
             await asyncio.sleep(0.1)
     await asyncio.sleep(5)
@@ -307,7 +308,7 @@ async def test_a_file_drops_events_only_where_that_is_asked_for(tmp_path: Path) 
             await _ids(client, "f", 10)
             program.configure(config(max_messages=5))
             os.kill(program.pid, signal.SIGHUP)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while "max_messages 5 is less than the 10" not in program.output:
                     await asyncio.sleep(0.05)
             assert (await _state(client, "f"))["messages"] == 10
@@ -361,7 +362,7 @@ async def test_what_a_dead_process_left_is_carried_on(client: Client) -> None:
     made = json.loads((await bucket.get("stream.t")).value or b"")
     made["stream"]["name"] = "u"
     await bucket.put("stream.u", json.dumps(made).encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/streams/s")).status_code != 404:
             await asyncio.sleep(0.1)
     await client.told(1, "stream.deleted")

@@ -15,6 +15,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.webhook.webhook import MAX_RATE, RateLimit, Verification, Webhook
 from support.client import Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver, Said, agrees
@@ -30,7 +31,7 @@ async def _shown(client: Client, webhook: str = "w") -> dict[str, Any]:
 
 
 async def _until(client: Client, state: str, webhook: str = "w") -> dict[str, Any]:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while (shown := await _shown(client, webhook))["state"] != state:
             await asyncio.sleep(0.02)
     return shown
@@ -38,7 +39,7 @@ async def _until(client: Client, state: str, webhook: str = "w") -> dict[str, An
 
 async def _until_tried(client: Client, webhook: str = "w") -> dict[str, Any]:
     """What is said of the verification once a try has failed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not (known := (await _shown(client, webhook))["verification"])["last_error"]:
             await asyncio.sleep(0.02)
     return dict(known)
@@ -163,7 +164,7 @@ async def test_what_cannot_be_reached_or_says_nothing(
         await client.webhook(id=f"hangs{n}", url=f"{receiver.url}/hangs", events=["user.*"],
                              verify=True)  # fmt: skip
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE):
         await _until(client, "active")
     assert (await client.http.post("/v1/webhooks/none/verify")).status_code == 404
     # The guard holds for this as for deliveries: by now the network is closed again.
@@ -206,7 +207,7 @@ async def test_the_allowed_rate_is_kept(
     # Asked again, it allows more, and what waits follows at the configured rate.
     receiver.says["/w"] = [agrees("*", 6000)]
     assert (await _verify(other))["allowed_rate"] == 6000
-    await receiver.until(24, "/w", timeout=20)
+    await receiver.until(24, "/w")
 
 
 async def test_another_url_has_to_agree_anew(client: Client, receiver: Receiver) -> None:

@@ -13,6 +13,7 @@ import pytest
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.matching.expression import EvaluationError, Expression
 from support.client import Client, event
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 DATA = {"changes": {"insertions": 120}, "l": [1, 2.5, {"a": True}], "s": "text", "n": None}
@@ -179,7 +180,7 @@ async def test_a_webhook_with_an_expression(client: Client, receiver: Receiver) 
     got = await receiver.until(3, "/w")
     assert {one.json["id"] for one in got} == {sent[n]["id"] for n in (1, 2, 4)}
     # What came to no value is seen at the webhook.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not (shown := (await client.http.get("/v1/webhooks/w")).json())["expression_errors"]:
             await asyncio.sleep(0.05)
     latest = shown["expression_errors"]["latest"]

@@ -15,6 +15,7 @@ import redis.asyncio
 
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -127,17 +128,17 @@ async def test_all_is_flushed(gateway: Running, client: Client, receiver: Receiv
         security={"auth_type": "bearer_token", "secret_name": "theirs"},
     )  # fmt: skip
     waiting = await _send(client, 300)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/webhooks/one/stats")).json()["queue_depth"] < 300:
             await asyncio.sleep(0.05)
     await asyncio.sleep(2.5)  # all are acknowledged, and a checkpoint says so
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         await store.flushall()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await store.zcard("queue:one") < 300:
                 await asyncio.sleep(0.1)
         assert await store.exists("webhook:one")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not await store.sismember("paused", "one"):
                 await asyncio.sleep(0.1)
     listed = (await client.http.get("/v1/webhooks")).json()["items"]
@@ -168,7 +169,7 @@ async def test_people_say_whether_all_is_reread(
             await asyncio.sleep(2.5)
             async with redis.asyncio.from_url(at["redis"]) as store:
                 await store.flushall()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     told = (await client.http.get("/readyz")).json()
                     if told["reasons"]:
@@ -186,7 +187,7 @@ async def test_people_say_whether_all_is_reread(
             assert (answer.status_code, answer.json()) == (202, {"streams": ["GATEWAY_EVENTS"]})
             await _ready(client.http)
             if reread:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     while len(receiver.got) < count + 10 + 40:
                         await asyncio.sleep(0.1)
             else:
@@ -236,7 +237,7 @@ async def test_redis_is_away_for_a_while(
             await receiver.until(4, "/one")
             os.kill(pid, signal.SIGSTOP)  # it answers nobody
             waiting = await _send(client, 20)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     told = (await client.http.get("/readyz")).json()
                     if told["status"] == "degraded":

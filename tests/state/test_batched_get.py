@@ -15,6 +15,7 @@ from event_gateway.broker.event_log import EventLog, LogUnavailable
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.streams.definition import EVENTS
 from support.client import connected, event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -140,7 +141,7 @@ async def test_what_waited_over_a_kill_is_delivered_as_it_was(
     async with connected(at["http"], at["nats"], at["key"]) as client:
         await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.*"], enabled=False)
         await client.send(sent)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (await client.http.get("/v1/webhooks/w/stats")).json()["waiting"] < 60:
                 await asyncio.sleep(0.05)
     program.kill()  # no event is at hand any more

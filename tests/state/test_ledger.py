@@ -10,6 +10,7 @@ from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state.connection import ServerRefused, connect
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues, Wanted
+from support.patience import PATIENCE
 
 WANTED = Wanted("w", 5, 10_000, 20_000)
 
@@ -39,7 +40,7 @@ def delivery(ledger: Ledger, event_id: str = "e", seq: int = 1, source: str = "s
 
 
 async def written(ledger: Ledger) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while ledger.backlog:
             await asyncio.sleep(0.001)
 

@@ -10,6 +10,7 @@ import redis.asyncio
 from event_gateway.cli.process.serve import Running
 from support.client import Client, Socket, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.peers import Peers
 
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"]}}}
@@ -143,7 +144,7 @@ async def test_while_redis_is_away(start: Start) -> None:
         acking = asyncio.create_task(_ack(socket, mine["subscription"], 1))
         refused = asyncio.create_task(_refused(client))
         assert await refused == "unavailable"
-        await asyncio.wait_for(acking, 20)
+        await asyncio.wait_for(acking, PATIENCE)
         assert await state.hget("durable:work:reader", "position") == b"1"
         await state.aclose()
 

@@ -47,7 +47,7 @@ async def _suffix(socket: Socket, last: int) -> list[int]:
     """The sequences that come up to the last; its number goes with each event's data."""
     out: list[int] = []
     while not out or out[-1] < last:
-        frame = await socket.next(110)
+        frame = await socket.next()
         if frame["type"] == "event":
             assert frame["event"]["data"]["n"] + 1 == frame["seq"]
             out.append(frame["seq"])
@@ -111,7 +111,7 @@ class _Reconnecting:
                 assert answer["code"] == "unavailable", answer
                 await asyncio.sleep(0.1)
             while not self.got or self.got[-1] < last:
-                frame = await socket.next(20)
+                frame = await socket.next()
                 if frame["type"] == "event":
                     self.got.append(frame["seq"])
 

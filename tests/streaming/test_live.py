@@ -11,6 +11,7 @@ import websockets
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"], "max_messages": 1000}}}
 
@@ -22,7 +23,7 @@ async def gateway(start: Start) -> Running:
 
 async def _held(client: Client, stream: str, last: int) -> None:
     js = client.nats.jetstream()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await js.stream_info(f"GATEWAY_STREAM_{stream}")).state.last_seq < last:
             await asyncio.sleep(0.01)
 
@@ -49,7 +50,7 @@ async def test_a_stream_has_one_reader_as_long_as_somebody_listens(client: Clien
             for _ in range(copies):
                 assert (await socket.next())["type"] == "event"
         assert await _readers(client, "work") == 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while await _readers(client, "work"):
             await asyncio.sleep(0.02)
 

@@ -12,6 +12,7 @@ from event_gateway.api.live import sse
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 
 STREAMS = {
     "streams": {
@@ -41,7 +42,7 @@ async def blocks(answer: httpx.Response) -> AsyncIterator[dict[str, str]]:
 
 async def _some(answer: httpx.Response, count: int) -> list[dict[str, str]]:
     out: list[dict[str, str]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async for block in blocks(answer):
             if block.keys() != {"retry"}:
                 out.append(block)
@@ -52,7 +53,7 @@ async def _some(answer: httpx.Response, count: int) -> list[dict[str, str]]:
 
 async def _held(client: Client, last: int) -> None:
     js = client.nats.jetstream()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await js.stream_info("GATEWAY_STREAM_work")).state.last_seq < last:
             await asyncio.sleep(0.01)
 

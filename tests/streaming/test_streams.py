@@ -12,6 +12,7 @@ import websockets
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 
 STREAMS = {
     "streams": {
@@ -45,7 +46,7 @@ async def _events(socket: Any, count: int) -> tuple[list[str], list[str]]:
 async def _holds(client: Client, stream: str, count: int) -> None:
     """Returns once a named stream has taken over what the log holds."""
     js = client.nats.jetstream()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (await js.stream_info(f"GATEWAY_STREAM_{stream}")).state.messages < count:
             await asyncio.sleep(0.01)
 

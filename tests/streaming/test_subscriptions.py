@@ -13,6 +13,7 @@ import websockets
 from event_gateway.cli.process.serve import Running
 from support.client import Client, Socket, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.peers import Peers
 
 STREAMS = {
@@ -58,7 +59,7 @@ async def test_what_a_stream_holds_page_by_page(client: Client) -> None:
     await client.nats.flush()
     await asyncio.sleep(0.2)
     await client.send(sent[2:])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             shown = (await client.http.get("/v1/streams/work")).json()
             if shown["state"]["messages"] == 6:
@@ -161,7 +162,7 @@ async def test_subjects_without_a_stream(client: Client, gateway: Running) -> No
         # What the gateway tells of itself is a stream of its own.
         assert (await socket.ask(action="subscribe", subjects=["stream.>"]))["seq"] > 0
     state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while [key async for key in state.scan_iter("subscription:*")]:
             await asyncio.sleep(0.02)
     await state.aclose()
@@ -179,7 +180,7 @@ async def test_tokens_open_what_they_name_for_a_while(client: Client) -> None:
         await client.send([event("scheduler.job.done"), event("audit.events.a")])
         assert {(await socket.next())["stream"] for _ in range(2)} == {"work", None}
     soon = await token(client, streams=["work"], expires_in="1s")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while True:
             async with stranger(client, f"token={soon}") as socket:
                 with contextlib.suppress(websockets.ConnectionClosed):

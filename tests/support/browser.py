@@ -11,6 +11,8 @@ from typing import Any
 
 import websockets
 
+from support.patience import PATIENCE
+
 FOUND = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -32,7 +34,7 @@ class Page:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    async def until(self, expression: str, timeout: float = 20.0) -> None:
+    async def until(self, expression: str, timeout: float = PATIENCE) -> None:
         """Returns once an expression is true in the page."""
         try:
             async with asyncio.timeout(timeout):
@@ -52,7 +54,7 @@ async def page(directory: Path, url: str) -> AsyncIterator[Page]:
         stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        address = await asyncio.wait_for(_address(process), 60)
+        address = await asyncio.wait_for(_address(process), PATIENCE)
         async with websockets.connect(address, max_size=None) as connection:
             made = await _ask(connection, 1, "Target.createTarget", url=url)
             attached = await _ask(
@@ -83,7 +85,7 @@ async def _ask(
     if session is not None:
         request["sessionId"] = session
     await connection.send(json.dumps(request))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while (answer := json.loads(await connection.recv())).get("id") != number:
             pass
     assert "error" not in answer, answer

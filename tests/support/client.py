@@ -14,6 +14,8 @@ import nats
 import websockets
 from nats.aio.client import Client as Nats
 
+from support.patience import PATIENCE
+
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 _ids = itertools.count(1)
@@ -58,7 +60,7 @@ class Client:
         return dict(answer.json())
 
     async def until(
-        self, webhook: str, event_id: str, *statuses: str, timeout: float = 15.0
+        self, webhook: str, event_id: str, *statuses: str, timeout: float = PATIENCE
     ) -> dict[str, Any]:
         """The delivery, once it has one of these statuses."""
         async with asyncio.timeout(timeout):
@@ -68,7 +70,9 @@ class Client:
                     return dict(answer.json())
                 await asyncio.sleep(0.02)
 
-    async def told(self, count: int, *types: str, timeout: float = 10.0) -> list[dict[str, Any]]:
+    async def told(
+        self, count: int, *types: str, timeout: float = PATIENCE
+    ) -> list[dict[str, Any]]:
         """The lifecycle events of these types, once there are ``count``."""
         async with asyncio.timeout(timeout):
             while True:
@@ -112,7 +116,7 @@ class Socket:
         await self.connection.send(json.dumps(request))
         return await self.next()
 
-    async def next(self, timeout: float = 10.0) -> dict[str, Any]:
+    async def next(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next frame."""
         async with asyncio.timeout(timeout):
             return dict(json.loads(await self.connection.recv()))

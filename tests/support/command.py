@@ -6,19 +6,14 @@ import json
 import os
 import pty
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from event_gateway.cli.process.serve import Running
-
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # What a shell runs in the background ignores it, and so would the commands.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-COMMAND = [sys.executable, "-m", "event_gateway"]
+from support.gateway_process import GatewayProcess
+from support.patience import PATIENCE
 
 
 @dataclass
@@ -39,7 +34,10 @@ class Ended:
 class Begun:
     """A command that runs."""
 
-    process: asyncio.subprocess.Process
+    process: GatewayProcess
+    _input: int
+    _out: asyncio.StreamReader
+    _err: asyncio.StreamReader
 
     def interrupt(self) -> None:
         """What Ctrl-C does."""
@@ -47,25 +45,39 @@ class Begun:
 
     async def line(self) -> str:
         """The next line that it prints."""
-        assert self.process.stdout is not None
-        return (await asyncio.wait_for(self.process.stdout.readline(), 60)).decode()
+        return (await asyncio.wait_for(self._out.readline(), PATIENCE)).decode()
 
     async def ended(self, given: str = "") -> Ended:
         """How it has ended; ``given`` is on its standard input."""
-        out, err = await asyncio.wait_for(self.process.communicate(given.encode()), 60)
-        assert self.process.returncode is not None
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(BrokenPipeError):  # it may end without reading
+                await asyncio.to_thread(os.write, self._input, given.encode())
+            os.close(self._input)
+            out, err = await asyncio.gather(self._out.read(), self._err.read())
+            status = await asyncio.to_thread(self.process.wait, 60)
         assert b"Traceback" not in err, err.decode()
-        return Ended(self.process.returncode, out.decode(), err.decode())
+        return Ended(status, out.decode(), err.decode())
 
 
 async def begin(*words: str, directory: Path | None = None, **environ: str) -> Begun:
     """Begins ``event-gateway WORDS``, without a terminal."""
-    return Begun(
-        await asyncio.create_subprocess_exec(
-            *COMMAND, *words, cwd=directory, env=_clean() | environ,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-    )  # fmt: skip
+    stdin, ours = os.pipe()
+    out, stdout = os.pipe()
+    err, stderr = os.pipe()
+    process = GatewayProcess(
+        list(words), (stdin, stdout, stderr), environ=_clean() | environ, directory=directory
+    )
+    for theirs in (stdin, stdout, stderr):
+        os.close(theirs)
+    return Begun(process, ours, await _reader(out), await _reader(err))
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
+    )
+    return reader
 
 
 async def command(
@@ -83,11 +95,11 @@ def access(gateway: Running) -> dict[str, str]:
 class Terminal:
     """A command at a terminal; ``seen`` is what has been shown there."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ours: int) -> None:
+    def __init__(self, process: GatewayProcess, ours: int) -> None:
         self._process, self._ours = process, ours
         self.seen = ""
 
-    async def until(self, text: str, timeout: float = 30.0) -> None:
+    async def until(self, text: str, timeout: float = PATIENCE) -> None:
         """Returns once ``text`` has been shown."""
         async with asyncio.timeout(timeout):
             while text not in self.seen:
@@ -99,7 +111,7 @@ class Terminal:
 
     async def ended(self) -> int:
         """Its exit status."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while await self._read():
                 pass
         return await asyncio.to_thread(self._process.wait, 20)
@@ -123,10 +135,9 @@ class Terminal:
 async def at_a_terminal(*words: str, **environ: str) -> AsyncIterator[Terminal]:
     """Runs ``event-gateway WORDS`` at a terminal, whose Ctrl-C interrupts it."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _AT, *COMMAND[1:], *words], stdin=theirs, stdout=theirs,
-        stderr=theirs, env=_clean() | {"TERM": "xterm", "COLUMNS": "120"} | environ,
-        start_new_session=True,
+    process = GatewayProcess(
+        list(words), (theirs, theirs, theirs), terminal=True,
+        environ=_clean() | {"TERM": "xterm", "COLUMNS": "120"} | environ,
     )  # fmt: skip
     os.close(theirs)
     terminal = Terminal(process, ours)
@@ -134,14 +145,6 @@ async def at_a_terminal(*words: str, **environ: str) -> AsyncIterator[Terminal]:
         yield terminal
     finally:
         terminal.close()
-
-
-# Takes the terminal as its own before it becomes the command.
-_AT = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
 
 
 def _clean() -> dict[str, str]:

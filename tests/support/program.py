@@ -4,12 +4,13 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from support.gateway_process import GatewayProcess
+from support.patience import PATIENCE
 
 # Receivers in tests are on the loopback, which is refused unless it is allowed.
 LOOPBACK = {"delivery": {"allow_networks": ["127.0.0.0/8"]}}
@@ -27,14 +28,14 @@ class Program:
         self._config = directory / "gateway.yaml"
         self.configure(config)
         self.environ = os.environ | environ
-        self._process: subprocess.Popen[str] | None = None
+        self._process: GatewayProcess | None = None
         self.data = directory / "data"
 
     def configure(self, config: dict[str, Any] | str) -> None:
         """Writes its configuration file."""
         self._config.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
 
-    async def start(self, timeout: float = 60.0) -> dict[str, Any]:
+    async def start(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """Starts it; gives its endpoints and its key once it is ready."""
         endpoints = self.data / "endpoints.json"
         endpoints.unlink(missing_ok=True)  # a killed one leaves its own behind
@@ -46,20 +47,18 @@ class Program:
         found: dict[str, Any] = json.loads(endpoints.read_text())
         return found | {"key": (self.data / "admin.key").read_text()}
 
-    async def start_fails(self, timeout: float = 60.0) -> int:
+    async def start_fails(self, timeout: float = PATIENCE) -> int:
         """Starts it; gives its exit status when it has ended by itself."""
         self._process = self._run()
         return await self.ended(timeout)
 
-    def _run(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
-                   "--port", "0", "--data-dir", str(self.data), *self._words]  # fmt: skip
-        with (self._directory / "output").open("a") as output:
-            return subprocess.Popen(
-                command, stdout=output, stderr=output, env=self.environ, text=True
-            )
+    def _run(self) -> GatewayProcess:
+        words = ["serve", "-c", str(self._config), "--port", "0", "--data-dir", str(self.data)]
+        with (self._directory / "output").open("a") as output, Path(os.devnull).open() as nothing:
+            streams = (nothing.fileno(), output.fileno(), output.fileno())
+            return GatewayProcess([*words, *self._words], streams, environ=self.environ)
 
-    async def ended(self, timeout: float = 30.0) -> int:
+    async def ended(self, timeout: float = PATIENCE) -> int:
         """Its exit status, once it has ended by itself."""
         assert self._process is not None
         return await asyncio.to_thread(self._process.wait, timeout)
@@ -91,7 +90,7 @@ class Program:
         before = len(self.output)
         self.configure(config)
         os.kill(self.pid, signal.SIGHUP)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while says not in self.output[before:]:
                 await asyncio.sleep(0.02)
         return self.output[before:]
@@ -102,7 +101,7 @@ class Program:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
-    async def stop(self, timeout: float = 30.0) -> int:
+    async def stop(self, timeout: float = PATIENCE) -> int:
         """SIGTERM; gives the exit status."""
         assert self._process is not None
         if self._process.poll() is None:

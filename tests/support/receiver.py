@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from support.patience import PATIENCE
+
 
 @dataclass(frozen=True)
 class Got:
@@ -69,14 +71,16 @@ class Receiver:
         """What came to one path, in the order it came."""
         return [one for one in self.got if one.path == path]
 
-    async def until(self, count: int, path: str | None = None, timeout: float = 15.0) -> list[Got]:
+    async def until(
+        self, count: int, path: str | None = None, timeout: float = PATIENCE
+    ) -> list[Got]:
         """Returns once ``count`` requests have come (to ``path``)."""
         async with asyncio.timeout(timeout):
             while len(found := self.got if path is None else self.at(path)) < count:
                 await asyncio.sleep(0.01)
         return found
 
-    async def until_asked(self, count: int, timeout: float = 15.0) -> list[Got]:
+    async def until_asked(self, count: int, timeout: float = PATIENCE) -> list[Got]:
         """Returns once ``count`` OPTIONS have come."""
         async with asyncio.timeout(timeout):
             while len(self.asked) < count:

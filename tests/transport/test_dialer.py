@@ -16,6 +16,7 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.resolver import MAX_LOOKUPS, Resolver
+from support.patience import PATIENCE
 from support.scripted_server import OK, ScriptedServer
 from support.sending import post
 
@@ -35,7 +36,7 @@ async def test_many_that_are_dialled_do_not_hold_up_a_warm_connection() -> None:
             sender.post(parse_target(sick), b"POST / HTTP/1.1\r\n\r\n", b"body", 5.0, _nobody)
         assert isinstance(await post(sender, well), Response)
         assert silent.connections < 200, "it came after those that were dialled"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while silent.connections < 400:
                 await asyncio.sleep(0.01)
         await sender.close()
@@ -96,7 +97,7 @@ async def test_a_known_name_does_not_wait_for_its_next_look_up(
     await asyncio.sleep(0.1)
     assert await asyncio.wait_for(names.addresses("crm"), 1) == ["127.0.0.1"]
     release.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while await names.addresses("crm") != ["127.0.0.2"]:
             await asyncio.sleep(0.01)
 

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,9 @@ from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.special_addresses import BAD_PORTS
 from support.client import Client
+from support.command import Ended
+from support.in_process import check
+from support.patience import PATIENCE
 from support.program import Program
 from support.scripted_server import Listening
 from support.sending import post, refused
@@ -334,7 +335,7 @@ async def test_what_was_checked_is_what_is_dialled(monkeypatch: pytest.MonkeyPat
         assert isinstance(await post(sender, url), Response)
         assert looked == ["127.0.0.1"], "looked up again between the check and the connection"
         sender.renew(None)  # so that the next one is dialled
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while isinstance(result := await post(sender, url), Response):
                 sender.renew(None)
         refused(result, "127.0.0.2")
@@ -426,8 +427,8 @@ async def test_what_the_api_does_not_register(client: Client) -> None:
 def test_what_check_says(tmp_path: Path, url: str, says: str | None) -> None:
     config: dict[str, Any] = {"webhooks": {"w": WEBHOOK | {"url": url}}}
     done = _check(tmp_path, config)
-    assert (done.returncode, done.stdout) == (2, ""), done.stdout
-    (line,) = done.stderr.splitlines()
+    assert (done.status, done.out) == (2, ""), done.out
+    (line,) = done.err.splitlines()
     assert line.startswith(f"{tmp_path / 'gateway.yaml'}:5: webhooks.w.url: "), line
     assert says is None or says in line
     assert "hunter2" not in line
@@ -439,7 +440,7 @@ def test_check_goes_by_the_files_own_delivery_section(tmp_path: Path) -> None:
 
     def refused_with(**delivery: Any) -> list[str]:
         done = _check(tmp_path, {"webhooks": webhooks, "delivery": delivery})
-        return [line.split(": ")[1] for line in done.stderr.splitlines()]
+        return [line.split(": ")[1] for line in done.err.splitlines()]
 
     url = "webhooks.{}.url".format
     assert refused_with() == [url("a"), url("b"), url("c")]
@@ -456,17 +457,16 @@ def test_check_goes_by_the_files_own_delivery_section(tmp_path: Path) -> None:
 @pytest.mark.parametrize("headers", REFUSED_HEADERS[:6] + REFUSED_HEADERS[-2:])
 def test_headers_in_the_file(tmp_path: Path, headers: dict[str, str]) -> None:
     done = _check(tmp_path, {"webhooks": {"w": WEBHOOK | {"headers": headers}}})
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    assert done.status == 2
+    (line,) = done.err.splitlines()
     assert "webhooks.w.headers." in line
     assert "hunter2" not in line
 
 
-def _check(tmp_path: Path, config: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
+def _check(tmp_path: Path, config: dict[str, Any]) -> Ended:
     path = tmp_path / "gateway.yaml"
     path.write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "event_gateway", "check", "-c", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return check(path)
 
 
 async def test_the_program_does_not_start_with_a_url_that_is_refused(tmp_path: Path) -> None:

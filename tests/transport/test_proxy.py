@@ -25,6 +25,7 @@ from event_gateway.transport.resolver import Resolver
 from support.certificates import Authority
 from support.client import connected, event
 from support.configuration import loaded
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.proxy import ConnectProxy
 from support.receiver import Receiver
@@ -65,7 +66,7 @@ async def sending(
     yield sender
     await sender.close()
     assert sender.open_connections == sender.in_flight == 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(os.listdir("/proc/self/fd")) > before:
             await asyncio.sleep(0.01)
 
@@ -333,7 +334,7 @@ async def test_the_program_delivers_through_a_proxy_and_takes_up_another(
                 before = len(first.heads)
                 program.configure(config(second.port))
                 os.kill(program.pid, signal.SIGHUP)
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(PATIENCE):
                     while "configuration reloaded" not in program.output:
                         await asyncio.sleep(0.02)
                 for name in ("tls", "plain"):

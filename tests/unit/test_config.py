@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from event_gateway.config.reference import reference
 from event_gateway.request.transformations import compiled
 from event_gateway.transport.egress_guard import url_rule
 from support.configuration import loaded
+from support.in_process import check, run_here
 
 
 def test_the_original_loads_with_its_defaults() -> None:
@@ -42,24 +41,19 @@ def test_what_nothing_feeds_is_warned_of_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text("ingest: {subjects: ['a.>']}\nwebhooks:\n  w:\n    url: https://x.y/\n"
                     "    events:\n      - a.b\n      - c.d\n")  # fmt: skip
-    done = _check(path, "--json")
-    assert done.returncode == 0
-    assert json.loads(done.stdout) == {
+    done = check(path, "--json")
+    assert done.status == 0
+    assert json.loads(done.out) == {
         "ok": True, "errors": [], "warnings": [{
             "file": str(path), "line": 7, "key": "webhooks.w.events[1]",
             "reason": "nothing from NATS feeds 'c.d': add its subject to ingest.subjects",
         }],
     }  # fmt: skip
     path.write_text(W.replace("a.b", "webhook.failed"))
-    assert "they reach no webhook" in _check(path).stderr
+    assert "they reach no webhook" in check(path).err
     path.write_text("servr: 1\n")
-    done = _check(path, "--json")
-    assert (done.returncode, json.loads(done.stdout)["errors"][0]["line"]) == (2, 1)
-
-
-def _check(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "event_gateway", "check", "-c", str(path), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    done = check(path, "--json")
+    assert (done.status, json.loads(done.out)["errors"][0]["line"]) == (2, 1)
 
 
 def test_the_environment_overrides_and_fills_in(tmp_path: Path) -> None:
@@ -211,9 +205,7 @@ streams:
 
 
 def _schema() -> dict[str, Any]:
-    command = [sys.executable, "-m", "event_gateway", "schema"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
+    return dict(run_here("schema").json)
 
 
 def test_the_schema_knows_the_shape() -> None:
@@ -246,20 +238,20 @@ def test_the_reference_is_up_to_date() -> None:
 
 
 def test_check(tmp_path: Path) -> None:
-    good = _check(Path("examples/gateway.yaml"))
-    assert good.returncode == 0
-    assert "3 webhooks, 3 streams" in good.stdout
-    assert "siem_token is missing" in good.stderr
+    good = check(Path("examples/gateway.yaml"))
+    assert good.status == 0
+    assert "3 webhooks, 3 streams" in good.out
+    assert "siem_token is missing" in good.err
     bad = tmp_path / "bad.yaml"
     bad.write_text("server: {prt: 1}\nnats: {ulr: x}\n")
-    done = _check(bad)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert [one.split(": ")[:2] for one in done.stderr.splitlines()] == [
+    done = check(bad)
+    assert (done.status, done.out) == (2, "")
+    assert [one.split(": ")[:2] for one in done.err.splitlines()] == [
         [f"{bad}:1", "server.prt"], [f"{bad}:2", "nats.ulr"],
     ]  # fmt: skip
-    missing = _check(tmp_path / "none.yaml")
-    assert missing.returncode == 2
-    assert len(missing.stderr.splitlines()) == 1
+    missing = check(tmp_path / "none.yaml")
+    assert missing.status == 2
+    assert len(missing.err.splitlines()) == 1
 
 
 SCRAPS = st.sampled_from(

@@ -1,0 +1,92 @@
+"""Processes of ``event-gateway``, forked from an interpreter that has imported it already.
+
+None of them outlives the test run: all are killed when the interpreter that forked them ends, and
+that ends with the test runner.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("warm_interpreter.py")
+
+
+class GatewayProcess:
+    """Like :class:`subprocess.Popen` of ``event-gateway WORDS``.
+
+    ``streams`` are file descriptors for standard input, output and error; they stay the caller's.
+    ``terminal``: standard input becomes the controlling terminal of a session of its own.
+    """
+
+    def __init__(
+        self,
+        words: list[str],
+        streams: tuple[int, int, int],
+        *,
+        environ: dict[str, str],
+        directory: Path | None = None,
+        terminal: bool = False,
+    ) -> None:
+        ours, theirs = os.pipe()
+        request = {
+            "argv": words, "cwd": str(directory or Path.cwd()), "environ": environ,
+            "terminal": terminal,
+        }  # fmt: skip
+        socket.send_fds(_interpreter(), [json.dumps(request).encode()], [*streams, theirs])
+        os.close(theirs)
+        self._report = os.fdopen(ours, "rb")
+        self.returncode: int | None = None
+        self.pid = int(self._report.readline())
+
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal; None while the process runs."""
+        return self._ended(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status, once the process has ended. Raises subprocess.TimeoutExpired."""
+        status = self._ended(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired("event-gateway", timeout or 0)
+        return status
+
+    def _ended(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            readable, _, _ = select.select([self._report], [], [], timeout)
+            if readable:
+                self.returncode = int(self._report.readline() or -signal.SIGKILL)
+                self._report.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal, unless the process has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Sends SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Sends SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+_requests: socket.socket | None = None
+
+
+def _interpreter() -> socket.socket:
+    """The socket to this process' warm interpreter, which is started once."""
+    global _requests
+    if _requests is None:
+        _requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        _requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+        with theirs:
+            subprocess.Popen(
+                [sys.executable, str(SCRIPT), str(theirs.fileno())], pass_fds=[theirs.fileno()]
+            )
+    return _requests

@@ -1,0 +1,115 @@
+"""An interpreter that has imported the gateway and forks a process for each command.
+
+Importing the gateway takes a second and a half of CPU, and the tests start it hundreds of times.
+A forked process runs the same ``main`` with arguments, environment, working directory and standard
+streams of its own; ``python tests/support/warm_interpreter.py FD`` takes requests from a socket:
+
+    {"argv": […], "cwd": "…", "environ": {…}, "terminal": false}
+
+with four file descriptors: standard input, output and error, and the one to which it reports the
+process id, and the exit status once the process has ended, a line each. ``terminal``: the standard
+input becomes the controlling terminal of a new session. It is a script, not a module: what it
+imports would be seen by the tested program.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import gc
+import io
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import termios
+import time
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+LARGEST = 1024 * 1024  # bytes of a request
+
+
+def serve(requests: socket.socket) -> list[str] | None:
+    """Forks until the other end is closed. In a forked process: returns its arguments."""
+    woken, wake = os.pipe()
+    for end in (woken, wake):
+        os.set_blocking(end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    reports: dict[int, int] = {}
+    while True:
+        readable, _, _ = select.select([requests, woken], [], [])
+        if woken in readable:
+            os.read(woken, 4096)
+            _reap(reports)
+        if requests not in readable:
+            continue
+        message, descriptors, _, _ = socket.recv_fds(requests, LARGEST, 4)
+        if not message:
+            return None
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for inherited in (*reports.values(), woken, wake, descriptors[3], requests.detach()):
+                os.close(inherited)
+            return _become(json.loads(message), descriptors[:3])
+        for descriptor in descriptors[:3]:
+            os.close(descriptor)
+        reports[pid] = descriptors[3]
+        _report(descriptors[3], pid)
+
+
+def _reap(reports: dict[int, int]) -> None:
+    while reports:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        descriptor = reports.pop(pid)
+        _report(descriptor, os.waitstatus_to_exitcode(status))
+        os.close(descriptor)
+
+
+def _report(descriptor: int, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for this process any more
+        os.write(descriptor, b"%d\n" % number)
+
+
+def _become(request: dict[str, Any], streams: list[int]) -> list[str]:
+    """Makes the forked process what ``python -m event_gateway`` would be."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    if request["terminal"]:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environ"])
+    time.tzset()
+    paths = os.environ.get("PYTHONPATH", "")
+    sys.path[:0] = [os.getcwd(), *(os.path.abspath(path) for path in paths.split(":") if path)]
+    return list(request["argv"])
+
+
+def _run(requests: socket.socket) -> None:
+    del sys.path[0]  # the folder of this script
+    import event_gateway.cli.process.serve
+    from event_gateway.cli.main import main
+
+    gc.freeze()
+    argv = serve(requests)
+    if argv is not None:
+        assert isinstance(sys.stdout, io.TextIOWrapper)
+        sys.stdout.reconfigure(line_buffering=os.isatty(1))
+        sys.argv = [event_gateway.__path__[0] + "/__main__.py", *argv]
+        main()
+
+
+if __name__ == "__main__":
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _run(socket.socket(fileno=int(sys.argv[1])))
