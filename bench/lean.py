@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from event_gateway.cli.main import main
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.observability.lifecycle import Lifecycle
-from event_gateway.routing.enrichment import Enricher
+from event_gateway.pipeline.enrichment import Enricher
 
 
 async def _leave(self: Enricher, batch: Sequence[Received]) -> None:

@@ -28,10 +28,10 @@ from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.pipeline.enrichment import splice
 from event_gateway.request.auth.signature import hmac_signature
 from event_gateway.request.auth.tokens import Tokens
 from event_gateway.request.builder import RequestBuilders
-from event_gateway.routing.enrichment import splice
 from event_gateway.routing.index import Index
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import HttpClient

@@ -240,7 +240,7 @@ async def test_warn_takes_the_event_and_says_so_once_a_minute(
             assert await violations(client) == {("user.made", "warn"): 6}
     finally:
         assert await program.stop() == 0
-    assert program.output.count("does not hold to its schema") == 1
+    assert program.output.count("does not match its schema") == 1
     assert PATH in program.output
     assert "many" not in program.output, "the data is not repeated"
 

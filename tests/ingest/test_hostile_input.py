@@ -15,7 +15,7 @@ from event_gateway.core.cloudevents.json_format import from_batch, from_structur
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.matching.path import path_of
-from event_gateway.routing.enrichment import splice
+from event_gateway.pipeline.enrichment import splice
 from support.client import BATCH, STRUCTURED, Client, event
 from support.receiver import Receiver
 

@@ -116,7 +116,7 @@ class Gateway:
             requests=requests, registrations=self.registrations, ledger=adapters.ledger,
             outcomes=self.deliveries.outcomes, runs=adapters.runs,
             manual_retry=self.replaying.manual_retry, repair=self.routing.repair,
-            catalog=ingest.catalog, api=self.api.state,
+            schema_policy=ingest.schema_policy, api=self.api.state,
         )  # fmt: skip
 
     def _stop_last_first(self) -> None:

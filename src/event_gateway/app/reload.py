@@ -17,7 +17,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.core.webhook.retry_policy import longest_wait
 from event_gateway.delivery.outcomes import Outcomes
-from event_gateway.ingest.catalog import Catalog
+from event_gateway.ingest.schema_policy import SchemaPolicy
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.routing.repair import Repair
 from event_gateway.state.ledger import Ledger
@@ -57,7 +57,7 @@ class Governed:
     runs: Runs
     manual_retry: ManualRetry
     repair: Repair
-    catalog: Catalog
+    schema_policy: SchemaPolicy
     api: ApiState
 
     async def reload(self, former: Config, config: Config) -> None:
@@ -91,7 +91,7 @@ class Governed:
         self.events.captures_new_roots = config.ingest.subjects is None
         self.api.configure(config)
         self.manual_retry.retention = config.ingest.retention
-        self.catalog.configure(config.catalog.enforce, config.catalog.strict)
+        self.schema_policy.configure(enforce=config.catalog.enforce, strict=config.catalog.strict)
         self.repair.manual = config.repair == "manual"
         self.runs.marked = self.manual_retry.letters_retention = config.dead_letters.retention
         self.peers.load(definitions_digest(config))

@@ -17,16 +17,20 @@ from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
 from event_gateway.broker.external_streams import ForeignStream
 from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.provision import ProvisionError, capture
-from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.event import HTTP, Received
 from event_gateway.core.cloudevents.media_types import STRUCTURED
-from event_gateway.core.cloudevents.nats_message import FORMAT_HEADER, LOG_FORMAT, from_message
+from event_gateway.core.cloudevents.nats_message import (
+    FORMAT_HEADER,
+    LOG_FORMAT,
+    ORIGIN_HEADER,
+    from_message,
+)
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.streams.log_subjects import capturable, subject_for
 
 log = structlog.get_logger(__name__)
 
-ORIGIN_HEADER = "Eg-Origin"
 MAX_HEADERS = 1024  # bytes of subject and headers of what the gateway writes into the log
 APART = 300.0  # seconds for which a stream that did not end its answer is asked one by one
 
@@ -77,15 +81,18 @@ class EventLog:
                 f"the event has {len(body)} bytes in the log, and NATS takes {most} in a message"
             )
 
-    async def append(self, event_type: str, source: str, event_id: str, body: bytes) -> Appended:
-        """Writes one structured event and waits for its acknowledgement.
+    async def append(
+        self, event_type: str, source: str, event_id: str, body: bytes, origin: str = HTTP
+    ) -> Appended:
+        """Writes one structured event and waits for its acknowledgement. ``origin``: ``http``, or
+        the name of the source that the event came from.
 
         What :meth:`check_size` says must be heeded. Raises LogUnavailable, LogFull.
         """
         headers = {
             "Nats-Msg-Id": message_id(source, event_id),
             "Content-Type": STRUCTURED,
-            ORIGIN_HEADER: "http",
+            ORIGIN_HEADER: origin,
             FORMAT_HEADER: str(LOG_FORMAT),
         }
         try:

@@ -25,6 +25,7 @@ from event_gateway.broker.page import page
 from event_gateway.broker.provision import LIFECYCLE, ensure, existing
 from event_gateway.core.streams.definition import EVENTS, StreamContents, StreamDefinition
 
+_PREFIX = "GATEWAY_STREAM_"
 SOURCE_HEADER = "Nats-Stream-Source"
 LOOK_BACK = 1000  # messages at the end of a stream among which the last of a source is looked for
 MARK = "events.eg.from."  # a subject on which nothing is published
@@ -38,7 +39,12 @@ class UnknownStream(Exception):
 
 def stream_name(name: str) -> str:
     """The JetStream stream behind a named stream."""
-    return f"GATEWAY_STREAM_{name}"
+    return f"{_PREFIX}{name}"
+
+
+def is_named(source: str) -> bool:
+    """Whether a JetStream stream is the one behind a named stream."""
+    return source.startswith(_PREFIX)
 
 
 async def ensure_named(
@@ -82,7 +88,7 @@ async def drop_named(broker: Broker, name: str) -> None:
         await broker.js.delete_stream(stream_name(name))
 
 
-def origin(headers: Mapping[str, str] | None) -> tuple[str, int] | None:
+def copied_from(headers: Mapping[str, str] | None) -> tuple[str, int] | None:
     """Where a message of a named stream was copied from: stream and sequence."""
     parts = (headers or {}).get(SOURCE_HEADER, "").split(" ")
     return (parts[0].split(":")[0], int(parts[1])) if len(parts) > 1 else None
@@ -198,7 +204,7 @@ async def _continued(
     last = (await broker.js.stream_info(former.name)).state.last_seq
     begin = max(1, last - LOOK_BACK + 1)
     copied = (await page(broker, former.name, from_seq=begin, limit=LOOK_BACK)).messages
-    reached = dict(place for one in copied if (place := origin(one.headers)))
+    reached = dict(place for one in copied if (place := copied_from(one.headers)))
     # What was copied earlier than all that was looked at came before this time.
     since = copied[0].time if len(copied) == LOOK_BACK else time.time() - MARGIN
     for source in changed:

@@ -1,1 +1,1 @@
-"""Intake: events that come in over HTTP."""
+"""Intake: checks events and appends them to the log; the catalog of event types."""

@@ -1,11 +1,11 @@
-"""Intake: what is taken in over HTTP, checked, and confirmed by the log before it is answered."""
+"""Intake: appends events to the log. They are answered only once the log has confirmed them."""
 
 import asyncio
 
 from event_gateway.broker.event_log import Appended, EventLog
-from event_gateway.core.cloudevents.event import Event
+from event_gateway.core.cloudevents.event import HTTP, Event
 
-MAX_APPENDING = 256  # events of one batch on their way to the log at once
+MAX_APPENDING = 256  # events of one batch that are appended at the same time
 
 
 class Intake:
@@ -14,23 +14,24 @@ class Intake:
     def __init__(self, log: EventLog) -> None:
         self._log = log
 
-    async def accept(self, events: list[tuple[Event, bytes]]) -> list[Appended]:
-        """Appends events (each with its structured form) and gives where the log has them.
+    async def accept(self, events: list[tuple[Event, bytes]], origin: str = HTTP) -> list[Appended]:
+        """Appends events, each with its structured form, and returns their sequences. ``origin``:
+        ``http``, or the name of the source that the events came from.
 
-        Not atomic: where it fails in the middle the whole can be sent again, and what the log has
-        is recognised. Raises LogUnavailable, LogFull, and TooLarge before anything
-        is written.
+        Not atomic: if it fails halfway, the caller sends the whole batch again, and the log
+        recognises the events that it has. Raises LogUnavailable, LogFull, and TooLarge before
+        anything is written.
         """
         for _, body in events:
             self._log.check_size(body)
         if len(events) == 1:
             event, body = events[0]
-            return [await self._log.append(event.type, event.source, event.id, body)]
+            return [await self._log.append(event.type, event.source, event.id, body, origin)]
         out: list[Appended] = []
         for start in range(0, len(events), MAX_APPENDING):
             out += await asyncio.gather(
                 *(
-                    self._log.append(event.type, event.source, event.id, body)
+                    self._log.append(event.type, event.source, event.id, body, origin)
                     for event, body in events[start : start + MAX_APPENDING]
                 )
             )

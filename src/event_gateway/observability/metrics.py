@@ -19,6 +19,8 @@ from prometheus_client.utils import floatToGoString
 
 MAX_WEBHOOKS = 500
 MAX_TYPES = 500
+MAX_ORIGINS = 100
+MAX_ORIGIN = 64  # characters: a header names the origin, and anybody may write one
 PREFIX = "event_gateway"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -162,15 +164,19 @@ class Metrics:
         self._task_crashes = Counter(
             "task_crashes", "Crashes of background tasks.", ["task"], **here
         )
-        self._from_nats = self._received.labels("nats")
-        self._from_http = self._received.labels("http")
+        self._origins = {origin: self._received.labels(origin) for origin in ("nats", "http")}
         self._webhooks: dict[str, WebhookMetrics] = {}
         self.registry.register(_PerWebhook(self._webhooks))
 
-    def received(self, nats: int, http: int) -> None:
-        """Counts events taken from the log, by where they came in."""
-        self._from_nats.inc(nats)
-        self._from_http.inc(http)
+    def received(self, origin: str, count: int) -> None:
+        """Counts events taken from the log, by their origin; past the first 100 origins the rest
+        share ``other``."""
+        counter = self._origins.get(origin)
+        if counter is None:
+            if len(self._origins) >= MAX_ORIGINS or len(origin) > MAX_ORIGIN:
+                origin = "other"
+            counter = self._origins.setdefault(origin, self._received.labels(origin))
+        counter.inc(count)
 
     def task_crashed(self, task: str) -> None:
         """Counts a crash of a background task."""

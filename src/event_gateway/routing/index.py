@@ -6,11 +6,15 @@ webhooks demand of the event, and only for what is left their own conditions in 
 
 from collections.abc import Callable, Iterator
 
+import structlog
+
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.expression import EvaluationError, Expression
 from event_gateway.core.matching.pattern import MAX_LENGTH
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.condition_tree import Bucket, Entry, entry_of
+
+log = structlog.get_logger(__name__)
 
 MAX_FOUND = 4096  # types that are remembered, none of them longer than a pattern may be
 
@@ -98,6 +102,14 @@ class Index:
             found.append(webhook)
         received.activation = None  # large, and of no more use
         return found
+
+    def match_safely(self, received: Received, on_error: OnError | None = None) -> list[Webhook]:
+        """The same, but no webhooks where matching raises: the router has set that event aside."""
+        try:
+            return self.match(received, on_error)
+        except Exception as error:
+            log.debug("event cannot be matched", seq=received.seq, error=repr(error))
+            return []
 
     def _bucket(self, pattern: str) -> Bucket:
         node = self._root

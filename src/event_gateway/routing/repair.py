@@ -10,6 +10,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 from nats.js.errors import NotFoundError
@@ -20,12 +21,10 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ROUTER
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.nats_message import from_message
-from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.webhook.delivery import Delivery, Status
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.routing.index import Index
-from event_gateway.routing.ordered_events import Admitted, matched
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
@@ -40,46 +39,58 @@ SETTLE = 1.0  # seconds in which an event that is being routed gets its records
 PART = 256  # messages that are reread in one step
 
 
+class Deadlines(Protocol):
+    """Says how long deliveries may take."""
+
+    @property
+    def max_age(self) -> float:
+        """Seconds that any delivery may take at most."""
+
+    def left(self, webhook: Webhook, event_at: float, /) -> float:
+        """Seconds until the deadline of a delivery whose event the log took at that time."""
+
+
 class Repair:
-    """The checkpoints of ``streams``, and rereading them. ``left`` gives the seconds until the
-    deadline of a webhook's delivery whose event came in at a time; ``longest`` how many seconds
-    there are at most. ``manual``: where nothing is known people say whether all is reread."""
+    """Writes the checkpoints of ``streams``, and rereads the log where records may be lost.
+
+    ``on_loss`` are called when Redis may have lost records. ``manual``: without any checkpoint,
+    rereading waits until somebody decides (:meth:`decide`).
+    """
 
     def __init__(
         self,
         broker: Broker,
+        streams: Sequence[str],
+        *,
         peers: Peers,
         checkpoints: Checkpoints,
         ledger: Ledger,
         index: Index,
-        admitted: Admitted,
-        streams: Sequence[str],
-        left: Callable[[Webhook, float], float],
-        longest: Callable[[], float],
-        *,
+        decoder: EventDecoder,
+        deadlines: Deadlines,
+        on_loss: Sequence[Callable[[], None]],
         manual: bool,
     ) -> None:
         self._broker = broker
+        self._streams = tuple(streams)
         self._peers = peers
         self._checkpoints = checkpoints
         self._ledger = ledger
         self._index = index
-        self._admitted = admitted
-        self._streams = tuple(streams)
-        self._left = left
-        self._longest = longest
+        self._decoder = decoder
+        self._deadlines = deadlines
+        self._on_loss = tuple(on_loss)
         self.manual = manual
         self._known: dict[str, Checkpoint] = {}
         self._since: dict[str, float] = {}
         self._acknowledged: dict[str, int] = {}
         self._rereading: dict[str, asyncio.Task[None]] = {}
-        self.on_loss: list[Callable[[], None]] = []
 
     @property
     def reasons(self) -> list[str]:
         """What there is to say of it, for whoever asks how the gateway is: not of the moment that
         it takes after each start."""
-        waits = [name for name in self._pending if self._asks(name)]
+        waits = [name for name in self._pending if self._waits_for_decision(name)]
         long = time.monotonic() - GRACE
         rest = [name for name in self._pending if name not in waits and self._since[name] < long]
         return [
@@ -107,16 +118,16 @@ class Repair:
 
     def decide(self, *, reread: bool) -> list[str]:
         """Where it waits for people: rereads all, or leaves all as it is. Gives the streams."""
-        waiting = [name for name in self._pending if self._asks(name)]
+        waiting = [name for name in self._pending if self._waits_for_decision(name)]
         for name in waiting:
-            self._begin(name, skip=not reread, asked=True)
+            self._begin(name, skip=not reread, decided=True)
         return waiting
 
     @property
     def _pending(self) -> list[str]:
         return [name for name, one in self._known.items() if one.reread]
 
-    def _asks(self, stream: str) -> bool:
+    def _waits_for_decision(self, stream: str) -> bool:
         """Whether rereading it waits for people."""
         if not self.manual or self._known[stream].at is not None or stream in self._rereading:
             return False
@@ -128,7 +139,7 @@ class Repair:
         floors = await self._floors() if first == 0 else {}
         await self._noted(floors)
         for stream in self._pending:
-            if stream not in self._rereading and not self._asks(stream):
+            if stream not in self._rereading and not self._waits_for_decision(stream):
                 self._begin(stream)
 
     async def _noted(self, floors: dict[str, int]) -> None:
@@ -143,8 +154,8 @@ class Repair:
         if begun and (changed or gone):
             log.warning("Redis has been started anew, or its data is another: it may have lost "
                         "records; the log is reread", streams=self._pending)  # fmt: skip
-            for tell in self.on_loss:
-                tell()
+            for loss_handler in self._on_loss:
+                loss_handler()
 
     async def _floors(self) -> dict[str, int]:
         """Up to where the router has acknowledged, by stream."""
@@ -158,15 +169,15 @@ class Repair:
         self._acknowledged |= floors
         return floors
 
-    def _begin(self, stream: str, *, skip: bool = False, asked: bool = False) -> None:
-        task = asyncio.create_task(self._reread(stream, skip, asked), name=f"reread-{stream}")
+    def _begin(self, stream: str, *, skip: bool = False, decided: bool = False) -> None:
+        task = asyncio.create_task(self._reread(stream, skip, decided), name=f"reread-{stream}")
         self._rereading[stream] = task
         task.add_done_callback(functools.partial(self._ended, stream))
 
     def _ended(self, stream: str, _task: asyncio.Task[None]) -> None:
         self._rereading.pop(stream, None)
 
-    async def _reread(self, stream: str, skip: bool, asked: bool) -> None:
+    async def _reread(self, stream: str, skip: bool, decided: bool) -> None:
         try:
             if not await self._checkpoints.hold(stream, HOLD):
                 return
@@ -176,10 +187,10 @@ class Repair:
             until = info.delivered.stream_seq if info.delivered else 0
             settled = info.ack_floor.stream_seq if info.ack_floor else 0
             at = self._known[stream].at
-            if at is None and self.manual and until and not asked:
+            if at is None and self.manual and until and not decided:
                 return
             position = until + 1 if skip else (at or 0) + 1
-            since = time.time() - self._longest() if at is None and not skip else None
+            since = time.time() - self._deadlines.max_age if at is None and not skip else None
             queued = looked = 0
             while position <= until:
                 found = await page(
@@ -211,19 +222,11 @@ class Repair:
         Up to ``settled`` all had theirs; what lies beyond may be about to get its first.
         """
         pairs: list[tuple[Received, Webhook]] = []
-        for pulled in part:
-            try:
-                received = from_message(
-                    pulled.headers, pulled.data, subject=pulled.subject, stream=stream,
-                    seq=pulled.seq, time=pulled.time,
-                )  # fmt: skip
-                self._admitted(received, pulled.headers)
-            except InvalidEvent:
-                continue  # it was set aside
+        for _, received in self._decoder.decode(stream, part).events:
             pairs += [
-                (received, one)
-                for one in matched(self._index, received)
-                if self._left(one, received.time) > 0
+                (received, webhook)
+                for webhook in self._index.match_safely(received)
+                if self._deadlines.left(webhook, received.time) > 0
             ]
         missing = await self._unknown(pairs)
         if missing and missing[-1][0].seq > settled:

@@ -6,22 +6,21 @@ a crash at any instruction leaves either an unacknowledged event or a queued del
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import structlog
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.event_log import ORIGIN_HEADER, LogUnavailable
+from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER, ensure_router
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
-from event_gateway.routing.enrichment import Enricher
+from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.routing.index import Index, OnError
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
@@ -38,8 +37,6 @@ STOP_TIMEOUT = 2.0  # seconds for the loop to notice; while Redis is away it wai
 MAX_UNSETTLED = MAX_UNACKED // 4
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
-# Raises InvalidEvent where an event with these headers of its message may not come in.
-Admit = Callable[[Received, Mapping[str, str] | None], None]
 
 
 class _Settlement:
@@ -58,31 +55,34 @@ class _Settlement:
 
 
 class Router:
-    """One loop over one stream: ask for as many as there is room for, decode, enrich, match."""
+    """One loop over one stream: requests as many events as there is room for, decodes and enriches
+    them, finds their webhooks, and hands the deliveries to ``dispatch``.
+
+    ``on_error`` gets the expressions that have no value for an event.
+    """
 
     def __init__(
         self,
         broker: Broker,
+        stream: str = EVENTS,
+        *,
+        decoder: EventDecoder,
         rejected: RejectedInput,
         ledger: Ledger,
         index: Index,
-        enricher: Enricher,
         dispatch: Dispatch,
         metrics: Metrics,
-        admit: Admit,
         on_error: OnError,
-        stream: str = EVENTS,
     ) -> None:
         self._broker = broker
+        self._stream = stream
+        self._decoder = decoder
         self._rejected = rejected
         self._ledger = ledger
         self._index = index
-        self._enricher = enricher
         self._dispatch = dispatch
         self._metrics = metrics
-        self._admit = admit
         self._on_error = on_error
-        self._stream = stream
         self._puller = Puller(broker, stream, ROUTER)
         self._unsettled: dict[int, _Settlement] = {}
         self._stopping = asyncio.Event()
@@ -150,66 +150,71 @@ class Router:
             await asyncio.sleep(0.5)
 
     async def _route(self, batch: list[Pulled]) -> None:
-        taken: list[tuple[Received, Pulled]] = []
-        for pulled in batch:
-            pending = self._unsettled.get(pulled.seq)
-            if pending is not None:
-                pending.reply = pulled.reply  # handed out again while we are still at it
-                continue
+        decoded = await self._decoder.read(self._stream, self._new(batch))
+        for pulled, error in decoded.rejected:
+            await self._reject(pulled, error)
+        matched: list[tuple[Pulled, Received, list[Webhook]]] = []
+        origins: dict[str, int] = {}
+        for pulled, received in decoded.events:
+            origin = received.origin
+            origins[origin] = origins.get(origin, 0) + 1
             try:
-                received = from_message(
-                    pulled.headers, pulled.data, subject=pulled.subject, stream=self._stream,
-                    seq=pulled.seq, time=pulled.time,
-                )  # fmt: skip
-                self._admit(received, pulled.headers)
-            except InvalidEvent as error:
-                await self._reject(pulled, error)
-                continue
-            taken.append((received, pulled))
-        if not taken:
-            return
-        http = sum(1 for _, p in taken if p.headers and ORIGIN_HEADER in p.headers)
-        self._metrics.received(nats=len(taken) - http, http=http)
-        await self._enricher.enrich([received for received, _ in taken])
-        matched = []
-        for received, pulled in taken:
-            try:
-                matched.append((received, pulled, self._index.match(received, self._on_error)))
+                matched.append((pulled, received, self._index.match(received, self._on_error)))
             except Exception as error:  # one event that a filter chokes on must not stop the rest
                 log.exception("event cannot be matched", stream=self._stream, seq=received.seq)
                 await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
+        for origin, count in origins.items():
+            self._metrics.received(origin, count)
+        if matched:
+            await self._dispatch_all(matched)
+
+    def _new(self, batch: list[Pulled]) -> list[Pulled]:
+        """The messages of a batch that are not in work already. Those that are were redelivered:
+        they are acknowledged under the latest delivery."""
+        new = []
+        for pulled in batch:
+            settlement = self._unsettled.get(pulled.seq)
+            if settlement is None:
+                new.append(pulled)
+            else:
+                settlement.reply = pulled.reply
+        return new
+
+    async def _dispatch_all(self, matched: list[tuple[Pulled, Received, list[Webhook]]]) -> None:
+        """Begins the deliveries that are not recorded yet; acknowledges events without any."""
         known = await self._known(matched)
         dispatched = 0
-        for received, pulled, webhooks in matched:
+        for pulled, received, webhooks in matched:
             event = received.event
-            wanted = webhooks
+            new = webhooks
             if known:
-                wanted = [
-                    w for w in webhooks if (w.id, event.id, event.source, received.seq) not in known
+                new = [
+                    webhook
+                    for webhook in webhooks
+                    if (webhook.id, event.id, event.source, received.seq) not in known
                 ]
-            if not wanted:
+            if not new:
                 self._broker.post(pulled.reply, b"+ACK")
                 continue
-            settlement = _Settlement(self, received.seq, pulled.reply, len(wanted))
+            settlement = _Settlement(self, received.seq, pulled.reply, len(new))
             self._unsettled[received.seq] = settlement
-            for webhook in wanted:
+            for webhook in new:
                 self._dispatch(received, webhook, settlement.recorded)
                 dispatched += 1
                 if dispatched % PER_TURN == 0:
                     await asyncio.sleep(0)
 
     async def _known(
-        self, matched: list[tuple[Received, Pulled, list[Webhook]]]
+        self, matched: list[tuple[Pulled, Received, list[Webhook]]]
     ) -> set[tuple[str, str, str, int]]:
-        """Of events that may have been here before, the deliveries that are recorded already.
+        """The deliveries that are recorded already, of events that may have been routed before.
 
-        One that came into the log long ago may have been handed to another process meanwhile, where
-        this one was stopped on the way.
+        An old event may have been redelivered to another process while this one was suspended.
         """
         long_ago = time.time() - ACK_WAIT * OVERDUE
         suspects = [
             (webhook.id, received.event.id, received.event.source, received.seq)
-            for received, pulled, webhooks in matched
+            for pulled, received, webhooks in matched
             if pulled.delivered > 1
             or received.seq <= self._ledger.high.get(self._stream, 0)
             or received.time < long_ago

@@ -9,7 +9,7 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import UnknownStream, bounds
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_follower import follow
-from event_gateway.streaming.decoder import Decoder
+from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.feed import Feed, StreamCounters
 from event_gateway.streaming.subscriber import Subscriber
 
@@ -26,9 +26,9 @@ PATIENCE = (
 class CatchUp:
     """Brings subscribers up to their feeds, a bounded number at a time."""
 
-    def __init__(self, broker: Broker, decoder: Decoder, counts: StreamCounters) -> None:
+    def __init__(self, broker: Broker, batches: MessageBatches, counts: StreamCounters) -> None:
         self._broker = broker
-        self._decoder = decoder
+        self._batches = batches
         self._counts = counts
         self._turns = asyncio.Semaphore(READERS)
 
@@ -82,7 +82,7 @@ class CatchUp:
     ) -> bool:
         known = from_time is None and not feed.holes
         expected = subscriber.position + 1 if known else None
-        messages = await self._decoder.decode(feed.source, batch, expected)
+        messages = await self._batches.read(feed.source, batch, expected)
         before = subscriber.sent
         try:
             while not subscriber.offer(messages):

@@ -7,7 +7,7 @@ from typing import Protocol
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.stream_follower import follow
 from event_gateway.core.matching.pattern import matches
-from event_gateway.streaming.decoder import Decoder
+from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.recent_messages import RecentMessages
 from event_gateway.streaming.stream_message import StreamMessage
 from event_gateway.streaming.subscriber import Subscriber
@@ -87,7 +87,7 @@ class Feed:
     async def run(
         self,
         broker: Broker,
-        decoder: Decoder,
+        batches: MessageBatches,
         counts: StreamCounters,
         behind: Callable[["Feed", Subscriber], None],
     ) -> None:
@@ -96,7 +96,7 @@ class Feed:
             if not batch:
                 continue
             expected = None if self.holes else self.position + 1
-            messages = await decoder.decode(self.source, batch, expected, self.has_interest)
+            messages = await batches.read(self.source, batch, expected, self.has_interest)
             self.position = messages[-1].seq
             self.recent.add(messages)
             await self._give(messages, counts, behind)

@@ -12,8 +12,9 @@ import structlog
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import bounds
 from event_gateway.core.streams.start import Start
+from event_gateway.pipeline.decoding import EventDecoder
+from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.catch_up import CatchUp
-from event_gateway.streaming.decoder import Admitted, Decoder, Enrich
 from event_gateway.streaming.feed import Feed, StreamCounters
 from event_gateway.streaming.outbox import Budget
 from event_gateway.streaming.subscriber import Subscriber
@@ -25,16 +26,14 @@ log = structlog.get_logger(__name__)
 class Hub:
     """All live subscribers of this process. ``budget``: what may wait for them."""
 
-    def __init__(
-        self, broker: Broker, enrich: Enrich, admitted: Admitted, counts: StreamCounters
-    ) -> None:
+    def __init__(self, broker: Broker, decoder: EventDecoder, counts: StreamCounters) -> None:
         self._broker = broker
         self._counts = counts
-        self.decoder = Decoder(enrich, admitted)
+        self.batches = MessageBatches(decoder)
         self.budget = Budget()
         self._feeds: dict[str, Feed] = {}
         self._opening = asyncio.Lock()
-        self._catching_up = CatchUp(broker, self.decoder, counts)
+        self._catching_up = CatchUp(broker, self.batches, counts)
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._subscribers: dict[str, Subscriber] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -50,6 +49,10 @@ class Hub:
     def subscribers(self) -> Sequence[Subscriber]:
         """All subscribers here."""
         return list(self._subscribers.values())
+
+    def subscription_ids(self) -> list[str]:
+        """The ids of all subscriptions here."""
+        return list(self._subscribers)
 
     def subscriber(self, subscription_id: str) -> Subscriber | None:
         """The one of that id, if it is here."""
@@ -130,7 +133,7 @@ class Hub:
                 _, last = await bounds(self._broker, source)
                 feed = self._feeds[source] = Feed(source, last, holes=holes)
                 feed.task = asyncio.create_task(
-                    feed.run(self._broker, self.decoder, self._counts, self._behind),
+                    feed.run(self._broker, self.batches, self._counts, self._behind),
                     name=f"feed-{source}",
                 )
             feed.opening += 1

@@ -100,7 +100,7 @@ async def import_event_types(
     # Beside the event loop: a large document may take seconds.
     content = await asyncio.to_thread(_document, body, content_type.lower())
     types, skipped = await asyncio.to_thread(read, content)
-    outcome = await parts.catalog.take(types, dry_run=dry_run)
+    outcome = await parts.catalog.import_types(types, dry_run=dry_run)
     return (
         {"dry_run": dry_run}
         | outcome
@@ -203,7 +203,7 @@ def _shown(catalog: Catalog, event_type: EventType) -> dict[str, Any]:
     return shown | {
         "examples": [msgspec.json.decode(one) for one in event_type.examples],
         "enforce": event_type.enforce,
-        "in_force": catalog.in_force(event_type) if has_schema else "off",
+        "in_force": catalog.enforcement(event_type) if has_schema else "off",
         "managed_by": event_type.managed_by,
         "created_at": at and rfc3339(event_type.created_at),
         "updated_at": at and rfc3339(event_type.updated_at),

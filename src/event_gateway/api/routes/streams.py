@@ -21,7 +21,7 @@ from event_gateway.config.definitions import stream_from_json, stream_to_json
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.times import rfc3339
 from event_gateway.registration.streams import StreamRegistration
-from event_gateway.streaming.decoder import Decoder
+from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute)
@@ -37,7 +37,7 @@ class StreamParts:
     registration: StreamRegistration
     broker: Broker
     directory: SubscriptionDirectory
-    decoder: Decoder
+    batches: MessageBatches
 
 
 Parts = Annotated[StreamParts, Depends(provided(StreamParts))]
@@ -98,7 +98,7 @@ async def list_messages(
     _find(parts, name)
     begin = read_cursor(cursor, int) or from_seq
     found = await page(parts.broker, stream_name(name), from_seq=begin, limit=limit)
-    messages = await parts.decoder.decode(stream_name(name), found.messages)
+    messages = await parts.batches.read(stream_name(name), found.messages)
     items = b",".join(
         b'{"seq":%d,"time":"%b","event":%b}'
         % (one.seq, rfc3339(one.received.time).encode(), one.json())

@@ -15,10 +15,10 @@ from event_gateway.broker.registry import Registry
 from event_gateway.config.definitions import InvalidBody, transformation_from_json
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.request.builder import RequestBuilders, Unsendable
 from event_gateway.request.preview import preview
 from event_gateway.request.transformations import Transformations
-from event_gateway.routing.enrichment import Enricher
 
 router = APIRouter(prefix="/v1/transformations", tags=["transformations"], route_class=GuardedRoute)
 

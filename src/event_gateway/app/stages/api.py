@@ -60,7 +60,7 @@ def build_api(config: Config, admin_key: str, stages: Stages) -> Api:
         state=state,
         events=EventsEndpoint(
             intake=stages.ingest.intake,
-            admit=stages.ingest.catalog.admit,
+            admit=stages.ingest.admission.check,
             authenticator=authenticator,
             state=state,
         ),

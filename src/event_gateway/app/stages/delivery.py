@@ -1,26 +1,21 @@
 """Builds the delivery stage: lanes, attempts and their outcomes, retries, ordered webhooks."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.ingest import Ingest
 from event_gateway.app.stages.registration import Registrations
 from event_gateway.app.stages.request import Requests
-from event_gateway.broker.event_reader import EventReader
 from event_gateway.config.model import Config
-from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.retry_policy import longest_wait
-from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import Dispatcher
-from event_gateway.delivery.due_loop import DueLoop, Load, Place
+from event_gateway.delivery.due_loop import DueLoop
 from event_gateway.delivery.expiry import Upkeep
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
-from event_gateway.routing.enrichment import Enricher
-from event_gateway.routing.ordered_events import in_order
+from event_gateway.routing.ordered_source import OrderedSource
 from event_gateway.state.order import Order
 from event_gateway.tasks import Supervisor
 
@@ -70,38 +65,17 @@ def build_delivery(
         ledger, queues, requests.receivers, requests.builders, outcomes, dead_letters,
         adapters.metrics, max_attempts,
     )  # fmt: skip
-    due = DueLoop(ledger, queues, dispatcher, _loader(adapters.reader, ingest.enricher))
+    due = DueLoop(ledger, queues, dispatcher, ingest.stored_events.load)
     outcomes.wake = due.wake
     outcomes.keep = adapters.reader.keep
     dispatcher.standing.disable = registrations.webhooks.disable
 
-    def source(
-        webhook: Webhook, stream: str, from_seq: int
-    ) -> AsyncGenerator[tuple[list[Received], int]]:
-        return in_order(
-            adapters.broker, ingest.enricher, ingest.catalog.admitted,
-            ingest.note_expression_error, webhook, stream, from_seq,
-        )  # fmt: skip
-
+    source = OrderedSource(adapters.broker, ingest.decoder, ingest.note_expression_error)
     order = Order(adapters.redis, adapters.peers.process)
     return Deliveries(
         outcomes=outcomes,
         dispatcher=dispatcher,
         due=due,
-        ordered=OrderedDeliveries(order, ledger, dispatcher, adapters.events, source),
+        ordered=OrderedDeliveries(order, ledger, dispatcher, adapters.events, source.read),
         upkeep=Upkeep(queues, outcomes, dispatcher, due, adapters.peers),
     )
-
-
-def _loader(reader: EventReader, enricher: Enricher) -> Load:
-    async def load(positions: Sequence[Place]) -> list[Received | Exception | None]:
-        """Reads events from the log; those that were not at hand are enriched and kept."""
-        read = await reader.read_many(positions)
-        new = [event for event, at_hand in read if isinstance(event, Received) and not at_hand]
-        if new:
-            await enricher.enrich(new)
-            for event in new:
-                reader.keep(event)
-        return [event for event, _ in read]
-
-    return load

@@ -8,10 +8,14 @@ from event_gateway.config.model import Config
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.expression import EvaluationError
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.ingest.admission import Admission
 from event_gateway.ingest.catalog import Catalog
 from event_gateway.ingest.intake import Intake
+from event_gateway.ingest.schema_policy import SchemaPolicy
 from event_gateway.observability.metrics import Metrics
-from event_gateway.routing.enrichment import Enricher
+from event_gateway.pipeline.decoding import EventDecoder
+from event_gateway.pipeline.enrichment import Enricher
+from event_gateway.pipeline.stored_events import StoredEvents
 from event_gateway.state.event_cache import EventCache
 from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.tasks import Supervisor
@@ -19,11 +23,17 @@ from event_gateway.tasks import Supervisor
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The parts of this stage."""
+    """The parts of this stage. ``capture`` decodes the events that the router takes from the log,
+    ``decoder`` those that are read again."""
 
     intake: Intake
+    schema_policy: SchemaPolicy
     catalog: Catalog
+    admission: Admission
     enricher: Enricher
+    capture: EventDecoder
+    decoder: EventDecoder
+    stored_events: StoredEvents
     expression_errors: ExpressionErrors
     metrics: Metrics
 
@@ -41,13 +51,18 @@ class Ingest:
 
 def build_ingest(config: Config, adapters: Adapters) -> Ingest:
     """Needs the registry (event types) and the event log."""
+    policy = SchemaPolicy(enforce=config.catalog.enforce, strict=config.catalog.strict)
+    admission = Admission(adapters.registry, policy, adapters.metrics)
+    enricher = Enricher(EventCache(adapters.redis), __version__)
     return Ingest(
         intake=Intake(adapters.events),
-        catalog=Catalog(
-            adapters.registry, adapters.metrics, enforce=config.catalog.enforce,
-            strict=config.catalog.strict,
-        ),
-        enricher=Enricher(EventCache(adapters.redis), __version__),
+        schema_policy=policy,
+        catalog=Catalog(adapters.registry, policy),
+        admission=admission,
+        enricher=enricher,
+        capture=EventDecoder(admission.check_captured, enricher.enrich),
+        decoder=EventDecoder(admission.check_again, enricher.enrich),
+        stored_events=StoredEvents(adapters.reader, enricher.enrich),
         expression_errors=ExpressionErrors(adapters.redis),
         metrics=adapters.metrics,
-    )  # fmt: skip
+    )

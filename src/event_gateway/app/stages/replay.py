@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.ingest import Ingest
 from event_gateway.config.model import Config
-from event_gateway.core.webhook.replay import Replay
-from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.replay.replayer import Replayer
-from event_gateway.routing.past_events import Part, replayed
+from event_gateway.routing.past_events import PastEvents
 from event_gateway.state.replays import Replays
 from event_gateway.tasks import Supervisor
 
@@ -34,11 +32,9 @@ def build_replay(config: Config, adapters: Adapters, ingest: Ingest) -> Replayin
         config.ingest.retention, config.dead_letters.retention, adapters.external_retention,
     )  # fmt: skip
 
-    async def past(webhook: Webhook, replay: Replay, position: int) -> Part:
-        return await replayed(adapters.broker, ingest.catalog.admitted, webhook, replay, position)
-
+    past_events = PastEvents(adapters.broker, ingest.decoder)
     replays = Replays(adapters.redis, adapters.peers.process)
     replayer = Replayer(
-        replays, adapters.runs, manual_retry, adapters.letters, adapters.registry, past
+        replays, adapters.runs, manual_retry, adapters.letters, adapters.registry, past_events.read
     )
     return Replaying(manual_retry, replays, replayer)

@@ -99,7 +99,7 @@ def _stream_groups(
         registration=stages.registrations.streams,
         broker=adapters.broker,
         directory=streaming.directory,
-        decoder=streaming.hub.decoder,
+        batches=streaming.hub.batches,
     )
     sse_parts = sse.SseParts(
         subscriptions=streaming.subscriptions,
@@ -144,9 +144,11 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
 
 
 def _event_groups(stages: Stages) -> list[RouteGroup]:
-    catalog = stages.ingest.catalog
-    event_type_parts = event_types.EventTypeParts(catalog=catalog, version=__version__)
-    rejected_parts = rejected.RejectedParts(rejected=stages.adapters.rejected, admit=catalog.admit)
+    ingest = stages.ingest
+    event_type_parts = event_types.EventTypeParts(catalog=ingest.catalog, version=__version__)
+    rejected_parts = rejected.RejectedParts(
+        rejected=stages.adapters.rejected, admit=ingest.admission.check
+    )
     transformation_parts = transformations.TransformationParts(
         registry=stages.adapters.registry,
         builders=stages.requests.builders,

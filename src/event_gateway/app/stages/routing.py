@@ -62,17 +62,17 @@ def build_routing(
     streams = (EVENTS, *config.ingest.streams)
     routers = tuple(
         Router(
-            adapters.broker, adapters.rejected, adapters.ledger, index, ingest.enricher,
-            deliveries.dispatcher.dispatch, adapters.metrics, ingest.catalog.admit_captured,
-            ingest.note_expression_error, stream,
+            adapters.broker, stream, decoder=ingest.capture, rejected=adapters.rejected,
+            ledger=adapters.ledger, index=index, dispatch=deliveries.dispatcher.dispatch,
+            metrics=adapters.metrics, on_error=ingest.note_expression_error,
         )
         for stream in streams
     )  # fmt: skip
-    outcomes = deliveries.outcomes
     repair = Repair(
-        adapters.broker, adapters.peers, Checkpoints(adapters.redis, adapters.peers.process),
-        adapters.ledger, index, ingest.catalog.admitted, streams, outcomes.left,
-        lambda: outcomes.max_age, manual=config.repair == "manual",
+        adapters.broker, streams, peers=adapters.peers,
+        checkpoints=Checkpoints(adapters.redis, adapters.peers.process), ledger=adapters.ledger,
+        index=index, decoder=ingest.decoder, deadlines=deliveries.outcomes,
+        on_loss=(changes.copy_again, deliveries.upkeep.reconcile),
+        manual=config.repair == "manual",
     )  # fmt: skip
-    repair.on_loss += [changes.copy_again, deliveries.upkeep.reconcile]
     return Routing(index, copies, changes, routers, repair)

@@ -27,22 +27,17 @@ class Streaming:
         """Starts to answer for the subscribers of this process, and to keep what Redis knows of
         them. Raises what BrokerError names."""
         await self.directory.start()
-        supervisor.start("subscriptions", lambda: self.stored.run(self._subscription_ids))
+        supervisor.start("subscriptions", lambda: self.stored.run(self.hub.subscription_ids))
         supervisor.start("durable-positions", self.durables.run)
 
     async def stop(self) -> None:
         """Ends all feeds."""
         await self.hub.stop()
 
-    def _subscription_ids(self) -> list[str]:
-        return [subscriber.id for subscriber in self.hub.subscribers()]
-
 
 def build_streaming(adapters: Adapters, ingest: Ingest) -> Streaming:
     """Needs the ingest stage, through which each message goes before it is sent."""
-    hub = Hub(
-        adapters.broker, ingest.enricher.enrich, ingest.catalog.admitted, adapters.metrics.streams
-    )
+    hub = Hub(adapters.broker, ingest.decoder, adapters.metrics.streams)
     directory = SubscriptionDirectory(adapters.broker, adapters.peers, hub)
     durables = Durables(adapters.redis)
     stored = Subscriptions(adapters.redis)

@@ -22,6 +22,10 @@ class DataKind(IntEnum):
 
 Extension = str | int | bool
 
+# Where an event came from. Other origins are the names of sources.
+NATS = "nats"
+HTTP = "http"
+
 
 class Event(msgspec.Struct, frozen=True):
     """One CloudEvent.
@@ -51,7 +55,8 @@ class Event(msgspec.Struct, frozen=True):
 class Received(msgspec.Struct):
     """An event at its place in the log.
 
-    ``time`` is when the log took it, in seconds since the epoch. ``content`` is the payload
+    ``time`` is when the log took it, in seconds since the epoch. ``origin`` is where it came from:
+    ``nats`` (captured), ``http``, or the name of a source. ``content`` is the payload
     decoded, filled once on first need, and ``activation`` what expressions see of the event.
     ``bodies`` holds what was already made of it for receivers, or is being made, by transformation,
     so that a body is built once however many webhooks share it.
@@ -65,6 +70,7 @@ class Received(msgspec.Struct):
     activation: Any = None
     bodies: dict[str, Any] = {}
     enriched: Event | None = None
+    origin: str = NATS
 
     def payload(self) -> Any:
         """The payload: JSON decoded, text as it is, else bytes; msgspec.UNSET where there is none,

@@ -8,7 +8,7 @@ import msgspec
 
 from event_gateway.core.cloudevents.attributes import check_event
 from event_gateway.core.cloudevents.binary_mode import from_binary
-from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.cloudevents.event import NATS, DataKind, Event, Received
 from event_gateway.core.cloudevents.json_format import (
     decode_object,
     decode_value,
@@ -24,6 +24,7 @@ from event_gateway.core.text.times import rfc3339
 
 LOG_FORMAT = 1  # of what the gateway itself writes into the log, in FORMAT_HEADER
 FORMAT_HEADER = "Eg-Format"
+ORIGIN_HEADER = "Eg-Origin"  # of what the gateway itself writes into the log; else it is NATS
 _JSON = "application/json"
 REPEATED_HEADER = "Eg-Repeated"  # says which header of a message is there twice; see broker/headers
 
@@ -44,6 +45,7 @@ def from_message(
     its type from the subject and its identity from its place in the log.
     """
     content_type = None
+    origin = NATS
     binary = False
     if headers:
         for name, value in headers.items():
@@ -62,6 +64,8 @@ def from_message(
                     f"the message has format {value[:16]}, this version knows {LOG_FORMAT}: it was "
                     "written by a newer version of the gateway",
                 )
+            elif name == ORIGIN_HEADER:
+                origin = value
     mode = "binary" if content_type is None else mode_of(content_type)
     if mode == "structured":
         event = from_structured(body)
@@ -81,7 +85,7 @@ def from_message(
             event = from_structured(body)
         else:
             event = _from_plain_object(fields, body, kind, subject, stream, seq, time)
-    return Received(event, stream, seq, time)
+    return Received(event, stream, seq, time, origin=origin)
 
 
 def _from_plain_object(

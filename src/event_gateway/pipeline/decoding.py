@@ -1,0 +1,103 @@
+"""Turns messages of the log into events: the one loop that decodes, admits and enriches.
+
+Everything that reads the log goes through :class:`EventDecoder`, so that all readers agree on what
+is an event. They differ in four things, each of which is an argument:
+
+====================  ======================  ==================  ===================  ==========
+reader                ``admit``               rejected messages   ``select``           enrichment
+====================  ======================  ==================  ===================  ==========
+router                ``check_captured``      set aside           all                  yes
+ordered webhooks      ``check_again``         skipped             events that match    yes
+live subscribers      ``check_again``         skipped             all                  yes
+repair, replays       ``check_again``         skipped             (:meth:`decode`)     no
+====================  ======================  ==================  ===================  ==========
+
+The methods of ``admit`` are those of :class:`~event_gateway.ingest.admission.Admission`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from event_gateway.broker.named_streams import copied_from, is_named
+from event_gateway.broker.provision import LIFECYCLE
+from event_gateway.broker.pull import Pulled
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.nats_message import from_message
+from event_gateway.core.errors import InvalidEvent
+
+
+class Admit(Protocol):
+    """Checks whether an event of the log may reach webhooks and subscribers."""
+
+    def __call__(self, received: Received, /) -> None:
+        """Raises InvalidEvent where the event may not pass."""
+
+
+class Enrich(Protocol):
+    """Enriches events in place; never fails."""
+
+    async def __call__(self, events: Sequence[Received], /) -> None:
+        """Sets ``enriched`` of each event whose data is a JSON object."""
+
+
+class Decoded(msgspec.Struct):
+    """The events of a batch of messages, in their order, and the messages that are no events, each
+    with the reason."""
+
+    events: list[tuple[Pulled, Received]]
+    rejected: list[tuple[Pulled, InvalidEvent]]
+
+
+class EventDecoder:
+    """Decodes, admits and enriches the messages of a stream."""
+
+    def __init__(self, admit: Admit, enrich: Enrich) -> None:
+        self._admit = admit
+        self._enrich = enrich
+
+    def decode(self, stream: str, messages: Iterable[Pulled]) -> Decoded:
+        """The events in messages of a JetStream stream, admitted and not enriched.
+
+        An event in a named stream has the position in the log from which it was copied. The
+        gateway's own lifecycle events are not checked: nobody else can publish them.
+        """
+        admit = self._admit
+        named = is_named(stream)
+        events: list[tuple[Pulled, Received]] = []
+        rejected: list[tuple[Pulled, InvalidEvent]] = []
+        for pulled in messages:
+            log, seq = stream, pulled.seq
+            if named:
+                log, seq = copied_from(pulled.headers) or (stream, seq)
+            try:
+                received = from_message(
+                    pulled.headers, pulled.data, subject=pulled.subject, stream=log, seq=seq,
+                    time=pulled.time,
+                )  # fmt: skip
+                if log != LIFECYCLE:
+                    admit(received)
+            except InvalidEvent as error:
+                rejected.append((pulled, error))
+                continue
+            events.append((pulled, received))
+        return Decoded(events, rejected)
+
+    async def read(
+        self,
+        stream: str,
+        messages: Iterable[Pulled],
+        select: Callable[[Received], bool] | None = None,
+    ) -> Decoded:
+        """The events in messages of a JetStream stream, admitted and enriched, in one round trip.
+
+        With ``select``, only the events for which it is true.
+        """
+        decoded = self.decode(stream, messages)
+        if select is not None:
+            decoded.events = [one for one in decoded.events if select(one[1])]
+        enrichable = [received for _, received in decoded.events if received.stream != LIFECYCLE]
+        if enrichable:
+            await self._enrich(enrichable)
+        return decoded
