@@ -26,12 +26,13 @@ from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.auth.hmac_signature import hmac_signature
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.pipeline.enrichment import splice
-from event_gateway.request.auth.signature import hmac_signature
-from event_gateway.request.auth.tokens import Tokens
+from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.builder import RequestBuilders
+from event_gateway.request.transformations import Transformations
 from event_gateway.routing.index import Index
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import HttpClient
@@ -85,7 +86,10 @@ def matching(received: Received, webhooks: int) -> Callable[[], object]:
 def building(received: Received, enriched: Event) -> Callable[[], object]:
     """The requests of one event for ten webhooks, signed, with a body that they share."""
     secrets = Secrets({"KEY": SECRET}, "", Path("none"))
-    common = RequestBuilders(secrets, Tokens(HttpClient(EgressGuard())), b"installation", "0.1.0")
+    common = RequestBuilders(
+        secrets=secrets, tokens=AccessTokens(HttpClient(EgressGuard())), key=b"installation",
+        version="0.1.0", transformations=Transformations(on_fallback=print),
+    )  # fmt: skip
     builders = [
         common.of(Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,)))
         for number in range(FAN_OUT)
@@ -102,7 +106,7 @@ def building(received: Received, enriched: Event) -> Callable[[], object]:
 
 def signing(body: bytes) -> Callable[[], object]:
     """The header line of a signature over 1 KB."""
-    authenticate = hmac_signature(SIGNED, (SECRET,), Tokens(HttpClient(EgressGuard())))
+    authenticate = hmac_signature(SIGNED, (SECRET,), AccessTokens(HttpClient(EgressGuard())))
     message_id, timestamp = b"msg_" + b"0" * 32, b"%d" % time.time()
     return lambda: authenticate(message_id, timestamp, body)
 

@@ -17,9 +17,10 @@ from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.text.urls import without_password
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.request.auth import tokens
-from event_gateway.request.auth.header import without
+from event_gateway.request import access_tokens as tokens
 from event_gateway.request.builder import RequestBuilders
+from event_gateway.request.redaction import without
+from event_gateway.request.transformations import Transformations
 from event_gateway.secrets import sealed as sealed_secrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import HttpClient, parse_target
@@ -181,7 +182,10 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
     sender = HttpClient(EgressGuard())
     ways = tuple(Security(one, "token", username="u") for one in ("basic", "api_key"))
     webhook = Webhook("w", "https://receiver.test/", ("user.*",), security=ways)
-    builders = RequestBuilders(secrets, tokens.Tokens(sender), b"key", "1")
+    builders = RequestBuilders(
+        secrets=secrets, tokens=tokens.AccessTokens(sender), key=b"key", version="1",
+        transformations=Transformations(on_fallback=print),
+    )  # fmt: skip
     builder = builders.for_webhook(webhook)
     event = Event("1", "s", "user.a", None, "", None, None, {}, b"", DataKind.NONE)
     request = builder.build(Received(event, "", 0, 0.0), 1)

@@ -18,7 +18,7 @@ from event_gateway.core.cloudevents.json_format import from_structured
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.matching.pattern import MAX_LENGTH
 from event_gateway.core.streams.log_subjects import subject_for
-from event_gateway.request.builder import _trace
+from event_gateway.request.trace_context import trace_lines
 from support.generated_events import (
     sources,
     times,
@@ -206,7 +206,7 @@ def test_the_subject_of_a_type() -> None:
 def test_the_trace_goes_along(parent: str | None, state: str | bool, goes: bool) -> None:
     given = {"tracestate": state} if parent is None else {"traceparent": parent,
                                                           "tracestate": state}  # fmt: skip
-    lines = dict(_lines(_trace(Event("1", "s", "t", extensions=given))))
+    lines = dict(_lines(trace_lines(Event("1", "s", "t", extensions=given))))
     made = lines["traceparent"]
     assert len(made) == 55
     if parent is not None and "-0000000000000000-" not in parent and parent[3:6] == "0af":

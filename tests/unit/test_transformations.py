@@ -34,7 +34,8 @@ EVERY = Transformations(
     [
         TransformationDefinition("cef", base="siem_format", format="cef"),
         TransformationDefinition("acme", base="analytics_format", platform="acme"),
-    ]
+    ],
+    on_fallback=print,
 )
 
 
@@ -362,4 +363,4 @@ def test_severities_follow_kind_and_outcome() -> None:
 )
 def test_a_definition_that_cannot_be(definition: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidDefinition, match=re.escape(says)):
-        Transformations([TransformationDefinition(**definition)])
+        Transformations([TransformationDefinition(**definition)], on_fallback=print)

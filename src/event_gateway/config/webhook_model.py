@@ -7,8 +7,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.core.matching.operators import ALL_OPERATORS
 from event_gateway.core.transformation.definition import BUILT_IN
+from event_gateway.core.webhook.auth import AUTH_TYPES
 from event_gateway.core.webhook.retry_policy import BACKOFFS
-from event_gateway.core.webhook.security import API_KEY_HEADER, AUTH_TYPES, CLIENT_AUTH
+from event_gateway.core.webhook.security import API_KEY_HEADER, CLIENT_AUTH
 from event_gateway.core.webhook.webhook import MODES
 
 

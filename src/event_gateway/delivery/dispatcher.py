@@ -30,8 +30,9 @@ from event_gateway.delivery.outcomes import HOLD, LEASE_MARGIN, Outcomes
 from event_gateway.delivery.pacing import SickTurns
 from event_gateway.observability.metrics import Metrics
 from event_gateway.request import sample_request
-from event_gateway.request.builder import RequestBuilders, Unsendable
+from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import BuildRequest, ReceiverClient
+from event_gateway.request.request import Unsendable
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.transport.client import Failure, Response

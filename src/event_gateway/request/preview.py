@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.errors import ErrorType
-from event_gateway.core.webhook.security import AUTH_TYPES
+from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.request.builder import Request, RequestBuilders, Unsendable
+from event_gateway.request.builder import RequestBuilders
+from event_gateway.request.request import Request, Unsendable
 from event_gateway.request.transformations import BodyPending
 
 TIMEOUT = 15.0  # seconds for a function to make the body, behind others who want it to
@@ -48,7 +49,7 @@ async def preview(
         "headers": headers,
         "authentication": [
             one.auth_type for one in (webhook.security if webhook else ())
-            if one.auth_type in AUTH_TYPES
+            if one.auth_type in METHODS
         ],
         "content_type": content_type,
         "bytes": len(request.body),

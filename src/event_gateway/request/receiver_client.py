@@ -11,8 +11,9 @@ import msgspec
 import structlog
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.request.auth.tokens import TokenPending, TokenRefused, TokenSource
-from event_gateway.request.builder import Request, RequestBuilder, Unsendable
+from event_gateway.request.access_tokens import TokenPending, TokenRefused, TokenSource
+from event_gateway.request.builder import RequestBuilder
+from event_gateway.request.request import Request, Unsendable
 from event_gateway.request.transformations import BodyPending, PendingBody
 from event_gateway.tasks import end
 from event_gateway.transport.client import Failure, HttpClient, Response
@@ -91,12 +92,12 @@ class ReceiverClient:
         if isinstance(result, Response) and (call.shown or not 200 <= result.status < 300):
             if result.status == UNAUTHORIZED and not call.renewed:
                 # A token that is not taken may have been revoked: once more with a new one.
-                source = call.builder.reject_token(request)
+                source = call.builder.authentication.reject_token(request)
                 if source is not None:
                     call.renewed = True
                     self._fetch(call, source)
                     return
-            call.builder.clean(request, result)
+            call.builder.authentication.redact(request, result)
         call.done(result)
 
     def _fetch(self, call: _Call, source: TokenSource | PendingBody) -> None:

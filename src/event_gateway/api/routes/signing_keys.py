@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from event_gateway.broker.registry import Registry
-from event_gateway.request.auth.signature import PUBLIC, public_key, split_keys
+from event_gateway.core.webhook.signing_keys import PUBLIC, public_key, split_keys
 from event_gateway.secrets.named import Secrets
 
 PATH = "/.well-known/webhook-keys.json"

@@ -16,8 +16,9 @@ from event_gateway.config.definitions import InvalidBody, transformation_from_js
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.pipeline.enrichment import Enricher
-from event_gateway.request.builder import RequestBuilders, Unsendable
+from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.preview import preview
+from event_gateway.request.request import Unsendable
 from event_gateway.request.transformations import Transformations
 
 router = APIRouter(prefix="/v1/transformations", tags=["transformations"], route_class=GuardedRoute)
@@ -81,7 +82,10 @@ async def preview_transformation(parts: Parts, body: dict[str, Any] = Body(...))
 def _with(builders: RequestBuilders, definition: dict[str, Any]) -> RequestBuilders:
     """RequestBuilders that know of this definition, under the name ``it``."""
     try:
-        transformations = Transformations([transformation_from_json(definition)])
+        transformations = Transformations(
+            [transformation_from_json(definition)],
+            on_fallback=builders.transformations.on_fallback,
+        )
     except InvalidBody as error:
         raise InvalidBody(
             [(f"transformation.{key}".rstrip("."), why) for key, why in error.problems]
@@ -89,6 +93,4 @@ def _with(builders: RequestBuilders, definition: dict[str, Any]) -> RequestBuild
     except InvalidDefinition as error:
         key = error.key.removeprefix("transformations.it")
         raise InvalidDefinition(f"transformation{key}", error.detail) from None
-    return RequestBuilders(
-        builders.secrets, builders.tokens, builders.key, builders.version, transformations
-    )
+    return builders.with_transformations(transformations)

@@ -20,11 +20,11 @@ from event_gateway.broker.registry import Registry
 from event_gateway.config.definitions import webhook_from_json, webhook_to_json
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.signing_keys import check_keys
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.webhooks import WebhookRegistration
-from event_gateway.request.auth.signature import check_keys
 from event_gateway.request.transformations import Transformations
 from event_gateway.state.connection import StateError
 from event_gateway.state.expression_errors import ExpressionErrors

@@ -9,7 +9,7 @@ from event_gateway.app.stages.adapters import Adapters
 from event_gateway.config.definitions import transformation_of
 from event_gateway.config.model import Config
 from event_gateway.core.transformation.definition import TransformationDefinition
-from event_gateway.request.auth.tokens import Tokens
+from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
@@ -54,23 +54,27 @@ def build_requests(
     """``max_attempts``: how many may be in flight at a time; ``sealing_key``: the file with the
     key of the sealed store, used if there is no secret of that name."""
     secrets = Secrets(environ, config.secrets.env_prefix, Path(config.secrets.dir))
-    guard = EgressGuard()
-    http = HttpClient(guard, max_idle=max(1, max_attempts // 4))
-    transformations = Transformations(transformations_of(config))
-    transformations.fell_back = adapters.metrics.fell_back
-    stage = Requests(
+    delivery = config.delivery
+    guard = EgressGuard(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
+    http = HttpClient(guard, max_idle=max(1, max_attempts // 4), proxy=proxy_of(delivery.proxy))
+    transformations = Transformations(
+        transformations_of(config), on_fallback=adapters.metrics.fell_back
+    )
+    return Requests(
         secrets=secrets,
         sealed=SealedSecrets(adapters.registry, secrets, lambda: secrets.sealing_key(sealing_key)),
         guard=guard,
         http=http,
         transformations=transformations,
         builders=RequestBuilders(
-            secrets, Tokens(http), adapters.installation_key, __version__, transformations
+            secrets=secrets,
+            tokens=AccessTokens(http),
+            key=adapters.installation_key,
+            version=__version__,
+            transformations=transformations,
         ),
         receivers=ReceiverClient(http),
     )
-    stage.configure_egress(config)
-    return stage
 
 
 def transformations_of(config: Config) -> list[TransformationDefinition]:

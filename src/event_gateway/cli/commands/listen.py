@@ -23,10 +23,11 @@ from event_gateway.cli.commands.streams import (
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import from_structured
 from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.signing_keys import SHARED, check_keys
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.request.auth.signature import SHARED, check_keys
-from event_gateway.request.auth.tokens import Tokens
+from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.builder import RequestBuilder, RequestBuilders
+from event_gateway.request.transformations import Transformations
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
@@ -109,7 +110,15 @@ class _Forwarding:
         guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
         self._http = HttpClient(guard)
         known = Secrets({f"{PREFIX}{NAME.upper()}": secret}, PREFIX, Path("/nonexistent"))
-        builders = RequestBuilders(known, Tokens(self._http), secrets.token_bytes(32), __version__)
+        # The webhook below uses a built-in transformation: there is no fallback to report.
+        transformations = Transformations(on_fallback=lambda _name: None)
+        builders = RequestBuilders(
+            secrets=known,
+            tokens=AccessTokens(self._http),
+            key=secrets.token_bytes(32),
+            version=__version__,
+            transformations=transformations,
+        )
         signed = Security(auth_type="hmac_signature", secret_name=NAME)
         webhook = Webhook(id=NAME, url=forward_to, events=(">",), security=(signed,))
         self._builder: RequestBuilder = builders.for_webhook(webhook)

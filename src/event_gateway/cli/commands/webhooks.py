@@ -18,7 +18,7 @@ from event_gateway.cli.client.gateway_client import (
     table,
 )
 from event_gateway.cli.commands.secrets import FileOption, OverlapOption, rotation, value
-from event_gateway.request.auth.signature import PRIVATE, PUBLIC, SHARED, check_keys, public_key
+from event_gateway.core.webhook.signing_keys import PRIVATE, PUBLIC, SHARED, check_keys, public_key
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks: list, look, new signing keys.")
 

@@ -15,7 +15,8 @@ from event_gateway.core.matching.selection import Selection
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.webhook.retry_policy import RetryPolicy, retry_problems
-from event_gateway.core.webhook.security import Security, security_problems
+from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.security_rules import security_problems
 
 RefusesUrl = Callable[[str], str | None]  # why a URL must not be sent to; None where it may be
 

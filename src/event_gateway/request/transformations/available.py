@@ -54,14 +54,19 @@ class NamedTransformation(msgspec.Struct, frozen=True):
 class Transformations:
     """Those of one process. ``generation`` changes whenever one of them may have changed.
 
-    ``fell_back`` is told of each request that was made as ``standard``, as its webhook's
-    transformation is not there any more.
+    ``on_fallback`` is called with the name of a missing transformation for each body that is made
+    as ``standard`` in its place.
     """
 
-    def __init__(self, definitions: Iterable[TransformationDefinition] = ()) -> None:
+    def __init__(
+        self,
+        definitions: Iterable[TransformationDefinition] = (),
+        *,
+        on_fallback: Callable[[str], None],
+    ) -> None:
         """Raises InvalidDefinition."""
         self.generation = 0
-        self.fell_back: Callable[[str], None] = lambda name: None
+        self.on_fallback = on_fallback
         self._definitions: dict[str, TransformationDefinition] = {}
         self._in_force = {name: NamedTransformation(name, one) for name, one in _BUILT_IN.items()}
         self._warned: set[str] = set()

@@ -12,8 +12,9 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 import structlog
 
+from event_gateway.core.webhook.auth.method import header_line
 from event_gateway.core.webhook.security import Security
-from event_gateway.request.auth.header import header_line, without
+from event_gateway.request.redaction import without
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 
 log = structlog.get_logger(__name__)
@@ -166,7 +167,7 @@ class TokenSource:
         return answer.access_token, min(lifetime, LONGEST)
 
 
-class Tokens:
+class AccessTokens:
     """All sources of this process."""
 
     def __init__(self, http: HttpClient) -> None:

@@ -1,8 +1,7 @@
-"""``hmac_signature``: signatures as in Standard Webhooks 1.0.
+"""Signing keys of Standard Webhooks 1.0.
 
-A key ``whsec_…``, or one without a prefix, signs with HMAC-SHA256 (``v1``); ``whsk_…`` with ed25519
-(``v1a``), whose public key anybody may have. Several keys make a signature each, so that receivers
-can change from one to the next.
+A key ``whsec_…``, or one without a prefix, signs with HMAC-SHA256 (``v1``). A key ``whsk_…`` signs
+with ed25519 (``v1a``); its public key (``whpk_…``) is no secret.
 """
 
 import base64
@@ -11,31 +10,13 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from event_gateway.core.webhook.security import Security
-from event_gateway.request.auth.tokens import Tokens
-
 SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
 MAX_KEYS = 5  # that sign at a time
 SEED = 32  # bytes of an ed25519 key; its public part may follow
 
 
-def hmac_signature(
-    _method: Security, secrets: tuple[str, ...], _tokens: Tokens
-) -> Callable[[bytes, bytes, bytes], bytes]:
-    """An authenticator. Each secret is base64, with its prefix or without, or several of those
-    separated by spaces. Raises ValueError where one is not, is empty, or too short.
-    """
-    signers = [_signer(key) for key in split_keys(secrets)]
-
-    def authenticate(message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
-        content = b"%b.%b.%b" % (message_id, timestamp, body)
-        return b"webhook-signature: %b\r\n" % b" ".join([sign(content) for sign in signers])
-
-    return authenticate
-
-
 def split_keys(secrets: tuple[str, ...]) -> list[str]:
-    """The signing keys, that in force first. Raises ValueError where there are too many."""
+    """The signing keys, the current one first. Raises ValueError where there are too many."""
     keys = list(dict.fromkeys(key for secret in secrets for key in secret.split()))
     if len(keys) > MAX_KEYS:
         raise ValueError(f"it holds more than {MAX_KEYS} signing keys")
@@ -43,11 +24,11 @@ def split_keys(secrets: tuple[str, ...]) -> list[str]:
 
 
 def check_keys(value: object) -> None:
-    """Raises ValueError where a value is not what signatures can be made with."""
+    """Raises ValueError where a value is not one or more signing keys."""
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be there: a key that signs, base64")
+        raise ValueError("a signing key in base64 is required")
     for key in split_keys((value,)):
-        _signer(key)
+        signer(key)
 
 
 def public_key(key: str) -> bytes | None:
@@ -60,7 +41,8 @@ def public_key(key: str) -> bytes | None:
     return _private(key).public_key().public_bytes_raw()
 
 
-def _signer(key: str) -> Callable[[bytes], bytes]:
+def signer(key: str) -> Callable[[bytes], bytes]:
+    """Makes the signature of a content with a key. Raises ValueError where it is no signing key."""
     if key.startswith(PRIVATE):
         private = _private(key)
         return lambda content: b"v1a," + base64.b64encode(private.sign(content))

@@ -1,0 +1,48 @@
+"""``hmac_signature``: signatures as in Standard Webhooks 1.0.
+
+Several keys make a signature each, so that receivers can change from one key to the next.
+"""
+
+from collections.abc import Iterator
+
+from event_gateway.core.webhook.auth.method import (
+    Authenticator,
+    AuthMethod,
+    Redaction,
+    TokenSources,
+    nothing_more,
+)
+from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.signing_keys import signer, split_keys
+
+
+def hmac_signature(
+    _settings: Security, secrets: tuple[str, ...], _tokens: TokenSources
+) -> Authenticator:
+    """An authenticator. Each secret is a signing key, or several separated by spaces.
+
+    Raises ValueError where one is no signing key.
+    """
+    signers = [signer(key) for key in split_keys(secrets)]
+
+    def authenticate(message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
+        content = b"%b.%b.%b" % (message_id, timestamp, body)
+        return b"webhook-signature: %b\r\n" % b" ".join([sign(content) for sign in signers])
+
+    return authenticate
+
+
+def _from_secret(_settings: Security, secret: str) -> Iterator[str]:
+    """The keys without their prefixes."""
+    return (key.partition("_")[2] for key in secret.split())
+
+
+HMAC_SIGNATURE = AuthMethod(
+    auth_type="hmac_signature",
+    required=("secret_name",),
+    optional=(),
+    header=lambda _settings: "webhook-signature",
+    authenticator=hmac_signature,
+    # A signature reveals nothing of its key.
+    redaction=Redaction(header=False, from_secret=_from_secret, from_header=nothing_more),
+)

@@ -1,0 +1,16 @@
+"""``mtls``: a client certificate, which the connection shows; it sets no header.
+
+:mod:`event_gateway.transport.client_certificate` reads its files. The secret is the password of the
+certificate's private key.
+"""
+
+from event_gateway.core.webhook.auth.method import AuthMethod, Redaction, nothing_more
+
+MTLS = AuthMethod(
+    auth_type="mtls",
+    required=("cert", "key"),
+    optional=("ca", "secret_name"),
+    header=None,
+    authenticator=None,
+    redaction=Redaction(header=False, from_secret=nothing_more, from_header=nothing_more),
+)

@@ -1,0 +1,97 @@
+"""Checks a webhook's ``security`` before it is registered."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.webhook.auth import METHODS
+from event_gateway.core.webhook.auth.method import AuthMethod
+from event_gateway.core.webhook.security import CLIENT_AUTH, SEALING_KEY, SECRET_NAME, Security
+
+MAX_METHODS = 8
+MAX_TEXT = 2048
+HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def security_problems(
+    methods: tuple[Security, ...],
+    check_url: Callable[[str, str], object],
+    reserved: frozenset[str],
+    headers: frozenset[str],
+    any_file: bool,
+) -> Iterator[InvalidDefinition]:
+    """All problems of a webhook's ``security``.
+
+    ``check_url`` raises InvalidDefinition for a URL and its key. ``reserved``: headers that the
+    gateway sets, and ``headers``: those that the webhook configures, both in lower case.
+    ``any_file``: files may be anywhere, not only in the folder of the secrets.
+    """
+    if len(methods) > MAX_METHODS:
+        yield InvalidDefinition("security", f"has at most {MAX_METHODS} entries")
+    taken: set[str] = set()
+    for position, settings in enumerate(methods[:MAX_METHODS]):
+        at = f"security[{position}]"
+        method = METHODS.get(settings.auth_type)
+        if method is None:
+            yield InvalidDefinition(
+                f"{at}.auth_type", f"is unknown; there are: none, {', '.join(METHODS)}"
+            )
+            continue
+        yield from _field_problems(settings, at, method)
+        yield from _value_problems(settings, at, check_url, any_file)
+        what = method.exclusive(settings)
+        if what.lower() in taken:
+            yield InvalidDefinition(f"{at}.auth_type", f"{what} is set by an entry before it")
+        if what.lower() in headers:
+            yield InvalidDefinition(f"{at}.auth_type", f"{what} is also in headers")
+        if "header" in method.settings and (
+            what.lower() in reserved or what.lower().startswith("ce-")
+        ):
+            yield InvalidDefinition(f"{at}.header", f"{what} is set by the gateway itself")
+        taken.add(what.lower())
+
+
+def _field_problems(settings: Security, at: str, method: AuthMethod) -> Iterator[InvalidDefinition]:
+    for name in Security.__struct_fields__[1:]:
+        value = getattr(settings, name)
+        if name in method.required and not value:
+            yield InvalidDefinition(f"{at}.{name}", f"{method.auth_type} needs a {name}")
+        elif value and name not in method.settings:
+            yield InvalidDefinition(f"{at}.{name}", f"{method.auth_type} takes no {name}")
+        elif value and (len(value) > MAX_TEXT or not value.isprintable()):
+            yield InvalidDefinition(
+                f"{at}.{name}", f"must be printable and of at most {MAX_TEXT} characters"
+            )
+
+
+def _value_problems(
+    settings: Security, at: str, check_url: Callable[[str, str], object], any_file: bool
+) -> Iterator[InvalidDefinition]:
+    name = settings.secret_name
+    if name and SECRET_NAME.fullmatch(name) is None:
+        yield InvalidDefinition(
+            # The text is not repeated: it may be the secret itself.
+            f"{at}.secret_name",
+            f"is not of the form {SECRET_NAME.pattern}: it is the name of a secret, not its value",
+        )
+    if name and name.lower().replace("-", "_") == SEALING_KEY:
+        yield InvalidDefinition(
+            f"{at}.secret_name", "is the key that other secrets are sealed with"
+        )
+    if settings.header and HEADER_NAME.fullmatch(settings.header) is None:
+        yield InvalidDefinition(f"{at}.header", "is no header name")
+    if ":" in settings.username:
+        yield InvalidDefinition(f"{at}.username", "must not hold a colon (RFC 7617)")
+    if settings.client_auth and settings.client_auth not in CLIENT_AUTH:
+        yield InvalidDefinition(f"{at}.client_auth", f"must be {' or '.join(CLIENT_AUTH)}")
+    if settings.token_url:
+        try:
+            check_url(settings.token_url, f"{at}.token_url")
+        except InvalidDefinition as problem:
+            yield problem
+    for field in ("cert", "key", "ca"):
+        path = getattr(settings, field)
+        if path and not any_file and (path.startswith("/") or ".." in path.split("/")):
+            yield InvalidDefinition(
+                f"{at}.{field}", "must be a path within secrets.dir: others only from the file"
+            )

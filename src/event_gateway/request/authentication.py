@@ -1,0 +1,151 @@
+"""Authentication at one webhook's receiver: header lines, client certificate, and redaction.
+
+The auth methods themselves are declared in :mod:`event_gateway.core.webhook.auth`.
+"""
+
+from collections.abc import Callable
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.auth import METHODS
+from event_gateway.core.webhook.auth.method import Authenticator, AuthMethod
+from event_gateway.core.webhook.security import Security
+from event_gateway.request.access_tokens import AccessTokens, TokenSource
+from event_gateway.request.redaction import without
+from event_gateway.request.request import Request, Unsendable
+from event_gateway.secrets.named import Secrets
+from event_gateway.transport.client import Response
+from event_gateway.transport.client_certificate import ClientCertificate, Identity
+
+
+class Authentication:
+    """Applies a webhook's auth methods to its requests.
+
+    ``identity`` is None where the webhook has no client certificate; else it returns the
+    certificate as it is now, and raises Unsendable where it cannot be used.
+    """
+
+    def __init__(
+        self, security: tuple[Security, ...], secrets: Secrets, tokens: AccessTokens
+    ) -> None:
+        self._security = security
+        self._secrets = secrets
+        self._tokens = tokens
+        self._in_head = [
+            (METHODS[one.auth_type], one, one.secret_name or "")
+            for one in security
+            if one.auth_type in METHODS and METHODS[one.auth_type].authenticator is not None
+        ]
+        # For each method its latest authenticator, and the secret values that it was made of.
+        self._made: list[tuple[tuple[str, ...], Authenticator] | None]
+        self._made = [None] * len(self._in_head)
+        self.identity: Callable[[], Identity] | None = None
+        for settings in security:
+            if settings.auth_type == "mtls":
+                self._certificate = ClientCertificate(settings, secrets.directory)
+                self._password = settings.secret_name or ""  # the name of the secret
+                self.identity = self._identity
+
+    def lines(self, message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
+        """The header lines of one request.
+
+        Raises Unsendable where a secret is missing or unusable, TokenPending where an access token
+        must be fetched first.
+        """
+        lines = b""
+        for position, (method, settings, name) in enumerate(self._in_head):
+            values = self._secrets.find(name)
+            made = self._made[position]
+            if made is None or made[0] != values:
+                made = self._authenticator(method, settings, name)
+                lines += _checked(method, settings, made[1](message_id, timestamp, body))
+                self._made[position] = made
+            else:
+                lines += made[1](message_id, timestamp, body)
+        return lines
+
+    def reject_token(self, request: Request) -> TokenSource | None:
+        """A receiver refused the access token in that request: it is not used again.
+
+        Returns the source of the next token; None where the webhook uses no access token.
+        """
+        for method, settings, name in self._in_head:
+            if method.uses_token and (values := self._secrets.find(name)):
+                source = self._tokens.source(settings, values[0])
+                source.reject(request.head)
+                return source
+        return None
+
+    def redact(self, request: Request, response: Response) -> None:
+        """Hides this webhook's secrets in a response, since receivers may send back what they got.
+
+        These are the present secrets and those in the request, which may have changed since.
+        """
+        if not self._security:
+            return
+        hidden = self._hidden(request)
+        body = response.body.decode("utf-8", "surrogateescape")
+        body = without(hidden, body, cut=response.truncated)
+        response.body = body.encode("utf-8", "surrogateescape")
+        lowered = hidden | {secret.lower() for secret in hidden}  # as header names are
+        response.headers = {
+            without(lowered, name): without(hidden, value)
+            for name, value in response.headers.items()
+        }
+
+    def _hidden(self, request: Request) -> set[str]:
+        hidden: set[str] = set()
+        in_header: dict[str, AuthMethod] = {}
+        for settings in self._security:
+            method = METHODS.get(settings.auth_type)
+            if method is not None and method.header is not None and method.redaction.header:
+                in_header[method.header(settings).lower()] = method
+            for secret in self._secrets.find(settings.secret_name or ""):
+                hidden |= {secret, *secret.split()}
+                if method is not None:
+                    hidden.update(method.redaction.from_secret(settings, secret))
+        for line in request.head.decode("utf-8", "replace").split("\r\n"):
+            name, _, value = line.partition(": ")
+            if name in in_header:
+                hidden |= {value, value.partition(" ")[2]}
+                hidden.update(in_header[name].redaction.from_header(value))
+        return hidden
+
+    def _authenticator(
+        self, method: AuthMethod, settings: Security, name: str
+    ) -> tuple[tuple[str, ...], Authenticator]:
+        assert method.authenticator is not None
+        values = self._values(name)
+        try:
+            return values, method.authenticator(settings, values, self._tokens)
+        except UnicodeError:  # its text may hold a part of the secret
+            raise _auth_error(f"secret {name}: it is not UTF-8") from None
+        except ValueError as error:
+            raise _auth_error(f"secret {name}: {error}") from None
+
+    def _values(self, name: str) -> tuple[str, ...]:
+        values = self._secrets.find(name)
+        if not values:
+            raise Unsendable(ErrorType.SECRET_MISSING, name)
+        return values
+
+    def _identity(self) -> Identity:
+        password = self._values(self._password)[0] if self._password else None
+        try:
+            return self._certificate.identity(password)
+        except UnicodeError:
+            raise _auth_error(f"secret {self._password}: it is not UTF-8") from None
+        except ValueError as error:
+            raise _auth_error(str(error)) from None
+
+
+def _checked(method: AuthMethod, settings: Security, line: bytes) -> bytes:
+    """The line, where it is one header of the declared name: any other would not be redacted."""
+    assert method.header is not None
+    name, _, rest = line.partition(b": ")
+    if name != method.header(settings).lower().encode() or rest.find(b"\r\n") != len(rest) - 2:
+        raise _auth_error(f"{method.auth_type} sets another header than the one that it declares")
+    return line
+
+
+def _auth_error(message: str) -> Unsendable:
+    return Unsendable(ErrorType.AUTH_ERROR, message)
