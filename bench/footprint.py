@@ -35,6 +35,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.matching.filter import Filter
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.tasks import Supervisor
 
 STREAM = "bench"  # which all subscribe to
 TYPE = "bench.made"
@@ -110,8 +111,9 @@ async def _webhooks(figures: Figures, count: int, idle: int) -> None:
 
 async def _register(nats_url: str, count: int) -> None:
     """Writes so many webhooks into the registry."""
-    broker = await connect(nats_url)
-    registry = Registry(broker, Peers(broker, "bench", ""))
+    supervisor = Supervisor()
+    broker = await connect(nats_url, supervisor)
+    registry = Registry(broker, Peers(broker, "bench", "", supervisor), supervisor)
     await registry.open()
     await registry.watch()
     for first in range(0, count, TOGETHER):

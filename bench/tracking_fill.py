@@ -18,6 +18,7 @@ from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
+from event_gateway.tasks import Supervisor
 
 ENDED, RUNNING = 500, 10  # deliveries that have ended, and attempts that run, of each webhook
 SHALLOW = 100
@@ -73,7 +74,7 @@ def _letters(deep: int, shallow: int) -> Iterator[tuple[str, bytes]]:
 async def fill(url: str, webhook: str, waiting: int, name: str = "e") -> None:
     """Deliveries as the gateway's own ledger writes them: ended, running, pending, retrying."""
     client = await connect(url)
-    ledger = Ledger(client, 7 * 86400.0)
+    ledger = Ledger(client, 7 * 86400.0, Supervisor())
     await ledger.start()
     tried, now = failed_attempts(2), time.time()
     retrying = ENDED + RUNNING + waiting - waiting // 10

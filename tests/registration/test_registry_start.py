@@ -6,14 +6,15 @@ from event_gateway.broker import registry as module
 from event_gateway.broker.connection import connect
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import BUCKET, Registry
+from event_gateway.tasks import Supervisor
 
 
 async def test_where_nothing_more_comes_it_says_how_far_it_was_read(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STALLED", 0.3)
-    broker = await connect(servers[0])
-    registry = Registry(broker, Peers(broker, "here", ""))
+    broker = await connect(servers[0], Supervisor())
+    registry = Registry(broker, Peers(broker, "here", "", Supervisor()), Supervisor())
     try:
         await registry.open()
         # Its last revision is known, and what it was is not there to be read.

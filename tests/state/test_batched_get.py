@@ -14,6 +14,7 @@ from event_gateway.broker.connection import Broker, connect
 from event_gateway.broker.event_log import EventLog, LogUnavailable
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.streams.definition import EVENTS
+from event_gateway.tasks import Supervisor
 from support.client import connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -39,7 +40,7 @@ def _ids(read: list[Received | LogUnavailable | None]) -> list[str | None]:
 
 
 async def test_each_event_is_that_of_its_sequence(servers: tuple[str, str]) -> None:
-    broker = await connect(servers[0])
+    broker = await connect(servers[0], Supervisor())
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 60)
     for gone in (10, 11, 60):
@@ -58,7 +59,7 @@ async def test_each_event_is_that_of_its_sequence(servers: tuple[str, str]) -> N
 
 
 async def test_what_one_answer_cannot_hold_is_read_all_the_same(servers: tuple[str, str]) -> None:
-    broker = await connect(servers[0])
+    broker = await connect(servers[0], Supervisor())
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 12, 900_000)
     seqs = list(range(1, 13))
@@ -73,7 +74,7 @@ async def test_what_one_answer_cannot_hold_is_read_all_the_same(servers: tuple[s
 async def test_an_older_server_is_asked_one_by_one(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker = await connect(servers[0])
+    broker = await connect(servers[0], Supervisor())
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 3)
     monkeypatch.setattr(log_module, "can", lambda broker: False)
@@ -86,7 +87,7 @@ async def test_a_server_that_ends_no_answer_is_waited_for_once(
 ) -> None:
     """As one of NATS 2.10 does, which may hold the stream behind one that is newer."""
     monkeypatch.setattr(together_module, "PATIENCE", 0.5)
-    broker = await connect(servers[0])
+    broker = await connect(servers[0], Supervisor())
     asked: list[dict[str, int]] = []
 
     async def older(message: Msg) -> None:
@@ -110,7 +111,7 @@ async def test_one_that_says_nothing_is_not_waited_for_twice(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(together_module, "PATIENCE", 0.3)
-    broker = await connect(servers[0])
+    broker = await connect(servers[0], Supervisor())
     asked: list[bytes] = []
 
     async def silent(message: Msg) -> None:
@@ -126,7 +127,7 @@ async def test_one_that_says_nothing_is_not_waited_for_twice(
 
 
 async def test_without_nats_it_says_so(servers: tuple[str, str]) -> None:
-    broker = await connect(servers[0])
+    broker = await connect(servers[0], Supervisor())
     await broker.close()
     [read] = await EventLog(broker, ()).read_many(EVENTS, [1])
     assert isinstance(read, LogUnavailable)

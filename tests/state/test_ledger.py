@@ -10,6 +10,7 @@ from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state.connection import ServerRefused, connect
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues, Wanted
+from event_gateway.tasks import Supervisor
 from support.patience import PATIENCE
 
 WANTED = Wanted("w", 5, 10_000, 20_000)
@@ -24,7 +25,7 @@ async def redis(servers: tuple[str, str]) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
-    made = Ledger(redis, 60.0)
+    made = Ledger(redis, 60.0, Supervisor())
     await made.start()
     yield made
     await made.stop()

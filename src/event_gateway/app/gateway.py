@@ -99,10 +99,18 @@ class Gateway:
         )
         self.registrations = build_registration(config, adapters, requests)
         self.deliveries = build_delivery(
-            config, adapters, ingest, requests, self.registrations, self._max_attempts
+            config,
+            adapters,
+            ingest,
+            requests,
+            self.registrations,
+            self._max_attempts,
+            self.supervisor,
         )
-        self.streaming = build_streaming(adapters, ingest)
-        self.routing = build_routing(config, adapters, ingest, self.deliveries, self.streaming)
+        self.streaming = build_streaming(adapters, ingest, self.supervisor)
+        self.routing = build_routing(
+            config, adapters, ingest, self.deliveries, self.streaming, self.supervisor
+        )
         self.replaying = build_replay(config, adapters, ingest)
         stages = Stages(
             adapters=adapters, ingest=ingest, requests=requests,

@@ -15,7 +15,7 @@ from nats.js.errors import APIError
 from event_gateway.broker.headers import parse_headers
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import servers_of, without_password
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +39,9 @@ class Broker:
     """NATS and its JetStream. ``dropped`` counts unacknowledged publishes given up so far;
     ``replicas``: on how many servers streams are that do not say so, None: as they are."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, supervisor: Supervisor) -> None:
         self.url = url
+        self._supervisor = supervisor
         self._renew()
         self.on_reconnect: list[Callable[[], None]] = []
         self.dropped = 0
@@ -83,7 +84,7 @@ class Broker:
                 self._renew()
                 await asyncio.sleep(0.5)
         await self._check(shown)
-        self._pump = asyncio.create_task(self._run_outbox(), name="nats-outbox")
+        self._pump = self._supervisor.start("nats-outbox", self._run_outbox)
 
     async def _check(self, shown: str) -> None:
         version = self.nc.connected_server_version
@@ -171,6 +172,7 @@ class Broker:
 
     async def _run_outbox(self) -> None:
         outbox = self._outbox
+        self._posted.set()  # a former run may have left some
         while True:
             await self._posted.wait()
             self._posted.clear()
@@ -211,8 +213,8 @@ class Broker:
         await nc._flush_pending()
 
 
-async def connect(url: str) -> Broker:
+async def connect(url: str, supervisor: Supervisor) -> Broker:
     """A connected broker. Raises ServerRefused."""
-    broker = Broker(url)
+    broker = Broker(url, supervisor)
     await broker.connect()
     return broker

@@ -15,7 +15,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from event_gateway.broker.connection import Broker
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +43,9 @@ _decode = msgspec.json.Decoder(Beat).decode
 class Peers:
     """The other processes that live. ``process`` names this one."""
 
-    def __init__(self, broker: Broker, process: str, file: str) -> None:
+    def __init__(self, broker: Broker, process: str, file: str, supervisor: Supervisor) -> None:
         self._broker = broker
+        self._supervisor = supervisor
         self._own = Beat(process, socket.gethostname(), os.getpid(), file=file)
         self._heard: dict[str, tuple[Beat, float]] = {}
         self._changed = asyncio.Condition()
@@ -56,7 +57,7 @@ class Peers:
         """Begins to listen and to be heard. Raises what BrokerError names."""
         await self._broker.nc.subscribe(f"{SUBJECT}.*", cb=self._on_beat)
         self._echo = time.monotonic()
-        self._task = asyncio.create_task(self._beat(), name="peers")
+        self._task = self._supervisor.start("peers", self._beat)
 
     async def stop(self) -> None:
         """Tells the others not to wait for this process any more."""

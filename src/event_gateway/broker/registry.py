@@ -32,7 +32,7 @@ from event_gateway.core.errors import NewerFormat, Unknown
 from event_gateway.core.schema.event_type import EventType
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -87,8 +87,9 @@ class Registry:
     seconds since the epoch.
     """
 
-    def __init__(self, broker: Broker, peers: Peers) -> None:
+    def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor) -> None:
         self._broker = broker
+        self._supervisor = supervisor
         self._bucket: KeyValue | None = None
         self._watch: asyncio.Task[None] | None = None
         self._applied = 0
@@ -132,7 +133,7 @@ class Registry:
         """
         js = self._broker.js
         last = (await js.stream_info(f"KV_{BUCKET}")).state.last_seq
-        self._watch = asyncio.create_task(self._follow(), name="registry-watch")
+        self._watch = self._supervisor.start("registry", self._follow)
         while self._applied < last and self._newer is None:
             before = self._applied
             try:
@@ -277,7 +278,11 @@ class Registry:
             raise RegistryConflict(f"{key}: {error.description}") from None
 
     async def _follow(self) -> None:
-        async for batch in follow(self._broker, f"KV_{BUCKET}", last_per_subject=True):
+        # A later run goes on where the former one crashed.
+        begin = self._applied + 1 if self._applied else None
+        async for batch in follow(
+            self._broker, f"KV_{BUCKET}", from_seq=begin, last_per_subject=begin is None
+        ):
             for pulled in batch:
                 self._apply(pulled)
             if batch:

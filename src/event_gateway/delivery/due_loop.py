@@ -17,7 +17,7 @@ from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues, Wanted, limits_ms
 from event_gateway.state.records import member_of
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +40,19 @@ class DueLoop:
     a second it looks at all that is due, for what other processes have left.
     """
 
-    def __init__(self, ledger: Ledger, queues: Queues, dispatcher: Dispatcher, load: Load) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        queues: Queues,
+        dispatcher: Dispatcher,
+        load: Load,
+        supervisor: Supervisor,
+    ) -> None:
         self._ledger = ledger
         self._queues = queues
         self._dispatcher = dispatcher
         self._load = load
+        self._supervisor = supervisor
         self._hungry: dict[Lane, None] = {}  # lanes with room, whose queue is worth a look
         self._sick: dict[Lane, None] = {}  # and those of them that wait for the pace of the sick
         self._seen = 0.0  # what became due until then, by the server's clock (ms), is known
@@ -59,7 +67,7 @@ class DueLoop:
 
     def start(self) -> None:
         """Begins to look."""
-        self._task = asyncio.create_task(self._run(), name="due")
+        self._task = self._supervisor.start("due-loop", self._run)
 
     async def stop(self) -> None:
         """Takes nothing more."""
@@ -78,7 +86,10 @@ class DueLoop:
         self._wake_at(asyncio.get_running_loop().time() + (SICK_PAUSE if lane.sick else GATHER))
 
     async def hand_over(self, taken: Sequence[Delivery]) -> None:
-        """Loads the events of deliveries that are this process' now, and hands them to lanes."""
+        """Loads the events of deliveries that are this process' now, and hands them to lanes.
+
+        A delivery whose event cannot be loaded is taken again when its lease has ended.
+        """
         # Deliveries of one event share its loading, and all of a round one enrichment.
         loaded = await self._loaded({(one.stream, one.seq): None for one in taken})
         letters = {
@@ -96,7 +107,9 @@ class DueLoop:
             if isinstance(event, LogUnavailable):
                 continue  # its lease ends, and it comes again
             if isinstance(event, Exception):
-                raise event
+                log.error("the event of a delivery cannot be loaded", webhook=delivery.webhook_id,
+                          stream=delivery.stream, seq=delivery.seq, exc_info=event)  # fmt: skip
+                continue
             self._dispatcher.resume(delivery, _checked(event, delivery))
             if number % PER_TURN == 0 and not cancelled:
                 try:

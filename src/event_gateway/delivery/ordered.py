@@ -7,6 +7,7 @@ deliveries out of the queues: nothing overtakes one that waits for its next atte
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -14,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable
 import msgspec
 import structlog
 
+from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.path import path_of
@@ -25,7 +27,7 @@ from event_gateway.delivery.lane import Job
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.order import Order
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +45,19 @@ class OrderedDeliveries:
     """All ordered webhooks, as far as this process holds them."""
 
     def __init__(
-        self, order: Order, ledger: Ledger, dispatcher: Dispatcher, events: EventLog, source: Source
+        self,
+        order: Order,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        events: EventLog,
+        source: Source,
+        supervisor: Supervisor,
     ) -> None:
         self._order = order
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._source = source
+        self._supervisor = supervisor
         self._streams = (EVENTS, *(one.name for one in events.foreign))
         self._workers: dict[str, tuple[Webhook, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -95,7 +104,8 @@ class OrderedDeliveries:
         await end(self._ending)
 
     def _begin(self, webhook: Webhook) -> None:
-        task = asyncio.create_task(self._run(webhook), name=f"ordered-{webhook.id}")
+        run = functools.partial(self._run, webhook)
+        task = self._supervisor.start("ordered", run, about=webhook.id)
         self._workers[webhook.id] = (webhook, task)
 
     async def _run(self, webhook: Webhook) -> None:
@@ -104,7 +114,7 @@ class OrderedDeliveries:
                 began = time.monotonic()
                 if await self._order.hold(webhook.id, LEASE):
                     await self._deliver(webhook, began + LEASE)
-            except StateError as error:
+            except (*StateError, *BrokerError) as error:
                 log.warning("an ordered webhook waits", webhook=webhook.id, error=str(error))
             await asyncio.sleep(AGAIN)
 
@@ -126,6 +136,9 @@ class OrderedDeliveries:
                 if time.monotonic() + RENEW > held_until - MARGIN:
                     log.warning("an ordered webhook is given up", webhook=webhook.id)
                     return
+            for task in tasks:
+                if task.done():
+                    await task  # raises what it failed with
         finally:
             await end(tasks)
             for line in lines:
@@ -168,6 +181,7 @@ class _Line:
         self._done = 0
         self._read = 0
         self._high = 0
+        self._failed: BaseException | None = None  # what work on a key failed with
 
     async def run(self) -> None:
         """Reads and delivers until it is cancelled; ends where a key's deliveries have failed."""
@@ -186,6 +200,7 @@ class _Line:
                     self._read = max(self._read, read)
                     if saving.done():
                         await saving
+                    self._check()
         finally:
             await end([saving, *self._tasks])
 
@@ -203,6 +218,7 @@ class _Line:
         while len(self._open) >= WINDOW:
             self._room.clear()
             await self._room.wait()
+            self._check()
         self._open[received.seq] = False
         self._read = received.seq
         key = _key(received, self._webhook.ordered_by)
@@ -213,7 +229,18 @@ class _Line:
         self._keys[key] = deque([received])
         task = asyncio.create_task(self._work_off(key))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._worked_off)
+
+    def _worked_off(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failed = task.exception()
+            self._room.set()
+
+    def _check(self) -> None:
+        """Raises what the work on a key failed with, as its later events would wait for ever."""
+        if self._failed is not None:
+            raise self._failed
 
     async def _work_off(self, key: bytes) -> None:
         waiting = self._keys[key]

@@ -5,6 +5,7 @@ a crash at any instruction leaves either an unacknowledged event or a queued del
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.routing.index import Index, OnError
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ class Router:
         dispatch: Dispatch,
         metrics: Metrics,
         on_error: OnError,
+        supervisor: Supervisor,
     ) -> None:
         self._broker = broker
         self._stream = stream
@@ -83,6 +85,7 @@ class Router:
         self._dispatch = dispatch
         self._metrics = metrics
         self._on_error = on_error
+        self._supervisor = supervisor
         self._puller = Puller(broker, stream, ROUTER)
         self._unsettled: dict[int, _Settlement] = {}
         self._stopping = asyncio.Event()
@@ -96,13 +99,14 @@ class Router:
     def start(self) -> None:
         """Begins to take events."""
         self._tasks = [
-            asyncio.create_task(self._run(), name="router"),
-            asyncio.create_task(self._keep_alive(), name="router-keep-alive"),
+            self._supervisor.start("router", self._run, about=self._stream),
+            self._supervisor.start("router-keep-alive", self._keep_alive, about=self._stream),
         ]
 
     async def stop(self) -> None:
         """Takes no more events; those taken may still settle until the broker is closed."""
         self._stopping.set()
+        self._supervisor.let_return(self._tasks[0])
         self._puller.interrupt()
         await asyncio.wait(self._tasks[:1], timeout=STOP_TIMEOUT)
 
@@ -116,8 +120,15 @@ class Router:
         self._broker.post(settlement.reply, b"+ACK")
 
     async def _run(self) -> None:
-        puller = self._puller
+        puller = self._puller = Puller(self._broker, self._stream, ROUTER)
         await puller.start()
+        try:
+            await self._take(puller)
+        finally:
+            with contextlib.suppress(*BrokerError):
+                await puller.stop()
+
+    async def _take(self, puller: Puller) -> None:
         while not self._stopping.is_set():
             try:
                 await self._ledger.wait_reachable()
@@ -132,10 +143,6 @@ class Router:
                 # Nothing of this batch is acknowledged that is not settled: it comes again.
                 log.warning("routing interrupted", error=str(error) or type(error).__name__)
                 await asyncio.sleep(0.25)
-            except Exception:  # a mistake of ours must not end the loop
-                log.exception("routing failed, the events come again")
-                await asyncio.sleep(1)
-        await puller.stop()
 
     async def _remake_consumer(self) -> None:
         try:
@@ -198,11 +205,16 @@ class Router:
                 continue
             settlement = _Settlement(self, received.seq, pulled.reply, len(new))
             self._unsettled[received.seq] = settlement
-            for webhook in new:
-                self._dispatch(received, webhook, settlement.recorded)
-                dispatched += 1
-                if dispatched % PER_TURN == 0:
-                    await asyncio.sleep(0)
+            try:
+                for webhook in new:
+                    self._dispatch(received, webhook, settlement.recorded)
+                    dispatched += 1
+                    if dispatched % PER_TURN == 0:
+                        await asyncio.sleep(0)
+            except BaseException:
+                # Not kept alive: NATS redelivers it, and what is recorded by then is skipped.
+                self._unsettled.pop(received.seq, None)
+                raise
 
     async def _known(
         self, matched: list[tuple[Pulled, Received, list[Webhook]]]

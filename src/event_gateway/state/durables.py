@@ -86,8 +86,7 @@ class Durables:
             acked, self._acked = self._acked, {}
             try:
                 await self._write_all(acked)
-            except StateError as error:
-                log.debug("acknowledgements wait", error=str(error))
+            except BaseException as error:
                 for subscription_id, one in acked.items():
                     later = self._acked.get(subscription_id, one)
                     self._acked[subscription_id] = (
@@ -95,6 +94,9 @@ class Durables:
                         one[2] if later is one else [*one[2], *later[2]],
                     )  # fmt: skip
                 self._wake.set()
+                if not isinstance(error, StateError):
+                    raise
+                log.debug("acknowledgements wait", error=str(error))
                 await asyncio.sleep(AGAIN)
 
     async def _write_all(self, acked: dict[str, tuple[Name, int, list[Written]]]) -> None:

@@ -27,7 +27,7 @@ from event_gateway.state.records import (
     source_hash,
 )
 from event_gateway.state.scripts import script
-from event_gateway.tasks import end
+from event_gateway.tasks import Policy, Supervisor, end
 
 log = structlog.get_logger(__name__)
 
@@ -78,9 +78,12 @@ class Ledger:
     is not closed, and for how many seconds those that have just failed did nothing but fail.
     """
 
-    def __init__(self, client: Redis, keep: float, prefix: str = "") -> None:
+    def __init__(
+        self, client: Redis, keep: float, supervisor: Supervisor, prefix: str = ""
+    ) -> None:
         """``keep``: seconds for which it is known what became of a delivery that has ended."""
         self._client = client
+        self._supervisor = supervisor
         self._prefix = prefix
         self.keep = keep
         self._write = script(client, "lane.lua", "ledger.lua")
@@ -122,7 +125,7 @@ class Ledger:
             await self._client.set(key, FORMAT)
         known = cast(dict[bytes, bytes], await self._client.hgetall(f"{self._prefix}high"))
         self.high = {stream.decode(): int(seq) for stream, seq in known.items()}
-        self._flusher = asyncio.create_task(self._run(), name="ledger-flush")
+        self._flusher = self._supervisor.start("ledger", self._run, policy=Policy.END_PROCESS)
 
     async def stop(self, timeout: float = 5.0) -> None:
         """Writes what is left, for at most ``timeout`` seconds."""

@@ -41,8 +41,10 @@ class WebhookCopies:
                         else:
                             pipe.set(key, msgspec.json.encode(webhook))
                     await pipe.execute()
-            except StateError as error:
-                log.warning("webhook copies not written yet", error=str(error))
+            except BaseException as error:
                 self._changes = changes | self._changes
                 self._changed.set()
+                if not isinstance(error, StateError):
+                    raise
+                log.warning("webhook copies not written yet", error=str(error))
                 await asyncio.sleep(1)

@@ -92,6 +92,11 @@ class Feed:
         behind: Callable[["Feed", Subscriber], None],
     ) -> None:
         """Gives what comes to all who are live, for ever; ``behind`` gets who falls behind."""
+        # A former run may have crashed before all live subscribers got its last messages.
+        for subscriber in list(self.live.values()):
+            if subscriber.position < self.position:
+                del self.live[subscriber.id]
+                behind(self, subscriber)
         async for batch in follow(broker, self.source, from_seq=self.position + 1):
             if not batch:
                 continue

@@ -5,6 +5,7 @@ log at its own pace and joins the live feed at the very message where both meet.
 """
 
 import asyncio
+import functools
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -18,17 +19,27 @@ from event_gateway.streaming.catch_up import CatchUp
 from event_gateway.streaming.feed import Feed, StreamCounters
 from event_gateway.streaming.outbox import Budget
 from event_gateway.streaming.subscriber import Subscriber
-from event_gateway.tasks import end
+from event_gateway.tasks import Supervisor, end, spawn
 
 log = structlog.get_logger(__name__)
+
+
+CATCH_UP_AGAIN = 1.0  # seconds
 
 
 class Hub:
     """All live subscribers of this process. ``budget``: what may wait for them."""
 
-    def __init__(self, broker: Broker, decoder: EventDecoder, counts: StreamCounters) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        decoder: EventDecoder,
+        counts: StreamCounters,
+        supervisor: Supervisor,
+    ) -> None:
         self._broker = broker
         self._counts = counts
+        self._supervisor = supervisor
         self.batches = MessageBatches(decoder)
         self.budget = Budget()
         self._feeds: dict[str, Feed] = {}
@@ -132,10 +143,10 @@ class Hub:
             if feed is None:
                 _, last = await bounds(self._broker, source)
                 feed = self._feeds[source] = Feed(source, last, holes=holes)
-                feed.task = asyncio.create_task(
-                    feed.run(self._broker, self.batches, self._counts, self._behind),
-                    name=f"feed-{source}",
+                run = functools.partial(
+                    feed.run, self._broker, self.batches, self._counts, self._behind
                 )
+                feed.task = self._supervisor.start("feed", run, about=source)
             feed.opening += 1
             return feed
 
@@ -147,7 +158,7 @@ class Hub:
     def _end(self, task: asyncio.Task[None] | None) -> None:
         if task is None or task.done():
             return
-        ending = asyncio.create_task(end([task]))
+        ending = spawn(end([task]), name="feed-end")
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
 
@@ -157,14 +168,25 @@ class Hub:
         self._catch_up(feed, subscriber, None)
 
     def _catch_up(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+        if subscriber.id not in self._subscribers or subscriber.id in self._readers:
+            return
         reader = asyncio.create_task(
             self._catching_up.run(feed, subscriber, from_time), name=f"catch-up-{subscriber.id}"
         )
         self._readers[subscriber.id] = reader
-        reader.add_done_callback(lambda task: self._read(subscriber.id, task))
+        reader.add_done_callback(functools.partial(self._read, feed, subscriber, from_time))
 
-    def _read(self, subscription_id: str, task: asyncio.Task[None]) -> None:
-        if self._readers.get(subscription_id) is task:
-            del self._readers[subscription_id]
+    def _read(
+        self,
+        feed: Feed,
+        subscriber: Subscriber,
+        from_time: float | None,
+        task: asyncio.Task[None],
+    ) -> None:
+        if self._readers.get(subscriber.id) is task:
+            del self._readers[subscriber.id]
         if not task.cancelled() and task.exception() is not None:
-            log.error("a subscriber's reader has failed", exc_info=task.exception())
+            log.error("catching up failed, it goes on in a second",
+                      subscription=subscriber.id, exc_info=task.exception())  # fmt: skip
+            loop = asyncio.get_running_loop()
+            loop.call_later(CATCH_UP_AGAIN, self._catch_up, feed, subscriber, from_time)

@@ -65,7 +65,7 @@ async def open_adapters(
 
     Raises ProvisionError, ServerRefused, or what BrokerError and StateError name.
     """
-    broker = await connect_nats(nats_url)
+    broker = await connect_nats(nats_url, supervisor)
     broker.replicas = config.nats.replicas
     closing.push_async_callback(broker.close)
     redis = await connect_redis(redis_url)
@@ -78,14 +78,14 @@ async def open_adapters(
     )  # fmt: skip
     events = EventLog(broker, captured, external)
     events.captures_new_roots = config.ingest.subjects is None
-    peers = Peers(broker, secrets.token_hex(6), definitions_digest(config))
+    peers = Peers(broker, secrets.token_hex(6), definitions_digest(config), supervisor)
     await peers.start()
     closing.push_async_callback(peers.stop)
-    registry = Registry(broker, peers)
+    registry = Registry(broker, peers, supervisor)
     installation_key = await registry.open()
     closing.push_async_callback(registry.stop)
     letters = DeadLetterLog(broker)
-    ledger = Ledger(redis, records_kept(config))
+    ledger = Ledger(redis, records_kept(config), supervisor)
     return Adapters(
         broker=broker,
         redis=redis,

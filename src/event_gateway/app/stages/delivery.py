@@ -53,6 +53,7 @@ def build_delivery(
     requests: Requests,
     registrations: Registrations,
     max_attempts: int,
+    supervisor: Supervisor,
 ) -> Deliveries:
     """Needs the ingest stage for events that are read again, the requests stage for the attempts,
     and the registrations, where webhooks are disabled. At most ``max_attempts`` are in flight."""
@@ -65,7 +66,7 @@ def build_delivery(
         ledger, queues, requests.receivers, requests.builders, outcomes, dead_letters,
         adapters.metrics, max_attempts,
     )  # fmt: skip
-    due = DueLoop(ledger, queues, dispatcher, ingest.stored_events.load)
+    due = DueLoop(ledger, queues, dispatcher, ingest.stored_events.load, supervisor)
     outcomes.wake = due.wake
     outcomes.keep = adapters.reader.keep
     dispatcher.standing.disable = registrations.webhooks.disable
@@ -76,6 +77,8 @@ def build_delivery(
         outcomes=outcomes,
         dispatcher=dispatcher,
         due=due,
-        ordered=OrderedDeliveries(order, ledger, dispatcher, adapters.events, source.read),
+        ordered=OrderedDeliveries(
+            order, ledger, dispatcher, adapters.events, source.read, supervisor
+        ),
         upkeep=Upkeep(queues, outcomes, dispatcher, due, adapters.peers),
     )

@@ -51,6 +51,7 @@ def build_routing(
     ingest: Ingest,
     deliveries: Deliveries,
     streaming: Streaming,
+    supervisor: Supervisor,
 ) -> Routing:
     """Needs the delivery stage, which gets what matches; and, as the registry's changes reach it
     from here, the streaming stage."""
@@ -65,6 +66,7 @@ def build_routing(
             adapters.broker, stream, decoder=ingest.capture, rejected=adapters.rejected,
             ledger=adapters.ledger, index=index, dispatch=deliveries.dispatcher.dispatch,
             metrics=adapters.metrics, on_error=ingest.note_expression_error,
+            supervisor=supervisor,
         )
         for stream in streams
     )  # fmt: skip

@@ -35,9 +35,9 @@ class Streaming:
         await self.hub.stop()
 
 
-def build_streaming(adapters: Adapters, ingest: Ingest) -> Streaming:
+def build_streaming(adapters: Adapters, ingest: Ingest, supervisor: Supervisor) -> Streaming:
     """Needs the ingest stage, through which each message goes before it is sent."""
-    hub = Hub(adapters.broker, ingest.decoder, adapters.metrics.streams)
+    hub = Hub(adapters.broker, ingest.decoder, adapters.metrics.streams, supervisor)
     directory = SubscriptionDirectory(adapters.broker, adapters.peers, hub)
     durables = Durables(adapters.redis)
     stored = Subscriptions(adapters.redis)
