@@ -34,6 +34,7 @@ from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.transformations import Transformations
 from event_gateway.routing.index import Index
+from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard
@@ -85,7 +86,7 @@ def matching(received: Received, webhooks: int) -> Callable[[], object]:
 
 def building(received: Received, enriched: Event) -> Callable[[], object]:
     """The requests of one event for ten webhooks, signed, with a body that they share."""
-    secrets = Secrets({"KEY": SECRET}, "", Path("none"))
+    secrets = Secrets(ExternalSecrets({"KEY": SECRET}, "", Path("none")))
     common = RequestBuilders(
         secrets=secrets, tokens=AccessTokens(HttpClient(EgressGuard())), key=b"installation",
         version="0.1.0", transformations=Transformations(on_fallback=print),

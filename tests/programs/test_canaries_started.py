@@ -22,6 +22,7 @@ from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.redaction import without
 from event_gateway.request.transformations import Transformations
 from event_gateway.secrets import sealed as sealed_secrets
+from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import HttpClient, parse_target
 from event_gateway.transport.client_certificate import ClientCertificate
@@ -178,7 +179,7 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
     servers = {"nats": {"url": f"nats://u:{url}@h"}, "redis": {"url": f"redis://:{url}@h"}}
     proxy = {"proxy": {"url": f"http://u:{url}@h:1"}}
     config = Config.model_validate(servers | {"delivery": proxy})
-    secrets = Secrets({"S_TOKEN": value}, "S_", tmp_path)
+    secrets = Secrets(ExternalSecrets({"S_TOKEN": value}, "S_", tmp_path))
     sender = HttpClient(EgressGuard())
     ways = tuple(Security(one, "token", username="u") for one in ("basic", "api_key"))
     webhook = Webhook("w", "https://receiver.test/", ("user.*",), security=ways)

@@ -209,7 +209,7 @@ async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver)
                     assert answer.json() == {"resealed": resealed}
                     assert _signed_with(await _got(client, receiver)) == [FIRST]
             program.kill()
-        assert "a sealed secret cannot be used" in program.output
+        assert "sealed secret cannot be opened" in program.output
     finally:
         await program.stop()
 

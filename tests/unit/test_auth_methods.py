@@ -19,6 +19,7 @@ from event_gateway.core.webhook.security import Security
 from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.authentication import Authentication
 from event_gateway.request.request import Request, Unsendable
+from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard
@@ -47,7 +48,7 @@ DECLARED: dict[str, Any] = {
 def authentication(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> Authentication:
     registered = by_auth_type(AuthMethod(**DECLARED | changed))
     monkeypatch.setitem(METHODS, "reversed", registered["reversed"])
-    secrets = Secrets({"S_KEY": SECRET}, "S_", Path("/nonexistent"))
+    secrets = Secrets(ExternalSecrets({"S_KEY": SECRET}, "S_", Path("/nonexistent")))
     return Authentication((SETTINGS,), secrets, AccessTokens(HttpClient(EgressGuard())))
 
 

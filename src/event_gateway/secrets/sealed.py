@@ -1,8 +1,8 @@
-"""The sealed store: secrets that the API sets, kept in the registry and readable only with a key
-from elsewhere. A value is never given back to anybody but the receiver it is for."""
+"""Sealed secrets: set through the API, stored in the registry, and readable only with a key that
+is outside the registry. The API never returns a value."""
 
 import time
-from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -11,12 +11,12 @@ from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal, Sealed, SealingKeys
 from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
 from event_gateway.core.webhook.security import SEALED_NAME, SEALING_KEY
-from event_gateway.secrets.named import MAX_BYTES, Secrets
+from event_gateway.secrets.external import MAX_BYTES, ExternalSecrets
 
 log = structlog.get_logger(__name__)
 
 MAX_SECRETS = 10_000
-MAX_FORMER = 4  # values of before that hold on
+MAX_FORMER = 4  # replaced values of a secret that are still valid
 MAX_OVERLAP = 30 * 86400.0  # seconds
 NO_KEY = (
     "there is no sealing key: set the variable {variable}, or the file {file}, "
@@ -40,26 +40,30 @@ class _Content(msgspec.Struct):
         return f"_Content(former={self.former})"
 
     def valid(self, now: float) -> list[_Former]:
-        return [one for one in self.former if one.until > now]
+        return [former for former in self.former if former.until > now]
 
 
 class SealedSecrets:
-    """``key_text`` gives the keys as they are now; None where there is none."""
+    """Reads and writes the sealed secrets of the registry.
+
+    ``key_file``: the file with the sealing key, used where ``external`` has no secret of that name.
+    ``version`` changes whenever a secret does.
+    """
 
     def __init__(
-        self, registry: Registry, secrets: Secrets, key_text: Callable[[], str | None]
+        self, registry: Registry, external: ExternalSecrets, key_file: Path | None
     ) -> None:
+        self.version = 0
         self._registry = registry
-        self._secrets = secrets
-        self._key_text = key_text
-        self._text: str | None = None
-        self._opened: SealingKeys | None = None
+        self._external = external
+        self._key_file = key_file
+        self._key_text: str | None = None
+        self._keys_read: SealingKeys | None = None
         self._warned: set[str] = set()
-        secrets.sealed = self.find
         registry.on_secret.append(self._changed)
 
     def find(self, name: str) -> tuple[str, ...]:
-        """The value of a secret and those that it has replaced not long ago, newest first."""
+        """The value of a secret and the replaced ones that are still valid, newest first."""
         sealed = self._registry.secrets.get(name)
         if sealed is None:
             return ()
@@ -68,20 +72,23 @@ class SealedSecrets:
         except (CannotOpen, CannotSeal) as error:
             if name not in self._warned:
                 self._warned.add(name)
-                log.warning("a sealed secret cannot be used", secret=name, why=str(error))
+                log.warning("sealed secret cannot be opened", secret=name, why=str(error))
             return ()
-        return (content.value, *(one.value for one in content.valid(time.time())))
+        return (content.value, *(former.value for former in content.valid(time.time())))
 
     def until(self, name: str) -> list[float] | None:
-        """When each former value ends, newest first; None where the secret cannot be opened."""
+        """When each replaced value becomes invalid, in seconds since the epoch, newest first.
+
+        None where the secret cannot be opened.
+        """
         try:
             content = self._open(name, self._registry.secrets[name])
         except (CannotOpen, CannotSeal):
             return None
-        return [one.until for one in content.valid(time.time())]
+        return [former.until for former in content.valid(time.time())]
 
     async def set(self, name: str, value: str) -> bool:
-        """Seals a value under a name; what was there holds no more. Gives whether it is a new name.
+        """Seals the value of a name; former values become invalid. Returns whether the name is new.
 
         Raises InvalidDefinition, Conflict, CannotSeal.
         """
@@ -93,7 +100,7 @@ class SealedSecrets:
         return former is None
 
     async def rotate(self, name: str, value: str, overlap: float) -> None:
-        """Puts a value in the place of the present one, which holds for ``overlap`` seconds more.
+        """Replaces the value, which stays valid for ``overlap`` seconds more.
 
         Raises InvalidDefinition, Unknown, Conflict, CannotSeal, CannotOpen.
         """
@@ -107,11 +114,11 @@ class SealedSecrets:
         content = self._open(name, sealed)
         former = [_Former(content.value, now + overlap), *content.valid(now)]
         if overlap and len(former) > MAX_FORMER:
-            raise Conflict(f"{MAX_FORMER} former values of {name} still hold")
+            raise Conflict(f"{MAX_FORMER} former values of {name} are still valid")
         await self._put(name, _Content(value, former if overlap else []), now, sealed)
 
     async def remove(self, name: str) -> None:
-        """Forgets a secret. Raises Unknown, Conflict."""
+        """Deletes a secret. Raises Unknown, Conflict."""
         sealed = self._registry.secrets.get(name)
         if sealed is None:
             raise Unknown(f"there is no sealed secret {name}")
@@ -121,10 +128,10 @@ class SealedSecrets:
         try:
             await self._registry.remove_secret(name, sealed)
         except RegistryConflict:
-            raise Conflict(f"the secret {name} was changed in between") from None
+            raise Conflict(f"the secret {name} was changed by another request") from None
 
     async def reseal(self) -> int:
-        """Seals all that is not sealed with the first key with it; gives how many.
+        """Seals every secret with the first key that is not yet; returns how many those are.
 
         Raises CannotSeal, CannotOpen, Conflict.
         """
@@ -137,10 +144,10 @@ class SealedSecrets:
         return count
 
     def users(self) -> dict[str, list[str]]:
-        """All secrets that webhooks name, each with those webhooks."""
+        """The names of the secrets that webhooks use, with the ids of those webhooks."""
         users: dict[str, list[str]] = {}
         for webhook in self._registry.webhooks.values():
-            for name in {one.secret_name for one in webhook.security if one.secret_name}:
+            for name in {method.secret_name for method in webhook.security if method.secret_name}:
                 users.setdefault(name, []).append(webhook.id)
         return users
 
@@ -151,35 +158,35 @@ class SealedSecrets:
         try:
             await self._registry.put_secret(name, sealed, former)
         except RegistryConflict:
-            raise Conflict(f"the secret {name} was changed in between") from None
+            raise Conflict(f"the secret {name} was changed by another request") from None
 
     def _open(self, name: str, sealed: Sealed) -> _Content:
         return msgspec.json.decode(self._keys().open(name, sealed), type=_Content)
 
     def _keys(self) -> SealingKeys:
-        text = self._key_text()
+        text = self._external.sealing_key(self._key_file)
         if text is None:
             raise CannotSeal(
                 NO_KEY.format(
-                    variable=self._secrets.variable(SEALING_KEY),
-                    file=self._secrets.directory / SEALING_KEY,
+                    variable=self._external.variable(SEALING_KEY),
+                    file=self._external.directory / SEALING_KEY,
                 )
             )
-        if self._opened is None or text != self._text:
-            self._opened, self._text = SealingKeys(text), text
-        return self._opened
+        if self._keys_read is None or text != self._key_text:
+            self._keys_read, self._key_text = SealingKeys(text), text
+        return self._keys_read
 
     def _changed(self, name: str) -> None:
         self._warned.discard(name)
-        self._secrets.forget(name)
+        self.version += 1
 
 
 def _check(name: str, value: str) -> None:
     if SEALED_NAME.fullmatch(name) is None:
-        # It is not repeated: it may be the value.
+        # The name is not repeated: it may be the value.
         raise InvalidDefinition("name", f"is not of the form {SEALED_NAME.pattern}")
     if name.lower().replace("-", "_") == SEALING_KEY:
-        raise InvalidDefinition("name", f"{SEALING_KEY} is what other secrets are sealed with")
+        raise InvalidDefinition("name", f"{SEALING_KEY} is the key that seals the other secrets")
     # Half of a surrogate pair, which JSON may hold, is no text that could be sent.
     if (
         not value.strip()

@@ -13,6 +13,7 @@ from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
+from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.secrets.sealed import SealedSecrets
 from event_gateway.transport.client import HttpClient
@@ -53,7 +54,9 @@ def build_requests(
 ) -> Requests:
     """``max_attempts``: how many may be in flight at a time; ``sealing_key``: the file with the
     key of the sealed store, used if there is no secret of that name."""
-    secrets = Secrets(environ, config.secrets.env_prefix, Path(config.secrets.dir))
+    external = ExternalSecrets(environ, config.secrets.env_prefix, Path(config.secrets.dir))
+    sealed = SealedSecrets(adapters.registry, external, sealing_key)
+    secrets = Secrets(external, sealed)
     delivery = config.delivery
     guard = EgressGuard(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
     http = HttpClient(guard, max_idle=max(1, max_attempts // 4), proxy=proxy_of(delivery.proxy))
@@ -62,7 +65,7 @@ def build_requests(
     )
     return Requests(
         secrets=secrets,
-        sealed=SealedSecrets(adapters.registry, secrets, lambda: secrets.sealing_key(sealing_key)),
+        sealed=sealed,
         guard=guard,
         http=http,
         transformations=transformations,

@@ -13,6 +13,7 @@ from event_gateway.config.load import load_with_source
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError, Problem, Source
 from event_gateway.request.transformations import compiled
+from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.egress_guard import url_rule
 
@@ -25,7 +26,9 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
 def warnings(config: Config, source: Source) -> list[Problem]:
     """What is not wrong but will not work as it looks."""
     out = [source.problem(key, reason) for key, reason in unfed_patterns(config)]
-    secrets = Secrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))
+    secrets = Secrets(
+        ExternalSecrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))
+    )
     for name, model in config.webhooks.items():
         for method in webhook_of(model, name, managed_by="file").security:
             if method.secret_name and not secrets.find(method.secret_name):

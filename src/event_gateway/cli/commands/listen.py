@@ -28,6 +28,7 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.builder import RequestBuilder, RequestBuilders
 from event_gateway.request.transformations import Transformations
+from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
@@ -109,7 +110,9 @@ class _Forwarding:
         # The user chose this address: no network and no port is refused.
         guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
         self._http = HttpClient(guard)
-        known = Secrets({f"{PREFIX}{NAME.upper()}": secret}, PREFIX, Path("/nonexistent"))
+        known = Secrets(
+            ExternalSecrets({f"{PREFIX}{NAME.upper()}": secret}, PREFIX, Path("/nonexistent"))
+        )
         # The webhook below uses a built-in transformation: there is no fallback to report.
         transformations = Transformations(on_fallback=lambda _name: None)
         builders = RequestBuilders(
