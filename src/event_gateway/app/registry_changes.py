@@ -56,4 +56,4 @@ class InForce:
 
     def _stream(self, name: str, definition: StreamDefinition | None) -> None:
         if definition is None or definition.deleting:
-            self.hub.drop(name)
+            self.hub.stream_deleted(name)

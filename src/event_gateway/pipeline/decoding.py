@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from event_gateway.broker.named_streams import copied_from, is_named
 from event_gateway.broker.provision import LIFECYCLE
@@ -26,6 +27,8 @@ from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
+
+log = structlog.get_logger(__name__)
 
 
 class Admit(Protocol):
@@ -68,18 +71,23 @@ class EventDecoder:
         events: list[tuple[Pulled, Received]] = []
         rejected: list[tuple[Pulled, InvalidEvent]] = []
         for pulled in messages:
-            log, seq = stream, pulled.seq
+            log_stream, seq = stream, pulled.seq
             if named:
-                log, seq = copied_from(pulled.headers) or (stream, seq)
+                log_stream, seq = copied_from(pulled.headers) or (stream, seq)
             try:
                 received = from_message(
-                    pulled.headers, pulled.data, subject=pulled.subject, stream=log, seq=seq,
-                    time=pulled.time,
+                    pulled.headers, pulled.data, subject=pulled.subject, stream=log_stream,
+                    seq=seq, time=pulled.time,
                 )  # fmt: skip
-                if log != LIFECYCLE:
+                if log_stream != LIFECYCLE:
                     admit(received)
             except InvalidEvent as error:
                 rejected.append((pulled, error))
+                continue
+            except Exception as error:  # a fault of the decoder must not stop the other events
+                log.exception("message cannot be decoded", stream=stream, seq=pulled.seq)
+                detail = f"decoding failed: {error!r}"
+                rejected.append((pulled, InvalidEvent("failed", detail)))
                 continue
             events.append((pulled, received))
         return Decoded(events, rejected)

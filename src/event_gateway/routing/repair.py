@@ -28,7 +28,7 @@ from event_gateway.routing.index import Index
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
-from event_gateway.tasks import end
+from event_gateway.tasks import end, spawn
 
 log = structlog.get_logger(__name__)
 
@@ -170,7 +170,7 @@ class Repair:
         return floors
 
     def _begin(self, stream: str, *, skip: bool = False, decided: bool = False) -> None:
-        task = asyncio.create_task(self._reread(stream, skip, decided), name=f"reread-{stream}")
+        task = spawn(self._reread(stream, skip, decided), name=f"reread-{stream}")
         self._rereading[stream] = task
         task.add_done_callback(functools.partial(self._ended, stream))
 

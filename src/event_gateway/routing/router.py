@@ -31,10 +31,10 @@ log = structlog.get_logger(__name__)
 
 BATCH = 256
 PER_TURN = 32  # deliveries begun in one turn of the event loop
-OVERDUE = 0.8  # of the time until the log hands an event out again
-STOP_TIMEOUT = 2.0  # seconds for the loop to notice; while Redis is away it waits for that
-# Events that this process holds and has not acknowledged. Below the consumer's own limit, so that
-# several processes can share it.
+OVERDUE = 0.8  # of the time until JetStream redelivers an event
+STOP_TIMEOUT = 2.0  # seconds for the loop to end; it may be waiting for Redis
+# Events that this process may hold unacknowledged. Less than the consumer's limit, so that several
+# processes can share it.
 MAX_UNSETTLED = MAX_UNACKED // 4
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
@@ -56,7 +56,7 @@ class _Settlement:
 
 
 class Router:
-    """One loop over one stream: requests as many events as there is room for, decodes and enriches
+    """Routes one stream: requests as many events as there is room for, decodes and enriches
     them, finds their webhooks, and hands the deliveries to ``dispatch``.
 
     ``on_error`` gets the expressions that have no value for an event.
@@ -97,7 +97,7 @@ class Router:
         return len(self._unsettled)
 
     def start(self) -> None:
-        """Begins to take events."""
+        """Starts to take events."""
         self._tasks = [
             self._supervisor.start("router", self._run, about=self._stream),
             self._supervisor.start("router-keep-alive", self._keep_alive, about=self._stream),
@@ -111,7 +111,7 @@ class Router:
         await asyncio.wait(self._tasks[:1], timeout=STOP_TIMEOUT)
 
     async def close(self) -> None:
-        """Ends the keep-alive of what is unsettled; it comes again elsewhere."""
+        """Ends the keep-alive of unsettled events: JetStream redelivers them."""
         await end(self._tasks)
 
     def settle(self, settlement: _Settlement) -> None:
@@ -137,23 +137,23 @@ class Router:
                 if batch:
                     await self._route(batch)
             except ConsumerGone:
-                log.warning("the router's consumer is gone, making it anew")
-                await self._remake_consumer()
+                log.warning("the router's consumer was deleted, creating it again")
+                await self._create_consumer()
             except (*BrokerError, *StateError, LogUnavailable) as error:
-                # Nothing of this batch is acknowledged that is not settled: it comes again.
+                # Events that are not settled are not acknowledged: JetStream redelivers them.
                 log.warning("routing interrupted", error=str(error) or type(error).__name__)
                 await asyncio.sleep(0.25)
 
-    async def _remake_consumer(self) -> None:
+    async def _create_consumer(self) -> None:
         try:
-            # What was handed out and not settled lay at most so far back; the rest is recorded.
+            # Events that were not settled are at most so far back; all before are recorded.
             high = self._ledger.high.get(self._stream, 0)
             own = self._stream == EVENTS
             await ensure_router(
                 self._broker, self._stream, 1 if own else max(1, high - MAX_UNACKED)
             )
         except BrokerError as error:
-            log.warning("cannot make the consumer yet", error=str(error))
+            log.warning("the consumer cannot be created yet", error=str(error))
             await asyncio.sleep(0.5)
 
     async def _route(self, batch: list[Pulled]) -> None:
@@ -250,7 +250,7 @@ class Router:
         )
 
     async def _keep_alive(self) -> None:
-        """Tells the log that events held for long are still in work, so that it keeps them ours."""
+        """Tells JetStream that unsettled events are in work, before it redelivers them."""
         while True:
             await asyncio.sleep(ACK_WAIT / 4)
             now = time.monotonic()

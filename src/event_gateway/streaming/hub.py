@@ -1,7 +1,7 @@
 """The hub: each stream is read once a process and its messages go to all its subscribers.
 
-A subscriber that has to catch up, because it asked for earlier messages or fell behind, reads the
-log at its own pace and joins the live feed at the very message where both meet.
+A subscriber that starts at an earlier message, or falls behind, reads the stream at its own pace
+and joins the live feed at the message where both meet.
 """
 
 import asyncio
@@ -23,28 +23,27 @@ from event_gateway.tasks import Supervisor, end, spawn
 
 log = structlog.get_logger(__name__)
 
-
-CATCH_UP_AGAIN = 1.0  # seconds
+CATCH_UP_AGAIN = 1.0  # seconds from a failure to the next try
 
 
 class Hub:
-    """All live subscribers of this process. ``budget``: what may wait for them."""
+    """All live subscribers of this process. ``budget``: the bytes that may wait for them."""
 
     def __init__(
         self,
         broker: Broker,
         decoder: EventDecoder,
-        counts: StreamCounters,
+        counters: StreamCounters,
         supervisor: Supervisor,
     ) -> None:
         self._broker = broker
-        self._counts = counts
+        self._counters = counters
         self._supervisor = supervisor
         self.batches = MessageBatches(decoder)
         self.budget = Budget()
         self._feeds: dict[str, Feed] = {}
         self._opening = asyncio.Lock()
-        self._catching_up = CatchUp(broker, self.batches, counts)
+        self._catching_up = CatchUp(broker, self.batches, counters)
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._subscribers: dict[str, Subscriber] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -58,19 +57,19 @@ class Hub:
         return out
 
     def subscribers(self) -> Sequence[Subscriber]:
-        """All subscribers here."""
+        """All subscribers of this process."""
         return list(self._subscribers.values())
 
     def subscription_ids(self) -> list[str]:
-        """The ids of all subscriptions here."""
+        """The ids of all subscriptions of this process."""
         return list(self._subscribers)
 
     def subscriber(self, subscription_id: str) -> Subscriber | None:
-        """The one of that id, if it is here."""
+        """The subscriber of that id, None if it is not in this process."""
         return self._subscribers.get(subscription_id)
 
     def lag(self, subscriber: Subscriber) -> int:
-        """How many messages it is behind what its feed has given."""
+        """How many messages a subscriber is behind its feed."""
         feed = self._feeds.get(subscriber.source)
         return 0 if feed is None else max(0, feed.position - subscriber.position)
 
@@ -83,11 +82,11 @@ class Hub:
         patterns: tuple[str, ...] | None = None,
         holes: bool = False,
     ) -> None:
-        """Joins the subscriber's stream there.
+        """Subscribes at a start position.
 
-        ``joined`` is called with the sequence before the first message to come, before any does.
-        ``patterns``: the subjects of the log that it wants, where these are not the stream's all;
-        ``holes``: whether the stream's sequences have holes that are no loss.
+        Calls ``joined`` with the sequence before the first message, before any message is sent.
+        ``patterns``: the only subjects of the log that the subscriber is interested in; None for
+        all. ``holes``: whether the stream's sequences have holes that are no loss.
         Raises UnknownStream, or what BrokerError names.
         """
         feed = await self._open(subscriber.source, holes=holes)
@@ -115,7 +114,7 @@ class Hub:
             self._catch_up(feed, subscriber, start.time)
 
     def unsubscribe(self, subscription_id: str) -> Subscriber | None:
-        """Ends a subscription; gives it back, or None where it is not there any more."""
+        """Ends a subscription; returns the subscriber, None if it has ended already."""
         subscriber = self._subscribers.pop(subscription_id, None)
         if subscriber is None:
             return None
@@ -125,8 +124,8 @@ class Hub:
         self._leave(feed)
         return subscriber
 
-    def drop(self, stream: str) -> None:
-        """Tells all subscribers of a named stream that it is gone."""
+    def stream_deleted(self, stream: str) -> None:
+        """Ends all subscriptions of a named stream, which was deleted."""
         for subscriber in list(self._subscribers.values()):
             if subscriber.stream == stream:
                 subscriber.on_ended(subscriber.id, "stream_deleted")
@@ -137,14 +136,14 @@ class Hub:
         await asyncio.gather(*self._ending)
 
     async def _open(self, source: str, *, holes: bool) -> Feed:
-        """A feed that stays until its ``opening`` is counted down."""
+        """The feed of a stream; it stays open until the caller counts ``opening`` down."""
         async with self._opening:
             feed = self._feeds.get(source)
             if feed is None:
                 _, last = await bounds(self._broker, source)
                 feed = self._feeds[source] = Feed(source, last, holes=holes)
                 run = functools.partial(
-                    feed.run, self._broker, self.batches, self._counts, self._behind
+                    feed.run, self._broker, self.batches, self._counters, self._on_behind
                 )
                 feed.task = self._supervisor.start("feed", run, about=source)
             feed.opening += 1
@@ -162,7 +161,7 @@ class Hub:
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
 
-    def _behind(self, feed: Feed, subscriber: Subscriber) -> None:
+    def _on_behind(self, feed: Feed, subscriber: Subscriber) -> None:
         subscriber.lagging = True
         subscriber.notify("lagging")
         self._catch_up(feed, subscriber, None)
@@ -174,9 +173,11 @@ class Hub:
             self._catching_up.run(feed, subscriber, from_time), name=f"catch-up-{subscriber.id}"
         )
         self._readers[subscriber.id] = reader
-        reader.add_done_callback(functools.partial(self._read, feed, subscriber, from_time))
+        reader.add_done_callback(
+            functools.partial(self._on_reader_done, feed, subscriber, from_time)
+        )
 
-    def _read(
+    def _on_reader_done(
         self,
         feed: Feed,
         subscriber: Subscriber,
@@ -186,7 +187,7 @@ class Hub:
         if self._readers.get(subscriber.id) is task:
             del self._readers[subscriber.id]
         if not task.cancelled() and task.exception() is not None:
-            log.error("catching up failed, it goes on in a second",
+            log.error("catching up failed, it is tried again",
                       subscription=subscriber.id, exc_info=task.exception())  # fmt: skip
             loop = asyncio.get_running_loop()
             loop.call_later(CATCH_UP_AGAIN, self._catch_up, feed, subscriber, from_time)
