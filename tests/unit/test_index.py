@@ -171,13 +171,13 @@ def test_several_lists_are_not_looked_up_in_all_combinations() -> None:
     index.put(one)
     received = of({name: [name] * 5000 for name in "abc"})
     candidates: list[Entry] = []
-    for bucket in index._buckets("a.b"):
-        bucket.collect(received, candidates)
+    for tree in index._trees("a.b"):
+        tree.collect(received, candidates)
     assert len(candidates) == 1
     assert index.match(received) == [one]
 
 
-def test_a_webhook_in_many_places_is_found_once() -> None:
+def test_a_webhook_at_many_locations_is_found_once() -> None:
     index = Index()
     one = webhook(
         "w", Filter("data.l[*]", "in", ["a", "b", "c"]), events=("a.>", "a.*", "*.b", ">")

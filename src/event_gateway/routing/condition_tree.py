@@ -1,7 +1,8 @@
-"""Webhooks by what they demand of an event, so that those which demand something else cost nothing.
+"""Webhooks by their filters: webhooks whose filters an event cannot meet are never looked at.
 
-A tree of tables: the values of equalities are hashed, prefixes and suffixes looked up by their
-lengths, limits of numbers sorted. Only what is left is tested webhook by webhook.
+A tree of lookup tables: the values of equality filters are hashed, prefixes and suffixes are looked
+up by their lengths, limits of numbers are sorted. Only the remaining filters are tested webhook by
+webhook.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -18,10 +19,10 @@ from event_gateway.core.matching.operators import canonical
 from event_gateway.core.matching.path import Path, path_of
 from event_gateway.core.webhook.webhook import Webhook
 
-MAX_STEPS = 3  # tables on the way to one webhook
-MAX_PLACES = 64  # where one webhook may stand below one pattern
+MAX_STEPS = 3  # tables on the way to a webhook
+MAX_LOCATIONS = 64  # of a webhook below one pattern
 
-# The kinds of tables, the most telling first, and which of them an operator is looked up in.
+# The kinds of tables, the most selective first, and the kind for each operator.
 EQUAL, PREFIX, SUFFIX, ABOVE, FROM, BELOW, TO = range(7)
 _KINDS = {
     "equals": EQUAL, "in": EQUAL, "prefix": PREFIX, "suffix": SUFFIX,
@@ -30,152 +31,159 @@ _KINDS = {
 _AFFIXES = (PREFIX, SUFFIX)
 _LIMITS = (ABOVE, FROM, BELOW, TO)
 
-Step = tuple[int, Path, Any]  # a table's kind, what of the event is looked up, an entry's key
+Step = tuple[int, Path, Any]  # a table's kind, the field that it looks up, a key in it
 
 
 class Entry(msgspec.Struct):
-    """A webhook, where in a tree it stands, and what is left to test there."""
+    """A webhook, its locations in a tree, and the conditions that are left to test there."""
 
     webhook: Webhook
-    places: list[tuple[Step, ...]]
+    locations: list[tuple[Step, ...]]
     conditions: tuple[Predicate, ...]
     expression: Expression | None
 
 
 def entry_of(webhook: Webhook) -> Entry:
-    """The entry of a webhook whose definition is right."""
-    demands = list(_flat(one for _, one in webhook.selection.demands()))
-    indexed = [(*step, position) for position, one in enumerate(demands) if (step := _step(one))]
-    # One value tells more than several; the path only makes like webhooks stand alike.
+    """The entry of a webhook whose definition is valid."""
+    filters = list(_flat(condition for _, condition in webhook.selection.demands()))
+    indexed = [
+        (*step, position)
+        for position, condition in enumerate(filters)
+        if (step := _step(condition))
+    ]
+    # Few values select more than many. Sorting by path gives equal filters equal locations.
     indexed.sort(key=lambda step: (step[0], len(step[2]), step[1].text))
-    places: list[tuple[Step, ...]] = [()]
+    locations: list[tuple[Step, ...]] = [()]
     done = set()
     many = False
     for kind, path, values, position in indexed[:MAX_STEPS]:
-        if len(places) * len(values) > MAX_PLACES or (many and path.many):
-            break  # what several [*] give would have to be looked up in all combinations
+        if len(locations) * len(values) > MAX_LOCATIONS or (many and path.many):
+            break  # several paths with [*] would have to be looked up in all combinations
         many = many or path.many
-        places = [(*place, (kind, path, value)) for place, value in product(places, values)]
+        locations = [
+            (*location, (kind, path, value)) for location, value in product(locations, values)
+        ]
         done.add(position)
-    rest = [one for position, one in enumerate(demands) if position not in done]
+    rest = [condition for position, condition in enumerate(filters) if position not in done]
     text = webhook.expression
     return Entry(
-        webhook, places, tuple(compile_filter(one) for one in rest),
+        webhook, locations, tuple(compile_filter(condition) for condition in rest),
         None if text is None else expression_of(text),
     )  # fmt: skip
 
 
 def _flat(filters: Iterable[Filter]) -> Iterator[Filter]:
-    for one in filters:
-        if one.all is not None:
-            yield from _flat(one.all)
+    for condition in filters:
+        if condition.all is not None:
+            yield from _flat(condition.all)
         else:
-            yield one
+            yield condition
 
 
-def _step(one: Filter) -> tuple[int, Path, list[Any]] | None:
-    """The kind of table that a filter is looked up in, if it is; and its values there."""
-    kind = None if one.group is not None else _KINDS.get(one.operator)
+def _step(condition: Filter) -> tuple[int, Path, list[Any]] | None:
+    """The table for a filter: its kind, the field, and the filter's values; None if no table can
+    answer the filter."""
+    kind = None if condition.group is not None else _KINDS.get(condition.operator)
     if kind is None:
         return None
-    path = path_of(one.field)
-    values = list(one.value) if one.operator == "in" else [one.value]
+    path = path_of(condition.field)
+    values = list(condition.value) if condition.operator == "in" else [condition.value]
     if kind == EQUAL:
         if path.attribute is not None:
             values = [canonical(value) for value in values]
         if all(value is None or isinstance(value, (str, int, float)) for value in values):
             return kind, path, list({_key(value): None for value in values})
         return None
-    if kind in _LIMITS and (path.attribute is not None or not _is_number(one.value)):
-        return None  # times and text: nobody has so many of them
+    if kind in _LIMITS and (path.attribute is not None or not _is_number(condition.value)):
+        return None  # times and text are compared webhook by webhook
     return kind, path, values
 
 
-class Bucket:
-    """The webhooks below one pattern, or below one key of a table."""
+class ConditionTree:
+    """The webhooks below one pattern, or, as a subtree, below one key of a table."""
 
     __slots__ = ("entries", "tables")
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
-        self.tables: dict[tuple[int, Path], _Table] = {}
+        self.tables: dict[tuple[int, Path], _LookupTable] = {}
 
     @property
     def empty(self) -> bool:
-        """Whether it holds nothing."""
+        """Whether it has no webhooks."""
         return not self.entries and not self.tables
 
     def add(self, entry: Entry) -> None:
-        """Puts an entry into all its places."""
-        for place in entry.places:
-            at = self
-            for kind, path, value in place:
-                table = at.tables.get((kind, path))
+        """Adds an entry at all its locations."""
+        for location in entry.locations:
+            tree = self
+            for kind, path, value in location:
+                table = tree.tables.get((kind, path))
                 if table is None:
-                    table = at.tables[kind, path] = _Table(kind, path)
-                at = table.place(value)
-            at.entries[entry.webhook.id] = entry
+                    table = tree.tables[kind, path] = _LookupTable(kind, path)
+                tree = table.subtree(value)
+            tree.entries[entry.webhook.id] = entry
 
     def remove(self, entry: Entry) -> None:
-        """Takes an entry out, and what is empty without it."""
-        for place in entry.places:
-            self._remove(entry.webhook.id, place)
+        """Removes an entry, and the tables that are empty without it."""
+        for location in entry.locations:
+            self._remove(entry.webhook.id, location)
 
-    def _remove(self, webhook_id: str, place: tuple[Step, ...]) -> None:
-        if not place:
+    def _remove(self, webhook_id: str, location: tuple[Step, ...]) -> None:
+        if not location:
             self.entries.pop(webhook_id, None)
             return
-        kind, path, value = place[0]
+        kind, path, value = location[0]
         table = self.tables.get((kind, path))
-        below = None if table is None else table.buckets.get(value)
-        if table is None or below is None:
+        subtree = None if table is None else table.subtrees.get(value)
+        if table is None or subtree is None:
             return
-        below._remove(webhook_id, place[1:])
-        if below.empty:
+        subtree._remove(webhook_id, location[1:])
+        if subtree.empty:
             table.drop(value)
-            if not table.buckets:
+            if not table.subtrees:
                 del self.tables[kind, path]
 
-    def collect(self, received: Received, found: list[Entry]) -> None:
-        """Adds the entries whose places an event fits; one may be there several times."""
+    def collect(self, received: Received, entries: list[Entry]) -> None:
+        """Appends the entries that an event leads to; an entry may be appended several times."""
         if self.entries:
-            found.extend(self.entries.values())
+            entries.extend(self.entries.values())
         for table in self.tables.values():
             path = table.path
             if path.many:
-                table.collect(path.values(received), received, found)
+                table.collect(path.values(received), received, entries)
             else:
                 value = path.value(received)
                 if value is not msgspec.UNSET:
-                    table.collect((value,), received, found)
+                    table.collect((value,), received, entries)
 
 
-class _Table:
-    """What hangs on one look at an event: a path, and a way to compare."""
+class _LookupTable:
+    """The subtrees by the values of one field, for one kind of comparison."""
 
-    __slots__ = ("buckets", "kind", "lengths", "limits", "path")
+    __slots__ = ("kind", "lengths", "limits", "path", "subtrees")
 
     def __init__(self, kind: int, path: Path) -> None:
         self.kind = kind
         self.path = path
-        self.buckets: dict[Any, Bucket] = {}
-        self.lengths: dict[int, int] = {}  # of prefixes or suffixes, and how many have it
-        self.limits: list[Any] = []  # of numbers, in order
+        self.subtrees: dict[Any, ConditionTree] = {}
+        self.lengths: dict[int, int] = {}  # of the prefixes or suffixes: how many have it
+        self.limits: list[Any] = []  # sorted
 
-    def place(self, value: Any) -> Bucket:
-        """The bucket of a value, made where there is none."""
-        bucket = self.buckets.get(value)
-        if bucket is None:
-            bucket = self.buckets[value] = Bucket()
+    def subtree(self, value: Any) -> ConditionTree:
+        """The subtree of a value, created if there is none."""
+        subtree = self.subtrees.get(value)
+        if subtree is None:
+            subtree = self.subtrees[value] = ConditionTree()
             if self.kind in _AFFIXES:
                 self.lengths[len(value)] = self.lengths.get(len(value), 0) + 1
             elif self.kind in _LIMITS:
                 insort(self.limits, value)
-        return bucket
+        return subtree
 
     def drop(self, value: Any) -> None:
-        """Forgets the bucket of a value."""
-        del self.buckets[value]
+        """Removes the subtree of a value."""
+        del self.subtrees[value]
         if self.kind in _AFFIXES:
             self.lengths[len(value)] -= 1
             if not self.lengths[len(value)]:
@@ -183,13 +191,13 @@ class _Table:
         elif self.kind in _LIMITS:
             del self.limits[bisect_left(self.limits, value)]
 
-    def collect(self, values: Iterable[Any], received: Received, found: list[Entry]) -> None:
-        """Adds what the values of the event lead to, each key once."""
+    def collect(self, values: Iterable[Any], received: Received, entries: list[Entry]) -> None:
+        """Appends the entries that the event's values lead to, each key once."""
         keys = {key: None for value in values for key in self._keys(value)}
         for key in keys:
-            bucket = self.buckets.get(key)
-            if bucket is not None:
-                bucket.collect(received, found)
+            subtree = self.subtrees.get(key)
+            if subtree is not None:
+                subtree.collect(received, entries)
 
     def _keys(self, value: Any) -> Iterable[Any]:
         kind, limits = self.kind, self.limits

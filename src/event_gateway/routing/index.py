@@ -1,7 +1,7 @@
-"""The index: which webhooks want an event, at a cost that grows with those that do.
+"""The index: finds the webhooks that match an event, at a cost that grows with the matches.
 
-A trie over the tokens of the type patterns; below each of its nodes a tree of tables on what the
-webhooks demand of the event, and only for what is left their own conditions in turn.
+A trie over the tokens of the type patterns; below each of its nodes a tree of lookup tables for the
+webhooks' filters; only the remaining conditions are tested webhook by webhook.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.expression import EvaluationError, Expression
 from event_gateway.core.matching.pattern import MAX_LENGTH
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.routing.condition_tree import Bucket, Entry, entry_of
+from event_gateway.routing.condition_tree import ConditionTree, Entry, entry_of
 
 log = structlog.get_logger(__name__)
 
-MAX_FOUND = 4096  # types that are remembered, none of them longer than a pattern may be
+MAX_CACHED = 4096  # event types whose trees are cached; none is longer than a pattern may be
 
 OnError = Callable[[Webhook, Received, EvaluationError], None]
 
@@ -26,8 +26,8 @@ class _Node:
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}  # by the next token; "*" is any
-        self.here = Bucket()
-        self.rest = Bucket()
+        self.here = ConditionTree()
+        self.rest = ConditionTree()
 
     @property
     def empty(self) -> bool:
@@ -35,51 +35,51 @@ class _Node:
 
 
 class Index:
-    """All webhooks that take events, by what they want."""
+    """All webhooks that take events, by their type patterns and filters."""
 
     def __init__(self) -> None:
         self._root = _Node()
         self._entries: dict[str, Entry] = {}
-        # Where webhooks for events of a type are found; few types make up most events.
-        self._found: dict[str, list[Bucket]] = {}
+        # By event type, the trees with its webhooks: few types make up most events.
+        self._by_type: dict[str, list[ConditionTree]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def put(self, webhook: Webhook) -> None:
-        """Adds a webhook, or replaces the one of its id. One that is paused takes events too."""
+        """Adds a webhook, or replaces the one of its id. A paused webhook takes events, too."""
         self.remove(webhook.id)
         if webhook.deleting:
             return
         self._entries[webhook.id] = entry = entry_of(webhook)
         for pattern in webhook.events:
-            bucket = self._bucket(pattern)
-            if bucket.empty:
-                self._found.clear()
-            bucket.add(entry)
+            tree = self._tree(pattern)
+            if tree.empty:
+                self._by_type.clear()
+            tree.add(entry)
 
     def remove(self, webhook_id: str) -> None:
-        """Takes a webhook out; one that is not there is fine."""
+        """Removes a webhook; an unknown id is fine."""
         entry = self._entries.pop(webhook_id, None)
         if entry is not None:
             for pattern in entry.webhook.events:
                 self._remove(self._root, pattern.split("."), entry)
 
     def match(self, received: Received, on_error: OnError | None = None) -> list[Webhook]:
-        """The webhooks that this event is for, each once. ``on_error`` hears of expressions that
-        come to no value, which is no match."""
+        """The webhooks that match an event, each once. Calls ``on_error`` for each expression that
+        has no value for the event, which is no match."""
         event_type = received.event.type
-        buckets = self._found.get(event_type)
-        if buckets is None:
-            buckets = [one for one in self._buckets(event_type) if not one.empty]
+        trees = self._by_type.get(event_type)
+        if trees is None:
+            trees = [tree for tree in self._trees(event_type) if not tree.empty]
             if len(event_type) <= MAX_LENGTH:
-                if len(self._found) >= MAX_FOUND:
-                    self._found.clear()
-                self._found[event_type] = buckets
+                if len(self._by_type) >= MAX_CACHED:
+                    self._by_type.clear()
+                self._by_type[event_type] = trees
         candidates: list[Entry] = []
-        for bucket in buckets:
-            bucket.collect(received, candidates)
-        found: list[Webhook] = []
+        for tree in trees:
+            tree.collect(received, candidates)
+        matching: list[Webhook] = []
         seen: set[str] = set()
         verdicts: dict[str, bool | EvaluationError] = {}
         for entry in candidates:
@@ -99,9 +99,9 @@ class Index:
                     continue
                 if not verdict:
                     continue
-            found.append(webhook)
-        received.activation = None  # large, and of no more use
-        return found
+            matching.append(webhook)
+        received.activation = None  # large, and not needed any more
+        return matching
 
     def match_safely(self, received: Received, on_error: OnError | None = None) -> list[Webhook]:
         """The same, but no webhooks where matching raises: the router has set that event aside."""
@@ -111,7 +111,7 @@ class Index:
             log.debug("event cannot be matched", seq=received.seq, error=repr(error))
             return []
 
-    def _bucket(self, pattern: str) -> Bucket:
+    def _tree(self, pattern: str) -> ConditionTree:
         node = self._root
         for token in pattern.split("."):
             if token == ">":
@@ -124,10 +124,10 @@ class Index:
 
     def _remove(self, node: _Node, tokens: list[str], entry: Entry) -> None:
         if not tokens or tokens[0] == ">":
-            bucket = node.rest if tokens else node.here
-            bucket.remove(entry)
-            if bucket.empty:
-                self._found.clear()
+            tree = node.rest if tokens else node.here
+            tree.remove(entry)
+            if tree.empty:
+                self._by_type.clear()
             return
         child = node.children.get(tokens[0])
         if child is not None:
@@ -135,7 +135,7 @@ class Index:
             if child.empty:
                 del node.children[tokens[0]]
 
-    def _buckets(self, event_type: str) -> Iterator[Bucket]:
+    def _trees(self, event_type: str) -> Iterator[ConditionTree]:
         level = [self._root]
         for token in event_type.split("."):
             below = []
@@ -153,7 +153,7 @@ class Index:
 def _verdict(
     expression: Expression, received: Received, known: dict[str, bool | EvaluationError]
 ) -> bool | EvaluationError:
-    """What an expression says of an event, asked once however many webhooks have it."""
+    """The value of an expression for an event; webhooks with equal expressions share it."""
     verdict = known.get(expression.text)
     if verdict is None:
         try:
