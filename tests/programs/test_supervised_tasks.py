@@ -1,0 +1,205 @@
+"""Each background task of a running gateway crashes: the work goes on, or the process ends."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from event_gateway.tasks import Policy
+from support.client import STRUCTURED, Client, Socket, connected, event
+from support.patience import PATIENCE
+from support.program import LOOPBACK
+from support.receiver import Receiver
+
+TESTS = Path(__file__).parents[1]
+RETRY = {"initial_delay": "100ms", "max_attempts": 5}
+
+
+@dataclass
+class Gateway:
+    """``event-gateway serve``, whose tasks crash by request."""
+
+    directory: Path
+    words: tuple[str, ...] = ()
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator["asyncio.subprocess.Process"]:
+        """The process, once it answers; it is terminated at the end."""
+        paths = [TESTS / "support" / "crashing", TESTS]
+        environ = os.environ | {
+            "CRASH_DIRECTORY": str(self.directory),
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        }
+        command = ["-m", "event_gateway", "serve", "-c", str(self.directory / "gateway.yaml"),
+                   "--port", "0", "--data-dir", str(self.data), *self.words]  # fmt: skip
+        self.endpoints.unlink(missing_ok=True)
+        with (self.directory / "output").open("a") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *command, stdout=output, stderr=output, env=environ
+            )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not self.endpoints.exists():
+                    assert process.returncode is None, self.output
+                    await asyncio.sleep(0.02)
+            yield process
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            async with asyncio.timeout(PATIENCE):
+                await process.wait()
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def endpoints(self) -> Path:
+        return self.data / "endpoints.json"
+
+    @property
+    def output(self) -> str:
+        return (self.directory / "output").read_text()
+
+    def tasks(self, policy: Policy) -> set[str]:
+        """The names of the tasks with a policy, of all processes so far."""
+        return {path.name for path in (self.directory / policy.value).glob("*")}
+
+    async def crash(self, task: str) -> None:
+        """Lets a task raise, in one of the processes."""
+        ask = self.directory / "crash" / task
+        ask.parent.mkdir(exist_ok=True)
+        ask.touch()
+        async with asyncio.timeout(PATIENCE):
+            while ask.exists():
+                await asyncio.sleep(0.02)
+
+    @contextlib.asynccontextmanager
+    async def clients(self) -> AsyncIterator[Client]:
+        at = json.loads(self.endpoints.read_text())
+        key = (self.data / "admin.key").read_text()
+        async with connected(at["http"], at["nats"], key) as client:
+            yield client
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, receiver: Receiver) -> Gateway:
+    webhook = {"events": ["user.*"], "retry_policy": RETRY}
+    config = LOOPBACK | {
+        "webhooks": {
+            "w": webhook | {"url": f"{receiver.url}/w"},
+            "o": webhook | {"url": f"{receiver.url}/o", "ordered": True},
+        },
+        "streams": {"live": {"subjects": ["user.*"]}},
+    }
+    (tmp_path / "gateway.yaml").write_text(yaml.safe_dump(config))
+    return Gateway(tmp_path)
+
+
+async def _works(client: Client, receiver: Receiver, socket: Socket | None = None) -> None:
+    """An event is delivered at the second attempt, also in order, and a live subscriber gets it."""
+    receiver.answers["/w"] = [500, 200]
+    sent = event("user.created")
+    async with asyncio.timeout(PATIENCE):
+        while not await _accepted(client, sent):
+            await asyncio.sleep(0.1)  # the gateway's HTTP server or NATS starts again
+    await client.until("w", sent["id"], "succeeded")
+    await client.until("o", sent["id"], "succeeded")
+    assert [got.status for got in receiver.at("/w") if got.json["id"] == sent["id"]] == [500, 200]
+    while socket is not None:
+        frame = await socket.next()
+        if frame["type"] == "event" and frame["event"]["id"] == sent["id"]:
+            return
+
+
+async def _accepted(client: Client, sent: dict[str, Any]) -> bool:
+    try:
+        answer = await client.http.post("/v1/events", content=json.dumps(sent), headers=STRUCTURED)
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 202
+
+
+async def _readiness(client: Client) -> dict[str, Any]:
+    answer = await client.http.get("/readyz")
+    return {"code": answer.status_code} | answer.json()
+
+
+async def _crashes(client: Client) -> dict[str, float]:
+    text = (await client.http.get("/metrics")).text
+    found = re.findall(r'^event_gateway_task_crashes_total\{task="(.+)"\} (\S+)$', text, re.M)
+    return {task: float(count) for task, count in found}
+
+
+async def test_after_the_crash_of_each_task_the_work_goes_on(
+    gateway: Gateway, receiver: Receiver
+) -> None:
+    async with gateway.run(), gateway.clients() as client, client.websocket() as socket:
+        assert (await socket.ask(action="subscribe", stream="live"))["type"] == "subscribed"
+        await _works(client, receiver, socket)
+        assert (await _readiness(client))["status"] == "ok"
+        tasks = gateway.tasks(Policy.RESTART)
+        assert {"due-loop", "router", "ordered", "feed", "registry", "reload"} <= tasks
+        for count, task in enumerate(sorted(tasks), 1):
+            await gateway.crash(task)
+            async with asyncio.timeout(PATIENCE):
+                while task not in await _crashes(client):
+                    await asyncio.sleep(0.02)
+            await _works(client, receiver, socket)
+            readiness = await _readiness(client)
+            assert readiness["code"] == 200
+            assert readiness["status"] == "degraded"
+            named = [reason for reason in readiness["reasons"] if f"task {task} " in reason]
+            assert len(named) == 1, readiness
+            assert len(await _crashes(client)) == count
+        assert set((await _crashes(client)).values()) == {1.0}
+    assert gateway.output.count("MadeToCrash: ") == len(tasks)
+
+
+async def test_a_process_that_cannot_work_without_a_task_says_so_and_ends(
+    gateway: Gateway, receiver: Receiver
+) -> None:
+    async with gateway.run():
+        tasks = gateway.tasks(Policy.END_PROCESS)
+    assert {"http", "ledger"} <= tasks
+    for task in sorted(tasks):
+        async with gateway.run() as process, gateway.clients() as client:
+            await _works(client, receiver)
+            await gateway.crash(task)
+            async with asyncio.timeout(PATIENCE):
+                assert await process.wait() == 1
+        assert f"event-gateway: the task {task} crashed: " in gateway.output
+    async with gateway.run(), gateway.clients() as client:
+        await _works(client, receiver)
+
+
+async def test_of_several_processes_the_one_that_ends_is_started_again(
+    gateway: Gateway, receiver: Receiver
+) -> None:
+    gateway.words = ("--workers", "2")
+    async with gateway.run() as process, gateway.clients() as client:
+        await _works(client, receiver)
+        for task in ("workers", *sorted(gateway.tasks(Policy.END_PROCESS))):
+            before = _children(process.pid)
+            await gateway.crash(task)
+            if task != "workers":
+                async with asyncio.timeout(PATIENCE):
+                    while len(new := _children(process.pid)) < len(before) or new == before:
+                        await asyncio.sleep(0.02)
+                assert f"the task {task} crashed: " in gateway.output
+            await _works(client, receiver)
+        assert process.returncode is None
+
+
+def _children(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
