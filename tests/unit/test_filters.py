@@ -12,7 +12,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.dialects import filter_of
 from event_gateway.core.matching.filter import Filter, check_filter, compile_filter
 from event_gateway.core.matching.path import path_of
-from event_gateway.core.matching.selection import Selection
+from event_gateway.core.matching.selection import Selection, selection_problems
 
 DATA = {
     "namespace": "customer",
@@ -248,9 +248,11 @@ def test_groups_are_bounded() -> None:
     with pytest.raises(InvalidDefinition, match="more than 8 deep"):
         check_filter(deep, "f")
     many = Filter(any=(Filter("id", "exists"),) * 41)
-    (problem,) = Selection(filters=(many,) * 5).problems()
+    (problem,) = selection_problems(Selection(filters=(many,) * 5))
     assert "at most 200 conditions" in str(problem)
-    assert [str(one) for one in Selection(filters=(Filter("id", "exists"),) * 51).problems()]
+    assert [
+        str(one) for one in selection_problems(Selection(filters=(Filter("id", "exists"),) * 51))
+    ]
 
 
 DIALECTS: list[tuple[Any, bool]] = [

@@ -11,6 +11,7 @@ from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.matching.expression import EvaluationError
 from event_gateway.core.matching.filter import Filter
 from event_gateway.core.matching.pattern import matches
+from event_gateway.core.matching.selection import compile_selection
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.condition_tree import Entry
 from event_gateway.routing.explain import explain
@@ -92,7 +93,7 @@ def naive(known: dict[str, Webhook], received: Received) -> set[str]:
         for one in known.values()
         if one.is_older_than(received.stream, received.seq)
         and any(matches(pattern, received.event.type) for pattern in one.events)
-        and one.selection.compile()(received)
+        and compile_selection(one)(received)
     }
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from event_gateway.config.definitions import webhook_of, webhook_to_json
+from event_gateway.config.definitions import webhook_of
 from event_gateway.config.model import Config
+from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.config.values import Duration
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.text.units import format_duration
@@ -34,7 +35,9 @@ def reference() -> str:
 
 def _section(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> Iterator[str]:
     rows, below = [], []
-    for name, field in model.model_fields.items():
+    # What is required comes first.
+    fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
+    for name, field in fields:
         inner, many = _inner(field.annotation)
         key = f"{prefix}{name}"
         name = field.alias or name

@@ -1,38 +1,96 @@
-"""What a subscriber wants of a stream's events, in the words that webhooks have for it."""
+"""A selection in the configuration and in requests, made from the core's declaration of it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
 
-from pydantic import Field
+import msgspec
+from pydantic import Field, create_model, model_validator
 
-from event_gateway.config.definitions import InvalidBody, filter_of_model, validated
 from event_gateway.config.values import Section
-from event_gateway.config.webhook_model import FilterModel
-from event_gateway.core.matching.selection import Selection
-
-KEYS = frozenset(("filters", "cloudevents_filters", "namespaces", "sources", "expression"))
-
-
-class _SelectionBody(Section):
-    filters: list[FilterModel] = Field([])
-    cloudevents_filters: list[dict[str, Any]] = Field([])
-    namespaces: list[str] = Field([], max_length=1000)
-    sources: list[str] = Field([], max_length=1000)
-    expression: str | None = None
+from event_gateway.core.matching.filter import Filter
+from event_gateway.core.matching.operators import ALL_OPERATORS
+from event_gateway.core.matching.selection import DEFAULTS, FIELDS, TYPES
 
 
-def selection_from_json(body: dict[str, Any]) -> Selection:
-    """The selection that a request's members say. Raises InvalidBody."""
-    if not body:
-        return Selection()
-    model = validated(_SelectionBody, "webhooks", body)
-    selection = Selection(
-        tuple(filter_of_model(one) for one in model.filters),
-        tuple(model.cloudevents_filters),
-        tuple(model.namespaces),
-        tuple(model.sources),
-        model.expression,
+class FilterModel(Section):
+    """A condition on an event (field and operator), or a group: one of all, any and not."""
+
+    field: str | None = Field(
+        None,
+        description="An attribute, an extension, or a path: data.namespace, data.changes[0].kind, "
+        "data.items[*].sku (any element).",
     )
-    problems = [(one.key, one.detail) for one in selection.problems()]
-    if problems:
-        raise InvalidBody(problems)
-    return selection
+    operator: str | None = Field(
+        None,
+        description=f"{', '.join(ALL_OPERATORS)}.",
+        json_schema_extra={"enum": [*ALL_OPERATORS]},
+    )
+    value: Any = Field(None, description="What the field is compared with.")
+    all: "list[FilterModel] | None" = Field(None, description="Filters which all must hold.")
+    any: "list[FilterModel] | None" = Field(None, description="Filters of which one must hold.")
+    not_: "FilterModel | None" = Field(
+        None, alias="not", description="A filter which must not hold."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        groups = [name for name in ("all", "any", "not_") if getattr(self, name) is not None]
+        if not groups:
+            for name in ("field", "operator"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name} is missing (or all, any, not for a group)")
+        elif len(groups) > 1 or self.model_fields_set & {"field", "operator", "value"}:
+            raise ValueError("is either field, operator and value, or one of all, any and not")
+        return self
+
+
+def _model_type(core: Any) -> Any:
+    """The type in a model for a type of the core."""
+    if get_origin(core) is tuple:
+        return list[_model_type(get_args(core)[0])]  # type: ignore[misc]
+    return FilterModel if core is Filter else core
+
+
+if TYPE_CHECKING:
+
+    class SelectionModel(Section):
+        """The conditions that an event must meet."""
+
+else:
+    SelectionModel = create_model(
+        "SelectionModel",
+        __base__=Section,
+        __doc__="The conditions that an event must meet.",
+        **{
+            name: (
+                _model_type(TYPES[name]),
+                Field(
+                    list(DEFAULTS[name]) if isinstance(DEFAULTS[name], tuple) else DEFAULTS[name],
+                    description=field.description,
+                ),
+            )
+            for name, field in FIELDS.items()
+        },
+    )
+
+
+def selection_arguments(model: SelectionModel) -> dict[str, Any]:
+    """The arguments with which a core's Selection, or a Webhook, is made from a model."""
+    return {name: _core_value(getattr(model, name)) for name in FIELDS}
+
+
+def _core_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_core_value(entry) for entry in value)
+    return _filter_of(value) if isinstance(value, FilterModel) else value
+
+
+def _filter_of(model: FilterModel) -> Filter:
+    """The core's filter, groups and all."""
+    if model.not_ is not None:
+        return Filter(not_=_filter_of(model.not_))
+    if model.all is not None:
+        return Filter(all=tuple(_filter_of(part) for part in model.all))
+    if model.any is not None:
+        return Filter(any=tuple(_filter_of(part) for part in model.any))
+    value = model.value if "value" in model.model_fields_set else msgspec.UNSET
+    return Filter(model.field or "", model.operator or "", value)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from event_gateway.config.definitions import InvalidBody, validated
+from event_gateway.config.request_bodies import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
 from event_gateway.core.access.principal import ADMIN, Principal
 from event_gateway.core.errors import InvalidDefinition

@@ -1,11 +1,11 @@
 """A webhook in the configuration, key by key. What has no value takes the core's default."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
+from event_gateway.config.selection_model import SelectionModel
 from event_gateway.config.values import Duration, Section, Size
-from event_gateway.core.matching.operators import ALL_OPERATORS
 from event_gateway.core.transformation.definition import BUILT_IN
 from event_gateway.core.webhook.auth import AUTH_TYPES
 from event_gateway.core.webhook.retry_policy import BACKOFFS
@@ -15,38 +15,6 @@ from event_gateway.core.webhook.webhook import MODES
 
 def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
-
-
-class FilterModel(Section):
-    """A condition on an event (field and operator), or a group: one of all, any and not."""
-
-    field: str | None = Field(
-        None,
-        description="An attribute, an extension, or a path: data.namespace, data.changes[0].kind, "
-        "data.items[*].sku (any element).",
-    )
-    operator: str | None = Field(
-        None,
-        description=f"{', '.join(ALL_OPERATORS)}.",
-        json_schema_extra={"enum": [*ALL_OPERATORS]},
-    )
-    value: Any = Field(None, description="What the field is compared with.")
-    all: "list[FilterModel] | None" = Field(None, description="Filters which all must hold.")
-    any: "list[FilterModel] | None" = Field(None, description="Filters of which one must hold.")
-    not_: "FilterModel | None" = Field(
-        None, alias="not", description="A filter which must not hold."
-    )
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        groups = [name for name in ("all", "any", "not_") if getattr(self, name) is not None]
-        if not groups:
-            for name in ("field", "operator"):
-                if getattr(self, name) is None:
-                    raise ValueError(f"{name} is missing (or all, any, not for a group)")
-        elif len(groups) > 1 or self.model_fields_set & {"field", "operator", "value"}:
-            raise ValueError("is either field, operator and value, or one of all, any and not")
-        return self
 
 
 class RetryPolicyModel(Section):
@@ -154,22 +122,11 @@ class SecurityModel(Section):
     )
 
 
-class WebhookModel(Section):
+class WebhookModel(SelectionModel):
     """A receiver of events."""
 
     url: str = Field(description="Where events are posted to.")
     events: list[str] = Field(description="Patterns on the event's type: * one token, > the rest.")
-    filters: list[FilterModel] = Field([], description="All must hold.")
-    cloudevents_filters: list[dict[str, Any]] = Field(
-        [],
-        description="All must hold; as in CloudEvents Subscriptions: exact, prefix, suffix, all, "
-        "any, not.",
-    )
-    expression: str | None = Field(
-        None, description="A CEL expression over event, which must be true of it."
-    )
-    namespaces: list[str] = Field([], description="Values of data.namespace; empty: any.")
-    sources: list[str] = Field([], description="Sources; empty: any.")
     transformation: str | None = Field(
         None,
         description=f"{BUILT_IN[0]} (default), {', '.join(BUILT_IN[1:])}, or one of "

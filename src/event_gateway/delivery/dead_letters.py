@@ -9,7 +9,7 @@ import structlog
 
 from event_gateway.broker.dead_letters import DeadLetterLog, Letter
 from event_gateway.broker.event_log import LogUnavailable
-from event_gateway.config.definitions import webhook_to_json
+from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.text.times import rfc3339

@@ -19,6 +19,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.path import path_of
+from event_gateway.core.matching.selection import selection_values
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.webhook.delivery import FINAL, Delivery, Outcome, Retry, Status
 from event_gateway.core.webhook.webhook import Webhook
@@ -335,8 +336,7 @@ def _nothing() -> None:
 def _reads(webhook: Webhook) -> Webhook:
     """What of a webhook decides which events it gets, in which order."""
     return Webhook(
-        webhook.id, "", webhook.events, webhook.filters, webhook.cloudevents_filters,
-        webhook.expression, webhook.namespaces, webhook.sources,
+        webhook.id, "", webhook.events, **selection_values(webhook),
         since=webhook.since, since_in=webhook.since_in, created_at=webhook.created_at,
         ordered=webhook.ordered, ordered_by=webhook.ordered_by,
     )  # fmt: skip

@@ -8,15 +8,16 @@ webhook.
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.matching.expression import Expression, expression_of
+from event_gateway.core.matching.expression import Expression
 from event_gateway.core.matching.filter import Filter, Predicate, compile_filter
 from event_gateway.core.matching.operators import canonical
 from event_gateway.core.matching.path import Path, path_of
+from event_gateway.core.matching.selection import conditions
 from event_gateway.core.webhook.webhook import Webhook
 
 MAX_STEPS = 3  # tables on the way to a webhook
@@ -45,7 +46,16 @@ class Entry(msgspec.Struct):
 
 def entry_of(webhook: Webhook) -> Entry:
     """The entry of a webhook whose definition is valid."""
-    filters = list(_flat(condition for _, condition in webhook.selection.demands()))
+    filters: list[Filter] = []
+    expression: Expression | None = None
+    for _, condition in conditions(webhook):
+        if isinstance(condition, Filter):
+            filters += _flat([condition])
+        elif isinstance(condition, Expression):
+            assert expression is None, "an entry has room for one expression"
+            expression = condition
+        else:
+            assert_never(condition)
     indexed = [
         (*step, position)
         for position, condition in enumerate(filters)
@@ -65,11 +75,9 @@ def entry_of(webhook: Webhook) -> Entry:
         ]
         done.add(position)
     rest = [condition for position, condition in enumerate(filters) if position not in done]
-    text = webhook.expression
     return Entry(
-        webhook, locations, tuple(compile_filter(condition) for condition in rest),
-        None if text is None else expression_of(text),
-    )  # fmt: skip
+        webhook, locations, tuple(compile_filter(condition) for condition in rest), expression
+    )
 
 
 def _flat(filters: Iterable[Filter]) -> Iterator[Filter]:

@@ -1,14 +1,15 @@
 """Why an event is for a webhook, or the first condition that keeps it away."""
 
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.matching.expression import EvaluationError, expression_of
+from event_gateway.core.matching.expression import EvaluationError, Expression
 from event_gateway.core.matching.filter import Filter, compile_filter
 from event_gateway.core.matching.path import path_of
 from event_gateway.core.matching.pattern import matches
+from event_gateway.core.matching.selection import conditions
 from event_gateway.core.webhook.webhook import Webhook
 
 MAX_SHOWN = 120  # characters of a value
@@ -24,30 +25,31 @@ class Failed(msgspec.Struct):
 def explain(webhook: Webhook, received: Received) -> Failed | None:
     """The first condition of a webhook that does not hold of an event; None where all do.
 
-    In the order in which they stand in the documentation: events, namespaces, sources, filters,
-    cloudevents_filters, expression.
+    ``events`` is first, then the conditions in the order of :class:`Selection`.
     """
     event_type = received.event.type
     if not any(matches(pattern, event_type) for pattern in webhook.events):
         return Failed("events", f"no pattern fits the type {_short(event_type)}")
-    for key, demand in webhook.selection.demands():
-        if not compile_filter(demand)(received):
-            return _why(demand, key, received)
-    if webhook.expression is None:
-        return None
-    try:
-        if expression_of(webhook.expression).holds(received):
-            return None
-    except EvaluationError as error:
-        return Failed("expression", f"comes to no value: {error}")
-    return Failed("expression", "is false")
+    for key, condition in conditions(webhook):
+        if isinstance(condition, Filter):
+            if not compile_filter(condition)(received):
+                return _failed_filter(condition, key, received)
+        elif isinstance(condition, Expression):
+            try:
+                if not condition.holds(received):
+                    return Failed(key, "is false")
+            except EvaluationError as error:
+                return Failed(key, f"comes to no value: {error}")
+        else:
+            assert_never(condition)
+    return None
 
 
-def _why(one: Filter, key: str, received: Received) -> Failed:
+def _failed_filter(one: Filter, key: str, received: Received) -> Failed:
     if one.all is not None:
         for position, part in enumerate(one.all):
             if not compile_filter(part)(received):
-                return _why(part, f"{key}.all[{position}]", received)
+                return _failed_filter(part, f"{key}.all[{position}]", received)
     if one.any is not None:
         return Failed(key, f"none of its {len(one.any)} filters holds")
     if one.not_ is not None:

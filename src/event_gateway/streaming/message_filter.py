@@ -7,7 +7,7 @@ import msgspec
 
 from event_gateway.core.matching.filter import Predicate
 from event_gateway.core.matching.pattern import matches
-from event_gateway.core.matching.selection import Selection
+from event_gateway.core.matching.selection import Selection, compile_selection
 from event_gateway.streaming.stream_message import StreamMessage
 
 MessageFilter = Callable[[StreamMessage], bool]
@@ -37,7 +37,7 @@ def message_filter(patterns: Sequence[str] | None, selection: Selection) -> Mess
 
 @lru_cache(maxsize=COMPILED)
 def _passing(encoded: bytes) -> MessageFilter:
-    predicate: Predicate = msgspec.json.decode(encoded, type=Selection).compile()
+    predicate: Predicate = compile_selection(msgspec.json.decode(encoded, type=Selection))
 
     def passes(message: StreamMessage) -> bool:
         verdicts = message.verdicts

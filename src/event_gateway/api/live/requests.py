@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.config.definitions import InvalidBody
-from event_gateway.config.selection_model import KEYS, selection_from_json
+from event_gateway.config.request_bodies import InvalidBody, selection_from_json
+from event_gateway.core.matching.selection import FIELDS, TEXT_FIELDS
 from event_gateway.core.streams.start import start_of, start_of_text
 from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.core.text.identifier import ID
 from event_gateway.streaming.refusal import SubscriptionRefused
 
 MAX_SUBJECTS = 32
-_SUBSCRIBE = KEYS | frozenset(
+_SUBSCRIBE = FIELDS.keys() | frozenset(
     ("action", "ref", "stream", "subjects", "from", "durable", "take_over")
 )  # fmt: skip
 
@@ -51,7 +51,7 @@ def read_subscribe(frame: Mapping[str, Any]) -> SubscribeRequest:
     except ValueError as error:
         raise SubscriptionRefused("invalid", str(error)) from None
     try:
-        selection = selection_from_json({key: frame[key] for key in KEYS & frame.keys()})
+        selection = selection_from_json({key: frame[key] for key in FIELDS if key in frame})
     except InvalidBody as error:
         raise SubscriptionRefused("invalid", str(error)) from None
     if stream is not None:
@@ -83,8 +83,8 @@ def read_query(query: Mapping[str, str], stream: str | None = None) -> Subscribe
         frame["stream"] = stream
     if "subjects" in query:
         frame["subjects"] = query["subjects"].split(",")
-    for key in KEYS & query.keys():
-        frame[key] = query[key] if key == "expression" else _json(key, query[key])
+    for key in FIELDS.keys() & query.keys():
+        frame[key] = query[key] if key in TEXT_FIELDS else _json(key, query[key])
     request = read_subscribe(frame)
     start_given = query.get("from", "new")
     try:

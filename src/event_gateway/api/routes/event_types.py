@@ -14,7 +14,7 @@ from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
-from event_gateway.config.definitions import InvalidBody
+from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.config.yaml_source import BadYaml, read_plain
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.asyncapi.document import MAX_DEPTH

@@ -17,7 +17,8 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import held, rate_of, stream_name
 from event_gateway.broker.page import page
 from event_gateway.broker.registry import Registry
-from event_gateway.config.definitions import stream_from_json, stream_to_json
+from event_gateway.config.request_bodies import stream_from_json
+from event_gateway.config.response_bodies import stream_to_json
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.times import rfc3339
 from event_gateway.registration.streams import StreamRegistration

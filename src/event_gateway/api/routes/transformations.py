@@ -12,7 +12,7 @@ from event_gateway.api.server.bodies import body_as, event_in
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
-from event_gateway.config.definitions import InvalidBody, transformation_from_json
+from event_gateway.config.request_bodies import InvalidBody, transformation_from_json
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.pipeline.enrichment import Enricher

@@ -17,7 +17,8 @@ from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.broker.registry import Registry
-from event_gateway.config.definitions import webhook_from_json, webhook_to_json
+from event_gateway.config.request_bodies import webhook_from_json
+from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.signing_keys import check_keys

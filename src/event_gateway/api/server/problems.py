@@ -10,7 +10,7 @@ from starlette.responses import Response
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import LogFull, LogUnavailable, TooLarge
 from event_gateway.broker.provision import ProvisionError
-from event_gateway.config.definitions import InvalidBody
+from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal
 from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, Unknown
 

@@ -1,81 +1,169 @@
-"""Which events somebody wants beyond their type: all conditions of a webhook or a subscription."""
+"""A selection: the conditions that an event must meet, beyond its type, to be delivered.
 
-from collections.abc import Iterator
-from typing import Any
+:class:`Selection` is the only declaration. Webhooks extend it (and with them the registry and the
+API's answers), and these are made from it: the keys of webhooks in the configuration, in its JSON
+Schema and reference (``config.selection_model``), what a subscribe request may say, the conditions
+in the index, and those that ``/v1/webhooks/match`` explains.
+
+To add a field, declare it in :class:`Selection`, with a default and a :class:`SelectionField`. A
+field without one is refused when this module is loaded; ``tests/unit/test_selection.py`` then asks
+for an example of it, and ``docs/reference/configuration.md`` is to be written again.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.dialects import filter_of
-from event_gateway.core.matching.expression import EvaluationError, expression_of
+from event_gateway.core.matching.expression import EvaluationError, Expression, expression_of
 from event_gateway.core.matching.filter import Filter, Predicate, check_filter, compile_filter
+from event_gateway.core.matching.operators import MAX_LIST
 
 MAX_FILTERS = 50  # in one list
 MAX_CONDITIONS = 200  # in all filters together
 
+Condition = Filter | Expression
 
-class Selection(msgspec.Struct, frozen=True):
-    """What must hold of an event, all of it. ``cloudevents_filters`` as the CloudEvents
-    Subscriptions API writes them, ``expression`` in CEL."""
 
-    filters: tuple[Filter, ...] = ()
-    cloudevents_filters: tuple[dict[str, Any], ...] = ()
-    namespaces: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    expression: str | None = None
+class SelectionField(msgspec.Struct, frozen=True):
+    """What a field of a selection means.
 
-    def demands(self) -> Iterator[tuple[str, Filter]]:
-        """Each filter, and where it stands; the shortcuts are filters, too."""
-        if self.namespaces:
-            yield "namespaces", Filter("data.namespace", "in", list(self.namespaces))
-        if self.sources:
-            yield "sources", Filter("source", "in", list(self.sources))
-        for position, one in enumerate(self.filters):
-            yield f"filters[{position}]", one
-        for position, given in enumerate(self.cloudevents_filters):
-            key = f"cloudevents_filters[{position}]"
-            yield key, filter_of(given, key)
+    ``description`` is for users. ``condition`` turns the field's value, or with ``each`` every
+    entry of it, into a condition; its second argument is the key for InvalidDefinition, which it
+    raises.
+    """
 
-    def problems(self) -> Iterator[InvalidDefinition]:
-        """All that stands against it, each with its place."""
-        for key in ("filters", "cloudevents_filters"):
-            if len(getattr(self, key)) > MAX_FILTERS:
-                yield InvalidDefinition(key, f"there are at most {MAX_FILTERS}")
-                return
-        conditions = 0
-        for position, one in enumerate(self.filters):
-            try:
-                conditions += check_filter(one, f"filters[{position}]")
-            except InvalidDefinition as problem:
-                yield problem
-        for position, given in enumerate(self.cloudevents_filters):
-            key = f"cloudevents_filters[{position}]"
-            try:
-                conditions += check_filter(filter_of(given, key), key)
-            except InvalidDefinition as problem:
-                yield problem
-        if conditions > MAX_CONDITIONS:
-            yield InvalidDefinition(
-                "filters", f"with their groups there are at most {MAX_CONDITIONS} conditions"
-            )
-        if self.expression is not None:
-            try:
-                expression_of(self.expression)
-            except ValueError as error:
-                yield InvalidDefinition("expression", str(error))
+    description: str
+    condition: Callable[[Any, str], Condition]
+    each: bool = False
 
-    def compile(self) -> Predicate:
-        """Whether an event passes, in one function; an expression that fails is no match."""
-        conditions = [compile_filter(one) for _, one in self.demands()]
-        if self.expression is None:
-            return lambda received: all(passes(received) for passes in conditions)
-        expression = expression_of(self.expression)
 
-        def passes(received: Received) -> bool:
-            try:
-                return all(one(received) for one in conditions) and expression.holds(received)
-            except EvaluationError:
-                return False
+def _one_of(path: str) -> Callable[[Any, str], Filter]:
+    """The condition that the value at a path is one of several."""
 
-        return passes
+    def condition(values: Any, key: str) -> Filter:
+        if len(values) > MAX_LIST:
+            raise InvalidDefinition(key, f"has {len(values)} values; at most {MAX_LIST} allowed")
+        return Filter(path, "in", list(values))
+
+    return condition
+
+
+def _filter(value: Any, key: str) -> Filter:
+    return value  # type: ignore[no-any-return]
+
+
+def _expression(text: Any, key: str) -> Expression:
+    try:
+        return expression_of(text)
+    except ValueError as error:
+        raise InvalidDefinition(key, str(error)) from None
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """The conditions that an event must meet, all of them. They are evaluated in this order."""
+
+    namespaces: Annotated[
+        tuple[str, ...],
+        SelectionField("Values of data.namespace; empty: any.", _one_of("data.namespace")),
+    ] = ()
+    sources: Annotated[
+        tuple[str, ...],
+        SelectionField("Sources; empty: any.", _one_of("source")),
+    ] = ()
+    filters: Annotated[
+        tuple[Filter, ...],
+        SelectionField("All must hold.", _filter, each=True),
+    ] = ()
+    cloudevents_filters: Annotated[
+        tuple[dict[str, Any], ...],
+        SelectionField(
+            "All must hold; as in CloudEvents Subscriptions: exact, prefix, suffix, all, any, not.",
+            filter_of,
+            each=True,
+        ),
+    ] = ()
+    expression: Annotated[
+        str | None,
+        SelectionField("A CEL expression over event, which must be true of it.", _expression),
+    ] = None
+
+
+_HINTS = {
+    name: get_args(hint) for name, hint in get_type_hints(Selection, include_extras=True).items()
+}
+FIELDS: dict[str, SelectionField] = {
+    name: next(part for part in _HINTS[name] if isinstance(part, SelectionField))
+    for name in Selection.__struct_fields__
+}
+TYPES: dict[str, Any] = {name: _HINTS[name][0] for name in FIELDS}
+# In a query string these are written as they are, the others as JSON.
+TEXT_FIELDS = frozenset(name for name, type_ in TYPES.items() if type_ == str | None)
+DEFAULTS: dict[str, Any] = {name: getattr(Selection(), name) for name in FIELDS}
+
+
+def selection_values(selection: Selection) -> dict[str, Any]:
+    """The fields of a selection (of a webhook: only these), as arguments for another one."""
+    return {name: getattr(selection, name) for name in FIELDS}
+
+
+def conditions(selection: Selection) -> Iterator[tuple[str, Condition]]:
+    """Each condition, after the key that it stands under. Raises InvalidDefinition where
+    :func:`selection_problems` reports one."""
+    for key, value, field in _parts(selection):
+        yield key, field.condition(value, key)
+
+
+def _parts(selection: Selection) -> Iterator[tuple[str, Any, SelectionField]]:
+    """The parts of a selection that are a condition each: their keys, values and fields."""
+    for name, field in FIELDS.items():
+        value = getattr(selection, name)
+        if field.each:
+            for position, entry in enumerate(value):
+                yield f"{name}[{position}]", entry, field
+        elif value != DEFAULTS[name]:
+            yield name, value, field
+
+
+def selection_problems(selection: Selection) -> Iterator[InvalidDefinition]:
+    """All reasons why a selection cannot be registered, each with its key."""
+    for name, field in FIELDS.items():
+        if field.each and len(getattr(selection, name)) > MAX_FILTERS:
+            yield InvalidDefinition(name, f"there are at most {MAX_FILTERS}")
+            return
+    count = 0
+    for key, value, field in _parts(selection):
+        try:
+            condition = field.condition(value, key)
+            if field.each and isinstance(condition, Filter):
+                count += check_filter(condition, key)
+        except InvalidDefinition as problem:
+            yield problem
+    if count > MAX_CONDITIONS:
+        yield InvalidDefinition(
+            "filters", f"with their groups there are at most {MAX_CONDITIONS} conditions"
+        )
+
+
+def compile_selection(selection: Selection) -> Predicate:
+    """A function that tells whether an event meets all conditions. An expression that comes to no
+    value is not met. Raises InvalidDefinition where :func:`selection_problems` reports one."""
+    predicates = [_predicate(condition) for _, condition in conditions(selection)]
+    return lambda received: all(holds(received) for holds in predicates)
+
+
+def _predicate(condition: Condition) -> Predicate:
+    if isinstance(condition, Filter):
+        return compile_filter(condition)
+    holds = condition.holds
+
+    def predicate(received: Received) -> bool:
+        try:
+            return holds(received)
+        except EvaluationError:
+            return False
+
+    return predicate

@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.filter import Filter
 from event_gateway.core.matching.path import parse_path
 from event_gateway.core.matching.pattern import check_pattern
-from event_gateway.core.matching.selection import Selection
+from event_gateway.core.matching.selection import Selection, selection_problems
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.webhook.retry_policy import RetryPolicy, retry_problems
@@ -84,7 +83,7 @@ class Disabled(msgspec.Struct, frozen=True):
     at: float
 
 
-class Webhook(msgspec.Struct, frozen=True):
+class Webhook(Selection, frozen=True):
     """A receiver. ``timeout`` in seconds; ``since`` is the log's sequence at its
     registration, ``since_in`` that of each other stream which is read: only later events are for
     it. ``deleting``: it is on its way out and takes no new events. ``disable_after``: seconds of
@@ -96,11 +95,6 @@ class Webhook(msgspec.Struct, frozen=True):
     id: str
     url: str
     events: tuple[str, ...]
-    filters: tuple[Filter, ...] = ()
-    cloudevents_filters: tuple[dict[str, Any], ...] = ()
-    expression: str | None = None
-    namespaces: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
     transformation: str = "standard"
     retry_policy: RetryPolicy = RetryPolicy()
     timeout: float = 15.0
@@ -110,17 +104,17 @@ class Webhook(msgspec.Struct, frozen=True):
     disable_after: float = 5 * 86400.0
     ordered: bool = False
     ordered_by: str = ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     mode: str = "structured"
     batch: Batch = Batch()
     enrich: bool = True
     security: tuple[Security, ...] = ()
     enabled: bool = True
     description: str | None = None
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     managed_by: str = "api"
     since: int = 0
-    since_in: dict[str, int] = {}
+    since_in: dict[str, int] = msgspec.field(default_factory=dict)
     created_at: float = 0.0
     deleting: bool = False
     disabled: Disabled | None = None
@@ -154,13 +148,6 @@ class Webhook(msgspec.Struct, frozen=True):
         allowed = self.verified.rate if self.verify and self.verified is not None else None
         return own if allowed is None else (*own, _a_minute(allowed))
 
-    @property
-    def selection(self) -> Selection:
-        """What must hold of an event beyond its type."""
-        return Selection(
-            self.filters, self.cloudevents_filters, self.namespaces, self.sources, self.expression
-        )
-
     def is_older_than(self, stream: str, seq: int) -> bool:
         """Whether the webhook was registered before the event at that position was logged."""
         return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
@@ -179,7 +166,7 @@ class Webhook(msgspec.Struct, frozen=True):
             yield InvalidDefinition("events", f"a webhook has 1 to {MAX_PATTERNS} event patterns")
         for position, pattern in enumerate(self.events[:MAX_PATTERNS]):
             yield from _caught(check_pattern, pattern, f"events[{position}]")
-        yield from self.selection.problems()
+        yield from selection_problems(self)
         if self.transformation not in transformations:
             known = ", ".join(sorted(transformations))
             yield InvalidDefinition(

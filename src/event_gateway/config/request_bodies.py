@@ -1,0 +1,130 @@
+"""The bodies of API requests that register something: read, and checked."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from event_gateway.config.definitions import stream_of, transformation_of, webhook_of
+from event_gateway.config.model import StreamModel, TransformationModel
+from event_gateway.config.problems import reason_of
+from event_gateway.config.selection_model import SelectionModel, selection_arguments
+from event_gateway.config.webhook_model import WebhookModel
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.selection import Selection, selection_problems
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.text.json_values import check_plain
+from event_gateway.core.transformation.definition import TransformationDefinition
+from event_gateway.core.webhook.webhook import RefusesUrl, Webhook
+
+
+class InvalidBody(Exception):
+    """A definition that cannot be registered; ``problems`` are pairs of key and reason."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{key}: {reason}" for key, reason in problems))
+        self.problems = problems
+
+
+class _WebhookBody(WebhookModel):
+    """The API's webhook: the configuration's and its id."""
+
+    id: str = Field(description="The id: 1 to 64 letters, digits, _ and -.")
+
+
+class _StreamBody(StreamModel):
+    """The API's stream: the configuration's and its name."""
+
+    name: str = Field(description="The name: 1 to 64 letters, digits, _ and -.")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+_SHOWN = (
+    "managed_by",
+    "created_at",
+    "state",
+    "disabled",
+    "verification",
+    "expression_errors",
+    "rate",
+    "subscribers",
+)  # what an answer says beyond the definition
+
+
+def webhook_from_json(
+    body: object, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
+) -> Webhook:
+    """The webhook of an API request's body. Raises InvalidBody.
+
+    What an answer says beyond the definition (``managed_by``, ``created_at``) may stand there, so
+    that an answer can be sent back.
+    """
+    model = validated(_WebhookBody, "webhooks", body)
+    webhook = webhook_of(model, model.id, managed_by="api")
+    wrong = [
+        (problem.key, problem.detail)
+        for problem in webhook.problems(transformations, retention, refuses_url)
+    ]
+    if wrong:
+        raise InvalidBody(wrong)
+    return webhook
+
+
+def stream_from_json(body: object) -> StreamDefinition:
+    """The stream of an API request's body, which may be an answer sent back. Raises InvalidBody."""
+    model = validated(_StreamBody, "streams", body)
+    definition = stream_of(model, model.name, managed_by="api")
+    try:
+        definition.check()
+    except InvalidDefinition as error:
+        raise InvalidBody([(error.key, error.detail)]) from None
+    return definition
+
+
+def transformation_from_json(body: object) -> TransformationDefinition:
+    """The transformation of an API request's body, which cannot be a function. Raises InvalidBody.
+
+    Templates are not looked at yet.
+    """
+    definition = transformation_of(validated(TransformationModel, "transformations", body), "it")
+    if definition.python is not None:
+        raise InvalidBody([("python", "functions are named in the configuration file alone")])
+    return definition
+
+
+def selection_from_json(body: dict[str, Any]) -> Selection:
+    """The selection of a subscribe request, from those of its members that are fields of one.
+
+    Raises InvalidBody.
+    """
+    if not body:
+        return Selection()
+    model = validated(SelectionModel, "webhooks", body)
+    selection = Selection(**selection_arguments(model))
+    problems = [(problem.key, problem.detail) for problem in selection_problems(selection)]
+    if problems:
+        raise InvalidBody(problems)
+    return selection
+
+
+def validated(model: type[Model], section: str, body: object) -> Model:
+    """A request's body as a model; ``section`` is where its keys are known from.
+
+    Raises InvalidBody.
+    """
+    if not isinstance(body, dict):
+        raise InvalidBody([("", "the body must be a JSON object")])
+    given = {k: v for k, v in body.items() if k not in _SHOWN}
+    try:
+        check_plain(given)
+    except InvalidDefinition as error:
+        raise InvalidBody([(error.key, error.detail)]) from None
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise InvalidBody(
+            [
+                (".".join(path), reason_of(one, (section, *path)))
+                for one in error.errors()
+                for path in [tuple(str(part) for part in one["loc"])]
+            ]
+        ) from None

@@ -1,0 +1,91 @@
+"""Webhooks and streams as the API shows them."""
+
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.matching.selection import selection_values
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.units import format_duration
+from event_gateway.core.webhook.webhook import Webhook
+
+
+def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
+    """A webhook as the API shows it: names of secrets, never their values.
+
+    Of its verification it says what the registry knows.
+    """
+    policy, rate = webhook.retry_policy, webhook.rate_limit
+    agreed = webhook.verified if webhook.is_verified else None
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        **msgspec.to_builtins(selection_values(webhook)),
+        "transformation": webhook.transformation,
+        "mode": webhook.mode,
+        "batch": {
+            "max_events": webhook.batch.max_events,
+            "max_bytes": webhook.batch.max_bytes,
+            "max_wait": format_duration(webhook.batch.max_wait),
+        },
+        "retry_policy": {
+            "max_attempts": policy.max_attempts,
+            "backoff": policy.backoff,
+            "initial_delay": format_duration(policy.initial_delay),
+            "multiplier": policy.multiplier,
+            "max_delay": format_duration(policy.max_delay),
+            "schedule": [format_duration(one) for one in policy.schedule] or None,
+            "jitter": policy.jitter,
+            "max_age": None if policy.max_age is None else format_duration(policy.max_age),
+        },
+        "timeout": format_duration(webhook.timeout),
+        "concurrency": webhook.concurrency,
+        "rate_limit": None
+        if rate is None
+        else {"events": rate.events, "per": format_duration(rate.per)},
+        "circuit_breaker": {
+            "failure_threshold": webhook.circuit_breaker.failure_threshold,
+            "open_for": format_duration(webhook.circuit_breaker.open_for),
+        },
+        "disable_after": format_duration(webhook.disable_after),
+        "ordered": {"by": webhook.ordered_by} if webhook.ordered_by else webhook.ordered,
+        "verify": webhook.verify,
+        "headers": dict(webhook.headers),
+        "enrich": webhook.enrich,
+        "security": [msgspec.to_builtins(one) for one in webhook.security],
+        "enabled": webhook.enabled,
+        "description": webhook.description,
+        "metadata": dict(webhook.metadata),
+        "managed_by": webhook.managed_by,
+        "created_at": rfc3339(webhook.created_at),
+        "state": webhook.state,
+        "verification": {
+            "verified_at": agreed and rfc3339(agreed.at),
+            "allowed_rate": agreed and agreed.rate,
+            "last_error": None,
+            "next_try_at": None,
+        }
+        if webhook.verify
+        else None,
+        "disabled": webhook.disabled
+        and {"reason": webhook.disabled.reason, "at": rfc3339(webhook.disabled.at)},
+    }
+
+
+def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:
+    """A stream as the API shows it."""
+    retention = definition.retention
+    return {
+        "name": definition.name,
+        "subjects": list(definition.subjects),
+        "retention": None if retention is None else format_duration(retention),
+        "max_messages": definition.max_messages,
+        "max_bytes": definition.max_bytes,
+        "compliance": definition.compliance,
+        "compression": definition.compression,
+        "replicas": definition.replicas,
+        "managed_by": definition.managed_by,
+        "created_at": rfc3339(definition.created_at),
+    }
