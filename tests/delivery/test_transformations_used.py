@@ -306,7 +306,7 @@ async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver:
             metrics = (await client.http.get("/metrics")).text
             name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
             assert f"{name} 2.0" in metrics
-            assert program.output.count("not there any more") == 1
+            assert program.output.count("transformation is missing") == 1
             # It can still be paused, and given another one.
             mine = "/v1/webhooks/mine"
             patched = await client.http.patch(mine, json={"enabled": False})
@@ -398,7 +398,7 @@ async def test_what_is_wrong_with_one_is_a_line(tmp_path: Path, one: str, says: 
 
 
 def test_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from event_gateway.request.transformations.functions import found
+    from event_gateway.request.transformations.functions import load_function
 
     installed = tmp_path / "acme-1.dist-info"
     installed.mkdir()
@@ -407,4 +407,4 @@ def test_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         "[event_gateway.transformations]\nacme-told = support.functions:as_told\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert found("acme-told")({"data": {"do": "list"}}) == [1]
+    assert load_function("acme-told")({"data": {"do": "list"}}) == [1]

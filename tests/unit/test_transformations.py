@@ -40,7 +40,7 @@ EVERY = Transformations(
 
 
 def made(name: str, event: Event) -> tuple[str, bytes]:
-    chosen = EVERY.of(name)
+    chosen = EVERY.find(name)
     assert chosen is not None
     result = chosen.transform(event, RECEIVED_AT)
     assert isinstance(result, tuple)

@@ -165,9 +165,9 @@ class RequestBuilder:
         """Looks up the webhook's transformation as it is now."""
         available, name = self._transformations, self._webhook.transformation
         self._generation = available.generation
-        chosen = available.of(name)
+        chosen = available.find(name)
         self._missing = chosen is None
-        chosen = chosen or available.instead_of(name)
+        chosen = chosen or available.fallback(name)
         self._transform = chosen.transform
         self._binary = self._webhook.mode == "binary" and chosen.key == "standard"
         mode = "binary" if self._binary else ""

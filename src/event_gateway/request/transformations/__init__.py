@@ -1,9 +1,7 @@
-"""Transformations: an event in, a receiver's content type and body out.
+"""Transformations: from an event to the content type and the body that a receiver gets."""
 
-``live`` has those in force. A new built-in one is a module with a function, and a line there.
-"""
-
-from event_gateway.request.transformations.available import Transformations, compiled
+from event_gateway.request.transformations.available import Transformations
+from event_gateway.request.transformations.built_in import compiled
 from event_gateway.request.transformations.pending_body import BodyPending, PendingBody
 
 __all__ = ["BodyPending", "PendingBody", "Transformations", "compiled"]

@@ -1,4 +1,4 @@
-"""The transformations in force: the built-in ones, and those of the configuration file."""
+"""The transformations that webhooks may name: the built-in ones, and those of the configuration."""
 
 from collections.abc import Callable, Iterable
 
@@ -6,53 +6,26 @@ import msgspec
 import structlog
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.transformation.definition import BUILT_IN, TransformationDefinition
-from event_gateway.core.transformation.template import compile_template
-from event_gateway.request.transformations.analytics import PLATFORM, analytics_of
-from event_gateway.request.transformations.cef import cef_format
-from event_gateway.request.transformations.crm import crm_format
-from event_gateway.request.transformations.functions import FunctionTransformation, found
+from event_gateway.core.transformation.definition import TransformationDefinition
+from event_gateway.request.transformations.built_in import BY_NAME, compiled
+from event_gateway.request.transformations.functions import FunctionTransformation
 from event_gateway.request.transformations.pending_body import Transformation
-from event_gateway.request.transformations.siem import siem_format
-from event_gateway.request.transformations.standard import standard
 
 log = structlog.get_logger(__name__)
 
 _encode = msgspec.json.Encoder().encode
-_BUILT_IN: dict[str, Transformation] = {
-    "standard": standard,
-    "analytics_format": analytics_of(),
-    "crm_format": crm_format,
-    "siem_format": siem_format,
-}
-assert tuple(_BUILT_IN) == BUILT_IN
-
-
-def compiled(definition: TransformationDefinition) -> Transformation:
-    """What a definition does. Raises InvalidDefinition; imports the module of a function."""
-    for problem in definition.problems():
-        raise problem
-    if definition.python is not None:
-        return FunctionTransformation(found(definition.python), definition.content_type)
-    if definition.template is not msgspec.UNSET:
-        return compile_template(definition.template, definition.content_type)
-    assert definition.base is not None
-    if definition.format == "cef":
-        return cef_format
-    if definition.platform not in (None, PLATFORM):
-        return analytics_of(definition.platform)
-    return _BUILT_IN[definition.base]
 
 
 class NamedTransformation(msgspec.Struct, frozen=True):
-    """A transformation; ``key`` tells what it makes from what any other one makes, or made."""
+    """A transformation; ``key`` differs from that of every other one, former ones of the same name
+    among them, so that bodies can be shared by it."""
 
     key: str
     transform: Transformation
 
 
 class Transformations:
-    """Those of one process. ``generation`` changes whenever one of them may have changed.
+    """The transformations of one process. ``generation`` changes with each :meth:`load`.
 
     ``on_fallback`` is called with the name of a missing transformation for each body that is made
     as ``standard`` in its place.
@@ -68,51 +41,54 @@ class Transformations:
         self.generation = 0
         self.on_fallback = on_fallback
         self._definitions: dict[str, TransformationDefinition] = {}
-        self._in_force = {name: NamedTransformation(name, one) for name, one in _BUILT_IN.items()}
+        self._built_in = {name: NamedTransformation(name, it) for name, it in BY_NAME.items()}
+        self._available = dict(self._built_in)
         self._warned: set[str] = set()
         self.load(definitions)
 
     @property
     def names(self) -> frozenset[str]:
-        """What a webhook may name."""
-        return frozenset(self._in_force)
+        """The names that a webhook may use."""
+        return frozenset(self._available)
 
-    def of(self, name: str) -> NamedTransformation | None:
-        """The one of that name."""
-        return self._in_force.get(name)
+    def find(self, name: str) -> NamedTransformation | None:
+        """The transformation of a name; None where there is none."""
+        return self._available.get(name)
 
-    def instead_of(self, name: str) -> NamedTransformation:
-        """What takes the place of one that is not there."""
+    def fallback(self, name: str) -> NamedTransformation:
+        """The transformation that is used where the one of a webhook was removed."""
         if name not in self._warned:
             self._warned.add(name)
-            log.warning("the transformation is not there any more, standard takes its place",
+            log.warning("transformation is missing, standard is used in its place",
                         transformation=name)  # fmt: skip
-        return self._in_force["standard"]
+        return self._available["standard"]
 
     def load(self, definitions: Iterable[TransformationDefinition]) -> None:
-        """Takes up the definitions in the place of the former ones, all or none; those that are
-        as they were go on. Raises InvalidDefinition."""
-        wanted = {one.name: one for one in definitions}
+        """Replaces the configured transformations, all or none; unchanged ones stay as they are.
+
+        Raises InvalidDefinition.
+        """
+        configured = {definition.name: definition for definition in definitions}
         changed: dict[str, Transformation] = {}
-        for name, one in wanted.items():
+        for name, definition in configured.items():
             try:
-                if _encode(one) != _encode(self._definitions.get(name)):
-                    changed[name] = compiled(one)
+                if _encode(definition) != _encode(self._definitions.get(name)):
+                    changed[name] = compiled(definition)
             except InvalidDefinition as error:
                 key = "" if error.key == "name" else f".{error.key}"
                 raise InvalidDefinition(f"transformations.{name}{key}", error.detail) from None
-        former, kept = self._in_force, {name: self._in_force[name] for name in _BUILT_IN}
+        former, available = self._available, dict(self._built_in)
         self.generation += 1
-        for name in wanted:
-            kept[name] = (
+        for name in configured:
+            available[name] = (
                 NamedTransformation(f"{name}#{self.generation}", changed[name])
                 if name in changed
                 else former[name]
             )
-        self._definitions, self._in_force = wanted, kept
+        self._definitions, self._available = configured, available
         self._warned.clear()
-        for name, before in former.items():
-            if kept.get(name) is not before and isinstance(
-                before.transform, FunctionTransformation
+        for name, replaced in former.items():
+            if available.get(name) is not replaced and isinstance(
+                replaced.transform, FunctionTransformation
             ):
-                before.transform.close()
+                replaced.transform.close()

@@ -37,7 +37,7 @@ Function = Callable[[dict[str, Any]], Any]
 _encode = msgspec.json.Encoder().encode
 
 
-def found(name: str) -> Function:
+def load_function(name: str) -> Function:
     """The function of ``package.module:function``, or of an entry point of that name.
 
     Imports its module. Raises InvalidDefinition.

@@ -1,4 +1,4 @@
-"""What a transformation is, and what it makes."""
+"""The type of a transformation, and bodies that are still being made."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,13 +7,11 @@ from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.transformation.definition import TransformationError
 
 JSON_TYPE = b"application/json"
-
-
-RETRY_AFTER = 0.5  # seconds after a failure in which those who have waited for the body hear of it
+RETRY_AFTER = 0.5  # seconds for which a failure that may pass is the result, before a new try
 
 
 class BodyPending(Exception):
-    """The body is being made; ``source`` says when it is there."""
+    """The body is being made; ``source.fetch()`` waits for it."""
 
     def __init__(self, source: "PendingBody") -> None:
         super().__init__("the body is being made")
@@ -21,49 +19,51 @@ class BodyPending(Exception):
 
 
 class PendingBody:
-    """A body that is made of an event elsewhere, for all who want the same. ``started`` is when
-    somebody began with it, 0 until then."""
+    """A body that a thread makes of an event, for all webhooks with the same transformation.
+
+    ``started`` is when the thread took it, on the monotonic clock; 0 before.
+    """
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.started = 0.0
         self._loop = asyncio.get_running_loop()
-        self._there: asyncio.Future[None] = self._loop.create_future()
-        self._made: tuple[bytes, bytes] | TransformationError | None = None
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._result: tuple[bytes, bytes] | TransformationError | None = None
         self._ended_at = 0.0
 
     @property
     def ended(self) -> bool:
-        """Whether it is known what became of it."""
-        return self._made is not None
+        """Whether there is a result."""
+        return self._result is not None
 
-    def end(self, made: tuple[bytes, bytes] | TransformationError) -> None:
-        """Says what became of it; only the first word counts."""
-        if self._made is None:
-            self._made = made
+    def end(self, result: tuple[bytes, bytes] | TransformationError) -> None:
+        """Sets the result; later calls change nothing."""
+        if self._result is None:
+            self._result = result
             self._ended_at = self._loop.time()
-            if not self._there.done():
-                self._there.set_result(None)
+            if not self._done.done():
+                self._done.set_result(None)
 
     def result(self) -> tuple[bytes, bytes]:
-        """Content type and body. Raises TransformationError, and BodyPending until it is there."""
-        if self._made is None:
+        """Content type and body. Raises TransformationError; BodyPending while there is none."""
+        if self._result is None:
             raise BodyPending(self)
-        if isinstance(self._made, TransformationError):
-            raise self._made
-        return self._made
+        if isinstance(self._result, TransformationError):
+            raise self._result
+        return self._result
 
     @property
     def again(self) -> bool:
-        """Whether it failed a while ago, in a way that another try may not."""
-        failed = isinstance(self._made, TransformationError) and not self._made.final
+        """Whether it failed a while ago in a way that another try may not."""
+        failed = isinstance(self._result, TransformationError) and not self._result.final
         return failed and self._loop.time() - self._ended_at > RETRY_AFTER
 
     async def fetch(self) -> None:
-        """Returns once it is there, or has failed."""
-        await asyncio.shield(self._there)
+        """Returns once there is a result, a failure included."""
+        await asyncio.shield(self._done)
 
 
-# Content type and body of an event, and of when the log took it (seconds since the epoch); raises
+# Content type and body of an event that the log stored at a time (seconds since the epoch). Raises
 # TransformationError.
 Transformation = Callable[[Event, float], tuple[bytes, bytes] | PendingBody]

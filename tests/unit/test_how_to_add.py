@@ -1,0 +1,19 @@
+"""The pages for those who change the code name files that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path("docs/development/how-to-add.md").read_text()
+NAMED = sorted(set(re.findall(r"`((?:src|tests|docs)/[^`\s]+|pyproject\.toml)`", PAGE)))
+
+
+@pytest.mark.parametrize("path", [one for one in NAMED if "NAME" not in one])
+def test_a_named_file_exists(path: str) -> None:
+    assert Path(path).exists()
+
+
+@pytest.mark.parametrize("path", [one for one in NAMED if "NAME" in one])
+def test_a_new_file_goes_into_a_folder_that_exists(path: str) -> None:
+    assert Path(path).parent.is_dir()
