@@ -35,6 +35,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.matching.filter import Filter
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.state.keys import WEBHOOK
 from event_gateway.tasks import Supervisor
 
 STREAM = "bench"  # which all subscribe to
@@ -100,7 +101,7 @@ async def _webhooks(figures: Figures, count: int, idle: int) -> None:
         async with beside(nats_url, redis_url, directory, "gateway", CONFIG) as running:
             until = await _ready(running)
             redis = Redis.from_url(redis_url)
-            while not await redis.exists(f"webhook:{webhook(count - 1).id}"):
+            while not await redis.exists(WEBHOOK.key(webhook(count - 1).id)):
                 await asyncio.sleep(0.1)
             await redis.aclose()
             await asyncio.sleep(REST)

@@ -29,6 +29,7 @@ from bench.programs import STREAM, Program, program, settled
 from bench.receiver import Receiver, receiving
 from bench.sizes import Sizes
 from event_gateway.embedded.servers import usable_port
+from event_gateway.state.keys import DELIVERY, EVENT, QUEUE
 
 TYPE = "bench.dead"
 SAMPLED = 1000  # deliveries whose keys in Redis are looked at
@@ -90,11 +91,11 @@ async def _look(figures: Figures, running: Program, redis: Redis, count: int) ->
     """What of it takes how much."""
     add = figures.add
     ids = [load.event_id(number) for number in range(0, count, max(1, count // SAMPLED))]
-    records = [f"delivery:dead:{one}" for one in ids]
+    records = [DELIVERY.key("dead", one) for one in ids]
     add("queued", "Redis: of it the record", "B", await _mean(redis, records))
-    place = await redis.memory_usage("queue:dead", samples=SAMPLED) or 0
+    place = await redis.memory_usage(QUEUE.key("dead"), samples=SAMPLED) or 0
     add("queued", "Redis: of it the place in the queue", "B", place / count)
-    events = [f"event:{one}" for one in ids]
+    events = [EVENT.key(one) for one in ids]
     add("queued", "Redis: of it the event in the cache", "B", await _mean(redis, events))
     bus = await nats.connect(running.nats_url)
     state = (await bus.jetstream().stream_info(STREAM)).state

@@ -24,7 +24,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,6 +34,8 @@ from tracking_fill import ENDED, RUNNING, SHALLOW, fill, fill_letters, fill_log,
 from tracking_gateway import SLOW, Api, Gateway, Pinger
 
 from event_gateway.api.server.pages import cursor_of
+from event_gateway.state import scripts
+from event_gateway.state.keys import DELIVERY, LENDERS, LENT, QUEUE
 from event_gateway.state.tracking import Behind
 
 
@@ -142,7 +143,7 @@ class Bench:
         far = {}
         for webhook, number in waiting.items():
             rank = int(number * 0.8)
-            member, score = self.valkey.zrange(f"queue:{webhook}", rank, rank, withscores=True)[0]
+            member, score = self.valkey.zrange(QUEUE.key(webhook), rank, rank, withscores=True)[0]
             far[webhook] = cursor_of(Behind(repr(score), member.decode()))
 
         def listing(query: str) -> Call:
@@ -230,7 +231,7 @@ class Bench:
             return call
 
         # What is being delivered again must not be deleted; here it waits for ever.
-        self.valkey.delete("lenders", "lent:deep", "lent:shallow")
+        self.valkey.delete(LENDERS.key(), LENT.key("deep"), LENT.key("shallow"))
         self.measure("DELETE dead letters until, dry run", 10,
                      delete("webhook={w}&until={time}&dry_run=true"))  # fmt: skip
         self.measure("DELETE dead letters until (a tenth each)", 5,
@@ -325,14 +326,8 @@ class Bench:
 
 def _scripts() -> dict[str, str]:
     """The names of the gateway's scripts by what Valkey calls them."""
-    package = files("event_gateway.state")
-    texts = {one.name: one.read_text() for one in package.iterdir() if one.name.endswith(".lua")}
-    named = {}
-    for name, text in texts.items():
-        for before in ((), ("lane.lua",), ("lane.lua", "rate.lua")):
-            whole = "\n".join([*(texts[one] for one in before), text])
-            named[hashlib.sha1(whole.encode()).hexdigest()] = name
-    return named
+    return {hashlib.sha1(scripts.source(name).encode()).hexdigest(): name
+            for name in scripts.names()}  # fmt: skip
 
 
 def _bench(directory: Path, given: Any) -> dict[str, Any]:
@@ -369,7 +364,7 @@ def _measured(gateway: Gateway, given: Any) -> dict[str, Any]:
     bench.say("Valkey, MiB", round(valkey.info("memory")["used_memory"] / 2**20))
     bench.say("Valkey, bytes per waiting delivery", round(each))
     for name, number in (("pending", ENDED + RUNNING), ("retrying", given.waiting + ENDED)):
-        key = f"delivery:deep:e-{number}"
+        key = DELIVERY.key("deep", f"e-{number}")
         bench.say(f"Valkey, bytes of a {name} record", valkey.memory_usage(key, samples=0))
     before = gateway.memory()
     bench.say("gateway before, MiB", round(before, 1))

@@ -9,11 +9,12 @@ from redis.asyncio import Redis
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state.connection import ServerRefused, connect
 from event_gateway.state.ledger import Ledger
-from event_gateway.state.queues import Queues, Wanted
+from event_gateway.state.queues import Queues
+from event_gateway.state.script_arguments import LeaseRequest
 from event_gateway.tasks import Supervisor
 from support.patience import PATIENCE
 
-WANTED = Wanted("w", 5, 10_000, 20_000)
+REQUEST = LeaseRequest("w", 5, 10_000, 20_000)
 
 
 @pytest.fixture
@@ -78,16 +79,16 @@ async def test_what_is_not_final_waits_in_the_queue_and_never_expires(
     assert due == []
     assert after is not None
     assert 0 < after <= 0.2
-    assert await queues.take([WANTED]) == []
+    assert await queues.take([REQUEST]) == []
     await asyncio.sleep(0.25)
     assert await queues.due(0, 10) == ["w"]
     due, after, seen = await queues.due_since(seen, 10)
     assert (due, after) == (["w"], None)
     assert await queues.due_since(seen + 1, 10) == ([], None, pytest.approx(seen, abs=1000))
-    (taken,) = await queues.take([WANTED])
+    (taken,) = await queues.take([REQUEST])
     assert (taken.event_id, taken.seq, taken.probe) == ("e", 1, False)
     # It is under a lease now: nobody else gets it.
-    assert await queues.take([WANTED]) == []
+    assert await queues.take([REQUEST]) == []
     assert await queues.due(0, 10) == []
 
 
@@ -98,7 +99,7 @@ async def test_a_holder_whose_lease_was_taken_is_refused_but_for_success(
     ledger.submit(old, Status.IN_PROGRESS, wait=0.0, fresh=True)
     await written(ledger)
     await asyncio.sleep(0.005)
-    (taken,) = await queues.take([WANTED])
+    (taken,) = await queues.take([REQUEST])
     ledger.submit(old, Status.RETRYING, wait=60)
     await written(ledger)
     record = await ledger.read("w", "e", None)
@@ -125,7 +126,7 @@ async def test_the_same_id_of_two_sources_is_two_deliveries(
     assert (one.status, other.status) == (Status.SUCCEEDED, Status.PENDING)
     assert await ledger.read("w", "e", "c") is None
     await asyncio.sleep(0.005)
-    (taken,) = await queues.take([WANTED])
+    (taken,) = await queues.take([REQUEST])
     assert (taken.event_id, taken.source) == ("e", "b")
     known = [("w", "e", "a", 1), ("w", "e", "b", 2), ("w", "e", "b", 3), ("w", "f", "a", 1)]
     assert await ledger.known(known) == [True, True, False, False]

@@ -15,8 +15,9 @@ from event_gateway.delivery.outcomes import HOLD, LEASE_MARGIN
 from event_gateway.delivery.pacing import PAUSE as SICK_PAUSE
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
-from event_gateway.state.queues import Queues, Wanted, limits_ms
+from event_gateway.state.queues import Queues, limits_ms
 from event_gateway.state.records import member_of
+from event_gateway.state.script_arguments import LeaseRequest
 from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
@@ -203,9 +204,9 @@ class DueLoop:
             if got[one.webhook_id] >= one.count and self._dispatcher.room(lane):
                 self.ask(lane)
 
-    def _wanted(self) -> list[tuple[Lane, Wanted]]:
+    def _wanted(self) -> list[tuple[Lane, LeaseRequest]]:
         """What is to be asked for. No webhook without room stands before one that has it."""
-        wanted: list[tuple[Lane, Wanted]] = []
+        wanted: list[tuple[Lane, LeaseRequest]] = []
         for lanes, most in ((self._sick, self._dispatcher.sick_room), (self._hungry, TAKE)):
             while lanes and most > 0:
                 lane = next(iter(lanes))
@@ -224,10 +225,10 @@ class DueLoop:
         return wanted
 
 
-def _wanted(lane: Lane, count: int) -> Wanted:
+def _wanted(lane: Lane, count: int) -> LeaseRequest:
     webhook = lane.webhook
     lease = HOLD + LEASE_MARGIN
-    return Wanted(
+    return LeaseRequest(
         webhook.id,
         count,
         round(lease * 1000),

@@ -24,7 +24,8 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.state.connection import StateError
 from event_gateway.state.replays import Replays
-from event_gateway.state.runs import NewRun, ReplayStep, Runs
+from event_gateway.state.runs import NewRun, Runs
+from event_gateway.state.script_arguments import ReplayStep
 from event_gateway.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -246,10 +247,13 @@ class Replayer:
         Raises _Over.
         """
         matched = len(repeats) + left_out
-        far = ReplayStep(position, first, looked, matched, left_out, round(HOLD * 1000), depths)
+        step = ReplayStep(
+            position=position, first=first, looked=looked, matched=matched, left_out=left_out,
+            lease=round(HOLD * 1000), depths_of=depths,
+        )  # fmt: skip
         state, depth, _ = await self._runs.begin(
             [] if replay.dry_run else repeats, f"replay {replay.id}", replay.id,
-            self._replays.holder, far,
+            self._replays.holder, step,
         )  # fmt: skip
         if state != ReplayState.RUNNING:
             raise _Over(state)

@@ -1,4 +1,4 @@
-"""Positions of durable names, and which subscription has each: ``durable:{stream}:{name}``."""
+"""Durable names: the acknowledged position of each, and the subscription that has it."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,11 @@ import structlog
 from redis.asyncio import Redis
 
 from event_gateway.state.connection import StateError
+from event_gateway.state.keys import DURABLE
 from event_gateway.state.scripts import script
 
 log = structlog.get_logger(__name__)
 
-KEEP = 30 * 86400.0  # seconds for which a name that nobody uses is known
 GATHER = 0.02  # seconds for which acknowledgements are gathered
 AGAIN = 1.0  # seconds until they are written again, where Redis is away
 AT_ONCE = 500
@@ -41,21 +41,18 @@ Written = Callable[[bool], None]  # False where another subscription has the nam
 class Durables:
     """The durable names. Methods raise what StateError names."""
 
-    def __init__(self, client: Redis, prefix: str = "") -> None:
-        self._prefix = prefix
-        self._claim = script(client, "durable_claim.lua")
-        self._keep = script(client, "durable_keep.lua")
+    def __init__(self, client: Redis) -> None:
+        self._claim = script(client, "durables/claim.lua")
+        self._save_position = script(client, "durables/save_position.lua")
         self._acked: dict[str, tuple[Name, int, list[Written]]] = {}
         self._wake = asyncio.Event()
-        self._kept = round(KEEP * 1000)
 
     async def claim(self, name: Name, subscription_id: str, instead_of: str = "") -> Claim:
         """Takes a name that is free, or that ``instead_of`` has."""
-        taken, said = await self._claim(
-            keys=[self._key(name)],
-            args=[subscription_id, repr(name.made), instead_of, self._kept],
+        taken, answer = await self._claim(
+            subscription_id, repr(name.made), instead_of, DURABLE.ttl_ms, key=_key(name)
         )
-        text = said.decode() if isinstance(said, bytes) else str(said)
+        text = answer.decode() if isinstance(answer, bytes) else str(answer)
         if not int(taken):
             return Claim(text)
         return Claim("", None if text == "-1" else int(text))
@@ -113,8 +110,11 @@ class Durables:
     async def _write(
         self, name: Name, subscription_id: str, position: int, *, release: bool
     ) -> bool:
-        args = [subscription_id, position, int(release), self._kept]
-        return bool(await self._keep(keys=[self._key(name)], args=args))
+        saved = await self._save_position(
+            subscription_id, position, int(release), DURABLE.ttl_ms, key=_key(name)
+        )
+        return bool(saved)
 
-    def _key(self, name: Name) -> str:
-        return f"{self._prefix}durable:{name.stream}:{name.name}"
+
+def _key(name: Name) -> str:
+    return DURABLE.key(name.stream, name.name)

@@ -7,10 +7,10 @@ from redis.asyncio import Redis
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.state.records import source_hash
+from event_gateway.state.script_arguments import CachedEvent
 from event_gateway.state.scripts import script
 
-TTL = 86400.0  # seconds
-MAX_REMEMBERED = 4096  # characters of what is kept of an event; of a longer one nothing is
+MAX_REMEMBERED = 4096  # characters that are stored of an event; a longer one is not remembered
 MAX_CHAIN = 32
 MAX_RELATED = 10
 
@@ -19,7 +19,7 @@ _item = msgspec.json.Encoder().encode
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What is known around an event: JSON objects ``{id, source, type, time}``, ready encoded.
+    """The events around an event: JSON objects ``{id, source, type, time}``, encoded.
 
     ``chain``: the events that led to it, root first. ``related``: newest first.
     """
@@ -29,15 +29,14 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class EventCache:
-    """Remembers events and tells what belongs together."""
+    """Remembers events, and finds the events that belong to one."""
 
-    def __init__(self, client: Redis, prefix: str = "") -> None:
-        self._prefix = prefix
-        self._enrich = script(client, "enrich.lua")
+    def __init__(self, client: Redis) -> None:
+        self._remember = script(client, "events/remember.lua")
 
     async def remember(self, events: Sequence[Received], *, keep: bool = True) -> list[Context]:
-        """Remembers a batch (unless not to ``keep`` it) and gives the context of each, in one round
-        trip.
+        """Remembers a batch of events (unless ``keep`` is false) and returns the context of each,
+        in one round trip.
 
         Raises what StateError names.
         """
@@ -53,14 +52,13 @@ class EventCache:
             if len(item) + len(subject) + len(correlation) + len(causation) > MAX_REMEMBERED:
                 item = ""
             request.append(
-                (
-                    event.id, event.source, source_hash(event.source), event.type,
-                    event.time or "", subject, correlation, causation,
-                    received.seq, item, round(received.time * 1e6),
+                CachedEvent(
+                    id=event.id, source=event.source, source_hash=source_hash(event.source),
+                    type=event.type, time=event.time or "", subject=subject,
+                    correlation=correlation, causation=causation, seq=received.seq, item=item,
+                    at=round(received.time * 1e6),
                 )
             )  # fmt: skip
-        answers = await self._enrich(
-            keys=[self._prefix],
-            args=[_pack(request), round(TTL * 1000), MAX_CHAIN, MAX_RELATED, 0 if keep else 1],
-        )
+        read_only = 0 if keep else 1
+        answers = await self._remember(_pack(request), MAX_CHAIN, MAX_RELATED, read_only)
         return [Context(chain, related) for chain, related in answers]

@@ -1,4 +1,4 @@
-"""How often a webhook's expression came to no value, and the latest time, for its owner to see."""
+"""How often a webhook's expression could not be evaluated, and the latest error, for its owner."""
 
 import asyncio
 import hashlib
@@ -14,27 +14,26 @@ from event_gateway.core.matching.expression import EvaluationError
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import StateError
+from event_gateway.state.keys import EXPRESSION
 
 log = structlog.get_logger(__name__)
 
 FLUSH = 1.0  # seconds between two writes
-KEEP = 7 * 86400.0  # seconds that errors are shown for after the latest one
-MAX_NOTED = 10_000  # webhooks with errors between two writes; of the others it is not told
+MAX_NOTED = 10_000  # webhooks with errors between two writes; errors of others are not counted
 MAX_SHOWN = 256  # characters of an event's id or source
 
 
 class ExpressionErrors:
-    """Counts in all processes together. What was noted less than a second ago is lost with its
-    process; nothing depends on it."""
+    """Counts over all processes. A process that crashes loses the errors of its last second;
+    nothing depends on them."""
 
-    def __init__(self, client: Redis, prefix: str = "") -> None:
+    def __init__(self, client: Redis) -> None:
         self._client = client
-        self._prefix = prefix
         self._noted: dict[str, tuple[int, bytes]] = {}
 
     def note(self, webhook: Webhook, received: Received, error: EvaluationError) -> None:
-        """An expression that came to no value of an event."""
-        key = self._key(webhook)
+        """Notes that a webhook's expression could not be evaluated for an event."""
+        key = _key(webhook)
         known = self._noted.get(key)
         if known is None and len(self._noted) >= MAX_NOTED:
             return
@@ -53,13 +52,13 @@ class ExpressionErrors:
 
         Raises what StateError names.
         """
-        count, latest = await self._client.hmget(self._key(webhook), ["count", "latest"])
+        count, latest = await self._client.hmget(_key(webhook), ["count", "latest"])
         if count is None or latest is None:
             return None
         return {"count": int(count), "latest": msgspec.json.decode(latest)}
 
     async def run(self) -> None:
-        """Writes what was noted, for ever."""
+        """Writes the noted errors, for ever."""
         while True:
             await asyncio.sleep(FLUSH)
             if not self._noted:
@@ -70,12 +69,13 @@ class ExpressionErrors:
                     for key, (count, latest) in noted.items():
                         pipe.hincrby(key, "count", count)
                         pipe.hset(key, "latest", latest)
-                        pipe.pexpire(key, round(KEEP * 1000))
+                        pipe.pexpire(key, EXPRESSION.ttl_ms)
                     await pipe.execute()
             except StateError as error:
-                log.debug("expression errors not written", error=str(error))
+                log.debug("expression errors were not written", error=str(error))
 
-    def _key(self, webhook: Webhook) -> str:
-        # Another expression begins anew.
-        digest = hashlib.sha256((webhook.expression or "").encode()).hexdigest()[:8]
-        return f"{self._prefix}expression:{webhook.id}:{digest}"
+
+def _key(webhook: Webhook) -> str:
+    # Each expression has a count of its own: a changed one starts at none.
+    digest = hashlib.sha256((webhook.expression or "").encode()).hexdigest()[:8]
+    return EXPRESSION.key(webhook.id, digest)

@@ -17,6 +17,8 @@ from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.webhook.delivery import FINAL, Attempt, Delivery, Status
 from event_gateway.state.connection import StateError
+from event_gateway.state.keys import ANSWERS, DELIVERY, HIGH
+from event_gateway.state.keys import FORMAT as FORMAT_KEY
 from event_gateway.state.records import (
     FORMAT,
     Record,
@@ -26,6 +28,7 @@ from event_gateway.state.records import (
     member_of,
     source_hash,
 )
+from event_gateway.state.script_arguments import Change, LaneChange, Lookup
 from event_gateway.state.scripts import script
 from event_gateway.tasks import Policy, Supervisor, end
 
@@ -40,7 +43,7 @@ _pack = msgspec.msgpack.Encoder().encode
 Heard = Callable[[Sequence[str], frozenset[str], dict[str, float]], None]
 
 
-class _Change(msgspec.Struct):
+class _Pending(msgspec.Struct):
     """The newest state of a delivery, as it was submitted. It is encoded when it is written: most
     are overtaken by a newer one before."""
 
@@ -55,20 +58,33 @@ class _Change(msgspec.Struct):
     took: int
     next_attempt: float | None
 
-    def packed(self) -> tuple[object, ...]:
-        """As the script takes it; its msgpack knows no binary type."""
+    def packed(self) -> Change:
+        """As the script takes it."""
         delivery, wait, next_attempt = self.delivery, self.wait, self.next_attempt
         member = member_of(delivery.event_id)
-        return (
-            delivery.webhook_id, member, delivery.source, source_hash(delivery.source),
-            delivery.stream, delivery.seq, delivery.run, self.token, self.status.value,
-            len(self.attempts), self.last_error, log_of(self.attempts),
-            None if self.status in FINAL or wait is None else max(0, round(wait * 1000)),
-            self.fresh, self.tried, self.took, round(delivery.event_at * 1000),
-            None if next_attempt is None else round(next_attempt * 1000),
-            answers_of(self.attempts), delivery.letter,
-            "" if member == delivery.event_id else delivery.event_id,
-        )  # fmt: skip
+        return Change(
+            webhook=delivery.webhook_id,
+            member=member,
+            source=delivery.source,
+            source_hash=source_hash(delivery.source),
+            stream=delivery.stream,
+            seq=delivery.seq,
+            run=delivery.run,
+            token=self.token,
+            status=self.status.value,
+            attempts=len(self.attempts),
+            last_error=self.last_error,
+            log=log_of(self.attempts),
+            wait=None if self.status in FINAL or wait is None else max(0, round(wait * 1000)),
+            fresh=self.fresh,
+            tried=self.tried,
+            succeeded=self.took,
+            event_at=round(delivery.event_at * 1000),
+            next_attempt=None if next_attempt is None else round(next_attempt * 1000),
+            responses=answers_of(self.attempts),
+            letter=delivery.letter,
+            event_id="" if member == delivery.event_id else delivery.event_id,
+        )
 
 
 class Ledger:
@@ -78,20 +94,17 @@ class Ledger:
     is not closed, and for how many seconds those that have just failed did nothing but fail.
     """
 
-    def __init__(
-        self, client: Redis, keep: float, supervisor: Supervisor, prefix: str = ""
-    ) -> None:
-        """``keep``: seconds for which it is known what became of a delivery that has ended."""
+    def __init__(self, client: Redis, keep: float, supervisor: Supervisor) -> None:
+        """``keep``: seconds for which the record of a final delivery is kept."""
         self._client = client
         self._supervisor = supervisor
-        self._prefix = prefix
         self.keep = keep
-        self._write = script(client, "lane.lua", "ledger.lua")
-        self._lookup = script(client, "lookup.lua")
-        self._pending: dict[tuple[str, str, str], _Change] = {}
+        self._write = script(client, "ledger/write.lua")
+        self._lookup = script(client, "ledger/lookup.lua")
+        self._pending: dict[tuple[str, str, str], _Pending] = {}
         self._waiters: dict[tuple[str, str, str], list[Callable[[], None]]] = {}
         self._fates: dict[tuple[str, str, str], Callable[[bool], None]] = {}
-        self._lanes: dict[tuple[str, str], tuple[str, str, int, str]] = {}
+        self._lanes: dict[tuple[str, str], LaneChange] = {}
         self.heard: Heard = lambda webhooks, shut, failing: None
         self._submitted = asyncio.Event()
         self._reachable = asyncio.Event()
@@ -117,13 +130,12 @@ class Ledger:
 
         Raises NewerFormat where a newer version of the gateway has kept the ledger.
         """
-        key = f"{self._prefix}format"
-        found = int(await self._client.get(key) or 0)
+        found = int(await self._client.get(FORMAT_KEY.key()) or 0)
         if found > FORMAT:
             raise NewerFormat("the ledger in Redis", found, FORMAT)
         if found < FORMAT:
-            await self._client.set(key, FORMAT)
-        known = cast(dict[bytes, bytes], await self._client.hgetall(f"{self._prefix}high"))
+            await self._client.set(FORMAT_KEY.key(), FORMAT)
+        known = cast(dict[bytes, bytes], await self._client.hgetall(HIGH.key()))
         self.high = {stream.decode(): int(seq) for stream, seq in known.items()}
         self._flusher = self._supervisor.start("ledger", self._run, policy=Policy.END_PROCESS)
 
@@ -192,7 +204,7 @@ class Ledger:
         if earlier is not None:
             fresh = fresh or earlier.fresh
             tried, took = tried + earlier.tried, took + earlier.took
-        self._pending[key] = _Change(
+        self._pending[key] = _Pending(
             delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
             tried, took, next_attempt,
         )  # fmt: skip
@@ -223,7 +235,9 @@ class Ledger:
         """
         about = {"pause": "paused", "resume": "paused", "rate": "rate"}.get(what, "breaker")
         self._lanes.pop((webhook_id, about), None)  # the newest goes last
-        self._lanes[webhook_id, about] = (webhook_id, what, round(seconds * 1000), token)
+        self._lanes[webhook_id, about] = LaneChange(
+            webhook=webhook_id, what=what, wait=round(seconds * 1000), token=token
+        )
         self._submitted.set()
 
     async def known(self, deliveries: Sequence[tuple[str, str, str, int]]) -> list[bool]:
@@ -231,14 +245,13 @@ class Ledger:
 
         Raises what StateError names.
         """
-        wanted = [
-            (w, member_of(event), source, source_hash(source), seq)
-            for w, event, source, seq in deliveries
+        lookups = [
+            Lookup(webhook, member_of(event_id), source, source_hash(source), seq)
+            for webhook, event_id, source, seq in deliveries
         ]
         answers: list[int] = []
-        for start in range(0, len(wanted), MAX_RECORDS):
-            part = _pack(wanted[start : start + MAX_RECORDS])
-            answers += await self._lookup(keys=[self._prefix], args=[part])
+        for start in range(0, len(lookups), MAX_RECORDS):
+            answers += await self._lookup(_pack(lookups[start : start + MAX_RECORDS]))
         return [bool(answer) for answer in answers]
 
     async def highest(self, stream: str) -> int:
@@ -246,7 +259,7 @@ class Ledger:
 
         Raises what StateError names.
         """
-        return int(await cast(Any, self._client.hget(f"{self._prefix}high", stream)) or 0)
+        return int(await cast(Any, self._client.hget(HIGH.key(), stream)) or 0)
 
     async def read(self, webhook_id: str, event_id: str, source: str | None) -> Record | None:
         """The record of one delivery. Without ``source``, the first event of that id counts, which
@@ -281,8 +294,8 @@ class Ledger:
 
     async def _fields(self, webhook_id: str, member: str) -> tuple[dict[bytes, bytes], bytes]:
         async with self._client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(f"{self._prefix}delivery:{webhook_id}:{member}")
-            pipe.hget(f"{self._prefix}answers:{webhook_id}", member)
+            pipe.hgetall(DELIVERY.key(webhook_id, member))
+            pipe.hget(ANSWERS.key(webhook_id), member)
             fields, answers = await pipe.execute()
         return fields, answers or b""
 
@@ -304,8 +317,10 @@ class Ledger:
         try:
             # Without a change it is a look whether the server is back.
             packed = _pack([change.packed() for change in changes])
-            args = [packed, round(self.keep * 1000), FORMAT, _pack([*lanes.values()])]
-            shut, failing, refused = await self._write(keys=[self._prefix], args=args)
+            ttl = round(self.keep * 1000)
+            shut, failing, refused = await self._write(
+                packed, ttl, FORMAT, _pack([*lanes.values()])
+            )
         except (*StateError, asyncio.CancelledError) as error:
             self._put_back(keys, changes, waiters)
             self._lanes = lanes | self._lanes
@@ -329,7 +344,7 @@ class Ledger:
             if key not in self._pending:  # else it was changed while this was written
                 self._fates.pop(key)(key not in refusals)
         # What is still to be written of a lane is newer than what the server has just said of it.
-        webhooks = {key[0] for key in keys} | {one[0] for one in lanes.values()}
+        webhooks = {key[0] for key in keys} | {change.webhook for change in lanes.values()}
         self.heard(
             [one for one in webhooks if (one, "breaker") not in self._lanes],
             frozenset(one.decode() for one in shut),
@@ -340,7 +355,7 @@ class Ledger:
     def _put_back(
         self,
         keys: list[tuple[str, str, str]],
-        changes: list[_Change],
+        changes: list[_Pending],
         waiters: list[Callable[[], None]],
     ) -> None:
         """What was not confirmed is pending again, except where something newer is already."""

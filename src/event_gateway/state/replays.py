@@ -1,4 +1,4 @@
-"""The replays that were asked for, who runs each, and how far it has come."""
+"""Replays: which were asked for, which process runs each, and its progress."""
 
 import re
 import time
@@ -8,79 +8,71 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
+from event_gateway.state.keys import REPLAY, REPLAY_LEASE, REPLAYING, REPLAYS
+from event_gateway.state.leases import Leases
 from event_gateway.state.scripts import script
 
 _ID = re.compile(r"r[0-9a-f]{1,20}")
 MAX_REPLAYS = 1000  # that are kept, of all states
-KEEP = 30 * 86400.0  # seconds for which one that has ended is known
 
 
 class Replays:
-    """Replays by id; ``holder`` names this process. Its methods raise what StateError names."""
+    """Replays by id. ``holder`` names this process. Methods raise what StateError names."""
 
-    def __init__(self, client: Redis, holder: str, prefix: str = "") -> None:
+    def __init__(self, client: Redis, holder: str) -> None:
         self._client = client
-        self._prefix = prefix
         self.holder = holder
-        self._hold = script(client, "hold.lua")
-        self._move = script(client, "replay.lua")
+        self._leases = Leases(client, holder)
+        self._add = script(client, "replays/add.lua")
+        self._change_state = script(client, "replays/change_state.lua")
 
     async def add(self, replay: Replay) -> bool:
-        """Keeps a new one, which runs from now on; False where there are too many."""
-        answer = await self._move(
-            keys=[self._prefix],
-            args=["add", replay.id, msgspec.json.encode(replay), MAX_REPLAYS],
-        )
-        return bool(answer)
+        """Adds a replay, which is running from now on; False where there are too many."""
+        return bool(await self._add(replay.id, msgspec.json.encode(replay), MAX_REPLAYS))
 
     async def read(self, replay_id: str) -> tuple[Replay, Progress] | None:
-        """One of them; None where there is none."""
+        """A replay and its progress; None where there is none of that id."""
         if _ID.fullmatch(replay_id) is None:
             return None
-        fields = await cast(Any, self._client.hgetall(f"{self._prefix}replay:{replay_id}"))
+        fields = await cast(Any, self._client.hgetall(REPLAY.key(replay_id)))
         return _read(fields) if fields else None
 
     async def page(
         self, behind: str | None, limit: int
     ) -> tuple[list[tuple[Replay, Progress]], str | None]:
-        """The newest ones behind an id, and the id behind which there are more."""
-        members = await cast(Any, self._client.zrange(f"{self._prefix}replays", 0, -1))
-        ids = sorted((one.decode() for one in members), reverse=True)
-        ids = [one for one in ids if behind is None or one < behind]
+        """The newest replays behind an id, and the id behind which there are more."""
+        members = await cast(Any, self._client.zrange(REPLAYS.key(), 0, -1))
+        ids = sorted((member.decode() for member in members), reverse=True)
+        ids = [replay_id for replay_id in ids if behind is None or replay_id < behind]
         async with self._client.pipeline(transaction=False) as pipe:
-            for one in ids[:limit]:
-                pipe.hgetall(f"{self._prefix}replay:{one}")
-            found = await pipe.execute()
+            for replay_id in ids[:limit]:
+                pipe.hgetall(REPLAY.key(replay_id))
+            stored = await pipe.execute()
         more = ids[limit - 1] if len(ids) > limit else None
-        return [_read(fields) for fields in found if fields], more
+        return [_read(fields) for fields in stored if fields], more
 
     async def running(self) -> list[str]:
-        """Ids of those that are to go on."""
-        members = await cast(Any, self._client.smembers(f"{self._prefix}replaying"))
-        return sorted(one.decode() for one in members)
+        """Ids of the replays that are to go on."""
+        members = await cast(Any, self._client.smembers(REPLAYING.key()))
+        return sorted(member.decode() for member in members)
 
     async def move(self, replay_id: str, to: ReplayState, error: str = "") -> ReplayState | None:
-        """Puts it into another state, from which those that have ended do not come back.
+        """Moves a replay to another state; one that has ended stays so.
 
-        Gives the state that it is in now; None where there is none.
+        Returns the state that it is in now; None where there is none of that id.
         """
         if _ID.fullmatch(replay_id) is None:
             return None
-        said = await self._move(
-            keys=[self._prefix],
-            args=["move", replay_id, to.value, int(to in ENDED), error, round(KEEP * 1000)],
-        )
-        return ReplayState(said.decode()) if said else None
+        state = await self._change_state(replay_id, to.value, int(to in ENDED), error)
+        return ReplayState(state.decode()) if state else None
 
     async def hold(self, replay_id: str, seconds: float) -> bool:
-        """Takes it for so long, or keeps it; False where another process has it."""
-        key = f"{self._prefix}replay:{replay_id}:holder"
-        return bool(await self._hold(keys=[key], args=[self.holder, round(seconds * 1000)]))
+        """Takes or renews a replay's lease for so long; False where another process has it."""
+        return await self._leases.take(REPLAY_LEASE.key(replay_id), seconds)
 
     async def release(self, replay_id: str) -> None:
-        """Gives it up, if this process has it."""
-        if await self.hold(replay_id, 1.0):
-            await self._client.delete(f"{self._prefix}replay:{replay_id}:holder")
+        """Releases a replay's lease, if this process has it."""
+        await self._leases.release(REPLAY_LEASE.key(replay_id))
 
 
 def new_id() -> str:

@@ -1,4 +1,4 @@
-"""Who listens right now: a key for each live subscription, gone soon after its process."""
+"""Live subscriptions: a key for each, which expires soon after its process has ended."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -8,22 +8,23 @@ from redis.asyncio import Redis
 
 from event_gateway.core.streams.subscription import Subscription
 from event_gateway.state.connection import StateError
+from event_gateway.state.keys import SUBSCRIPTION
 
 log = structlog.get_logger(__name__)
 
-TTL = 90.0  # seconds; refreshed well before
+_TTL = SUBSCRIPTION.ttl_ms
+RENEW = _TTL / 1000 / 3  # seconds
 
 
 class Subscriptions:
     """The live subscriptions of all processes, as others can see them in Redis."""
 
-    def __init__(self, client: Redis, prefix: str = "") -> None:
+    def __init__(self, client: Redis) -> None:
         self._client = client
-        self._prefix = prefix
 
     async def add(self, subscription: Subscription) -> None:
         """Stores a subscription. Raises what StateError names."""
-        key = self._key(subscription.id)
+        key = SUBSCRIPTION.key(subscription.id)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(
                 key,
@@ -35,24 +36,21 @@ class Subscriptions:
                     "durable": subscription.durable,
                 },
             )
-            pipe.pexpire(key, round(TTL * 1000))
+            pipe.pexpire(key, _TTL)
             await pipe.execute()
 
     async def remove(self, subscription_id: str) -> None:
         """Removes a subscription. Raises what StateError names."""
-        await self._client.delete(self._key(subscription_id))
+        await self._client.delete(SUBSCRIPTION.key(subscription_id))
 
     async def run(self, live: Callable[[], Iterable[str]]) -> None:
-        """Keeps those whose ids ``live`` gives, for ever."""
+        """Renews the subscriptions whose ids ``live`` returns, for ever."""
         while True:
-            await asyncio.sleep(TTL / 3)
+            await asyncio.sleep(RENEW)
             try:
                 async with self._client.pipeline(transaction=False) as pipe:
                     for subscription_id in live():
-                        pipe.pexpire(self._key(subscription_id), round(TTL * 1000))
+                        pipe.pexpire(SUBSCRIPTION.key(subscription_id), _TTL)
                     await pipe.execute()
             except StateError as error:
-                log.debug("subscriptions not refreshed", error=str(error))
-
-    def _key(self, subscription_id: str) -> str:
-        return f"{self._prefix}subscription:{subscription_id}"
+                log.debug("live subscriptions were not renewed in Redis", error=str(error))

@@ -1,7 +1,6 @@
 """Lists of what became of a webhook's deliveries: at most the latest thousand, whatever waits."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from redis.asyncio import Redis
@@ -9,6 +8,7 @@ from redis.asyncio import Redis
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.state.queues import LONGEST_HOLD
 from event_gateway.state.records import FORMAT, source_hash
+from event_gateway.state.script_arguments import ListedRecord
 from event_gateway.state.scripts import script
 
 
@@ -38,9 +38,8 @@ class Behind(msgspec.Struct, frozen=True, array_like=True):
 class Tracking:
     """Deliveries by webhook, status and time. Raises what StateError names."""
 
-    def __init__(self, client: Redis, prefix: str = "") -> None:
-        self._prefix = prefix
-        self._recent = script(client, "lane.lua", "recent.lua")
+    def __init__(self, client: Redis) -> None:
+        self._list = script(client, "deliveries/list.lua")
 
     async def deliveries(
         self,
@@ -59,37 +58,34 @@ class Tracking:
         webhooks. A page may hold fewer
         than ``limit``, or none, and still have one behind it.
         """
-        rows, last = await self._recent(
-            keys=[self._prefix],
-            args=[
-                webhook_id,
-                "" if status is None else status.value,
-                "" if since is None else round(since * 1000),
-                "" if until is None else round(until * 1000),
-                limit,
-                "" if behind is None else behind.score,
-                "" if behind is None else behind.member,
-                round(LONGEST_HOLD * 1000),
-                int(ordered),
-            ],
+        rows, (score, last) = await self._list(
+            webhook_id,
+            "" if status is None else status.value,
+            "" if since is None else round(since * 1000),
+            "" if until is None else round(until * 1000),
+            limit,
+            "" if behind is None else behind.score,
+            "" if behind is None else behind.member,
+            round(LONGEST_HOLD * 1000),
+            int(ordered),
         )
-        more = Behind(last[0].decode(), last[1].decode()) if last[0] else None
-        return [_listed(row) for row in rows if int(row[1]) <= FORMAT], more
+        more = Behind(score.decode(), last.decode()) if score else None
+        records = [(member, ListedRecord._make(fields)) for member, fields in rows]
+        return [_listed(*found) for found in records if int(found[1].v) <= FORMAT], more
 
 
-def _listed(row: Sequence[Any]) -> Listed:
-    member, _, source, status, timestamp, attempts, error, next_at, stream, seq, run, repeats = row
-    event_source = source.decode()
+def _listed(member: bytes, record: ListedRecord) -> Listed:
+    source, next_at = record.source.decode(), record.next_attempt_at
     return Listed(
-        event_id=member.decode().removesuffix(f"~{source_hash(event_source)}"),
-        source=event_source,
-        status=Status(status.decode()),
-        updated_at=int(timestamp) / 1000,
-        attempts=int(attempts),
-        last_error=error.decode() or None,
+        event_id=member.decode().removesuffix(f"~{source_hash(source)}"),
+        source=source,
+        status=Status(record.status.decode()),
+        updated_at=int(record.timestamp) / 1000,
+        attempts=int(record.attempts),
+        last_error=record.last_error.decode() or None,
         next_attempt_at=int(next_at) / 1000 if next_at else None,
-        stream=stream.decode(),
-        seq=int(seq),
-        run=int(run),
-        repeats=repeats.decode() if repeats else "",
+        stream=record.stream.decode(),
+        seq=int(record.seq),
+        run=int(record.run),
+        repeats=record.repeats.decode() if record.repeats else "",
     )

@@ -1,4 +1,4 @@
-"""A copy of each webhook in Redis, for those who look there. The registry is the truth."""
+"""A copy of each webhook in Redis, for people and tools. The registry in NATS has the original."""
 
 import asyncio
 
@@ -8,26 +8,26 @@ from redis.asyncio import Redis
 
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import StateError
+from event_gateway.state.keys import WEBHOOK
 
 log = structlog.get_logger(__name__)
 
 
 class WebhookCopies:
-    """Writes the latest of each webhook's changes to ``webhook:{id}``."""
+    """Writes the latest change of each webhook to its copy."""
 
-    def __init__(self, client: Redis, prefix: str = "") -> None:
+    def __init__(self, client: Redis) -> None:
         self._client = client
-        self._prefix = prefix
         self._changes: dict[str, Webhook | None] = {}
         self._changed = asyncio.Event()
 
     def put(self, webhook_id: str, webhook: Webhook | None) -> None:
-        """Notes a change; None where the webhook is gone."""
+        """Notes a change; None: the webhook was deleted."""
         self._changes[webhook_id] = webhook
         self._changed.set()
 
     async def run(self) -> None:
-        """Writes what was noted, for ever."""
+        """Writes the noted changes, for ever."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -35,7 +35,7 @@ class WebhookCopies:
             try:
                 async with self._client.pipeline(transaction=False) as pipe:
                     for webhook_id, webhook in changes.items():
-                        key = f"{self._prefix}webhook:{webhook_id}"
+                        key = WEBHOOK.key(webhook_id)
                         if webhook is None:
                             pipe.delete(key)
                         else:
@@ -46,5 +46,5 @@ class WebhookCopies:
                 self._changed.set()
                 if not isinstance(error, StateError):
                     raise
-                log.warning("webhook copies not written yet", error=str(error))
+                log.warning("the copies of webhooks in Redis are not written yet", error=str(error))
                 await asyncio.sleep(1)

@@ -1,0 +1,140 @@
+"""The scripts that run in Redis, so that what belongs together is written together.
+
+A script is a file in a folder named after what it works on. It includes what it shares with others
+from ``shared/`` with a line ``-- include shared/FILE``. A generated part comes first, with as much
+of this as the script uses:
+
+- ``queue_key(webhook)``, ``DUE_KEY``: the keys of :mod:`event_gateway.state.keys`, and
+  ``STATS_TTL``: a family's time to live in ms;
+- ``forget_webhook(webhook)``, ``forget_webhook_history(webhook)``: delete what that page says;
+- ``CHANGE_TOKEN``: the index of a field of :mod:`event_gateway.state.script_arguments`, and
+  ``LEASED_FIELDS``: the names of all;
+- ``FINAL``: the final statuses of a delivery.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from redis.asyncio import Redis
+
+from event_gateway.core.webhook.delivery import FINAL
+from event_gateway.state.keys import FAMILIES, PREFIX, Deletion, Family
+from event_gateway.state.script_arguments import LAYOUTS
+
+_INCLUDE = re.compile(r"^-- include (\S+)$", re.MULTILINE)
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_REMOVE = {"hash": "HDEL", "set": "SREM", "zset": "ZREM"}
+
+Run = Callable[..., Awaitable[Any]]
+
+
+def script(client: Redis, name: str) -> Run:
+    """A script by its file's name, such as ``queues/take.lua``. Called with its ARGV it runs; with
+    ``key=``, where it works on a single key that the caller names."""
+    registered = client.register_script(source(name))
+
+    def run(*args: Any, key: str = PREFIX) -> Awaitable[Any]:
+        return registered(keys=[key], args=args)
+
+    return run
+
+
+def names() -> list[str]:
+    """All scripts."""
+    return sorted(
+        f"{folder.name}/{file.name}"
+        for folder in _package().iterdir()
+        if folder.is_dir() and folder.name not in ("shared", "__pycache__")
+        for file in folder.iterdir()
+    )
+
+
+def source(name: str) -> str:
+    """The whole text of a script, as Redis gets it."""
+    return "\n".join(text for _, text in parts(name))
+
+
+def parts(name: str) -> list[tuple[str, str]]:
+    """The text of a script in parts, each with the file that it is from ('': it is generated)."""
+    included: dict[str, str] = {}
+    _include(name, included)
+    words = {word for text in included.values() for word in _WORD.findall(_uncommented(text))}
+    return [("", _preamble(words)), *included.items()]
+
+
+def _include(name: str, included: dict[str, str]) -> None:
+    text = _package().joinpath(name).read_text()
+    for other in _INCLUDE.findall(text):
+        if other not in included:
+            _include(other, included)
+    included[name] = text
+
+
+def _package() -> Traversable:
+    return files(__name__)
+
+
+def _uncommented(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+
+
+def _preamble(words: set[str]) -> str:
+    lines = []
+    functions = {
+        "forget_webhook": (Deletion.FORGET, Deletion.FORGET_HISTORY),
+        "forget_webhook_history": (Deletion.FORGET_HISTORY,),
+    }
+    for function, when in functions.items():
+        if function in words:
+            lines += _forget(function, [one for one in FAMILIES if one.at_deletion in when])
+    words = words | set(_WORD.findall("\n".join(lines)))
+    keys = [line for family in FAMILIES for line in _names(family, words)]
+    for layout, fields in LAYOUTS.items():
+        for index, field in enumerate(fields, 1):
+            name = f"{layout}_{field.upper()}"
+            if name in words:
+                keys.append(f"local {name} = {index}")
+        if f"{layout}_FIELDS" in words:
+            quoted = ", ".join(f"'{field}'" for field in fields)
+            keys.append(f"local {layout}_FIELDS = {{ {quoted} }}")
+    if "FINAL" in words:
+        statuses = ", ".join(f"{status.value} = true" for status in sorted(FINAL))
+        keys.append(f"local FINAL = {{ {statuses} }}")
+    lines = keys + lines
+    if any("prefix" in line for line in lines):
+        lines.insert(0, "local prefix = KEYS[1]")
+    return "\n".join(lines)
+
+
+def _names(family: Family, words: Iterable[str]) -> list[str]:
+    """What a script may name of a family: its key, or the function that gives it, and its TTL."""
+    constant, function, ttl = f"{family.name.upper()}_KEY", f"{family.name}_key", (
+        f"{family.name.upper()}_TTL"
+    )  # fmt: skip
+    out = []
+    if constant in words and not family.placeholders:
+        out.append(f"local {constant} = prefix .. '{family.pattern}'")
+    if function in words and family.placeholders:
+        key = ["prefix"]
+        for literal, placeholder in zip(family.literals, [*family.placeholders, ""], strict=True):
+            key += [f"'{literal}'"] * bool(literal) + [placeholder] * bool(placeholder)
+        parameters = ", ".join(family.placeholders)
+        out.append(f"local function {function}({parameters}) return {' .. '.join(key)} end")
+    if ttl in words:
+        out.append(f"local {ttl} = {family.ttl_ms}")
+    return out
+
+
+def _forget(function: str, families: list[Family]) -> list[str]:
+    """A function that deletes a webhook's keys and its members in the keys of all webhooks."""
+    own = ", ".join(f"{one.name}_key(webhook)" for one in families if one.placeholders)
+    shared = [
+        f"  redis.call('{_REMOVE[one.type]}', {one.name.upper()}_KEY, webhook)"
+        for one in families
+        if not one.placeholders
+    ]
+    head = f"local function {function}(webhook)"
+    return [head, f"  redis.call('DEL', {own})", *shared, "end"]

@@ -1,0 +1,62 @@
+-- Lists deliveries of a webhook.
+-- ARGV: webhook, status ('': any), from and until when they have changed last (ms, '': any), how
+-- many, score and member of the delivery behind which to go on ('': from the beginning), the
+-- longest lease in ms, 1 where the webhook is ordered. Looks at MAX_RECENT deliveries at most.
+-- Answers {{member, record}, …} and {score, member} to go on behind ('', '': these were all).
+-- Pending deliveries and those in progress are in their queue, in the order in which they go, none
+-- later than the longest lease; all others are those that have changed last, the latest first.
+-- include shared/clock.lua
+-- include shared/recent.lua
+local webhook, status, from, till, limit, after, after_member, longest_lease, ordered = unpack(ARGV)
+from, till, limit, after = tonumber(from), tonumber(till), tonumber(limit), tonumber(after)
+local latest = now + tonumber(longest_lease)
+-- Deliveries of ordered webhooks are not queued.
+local queued = (status == 'pending' or status == 'in_progress') and ordered == '0'
+local list = queued and queue_key(webhook) or recent_key(webhook)
+local entries, rank
+if queued then
+  -- A delivery that has moved in the queue since (it was taken, or failed) gives no rank to go on
+  -- at.
+  local moved = after and tonumber(redis.call('ZSCORE', list, after_member) or '') ~= after
+  rank = after and not moved and redis.call('ZRANK', list, after_member)
+  if rank then
+    entries = redis.call('ZRANGE', list, rank + 1, rank + MAX_RECENT, 'WITHSCORES')
+  else
+    -- A delivery in progress is in the queue with the end of its lease, which is in the future.
+    local least = after or (status == 'in_progress' and '(' .. now) or '-inf'
+    entries = redis.call('ZRANGEBYSCORE', list, least, '+inf', 'WITHSCORES', 'LIMIT', 0, MAX_RECENT)
+  end
+else
+  entries = redis.call('ZREVRANGEBYSCORE', list, after or '+inf', '-inf', 'WITHSCORES',
+    'LIMIT', 0, MAX_RECENT)
+end
+
+local rows, last, looked, over = {}, {}, 0, false
+for index = 1, #entries, 2 do
+  local member, score = entries[index], tonumber(entries[index + 1])
+  local before = false
+  if after and not rank and score == after then
+    before = queued and member <= after_member or not queued and member >= after_member
+  end
+  if queued and score > latest then
+    over = true   -- the deliveries behind it wait for their next attempt
+    break
+  end
+  if not before and #rows == limit then break end
+  looked = index
+  last = { entries[index + 1], member }
+  if not before then
+    local key = delivery_key(webhook, member)
+    -- Two fields first: most of the deliveries may have another status or time.
+    local found, at = unpack(redis.call('HMGET', key, 'status', 'timestamp'))
+    at = tonumber(at or '')
+    if not found then
+      if not queued then redis.call('ZREM', list, member) end   -- its record has expired
+    elseif (status == '' or found == status) and (not from or at >= from)
+        and (not till or at < till) then
+      rows[#rows + 1] = { member, redis.call('HMGET', key, unpack(LISTED_FIELDS)) }
+    end
+  end
+end
+local more = looked > 0 and not over and (looked + 1 < #entries or #entries == 2 * MAX_RECENT)
+return { rows, more and last or { '', '' } }

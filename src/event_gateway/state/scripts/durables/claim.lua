@@ -1,0 +1,14 @@
+-- Takes a durable name. KEYS[1]: its key; ARGV: the subscription, when the stream was created, the
+-- subscription that may be put out of the name ('': none), ms for which an unused name is kept.
+-- Answers {1, position or -1}, or {0, the subscription that has the name}.
+local subscription, created, instead_of, ttl = unpack(ARGV)
+local known, holder, position = unpack(redis.call('HMGET', KEYS[1], 'made', 'holder', 'position'))
+if known ~= created then
+  -- A stream of that name that was created later: the name starts without a position.
+  redis.call('DEL', KEYS[1])
+  holder, position = false, false
+end
+if holder and holder ~= instead_of then return { 0, holder } end
+redis.call('HSET', KEYS[1], 'made', created, 'holder', subscription)
+redis.call('PEXPIRE', KEYS[1], ttl)
+return { 1, position or '-1' }

@@ -1,0 +1,85 @@
+-- Remembers a batch of events, and answers which known events belong to each.
+-- ARGV: msgpack array of CachedEvent (an empty item: the event is not remembered), longest chain,
+-- most related events, 1 to remember nothing.
+-- Answers for each event {chain, related}: arrays of items, root first and newest first.
+local packed_events, longest_chain, most_related, read_only = unpack(ARGV)
+longest_chain, most_related = tonumber(longest_chain), tonumber(most_related)
+local events = cmsgpack.unpack(packed_events)
+local MAX_INDEXED = 3 * most_related
+
+-- By time, not by sequence: events of several streams may belong together.
+local function index(key, time, item)
+  redis.call('ZADD', key, 'NX', string.format('%.0f', time), item)
+  redis.call('ZREMRANGEBYRANK', key, 0, -MAX_INDEXED - 1)
+  redis.call('PEXPIRE', key, EVENT_TTL)
+end
+
+local function remember(event)
+  local source, item = event[CACHED_EVENT_SOURCE], event[CACHED_EVENT_ITEM]
+  local time = event[CACHED_EVENT_AT]
+  local subject, correlation = event[CACHED_EVENT_SUBJECT], event[CACHED_EVENT_CORRELATION]
+  local key = event_key(event[CACHED_EVENT_ID])
+  local known = redis.call('HGET', key, 'source')
+  if known and known ~= source then
+    key = key .. '~' .. event[CACHED_EVENT_SOURCE_HASH]
+    known = redis.call('HGET', key, 'source')
+  end
+  if not known then
+    redis.call('HSET', key, 'source', source, 'type', event[CACHED_EVENT_TYPE],
+      'time', event[CACHED_EVENT_TIME], 'item', item, 'correlation', correlation,
+      'causation', event[CACHED_EVENT_CAUSATION], 'seq', event[CACHED_EVENT_SEQ])
+    redis.call('PEXPIRE', key, EVENT_TTL)
+  end
+  if subject ~= '' then index(related_by_subject_key(subject), time, item) end
+  if correlation ~= '' then index(related_by_correlation_key(correlation), time, item) end
+end
+
+-- The known events that led to this one, by causation or else correlation.
+local function chain_of(event)
+  local chain, seen = {}, { [event[CACHED_EVENT_ID]] = true }
+  local causation, correlation = event[CACHED_EVENT_CAUSATION], event[CACHED_EVENT_CORRELATION]
+  local parent = causation ~= '' and causation or correlation
+  while parent ~= '' and not seen[parent] and #chain < longest_chain do
+    seen[parent] = true
+    local item
+    item, causation, correlation =
+      unpack(redis.call('HMGET', event_key(parent), 'item', 'causation', 'correlation'))
+    if not item then break end
+    table.insert(chain, 1, item)
+    parent = causation ~= '' and causation or correlation
+  end
+  return chain
+end
+
+local function related_to(event)
+  local subject, correlation = event[CACHED_EVENT_SUBJECT], event[CACHED_EVENT_CORRELATION]
+  local keys = {}
+  if subject ~= '' then keys[#keys + 1] = related_by_subject_key(subject) end
+  if correlation ~= '' then keys[#keys + 1] = related_by_correlation_key(correlation) end
+  local merged, seen = {}, { [event[CACHED_EVENT_ITEM]] = true }
+  for _, key in ipairs(keys) do
+    local found = redis.call('ZREVRANGEBYSCORE', key, string.format('%.0f', event[CACHED_EVENT_AT]),
+      '-inf', 'WITHSCORES', 'LIMIT', 0, most_related + 1)
+    for at = 1, #found, 2 do
+      if not seen[found[at]] then
+        seen[found[at]] = true
+        merged[#merged + 1] = { item = found[at], time = tonumber(found[at + 1]) }
+      end
+    end
+  end
+  table.sort(merged, function(a, b) return a.time > b.time end)
+  local related = {}
+  for at = 1, math.min(#merged, most_related) do related[at] = merged[at].item end
+  return related
+end
+
+if read_only ~= '1' then
+  for _, event in ipairs(events) do
+    if event[CACHED_EVENT_ITEM] ~= '' then remember(event) end
+  end
+end
+local answers = {}
+for position, event in ipairs(events) do
+  answers[position] = { chain_of(event), related_to(event) }
+end
+return answers

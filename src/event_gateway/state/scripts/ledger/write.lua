@@ -1,0 +1,209 @@
+-- Writes the newest state of many deliveries in one call: record, queue member and due time of each
+-- together, and the changes of their webhooks' lanes.
+-- ARGV: changes (msgpack array of Change), ms for which records of final deliveries are kept,
+-- format of the records (those of a newer format are left alone), lane changes (msgpack array of
+-- LaneChange).
+-- Answers {webhooks whose circuit breaker is not closed},
+-- {webhook, for how many ms all its attempts have failed, …}, {positions of the refused changes}.
+-- include shared/clock.lua
+-- include shared/schedule.lua
+-- include shared/counts.lua
+-- include shared/recent.lua
+-- include shared/responses.lua
+-- include shared/find_record.lua
+
+local packed_changes, final_ttl, format, packed_lane_changes = unpack(ARGV)
+final_ttl, format = tonumber(final_ttl), tonumber(format)
+local MAX_ANSWERED = 100
+-- By webhook: all that this call names, those to reschedule, attempts, successful attempts.
+local webhooks, touched, tried, succeeded = {}, {}, {}, {}
+-- By webhook: entries of its lists, and how many deliveries became final.
+local recent, answered, ended = {}, {}, {}
+local high, refused = {}, {}
+
+local function add(lists, webhook, score, member)
+  local list = lists[webhook]
+  if not list then
+    list = {}
+    lists[webhook] = list
+  end
+  list[#list + 1] = score
+  list[#list + 1] = member
+end
+
+-- Whether a change may be written over the record, and the run that it is of.
+local function accepted(change, webhook, member, key, source, status, token, seq, run, v)
+  local new_run = change[CHANGE_RUN]
+  if not source then return true, new_run end
+  if tonumber(v) > format then return false end
+  if token == change[CHANGE_TOKEN] then return not FINAL[status], new_run end
+  local same_run = tonumber(seq) == change[CHANGE_SEQ] and tonumber(run) == new_run
+  if change[CHANGE_STATUS] == 'succeeded' and same_run and status ~= 'succeeded' then
+    return true, new_run   -- the receiver has taken the event, whoever holds the lease now
+  end
+  if change[CHANGE_FRESH] and FINAL[status] and change[CHANGE_SEQ] > tonumber(seq) then
+    -- The event was published again, long after: a delivery of its own.
+    redis.call('HDEL', key, 'repeats', 'letter', 'latest')
+    forget_responses(webhook, member)
+    return true, tonumber(run) + 1
+  end
+  return false
+end
+
+for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
+  local webhook, stream, seq = change[CHANGE_WEBHOOK], change[CHANGE_STREAM], change[CHANGE_SEQ]
+  local status, attempts, wait = change[CHANGE_STATUS], change[CHANGE_ATTEMPTS], change[CHANGE_WAIT]
+  local event_at, next_attempt = change[CHANGE_EVENT_AT], change[CHANGE_NEXT_ATTEMPT]
+  local member, key, old_source, old_status, old_token, old_seq, old_run, old_v = find_record(
+    webhook, change[CHANGE_MEMBER], change[CHANGE_SOURCE], change[CHANGE_SOURCE_HASH],
+    'status', 'token', 'seq', 'run', 'v')
+  local write, run = accepted(
+    change, webhook, member, key, old_source, old_status, old_token, old_seq, old_run, old_v)
+  if not write then
+    refused[#refused + 1] = position
+  else
+    local queue = queue_key(webhook)
+    local at = ''
+    if wait then
+      at = now + wait
+      -- Deliveries that may start at once are in the order of their events, wherever they waited.
+      if wait == 0 and status == 'pending' then at = math.min(now, event_at) end
+      redis.call('ZADD', queue, at, member)
+    elseif old_source then
+      redis.call('ZREM', queue, member)
+    end
+    if next_attempt then at = now + next_attempt end
+    redis.call('HSET', key, 'v', format, 'status', status, 'timestamp', now, 'attempts', attempts,
+      'last_error', change[CHANGE_LAST_ERROR], 'source', change[CHANGE_SOURCE], 'stream', stream,
+      'seq', seq, 'run', run, 'token', change[CHANGE_TOKEN], 'log', change[CHANGE_LOG],
+      'next_attempt_at', at, 'event_at', event_at)
+    if FINAL[status] then
+      redis.call('PEXPIRE', key, final_ttl)
+    elseif old_source and FINAL[old_status] then
+      redis.call('PERSIST', key)   -- a record that is not final must not expire
+    end
+    if change[CHANGE_EVENT_ID] ~= '' then
+      redis.call('HSET', key, 'event_id', change[CHANGE_EVENT_ID])
+    end
+    if change[CHANGE_LETTER] > 0 then redis.call('HSET', key, 'letter', change[CHANGE_LETTER]) end
+    if change[CHANGE_RESPONSES] ~= '' then
+      redis.call('HSET', answers_key(webhook), member, change[CHANGE_RESPONSES])
+      add(answered, webhook, now, member)
+    end
+    -- A delivery that waits for its first attempt is listed from its queue.
+    if status ~= 'pending' or attempts > 0 then add(recent, webhook, now, member) end
+    if FINAL[status] then
+      local counts = ended[webhook]
+      if not counts then
+        counts = { succeeded = 0, dead_letter = 0, cancelled = 0, latency = 0 }
+        ended[webhook] = counts
+      end
+      counts[status] = counts[status] + 1
+      if status == 'succeeded' then
+        counts.latency = counts.latency + math.max(0, now - event_at)
+      end
+    end
+    if wait or old_source then touched[webhook] = true end
+  end
+  webhooks[webhook] = true
+  if change[CHANGE_TRIED] > 0 then
+    tried[webhook] = (tried[webhook] or 0) + change[CHANGE_TRIED]
+    succeeded[webhook] = (succeeded[webhook] or 0) + change[CHANGE_SUCCEEDED]
+  end
+  if seq > (high[stream] or 0) then high[stream] = seq end
+end
+
+-- What a LaneChange may do, by its name.
+--   open     no attempt for so many ms; with a token: the probe with that token has failed
+--   close    the probe with that token has succeeded
+--   release  the probe with that token was not sent
+--   reset    the webhook has another URL: forget its breaker and its failures
+--   pause, resume
+--   rate     the rate limit has changed: the gate of the former one does not hold any more
+for _, change in ipairs(cmsgpack.unpack(packed_lane_changes)) do
+  local webhook, what = change[LANE_CHANGE_WEBHOOK], change[LANE_CHANGE_WHAT]
+  local wait, token = change[LANE_CHANGE_WAIT], change[LANE_CHANGE_TOKEN]
+  local breaker = breaker_key(webhook)
+  local holder = redis.call('HGET', breaker, 'token')
+  if what == 'open' and (holder == token or not holder and token == '') then
+    redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', now + wait)
+    redis.call('HSETNX', breaker, 'since', now)
+    redis.call('SADD', SHUT_KEY, webhook)
+    redis.call('HSET', GATES_KEY, webhook, now + wait)
+  elseif what == 'release' and holder == token then
+    redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', now)
+    redis.call('HDEL', GATES_KEY, webhook)
+  elseif what == 'close' and holder == token or what == 'reset' then
+    redis.call('DEL', breaker)
+    redis.call('SREM', SHUT_KEY, webhook)
+    redis.call('HDEL', GATES_KEY, webhook)
+    if what == 'reset' then redis.call('HDEL', FAILING_KEY, webhook) end
+  elseif what == 'pause' then
+    redis.call('SADD', PAUSED_KEY, webhook)
+  elseif what == 'resume' then
+    redis.call('SREM', PAUSED_KEY, webhook)
+    redis.call('HDEL', FAILING_KEY, webhook)
+  elseif what == 'rate' and redis.call('EXISTS', breaker) == 0 then
+    redis.call('HDEL', GATES_KEY, webhook)
+  end
+  webhooks[webhook], touched[webhook] = true, true
+end
+
+for webhook in pairs(touched) do reschedule(webhook) end
+
+for webhook, entries in pairs(recent) do
+  redis.call('ZADD', recent_key(webhook), unpack(entries))
+  trim_recent(webhook, final_ttl)
+end
+for webhook, entries in pairs(answered) do
+  local order, answers = answered_key(webhook), answers_key(webhook)
+  redis.call('ZADD', order, unpack(entries))
+  local over = redis.call('ZCARD', order) - MAX_ANSWERED
+  if over > 0 then
+    local oldest = redis.call('ZPOPMIN', order, over)
+    for index = 1, #oldest, 2 do redis.call('HDEL', answers, oldest[index]) end
+  end
+  redis.call('PEXPIRE', order, final_ttl)
+  redis.call('PEXPIRE', answers, final_ttl)
+end
+
+for webhook, counts in pairs(ended) do
+  count(webhook, 'delivered', counts.succeeded)
+  count(webhook, 'dead_lettered', counts.dead_letter)
+  count(webhook, 'cancelled', counts.cancelled)
+  count(webhook, 'latency_ms', counts.latency)
+end
+local failing, this_minute = {}, math.floor(now / 60000)
+for webhook, number in pairs(tried) do
+  local stats = stats_key(webhook)
+  count(webhook, 'attempts', number)
+  local minute, in_minute = unpack(redis.call('HMGET', stats, 'minute', 'this'))
+  minute = tonumber(minute)
+  if minute ~= this_minute then
+    local before = minute == this_minute - 1 and in_minute or 0
+    redis.call('HSET', stats, 'minute', this_minute, 'this', number, 'before', before)
+    redis.call('PEXPIRE', stats, STATS_TTL)
+  else
+    redis.call('HINCRBY', stats, 'this', number)
+  end
+  if succeeded[webhook] > 0 then
+    count(webhook, 'succeeded', succeeded[webhook])
+    redis.call('HSET', stats, 'last_success', now)
+    redis.call('HDEL', FAILING_KEY, webhook)
+  end
+  if succeeded[webhook] < number then redis.call('HSET', stats, 'last_failure', now) end
+  if succeeded[webhook] == 0 then
+    redis.call('HSETNX', FAILING_KEY, webhook, now)
+    failing[#failing + 1] = webhook
+    failing[#failing + 1] = now - redis.call('HGET', FAILING_KEY, webhook)
+  end
+end
+local not_closed = {}
+for webhook in pairs(webhooks) do
+  if redis.call('SISMEMBER', SHUT_KEY, webhook) == 1 then not_closed[#not_closed + 1] = webhook end
+end
+for stream, seq in pairs(high) do
+  local known = tonumber(redis.call('HGET', HIGH_KEY, stream) or '0')
+  if seq > known then redis.call('HSET', HIGH_KEY, stream, seq) end
+end
+return { not_closed, failing, refused }

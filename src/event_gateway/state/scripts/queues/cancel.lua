@@ -1,0 +1,23 @@
+-- Cancels some deliveries of a webhook's queue, due or not.
+-- ARGV: webhook, how many at most, reason, ms for which records of final deliveries are kept, 1
+-- where the webhook is deleted and all that is known of it is to be forgotten with the last
+-- delivery.
+-- Answers how many deliveries are left.
+-- include shared/schedule.lua
+-- include shared/cancel_delivery.lua
+local webhook, most, reason, ttl, deleted = unpack(ARGV)
+local queue = queue_key(webhook)
+local cancelled = 0
+for _, member in ipairs(redis.call('ZRANGE', queue, 0, tonumber(most) - 1)) do
+  local key = delivery_key(webhook, member)
+  if redis.call('EXISTS', key) == 1 then
+    cancel_delivery(webhook, member, key, reason, ttl)
+    cancelled = cancelled + 1
+  end
+  redis.call('ZREM', queue, member)
+end
+count_cancelled(webhook, cancelled, ttl)
+local left = redis.call('ZCARD', queue)
+if left == 0 and deleted == '1' then forget_webhook(webhook) end
+reschedule(webhook)
+return left

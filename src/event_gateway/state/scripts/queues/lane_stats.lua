@@ -1,0 +1,49 @@
+-- The state of a webhook's lane. ARGV: webhook, how many leases to look at, the longest lease in
+-- ms.
+-- Answers {name, value, …}; a value may be false. `total` and `day` are such lists of counts: since
+-- the registration, and of the last 24 hours.
+-- include shared/clock.lua
+-- include shared/counts.lua
+local webhook, most, longest_lease = unpack(ARGV)
+local queue = queue_key(webhook)
+local running = 0
+local members =
+  redis.call('ZRANGEBYSCORE', queue, '(' .. now, now + longest_lease, 'LIMIT', 0, most)
+for _, member in ipairs(members) do
+  if redis.call('HGET', delivery_key(webhook, member), 'status') == 'in_progress' then
+    running = running + 1
+  end
+end
+local first = redis.call('ZRANGE', queue, 0, 0)[1]
+local oldest = first and redis.call('HGET', delivery_key(webhook, first), 'event_at')
+local state, open_until, open_since =
+  unpack(redis.call('HMGET', breaker_key(webhook), 'state', 'until', 'since'))
+local minute, in_minute, in_last =
+  unpack(redis.call('HMGET', stats_key(webhook), 'minute', 'this', 'before'))
+local this_minute = math.floor(now / 60000)
+local this, before = 0, 0
+if tonumber(minute) == this_minute then
+  this, before = in_minute, in_last
+elseif tonumber(minute) == this_minute - 1 then
+  before = in_minute
+end
+local sums = {}
+local buckets = redis.call('HGETALL', hours_key(webhook))
+for index = 1, #buckets, 2 do
+  local hour, name = string.match(buckets[index], '^(%d+):(.*)$')
+  if tonumber(hour) > this_hour - HOURS then
+    sums[name] = (sums[name] or 0) + tonumber(buckets[index + 1])
+  end
+end
+local day = {}
+for name, number in pairs(sums) do
+  day[#day + 1] = name
+  day[#day + 1] = number
+end
+return {
+  'depth', redis.call('ZCARD', queue), 'due', redis.call('ZCOUNT', queue, '-inf', now),
+  'running', running, 'oldest', oldest or false, 'breaker', state, 'open_until', open_until,
+  'open_since', open_since, 'failing_since', redis.call('HGET', FAILING_KEY, webhook),
+  'this_minute', this, 'last_minute', before, 'now', now,
+  'total', redis.call('HGETALL', stats_key(webhook)), 'day', day,
+}

@@ -1,0 +1,39 @@
+-- Looks through a part of a webhook's queue for due deliveries that are past their deadline, and
+-- leases them to the process that will write their dead letters.
+-- ARGV: webhook, rank to begin at, how many to look at, longest age of a delivery in ms, lease in
+-- ms, token, newest format of a record that the caller reads.
+-- Answers {leased deliveries} and the rank to go on at (-1: all were looked at).
+-- include shared/clock.lua
+-- include shared/schedule.lua
+-- include shared/leased_delivery.lua
+local webhook, begin, most, max_age, lease, token, format = unpack(ARGV)
+begin, most, max_age, lease = tonumber(begin), tonumber(most), tonumber(max_age), tonumber(lease)
+format = tonumber(format)
+local queue = queue_key(webhook)
+-- By rank: some servers count an offset into a range of scores out one by one.
+local members = redis.call('ZRANGE', queue, begin, begin + most - 1, 'WITHSCORES')
+local leased, due = {}, 0
+for index = 1, #members, 2 do
+  local member, score = members[index], tonumber(members[index + 1])
+  if score > now then break end
+  due = due + 1
+  local key = delivery_key(webhook, member)
+  -- Two fields first: hardly any of the deliveries is past its deadline.
+  local event_at, latest = unpack(redis.call('HMGET', key, 'event_at', 'latest'))
+  event_at, latest = tonumber(event_at or '') or score, tonumber(latest or '') or math.huge
+  if math.min(event_at + max_age, latest) <= now then
+    local record = redis.call('HMGET', key, unpack(LEASED_FIELDS))
+    if record[LEASED_SOURCE] and tonumber(record[LEASED_V]) <= format then
+      redis.call('HSET', key, 'token', token)
+      -- The API shows that it is being worked on.
+      if record[LEASED_STATUS] ~= 'failed' then redis.call('HSET', key, 'status', 'in_progress') end
+      redis.call('ZADD', queue, now + lease, member)
+      record[LEASED_EVENT_AT] = event_at
+      leased[#leased + 1] = leased_delivery(webhook, member, record, 0)
+    end
+  end
+end
+reschedule(webhook)
+-- The leased ones have left this part of the queue: the rest has moved up.
+local on = due < most and -1 or begin + most - #leased
+return { leased, on }

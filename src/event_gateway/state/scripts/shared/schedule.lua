@@ -1,0 +1,16 @@
+-- Keeps `due`, which lists webhooks by when their queue is worth a look. A script that has changed
+-- a webhook's queue, pause or gate calls reschedule for it.
+
+-- A webhook is due with the first delivery of its queue, but not before its gate opens (its circuit
+-- breaker is open, or its rate is used up). A paused webhook, or one with an empty queue, is not
+-- listed.
+local function reschedule(webhook)
+  local first = redis.call('ZRANGE', queue_key(webhook), 0, 0, 'WITHSCORES')
+  local first_due = first[2]
+  if not first_due or redis.call('SISMEMBER', PAUSED_KEY, webhook) == 1 then
+    redis.call('ZREM', DUE_KEY, webhook)
+    return
+  end
+  local gate = tonumber(redis.call('HGET', GATES_KEY, webhook) or '0')
+  redis.call('ZADD', DUE_KEY, math.max(tonumber(first_due), gate), webhook)
+end
