@@ -18,10 +18,10 @@ _pack = msgspec.msgpack.Encoder().encode
 class NewRun(msgspec.Struct, frozen=True):
     """A delivery of which a new run is to start.
 
-    ``runs_from``: from when its time runs, ``latest``: its deadline, whatever its webhook says; both
-    in seconds since the epoch. ``letter``: the position of the dead letter that it is started from,
-    0: none; ``once``: not where that dead letter was delivered again before. ``ordered``: its webhook
-    is.
+    ``runs_from``: from when its time runs, ``latest``: its deadline, whatever its webhook says;
+    both in seconds since the epoch. ``letter``: the position of the dead letter that it is started
+    from, 0: none; ``once``: not where that dead letter was delivered again before. ``ordered``: its
+    webhook is.
     """
 
     webhook_id: str
@@ -40,9 +40,9 @@ class ChangeResult(msgspec.Struct, frozen=True):
     """What was done to a delivery on request, or why nothing was.
 
     ``hurried``: its next attempt is due now; ``cancelled``; ``anew``: it has ended, and needs a new
-    run, of ``stream``, ``seq`` and ``letter``; ``ended``; ``held``: a process attempts it or is about
-    to; ``in_order``: its webhook is ordered, and it goes in its turn; ``none``: it has no record;
-    ``newer``: its record is of a newer version of the gateway.
+    run, of ``stream``, ``seq`` and ``letter``; ``ended``; ``held``: a process attempts it or is
+    about to; ``in_order``: its webhook is ordered, and it goes in its turn; ``none``: it has no
+    record; ``newer``: its record is of a newer version of the gateway.
     """
 
     what: str
@@ -54,7 +54,8 @@ class ChangeResult(msgspec.Struct, frozen=True):
 
 
 class Runs:
-    """Starts runs. ``marked``: seconds for which it is known which dead letters were delivered again.
+    """Starts runs. ``marked``: seconds for which it is known which dead letters were delivered
+    again.
 
     Methods raise what StateError names.
     """
@@ -78,8 +79,9 @@ class Runs:
         """Queues new runs, at most MAX_RECORDS, and stores the progress of the replay with them.
 
         ``asks`` names what asks for them. Returns the replay's state (``lost``: another process
-        runs it), the greatest depth of a queue, and the outcome of each run: ``queued``, ``waiting``
-        (the delivery has not ended, and goes on), ``done`` (by this replay) or ``newer``.
+        runs it), the greatest depth of a queue, and the outcome of each run: ``queued``,
+        ``waiting`` (the delivery has not ended, and goes on), ``done`` (by this replay) or
+        ``newer``.
         """
         packed = [
             PackedRun(

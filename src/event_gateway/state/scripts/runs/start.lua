@@ -1,7 +1,7 @@
 -- Starts new runs of deliveries, and notes the progress of the replay that asks for them.
--- ARGV: msgpack array of PackedRun (NEW_RUN), format of the records, what asks for the runs, ms for which it is
--- known which dead letters were used, id of the replay ('': none), the process that runs it,
--- msgpack of ReplayStep.
+-- ARGV: msgpack array of PackedRun (NEW_RUN), format of the records, what asks for the runs, ms
+-- for which it is known which dead letters were used, id of the replay ('': none), the process that
+-- runs it, msgpack of ReplayStep.
 -- Answers {state of the replay ('': none), greatest depth of a queue, the outcome of each run}:
 -- queued, waiting (the delivery has not ended, and goes on), done (by this replay, or before),
 -- newer (its record is of a newer version).

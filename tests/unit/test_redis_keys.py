@@ -1,0 +1,80 @@
+"""The page of keys in Redis: one place for each name, the same in the docs and in the scripts."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from event_gateway.state import scripts
+from event_gateway.state.keys import FAMILIES, family_of, page_with_table
+from event_gateway.state.script_arguments import Change
+
+ROOT = Path(__file__).parents[2]
+STATE = ROOT / "src" / "event_gateway" / "state"
+
+
+def test_the_docs_have_the_present_table() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    assert page == page_with_table(page), (
+        "write it with: python -m event_gateway.state.keys docs/operations.md"
+    )
+
+
+def test_a_key_is_of_one_family() -> None:
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
+    for family in FAMILIES:
+        key = family.key(*("x" for _ in family.placeholders))
+        assert family_of(key) == family
+    named = {key: family.name for key in (
+        "delivery:w:e:with:colons", "replay:r1", "replay:r1:holder", "related:subject:a:b", "due",
+    ) if (family := family_of(key))}  # fmt: skip
+    assert named == {
+        "delivery:w:e:with:colons": "delivery", "replay:r1": "replay",
+        "replay:r1:holder": "replay_lease", "related:subject:a:b": "related_by_subject",
+        "due": "due",
+    }  # fmt: skip
+    assert family_of("dues") is None
+    with pytest.raises(ValueError):
+        FAMILIES[0].key("too", "many", "parts")
+
+
+def test_no_other_file_names_a_key() -> None:
+    stems = "|".join(
+        sorted({re.escape(family.literals[0]) for family in FAMILIES if ":" in family.pattern})
+    )
+    quoted = re.compile(rf"""f?["'](?:{stems})[^"' ]*["']""")
+    found = []
+    for path in [*STATE.rglob("*.py"), *STATE.rglob("*.lua")]:
+        if path.name != "keys.py":
+            found += [f"{path.name}: {name}" for name in quoted.findall(path.read_text())]
+    assert not found
+
+
+def test_scripts_name_only_what_is_generated_for_them() -> None:
+    """A constant that looks generated is generated, or the script itself declares it."""
+    for name in scripts.names():
+        parts = scripts.parts(name)
+        code = "\n".join(scripts._uncommented(text) for _, text in parts)
+        declared = set(re.findall(r"local (?:function )?([A-Za-z_]+)", code))
+        used = set(re.findall(r"\b([A-Z][A-Z_]*[A-Z])\b|\b([a-z_]+_key)\(", code))
+        names = {one for pair in used for one in pair if one}
+        texts = set(re.findall(r"'([^']*)'", code))
+        known = declared | {"ARGV", "KEYS"} | {word for text in texts for word in text.split()}
+        assert names <= known, (name, names - known)
+
+
+def test_a_field_of_the_record_has_its_place_in_lua() -> None:
+    generated = dict(scripts.parts("ledger/write.lua"))[""]
+    for index, field in enumerate(Change.__struct_fields__, 1):
+        assert f"local CHANGE_{field.upper()} = {index}\n" in generated + "\n"
+
+
+def test_every_file_of_lua_is_used() -> None:
+    folder = files("event_gateway.state.scripts")
+    there = {f"{one.name}/{file.name}" for one in folder.iterdir()
+             if one.is_dir() and one.name != "__pycache__" for file in one.iterdir()}  # fmt: skip
+    used = {file for name in scripts.names() for file, _ in scripts.parts(name) if file}
+    assert used == there
+    source = "\n".join(path.read_text() for path in STATE.glob("*.py"))
+    assert [name for name in scripts.names() if f'"{name}"' not in source] == []
