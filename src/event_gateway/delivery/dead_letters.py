@@ -15,6 +15,7 @@ from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import Delivery
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.tasks import spawn
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class DeadLetters:
             (webhook.id, str(webhook.created_at), event.source, event.id, str(delivery.seq),
              str(delivery.run))
         )  # fmt: skip
-        task = asyncio.create_task(self._write(letter, identity, kept, lost))
+        task = spawn(self._write(letter, identity, kept, lost), name="dead-letter")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 

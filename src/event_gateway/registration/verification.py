@@ -20,7 +20,7 @@ from event_gateway.request import handshake
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.handshake import HandshakeResult
 from event_gateway.request.receiver_client import ReceiverClient
-from event_gateway.tasks import end
+from event_gateway.tasks import end, spawn
 
 log = structlog.get_logger(__name__)
 
@@ -160,7 +160,7 @@ class Verifier:
         due.sort(key=lambda one: (one.failed, one.next_at))
         for one in due[: max(0, AT_ONCE - len(self._running))]:
             webhook_id = one.webhook.id
-            task = asyncio.create_task(self._try(one), name=f"verify-{webhook_id}")
+            task = spawn(self._try(one), name=f"verify-{webhook_id}")
             self._running[webhook_id] = task
             task.add_done_callback(functools.partial(self._ended, webhook_id))
 

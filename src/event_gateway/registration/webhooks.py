@@ -15,7 +15,7 @@ from event_gateway.core.webhook.webhook import Disabled, Verification, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
-from event_gateway.tasks import end
+from event_gateway.tasks import end, spawn
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +99,7 @@ class WebhookRegistration:
         Nothing happens where it goes elsewhere, or is not active, by the time that is written.
         """
         if webhook.id not in self._disabling:
-            task = asyncio.create_task(self._disable(webhook, reason), name=f"stop-{webhook.id}")
+            task = spawn(self._disable(webhook, reason), name=f"stop-{webhook.id}")
             self._disabling[webhook.id] = task
             task.add_done_callback(lambda _: self._disabling.pop(webhook.id, None))
 
@@ -232,7 +232,7 @@ class WebhookRegistration:
 
     def _clear(self, webhook_id: str) -> None:
         if webhook_id not in self._deleting:
-            task = asyncio.create_task(self._clear_up(webhook_id), name=f"delete-{webhook_id}")
+            task = spawn(self._clear_up(webhook_id), name=f"delete-{webhook_id}")
             self._deleting[webhook_id] = task
             task.add_done_callback(lambda _: self._deleting.pop(webhook_id, None))
 

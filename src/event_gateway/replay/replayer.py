@@ -26,7 +26,7 @@ from event_gateway.state.connection import StateError
 from event_gateway.state.replays import Replays
 from event_gateway.state.runs import NewRun, Runs
 from event_gateway.state.script_arguments import ReplayStep
-from event_gateway.tasks import end
+from event_gateway.tasks import end, spawn
 
 log = structlog.get_logger(__name__)
 
@@ -119,7 +119,7 @@ class Replayer:
             if self._later.get(replay_id, 0.0) > now:
                 continue
             if await self._replays.hold(replay_id, HOLD):
-                task = asyncio.create_task(self._carry_out(replay_id), name=f"replay-{replay_id}")
+                task = spawn(self._carry_out(replay_id), name=f"replay-{replay_id}")
                 self._running[replay_id] = task
                 task.add_done_callback(functools.partial(self._ended, replay_id))
 

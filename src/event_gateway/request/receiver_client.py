@@ -15,7 +15,7 @@ from event_gateway.request.access_tokens import TokenPending, TokenRefused, Toke
 from event_gateway.request.builder import RequestBuilder
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.request.transformations import BodyPending, PendingBody
-from event_gateway.tasks import end
+from event_gateway.tasks import end, spawn
 from event_gateway.transport.client import Failure, HttpClient, Response
 
 log = structlog.get_logger(__name__)
@@ -101,7 +101,7 @@ class ReceiverClient:
         call.done(result)
 
     def _fetch(self, call: _Call, source: TokenSource | PendingBody) -> None:
-        task = asyncio.get_running_loop().create_task(self._once_there(call, source))
+        task = spawn(self._once_there(call, source), name="token")
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
@@ -120,6 +120,9 @@ class ReceiverClient:
             request = Failure(ErrorType.AUTH_ERROR, str(error))
         except TimeoutError:
             pass
+        except Exception as error:  # a mistake of ours must not keep the attempt waiting for ever
+            log.exception("a request could not be built")
+            request = Failure(ErrorType.AUTH_ERROR, repr(error))
         if request is None and isinstance(source, PendingBody):
             request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
         elif request is None:

@@ -26,6 +26,7 @@ from event_gateway.streaming.outbox import Budget, Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
 from event_gateway.streaming.subject_source import check_subjects, source_of
 from event_gateway.streaming.subscriber import Subscriber
+from event_gateway.tasks import spawn
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +156,7 @@ class LiveSubscriptions:
 
     def spawn_ending(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Starts a task that ends subscriptions; :meth:`wait_until_ended` waits for it."""
-        task = asyncio.create_task(work, name="subscription-end")
+        task = spawn(work, name="subscription-end")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
         return task

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from event_gateway.core.errors import ErrorType
-from event_gateway.tasks import end
+from event_gateway.tasks import end, spawn
 from event_gateway.transport.connection import Exchange, Failure, HttpConnection
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy, ProxyFailed, tunnel
@@ -84,7 +84,7 @@ class Dialer:
         for _ in range(min(PER_TURN, len(self._waiting))):
             exchange = self._waiting.popleft()
             exchange.deadline = exchange.deadline or loop.time() + exchange.timeout
-            task = loop.create_task(self._dial(exchange))
+            task = spawn(self._dial(exchange), name="dial")
             self._dialling.add(task)
             task.add_done_callback(self._dialling.discard)
         self._turning = bool(self._waiting)

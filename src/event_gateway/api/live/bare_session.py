@@ -23,6 +23,7 @@ from event_gateway.streaming.framing import BareFraming
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
 from event_gateway.streaming.outbox import Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
+from event_gateway.tasks import spawn
 
 SUBPROTOCOL = "cloudevents.json"
 _CLOSE_CODES = {"forbidden": FORBIDDEN, "unavailable": TRY_AGAIN, "too_many": TOO_MANY}
@@ -58,7 +59,7 @@ class BareSession:
         if not self._connections.add(self._principal.name, self, socket):
             socket.close(TOO_MANY, self._connections.too_many)
             return
-        self._task = asyncio.create_task(self._begin(), name="ws-begin")
+        self._task = spawn(self._begin(), name="ws-begin")
 
     def received(self, message: str | bytes) -> None:
         """Closes the connection: the subprotocol has no messages from clients."""

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
 from typing import Protocol
 
 from event_gateway.api.live.close_codes import TOO_SLOW
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.config.model import SubscribersModel
+from event_gateway.tasks import spawn
 
 # Seconds.
 PING_AFTER = 25.0  # without a byte from the client, until the gateway pings it
@@ -19,7 +19,7 @@ CHECK_INTERVAL = 5.0
 class LiveConnection(Protocol):
     """A connection with its subscriptions."""
 
-    def going_away(self) -> Awaitable[None]:
+    async def going_away(self) -> None:
         """Tells the client to connect elsewhere; returns once the client is told."""
 
 
@@ -65,7 +65,9 @@ class Connections:
     async def going_away(self, timeout: float) -> None:
         """Tells all clients to connect elsewhere. Returns after ``timeout`` seconds at the latest,
         as some clients do not read."""
-        tasks = [asyncio.ensure_future(connection.going_away()) for connection in self._connections]
+        tasks = [
+            spawn(connection.going_away(), name="going-away") for connection in self._connections
+        ]
         if tasks:
             await asyncio.wait(tasks, timeout=timeout)
 

@@ -17,6 +17,7 @@ from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
 from event_gateway.streaming.outbox import Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
 from event_gateway.streaming.subscriber import Subscriber
+from event_gateway.tasks import spawn
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ class LiveSession:
         if len(self._requests) >= MAX_QUEUED:
             socket.pause()
         if self._task is None:
-            self._task = asyncio.create_task(self._answer_all(), name="ws-requests")
+            self._task = spawn(self._answer_all(), name="ws-requests")
 
     def drained(self) -> None:
         """Sends what is in the outbox."""

@@ -19,6 +19,7 @@ from event_gateway.streaming.framing import SseFraming
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
 from event_gateway.streaming.outbox import Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
+from event_gateway.tasks import spawn
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
@@ -123,7 +124,7 @@ class SseResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the response (ASGI)."""
-        leaving = asyncio.create_task(self._wait_for_disconnect(receive), name="sse-client")
+        leaving = spawn(self._wait_for_disconnect(receive), name="sse-client")
         try:
             head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(head)
