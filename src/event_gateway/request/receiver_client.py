@@ -122,7 +122,7 @@ class ReceiverClient:
             pass
         except Exception as error:  # a mistake of ours must not keep the attempt waiting for ever
             log.exception("a request could not be built")
-            request = Failure(ErrorType.AUTH_ERROR, repr(error))
+            request = Failure(ErrorType.AUTH_ERROR, f"no token: {type(error).__name__}")
         if request is None and isinstance(source, PendingBody):
             request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
         elif request is None:
