@@ -1,4 +1,4 @@
-"""A subscriber that is not live: it reads the stream at its own pace until it meets the feed."""
+"""Catching up: a lagging subscriber reads the stream at its own pace until it meets the feed."""
 
 import asyncio
 from contextlib import aclosing
@@ -15,40 +15,39 @@ from event_gateway.streaming.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
 
-READERS = 128  # that read at the same time; others wait for their turn
-READ_AHEAD = 128  # messages that one asks for
+READERS = 128  # subscribers that read at the same time; the others wait
+READ_AHEAD = 128  # messages that a reader requests
 READ_AHEAD_BYTES = 512 * 1024
-PATIENCE = (
-    2.0  # seconds for which a reader waits for its subscriber, until it makes room for others
-)
+PATIENCE = 2.0  # seconds for which a reader waits for its subscriber, before others read
 
 
 class CatchUp:
-    """Brings subscribers up to their feeds, a bounded number at a time."""
+    """Reads streams for lagging subscribers, a bounded number at a time."""
 
-    def __init__(self, broker: Broker, batches: MessageBatches, counts: StreamCounters) -> None:
+    def __init__(self, broker: Broker, batches: MessageBatches, counters: StreamCounters) -> None:
         self._broker = broker
         self._batches = batches
-        self._counts = counts
+        self._counters = counters
         self._turns = asyncio.Semaphore(READERS)
 
     async def run(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
-        """Returns when it is live. ``from_time``: where it begins, in place of its position."""
+        """Returns once the subscriber is live. ``from_time``: where it starts, in seconds since the
+        epoch, in place of its position."""
         while True:
             await subscriber.outbox.room()
-            recent = None if from_time is not None else feed.recent.behind(subscriber.position)
+            recent = None if from_time is not None else feed.recent.after(subscriber.position)
             if recent is not None:
                 before = subscriber.sent
-                whole = subscriber.offer(recent)
-                self._counts.sent(subscriber.stream or "", subscriber.sent - before)
-                if whole and self._joined(feed, subscriber):
+                complete = subscriber.offer(recent)
+                self._counters.sent(subscriber.stream or "", subscriber.sent - before)
+                if complete and self._joined(feed, subscriber):
                     return
                 continue
-            before_any = subscriber.position
+            before_read = subscriber.position
             async with self._turns:
                 if await self._read(feed, subscriber, from_time):
                     return
-            if subscriber.position != before_any:
+            if subscriber.position != before_read:
                 from_time = None
 
     def _joined(self, feed: Feed, subscriber: Subscriber) -> bool:
@@ -59,7 +58,7 @@ class CatchUp:
         return True
 
     async def _read(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> bool:
-        """Reads the log; True when it is live, False where another turn has to go on."""
+        """Reads the stream; True once the subscriber is live, False if it must wait for a turn."""
         batches = follow(
             self._broker, feed.source, from_time=from_time, read_ahead=READ_AHEAD,
             max_bytes=READ_AHEAD_BYTES,
@@ -68,7 +67,7 @@ class CatchUp:
         async with aclosing(batches):
             async for batch in batches:
                 if batch:
-                    if not await self._give(feed, subscriber, batch, from_time):
+                    if not await self._send(feed, subscriber, batch, from_time):
                         return False
                     from_time = None
                 elif self._broker.connected:
@@ -77,11 +76,11 @@ class CatchUp:
                     return True
         return False
 
-    async def _give(
+    async def _send(
         self, feed: Feed, subscriber: Subscriber, batch: list[Pulled], from_time: float | None
     ) -> bool:
-        known = from_time is None and not feed.holes
-        expected = subscriber.position + 1 if known else None
+        gaps_are_loss = from_time is None and not feed.holes
+        expected = subscriber.position + 1 if gaps_are_loss else None
         messages = await self._batches.read(feed.source, batch, expected)
         before = subscriber.sent
         try:
@@ -91,11 +90,11 @@ class CatchUp:
         except TimeoutError:
             return False
         finally:
-            self._counts.sent(subscriber.stream or "", subscriber.sent - before)
+            self._counters.sent(subscriber.stream or "", subscriber.sent - before)
         return True
 
     async def _skip(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
-        """Nothing is there: what was behind the position may have expired meanwhile."""
+        """Nothing came: the messages after the position may have expired."""
         try:
             first, last = await bounds(self._broker, feed.source)
         except (*BrokerError, UnknownStream):

@@ -1,4 +1,4 @@
-"""The live end of one stream: read once a process, given to all who are there."""
+"""A feed: the live end of one stream, read once per process and sent to all its subscribers."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,25 +12,26 @@ from event_gateway.streaming.recent_messages import RecentMessages
 from event_gateway.streaming.stream_message import StreamMessage
 from event_gateway.streaming.subscriber import Subscriber
 
-AT_ONCE = 256  # subscribers that are written to before others get their turn
-SUBJECTS = 4096  # of which it is kept in mind whether somebody wants them
+AT_ONCE = 256  # subscribers that are written to in one turn of the event loop
+MAX_SUBJECTS = 4096  # of which the feed caches whether a subscriber is interested
 
 
 class StreamCounters(Protocol):
-    """StreamCounters what happens to subscribers of a stream."""
+    """Counts events sent and slow subscribers."""
 
     def sent(self, stream: str, count: int) -> None:
-        """So many events went to subscribers."""
+        """Events were sent to subscribers of a stream; of subjects, the stream is empty."""
 
     def slow(self) -> None:
-        """One fell behind."""
+        """A subscriber fell behind its live feed."""
 
 
 class Feed:
-    """One JetStream stream and its subscribers here.
+    """One JetStream stream and its subscribers in this process.
 
-    ``position``: the last sequence given to those in ``live``. ``subscribers`` are these and those
-    that catch up. ``holes``: whether its sequences have holes that are no loss.
+    ``position``: the last sequence sent to the subscribers in ``live``. ``subscribers`` has those
+    that catch up, too. ``opening`` counts the subscribers that are about to join. ``holes``: the
+    stream's sequences may have holes that are no loss.
     """
 
     def __init__(self, source: str, position: int, *, holes: bool) -> None:
@@ -40,30 +41,31 @@ class Feed:
         self.live: dict[str, Subscriber] = {}
         self.subscribers: dict[str, Subscriber] = {}
         self.recent = RecentMessages(position)
-        self.opening = 0  # subscribers that are about to join
+        self.opening = 0
         self.task: asyncio.Task[None] | None = None
         self._patterns: dict[str, tuple[str, ...]] = {}
         self._interest: dict[str, bool] = {}
 
     def enter(self, subscriber: Subscriber, patterns: tuple[str, ...] | None) -> None:
-        """Counts a subscriber in, live or not; ``patterns``: the only subjects that it wants."""
+        """Adds a subscriber, which is not live yet. ``patterns``: the only subjects that it is
+        interested in; None for all."""
         self.subscribers[subscriber.id] = subscriber
         if patterns is not None:
             self._patterns[subscriber.id] = patterns
             self._interest.clear()
 
     def leave(self, subscriber_id: str) -> None:
-        """It is gone."""
+        """Removes a subscriber."""
         self.subscribers.pop(subscriber_id, None)
         self.live.pop(subscriber_id, None)
         if self._patterns.pop(subscriber_id, None) is not None:
             self._interest.clear()
 
     def join(self, subscriber: Subscriber) -> bool:
-        """Takes it into the live feed if it has got all that this has given; False if not.
+        """Makes a subscriber live if it has received all up to the feed's position; False if not.
 
-        There is no await in here, so that the feed cannot move on in between: what it gives next
-        is the first that this one has not seen.
+        There is no await in here, so that the feed cannot move on in between: the next message of
+        the feed is the next one of the subscriber.
         """
         if subscriber.position < self.position:
             return False
@@ -72,15 +74,17 @@ class Feed:
         return True
 
     def has_interest(self, subject: str) -> bool:
-        """Whether any of its subscribers wants what comes on a subject."""
+        """Whether any subscriber is interested in the messages on a subject."""
         if len(self._patterns) < len(self.subscribers):
             return True
         known = self._interest.get(subject)
         if known is None:
-            if len(self._interest) >= SUBJECTS:
+            if len(self._interest) >= MAX_SUBJECTS:
                 self._interest.clear()
             known = self._interest[subject] = any(
-                matches(pattern, subject) for some in self._patterns.values() for pattern in some
+                matches(pattern, subject)
+                for patterns in self._patterns.values()
+                for pattern in patterns
             )
         return known
 
@@ -88,15 +92,16 @@ class Feed:
         self,
         broker: Broker,
         batches: MessageBatches,
-        counts: StreamCounters,
-        behind: Callable[["Feed", Subscriber], None],
+        counters: StreamCounters,
+        on_behind: Callable[["Feed", Subscriber], None],
     ) -> None:
-        """Gives what comes to all who are live, for ever; ``behind`` gets who falls behind."""
+        """Sends messages to all live subscribers, for ever; calls ``on_behind`` for each that falls
+        behind."""
         # A former run may have crashed before all live subscribers got its last messages.
         for subscriber in list(self.live.values()):
             if subscriber.position < self.position:
                 del self.live[subscriber.id]
-                behind(self, subscriber)
+                on_behind(self, subscriber)
         async for batch in follow(broker, self.source, from_seq=self.position + 1):
             if not batch:
                 continue
@@ -104,13 +109,13 @@ class Feed:
             messages = await batches.read(self.source, batch, expected, self.has_interest)
             self.position = messages[-1].seq
             self.recent.add(messages)
-            await self._give(messages, counts, behind)
+            await self._send(messages, counters, on_behind)
 
-    async def _give(
+    async def _send(
         self,
         messages: list[StreamMessage],
-        counts: StreamCounters,
-        behind: Callable[["Feed", Subscriber], None],
+        counters: StreamCounters,
+        on_behind: Callable[["Feed", Subscriber], None],
     ) -> None:
         sent: dict[str, int] = {}
         for number, subscriber in enumerate(list(self.live.values()), 1):
@@ -118,12 +123,12 @@ class Feed:
                 before = subscriber.sent
                 if not subscriber.offer(messages):
                     del self.live[subscriber.id]
-                    counts.slow()
-                    behind(self, subscriber)
+                    counters.slow()
+                    on_behind(self, subscriber)
                 name = subscriber.stream or ""
                 sent[name] = sent.get(name, 0) + subscriber.sent - before
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
         for name, count in sent.items():
             if count:
-                counts.sent(name, count)
+                counters.sent(name, count)

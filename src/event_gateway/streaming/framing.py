@@ -1,4 +1,4 @@
-"""How a subscriber's frames look: in an envelope, bare, or as Server-Sent Events."""
+"""The frames of a subscriber: in envelopes, bare CloudEvents, or Server-Sent Events."""
 
 import json
 from typing import Any, Protocol
@@ -8,60 +8,60 @@ from event_gateway.streaming.stream_message import StreamMessage
 
 
 class Framing(Protocol):
-    """Makes a subscriber's frames."""
+    """Encodes what is sent to a subscriber."""
 
     def event(self, message: StreamMessage) -> Piece:
-        """An event."""
+        """The frame of an event."""
 
-    def notice(self, what: str, more: dict[str, Any]) -> Piece | None:
-        """What there is to say of the subscription; None where that cannot be said."""
+    def notice(self, name: str, members: dict[str, Any]) -> Piece | None:
+        """The frame of a notice, such as ``lagging``; None if this framing has no notices."""
 
 
 class EnvelopeFraming:
-    """Frames of a connection with several subscriptions, each with its own and its stream's name.
+    """Frames of a connection with several subscriptions: each names the subscription and the
+    stream. ``stream`` is None for subscriptions to subjects."""
 
-    ``stream`` is None for subjects without one.
-    """
-
-    __slots__ = ("_head", "_who")
+    __slots__ = ("_head", "_names")
 
     def __init__(self, subscription_id: str, stream: str | None) -> None:
-        self._who = {"subscription": subscription_id, "stream": stream}
-        head = json.dumps({"type": "event", **self._who}, separators=(",", ":"))
+        self._names = {"subscription": subscription_id, "stream": stream}
+        head = json.dumps({"type": "event", **self._names}, separators=(",", ":"))
         self._head = f'{head[:-1]},"seq":'.encode()
 
     def event(self, message: StreamMessage) -> Piece:
-        """An event in its envelope."""
+        """The frame of an event."""
         return self._head, message.enveloped()
 
-    def notice(self, what: str, more: dict[str, Any]) -> Piece:
-        """A frame of that type."""
-        return json.dumps({"type": what, **self._who, **more}, separators=(",", ":")).encode(), b""
+    def notice(self, name: str, members: dict[str, Any]) -> Piece:
+        """The frame of a notice."""
+        return json.dumps(
+            {"type": name, **self._names, **members}, separators=(",", ":")
+        ).encode(), b""
 
 
 class BareFraming:
-    """Nothing but CloudEvents (the WebSocket protocol binding of CloudEvents 1.0.2)."""
+    """Bare CloudEvents (the WebSocket protocol binding of CloudEvents 1.0.2)."""
 
     __slots__ = ()
 
     def event(self, message: StreamMessage) -> Piece:
-        """The event alone."""
+        """The frame of an event."""
         return b"", message.json()
 
-    def notice(self, what: str, more: dict[str, Any]) -> None:
-        """There is no frame for it."""
+    def notice(self, name: str, members: dict[str, Any]) -> None:
+        """There are no frames for notices."""
 
 
 class SseFraming:
-    """Server-Sent Events: what is no event of the stream has a name of its own and no id."""
+    """Server-Sent Events: a notice has an event name and no id."""
 
     __slots__ = ()
 
     def event(self, message: StreamMessage) -> Piece:
-        """The event under its sequence."""
+        """The event, with its sequence as id."""
         return b"", message.sse()
 
-    def notice(self, what: str, more: dict[str, Any]) -> Piece:
-        """An event of that name."""
-        data = json.dumps(more, separators=(",", ":"))
-        return f"event: {what}\ndata: {data}\n\n".encode(), b""
+    def notice(self, name: str, members: dict[str, Any]) -> Piece:
+        """The notice as a named event."""
+        data = json.dumps(members, separators=(",", ":"))
+        return f"event: {name}\ndata: {data}\n\n".encode(), b""

@@ -51,9 +51,9 @@ class Hub:
     def counts(self) -> dict[str, int]:
         """Live subscribers by named stream."""
         out: dict[str, int] = {}
-        for one in self._subscribers.values():
-            if one.stream is not None:
-                out[one.stream] = out.get(one.stream, 0) + 1
+        for subscriber in self._subscribers.values():
+            if subscriber.stream is not None:
+                out[subscriber.stream] = out.get(subscriber.stream, 0) + 1
         return out
 
     def subscribers(self) -> Sequence[Subscriber]:

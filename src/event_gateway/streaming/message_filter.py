@@ -1,4 +1,4 @@
-"""Which messages of a stream a subscriber gets, looked at once for all who ask for the same."""
+"""Which messages of a stream a subscriber gets; evaluated once for all with equal selections."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -11,31 +11,32 @@ from event_gateway.core.matching.selection import Selection, compile_selection
 from event_gateway.streaming.stream_message import StreamMessage
 
 MessageFilter = Callable[[StreamMessage], bool]
-COMPILED = 1024  # selections that are kept for who asks for the same
+MAX_COMPILED = 1024  # selections that are kept compiled
 
 
 def log_subjects(patterns: Sequence[str]) -> tuple[str, ...]:
-    """The subjects of the log that patterns stand for: what comes over HTTP with a type that
-    nothing else captures is below ``events``."""
-    return tuple(one for pattern in patterns for one in (pattern, f"events.{pattern}"))
+    """The subjects of the log for patterns. Events over HTTP whose type no subject captures are
+    below ``events``."""
+    return tuple(subject for pattern in patterns for subject in (pattern, f"events.{pattern}"))
 
 
 def message_filter(patterns: Sequence[str] | None, selection: Selection) -> MessageFilter | None:
-    """Whether a message is for who asks for this; None where every one is."""
+    """Whether a subscriber gets a message, by its subjects (None: all) and its selection. None if
+    it gets all messages."""
     passes = None if selection == Selection() else _passing(msgspec.json.encode(selection))
     if patterns is None:
         return passes
     subjects = log_subjects(patterns)
 
     def both(message: StreamMessage) -> bool:
-        if not any(matches(one, message.subject) for one in subjects):
+        if not any(matches(subject, message.subject) for subject in subjects):
             return False
         return passes is None or passes(message)
 
     return both
 
 
-@lru_cache(maxsize=COMPILED)
+@lru_cache(maxsize=MAX_COMPILED)
 def _passing(encoded: bytes) -> MessageFilter:
     predicate: Predicate = compile_selection(msgspec.json.decode(encoded, type=Selection))
 

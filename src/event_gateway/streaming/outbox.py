@@ -1,17 +1,16 @@
-"""What waits in front of one connection's socket, bounded in bytes."""
+"""The frames that wait for one connection's socket, bounded in bytes."""
 
 import asyncio
 from collections.abc import Callable
 
-# Bytes that may wait for one connection. Behind it, its subscribers leave the live feed.
+# Bytes that may wait for one connection. Beyond them, its subscribers leave the live feed.
 BUFFER = 1024 * 1024
-# Bytes that may wait for all connections of a process; past it each may have no more than LEAST.
+# Bytes that may wait for all connections of a process. Beyond them, each may have LEAST.
 ALL = 256 * 1024 * 1024
 LEAST = 64 * 1024
 
-Piece = tuple[
-    bytes, bytes
-]  # a frame in two parts: what is its subscriber's own, and what all share
+# A frame in two parts: the subscriber's own, and the part that all subscribers share.
+Piece = tuple[bytes, bytes]
 
 
 class Budget:
@@ -25,11 +24,11 @@ class Budget:
 class Outbox:
     """The frames that wait for one connection.
 
-    ``flush`` is called after frames were put, and where the buffer is full: it hands them to the
-    socket (with :meth:`take`) if that takes any.
+    ``flush`` is called after frames were put, and when the buffer is full: it passes them to the
+    socket (with :meth:`take`) if the socket is writable.
     """
 
-    __slots__ = ("_budget", "_flush", "_limit", "_pieces", "_waiting", "bytes")
+    __slots__ = ("_budget", "_flush", "_limit", "_pieces", "_waiters", "bytes")
 
     def __init__(
         self, budget: Budget, flush: Callable[["Outbox"], None], limit: int = BUFFER
@@ -38,7 +37,7 @@ class Outbox:
         self._flush = flush
         self._limit = limit
         self._pieces: list[Piece] = []
-        self._waiting: list[asyncio.Future[None]] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
         self.bytes = 0
 
     @property
@@ -49,34 +48,34 @@ class Outbox:
         )
 
     def put(self, own: bytes, shared: bytes) -> None:
-        """Adds a frame; the caller heeds ``full``, and calls :meth:`flush` in the end."""
+        """Adds a frame. The caller checks ``full`` before, and calls :meth:`flush` at the end."""
         size = len(own) + len(shared)
         self._pieces.append((own, shared))
         self.bytes += size
         self._budget.used += size
 
     def flush(self) -> None:
-        """Hands what waits to the socket, where it takes any."""
+        """Passes the waiting frames to the socket, if it is writable."""
         if self._pieces:
             self._flush(self)
 
     def take(self) -> list[Piece]:
-        """All frames that wait."""
+        """Removes and returns all waiting frames."""
         pieces, self._pieces = self._pieces, []
         self._budget.used -= self.bytes
         self.bytes = 0
-        if self._waiting:
-            for one in self._waiting:
-                if not one.done():
-                    one.set_result(None)
-            self._waiting = None
+        if self._waiters:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._waiters = None
         return pieces
 
     async def room(self) -> None:
-        """Returns once it is not full."""
+        """Returns once the outbox is not full."""
         while self.full:
-            waiting = asyncio.get_running_loop().create_future()
-            if self._waiting is None:
-                self._waiting = []
-            self._waiting.append(waiting)
-            await waiting
+            waiter = asyncio.get_running_loop().create_future()
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
+            await waiter

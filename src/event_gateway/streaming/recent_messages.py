@@ -1,4 +1,4 @@
-"""The latest messages of a stream, for subscribers that were behind for a moment only."""
+"""The latest messages of a stream, for subscribers that were slow only for a moment."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ BYTES = 4 * 1024 * 1024
 
 
 class RecentMessages:
-    """All messages behind ``begin`` up to the last one added; bounded in number and bytes."""
+    """All messages after the sequence ``begin``, up to the last one added; bounded in number and
+    bytes."""
 
     def __init__(self, begin: int) -> None:
         self.begin = begin
@@ -18,12 +19,12 @@ class RecentMessages:
         self._bytes = 0
 
     def add(self, messages: Sequence[StreamMessage]) -> None:
-        """Adds what came; the oldest go."""
+        """Adds messages, and drops the oldest beyond the bounds."""
         self._messages += messages
-        self._bytes += sum(one.size for one in messages)
+        self._bytes += sum(message.size for message in messages)
         if len(self._messages) <= MESSAGES and self._bytes <= BYTES:
             return
-        # A half at least, so that it is not done again for each one that comes.
+        # At least a half, so that this does not happen for each message.
         drop = 0
         while drop < len(self._messages) and (
             len(self._messages) - drop > MESSAGES // 2 or self._bytes > BYTES // 2
@@ -33,9 +34,9 @@ class RecentMessages:
         self.begin = self._messages[drop - 1].seq
         del self._messages[:drop]
 
-    def behind(self, position: int) -> list[StreamMessage] | None:
-        """All messages behind a position; None where that is too long ago."""
+    def after(self, position: int) -> list[StreamMessage] | None:
+        """All messages after a sequence; None if some of them were dropped."""
         if position < self.begin:
             return None
-        at = bisect_right(self._messages, position, key=lambda one: one.seq)
+        at = bisect_right(self._messages, position, key=lambda message: message.seq)
         return self._messages[at:]

@@ -1,15 +1,15 @@
-"""What a stream's subscribers get: events, each encoded once for all of them, and gaps."""
+"""The messages for the subscribers of a stream: events, each encoded once for all, and gaps."""
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
 
 
 class StreamMessage:
-    """A place in a stream and what is there.
+    """A sequence of a stream, and the event there.
 
-    ``received`` is None where it holds no event: ``missed`` is then the first sequence of those up
-    to ``seq`` that the log has dropped before they could be read, or 0 where there is nothing to
-    tell. ``verdicts``: what was found of it, by what was asked.
+    ``received`` is None where there is no event. The stream has then dropped the messages from
+    ``missed`` to ``seq`` before they could be read; with ``missed`` 0 nothing was lost.
+    ``verdicts``: whether the event passes a selection, by the encoded selection.
     """
 
     __slots__ = ("_enveloped", "_json", "_sse", "missed", "received", "seq", "subject", "verdicts")
@@ -28,7 +28,7 @@ class StreamMessage:
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes to keep it."""
+        """The approximate size in memory, in bytes."""
         return 512 + (len(self.received.event.data) * 4 if self.received is not None else 0)
 
     def json(self) -> bytes:
@@ -45,7 +45,7 @@ class StreamMessage:
         return self._enveloped
 
     def sse(self) -> bytes:
-        """The event as Server-Sent Events write it; JSON holds no line break."""
+        """The event as a Server-Sent Event; its JSON has no line break."""
         if self._sse is None:
             self._sse = b"id: %d\ndata: %b\n\n" % (self.seq, self.json())
         return self._sse

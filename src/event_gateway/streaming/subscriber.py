@@ -1,4 +1,4 @@
-"""A live subscriber: its place in a stream, and what it gets of it."""
+"""A subscriber: its position in a stream, its filter, and its connection."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,11 +10,11 @@ from event_gateway.streaming.stream_message import StreamMessage
 
 
 class Subscriber:
-    """One subscription. ``position`` is the sequence up to which it has got all.
+    """One subscription. ``position`` is the sequence up to which it has received all.
 
-    ``on_ended(id, code)`` is called once where its subscription ends without its own doing.
-    ``subjects`` are what it listens to where it has no ``stream``, ``durable`` the name
-    that keeps its position.
+    ``on_ended(id, code)`` is called once if the gateway ends the subscription. ``subjects`` are the
+    patterns of a subscription without a ``stream``; ``durable`` is the name under which its
+    acknowledged position is stored.
     """
 
     __slots__ = (
@@ -49,7 +49,7 @@ class Subscriber:
         self.durable: Name | None = None
 
     def offer(self, messages: Sequence[StreamMessage]) -> bool:
-        """Takes what is behind its position; False where its buffer is full before the end."""
+        """Sends the messages after its position; False if its buffer is full before the end."""
         outbox, passes = self.outbox, self.passes
         for message in messages:
             if message.seq <= self.position:
@@ -69,7 +69,7 @@ class Subscriber:
         return True
 
     def missed(self, first: int, last: int) -> None:
-        """Tells it what the log has dropped before it could have it."""
+        """Tells the client which sequences the stream dropped before they could be sent."""
         frame = self.framing.notice("missed", {"first": first, "last": last})
         if frame is None:
             self.on_ended(self.id, f"missed {first}-{last}")
@@ -77,9 +77,9 @@ class Subscriber:
         self.outbox.put(*frame)
         self.outbox.flush()
 
-    def notify(self, what: str) -> None:
-        """Tells it of its state: ``lagging`` or ``caught_up``."""
-        frame = self.framing.notice(what, {"seq": self.position})
+    def notify(self, state: str) -> None:
+        """Tells the client its state: ``lagging`` or ``caught_up``."""
+        frame = self.framing.notice(state, {"seq": self.position})
         if frame is not None:
             self.outbox.put(*frame)
             self.outbox.flush()

@@ -1,4 +1,7 @@
-"""Who listens, over all processes of a gateway: each answers for its own, over plain NATS."""
+"""The subscription directory: all live subscriptions, over all processes of a gateway.
+
+Each process answers for its own subscriptions, over plain NATS.
+"""
 
 import asyncio
 import time
@@ -12,12 +15,12 @@ from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.subscriber import Subscriber
 
 SUBJECT = "eg.subscribers"
-PATIENCE = 1.0  # seconds for which a process that may have died is waited for
+PATIENCE = 1.0  # seconds to wait for the answers of all processes
 
 
 class ListedSubscription(msgspec.Struct, frozen=True):
-    """A subscriber as its process knows it. ``position``: the sequence up to which it was served;
-    ``lag``: how many messages it is behind; ``since`` in seconds since the epoch."""
+    """A subscriber as its process knows it. ``position``: the sequence up to which it has received
+    all; ``lag``: how many messages it is behind; ``since`` in seconds since the epoch."""
 
     id: str
     stream: str | None
@@ -33,8 +36,9 @@ class ListedSubscription(msgspec.Struct, frozen=True):
     process: str
 
 
-class _Question(msgspec.Struct):
-    """``close``: ends the subscription of that id. ``holds``: whether it is there. Else a list."""
+class _Request(msgspec.Struct):
+    """``close``: end the subscription of that id. ``holds``: does the process have it? Else: list
+    subscriptions. The names of the members are those of the messages between processes."""
 
     close: str = ""
     code: str = ""
@@ -52,7 +56,7 @@ class _Answer(msgspec.Struct):
 
 
 class SubscriptionDirectory:
-    """Asks all processes that live, this one among them."""
+    """Sends requests to all live processes, this one included."""
 
     def __init__(self, broker: Broker, peers: Peers, hub: Hub) -> None:
         self._broker = broker
@@ -60,46 +64,48 @@ class SubscriptionDirectory:
         self._hub = hub
 
     async def start(self) -> None:
-        """Begins to answer. Raises what BrokerError names."""
+        """Starts to answer requests. Raises what BrokerError names."""
         await self._broker.nc.subscribe(SUBJECT, cb=self._answer)
 
     async def subscribers(
         self, *, stream: str | None = None, after: str = "", limit: int
     ) -> tuple[list[ListedSubscription], int, bool]:
-        """At most ``limit`` subscribers by id, of one stream or of all; how many there are in all;
-        and whether every process that lives has answered.
+        """At most ``limit`` subscribers, sorted by id, of one stream or of all; how many there are
+        in total; and whether every live process has answered.
 
         Raises what BrokerError names.
         """
-        answers, whole = await self._ask(_Question(stream=stream, after=after, limit=limit))
-        items = sorted((one for answer in answers for one in answer.items), key=lambda one: one.id)
+        answers, whole = await self._request(_Request(stream=stream, after=after, limit=limit))
+        items = sorted(
+            (entry for answer in answers for entry in answer.items), key=lambda entry: entry.id
+        )
         return items[:limit], sum(answer.total for answer in answers), whole
 
     async def close(self, subscription_id: str, code: str = "closed_by_operator") -> bool | None:
-        """Ends a subscription wherever it is; False where nobody has it, None where that is not
-        known, as not all have answered. Raises what BrokerError names."""
-        return await self._find(_Question(close=subscription_id, code=code))
+        """Ends a subscription in whichever process it is. False if no process has it, None if that
+        is unknown because not all have answered. Raises what BrokerError names."""
+        return await self._find(_Request(close=subscription_id, code=code))
 
     async def holds(self, subscription_id: str) -> bool | None:
-        """Whether any process that lives has it, as :meth:`close` tells."""
-        return await self._find(_Question(holds=subscription_id))
+        """Whether any live process has a subscription; None as for :meth:`close`."""
+        return await self._find(_Request(holds=subscription_id))
 
-    async def _find(self, question: _Question) -> bool | None:
-        answers, whole = await self._ask(question)
-        return True if any(one.found for one in answers) else (False if whole else None)
+    async def _find(self, request: _Request) -> bool | None:
+        answers, whole = await self._request(request)
+        return True if any(answer.found for answer in answers) else (False if whole else None)
 
-    async def _ask(self, question: _Question) -> tuple[list[_Answer], bool]:
+    async def _request(self, request: _Request) -> tuple[list[_Answer], bool]:
         answers: dict[str, _Answer] = {}
-        heard = asyncio.Event()
-        only_one = bool(question.close or question.holds)
+        answered = asyncio.Event()
+        by_id = bool(request.close or request.holds)
 
         async def on_answer(message: Msg) -> None:
             answer = msgspec.json.decode(message.data, type=_Answer)
             answers[answer.process] = answer
-            heard.set()
+            answered.set()
 
         def enough() -> bool:
-            found = only_one and any(one.found for one in answers.values())
+            found = by_id and any(answer.found for answer in answers.values())
             return found or len(answers) >= self._peers.place[1]
 
         nc = self._broker.nc
@@ -107,11 +113,11 @@ class SubscriptionDirectory:
         subscription = await nc.subscribe(inbox, cb=on_answer)
         deadline = time.monotonic() + PATIENCE
         try:
-            await nc.publish(SUBJECT, msgspec.json.encode(question), reply=inbox)
+            await nc.publish(SUBJECT, msgspec.json.encode(request), reply=inbox)
             while not enough():
-                heard.clear()
+                answered.clear()
                 async with asyncio.timeout(deadline - time.monotonic()):
-                    await heard.wait()
+                    await answered.wait()
         except TimeoutError:
             return list(answers.values()), False
         finally:
@@ -119,27 +125,32 @@ class SubscriptionDirectory:
         return list(answers.values()), True
 
     async def _answer(self, message: Msg) -> None:
-        question = msgspec.json.decode(message.data, type=_Question)
+        request = msgspec.json.decode(message.data, type=_Request)
         answer = _Answer(self._peers.process)
-        one = self._hub.subscriber(question.close or question.holds)
-        if one is not None:
+        subscriber = self._hub.subscriber(request.close or request.holds)
+        if subscriber is not None:
             answer.found = True
-            if question.close:
-                one.on_ended(one.id, question.code)
-        if question.limit:
-            of = [
+            if request.close:
+                subscriber.on_ended(subscriber.id, request.code)
+        if request.limit:
+            subscribers = [
                 subscriber
                 for subscriber in self._hub.subscribers()
-                if question.stream is None or subscriber.stream == question.stream
+                if request.stream is None or subscriber.stream == request.stream
             ]
-            answer.total = len(of)
-            behind = sorted((one for one in of if one.id > question.after), key=lambda one: one.id)
-            answer.items = [self._listed(one) for one in behind[: question.limit]]
+            answer.total = len(subscribers)
+            page = sorted(
+                (subscriber for subscriber in subscribers if subscriber.id > request.after),
+                key=lambda subscriber: subscriber.id,
+            )
+            answer.items = [self._listed(subscriber) for subscriber in page[: request.limit]]
         await self._broker.nc.publish(message.reply, msgspec.json.encode(answer))
 
-    def _listed(self, one: Subscriber) -> ListedSubscription:
+    def _listed(self, subscriber: Subscriber) -> ListedSubscription:
         return ListedSubscription(
-            one.id, one.stream, one.subjects, one.principal, one.since, one.start,
-            one.durable.name if one.durable else "",
-            one.position, self._hub.lag(one), one.lagging, one.sent, self._peers.process,
+            subscriber.id, subscriber.stream, subscriber.subjects, subscriber.principal,
+            subscriber.since, subscriber.start,
+            subscriber.durable.name if subscriber.durable else "",
+            subscriber.position, self._hub.lag(subscriber), subscriber.lagging, subscriber.sent,
+            self._peers.process,
         )  # fmt: skip
