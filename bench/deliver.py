@@ -18,6 +18,7 @@ from bench.figures import Figures, cpu_seconds, quantile
 from bench.programs import Program, program, settled
 from bench.receiver import Receiver
 from bench.sizes import Sizes
+from event_gateway.embedded.process import killed_with_parent
 
 WEBHOOKS = 10
 WARM = 1000  # deliveries before anything is measured
@@ -70,7 +71,7 @@ async def floor(receiver: Receiver, posts: int) -> dict[str, float]:
     for _ in range(20):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bench.floor", str(receiver.port), str(posts),
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE, preexec_fn=killed_with_parent,
         )  # fmt: skip
         out, _ = await process.communicate()
         measured: dict[str, float] = json.loads(out)

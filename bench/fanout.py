@@ -28,6 +28,7 @@ from bench import load
 from bench.figures import Figures, cpu_seconds, memory, quantile
 from bench.listeners import Listeners
 from bench.programs import Program, program
+from event_gateway.embedded.process import killed_with_parent
 
 TYPE = "bench.made"
 CONFIG: dict[str, Any] = {
@@ -87,7 +88,12 @@ async def _floor(count: int, rate: float, events: int) -> float:
         port = probe.getsockname()[1]
     given = [str(one) for one in (port, count, events, rate, load.SIZE + 110)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.broadcast", *given, stdout=subprocess.PIPE
+        sys.executable,
+        "-m",
+        "bench.broadcast",
+        *given,
+        stdout=subprocess.PIPE,
+        preexec_fn=killed_with_parent,
     )
     await asyncio.sleep(1)
     listeners = Listeners(f"http://127.0.0.1:{port}", "", count)

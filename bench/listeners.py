@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from bench.receiver import WIDTH
+from event_gateway.embedded.process import killed_with_parent
 
 AT_ONCE = 200  # connections that are being made at the same time
 MARK = b'"sent":"'
@@ -134,6 +135,7 @@ async def _listen(pipe: Any, url: str, key: str, count: int, silent: int, timed:
 
 
 def _run(*arguments: Any) -> None:
+    killed_with_parent()
     uvloop.run(_listen(*arguments))
 
 

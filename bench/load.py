@@ -10,6 +10,7 @@ import uvloop
 
 from bench.programs import STREAM
 from bench.receiver import WIDTH
+from event_gateway.embedded.process import killed_with_parent
 
 SIZE = 1024  # bytes of an event in the JSON format
 
@@ -75,10 +76,12 @@ async def _apart(target: Callable[..., object], *arguments: object) -> None:
 
 
 def _run_fill(*arguments: object) -> None:
+    killed_with_parent()
     uvloop.run(_fill(*arguments))  # type: ignore[arg-type]
 
 
 def _run_pace(*arguments: object) -> None:
+    killed_with_parent()
     uvloop.run(_pace(*arguments))  # type: ignore[arg-type]
 
 

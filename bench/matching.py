@@ -26,6 +26,7 @@ from bench.sizes import Sizes
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.matching.filter import Filter
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.embedded.process import killed_with_parent
 from event_gateway.routing.index import Index
 
 TYPES = 8
@@ -164,7 +165,7 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
     figures.add("matching", "floor: CPU", "us", base["cpu_us"])
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.matching", str(sizes.parts), *map(str, sizes.matching),
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE, preexec_fn=killed_with_parent,
     )  # fmt: skip
     out, _ = await process.communicate()
     if process.returncode:

@@ -31,6 +31,9 @@ from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.pipeline.enrichment import splice
 from event_gateway.request.access_tokens import AccessTokens
+from event_gateway.embedded.process import killed_with_parent
+from event_gateway.request.auth.signature import hmac_signature
+from event_gateway.request.auth.tokens import Tokens
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.transformations import Transformations
 from event_gateway.routing.index import Index
@@ -92,7 +95,9 @@ def building(received: Received, enriched: Event) -> Callable[[], object]:
         version="0.1.0", transformations=Transformations(on_fallback=print),
     )  # fmt: skip
     builders = [
-        common.of(Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,)))
+        common.for_webhook(
+            Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,))
+        )
         for number in range(FAN_OUT)
     ]
     received = replace(received, enriched=enriched)
@@ -145,7 +150,12 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
     base = await deliver.floor(receiver, sizes.deliveries)
     figures.add("parts", "floor: CPU", "us", base["cpu_us"])
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.parts", str(sizes.parts), stdout=subprocess.PIPE
+        sys.executable,
+        "-m",
+        "bench.parts",
+        str(sizes.parts),
+        stdout=subprocess.PIPE,
+        preexec_fn=killed_with_parent,
     )
     out, _ = await process.communicate()
     if process.returncode:

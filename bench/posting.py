@@ -13,6 +13,7 @@ import httptools
 import uvloop
 
 from bench.load import event
+from event_gateway.embedded.process import killed_with_parent
 
 CONNECTIONS = 16
 SINGLE, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
@@ -96,6 +97,7 @@ async def _run(url: str, key: str, posts: Posts) -> None:
 
 
 def _apart(url: str, key: str, posts: Posts) -> None:
+    killed_with_parent()
     uvloop.run(_run(url, key, posts))
 
 

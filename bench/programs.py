@@ -17,6 +17,7 @@ from typing import Any
 
 import nats
 
+from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import EmbeddedServers
 
 # Where there is a file system in memory the servers write there: a disk that others use, too,
@@ -107,7 +108,11 @@ async def beside(
     began = time.monotonic()
     with (directory / "output").open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - it takes no time
-            command, stdout=output, stderr=output, env=os.environ | ENVIRON
+            command,
+            stdout=output,
+            stderr=output,
+            env=os.environ | ENVIRON,
+            preexec_fn=killed_with_parent,
         )
     try:
         await _ready(process, ready, directory / "output")

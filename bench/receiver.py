@@ -10,6 +10,8 @@ from typing import Any
 import httptools
 import uvloop
 
+from event_gateway.embedded.process import killed_with_parent
+
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 MARK = b'"sent":"'
 WIDTH = 20  # digits of the time (CLOCK_MONOTONIC, ns) at which an event was due to be published
@@ -71,6 +73,8 @@ class Receiver:
 
 
 def _serve(receiver: Receiver, port: Any) -> None:
+    killed_with_parent()
+
     async def serve() -> None:
         server = await asyncio.get_running_loop().create_server(
             lambda: _Receiving(receiver), "127.0.0.1", port.value, backlog=4096

@@ -16,6 +16,7 @@ from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
+from event_gateway.embedded.process import killed_with_parent
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import Supervisor
@@ -110,6 +111,7 @@ def parallel(work: Callable[..., Any], *args: Any) -> None:
 
 
 def _run(work: Callable[..., Any], args: Any) -> None:
+    killed_with_parent()
     uvloop.run(work(*args))
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from event_gateway.embedded.process import killed_with_parent
+
 SLOW = 5000  # us from which on Valkey notes a command
 
 
@@ -31,7 +33,7 @@ class Gateway:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
              "--port", "0", "--data-dir", str(self.data)],
-            stdout=self._log, stderr=self._log,
+            stdout=self._log, stderr=self._log, preexec_fn=killed_with_parent,
         )  # fmt: skip
         endpoints = self.data / "endpoints.json"
         while not endpoints.exists():
@@ -105,6 +107,7 @@ class Api:
 
 def _ping(url: str, key: str, begun: Any, worst: Any) -> None:
     """A process: another caller, who notes the longest that it has waited."""
+    killed_with_parent()
     api = Api(url, key)
     while True:
         begun.value = time.monotonic()

@@ -17,12 +17,30 @@ from event_gateway.transport.egress_guard import url_rule
 from support.client import Client, connected
 from support.command import Ended, access, command
 from support.fixtures import Command, Start
+from support.leftovers import Leftovers
+from support.order import mark_and_order
 from support.peers import Peers
 from support.program import LOOPBACK
 from support.receiver import Receiver, receiving
 
 # As in the real program: a traceback with all locals, in colours, can take minutes to draw.
 configure_logs()
+
+_leftovers = Leftovers()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks each test with its folder and puts the longest first."""
+    mark_and_order(config, items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails the run if a process that a test has started lives on."""
+    alive = [] if hasattr(session.config, "workerinput") else _leftovers.end()
+    if alive:
+        print("\nProcesses that outlived their test, and were killed:", *alive, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

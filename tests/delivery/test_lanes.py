@@ -10,16 +10,18 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.pacing import AT_ONCE, PER_SECOND, SickTurns
 from support.client import Client, event
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.receiver import Receiver
 
-SPREAD = 0.05  # seconds between when an attempt was let go and when it has come
 
+def _beyond(times: list[float], began: float, at_once: float, per_second: float) -> list[float]:
+    """The arrivals that came before a rate allows that many, in seconds since ``began``.
 
-def _most_within(times: list[float], seconds: float) -> int:
-    """The most of these times that lie within such a span."""
-    times = sorted(times)
-    return max(sum(1 for one in times if start <= one < start + seconds) for start in times)
+    An attempt may come later than it was allowed, where the machine is busy, but never earlier.
+    """
+    since = [time - began for time in sorted(times)]
+    return [at for count, at in enumerate(since, 1) if count > at_once + per_second * at]
 
 
 async def test_a_rate_holds_over_two_processes(
@@ -29,11 +31,12 @@ async def test_a_rate_holds_over_two_processes(
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
                       rate_limit={"events": 10, "per": "1s"})  # fmt: skip
     sent = [event("user.a") for _ in range(40)]
+    began = time.time()
     await asyncio.gather(one.send(sent[:20]), other.send(sent[20:]))
     got = await receiver.until(40, "/w")
     times = [came.time for came in got]
-    assert _most_within(times, 1.0 - SPREAD) <= 10
-    assert 2.9 <= times[-1] - times[0] < 6
+    assert not _beyond(times, began, 10, 10)
+    assert times[-1] - began >= 3
     assert len({came.json["id"] for came in got}) == 40
     record = await one.until("w", sent[-1]["id"], "succeeded")
     assert len(record["attempts"]) == 1
@@ -46,11 +49,15 @@ async def test_a_rate_over_a_long_period_is_not_spread_over_it(
                          rate_limit={"events": 5, "per": "1h"})  # fmt: skip
     sent = [event("user.a") for _ in range(8)]
     await client.send(sent)
-    await receiver.until(5, "/w", timeout=3)
+    await receiver.until(5, "/w")
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            stats = (await client.http.get("/v1/webhooks/w/stats")).json()
+            if (stats["queue_depth"], stats["in_flight"]) == (3, 0):
+                break
+            await asyncio.sleep(0.02)
     await asyncio.sleep(0.5)
     assert len(receiver.got) == 5
-    waiting = await client.http.get("/v1/webhooks/w/stats")
-    assert (waiting.json()["queue_depth"], waiting.json()["in_flight"]) == (3, 0)
 
 
 async def test_concurrency_holds_over_two_processes(
@@ -62,9 +69,8 @@ async def test_concurrency_holds_over_two_processes(
     await asyncio.sleep(1.5)  # until both know that they are two
     sent = [event("user.a") for _ in range(60)]
     await asyncio.gather(one.send(sent[:30]), other.send(sent[30:]))
-    got = await receiver.until(60, "/w")
-    await asyncio.sleep(0.2)
-    assert _most_within([came.time for came in got], 0.09) <= 3
+    await receiver.until(60, "/w")
+    assert receiver.most_at_once == 3
 
 
 async def test_what_waited_goes_before_what_comes(client: Client, receiver: Receiver) -> None:
@@ -97,8 +103,9 @@ async def test_full_lanes_hide_nobody(client: Client, receiver: Receiver) -> Non
     await receiver.until(20, "/slow")
     sent = event("audit.a")
     await client.send(sent)
-    first, second = await receiver.until(2, "/well", timeout=5)
-    assert 0.5 <= second.time - first.time < 1.0
+    first, second = await receiver.until(2, "/well")
+    assert second.time - first.time >= 0.5
+    assert len(receiver.at("/slow")) < 100, "it waited for those whose lanes are full"
 
 
 async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -> None:
@@ -113,12 +120,13 @@ async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -
     await asyncio.gather(*made)
     await client.webhook(id="well", url=f"{receiver.url}/well", events=["user.*"])
     sent = event("user.a")
+    began = time.time()
     await client.send(sent)
     await receiver.until(1, "/well")
     await receiver.until(60 * 12, "/sick")
     times = [one.time for one in receiver.at("/sick")]
-    # They would be tried 1,200 times a second. (A receiver that stalls sees them closer together.)
-    assert _most_within(times[60:], 1.0) <= AT_ONCE + PER_SECOND * 1.3
+    # They would be tried 1,200 times a second. The first attempts are before anything is known.
+    assert not _beyond(times[60:], began, AT_ONCE + 60, PER_SECOND)
     # In turn: none is tried twice before another is tried once.
     tried = [(await client.delivery(f"sick{n}", sent["id"]))["attempts"] for n in (0, 30, 59)]
     counts = [len(attempts) for attempts in tried]

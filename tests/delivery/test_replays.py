@@ -17,7 +17,7 @@ from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
 
-async def _ended(client: Client, told: dict[str, Any], timeout: float = 30) -> dict[str, Any]:
+async def _ended(client: Client, told: dict[str, Any], timeout: float = PATIENCE) -> dict[str, Any]:
     async with asyncio.timeout(timeout):
         while told["state"] == "running":
             await asyncio.sleep(0.05)

@@ -139,7 +139,7 @@ async def test_a_function_that_hangs_holds_up_nobody(own: Client, receiver: Rece
         sent = event("user.b", data)
         await own.send(sent)
         for name in ("counting", "standard"):
-            record = await own.until(name, sent["id"], "succeeded", timeout=5)
+            record = await own.until(name, sent["id"], "succeeded")
             assert len(record["attempts"]) == 1
     for one in hung:
         record = await own.until("told", one["id"], "dead_letter")

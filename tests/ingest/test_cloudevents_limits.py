@@ -12,6 +12,7 @@ import pytest
 
 from event_gateway.api.server.connection import MAX_HEAD
 from event_gateway.cli.process.serve import Running
+from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import nats_binary, usable_port
 from event_gateway.state.records import MAX_MEMBER, member_of
 from support.client import Client, event
@@ -250,7 +251,11 @@ async def test_a_nats_that_takes_too_little_is_refused(tmp_path: Path) -> None:
         f'jetstream {{ store_dir: "{tmp_path}/js" }}\n'
     )
     nats = await asyncio.create_subprocess_exec(
-        nats_binary(), "-c", str(config), stderr=asyncio.subprocess.DEVNULL
+        nats_binary(),
+        "-c",
+        str(config),
+        stderr=asyncio.subprocess.DEVNULL,
+        preexec_fn=killed_with_parent,
     )
     try:
         program = Program(tmp_path, {"nats": {"url": f"nats://127.0.0.1:{port}"}})

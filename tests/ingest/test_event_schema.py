@@ -92,9 +92,9 @@ def test_a_schema_that_cannot_be_used_is_refused_with_its_place(
         with pytest.raises(InvalidDefinition, match=says):
             EventSchema(schema)
         return
-    began = time.perf_counter()
+    began = time.thread_time()
     problem = refusal(schema)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
     assert problem.key.startswith(key)
     assert says in problem.detail
 
@@ -140,18 +140,18 @@ def test_hostile_patterns_and_data_take_no_time() -> None:
     ):  # fmt: skip
         compiled = EventSchema(schema)
         size = len(json.dumps(value))
-        began = time.perf_counter()
+        began = time.thread_time()
         compiled.violation(value, size)
-        assert time.perf_counter() - began < 1.5, schema
+        assert time.thread_time() - began < 1.5, schema
 
 
 def test_data_that_is_more_than_can_be_checked_does_not_hold() -> None:
     costly = EventSchema({"patternProperties": {f"^x.*{n}y+$": True for n in range(2000)}})
     value = {f"k{n}": n for n in range(60_000)}
     size = len(json.dumps(value))
-    began = time.perf_counter()
+    began = time.thread_time()
     found = costly.violation(value, size)
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
     assert found is not None
     assert "more than can be checked: with this schema at most" in found.detail
     assert costly.violation({"k": 1}, 8) is None

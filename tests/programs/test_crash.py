@@ -42,7 +42,7 @@ def _missing(receiver: Receiver, ids: set[str]) -> dict[str, int]:
     }
 
 
-async def _all_delivered(receiver: Receiver, ids: set[str], timeout: float) -> None:
+async def _all_delivered(receiver: Receiver, ids: set[str], timeout: float = PATIENCE) -> None:
     for _ in range(int(timeout / 0.25)):
         await asyncio.sleep(0.25)
         if not any(_missing(receiver, ids).values()):

@@ -14,6 +14,7 @@ import pytest
 from event_gateway.cli.demo.events import made_up
 from event_gateway.cli.demo.receivers import Receivers
 from event_gateway.cli.demo.tally import Tally
+from event_gateway.embedded.process import killed_with_parent
 from support.patience import PATIENCE
 
 DEMO = [sys.executable, "-m", "event_gateway", "demo"]
@@ -22,7 +23,12 @@ DEMO = [sys.executable, "-m", "event_gateway", "demo"]
 @pytest.mark.smoke
 async def test_it_ends_by_itself_and_every_promise_is_kept() -> None:
     process = await asyncio.create_subprocess_exec(
-        *DEMO, "--for", "4s", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        *DEMO,
+        "--for",
+        "4s",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=killed_with_parent,
     )
     out = (await asyncio.wait_for(process.communicate(), PATIENCE))[0].decode()
     assert process.returncode == 0, out
@@ -44,7 +50,10 @@ async def test_it_ends_by_itself_and_every_promise_is_kept() -> None:
 
 async def test_an_interrupt_ends_it_clean() -> None:
     process = await asyncio.create_subprocess_exec(
-        *DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        *DEMO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=killed_with_parent,
     )
     assert process.stdout is not None
     async with asyncio.timeout(PATIENCE):

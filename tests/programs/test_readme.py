@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from event_gateway.embedded.process import killed_with_parent
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -45,11 +47,12 @@ def _clean() -> dict[str, str]:
 def _paste(command: str, directory: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["/bin/sh", "-c", command], cwd=directory, env=_clean() | environ, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=600,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=1200,
+        preexec_fn=killed_with_parent,
     )  # fmt: skip
 
 
-@pytest.mark.timeout(620)
+@pytest.mark.timeout(1200)
 def test_the_two_commands(checkout: Path) -> None:
     demo = _block("command: demo").strip()
     assert "\n" not in demo
@@ -73,7 +76,7 @@ def test_the_journey(tmp_path: Path) -> None:
     journey = journey.replace("serve ", "serve --port 28080 ").replace("/tmp/", f"{tmp_path}/")
     process = subprocess.Popen(
         ["/bin/bash", "-c", journey], cwd=tmp_path, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=killed_with_parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
         assert process.stdout is not None

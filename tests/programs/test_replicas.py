@@ -12,6 +12,7 @@ from typing import Any
 
 import nats
 
+from event_gateway.embedded.process import killed_with_parent
 from support.client import connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -43,7 +44,8 @@ async def cluster(directory: Path) -> AsyncIterator[list[Any]]:
             f'cluster {{name: c, listen: "127.0.0.1:{route}", routes: [{peers}]}}\n'
         )
         servers.append(
-            subprocess.Popen([binary, "-c", str(file)], stderr=subprocess.DEVNULL)
+            subprocess.Popen([binary, "-c", str(file)], stderr=subprocess.DEVNULL,
+                             preexec_fn=killed_with_parent)
         )  # fmt: skip
     urls = [f"nats://127.0.0.1:{port}" for port in clients]
     try:

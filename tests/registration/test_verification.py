@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,8 @@ async def test_until_it_agrees_all_waits(client: Client, receiver: Receiver) -> 
     got = await receiver.until(3, "/w")
     assert {one.json["id"] for one in got} == {one["id"] for one in sent}
     first, second, third = receiver.asked
-    assert 0.9 < second.time - first.time < 1.9
-    assert 1.9 < third.time - second.time < 2.9
+    assert second.time - first.time > 0.9
+    assert third.time - second.time > 1.9
     assert min(one.time for one in got) > third.time
     record = await client.until("w", sent[0]["id"], "succeeded")
     assert [one["number"] for one in record["attempts"]] == [1], "waiting has cost attempts"
@@ -196,14 +197,14 @@ async def test_the_allowed_rate_is_kept(
     assert (await _until(other, "active"))["verification"]["allowed_rate"] == 12
     assert receiver.asked[0].headers["webhook-request-rate"] == "120"
     sent = [event("user.a") for _ in range(40)]
+    began = time.time()
     await asyncio.gather(one.send(sent[:20]), other.send(sent[20:]))
     got = await receiver.until(12, "/w")
     times = [came.time for came in got]
     await asyncio.sleep(5)
     assert len(receiver.got) == 12, "more than the receiver allows in a minute"
-    for start in times:
-        assert sum(1 for at in times if start <= at < start + 1.95) <= 4
-    assert 3.9 <= times[-1] - times[0] < 8
+    for count, at in enumerate(times):
+        assert at - began >= 2 * (count // 4) * 0.98, "more than 4 in 2 s"
     # Asked again, it allows more, and what waits follows at the configured rate.
     receiver.says["/w"] = [agrees("*", 6000)]
     assert (await _verify(other))["allowed_rate"] == 6000

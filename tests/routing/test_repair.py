@@ -35,7 +35,7 @@ async def _send(client: Client, count: int) -> set[str]:
     return {one["id"] for one in sent}
 
 
-async def _came(receiver: Receiver, ids: set[str], *paths: str, timeout: float = 40) -> None:
+async def _came(receiver: Receiver, ids: set[str], *paths: str, timeout: float = PATIENCE) -> None:
     async with asyncio.timeout(timeout):
         while any(
             ids - {one.json["id"] for one in receiver.at(path) if one.status == 200}
@@ -44,7 +44,7 @@ async def _came(receiver: Receiver, ids: set[str], *paths: str, timeout: float =
             await asyncio.sleep(0.1)
 
 
-async def _ready(http: httpx.AsyncClient, timeout: float = 30) -> dict[str, Any]:
+async def _ready(http: httpx.AsyncClient, timeout: float = PATIENCE) -> dict[str, Any]:
     async with asyncio.timeout(timeout):
         while (told := (await http.get("/readyz")).json())["status"] != "ok":
             await asyncio.sleep(0.1)

@@ -16,7 +16,7 @@ from support.client import Client, Socket, connected, event
 from support.fixtures import Start
 from support.program import LOOPBACK, Program
 
-EVENTS = 20_000
+EVENTS = 10_000
 SUBSCRIBERS = 50
 STREAMS = {
     "streams": {
@@ -65,7 +65,7 @@ async def test_who_joins_at_any_moment_gets_all_from_there_once_and_in_order(
     publishing = asyncio.create_task(_publish(gateway.nats_url, EVENTS))
 
     async def subscriber(number: int) -> None:
-        await asyncio.sleep(dice.uniform(0, 3.0))
+        await asyncio.sleep(dice.uniform(0, 1.5))
         start: Any = ("new", "first", {"seq": dice.randrange(1, EVENTS)})[number % 3]
         async with client.websocket() as socket:
             stream = ("work", "wide")[number % 2]

@@ -293,4 +293,4 @@ async def test_idle_sockets_are_asked_for_a_sign_of_life(client: Client) -> None
         await socket.ask(action="ping")
         began = time.monotonic()
         await (await socket.connection.ping())
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20

@@ -11,6 +11,7 @@ from typing import Any
 
 import websockets
 
+from event_gateway.embedded.process import killed_with_parent
 from support.patience import PATIENCE
 
 FOUND = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -52,6 +53,7 @@ async def page(directory: Path, url: str) -> AsyncIterator[Page]:
         FOUND, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
         "--no-first-run", "--remote-debugging-port=0", f"--user-data-dir={directory}",
         stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+        preexec_fn=killed_with_parent,
     )  # fmt: skip
     try:
         address = await asyncio.wait_for(_address(process), PATIENCE)

@@ -57,6 +57,7 @@ class Receiver:
 
     ``delays``: seconds to wait before each answer, likewise; ``headers`` of all answers. ``asked``
     are the OPTIONS that came, ``says`` how they are answered, likewise; by default with 405.
+    ``most_at_once``: the most requests that waited for their answer at the same time.
     """
 
     url: str = ""
@@ -66,6 +67,8 @@ class Receiver:
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[Got] = field(default_factory=list)
     says: dict[str, list[Said]] = field(default_factory=dict)
+    most_at_once: int = 0
+    _at_once: int = 0
 
     def at(self, path: str) -> list[Got]:
         """What came to one path, in the order it came."""
@@ -106,7 +109,12 @@ class Receiver:
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
         self.got.append(Got(path, dict(request.headers), body, came, status))
         delays = self.delays.get(path, [0.0])
-        await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
+        finally:
+            self._at_once -= 1
         return Response(f"answer {status}", status, self.headers.get(path))
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from event_gateway.core.errors import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
+from support.patience import PATIENCE
 
 
 async def post(
@@ -12,7 +13,7 @@ async def post(
     answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
     head = f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
     sender.post(parse_target(url), head, body, timeout, answered.set_result)
-    return await asyncio.wait_for(answered, timeout + 1)
+    return await asyncio.wait_for(answered, timeout + PATIENCE)
 
 
 def refused(result: Response | Failure, says: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from event_gateway.core.errors import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
+from support.patience import PATIENCE
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -53,7 +54,7 @@ async def post(sender: HttpClient, url: str, timeout: float = 2.0) -> Response |
     target = parse_target(url)
     head = f"POST {target.path} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n".encode()
     sender.post(target, head, b"body", timeout, answered.set_result)  # a second call would raise
-    return await asyncio.wait_for(answered, timeout + 1)
+    return await asyncio.wait_for(answered, timeout + PATIENCE)
 
 
 @pytest.mark.parametrize(

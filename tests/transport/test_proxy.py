@@ -194,7 +194,7 @@ def test_a_proxy_that_misbehaves(
         async with proxy.running(), sending(through(proxy.port)) as sender:
             began = asyncio.get_running_loop().time()
             result = await post(sender, "http://127.0.0.1:8080/", timeout=0.6)
-            assert asyncio.get_running_loop().time() - began < 1.0
+            assert asyncio.get_running_loop().time() - began < 5
             assert isinstance(result, Failure), result
             assert result.error_type == error, result
             assert says in result.message

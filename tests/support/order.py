@@ -1,0 +1,40 @@
+"""Marks tests by their folder, and orders them so that all workers end at the same time."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+# What takes longest, longest first: half a minute and more.
+LONGEST = (
+    "programs/test_readme.py", "programs/test_chaos.py", "streaming/test_hand_over.py",
+    "programs/test_bench.py", "programs/test_bench_load.py", "programs/test_workers.py",
+    "programs/test_crash.py", "programs/test_canaries.py", "programs/test_replicas.py",
+)  # fmt: skip
+FOLDERS = (
+    "programs", "commands", "delivery", "streaming", "registration", "routing", "ingest", "state",
+    "transport", "unit",
+)  # fmt: skip
+
+
+def mark_and_order(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each test gets the mark of its folder; with workers, each begins with long ones.
+
+    xdist gives each worker a share of neighbours, and lets whoever has ended take from the others.
+    """
+    for item in items:
+        item.add_marker(folder_of(item))
+    items.sort(key=_rank)
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = [item for first in range(workers) for item in items[first::workers]]
+
+
+def folder_of(item: pytest.Item) -> str:
+    """The folder under ``tests`` in which a test is."""
+    return item.path.relative_to(TESTS).parts[0]
+
+
+def _rank(item: pytest.Item) -> tuple[int, int]:
+    module = item.path.relative_to(TESTS).as_posix()
+    long = LONGEST.index(module) if module in LONGEST else len(LONGEST)
+    return long, FOLDERS.index(folder_of(item))
