@@ -29,11 +29,9 @@ from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.auth.hmac_signature import hmac_signature
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.embedded.process import killed_with_parent
 from event_gateway.pipeline.enrichment import splice
 from event_gateway.request.access_tokens import AccessTokens
-from event_gateway.embedded.process import killed_with_parent
-from event_gateway.request.auth.signature import hmac_signature
-from event_gateway.request.auth.tokens import Tokens
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.transformations import Transformations
 from event_gateway.routing.index import Index
@@ -95,9 +93,7 @@ def building(received: Received, enriched: Event) -> Callable[[], object]:
         version="0.1.0", transformations=Transformations(on_fallback=print),
     )  # fmt: skip
     builders = [
-        common.for_webhook(
-            Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,))
-        )
+        common.of(Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,)))
         for number in range(FAN_OUT)
     ]
     received = replace(received, enriched=enriched)
