@@ -18,12 +18,7 @@ from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.transformation.definition import TransformationDefinition
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.security import Security
-from event_gateway.core.webhook.webhook import (
-    Batch,
-    CircuitBreaker,
-    RateLimit,
-    Webhook,
-)
+from event_gateway.core.webhook.webhook import Batch, CircuitBreaker, RateLimit, Webhook
 
 
 def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webhook:

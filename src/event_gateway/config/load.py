@@ -21,7 +21,7 @@ from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_source import BadYaml, read
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.transformation.definition import BUILT_IN, TransformationDefinition
-from event_gateway.core.webhook.webhook import RefusesUrl
+from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
 
 __all__ = ["ConfigError", "Problem", "Source", "load", "load_with_source"]
 
@@ -153,7 +153,9 @@ def _definition_problems(
         webhook = _valid(WebhookModel, value)
         if webhook is not None:
             made = webhook_of(webhook, name, managed_by="file")
-            for error in made.problems(frozenset(transformations), ingest.retention, refuses_url):
+            for error in webhook_problems(
+                made, frozenset(transformations), ingest.retention, refuses_url
+            ):
                 yield _key("webhooks", name, error), error.detail
     for name, value in _items(document, "streams"):
         stream = _valid(StreamModel, value)

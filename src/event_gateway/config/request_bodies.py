@@ -14,7 +14,8 @@ from event_gateway.core.matching.selection import Selection, selection_problems
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.json_values import check_plain
 from event_gateway.core.transformation.definition import TransformationDefinition
-from event_gateway.core.webhook.webhook import RefusesUrl, Webhook
+from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
+from event_gateway.core.webhook.webhook import Webhook
 
 
 class InvalidBody(Exception):
@@ -62,7 +63,7 @@ def webhook_from_json(
     webhook = webhook_of(model, model.id, managed_by="api")
     wrong = [
         (problem.key, problem.detail)
-        for problem in webhook.problems(transformations, retention, refuses_url)
+        for problem in webhook_problems(webhook, transformations, retention, refuses_url)
     ]
     if wrong:
         raise InvalidBody(wrong)

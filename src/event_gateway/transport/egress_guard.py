@@ -17,7 +17,7 @@ from ipaddress import (
 from urllib.parse import urlsplit
 
 from event_gateway.config.model import DeliveryModel
-from event_gateway.core.webhook.webhook import RefusesUrl
+from event_gateway.core.webhook.validation import RefusesUrl
 from event_gateway.transport.special_addresses import (
     BAD_PORTS,
     GLOBAL_UNICAST,

@@ -20,7 +20,7 @@ from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
-from event_gateway.core.webhook.webhook import MAX_PATTERNS
+from event_gateway.core.webhook.validation import MAX_PATTERNS
 from event_gateway.replay.replayer import Replayer
 from event_gateway.state.replays import MAX_REPLAYS, Replays, new_id
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from event_gateway.core.cloudevents.attributes import MAX_ATTRIBUTES, check_event
 from event_gateway.core.cloudevents.event import DataKind, Event, Extension
-from event_gateway.core.cloudevents.json_format import OWN_FIELDS, check_json, check_version
+from event_gateway.core.cloudevents.json_format import OWN_FIELDS
+from event_gateway.core.cloudevents.json_members import check_json, check_version
 from event_gateway.core.cloudevents.media_types import (
     declared_encoding,
     is_json_content,

@@ -4,28 +4,30 @@
 """
 
 import base64
-import json
-from collections import Counter
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from event_gateway.core.cloudevents.attributes import MAX_ATTRIBUTES, check_event, plain_size
 from event_gateway.core.cloudevents.event import DataKind, Event, Extension
+from event_gateway.core.cloudevents.json_members import (
+    BOTH_DATA,
+    UNREADABLE,
+    check_repeated,
+    check_utf8,
+    check_version,
+    decode_value,
+    readable,
+    why_unreadable,
+)
 from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.cloudevents.surrogates import covered, values
 from event_gateway.core.errors import InvalidEvent
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _objects = msgspec.json.Decoder(list[msgspec.Raw])
-_any_json = msgspec.json.Decoder(msgspec.Raw)
-_value = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
-# Out of what Python's stack holds comes an error of its own, at some 900 levels of nesting.
-UNREADABLE = (msgspec.DecodeError, RecursionError)
 MAX_WRITTEN = 6 * MAX_ATTRIBUTES  # bytes of attributes where each character is escaped
 MAX_MEMBERS = MAX_ATTRIBUTES // 2  # attributes that are unset among them
-MAX_NAMED = 1024 * 1024  # bytes of a body in which it is looked for which name is there twice
 _INT32 = range(-(2**31), 2**31)
 OWN_FIELDS = frozenset(("id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
 
@@ -46,7 +48,7 @@ def from_batch(body: bytes) -> list[Event | InvalidEvent]:
     try:
         items = [bytes(item) for item in _objects.decode(clean)]
     except UNREADABLE as error:
-        said = _said(body, error)
+        said = why_unreadable(body, error)
         raise InvalidEvent("malformed", f"the batch is no JSON array: {said}") from None
     out: list[Event | InvalidEvent] = []
     if clean is not body:
@@ -153,56 +155,6 @@ def _each_once(body: bytes, event: Event) -> bool:
     return body.count(b'"') == quotes
 
 
-def decode_object(body: bytes) -> dict[str, msgspec.Raw]:
-    """The members of a JSON object, the last of each name. Raises InvalidEvent."""
-    check_utf8(body)
-    try:
-        return _object.decode(body)
-    except UNREADABLE as error:
-        said = _said(body, error)
-        raise InvalidEvent("malformed", f"the body is no JSON object: {said}") from None
-
-
-def readable(body: bytes) -> tuple[dict[str, msgspec.Raw], bytes]:
-    """The members of a CloudEvent in a JSON object, and the object.
-
-    Where there is half of a surrogate pair in its data that is another object, with the data as
-    ``data_base64``: they are JSON, and no decoder need read them on their way. Raises InvalidEvent.
-    """
-    try:
-        return decode_object(body), body
-    except InvalidEvent:
-        clean = covered(body)
-        if clean == body:
-            raise
-    fields = decode_object(clean)
-    _check_repeated(fields, clean)
-    written = values(body, [len(bytes(raw)) for raw in fields.values()])
-    for (name, raw), value in zip(list(fields.items()), written, strict=True):
-        if value != bytes(raw):
-            if name != "data":
-                raise InvalidEvent("invalid", f"{name[:64]} {_HALF}")
-            content_type = fields.setdefault("datacontenttype", msgspec.Raw(_JSON))
-            if value[:1] == b'"' and not is_json_content(_text("datacontenttype", content_type)):
-                raise InvalidEvent("invalid", f"data {_HALF}")
-            del fields["data"]
-            if "data_base64" in fields:
-                raise InvalidEvent("invalid", _BOTH)
-            fields["data_base64"] = msgspec.Raw(b'"%b"' % base64.b64encode(value))
-    body = _encode(fields)
-    return decode_object(body), body
-
-
-_JSON = b'"application/json"'
-_HALF = "holds half of a surrogate pair, which is no character"
-_BOTH = "data and data_base64 exclude each other"
-
-
-def _text(name: str, raw: msgspec.Raw) -> str | None:
-    value = decode_value(name, raw)
-    return value if isinstance(value, str) else None
-
-
 def from_fields(
     fields: dict[str, msgspec.Raw], body: bytes, defaults: dict[str, object] | None = None
 ) -> Event:
@@ -213,7 +165,7 @@ def from_fields(
     # That there is too much is told without reading all of it.
     if len(fields) > MAX_MEMBERS:
         raise InvalidEvent("invalid", f"it has {len(fields)} members; {MAX_MEMBERS} are allowed")
-    _check_repeated(fields, body)
+    check_repeated(fields, body)
     data = fields.pop("data", None)
     encoded = fields.pop("data_base64", None)
     if sum(len(name) + len(bytes(raw)) for name, raw in fields.items()) > MAX_WRITTEN:
@@ -223,87 +175,6 @@ def from_fields(
         values = defaults | values
     check_version(values.pop("specversion", None))
     return _build(values, data, encoded)
-
-
-def _check_repeated(fields: dict[str, msgspec.Raw], body: bytes) -> None:
-    """Raises InvalidEvent where a name is there twice in an object of these members.
-
-    As names have no quotes in them, each one that is overridden leaves at least two more.
-    """
-    quotes = sum(2 + bytes(raw).count(b'"') for raw in fields.values())
-    if body.count(b'"') != quotes:
-        _refuse_repeated(body)
-
-
-def _refuse_repeated(body: bytes) -> None:
-    """Raises InvalidEvent where a name is there twice. What it has read is no more than text."""
-    pairs: list[tuple[str, Any]] = []
-
-    def read(found: list[tuple[str, Any]]) -> None:
-        pairs[:] = found  # the outermost object comes last
-
-    try:
-        if len(body) > MAX_NAMED:
-            raise ValueError
-        json.loads(body, object_pairs_hook=read, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        raise InvalidEvent("invalid", "a name is there twice") from None
-    for name, count in Counter(name for name, _ in pairs).items():
-        if count > 1:
-            raise InvalidEvent("invalid", f"the name {name[:64]!r} is there {count} times")
-
-
-def check_utf8(body: bytes) -> None:
-    """Raises InvalidEvent where it is not UTF-8."""
-    if not body.isascii():
-        try:
-            body.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidEvent("malformed", f"the body is not UTF-8: {error}") from None
-
-
-def check_json(body: bytes, content_type: str | None) -> bool:
-    """Whether JSON decoders read it: some has half of a surrogate pair in it.
-
-    Raises InvalidEvent where it is no JSON.
-    """
-    check_utf8(body)
-    try:
-        _any_json.decode(body)
-        return True
-    except UNREADABLE:
-        pass
-    try:
-        _any_json.decode(covered(body))
-    except UNREADABLE as error:
-        raise InvalidEvent(
-            "malformed",
-            f"the content type is {content_type} but the body is not: {_said(body, error)}",
-        ) from None
-    return False
-
-
-def check_version(version: object) -> None:
-    """Raises InvalidEvent where it is not the version that is understood."""
-    if version is None:
-        raise InvalidEvent("invalid", "specversion is missing")
-    if version != "1.0":
-        shown = repr(version)[:32]
-        raise InvalidEvent("unsupported", f"specversion is {shown}; this gateway takes 1.0")
-
-
-def decode_value(name: str, raw: msgspec.Raw) -> object:
-    """A member's value. Raises InvalidEvent."""
-    try:
-        return _value.decode(raw)
-    except UNREADABLE as error:
-        raise InvalidEvent("invalid", f"{name[:64]} cannot be read: {error}") from None
-
-
-def _said(body: bytes, error: Exception) -> str:
-    if body.startswith(b"\xef\xbb\xbf"):
-        return "it begins with a byte order mark, which JSON does not (RFC 8259, 8.1)"
-    return str(error)
 
 
 def _build(
@@ -329,7 +200,7 @@ def _build(
     if encoded is not None and bytes(encoded) == b"null":
         encoded = None  # as an attribute that is null, it is unset
     if data is not None and encoded is not None:
-        raise InvalidEvent("invalid", _BOTH)
+        raise InvalidEvent("invalid", BOTH_DATA)
     if encoded is not None:
         raw, kind = _from_base64(encoded), DataKind.BINARY
     elif data is not None:

@@ -9,14 +9,8 @@ import msgspec
 from event_gateway.core.cloudevents.attributes import check_event
 from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.event import NATS, DataKind, Event, Received
-from event_gateway.core.cloudevents.json_format import (
-    decode_object,
-    decode_value,
-    from_fields,
-    from_structured,
-    readable,
-    usual,
-)
+from event_gateway.core.cloudevents.json_format import from_fields, from_structured, usual
+from event_gateway.core.cloudevents.json_members import decode_object, decode_value, readable
 from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.cloudevents.surrogates import covered
 from event_gateway.core.errors import InvalidEvent

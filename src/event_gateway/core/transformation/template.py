@@ -11,21 +11,29 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.cloudevents.event import DataKind, Event, decoded
+from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.path import ANY, Step, member_of, parse_path
+from event_gateway.core.matching.path import parse_path
 from event_gateway.core.transformation.definition import (
     JSON,
     MAX_OUTPUT,
     TransformationError,
     payload_of,
 )
+from event_gateway.core.transformation.template_scope import NODE, Scope
+from event_gateway.core.transformation.template_values import (
+    FILTERS,
+    OMIT,
+    as_text,
+    encode,
+    measured,
+    parsed,
+)
 
 MAX_TEMPLATE = 64 * 1024  # bytes
 MAX_DEPTH = 32
 MAX_FILTERS = 8  # in one place
-NODE = 16  # what each value costs of MAX_OUTPUT, however short it is: it bounds the work
 EACH, DO, ITEM = "$each", "$do", "item"
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -35,59 +43,9 @@ _EXPRESSION = re.compile(
     rf"\s*(?P<what>{_QUOTED}|{_PATH})\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
     r"(?P<filters>(?:\|\s*[a-z]+\s*)*)"
 )
-_encode = msgspec.json.Encoder().encode
-_OMIT = object()
 
 
-class _Scope:
-    """One rendering: the event, the item at hand, and how many bytes there is room for."""
-
-    __slots__ = ("_data", "event", "item", "room")
-
-    def __init__(self, event: Event) -> None:
-        self.event = event
-        self._data: tuple[Any] | None = None
-        self.item: Any = msgspec.UNSET
-        self.room = MAX_OUTPUT
-
-    def spend(self, size: int) -> None:
-        self.room -= size
-        if self.room < 0:
-            raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
-
-    def data(self) -> Any:
-        """The payload; UNSET where there is none that JSON's ``data`` would hold."""
-        if self._data is None:
-            event = self.event
-            binary = event.kind in (DataKind.BINARY, DataKind.NONE)
-            self._data = (msgspec.UNSET if binary else payload_of(event),)
-        return self._data[0]
-
-    def follow(self, at: Any, steps: tuple[Step, ...]) -> Any:
-        """What is there, behind ``[*]`` a list of all that is; UNSET where nothing is."""
-        for position, step in enumerate(steps):
-            if step is ANY:
-                return self._all(at, steps[position:])
-            at = member_of(at, step)
-            if at is msgspec.UNSET:
-                break
-        return at
-
-    def _all(self, at: Any, steps: tuple[Step, ...]) -> Any:
-        if not isinstance(at, list):
-            return msgspec.UNSET
-        found = [at]
-        for step in steps:
-            if step is ANY:
-                lists = [one for one in found if isinstance(one, list)]
-                self.spend(NODE * sum(map(len, lists)))  # it bounds the work
-                found = [one for many in lists for one in many]
-            else:
-                found = [one for at in found if (one := member_of(at, step)) is not msgspec.UNSET]
-        return found
-
-
-_Node = Callable[[_Scope], Any]
+_Node = Callable[[Scope], Any]
 Template = Callable[[Event, float], tuple[bytes, bytes]]
 
 
@@ -98,7 +56,7 @@ def compile_template(template: Any, content_type: str | None) -> Template:
     made raises TransformationError.
     """
     try:
-        size = len(_encode(template))
+        size = len(encode(template))
     except (TypeError, UnicodeEncodeError, RecursionError) as error:
         raise InvalidDefinition("template", f"is nothing that JSON can say: {error}") from None
     if size > MAX_TEMPLATE:
@@ -109,8 +67,8 @@ def compile_template(template: Any, content_type: str | None) -> Template:
 
     def transform(event: Event, received_at: float) -> tuple[bytes, bytes]:
         try:
-            made = render(_Scope(event))
-            body = made.encode() if plain else _encode(None if made is _OMIT else made)
+            made = render(Scope(event))
+            body = made.encode() if plain else encode(None if made is OMIT else made)
         except UnicodeEncodeError:
             raise TransformationError("the data holds a code point that is no character") from None
         except RecursionError:
@@ -133,9 +91,9 @@ def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
     if isinstance(value, list):
         nodes = [_compile(v, f"{key}[{n}]", depth + 1, in_each) for n, v in enumerate(value)]
 
-        def collect(scope: _Scope) -> list[Any]:
+        def collect(scope: Scope) -> list[Any]:
             scope.spend(NODE)
-            return [one for node in nodes if (one := node(scope)) is not _OMIT]
+            return [one for node in nodes if (one := node(scope)) is not OMIT]
 
         return collect
     if isinstance(value, dict):
@@ -144,16 +102,16 @@ def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
         members = [(n, _compile(v, f"{key}.{n}", depth + 1, in_each)) for n, v in value.items()]
         fixed = NODE + sum(len(name) for name in value)
 
-        def build(scope: _Scope) -> dict[str, Any]:
+        def build(scope: Scope) -> dict[str, Any]:
             scope.spend(fixed)
-            return {n: one for n, node in members if (one := node(scope)) is not _OMIT}
+            return {n: one for n, node in members if (one := node(scope)) is not OMIT}
 
         return build
-    return _fixed(value, NODE + len(_encode(value)))
+    return _fixed(value, NODE + len(encode(value)))
 
 
 def _fixed(value: Any, size: int) -> _Node:
-    def give(scope: _Scope) -> Any:
+    def give(scope: Scope) -> Any:
         scope.spend(size)
         return value
 
@@ -166,10 +124,10 @@ def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
         raise InvalidDefinition(key, f"a repetition is {{{EACH}: PATH, {DO}: …}}, and nothing else")
     # The whole payload is decoded once for all repetitions, not once for each.
     whole = value[EACH] == "data"
-    place = _Scope.data if whole else _place(value[EACH], f"{key}.{EACH}", in_each)
+    place = Scope.data if whole else _place(value[EACH], f"{key}.{EACH}", in_each)
     node = _compile(value[DO], f"{key}.{DO}", depth + 1, True)
 
-    def repeat(scope: _Scope) -> list[Any]:
+    def repeat(scope: Scope) -> list[Any]:
         scope.spend(NODE)
         items = place(scope)
         if not isinstance(items, list):
@@ -179,7 +137,7 @@ def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
             scope.item = item
             scope.spend(NODE)
             one = node(scope)
-            if one is not _OMIT:
+            if one is not OMIT:
                 out.append(one)
         scope.item = outer
         return out
@@ -204,7 +162,7 @@ def _text(value: Any, key: str, in_each: bool = False) -> _Node:
         return _fixed(value, NODE + len(value))
     parts.append(value[at:])
 
-    def write(scope: _Scope) -> str:
+    def write(scope: Scope) -> str:
         out = []
         for part in parts:
             text = part if isinstance(part, str) else as_text(part(scope))
@@ -233,25 +191,25 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
     filters = [FILTERS[name] for name in names]
     literal = _literal(what, key) if what.startswith('"') else None
     place = None if literal is not None else _place(what, key, in_each)
-    instead = _OMIT if default == "omit" else None
+    instead = OMIT if default == "omit" else None
     if default not in (None, "omit", "error"):
         instead = _literal(default, key)
 
-    def take(scope: _Scope) -> Any:
+    def take(scope: Scope) -> Any:
         scope.spend(NODE)
         found = literal if place is None else place(scope)
         if found is msgspec.UNSET or found is None or found == _NULL:
             if default == "error":
                 raise TransformationError(f"{key}: the event has no {what}")
             found = instead
-        if found is _OMIT:
+        if found is OMIT:
             return found
         spent = 0
         for one in filters:
             spent = len(found) if isinstance(found, (str, msgspec.Raw)) else 0
             scope.spend(spent)  # what a filter reads, as what it makes may be short or none
-            found = one(_decoded(found))
-        size, found = _measured(found)
+            found = one(parsed(found))
+        size, found = measured(found)
         scope.spend(max(size - spent, 0))
         return found
 
@@ -280,7 +238,7 @@ def _place(text: str, key: str, in_each: bool) -> _Node:
     return lambda scope: scope.follow(scope.data(), path.steps)
 
 
-def _payload(scope: _Scope) -> Any:
+def _payload(scope: Scope) -> Any:
     if scope.event.kind is DataKind.JSON:
         return msgspec.Raw(scope.event.data)  # goes in as it is
     return scope.data()
@@ -293,44 +251,3 @@ def _literal(text: str, key: str) -> Any:
         raise InvalidDefinition(
             key, f'{text[:64]} is neither a JSON value (texts in "…") nor omit or error'
         ) from None
-
-
-def _measured(value: Any) -> tuple[int, Any]:
-    """How many bytes a value takes at least, and the value; what is large is encoded by now."""
-    if isinstance(value, str):
-        return len(value), value
-    if isinstance(value, (dict, list)):
-        value = msgspec.Raw(_encode(value))
-    return len(value) if isinstance(value, msgspec.Raw) else 0, value
-
-
-def _decoded(value: Any) -> Any:
-    return decoded(bytes(value)) if isinstance(value, msgspec.Raw) else value
-
-
-def as_text(value: Any) -> str:
-    """A value within a text: texts as they are, nothing for null, all else as JSON."""
-    if isinstance(value, str):
-        return value
-    if value is None or value is _OMIT:
-        return ""
-    return _encode(value).decode()
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            found = msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            return None
-        return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-FILTERS: dict[str, Callable[[Any], Any]] = {
-    "string": lambda value: None if value is None else as_text(value),
-    "number": _number,
-    "json": lambda value: _encode(value).decode(),
-    "upper": lambda value: value.upper() if isinstance(value, str) else value,
-    "lower": lambda value: value.lower() if isinstance(value, str) else value,
-}

@@ -1,0 +1,166 @@
+"""The rules for webhooks: every reason why a webhook cannot be registered."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.path import parse_path
+from event_gateway.core.matching.pattern import check_pattern
+from event_gateway.core.matching.selection import selection_problems
+from event_gateway.core.text.identifier import ID
+from event_gateway.core.webhook.retry_policy import retry_problems
+from event_gateway.core.webhook.security_rules import security_problems
+from event_gateway.core.webhook.webhook import MAX_RATE, MODES, Webhook
+
+RefusesUrl = Callable[[str], str | None]  # why a URL must not be sent to; None where it may be
+
+MAX_PATTERNS = 100
+MAX_HEADERS = 32
+MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
+MAX_BATCH = 1000  # events of one request
+MAX_BATCH_BYTES = 16 << 20
+MAX_BATCH_WAIT = 5.0  # seconds; what waits is held by its process for 10
+# What the gateway itself sets on a delivery, and what would change how the request is framed.
+RESERVED_HEADERS = frozenset(
+    (
+        "host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade",
+        "te", "trailer", "expect", "user-agent", "keep-alive", "proxy-connection", "webhook-id",
+        "webhook-timestamp", "webhook-signature", "traceparent", "tracestate",
+        "x-event-gateway-attempt",
+        "webhook-request-origin", "webhook-request-rate", "webhook-request-callback",
+    )
+)  # fmt: skip
+# What proves who is asking is a secret, and comes by name.
+SECRET_HEADERS = frozenset(("authorization", "proxy-authorization"))
+
+
+def webhook_problems(
+    webhook: Webhook, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
+) -> Iterator[InvalidDefinition]:
+    """All reasons why a webhook cannot be registered, each with its key.
+
+    ``transformations``: the names that are defined; ``retention``: the seconds for which the log
+    keeps events; ``refuses_url``: why a URL must not be sent to, or None.
+    """
+    if ID.fullmatch(webhook.id) is None:
+        yield InvalidDefinition("id", f"{webhook.id!r} is not of the form {ID.pattern}")
+    yield from _caught(_check_url, webhook.url, refuses_url)
+    if not 1 <= len(webhook.events) <= MAX_PATTERNS:
+        yield InvalidDefinition("events", f"a webhook has 1 to {MAX_PATTERNS} event patterns")
+    for position, pattern in enumerate(webhook.events[:MAX_PATTERNS]):
+        yield from _caught(check_pattern, pattern, f"events[{position}]")
+    yield from selection_problems(webhook)
+    if webhook.transformation not in transformations:
+        known = ", ".join(sorted(transformations))
+        yield InvalidDefinition(
+            "transformation", f"{webhook.transformation!r} is unknown; there are: {known}"
+        )
+    if webhook.mode not in MODES:
+        yield InvalidDefinition(
+            "mode", f"{webhook.mode!r} is unknown; there are: {', '.join(sorted(MODES))}"
+        )
+    elif webhook.mode == "binary" and webhook.transformation != "standard":
+        yield InvalidDefinition(
+            "mode", "binary is for the event itself: the transformation must be standard"
+        )
+    yield from retry_problems(webhook.retry_policy, retention)
+    if not 0.1 <= webhook.timeout <= 300:
+        yield InvalidDefinition("timeout", "must be between 100ms and 5m")
+    if not 1 <= webhook.concurrency <= 1024:
+        yield InvalidDefinition("concurrency", "must be between 1 and 1024")
+    yield from _batch_problems(webhook)
+    yield from _lane_problems(webhook)
+    yield from _caught(_check_headers, webhook.headers)
+    yield from security_problems(
+        webhook.security,
+        lambda url, key: _check_url(url, refuses_url, key),
+        RESERVED_HEADERS,
+        frozenset(name.lower() for name in webhook.headers),
+        any_file=webhook.managed_by == "file",
+    )
+
+
+def _caught(check: Callable[..., object], *about: Any) -> Iterator[InvalidDefinition]:
+    try:
+        check(*about)
+    except InvalidDefinition as problem:
+        yield problem
+
+
+def _lane_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
+    rate, breaker = webhook.rate_limit, webhook.circuit_breaker
+    if rate is not None and not 1 <= rate.events <= MAX_RATE:
+        yield InvalidDefinition("rate_limit.events", f"must be between 1 and {MAX_RATE}")
+    if rate is not None and not 0.1 <= rate.per <= 86400:
+        yield InvalidDefinition("rate_limit.per", "must be between 100ms and 1d")
+    if not 1 <= breaker.failure_threshold <= 10000:
+        yield InvalidDefinition("circuit_breaker.failure_threshold", "must be between 1 and 10000")
+    if not 0.1 <= breaker.open_for <= 86400:
+        yield InvalidDefinition("circuit_breaker.open_for", "must be between 100ms and 1d")
+    if webhook.ordered_by:
+        yield from _caught(_check_order, webhook.ordered_by)
+    if not 1 <= webhook.disable_after <= MAX_DISABLE_AFTER:
+        yield InvalidDefinition("disable_after", "must be between 1s and 1y")
+
+
+def _batch_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
+    batch = webhook.batch
+    if webhook.mode == "batch" and webhook.ordered:
+        yield InvalidDefinition("mode", "batch keeps no order: it cannot be ordered, too")
+    if not 1 <= batch.max_events <= MAX_BATCH:
+        yield InvalidDefinition("batch.max_events", f"must be between 1 and {MAX_BATCH}")
+    if not 1 <= batch.max_bytes <= MAX_BATCH_BYTES:
+        yield InvalidDefinition("batch.max_bytes", "must be between 1 byte and 16MiB")
+    if not 0 <= batch.max_wait <= MAX_BATCH_WAIT:
+        yield InvalidDefinition("batch.max_wait", "must be at most 5s")
+
+
+def _check_order(by: str) -> None:
+    if parse_path(by, "ordered.by").many:
+        raise InvalidDefinition("ordered.by", "must name one value, not any ([*])")
+
+
+def _check_url(url: str, refuses_url: RefusesUrl, key: str = "url") -> None:
+    if any(not 0x20 < ord(c) < 0x7F for c in url):
+        raise InvalidDefinition(key, "holds a space, a control or a non-ASCII character")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # it is not repeated: what was taken for a port may be a password
+        raise InvalidDefinition(key, "is no URL: its host or its port is none") from None
+    if parts.scheme not in ("http", "https"):
+        raise InvalidDefinition(key, "must begin with https:// (or http://)")
+    if not parts.hostname or port == 0:
+        raise InvalidDefinition(key, "names no host to send to")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidDefinition(key, "must not hold credentials; use security with a secret_name")
+    if parts.fragment or url.endswith("#"):
+        raise InvalidDefinition(key, "must not hold a fragment (#…)")
+    if len(url) > 2048:
+        raise InvalidDefinition(key, "is longer than 2048 characters")
+    reason = refuses_url(url)
+    if reason is not None:
+        raise InvalidDefinition(key, reason)
+
+
+def _check_headers(headers: dict[str, str]) -> None:
+    if len(headers) > MAX_HEADERS:
+        raise InvalidDefinition("headers", f"a webhook has at most {MAX_HEADERS} headers")
+    for name, value in headers.items():
+        token = name.replace("-", "").replace("_", "")
+        if not token.isascii() or not token.isalnum() or len(name) > 128:
+            # Only its beginning is repeated: behind a colon, or a scheme, may stand a secret.
+            begins = re.split(r"[^A-Za-z0-9_-]", name[:64], maxsplit=1)[0]
+            raise InvalidDefinition("headers", f"what begins with {begins!r} is no header name")
+        if name.lower() in RESERVED_HEADERS or name.lower().startswith("ce-"):
+            raise InvalidDefinition(f"headers.{name}", "is set by the gateway itself")
+        if name.lower() in SECRET_HEADERS:
+            raise InvalidDefinition(
+                f"headers.{name}", "would keep a secret in clear; use security with a secret_name"
+            )
+        if len(value) > 4096 or not value.isascii() or not value.isprintable():
+            raise InvalidDefinition(
+                f"headers.{name}", "must be printable ASCII of at most 4096 characters"
+            )
