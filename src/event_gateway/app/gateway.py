@@ -182,7 +182,7 @@ class Gateway:
         await self.api.finish()
         await self.adapters.ledger.stop()  # what it confirms is acknowledged until NATS is closed
         with contextlib.suppress(*StateError, *BrokerError):
-            await self.routing.repair.note()
+            await self.routing.repair.write_checkpoints()
 
     async def stop(self) -> None:
         """Ends everything; what is not recorded comes again at the next start."""

@@ -1,4 +1,4 @@
-"""Enrichment: what the gateway adds to an event's data, spliced in without parsing it."""
+"""Enrichment: adds a member ``enrichment`` to an event's data, without parsing the data."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Enricher:
-    """Fills ``enriched`` of events. Never fails one: without Redis it says ``incomplete``."""
+    """Sets ``enriched`` of events. Never fails: without Redis, an enrichment is ``incomplete``."""
 
     def __init__(self, cache: EventCache, version: str) -> None:
         self._cache = cache
@@ -26,15 +26,15 @@ class Enricher:
         self._reported = False
 
     async def enrich(self, batch: Sequence[Received], *, keep: bool = True) -> None:
-        """Remembers a batch (unless not to ``keep`` it) and enriches those whose data is a JSON
-        object; one round trip."""
+        """Stores a batch in the event cache (if ``keep``) and enriches the events whose data is a
+        JSON object; in one round trip."""
         contexts: Sequence[Context | None]
         try:
             contexts = await self._cache.remember(batch, keep=keep)
             self._reported = False
         except StateError as error:
             if not self._reported:
-                log.warning("events are not enriched while Redis is away", error=str(error))
+                log.warning("enrichment is incomplete, Redis cannot be reached", error=str(error))
             self._reported = True
             contexts = [None] * len(batch)
         now = rfc3339(time.time()).encode()
@@ -54,7 +54,7 @@ class Enricher:
         try:
             data = splice(event.data, enrichment)
         except (msgspec.DecodeError, RecursionError):
-            data = None  # what can only be passed on as it is
+            data = None  # such data is passed on unchanged
         if data is None:
             return None
         return Event(
@@ -64,7 +64,7 @@ class Enricher:
 
 
 def splice(data: bytes, enrichment: bytes) -> bytes | None:
-    """``data`` with a member ``enrichment``; None where it is no JSON object.
+    """``data`` with a member ``enrichment``; None if the data is not a JSON object.
 
     A member of that name that the publisher wrote is replaced.
     """

@@ -1,4 +1,4 @@
-"""Why an event is for a webhook, or the first condition that keeps it away."""
+"""Why an event does not match a webhook: the first condition that is false."""
 
 from typing import Any, assert_never
 
@@ -16,7 +16,7 @@ MAX_SHOWN = 120  # characters of a value
 
 
 class Failed(msgspec.Struct):
-    """The condition that does not hold: its place in the webhook, and what stands there instead."""
+    """A condition that is false: its key in the webhook, and the reason."""
 
     condition: str
     detail: str
@@ -45,24 +45,24 @@ def explain(webhook: Webhook, received: Received) -> Failed | None:
     return None
 
 
-def _failed_filter(one: Filter, key: str, received: Received) -> Failed:
-    if one.all is not None:
-        for position, part in enumerate(one.all):
+def _failed_filter(condition: Filter, key: str, received: Received) -> Failed:
+    if condition.all is not None:
+        for position, part in enumerate(condition.all):
             if not compile_filter(part)(received):
                 return _failed_filter(part, f"{key}.all[{position}]", received)
-    if one.any is not None:
-        return Failed(key, f"none of its {len(one.any)} filters holds")
-    if one.not_ is not None:
+    if condition.any is not None:
+        return Failed(key, f"none of its {len(condition.any)} filters holds")
+    if condition.not_ is not None:
         return Failed(key, "the filter holds which must not")
-    values = path_of(one.field).values(received)
+    values = path_of(condition.field).values(received)
     if not values:
-        there = "is not there"
+        found = "is not there"
     elif len(values) == 1:
-        there = f"is {_short(values[0])}"
+        found = f"is {_short(values[0])}"
     else:
-        there = f"has {len(values)} values, {_short(values[0])} the first"
-    wanted = "" if one.value is msgspec.UNSET else f" {_short(one.value)}"
-    return Failed(key, f"{one.field} {there}; wanted: {one.operator}{wanted}")
+        found = f"has {len(values)} values, {_short(values[0])} the first"
+    wanted = "" if condition.value is msgspec.UNSET else f" {_short(condition.value)}"
+    return Failed(key, f"{condition.field} {found}; wanted: {condition.operator}{wanted}")
 
 
 def _short(value: Any) -> str:

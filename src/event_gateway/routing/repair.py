@@ -1,8 +1,8 @@
-"""Repair: when Redis may have lost records, the log is read again, and what is missing is queued.
+"""Repair: when Redis may have lost records, the log is reread, and missing deliveries are queued.
 
-Once a second up to where the router has acknowledged is written beside the records that this stands
-for, by one of the processes. Whoever loses those loses that checkpoint, too: what lies behind it is
-then looked up, and queued where it has no record.
+Once a second, one of the processes writes the router's ack floor to Redis as the checkpoint. A
+server that loses records loses the checkpoint with them. The events after the last checkpoint are
+then reread, and deliveries without a record are queued.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ from event_gateway.tasks import end, spawn
 log = structlog.get_logger(__name__)
 
 LOOK = 1.0  # seconds between looks, and between checkpoints
-GRACE = 3.0  # seconds after which rereading is worth a word
-HOLD = 15.0  # seconds after which another process takes the rereading over
-SETTLE = 1.0  # seconds in which an event that is being routed gets its records
+GRACE = 3.0  # seconds of rereading before it is reported
+HOLD = 15.0  # seconds until another process takes the rereading over, unless it is renewed
+SETTLE = 1.0  # seconds within which an event that is being routed has its records
 PART = 256  # messages that are reread in one step
 
 
@@ -88,18 +88,20 @@ class Repair:
 
     @property
     def reasons(self) -> list[str]:
-        """What there is to say of it, for whoever asks how the gateway is: not of the moment that
-        it takes after each start."""
-        waits = [name for name in self._pending if self._waits_for_decision(name)]
-        long = time.monotonic() - GRACE
-        rest = [name for name in self._pending if name not in waits and self._since[name] < long]
+        """Why the gateway's health is degraded: streams that are reread (not for the moment that it
+        takes after each start), and streams that wait for a decision."""
+        waiting = [name for name in self._pending if self._waits_for_decision(name)]
+        latest = time.monotonic() - GRACE
+        rereading = [
+            name for name in self._pending if name not in waiting and self._since[name] < latest
+        ]
         return [
-            *(f"{name} is being reread: Redis may have lost records" for name in rest),
-            *(f"{name} waits for POST /v1/repair: Redis has lost its records" for name in waits),
+            *(f"{name} is being reread: Redis may have lost records" for name in rereading),
+            *(f"{name} waits for POST /v1/repair: Redis has lost its records" for name in waiting),
         ]
 
     async def run(self) -> None:
-        """Goes on for ever."""
+        """Writes checkpoints, and rereads streams where it must, for ever."""
         try:
             while True:
                 try:
@@ -112,12 +114,13 @@ class Repair:
         finally:
             await end(self._rereading.values())
 
-    async def note(self) -> None:
-        """Writes the checkpoints as they are now. Raises what BrokerError and StateError name."""
-        await self._noted(await self._floors())
+    async def write_checkpoints(self) -> None:
+        """Writes the present checkpoints. Raises what BrokerError and StateError name."""
+        await self._write(await self._floors())
 
     def decide(self, *, reread: bool) -> list[str]:
-        """Where it waits for people: rereads all, or leaves all as it is. Gives the streams."""
+        """Rereads the streams that wait for a decision, or leaves them as they are; returns their
+        names."""
         waiting = [name for name in self._pending if self._waits_for_decision(name)]
         for name in waiting:
             self._begin(name, skip=not reread, decided=True)
@@ -125,46 +128,46 @@ class Repair:
 
     @property
     def _pending(self) -> list[str]:
-        return [name for name, one in self._known.items() if one.reread]
+        return [name for name, checkpoint in self._known.items() if checkpoint.reread]
 
     def _waits_for_decision(self, stream: str) -> bool:
-        """Whether rereading it waits for people."""
+        """Whether rereading a stream waits for a decision."""
         if not self.manual or self._known[stream].at is not None or stream in self._rereading:
             return False
-        return self._acknowledged.get(stream, 1) > 0  # nothing is lost where nothing was
+        return self._acknowledged.get(stream, 1) > 0  # nothing is lost if nothing was routed
 
     async def _look(self) -> None:
         first, _ = self._peers.place
-        # What is acknowledged by then has its records on the server that the last look has seen.
+        # The records of acknowledged events are on the server that the last look has seen.
         floors = await self._floors() if first == 0 else {}
-        await self._noted(floors)
+        await self._write(floors)
         for stream in self._pending:
             if stream not in self._rereading and not self._waits_for_decision(stream):
                 self._begin(stream)
 
-    async def _noted(self, floors: dict[str, int]) -> None:
-        begun, before = bool(self._checkpoints.server), self._known
+    async def _write(self, floors: dict[str, int]) -> None:
+        first_look, before = not self._checkpoints.server, self._known
         changed, self._known = await self._checkpoints.look(self._streams, floors)
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in self._pending}
-        gone = [
-            name for name, one in self._known.items()
-            if one.at is None and name in before and before[name].at is not None
+        lost = [
+            name for name, checkpoint in self._known.items()
+            if checkpoint.at is None and name in before and before[name].at is not None
         ]  # fmt: skip
-        if begun and (changed or gone):
-            log.warning("Redis has been started anew, or its data is another: it may have lost "
-                        "records; the log is reread", streams=self._pending)  # fmt: skip
+        if not first_look and (changed or lost):
+            log.warning("Redis has restarted or lost its data: it may have lost records, the log "
+                        "is reread", streams=self._pending)  # fmt: skip
             for loss_handler in self._on_loss:
                 loss_handler()
 
     async def _floors(self) -> dict[str, int]:
-        """Up to where the router has acknowledged, by stream."""
+        """The router's ack floors, by stream."""
         floors = {}
         for stream in self._streams:
             try:
                 info = await self._broker.js.consumer_info(stream, ROUTER)
             except NotFoundError:
-                continue  # the router makes it anew
+                continue  # the router creates it again
             floors[stream] = info.ack_floor.stream_seq if info.ack_floor else 0
         self._acknowledged |= floors
         return floors
@@ -183,7 +186,7 @@ class Repair:
                 return
             server = self._checkpoints.server
             info = await self._broker.js.consumer_info(stream, ROUTER)
-            # Beyond what was handed out the router itself comes by.
+            # The router itself processes what was not delivered to it yet.
             until = info.delivered.stream_seq if info.delivered else 0
             settled = info.ack_floor.stream_seq if info.ack_floor else 0
             at = self._known[stream].at
@@ -191,14 +194,14 @@ class Repair:
                 return
             position = until + 1 if skip else (at or 0) + 1
             since = time.time() - self._deadlines.max_age if at is None and not skip else None
-            queued = looked = 0
+            queued = read = 0
             while position <= until:
                 found = await page(
                     self._broker, stream, from_seq=position, from_time=since, limit=PART
                 )
                 since = None
-                part = [one for one in found.messages if one.seq <= until]
-                looked += len(part)
+                part = [pulled for pulled in found.messages if pulled.seq <= until]
+                read += len(part)
                 queued += await self._queue_missing(stream, part, settled)
                 position = part[-1].seq + 1 if part else until + 1
                 if not await self._checkpoints.hold(stream, HOLD):
@@ -208,18 +211,21 @@ class Repair:
             if not await self._checkpoints.advance(stream, until, server, whole=True):
                 return
             self._known[stream] = Checkpoint(until, reread=False)
-            if looked:
-                log.info("the log is reread", stream=stream, events=looked, queued=queued)
+            if read:
+                log.info("the log is reread", stream=stream, events=read, queued=queued)
         except (*StateError, *BrokerError) as error:
-            log.warning("rereading waits", stream=stream, error=str(error) or type(error).__name__)
+            log.warning(
+                "rereading interrupted", stream=stream, error=str(error) or type(error).__name__
+            )
         finally:
-            with contextlib.suppress(*StateError):  # else it ends by itself
+            with contextlib.suppress(*StateError):  # then it expires
                 await self._checkpoints.release(stream)
 
     async def _queue_missing(self, stream: str, part: Sequence[Pulled], settled: int) -> int:
-        """Queues the deliveries of these events that have no record; gives how many.
+        """Queues the deliveries of these events that have no record; returns how many.
 
-        Up to ``settled`` all had theirs; what lies beyond may be about to get its first.
+        Up to the sequence ``settled`` all deliveries had records. The router may be about to write
+        the first record of later ones.
         """
         pairs: list[tuple[Received, Webhook]] = []
         for _, received in self._decoder.decode(stream, part).events:
@@ -228,21 +234,24 @@ class Repair:
                 for webhook in self._index.match_safely(received)
                 if self._deadlines.left(webhook, received.time) > 0
             ]
-        missing = await self._unknown(pairs)
+        missing = await self._without_record(pairs)
         if missing and missing[-1][0].seq > settled:
             await asyncio.sleep(SETTLE)
-            missing = await self._unknown(missing)
+            missing = await self._without_record(missing)
         if missing:
             await self._queue(missing)
         return len(missing)
 
-    async def _unknown(
+    async def _without_record(
         self, pairs: Sequence[tuple[Received, Webhook]]
     ) -> list[tuple[Received, Webhook]]:
         known = await self._ledger.known(
-            [(w.id, r.event.id, r.event.source, r.seq) for r, w in pairs]
+            [
+                (webhook.id, received.event.id, received.event.source, received.seq)
+                for received, webhook in pairs
+            ]
         )
-        return [pair for pair, there in zip(pairs, known, strict=True) if not there]
+        return [pair for pair, recorded in zip(pairs, known, strict=True) if not recorded]
 
     async def _queue(self, missing: Sequence[tuple[Received, Webhook]]) -> None:
         missing = [pair for pair in missing if not self._ledger.writes(pair[1].id, pair[0].event)]
