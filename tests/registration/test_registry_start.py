@@ -2,10 +2,11 @@
 
 import pytest
 
-from event_gateway.broker import registry as module
+from event_gateway.broker import registry_bucket as module
 from event_gateway.broker.connection import connect
 from event_gateway.broker.peers import Peers
-from event_gateway.broker.registry import BUCKET, Registry
+from event_gateway.broker.registry import Registry
+from event_gateway.broker.registry_bucket import BUCKET
 from event_gateway.tasks import Supervisor
 
 

@@ -27,8 +27,7 @@ class InForce:
 
     def follow(self) -> None:
         """Takes up each change from now on."""
-        self.registry.on_webhook.append(self._webhook)
-        self.registry.on_stream.append(self._stream)
+        self.registry.notify(webhook=self._webhook, stream=self._stream)
 
     def copy_again(self) -> None:
         """Writes the copies of all webhooks into Redis, which may have lost them."""

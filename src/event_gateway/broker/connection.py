@@ -39,13 +39,13 @@ class Broker:
     """NATS and its JetStream. ``dropped`` counts unacknowledged publishes given up so far;
     ``replicas``: on how many servers streams are that do not say so, None: as they are."""
 
-    def __init__(self, url: str, supervisor: Supervisor) -> None:
+    def __init__(self, url: str, supervisor: Supervisor, *, replicas: int | None = None) -> None:
         self.url = url
+        self.replicas = replicas
         self._supervisor = supervisor
         self._renew()
         self.on_reconnect: list[Callable[[], None]] = []
         self.dropped = 0
-        self.replicas: int | None = None
         self._outbox: deque[tuple[str, Payload]] = deque()
         self._posted = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -213,8 +213,8 @@ class Broker:
         await nc._flush_pending()
 
 
-async def connect(url: str, supervisor: Supervisor) -> Broker:
+async def connect(url: str, supervisor: Supervisor, *, replicas: int | None = None) -> Broker:
     """A connected broker. Raises ServerRefused."""
-    broker = Broker(url, supervisor)
+    broker = Broker(url, supervisor, replicas=replicas)
     await broker.connect()
     return broker

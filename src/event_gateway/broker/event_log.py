@@ -63,12 +63,17 @@ class EventLog:
     """Appends to and reads from the ingest stream."""
 
     def __init__(
-        self, broker: Broker, captured: tuple[str, ...], foreign: Sequence[ForeignStream] = ()
+        self,
+        broker: Broker,
+        captured: tuple[str, ...],
+        foreign: Sequence[ForeignStream] = (),
+        *,
+        captures_new_roots: bool = True,
     ) -> None:
         self._broker = broker
         self.captured = captured
         self.foreign = foreign
-        self.captures_new_roots = True
+        self.captures_new_roots = captures_new_roots
         # Until when the events of a stream are asked for one by one, on the monotonic clock.
         self._apart_until: dict[str, float] = {}
         self._indirect = {stream.name for stream in foreign if not stream.direct}

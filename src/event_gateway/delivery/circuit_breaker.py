@@ -37,7 +37,7 @@ class Standing:
         self.wake: Callable[[float], None] = lambda seconds: None
         self.ask: Callable[[Lane], None] = lambda lane: None
         self.disable: Callable[[Webhook, str], None] = lambda webhook, reason: None
-        ledger.heard = self._heard
+        ledger.report_lanes(self._heard)
 
     def begin_anew(self, lane: Lane) -> None:
         """What is known of a lane's receiver does not hold for the one it has now."""

@@ -56,7 +56,7 @@ class Admission:
         self._metrics = metrics
         self._rules: dict[str, _Rule] = {}
         self._warned: dict[str, float] = {}  # by event type, on the monotonic clock
-        registry.on_event_type.append(self._on_event_type)
+        registry.notify(event_type=self._on_event_type)
 
     def check(self, event: Event) -> None:
         """Checks an event before it is appended to the log.

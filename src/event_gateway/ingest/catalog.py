@@ -24,7 +24,7 @@ class Catalog:
         self._policy = policy
         self._sizes: dict[str, int] = {}
         self._total = 0
-        registry.on_event_type.append(self._on_event_type)
+        registry.notify(event_type=self._on_event_type)
 
     def names(self, owner: str | None = None) -> list[str]:
         """The names of all types, the gateway's own included; with ``owner``, of its types."""

@@ -60,7 +60,7 @@ class Verifier:
         self._open: dict[str, _Open] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
-        registry.on_webhook.append(self._put)
+        registry.notify(webhook=self._put)
 
     async def verify(self, webhook_id: str) -> HandshakeResult:
         """Asks a receiver now, also one that has agreed, whose answer then takes the place of the

@@ -60,7 +60,7 @@ class SealedSecrets:
         self._key_text: str | None = None
         self._keys_read: SealingKeys | None = None
         self._warned: set[str] = set()
-        registry.on_secret.append(self._changed)
+        registry.notify(secret=self._changed)
 
     def find(self, name: str) -> tuple[str, ...]:
         """The value of a secret and the replaced ones that are still valid, newest first."""

@@ -93,7 +93,8 @@ def log_of(attempts: list[Attempt]) -> str:
     return _encode(attempts).decode()
 
 
-def answers_of(attempts: list[Attempt]) -> str:
+def responses_of(attempts: list[Attempt]) -> str:
+    """What receivers responded to the latest attempts, as it is stored apart from the record."""
     answers = [
         _Answer(one.number, one.response, one.response_headers)
         for one in attempts[-MAX_ANSWERS:]

@@ -65,8 +65,7 @@ async def open_adapters(
 
     Raises ProvisionError, ServerRefused, or what BrokerError and StateError name.
     """
-    broker = await connect_nats(nats_url, supervisor)
-    broker.replicas = config.nats.replicas
+    broker = await connect_nats(nats_url, supervisor, replicas=config.nats.replicas)
     closing.push_async_callback(broker.close)
     redis = await connect_redis(redis_url)
     closing.push_async_callback(redis.aclose)
@@ -76,8 +75,7 @@ async def open_adapters(
         broker, captured_subjects(config), retention, config.ingest.max_bytes,
         config.dead_letters.retention, external,
     )  # fmt: skip
-    events = EventLog(broker, captured, external)
-    events.captures_new_roots = config.ingest.subjects is None
+    events = EventLog(broker, captured, external, captures_new_roots=config.ingest.subjects is None)
     peers = Peers(broker, secrets.token_hex(6), definitions_digest(config), supervisor)
     await peers.start()
     closing.push_async_callback(peers.stop)

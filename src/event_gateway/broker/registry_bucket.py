@@ -1,0 +1,184 @@
+"""The JetStream key-value bucket behind the registry: watched, and written entry by entry."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+
+import structlog
+from nats.js.errors import (
+    APIError,
+    BucketNotFoundError,
+    KeyNotFoundError,
+    KeyWrongLastSequenceError,
+)
+from nats.js.kv import KeyValue
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.peers import Peers
+from event_gateway.broker.provision import ensure, existing
+from event_gateway.broker.pull import Pulled
+from event_gateway.broker.stream_follower import follow
+from event_gateway.core.errors import NewerFormat
+from event_gateway.tasks import Supervisor, end
+
+log = structlog.get_logger(__name__)
+
+BUCKET = "GATEWAY_REGISTRY"
+STALLED = 30.0  # seconds without an entry after which reading the registry at the start fails
+APPLY_TIMEOUT = 2.0  # seconds until a change must be applied
+_PREFIX = f"$KV.{BUCKET}."
+_INSTALLATION_KEY = "key.webhook-id"
+
+# Takes an entry: its key, its value (None: it was deleted), and when the broker took the change, in
+# seconds since the epoch.
+Apply = Callable[[str, bytes | None, float], None]
+
+
+class RegistryConflict(Exception):
+    """The entry was changed by somebody else in between, or is there already."""
+
+
+class RegistryBucket:
+    """Entries by key. ``apply`` gets each change, also those of other processes.
+
+    ``left_out``: the keys of entries that ``apply`` could not read.
+    """
+
+    def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor, apply: Apply) -> None:
+        self._broker = broker
+        self._peers = peers
+        self._supervisor = supervisor
+        self._apply = apply
+        self._bucket: KeyValue | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._applied = 0
+        self._changed = asyncio.Condition()
+        self._revisions: dict[str, int] = {}
+        self._newer: NewerFormat | None = None
+        self.left_out: set[str] = set()
+
+    async def open(self) -> bytes:
+        """Opens the bucket, or creates it; returns the installation's own key, created on first
+        use."""
+        js = self._broker.js
+        try:
+            self._bucket = await js.key_value(BUCKET)
+        except BucketNotFoundError:
+            self._bucket = await js.create_key_value(
+                bucket=BUCKET, history=1, direct=True, replicas=self._broker.replicas or 1
+            )
+        stream = await existing(self._broker, f"KV_{BUCKET}")
+        if stream is not None and self._broker.replicas not in (None, stream.num_replicas):
+            stream.num_replicas = self._broker.replicas
+            await ensure(self._broker, stream)
+        with contextlib.suppress(KeyWrongLastSequenceError):  # created at an earlier start
+            await self._bucket.create(_INSTALLATION_KEY, secrets.token_hex(32).encode())
+        entry = await self._bucket.get(_INSTALLATION_KEY)
+        return bytes.fromhex((entry.value or b"").decode())
+
+    async def watch(self) -> None:
+        """Begins to watch the bucket; returns once all that it holds is applied.
+
+        Raises NewerFormat where an entry is of a newer version, as half a registry is none; and
+        TimeoutError where no entry comes for STALLED seconds.
+        """
+        js = self._broker.js
+        last = (await js.stream_info(f"KV_{BUCKET}")).state.last_seq
+        self._watch = self._supervisor.start("registry", self._follow)
+        while self._applied < last and self._newer is None:
+            before = self._applied
+            try:
+                await self.applied(last, timeout=STALLED)
+            except TimeoutError:
+                if self._applied == before:
+                    raise TimeoutError(
+                        f"the registry was read up to revision {before} of {last}, then nothing "
+                        f"came for {STALLED:.0f} s"
+                    ) from None
+        if self._newer is not None:
+            raise self._newer
+
+    async def stop(self) -> None:
+        """Ends the watch."""
+        await end([self._watch])
+
+    @property
+    def revision(self) -> int:
+        """The revision of the latest change that this process has applied."""
+        return self._applied
+
+    async def applied(self, revision: int, timeout: float = APPLY_TIMEOUT) -> None:
+        """Returns once this process has applied the change of that revision.
+
+        Raises TimeoutError.
+        """
+        await self.until(lambda: self._applied >= revision, timeout)
+
+    async def until(self, condition: Callable[[], bool], timeout: float = APPLY_TIMEOUT) -> None:
+        """Returns once a condition holds, which is looked at after each change.
+
+        Raises TimeoutError.
+        """
+        async with asyncio.timeout(timeout), self._changed:
+            await self._changed.wait_for(condition)
+
+    async def confirmed(self, revision: int) -> None:
+        """Waits until all live processes have applied a revision, or for APPLY_TIMEOUT seconds."""
+        await self._peers.confirmed(revision, APPLY_TIMEOUT)
+
+    async def write(self, key: str, value: bytes, *, new: bool) -> int:
+        """Writes an entry over the revision that this process knows, ``new``: where there is none;
+        returns its revision. Raises RegistryConflict."""
+        try:
+            if new:
+                return await self._kv.create(key, value)
+            return await self._kv.update(key, value, last=self._revisions[key])
+        except (KeyWrongLastSequenceError, KeyNotFoundError):
+            raise RegistryConflict(key) from None
+        except APIError as error:
+            raise RegistryConflict(f"{key}: {error.description}") from None
+
+    async def delete(self, key: str) -> None:
+        """Deletes an entry of the revision that this process knows. Raises RegistryConflict."""
+        try:
+            await self._kv.delete(key, last=self._revisions[key])
+        except APIError as error:
+            raise RegistryConflict(f"{key}: {error.description}") from None
+
+    @property
+    def _kv(self) -> KeyValue:
+        assert self._bucket is not None, "the registry was not opened"
+        return self._bucket
+
+    async def _follow(self) -> None:
+        # After a crash the next run goes on where the former one ended.
+        begin = self._applied + 1 if self._applied else None
+        async for batch in follow(
+            self._broker, f"KV_{BUCKET}", from_seq=begin, last_per_subject=begin is None
+        ):
+            for pulled in batch:
+                self._take(pulled)
+            if batch:
+                async with self._changed:
+                    self._applied = batch[-1].seq
+                    self._changed.notify_all()
+                self._peers.announce(self._applied)
+
+    def _take(self, pulled: Pulled) -> None:
+        key = pulled.subject.removeprefix(_PREFIX)
+        self.left_out.discard(key)
+        deleted = bool(pulled.headers and pulled.headers.get("KV-Operation"))
+        if deleted:
+            self._revisions.pop(key, None)
+        else:
+            self._revisions[key] = pulled.seq
+        try:
+            self._apply(key, None if deleted else pulled.data, pulled.time)
+        except NewerFormat as error:
+            self._newer = self._newer or error
+            log.error("a registry entry is of a newer version, it is left alone", key=key,
+                      error=str(error))  # fmt: skip
+        except Exception:  # an entry that cannot be read must not hold up the others
+            self.left_out.add(key)
+            log.exception("a registry entry cannot be read, it is left out", key=key)

@@ -1,0 +1,64 @@
+"""The entries of the registry: their keys, and how they are stored."""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from event_gateway.core.access.sealing import Sealed
+from event_gateway.core.errors import NewerFormat
+from event_gateway.core.schema.event_type import EventType
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.webhook.webhook import Webhook
+
+FORMAT = 3  # of what is stored; a newer one than known is not read
+
+# What a key of the bucket cannot hold, and dots that would leave a token of it empty.
+_NOT_IN_KEY = re.compile(rb"[^A-Za-z0-9_.-]|^\.|\.$|(?<=\.)\.")
+_ENCODED = re.compile(rb"=([0-9A-F]{2})")
+
+T = TypeVar("T")
+
+
+class StoredWebhook(msgspec.Struct):
+    v: int
+    webhook: Webhook
+
+
+class StoredStream(msgspec.Struct):
+    v: int
+    stream: StreamDefinition
+
+
+class StoredSecret(msgspec.Struct):
+    v: int
+    sealed: Sealed
+
+
+class StoredType(msgspec.Struct):
+    v: int
+    event_type: EventType
+
+
+class _Version(msgspec.Struct):
+    v: int = 0
+
+
+def event_type_key(name: str) -> str:
+    """The bucket's key of an event type, whose name may hold what a key may not."""
+    encoded = _NOT_IN_KEY.sub(lambda m: b"=%02X" % m[0][0], name.encode())
+    return f"type.{encoded.decode()}"
+
+
+def event_type_of(encoded: str) -> str:
+    """The name of an event type, of its key without ``type.``."""
+    decoded = _ENCODED.sub(lambda m: bytes((int(m[1], 16),)), encoded.encode())
+    return decoded.decode(errors="replace")
+
+
+def decode(key: str, data: bytes, kind: type[T]) -> T:
+    """A stored entry. Raises NewerFormat, and msgspec.DecodeError."""
+    version = msgspec.json.decode(data, type=_Version).v
+    if version > FORMAT:
+        raise NewerFormat(f"the registry's entry {key}", version, FORMAT)
+    return msgspec.json.decode(data, type=kind)

@@ -1,0 +1,195 @@
+"""Changes of deliveries and lanes that are not written yet; the latest of each wins."""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from event_gateway.core.webhook.delivery import FINAL, Attempt, Delivery, Status
+from event_gateway.state.records import log_of, member_of, responses_of, source_hash
+from event_gateway.state.script_arguments import Change, LaneChange
+
+Key = tuple[str, str, str]  # webhook id, member, source
+
+
+class PendingChange(msgspec.Struct):
+    """The newest state of a delivery, as it was submitted. It is encoded when it is written: a
+    newer one replaces most of them before that.
+
+    ``tried``, ``succeeded``: attempts that ended since the last write.
+    """
+
+    delivery: Delivery
+    token: str
+    attempts: list[Attempt]
+    status: Status
+    last_error: str
+    wait: float | None
+    fresh: bool
+    tried: int
+    succeeded: int
+    next_attempt: float | None
+
+    def packed(self) -> Change:
+        """As the script takes it."""
+        delivery, wait, next_attempt = self.delivery, self.wait, self.next_attempt
+        member = member_of(delivery.event_id)
+        return Change(
+            webhook=delivery.webhook_id,
+            member=member,
+            source=delivery.source,
+            source_hash=source_hash(delivery.source),
+            stream=delivery.stream,
+            seq=delivery.seq,
+            run=delivery.run,
+            token=self.token,
+            status=self.status.value,
+            attempts=len(self.attempts),
+            last_error=self.last_error,
+            log=log_of(self.attempts),
+            wait=None if self.status in FINAL or wait is None else max(0, round(wait * 1000)),
+            fresh=self.fresh,
+            tried=self.tried,
+            succeeded=self.succeeded,
+            event_at=round(delivery.event_at * 1000),
+            next_attempt=None if next_attempt is None else round(next_attempt * 1000),
+            responses=responses_of(self.attempts),
+            letter=delivery.letter,
+            event_id="" if member == delivery.event_id else delivery.event_id,
+        )
+
+
+class Batch(msgspec.Struct):
+    """Changes that are written together, and what is called once they are."""
+
+    keys: list[Key]
+    changes: list[PendingChange]
+    recorded: list[Callable[[], None]]
+    lanes: dict[tuple[str, str], LaneChange]
+
+    def __len__(self) -> int:
+        return len(self.changes) + len(self.lanes)
+
+
+class PendingChanges:
+    """What is submitted and not written. ``process`` begins the tokens of this process, which are
+    numbered in the order in which they were given. ``submitted`` is set when there is a change."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+        self.submitted = asyncio.Event()
+        self._changes: dict[Key, PendingChange] = {}
+        self._recorded: dict[Key, list[Callable[[], None]]] = {}
+        self._written: dict[Key, Callable[[bool], None]] = {}
+        self._lanes: dict[tuple[str, str], LaneChange] = {}
+
+    def __len__(self) -> int:
+        return len(self._changes) + len(self._lanes)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._changes
+
+    def submit(
+        self,
+        delivery: Delivery,
+        status: Status,
+        *,
+        wait: float | None,
+        last_error: str = "",
+        fresh: bool = False,
+        succeeded: bool | None = None,
+        next_attempt: float | None = None,
+        recorded: Callable[[], None] | None = None,
+        written: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Notes a delivery's newest state, to be written soon.
+
+        ``wait``: seconds until it is due (in progress: until its lease ends); None where the state
+        is final, or where its holder keeps it out of the queue; then ``next_attempt`` says in how
+        many seconds the holder attempts it again. ``fresh``: it has no record yet, as far as is
+        known. ``succeeded``: how an attempt has just ended. ``recorded`` is called once this state
+        or a newer one is written; ``written`` gets whether it was this one: False where another
+        process has the delivery by now.
+        """
+        key = (delivery.webhook_id, member_of(delivery.event_id), delivery.source)
+        if recorded is not None:
+            self._recorded.setdefault(key, []).append(recorded)
+        tried, successes = int(succeeded is not None), int(succeeded is True)
+        earlier = self._changes.get(key)
+        if earlier is not None:
+            if earlier.token != delivery.token and self._older(delivery.token, earlier.token):
+                # This process has leased it again since: the state of the newer lease counts.
+                if written is not None:
+                    written(False)
+                return
+            fresh = fresh or earlier.fresh
+            tried, successes = tried + earlier.tried, successes + earlier.succeeded
+        self._changes[key] = PendingChange(
+            delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
+            tried, successes, next_attempt,
+        )  # fmt: skip
+        if written is not None:
+            self._written[key] = written
+        self.submitted.set()
+
+    def change_lane(
+        self, webhook_id: str, what: str, seconds: float = 0.0, token: str = ""
+    ) -> None:
+        """Notes what has changed of a webhook's lane, to be written soon.
+
+        ``open`` its breaker for so many seconds, ``close`` it, ``release`` its probe (with the
+        token of the delivery that was the probe), ``reset`` it, ``pause`` or ``resume`` the queue,
+        or ``rate``: its rate limit has changed.
+        """
+        about = {"pause": "paused", "resume": "paused", "rate": "rate"}.get(what, "breaker")
+        self._lanes.pop((webhook_id, about), None)  # the newest goes last
+        self._lanes[webhook_id, about] = LaneChange(
+            webhook=webhook_id, what=what, wait=round(seconds * 1000), token=token
+        )
+        self.submitted.set()
+
+    def changes_breaker(self, webhook_id: str) -> bool:
+        """Whether a change of the webhook's circuit breaker is still to be written."""
+        return (webhook_id, "breaker") in self._lanes
+
+    def take(self, most: int) -> Batch:
+        """Removes up to ``most`` changes of deliveries, and of lanes, to be written."""
+        keys = list(self._changes)[:most]
+        return Batch(
+            keys,
+            [self._changes.pop(key) for key in keys],
+            [call for key in keys for call in self._recorded.pop(key, ())],
+            {key: self._lanes.pop(key) for key in list(self._lanes)[:most]},
+        )
+
+    def put_back(self, batch: Batch) -> None:
+        """Takes back what was not written, except where something newer was submitted since."""
+        newer = self._changes
+        self._changes = dict(zip(batch.keys, batch.changes, strict=True))
+        for key, change in newer.items():
+            earlier = self._changes.get(key)
+            if earlier is not None:
+                change.fresh = change.fresh or earlier.fresh
+                change.tried += earlier.tried
+                change.succeeded += earlier.succeeded
+            self._changes[key] = change
+        # Whose call it is no longer matters: all are called once all of these are written.
+        if batch.recorded:
+            self._recorded.setdefault(batch.keys[-1], [])[:0] = batch.recorded
+        self._lanes = batch.lanes | self._lanes
+
+    def settle(self, batch: Batch, refused: Collection[int]) -> None:
+        """Calls what waits for a batch that was written; ``refused``: positions, counted from 1, of
+        the changes that were not, as another process has the delivery."""
+        for recorded in batch.recorded:
+            recorded()
+        refusals = {batch.keys[position - 1] for position in refused}
+        for key in [key for key in batch.keys if key in self._written]:
+            if key not in self._changes:  # else it was changed while this was written
+                self._written.pop(key)(key not in refusals)
+
+    def _older(self, token: str, than: str) -> bool:
+        own, number = self._process + ".", len(self._process) + 1
+        if not (token.startswith(own) and than.startswith(own)):
+            return False
+        return int(token[number:]) < int(than[number:])
