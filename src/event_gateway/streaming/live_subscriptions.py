@@ -94,17 +94,23 @@ class LiveSubscriptions:
             self._check_readable(principal, request.stream)
             source = stream_name(request.stream)
         patterns = request.subjects if request.stream is None else None
-        subscriber = Subscriber(
-            subscription_id, request.stream, source, outbox, framing, on_ended,
-            message_filter(patterns, request.selection),
-        )  # fmt: skip
-        subscriber.principal = principal.name
-        subscriber.subjects = request.subjects
-        subscriber.since = time.time()
-        subscriber.start = json.dumps(request.start_given)
-        start = request.start
+        durable, start = None, request.start
         if request.durable is not None:
-            subscriber.durable, start = await self.names.claim(request, subscription_id)
+            durable, start = await self.names.claim(request, subscription_id)
+        subscriber = Subscriber(
+            subscription_id,
+            source=source,
+            stream=request.stream,
+            subjects=request.subjects,
+            durable=durable,
+            principal=principal.name,
+            start=json.dumps(request.start_given),
+            since=time.time(),
+            outbox=outbox,
+            framing=framing,
+            passes=message_filter(patterns, request.selection),
+            on_ended=on_ended,
+        )
         begun = False
 
         def on_joined(seq: int) -> None:

@@ -10,11 +10,13 @@ from event_gateway.streaming.stream_message import StreamMessage
 
 
 class Subscriber:
-    """One subscription. ``position`` is the sequence up to which it has received all.
+    """One subscription to the JetStream stream ``source``.
 
-    ``on_ended(id, code)`` is called once if the gateway ends the subscription. ``subjects`` are the
-    patterns of a subscription without a ``stream``; ``durable`` is the name under which its
-    acknowledged position is stored.
+    ``position`` is the sequence up to which it has received all. ``stream`` is the named stream;
+    without one, ``subjects`` are the patterns. ``passes`` selects the messages that it gets; None:
+    all. ``on_ended(id, code)`` is called once if the gateway ends the subscription. ``durable`` is
+    the name under which its acknowledged position is stored. ``start`` is the start position as
+    JSON, as the client gave it; ``since`` is when it began, in seconds since the epoch.
     """
 
     __slots__ = (
@@ -25,28 +27,34 @@ class Subscriber:
     def __init__(
         self,
         subscription_id: str,
-        stream: str | None,
+        *,
         source: str,
+        stream: str | None,
+        subjects: tuple[str, ...],
+        durable: Name | None,
+        principal: str,
+        start: str,
+        since: float,
         outbox: Outbox,
         framing: Framing,
-        on_ended: Callable[[str, str], None],
         passes: MessageFilter | None,
+        on_ended: Callable[[str, str], None],
     ) -> None:
         self.id = subscription_id
-        self.stream = stream
         self.source = source
+        self.stream = stream
+        self.subjects = subjects
+        self.durable = durable
+        self.principal = principal
+        self.start = start
+        self.since = since
         self.outbox = outbox
         self.framing = framing
-        self.on_ended = on_ended
         self.passes = passes
+        self.on_ended = on_ended
         self.position = 0
         self.sent = 0
         self.lagging = False
-        self.principal = ""
-        self.since = 0.0
-        self.start = ""
-        self.subjects: tuple[str, ...] = ()
-        self.durable: Name | None = None
 
     def offer(self, messages: Sequence[StreamMessage]) -> bool:
         """Sends the messages after its position; False if its buffer is full before the end."""
