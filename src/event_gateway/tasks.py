@@ -141,6 +141,22 @@ class Supervisor:
             await asyncio.sleep(delay)
 
 
+class TaskGroup:
+    """Tasks of a supervisor that are ended together."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, work: Work) -> None:
+        """Starts a task as :meth:`Supervisor.start` does."""
+        self._tasks.append(self._supervisor.start(name, work))
+
+    async def stop(self) -> None:
+        """Ends the tasks."""
+        await end(self._tasks)
+
+
 async def _run(work: Work) -> BaseException | None:
     """Runs a task's work until it crashes; gives the reason, None where it returned.
 

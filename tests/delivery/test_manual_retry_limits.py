@@ -248,7 +248,7 @@ async def test_a_part_that_did_not_come_is_not_the_end(
     gateway: Running, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever reads on would take what is behind for done: it has to ask again."""
-    broker = gateway.gateway.adapters.broker
+    broker = gateway.gateway.stages.adapters.broker
     await client.send([event("a") for _ in range(5)])
     add, js = broker.js.add_consumer, client.nats.jetstream()
 

@@ -143,7 +143,7 @@ async def test_large_headers_reach_a_receiver_in_binary_mode(
 async def test_larger_ones_up_to_the_limit(start: Start, connect: Start) -> None:
     running: Running = await start({"server": {"max_body": "16MiB"}})
     client: Client = await connect(running)
-    most = running.gateway.adapters.broker.nc.max_payload
+    most = running.gateway.stages.adapters.broker.nc.max_payload
     fits = event("user.a", "x" * (most - 2048))
     await client.send(fits)
     # Above what NATS takes it is refused with words: NATS itself would hang up.

@@ -479,7 +479,7 @@ async def test_a_registered_webhook_that_is_not_allowed_any_more_only_fails(
     gateway: Running, client: Client, receiver: Any
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
-    gateway.gateway.requests.guard.allow()
+    gateway.gateway.stages.requests.guard.allow()
     came = (await client.http.post("/v1/webhooks/w/test")).json()
     assert came["error_type"] == "EgressRefused"
     assert not receiver.got

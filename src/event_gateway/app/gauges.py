@@ -1,4 +1,4 @@
-"""Figures that nobody counts as they change: they are looked at every few seconds."""
+"""Measures the gauges that nobody updates when they change: every few seconds."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from event_gateway.streaming.hub import Hub
 
 log = structlog.get_logger(__name__)
 
-LOOK = 5.0  # seconds
+INTERVAL = 5.0  # seconds
 
 
 async def measure(registry: Registry, hub: Hub, queues: Queues, metrics: Metrics) -> None:
@@ -22,9 +22,11 @@ async def measure(registry: Registry, hub: Hub, queues: Queues, metrics: Metrics
         for name in registry.streams:
             metrics.streams.subscribers.labels(name).set(counts.get(name, 0))
         try:
-            some = list(registry.webhooks)[:MAX_WEBHOOKS]
-            for webhook_id, depth in zip(some, await queues.depths(some), strict=True):
+            webhook_ids = list(registry.webhooks)[:MAX_WEBHOOKS]
+            for webhook_id, depth in zip(
+                webhook_ids, await queues.depths(webhook_ids), strict=True
+            ):
                 metrics.queue_depth.labels(webhook_id).set(depth)
         except StateError as error:
             log.debug("queues not measured", error=str(error))
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(INTERVAL)

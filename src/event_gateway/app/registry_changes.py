@@ -1,4 +1,4 @@
-"""What is in force: each change in the registry reaches all that works with what is registered."""
+"""Applies each change of a registered webhook or stream to the parts of the process that use it."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ from event_gateway.streaming.hub import Hub
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
-    """The parts of a process that a change in the registry reaches."""
+class RegistryChanges:
+    """The parts of a process that use what is registered."""
 
     registry: Registry
     index: Index
@@ -26,19 +26,19 @@ class InForce:
     hub: Hub
 
     def follow(self) -> None:
-        """Takes up each change from now on."""
+        """Applies each change from now on."""
         self.registry.notify(webhook=self._webhook, stream=self._stream)
 
     def copy_again(self) -> None:
-        """Writes the copies of all webhooks into Redis, which may have lost them."""
+        """Writes the copies of all webhooks to Redis again, which may have lost them."""
         for webhook_id, webhook in self.registry.webhooks.items():
             self.copies.put(webhook_id, webhook)
 
     def matching(self, received: Received) -> list[Webhook]:
-        """The webhooks that an event would be for, those with a reader of their own as well."""
-        with_readers = (one for one in self.registry.webhooks.values() if one.ordered)
-        found = [one for one in with_readers if explain(one, received) is None]
-        return self.index.match(received) + found
+        """The webhooks that match an event, ordered ones (which are not in the index) included."""
+        ordered = (webhook for webhook in self.registry.webhooks.values() if webhook.ordered)
+        matching = [webhook for webhook in ordered if explain(webhook, received) is None]
+        return self.index.match(received) + matching
 
     def _webhook(self, webhook_id: str, webhook: Webhook | None) -> None:
         self.copies.put(webhook_id, webhook)
@@ -47,7 +47,7 @@ class InForce:
             self.dispatcher.remove(webhook_id)
             self.ordered.remove(webhook_id, gone=True)
         else:
-            # The lane first: what the index gives must have one.
+            # The lane first: each webhook in the index must have one.
             self.dispatcher.put(webhook)
             self.ordered.put(webhook)
             if not webhook.ordered:

@@ -78,6 +78,14 @@ class EventLog:
         self._apart_until: dict[str, float] = {}
         self._indirect = {stream.name for stream in foreign if not stream.direct}
 
+    def set_captured(self, captured: tuple[str, ...]) -> None:
+        """Uses these as the subjects that the ingest stream captures."""
+        self.captured = captured
+
+    def allow_new_roots(self, allowed: bool) -> None:
+        """Whether :meth:`capture` may add subjects."""
+        self.captures_new_roots = allowed
+
     def check_size(self, body: bytes) -> None:
         """Raises TooLarge where NATS would not take an event, and hang up on who sends it."""
         most = self._broker.nc.max_payload - MAX_HEADERS

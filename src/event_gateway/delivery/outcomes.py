@@ -54,6 +54,10 @@ class Outcomes:
         self.wake: Callable[[float], None] = lambda seconds: None
         self.keep: Callable[[Received], None] = lambda received: None
 
+    def set_max_age(self, seconds: float) -> None:
+        """Uses this as the longest wait of deliveries from now on."""
+        self.max_age = seconds
+
     def left(self, webhook: Webhook, event_at: float, latest: float = math.inf) -> float:
         """Seconds until the deadline of a delivery whose event came in at that time."""
         return min(event_at + self.longest(webhook), latest) - time.time()

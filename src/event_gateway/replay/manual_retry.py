@@ -42,6 +42,11 @@ class ManualRetry:
         self.letters_retention = letters_retention
         self._foreign = foreign
 
+    def set_retention(self, events: float, dead_letters: float) -> None:
+        """Uses these retentions of the log and of dead letters, in seconds, from now on."""
+        self.retention = events
+        self.letters_retention = dead_letters
+
     async def retry(self, webhook_id: str, event_id: str, source: str | None) -> str:
         """Has a delivery tried at once where it waits, and begun anew where it has ended.
 

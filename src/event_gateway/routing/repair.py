@@ -86,6 +86,10 @@ class Repair:
         self._acknowledged: dict[str, int] = {}
         self._rereading: dict[str, asyncio.Task[None]] = {}
 
+    def set_manual(self, manual: bool) -> None:
+        """Whether people say if all is reread, from now on."""
+        self.manual = manual
+
     @property
     def reasons(self) -> list[str]:
         """Why the gateway's health is degraded: streams that are reread (not for the moment that it

@@ -69,6 +69,10 @@ class Ledger:
         self._tokens = 0
         self.high: dict[str, int] = {}
 
+    def set_retention(self, seconds: float) -> None:
+        """Keeps the records of final deliveries for so long from now on."""
+        self.keep = seconds
+
     @property
     def reachable(self) -> bool:
         """Whether the last call succeeded. While not, no attempt may start."""

@@ -68,6 +68,10 @@ class Runs:
         self._dead_letters_in_use = script(client, "runs/dead_letters_in_use.lua")
         self._retry_or_cancel = script(client, "deliveries/retry_or_cancel.lua")
 
+    def set_dead_letter_retention(self, seconds: float) -> None:
+        """Remembers for so long, from now on, which dead letters were delivered again."""
+        self.marked = seconds
+
     async def begin(
         self,
         runs: Sequence[NewRun],

@@ -1,7 +1,7 @@
 """Connects to NATS and Redis, and builds what reads and writes them."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from event_gateway.broker.connection import connect as connect_nats
 from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.event_reader import EventReader
-from event_gateway.broker.external_streams import open_streams
+from event_gateway.broker.external_streams import ForeignStream, open_streams
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import provision
 from event_gateway.broker.registry import Registry
@@ -51,6 +51,24 @@ class Adapters:
     installation_key: bytes
     external_retention: Mapping[str, float]
 
+    async def provision(self, config: Config) -> None:
+        """Checks ``ingest.streams`` and makes the gateway's own streams as configured.
+
+        Raises ProvisionError, ServerRefused, or what BrokerError names.
+        """
+        external = self.events.foreign
+        names = [stream.name for stream in external]
+        await open_streams(self.broker, names, longest_wait(config.ingest.retention))
+        self.events.set_captured(await _provision(self.broker, config, external))
+
+    def configure(self, config: Config) -> None:
+        """Applies how long records are kept, and what the log may capture; tells the peers which
+        configuration file this process has."""
+        self.ledger.set_retention(records_kept(config))
+        self.runs.set_dead_letter_retention(config.dead_letters.retention)
+        self.events.allow_new_roots(config.ingest.subjects is None)
+        self.peers.load(definitions_digest(config))
+
 
 async def open_adapters(
     config: Config,
@@ -69,12 +87,9 @@ async def open_adapters(
     closing.push_async_callback(broker.close)
     redis = await connect_redis(redis_url)
     closing.push_async_callback(redis.aclose)
-    retention = config.ingest.retention
-    external = await open_streams(broker, config.ingest.streams, longest_wait(retention))
-    captured = await provision(
-        broker, captured_subjects(config), retention, config.ingest.max_bytes,
-        config.dead_letters.retention, external,
-    )  # fmt: skip
+    wait = longest_wait(config.ingest.retention)
+    external = await open_streams(broker, config.ingest.streams, wait)
+    captured = await _provision(broker, config, external)
     events = EventLog(broker, captured, external, captures_new_roots=config.ingest.subjects is None)
     peers = Peers(broker, secrets.token_hex(6), definitions_digest(config), supervisor)
     await peers.start()
@@ -101,6 +116,15 @@ async def open_adapters(
         installation_key=installation_key,
         external_retention={stream.name: stream.max_age for stream in external},
     )
+
+
+async def _provision(
+    broker: Broker, config: Config, external: Sequence[ForeignStream]
+) -> tuple[str, ...]:
+    return await provision(
+        broker, captured_subjects(config), config.ingest.retention, config.ingest.max_bytes,
+        config.dead_letters.retention, external,
+    )  # fmt: skip
 
 
 def records_kept(config: Config) -> float:

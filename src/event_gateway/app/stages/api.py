@@ -14,11 +14,12 @@ from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server.application import build_application
 from event_gateway.api.server.auth import Authenticator
 from event_gateway.api.server.state import ApiState
-from event_gateway.app.stages.routes import Stages, route_groups
+from event_gateway.app.stages.routes import route_groups
+from event_gateway.app.stages.stages import Stages
 from event_gateway.config.model import Config
 from event_gateway.core.access.browser_token import signing_key
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
-from event_gateway.tasks import Supervisor
+from event_gateway.tasks import TaskGroup
 
 CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewhere
 
@@ -33,9 +34,9 @@ class Api:
     asgi: FastAPI
     sockets: Callable[..., WebSocketProtocol]
 
-    def start(self, supervisor: Supervisor) -> None:
+    def start(self, tasks: TaskGroup) -> None:
         """Starts to ping idle WebSocket connections."""
-        supervisor.start("connections", self.connections.watch)
+        tasks.start("connections", self.connections.watch)
 
     async def go_away(self) -> None:
         """Is not ready any more, takes no events, and tells subscribers to connect elsewhere."""

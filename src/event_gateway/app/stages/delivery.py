@@ -17,7 +17,7 @@ from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.routing.ordered_source import OrderedSource
 from event_gateway.state.order import Order
-from event_gateway.tasks import Supervisor
+from event_gateway.tasks import Supervisor, TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,15 @@ class Deliveries:
     ordered: OrderedDeliveries
     upkeep: Upkeep
 
-    def start(self, supervisor: Supervisor) -> None:
+    def configure(self, config: Config) -> None:
+        """Applies how long a delivery may wait."""
+        self.outcomes.set_max_age(longest_wait(config.ingest.retention))
+
+    def start(self, tasks: TaskGroup) -> None:
         """Starts to take due deliveries and ordered ones, and to sweep the expired ones."""
         self.due.start()
         self.ordered.start()
-        supervisor.start("upkeep", self.upkeep.run)
+        tasks.start("upkeep", self.upkeep.run)
 
     async def stop_taking(self) -> None:
         """Takes no more due deliveries."""

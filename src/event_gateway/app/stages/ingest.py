@@ -18,7 +18,7 @@ from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.pipeline.stored_events import StoredEvents
 from event_gateway.state.event_cache import EventCache
 from event_gateway.state.expression_errors import ExpressionErrors
-from event_gateway.tasks import Supervisor
+from event_gateway.tasks import TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,14 @@ class Ingest:
         self.expression_errors.note(webhook, received, error)
         self.metrics.webhook(webhook.id).expression_errors += 1
 
-    def start(self, supervisor: Supervisor) -> None:
+    def configure(self, config: Config) -> None:
+        """Applies how the catalog's schemas are enforced."""
+        catalog = config.catalog
+        self.schema_policy.configure(enforce=catalog.enforce, strict=catalog.strict)
+
+    def start(self, tasks: TaskGroup) -> None:
         """Starts to write the expression errors to Redis."""
-        supervisor.start("expression-errors", self.expression_errors.run)
+        tasks.start("expression-errors", self.expression_errors.run)
 
 
 def build_ingest(config: Config, adapters: Adapters) -> Ingest:

@@ -11,7 +11,7 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.webhooks import WebhookRegistration
-from event_gateway.tasks import Supervisor
+from event_gateway.tasks import TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Registrations:
         await self.verifier.withdraw()
         await self.webhooks.adopt_streams()
 
-    def start(self, supervisor: Supervisor) -> None:
+    def start(self, tasks: TaskGroup) -> None:
         """Starts to finish deletions, and to verify receivers."""
-        supervisor.start("webhook-deletion", self.webhooks.carry_on)
-        supervisor.start("stream-deletion", self.streams.carry_on)
-        supervisor.start("verification", self.verifier.run)
+        tasks.start("webhook-deletion", self.webhooks.carry_on)
+        tasks.start("stream-deletion", self.streams.carry_on)
+        tasks.start("verification", self.verifier.run)
 
     async def stop(self) -> None:
         """Ends the verifications and deletions that are under way."""

@@ -9,7 +9,7 @@ from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.replay.replayer import Replayer
 from event_gateway.routing.past_events import PastEvents
 from event_gateway.state.replays import Replays
-from event_gateway.tasks import Supervisor
+from event_gateway.tasks import TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,13 @@ class Replaying:
     replays: Replays
     replayer: Replayer
 
-    def start(self, supervisor: Supervisor) -> None:
+    def configure(self, config: Config) -> None:
+        """Applies the retentions of the log and of dead letters."""
+        self.manual_retry.set_retention(config.ingest.retention, config.dead_letters.retention)
+
+    def start(self, tasks: TaskGroup) -> None:
         """Starts to carry out replays."""
-        supervisor.start("replays", self.replayer.run)
+        tasks.start("replays", self.replayer.run)
 
 
 def build_replay(config: Config, adapters: Adapters, ingest: Ingest) -> Replaying:

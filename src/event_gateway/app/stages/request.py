@@ -33,6 +33,10 @@ class Requests:
     builders: RequestBuilders
     receivers: ReceiverClient
 
+    def load_transformations(self, config: Config) -> None:
+        """Uses the transformations of the configuration file."""
+        self.transformations.load(transformations_of(config))
+
     def configure_egress(self, config: Config) -> None:
         """Allows the receivers, and uses the proxy, that the configuration names."""
         delivery = config.delivery

@@ -1,7 +1,5 @@
 """Gives each group of routes the parts of the stages that it works with."""
 
-from dataclasses import dataclass
-
 from event_gateway import __version__
 from event_gateway.api.live import sse
 from event_gateway.api.live.connections import Connections
@@ -23,31 +21,8 @@ from event_gateway.api.routes import (
 from event_gateway.api.server.application import RouteGroup
 from event_gateway.api.server.auth import Authenticator
 from event_gateway.api.server.state import ApiState
-from event_gateway.app.stages.adapters import Adapters
-from event_gateway.app.stages.delivery import Deliveries
-from event_gateway.app.stages.ingest import Ingest
-from event_gateway.app.stages.registration import Registrations
-from event_gateway.app.stages.replay import Replaying
-from event_gateway.app.stages.request import Requests
-from event_gateway.app.stages.routing import Routing
-from event_gateway.app.stages.streaming import Streaming
+from event_gateway.app.stages.stages import Stages
 from event_gateway.state.tracking import Tracking
-from event_gateway.tasks import Supervisor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stages:
-    """The stages before the API, and the supervisor of their tasks."""
-
-    adapters: Adapters
-    ingest: Ingest
-    requests: Requests
-    registrations: Registrations
-    deliveries: Deliveries
-    streaming: Streaming
-    routing: Routing
-    replaying: Replaying
-    supervisor: Supervisor
 
 
 def route_groups(

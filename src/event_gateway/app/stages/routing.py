@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from event_gateway.app.registry_changes import InForce
+from event_gateway.app.registry_changes import RegistryChanges
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.delivery import Deliveries
 from event_gateway.app.stages.ingest import Ingest
@@ -15,7 +15,7 @@ from event_gateway.routing.repair import Repair
 from event_gateway.routing.router import Router
 from event_gateway.state.checkpoints import Checkpoints
 from event_gateway.state.webhooks import WebhookCopies
-from event_gateway.tasks import Supervisor
+from event_gateway.tasks import Supervisor, TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,20 @@ class Routing:
 
     index: Index
     copies: WebhookCopies
-    changes: InForce
+    changes: RegistryChanges
     routers: tuple[Router, ...]
     repair: Repair
 
-    def start(self, supervisor: Supervisor) -> None:
+    def configure(self, config: Config) -> None:
+        """Applies whether people decide about rereading the log."""
+        self.repair.set_manual(config.repair == "manual")
+
+    def start(self, tasks: TaskGroup) -> None:
         """Starts to route events, and to look whether Redis has lost records."""
         for router in self.routers:
             router.start()
-        supervisor.start("webhook-copies", self.copies.run)
-        supervisor.start("repair", self.repair.run)
+        tasks.start("webhook-copies", self.copies.run)
+        tasks.start("repair", self.repair.run)
 
     async def stop_taking(self) -> None:
         """Takes no more events; those taken may still settle."""
@@ -57,7 +61,7 @@ def build_routing(
     from here, the streaming stage."""
     index = Index()
     copies = WebhookCopies(adapters.redis)
-    changes = InForce(
+    changes = RegistryChanges(
         adapters.registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub
     )
     streams = (EVENTS, *config.ingest.streams)

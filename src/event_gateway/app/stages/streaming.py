@@ -10,7 +10,7 @@ from event_gateway.streaming.durable_names import DurableNames
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
-from event_gateway.tasks import Supervisor
+from event_gateway.tasks import Supervisor, TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class Streaming:
     stored: Subscriptions
     subscriptions: LiveSubscriptions
 
-    async def start(self, supervisor: Supervisor) -> None:
+    async def start(self, tasks: TaskGroup) -> None:
         """Starts to answer for the subscribers of this process, and to keep what Redis knows of
         them. Raises what BrokerError names."""
         await self.directory.start()
-        supervisor.start("subscriptions", lambda: self.stored.run(self.hub.subscription_ids))
-        supervisor.start("durable-positions", self.durables.run)
+        tasks.start("subscriptions", lambda: self.stored.run(self.hub.subscription_ids))
+        tasks.start("durable-positions", self.durables.run)
 
     async def stop(self) -> None:
         """Ends all feeds."""

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 import uvicorn
 
 from event_gateway.api.server.connection import Connection
-from event_gateway.app.gateway import Gateway
+from event_gateway.app.gateway import Gateway, open_gateway
+from event_gateway.app.stages.stages import Settings
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.process.host import Hosted, StartFailed
@@ -45,14 +46,19 @@ async def working(
     """
     async with contextlib.AsyncExitStack() as stack:
         try:
-            gateway = Gateway(
-                config, nats_url=hosted.nats_url, redis_url=hosted.redis_url,
-                admin_key=hosted.admin_key, supervisor=supervisor, metrics=metrics, environ=environ,
-                max_attempts=attempts_within(raise_file_limit()), sealing_key=hosted.sealing_key,
-                force=force,
+            settings = Settings(
+                nats_url=hosted.nats_url,
+                redis_url=hosted.redis_url,
+                environ=environ,
+                sealing_key=hosted.sealing_key,
+                max_attempts=attempts_within(raise_file_limit()),
+            )
+            gateway = await open_gateway(
+                config, settings,
+                admin_key=hosted.admin_key, supervisor=supervisor, metrics=metrics,
             )  # fmt: skip
             stack.push_async_callback(gateway.stop)
-            await gateway.start()
+            await gateway.start(force=force)
         except (ProvisionError, ServerRefused, InvalidDefinition, NewerFormat) as error:
             raise StartFailed(str(error)) from error
         except BrokerError as error:

@@ -1,0 +1,87 @@
+"""All stages before the API, built in their order."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from event_gateway.app.stages.adapters import Adapters, open_adapters
+from event_gateway.app.stages.delivery import Deliveries, build_delivery
+from event_gateway.app.stages.ingest import Ingest, build_ingest
+from event_gateway.app.stages.registration import Registrations, build_registration
+from event_gateway.app.stages.replay import Replaying, build_replay
+from event_gateway.app.stages.request import Requests, build_requests
+from event_gateway.app.stages.routing import Routing, build_routing
+from event_gateway.app.stages.streaming import Streaming, build_streaming
+from event_gateway.config.model import Config
+from event_gateway.observability.metrics import Metrics
+from event_gateway.tasks import Supervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a process is given besides its configuration.
+
+    At most ``max_attempts`` are in flight at a time. ``sealing_key``: the file with the key of the
+    sealed store, used if there is no secret of that name.
+    """
+
+    nats_url: str
+    redis_url: str
+    environ: Mapping[str, str]
+    sealing_key: Path | None
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The stages before the API, and the supervisor of their tasks."""
+
+    adapters: Adapters
+    ingest: Ingest
+    requests: Requests
+    registrations: Registrations
+    deliveries: Deliveries
+    streaming: Streaming
+    routing: Routing
+    replaying: Replaying
+    supervisor: Supervisor
+
+
+async def build_stages(
+    config: Config,
+    settings: Settings,
+    *,
+    supervisor: Supervisor,
+    metrics: Metrics,
+    closing: AsyncExitStack,
+) -> Stages:
+    """Builds each stage from those before it. Only the adapters work: they are connected.
+
+    ``closing`` gets the connections to be closed. Raises ProvisionError, ServerRefused, or what
+    BrokerError and StateError name where a server cannot be reached.
+    """
+    adapters = await open_adapters(
+        config, settings.nats_url, settings.redis_url,
+        metrics=metrics, supervisor=supervisor, closing=closing,
+    )  # fmt: skip
+    ingest = build_ingest(config, adapters)
+    requests = build_requests(
+        config, adapters, settings.environ, settings.sealing_key, settings.max_attempts
+    )
+    registrations = build_registration(config, adapters, requests)
+    deliveries = build_delivery(
+        config, adapters, ingest, requests, registrations, settings.max_attempts, supervisor
+    )
+    streaming = build_streaming(adapters, ingest, supervisor)
+    return Stages(
+        adapters=adapters,
+        ingest=ingest,
+        requests=requests,
+        registrations=registrations,
+        deliveries=deliveries,
+        streaming=streaming,
+        routing=build_routing(config, adapters, ingest, deliveries, streaming, supervisor),
+        replaying=build_replay(config, adapters, ingest),
+        supervisor=supervisor,
+    )
