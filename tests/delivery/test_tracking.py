@@ -193,7 +193,7 @@ async def test_ids_of_two_sources_in_lists(client: Client, receiver: Receiver) -
     ("query", "status", "says"),
     [
         ({"status": "lost"}, 422, "status"),
-        ({"since": "yesterday"}, 422, "since: 'yesterday' is no RFC 3339 time"),
+        ({"since": "yesterday"}, 422, "since: 'yesterday' is not an RFC 3339 time"),
         ({"until": "2026-05-04T03:02:01"}, 422, "until"),
         ({"limit": "0"}, 422, "limit"),
         ({"cursor": "%%%"}, 400, "cursor"),

@@ -96,7 +96,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
                 (other() | {"servr": {}}, "servr: unknown key; did you mean server?"),
                 (other(server={"port": 1}), "server.port: cannot change without a restart"),
                 (other(nats={"url": "nats://elsewhere"}), "nats: cannot change"),
-                (loose, "compliance cannot be taken back"),
+                (loose, "compliance cannot be turned off"),
             ):
                 said = await program.reload(config, refused)
                 assert says in said, said

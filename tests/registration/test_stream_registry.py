@@ -126,7 +126,7 @@ async def test_pages(client: Client) -> None:
         ({"name": "s", "subjects": ["a.b"], "retention": "0s"}, "retention", "at least 1s"),
         ({"name": "s", "subjects": ["a.b"], "max_messages": 0}, "max_messages", "at least 1"),
         ({"name": "s", "subjects": ["a.b"], "max_messages": 2**63}, "max_messages", "at most"),
-        ({"name": "s", "subjects": ["a.b"], "max_bytes": "many"}, "max_bytes", "no size"),
+        ({"name": "s", "subjects": ["a.b"], "max_bytes": "many"}, "max_bytes", "not a size"),
         ({"name": "s", "subjects": ["a.b"], "compression": "zip"}, "compression", "s2"),
         ({"name": "s", "subjects": ["a.b"], "replicas": 6}, "replicas", "5"),
         ({"name": "s", "subjects": ["a.b"], "retentoin": "1d"}, "retentoin", "did you mean"),
@@ -192,7 +192,7 @@ async def test_limits_change_and_never_drop_events_unasked(client: Client) -> No
 async def test_records_for_compliance_stay(client: Client) -> None:
     await _create(client, "s", "audit.*", compliance=True, retention="1y")
     for body, says in (
-        ({"compliance": False}, "cannot be taken back"),
+        ({"compliance": False}, "cannot be turned off"),
         ({"retention": "300d"}, "retention cannot be lowered"),
         ({"max_messages": 10**9}, "max_messages cannot be lowered"),
     ):

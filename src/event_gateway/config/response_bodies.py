@@ -22,7 +22,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "id": webhook.id,
         "url": webhook.url,
         "events": list(webhook.events),
-        **msgspec.to_builtins(selection_values(webhook)),
+        **_as_json(selection_values(webhook)),
         "transformation": webhook.transformation,
         "mode": webhook.mode,
         "batch": {
@@ -72,6 +72,11 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "disabled": webhook.disabled
         and {"reason": webhook.disabled.reason, "at": rfc3339(webhook.disabled.at)},
     }
+
+
+def _as_json(value: Any) -> Any:
+    """A value as its JSON would be read: tuples become lists, so that models accept it again."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""What can be wrong with what comes in, and the names of what can go wrong on the way out."""
+"""The errors of the core: refused events and definitions, and why delivery attempts fail."""
 
 from enum import StrEnum
 
 
 class InvalidEvent(Exception):
-    """What came in is no event that can be accepted.
+    """The input is not an event that the gateway accepts.
 
-    ``reason`` is a short word for counting and for the subject under which rejected input is kept
-    (``malformed``, ``invalid``, ``unsupported``, ``reserved``, ``schema``); the text says what is
-    wrong. ``path``: where in the data that is, a JSON Pointer; None where it is not about the data.
+    ``reason`` is ``malformed``, ``invalid``, ``unsupported``, ``reserved`` or ``schema``: metrics
+    count by it, and it is part of the subject under which rejected input is stored. ``detail`` says
+    what is wrong. ``path`` is a JSON Pointer into the data; None where the data is not the cause.
     """
 
     def __init__(self, reason: str, detail: str, path: str | None = None) -> None:
@@ -19,13 +19,13 @@ class InvalidEvent(Exception):
 
 
 class ServerRefused(Exception):
-    """A server that the gateway was pointed at cannot be worked with; the text says what to do."""
+    """The configured NATS or Redis server cannot be used; the text says what to do."""
 
 
 class NewerFormat(Exception):
-    """What is stored was written by a newer version of the gateway; the text says what and where.
+    """A stored record was written by a newer version of the gateway; the text says which.
 
-    Nothing is done with it: who does not know all of a record cannot write it back.
+    This version leaves such a record alone: it would lose fields that it does not know.
     """
 
     def __init__(self, what: str, found: int, known: int) -> None:
@@ -36,15 +36,15 @@ class NewerFormat(Exception):
 
 
 class Conflict(Exception):
-    """What is registered stands against a change; the text says what."""
+    """A change contradicts what is registered; the text says what."""
 
 
 class Unknown(Exception):
-    """Nothing of that id or name is registered; the text says what."""
+    """Nothing with this id or name is registered; the text names it."""
 
 
 class InvalidDefinition(Exception):
-    """A webhook, a stream or a pattern that cannot be registered; ``key`` says where."""
+    """A definition (webhook, stream, filter, …) that cannot be registered; ``key`` is where."""
 
     def __init__(self, key: str, detail: str) -> None:
         super().__init__(f"{key}: {detail}")
@@ -53,7 +53,7 @@ class InvalidDefinition(Exception):
 
 
 class ErrorType(StrEnum):
-    """Why an attempt failed, as receivers' owners and metrics see it."""
+    """Why an attempt failed, as the API and the metrics name it."""
 
     NAME_RESOLUTION = "NameResolution"
     CONNECTION_REFUSED = "ConnectionRefused"

@@ -1,1 +1,1 @@
-"""Callers, browser tokens, and the sealing of secrets."""
+"""Access: principals, browser tokens, and the encryption of secrets."""

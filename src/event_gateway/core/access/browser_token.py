@@ -1,4 +1,4 @@
-"""Short-lived tokens for browsers: who, which streams, until when, under an HMAC (RFC 2104)."""
+"""Short-lived tokens for browsers: principal, streams and expiry, under an HMAC (RFC 2104)."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class InvalidToken(Exception):
-    """It is no token of this gateway, or not any more; the text says which."""
+    """The token is not one of this gateway, or has expired; the text says which."""
 
 
 class _Claims(msgspec.Struct):
@@ -28,7 +28,7 @@ _decode = msgspec.json.Decoder(_Claims).decode
 
 
 def signing_key(installation_key: bytes) -> bytes:
-    """The key of tokens, made of the installation's own, which signs other things, too."""
+    """The key that signs tokens, derived from the key of the installation."""
     return hmac.digest(installation_key, b"browser tokens", "sha256")
 
 
@@ -39,23 +39,23 @@ def issue(key: bytes, principal: Principal, until: float) -> str:
 
 
 def read(key: bytes, token: str, now: float) -> Principal:
-    """Whom a token stands for. Raises InvalidToken."""
+    """The principal of a token; ``now`` in seconds since the epoch. Raises InvalidToken."""
     body, _, mac = token.removeprefix(PREFIX).partition(".")
     try:
         if len(token) > MAX_LENGTH or not token.startswith(PREFIX):
             raise ValueError
         claims, given = _bytes(body), _bytes(mac)
     except ValueError:
-        raise InvalidToken("that is no token") from None
+        raise InvalidToken("this is not a token") from None
     if not hmac.compare_digest(given, hmac.digest(key, claims, hashlib.sha256)):
         raise InvalidToken("the token was not made by this gateway")
     try:
-        found = _decode(claims)
+        content = _decode(claims)
     except msgspec.DecodeError:
-        raise InvalidToken("the token is of another version") from None
-    if found.until <= now:
+        raise InvalidToken("the token was made by another version of the gateway") from None
+    if content.until <= now:
         raise InvalidToken("the token has expired")
-    return Principal(found.name, found.streams, found.subjects)
+    return Principal(content.name, content.streams, content.subjects)
 
 
 def _text(raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Who talks to the gateway, and which streams that one may read."""
+"""The caller of a request, and the streams and subjects that it may read."""
 
 from collections.abc import Sequence
 
@@ -8,21 +8,21 @@ from event_gateway.core.matching.pattern import covers
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """``streams`` None: all of them, and all subjects of the log; otherwise these, and subjects
-    that one of the patterns in ``subjects`` covers."""
+    """A caller. ``streams`` None: it may read every stream and every subject of the log; otherwise
+    these streams, and the subjects that a pattern in ``subjects`` covers."""
 
     name: str
     streams: tuple[str, ...] | None = None
     subjects: tuple[str, ...] = ()
 
     def may_read(self, stream: str) -> bool:
-        """Whether a named stream is open to it."""
+        """Whether the caller may read a named stream."""
         return self.streams is None or stream in self.streams
 
     def may_listen(self, patterns: Sequence[str]) -> bool:
-        """Whether all that fits these patterns is open to it."""
+        """Whether the caller may read every subject that matches one of these patterns."""
         return self.streams is None or all(
-            any(covers(own, one) for own in self.subjects) for one in patterns
+            any(covers(allowed, pattern) for allowed in self.subjects) for pattern in patterns
         )
 
 

@@ -1,6 +1,6 @@
-"""Sealing: AES-256-GCM under keys that are kept elsewhere than what is sealed (NIST SP 800-38D).
+"""Sealing: AES-256-GCM (NIST SP 800-38D) under keys that are stored apart from the secrets.
 
-The name of a secret is bound to it, so that one cannot be put in the place of another.
+The name of a secret is authenticated with it, so that secrets cannot be swapped.
 """
 
 import base64
@@ -17,7 +17,7 @@ MAX_KEYS = 8
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """A sealed secret. ``key_id`` tells which key it needs; ``updated_at``: when its value was
+    """A sealed secret. ``key_id`` names the key that opens it; ``updated_at`` is when its value was
     last set, in seconds since the epoch."""
 
     key_id: str
@@ -27,15 +27,15 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class CannotSeal(Exception):
-    """There is no key, or one that is none; the text says what to do."""
+    """A sealing key is missing or malformed; the text says what to do."""
 
 
 class CannotOpen(Exception):
-    """It was sealed with a key that is not here any more, or was tampered with."""
+    """The key of a secret is not configured, or the secret was tampered with."""
 
 
 class SealingKeys:
-    """The first one seals; all of them open."""
+    """The sealing keys: the first key seals; every key opens."""
 
     def __init__(self, text: str) -> None:
         """Base64 keys of 32 bytes, separated by white space. Raises CannotSeal."""
@@ -64,10 +64,12 @@ class SealingKeys:
         return Sealed(self.first, nonce, box, updated_at)
 
     def open(self, name: str, sealed: Sealed) -> bytes:
-        """The content again. Raises CannotOpen."""
+        """The content of a sealed secret. Raises CannotOpen."""
         cipher = self._ciphers.get(sealed.key_id)
         if cipher is None:
-            raise CannotOpen(f"{name} was sealed with the key {sealed.key_id}, which is not here")
+            raise CannotOpen(
+                f"{name} was sealed with the key {sealed.key_id}, which is not configured"
+            )
         try:
             return cipher.decrypt(sealed.nonce, sealed.box, name.encode())
         except InvalidTag:
@@ -75,5 +77,5 @@ class SealingKeys:
 
 
 def new_key() -> str:
-    """A key of its own, as text."""
+    """A new random key, as text."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()

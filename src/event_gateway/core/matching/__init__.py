@@ -1,1 +1,1 @@
-"""Which events are selected: patterns, paths, filters, dialects, expressions."""
+"""Selecting events: patterns, paths, filters, CloudEvents filters, expressions, selections."""

@@ -1,7 +1,7 @@
 """The filter dialects of CloudEvents: ``exact``, ``prefix``, ``suffix``, ``all``, ``any``, ``not``.
 
-CloudEvents Subscriptions 1.0 (working draft), "Filters". Each becomes one of our own filters. A
-new one is a function and a line in ``DIALECTS``.
+CloudEvents Subscriptions 1.0 (working draft), "Filters". Each is translated to a
+:class:`Filter`. To add a dialect, write a function and add it to ``DIALECTS``.
 """
 
 from collections.abc import Callable
@@ -15,19 +15,19 @@ Dialect = Callable[[Any, str, int], Filter]
 
 
 def filter_of(given: Any, key: str, depth: int = 0) -> Filter:
-    """The filter of one filter expression, ``{"exact": {"type": "a.b"}}``.
+    """The filter for a CloudEvents filter such as ``{"exact": {"type": "a.b"}}``.
 
-    Raises InvalidDefinition, naming the place below that key.
+    ``key``: where it stands in the definition. Raises InvalidDefinition with a key below it.
     """
     if not isinstance(given, dict) or len(given) != 1:
-        raise InvalidDefinition(key, f"is an object with one key: {', '.join(DIALECTS)}")
+        raise InvalidDefinition(key, f"must be an object with one key: {', '.join(DIALECTS)}")
     if depth > MAX_DEPTH:
         raise InvalidDefinition(key, f"is nested more than {MAX_DEPTH} deep")
     ((name, value),) = given.items()
     dialect = DIALECTS.get(name)
     if dialect is None:
         raise InvalidDefinition(
-            f"{key}.{str(name)[:64]}", f"is no dialect known here; there are: {', '.join(DIALECTS)}"
+            f"{key}.{str(name)[:64]}", f"is an unknown dialect; there are: {', '.join(DIALECTS)}"
         )
     return dialect(value, f"{key}.{name}", depth)
 
@@ -35,14 +35,18 @@ def filter_of(given: Any, key: str, depth: int = 0) -> Filter:
 def _on_attributes(operator: str) -> Dialect:
     def dialect(value: Any, key: str, depth: int) -> Filter:
         if not isinstance(value, dict) or not value:
-            raise InvalidDefinition(key, "is an object of at least one attribute and its text")
+            raise InvalidDefinition(
+                key, "must be an object with at least one attribute and its text"
+            )
         parts = []
         for name, text in value.items():
-            place = f"{key}.{str(name)[:64]}"
-            if parse_path(str(name), place).attribute is None:
-                raise InvalidDefinition(place, "is no attribute: these dialects know no data")
+            at = f"{key}.{str(name)[:64]}"
+            if parse_path(str(name), at).attribute is None:
+                raise InvalidDefinition(
+                    at, "is not an attribute; CloudEvents filters cannot look into data"
+                )
             if not isinstance(text, str) or not text:
-                raise InvalidDefinition(place, "must be a string that is not empty")
+                raise InvalidDefinition(at, "must be a non-empty string")
             parts.append(Filter(name, operator, text))
         return parts[0] if len(parts) == 1 else Filter(all=tuple(parts))
 
@@ -51,8 +55,10 @@ def _on_attributes(operator: str) -> Dialect:
 
 def _group(value: Any, key: str, depth: int) -> tuple[Filter, ...]:
     if not isinstance(value, list) or not value:
-        raise InvalidDefinition(key, "is a list of at least one filter expression")
-    return tuple(filter_of(one, f"{key}[{n}]", depth + 1) for n, one in enumerate(value))
+        raise InvalidDefinition(key, "must be a list of at least one CloudEvents filter")
+    return tuple(
+        filter_of(entry, f"{key}[{position}]", depth + 1) for position, entry in enumerate(value)
+    )
 
 
 def _all(value: Any, key: str, depth: int) -> Filter:

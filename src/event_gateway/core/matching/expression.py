@@ -41,7 +41,7 @@ _ATTRIBUTES = ("id", "source", "type", "specversion", "subject", "time", "dataco
 
 
 class EvaluationError(Exception):
-    """An expression that came to no value. ``kind`` is what CEL calls it."""
+    """An expression gave no value for an event. ``kind`` is CEL's name of the error."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
@@ -50,34 +50,36 @@ class EvaluationError(Exception):
 
 
 class Expression:
-    """A compiled expression. Raises ValueError where the text is none that can be used."""
+    """A compiled expression. Raises ValueError where a text does not compile or costs too much."""
 
     __slots__ = ("_growth", "_operations", "_program", "_steps", "_uses", "text")
 
     def __init__(self, text: str, *, condition: bool = True) -> None:
-        """``condition``: it must be able to be true or false."""
+        """``condition``: the expression's type must be boolean, or dynamic."""
         self.text = text
         if len(text) > MAX_LENGTH:
             raise ValueError(f"is longer than {MAX_LENGTH} characters")
         if any("\ud800" <= c <= "\udfff" for c in text):
-            raise ValueError("holds a lone surrogate, which is no character")
+            raise ValueError("contains half of a surrogate pair, which is not a character")
         checked, self._program = _compiled(text)
         if condition and checked.return_type().name() not in ("BOOL", "DYN"):
             raise ValueError(f"gives {checked.return_type().name()}, not true or false")
         self._operations, self._growth, self._steps, self._uses = _estimate(text)
         if self._growth * USUAL > MAX_GROWTH:
-            raise ValueError("is too costly: it puts text together again and again")
+            raise ValueError("costs too much: it concatenates text in nested loops")
 
     def holds(self, received: Received) -> bool:
-        """Whether it is true of an event. Raises EvaluationError where it is neither true nor
-        false: it is no match then."""
+        """Whether the expression is true for an event. Raises EvaluationError where it is neither
+        true nor false, which callers treat as no match."""
         value = self._evaluate(received)
         if value.type().name() == "BOOL":
             return bool(value.value())
-        raise EvaluationError("no_matching_overload", f"gives {value.type().name()}, no bool")
+        raise EvaluationError(
+            "no_matching_overload", f"gives {value.type().name()}, not true or false"
+        )
 
     def value(self, received: Received) -> Any:
-        """What it gives of an event, as JSON has it. Raises EvaluationError."""
+        """The value for an event, as a JSON value. Raises EvaluationError."""
         try:
             return _plain(self._evaluate(received).plain_value())
         except RecursionError:
@@ -96,7 +98,7 @@ class Expression:
         if received.activation is None:
             # The engine takes a NUL for the end of a text.
             if b"\\u0000" in data or b"\0" in data:
-                raise EvaluationError("invalid_argument", "the data holds a NUL character")
+                raise EvaluationError("invalid_argument", "the data contains a NUL character")
             received.activation = _environment().Activation({"event": _event_of(received)})
         try:
             value = self._program.eval(received.activation)
@@ -109,17 +111,19 @@ class Expression:
 
 @lru_cache(maxsize=4096)
 def expression_of(text: str) -> Expression:
-    """The condition of a text, shared by all that have the same. Raises ValueError."""
+    """The compiled condition of a text; equal texts share one. Raises ValueError."""
     return Expression(text)
 
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
-    """Large, and not for every platform: loaded with the first expression."""
+    """The CEL engine: large and not available everywhere, so it is loaded on first use."""
     try:
         from cel_expr_python import cel
     except ImportError:
-        raise ValueError("there is no CEL engine for this platform (cel-expr-python)") from None
+        raise ValueError(
+            "expressions need cel-expr-python, which has no build for this platform"
+        ) from None
     return cel
 
 
@@ -131,14 +135,14 @@ def _environment() -> Any:
 
 @lru_cache(maxsize=1)
 def _checking() -> Any:
-    """In which ``event.type > 5`` is seen to be wrong: attributes are text."""
+    """The environment for type checks, where attributes are text: ``event.type > 5`` is refused."""
     cel = _engine()
     variables = {f"event.{name}": cel.Type.STRING for name in _ATTRIBUTES}
     return cel.NewEnv(variables={"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN), **variables})
 
 
 def _compiled(text: str) -> tuple[Any, Any]:
-    """What is known of its types, and what is run."""
+    """The program with checked types, and the program to run. Raises ValueError."""
     names = {match["name"] for match in _TOKEN.finditer(text)}
     _engine()
     try:
@@ -147,7 +151,7 @@ def _compiled(text: str) -> tuple[Any, Any]:
         checked = program if "has" in names else _checking().compile(text)
     except Exception as error:
         reason = str(error).partition("ERROR: ")[2] or str(error)
-        raise ValueError(f"is no CEL: {_first_line(reason)}") from None
+        raise ValueError(f"is not valid CEL: {_first_line(reason)}") from None
     return checked, program
 
 
@@ -165,7 +169,9 @@ def _estimate(text: str) -> tuple[int, int, int, int]:
     """
     if _RAW.search(text) and _ESCAPED_QUOTE.search(text):
         # Where such a text ends, engines do not agree.
-        raise ValueError("holds a raw text (r'…') and a backslash before a quote: write it plain")
+        raise ValueError(
+            "mixes a raw string (r'…') with a backslash before a quote; use an ordinary string"
+        )
     operations, plus, macros, deepest, uses, again = 1, 0, 0, 0, 0, False
     inside: list[bool] = []  # of each open bracket: whether a macro's body
     tokens = [match for match in _TOKEN.finditer(text) if not match["comment"]]
@@ -176,7 +182,7 @@ def _estimate(text: str) -> tuple[int, int, int, int]:
             former = ""
             continue
         if token == "`":
-            raise ValueError("holds a name in back quotes, which is not taken")
+            raise ValueError("contains a name in back quotes, which is not supported")
         if token == "(":
             inside.append(former in _MACROS)
             macros += former in _MACROS
@@ -212,7 +218,7 @@ def _program(following: list[re.Match[str]]) -> int:
                 return int(regex(ast.literal_eval(pattern.group())).programsize)
             except (SyntaxError, TypeError):
                 pass
-    raise ValueError('matches takes one regular expression, as a literal: x.matches("^a")')
+    raise ValueError('matches needs its regular expression as a literal: x.matches("^a")')
 
 
 def _event_of(received: Received) -> dict[str, Any]:

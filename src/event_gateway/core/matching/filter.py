@@ -23,8 +23,8 @@ Predicate = Callable[[Received], bool]
 
 
 class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One condition (``field`` is a path, ``operator`` and ``value`` what must hold there), or a
-    group: ``all`` of some filters, ``any`` of them, or ``not`` one."""
+    """A condition: ``operator`` and ``value`` on the path ``field``. Or a group: ``all`` or ``any``
+    of several filters, ``not`` for a single filter."""
 
     field: str = ""
     operator: str = ""
@@ -35,7 +35,7 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def group(self) -> tuple["Filter", ...] | None:
-        """The filters that it is made of; None where it is a condition of its own."""
+        """The filters of a group; None for a condition."""
         if self.all is not None:
             return self.all
         if self.any is not None:
@@ -44,18 +44,18 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def compile_filter(one: Filter) -> Predicate:
-    """A function that tells whether an event passes.
+    """A function that tells whether an event passes the filter.
 
-    A missing field fails, ``not_equals`` and ``not_in`` pass it. Of a path with ``[*]`` any value
-    will do, for ``not_equals`` and ``not_in`` none of them may be the one. Raises ValueError where
-    the value is none for the operator.
+    A missing field passes only ``not_equals`` and ``not_in``. Of a path with ``[*]`` any value may
+    pass; with ``not_equals`` and ``not_in`` every value must. Raises ValueError where the operator
+    does not accept the value.
     """
     if one.all is not None:
         every = [compile_filter(part) for part in one.all]
         return lambda received: all(passes(received) for passes in every)
     if one.any is not None:
-        some = [compile_filter(part) for part in one.any]
-        return lambda received: any(passes(received) for passes in some)
+        alternatives = [compile_filter(part) for part in one.any]
+        return lambda received: any(passes(received) for passes in alternatives)
     if one.not_ is not None:
         inner = compile_filter(one.not_)
         return lambda received: not inner(received)
@@ -87,20 +87,20 @@ def _exists(path: Path, received: Received) -> bool:
 
 
 def check_filter(one: Filter, key: str, depth: int = 0) -> int:
-    """How many conditions a filter is made of. Raises InvalidDefinition, naming the place below
-    that key, where it cannot be compiled."""
+    """The number of conditions in a filter. Raises InvalidDefinition, with a key below ``key``,
+    where it cannot be compiled."""
     given = [name for name, part in (("all", one.all), ("any", one.any), ("not", one.not_))
              if part is not None]  # fmt: skip
     if given:
         if len(given) > 1 or one.field or one.operator:
-            raise InvalidDefinition(key, "is either one condition or one of all, any and not")
+            raise InvalidDefinition(key, "must be either a condition or one of all, any and not")
         if depth >= MAX_DEPTH:
             raise InvalidDefinition(key, f"groups are nested more than {MAX_DEPTH} deep")
         if one.not_ is not None:
             return check_filter(one.not_, f"{key}.not", depth + 1)
         parts = one.group or ()
         if not parts:
-            raise InvalidDefinition(f"{key}.{given[0]}", "holds no filter")
+            raise InvalidDefinition(f"{key}.{given[0]}", "contains no filter")
         return sum(
             check_filter(part, f"{key}.{given[0]}[{position}]", depth + 1)
             for position, part in enumerate(parts)

@@ -1,8 +1,8 @@
-"""The operators of filters: each takes what the filter names and gives a test of what is there.
+"""The operators of filters: each turns the filter's value into a test for an event's value.
 
-An operator raises ValueError where it can take no such value, and its test never raises: what is
-of another type than the operator is for does not pass. A new one is a function and a line in
-``OPERATORS``.
+An operator raises ValueError where it does not accept the filter's value. A test never raises: a
+value of a type that the operator is not for does not pass. To add an operator, write a function and
+add it to ``OPERATORS`` and ``ALL_OPERATORS``.
 """
 
 import ipaddress
@@ -64,7 +64,7 @@ def _suffix(wanted: Any) -> Test:
 
 def _text(wanted: Any) -> str:
     if not isinstance(wanted, str) or not wanted:
-        raise ValueError("takes a string that is not empty")
+        raise ValueError("takes a non-empty string")
     return wanted
 
 
@@ -99,13 +99,16 @@ def regex(pattern: str) -> Any:
     except re2.error as error:
         reason = error.args[0] if error.args else error
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise ValueError(f"is no regular expression (RE2): {reason}") from None
+        raise ValueError(f"is not a regular expression (RE2): {reason}") from None
     except UnicodeEncodeError:
-        raise ValueError("is no regular expression: it holds a lone surrogate") from None
+        raise ValueError(
+            "is not a regular expression: it contains half of a surrogate pair"
+        ) from None
 
 
 def _compared(wanted: Any) -> tuple[Callable[[Any], Any], Any]:
-    """How to make comparable what is there (None: it is not), and the wanted, made comparable.
+    """A function that makes an event's value comparable (None: it is not), and the comparable
+    value of the filter.
 
     Numbers compare with numbers; times with times, as instants; other text with text.
     """

@@ -1,4 +1,4 @@
-"""Paths into an event: an attribute, or ``data.a[0].b``, with ``[*]`` for any element."""
+"""Paths into an event: an attribute, or ``data.a[0].b``, where ``[*]`` is any element."""
 
 import re
 from functools import lru_cache
@@ -26,9 +26,10 @@ Step = str | int | msgspec.UnsetType
 
 
 class Path:
-    """Where in an event something stands. Equal texts give the same Path.
+    """A parsed path. Equal texts give the same Path.
 
-    ``many``: it may give several values, as ``[*]`` is in it.
+    ``attribute``: the name of an attribute, or None for a path into the data. ``many``: the path
+    contains ``[*]`` and may lead to several values.
     """
 
     __slots__ = ("attribute", "many", "steps", "text")
@@ -40,7 +41,7 @@ class Path:
         self.many = ANY in steps
 
     def value(self, received: Received) -> Any:
-        """The value there; msgspec.UNSET where there is none: null is not a missing one.
+        """The value at the path; msgspec.UNSET where it is missing (null is a value).
 
         Only for a path that is not ``many``.
         """
@@ -55,7 +56,7 @@ class Path:
         return at
 
     def values(self, received: Received) -> list[Any]:
-        """All values there, at most MAX_VALUES; empty where there is none."""
+        """The values at the path, at most MAX_VALUES; empty where it is missing."""
         if not self.many:
             value = self.value(received)
             return [] if value is msgspec.UNSET else [value]
@@ -72,7 +73,7 @@ class Path:
 
 
 def member_of(at: Any, step: Any) -> Any:
-    """What one step, but for ANY, leads to; msgspec.UNSET where there is nothing."""
+    """The member or element that a step (not ANY) leads to; msgspec.UNSET where it is missing."""
     if isinstance(at, dict):
         return at.get(step, msgspec.UNSET) if isinstance(step, str) else msgspec.UNSET
     if isinstance(at, list):
@@ -85,8 +86,7 @@ def member_of(at: Any, step: Any) -> Any:
 
 
 def parse_path(text: str, key: str) -> Path:
-    """The path of a text. Raises InvalidDefinition, naming that key, where it leads to nothing in
-    any event."""
+    """The path of a text. Raises InvalidDefinition with this key where it is not a path."""
     try:
         return path_of(text)
     except ValueError as error:
@@ -110,7 +110,7 @@ def path_of(text: str) -> Path:
     while at < len(text):
         match = _STEP.match(text, at)
         if match is None:
-            raise ValueError(f"{text!r} is no path: behind {text[:at]!r} comes .name, [0], [*] "
+            raise ValueError(f"{text!r} is not a path: after {text[:at]!r} write .name, [0], [*] "
                              'or ["name"]')  # fmt: skip
         if match["any"]:
             steps.append(ANY)

@@ -7,7 +7,7 @@ MAX_TOKENS = 32
 
 
 def check_pattern(pattern: str, key: str) -> tuple[str, ...]:
-    """The pattern's tokens; raises InvalidDefinition, naming ``key``, where it is none."""
+    """The tokens of a pattern. Raises InvalidDefinition with this key where it is not a pattern."""
     tokens = tuple(pattern.split("."))
     if not pattern or len(pattern) > MAX_LENGTH or len(tokens) > MAX_TOKENS:
         raise InvalidDefinition(key, f"a pattern has 1 to {MAX_LENGTH} characters and at most "
@@ -25,31 +25,31 @@ def check_pattern(pattern: str, key: str) -> tuple[str, ...]:
 
 
 def matches(pattern: str, subject: str) -> bool:
-    """Whether a subject (or an event type) fits a pattern."""
-    wanted, given = pattern.split("."), subject.split(".")
-    for position, token in enumerate(wanted):
+    """Whether a subject (or an event type) matches a pattern."""
+    tokens, given = pattern.split("."), subject.split(".")
+    for position, token in enumerate(tokens):
         if token == ">":
             return len(given) > position
         if position >= len(given) or token not in ("*", given[position]):
             return False
-    return len(wanted) == len(given)
+    return len(tokens) == len(given)
 
 
-def overlaps(one: str, other: str) -> bool:
-    """Whether some subject fits both patterns."""
-    first, second = one.split("."), other.split(".")
+def overlaps(pattern: str, other: str) -> bool:
+    """Whether a subject exists that matches both patterns."""
+    first, second = pattern.split("."), other.split(".")
     for position in range(max(len(first), len(second))):
-        mine = first[position] if position < len(first) else None
-        theirs = second[position] if position < len(second) else None
-        if mine is None or theirs is None:
+        token = first[position] if position < len(first) else None
+        other_token = second[position] if position < len(second) else None
+        if token is None or other_token is None:
             return False
-        if ">" in (mine, theirs):
+        if ">" in (token, other_token):
             return True
-        if "*" not in (mine, theirs) and mine != theirs:
+        if "*" not in (token, other_token) and token != other_token:
             return False
     return True
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Whether every subject of ``narrow`` fits ``wide`` too, as far as a final ``>`` tells."""
+    """Whether every subject that matches ``narrow`` matches ``wide``. Only a final ``>`` counts."""
     return wide == narrow or (wide.endswith(".>") and narrow.startswith(wide[:-1]))

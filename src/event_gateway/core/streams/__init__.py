@@ -1,1 +1,1 @@
-"""Named streams, where a subscription starts, and what a subscriber asks for."""
+"""Named streams, the subjects of the log, and what a subscriber requests."""

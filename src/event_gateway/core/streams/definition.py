@@ -1,4 +1,4 @@
-"""Named streams: what of the log is kept under a name for live subscribers."""
+"""Named streams: the part of the log that is stored under a name for live subscribers."""
 
 import itertools
 
@@ -19,7 +19,7 @@ MAX_LIMIT = 2**63 - 1  # what JetStream counts to
 
 
 class StreamContents(msgspec.Struct, frozen=True):
-    """What a named stream holds. ``first_time``: its oldest event, in seconds since the epoch."""
+    """What a named stream stores. ``first_time``: of its oldest event, in seconds (epoch)."""
 
     messages: int = 0
     bytes: int = 0
@@ -29,7 +29,7 @@ class StreamContents(msgspec.Struct, frozen=True):
 
 
 class StreamDefinition(msgspec.Struct, frozen=True):
-    """A named stream. ``retention`` in seconds; None: as long as the other limits allow."""
+    """A named stream. ``retention`` in seconds; None: events stay while the other limits allow."""
 
     name: str
     subjects: tuple[str, ...]
@@ -56,10 +56,10 @@ class StreamDefinition(msgspec.Struct, frozen=True):
                 raise InvalidDefinition(
                     "subjects", f"{subject!r} begins with a wildcard; name the first token"
                 )
-        for one, other in itertools.combinations(self.subjects, 2):
-            if any(overlaps(a, b) for a in _sources(one) for b in _sources(other)):
+        for subject, other in itertools.combinations(self.subjects, 2):
+            if any(overlaps(a, b) for a in _sources(subject) for b in _sources(other)):
                 raise InvalidDefinition(
-                    "subjects", f"{one!r} and {other!r} overlap; keep the wider one"
+                    "subjects", f"{subject!r} and {other!r} overlap; keep the wider one"
                 )
         if self.retention is not None and self.retention < 1:
             raise InvalidDefinition("retention", "must be at least 1s")
@@ -77,15 +77,15 @@ class StreamDefinition(msgspec.Struct, frozen=True):
             )
 
     def change_refusal(self, former: "StreamDefinition") -> str | None:
-        """Why this cannot take the place of ``former``; None where it can."""
+        """Why this definition cannot replace ``former``; None where it can."""
         if self.of_lifecycle != former.of_lifecycle:
-            return "it cannot change between events and the gateway's own lifecycle events"
+            return "a stream cannot change between events and lifecycle events"
         if not former.compliance:
             return None
         if not self.compliance:
-            return "compliance cannot be taken back"
+            return "compliance cannot be turned off"
         for key in self.tightened_limits(former):
-            return f"it keeps records for compliance: {key} cannot be lowered"
+            return f"the stream stores records for compliance: {key} cannot be lowered"
         return None
 
     def tightened_limits(self, former: "StreamDefinition") -> list[str]:
@@ -93,7 +93,7 @@ class StreamDefinition(msgspec.Struct, frozen=True):
         return [key for key in LIMITS if _narrower(getattr(self, key), getattr(former, key))]
 
     def would_drop(self, contents: StreamContents, now: float) -> str | None:
-        """What of the stored events these limits would drop, in words; None where it is nothing."""
+        """Which limit would drop stored events, as text for users; None where none would."""
         if self.max_messages is not None and contents.messages > self.max_messages:
             return (
                 f"max_messages {self.max_messages} is less than the {contents.messages} that it has"
@@ -116,7 +116,7 @@ class StreamDefinition(msgspec.Struct, frozen=True):
 
 
 def _sources(subject: str) -> tuple[str, ...]:
-    """The subjects of the log that a stream's subject stands for."""
+    """The subjects of the log for a stream's subject."""
     return (subject,) if subject.startswith("events.") else (subject, f"events.{subject}")
 
 

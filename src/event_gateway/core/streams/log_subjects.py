@@ -11,23 +11,22 @@ _UNSAFE = frozenset(b' *>%\x7f\t\r\n"')
 
 
 def merge_captured(have: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    """Both lists without overlaps, which JetStream refuses: a wider entry replaces narrower ones.
-
-    One that overlaps another without covering it is left out.
+    """Both lists of subjects without overlaps, which JetStream refuses: a wider subject replaces
+    narrower ones, and one that overlaps another without covering it is left out.
     """
     out = list(have)
     for subject in more:
-        if any(covers(one, subject) for one in out):
+        if any(covers(kept, subject) for kept in out):
             continue
-        out = [one for one in out if not covers(subject, one)]
-        if not any(overlaps(one, subject) for one in out):
+        out = [kept for kept in out if not covers(subject, kept)]
+        if not any(overlaps(kept, subject) for kept in out):
             out.append(subject)
     return tuple(out)
 
 
 def capturable(pattern: str) -> str | None:
-    """The subjects to capture for a pattern: all below its first token. None where they are not
-    for the log to take, as the gateway's own and NATS' subjects are not."""
+    """The subject to capture for a pattern: everything below its first token. None where that
+    token is a wildcard, or belongs to the gateway or to NATS."""
     first = pattern.partition(".")[0]
     if first in ("*", ">", "webhook", "stream", "gateway", "eg") or first.startswith(("$", "_")):
         return None
@@ -37,10 +36,10 @@ def capturable(pattern: str) -> str | None:
 def subject_for(event_type: str, captured: tuple[str, ...]) -> str:
     """The NATS subject on which an event of this type is published.
 
-    It is the type itself where one of the captured patterns takes it, else ``events.<type>``.
-    Characters that a NATS token cannot hold are percent-encoded; an empty token becomes ``%``.
-    NATS takes no command over 4 KiB, and answers would be as long: of one that has more than
-    MAX_LENGTH characters by then the beginning is used, with ``~`` and a digest of the whole.
+    It is the type itself where a captured pattern matches it, else ``events.<type>``. Characters
+    that a NATS token cannot contain are percent-encoded; an empty token becomes ``%``. NATS limits
+    commands to 4 KiB, so a subject of more than MAX_LENGTH characters is cut, and ends in ``~`` and
+    a digest of the whole type.
     """
     subject = ".".join(_safe_token(token) for token in event_type.split("."))
     if len(subject) > MAX_LENGTH:

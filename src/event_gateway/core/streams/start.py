@@ -1,4 +1,4 @@
-"""Where a subscriber of a stream begins."""
+"""Where a subscription to a stream starts."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ TEXT_FORMS = "new, first, a sequence or an RFC 3339 time"
 
 
 class Start(msgspec.Struct, frozen=True):
-    """From now on, or from the first, a sequence, or a time (seconds since the epoch) on."""
+    """Only new events; or from the first event, a sequence, or a time (seconds since the epoch)."""
 
     first: bool = False
     seq: int | None = None
@@ -19,18 +19,18 @@ class Start(msgspec.Struct, frozen=True):
 
     @property
     def new(self) -> bool:
-        """Whether nothing is wanted of what the stream holds already."""
+        """Whether the subscriber gets no event that the stream stores already."""
         return not self.first and self.seq is None and self.time is None
 
 
-def start_of(wanted: Any) -> Start:
-    """The start that a request's ``from`` means. Raises ValueError."""
-    if wanted == "new":
+def start_of(given: Any) -> Start:
+    """The start for the ``from`` of a request. Raises ValueError."""
+    if given == "new":
         return Start()
-    if wanted == "first":
+    if given == "first":
         return Start(first=True)
-    if isinstance(wanted, dict) and len(wanted) == 1:
-        seq, at = wanted.get("seq"), wanted.get("time")
+    if isinstance(given, dict) and len(given) == 1:
+        seq, at = given.get("seq"), given.get("time")
         if isinstance(seq, int) and not isinstance(seq, bool) and seq >= 0:
             return Start(seq=seq)
         if isinstance(at, str):
@@ -38,16 +38,16 @@ def start_of(wanted: Any) -> Start:
                 return Start(time=parse_time(at))
             except ValueError:
                 pass
-    raise ValueError(f"from is {FORMS}")
+    raise ValueError(f"from must be {FORMS}")
 
 
-def start_of_text(wanted: str) -> Start:
-    """The start that a query string's ``from`` means. Raises ValueError."""
-    if wanted.isdecimal() and wanted.isascii():
-        return start_of({"seq": int(wanted)})
-    if wanted in ("new", "first"):
-        return start_of(wanted)
+def start_of_text(given: str) -> Start:
+    """The start for the ``from`` of a query string. Raises ValueError."""
+    if given.isdecimal() and given.isascii():
+        return start_of({"seq": int(given)})
+    if given in ("new", "first"):
+        return start_of(given)
     try:
-        return start_of({"time": wanted})
+        return start_of({"time": given})
     except ValueError:
-        raise ValueError(f"from is {TEXT_FORMS}") from None
+        raise ValueError(f"from must be {TEXT_FORMS}") from None

@@ -24,26 +24,27 @@ def rfc3339(seconds: float) -> str:
     return _with_milliseconds(int(seconds * 1000))
 
 
-LATEST = 253_402_300_799.0  # seconds: the end of the year 9999, behind which there is no text
+LATEST = 253_402_300_799.0  # seconds: the end of the year 9999, the last that RFC 3339 can write
 
 
 def parse_time(text: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time. Raises ValueError where it is none."""
+    """Seconds since the epoch of an RFC 3339 time. Raises ValueError."""
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is not None:
             return min(max(at.timestamp(), 0.0), LATEST)
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"{text[:64]!r} is no RFC 3339 time, such as 2026-05-04T03:02:01Z")
+    raise ValueError(f"{text[:64]!r} is not an RFC 3339 time, such as 2026-05-04T03:02:01Z")
 
 
 LONGEST = 64  # characters of a time
 
 
 def instant(text: str) -> tuple[int, str] | None:
-    """An RFC 3339 time as what compares like the instants do, to the last digit: whole seconds and
-    the fraction's digits. None where it is none. A leap second is the one before it, and a bit."""
+    """An RFC 3339 time as a value that sorts in the order of time, to the last digit: whole seconds
+    and the digits of the fraction. None where it is not a time. A leap second sorts after the
+    second before it."""
     return _instant(text) if len(text) <= LONGEST else None
 
 

@@ -21,7 +21,7 @@ MAX_SECONDS = 100 * _SECONDS["y"]
 def parse_duration(text: str) -> float:
     """Seconds in ``1s``, ``1h30m``, ``7d``, ``2y`` (365 days each) or ISO 8601 ``PT5M``.
 
-    Raises ValueError where the text is no duration, or one of over 100 years.
+    Raises ValueError where the text is not a duration, or is longer than 100 years.
     """
     text = text.strip()
     if text.isdecimal():
@@ -32,7 +32,7 @@ def parse_duration(text: str) -> float:
     elif _DURATION.fullmatch(text):
         seconds = sum(float(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(text))
     else:
-        raise ValueError(f"{text!r} is no duration; write for example 30s, 5m, 1h30m, 7d or 2y")
+        raise ValueError(f"{text!r} is not a duration; write for example 30s, 5m, 1h30m, 7d or 2y")
     if seconds > MAX_SECONDS:
         raise ValueError(f"{text!r} is longer than 100 years")
     return seconds
@@ -59,5 +59,5 @@ def parse_size(text: str) -> int:
     """Bytes in ``64KiB``, ``1MiB``, ``10MB`` or a bare number. Raises ValueError otherwise."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[2].lower() not in _BYTES:
-        raise ValueError(f"{text!r} is no size; write for example 64KiB, 1MiB or 10GB")
+        raise ValueError(f"{text!r} is not a size; write for example 64KiB, 1MiB or 10GB")
     return int(float(match[1]) * _BYTES[match[2].lower()])

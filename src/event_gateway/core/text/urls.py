@@ -1,21 +1,21 @@
-"""URLs as they are given and as they may be shown."""
+"""Server URLs: several in one text, and without their passwords."""
 
 import re
 
-_BETWEEN = re.compile(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")  # a password may hold a comma, too
+_BETWEEN = re.compile(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")  # a password may contain a comma
 
 
 def servers_of(url: str) -> list[str]:
-    """The servers of a URL that may be several, separated by commas."""
-    return [one.strip() for one in _BETWEEN.split(url)]
+    """The URLs in a text, where several are separated by commas."""
+    return [server.strip() for server in _BETWEEN.split(url)]
 
 
 def without_password(url: str) -> str:
-    """The URL without user, password and query, in which Redis may find a password as well; for
-    several, separated by commas, each."""
+    """The URL (or several, separated by commas) without user, password and query: Redis accepts a
+    password in the query, too."""
     shown = []
-    for one in servers_of(url):
-        scheme, mark, rest = one.partition("://")
-        place = re.split("[?#]", rest, maxsplit=1)[0].rpartition("@")[2]
-        shown.append(f"{scheme}{mark}{place}" if mark else "")
+    for server in servers_of(url):
+        scheme, mark, rest = server.partition("://")
+        host = re.split("[?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        shown.append(f"{scheme}{mark}{host}" if mark else "")
     return ",".join(shown)
