@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 
-from event_gateway.broker import batched_get as together_module
+from event_gateway.broker import batched_get
 from event_gateway.broker import event_log as log_module
-from event_gateway.broker.batched_get import MAX_BYTES, runs, together
+from event_gateway.broker.batched_get import MAX_BYTES, get_batch, ranges
 from event_gateway.broker.connection import Broker, connect
 from event_gateway.broker.event_log import EventLog, LogUnavailable
 from event_gateway.core.cloudevents.event import Received
@@ -22,9 +22,9 @@ from support.receiver import Receiver
 
 
 def test_wanted_sequences_are_gathered_to_parts() -> None:
-    assert runs([]) == []
-    assert runs([7]) == [(7, 7)]
-    assert runs([5, 3, 4, 7, 12, 30, 31]) == [(3, 7), (12, 12), (30, 31)]
+    assert ranges([]) == []
+    assert ranges([7]) == [(7, 7)]
+    assert ranges([5, 3, 4, 7, 12, 30, 31]) == [(3, 7), (12, 12), (30, 31)]
 
 
 async def _filled(broker: Broker, count: int, size: int = 0) -> list[str]:
@@ -63,7 +63,7 @@ async def test_what_one_answer_cannot_hold_is_read_all_the_same(servers: tuple[s
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 12, 900_000)
     seqs = list(range(1, 13))
-    found, ended = await together(broker, EVENTS, seqs)
+    found, ended = await get_batch(broker, EVENTS, seqs)
     assert ended
     assert 0 < len(found) < 12
     assert sum(len(one.data) for one in found.values()) <= MAX_BYTES + 1_000_000
@@ -86,7 +86,7 @@ async def test_a_server_that_ends_no_answer_is_waited_for_once(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one of NATS 2.10 does, which may hold the stream behind one that is newer."""
-    monkeypatch.setattr(together_module, "PATIENCE", 0.5)
+    monkeypatch.setattr(batched_get, "PATIENCE", 0.5)
     broker = await connect(servers[0], Supervisor())
     asked: list[dict[str, int]] = []
 
@@ -110,7 +110,7 @@ async def test_a_server_that_ends_no_answer_is_waited_for_once(
 async def test_one_that_says_nothing_is_not_waited_for_twice(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(batched_get, "PATIENCE", 0.3)
     broker = await connect(servers[0], Supervisor())
     asked: list[bytes] = []
 

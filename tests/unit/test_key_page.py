@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state import scripts
 from event_gateway.state.keys import FAMILIES, family_of, page_with_table
+from event_gateway.state.pending_changes import PendingChange
+from event_gateway.state.records import member_of, responses_of, source_hash
 from event_gateway.state.script_arguments import Change
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +71,27 @@ def test_a_field_of_the_record_has_its_place_in_lua() -> None:
     generated = dict(scripts.parts("ledger/write.lua"))[""]
     for index, field in enumerate(Change.__struct_fields__, 1):
         assert f"local CHANGE_{field.upper()} = {index}\n" in generated + "\n"
+
+
+def test_a_change_is_packed_in_the_order_of_its_fields() -> None:
+    long_id = "e" * 1000
+    attempts = [Attempt(1, "now", 5, 500, response="no")]
+    delivery = Delivery(
+        "webhook", long_id, "source", "stream", 11, "token", run=12, event_at=13.0, letter=14
+    )
+    change = PendingChange(
+        delivery, "its token", attempts, Status.RETRYING, "error", 15.0, True, 16, 17, 18.0
+    )
+    packed = dict(zip(Change.__struct_fields__, change.packed(), strict=True))
+    assert packed.pop("log").startswith('[{"number":1')  # type: ignore[attr-defined]
+    assert packed == {
+        "webhook": "webhook", "member": member_of(long_id), "source": "source",
+        "source_hash": source_hash("source"), "stream": "stream", "seq": 11, "run": 12,
+        "token": "its token", "status": "retrying", "attempts": 1, "last_error": "error",
+        "wait": 15_000, "fresh": True, "tried": 16, "succeeded": 17, "event_at": 13_000,
+        "next_attempt": 18_000, "responses": responses_of(attempts), "letter": 14,
+        "event_id": long_id,
+    }  # fmt: skip
 
 
 def test_every_file_of_lua_is_used() -> None:

@@ -1,4 +1,4 @@
-"""Several messages of a stream, asked for together (NATS 2.11, ADR-31: batched direct get)."""
+"""Several messages of a stream in one request (NATS 2.11, ADR-31: batched direct get)."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,12 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.core.text.times import parse_time
 
 SINCE = (2, 11)
-GAP = 2  # sequences between two wanted ones that are rather read along than asked for apart
-MAX_BYTES = 8 * 1024 * 1024  # of all messages of an answer, but for one of each part
-PATIENCE = 5.0  # seconds without an answer after which no more is waited for
+GAP = 2  # unwanted sequences between two wanted ones that do not end a range
+MAX_BYTES = 8 * 1024 * 1024  # of all messages of an answer, except one of each range
+PATIENCE = 5.0  # seconds without an answer after which the call returns what has come
 
 
-class Found(msgspec.Struct):
+class StoredMessage(msgspec.Struct):
     """A message as the stream holds it; ``time`` in seconds since the epoch."""
 
     subject: str
@@ -26,14 +26,14 @@ class Found(msgspec.Struct):
     time: float
 
 
-def can(broker: Broker) -> bool:
-    """Whether this server knows such requests."""
+def supports_batches(broker: Broker) -> bool:
+    """Whether this server knows batched direct gets."""
     version = broker.nc.connected_server_version
     return (version.major, version.minor) >= SINCE
 
 
-def runs(wanted: Sequence[int]) -> list[tuple[int, int]]:
-    """The sequences, gathered to parts of the stream that hold few others: first and last."""
+def ranges(wanted: Sequence[int]) -> list[tuple[int, int]]:
+    """Ranges of the stream, first and last, that hold all these sequences and few others."""
     out: list[tuple[int, int]] = []
     for seq in sorted(wanted):
         if out and seq - out[-1][1] <= GAP:
@@ -43,21 +43,21 @@ def runs(wanted: Sequence[int]) -> list[tuple[int, int]]:
     return out
 
 
-async def together(
+async def get_batch(
     broker: Broker, stream: str, wanted: Sequence[int]
-) -> tuple[dict[int, Found], bool]:
+) -> tuple[dict[int, StoredMessage], bool]:
     """The messages at these sequences, a few hundred at most, of a stream that allows direct gets;
-    and whether the answer came to its end, which that of an older server behind this one does not.
+    and whether the answer is complete, which that of an older server behind this one is not.
 
-    What is not in the answer may be there all the same: it was too much for one answer, was lost on
-    the way, or the replica that was asked is behind. Raises what BrokerError names.
+    The stream may hold a message that is not in the answer: it was too much for one answer, was
+    lost on the way, or the replica that answered is behind. Raises what BrokerError names.
     """
-    parts = runs(wanted)
+    parts = ranges(wanted)
     missing = set(wanted)
     inbox = broker.nc.new_inbox()
-    found: dict[int, Found] = {}
+    found: dict[int, StoredMessage] = {}
     left = len(parts)
-    heard = asyncio.Event()
+    came = asyncio.Event()
 
     async def answered(message: Msg) -> None:
         nonlocal left
@@ -65,13 +65,13 @@ async def together(
         if "Nats-Sequence" in headers:
             seq = int(headers["Nats-Sequence"])
             missing.discard(seq)
-            found[seq] = Found(
+            found[seq] = StoredMessage(
                 headers["Nats-Subject"], headers, message.data,
                 parse_time(headers["Nats-Time-Stamp"]),
             )  # fmt: skip
-        else:  # the end of a part, or there is nothing
+        else:  # the end of a range, or it holds nothing
             left -= 1
-        heard.set()
+        came.set()
 
     subscription = await broker.nc.subscribe(
         inbox, cb=answered, pending_msgs_limit=0, pending_bytes_limit=0
@@ -84,9 +84,9 @@ async def together(
                 f"$JS.API.DIRECT.GET.{stream}", json.dumps(request).encode(), reply=inbox
             )
         while left > 0 and missing:
-            heard.clear()
+            came.clear()
             async with asyncio.timeout(PATIENCE):
-                await heard.wait()
+                await came.wait()
     except TimeoutError:
         return found, False
     finally:

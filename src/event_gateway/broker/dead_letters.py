@@ -12,9 +12,9 @@ import structlog
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
-from event_gateway.broker.event_log import LogUnavailable, got
-from event_gateway.broker.page import page
+from event_gateway.broker.event_log import LogUnavailable, get_message
 from event_gateway.broker.provision import DEAD_LETTERS
+from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.cloudevents.json_format import from_structured, to_structured
 from event_gateway.core.errors import ErrorType, InvalidEvent
@@ -100,7 +100,7 @@ class DeadLetterLog:
         to go on, and how many are there."""
         subject = None if webhook_id is None else _SUBJECT + webhook_id
         try:
-            found = await page(
+            found = await read_page(
                 self._broker, DEAD_LETTERS, from_seq=from_place, from_time=since, subject=subject,
                 limit=limit,
             )  # fmt: skip
@@ -115,7 +115,7 @@ class DeadLetterLog:
         if place not in _PLACES:
             return None
         try:
-            message = await got(self._broker, DEAD_LETTERS, place)
+            message = await get_message(self._broker, DEAD_LETTERS, place)
         except NotFoundError:
             return None
         except _FAILURES as error:

@@ -12,9 +12,9 @@ import structlog
 from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
-from event_gateway.broker.batched_get import Found, can, together
+from event_gateway.broker.batched_get import StoredMessage, get_batch, supports_batches
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
-from event_gateway.broker.external_streams import ForeignStream
+from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.provision import ProvisionError, capture
 from event_gateway.core.cloudevents.event import HTTP, Received
@@ -66,17 +66,17 @@ class EventLog:
         self,
         broker: Broker,
         captured: tuple[str, ...],
-        foreign: Sequence[ForeignStream] = (),
+        external: Sequence[ExternalStream] = (),
         *,
         captures_new_roots: bool = True,
     ) -> None:
         self._broker = broker
         self.captured = captured
-        self.foreign = foreign
+        self.external = external
         self.captures_new_roots = captures_new_roots
         # Until when the events of a stream are asked for one by one, on the monotonic clock.
         self._apart_until: dict[str, float] = {}
-        self._indirect = {stream.name for stream in foreign if not stream.direct}
+        self._indirect = {stream.name for stream in external if not stream.direct}
 
     def set_captured(self, captured: tuple[str, ...]) -> None:
         """Uses these as the subjects that the ingest stream captures."""
@@ -128,7 +128,7 @@ class EventLog:
         if not self.captures_new_roots:
             return
         roots = tuple(root for pattern in patterns if (root := capturable(pattern)))
-        own = tuple(one for one in roots if not any(f.holds(one) for f in self.foreign))
+        own = tuple(one for one in roots if not any(f.holds(one) for f in self.external))
         try:
             self.captured = await capture(self._broker, own)
         except ProvisionError as error:
@@ -145,7 +145,9 @@ class EventLog:
         Raises LogUnavailable.
         """
         try:
-            message = await got(self._broker, stream, seq, direct=stream not in self._indirect)
+            message = await get_message(
+                self._broker, stream, seq, direct=stream not in self._indirect
+            )
         except NotFoundError:
             return None
         except (*BrokerError, APIError) as error:
@@ -166,16 +168,16 @@ class EventLog:
         self, stream: str, seqs: Sequence[int]
     ) -> list[Received | LogUnavailable | None]:
         """The events at these sequences, a few hundred at most, as :meth:`read` gives them."""
-        found: dict[int, Found] = {}
+        found: dict[int, StoredMessage] = {}
         now = time.monotonic()
         if (
             stream not in self._indirect
             and now >= self._apart_until.get(stream, 0.0)
             and self._broker.connected
-            and can(self._broker)
+            and supports_batches(self._broker)
         ):
             try:
-                found, ended = await together(self._broker, stream, seqs)
+                found, ended = await get_batch(self._broker, stream, seqs)
                 if not ended:
                     self._apart_until[stream] = now + APART
                     # Who waits for this waits for other streams' events, too: not twice in a row.
@@ -201,7 +203,9 @@ class EventLog:
         return await asyncio.gather(*(one(seq) for seq in seqs))
 
 
-async def got(broker: Broker, stream: str, seq: int, *, direct: bool = True) -> RawStreamMsg:
+async def get_message(
+    broker: Broker, stream: str, seq: int, *, direct: bool = True
+) -> RawStreamMsg:
     """One message. Any replica may answer where that is ``direct``; that there is none only the
     leader can say, whom the others may be behind.
 

@@ -13,7 +13,7 @@ from event_gateway.core.text.units import format_duration
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignStream:
+class ExternalStream:
     """A stream of somebody else's that the gateway reads beside its own log."""
 
     name: str
@@ -28,7 +28,7 @@ class ForeignStream:
 
 async def open_streams(
     broker: Broker, names: Sequence[str], longest_wait: float
-) -> list[ForeignStream]:
+) -> list[ExternalStream]:
     """The streams of ``ingest.streams``; each must keep an event for ``longest_wait`` seconds.
 
     Raises ServerRefused where one could lose an event that still waits for its delivery.
@@ -43,7 +43,7 @@ async def open_streams(
         if wrong:
             raise ServerRefused(f"ingest.streams: the stream {name} {wrong}")
         subjects, age = tuple(config.subjects or ()), float(config.max_age or 0)
-        out.append(ForeignStream(name, subjects, bool(config.allow_direct), age))
+        out.append(ExternalStream(name, subjects, bool(config.allow_direct), age))
     return out
 
 

@@ -20,9 +20,9 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.external_streams import ForeignStream
-from event_gateway.broker.page import page
+from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.provision import LIFECYCLE, ensure, existing
+from event_gateway.broker.stream_page import read_page
 from event_gateway.core.streams.definition import EVENTS, StreamContents, StreamDefinition
 
 _PREFIX = "GATEWAY_STREAM_"
@@ -48,16 +48,16 @@ def is_named(source: str) -> bool:
 
 
 async def ensure_named(
-    broker: Broker, definition: StreamDefinition, foreign: Sequence[ForeignStream] = ()
+    broker: Broker, definition: StreamDefinition, external: Sequence[ExternalStream] = ()
 ) -> bool:
     """Makes a named stream, or applies its definition; True where it is new.
 
     The log is one source, with a transform for each subject, so that its order is kept; each
-    stream of ``foreign`` that holds some of the subjects is another. Other subjects hold from
+    stream of ``external`` that holds some of the subjects is another. Other subjects hold from
     where the former ones ended. Raises ProvisionError where JetStream refuses it.
     """
     name = stream_name(definition.name)
-    sources = _sources(definition, foreign)
+    sources = _sources(definition, external)
     former = await existing(broker, name)
     if former is not None:
         sources = await _continued(broker, former, sources)
@@ -139,7 +139,9 @@ async def rate_of(broker: Broker, name: str) -> float:
     return round(pending / MINUTE, 3)
 
 
-def _sources(definition: StreamDefinition, foreign: Sequence[ForeignStream]) -> list[StreamSource]:
+def _sources(
+    definition: StreamDefinition, external: Sequence[ExternalStream]
+) -> list[StreamSource]:
     of_lifecycle = definition.of_lifecycle
     own = StreamSource(
         name=LIFECYCLE if of_lifecycle else EVENTS,
@@ -152,7 +154,7 @@ def _sources(definition: StreamDefinition, foreign: Sequence[ForeignStream]) -> 
                 tuple(one for one in definition.subjects if stream.holds(one)), False
             ),
         )
-        for stream in foreign
+        for stream in external
         if any(stream.holds(one) for one in definition.subjects)
     ]
     return [own, *others]
@@ -203,7 +205,7 @@ async def _continued(
     assert former.name
     last = (await broker.js.stream_info(former.name)).state.last_seq
     begin = max(1, last - LOOK_BACK + 1)
-    copied = (await page(broker, former.name, from_seq=begin, limit=LOOK_BACK)).messages
+    copied = (await read_page(broker, former.name, from_seq=begin, limit=LOOK_BACK)).messages
     reached = dict(place for one in copied if (place := copied_from(one.headers)))
     # What was copied earlier than all that was looked at came before this time.
     since = copied[0].time if len(copied) == LOOK_BACK else time.time() - MARGIN

@@ -109,8 +109,8 @@ class Peers:
         return [f"{b.host}/{b.pid}" for b in self._living() if own and b.file and b.file != own]
 
     @property
-    def place(self) -> tuple[int, int]:
-        """This process' place among all that live (from 0), and how many they are."""
+    def index_and_count(self) -> tuple[int, int]:
+        """The index of this process among all live processes (from 0), and their number."""
         own = self._own.process
         names = sorted({own, *(one.process for one in self._living())})
         return names.index(own), len(names)

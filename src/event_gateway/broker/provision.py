@@ -19,7 +19,7 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.external_streams import ForeignStream, in_the_way
+from event_gateway.broker.external_streams import ExternalStream, in_the_way
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
 from event_gateway.core.streams.log_subjects import merge_captured
 
@@ -49,15 +49,15 @@ async def provision(
     retention: float,
     max_bytes: int | None,
     letters_retention: float,
-    foreign: Sequence[ForeignStream] = (),
+    external: Sequence[ExternalStream] = (),
 ) -> tuple[str, ...]:
     """Makes the gateway's own streams and the router's consumer; gives the captured subjects.
 
     ``retention`` in seconds, ``letters_retention`` that of dead letters. Subjects that an earlier
-    start captured stay captured; those that a stream of ``foreign`` holds are read there.
+    start captured stay captured; those that a stream of ``external`` holds are read there.
     Raises ProvisionError.
     """
-    captured = tuple(one for one in captured if not any(f.holds(one) for f in foreign))
+    captured = tuple(one for one in captured if not any(f.holds(one) for f in external))
     events = await existing(broker, EVENTS)
     if events is not None:
         captured = merge_captured(tuple(events.subjects or ()), captured)
@@ -97,7 +97,7 @@ async def provision(
         ),
     )  # fmt: skip
     await ensure_router(broker, EVENTS, 1)
-    for stream in foreign:
+    for stream in external:
         await ensure_router(broker, stream.name, None)
     return captured
 

@@ -18,7 +18,7 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.pull import Pulled
-from event_gateway.broker.stream_follower import follow
+from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.core.errors import NewerFormat
 from event_gateway.tasks import Supervisor, end
 
@@ -154,7 +154,7 @@ class RegistryBucket:
     async def _follow(self) -> None:
         # After a crash the next run goes on where the former one ended.
         begin = self._applied + 1 if self._applied else None
-        async for batch in follow(
+        async for batch in follow_stream(
             self._broker, f"KV_{BUCKET}", from_seq=begin, last_per_subject=begin is None
         ):
             for pulled in batch:

@@ -10,9 +10,9 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
-from event_gateway.broker.page import page
 from event_gateway.broker.provision import REJECTED
 from event_gateway.broker.pull import Pulled
+from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
@@ -93,7 +93,7 @@ class RejectedInput:
         Raises LogUnavailable.
         """
         try:
-            found = await page(self._broker, REJECTED, from_seq=from_seq, limit=limit)
+            found = await read_page(self._broker, REJECTED, from_seq=from_seq, limit=limit)
         except _UNAVAILABLE as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None
         return [_rejected(one) for one in found.messages], found.behind > 0

@@ -10,8 +10,8 @@ import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.page import LATEST
 from event_gateway.broker.pull import MAX_BYTES, ConsumerGone, Pulled, Puller
+from event_gateway.broker.stream_page import LATEST
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +19,7 @@ READ_AHEAD = 512
 IDLE_LIMIT = 120.0  # seconds after which the server forgets a reader that went away
 
 
-async def follow(
+async def follow_stream(
     broker: Broker,
     stream: str,
     *,

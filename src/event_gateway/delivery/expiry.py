@@ -45,8 +45,8 @@ class Upkeep:
 
     async def learn(self) -> None:
         """Takes up how the lanes stand. Raises what StateError names."""
-        self._dispatcher.divide(*self._peers.place)
-        paused, shut = await self._queues.closed()
+        self._dispatcher.divide(*self._peers.index_and_count)
+        paused, shut = await self._queues.paused_and_open()
         self._dispatcher.standing.learn(shut)
         if self._looks % RECONCILE == 0:
             self._dispatcher.standing.reconcile(paused)
@@ -66,7 +66,7 @@ class Upkeep:
 
     async def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
-        waiting = await self._queues.waiting()
+        waiting = await self._queues.webhooks_waiting()
         self._again = {one: self._again.get(one, (-1.0, 0)) for one in waiting}
         for webhook_id in waiting:
             again, begin = self._again[webhook_id]

@@ -59,7 +59,7 @@ class OrderedDeliveries:
         self._dispatcher = dispatcher
         self._source = source
         self._supervisor = supervisor
-        self._streams = (EVENTS, *(one.name for one in events.foreign))
+        self._streams = (EVENTS, *(one.name for one in events.external))
         self._workers: dict[str, tuple[Webhook, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._started = False

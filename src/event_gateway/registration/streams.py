@@ -50,7 +50,7 @@ class StreamRegistration:
         except RegistryConflict:
             raise Conflict(f"the stream {definition.name} exists already") from None
         try:
-            await ensure_named(self._broker, definition, self._events.foreign)
+            await ensure_named(self._broker, definition, self._events.external)
         except ProvisionError:
             await self._registry.remove_stream(definition)
             raise
@@ -78,7 +78,7 @@ class StreamRegistration:
             raise Conflict(f"the stream {former.name} stays as it is: {refusal}")
         definition = msgspec.structs.replace(definition, created_at=former.created_at)
         await self._events.feed(definition.subjects)
-        await ensure_named(self._broker, definition, self._events.foreign)
+        await ensure_named(self._broker, definition, self._events.external)
         try:
             await self._registry.put_stream(definition, former)
         except RegistryConflict:
@@ -119,7 +119,7 @@ class StreamRegistration:
                 known = self._registry.streams.get(definition.name)
                 if known is not None and known.deleting:
                     await self._clear(definition.name)
-                if await ensure_named(self._broker, definition, self._events.foreign):
+                if await ensure_named(self._broker, definition, self._events.external):
                     made.append(definition)
         except ProvisionError:
             for definition in made:
@@ -170,7 +170,7 @@ class StreamRegistration:
         if definition is None or definition.deleting:
             return
         try:
-            await ensure_named(self._broker, definition, self._events.foreign)
+            await ensure_named(self._broker, definition, self._events.external)
         except ProvisionError as error:
             log.error("stream cannot be kept as it is registered", stream=name, error=str(error))
         self._ensured.add(name)

@@ -97,7 +97,7 @@ class Verifier:
 
     async def withdraw(self) -> None:
         """What was agreed to with another origin holds no more. Raises what BrokerError names."""
-        if self._peers.place[0] != 0:
+        if self._peers.index_and_count[0] != 0:
             return
         for one in list(self._open.values()):
             if one.webhook.verified is not None:
@@ -111,7 +111,7 @@ class Verifier:
         if one is None:
             return {}
         left = one.next_at - asyncio.get_running_loop().time()
-        waits = left > 0 and self._peers.place[0] == 0  # else it is just being asked
+        waits = left > 0 and self._peers.index_and_count[0] == 0  # else it is just being asked
         return {
             "last_error": one.last_error,
             "next_try_at": rfc3339(time.time() + left) if waits else None,
@@ -121,7 +121,7 @@ class Verifier:
         """Goes on for ever."""
         while True:
             self._changed.clear()
-            if self._peers.place[0] == 0:
+            if self._peers.index_and_count[0] == 0:
                 with contextlib.suppress(*BrokerError):
                     await self.withdraw()
                 self._begin()

@@ -48,7 +48,7 @@ class WebhookRegistration:
             webhook,
             since=await self._events.last_seq(),
             since_in={
-                one.name: await self._events.last_seq(one.name) for one in self._events.foreign
+                one.name: await self._events.last_seq(one.name) for one in self._events.external
             },
             created_at=time.time(),
             deleting=False,
@@ -168,7 +168,7 @@ class WebhookRegistration:
 
     async def adopt_streams(self) -> None:
         """Webhooks registered before a stream was read get what comes into it from now on."""
-        for stream in self._events.foreign:
+        for stream in self._events.external:
             last = await self._events.last_seq(stream.name)
             for webhook in list(self._registry.webhooks.values()):
                 if stream.name not in webhook.since_in:

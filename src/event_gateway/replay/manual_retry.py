@@ -18,7 +18,7 @@ USABLE = 0.95  # of the log's retention, after which an event counts as about to
 
 class ManualRetry:
     """``retention``: seconds for which the log keeps events, ``letters_retention`` those of dead
-    letters; ``foreign``: seconds for which each other stream keeps them, 0: for ever.
+    letters; ``external``: seconds for which each other stream keeps them, 0: for ever.
 
     Its methods raise Unknown and Conflict with what stands against a request, NewerFormat,
     LogUnavailable, and what StateError names.
@@ -32,7 +32,7 @@ class ManualRetry:
         runs: Runs,
         retention: float,
         letters_retention: float,
-        foreign: Mapping[str, float],
+        external: Mapping[str, float],
     ) -> None:
         self._registry = registry
         self._reader = reader
@@ -40,7 +40,7 @@ class ManualRetry:
         self._runs = runs
         self.retention = retention
         self.letters_retention = letters_retention
-        self._foreign = foreign
+        self._foreign = external
 
     def set_retention(self, events: float, dead_letters: float) -> None:
         """Uses these retentions of the log and of dead letters, in seconds, from now on."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.stream_follower import follow
+from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.pipeline.decoding import EventDecoder
@@ -35,7 +35,7 @@ class OrderedSource:
         def matches(received: Received) -> bool:
             return bool(index.match_safely(received, self._on_error))
 
-        async for batch in follow(self._broker, stream, from_seq=from_seq):
+        async for batch in follow_stream(self._broker, stream, from_seq=from_seq):
             decoded = await self._decoder.read(stream, batch, matches)
             events = [received for _, received in decoded.events]
             yield events, batch[-1].seq if batch else 0

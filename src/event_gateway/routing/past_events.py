@@ -5,8 +5,8 @@ from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
-from event_gateway.broker.page import page
 from event_gateway.broker.pull import Pulled
+from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import Unknown
 from event_gateway.core.matching.pattern import matches
@@ -47,7 +47,7 @@ class PastEvents:
         since = replay.since if position == 0 else None
         begin = max(position, replay.from_seq)
         try:
-            found = await page(
+            found = await read_page(
                 self._broker, replay.stream, from_seq=begin, from_time=since, limit=PART
             )
         except NotFoundError:

@@ -16,10 +16,10 @@ import structlog
 from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.page import page
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ROUTER
 from event_gateway.broker.pull import Pulled
+from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.delivery import Delivery, Status
 from event_gateway.core.webhook.webhook import Webhook
@@ -141,7 +141,7 @@ class Repair:
         return self._acknowledged.get(stream, 1) > 0  # nothing is lost if nothing was routed
 
     async def _look(self) -> None:
-        first, _ = self._peers.place
+        first, _ = self._peers.index_and_count
         # The records of acknowledged events are on the server that the last look has seen.
         floors = await self._floors() if first == 0 else {}
         await self._write(floors)
@@ -200,7 +200,7 @@ class Repair:
             since = time.time() - self._deadlines.max_age if at is None and not skip else None
             queued = read = 0
             while position <= until:
-                found = await page(
+                found = await read_page(
                     self._broker, stream, from_seq=position, from_time=since, limit=PART
                 )
                 since = None

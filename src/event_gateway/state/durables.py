@@ -38,7 +38,7 @@ class Claim(msgspec.Struct, frozen=True):
 Written = Callable[[bool], None]  # False where another subscription has the name by now
 
 
-class Durables:
+class DurablePositions:
     """The durable names. Methods raise what StateError names."""
 
     def __init__(self, client: Redis) -> None:

@@ -23,7 +23,7 @@ MAX_CANCELLED = 64  # in one script call: there are many of these, one after the
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class Counts(msgspec.Struct, frozen=True):
+class DeliveryCounts(msgspec.Struct, frozen=True):
     """What has been counted of a webhook; ``latency`` is the mean, in seconds, from receipt of the
     event to success, None where there was none."""
 
@@ -57,8 +57,8 @@ class LaneState(msgspec.Struct):
     last_success: float | None
     last_failure: float | None
     rate: float
-    total: Counts
-    day: Counts
+    total: DeliveryCounts
+    day: DeliveryCounts
 
 
 class Queues:
@@ -146,7 +146,7 @@ class Queues:
         depths = await self._depths(_pack(webhook_ids))
         return [int(depth) for depth in depths]
 
-    async def closed(self) -> tuple[frozenset[str], frozenset[str]]:
+    async def paused_and_open(self) -> tuple[frozenset[str], frozenset[str]]:
         """The webhooks that are paused, and those whose breaker is not closed."""
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.smembers(PAUSED.key())
@@ -154,7 +154,7 @@ class Queues:
             paused, shut = await pipe.execute()
         return frozenset(one.decode() for one in paused), frozenset(one.decode() for one in shut)
 
-    async def waiting(self) -> list[str]:
+    async def webhooks_waiting(self) -> list[str]:
         """The webhooks whose queue may hold something that nobody takes: paused, shut or due."""
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.smembers(PAUSED.key())
@@ -221,12 +221,12 @@ def _pairs(row: Sequence[Any]) -> dict[bytes, Any]:
     return dict(zip(row[::2], row[1::2], strict=True))
 
 
-def _counts(fields: dict[bytes, bytes]) -> Counts:
+def _counts(fields: dict[bytes, bytes]) -> DeliveryCounts:
     def number(name: bytes) -> int:
         return int(fields.get(name, 0))
 
     delivered = number(b"delivered")
-    return Counts(
+    return DeliveryCounts(
         attempts=number(b"attempts"),
         succeeded=number(b"succeeded"),
         dead_lettered=number(b"dead_lettered"),

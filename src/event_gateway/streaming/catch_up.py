@@ -8,7 +8,7 @@ import structlog
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import UnknownStream, bounds
 from event_gateway.broker.pull import Pulled
-from event_gateway.broker.stream_follower import follow
+from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.feed import Feed, StreamCounters
 from event_gateway.streaming.subscriber import Subscriber
@@ -59,7 +59,7 @@ class CatchUp:
 
     async def _read(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> bool:
         """Reads the stream; True once the subscriber is live, False if it must wait for a turn."""
-        batches = follow(
+        batches = follow_stream(
             self._broker, feed.source, from_time=from_time, read_ahead=READ_AHEAD,
             max_bytes=READ_AHEAD_BYTES,
             from_seq=None if from_time is not None else subscriber.position + 1,

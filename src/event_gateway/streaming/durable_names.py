@@ -9,7 +9,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.streams.start import Start
 from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.state.connection import StateError
-from event_gateway.state.durables import Claim, Durables, Name
+from event_gateway.state.durables import Claim, DurablePositions, Name
 from event_gateway.streaming.refusal import SubscriptionRefused
 from event_gateway.streaming.subscriber import Subscriber
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
@@ -23,7 +23,7 @@ class DurableNames:
     """Claims names for subscriptions, stores their acknowledged positions, and releases them."""
 
     def __init__(
-        self, registry: Registry, durables: Durables, directory: SubscriptionDirectory
+        self, registry: Registry, durables: DurablePositions, directory: SubscriptionDirectory
     ) -> None:
         self._registry = registry
         self._durables = durables

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.stream_follower import follow
+from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.core.matching.pattern import matches
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.recent_messages import RecentMessages
@@ -102,7 +102,7 @@ class Feed:
             if subscriber.position < self.position:
                 del self.live[subscriber.id]
                 on_behind(self, subscriber)
-        async for batch in follow(broker, self.source, from_seq=self.position + 1):
+        async for batch in follow_stream(broker, self.source, from_seq=self.position + 1):
             if not batch:
                 continue
             expected = None if self.holes else self.position + 1

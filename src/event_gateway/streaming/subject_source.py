@@ -44,7 +44,7 @@ def _source_of(events: EventLog, pattern: str) -> Source:
         return Source(LIFECYCLE, holes=False)
     if _any_overlaps(events.captured, pattern):
         return Source(EVENTS, holes=False)
-    for stream in events.foreign:
+    for stream in events.external:
         if _any_overlaps(stream.subjects, pattern):
             return Source(stream.name, holes=True)
     raise SubscriptionRefused(

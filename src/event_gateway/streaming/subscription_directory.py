@@ -106,7 +106,7 @@ class SubscriptionDirectory:
 
         def enough() -> bool:
             found = by_id and any(answer.found for answer in answers.values())
-            return found or len(answers) >= self._peers.place[1]
+            return found or len(answers) >= self._peers.index_and_count[1]
 
         nc = self._broker.nc
         inbox = nc.new_inbox()

@@ -66,7 +66,7 @@ async def create_replay(
     wanted = body_as(_Wanted, body)
     if wanted.since is None and wanted.from_seq is None:
         raise InvalidDefinition("since", "must be there, or from_seq: where it begins")
-    if wanted.stream not in (EVENTS, *(one.name for one in parts.events.foreign)):
+    if wanted.stream not in (EVENTS, *(one.name for one in parts.events.external)):
         raise InvalidDefinition("stream", f"{wanted.stream!r} is no stream that events come in by")
     webhook = parts.registry.webhook(wanted.webhook)
     last = await parts.events.last_seq(wanted.stream)

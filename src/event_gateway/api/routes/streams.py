@@ -15,8 +15,8 @@ from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import held, rate_of, stream_name
-from event_gateway.broker.page import page
 from event_gateway.broker.registry import Registry
+from event_gateway.broker.stream_page import read_page
 from event_gateway.config.request_bodies import stream_from_json
 from event_gateway.config.response_bodies import stream_to_json
 from event_gateway.core.streams.definition import StreamDefinition
@@ -98,7 +98,7 @@ async def list_messages(
     """
     _find(parts, name)
     begin = read_cursor(cursor, int) or from_seq
-    found = await page(parts.broker, stream_name(name), from_seq=begin, limit=limit)
+    found = await read_page(parts.broker, stream_name(name), from_seq=begin, limit=limit)
     messages = await parts.batches.read(stream_name(name), found.messages)
     items = b",".join(
         b'{"seq":%d,"time":"%b","event":%b}'

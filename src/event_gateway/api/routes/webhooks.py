@@ -29,7 +29,7 @@ from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.request.transformations import Transformations
 from event_gateway.state.connection import StateError
 from event_gateway.state.expression_errors import ExpressionErrors
-from event_gateway.state.queues import Counts, Queues
+from event_gateway.state.queues import DeliveryCounts, Queues
 from event_gateway.transport.egress_guard import EgressGuard
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
@@ -240,7 +240,7 @@ def _shown(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
     return shown
 
 
-def _counted(counts: Counts) -> dict[str, Any]:
+def _counted(counts: DeliveryCounts) -> dict[str, Any]:
     latency = counts.latency
     return {
         "attempts": counts.attempts,

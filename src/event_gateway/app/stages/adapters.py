@@ -12,7 +12,7 @@ from event_gateway.broker.connection import connect as connect_nats
 from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.event_reader import EventReader
-from event_gateway.broker.external_streams import ForeignStream, open_streams
+from event_gateway.broker.external_streams import ExternalStream, open_streams
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import provision
 from event_gateway.broker.registry import Registry
@@ -56,7 +56,7 @@ class Adapters:
 
         Raises ProvisionError, ServerRefused, or what BrokerError names.
         """
-        external = self.events.foreign
+        external = self.events.external
         names = [stream.name for stream in external]
         await open_streams(self.broker, names, longest_wait(config.ingest.retention))
         self.events.set_captured(await _provision(self.broker, config, external))
@@ -119,7 +119,7 @@ async def open_adapters(
 
 
 async def _provision(
-    broker: Broker, config: Config, external: Sequence[ForeignStream]
+    broker: Broker, config: Config, external: Sequence[ExternalStream]
 ) -> tuple[str, ...]:
     return await provision(
         broker, captured_subjects(config), config.ingest.retention, config.ingest.max_bytes,

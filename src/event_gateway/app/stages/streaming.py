@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.ingest import Ingest
-from event_gateway.state.durables import Durables
+from event_gateway.state.durables import DurablePositions
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.streaming.durable_names import DurableNames
 from event_gateway.streaming.hub import Hub
@@ -19,7 +19,7 @@ class Streaming:
 
     hub: Hub
     directory: SubscriptionDirectory
-    durables: Durables
+    durables: DurablePositions
     stored: Subscriptions
     subscriptions: LiveSubscriptions
 
@@ -39,7 +39,7 @@ def build_streaming(adapters: Adapters, ingest: Ingest, supervisor: Supervisor) 
     """Needs the ingest stage, through which each message goes before it is sent."""
     hub = Hub(adapters.broker, ingest.decoder, adapters.metrics.streams, supervisor)
     directory = SubscriptionDirectory(adapters.broker, adapters.peers, hub)
-    durables = Durables(adapters.redis)
+    durables = DurablePositions(adapters.redis)
     stored = Subscriptions(adapters.redis)
     return Streaming(
         hub=hub,

@@ -41,11 +41,11 @@ def described(document: Document, message: Message) -> list[Described]:
     ).startswith(_STRUCTURED)
     found = []
     for variant in _variants(document, payload, pointer):
-        parts, foreign = _parts(document, *variant)
+        parts, external = _parts(document, *variant)
         names = {name for part, _ in parts for name in mapping(part.get("properties"))}
         if (
             "specversion" in names or {"type", "source", "data"} <= names or structured
-            or any("cloudevents" in one.lower() for one in foreign)
+            or any("cloudevents" in one.lower() for one in external)
         ):  # fmt: skip
             types = _values(document, parts, lambda name: name == "type")
             data = tuple(
@@ -122,7 +122,7 @@ def _parts(
 ) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
     """All schemas that hold for the same value, and the references to elsewhere among them."""
     parts: list[tuple[dict[str, Any], str]] = []
-    foreign: list[str] = []
+    external: list[str] = []
     seen: set[str] = set()
     waiting = list(schemas)
     while waiting and len(parts) < MAX_PARTS:
@@ -136,9 +136,9 @@ def _parts(
             try:
                 waiting.append(document.at(reference))
             except Skip:
-                foreign.append(reference)
+                external.append(reference)
         waiting += [(one, f"{at}/allOf/{n}") for n, one in enumerate(items(value.get("allOf")))]
-    return parts, foreign
+    return parts, external
 
 
 def _values(

@@ -23,7 +23,7 @@ class Page(msgspec.Struct, frozen=True):
     behind: int
 
 
-async def page(
+async def read_page(
     broker: Broker,
     stream: str,
     *,
