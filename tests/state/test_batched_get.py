@@ -77,7 +77,7 @@ async def test_an_older_server_is_asked_one_by_one(
     broker = await connect(servers[0], Supervisor())
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 3)
-    monkeypatch.setattr(log_module, "can", lambda broker: False)
+    monkeypatch.setattr(log_module, "supports_batches", lambda broker: False)
     assert _ids(await EventLog(broker, ()).read_many(EVENTS, [3, 1])) == [ids[2], ids[0]]
     await broker.close()
 
