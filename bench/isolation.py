@@ -261,7 +261,8 @@ def _told(name: str, run: Run, first: float) -> str:
 
 
 async def _bench(ports: list[int], pipe: Any, given: Any) -> None:
-    alone, beside = [], []
+    alone: list[Run] = []
+    beside: list[Run] = []
     for number in range(given.runs):
         print(f"run {number + 1}", flush=True)
         for case, runs in ((None, alone), (given.case, beside)):

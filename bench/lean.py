@@ -17,7 +17,7 @@ async def _leave(self: Enricher, batch: Sequence[Received]) -> None:
     """Enriches nothing and remembers nothing."""
 
 
-Enricher.enrich = _leave  # type: ignore[method-assign]
+Enricher.enrich = _leave  # type: ignore[method-assign, assignment]
 Lifecycle.webhook = lambda self, what, webhook_id, data: None  # type: ignore[method-assign]
 Lifecycle.stream = lambda self, what, name, data: None  # type: ignore[method-assign]
 

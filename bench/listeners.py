@@ -112,7 +112,7 @@ async def _listen(pipe: Any, url: str, key: str, count: int, silent: int, timed:
     listeners = []
     for first in range(0, count, AT_ONCE):
         some = await asyncio.gather(*(
-            loop.create_connection(made, at.hostname, at.port)
+            loop.create_connection(made, str(at.hostname), at.port or 0)
             for _ in range(min(AT_ONCE, count - first))
         ))  # fmt: skip
         listeners += [protocol for _, protocol in some]
@@ -122,7 +122,7 @@ async def _listen(pipe: Any, url: str, key: str, count: int, silent: int, timed:
     for _ in range(silent):
         one = socket.socket()
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        one.connect((at.hostname, at.port))
+        one.connect((str(at.hostname), at.port or 0))
         one.sendall(hello)
         await asyncio.sleep(0.2)
         one.recv(4096)

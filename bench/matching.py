@@ -111,6 +111,7 @@ def changing(index: Index) -> dict[str, float]:
     An event is matched after each change, as what was remembered may have to be found anew.
     """
     event, took = received(), {"put in": list[float](), "take out": list[float]()}
+    change: Callable[[], object]
     for number in range(CHANGES):
         one = unwanted(10_000_000 + number)
         for name, change in (

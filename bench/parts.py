@@ -93,7 +93,9 @@ def building(received: Received, enriched: Event) -> Callable[[], object]:
         version="0.1.0", transformations=Transformations(on_fallback=print),
     )  # fmt: skip
     builders = [
-        common.of(Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,)))
+        common.for_webhook(
+            Webhook(f"w{number}", "http://127.0.0.1/", ("bench.*",), security=(SIGNED,))
+        )
         for number in range(FAN_OUT)
     ]
     received = replace(received, enriched=enriched)

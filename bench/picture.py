@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ BAR = "#4878a8"
 SHADES = ("#bcd2e8", "#7fa8d0", "#4878a8", "#1f3f63")  # of the quantiles
 # The same figures make the same file: names of its parts that are not drawn by lot, no date, and
 # text as text, whatever fonts this machine has.
-SETTINGS = {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9}
+SETTINGS: dict[Any, object] = {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9}
 
 
 def draw(figures: Figures, path: Path) -> None:

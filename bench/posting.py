@@ -90,8 +90,8 @@ async def _run(url: str, key: str, posts: Posts) -> None:
         waiting.append(done)
         await loop.create_connection(
             lambda done=done: _Posting(head, bodies, done),  # type: ignore[misc]
-            at.hostname,
-            at.port,
+            str(at.hostname),
+            at.port or 0,
         )
     await asyncio.gather(*waiting)
 

@@ -61,7 +61,7 @@ class Receiver:
     @property
     def last(self) -> float:
         """When the latest came, in seconds of CLOCK_MONOTONIC."""
-        return self.shared[1] / 1e9
+        return float(self.shared[1]) / 1e9
 
     def latencies(self, since: int) -> list[float]:
         """Milliseconds from when an event was due until it came, for all but the first so many."""

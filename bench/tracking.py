@@ -143,7 +143,8 @@ class Bench:
         far = {}
         for webhook, number in waiting.items():
             rank = int(number * 0.8)
-            member, score = self.valkey.zrange(QUEUE.key(webhook), rank, rank, withscores=True)[0]
+            ranked: Any = self.valkey.zrange(QUEUE.key(webhook), rank, rank, withscores=True)
+            member, score = ranked[0]
             far[webhook] = cursor_of(Behind(repr(score), member.decode()))
 
         def listing(query: str) -> Call:
@@ -158,7 +159,7 @@ class Bench:
         self.measure("GET deliveries, limit 1000", 20, listing("?limit=1000"))
         self.measure("GET deliveries, pending", 50, listing("?status=pending"))
         self.measure("GET deliveries, pending, far behind", 50, lambda w, n: (
-            "GET", f"/v1/webhooks/{w}/deliveries?status=pending&cursor={quote(far[w])}", None,
+            "GET", f"/v1/webhooks/{w}/deliveries?status=pending&cursor={quote(str(far[w]))}", None,
         ))  # fmt: skip
         for status in ("retrying", "in_progress", "succeeded"):
             self.measure(f"GET deliveries, {status}", 50, listing(f"?status={status}"))

@@ -55,8 +55,8 @@ async def test_by_count(client: Client, receiver: Receiver) -> None:
         assert one.headers["x-event-gateway-attempt"] == "1"
         assert all(made["data"]["enrichment"] for made in one.json)
     assert len({one.headers["webhook-id"] for one in got}) == 3
-    for one in (sent[0], sent[-1]):
-        record = await client.until("w", one, "succeeded")
+    for event_id in (sent[0], sent[-1]):
+        record = await client.until("w", event_id, "succeeded")
         assert len(record["attempts"]) == 1
     stats = (await client.http.get("/v1/webhooks/w/stats")).json()
     assert (stats["succeeded"], stats["attempts"]) == (300, 300)

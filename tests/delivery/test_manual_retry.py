@@ -12,6 +12,7 @@ from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.patience import PATIENCE
 from support.receiver import Receiver
+from support.redis_values import hget
 
 LATER = {"max_attempts": 3, "initial_delay": "1h", "max_delay": "1h"}
 
@@ -210,6 +211,6 @@ async def test_the_time_of_a_repetition_runs_from_now(
     await client.until("w", one["id"], "succeeded")
     assert len(got) == 3
     async with redis.asyncio.from_url(gateway.redis_url) as store:
-        runs_from = float(await store.hget(f"delivery:w:{one['id']}", "event_at")) / 1000
+        runs_from = float(await hget(store, f"delivery:w:{one['id']}", "event_at")) / 1000
     assert began - 1 < runs_from < began + 1
     assert json.loads(got[-1].body)["id"] == one["id"]

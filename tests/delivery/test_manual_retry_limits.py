@@ -17,6 +17,7 @@ from support.client import Client, event
 from support.fixtures import Start
 from support.patience import PATIENCE
 from support.receiver import Receiver
+from support.redis_values import hget
 
 ONCE = {"max_attempts": 1}
 
@@ -239,8 +240,8 @@ async def test_a_foreign_stream_has_its_own_retention(
     assert told["queued"] == 1
     await client.until("w", one["id"], "succeeded")
     async with redis.asyncio.from_url(redis_url) as store:
-        latest = float(await store.hget(f"delivery:w:{one['id']}", "latest")) / 1000
-        at = float(await store.hget(f"delivery:w:{one['id']}", "event_at")) / 1000
+        latest = float(await hget(store, f"delivery:w:{one['id']}", "latest")) / 1000
+        at = float(await hget(store, f"delivery:w:{one['id']}", "event_at")) / 1000
     assert latest - at > (3000 if max_age else 1e9)
 
 

@@ -14,6 +14,7 @@ from support.client import Client, event
 from support.fixtures import Start
 from support.patience import PATIENCE
 from support.receiver import Receiver
+from support.redis_values import hget
 
 FAST = {"backoff": "fixed", "initial_delay": "100ms", "max_attempts": 3}
 
@@ -29,7 +30,7 @@ async def _listed(client: Client, webhook: str = "w", **query: Any) -> list[dict
     items: list[dict[str, Any]] = []
     cursor = None
     while True:
-        more = {"cursor": cursor} if cursor else {}
+        more: dict[str, Any] = {"cursor": cursor} if cursor else {}
         answer = await client.http.get(f"/v1/webhooks/{webhook}/deliveries", params=query | more)
         assert answer.status_code == 200, answer.text
         items += answer.json()["items"]
@@ -92,7 +93,7 @@ async def test_answers_are_kept_of_the_latest_hundred(
     assert kept.count(None) == 30
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         assert await store.hlen("answers:w") == await store.zcard("answered:w") == 100
-        assert b"answer 500" not in await store.hget(f"delivery:w:{first[0]}", "log")
+        assert b"answer 500" not in await hget(store, f"delivery:w:{first[0]}", "log")
 
 
 async def test_deliveries_are_listed_by_status_and_time(client: Client, receiver: Receiver) -> None:

@@ -18,6 +18,7 @@ from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
 from support.client import Client, event
 from support.command import Ended
 from support.event_schemas import schemas
+from support.examples import examples
 from support.fixtures import Command
 
 CLOUDEVENTS = (
@@ -185,9 +186,9 @@ def test_version_2() -> None:
             assert not holds(types[name], wrong), wrong
     level = types["stock.level.changed"]
     assert holds(level, {"level": 1, "pair": ["a", 1]})
-    for wrong in ({"level": 0, "pair": []}, {"level": 1}, {"pair": []},
+    for other in ({"level": 0, "pair": []}, {"level": 1}, {"pair": []},
                   {"level": 1, "pair": ["a", 1, 2]}, {"level": 1, "pair": [1]}):  # fmt: skip
-        assert not holds(level, wrong), wrong
+        assert not holds(level, other), other
     reasons = {one.place.rpartition("/")[2]: one.reason for one in skipped}
     assert set(reasons) == {"message", "Avro", "Nameless", "Remote", "Wrong", "Reserved"}
     assert "./other.yaml#/messages/x, which is not in this document" in reasons["message"]
@@ -331,7 +332,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.sampled_from(["2.6.0", "3.0.0"]), json_values, json_values, json_values)
 def test_whatever_a_document_holds_it_is_types_and_reasons(
     version: str, channels: Any, messages: Any, named: Any
@@ -371,7 +372,7 @@ def event_types(draw: Any) -> EventType:
     )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.lists(event_types(), max_size=5, unique_by=lambda one: one.type))
 def test_an_export_read_again_is_the_catalog(types: list[EventType]) -> None:
     types = [one for one in types if next(one.problems(), None) is None]

@@ -178,13 +178,15 @@ async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
                 conforms(body)
                 event_id = _compare(read_structured(body, texts_only=True), sent, enrich)
                 seen.add(event_id)
-                way, made = sent[event_id]
+                way, generated = sent[event_id]
                 if "binary" not in way:  # by all other ways types and bytes survive, too
-                    assert _plain(read_structured(body)) == meant(made), (way, made)
+                    assert _plain(read_structured(body)) == meant(generated), (way, generated)
         assert seen == set(sent)
     for event_id, event in frames.items():
-        way, made = sent[event_id]
-        assert _plain(read_structured(event, texts_only=True)) == meant(made, texts_only=True), way
+        way, generated = sent[event_id]
+        assert _plain(read_structured(event, texts_only=True)) == meant(
+            generated, texts_only=True
+        ), way
     assert await client.all_of("GATEWAY_REJECTED") == []
     for told in client.lifecycle:
         conforms(told)

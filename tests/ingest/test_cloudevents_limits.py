@@ -176,6 +176,7 @@ async def test_a_head_has_a_bound(gateway: Running, client: Client) -> None:
 @contextlib.asynccontextmanager
 async def _raw_nats(client: Client) -> AsyncIterator[Any]:
     """A connection to NATS that writes headers as they are given, and gives what is said."""
+    assert client.nats.connected_url is not None
     url = urlsplit(str(client.nats.connected_url.geturl()))
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     await reader.readline()

@@ -27,6 +27,7 @@ from event_gateway.core.cloudevents.media_types import STRUCTURED, mode_of
 from event_gateway.core.cloudevents.nats_message import from_message
 from support.client import Client, event
 from support.cloudevent_schema import conforms
+from support.examples import examples
 from support.generated_events import (
     Made,
     binary,
@@ -131,7 +132,7 @@ def _utc(found: tuple[dict[str, Any], Any]) -> tuple[dict[str, Any], Any]:
     return attributes, payload
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(made=shared())
 def test_what_the_sdk_writes_is_read(made: Made) -> None:
     for message in (to_structured_event(_sdk(made)), to_binary_event(_sdk(made))):
@@ -146,7 +147,7 @@ def test_what_the_sdk_writes_is_read(made: Made) -> None:
         assert to_structured(over_nats) == found
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(made=shared(), in_binary=st.booleans())
 def test_what_the_gateway_writes_is_read_by_the_sdk(made: Made, in_binary: bool) -> None:
     event = _read(to_structured_event(_sdk(made)))
@@ -155,7 +156,7 @@ def test_what_the_gateway_writes_is_read_by_the_sdk(made: Made, in_binary: bool)
     assert _utc(_of_sdk(found)) == _utc(_expected(made))
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000))
 @given(made=events())
 def test_what_the_gateway_writes_conforms_to_the_schema(made: Made) -> None:
     headers, body = binary(made)
@@ -205,8 +206,8 @@ async def test_all_that_the_gateway_itself_tells_conforms(
         await client.send(sent)
         for _ in sent:
             conforms((await socket.next())["event"])
-    for one in await receiver.until(4):
-        conforms(one.body)
+    for got in await receiver.until(4):
+        conforms(got.body)
     for one in sent:
         await client.until("dead", one["id"], "dead_letter")
     letters = (await client.http.get("/v1/dead-letters")).json()["items"]

@@ -17,6 +17,7 @@ from event_gateway.core.schema.event_schema import EventSchema
 from event_gateway.core.schema.event_type import EventType, kept
 from support.client import Client, event
 from support.event_schemas import schemas
+from support.examples import examples
 from support.patience import PATIENCE
 
 BOMB = {
@@ -170,7 +171,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(schemas, schemas, values)
 def test_the_verdict_is_the_reference_implementations_and_the_path_leads_somewhere(
     schema: Any, definition: Any, value: Any

@@ -80,8 +80,8 @@ async def test_a_stream_is_read_as_it_is(
         missed = event("orders.made", {"n": 3})
         await js.publish("orders.made", json.dumps(missed).encode())
         await program.start()
-        (got,) = await receiver.until(1, "/later")
-        assert got.json["id"] == missed["id"]
+        (late,) = await receiver.until(1, "/later")
+        assert late.json["id"] == missed["id"]
         await receiver.until(6, "/w")
         # Even if somebody deletes the consumer.
         await js.delete_consumer("ORDERS", "router")

@@ -93,8 +93,8 @@ async def _run(
     ids = [one["id"] for one in webhooks]
     async with _recorded(at, places) as client:
         await _seal(client, planted)
-        for webhook in webhooks:
-            await client.webhook(**webhook)
+        for definition in webhooks:
+            await client.webhook(**definition)
         await _try(client, planted, ids)
         sent = [event("user.a") for _ in range(3)]
         for one in sent:

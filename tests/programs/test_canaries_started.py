@@ -83,7 +83,7 @@ async def test_check_repeats_no_secret(tmp_path: Path) -> None:
     async def check(name: str, text: str, *options: str) -> tuple[str, bytes]:
         path = tmp_path / f"{len(name)}-{abs(hash((name, options)))}.yaml"
         path.write_text(text)
-        environ = planted | variable if name == OF_A_VARIABLE else planted
+        environ: dict[str, Any] = planted | variable if name == OF_A_VARIABLE else planted
         ended = await command("check", "-c", str(path), *options, **environ)
         said = (ended.out + ended.err).encode()
         assert ended.status == 2, (name, said)
@@ -204,7 +204,7 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
         tokens._Answer(value), tokens._Error("x", value),
         Running(None, "", url, url, admin),  # type: ignore[arg-type]
         Hosted(None, url, url, admin),  # type: ignore[arg-type]
-        Authenticator(admin, key),
+        Authenticator(admin, key),  # type: ignore[arg-type]
     ]  # fmt: skip
     await sender.close()
     assert secrets.find("token") == (value,)

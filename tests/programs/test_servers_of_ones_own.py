@@ -101,7 +101,7 @@ async def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path, run
     assert await program.stop() == 0
     assert "keeps no append-only file" in program.output
     client = redis.asyncio.from_url(f"redis://127.0.0.1:{port}")
-    assert int(await client.get("format")) == FORMAT
+    assert await client.get("format") == b"%d" % FORMAT
     await client.aclose()
 
 

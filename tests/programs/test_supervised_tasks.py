@@ -132,7 +132,7 @@ async def _accepted(client: Client, sent: dict[str, Any]) -> bool:
 
 async def _readiness(client: Client) -> dict[str, Any]:
     answer = await client.http.get("/readyz")
-    return {"code": answer.status_code} | answer.json()
+    return {"code": answer.status_code} | dict(answer.json())
 
 
 async def _crashes(client: Client) -> dict[str, float]:

@@ -16,6 +16,7 @@ from support.client import Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
+from support.redis_values import hget
 
 
 def _config(receiver: Receiver, **webhook: Any) -> dict[str, Any]:
@@ -66,7 +67,7 @@ async def test_they_share_the_work(program: Program, receiver: Receiver) -> None
             await client.until("w", one["id"], "succeeded")
         async with redis.asyncio.from_url(at["redis"]) as store:
             tokens = [
-                (await store.hget(f"delivery:w:{one['id']}", "token")).decode() for one in sent
+                (await hget(store, f"delivery:w:{one['id']}", "token")).decode() for one in sent
             ]
         shares = Counter(token.partition(".")[0] for token in tokens)
         assert len(shares) == 2

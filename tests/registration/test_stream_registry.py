@@ -77,11 +77,11 @@ async def test_a_stream_from_its_making_to_its_end(client: Client) -> None:
     assert (await client.http.delete("/v1/streams/s")).status_code == 404
     named = [one.config.name for one in await client.nats.jetstream().streams_info()]
     assert "GATEWAY_STREAM_s" not in named
-    told = await client.told(2, "stream.created", "stream.deleted")
-    assert [(one["type"], one["subject"]) for one in told if one["subject"] == "stream/s"] == [
+    both = await client.told(2, "stream.created", "stream.deleted")
+    assert [(one["type"], one["subject"]) for one in both if one["subject"] == "stream/s"] == [
         ("stream.created", "stream/s"), ("stream.deleted", "stream/s"),
     ]  # fmt: skip
-    assert told[0]["data"] == {
+    assert both[0]["data"] == {
         "stream": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
     }  # fmt: skip
     gone = await client.told(1, "stream.unsubscribed")
@@ -182,9 +182,10 @@ async def test_limits_change_and_never_drop_events_unasked(client: Client) -> No
     assert (await _state(client, "s"))["messages"] == 10
     assert (await patch({"max_messages": 5}, force="true")).status_code == 200
     assert (await _state(client, "s"))["messages"] == 5
-    for body, status in (
+    bodies: list[tuple[Any, int]] = [
         ({"name": "t"}, 422), ({"subjects": None}, 422), ({"max_messages": "x"}, 422), ([], 422),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for body, status in bodies:
         assert (await patch(body)).status_code == status
     assert (await client.http.patch("/v1/streams/nope", json={})).status_code == 404
 

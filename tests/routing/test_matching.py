@@ -69,7 +69,7 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
     async def ask(json: Any, **params: Any) -> dict[str, Any]:
         answer = await client.http.post("/v1/webhooks/match", json=json, params=params)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        return dict(answer.json())
 
     answer = await ask({"event": sent})
     assert answer["matched"] == ["all", "ordered", "paused"]
@@ -104,8 +104,8 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
         assert refused.status_code == status, refused.text
     refused = await client.http.post("/v1/webhooks/match?webhook=no", json=sent)
     assert refused.status_code == 404
-    answer = await client.http.post("/v1/webhooks/match", json=sent, headers=STRUCTURED)
-    assert answer.status_code == 200, answer.text
+    accepted = await client.http.post("/v1/webhooks/match", json=sent, headers=STRUCTURED)
+    assert accepted.status_code == 200, accepted.text
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def _until(condition: Callable[[], Any]) -> None:
 async def _everything(client: Client, receiver: Receiver) -> None:
     """Uses all that the gateway stores in Redis; two events each, one of another source."""
     receiver.answers["/dead"] = receiver.answers["/shut"] = receiver.answers["/late"] = [500]
-    for webhook, more in {
+    definitions: dict[str, dict[str, Any]] = {
         "well": {"rate_limit": {"events": 100, "per": "1s"}},
         "dead": {"retry_policy": {"max_attempts": 1}},
         "late": {"retry_policy": LATER},
@@ -51,7 +51,8 @@ async def _everything(client: Client, receiver: Receiver) -> None:
         "paused": {"enabled": False},
         "inorder": {"ordered": True},
         "wrong": {"expression": "event.data.missing > 2"},
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for webhook, more in definitions.items():
         await client.webhook(id=webhook, url=f"{receiver.url}/{webhook}", events=["user.*"], **more)
     first = event("user.a", {"n": 1}, id="first", subject="s", correlationid="c")
     other = event("user.a", {"n": 2}, id="first", source="other", subject="s", causationid="first")
@@ -83,7 +84,7 @@ async def _has_ended(client: Client, replay: str) -> bool:
     return bool((await client.http.get(f"/v1/replays/{replay}")).json()["state"] != "running")
 
 
-async def _described(redis: Redis, key: str) -> tuple[Family | None, str, int, dict[str, str]]:
+async def _described(redis: Redis, key: str) -> tuple[Family | None, str, int, dict[Any, Any]]:
     async with redis.pipeline(transaction=True) as pipe:
         pipe.type(key)
         pipe.pttl(key)

@@ -33,7 +33,8 @@ async def _ids(socket: Any, count: int) -> list[str]:
 
 async def _events(socket: Any, count: int) -> tuple[list[str], list[str]]:
     """The ids of so many events, and the types of the frames in between."""
-    got, said = [], []
+    got: list[str] = []
+    said: list[str] = []
     while len(got) < count:
         frame = await socket.next()
         if frame["type"] == "event":
@@ -93,7 +94,7 @@ async def test_the_hand_over_from_log_to_live_has_no_hole(client: Client) -> Non
     async with client.websocket() as socket:
         publishing = asyncio.create_task(publish())
         await socket.ask(action="subscribe", stream="work", **{"from": "first"})
-        got = []
+        got: list[Any] = []
         while len(got) < 600:
             frame = await socket.next()
             if frame["type"] == "event":

@@ -87,7 +87,7 @@ async def command(
     return await (await begin(*words, directory=directory, **environ)).ended(given)
 
 
-def access(gateway: Running) -> dict[str, str]:
+def access(gateway: Running) -> dict[str, Any]:
     """The environment in which commands find a gateway."""
     return {"EVENT_GATEWAY_URL": gateway.http_url, "EVENT_GATEWAY_KEY": gateway.admin_key}
 

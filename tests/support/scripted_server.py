@@ -85,6 +85,6 @@ class Listening:
         return serve
 
 
-def drip(data: bytes, pause: float) -> list[bytes | float]:
+def drip(data: bytes, pause: float) -> list[bytes | float | None]:
     """Byte by byte."""
     return [piece for byte in data for piece in (bytes((byte,)), pause)]

@@ -5,6 +5,7 @@ import base64
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 from starlette.requests import Request
@@ -58,7 +59,7 @@ class TokenServer:
         if not right.items() <= form.items():
             said = f"no client has the secret {form.get('client_secret')}"
             return JSONResponse({"error": "invalid_client", "error_description": said}, 401)
-        answer = {"access_token": token, "token_type": self.token_type}
+        answer: dict[str, Any] = {"access_token": token, "token_type": self.token_type}
         if self.expires_in is not None:
             answer["expires_in"] = self.expires_in
         return JSONResponse(answer)

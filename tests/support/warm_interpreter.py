@@ -40,11 +40,11 @@ def serve(requests: socket.socket) -> list[str] | None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     reports: dict[int, int] = {}
     while True:
-        readable, _, _ = select.select([requests, woken], [], [])
+        readable, _, _ = select.select([requests.fileno(), woken], [], [])
         if woken in readable:
             os.read(woken, 4096)
             _reap(reports)
-        if requests not in readable:
+        if requests.fileno() not in readable:
             continue
         message, descriptors, _, _ = socket.recv_fds(requests, LARGEST, 4)
         if not message:

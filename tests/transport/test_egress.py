@@ -406,7 +406,9 @@ REFUSED_HEADERS = [
 async def test_what_the_api_does_not_register(client: Client) -> None:
     # Loopback is allowed here, and http with it.
     kept = await client.webhook(id="kept", **WEBHOOK)
-    wrong = [({"url": url}, "url") for url, says in REFUSED_URLS if says and "[::1]" not in url]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"url": url}, "url") for url, says in REFUSED_URLS if says and "[::1]" not in url
+    ]
     wrong += [({"url": url}, "url") for url in ("http://8.8.8.8/", "https://127.1/")]
     wrong += [({"headers": one}, "headers") for one in REFUSED_HEADERS]
     for change, key in wrong:

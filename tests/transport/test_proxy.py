@@ -209,11 +209,12 @@ def test_a_proxy_that_misbehaves(
 def test_a_tunnel_that_does_not_lead_to_the_receiver(run: Run) -> None:
     async def case() -> None:
         # What comes in place of the receiver's TLS, at once and never.
-        for script, error in (
+        scripts: list[tuple[list[bytes | float | None], ErrorType]] = [
             ([OPENED, 0.1, OK], ErrorType.TLS_ERROR),
             ([OPENED, 0.1, None], ErrorType.CONNECTION_RESET),
             ([OPENED, 9.0], ErrorType.CONNECT_TIMEOUT),
-        ):
+        ]
+        for script, error in scripts:
             proxy = ConnectProxy(script)
             async with proxy.running(), sending(through(proxy.port)) as sender:
                 result = await post(sender, "https://127.0.0.1:8443/", timeout=0.5)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.matching.pattern import MAX_LENGTH
 from event_gateway.core.streams.log_subjects import subject_for
 from event_gateway.request.trace_context import trace_lines
+from support.examples import examples
 from support.generated_events import (
     sources,
     times,
@@ -76,7 +78,7 @@ def test_a_dataschema_has_a_scheme() -> None:
         assert "dataschema" in _refused(f'{HEAD},"dataschema":"{wrong}"}}').detail
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(source=sources, schema=uris, time=times)
 def test_generated_uris_and_times_are_right(source: str, schema: str, time: str) -> None:
     assert is_uri_reference(source)
@@ -204,7 +206,7 @@ def test_the_subject_of_a_type() -> None:
     ],
 )  # fmt: skip
 def test_the_trace_goes_along(parent: str | None, state: str | bool, goes: bool) -> None:
-    given = {"tracestate": state} if parent is None else {"traceparent": parent,
+    given: dict[str, Any] = {"tracestate": state} if parent is None else {"traceparent": parent,
                                                           "tracestate": state}  # fmt: skip
     lines = dict(_lines(trace_lines(Event("1", "s", "t", extensions=given))))
     made = lines["traceparent"]

@@ -18,6 +18,7 @@ from event_gateway.core.cloudevents.json_format import from_batch, from_structur
 from event_gateway.core.cloudevents.media_types import declared_encoding, mode_of
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
+from support.examples import examples
 from support.generated_events import (
     Made,
     binary,
@@ -39,7 +40,7 @@ def _lines(head: bytes) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500))
 @given(made=events())
 def test_whatever_goes_in_comes_out_equal(made: Made) -> None:
     body = structured(made)
@@ -68,7 +69,7 @@ def test_whatever_goes_in_comes_out_equal(made: Made) -> None:
         assert read_binary(_lines(lines), out) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(made=events())
 def test_data_are_never_written_anew(made: Made) -> None:
     kind, raw = made.payload or ("", b"")
@@ -81,7 +82,7 @@ def test_data_are_never_written_anew(made: Made) -> None:
     assert to_binary(event)[1] == payload
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(value=texts | st.integers() | st.booleans())
 def test_header_values(value: str | int | bool) -> None:
     encoded = encode_header(value)
@@ -114,8 +115,8 @@ def test_the_mode_is_in_the_content_type() -> None:
     for media in ("application/cloudevents", "APPLICATION/CloudEvents+JSON; charset=UTF-8"):
         assert mode_of(media) == "structured"
     assert mode_of('application/cloudevents-batch+json;charset="utf-8"') == "batch"
-    for media in (None, "", "application/json", "text/plain; charset=utf-16", ";"):
-        assert mode_of(media) == "binary"
+    for other in (None, "", "application/json", "text/plain; charset=utf-16", ";"):
+        assert mode_of(other) == "binary"
     for media in ("application/cloudevents+avro", "application/cloudevents-batch+xml",
                   "application/cloudevents+json; charset=latin-1"):  # fmt: skip
         with pytest.raises(InvalidEvent) as caught:

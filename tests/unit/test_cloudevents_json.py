@@ -11,6 +11,7 @@ from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
+from support.examples import examples
 from support.generated_events import (
     Made,
     binary,
@@ -63,7 +64,7 @@ def test_names_that_only_look_as_if_they_were_there_twice() -> None:
         from_message(None, b'{"type":"a.b","source":"s","x":"1","x":"2"}', **PLACE)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(made=events(), twice=st.integers(0, 20), spaces=st.booleans())
 def test_any_name_may_be_the_one(made: Made, twice: int, spaces: bool) -> None:
     body = structured(made)

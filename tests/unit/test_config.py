@@ -19,6 +19,7 @@ from event_gateway.config.reference import reference
 from event_gateway.request.transformations import compiled
 from event_gateway.transport.egress_guard import url_rule
 from support.configuration import loaded
+from support.examples import examples
 from support.in_process import check, run_here
 
 
@@ -262,7 +263,7 @@ SCRAPS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), SCRAPS | st.text(max_size=3)),
                 min_size=1, max_size=8))  # fmt: skip
 def test_whatever_stands_in_a_file_it_is_taken_or_refused(

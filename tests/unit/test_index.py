@@ -16,6 +16,7 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.condition_tree import Entry
 from event_gateway.routing.explain import explain
 from event_gateway.routing.index import Index
+from support.examples import examples
 
 tokens = st.sampled_from(["a", "b", "c"])
 patterns = st.lists(tokens | st.just("*"), min_size=1, max_size=3).map(".".join) | st.lists(
@@ -97,7 +98,7 @@ def naive(known: dict[str, Webhook], received: Received) -> set[str]:
     }
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250))
 @given(changes=steps, some=st.lists(events, min_size=1, max_size=5))
 def test_the_index_answers_like_asking_each_webhook(
     changes: list[Webhook | str], some: list[Event]
@@ -144,7 +145,7 @@ def test_only_those_that_may_match_are_looked_at() -> None:
         index.put(webhook(f"source{number}", sources=(f"s{number}",)))
     looked_at: list[str] = []
     for entry in index._entries.values():
-        entry.conditions = (lambda _, name=entry.webhook.id: looked_at.append(name) or True,)  # type: ignore[assignment, misc]
+        entry.conditions = (lambda _, name=entry.webhook.id: looked_at.append(name) or True,)  # type: ignore[func-returns-value, misc]
     received = of({"namespace": "customer", "tenant": 7, "path": "/0042/x", "size": 25})
     found = {one.id for one in index.match(received)}
     assert found == {"tenant7", "prefix42", "above0", "above1", "above2"}

@@ -29,9 +29,9 @@ def test_a_key_is_of_one_family() -> None:
     for family in FAMILIES:
         key = family.key(*("x" for _ in family.placeholders))
         assert family_of(key) == family
-    named = {key: family.name for key in (
+    named = {key: found.name for key in (
         "delivery:w:e:with:colons", "replay:r1", "replay:r1:holder", "related:subject:a:b", "due",
-    ) if (family := family_of(key))}  # fmt: skip
+    ) if (found := family_of(key))}  # fmt: skip
     assert named == {
         "delivery:w:e:with:colons": "delivery", "replay:r1": "replay",
         "replay:r1:holder": "replay_lease", "related:subject:a:b": "related_by_subject",

@@ -122,6 +122,8 @@ def test_what_earlier_versions_stored_is_read() -> None:
 @pytest.mark.parametrize("name", ["namespaces", "sources"])
 def test_no_more_values_than_a_filter_can_have(name: str) -> None:
     values = tuple(f"v{number}" for number in range(MAX_LIST))
-    assert list(selection_problems(Selection(**{name: values}))) == []
-    (problem,) = selection_problems(Selection(**{name: (*values, "more")}))
+    most: dict[str, Any] = {name: values}
+    more: dict[str, Any] = {name: (*values, "more")}
+    assert list(selection_problems(Selection(**most))) == []
+    (problem,) = selection_problems(Selection(**more))
     assert (problem.key, "at most 1000" in problem.detail) == (name, True)

@@ -226,7 +226,7 @@ def test_a_text_is_read_in_linear_time(text: str) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(blacklist_categories=("Cs",)), max_size=10),
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=10),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(st.text(st.sampled_from("abc"), min_size=1, max_size=3), inner, max_size=3),
     max_leaves=10,

@@ -160,7 +160,7 @@ names = st.text(
 )  # fmt: skip
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
     | st.sampled_from(["10.0.0.1", "::1", "fe80::1%eth0", "2001:db8::1", "critical", "failure"]),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(st.sampled_from(["id", "name", "a.b"]), inner, max_size=3),
@@ -184,7 +184,7 @@ def events(draw: st.DrawFn) -> Event:
         payload = draw(st.dictionaries(known, values, max_size=6) | values)
         data = json.dumps(payload, ensure_ascii=draw(st.booleans())).encode()
     elif kind is DataKind.TEXT:
-        data = draw(st.text(st.characters(blacklist_categories=("Cs",)))).encode()
+        data = draw(st.text(st.characters(exclude_categories=["Cs"]))).encode()
     elif kind is DataKind.BINARY:
         data = draw(st.binary())
     return Event(

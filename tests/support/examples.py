@@ -1,0 +1,21 @@
+"""How many examples Hypothesis tries: all in CI, a third elsewhere, other ones each time."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+ALL = "CI" in os.environ
+
+
+def examples(count: int) -> int:
+    """``count`` in CI, a third of it elsewhere."""
+    return count if ALL else count // 3
+
+
+def no_deadlines() -> None:
+    """On a busy machine an example may take long, whatever it costs."""
+    settings.register_profile(
+        "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow],
+        max_examples=100 if ALL else 50,
+    )  # fmt: skip
+    settings.load_profile("tests")
