@@ -139,7 +139,7 @@ async def test_while_redis_is_away(start: Start) -> None:
         await _events(socket, 1)
         state = redis.asyncio.from_url(running.redis_url)
         # Redis holds every answer back for a while, longer than the gateway waits for one.
-        pause = asyncio.create_task(state.client_pause(7000))
+        pause = asyncio.ensure_future(state.client_pause(7000))
         await pause
         acking = asyncio.create_task(_ack(socket, mine["subscription"], 1))
         refused = asyncio.create_task(_refused(client))
