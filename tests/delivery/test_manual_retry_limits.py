@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio
 from nats.js.api import StreamConfig
 
-from event_gateway.broker import page
+from event_gateway.broker import stream_page
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.fixtures import Start
@@ -258,9 +258,9 @@ async def test_a_part_that_did_not_come_is_not_the_end(
         await js.purge_stream("GATEWAY_EVENTS")  # as where they are lost on the way
         return made
 
-    monkeypatch.setattr(page, "PATIENCE", 0.5)
+    monkeypatch.setattr(stream_page, "PATIENCE", 0.5)
     monkeypatch.setattr(broker.js, "add_consumer", add_and_lose)
     with pytest.raises(TimeoutError):
-        await page.page(broker, "GATEWAY_EVENTS")
+        await stream_page.read_page(broker, "GATEWAY_EVENTS")
     monkeypatch.setattr(broker.js, "add_consumer", add)
-    assert await page.page(broker, "GATEWAY_EVENTS") == page.Page([], 0)
+    assert await stream_page.read_page(broker, "GATEWAY_EVENTS") == stream_page.Page([], 0)
