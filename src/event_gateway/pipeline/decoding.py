@@ -104,7 +104,7 @@ class EventDecoder:
         """
         decoded = self.decode(stream, messages)
         if select is not None:
-            decoded.events = [one for one in decoded.events if select(one[1])]
+            decoded.events = [entry for entry in decoded.events if select(entry[1])]
         enrichable = [received for _, received in decoded.events if received.stream != LIFECYCLE]
         if enrichable:
             await self._enrich(enrichable)
