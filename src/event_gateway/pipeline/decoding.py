@@ -68,18 +68,20 @@ class EventDecoder:
         """
         admit = self._admit
         named = is_named(stream)
+        log_stream, check = stream, stream != LIFECYCLE
         events: list[tuple[Pulled, Received]] = []
         rejected: list[tuple[Pulled, InvalidEvent]] = []
         for pulled in messages:
-            log_stream, seq = stream, pulled.seq
+            seq = pulled.seq
             if named:
                 log_stream, seq = copied_from(pulled.headers) or (stream, seq)
+                check = log_stream != LIFECYCLE
             try:
                 received = from_message(
                     pulled.headers, pulled.data, subject=pulled.subject, stream=log_stream,
                     seq=seq, time=pulled.time,
                 )  # fmt: skip
-                if log_stream != LIFECYCLE:
+                if check:
                     admit(received)
             except InvalidEvent as error:
                 rejected.append((pulled, error))
@@ -105,7 +107,9 @@ class EventDecoder:
         decoded = self.decode(stream, messages)
         if select is not None:
             decoded.events = [entry for entry in decoded.events if select(entry[1])]
-        enrichable = [received for _, received in decoded.events if received.stream != LIFECYCLE]
-        if enrichable:
-            await self._enrich(enrichable)
+        events = [received for _, received in decoded.events]
+        if stream == LIFECYCLE or is_named(stream):
+            events = [received for received in events if received.stream != LIFECYCLE]
+        if events:
+            await self._enrich(events)
         return decoded

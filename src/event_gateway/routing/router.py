@@ -7,6 +7,7 @@ a crash at any instruction leaves either an unacknowledged event or a queued del
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -160,31 +161,28 @@ class Router:
         decoded = await self._decoder.read(self._stream, self._new(batch))
         for pulled, error in decoded.rejected:
             await self._reject(pulled, error)
+        origins = Counter([received.origin for _, received in decoded.events])
+        for origin, count in origins.items():
+            self._metrics.received(origin, count)
         matched: list[tuple[Pulled, Received, list[Webhook]]] = []
-        origins: dict[str, int] = {}
         for pulled, received in decoded.events:
-            origin = received.origin
-            origins[origin] = origins.get(origin, 0) + 1
             try:
                 matched.append((pulled, received, self._index.match(received, self._on_error)))
             except Exception as error:  # one event that a filter chokes on must not stop the rest
                 log.exception("event cannot be matched", stream=self._stream, seq=received.seq)
                 await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
-        for origin, count in origins.items():
-            self._metrics.received(origin, count)
         if matched:
             await self._dispatch_all(matched)
 
     def _new(self, batch: list[Pulled]) -> list[Pulled]:
         """The messages of a batch that are not in work already. Those that are were redelivered:
         they are acknowledged under the latest delivery."""
-        new = []
-        for pulled in batch:
-            settlement = self._unsettled.get(pulled.seq)
-            if settlement is None:
-                new.append(pulled)
-            else:
-                settlement.reply = pulled.reply
+        unsettled = self._unsettled
+        new = [pulled for pulled in batch if pulled.seq not in unsettled]
+        if len(new) < len(batch):
+            for pulled in batch:
+                if pulled.seq in unsettled:
+                    unsettled[pulled.seq].reply = pulled.reply
         return new
 
     async def _dispatch_all(self, matched: list[tuple[Pulled, Received, list[Webhook]]]) -> None:

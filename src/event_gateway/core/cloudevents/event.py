@@ -66,11 +66,11 @@ class Received(msgspec.Struct):
     stream: str
     seq: int
     time: float
+    origin: str = NATS
     content: tuple[Any] | None = None
     activation: Any = None
     bodies: dict[str, Any] = {}
     enriched: Event | None = None
-    origin: str = NATS
 
     def payload(self) -> Any:
         """The payload: JSON decoded, text as it is, else bytes; msgspec.UNSET where there is none,

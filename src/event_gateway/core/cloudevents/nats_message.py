@@ -79,7 +79,7 @@ def from_message(
             event = from_structured(body)
         else:
             event = _from_plain_object(fields, body, kind, subject, stream, seq, time)
-    return Received(event, stream, seq, time, origin=origin)
+    return Received(event, stream, seq, time, origin)
 
 
 def _from_plain_object(
