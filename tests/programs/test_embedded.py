@@ -85,7 +85,7 @@ async def test_a_server_that_dies_alone_is_started_again(
         assert json.loads((program.data / "servers.json").read_text())[name]["port"]
     finally:
         await program.stop()
-    told = [line for line in program.output.splitlines() if "starting it again" in line]
+    told = [line for line in program.output.splitlines() if "the gateway restarts it" in line]
     assert len(told) == 2
     assert all(name in line for line in told)
     assert "Traceback" not in program.output, program.output
@@ -135,10 +135,10 @@ async def test_logs_are_bounded_while_a_server_writes(tmp_path: Path) -> None:
 PARENT = """
 import sys, time
 from pathlib import Path
-from event_gateway.embedded.process import start_dying_with_us
+from event_gateway.embedded.process import start_child
 command = [sys.executable, "-c", sys.argv[2]]
 with Path(sys.argv[1]).open("ab") as log:
-    child = start_dying_with_us(command, log, by_pipe=sys.argv[3] == "pipe")
+    child = start_child(command, log, by_pipe=sys.argv[3] == "pipe")
 print("started", flush=True)
 if sys.argv[4] == "stop":
     child.terminate()

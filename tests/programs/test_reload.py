@@ -79,7 +79,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
     good = _config(receiver)
     program = Program(tmp_path, good)
     at = await program.start()
-    refused = "the former one stays in force"
+    refused = "the former one stays"
 
     def other(**more: Any) -> dict[str, Any]:
         changed = _config(receiver, **more)

@@ -1,4 +1,4 @@
-"""The lock on a data directory, which one gateway has for itself as long as it runs."""
+"""The lock on a data directory: one gateway uses it at a time."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class DirectoryInUse(Exception):
-    """Another gateway works in the directory; the text says which."""
+    """Another gateway uses the directory; the text says which."""
 
 
 class DirectoryLock:
@@ -38,7 +38,7 @@ class DirectoryLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Gives the directory free."""
+        """Releases the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""One server as a child process that does not outlive the gateway."""
+"""Runs an embedded server as a child process that ends with the gateway."""
 
 import asyncio
 import ctypes
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-MAX_LOG = 10 * 1024 * 1024  # bytes after which a log becomes the old one and begins anew
+MAX_LOG = 10 * 1024 * 1024  # bytes after which a log is moved to ``.log.old``
 _PR_SET_PDEATHSIG = 1
 _PASSED_ON = frozenset({
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT",
@@ -21,13 +21,13 @@ _LINUX = sys.platform == "linux"
 
 
 class EmbeddedServerError(Exception):
-    """A server does not start or does not answer; one line for whoever started the gateway."""
+    """A server does not start or does not answer; the text is one line."""
 
 
 class ServerProcess:
     """A child process with its log and its pid file, in ``directory``.
 
-    ``mark`` is found in the command line of this server and of no other process.
+    ``mark`` is a text in the command line of this server and of no other process.
     """
 
     def __init__(self, name: str, mark: str, directory: Path) -> None:
@@ -48,12 +48,12 @@ class ServerProcess:
         self._log.parent.mkdir(mode=0o700, exist_ok=True)
         self.bound_log()
         with self._log.open("ab") as log:
-            self._process = start_dying_with_us(command, log)
+            self._process = start_child(command, log)
         self._pid_file.write_text(str(self._process.pid))
         self.started = time.monotonic()
 
     def bound_log(self, limit: int = MAX_LOG) -> None:
-        """Puts a log of over ``limit`` bytes in the place of the old one.
+        """Moves a log of over ``limit`` bytes to ``.log.old``.
 
         The server goes on writing to the same file, at its new end, as it is open for appending.
         """
@@ -77,7 +77,7 @@ class ServerProcess:
         self._pid_file.unlink(missing_ok=True)
 
     def failure(self, what: str) -> EmbeddedServerError:
-        """The error that says what went wrong, with the log's last line."""
+        """An error that says what went wrong, with the log's last line."""
         words = self.last_words()
         last = f"; its last words: {words}" if words else ""
         return EmbeddedServerError(f"the embedded {self.name} {what}{last} (log: {self._log})")
@@ -92,8 +92,8 @@ class ServerProcess:
             return ""
         return lines[-1].strip() if lines else ""
 
-    async def former_gone(self) -> None:
-        """Waits for a former gateway's server of this directory, which may still be ending."""
+    async def wait_for_former(self) -> None:
+        """Waits for the end of the server that a former gateway started in this directory."""
         try:
             pid = int(self._pid_file.read_text())
         except (OSError, ValueError):
@@ -106,7 +106,7 @@ class ServerProcess:
             await asyncio.sleep(0.05)
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether the process of that id is this server, and not another one by chance."""
+        """Whether the process of that id is this server, and not one that got the id later."""
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
@@ -132,12 +132,12 @@ exit $status
 """
 
 
-def start_dying_with_us(
+def start_child(
     command: list[str], log: BinaryIO, *, by_pipe: bool = os.name == "posix" and not _LINUX
 ) -> subprocess.Popen[bytes]:
     """Starts a command that is ended when this process is, even by ``kill -9``.
 
-    By the system where that can do it (Linux), else ``by_pipe``. On Windows it is not.
+    Linux does it itself; elsewhere a shell waits at a pipe (``by_pipe``). Not done on Windows.
     """
     if by_pipe:
         command = ["/bin/sh", "-c", _WATCH, "sh", *command]
@@ -154,7 +154,7 @@ def start_dying_with_us(
 
 
 def _environment() -> dict[str, str]:
-    """What servers need of the environment: not the secrets that the gateway was given in it."""
+    """The part of the environment that servers need, without the gateway's secrets."""
     return {name: value for name, value in os.environ.items() if name.upper() in _PASSED_ON}
 
 

@@ -1,4 +1,4 @@
-"""A private nats-server and a private Valkey, from their wheels, with data that stays."""
+"""Starts a private nats-server and a private Valkey from their wheels. Their data is kept."""
 
 import asyncio
 import contextlib
@@ -23,11 +23,11 @@ log = structlog.get_logger(__name__)
 __all__ = ["EmbeddedServerError", "EmbeddedServers"]
 
 USER = "gateway"
-LOOK = 0.2  # seconds between looks whether a server lives
-STEADY = 60.0  # seconds after which one that was started again counts as healthy
-MAX_DELAY = 10.0  # seconds between starts of one that does not stay alive
-READING = 30.0  # seconds for which one that has said that it reads its data may say nothing
-STARTS = 5  # of one server whose port is taken before it has it
+INTERVAL = 0.2  # seconds between checks whether a server lives
+STEADY = 60.0  # seconds after which a restarted server counts as healthy
+MAX_DELAY = 10.0  # seconds between two starts of a server that does not stay alive
+LOADING = 30.0  # seconds for which a server that loads its data may stay silent
+STARTS = 5  # tries, if another process takes the port before the server does
 PORTS = range(20_000, 32_000)
 MAX_PAYLOAD = 8 * 1024 * 1024
 
@@ -37,12 +37,12 @@ class EmbeddedServers:
 
     def __init__(self, data_dir: Path, *, nats: bool = True, valkey: bool = True) -> None:
         self._dir = data_dir.resolve()
-        self._wanted = [name for name, on in (("nats", nats), ("valkey", valkey)) if on]
+        self._names = [name for name, on in (("nats", nats), ("valkey", valkey)) if on]
         self._processes: dict[str, ServerProcess] = {}
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self, timeout: float = 30.0) -> tuple[str | None, str | None]:
-        """Starts what is wanted; gives the URLs of NATS and Redis once both answer.
+        """Starts the servers; returns the URLs of NATS and Redis once both answer.
 
         Raises EmbeddedServerError.
         """
@@ -50,7 +50,7 @@ class EmbeddedServers:
         known = self._load()
         deadline = time.monotonic() + timeout
         ended = await asyncio.gather(
-            *(self._bring_up(name, known, deadline) for name in self._wanted),
+            *(self._bring_up(name, known, deadline) for name in self._names),
             return_exceptions=True,
         )
         for error in ended:
@@ -59,10 +59,10 @@ class EmbeddedServers:
         nats, valkey = known.get("nats", {}), known.get("valkey", {})
         return (
             f"nats://{USER}:{nats['password']}@127.0.0.1:{nats['port']}"
-            if "nats" in self._wanted
+            if "nats" in self._names
             else None,
             f"redis://:{valkey['password']}@127.0.0.1:{valkey['port']}"
-            if "valkey" in self._wanted
+            if "valkey" in self._names
             else None,
         )
 
@@ -70,7 +70,7 @@ class EmbeddedServers:
         """From now on restarts a server that ends by itself, until :meth:`stop`."""
         self._keepers = [
             supervisor.start(f"embedded-{name}", functools.partial(self._keep, name))
-            for name in self._wanted
+            for name in self._names
         ]
 
     async def stop(self, timeout: float = 10.0) -> None:
@@ -80,18 +80,18 @@ class EmbeddedServers:
             await process.stop(timeout)
 
     async def _keep(self, name: str) -> None:
-        """Starts a server again that has ended by itself, and keeps its log small."""
+        """Restarts a server that has ended by itself, and keeps its log small."""
         process = self._processes[name]
         delay = 0.0
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(INTERVAL)
             process.bound_log()
             if process.running:
                 if time.monotonic() - process.started > STEADY:
                     delay = 0.0
                 continue
-            log.warning("an embedded server has ended by itself, starting it again", server=name,
-                        last_words=process.last_words(), seconds=delay)  # fmt: skip
+            log.warning("an embedded server has ended by itself, the gateway restarts it",
+                        server=name, last_words=process.last_words(), seconds=delay)  # fmt: skip
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.25), MAX_DELAY)
             try:
@@ -106,20 +106,20 @@ class EmbeddedServers:
         entry = known.setdefault(name, {"password": secrets.token_urlsafe(24)})
         mark = Path(self._dir / f"{name}.conf")
         process = self._processes[name] = ServerProcess(name, str(mark), self._dir)
-        await process.former_gone()
+        await process.wait_for_former()
         for start in range(STARTS):
-            # A port is kept from start to start, unless somebody else has taken it meanwhile.
-            wanted = entry.get("port")
-            entry["port"] = port = usable_port(wanted)
-            if wanted not in (None, port):
+            # The port stays the same, unless another process has taken it.
+            former = entry.get("port")
+            entry["port"] = port = usable_port(former)
+            if former not in (None, port):
                 log.warning("the port of an embedded server is taken, another one is used",
-                            server=name, was=wanted, port=port)  # fmt: skip
+                            server=name, former=former, port=port)  # fmt: skip
             self._save(known)
             _write_private(mark, _CONFIGS[name](self._dir, port, entry["password"]))
             process.start(_COMMANDS[name](str(mark)))
             if await self._answers(process, port, str(entry["password"]), deadline):
                 return
-            # Between the look at a port and its use, somebody else may have taken it.
+            # Another process may have taken the port between the check and its use.
             if start + 1 == STARTS or _is_free(port):
                 raise process.failure("ended at its start")
 
@@ -128,10 +128,10 @@ class EmbeddedServers:
     ) -> bool:
         """Waits until a server answers; False once it has ended. Raises EmbeddedServerError.
 
-        One that says that it reads its data may take as long as that takes.
+        A server that loads its data may take as long as it needs.
         """
         ask = _ask_nats if process.name == "nats" else _ask_valkey
-        told = False
+        logged = False
         while process.running:
             with contextlib.suppress(OSError, TimeoutError, ValueError):
                 async with asyncio.timeout(2):
@@ -139,10 +139,10 @@ class EmbeddedServers:
                 if answers:
                     return True
                 if answers is None:
-                    deadline = max(deadline, time.monotonic() + READING)
-                    if not told:
-                        log.info("an embedded server reads its data", server=process.name)
-                    told = True
+                    deadline = max(deadline, time.monotonic() + LOADING)
+                    if not logged:
+                        log.info("an embedded server loads its data", server=process.name)
+                    logged = True
             if time.monotonic() > deadline:
                 raise process.failure("does not answer")
             await asyncio.sleep(0.03)
@@ -218,23 +218,23 @@ _COMMANDS = {
 
 
 def _on_path(program: str, key: str) -> str:
-    found = shutil.which(program)
-    if found is None:
+    path = shutil.which(program)
+    if path is None:
         raise EmbeddedServerError(
             f"there is no {program} for {sys.platform}: set {key} in the configuration to a "
             "server of your own"
         )
-    return found
+    return path
 
 
-def usable_port(wanted: object = None) -> int:
-    """``wanted`` if it is free, else another one.
+def usable_port(preferred: object = None) -> int:
+    """``preferred`` if it is free, else another port.
 
-    New ones lie below those that systems hand out for outgoing connections, any of which may be
-    in use whenever a server is started again.
+    Other ports are below those that systems use for outgoing connections: any of these may be in
+    use when a server is restarted.
     """
-    if isinstance(wanted, int) and _is_free(wanted):
-        return wanted
+    if isinstance(preferred, int) and _is_free(preferred):
+        return preferred
     for _ in range(100):
         port = PORTS.start + secrets.randbelow(len(PORTS))
         if _is_free(port):
@@ -270,13 +270,13 @@ async def _ask_nats(port: int, password: str) -> bool | None:
 
 
 async def _ask_valkey(port: int, password: str) -> bool | None:
-    """Whether it answers; None: not yet, as it reads its data."""
+    """Whether it answers; None: not yet, as it loads its data."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(f"AUTH {password}\r\nPING\r\n".encode())
         if await reader.readline() != b"+OK\r\n":
             return False
-        said = await reader.readline()
-        return None if said.startswith(b"-LOADING") else said == b"+PONG\r\n"
+        answer = await reader.readline()
+        return None if answer.startswith(b"-LOADING") else answer == b"+PONG\r\n"
     finally:
         writer.close()

@@ -1,6 +1,6 @@
-"""Lifecycle events: what the gateway itself tells on the bus, as CloudEvents.
+"""Lifecycle events: CloudEvents about webhooks and streams that the gateway itself publishes.
 
-They are published without waiting, on the subject equal to their type.
+The gateway publishes them without waiting, on the subject equal to their type.
 """
 
 import itertools
@@ -29,9 +29,9 @@ class Lifecycle:
 
         @lru_cache(maxsize=4096)
         def frame(event_type: str, subject: str) -> bytes:
-            """Such an event but for its number, its time and its data: there are two or more of
-            them for each delivery."""
-            kind, about = (_encode(one).replace(b"%", b"%%") for one in (event_type, subject))
+            """An event without its number, time and data. Cached, as each delivery publishes two
+            or more of them."""
+            kind, about = (_encode(text).replace(b"%", b"%%") for text in (event_type, subject))
             return (
                 b'{"specversion":"1.0","id":"%b-%%d","source":"%b","type":%b,"subject":%b,'
                 b'"time":"%%b","datacontenttype":"application/json","data":%%b}'
@@ -57,6 +57,5 @@ class Lifecycle:
             frame = self._frame(event_type, subject)
             return frame % (number, rfc3339(now).encode(), _encode(data))
 
-        # Made when it leaves, many one after another, which costs half of making each between
-        # other things.
+        # Encoded when it is sent: many in a row cost half of what each alone costs.
         self._post(event_type, payload)

@@ -52,8 +52,8 @@ class _Distribution:
 
 
 class WebhookMetrics:
-    """One webhook's figures. They are counted here and read when they are asked for: the library's
-    own counters take a lock and three calls each, six times for every delivery."""
+    """One webhook's metrics. They are counted here and collected when Prometheus reads them: the
+    library's own counters take a lock and three calls each, six times for every delivery."""
 
     def __init__(self) -> None:
         self.attempts: dict[str, int] = {}
@@ -105,8 +105,8 @@ class _PerWebhook(Collector):
                 deliveries.add_metric([label, outcome], number)
             for error_type, number in webhook.attempts.items():
                 attempts.add_metric([label, error_type], number)
-            for family, one in ((latency, webhook.latency), (duration, webhook.duration)):
-                family.add_metric([label], one.buckets(), one.sum)
+            for family, distribution in ((latency, webhook.latency), (duration, webhook.duration)):
+                family.add_metric([label], distribution.buckets(), distribution.sum)
         yield from (deliveries, attempts, latency, duration, errors)
 
 
@@ -132,7 +132,7 @@ class StreamMetrics:
 
 
 class Metrics:
-    """All figures of this process."""
+    """All metrics of this process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -187,7 +187,7 @@ class Metrics:
         self._rejected.labels(reason).inc()
 
     def fell_back(self, transformation: str) -> None:
-        """Counts a request in which standard took the place of another transformation."""
+        """Counts a request that used the standard transformation in place of a missing one."""
         if transformation not in self._missing:
             if len(self._missing) >= MAX_WEBHOOKS:
                 transformation = "other"
@@ -204,7 +204,7 @@ class Metrics:
         self._violations.labels(event_type, enforce).inc()
 
     def webhook(self, webhook_id: str) -> WebhookMetrics:
-        """The figures of one webhook; past the first 500 they share the label ``other``."""
+        """The metrics of one webhook; those after the first 500 share the label ``other``."""
         label = webhook_id
         if webhook_id not in self._webhooks and len(self._webhooks) >= MAX_WEBHOOKS:
             label = "other"

@@ -1,4 +1,4 @@
-"""What the processes of one gateway share: the directory, the servers, the socket, the key."""
+"""Opens what the processes of one gateway share: data directory, servers, socket, admin key."""
 
 import contextlib
 import json
@@ -19,12 +19,12 @@ MIN_KEY = 16
 
 
 class StartFailed(Exception):
-    """The gateway cannot start; the text is for whoever started it."""
+    """The gateway cannot start; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """Where a gateway process works. URLs hold the credentials that a local tool needs."""
+    """What a gateway process works with. The URLs contain credentials, which local tools need."""
 
     listener: socket.socket
     nats_url: str = field(repr=False)
@@ -35,7 +35,7 @@ class Hosted:
 
     @property
     def http_url(self) -> str:
-        """Where its API is."""
+        """The URL of the API."""
         address, port = self.listener.getsockname()[:2]
         return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
@@ -49,7 +49,7 @@ async def hosting(
     host: str | None,
     port: int | None,
 ) -> AsyncIterator[Hosted]:
-    """Takes the directory and the port, and starts the servers that are not the user's own.
+    """Takes the data directory and the port, and starts the embedded servers.
 
     Raises StartFailed.
     """
@@ -66,7 +66,7 @@ async def hosting(
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.take()
             admin_key, first_start = _admin_key(data_dir)
-            # With a NATS of its own this is the only gateway; others must be given the same key.
+            # With an embedded NATS there is no other gateway that needs the same key.
             sealing_key = _sealing_key(data_dir) if config.nats.url is None else None
         except DirectoryInUse as error:
             raise StartFailed(str(error)) from error
@@ -86,7 +86,7 @@ async def hosting(
 
 @contextlib.contextmanager
 def announced(hosted: Hosted, data_dir: Path) -> Iterator[None]:
-    """Says in the data directory where everything is, as long as it runs."""
+    """Writes ``endpoints.json`` to the data directory, and removes it at the end."""
     endpoints = data_dir / "endpoints.json"
     _write_private(endpoints, json.dumps({
         "http": hosted.http_url, "nats": hosted.nats_url, "redis": hosted.redis_url,
@@ -122,7 +122,7 @@ def _sealing_key(data_dir: Path) -> Path:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner can read, whole or not at all."""
+    """Writes a file that only its owner can read, atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

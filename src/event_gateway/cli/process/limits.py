@@ -1,16 +1,16 @@
-"""What the process as a whole is given: files it may open, and when its garbage is collected."""
+"""Limits of the whole process: how many files it may open, and when it collects garbage."""
 
 import contextlib
 import gc
 import sys
 
-FILES = 65536  # more are of no use to one process
-OTHERS = 256  # files that are no connection to a receiver, sockets of the API aside
+FILES = 65536  # one process uses no more
+OTHERS = 256  # files other than connections to receivers and sockets of the API
 MAX_ATTEMPTS = 4096
 
 
 def raise_file_limit() -> int:
-    """Raises the number of files that may be open as far as the system lets us; gives it."""
+    """Raises the limit of open files as far as the system allows, and returns it."""
     if sys.platform == "win32":
         return FILES
     import resource
@@ -19,26 +19,26 @@ def raise_file_limit() -> int:
     if soft == resource.RLIM_INFINITY:
         return FILES
     most = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
-    # Where the hard limit is none, the kernel may have one of its own.
-    for wanted in (most, 32768, 16384, 10240, 4096):
-        if soft < wanted <= most:
+    # Without a hard limit the kernel may still have a lower one.
+    for limit in (most, 32768, 16384, 10240, 4096):
+        if soft < limit <= most:
             with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-                return wanted
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+                return limit
     return soft
 
 
 def attempts_within(files: int) -> int:
-    """How many attempts may be in flight with so many files: half are for them, a quarter at most
-    for connections that are kept, the rest for the API."""
+    """How many attempts may be in flight with so many files. They get half of the files; idle
+    connections to receivers get at most a quarter, and the API gets the rest."""
     return max(16, min(MAX_ATTEMPTS, (files - OTHERS) // 2))
 
 
 def settle_memory() -> None:
-    """Leaves what the start has made out of garbage collection, and has the rest done less often.
+    """Excludes the objects that exist now from garbage collection, and makes it less frequent.
 
-    A full collection goes through all that lives: with a thousand webhooks it stops the process for
-    a tenth of a second, again and again.
+    A full collection visits all live objects: with a thousand webhooks each one stops the process
+    for a tenth of a second.
     """
     gc.collect()
     gc.freeze()

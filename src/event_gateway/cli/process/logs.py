@@ -1,4 +1,4 @@
-"""Logs: one line each to standard error, readable in a terminal and JSON elsewhere."""
+"""Logs to standard error, one line each: text in a terminal, JSON elsewhere."""
 
 import logging
 import sys

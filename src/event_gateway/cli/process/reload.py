@@ -1,4 +1,4 @@
-"""Taking up a changed configuration file on SIGHUP, all or nothing."""
+"""Reloads the configuration file on SIGHUP, all or nothing."""
 
 import asyncio
 import signal
@@ -14,51 +14,53 @@ from event_gateway.config.problems import ConfigError
 
 log = structlog.get_logger(__name__)
 
-AGAIN = 2.0  # seconds until a reload is repeated that NATS interrupted
+RETRY_DELAY = 2.0  # seconds until a reload that NATS interrupted is tried again
 
 
 def hangups() -> asyncio.Event:
-    """What each SIGHUP sets from now on; nothing does where the system knows no such signal."""
-    asked = asyncio.Event()
+    """An event that each SIGHUP sets from now on (on a system without it: that is never set)."""
+    hangup = asyncio.Event()
     if hasattr(signal, "SIGHUP"):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
-    return asked
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+    return hangup
 
 
-async def reload_when(asked: asyncio.Event, path: Path | None, gateway: Gateway) -> None:
-    """Reloads each time that it is asked to, for ever."""
+async def reload_when(hangup: asyncio.Event, path: Path | None, gateway: Gateway) -> None:
+    """Reloads the file each time that ``hangup`` is set, for ever."""
     while True:
-        await asked.wait()
-        asked.clear()
+        await hangup.wait()
+        hangup.clear()
         while not await _reload(path, gateway):
             try:
-                async with asyncio.timeout(AGAIN):
-                    await asked.wait()
-                    asked.clear()
+                async with asyncio.timeout(RETRY_DELAY):
+                    await hangup.wait()
+                    hangup.clear()
             except TimeoutError:
                 continue
 
 
 async def _reload(path: Path | None, gateway: Gateway) -> bool:
-    """One try; False where it is to be repeated."""
+    """Reloads once. False: NATS went away, and the caller tries again."""
     try:
         config, source = read_config(path)
         await gateway.reload(config)
     except ConfigError as error:
         for problem in error.problems:
-            log.error("configuration not reloaded, the former one stays in force",
+            log.error("configuration not reloaded, the former one stays",
                       problem=str(problem))  # fmt: skip
         return True
     except ReloadRefused as refused:
         for key, reason in refused.problems:
-            log.error("configuration not reloaded, the former one stays in force",
+            log.error("configuration not reloaded, the former one stays",
                       problem=str(source.problem(key, reason)))  # fmt: skip
         return True
     except BrokerError as error:
-        log.warning("reload interrupted, it is repeated", error=str(error) or type(error).__name__)
+        log.warning(
+            "reload interrupted, the gateway tries again", error=str(error) or type(error).__name__
+        )
         return False
     except Exception:
-        log.exception("reload failed; what is in force is what was taken up so far")
+        log.exception("reload failed, a part of the new configuration may be applied")
         return True
     for warning in warnings(config, source):
         log.warning(str(warning))

@@ -1,4 +1,4 @@
-"""``event-gateway serve``: the gateway, with the servers it may bring along."""
+"""``event-gateway serve``: runs the gateway, and the embedded servers where configured."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway that answers. URLs hold the credentials that a local tool needs."""
+    """A gateway that runs. The URLs contain credentials, which local tools need."""
 
     gateway: Gateway
     http_url: str
@@ -76,7 +76,7 @@ def run(
     *,
     force: bool = False,
 ) -> int:
-    """The command; gives the exit status."""
+    """Runs the command; returns the exit status."""
     try:
         config, source = read_config(config_path)
     except ConfigError as error:
@@ -89,7 +89,7 @@ def run(
 
 
 def run_loop(main: Coroutine[Any, Any, int]) -> int:
-    """Runs a coroutine on the fastest event loop there is."""
+    """Runs a coroutine on uvloop (on Windows: on asyncio's own loop)."""
     if sys.platform == "win32":
         return asyncio.run(main)
     import uvloop
@@ -107,7 +107,7 @@ async def _serve(
     force: bool,
 ) -> int:
     ending = Ending()
-    asked = hangups()
+    hangup = hangups()
     metrics = Metrics()
     try:
         async with (
@@ -119,13 +119,13 @@ async def _serve(
                     config, hosted, os.environ,
                     supervisor=supervisor, metrics=metrics, force=force,
                 ) as gateway:  # fmt: skip
-                    reload = functools.partial(reload_when, asked, config_path, gateway)
+                    reload = functools.partial(reload_when, hangup, config_path, gateway)
                     work = [supervisor.start("reload", reload)]
-                    await _until_asked(hosted, data_dir, ending, work)
+                    await _until_told_to_end(hosted, data_dir, ending, work)
             else:
                 async with Workers(workers, config_path, hosted, supervisor, force) as processes:
-                    work = processes.keep(asked)
-                    await _until_asked(hosted, data_dir, ending, work)
+                    work = processes.keep(hangup)
+                    await _until_told_to_end(hosted, data_dir, ending, work)
     except TaskCrashed as error:
         typer.echo(f"event-gateway: {error}; the process ends", err=True)
         return 1
@@ -140,10 +140,10 @@ async def _serve(
     return 0
 
 
-async def _until_asked(
+async def _until_told_to_end(
     hosted: Hosted, data_dir: Path, ending: Ending, work: Sequence[asyncio.Task[None]]
 ) -> None:
-    """Says where everything is, and returns when it is to end."""
+    """Prints the addresses, and returns when the process is told to end."""
     ending.started()
     with announced(hosted, data_dir):
         typer.echo(f"event gateway   {hosted.http_url}   (API docs: {hosted.http_url}/docs)")

@@ -1,4 +1,4 @@
-"""How a process is told to end."""
+"""Signals that tell a process to end."""
 
 import asyncio
 import os
@@ -6,30 +6,30 @@ import signal
 
 
 class Ending:
-    """SIGTERM and SIGINT: the first asks this process to end, the second ends it at once."""
+    """Handles SIGTERM and SIGINT: the first tells the process to end, the second ends it now."""
 
     def __init__(self) -> None:
-        self._asked = asyncio.Event()
+        self._end = asyncio.Event()
         self._starting = asyncio.current_task()
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, self._on_signal)
 
     @property
     def asked(self) -> bool:
-        """Whether it is to end."""
-        return self._asked.is_set()
+        """Whether the process was told to end."""
+        return self._end.is_set()
 
     def started(self) -> None:
-        """From now on the task that made this is not cancelled, but hears of it by waiting."""
+        """From now on a signal does not cancel the task that made this; :meth:`wait` returns."""
         self._starting = None
 
     async def wait(self) -> None:
-        """Returns when it is to end."""
-        await self._asked.wait()
+        """Returns when the process is told to end."""
+        await self._end.wait()
 
     def _on_signal(self) -> None:
         if self.asked:
             os._exit(130)
-        self._asked.set()
+        self._end.set()
         if self._starting is not None:
             self._starting.cancel()

@@ -22,39 +22,43 @@ from event_gateway.config.problems import ConfigError
 from event_gateway.observability.metrics import Metrics
 from event_gateway.tasks import TaskCrashed, end
 
-LOOK = 0.5  # seconds between looks whether the process that has started this one lives
+INTERVAL = 0.5  # seconds between checks whether the parent process lives
 
 
 async def _end_with(parent: int) -> None:
-    """Ends this process at once when its parent is gone, where the system does not."""
+    """Ends this process at once when its parent is gone, for systems that do not."""
     while os.getppid() == parent:
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(INTERVAL)
     os._exit(1)
 
 
-async def _work(config: Config, given: dict[str, Any]) -> int:
+async def _work(config: Config, settings: dict[str, Any]) -> int:
     ending = Ending()
     metrics = Metrics()
-    asked = hangups()
-    path = None if given["config"] is None else Path(given["config"])
-    sealing_key = None if given["sealing_key"] is None else Path(given["sealing_key"])
-    with socket.socket(fileno=given["listener"]) as listener:
+    hangup = hangups()
+    path = None if settings["config"] is None else Path(settings["config"])
+    sealing_key = None if settings["sealing_key"] is None else Path(settings["sealing_key"])
+    with socket.socket(fileno=settings["listener"]) as listener:
         listener.setblocking(False)
         hosted = Hosted(
-            listener, given["nats_url"], given["redis_url"], given["admin_key"], sealing_key
+            listener,
+            settings["nats_url"],
+            settings["redis_url"],
+            settings["admin_key"],
+            sealing_key,
         )
         try:
             async with (
                 supervising(metrics.task_crashed) as supervisor,
                 working(
                     config, hosted, os.environ,
-                    supervisor=supervisor, metrics=metrics, force=given["force"],
+                    supervisor=supervisor, metrics=metrics, force=settings["force"],
                 ) as gateway,
             ):  # fmt: skip
                 ending.started()
-                os.write(given["ready"], b"1")
-                supervisor.start("parent-watch", lambda: _end_with(given["parent"]))
-                reload = supervisor.start("reload", lambda: reload_when(asked, path, gateway))
+                os.write(settings["ready"], b"1")
+                supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
+                reload = supervisor.start("reload", lambda: reload_when(hangup, path, gateway))
                 await ending.wait()
                 await end([reload])
         except TaskCrashed as error:
@@ -70,17 +74,17 @@ async def _work(config: Config, given: dict[str, Any]) -> int:
 
 
 def main() -> int:
-    """Works with what standard input says; gives the exit status."""
-    given = json.load(sys.stdin)
+    """Runs a worker with the settings from standard input; returns the exit status."""
+    settings = json.load(sys.stdin)
     try:
-        config, _ = read_config(None if given["config"] is None else Path(given["config"]))
+        config, _ = read_config(None if settings["config"] is None else Path(settings["config"]))
     except ConfigError as error:
         typer.echo(str(error), err=True)
         return 2
     configure_logs()
     from event_gateway.cli.process.serve import run_loop
 
-    return run_loop(_work(config, given))
+    return run_loop(_work(config, settings))
 
 
 if __name__ == "__main__":

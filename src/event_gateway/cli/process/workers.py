@@ -1,4 +1,4 @@
-"""Several processes of one gateway on one socket: started, kept up, and ended together."""
+"""Starts several processes of one gateway on one socket, restarts and ends them."""
 
 import asyncio
 import contextlib
@@ -20,60 +20,61 @@ from event_gateway.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
 
-LOOK = 0.2  # seconds between looks whether all live
-STEADY = 60.0  # seconds after which one that was started again counts as healthy
-MAX_DELAY = 10.0  # seconds between starts of one that does not stay alive
+INTERVAL = 0.2  # seconds between checks whether all live
+STEADY = 60.0  # seconds after which a restarted process counts as healthy
+MAX_DELAY = 10.0  # seconds between two starts of a process that does not stay alive
 
 
 class _Worker:
-    """One process, and the pipe on which it says that it answers."""
+    """One process, and the pipe through which it says that it is ready."""
 
     def __init__(self, config_path: Path | None, hosted: Hosted, force: bool) -> None:
-        self._ready, says = os.pipe()
+        self._ready, ready = os.pipe()
         os.set_blocking(self._ready, False)
         descriptor = hosted.listener.fileno()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "event_gateway.cli.process.worker"],
             stdin=subprocess.PIPE,
-            pass_fds=(descriptor, says),
-            # The terminal's Ctrl-C is for the first process, which tells the others.
+            pass_fds=(descriptor, ready),
+            # Ctrl-C in the terminal goes to the first process only, which ends the others.
             start_new_session=True,
-            # It keeps the port: one that drains without servers would keep it from who comes next.
+            # It holds the port: draining without servers would keep the next gateway from it.
             preexec_fn=killed_with_parent if sys.platform == "linux" else None,
         )
-        os.close(says)
+        os.close(ready)
         self.started = time.monotonic()
-        given = {
+        settings = {
             "force": force,
             "config": None if config_path is None else str(config_path),
             "parent": os.getpid(),
             "listener": descriptor,
-            "ready": says,
+            "ready": ready,
             "nats_url": hosted.nats_url,
             "redis_url": hosted.redis_url,
             "admin_key": hosted.admin_key,
             "sealing_key": None if hosted.sealing_key is None else str(hosted.sealing_key),
         }
         assert self.process.stdin is not None
-        # Not on the command line, nor in the environment: others on the machine see those.
+        # By standard input, as other users see the command line and the environment.
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(given).encode())
+            self.process.stdin.write(json.dumps(settings).encode())
             self.process.stdin.close()
 
-    def answers(self) -> bool:
-        """Whether it has said so since the last look."""
+    def became_ready(self) -> bool:
+        """Whether the process has become ready since the last call."""
         try:
             return bool(os.read(self._ready, 1))
         except BlockingIOError:
             return False
 
     def close(self) -> None:
-        """Listens to it no more."""
+        """Closes the pipe."""
         os.close(self._ready)
 
 
 class Workers:
-    """``count`` processes, from when all answer until they have drained. Raises StartFailed."""
+    """``count`` processes: all are ready at the start, and have drained at the end. Raises
+    StartFailed."""
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class Workers:
 
     async def __aenter__(self) -> "Workers":
         try:
-            # The first alone: it makes the streams that the others find.
+            # The first one alone, as it creates the streams.
             await self._start(1)
             await self._start(self._count - 1)
         except BaseException:
@@ -114,8 +115,8 @@ class Workers:
         return [
             start("reload", functools.partial(self._pass_on, hangup)),
             *(
-                start("workers", functools.partial(self._keep, number), about=str(number))
-                for number in range(self._count)
+                start("workers", functools.partial(self._keep, index), about=str(index))
+                for index in range(self._count)
             ),
         ]
 
@@ -123,7 +124,7 @@ class Workers:
         while True:
             await hangup.wait()
             hangup.clear()
-            self._tell(signal.SIGHUP)
+            self._signal(signal.SIGHUP)
 
     async def _start(self, count: int) -> None:
         new = [_Worker(self._config_path, self._hosted, self._force) for _ in range(count)]
@@ -131,37 +132,37 @@ class Workers:
         waiting = set(new)
         while waiting:
             for worker in list(waiting):
-                if worker.answers():
+                if worker.became_ready():
                     waiting.discard(worker)
                 elif worker.process.poll() is not None:
-                    raise StartFailed("")  # it has said why
+                    raise StartFailed("")  # the process has printed why
             await asyncio.sleep(0.02)
 
-    async def _keep(self, place: int) -> None:
+    async def _keep(self, index: int) -> None:
         delay = 0.0
         while True:
-            await asyncio.sleep(LOOK)
-            worker = self._workers[place]
+            await asyncio.sleep(INTERVAL)
+            worker = self._workers[index]
             status = worker.process.poll()
             if status is None:
                 if time.monotonic() - worker.started > STEADY:
                     delay = 0.0
                 continue
-            log.warning("a process has ended by itself, another one is started",
+            log.warning("a process has ended by itself, the gateway starts another one",
                         pid=worker.process.pid, status=status, seconds=delay)  # fmt: skip
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.25), MAX_DELAY)
             worker.close()
-            self._workers[place] = _Worker(self._config_path, self._hosted, self._force)
+            self._workers[index] = _Worker(self._config_path, self._hosted, self._force)
 
-    def _tell(self, what: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> None:
         for worker in self._workers:
             if worker.process.poll() is None:
-                worker.process.send_signal(what)
+                worker.process.send_signal(number)
 
     async def _stop(self) -> None:
-        """Each drains within its own time, and ends by itself."""
-        self._tell(signal.SIGTERM)
+        """Tells all processes to drain, and waits for their end."""
+        self._signal(signal.SIGTERM)
         for worker in self._workers:
             while worker.process.poll() is None:
                 await asyncio.sleep(0.02)
