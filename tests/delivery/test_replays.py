@@ -246,7 +246,7 @@ async def test_another_process_takes_it_over(
     ("wanted", "status", "says"),
     [
         ({}, 422, "webhook"),
-        ({"webhook": "w"}, 422, "since: must be there"),
+        ({"webhook": "w"}, 422, "since: must be given"),
         ({"webhook": "none", "from_seq": 1}, 404, "none"),
         ({"webhook": "w", "since": "1h"}, 422, "since: '1h' is not an RFC 3339"),
         ({"webhook": "w", "from_seq": "1"}, 422, "from_seq"),

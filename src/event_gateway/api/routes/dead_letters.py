@@ -1,4 +1,4 @@
-"""``/v1/dead-letters``: what could not be delivered, to look at, deliver after all, or delete."""
+"""``/v1/dead-letters``: lists, replays and deletes dead letters."""
 
 import itertools
 import time
@@ -29,13 +29,13 @@ from event_gateway.state.runs import Runs
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class=GuardedRoute)
 
-SCAN = 5000  # letters that one request looks at; a page may so hold fewer than there are
-READ = 500  # of them at a time
-MAX_BYTES = 32 * 1024 * 1024  # of events in letters that one answer tells of
+SCAN = 5000  # dead letters that one request looks at: a page may hold fewer than match
+READ = 500  # dead letters in one read
+MAX_BYTES = 32 * 1024 * 1024  # of event data that one answer holds in memory
 MAX_IDS = 1000
 
-
-Place = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+# The id of a dead letter: its sequence in the stream of dead letters.
+LetterId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,8 @@ class _Filter(msgspec.Struct, frozen=True):
     since: float | None
     until: float | None
 
-    def takes(self, kept: Kept) -> bool:
-        """Whether a letter is one of those that are asked for."""
+    def passes(self, kept: Kept) -> bool:
+        """Whether a dead letter (of the right webhook) passes the filter."""
         return (
             (self.type is None or matches(self.type, kept.event.type))
             and (self.reason is None or kept.letter.reason == self.reason)
@@ -68,8 +68,8 @@ class _Filter(msgspec.Struct, frozen=True):
         )
 
 
-class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    ids: list[Place] | None = None
+class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    ids: list[LetterId] | None = None
     webhook: str | None = None
     types: list[str] = []
     reason: Annotated[str, msgspec.Meta(max_length=64)] | None = None
@@ -84,32 +84,32 @@ async def list_dead_letters(
     parts: Parts,
     webhook: str | None = None,
     type: str | None = Query(None, description="A pattern of the event's type."),
-    reason: str | None = Query(None, description="Why it is one: ServerError, Expired…"),
-    since: str | None = Query(None, description="RFC 3339: dead since then."),
-    until: str | None = Query(None, description="RFC 3339: dead before then."),
+    reason: str | None = Query(None, description="Such as ServerError or Expired."),
+    since: str | None = Query(None, description="RFC 3339: dead-lettered at or after this time."),
+    until: str | None = Query(None, description="RFC 3339: dead-lettered before this time."),
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Dead letters, the oldest first. A page may hold fewer than ``limit`` and have a next one."""
-    wanted = _filter(webhook, type, reason, since, until)
-    place = read_cursor(cursor, Place)
-    found, following = await _look(parts, wanted, place, limit)
-    marks = await _marks(parts, found)
-    items = [_shown(one, mark) for one, mark in zip(found, marks, strict=True)]
+    """Dead letters, the oldest first. A page may hold fewer than ``limit`` items and have a next
+    page."""
+    filters = _filter(webhook, type, reason, since, until)
+    letters, following = await _scan(parts, filters, read_cursor(cursor, LetterId), limit)
+    replayed = await _replayed_at(parts, letters)
+    items = [_shown(kept, at) for kept, at in zip(letters, replayed, strict=True)]
     return {"items": items, "next": cursor_of(following)}
 
 
-@router.get("/{place}")
-async def show_dead_letter(parts: Parts, place: int) -> Response:
-    """One dead letter: its event, all attempts, and the webhook as it was."""
-    kept = await parts.letters.read(place)
+@router.get("/{letter_id}")
+async def show_dead_letter(parts: Parts, letter_id: int) -> Response:
+    """One dead letter: its event, all attempts, and the webhook as it was then."""
+    kept = await parts.letters.read(letter_id)
     if kept is None:
-        raise Problem(404, f"there is no dead letter {place}")
-    (mark,) = await _marks(parts, [kept])
-    shown = _shown(kept, mark) | {
+        raise Problem(404, f"there is no dead letter {letter_id}")
+    (replayed_at,) = await _replayed_at(parts, [kept])
+    shown = _shown(kept, replayed_at) | {
         "attempts": kept.letter.attempts,
         "webhook": kept.letter.webhook,
-        # As it is: there are data that no value of Python stands for.
+        # Raw: some JSON, such as huge numbers, does not survive decoding to Python values.
         "event": msgspec.Raw(to_structured(kept.event)),
     }
     return Response(msgspec.json.encode(shown), media_type="application/json")
@@ -119,44 +119,44 @@ async def show_dead_letter(parts: Parts, place: int) -> Response:
 async def replay_dead_letters(
     parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Delivers dead letters after all: a replay, whose progress is at ``/v1/replays``.
+    """Starts a replay of dead letters; its progress is at ``/v1/replays``.
 
-    ``{"ids": [1, 2]}``, or those of a ``webhook``, of ``types`` (patterns), with a ``reason``,
-    ``since`` and ``until`` some time; ``{"all": true}`` for all there are. Those that were replayed
-    before are left out, but for ``ids``. ``dry_run`` only counts.
+    ``{"ids": [1, 2]}``; or a filter by ``webhook``, ``types`` (patterns), ``reason``, ``since`` and
+    ``until``; or ``{"all": true}``. A filter and ``all`` leave out what was replayed before.
+    ``dry_run`` only counts.
     """
-    wanted = body_as(_Wanted, body)
-    filters = (wanted.webhook, wanted.reason, wanted.since, wanted.until, wanted.types or None)
-    named = any(one is not None for one in filters)
-    if sum((wanted.ids is not None, named, wanted.all)) != 1:
+    given = body_as(_ReplayRequest, body)
+    filters = (given.webhook, given.reason, given.since, given.until, given.types or None)
+    filtered = any(value is not None for value in filters)
+    if sum((given.ids is not None, filtered, given.all)) != 1:
         raise InvalidDefinition("", "name ids, or a filter (webhook, types, reason, since, until), "
                                     'or {"all": true}')  # fmt: skip
-    if wanted.ids is not None and not 1 <= len(wanted.ids) <= MAX_IDS:
+    if given.ids is not None and not 1 <= len(given.ids) <= MAX_IDS:
         raise InvalidDefinition("ids", f"must be 1 to {MAX_IDS}")
-    places = tuple(dict.fromkeys(wanted.ids or ()))
+    places = tuple(dict.fromkeys(given.ids or ()))
     replay = Replay(
         id=new_id(),
-        webhook=_checked(wanted.webhook),
-        types=checked_types(wanted.types),
-        reason=wanted.reason,
-        since=time_of("since", wanted.since),
-        until=time_of("until", wanted.until),
+        webhook=_checked(given.webhook),
+        types=checked_types(given.types),
+        reason=given.reason,
+        since=time_of("since", given.since),
+        until=time_of("until", given.until),
         until_seq=len(places) or await parts.letters.last_place(),
         places=places,
-        dry_run=wanted.dry_run,
+        dry_run=given.dry_run,
         created_at=time.time(),
     )
     return await begin(parts.replays, replay, response)
 
 
-@router.delete("/{place}", status_code=204)
-async def delete_dead_letter(parts: Parts, place: int) -> None:
-    """Deletes one dead letter. 409 where it is being delivered again, and may still be needed."""
-    kept = await parts.letters.read(place)
+@router.delete("/{letter_id}", status_code=204)
+async def delete_dead_letter(parts: Parts, letter_id: int) -> None:
+    """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
+    kept = await parts.letters.read(letter_id)
     if kept is not None and await _needed(parts, kept):
-        raise Problem(409, f"the dead letter {place} is being delivered again")
-    if not await parts.letters.delete(place):
-        raise Problem(404, f"there is no dead letter {place}")
+        raise Problem(409, f"the dead letter {letter_id} is being replayed")
+    if not await parts.letters.delete(letter_id):
+        raise Problem(404, f"there is no dead letter {letter_id}")
 
 
 @router.delete("")
@@ -166,96 +166,108 @@ async def purge_dead_letters(
     type: str | None = Query(None, description="A pattern of the event's type."),
     reason: str | None = None,
     since: str | None = None,
-    until: str | None = Query(None, description="RFC 3339: only what was dead before then."),
-    all: bool = Query(False, description="All there are, where nothing else is said."),
+    until: str | None = Query(None, description="RFC 3339: dead-lettered before this time."),
+    all: bool = Query(False, description="All dead letters; needed if there is no filter."),
     dry_run: bool = Query(False, description="Only count."),
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Deletes dead letters. ``next`` is there where more are to be looked at: ask again with it.
+    """Deletes dead letters by a filter. If ``next`` is not null, repeat the request with it as
+    ``cursor`` to go on.
 
-    409 where some of the webhook's are being delivered again: those may still be needed.
+    409 while some of the webhook's dead letters are being replayed, as deliveries may still need
+    them.
     """
-    wanted = _filter(webhook, type, reason, since, until)
-    if all != (wanted == _Filter(None, None, None, None, None)):
+    filters = _filter(webhook, type, reason, since, until)
+    if all != (filters == _Filter(None, None, None, None, None)):
         raise InvalidDefinition(
-            "all", "name a webhook, a type, a reason or a time, or else all=true"
+            "all", "name a webhook, a type, a reason or a time, or give all=true"
         )
-    if not dry_run and (lent := await parts.runs.lent(webhook)) is not None:
-        raise Problem(409, f"dead letters are being delivered again, {lent} among them: wait until "
-                           "they have arrived, or cancel these deliveries")  # fmt: skip
+    if not dry_run and (leased := await parts.runs.lent(webhook)) is not None:
+        raise Problem(409, f"dead letters are being replayed, {leased} among them: wait until they "
+                           "are delivered, or cancel these deliveries")  # fmt: skip
     last = await parts.letters.last_place()
     if type is None and reason is None and since is None:
-        before = last + 1 if wanted.until is None else await _first(parts, wanted.until, last)
+        before = last + 1 if filters.until is None else await _first(parts, filters.until, last)
         count = await _count(parts, webhook, before)
         if not dry_run:
             count = await parts.letters.purge(webhook_id=webhook, before=before)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    found, following = await _look(parts, wanted, read_cursor(cursor, Place), SCAN)
-    count = len(found)
+    letters, following = await _scan(parts, filters, read_cursor(cursor, LetterId), SCAN)
+    count = len(letters)
     if not dry_run:
-        count = await parts.letters.delete_all([one.place for one in found])
+        count = await parts.letters.delete_all([kept.place for kept in letters])
     return {"purged": count, "dry_run": dry_run, "next": cursor_of(following)}
 
 
-async def _look(
-    parts: DeadLetterParts, wanted: _Filter, place: int | None, limit: int
+async def _scan(
+    parts: DeadLetterParts, filters: _Filter, from_id: int | None, limit: int
 ) -> tuple[list[Kept], int | None]:
-    """At most ``limit`` letters from a place on, and the place to go on at, if there are more."""
-    found: list[Kept] = []
-    held = 0
-    looked, since = 0, wanted.since if place is None else None
-    at, behind = place or 1, 1
-    while behind and looked < SCAN:
-        size = min(READ, limit) if wanted.type is None and wanted.reason is None else READ
-        letters, last, behind = await parts.letters.page(
-            webhook_id=wanted.webhook, from_place=at, since=since, limit=size
+    """At most ``limit`` dead letters that pass, from an id on; and the id to go on at, if there may
+    be more."""
+    passing: list[Kept] = []
+    size = 0  # bytes of data in them
+    scanned, since = 0, filters.since if from_id is None else None
+    every = filters.type is None and filters.reason is None
+    at, left = from_id or 1, 1
+    while left and scanned < SCAN:
+        letters, last, left = await parts.letters.page(
+            webhook_id=filters.webhook,
+            from_place=at,
+            since=since,
+            limit=min(READ, limit) if every else READ,
         )
         since = None
         at = last + 1
-        looked += len(letters)
-        for one in letters:
-            if wanted.until is not None and one.time >= wanted.until:
-                return found, None
-            if wanted.takes(one):
-                if len(found) == limit or held > MAX_BYTES:
-                    return found, one.place
-                found.append(one)
-                held += len(one.event.data)
-    return found, at if behind else None
+        scanned += len(letters)
+        for kept in letters:
+            if filters.until is not None and kept.time >= filters.until:
+                return passing, None
+            if filters.passes(kept):
+                if len(passing) == limit or size > MAX_BYTES:
+                    return passing, kept.place
+                passing.append(kept)
+                size += len(kept.event.data)
+    return passing, at if left else None
 
 
 async def _needed(parts: DeadLetterParts, kept: Kept) -> bool:
-    """Whether a delivery is under way that repeats this letter."""
+    """Whether a delivery that has not ended replays this dead letter."""
     event = kept.event
     record = await parts.ledger.read(kept.letter.webhook_id, event.id, event.source)
     return record is not None and record.letter == kept.place and record.status not in FINAL
 
 
-async def _first(parts: DeadLetterParts, at: float, last: int) -> int:
-    """The place of the first letter since some time."""
-    _, place, _ = await parts.letters.page(webhook_id=None, since=at, limit=1)
-    return place or last + 1  # a letter that cannot be read has a place all the same
+async def _first(parts: DeadLetterParts, since: float, last: int) -> int:
+    """The id of the first dead letter since a time; ``last + 1`` if there is none."""
+    _, letter_id, _ = await parts.letters.page(webhook_id=None, since=since, limit=1)
+    return letter_id or last + 1  # a dead letter that cannot be read has an id all the same
 
 
 async def _count(parts: DeadLetterParts, webhook: str | None, before: int) -> int:
-    total = await _from(parts, webhook, 1)
-    return total - await _from(parts, webhook, before)
+    """How many dead letters have an id below ``before``."""
+    total = await _count_from(parts, webhook, 1)
+    return total - await _count_from(parts, webhook, before)
 
 
-async def _from(parts: DeadLetterParts, webhook: str | None, place: int) -> int:
-    letters, last, behind = await parts.letters.page(webhook_id=webhook, from_place=place, limit=1)
-    return behind + (1 if letters or last >= place else 0)
+async def _count_from(parts: DeadLetterParts, webhook: str | None, letter_id: int) -> int:
+    letters, last, left = await parts.letters.page(
+        webhook_id=webhook, from_place=letter_id, limit=1
+    )
+    return left + (1 if letters or last >= letter_id else 0)
 
 
-async def _marks(parts: DeadLetterParts, letters: Sequence[Kept]) -> list[float | None]:
-    """When each was repeated last."""
-    marks: dict[int, float | None] = {}
-    of = sorted(letters, key=lambda one: one.letter.webhook_id)
-    for webhook_id, group in itertools.groupby(of, key=lambda one: one.letter.webhook_id):
-        places = [one.place for one in group]
-        found = await parts.runs.marks(webhook_id, places)
-        marks.update(zip(places, found, strict=True))
-    return [marks[one.place] for one in letters]
+async def _replayed_at(parts: DeadLetterParts, letters: Sequence[Kept]) -> list[float | None]:
+    """When each was replayed last, in seconds since the epoch; None if it was not."""
+    replayed: dict[int, float | None] = {}
+    by_webhook = sorted(letters, key=_webhook_id)
+    for webhook_id, group in itertools.groupby(by_webhook, key=_webhook_id):
+        ids = [kept.place for kept in group]
+        replayed.update(zip(ids, await parts.runs.marks(webhook_id, ids), strict=True))
+    return [replayed[kept.place] for kept in letters]
+
+
+def _webhook_id(kept: Kept) -> str:
+    return kept.letter.webhook_id
 
 
 def _filter(
@@ -270,11 +282,11 @@ def _filter(
 
 def _checked(webhook: str | None) -> str | None:
     if webhook is not None and ID.fullmatch(webhook) is None:
-        raise InvalidDefinition("webhook", "is no id of a webhook")
+        raise InvalidDefinition("webhook", "is not an id of a webhook")
     return webhook
 
 
-def _shown(kept: Kept, mark: float | None) -> dict[str, Any]:
+def _shown(kept: Kept, replayed_at: float | None) -> dict[str, Any]:
     letter, event = kept.letter, kept.event
     last = letter.attempts[-1] if letter.attempts else None
     return {
@@ -291,5 +303,5 @@ def _shown(kept: Kept, mark: float | None) -> dict[str, Any]:
         "stream": letter.stream,
         "sequence": letter.seq,
         "run": letter.run,
-        "replayed_at": None if mark is None else rfc3339(mark),
+        "replayed_at": None if replayed_at is None else rfc3339(replayed_at),
     }

@@ -1,4 +1,4 @@
-"""``/v1/deliveries`` and the deliveries of a webhook: what became of events on their way."""
+"""``/v1/deliveries`` and a webhook's deliveries: status, attempts, retry and cancel by hand."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -20,8 +20,8 @@ from event_gateway.state.tracking import Behind, Listed, Tracking
 
 router = APIRouter(prefix="/v1", tags=["deliveries"], route_class=GuardedRoute)
 
-Since = Annotated[str | None, Query(description="RFC 3339: nothing from before.")]
-Until = Annotated[str | None, Query(description="RFC 3339: nothing from then on.")]
+Since = Annotated[str | None, Query(description="RFC 3339: changed at or after this time.")]
+Until = Annotated[str | None, Query(description="RFC 3339: changed before this time.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,13 @@ async def list_deliveries(
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """The deliveries of a webhook that have changed last, at most 1,000, the latest first.
+    """The last 1,000 deliveries of a webhook that changed, the latest first.
 
-    ``pending`` and ``in_progress`` list all there are of those, in the order in which they go. A
-    page may hold fewer than ``limit`` and still have a next one.
+    With ``status`` ``pending`` or ``in_progress``: all deliveries of that status, in the order in
+    which they are attempted. A page may hold fewer than ``limit`` items and have a next page.
     """
     webhook = parts.registry.webhook(webhook_id)
-    found, behind = await parts.tracking.deliveries(
+    listed, behind = await parts.tracking.deliveries(
         webhook_id,
         status=status,
         since=time_of("since", since),
@@ -63,7 +63,9 @@ async def list_deliveries(
         ordered=webhook.ordered,
     )
     return {
-        "items": [_shown(webhook_id, one) | {"attempts": one.attempts} for one in found],
+        "items": [
+            _shown(webhook_id, delivery) | {"attempts": delivery.attempts} for delivery in listed
+        ],
         "next": cursor_of(behind),
     }
 
@@ -72,7 +74,10 @@ async def list_deliveries(
 async def show_delivery(
     parts: Parts, webhook_id: str, event_id: str, source: str | None = None
 ) -> dict[str, Any]:
-    """Status, attempts and next attempt. ``source`` tells events of the same id apart."""
+    """A delivery's status, its attempts and the time of the next one.
+
+    ``source``: the event's, needed if several sources have events of this id.
+    """
     record = await parts.ledger.read(webhook_id, event_id, source)
     if record is None:
         raise Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
@@ -84,7 +89,7 @@ async def show_delivery(
 async def retry_delivery(
     parts: Parts, webhook_id: str, event_id: str, source: str | None = None
 ) -> dict[str, Any]:
-    """Has one that waits tried at once, and one that has ended delivered again, as a new run."""
+    """Attempts a pending delivery at once; starts a new run of one that has ended."""
     await parts.manual_retry.retry(webhook_id, event_id, source)
     return await show_delivery(parts, webhook_id, event_id, source)
 
@@ -93,23 +98,23 @@ async def retry_delivery(
 async def cancel_delivery(
     parts: Parts, webhook_id: str, event_id: str, source: str | None = None
 ) -> dict[str, Any]:
-    """Ends one that waits. 409 where its attempt runs or it has ended."""
+    """Cancels a pending delivery. 409 if an attempt is in progress or the delivery has ended."""
     await parts.manual_retry.cancel(webhook_id, event_id, source)
     return await show_delivery(parts, webhook_id, event_id, source)
 
 
-def _shown(webhook_id: str, one: Record | Listed) -> dict[str, Any]:
-    next_at = one.next_attempt_at
+def _shown(webhook_id: str, delivery: Record | Listed) -> dict[str, Any]:
+    next_at = delivery.next_attempt_at
     return {
         "webhook_id": webhook_id,
-        "event_id": one.event_id,
-        "source": one.source,
-        "status": one.status.value,
-        "updated_at": rfc3339(one.updated_at),
-        "last_error": one.last_error,
+        "event_id": delivery.event_id,
+        "source": delivery.source,
+        "status": delivery.status.value,
+        "updated_at": rfc3339(delivery.updated_at),
+        "last_error": delivery.last_error,
         "next_attempt_at": None if next_at is None else rfc3339(next_at),
-        "stream": one.stream,
-        "sequence": one.seq,
-        "run": one.run,
-        "repeats": one.repeats or None,
+        "stream": delivery.stream,
+        "sequence": delivery.seq,
+        "run": delivery.run,
+        "repeats": delivery.repeats or None,
     }

@@ -1,4 +1,4 @@
-"""``/v1/event-types``: the catalog of event types, their schemas, and what enforces them."""
+"""``/v1/event-types``: the catalog of event types with their schemas and rules."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from event_gateway.ingest.catalog import Catalog
 router = APIRouter(prefix="/v1/event-types", tags=["event types"], route_class=GuardedRoute)
 document = APIRouter(tags=["event types"], route_class=GuardedRoute)
 
-MAX_PAGE = 4 * 1024 * 1024  # bytes of a list's page, about; one type may have more
+MAX_PAGE = 4 * 1024 * 1024  # bytes of a page, about; a single type may be larger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,8 @@ Parts = Annotated[EventTypeParts, Depends(provided(EventTypeParts))]
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    """An event type as it is sent. The last members are an answer's, sent back."""
+    """An event type in a request. The last four members are those of an answer, so that an answer
+    can be changed and sent back; the gateway ignores them."""
 
     type: str
     description: str = ""
@@ -64,8 +65,8 @@ async def list_event_types(
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """All types by name, the gateway's own among them. A page may end early where types are large;
-    ``next`` goes on."""
+    """All event types by name, also the gateway's own. A page of large types may hold fewer than
+    ``limit`` items and have a next page."""
     catalog = parts.catalog
     page, more = page_of(catalog.names(owner), limit, cursor)
     fitting = list(_fitting(catalog, page))
@@ -78,7 +79,7 @@ async def list_event_types(
 async def create_event_type(
     parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Registers a type; its rule is in force everywhere when this is answered."""
+    """Registers an event type. All processes apply its rule once this is answered."""
     catalog = parts.catalog
     created = await catalog.create(_read(body))
     response.headers["Location"] = f"/v1/event-types/{quote(created.type, safe='')}"
@@ -89,28 +90,28 @@ async def create_event_type(
 async def import_event_types(
     request: Request,
     parts: Parts,
-    dry_run: bool = Query(False, description="Only say what would be done."),
+    dry_run: bool = Query(False, description="Change nothing, only say what would change."),
 ) -> dict[str, Any]:
-    """Registers the types of an AsyncAPI document (2 or 3; JSON or YAML).
+    """Registers the event types of an AsyncAPI document (2 or 3; JSON or YAML).
 
-    What becomes no type is named with its place and the reason; the others are taken.
+    ``skipped`` names each message that is not registered, with the reason.
     """
     body = await request.body()
     content_type = request.headers.get("content-type", "")
-    # Beside the event loop: a large document may take seconds.
+    # In a thread: a large document may take seconds.
     content = await asyncio.to_thread(_document, body, content_type.lower())
     types, skipped = await asyncio.to_thread(read, content)
     outcome = await parts.catalog.import_types(types, dry_run=dry_run)
     return (
         {"dry_run": dry_run}
         | outcome
-        | {"skipped": [{"place": one.place, "reason": one.reason} for one in skipped]}
+        | {"skipped": [{"place": message.place, "reason": message.reason} for message in skipped]}
     )
 
 
 @router.get("/{name:path}")
 async def show_event_type(parts: Parts, name: str) -> dict[str, Any]:
-    """One type."""
+    """One event type."""
     catalog = parts.catalog
     return _shown(catalog, catalog.find(name))
 
@@ -119,11 +120,11 @@ async def show_event_type(parts: Parts, name: str) -> dict[str, Any]:
 async def put_event_type(
     parts: Parts, response: Response, name: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Puts a type in the place of the one of its name, or registers it."""
+    """Replaces the event type of this name, or registers it: then the answer is 201."""
     catalog = parts.catalog
     event_type = _read({"type": name} | body)
     if event_type.type != name:
-        raise Problem(422, "a type cannot be renamed")
+        raise Problem(422, "an event type cannot be renamed")
     put, new = await catalog.put(event_type)
     response.status_code = 201 if new else 200
     return _shown(catalog, put)
@@ -131,7 +132,7 @@ async def put_event_type(
 
 @router.delete("/{name:path}", status_code=204)
 async def delete_event_type(parts: Parts, name: str) -> None:
-    """Forgets a type; its events pass from now on, unless the catalog is strict."""
+    """Deletes an event type. Its events are accepted from now on, unless the catalog is strict."""
     await parts.catalog.remove(name)
 
 
@@ -140,10 +141,10 @@ async def export_event_types(parts: Parts) -> Response:
     """The catalog, the gateway's own types included, as an AsyncAPI 3.0 document."""
     types = [parts.catalog.find(name) for name in sorted(parts.catalog.names())]
 
-    def made() -> bytes:
+    def encode() -> bytes:
         return msgspec.json.encode(write(types, parts.version))
 
-    return Response(await asyncio.to_thread(made), media_type="application/json")
+    return Response(await asyncio.to_thread(encode), media_type="application/json")
 
 
 def _document(body: bytes, content_type: str) -> Any:
@@ -151,7 +152,7 @@ def _document(body: bytes, content_type: str) -> Any:
         try:
             return msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise Problem(400, f"the document is no JSON: {str(error)[:200]}") from None
+            raise Problem(400, f"the document is not JSON: {str(error)[:200]}") from None
     try:
         return read_plain(body.decode("utf-8-sig"), MAX_DEPTH)
     except UnicodeDecodeError:
@@ -173,19 +174,21 @@ def _fitting(catalog: Catalog, names: list[str]) -> Iterator[str]:
 def _read(body: dict[str, Any]) -> EventType:
     given = body_as(_Body, body)
     if given.schema is None:
-        raise InvalidDefinition("schema", "must be a schema, or not be there")
+        raise InvalidDefinition("schema", "must be a schema, or be left out")
     event_type = EventType(
         type=given.type,
         description=given.description,
         owner=given.owner,
         dataschema=given.dataschema or "",
         schema=given.schema if given.schema is msgspec.UNSET else kept(given.schema, "schema"),
-        examples=tuple(kept(one, f"examples[{at}]") for at, one in enumerate(given.examples)),
+        examples=tuple(
+            kept(example, f"examples[{at}]") for at, example in enumerate(given.examples)
+        ),
         enforce=given.enforce,
     )
     problems = list(event_type.problems())
     if problems:
-        raise InvalidBody([(one.key, one.detail) for one in problems])
+        raise InvalidBody([(problem.key, problem.detail) for problem in problems])
     return event_type
 
 
@@ -201,7 +204,7 @@ def _shown(catalog: Catalog, event_type: EventType) -> dict[str, Any]:
         shown["schema"] = msgspec.json.decode(event_type.schema)
     at = event_type.created_at or None
     return shown | {
-        "examples": [msgspec.json.decode(one) for one in event_type.examples],
+        "examples": [msgspec.json.decode(example) for example in event_type.examples],
         "enforce": event_type.enforce,
         "in_force": catalog.enforcement(event_type) if has_schema else "off",
         "managed_by": event_type.managed_by,

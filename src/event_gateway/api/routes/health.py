@@ -40,13 +40,16 @@ Parts = Annotated[HealthParts, Depends(provided(HealthParts))]
 
 @health.get("/healthz")
 async def alive(parts: Parts) -> dict[str, str]:
-    """The process runs."""
+    """Answers as long as the process runs."""
     return {"status": "ok", "version": parts.version}
 
 
 @health.get("/readyz")
 async def ready(parts: Parts, response: Response) -> dict[str, Any]:
-    """Whether it can do its work: 503 only without NATS or while draining."""
+    """Whether the process can do its work: 503 only without NATS or while draining.
+
+    Other trouble is reported as ``degraded``, with 200.
+    """
     reasons = []
     if parts.state.draining:
         reasons.append("draining")
@@ -67,5 +70,5 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
 
 @metrics.get("/metrics")
 async def show_metrics(parts: Parts) -> Response:
-    """The figures of this process, for Prometheus."""
+    """The metrics of this process, for Prometheus."""
     return Response(parts.metrics.text(), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""``/v1/webhooks/match`` and ``/v1/expressions/evaluate``: what would happen, and nothing does."""
+"""``/v1/webhooks/match`` and ``/v1/expressions/evaluate``: try matching without sending."""
 
 import asyncio
 import time
@@ -25,8 +25,8 @@ from event_gateway.routing.explain import explain
 
 router = APIRouter(prefix="/v1", tags=["matching"], route_class=GuardedRoute)
 
-LATEST = 1 << 62  # a place in the log behind every registration
-MAX_MATCHED = 1000  # ids in the list of all that match
+LATEST = 1 << 62  # a sequence after every registration
+MAX_MATCHED = 1000  # ids in the list of all webhooks that match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,41 +46,48 @@ async def match_webhooks(
     body: dict[str, Any] = Body(...),
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
-    webhook: list[str] = Query([], description="Only these."),
+    webhook: list[str] = Query([], description="Only these webhooks."),
 ) -> Response:
-    """Which webhooks an event would reach, and for each other the first condition that keeps it
-    away.
+    """Which webhooks an event would reach; for each other webhook the first condition that fails.
 
-    The body is ``{"event": {…}}`` or the CloudEvent itself. ``matched`` has all that it would
-    reach (the first 1,000 of them), ``items`` tells of each webhook, by id, page by page.
+    The body is ``{"event": {…}}`` or the CloudEvent itself. ``matched`` has the ids of all webhooks
+    that match (the first 1,000), ``items`` the result for each webhook, by id, page by page.
     """
     received = _event(body if "specversion" in body else body.get("event"), check=True)
-    found = sorted(one.id for one in parts.matching(received))
-    known = webhook or registered(parts.registry.webhooks)
-    page, more = page_of(known, limit, cursor)
+    matched = sorted(webhook.id for webhook in parts.matching(received))
+    names = webhook or registered(parts.registry.webhooks)
+    page, more = page_of(names, limit, cursor)
     items = []
     for name in page:
-        one = parts.registry.webhook(name)
-        failed = explain(one, received)
-        await asyncio.sleep(0)  # an expression may take its time, and there are up to a thousand
+        candidate = parts.registry.webhook(name)
+        failed = explain(candidate, received)
+        await asyncio.sleep(0)  # expressions may be slow, and there are up to a thousand
         items.append(
-            {"webhook_id": name, "matches": failed is None, "state": one.state, "failed": failed}
+            {
+                "webhook_id": name,
+                "matches": failed is None,
+                "state": candidate.state,
+                "failed": failed,
+            }
         )
     answer = {
-        "matched": found[:MAX_MATCHED], "matched_count": len(found), "items": items, "next": more,
+        "matched": matched[:MAX_MATCHED], "matched_count": len(matched),
+        "items": items, "next": more,
     }  # fmt: skip
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 @router.post("/expressions/evaluate")
 async def evaluate(parts: Parts, body: dict[str, Any] = Body(...)) -> Response:
-    """What an expression gives of an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
+    """An expression's value for an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
 
-    An expression that cannot be compiled is answered with 422, one that comes to no value with its
-    errors, and null as the value.
+    422 if the expression cannot be compiled. If its evaluation fails, ``value`` is null and
+    ``errors`` has the reason.
     """
     if unknown := set(body) - {"dialect", "expression", "event"}:
-        raise Problem(422, f"{min(unknown)[:64]}: unknown; there are dialect, expression, event")
+        raise Problem(
+            422, f"{min(unknown)[:64]}: unknown key; the keys are: dialect, expression, event"
+        )
     if body.get("dialect", "cel") != "cel":
         raise InvalidDefinition("dialect", "must be cel")
     text = body.get("expression")

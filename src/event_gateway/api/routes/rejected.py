@@ -1,4 +1,4 @@
-"""``/v1/rejected``: input that was set aside because no event could be made of it."""
+"""``/v1/rejected``: input that the gateway stored because it is not a valid event."""
 
 import base64
 from collections.abc import Callable
@@ -35,21 +35,22 @@ async def list_rejected(
     limit: int = Query(100, ge=1, le=1000),
     cursor: int = Query(1, ge=1, description="``next`` of the page before."),
 ) -> dict[str, Any]:
-    """What was set aside, the oldest first, as it came."""
-    found, more = await parts.rejected.page(cursor, limit)
+    """Rejected input, the oldest first, with its original bytes."""
+    entries, more = await parts.rejected.page(cursor, limit)
     return {
-        "items": [_shown(one) for one in found],
-        "next": str(found[-1].seq + 1) if found and more else None,
+        "items": [_shown(entry) for entry in entries],
+        "next": str(entries[-1].seq + 1) if entries and more else None,
     }
 
 
 @router.post("/{seq}/retry", status_code=202)
 async def retry_rejected(parts: Parts, seq: int) -> dict[str, int]:
-    """Takes it in again; where it still is no event, 422 says why, and it stays set aside."""
+    """Takes the input in again. If it is still not a valid event: 422 with the reason, and the
+    input stays here."""
     try:
         return {"sequence": await parts.rejected.retry(seq, parts.admit)}
     except KeyError:
-        raise Problem(404, f"nothing is set aside at {seq}") from None
+        raise Problem(404, f"there is no rejected input {seq}") from None
     except InvalidEvent as error:
         path: dict[str, Any] = {} if error.path is None else {"path": error.path}
         raise Problem(422, error.detail, reason=error.reason, **path) from None
@@ -57,21 +58,21 @@ async def retry_rejected(parts: Parts, seq: int) -> dict[str, int]:
         raise Problem(409, str(error)) from None
 
 
-def _shown(one: Rejected) -> dict[str, Any]:
+def _shown(entry: Rejected) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "seq": one.seq,
-        "time": rfc3339(one.time),
-        "reason": one.reason,
-        "detail": one.detail,
-        "path": one.path,
-        "subject": one.subject,
-        "stream": one.stream,
-        "sequence": one.origin_seq,
-        "headers": one.headers,
-        "cut": one.cut,
+        "seq": entry.seq,
+        "time": rfc3339(entry.time),
+        "reason": entry.reason,
+        "detail": entry.detail,
+        "path": entry.path,
+        "subject": entry.subject,
+        "stream": entry.stream,
+        "sequence": entry.origin_seq,
+        "headers": entry.headers,
+        "cut": entry.cut,
     }
     try:
-        shown["data"] = one.body.decode()
+        shown["data"] = entry.body.decode()
     except UnicodeDecodeError:
-        shown["data_base64"] = base64.b64encode(one.body).decode()
+        shown["data_base64"] = base64.b64encode(entry.body).decode()
     return shown

@@ -1,4 +1,4 @@
-"""``/v1/repair``: where Redis has lost all records and ``repair: manual`` waits for people."""
+"""``/v1/repair``: decides what happens after Redis lost all records, with ``repair: manual``."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -25,15 +25,15 @@ class RepairParts:
 Parts = Annotated[RepairParts, Depends(provided(RepairParts))]
 
 
-class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
+class _Decision(msgspec.Struct, forbid_unknown_fields=True):
     reread: bool
 
 
 @router.post("", status_code=202)
 async def repair(parts: Parts, body: dict[str, Any] = Body(...)) -> dict[str, Any]:
-    """``{"reread": true}``: what the log holds is delivered again, but for what is too old;
-    ``{"reread": false}``: nothing is, and what had not been delivered yet is given up."""
-    streams = parts.repair.decide(reread=body_as(_Wanted, body).reread)
+    """``{"reread": true}``: delivers all events in the log again, except those past their deadline.
+    ``{"reread": false}``: delivers none; deliveries that were pending are lost."""
+    streams = parts.repair.decide(reread=body_as(_Decision, body).reread)
     if not streams:
-        raise Problem(409, "nothing waits for it")
+        raise Problem(409, "no repair waits for a decision")
     return {"streams": streams}

@@ -1,4 +1,4 @@
-"""``/v1/replays``: deliveries of a webhook begun anew from the log."""
+"""``/v1/replays``: delivers past events of the log to a webhook again."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ from event_gateway.state.replays import MAX_REPLAYS, Replays, new_id
 
 router = APIRouter(prefix="/v1/replays", tags=["replays"], route_class=GuardedRoute)
 
-PATIENCE = 1.5  # seconds for which an answer waits for a replay that may end at once
+MAX_WAIT = 1.5  # seconds for which the answer waits, as a small replay ends within them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class ReplayParts:
 Parts = Annotated[ReplayParts, Depends(provided(ReplayParts))]
 
 
-class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     webhook: str
     since: str | None = None
     until: str | None = None
@@ -57,29 +57,31 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def create_replay(
     parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Delivers past events again: those in the log that match the webhook as it is now.
+    """Starts a replay: delivers the events in the log that match the webhook as it is now.
 
-    ``{"webhook": "…", "since": "RFC 3339", "until": "…", "types": ["a.>"], "dry_run": true}``; in
-    place of times ``from_seq`` and ``until_seq`` (included), places in ``stream``. ``dry_run`` only
-    counts.
+    ``{"webhook": "…", "since": "RFC 3339", "until": "…", "types": ["a.>"], "dry_run": true}``.
+    Instead of times: ``from_seq`` and ``until_seq`` (included), positions in ``stream``.
+    ``dry_run`` only counts.
     """
-    wanted = body_as(_Wanted, body)
-    if wanted.since is None and wanted.from_seq is None:
-        raise InvalidDefinition("since", "must be there, or from_seq: where it begins")
-    if wanted.stream not in (EVENTS, *(one.name for one in parts.events.external)):
-        raise InvalidDefinition("stream", f"{wanted.stream!r} is no stream that events come in by")
-    webhook = parts.registry.webhook(wanted.webhook)
-    last = await parts.events.last_seq(wanted.stream)
+    given = body_as(_ReplayRequest, body)
+    if given.since is None and given.from_seq is None:
+        raise InvalidDefinition("since", "must be given, or from_seq: where the replay begins")
+    if given.stream not in (EVENTS, *(stream.name for stream in parts.events.external)):
+        raise InvalidDefinition(
+            "stream", f"{given.stream!r} is not a stream that the gateway reads events from"
+        )
+    webhook = parts.registry.webhook(given.webhook)
+    last = await parts.events.last_seq(given.stream)
     replay = Replay(
         id=new_id(),
         webhook=webhook.id,
-        stream=wanted.stream,
-        types=checked_types(wanted.types),
-        from_seq=min(max(1, wanted.from_seq or 1), last + 1),
-        until_seq=last if wanted.until_seq is None else min(last, wanted.until_seq),
-        since=time_of("since", wanted.since),
-        until=time_of("until", wanted.until),
-        dry_run=wanted.dry_run,
+        stream=given.stream,
+        types=checked_types(given.types),
+        from_seq=min(max(1, given.from_seq or 1), last + 1),
+        until_seq=last if given.until_seq is None else min(last, given.until_seq),
+        since=time_of("since", given.since),
+        until=time_of("until", given.until),
+        dry_run=given.dry_run,
         created_at=time.time(),
     )
     return await begin(parts, replay, response)
@@ -89,37 +91,40 @@ async def create_replay(
 async def list_replays(
     parts: Parts, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
 ) -> dict[str, Any]:
-    """Replays, those of dead letters too, the newest first."""
+    """All replays, also those of dead letters, the newest first."""
     page, more = await parts.replays.page(read_cursor(cursor, str), limit)
-    return {"items": [_shown(*one) for one in page], "next": cursor_of(more)}
+    return {
+        "items": [_shown(replay, progress) for replay, progress in page],
+        "next": cursor_of(more),
+    }
 
 
 @router.get("/{replay_id}")
 async def show_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
-    """How far a replay has come."""
+    """A replay and its progress."""
     return await _show(parts, replay_id)
 
 
 @router.post("/{replay_id}/pause")
 async def pause_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
-    """Queues nothing more until it is resumed; what is queued is delivered."""
+    """Pauses a replay: it queues no more deliveries. Those that it has queued are attempted."""
     return await _move(parts, replay_id, ReplayState.PAUSED)
 
 
 @router.post("/{replay_id}/resume")
 async def resume_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
-    """Goes on where it was paused."""
+    """Resumes a paused replay where it stopped."""
     return await _move(parts, replay_id, ReplayState.RUNNING)
 
 
 @router.post("/{replay_id}/cancel")
 async def cancel_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
-    """Ends it; what is queued is delivered."""
+    """Cancels a replay. Deliveries that it has queued are attempted all the same."""
     return await _move(parts, replay_id, ReplayState.CANCELLED)
 
 
 def checked_types(types: list[str]) -> tuple[str, ...]:
-    """The patterns. Raises InvalidDefinition where one is none."""
+    """The patterns, checked. Raises InvalidDefinition."""
     if len(types) > MAX_PATTERNS:
         raise InvalidDefinition("types", f"at most {MAX_PATTERNS} patterns")
     for position, pattern in enumerate(types):
@@ -128,45 +133,48 @@ def checked_types(types: list[str]) -> tuple[str, ...]:
 
 
 async def begin(parts: ReplayParts, replay: Replay, response: Response) -> dict[str, Any]:
-    """Begins a replay, and shows it as it is a moment later, when a small one has ended."""
+    """Starts a replay; returns it with its progress after :data:`MAX_WAIT`, or once it has ended.
+
+    Raises a Problem: 409 if too many replays are running, 503 if Redis has lost the replay.
+    """
     if not await parts.replays.add(replay):
         raise Problem(409, f"{MAX_REPLAYS} replays have not ended yet")
     parts.replayer.wake()
     response.headers["Location"] = f"/v1/replays/{replay.id}"
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MAX_WAIT
     while True:
-        found = await parts.replays.read(replay.id)
-        if found is None:
-            raise unavailable("Redis")  # which has lost it
-        if found[1].state in ENDED or time.monotonic() > deadline:
-            return _shown(*found)
+        stored = await parts.replays.read(replay.id)
+        if stored is None:
+            raise unavailable("Redis")  # it has lost the replay
+        if stored[1].state in ENDED or time.monotonic() > deadline:
+            return _shown(*stored)
         await asyncio.sleep(0.02)
 
 
 async def _move(parts: ReplayParts, replay_id: str, to: ReplayState) -> dict[str, Any]:
-    now = await parts.replays.move(replay_id, to)
-    if now is None:
+    state = await parts.replays.move(replay_id, to)
+    if state is None:
         raise Problem(404, f"there is no replay {replay_id}")
-    if now is not to:
-        raise Problem(409, f"the replay {replay_id} has ended: {now}")
+    if state is not to:
+        raise Problem(409, f"the replay {replay_id} has ended: {state}")
     parts.replayer.wake()
     return await _show(parts, replay_id)
 
 
 async def _show(parts: ReplayParts, replay_id: str) -> dict[str, Any]:
-    found = await parts.replays.read(replay_id)
-    if found is None:
+    stored = await parts.replays.read(replay_id)
+    if stored is None:
         raise Problem(404, f"there is no replay {replay_id}")
-    return _shown(*found)
+    return _shown(*stored)
 
 
 def _shown(replay: Replay, progress: Progress) -> dict[str, Any]:
     last = len(replay.places) or replay.until_seq
-    part = 0.0
+    done = 0.0
     if progress.state is ReplayState.DONE:
-        part = 1.0
+        done = 1.0
     elif progress.first:
-        part = (progress.position - progress.first) / max(1, last + 1 - progress.first)
+        done = (progress.position - progress.first) / max(1, last + 1 - progress.first)
     return {
         "id": replay.id,
         "of": "log" if replay.stream else "dead_letters",
@@ -181,7 +189,7 @@ def _shown(replay: Replay, progress: Progress) -> dict[str, Any]:
         "dry_run": replay.dry_run,
         "created_at": rfc3339(replay.created_at),
         "state": progress.state.value,
-        "progress": round(min(1.0, max(0.0, part)), 4),
+        "progress": round(min(1.0, max(0.0, done)), 4),
         "position": progress.position or None,
         "looked_at": progress.looked,
         "matched": progress.matched,

@@ -1,4 +1,4 @@
-"""``/v1/secrets``: secrets by name. They are set and used, and never shown."""
+"""``/v1/secrets``: sets, rotates and lists secrets by name. No answer shows a value."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from event_gateway.secrets.sealed import SealedSecrets
 
 router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=GuardedRoute)
 
-OVERLAP = 86400.0  # seconds for which a value that was replaced holds, where nothing is said
+DEFAULT_OVERLAP = 86400.0  # seconds for which a replaced value stays valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,8 @@ Parts = Annotated[SecretParts, Depends(provided(SecretParts))]
 async def list_secrets(
     parts: Parts, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
 ) -> dict[str, Any]:
-    """What is in the sealed store, and what webhooks name: where each comes from, who uses it."""
+    """The secrets in the sealed store and those that webhooks name: where each comes from, and
+    which webhooks use it."""
     users = parts.sealed.users()
     page, more = page_of(parts.registry.secrets.keys() | users.keys(), limit, cursor)
     items = [_shown(parts, name, users.get(name, [])) for name in page]
@@ -46,7 +47,7 @@ async def list_secrets(
 
 @router.post("/reseal")
 async def reseal(parts: Parts) -> dict[str, Any]:
-    """Seals everything with the first of the sealing keys, so that the others can be given up."""
+    """Seals all secrets with the first sealing key, so that the other keys can be removed."""
     return {"resealed": await parts.sealed.reseal()}
 
 
@@ -54,7 +55,7 @@ async def reseal(parts: Parts) -> dict[str, Any]:
 async def set_secret(
     parts: Parts, response: Response, name: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Sets a secret: ``{"value": "…"}``. It is in force everywhere when this is answered."""
+    """Sets a secret: ``{"value": "…"}``. All processes use it once this is answered."""
     if await parts.sealed.set(name, _value(body, {"value"})):
         response.status_code = 201
     return shown(parts, name)
@@ -64,9 +65,10 @@ async def set_secret(
 async def rotate_secret(
     parts: Parts, name: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Puts a value in the place of the present one: ``{"value": "…", "overlap": "24h"}``.
+    """Replaces a secret's value: ``{"value": "…", "overlap": "24h"}``.
 
-    Signatures are made with both until the overlap is over; all else uses the new one at once.
+    During the overlap requests carry signatures of both values; all other uses take the new value
+    at once.
     """
     await rotate(parts, name, body)
     return shown(parts, name)
@@ -74,17 +76,21 @@ async def rotate_secret(
 
 @router.delete("/{name}", status_code=204)
 async def delete_secret(parts: Parts, name: str) -> None:
-    """Deletes a secret that no webhook names."""
+    """Deletes a secret. 409 if a webhook names it."""
     await parts.sealed.remove(name)
 
 
 async def rotate(parts: SecretParts, name: str, body: dict[str, Any]) -> None:
-    """Does what a rotation's body says. Raises Problem, and what the store raises."""
+    """Replaces a secret as a request's body says: ``value`` and ``overlap``.
+
+    Raises InvalidDefinition, Problem 409 if the sealed store does not hold the secret's value, and
+    what SealedSecrets.rotate raises.
+    """
     value = _value(body, {"value", "overlap"})
-    overlap = OVERLAP
-    if (said := body.get("overlap")) is not None:
+    overlap = DEFAULT_OVERLAP
+    if (given := body.get("overlap")) is not None:
         try:
-            overlap = parse_duration(said if isinstance(said, str) else str(said))
+            overlap = parse_duration(given if isinstance(given, str) else str(given))
         except ValueError as error:
             raise InvalidDefinition("overlap", str(error)) from None
     origin = parts.secrets.origin(name)
@@ -95,11 +101,11 @@ async def rotate(parts: SecretParts, name: str, body: dict[str, Any]) -> None:
 
 
 def _value(body: dict[str, Any], known: set[str]) -> str:
-    if not body.keys() <= known:  # which ones is not said: a secret may stand in their place
-        raise InvalidDefinition("", f"unknown key; there are: {', '.join(sorted(known))}")
+    if not body.keys() <= known:  # the message must not repeat the keys: one may be a secret
+        raise InvalidDefinition("", f"unknown key; the keys are: {', '.join(sorted(known))}")
     value = body.get("value")
     if not isinstance(value, str):
-        raise InvalidDefinition("value", "must be there, as text")
+        raise InvalidDefinition("value", "must be a string")
     return value
 
 
@@ -118,7 +124,7 @@ def _shown(parts: SecretParts, name: str, users: list[str]) -> dict[str, Any]:
             "updated_at": rfc3339(sealed.updated_at),
             "key_id": sealed.key_id,
             "readable": until is not None,
-            "former_until": [rfc3339(one) for one in until or ()],
+            "former_until": [rfc3339(time) for time in until or ()],
         },
         "used_by": users[:100],
     }  # fmt: skip

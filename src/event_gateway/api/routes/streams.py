@@ -1,4 +1,4 @@
-"""``/v1/streams``: what is kept under a name for live subscribers."""
+"""``/v1/streams``: named streams, which store events for live subscribers."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute)
 
-SHOWN = 100  # subscribers that are shown with their stream
+MAX_SHOWN = 100  # subscribers in the answer about their stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ async def list_streams(
 async def create_stream(
     parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Makes a stream: it begins with what the log holds for it."""
+    """Creates a stream. It starts with the events that the log already holds for it."""
     created = await parts.registration.create(stream_from_json(body))
     response.headers["Location"] = f"/v1/streams/{created.name}"
     return stream_to_json(created)
@@ -65,22 +65,25 @@ async def create_stream(
 
 @router.get("/{name}")
 async def show_stream(parts: Parts, name: str) -> dict[str, Any]:
-    """One stream, what it holds, how fast it grows, and who listens: ``rate`` in events a second
-    over the last minute; of the subscribers the first hundred."""
+    """One stream, what it holds, its ``rate`` in events a second over the last minute, and its
+    first hundred subscribers."""
     _find(parts, name)
-    (subscribers, count, whole), shown, rate = await asyncio.gather(
-        parts.directory.subscribers(stream=name, limit=SHOWN),
+    (subscribers, count, complete), shown, rate = await asyncio.gather(
+        parts.directory.subscribers(stream=name, limit=MAX_SHOWN),
         _shown(parts, [name]),
         rate_of(parts.broker, name),
     )
     if not shown:
         raise Problem(404, f"there is no stream {name}")  # it has just been deleted
     last = shown[0]["state"]["last_seq"]
-    items = [shown_subscription(one) | {"lag": max(0, last - one.position)} for one in subscribers]
-    one: dict[str, Any] = shown[0]
-    return one | {
+    items = [
+        shown_subscription(subscription) | {"lag": max(0, last - subscription.position)}
+        for subscription in subscribers
+    ]
+    stream: dict[str, Any] = shown[0]
+    return stream | {
         "rate": rate,
-        "subscribers": {"count": count, "complete": whole, "items": items},
+        "subscribers": {"count": count, "complete": complete, "items": items},
     }
 
 
@@ -92,21 +95,22 @@ async def list_messages(
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> Response:
-    """The events that a stream holds, in their order, as subscribers get them.
+    """The events that a stream holds, in order, as subscribers receive them.
 
-    What is no event is left out. A page may hold fewer than ``limit`` and still have a next one.
+    Messages that are not events are left out: a page may hold fewer than ``limit`` items and have a
+    next page.
     """
     _find(parts, name)
-    begin = read_cursor(cursor, int) or from_seq
-    found = await read_page(parts.broker, stream_name(name), from_seq=begin, limit=limit)
-    messages = await parts.batches.read(stream_name(name), found.messages)
+    start = read_cursor(cursor, int) or from_seq
+    raw = await read_page(parts.broker, stream_name(name), from_seq=start, limit=limit)
+    messages = await parts.batches.read(stream_name(name), raw.messages)
     items = b",".join(
         b'{"seq":%d,"time":"%b","event":%b}'
-        % (one.seq, rfc3339(one.received.time).encode(), one.json())
-        for one in messages
-        if one.received is not None
+        % (message.seq, rfc3339(message.received.time).encode(), message.json())
+        for message in messages
+        if message.received is not None
     )
-    more = cursor_of(found.messages[-1].seq + 1) if found.behind and found.messages else None
+    more = cursor_of(raw.messages[-1].seq + 1) if raw.behind and raw.messages else None
     body = b'{"items":[%b],"next":%b}' % (items, json.dumps(more).encode())
     return Response(body, media_type="application/json")
 
@@ -115,10 +119,10 @@ async def list_messages(
 async def change_stream(
     parts: Parts,
     name: str,
-    force: bool = Query(False, description="Also where that drops events."),
+    force: bool = Query(False, description="Even if that drops events."),
     body: dict[str, Any] = Body(...),
 ) -> dict[str, Any]:
-    """Changes what the body names (RFC 7396: null takes a limit away) and keeps the rest."""
+    """Changes the fields that the body names (RFC 7396; null removes a limit), keeps the others."""
     former = _writable(_find(parts, name))
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
@@ -128,7 +132,7 @@ async def change_stream(
 
 @router.delete("/{name}", status_code=204)
 async def delete_stream(parts: Parts, name: str) -> None:
-    """Deletes a stream with what it holds; its subscriptions end."""
+    """Deletes a stream and its events, and ends its subscriptions."""
     _writable(_find(parts, name))
     await parts.registration.delete(name)
 
@@ -139,20 +143,20 @@ async def _shown(parts: StreamParts, names: list[str]) -> list[dict[str, Any]]:
         stream_to_json(parts.registry.streams[name])
         | {
             "state": {
-                "messages": one.messages,
-                "bytes": one.bytes,
-                "first_seq": one.first_seq,
-                "last_seq": one.last_seq,
-                "first_time": None if one.first_time is None else rfc3339(one.first_time),
+                "messages": content.messages,
+                "bytes": content.bytes,
+                "first_seq": content.first_seq,
+                "last_seq": content.last_seq,
+                "first_time": None if content.first_time is None else rfc3339(content.first_time),
             }
         }
-        for name, one in zip(names, holding, strict=True)
+        for name, content in zip(names, holding, strict=True)
         if name in parts.registry.streams
     ]
 
 
 def _merged(former: StreamDefinition, patch: dict[str, Any]) -> dict[str, Any]:
-    """The body of the whole stream; what the patch takes away is left to its default."""
+    """The body of the whole stream. What the patch removes gets its default."""
     whole = merge_patch(stream_to_json(former), patch)
     return {key: value for key, value in whole.items() if value is not None}
 

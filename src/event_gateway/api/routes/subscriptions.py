@@ -1,4 +1,4 @@
-"""``/v1/subscriptions``: who listens, and the end of that; ``/v1/tokens``: keys for browsers."""
+"""``/v1/subscriptions``: lists and ends live subscriptions; ``/v1/tokens``: tokens for browsers."""
 
 import json
 import time
@@ -38,55 +38,57 @@ async def list_subscriptions(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """All live subscriptions, of all processes, by id. ``complete`` is false where a process did
-    not answer."""
+    """The live subscriptions of all processes, by id. ``complete`` is false if a process did not
+    answer."""
     after = read_cursor(cursor, str) or ""
-    found, _, whole = await parts.directory.subscribers(stream=stream, after=after, limit=limit + 1)
-    page = found[:limit]
+    listed, _, complete = await parts.directory.subscribers(
+        stream=stream, after=after, limit=limit + 1
+    )
+    page = listed[:limit]
     return {
-        "items": [shown(one) for one in page],
-        "next": cursor_of(page[-1].id) if len(found) > limit else None,
-        "complete": whole,
+        "items": [shown(subscription) for subscription in page],
+        "next": cursor_of(page[-1].id) if len(listed) > limit else None,
+        "complete": complete,
     }
 
 
 @router.delete("/subscriptions/{subscription_id}", status_code=204)
 async def close_subscription(parts: Parts, subscription_id: str) -> None:
-    """Ends a subscription, in whichever process it is. Its client is told."""
-    found = await parts.directory.close(subscription_id)
-    if found is None:
+    """Ends a subscription, whichever process has it, and tells its client."""
+    closed = await parts.directory.close(subscription_id)
+    if closed is None:
         raise unavailable("another process of the gateway")
-    if not found:
+    if not closed:
         raise Problem(404, f"there is no subscription {subscription_id}")
 
 
 @router.post("/tokens", status_code=201)
 async def make_token(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
-    """Makes a token that opens some streams, or subjects, for a short time."""
-    asked = token_from_json(body, frozenset(parts.registry.streams))
-    until = time.time() + asked.lifetime
+    """Issues a token that opens the given streams or subjects for a short time."""
+    requested = token_from_json(body, frozenset(parts.registry.streams))
+    until = time.time() + requested.lifetime
     return {
-        "token": parts.authenticator.issue_token(asked.principal, until),
+        "token": parts.authenticator.issue_token(requested.principal, until),
         "expires_at": rfc3339(until),
-        "principal": asked.principal.name,
-        "streams": list(asked.principal.streams or ()),
-        "subjects": list(asked.principal.subjects),
+        "principal": requested.principal.name,
+        "streams": list(requested.principal.streams or ()),
+        "subjects": list(requested.principal.subjects),
     }
 
 
-def shown(one: ListedSubscription) -> dict[str, Any]:
+def shown(subscription: ListedSubscription) -> dict[str, Any]:
     """A subscription as the API shows it."""
     return {
-        "id": one.id,
-        "stream": one.stream,
-        "subjects": list(one.subjects),
-        "principal": one.principal,
-        "since": rfc3339(one.since),
-        "from": json.loads(one.start),
-        "durable": one.durable or None,
-        "position": one.position,
-        "lag": one.lag,
-        "lagging": one.lagging,
-        "sent": one.sent,
-        "process": one.process,
+        "id": subscription.id,
+        "stream": subscription.stream,
+        "subjects": list(subscription.subjects),
+        "principal": subscription.principal,
+        "since": rfc3339(subscription.since),
+        "from": json.loads(subscription.start),
+        "durable": subscription.durable or None,
+        "position": subscription.position,
+        "lag": subscription.lag,
+        "lagging": subscription.lagging,
+        "sent": subscription.sent,
+        "process": subscription.process,
     }

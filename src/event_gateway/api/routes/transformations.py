@@ -1,4 +1,4 @@
-"""``/v1/transformations``: what one makes of an event."""
+"""``/v1/transformations/preview``: the request that a transformation makes of an event."""
 
 import time
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class TransformationParts:
 Parts = Annotated[TransformationParts, Depends(provided(TransformationParts))]
 
 
-class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
+class _PreviewRequest(msgspec.Struct, forbid_unknown_fields=True):
     event: dict[str, Any]
     transformation: str | dict[str, Any] | None = None
     webhook: str | None = None
@@ -45,52 +45,53 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
 
 @router.post("/preview")
 async def preview_transformation(parts: Parts, body: dict[str, Any] = Body(...)) -> Response:
-    """The request that would be sent of an event; nothing is sent or kept.
+    """The request that the gateway would send for an event. Nothing is sent or stored.
 
-    ``transformation`` is a name or a definition as in the configuration file (no function), by
-    default that of the ``webhook``; with one, its url, headers and ``enrich`` count.
+    ``transformation``: a name, or a definition as in the configuration file (no Python function);
+    by default the transformation of ``webhook``. With ``webhook`` its url, headers and ``enrich``
+    are applied.
     """
-    wanted = body_as(_Wanted, body)
-    webhook = None if wanted.webhook is None else parts.registry.webhook(wanted.webhook)
-    named = wanted.transformation
+    given = body_as(_PreviewRequest, body)
+    webhook = None if given.webhook is None else parts.registry.webhook(given.webhook)
+    name = given.transformation
     builders = parts.builders
-    if named is None:
+    if name is None:
         if webhook is None:
-            raise InvalidDefinition("transformation", "name one, or a webhook")
-        named = webhook.transformation
-    elif isinstance(named, str):
-        if named not in parts.transformations.names:
+            raise InvalidDefinition("transformation", "name a transformation or a webhook")
+        name = webhook.transformation
+    elif isinstance(name, str):
+        if name not in parts.transformations.names:
             known = ", ".join(sorted(parts.transformations.names))
-            raise InvalidDefinition("transformation", f"{named!r} is unknown; there are: {known}")
+            raise InvalidDefinition("transformation", f"{name!r} is unknown; there are: {known}")
     else:
-        builders = _with(builders, named)
-        named = "it"
-    received = Received(event_in(wanted.event), "", 0, time.time())
+        builders, name = _with(builders, name)
+    received = Received(event_in(given.event), "", 0, time.time())
     if webhook is None or webhook.enrich:
         await parts.enricher.enrich([received], keep=False)
     try:
-        shown = await preview(builders, webhook, named, received)
+        shown = await preview(builders, webhook, name, received)
     except Unsendable as error:
         raise Problem(422, str(error), errors=[
             {"key": "transformation", "detail": str(error)}
         ], error_type=error.error_type) from None  # fmt: skip
-    if not isinstance(wanted.transformation, str) and wanted.transformation is not None:
+    if not isinstance(given.transformation, str) and given.transformation is not None:
         shown["transformation"] = None
     return Response(msgspec.json.encode(shown), media_type="application/json")
 
 
-def _with(builders: RequestBuilders, definition: dict[str, Any]) -> RequestBuilders:
-    """RequestBuilders that know of this definition, under the name ``it``."""
+def _with(builders: RequestBuilders, body: dict[str, Any]) -> tuple[RequestBuilders, str]:
+    """Builders whose only transformation is the one that a body defines, and its name."""
     try:
-        transformations = Transformations(
-            [transformation_from_json(definition)],
-            on_fallback=builders.transformations.on_fallback,
-        )
+        definition = transformation_from_json(body)
     except InvalidBody as error:
         raise InvalidBody(
-            [(f"transformation.{key}".rstrip("."), why) for key, why in error.problems]
+            [(f"transformation.{key}".rstrip("."), reason) for key, reason in error.problems]
         ) from None
+    try:
+        transformations = Transformations(
+            [definition], on_fallback=builders.transformations.on_fallback
+        )
     except InvalidDefinition as error:
-        key = error.key.removeprefix("transformations.it")
+        key = error.key.removeprefix(f"transformations.{definition.name}")
         raise InvalidDefinition(f"transformation{key}", error.detail) from None
-    return builders.with_transformations(transformations)
+    return builders.with_transformations(transformations), definition.name

@@ -1,4 +1,4 @@
-"""``/v1/webhooks``: what partners are registered as."""
+"""``/v1/webhooks``: registers, changes, tests and verifies webhooks."""
 
 import contextlib
 import time
@@ -60,7 +60,7 @@ async def list_webhooks(
 ) -> dict[str, Any]:
     """All webhooks, by id."""
     page, more = page_of(registered(parts.registry.webhooks), limit, cursor)
-    items = [_shown(parts, parts.registry.webhooks[id_]) for id_ in page]
+    items = [_shown(parts, parts.registry.webhooks[webhook_id]) for webhook_id in page]
     return {"items": items, "next": more}
 
 
@@ -68,7 +68,7 @@ async def list_webhooks(
 async def create_webhook(
     parts: Parts, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Registers a webhook: it gets every event that comes in after the answer."""
+    """Registers a webhook. It gets every matching event that comes in after the answer."""
     webhook = _parse(parts, body)
     created = await parts.registration.create(webhook)
     response.headers["Location"] = f"/v1/webhooks/{created.id}"
@@ -77,7 +77,7 @@ async def create_webhook(
 
 @router.get("/{webhook_id}")
 async def show_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
-    """One webhook; of its expression also how often it came to no value, in all processes."""
+    """One webhook; with an expression also how often its evaluation failed, in all processes."""
     webhook = _find(parts, webhook_id)
     shown = _shown(parts, webhook)
     if webhook.expression is not None:
@@ -90,10 +90,10 @@ async def show_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
 async def replace_webhook(
     parts: Parts, webhook_id: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Puts a new definition in the place of the old one."""
+    """Replaces the whole definition."""
     _writable(_find(parts, webhook_id))
     if body.setdefault("id", webhook_id) != webhook_id:
-        raise Problem(422, "the id in the body is not the one in the path")
+        raise Problem(422, "the id in the body differs from the id in the path")
     webhook = _parse(parts, body)
     return webhook_to_json(await parts.registration.replace(webhook))
 
@@ -102,21 +102,20 @@ async def replace_webhook(
 async def change_webhook(
     parts: Parts, webhook_id: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Changes what the body names (RFC 7396) and keeps the rest.
+    """Changes the fields that the body names (RFC 7396), keeps the others.
 
-    ``{"enabled": false}`` pauses: what comes in waits. ``{"enabled": true}``, or another url, also
-    ends it that the gateway itself had disabled the webhook.
+    ``{"enabled": false}`` pauses the webhook: its deliveries stay pending. ``{"enabled": true}``,
+    or another url, also enables a webhook that the gateway has disabled.
     """
     former = _find(parts, webhook_id)
     _writable(former)
     if body.get("id", webhook_id) != webhook_id:
         raise Problem(422, "a webhook's id cannot be changed")
     shown = webhook_to_json(former)
-    # What has no value is not said; but in the user's own metadata null is a value.
-    own = {"metadata": shown.pop("metadata")}
-    changed = merge_patch(merge_patch({}, shown) | own, body)
-    # A url that is not allowed any more, or a transformation that is gone, keeps nobody from
-    # pausing its webhook.
+    # Fields without a value are left out, but in the user's own metadata null is a value.
+    metadata = {"metadata": shown.pop("metadata")}
+    changed = merge_patch(merge_patch({}, shown) | metadata, body)
+    # A webhook can be paused even if its url is not allowed any more or its transformation is gone.
     webhook = _parse(parts, changed, former)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
@@ -127,38 +126,40 @@ async def change_webhook(
 async def try_webhook(
     parts: Parts, webhook_id: str, body: dict[str, Any] | None = Body(None)
 ) -> Response:
-    """Sends one event to the receiver at once and shows what came back.
+    """Sends one event to the receiver at once and returns its answer.
 
-    ``{"event": {…}}`` names the event; without it one of the webhook's first pattern is made up.
-    It is no delivery: nothing is recorded or tried again, and the webhook's state does not matter,
-    but that its receiver must have agreed where it is to be asked.
+    The body is ``{"event": {…}}``; without a body the gateway makes an example event that fits the
+    webhook's first pattern. It is not a delivery: nothing is recorded or retried, and it works for
+    paused webhooks. 409 if the webhook needs verification and is not verified.
     """
     webhook = _find(parts, webhook_id)
     if not webhook.is_verified:
-        raise Problem(409, f"the receiver of {webhook_id} has not agreed to be sent to; "
-                           f"POST /v1/webhooks/{webhook_id}/verify asks it")  # fmt: skip
+        raise Problem(409, f"the webhook {webhook_id} is not verified; "
+                           f"POST /v1/webhooks/{webhook_id}/verify verifies it")  # fmt: skip
     event = None
     if body is not None:
         if set(body) != {"event"}:
             raise Problem(422, 'the body is {"event": {…}}, or empty')
         event = event_in(body["event"])
-    came = await parts.dispatcher.attempt(webhook, event)
-    return Response(msgspec.json.encode(came), media_type="application/json")
+    answer = await parts.dispatcher.attempt(webhook, event)
+    return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 @router.post("/{webhook_id}/rotate-secret")
 async def rotate_signing_key(
     parts: Parts, webhook_id: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
-    """Replaces the key that the webhook's requests are signed with: ``{"value": "whsec_…"}``.
+    """Replaces the key that signs the webhook's requests: ``{"value": "whsec_…"}``.
 
-    Until ``overlap`` (24h) is over they are signed with the former one too. The key is never shown:
-    whoever makes it hands it to the receiver.
+    For the time of ``overlap`` (24h) requests carry a signature of the former key too. The gateway
+    never shows a key: give it to the receiver yourself.
     """
     webhook = _find(parts, webhook_id)
-    names = [one.secret_name for one in webhook.security if one.auth_type == "hmac_signature"]
+    names = [
+        method.secret_name for method in webhook.security if method.auth_type == "hmac_signature"
+    ]
     if not names or names[0] is None:
-        raise Problem(409, f"the webhook {webhook_id} signs nothing: it has no hmac_signature")
+        raise Problem(409, f"the webhook {webhook_id} has no signing key: it has no hmac_signature")
     try:
         check_keys(body.get("value"))
     except ValueError as error:
@@ -171,19 +172,19 @@ async def rotate_signing_key(
 async def enable_webhook(
     parts: Parts,
     webhook_id: str,
-    discard: bool = Query(False, description="Cancel what has waited meanwhile."),
+    discard: bool = Query(False, description="Cancel the deliveries that are pending."),
 ) -> dict[str, Any]:
-    """Lets deliveries go on after a pause, or after the gateway had disabled the webhook."""
+    """Enables a webhook that was paused, or that the gateway has disabled."""
     _find(parts, webhook_id)
     return webhook_to_json(await parts.registration.enable(webhook_id, discard=discard))
 
 
 @router.post("/{webhook_id}/verify")
 async def verify_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
-    """Asks the receiver at once whether it agrees to be sent to, and shows what came back.
+    """Does the verification handshake with the receiver at once, and returns its answer.
 
-    Where the webhook has ``verify`` the answer is in force, a refusal too: then what is for it
-    waits until the receiver agrees again. Else nothing is kept.
+    If the webhook has ``verify`` the result counts, also a failure: then its deliveries stay
+    pending until a later handshake succeeds. Otherwise the result is not stored.
     """
     _find(parts, webhook_id)
     answer = await parts.verifier.verify(webhook_id)
@@ -200,7 +201,7 @@ async def verify_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
 
 @router.get("/{webhook_id}/stats")
 async def show_stats(parts: Parts, webhook_id: str) -> dict[str, Any]:
-    """How the webhook's lane stands, over all processes of the gateway."""
+    """The state of a webhook's deliveries over all processes: circuit breaker, queue, counts."""
     webhook = _find(parts, webhook_id)
     state = await parts.queues.state(webhook_id)
     return {
@@ -220,27 +221,30 @@ async def show_stats(parts: Parts, webhook_id: str) -> dict[str, Any]:
         "attempts_per_second": round(state.rate, 3),
         "last_success_at": _time(state.last_success),
         "last_failure_at": _time(state.last_failure),
-        **_counted(state.total),
-        "last_24h": _counted(state.day),
+        **_counts(state.total),
+        "last_24h": _counts(state.day),
     }
 
 
 @router.delete("/{webhook_id}", status_code=204)
 async def delete_webhook(parts: Parts, webhook_id: str) -> None:
-    """Deletes a webhook; what waits for it is cancelled. Its id is taken until that is done."""
+    """Deletes a webhook and cancels its pending deliveries.
+
+    Requests with its id are answered with 409 until that is done.
+    """
     _writable(_find(parts, webhook_id))
     await parts.registration.delete(webhook_id)
 
 
 def _shown(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
-    """A webhook, and what this process knows of asking its receiver."""
+    """A webhook, with the latest handshake that this process has done with its receiver."""
     shown = webhook_to_json(webhook)
     if webhook.verify:
         shown["verification"] |= parts.verifier.seen(webhook.id)
     return shown
 
 
-def _counted(counts: DeliveryCounts) -> dict[str, Any]:
+def _counts(counts: DeliveryCounts) -> dict[str, Any]:
     latency = counts.latency
     return {
         "attempts": counts.attempts,
@@ -257,16 +261,15 @@ def _time(seconds: float | None) -> str | None:
 
 
 def _parse(parts: WebhookParts, body: dict[str, Any], former: Webhook | None = None) -> Webhook:
-    """The webhook of a body; what it keeps of the ``former`` one's URLs and transformation is not
-    judged anew."""
-    kept: set[str] = set()
+    """The webhook of a body. URLs and a transformation of ``former`` are not checked again."""
+    unchanged: set[str] = set()
     names = parts.transformations.names
     if former is not None:
-        kept = {former.url, *(one.token_url for one in former.security)}
+        unchanged = {former.url, *(method.token_url for method in former.security)}
         names |= {former.transformation}
 
     def refuses_url(url: str) -> str | None:
-        return None if url in kept else parts.guard.refuses_url(url)
+        return None if url in unchanged else parts.guard.refuses_url(url)
 
     return webhook_from_json(body, names, parts.state.retention, refuses_url)
 

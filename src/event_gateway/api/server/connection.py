@@ -1,35 +1,35 @@
-"""A connection of the API: uvicorn's, with a bound on what may come before a request's body.
+"""A connection of the API: uvicorn's, with a limit on the size of a request's head.
 
-Whoever sends that has not been asked for a key yet.
+The gateway reads the head before it can check the key.
 """
 
 import json
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Bytes of request line and headers, and one read more. An event in binary mode may have 64 KiB of
-# attributes, percent-encoded threefold.
+# Bytes of request line and headers, checked after each read. An event in binary mode may have
+# 64 KiB of attributes, and percent-encoding triples them.
 MAX_HEAD = 256 * 1024
 
 
 class Connection(HttpToolsProtocol):
-    """Ends where a request's head is over MAX_HEAD."""
+    """Answers 431 and closes if a request's head is over MAX_HEAD."""
 
     _in_head = False
     _head = 0
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Called by the parser at a request's first byte."""
         super().on_message_begin()
         self._in_head, self._head = True, 0
 
     def on_headers_complete(self) -> None:
-        """Its head is there."""
+        """Called by the parser once the head is complete."""
         self._in_head = False
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser, which keeps all of a head however long that is."""
+        """Feeds the parser, which itself buffers a head of any length."""
         super().data_received(data)
         if self._in_head:
             self._head += len(data)

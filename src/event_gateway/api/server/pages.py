@@ -1,4 +1,4 @@
-"""Lists, page by page."""
+"""Pages of lists, and the cursors between them."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -15,41 +15,44 @@ from event_gateway.core.webhook.webhook import Webhook
 T = TypeVar("T")
 
 
-def registered(known: Mapping[str, Webhook] | Mapping[str, StreamDefinition]) -> list[str]:
-    """The names that are listed: what is being deleted is gone, for who deleted it."""
-    return [name for name, one in known.items() if not one.deleting]
+def registered(definitions: Mapping[str, Webhook] | Mapping[str, StreamDefinition]) -> list[str]:
+    """The names to list: without definitions that are being deleted."""
+    return [name for name, definition in definitions.items() if not definition.deleting]
 
 
 def page_of(names: Iterable[str], limit: int, cursor: str | None) -> tuple[list[str], str | None]:
-    """At most ``limit`` names in order, and the cursor of the page behind them.
+    """At most ``limit`` names, sorted, and the cursor of the next page, if there is one.
 
-    Raises Problem where the cursor is none.
+    Raises a Problem if the cursor is not valid.
     """
     after = read_cursor(cursor, str) or ""
-    behind = sorted(name for name in names if name > after)
-    page = behind[:limit]
-    return page, cursor_of(page[-1]) if len(behind) > limit else None
+    left = sorted(name for name in names if name > after)
+    page = left[:limit]
+    return page, cursor_of(page[-1]) if len(left) > limit else None
 
 
-def cursor_of(place: Any) -> str | None:
-    """The cursor that says where a list goes on; None where it does not."""
-    if place is None:
+def cursor_of(position: Any) -> str | None:
+    """The cursor of a list's next page, which starts at this position; None for None."""
+    if position is None:
         return None
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode()
 
 
 def read_cursor(cursor: str | None, kind: type[T]) -> T | None:
-    """The place that a cursor names. Raises Problem where it is none of this list."""
+    """The position in a cursor, None for None. Raises a Problem if it is not of this list."""
     if cursor is None:
         return None
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=kind)
     except (ValueError, msgspec.DecodeError):
-        raise Problem(400, "the cursor is not one of this list") from None
+        raise Problem(400, "the cursor is not of this list") from None
 
 
 def time_of(name: str, text: str | None) -> float | None:
-    """Seconds since the epoch of a parameter that is a time. Raises InvalidDefinition."""
+    """A parameter that is a time, in seconds since the epoch. Raises InvalidDefinition.
+
+    ``name``: the parameter's, for the error.
+    """
     try:
         return None if text is None else parse_time(text)
     except ValueError as error:

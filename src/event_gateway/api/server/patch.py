@@ -1,12 +1,12 @@
-"""JSON Merge Patch (RFC 7396), in which null takes a member away."""
+"""JSON Merge Patch (RFC 7396), in which null removes a member."""
 
 from typing import Any
 
-MAX_DEPTH = 32  # of objects that are merged; a deeper one takes the former's place whole
+MAX_DEPTH = 32  # of objects that are merged; a deeper object replaces the former one as a whole
 
 
 def merge_patch(target: Any, patch: Any, depth: int = 0) -> Any:
-    """The target as the patch changes it; neither of them is changed itself."""
+    """A copy of the target with the patch applied."""
     if not isinstance(patch, dict) or depth > MAX_DEPTH:
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

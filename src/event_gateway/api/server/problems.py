@@ -17,20 +17,20 @@ from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, 
 CONTENT_TYPE = "application/problem+json"
 _TITLES = {
     400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found",
-    405: "Method not allowed", 408: "Too slow", 409: "Conflict", 413: "Too large",
-    415: "Unsupported media type", 422: "Not acceptable as it is", 429: "Too many",
+    405: "Method not allowed", 408: "Timeout", 409: "Conflict", 413: "Too large",
+    415: "Unsupported media type", 422: "Invalid", 429: "Too many requests",
     500: "Internal error", 503: "Unavailable", 507: "Storage is full",
 }  # fmt: skip
 
 
 class Problem(Exception):
-    """An answer that is an error. ``more`` are further members of the problem object."""
+    """An error answer. ``members`` are further members of the problem object."""
 
     def __init__(
-        self, status: int, detail: str, headers: dict[str, str] | None = None, **more: Any
+        self, status: int, detail: str, headers: dict[str, str] | None = None, **members: Any
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.headers, self.more = status, detail, headers, more
+        self.status, self.detail, self.headers, self.members = status, detail, headers, members
 
     def response(self) -> Response:
         """The problem as an HTTP response."""
@@ -39,7 +39,7 @@ class Problem(Exception):
             "title": _TITLES.get(self.status, "Error"),
             "status": self.status,
             "detail": self.detail,
-            **self.more,
+            **self.members,
         }
         return Response(
             json.dumps(body), self.status, headers=self.headers, media_type=CONTENT_TYPE
@@ -47,7 +47,7 @@ class Problem(Exception):
 
 
 def problem_of(error: Exception) -> Problem:
-    """The answer to what one of ``HANDLED`` says; another one is raised again."""
+    """The answer to an error of one of the classes in :data:`HANDLED`; raises others again."""
     for kind, make in _KINDS:
         if isinstance(error, kind):
             return make(error)
@@ -61,8 +61,8 @@ def _invalid(error: Any) -> Problem:
 
 
 def unavailable(what: str) -> Problem:
-    """A broker or store is away; the client should come again."""
-    return Problem(503, f"{what} cannot be reached right now", {"Retry-After": "2"})
+    """503: NATS, Redis or another process cannot be reached; the client should retry."""
+    return Problem(503, f"{what} cannot be reached", {"Retry-After": "2"})
 
 
 _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
@@ -80,4 +80,4 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (RedisError, lambda _: unavailable("Redis")),
     *((kind, lambda _: unavailable("NATS")) for kind in (LogUnavailable, *BrokerError)),
 )
-HANDLED = tuple(kind for kind, _ in _KINDS)  # what is an answer, and no mistake of the gateway's
+HANDLED = tuple(kind for kind, _ in _KINDS)  # the others are bugs: 500
