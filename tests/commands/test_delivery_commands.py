@@ -179,7 +179,7 @@ async def test_dead_letters_are_replayed(client: Client, receiver: Receiver, run
     await client.until("w", ids[2], "succeeded")
     partly = await run("dead-letters", "replay", "3", "999", "--json")
     assert (partly.status, partly.json["queued"]) == (1, 1)
-    assert partly.err == "1 of 2 ids are of no dead letter\n"
+    assert partly.err == "there are no dead letters for 1 of 2 ids\n"
     told = (await run("dead-letters", "replay", "--webhook", "w", "--yes", "--json")).json
     assert (told["state"], told["matched"], told["skipped"], told["queued"]) == ("done", 4, 1, 3)
     for one in ids:
@@ -195,7 +195,7 @@ async def test_who_is_at_a_terminal_is_asked(
         await terminal.until("Delete 3 dead letters for ever? [y/N]: ")
         terminal.types("n\n")
         assert await terminal.ended() == 1
-    assert "nothing was done" in terminal.seen
+    assert "nothing was changed" in terminal.seen
     assert await _places(run) == [1, 2, 3]
     filtered = ["--type", "a.*", "--since", "1h"]
     async with at_a_terminal("dead-letters", "purge", *filtered, **access(gateway)) as terminal:

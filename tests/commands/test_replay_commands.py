@@ -16,7 +16,7 @@ from support.noting_relay import relayed
 from support.patience import PATIENCE
 from support.receiver import Receiver
 
-GOES_ON = re.compile(r"(r\w+) runs on; to go on here: event-gateway replays follow \1\r?\n")
+GOES_ON = re.compile(r"(r\w+) goes on; to follow it: event-gateway replays follow \1\r?\n")
 
 
 async def _past(client: Client, count: int, *types: str) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ async def test_a_secret_from_set_to_delete(
     assert "from a file" not in done.out
     (shown,) = (await run("secrets", "list", "--json")).json
     assert (shown["name"], shown["from"], shown["used_by"]) == ("crm", "sealed", ["w"])
-    assert (await run("secrets", "reseal")).out == "0 sealed anew\n"
+    assert (await run("secrets", "reseal")).out == "0 resealed\n"
 
     kept = await run("secrets", "delete", "crm")
     assert kept.status == 1

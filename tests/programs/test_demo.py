@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from event_gateway.cli.demo.events import made_up
+from event_gateway.cli.demo.events import demo_events
 from event_gateway.cli.demo.receivers import Receivers
 from event_gateway.cli.demo.tally import Tally
 from event_gateway.embedded.process import killed_with_parent
@@ -69,10 +69,10 @@ async def test_an_interrupt_ends_it_clean() -> None:
 async def test_a_promise_that_was_not_kept_is_told() -> None:
     tally = Tally(Receivers(), ("real_time_schema_changes", "data_processing_events",
                                 "audit_stream"))  # fmt: skip
-    stories = made_up()
+    stories = demo_events()
     made = [next(stories) for _ in range(5)]
     for one in made:
-        tally.sent(one)
+        tally.add(one)
     assert not tally.settled()
     login, schema, commit, audit, job = made
     tally.states["security_siem", login.id] = ("dead_letter", 3)
@@ -87,7 +87,7 @@ async def test_a_promise_that_was_not_kept_is_told() -> None:
         "analytics_platform: its receiver took 0 of 1 events",
         "security_siem: 1 of 2 are dead_letter; the rest: 1 retrying",
         "security_siem: 1 dead letters for 2 events",
-        "stream audit_stream: 1 of 1 events never came",
+        "stream audit_stream: 1 of 1 events were not received",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Live events for the commands that show or pass them on, across losses of the connection."""
+"""Live events for commands, which go on when the connection is lost."""
 
 import asyncio
 import contextlib
@@ -10,28 +10,29 @@ from typing import Any
 import typer
 import websockets
 
-from event_gateway.cli.client.gateway_client import fail, gateway_of
+from event_gateway.cli.client.output import fail
+from event_gateway.cli.client.requests import find_gateway
 
-AGAIN = 1.0  # seconds until a lost connection is made again
-FINAL = frozenset((1008, 4401, 4403))  # close codes after which it is of no use to come again
-_CONDITION = re.compile(r"([A-Za-z0-9_.\[\]*-]+?)(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
+RECONNECT_DELAY = 1.0  # seconds
+FINAL_CODES = frozenset((1008, 4401, 4403))  # close codes after which to give up
+_FILTER = re.compile(r"([A-Za-z0-9_.\[\]*-]+?)(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
 _OPERATORS = {
     "=": "equals", "!=": "not_equals", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte",
     "~": "matches",
 }  # fmt: skip
 
 
-def condition(text: str) -> dict[str, Any]:
-    """The filter that an option says: FIELD=VALUE, or with != > >= < <= ~ in place of =.
+def parse_filter(text: str) -> dict[str, Any]:
+    """A filter as the API takes it, of an option FIELD=VALUE (or != > >= < <= ~ instead of =).
 
-    A value that is JSON is what that says. Ends the command where it is none.
+    A value that is JSON is decoded, any other is text. Ends the command if the option is not valid.
     """
-    found = _CONDITION.fullmatch(text)
-    if found is None:
+    match = _FILTER.fullmatch(text)
+    if match is None:
         fail(f"--filter: {text[:64]!r} is not FIELD=VALUE (or != > >= < <= ~)", 2)
-    field, operator, value = found.groups()
+    field, operator, value = match.groups()
     if operator != "~":
-        with contextlib.suppress(ValueError):  # it is meant as it stands
+        with contextlib.suppress(ValueError):  # not JSON: text
             value = json.loads(value)
     return {"field": field, "operator": _OPERATORS[operator], "value": value}
 
@@ -43,11 +44,11 @@ def follow(
     each: Callable[[dict[str, Any]], Awaitable[None]],
     limit: int | None,
 ) -> None:
-    """Subscribes and hands each event's frame on, until there were ``limit`` or for ever."""
+    """Subscribes and calls ``each`` with the frame of each event, ``limit`` times or for ever."""
 
     async def main() -> None:
         left = limit
-        async for frame in _frames(*gateway_of(url, key), request):
+        async for frame in _frames(*find_gateway(url, key), request):
             await each(frame)
             if left is not None:
                 left -= 1
@@ -61,8 +62,8 @@ def follow(
 
 
 async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Frames of events. Where the connection is lost a stream goes on behind the last one; subjects
-    without a stream go on with what is new."""
+    """Frames of events. After a lost connection a stream goes on behind the last event; subjects
+    without a stream go on with new events."""
     address = url.rstrip("/").replace("http", "ws", 1) + "/v1/ws"
     headers = {"Authorization": f"Bearer {key}"}
     begun = False
@@ -81,20 +82,23 @@ async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[
                         yield frame
                     elif kind == "subscribed":
                         if not begun and request.get("from", "new") == "new":
-                            typer.echo("listening; Ctrl-C ends it", err=True)
+                            typer.echo("listening; end with Ctrl-C", err=True)
                         begun = True
                     elif kind == "missed":
-                        typer.echo(f"{frame['first']} to {frame['last']} are gone", err=True)
+                        typer.echo(
+                            f"missed {frame['first']} to {frame['last']}: dropped by the stream",
+                            err=True,
+                        )
                     elif kind in ("error", "unsubscribed"):
                         if frame.get("code") != "unavailable":
                             fail(frame["detail"])
                         break
         except websockets.ConnectionClosed as closed:
-            if closed.rcvd is not None and closed.rcvd.code in FINAL:
+            if closed.rcvd is not None and closed.rcvd.code in FINAL_CODES:
                 fail(closed.rcvd.reason or f"the gateway closed with {closed.rcvd.code}")
         except (OSError, websockets.WebSocketException) as error:
             if not begun:
                 fail(f"{url}: {error}")
         if begun:
-            typer.echo("the connection was lost; connecting again", err=True)
-        await asyncio.sleep(AGAIN)
+            typer.echo("connection lost; connecting again", err=True)
+        await asyncio.sleep(RECONNECT_DELAY)

@@ -1,4 +1,4 @@
-"""Replays while they run: a bar on a terminal, elsewhere a line now and then."""
+"""Progress of a replay: a bar on a terminal, otherwise a line every few seconds."""
 
 import asyncio
 import time
@@ -8,88 +8,95 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from event_gateway.cli.client.gateway_client import answer, checked, fail, part, run, shown
-from event_gateway.cli.client.http import GatewayClient
+from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.client.output import fail, print_answer
+from event_gateway.cli.client.requests import content_or_fail, quoted, request_json, run_with_client
 from event_gateway.core.webhook.replay import ENDED, ReplayState
 
-LOOK = 0.5  # seconds between looks how far it is
-LINE = 5.0  # seconds between lines, where there is no terminal
-PATIENCE = 30.0  # seconds for which a gateway that is away is waited for; the replay goes on
+# Seconds.
+POLL_INTERVAL = 0.5
+LINE_INTERVAL = 5.0  # without a terminal
+MAX_OUTAGE = 30.0  # for which the gateway may be unreachable; its replay goes on meanwhile
 
 
-def carry_out(
+def start_replay(
     url: str | None, key: str | None, path: str, body: dict[str, Any], *, wait: bool, quiet: bool
 ) -> dict[str, Any]:
-    """Has a replay begin; with ``wait`` it has ended when it is given back."""
+    """Starts a replay and returns it: as it begins, or with ``wait`` once it has ended. ``quiet``:
+    without showing its progress."""
 
     async def work(client: GatewayClient) -> Any:
-        replay = await answer(client, "POST", path, body)
-        return await _followed(client, replay, quiet) if wait else replay
+        replay = await request_json(client, "POST", path, body)
+        return await _wait_until_ended(client, replay, quiet) if wait else replay
 
-    replay: dict[str, Any] = run(url, key, work)
+    replay: dict[str, Any] = run_with_client(url, key, work)
     return replay
 
 
-def follow(url: str | None, key: str | None, replay_id: str, *, quiet: bool) -> dict[str, Any]:
-    """A replay, once it has ended."""
+def follow_replay(
+    url: str | None, key: str | None, replay_id: str, *, quiet: bool
+) -> dict[str, Any]:
+    """Shows a replay's progress and returns it once it has ended."""
 
     async def work(client: GatewayClient) -> Any:
-        return await _followed(client, await _look(client, replay_id, patience=0), quiet)
+        return await _wait_until_ended(client, await _read(client, replay_id, max_outage=0), quiet)
 
-    replay: dict[str, Any] = run(url, key, work)
+    replay: dict[str, Any] = run_with_client(url, key, work)
     return replay
 
 
-def told(as_json: bool, replay: dict[str, Any]) -> None:
-    """Prints how a replay has ended; the command fails where it was not carried out."""
-    shown(as_json, replay, lambda one: [line(one)])
+def print_result(as_json: bool, replay: dict[str, Any]) -> None:
+    """Prints a replay. The command fails if the replay failed or was cancelled."""
+    print_answer(as_json, replay, lambda replay: [progress_line(replay)])
     if replay["state"] in (ReplayState.FAILED, ReplayState.CANCELLED):
         fail(f"{replay['id']} {replay['state']}: {replay['error'] or 'on request'}")
 
 
-def line(replay: dict[str, Any]) -> str:
-    """How far a replay is."""
-    going = "" if replay["state"] in ENDED else f" {replay['progress']:.0%}"
+def progress_line(replay: dict[str, Any]) -> str:
+    """A replay's state and counts in one line."""
+    percent = "" if replay["state"] in ENDED else f" {replay['progress']:.0%}"
     left = replay["matched"] - replay["skipped"]
     queued = f"{left} to queue (dry run)" if replay["dry_run"] else f"{replay['queued']} queued"
     return (
-        f"{replay['id']}: {replay['state']}{going}, {replay['looked_at']} looked at, "
+        f"{replay['id']}: {replay['state']}{percent}, {replay['looked_at']} looked at, "
         f"{replay['matched']} matched, {replay['skipped']} skipped, {queued}"
     )
 
 
-async def _followed(client: GatewayClient, replay: dict[str, Any], quiet: bool) -> dict[str, Any]:
+async def _wait_until_ended(
+    client: GatewayClient, replay: dict[str, Any], quiet: bool
+) -> dict[str, Any]:
     try:
         with _View(quiet or replay["state"] in ENDED) as view:
             while replay["state"] not in ENDED:
                 view.show(replay)
-                await asyncio.sleep(LOOK)
-                replay = await _look(client, replay["id"], PATIENCE)
+                await asyncio.sleep(POLL_INTERVAL)
+                replay = await _read(client, replay["id"], MAX_OUTAGE)
     except asyncio.CancelledError:
         typer.echo(
-            f"{replay['id']} runs on; to go on here: event-gateway replays follow {replay['id']}",
+            f"{replay['id']} goes on; to follow it: event-gateway replays follow {replay['id']}",
             err=True,
         )
         raise
     return replay
 
 
-async def _look(client: GatewayClient, replay_id: str, patience: float) -> Any:
-    deadline = time.monotonic() + patience
+async def _read(client: GatewayClient, replay_id: str, max_outage: float) -> Any:
+    deadline = time.monotonic() + max_outage
     while True:
         late = time.monotonic() >= deadline
         try:
-            status, content = await client.request("GET", f"/v1/replays/{part(replay_id)}")
+            status, content = await client.request("GET", f"/v1/replays/{quoted(replay_id)}")
             if late or status != 503:
-                return checked(status, content)
+                return content_or_fail(status, content)
         except ConnectionError:
             if late:
                 raise
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
 class _View:
-    """Shows how far a replay is; ``quiet``: not at all."""
+    """Shows a replay's progress; ``quiet``: not at all."""
 
     def __init__(self, quiet: bool) -> None:
         console = Console(highlight=False)
@@ -113,12 +120,16 @@ class _View:
             self._bar.stop()
 
     def show(self, replay: dict[str, Any]) -> None:
-        """The replay as it is now."""
+        """Updates the bar, or prints a line if one is due."""
         if self._bar is not None:
             text = f"{replay['id']} {replay['state']}, {replay['queued']} queued"
             self._bar.update(
                 self._task, completed=replay["progress"], description=text, refresh=True
             )
-        elif not self._quiet and time.monotonic() >= self._due and line(replay) != self._last:
-            self._last, self._due = line(replay), time.monotonic() + LINE
+        elif (
+            not self._quiet
+            and time.monotonic() >= self._due
+            and progress_line(replay) != self._last
+        ):
+            self._last, self._due = progress_line(replay), time.monotonic() + LINE_INTERVAL
             typer.echo(self._last)

@@ -1,24 +1,14 @@
-"""Times as options: a moment, or how long ago it was."""
+"""Times in options: a moment, or a duration ago."""
 
 import time
-from typing import Annotated
 
-import typer
-
-from event_gateway.cli.client.gateway_client import fail
+from event_gateway.cli.client.output import fail
 from event_gateway.core.text.times import parse_time, rfc3339
 from event_gateway.core.text.units import parse_duration
 
-SinceOption = Annotated[
-    str | None, typer.Option(help="From this time on (RFC 3339), or from so long ago: 1h, 7d.")
-]
-UntilOption = Annotated[
-    str | None, typer.Option(help="Before this time (RFC 3339), or before so long ago: 1h, 7d.")
-]
 
-
-def moment(option: str, text: str | None) -> str | None:
-    """RFC 3339 of what an option says; ends the command where that is no time."""
+def time_option(option: str, text: str | None) -> str | None:
+    """RFC 3339 of an option's value, None for None. Ends the command if the value is not valid."""
     if text is None:
         return None
     try:

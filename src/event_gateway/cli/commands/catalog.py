@@ -1,4 +1,4 @@
-"""``event-gateway catalog``: event types, from and to AsyncAPI documents."""
+"""``event-gateway catalog``: lists event types, imports and exports AsyncAPI documents."""
 
 import json
 from pathlib import Path
@@ -7,51 +7,43 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from event_gateway.cli.client.gateway_client import (
-    JsonOption,
-    KeyOption,
-    UrlOption,
-    ask,
-    fail,
-    listed,
-    part,
-    shown,
-    table,
-)
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.config.yaml_source import BadYaml, read_plain
 from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
 
-app = typer.Typer(no_args_is_help=True, help="Event types: list, look, import, export.")
+app = typer.Typer(no_args_is_help=True, help="Event types: list, show, import, export.")
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024  # of a document
 
 
 @app.command("list")
 def list_types(
-    owner: Annotated[str | None, typer.Option(help="Only those of this owner.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only event types of this owner.")] = None,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the event types, the gateway's own among them."""
-    shown(as_json, listed(url, key, "/v1/event-types", owner=owner), _many)
+    """List the event types, also the gateway's own."""
+    print_answer(as_json, list_items(url, key, "/v1/event-types", owner=owner), _rows)
 
 
 @app.command()
 def show(
-    event_type: Annotated[str, typer.Argument(help="The type.")],
+    event_type: Annotated[str, typer.Argument(help="The event type.")],
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:
-    """Show what the catalog says of a type, as JSON."""
-    shown(True, ask(url, key, "GET", f"/v1/event-types/{part(event_type)}"), list)
+    """Show an event type as JSON."""
+    print_answer(True, call(url, key, "GET", f"/v1/event-types/{quoted(event_type)}"), list)
 
 
 @app.command("import")
 def import_document(
     file: Annotated[Path, typer.Argument(help="An AsyncAPI 2 or 3 document, YAML or JSON.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.")
+        bool, typer.Option("--dry-run", help="Change nothing, only say what would change.")
     ] = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -59,20 +51,21 @@ def import_document(
 ) -> None:
     """Register the event types of an AsyncAPI document."""
     document = _read(file)
-    content = ask(url, key, "POST", "/v1/event-types/import", document, dry_run=dry_run)
-    shown(as_json, content, _imported)
+    content = call(url, key, "POST", "/v1/event-types/import", document, dry_run=dry_run)
+    print_answer(as_json, content, _imported)
 
 
 @app.command()
 def export(
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write it into this file, and not on the terminal.")
+        Path | None,
+        typer.Option("--out", help="Write to this file, not to standard output."),
     ] = None,
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:
     """Print the catalog as an AsyncAPI 3 document, in JSON."""
-    text = json.dumps(ask(url, key, "GET", "/asyncapi.json"), indent=2)
+    text = json.dumps(call(url, key, "GET", "/asyncapi.json"), indent=2)
     if out is None:
         typer.echo(text)
         return
@@ -83,7 +76,7 @@ def export(
 
 
 def _read(file: Path) -> Any:
-    """The document in a file; where it cannot be read, that ends the command."""
+    """The document in a file. Ends the command if the file cannot be read."""
     try:
         with file.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
@@ -96,7 +89,7 @@ def _read(file: Path) -> Any:
         try:
             return msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError):
-            pass  # YAML in braces, or JSON with a mistake whose line the other reader tells
+            pass  # YAML in braces, or invalid JSON: the YAML reader names the line of the error
     try:
         return read_plain(text, MAX_DEPTH)
     except BadYaml as bad:
@@ -111,7 +104,7 @@ def _imported(content: dict[str, Any]) -> list[str]:
         for name in content[outcome]
     ]
     lines += [f"{name}: unchanged" for name in content["unchanged"]]
-    lines += [f"left out, {one['place']}: {one['reason']}" for one in content["skipped"]]
+    lines += [f"skipped, {message['place']}: {message['reason']}" for message in content["skipped"]]
     counts = ", ".join(
         f"{len(content[outcome])} {outcome}"
         for outcome in ("created", "changed", "unchanged", "skipped")
@@ -119,9 +112,14 @@ def _imported(content: dict[str, Any]) -> list[str]:
     return [*lines, counts]
 
 
-def _many(types: list[dict[str, Any]]) -> list[str]:
+def _rows(event_types: list[dict[str, Any]]) -> list[str]:
     rows = [
-        [one["type"], one["in_force"], one["owner"] or "-", one["description"].split("\n")[0][:60]]
-        for one in types
+        [
+            event_type["type"],
+            event_type["in_force"],
+            event_type["owner"] or "-",
+            event_type["description"].split("\n")[0][:60],
+        ]
+        for event_type in event_types
     ]
     return table(["TYPE", "ENFORCE", "OWNER", "DESCRIPTION"], rows)

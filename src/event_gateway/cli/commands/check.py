@@ -1,51 +1,27 @@
-"""``event-gateway check``: what is wrong with a configuration, a line each."""
+"""``event-gateway check``: prints the problems of a configuration, a line each."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from event_gateway.config.definitions import webhook_of
-from event_gateway.config.ingest_subjects import unfed_patterns
-from event_gateway.config.load import load_with_source
-from event_gateway.config.model import Config
-from event_gateway.config.problems import ConfigError, Problem, Source
-from event_gateway.request.transformations import compiled
-from event_gateway.secrets.external import ExternalSecrets
-from event_gateway.secrets.named import Secrets
-from event_gateway.transport.egress_guard import url_rule
+from event_gateway.cli.client.options import JsonOption
+from event_gateway.cli.process.configuration import read_config, warnings
+from event_gateway.config.problems import ConfigError, Problem
 
 
-def read_config(path: Path | None) -> tuple[Config, Source]:
-    """The configuration and where its keys stand. Raises ConfigError."""
-    return load_with_source(path, os.environ, transformation_rule=compiled, url_rule=url_rule)
-
-
-def warnings(config: Config, source: Source) -> list[Problem]:
-    """What is not wrong but will not work as it looks."""
-    out = [source.problem(key, reason) for key, reason in unfed_patterns(config)]
-    secrets = Secrets(
-        ExternalSecrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))
-    )
-    for name, model in config.webhooks.items():
-        for method in webhook_of(model, name, managed_by="file").security:
-            if method.secret_name and not secrets.find(method.secret_name):
-                variable = secrets.variable(method.secret_name)
-                out.append(
-                    source.problem(
-                        f"webhooks.{name}.security",
-                        f"the secret {method.secret_name} is missing (neither {variable} nor a "
-                        f"file in {config.secrets.dir}); unless it is in the sealed store, "
-                        "its deliveries wait",
-                    )
-                )
-    return out
+def check(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file (YAML).")],
+    as_json: JsonOption = False,
+) -> None:
+    """Validate a configuration without starting anything."""
+    raise typer.Exit(check_file(config, as_json=as_json))
 
 
 def check_file(path: Path, *, as_json: bool = False) -> int:
-    """Prints errors and warnings; gives the exit status."""
+    """Prints errors and warnings; returns the exit status: 0, or 2 if there are errors."""
     errors: list[Problem] = []
     warned: list[Problem] = []
     summary = ""
@@ -64,5 +40,5 @@ def check_file(path: Path, *, as_json: bool = False) -> int:
     for problem in warned:
         typer.echo(f"warning: {problem}", err=True)
     if not errors:
-        typer.echo(f"{path}: {summary}, good")
+        typer.echo(f"{path}: valid, {summary}")
     return 2 if errors else 0

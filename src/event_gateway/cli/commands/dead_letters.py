@@ -1,4 +1,4 @@
-"""``event-gateway dead-letters``: what could not be delivered: look, deliver after all, delete."""
+"""``event-gateway dead-letters``: lists, replays and deletes dead letters."""
 
 import sys
 import time
@@ -7,38 +7,35 @@ from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.gateway_client import (
+from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
     LimitOption,
+    SinceOption,
+    UntilOption,
     UrlOption,
-    answer,
-    ask,
-    fail,
-    listed,
-    run,
-    shown,
-    table,
 )
-from event_gateway.cli.client.http import GatewayClient
-from event_gateway.cli.client.replay_progress import carry_out, told
-from event_gateway.cli.client.times import SinceOption, UntilOption, moment
+from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.replay_progress import print_result, start_replay
+from event_gateway.cli.client.requests import call, list_items, request_json, run_with_client
+from event_gateway.cli.client.times import time_option
 from event_gateway.cli.commands.replays import NoWaitOption, TypesOption
 from event_gateway.core.text.times import parse_time, rfc3339
 
-app = typer.Typer(no_args_is_help=True, help="Dead letters: list, look, replay, purge.")
+app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, purge.")
 
 PATH = "/v1/dead-letters"
 IdArgument = Annotated[int, typer.Argument(help="The dead letter's id.")]
 IdsArgument = Annotated[list[int] | None, typer.Argument(help="Ids of dead letters.")]
-WebhookOption = Annotated[str | None, typer.Option(help="Only those of this webhook.")]
+WebhookOption = Annotated[str | None, typer.Option(help="Only dead letters of this webhook.")]
 TypeOption = Annotated[
     str | None, typer.Option("--type", help="Only events whose type fits this pattern.")
 ]
 ReasonOption = Annotated[
-    str | None, typer.Option(help="Only those with this reason: ServerError, Expired…")
+    str | None, typer.Option(help="Only with this reason, such as ServerError or Expired.")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="All there are.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only count.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -56,17 +53,17 @@ def list_dead_letters(
     as_json: JsonOption = False,
 ) -> None:
     """List the dead letters, the oldest first."""
-    found = listed(
+    letters = list_items(
         url, key, PATH, limit, webhook=webhook, type=event_type, reason=reason,
-        since=moment("--since", since), until=moment("--until", until),
+        since=time_option("--since", since), until=time_option("--until", until),
     )  # fmt: skip
-    shown(as_json, found, _many)
+    print_answer(as_json, letters, _rows)
 
 
 @app.command()
 def show(letter: IdArgument, url: UrlOption = None, key: KeyOption = None) -> None:
-    """Show one as JSON: its event, every attempt, and the webhook as it was."""
-    shown(True, ask(url, key, "GET", f"{PATH}/{letter}"), list)
+    """Show a dead letter as JSON: its event, every attempt, and the webhook as it was."""
+    print_answer(True, call(url, key, "GET", f"{PATH}/{letter}"), list)
 
 
 @app.command()
@@ -85,35 +82,35 @@ def replay(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deliver dead letters after all: these ids, those of a filter, or all.
+    """Deliver dead letters again: by id, by a filter, or all.
 
-    Of a filter and of all those are left out that were replayed before.
+    A filter and --all leave out dead letters that were replayed before.
     """
     filters = {
         "webhook": webhook,
         "types": types or None,
         "reason": reason,
-        "since": moment("--since", since),
-        "until": moment("--until", until),
+        "since": time_option("--since", since),
+        "until": time_option("--until", until),
     }
-    wanted = _wanted(ids, filters, every)
+    chosen = _chosen(ids, filters, every)
 
-    def begin(only_count: bool, wait: bool) -> dict[str, Any]:
-        body = wanted | {"dry_run": only_count}
-        return carry_out(url, key, f"{PATH}/replay", body, wait=wait, quiet=as_json)
+    def start(only_count: bool, wait: bool) -> dict[str, Any]:
+        body = chosen | {"dry_run": only_count}
+        return start_replay(url, key, f"{PATH}/replay", body, wait=wait, quiet=as_json)
 
     if not (ids or dry_run or yes):
-        _must_ask()
-        counted = begin(True, True)
+        _require_terminal()
+        counted = start(True, True)
         if counted["state"] != "done" or counted["matched"] == counted["skipped"]:
-            told(as_json, counted)
+            print_result(as_json, counted)
             return
         left_out = f" ({counted['skipped']} are left out)" if counted["skipped"] else ""
-        _agree(f"Replay {_letters(counted['matched'] - counted['skipped'])}{left_out}?")
-    done = begin(dry_run, not no_wait)
-    told(as_json, done)
-    if ids and done["state"] == "done" and done["matched"] < (known := len(set(ids))):
-        fail(f"{known - done['matched']} of {known} ids are of no dead letter")
+        _confirm(f"Replay {_letters(counted['matched'] - counted['skipped'])}{left_out}?")
+    result = start(dry_run, not no_wait)
+    print_result(as_json, result)
+    if ids and result["state"] == "done" and result["matched"] < (given := len(set(ids))):
+        fail(f"there are no dead letters for {given - result['matched']} of {given} ids")
 
 
 @app.command()
@@ -131,57 +128,57 @@ def purge(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete dead letters for ever: these ids, those of a filter, or all."""
+    """Delete dead letters for ever: by id, by a filter, or all."""
     filters = {
         "webhook": webhook,
         "type": event_type,
         "reason": reason,
-        "since": moment("--since", since),
-        "until": moment("--until", until),
+        "since": time_option("--since", since),
+        "until": time_option("--until", until),
     }
-    wanted = _wanted(ids, filters, every)
+    chosen = _chosen(ids, filters, every)
     if not (dry_run or yes):
-        _must_ask()
-        if not ids:  # what dies while the question is open was not counted
-            wanted = wanted | {"all": None, "until": _no_later(filters["until"])}
-        count = run(url, key, _purge(wanted, True))
+        _require_terminal()
+        if not ids:  # delete no dead letter that is not in the count
+            chosen = chosen | {"all": None, "until": _no_later(filters["until"])}
+        count = run_with_client(url, key, _purge(chosen, True))
         if count:
-            _agree(f"Delete {_letters(count)} for ever?")
-    purged = run(url, key, _purge(wanted, dry_run))
-    shown(as_json, {"purged": purged, "dry_run": dry_run}, _purged)
+            _confirm(f"Delete {_letters(count)} for ever?")
+    purged = run_with_client(url, key, _purge(chosen, dry_run))
+    print_answer(as_json, {"purged": purged, "dry_run": dry_run}, _purged)
 
 
-def _wanted(ids: list[int] | None, filters: dict[str, Any], every: bool) -> dict[str, Any]:
-    """What a request names; ends the command where that is not just one thing."""
-    said = {name: one for name, one in filters.items() if one is not None}
-    if sum((bool(ids), bool(said), every)) != 1:
+def _chosen(ids: list[int] | None, filters: dict[str, Any], every: bool) -> dict[str, Any]:
+    """The members of a request. Ends the command unless there are ids, or filters, or --all."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    if sum((bool(ids), bool(given), every)) != 1:
         fail("name ids, or a filter (--webhook, --type, --reason, --since, --until), or --all", 2)
-    return {"ids": ids} if ids else said or {"all": True}
+    return {"ids": ids} if ids else given or {"all": True}
 
 
-def _purge(wanted: dict[str, Any], dry_run: bool) -> Callable[[GatewayClient], Awaitable[int]]:
-    """Deletes, or counts, what is wanted, up to the last of it; gives how many that were."""
+def _purge(chosen: dict[str, Any], dry_run: bool) -> Callable[[GatewayClient], Awaitable[int]]:
+    """What deletes or counts the chosen dead letters; returns how many there were."""
 
-    async def named(client: GatewayClient) -> int:
-        ids = dict.fromkeys(wanted["ids"])
-        for one in ids:  # all are there before the first is deleted
-            await answer(client, "GET", f"{PATH}/{one}")
+    async def by_id(client: GatewayClient) -> int:
+        ids = dict.fromkeys(chosen["ids"])
+        for letter_id in ids:  # deletes none unless all exist
+            await request_json(client, "GET", f"{PATH}/{letter_id}")
         if not dry_run:
-            for one in ids:
-                await answer(client, "DELETE", f"{PATH}/{one}")
+            for letter_id in ids:
+                await request_json(client, "DELETE", f"{PATH}/{letter_id}")
         return len(ids)
 
-    async def filtered(client: GatewayClient) -> int:
+    async def by_filter(client: GatewayClient) -> int:
         count = 0
-        query = wanted | {"dry_run": dry_run}
+        query = chosen | {"dry_run": dry_run}
         while True:
-            page = await answer(client, "DELETE", PATH, **query)
+            page = await request_json(client, "DELETE", PATH, **query)
             count += int(page["purged"])
             if page["next"] is None:
                 return count
             query = query | {"cursor": page["next"]}
 
-    return named if "ids" in wanted else filtered
+    return by_id if "ids" in chosen else by_filter
 
 
 def _no_later(until: str | None) -> str:
@@ -189,37 +186,39 @@ def _no_later(until: str | None) -> str:
     return now if until is None or parse_time(until) > parse_time(now) else until
 
 
-def _must_ask() -> None:
+def _require_terminal() -> None:
     if not sys.stdin.isatty():
-        fail("there is no terminal to ask at: give --yes, or --dry-run to count", 2)
+        fail("there is no terminal to confirm at: give --yes, or --dry-run to count", 2)
 
 
-def _agree(question: str) -> None:
+def _confirm(question: str) -> None:
     if not typer.confirm(question, err=True):
-        fail("nothing was done")
+        fail("cancelled; nothing was changed")
 
 
 def _letters(count: int) -> str:
     return f"{count} dead letter{'s' if count != 1 else ''}"
 
 
-def _purged(done: dict[str, Any]) -> list[str]:
-    return [f"{_letters(done['purged'])} {'to delete (dry run)' if done['dry_run'] else 'deleted'}"]
+def _purged(result: dict[str, Any]) -> list[str]:
+    return [
+        f"{_letters(result['purged'])} {'to delete (dry run)' if result['dry_run'] else 'deleted'}"
+    ]
 
 
-def _many(letters: list[dict[str, Any]]) -> list[str]:
+def _rows(letters: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
-            str(one["id"]),
-            one["time"],
-            one["webhook_id"],
-            one["reason"],
-            str(one["attempts"]),
-            one["event_type"],
-            one["event_id"],
-            one["replayed_at"] or "-",
+            str(letter["id"]),
+            letter["time"],
+            letter["webhook_id"],
+            letter["reason"],
+            str(letter["attempts"]),
+            letter["event_type"],
+            letter["event_id"],
+            letter["replayed_at"] or "-",
         ]
-        for one in letters
+        for letter in letters
     ]
     heads = ["ID", "TIME", "WEBHOOK", "REASON", "ATTEMPTS", "TYPE", "EVENT", "REPLAYED"]
     return table(heads, rows)

@@ -1,30 +1,29 @@
-"""``event-gateway deliveries``: what became of a webhook's events; again, or not any more."""
+"""``event-gateway deliveries``: lists a webhook's deliveries, retries and cancels them."""
 
 from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.gateway_client import (
+from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
     LimitOption,
+    SinceOption,
+    UntilOption,
     UrlOption,
-    ask,
-    listed,
-    part,
-    shown,
-    table,
 )
-from event_gateway.cli.client.times import SinceOption, UntilOption, moment
+from event_gateway.cli.client.output import fields, print_answer, table
+from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.times import time_option
 from event_gateway.core.webhook.delivery import Status
 
-app = typer.Typer(no_args_is_help=True, help="Deliveries: list, look, retry, cancel.")
+app = typer.Typer(no_args_is_help=True, help="Deliveries: list, show, retry, cancel.")
 
 WebhookArgument = Annotated[str, typer.Argument(help="The webhook's id.")]
 EventArgument = Annotated[str, typer.Argument(help="The event's id.")]
-StatusOption = Annotated[Status | None, typer.Option(help="Only those of this status.")]
+StatusOption = Annotated[Status | None, typer.Option(help="Only deliveries of this status.")]
 SourceOption = Annotated[
-    str | None, typer.Option(help="The event's source, where several have events of this id.")
+    str | None, typer.Option(help="The event's source, if several sources have events of this id.")
 ]
 
 
@@ -39,13 +38,13 @@ def list_deliveries(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the deliveries of a webhook, those that have changed last first."""
-    found = listed(
-        url, key, f"/v1/webhooks/{part(webhook)}/deliveries", limit,
-        status=status and status.value, since=moment("--since", since),
-        until=moment("--until", until),
+    """List the deliveries of a webhook, the last changed first."""
+    deliveries = list_items(
+        url, key, f"/v1/webhooks/{quoted(webhook)}/deliveries", limit,
+        status=status and status.value, since=time_option("--since", since),
+        until=time_option("--until", until),
     )  # fmt: skip
-    shown(as_json, found, _many)
+    print_answer(as_json, deliveries, _rows)
 
 
 @app.command()
@@ -53,8 +52,8 @@ def show(
     webhook: WebhookArgument, event: EventArgument, source: SourceOption = None,
     url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Show what became of an event on its way to a webhook: its status and every attempt."""
-    shown(as_json, ask(url, key, "GET", _path(webhook, event), source=source), _one)
+    """Show a delivery: its status and every attempt."""
+    print_answer(as_json, call(url, key, "GET", _path(webhook, event), source=source), _details)
 
 
 @app.command()
@@ -62,9 +61,9 @@ def retry(
     webhook: WebhookArgument, event: EventArgument, source: SourceOption = None,
     url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Try one that waits at once; deliver one that has ended again."""
+    """Attempt a pending delivery at once; start a new run of one that has ended."""
     path = f"{_path(webhook, event)}/retry"
-    shown(as_json, ask(url, key, "POST", path, source=source), _changed)
+    print_answer(as_json, call(url, key, "POST", path, source=source), _changed)
 
 
 @app.command()
@@ -72,31 +71,31 @@ def cancel(
     webhook: WebhookArgument, event: EventArgument, source: SourceOption = None,
     url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """End one that waits. It is kept as cancelled, not as a dead letter."""
+    """Cancel a pending delivery. It does not become a dead letter."""
     path = f"{_path(webhook, event)}/cancel"
-    shown(as_json, ask(url, key, "POST", path, source=source), _changed)
+    print_answer(as_json, call(url, key, "POST", path, source=source), _changed)
 
 
 def _path(webhook: str, event: str) -> str:
-    return f"/v1/deliveries/{part(webhook)}/{part(event)}"
+    return f"/v1/deliveries/{quoted(webhook)}/{quoted(event)}"
 
 
-def _changed(one: dict[str, Any]) -> list[str]:
-    run = f", run {one['run']}" if one["run"] > 1 else ""
-    return [f"{one['event_id']} to {one['webhook_id']}: {one['status']}{run}"]
+def _changed(delivery: dict[str, Any]) -> list[str]:
+    run = f", run {delivery['run']}" if delivery["run"] > 1 else ""
+    return [f"{delivery['event_id']} to {delivery['webhook_id']}: {delivery['status']}{run}"]
 
 
-def _one(one: dict[str, Any]) -> list[str]:
-    said = {
-        "status": one["status"],
-        "source": one["source"],
-        "run": f"{one['run']} ({one['repeats']})" if one["repeats"] else str(one["run"]),
-        "updated": one["updated_at"],
-        "next attempt": one["next_attempt_at"],
-        "last error": one["last_error"],
-        "dead letter": one["dead_letter"],
-    }
-    lines = [f"{name + ':':<13} {text}" for name, text in said.items() if text is not None]
+def _details(delivery: dict[str, Any]) -> list[str]:
+    run, cause = delivery["run"], delivery["repeats"]
+    lines = fields({
+        "status": delivery["status"],
+        "source": delivery["source"],
+        "run": f"{run} ({cause})" if cause else str(run),
+        "updated": delivery["updated_at"],
+        "next attempt": delivery["next_attempt_at"],
+        "last error": delivery["last_error"],
+        "dead letter": delivery["dead_letter"],
+    })  # fmt: skip
     rows = [
         [
             str(attempt["number"]),
@@ -105,23 +104,23 @@ def _one(one: dict[str, Any]) -> list[str]:
             str(attempt.get("status_code", "-")),
             ": ".join(filter(None, map(attempt.get, ("error_type", "error_message")))) or "-",
         ]
-        for attempt in one["attempts"]
+        for attempt in delivery["attempts"]
     ]
     if not rows:
         return lines
     return [*lines, "", *table(["ATTEMPT", "TIME", "TOOK", "CODE", "ERROR"], rows)]
 
 
-def _many(deliveries: list[dict[str, Any]]) -> list[str]:
+def _rows(deliveries: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
-            one["updated_at"],
-            one["status"],
-            str(one["attempts"]),
-            one["event_id"],
-            one["source"],
-            one["last_error"] or "-",
+            delivery["updated_at"],
+            delivery["status"],
+            str(delivery["attempts"]),
+            delivery["event_id"],
+            delivery["source"],
+            delivery["last_error"] or "-",
         ]
-        for one in deliveries
+        for delivery in deliveries
     ]
     return table(["UPDATED", "STATUS", "ATTEMPTS", "EVENT", "SOURCE", "LAST ERROR"], rows)

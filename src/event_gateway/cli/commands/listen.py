@@ -1,4 +1,4 @@
-"""``event-gateway listen``: live events in the terminal, or passed on to a local receiver."""
+"""``event-gateway listen``: prints live events, or forwards them to a local receiver."""
 
 import asyncio
 import base64
@@ -11,14 +11,15 @@ import msgspec
 import typer
 
 from event_gateway import __version__
-from event_gateway.cli.client.gateway_client import JsonOption, KeyOption, UrlOption, fail
 from event_gateway.cli.client.live_events import follow
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.output import fail
 from event_gateway.cli.commands.streams import (
     EndOption,
     ExpressionOption,
     FilterOption,
-    chosen,
-    line,
+    event_line,
+    selection_of,
 )
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import from_structured
@@ -33,23 +34,23 @@ from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 
-TIMEOUT = 15.0
+TIMEOUT = 15.0  # seconds
 PREFIX, NAME = "EVENT_GATEWAY_SECRET_", "listen"
 
 
 def listen(
     events: Annotated[
         list[str],
-        typer.Option(help="Patterns of subjects: * one token, > the rest; several with commas."),
+        typer.Option(help="Patterns of subjects: * one token, > the rest; separated by commas."),
     ],
     forward_to: Annotated[
-        str | None, typer.Option(help="Post them to this URL, signed as deliveries are.")
+        str | None, typer.Option(help="Post the events to this URL, signed as deliveries are.")
     ] = None,
     secret: Annotated[
         str | None,
         typer.Option(
             envvar="EVENT_GATEWAY_LISTEN_SECRET",
-            help="The key to sign with (whsec_…); without one it is made, and printed.",
+            help="The signing key (whsec_…); by default a new one, which is printed.",
         ),
     ] = None,
     filters: FilterOption = None,
@@ -59,34 +60,34 @@ def listen(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print live events, or post each to a local receiver and print what it answers.
+    """Print live events, or post each to a local receiver and print the answer.
 
-    An event is posted once, in the order in which they come. Nothing is kept for this: what comes
-    while it does not run is not passed on.
+    Events are posted in order, each once. Events that come while this does not run are not
+    forwarded.
     """
-    patterns = [one for text in events for one in text.replace(",", " ").split()]
-    request: dict[str, Any] = {"subjects": patterns} | chosen(filters, expression)
+    patterns = [pattern for text in events for pattern in text.replace(",", " ").split()]
+    request: dict[str, Any] = {"subjects": patterns} | selection_of(filters, expression)
     if forward_to is None:
 
         async def show(frame: dict[str, Any]) -> None:
-            typer.echo(line(frame, as_json=as_json))
+            typer.echo(event_line(frame, as_json=as_json))
 
         follow(url, key, request, show, limit)
         return
     if secret is None:
         secret = SHARED + base64.b64encode(secrets.token_bytes(32)).decode()
         typer.echo(f"signing with {secret}", err=True)
-    forwarding: list[_Forwarding] = []
+    forwarder: list[_Forwarder] = []
 
     async def forward(frame: dict[str, Any]) -> None:
-        if not forwarding:
-            forwarding.append(_Forwarding(forward_to, secret))  # it needs the loop
-        answer = await forwarding[0].post(frame)
+        if not forwarder:
+            forwarder.append(_Forwarder(forward_to, secret))  # it needs the running loop
+        answer = await forwarder[0].post(frame)
         if as_json:
             typer.echo(msgspec.json.encode(answer).decode())
         else:
-            said = answer["error"] or answer["status_code"]
-            typer.echo(f"{said}  {answer['duration_ms']} ms  {answer['type']}  {answer['id']}")
+            result = answer["error"] or answer["status_code"]
+            typer.echo(f"{result}  {answer['duration_ms']} ms  {answer['type']}  {answer['id']}")
 
     _check(forward_to, secret)
     follow(url, key, request, forward, limit)
@@ -103,42 +104,42 @@ def _check(forward_to: str, secret: str) -> None:
         fail(f"--secret: {error}", 2)
 
 
-class _Forwarding:
-    """Posts events to one receiver, as a webhook's deliveries are posted."""
+class _Forwarder:
+    """Posts events to one receiver, as the gateway posts a webhook's deliveries."""
 
     def __init__(self, forward_to: str, secret: str) -> None:
-        # The user chose this address: no network and no port is refused.
+        # The user chose this address: every network and port is allowed.
         guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
         self._http = HttpClient(guard)
-        known = Secrets(
+        secret_store = Secrets(
             ExternalSecrets({f"{PREFIX}{NAME.upper()}": secret}, PREFIX, Path("/nonexistent"))
         )
         # The webhook below uses a built-in transformation: there is no fallback to report.
         transformations = Transformations(on_fallback=lambda _name: None)
         builders = RequestBuilders(
-            secrets=known,
+            secrets=secret_store,
             tokens=AccessTokens(self._http),
             key=secrets.token_bytes(32),
             version=__version__,
             transformations=transformations,
         )
-        signed = Security(auth_type="hmac_signature", secret_name=NAME)
-        webhook = Webhook(id=NAME, url=forward_to, events=(">",), security=(signed,))
+        signature = Security(auth_type="hmac_signature", secret_name=NAME)
+        webhook = Webhook(id=NAME, url=forward_to, events=(">",), security=(signature,))
         self._builder: RequestBuilder = builders.for_webhook(webhook)
 
     async def post(self, frame: dict[str, Any]) -> dict[str, Any]:
-        """Posts an event; gives what came of it."""
+        """Posts the event of a frame; returns the result as the command prints it."""
         event = from_structured(msgspec.json.encode(frame["event"]))
         request = self._builder.build(Received(event, "", frame["seq"], time.time()), 1)
-        answered: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
 
         def done(result: Response | Failure) -> None:
-            if not answered.done():
-                answered.set_result(result)
+            if not future.done():
+                future.set_result(result)
 
-        began = time.monotonic()
+        started = time.monotonic()
         self._http.post(self._builder.target, request.head, request.body, TIMEOUT, done)
-        result = await answered
+        result = await future
         failed = isinstance(result, Failure)
         return {
             "seq": frame["seq"],
@@ -149,6 +150,6 @@ class _Forwarding:
             "error": f"{result.error_type}: {result.message}"
             if isinstance(result, Failure)
             else None,
-            "duration_ms": round((time.monotonic() - began) * 1000),
+            "duration_ms": round((time.monotonic() - started) * 1000),
             "ok": not failed and 200 <= result.status < 300,  # type: ignore[union-attr]
         }

@@ -1,25 +1,28 @@
-"""``event-gateway replay`` and ``replays``: past events of the log delivered again."""
+"""``event-gateway replay`` and ``replays``: delivers past events of the log again."""
 
 from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.gateway_client import (
+from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
     LimitOption,
+    SinceOption,
+    UntilOption,
     UrlOption,
-    ask,
-    fail,
-    listed,
-    part,
-    shown,
-    table,
 )
-from event_gateway.cli.client.replay_progress import carry_out, follow, line, told
-from event_gateway.cli.client.times import SinceOption, UntilOption, moment
+from event_gateway.cli.client.output import fail, fields, print_answer, table
+from event_gateway.cli.client.replay_progress import (
+    follow_replay,
+    print_result,
+    progress_line,
+    start_replay,
+)
+from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.times import time_option
 
-app = typer.Typer(no_args_is_help=True, help="Replays: list, look, pause, end, follow.")
+app = typer.Typer(no_args_is_help=True, help="Replays: list, show, pause, resume, cancel, follow.")
 
 IdArgument = Annotated[str, typer.Argument(help="The replay's id.")]
 NoWaitOption = Annotated[
@@ -27,41 +30,43 @@ NoWaitOption = Annotated[
 ]
 TypesOption = Annotated[
     list[str] | None,
-    typer.Option("--type", help="Only events whose type fits this pattern; may be repeated."),
+    typer.Option("--type", help="Only events whose type fits this pattern (repeatable)."),
 ]
 
 
 def replay(
-    webhook: Annotated[str, typer.Option(help="The webhook they are delivered to.")],
+    webhook: Annotated[str, typer.Option(help="The webhook to deliver to.")],
     since: SinceOption = None,
     until: UntilOption = None,
     types: TypesOption = None,
-    from_seq: Annotated[int | None, typer.Option(help="From this place in the stream on.")] = None,
-    until_seq: Annotated[int | None, typer.Option(help="To this place, it included.")] = None,
-    stream: Annotated[
-        str | None, typer.Option(help="A stream of one's own that events come in by.")
+    from_seq: Annotated[
+        int | None, typer.Option(help="From this sequence of the stream on.")
     ] = None,
+    until_seq: Annotated[int | None, typer.Option(help="Up to this sequence, included.")] = None,
+    stream: Annotated[str | None, typer.Option(help="A stream of ingest.streams.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     no_wait: NoWaitOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deliver past events to a webhook again: those that match it as it is now."""
+    """Deliver past events again: those that match the webhook as it is now."""
     if since is None and from_seq is None:
-        fail("--since: must be there, or --from-seq: where it begins", 2)
-    wanted = {
+        fail("give --since or --from-seq: where the replay begins", 2)
+    given = {
         "webhook": webhook,
-        "since": moment("--since", since),
-        "until": moment("--until", until),
+        "since": time_option("--since", since),
+        "until": time_option("--until", until),
         "types": types or None,
         "from_seq": from_seq,
         "until_seq": until_seq,
         "stream": stream,
         "dry_run": dry_run,
     }
-    body = {name: one for name, one in wanted.items() if one is not None}
-    told(as_json, carry_out(url, key, "/v1/replays", body, wait=not no_wait, quiet=as_json))
+    body = {name: value for name, value in given.items() if value is not None}
+    print_result(
+        as_json, start_replay(url, key, "/v1/replays", body, wait=not no_wait, quiet=as_json)
+    )
 
 
 @app.command("list")
@@ -69,23 +74,23 @@ def list_replays(
     limit: LimitOption = 100, url: UrlOption = None, key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """List the replays, those of dead letters too, the newest first."""
-    shown(as_json, listed(url, key, "/v1/replays", limit), _many)
+    """List all replays, also those of dead letters, the newest first."""
+    print_answer(as_json, list_items(url, key, "/v1/replays", limit), _rows)
 
 
 @app.command()
 def show(
     replay_id: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show what a replay is of, and how far it is."""
-    shown(as_json, ask(url, key, "GET", f"/v1/replays/{part(replay_id)}"), _one)
+    """Show a replay and its progress."""
+    print_answer(as_json, call(url, key, "GET", f"/v1/replays/{quoted(replay_id)}"), _details)
 
 
 @app.command()
 def pause(
     replay_id: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
-    """Queue nothing more until it is resumed; what is queued is delivered."""
+    """Pause a replay: it queues no more deliveries. Those that it has queued are attempted."""
     _move(url, key, replay_id, "pause", as_json)
 
 
@@ -93,7 +98,7 @@ def pause(
 def resume(
     replay_id: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
-    """Go on where it was paused."""
+    """Resume a paused replay where it stopped."""
     _move(url, key, replay_id, "resume", as_json)
 
 
@@ -101,50 +106,48 @@ def resume(
 def cancel(
     replay_id: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
-    """End it; what is queued is delivered."""
+    """Cancel a replay. Deliveries that it has queued are attempted all the same."""
     _move(url, key, replay_id, "cancel", as_json)
 
 
-@app.command("follow")
-def follow_replay(
+@app.command()
+def follow(
     replay_id: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show how far it is until it has ended. Ctrl-C ends only the looking."""
-    told(as_json, follow(url, key, replay_id, quiet=as_json))
+    """Show a replay's progress until it has ended. Ctrl-C ends only the display."""
+    print_result(as_json, follow_replay(url, key, replay_id, quiet=as_json))
 
 
-def _move(url: str | None, key: str | None, replay_id: str, what: str, as_json: bool) -> None:
-    content = ask(url, key, "POST", f"/v1/replays/{part(replay_id)}/{what}")
-    shown(as_json, content, lambda one: [line(one)])
+def _move(url: str | None, key: str | None, replay_id: str, action: str, as_json: bool) -> None:
+    content = call(url, key, "POST", f"/v1/replays/{quoted(replay_id)}/{action}")
+    print_answer(as_json, content, lambda replay: [progress_line(replay)])
 
 
-def _one(one: dict[str, Any]) -> list[str]:
-    said = {
-        "of": one["stream"] or "dead letters",
-        "webhook": one["webhook"],
-        "types": " ".join(one["types"]) or None,
-        "reason": one["reason"],
-        "since": one["since"],
-        "until": one["until"],
-        "created": one["created_at"],
-        "ended": one["ended_at"],
-        "error": one["error"],
-    }
-    fields = [f"{name + ':':<8} {text}" for name, text in said.items() if text is not None]
-    return [line(one), *fields]
+def _details(replay: dict[str, Any]) -> list[str]:
+    return [progress_line(replay), *fields({
+        "of": replay["stream"] or "dead letters",
+        "webhook": replay["webhook"],
+        "types": " ".join(replay["types"]) or None,
+        "reason": replay["reason"],
+        "since": replay["since"],
+        "until": replay["until"],
+        "created": replay["created_at"],
+        "ended": replay["ended_at"],
+        "error": replay["error"],
+    })]  # fmt: skip
 
 
-def _many(replays: list[dict[str, Any]]) -> list[str]:
+def _rows(replays: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
-            one["id"],
-            one["created_at"],
-            one["state"],
-            f"{one['progress']:.0%}",
-            str(one["queued"]),
-            one["webhook"] or "-",
-            (one["stream"] or "dead letters") + (" (dry run)" if one["dry_run"] else ""),
+            replay["id"],
+            replay["created_at"],
+            replay["state"],
+            f"{replay['progress']:.0%}",
+            str(replay["queued"]),
+            replay["webhook"] or "-",
+            (replay["stream"] or "dead letters") + (" (dry run)" if replay["dry_run"] else ""),
         ]
-        for one in replays
+        for replay in replays
     ]
     return table(["ID", "CREATED", "STATE", "PROGRESS", "QUEUED", "WEBHOOK", "OF"], rows)

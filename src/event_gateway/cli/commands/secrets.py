@@ -1,4 +1,4 @@
-"""``event-gateway secrets``: the sealed store. A value comes in, and never out again."""
+"""``event-gateway secrets``: sets and rotates secrets. No command prints a value."""
 
 import sys
 from pathlib import Path
@@ -6,28 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.gateway_client import (
-    JsonOption,
-    KeyOption,
-    UrlOption,
-    ask,
-    fail,
-    listed,
-    part,
-    shown,
-    table,
-)
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.requests import call, list_items, quoted
 
-app = typer.Typer(no_args_is_help=True, help="Secrets by name: set and used, never shown.")
+app = typer.Typer(
+    no_args_is_help=True, help="Secrets: set, rotate, list, delete; values are not shown."
+)
 
 NameArgument = Annotated[str, typer.Argument(help="The secret's name, as webhooks name it.")]
 FileOption = Annotated[
     Path | None,
-    typer.Option("--file", help="Take the value from this file; else it is asked for, or read "
-                 "from the standard input."),
+    typer.Option("--file", help="Read the value from this file; default: a prompt, or the "
+                 "standard input."),
 ]  # fmt: skip
 OverlapOption = Annotated[
-    str | None, typer.Option(help="Sign with the former key too for so long (24h).")
+    str | None, typer.Option(help="How long the former key stays valid (24h).")
 ]
 
 
@@ -36,9 +30,9 @@ def set_secret(
     name: NameArgument, file: FileOption = None, url: UrlOption = None, key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Set a secret. It is in force in every process when this ends."""
-    body = {"value": value(file, f"Value of {name}")}
-    shown(as_json, ask(url, key, "PUT", f"/v1/secrets/{part(name)}", body), _one)
+    """Set a secret. All processes use it when this ends."""
+    body = {"value": read_value(file, f"Value of {name}")}
+    print_answer(as_json, call(url, key, "PUT", f"/v1/secrets/{quoted(name)}", body), _details)
 
 
 @app.command()
@@ -46,38 +40,41 @@ def rotate(
     name: NameArgument, file: FileOption = None, overlap: OverlapOption = None,
     url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Put another value in the place of a secret's; signatures carry both for a while."""
-    body = rotation(value(file, f"New value of {name}"), overlap)
-    shown(as_json, ask(url, key, "POST", f"/v1/secrets/{part(name)}/rotate", body), _one)
+    """Replace a secret's value. Signatures carry both values during the overlap."""
+    body = rotation(read_value(file, f"New value of {name}"), overlap)
+    print_answer(
+        as_json, call(url, key, "POST", f"/v1/secrets/{quoted(name)}/rotate", body), _details
+    )
 
 
 @app.command("list")
 def list_secrets(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """List the secrets: where each comes from and which webhooks use it."""
-    shown(as_json, listed(url, key, "/v1/secrets"), _many)
+    print_answer(as_json, list_items(url, key, "/v1/secrets"), _rows)
 
 
 @app.command()
 def delete(name: NameArgument, url: UrlOption = None, key: KeyOption = None) -> None:
     """Delete a secret that no webhook names."""
-    ask(url, key, "DELETE", f"/v1/secrets/{part(name)}")
+    call(url, key, "DELETE", f"/v1/secrets/{quoted(name)}")
     typer.echo(f"{name}: deleted")
 
 
 @app.command()
 def reseal(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
-    """Seal everything with the first of the sealing keys, so that the others can be given up."""
-    content = ask(url, key, "POST", "/v1/secrets/reseal")
-    shown(as_json, content, lambda got: [f"{got['resealed']} sealed anew"])
+    """Seal all secrets with the first sealing key, so that the other keys can be removed."""
+    content = call(url, key, "POST", "/v1/secrets/reseal")
+    print_answer(as_json, content, lambda answer: [f"{answer['resealed']} resealed"])
 
 
-def value(file: Path | None, prompt: str) -> str:
-    """A secret's value, from where nobody else on the machine sees it; one line end is dropped."""
+def read_value(file: Path | None, prompt: str) -> str:
+    """A secret's value from a file, a prompt or the standard input, but not from the command line,
+    which other users of the machine can see. One line end is dropped."""
     if file is not None:
         try:
             text = file.read_text()
         except (OSError, ValueError) as error:
-            fail(f"{file}: {getattr(error, 'strerror', None) or 'no text'}", 2)
+            fail(f"{file}: {getattr(error, 'strerror', None) or 'is not text'}", 2)
     elif sys.stdin.isatty():
         return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True))
     else:
@@ -86,19 +83,19 @@ def value(file: Path | None, prompt: str) -> str:
 
 
 def rotation(new: str, overlap: str | None) -> dict[str, str]:
-    """The body of a request that replaces a secret."""
+    """The body of a request that replaces a secret's value."""
     return {"value": new} | ({} if overlap is None else {"overlap": overlap})
 
 
-def _one(secret: dict[str, Any]) -> list[str]:
+def _details(secret: dict[str, Any]) -> list[str]:
     until = (secret["sealed"] or {}).get("former_until", [])
     used = f", used by {', '.join(secret['used_by'])}" if secret["used_by"] else ""
     return [f"{secret['name']}: set{used}"] + [
-        f"the former value holds until {one}" for one in until
+        f"the former value is valid until {time}" for time in until
     ]
 
 
-def _many(secrets: list[dict[str, Any]]) -> list[str]:
+def _rows(secrets: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
             secret["name"],

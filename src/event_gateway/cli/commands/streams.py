@@ -1,49 +1,41 @@
-"""``event-gateway streams``: what there is, who listens, and the events as they come."""
+"""``event-gateway streams``: lists and shows named streams, and prints their events."""
 
 import json
 from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.gateway_client import (
-    JsonOption,
-    KeyOption,
-    UrlOption,
-    ask,
-    fail,
-    listed,
-    part,
-    shown,
-    table,
-)
-from event_gateway.cli.client.live_events import condition, follow
-from event_gateway.cli.client.times import SinceOption, moment
+from event_gateway.cli.client.live_events import follow, parse_filter
+from event_gateway.cli.client.options import JsonOption, KeyOption, SinceOption, UrlOption
+from event_gateway.cli.client.output import fail, fields, print_answer, printable, table
+from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.times import time_option
 
-app = typer.Typer(no_args_is_help=True, help="Named streams: list, look, follow.")
+app = typer.Typer(no_args_is_help=True, help="Named streams: list, show, tail.")
 
 NameArgument = Annotated[str, typer.Argument(help="The stream's name.")]
 FilterOption = Annotated[
     list[str] | None,
-    typer.Option("--filter", help="Only where FIELD=VALUE holds (or != > >= < <= ~); all must."),
+    typer.Option("--filter", help="Only events with FIELD=VALUE (or != > >= < <= ~); repeatable."),
 ]
 ExpressionOption = Annotated[
-    str | None, typer.Option(help="Only where this CEL expression over event is true.")
+    str | None, typer.Option(help="Only events for which this CEL expression is true.")
 ]
-EndOption = Annotated[int | None, typer.Option("--limit", min=1, help="End after so many.")]
+EndOption = Annotated[int | None, typer.Option("--limit", min=1, help="End after so many events.")]
 
 
 @app.command("list")
 def list_streams(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """List the named streams and what they hold."""
-    shown(as_json, listed(url, key, "/v1/streams"), _many)
+    print_answer(as_json, list_items(url, key, "/v1/streams"), _rows)
 
 
 @app.command()
 def show(
     stream: NameArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show a stream: its definition, what it holds, and how far its subscribers are."""
-    shown(as_json, ask(url, key, "GET", f"/v1/streams/{part(stream)}"), _one)
+    """Show a stream: its definition, what it holds, and its subscribers."""
+    print_answer(as_json, call(url, key, "GET", f"/v1/streams/{quoted(stream)}"), _details)
 
 
 @app.command()
@@ -58,36 +50,36 @@ def tail(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a stream's events as they come; with --since or --from-seq those that it holds, too.
+    """Print a stream's new events; with --since or --from-seq also those that it holds.
 
-    With --json each is a line: sequence and CloudEvent.
+    With --json each event is a line with its sequence and the CloudEvent.
     """
     if since is not None and from_seq is not None:
         fail("--since and --from-seq exclude each other", 2)
-    request: dict[str, Any] = {"stream": stream} | chosen(filters, expression)
+    request: dict[str, Any] = {"stream": stream} | selection_of(filters, expression)
     if since is not None:
-        request["from"] = {"time": moment("--since", since)}
+        request["from"] = {"time": time_option("--since", since)}
     elif from_seq is not None:
         request["from"] = {"seq": from_seq}
 
     async def each(frame: dict[str, Any]) -> None:
-        typer.echo(line(frame, as_json=as_json))
+        typer.echo(event_line(frame, as_json=as_json))
 
     follow(url, key, request, each, limit)
 
 
-def chosen(filters: list[str] | None, expression: str | None) -> dict[str, Any]:
-    """What of the events is wanted, as a request says it."""
+def selection_of(filters: list[str] | None, expression: str | None) -> dict[str, Any]:
+    """The selection of a subscribe request, from the options."""
     out: dict[str, Any] = {}
     if filters:
-        out["filters"] = [condition(one) for one in filters]
+        out["filters"] = [parse_filter(text) for text in filters]
     if expression is not None:
         out["expression"] = expression
     return out
 
 
-def line(frame: dict[str, Any], *, as_json: bool) -> str:
-    """An event as one line."""
+def event_line(frame: dict[str, Any], *, as_json: bool) -> str:
+    """An event as one line, without what the gateway added to its data."""
     event = frame["event"]
     if as_json:
         return json.dumps({"seq": frame["seq"], "event": event})
@@ -96,45 +88,45 @@ def line(frame: dict[str, Any], *, as_json: bool) -> str:
         data = {key: value for key, value in data.items() if key != "enrichment"}
     parts = [str(frame["seq"]), event.get("time", "-"), event["type"], event["source"], event["id"]]
     text = "  ".join([*parts, json.dumps(data, ensure_ascii=False)])
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return printable(text)
 
 
-def _many(streams: list[dict[str, Any]]) -> list[str]:
+def _rows(streams: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
-            one["name"],
-            str(one["state"]["messages"]),
-            str(one["state"]["bytes"]),
-            f"{one['state']['first_seq']}-{one['state']['last_seq']}",
-            one["retention"] or "-",
-            "compliance" if one["compliance"] else "-",
-            " ".join(one["subjects"]),
+            stream["name"],
+            str(stream["state"]["messages"]),
+            str(stream["state"]["bytes"]),
+            f"{stream['state']['first_seq']}-{stream['state']['last_seq']}",
+            stream["retention"] or "-",
+            "compliance" if stream["compliance"] else "-",
+            " ".join(stream["subjects"]),
         ]
-        for one in streams
+        for stream in streams
     ]
     return table(["NAME", "EVENTS", "BYTES", "SEQUENCES", "RETENTION", "KEPT", "SUBJECTS"], rows)
 
 
-def _one(one: dict[str, Any]) -> list[str]:
-    state, listening = one["state"], one["subscribers"]
-    said = {
-        "subjects": " ".join(one["subjects"]),
-        "retention": one["retention"],
-        "max messages": one["max_messages"],
-        "max bytes": one["max_bytes"],
-        "compliance": "yes" if one["compliance"] else None,
-        "from": one["managed_by"],
-        "events": f"{state['messages']} ({state['bytes']} bytes), {one['rate']:g}/s",
+def _details(stream: dict[str, Any]) -> list[str]:
+    state, subscribers = stream["state"], stream["subscribers"]
+    lines = fields({
+        "subjects": " ".join(stream["subjects"]),
+        "retention": stream["retention"],
+        "max messages": stream["max_messages"],
+        "max bytes": stream["max_bytes"],
+        "compliance": "yes" if stream["compliance"] else None,
+        "from": stream["managed_by"],
+        "events": f"{state['messages']} ({state['bytes']} bytes), {stream['rate']:g}/s",
         "sequences": f"{state['first_seq']} to {state['last_seq']}",
         "oldest": state["first_time"],
-        "subscribers": listening["count"],
-    }
-    lines = [f"{name + ':':<13} {text}" for name, text in said.items() if text is not None]
+        "subscribers": subscribers["count"],
+    })  # fmt: skip
     rows = [
         [item["id"], item["principal"], item["since"], str(item["sent"]), str(item["lag"]),
          item["durable"] or "-"]
-        for item in listening["items"]
+        for item in subscribers["items"]
     ]  # fmt: skip
     if not rows:
         return lines
-    return [*lines, "", *table(["SUBSCRIPTION", "WHO", "SINCE", "SENT", "LAG", "DURABLE"], rows)]
+    heads = ["SUBSCRIPTION", "PRINCIPAL", "SINCE", "SENT", "LAG", "DURABLE"]
+    return [*lines, "", *table(heads, rows)]

@@ -1,4 +1,4 @@
-"""``event-gateway webhooks``: what is registered, and new keys to sign with."""
+"""``event-gateway webhooks``: lists and shows webhooks, and makes new signing keys."""
 
 import base64
 import secrets
@@ -6,21 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.gateway_client import (
-    JsonOption,
-    KeyOption,
-    UrlOption,
-    ask,
-    fail,
-    listed,
-    part,
-    shown,
-    table,
-)
-from event_gateway.cli.commands.secrets import FileOption, OverlapOption, rotation, value
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.commands.secrets import FileOption, OverlapOption, read_value, rotation
 from event_gateway.core.webhook.signing_keys import PRIVATE, PUBLIC, SHARED, check_keys, public_key
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks: list, look, new signing keys.")
+app = typer.Typer(no_args_is_help=True, help="Webhooks: list, show, rotate-secret.")
 
 IdArgument = Annotated[str, typer.Argument(help="The webhook's id.")]
 
@@ -30,15 +22,15 @@ def list_webhooks(
     url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
     """List the webhooks."""
-    shown(as_json, listed(url, key, "/v1/webhooks"), _many)
+    print_answer(as_json, list_items(url, key, "/v1/webhooks"), _rows)
 
 
 @app.command()
 def show(webhook: IdArgument, url: UrlOption = None, key: KeyOption = None) -> None:
-    """Show a webhook's definition and how its lane stands, as JSON."""
-    path = f"/v1/webhooks/{part(webhook)}"
-    content = ask(url, key, "GET", path)
-    shown(True, content | {"stats": ask(url, key, "GET", f"{path}/stats")}, list)
+    """Show a webhook's definition and statistics, as JSON."""
+    path = f"/v1/webhooks/{quoted(webhook)}"
+    webhook_json = call(url, key, "GET", path)
+    print_answer(True, webhook_json | {"stats": call(url, key, "GET", f"{path}/stats")}, list)
 
 
 @app.command()
@@ -46,32 +38,32 @@ def rotate_secret(
     webhook: IdArgument,
     overlap: OverlapOption = None,
     asymmetric: Annotated[
-        bool, typer.Option("--ed25519", help="Make a key pair: receivers need no secret (v1a).")
+        bool, typer.Option("--ed25519", help="Make a key pair: the receiver needs no secret (v1a).")
     ] = False,
     own: Annotated[
-        bool, typer.Option("--own", help="Take a key of one's own: asked for, or from the "
-                           "standard input.")
+        bool, typer.Option("--own", help="Use your own key: from a prompt, or the standard "
+                           "input.")
     ] = False,
     file: FileOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Make a new key to sign a webhook's requests with, and print what its receiver needs.
+    """Make a new signing key for a webhook, and print what its receiver needs.
 
-    It is made here and printed this once. Requests carry a signature of the former key too until
-    the overlap is over (24h).
+    The key is printed this once. During the overlap (24h) requests carry a signature of the former
+    key too.
     """
-    new = value(file, "New signing key") if own or file else _new(asymmetric)
+    new = read_value(file, "New signing key") if own or file else _new(asymmetric)
     try:
         check_keys(new)
     except ValueError as error:
         fail(f"the new key: {error}", 2)
-    path = f"/v1/webhooks/{part(webhook)}/rotate-secret"
-    content = ask(url, key, "POST", path, rotation(new, overlap))
+    path = f"/v1/webhooks/{quoted(webhook)}/rotate-secret"
+    content = call(url, key, "POST", path, rotation(new, overlap))
     if not (own or file):
         content |= {"public_key": _public(new)} if asymmetric else {"key": new}
-    shown(as_json, content, _rotated)
+    print_answer(as_json, content, _rotated)
 
 
 def _new(asymmetric: bool) -> str:
@@ -85,7 +77,7 @@ def _public(private: str) -> str:
 
 def _rotated(content: dict[str, Any]) -> list[str]:
     until = (content["sealed"] or {}).get("former_until", [])
-    lines = [f"the former key signs until {one}" for one in until]
+    lines = [f"the former key signs until {time}" for time in until]
     if "key" in content:
         lines = [f"key for the receiver, shown this once: {content['key']}", *lines]
     if "public_key" in content:
@@ -93,6 +85,9 @@ def _rotated(content: dict[str, Any]) -> list[str]:
     return [f"{content['name']}: the new key signs", *lines]
 
 
-def _many(webhooks: list[dict[str, Any]]) -> list[str]:
-    rows = [[one["id"], one["state"], one["url"], " ".join(one["events"])] for one in webhooks]
+def _rows(webhooks: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        [webhook["id"], webhook["state"], webhook["url"], " ".join(webhook["events"])]
+        for webhook in webhooks
+    ]
     return table(["ID", "STATE", "URL", "EVENTS"], rows)

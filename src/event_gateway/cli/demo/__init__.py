@@ -1,1 +1,1 @@
-"""``event-gateway demo``: the whole main job, live in a terminal."""
+"""``event-gateway demo``: a gateway at work, shown live in the terminal."""

@@ -1,4 +1,4 @@
-"""Three receivers, as partners have them: one is well, one is flaky, one is dead."""
+"""Three receivers: a healthy, a flaky and a dead one."""
 
 import asyncio
 import contextlib
@@ -18,9 +18,8 @@ HEALTH = {"external_crm": "healthy", "analytics_platform": "flaky", "security_si
 
 
 class Receivers:
-    """All three, with their own counts by name: ``requests``, and ``taken`` with a 2xx.
-
-    ``messages`` are the different ``webhook-id`` that were taken.
+    """The three receivers with their own counts, by name: ``requests``, and ``taken``, those
+    answered with 2xx. ``messages``: the distinct ``webhook-id`` headers of those taken.
     """
 
     def __init__(self) -> None:
@@ -31,7 +30,7 @@ class Receivers:
         self.first_taken = asyncio.Event()
 
     async def answer(self, request: Request) -> Response:
-        """One request of the gateway."""
+        """Answers a request of the gateway."""
         name = request.path_params["name"]
         await request.body()
         self.requests[name] += 1
@@ -48,7 +47,7 @@ class Receivers:
 
 @contextlib.asynccontextmanager
 async def receiving() -> AsyncIterator[Receivers]:
-    """The receivers on a free port of the loopback."""
+    """Runs the receivers on a free port of the loopback interface."""
     receivers = Receivers()
     app = Starlette(routes=[Route("/{name}", receivers.answer, methods=["POST"])])
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:

@@ -18,8 +18,8 @@ import websockets
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
-from event_gateway.cli.client.http import GatewayClient
-from event_gateway.cli.demo.events import Made, made_up
+from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.demo.events import DemoEvent, demo_events
 from event_gateway.cli.demo.receivers import Receivers, receiving
 from event_gateway.cli.demo.tally import Tally
 from event_gateway.cli.demo.view import View
@@ -33,32 +33,32 @@ from event_gateway.request.transformations import compiled
 from event_gateway.tasks import TaskCrashed, end
 from event_gateway.transport.egress_guard import url_rule
 
-PACE = 0.2  # seconds between two events
-SETTLE = 30.0  # seconds for what is on its way to come to its end
+PUBLISH_INTERVAL = 0.2  # seconds between two events
+SETTLE_TIMEOUT = 30.0  # seconds in which all deliveries must become final
 SECRETS = {"EVENT_GATEWAY_SECRET_SIEM_TOKEN": "demo-token"}
 
 
 def run(seconds: float | None) -> int:
-    """The command; gives the exit status: 1 where something promised did not happen."""
+    """Runs the command; returns the exit status, 1 if a promise was not kept."""
     configure_logs(logging.ERROR)
     started = time.monotonic()
     return run_loop(_demo(seconds, started))
 
 
 def configuration(receivers_url: str) -> Config:
-    """The example configuration, with its three URLs pointed at the demo's receivers."""
+    """The example configuration, with its three URLs replaced by those of the demo's receivers."""
     with as_file(files("event_gateway.cli.demo") / "gateway.yaml") as path:
         config = load(path, {}, transformation_rule=compiled, url_rule=url_rule)
-    # Its seconds are to show what becomes of a delivery, not that a breaker makes it wait.
-    patient = CircuitBreakerModel(failure_threshold=10_000)
+    # Its few seconds show retries and dead letters; an open circuit breaker would delay them.
+    never_opens = CircuitBreakerModel(failure_threshold=10_000)
     webhooks = {
         name: webhook.model_copy(
-            update={"url": f"{receivers_url}/{name}", "circuit_breaker": patient}
+            update={"url": f"{receivers_url}/{name}", "circuit_breaker": never_opens}
         )
         for name, webhook in config.webhooks.items()
     }
-    allowed = DeliveryModel(allow_networks=["127.0.0.0/8"])
-    return config.model_copy(update={"webhooks": webhooks, "delivery": allowed})
+    delivery = DeliveryModel(allow_networks=["127.0.0.0/8"])
+    return config.model_copy(update={"webhooks": webhooks, "delivery": delivery})
 
 
 async def _demo(seconds: float | None, started: float) -> int:
@@ -84,7 +84,7 @@ async def _demo(seconds: float | None, started: float) -> int:
 
 def _on_signal(stop: asyncio.Event) -> None:
     if stop.is_set():
-        os._exit(130)  # asked twice: at once; the servers end with their parent
+        os._exit(130)  # the second signal ends at once; the embedded servers end with this process
     stop.set()
 
 
@@ -92,7 +92,8 @@ async def _play(
     gateway: Running, tally: Tally, view: View, seconds: float | None, stop: asyncio.Event,
     started: float,
 ) -> float | None:  # fmt: skip
-    """Publishes until it is time to stop, then waits for the rest; the first delivery's time."""
+    """Publishes until it is time to stop, then waits until all deliveries are final. Returns the
+    seconds until the first delivery, None if there was none."""
     client = GatewayClient(gateway.http_url, gateway.admin_key)
     bus = await nats.connect(gateway.nats_url)
     socket_url = gateway.http_url.replace("http", "ws", 1) + "/v1/ws"
@@ -101,17 +102,17 @@ async def _play(
     try:
         async with websockets.connect(socket_url, additional_headers=headers) as socket:
             with view:
-                await _hear(bus, tally, view)
+                await _show_lifecycle(bus, tally, view)
                 await _subscribe(socket, tally)
                 first = asyncio.create_task(_first_delivery(tally.receivers, started))
                 publishing = asyncio.create_task(_publish(client, bus, tally, view, seconds, stop))
-                working = [
-                    asyncio.create_task(_listen(socket, tally, view)),
-                    asyncio.create_task(_ask_ledger(client, tally)),
+                observing = [
+                    asyncio.create_task(_receive(socket, tally, view)),
+                    asyncio.create_task(_poll_deliveries(client, tally)),
                     asyncio.create_task(_draw(view)),
                 ]
-                tasks = [first, publishing, *working]
-                done, _ = await asyncio.wait([publishing, *working],
+                tasks = [first, publishing, *observing]
+                done, _ = await asyncio.wait([publishing, *observing],
                                              return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
                 _note_trouble(tally, done)
                 await _settle(tally, view)
@@ -139,30 +140,30 @@ async def _publish(
     stop: asyncio.Event,
 ) -> None:  # fmt: skip
     until = None if seconds is None else time.monotonic() + seconds
-    for made in made_up():
+    for demo_event in demo_events():
         if stop.is_set() or (until is not None and time.monotonic() >= until):
             return
-        tally.sent(made)
-        await _send(client, bus, made)
-        view.line(f"published      {made.type} over {made.over.upper()}")
-        await asyncio.sleep(PACE)
+        tally.add(demo_event)
+        await _send(client, bus, demo_event)
+        view.line(f"published      {demo_event.type} over {demo_event.over.upper()}")
+        await asyncio.sleep(PUBLISH_INTERVAL)
 
 
-async def _send(client: GatewayClient, bus: Nats, made: Made) -> None:
-    if made.over == "nats":
-        await bus.publish(made.type, json.dumps(made.event).encode())
+async def _send(client: GatewayClient, bus: Nats, demo_event: DemoEvent) -> None:
+    if demo_event.over == "nats":
+        await bus.publish(demo_event.type, json.dumps(demo_event.event).encode())
         return
     status, answer = await client.request(
-        "POST", "/v1/events", made.event, "application/cloudevents+json"
+        "POST", "/v1/events", demo_event.event, "application/cloudevents+json"
     )
     if status != 202:
         raise ConnectionError(f"POST /v1/events answered {status}: {answer}")
 
 
-async def _hear(bus: Nats, tally: Tally, view: View) -> None:
-    """Shows what the gateway tells of its webhooks."""
+async def _show_lifecycle(bus: Nats, tally: Tally, view: View) -> None:
+    """Shows the gateway's lifecycle events, and counts dead letters."""
 
-    async def told(message: Msg) -> None:
+    async def on_lifecycle(message: Msg) -> None:
         event = json.loads(message.data)
         data = event["data"]
         name = data["webhook_id"]
@@ -178,12 +179,12 @@ async def _hear(bus: Nats, tally: Tally, view: View) -> None:
                 view.line(f"dead letter    {name}: {data['reason']} after "
                           f"{data['attempts']} attempts")  # fmt: skip
 
-    async def buried(message: Msg) -> None:
+    async def on_dead_letter(message: Msg) -> None:
         letter = json.loads(message.data)
         tally.dead_letters.add((letter["webhook_id"], letter["event"]["id"]))
 
-    await bus.subscribe("webhook.*", cb=told)
-    await bus.subscribe("eg.dead.>", cb=buried)
+    await bus.subscribe("webhook.*", cb=on_lifecycle)
+    await bus.subscribe("eg.dead.>", cb=on_dead_letter)
     await bus.flush()
 
 
@@ -195,7 +196,7 @@ async def _subscribe(socket: websockets.ClientConnection, tally: Tally) -> None:
             raise ConnectionError(f"not subscribed to {name}: {answer}")
 
 
-async def _listen(socket: websockets.ClientConnection, tally: Tally, view: View) -> None:
+async def _receive(socket: websockets.ClientConnection, tally: Tally, view: View) -> None:
     async for frame in socket:
         message = json.loads(frame)
         if message["type"] == "event":
@@ -204,7 +205,7 @@ async def _listen(socket: websockets.ClientConnection, tally: Tally, view: View)
                       f"number {message['seq']}")  # fmt: skip
 
 
-async def _ask_ledger(client: GatewayClient, tally: Tally) -> None:
+async def _poll_deliveries(client: GatewayClient, tally: Tally) -> None:
     while True:
         for webhook, event_id in tally.open_deliveries():
             status, record = await client.request("GET", f"/v1/deliveries/{webhook}/{event_id}")
@@ -220,7 +221,7 @@ async def _draw(view: View) -> None:
 
 
 async def _settle(tally: Tally, view: View) -> None:
-    view.line("ending         no more events; waiting for what is on its way")
-    deadline = time.monotonic() + SETTLE
+    view.line("ending         no more events; waiting until all deliveries are final")
+    deadline = time.monotonic() + SETTLE_TIMEOUT
     while not tally.settled() and time.monotonic() < deadline and not tally.trouble:
         await asyncio.sleep(0.1)

@@ -1,16 +1,16 @@
-"""What was promised and what has happened: the demo's only source of figures.
+"""What must happen and what has happened: the only source of the demo's figures.
 
-Receivers give their own counts, the ledger the states of deliveries, subscribers what they got;
-none of it comes from the publisher's or the router's word.
+They come from the receivers' own counts, the delivery records and the live subscriber, never from
+the publisher or the router.
 """
 
 from collections import Counter, deque
 
-from event_gateway.cli.demo.events import Made
+from event_gateway.cli.demo.events import DemoEvent
 from event_gateway.cli.demo.receivers import HEALTH, Receivers
 
 FINAL = frozenset(("succeeded", "dead_letter", "cancelled"))
-# What must become of every delivery, by the health of its receiver.
+# The final status of every delivery, by the health of its receiver.
 PROMISED = {"healthy": "succeeded", "flaky": "succeeded", "dead": "dead_letter"}
 RECENT = 12
 
@@ -29,53 +29,55 @@ class Tally:
         self.recent: deque[str] = deque(maxlen=RECENT)
         self.trouble: list[str] = []
 
-    def sent(self, made: Made) -> None:
-        """An event was published, and with it comes a promise."""
-        self.published[made.type.partition(".")[0]] += 1
-        self.over[made.over] += 1
-        for webhook in made.webhooks:
-            self.states[webhook, made.id] = ("unknown", 0)
-        if made.stream:
-            self.expected[made.stream].append(made.id)
+    def add(self, demo_event: DemoEvent) -> None:
+        """Counts a published event, and notes which webhooks and stream it must reach."""
+        self.published[demo_event.type.partition(".")[0]] += 1
+        self.over[demo_event.over] += 1
+        for webhook in demo_event.webhooks:
+            self.states[webhook, demo_event.id] = ("unknown", 0)
+        if demo_event.stream:
+            self.expected[demo_event.stream].append(demo_event.id)
 
     def open_deliveries(self) -> list[tuple[str, str]]:
-        """Deliveries that are not known to be final."""
+        """Deliveries whose status is not known to be final, by webhook and event id."""
         return [key for key, (status, _) in self.states.items() if status not in FINAL]
 
     def settled(self) -> bool:
-        """Whether there is nothing more to wait for."""
+        """Whether all deliveries are final and the subscriber has received all events."""
         streams = all(len(self.streamed[name]) >= len(ids) for name, ids in self.expected.items())
         return streams and not self.open_deliveries()
 
     def statuses(self, webhook: str) -> Counter[str]:
-        """How many deliveries of a webhook are in which status."""
+        """A webhook's deliveries counted by status."""
         return Counter(status for (name, _), (status, _) in self.states.items() if name == webhook)
 
     def retries(self, webhook: str) -> int:
-        """Attempts beyond the first."""
+        """A webhook's attempts beyond the first of each delivery."""
         return sum(max(0, n - 1) for (name, _), (_, n) in self.states.items() if name == webhook)
 
     def broken(self) -> list[str]:
-        """The promises that were not kept, a line each."""
-        out = list(self.trouble)
+        """A line for each promise that was not kept."""
+        lines = list(self.trouble)
         for webhook, health in HEALTH.items():
-            wanted = PROMISED[health]
+            promised = PROMISED[health]
             events = {event for name, event in self.states if name == webhook}
             other = self.statuses(webhook).copy()
-            kept = other.pop(wanted, 0)
-            if kept != len(events):
-                found = ", ".join(f"{count} {status}" for status, count in sorted(other.items()))
-                out.append(f"{webhook}: {kept} of {len(events)} are {wanted}; the rest: {found}")
+            reached = other.pop(promised, 0)
+            if reached != len(events):
+                rest = ", ".join(f"{count} {status}" for status, count in sorted(other.items()))
+                lines.append(
+                    f"{webhook}: {reached} of {len(events)} are {promised}; the rest: {rest}"
+                )
             taken = len(self.receivers.messages[webhook])
-            if taken != (len(events) if wanted == "succeeded" else 0):
-                out.append(f"{webhook}: its receiver took {taken} of {len(events)} events")
+            if taken != (len(events) if promised == "succeeded" else 0):
+                lines.append(f"{webhook}: its receiver took {taken} of {len(events)} events")
             letters = sum(1 for name, _ in self.dead_letters if name == webhook)
-            if letters != (len(events) if wanted == "dead_letter" else 0):
-                out.append(f"{webhook}: {letters} dead letters for {len(events)} events")
+            if letters != (len(events) if promised == "dead_letter" else 0):
+                lines.append(f"{webhook}: {letters} dead letters for {len(events)} events")
         for name, ids in self.expected.items():
             missing = len(set(ids) - set(self.streamed[name]))
             if missing:
-                out.append(f"stream {name}: {missing} of {len(ids)} events never came")
+                lines.append(f"stream {name}: {missing} of {len(ids)} events were not received")
             if len(self.streamed[name]) > len(ids):
-                out.append(f"stream {name}: events came twice")
-        return out
+                lines.append(f"stream {name}: events were received twice")
+        return lines

@@ -1,4 +1,4 @@
-"""The demo in the terminal: tables that move, or plain lines where there is no terminal."""
+"""Shows the demo: live tables on a terminal, plain lines elsewhere."""
 
 import time
 
@@ -12,7 +12,7 @@ from event_gateway.cli.demo.tally import Tally
 
 
 class View:
-    """Shows lines as they come, and on a terminal the tables above them."""
+    """Prints what happens line by line, and on a terminal tables above the lines."""
 
     def __init__(self, tally: Tally, http_url: str) -> None:
         self._tally = tally
@@ -34,19 +34,19 @@ class View:
             self._live = None
 
     def line(self, text: str) -> None:
-        """One thing that happened."""
+        """Prints a line about something that has just happened."""
         stamped = f"{time.monotonic() - self._started:6.1f}s  {text}"
         self._tally.recent.append(stamped)
         if self._live is None:
             self._console.print(stamped, markup=False, soft_wrap=True)
 
     def refresh(self) -> None:
-        """Draws the tables anew, where there are any."""
+        """Draws the tables again, on a terminal."""
         if self._live is not None:
             self._live.update(self._picture(), refresh=True)
 
     def summary(self, first_delivery: float | None) -> None:
-        """The figures at the end, and which promises were broken."""
+        """Prints the final figures, and the promises that were not kept."""
         tally = self._tally
         total = sum(tally.published.values())
         out = [f"published  {total} events: {tally.over['nats']} over NATS, "

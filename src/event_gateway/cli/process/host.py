@@ -90,7 +90,7 @@ def announced(hosted: Hosted, data_dir: Path) -> Iterator[None]:
     endpoints = data_dir / "endpoints.json"
     _write_private(endpoints, json.dumps({
         "http": hosted.http_url, "nats": hosted.nats_url, "redis": hosted.redis_url,
-        "console": None, "pid": os.getpid(),
+        "pid": os.getpid(),
     }))  # fmt: skip
     try:
         yield

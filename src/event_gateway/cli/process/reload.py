@@ -9,7 +9,7 @@ import structlog
 from event_gateway.app.gateway import Gateway
 from event_gateway.app.reload import ReloadRefused
 from event_gateway.broker.connection import BrokerError
-from event_gateway.cli.commands.check import read_config, warnings
+from event_gateway.cli.process.configuration import read_config, warnings
 from event_gateway.config.problems import ConfigError
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ import structlog
 import typer
 
 from event_gateway.app.gateway import Gateway
-from event_gateway.cli.commands.check import read_config, warnings
+from event_gateway.cli.process.configuration import read_config, warnings
 from event_gateway.cli.process.gateway_process import working
 from event_gateway.cli.process.host import Hosted, StartFailed, announced, hosting
 from event_gateway.cli.process.logs import configure_logs

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from event_gateway.cli.commands.check import read_config
+from event_gateway.cli.process.configuration import read_config
 from event_gateway.cli.process.gateway_process import working
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.logs import configure_logs

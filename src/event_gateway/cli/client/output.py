@@ -1,0 +1,43 @@
+"""What commands print: answers as JSON or as lines, tables, and errors."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+import typer
+
+
+def fail(detail: str, status: int = 1) -> NoReturn:
+    """Ends the command with one line on stderr and an exit status: 1 failed, 2 wrong usage."""
+    typer.echo(detail, err=True)
+    raise typer.Exit(status)
+
+
+def print_answer(as_json: bool, content: Any, lines: Callable[[Any], Iterable[str]]) -> None:
+    """Prints an answer as JSON, or as the lines that ``lines`` makes of it. Characters that could
+    control the terminal are replaced by question marks."""
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for line in lines(content):
+        typer.echo(printable(line))
+
+
+def printable(line: str) -> str:
+    """A line with a question mark for each character that could control the terminal."""
+    return "".join(char if char.isprintable() else "?" for char in line)
+
+
+def table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """Rows in aligned columns. No cell is cut off, as another program may read the lines."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [heads, *rows]
+    ]
+
+
+def fields(values: dict[str, Any]) -> list[str]:
+    """A line ``name: value`` for each value that is not None, with the values aligned."""
+    width = max(map(len, values)) + 1
+    return [f"{name + ':':<{width}} {value}" for name, value in values.items() if value is not None]

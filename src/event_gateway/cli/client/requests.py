@@ -1,0 +1,117 @@
+"""Requests of commands to a running gateway. Any failure ends the command with one line."""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import typer
+
+from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.client.output import fail
+from event_gateway.transport.target import parse_target
+
+DATA_DIR = Path("data")  # the default of ``serve``
+DEFAULT_URL = "http://127.0.0.1:8080"
+PAGE_SIZE = 1000  # the most items that the API returns at a time
+
+
+def call(
+    url: str | None, key: str | None, method: str, path: str, body: Any = None, **query: Any
+) -> Any:
+    """The decoded answer to one request. ``url`` and ``key`` as :func:`find_gateway` takes them."""
+
+    async def work(client: GatewayClient) -> Any:
+        return await request_json(client, method, path, body, **query)
+
+    return run_with_client(url, key, work)
+
+
+def list_items(
+    url: str | None, key: str | None, path: str, limit: int | None = None, **query: Any
+) -> list[Any]:
+    """The items of a list, read page by page: at most ``limit``, or all."""
+
+    async def work(client: GatewayClient) -> list[Any]:
+        items: list[Any] = []
+        while True:
+            size = PAGE_SIZE if limit is None else min(PAGE_SIZE, limit - len(items))
+            page = await request_json(client, "GET", path, limit=size, **query)
+            items += page["items"]
+            if page["next"] is None or len(items) == limit:
+                return items
+            query["cursor"] = page["next"]
+
+    items: list[Any] = run_with_client(url, key, work)
+    return items
+
+
+def run_with_client(
+    url: str | None, key: str | None, work: Callable[[GatewayClient], Awaitable[Any]]
+) -> Any:
+    """The result of ``work``, which makes several requests with one client."""
+
+    async def main() -> Any:
+        client = GatewayClient(*find_gateway(url, key))
+        try:
+            return await work(client)
+        except ConnectionError as error:
+            fail(str(error))
+        finally:
+            await client.close()
+
+    try:
+        return asyncio.run(main())
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+async def request_json(
+    client: GatewayClient, method: str, path: str, body: Any = None, **query: Any
+) -> Any:
+    """The decoded answer to one request. Members of ``query`` that are None are left out."""
+    parameters = "&".join(
+        f"{name}={quote(str(value).lower() if isinstance(value, bool) else str(value), safe='')}"
+        for name, value in query.items()
+        if value is not None
+    )
+    return content_or_fail(
+        *await client.request(method, f"{path}?{parameters}" if parameters else path, body)
+    )
+
+
+def content_or_fail(status: int, content: Any) -> Any:
+    """The content of an answer. An error ends the command with the problem's ``detail``."""
+    if status < 400:
+        return content
+    detail = content.get("detail") if isinstance(content, dict) else None
+    fail(detail or f"the gateway answered {status}")
+
+
+def quoted(text: str) -> str:
+    """A name or an id, percent-encoded for a path."""
+    return quote(text, safe="")
+
+
+def find_gateway(url: str | None, key: str | None) -> tuple[str, str]:
+    """URL and key of the gateway: those given, else those of a gateway that runs with its data in
+    ``./data``, whose admin key is used only for its own URL."""
+    try:
+        local = str(json.loads((DATA_DIR / "endpoints.json").read_text())["http"])
+    except (OSError, ValueError, KeyError, TypeError):
+        local = None
+    url = url or local or DEFAULT_URL
+    try:
+        parse_target(url)
+    except ValueError as error:
+        fail(f"--url: {error}", 2)
+    if not key and url.rstrip("/") == local and os.access(DATA_DIR / "admin.key", os.R_OK):
+        key = (DATA_DIR / "admin.key").read_text().strip()
+    if not key:
+        fail(f"no key for {url}: give --key, or set EVENT_GATEWAY_KEY", 2)
+    if not (key.isascii() and key.isprintable()):
+        fail("--key: contains characters that no key contains", 2)
+    return url, key

@@ -1,0 +1,12 @@
+"""``event-gateway schema``: prints the JSON Schema of the configuration file."""
+
+import json
+
+import typer
+
+from event_gateway.config.schema import json_schema
+
+
+def schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    typer.echo(json.dumps(json_schema(), indent=2))
