@@ -214,7 +214,7 @@ async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_pa
     assert "host" not in inline["headers"]
     for given, key, says in (
         ({"transformation": "nope"}, "transformation", "there are: acme, analytics_format"),
-        ({}, "transformation", "name one"),
+        ({}, "transformation", "name a transformation"),
         ({"transformation": {"python": "os:getcwd"}}, "transformation.python", "file alone"),
         ({"transformation": {"tmpl": 1}}, "transformation.tmpl", "unknown key"),
         ({"transformation": {"template": {"a": ["{{"]}}}, "transformation.template.a[0]", "closed"),

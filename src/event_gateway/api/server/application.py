@@ -14,7 +14,7 @@ from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import PATH as SIGNING_KEYS
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server.auth import Authenticator
-from event_gateway.api.server.dependencies import provide
+from event_gateway.api.server.dependencies import check_provided, provide
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
 
@@ -40,7 +40,8 @@ def build_application(
 ) -> FastAPI:
     """The ASGI application of one gateway process. ``version`` is the gateway's.
 
-    Where two routes fit a path, the one that comes first in ``groups`` answers.
+    If two routes fit a path, the first in ``groups`` answers. Raises LookupError if a route needs
+    parts that no group has.
     """
     app = FastAPI(title="Event Gateway", version=version)
     provide(app, authenticator, state)
@@ -50,6 +51,7 @@ def build_application(
     for group in groups:
         provide(app, group.parts)
         for router in group.routers:
+            check_provided(app, router)
             app.include_router(router)
     for kind in HANDLED:
         app.add_exception_handler(kind, _on_problem)
