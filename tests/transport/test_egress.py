@@ -393,7 +393,7 @@ REFUSED_URLS = [
     ("https://[::1]/", "loopback"), ("https://2130706433/", USUAL), ("http://example.com/", None),
     ("https://localhost/", None), ("https://example.com:22/", "port 22"),
     ("https://u:hunter2@example.com/", "credentials"), ("https://example.com/#x", "fragment"),
-    ("https://u:hunter2/", "no URL"), ("https://example.com/\n", "control"),
+    ("https://u:hunter2/", "not a URL"), ("https://example.com/\n", "control"),
 ]  # fmt: skip
 REFUSED_HEADERS = [
     {"x": "a\nb"}, {"x": "a\rb"}, {"x": "a\r\nb: c"}, {"x": "a\0"}, {"x": "\x7f"}, {"x": "a\tb"},

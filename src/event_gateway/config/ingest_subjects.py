@@ -1,4 +1,4 @@
-"""Which NATS subjects the log captures, and which patterns nothing would feed."""
+"""The NATS subjects that the log captures, and patterns that no captured subject can match."""
 
 from collections.abc import Iterator
 
@@ -45,7 +45,7 @@ def check_subjects(subjects: list[str]) -> Iterator[tuple[str, str]]:
 def unfed_patterns(config: Config) -> list[tuple[str, str]]:
     """Pairs of key and reason for each pattern that no event from NATS could match."""
     if config.ingest.streams:
-        return []  # what they hold is known only to NATS
+        return []  # only NATS knows the subjects of those streams
     fed = captured_subjects(config)
     return [
         (key, why)

@@ -1,4 +1,4 @@
-"""The configuration file, key by key. What has no value takes the core's default."""
+"""The models of the configuration file. A key without a value takes the core's default."""
 
 import re
 from ipaddress import ip_network
@@ -26,32 +26,32 @@ def _at_least_a_minute(value: float) -> float:
 
 def _check_server_url(url: str, schemes: tuple[str, ...]) -> None:
     """Raises ValueError without ever repeating the URL, which may hold a password."""
-    wanted = f"must begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
+    form = f"must begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError(f"is no URL: {wanted}, and its port must be a number") from None
+        raise ValueError(f"is not a URL: it {form}, and its port must be a number") from None
     if parts.scheme not in schemes:
-        raise ValueError(wanted)
+        raise ValueError(form)
     if parts.scheme == "unix":
         if not parts.path:
-            raise ValueError("names no socket")
+            raise ValueError("has no socket path")
     elif not parts.hostname or port == 0:
-        raise ValueError("names no host")
+        raise ValueError("has no host")
 
 
 class StreamModel(Section):
     """A named stream for live subscribers."""
 
-    subjects: list[str] = Field(description="Patterns of the subjects that go into it.")
-    retention: Duration | None = Field(None, description="For how long events are kept.")
+    subjects: list[str] = Field(description="Patterns of the subjects that the stream stores.")
+    retention: Duration | None = Field(None, description="How long the stream stores events.")
     max_messages: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="How many are kept; the oldest go first."
+        None, description="The most events that it stores; the oldest are dropped first."
     )
-    max_bytes: Size | None = Field(None, description="How many bytes are kept.")
-    compliance: bool = Field(False, description="Nothing in it can be deleted or purged.")
-    compression: Literal["s2", "none"] = Field("s2", description="How it lies on the disk.")
+    max_bytes: Size | None = Field(None, description="The most bytes that it stores.")
+    compliance: bool = Field(False, description="Events in the stream cannot be deleted or purged.")
+    compression: Literal["s2", "none"] = Field("s2", description="The compression on disk.")
     replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
         None, description="On how many servers of a cluster; by default nats.replicas."
     )
@@ -89,7 +89,7 @@ class ServerModel(Section):
     )
     drain_timeout: Duration = Field(
         20.0,
-        description="How long running attempts may go on when the gateway is told to end.",
+        description="How long attempts in flight may go on when the gateway shuts down.",
     )
     subscribers: SubscribersModel = SubscribersModel()
 
@@ -97,7 +97,11 @@ class ServerModel(Section):
 class NatsModel(Section):
     """NATS JetStream."""
 
-    url: str | None = Field(None, repr=False, description="Your NATS; without it one is started.")
+    url: str | None = Field(
+        None,
+        repr=False,
+        description="The URL of your NATS; without it the gateway starts one.",
+    )
     replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
         None,
         description="On how many servers of a cluster the gateway's streams are; by default 1 for "
@@ -116,7 +120,9 @@ class RedisModel(Section):
     """Redis or Valkey."""
 
     url: str | None = Field(
-        None, repr=False, description="Your Redis or Valkey; without it one is started."
+        None,
+        repr=False,
+        description="The URL of your Redis or Valkey; without it the gateway starts one.",
     )
 
     @field_validator("url")
@@ -135,17 +141,17 @@ class IngestModel(Section):
         "the root of every pattern in webhooks and streams."
     )  # fmt: skip
     retention: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
-        7 * 86400.0, description="For how long the log keeps events; at least 1m."
+        7 * 86400.0, description="How long the log stores events; at least 1m."
     )
     max_bytes: Size | None = Field(None, description="At this size the log refuses new events.")
     streams: list[str] = Field(
         [],
-        description="JetStream streams of yours that are read, instead of capturing.",
+        description="Your own JetStream streams to read, instead of capturing subjects.",
     )
     allowed_origins: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
         [],
-        description="Who is told on OPTIONS /v1/events that it may send events there: exactly what "
-        "it says in WebHook-Request-Origin; * is anybody.",
+        description="Origins that may send events, as OPTIONS /v1/events answers them: exactly the "
+        "value of WebHook-Request-Origin; * is any origin.",
     )
 
     @field_validator("allowed_origins")
@@ -153,19 +159,19 @@ class IngestModel(Section):
     def _origins(cls, value: list[str]) -> list[str]:
         for origin in value:
             if any(not 0x20 < ord(character) < 0x7F for character in origin):
-                raise ValueError("holds a space, a control or a non-ASCII character")
+                raise ValueError("contains a space, a control or a non-ASCII character")
         return value
 
 
 class SecretsModel(Section):
-    """Where secrets are found by name."""
+    """Where the gateway looks up secrets by name."""
 
     env_prefix: str = Field("EVENT_GATEWAY_SECRET_", description="Before the name, upper-cased.")
     dir: str = Field("/run/secrets", description="A folder with a file for each secret.")
 
 
 class ProxyModel(Section):
-    """A forward proxy through which all that the gateway sends to receivers is tunnelled."""
+    """A forward proxy through which the gateway sends every request to receivers."""
 
     url: str = Field(
         repr=False,
@@ -173,15 +179,15 @@ class ProxyModel(Section):
         "or without them.",
     )
     resolve: Literal["gateway", "proxy"] = Field(
-        "gateway", description="Who looks up receivers' names; only what the gateway looks up "
-        "can it check."
+        "gateway", description="Who resolves the names of receivers; the gateway can check only "
+        "addresses that it resolves."
     )  # fmt: skip
 
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
         if any(not 0x20 < ord(character) < 0x7F for character in value):
-            raise ValueError("holds a space, a control or a non-ASCII character")
+            raise ValueError("contains a space, a control or a non-ASCII character")
         _check_server_url(value, ("http",))
         parts = urlsplit(value)
         if parts.path not in ("", "/") or parts.query or parts.fragment or value[-1] in "?#":
@@ -190,7 +196,7 @@ class ProxyModel(Section):
 
 
 class DeliveryModel(Section):
-    """Deliveries, and what else the gateway sends to others on their behalf."""
+    """Deliveries, and the other requests that the gateway sends for them."""
 
     allow_networks: list[str] = Field(
         [], description="Private networks (CIDR) that receivers may be in, also with plain http."
@@ -204,8 +210,8 @@ class DeliveryModel(Section):
     proxy: ProxyModel | None = Field(None, description="By default none.")
     keep_records: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
         7 * 86400.0,
-        description="For how long it is known what became of a delivery that has ended; "
-        "at least for as long as the log keeps its event.",
+        description="How long the gateway stores the records of finished deliveries; "
+        "at least as long as the log stores their events.",
     )
     origin: str = Field(
         "event-gateway",
@@ -257,19 +263,19 @@ class TransformationModel(Section):
 
 
 class DeadLettersModel(Section):
-    """What could not be delivered."""
+    """Deliveries that failed for good."""
 
     retention: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
-        90 * 86400.0, description="For how long dead letters are kept; at least 1m."
+        90 * 86400.0, description="How long dead letters are stored; at least 1m."
     )
 
 
 class CatalogModel(Section):
-    """Event types with their schemas, and what becomes of events that do not hold to them."""
+    """Event types with their schemas, and how the gateway treats events that do not conform."""
 
     enforce: Literal["off", "warn", "reject"] = Field(
-        "warn", description="For types that say nothing of their own: off does not look, warn "
-        "takes the event and says so, reject refuses it."
+        "warn", description="For types without a setting of their own: off does not check, warn "
+        "accepts the event and reports it, reject refuses it."
     )  # fmt: skip
     strict: bool = Field(
         False, description="Whether events of types that are not registered are treated by "
@@ -282,8 +288,8 @@ class Config(Section):
 
     repair: Literal["automatic", "manual"] = Field(
         "automatic",
-        description="Where Redis has lost all records: the log is read again at once, or when "
-        "POST /v1/repair says so.",
+        description="When Redis has lost all records: read the log again at once, or wait for "
+        "POST /v1/repair.",
     )
 
     webhooks: dict[str, WebhookModel] = Field({}, description="Receivers by id.")

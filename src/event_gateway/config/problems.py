@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, each in one line: file, line, key, reason."""
+"""Problems of a configuration, each as a line: file, line, key, reason."""
 
 import difflib
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ KeyPath = tuple[str, ...]
 
 _BRANCHES = ("bool", "OrderedModel")  # pydantic names those of a union in the place of an error
 
-# Pydantic's kinds of errors in the words of who writes the file.
+# Pydantic's kinds of errors in words for users.
 _WORDS = {
     "missing": "is missing",
     "bool_type": "must be true or false",
@@ -33,7 +33,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and where; ``line`` 0: the place has no lines."""
+    """A problem and its place; ``line`` 0: the place has no lines (the environment)."""
 
     file: str
     line: int
@@ -46,7 +46,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` holds all that is wrong with it."""
+    """The configuration cannot be used; ``problems`` are all reasons."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -85,7 +85,7 @@ class Source:
 
 
 def is_told(error: Any) -> bool:
-    """Whether one of pydantic's errors is of the branch of a union that was meant."""
+    """Whether one of pydantic's errors is about the branch of a union that the user meant."""
     mapping = isinstance(error["input"], dict)
     return not (
         (error["type"] == "bool_type" and error["loc"][-1] == "bool" and mapping)

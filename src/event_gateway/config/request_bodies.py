@@ -48,7 +48,7 @@ _SHOWN = (
     "expression_errors",
     "rate",
     "subscribers",
-)  # what an answer says beyond the definition
+)  # members of the API's answers that are not part of the definition
 
 
 def webhook_from_json(
@@ -56,8 +56,8 @@ def webhook_from_json(
 ) -> Webhook:
     """The webhook of an API request's body. Raises InvalidBody.
 
-    What an answer says beyond the definition (``managed_by``, ``created_at``) may stand there, so
-    that an answer can be sent back.
+    Members that the API adds to its answers (``managed_by``, ``created_at``) are ignored, so that
+    an answer can be sent back.
     """
     model = validated(_WebhookBody, "webhooks", body)
     webhook = webhook_of(model, model.id, managed_by="api")

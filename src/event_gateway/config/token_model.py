@@ -29,18 +29,18 @@ class _TokenBody(Section):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A narrowed principal, and for how many seconds."""
+class TokenRequest:
+    """The principal of the requested token, and its lifetime in seconds."""
 
     principal: Principal
     lifetime: float
 
 
-def token_from_json(body: object, streams: frozenset[str]) -> Asked:
-    """What a request's body asks for; the streams must be among ``streams``. Raises InvalidBody."""
+def token_from_json(body: object, streams: frozenset[str]) -> TokenRequest:
+    """The request in a body; its streams must be among ``streams``. Raises InvalidBody."""
     model = validated(_TokenBody, "tokens", body)
     if not model.streams and not model.subjects:
-        raise InvalidBody([("streams", "a token opens at least one stream, or some subjects")])
+        raise InvalidBody([("streams", "a token needs at least one stream or subject")])
     if model.principal == ADMIN.name:
         raise InvalidBody([("principal", f"{ADMIN.name} is the name of the key itself")])
     wrong = [
@@ -55,6 +55,6 @@ def token_from_json(body: object, streams: frozenset[str]) -> Asked:
             wrong.append((error.key, error.detail))
     if wrong:
         raise InvalidBody(wrong)
-    return Asked(
+    return TokenRequest(
         Principal(model.principal, tuple(model.streams), tuple(model.subjects)), model.expires_in
     )

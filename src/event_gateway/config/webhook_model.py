@@ -18,7 +18,7 @@ def _one_or_more(value: Any) -> Any:
 
 
 class RetryPolicyModel(Section):
-    """How often and when an attempt is repeated."""
+    """How many attempts the gateway makes, and when."""
 
     max_attempts: int | None = Field(
         None, description="Attempts in all; 3 by default, with a schedule one more than its delays."
@@ -34,48 +34,50 @@ class RetryPolicyModel(Section):
     )
     max_delay: Duration | None = Field(None, description="The longest delay; 1h.")
     schedule: Annotated[list[Duration], Field(min_length=1)] | None = Field(
-        None, description="The delays one by one, in place of backoff; the last one is repeated."
+        None, description="A list of delays, in place of backoff; the last delay repeats."
     )
     jitter: Annotated[float, Field(strict=False)] | None = Field(
         None, description="What part of a delay may be added to it at random, 0 to 1; 0."
     )
     max_age: Duration | None = Field(
         None,
-        description="For how long after its receipt an event is delivered; "
+        description="How long after its receipt the gateway delivers an event; "
         "by default, and at most, 80% of ingest.retention.",
     )
 
 
 class RateLimitModel(Section):
-    """How many attempts may begin in a period, all processes together."""
+    """How many attempts all processes together may start in a period."""
 
     events: int = Field(description="Attempts in each period.")
     per: Duration | None = Field(None, description="The period; 1s.")
 
 
 class BatchModel(Section):
-    """How many events go into one request of mode batch: whatever is reached first."""
+    """The limits of a request in mode batch: the first that is reached applies."""
 
     max_events: int | None = Field(None, description="Events; 100.")
-    max_bytes: Size | None = Field(None, description="Of their data; 256KiB. One may have more.")
+    max_bytes: Size | None = Field(
+        None, description="Bytes of their data; 256KiB. A larger event is sent alone."
+    )
     max_wait: Duration | None = Field(
-        None, description="How long the first of them waits for more; 1s."
+        None, description="How long the first event waits for more; 1s."
     )
 
 
 class CircuitBreakerModel(Section):
-    """When to leave a receiver alone that only fails."""
+    """When to stop attempts to a receiver that only fails."""
 
     failure_threshold: int | None = Field(
         None, description="Failed attempts in a row until it opens; 5."
     )
     open_for: Duration | None = Field(
-        None, description="How long no attempt is made, before one finds out; 30s."
+        None, description="How long no attempt is made, until a single one tests the receiver; 30s."
     )
 
 
 class OrderedModel(Section):
-    """Of which events the order is kept."""
+    """Which events are delivered in order."""
 
     by: Annotated[str, Field(min_length=1)] = Field(
         description="An attribute or a path (data.account): order is kept where it is equal."
@@ -97,13 +99,13 @@ class SecurityModel(Section):
         None, description="basic: the user; without it the secret is user:password."
     )
     token_url: str | None = Field(
-        None, description="oauth2_client_credentials: where tokens are fetched."
+        None, description="oauth2_client_credentials: the URL of the token endpoint."
     )
     client_id: str | None = Field(
-        None, description="oauth2_client_credentials: who the gateway is there."
+        None, description="oauth2_client_credentials: the id of the gateway there."
     )
     scope: str | None = Field(
-        None, description="oauth2_client_credentials: what is asked for, separated by spaces."
+        None, description="oauth2_client_credentials: requested scopes, separated by spaces."
     )
     client_auth: str | None = Field(
         None,
@@ -140,12 +142,12 @@ class WebhookModel(SelectionModel):
         json_schema_extra={"enum": [*MODES, None]},
     )
     batch: BatchModel = Field(BatchModel(), description="How large a request of mode batch is.")
-    retry_policy: RetryPolicyModel = Field(RetryPolicyModel(), description="When to try again.")
-    timeout: Duration | None = Field(None, description="For a whole attempt; 15s.")
-    concurrency: int | None = Field(None, description="Attempts at once; 32.")
+    retry_policy: RetryPolicyModel = Field(RetryPolicyModel(), description="When to retry.")
+    timeout: Duration | None = Field(None, description="The longest time for an attempt; 15s.")
+    concurrency: int | None = Field(None, description="Attempts at the same time; 32.")
     rate_limit: RateLimitModel | None = Field(None, description="By default none.")
     circuit_breaker: CircuitBreakerModel = Field(
-        CircuitBreakerModel(), description="When to leave the receiver alone."
+        CircuitBreakerModel(), description="When to stop attempts to a failing receiver."
     )
     disable_after: Duration | None = Field(
         None, description="After how long of nothing but failures it is disabled; 5d."
@@ -154,7 +156,7 @@ class WebhookModel(SelectionModel):
         False, description="true delivers in the order of the log, one at a time."
     )
     verify: bool = Field(
-        False, description="true asks the receiver before the first delivery whether it agrees."
+        False, description="true: the receiver must complete a handshake before the first delivery."
     )
     headers: dict[str, str] = Field({}, description="Headers added to each request.")
     enrich: bool | None = Field(None, description="Whether data.enrichment is added; true.")
@@ -162,7 +164,8 @@ class WebhookModel(SelectionModel):
         [], description="How the gateway authenticates; a list combines several ways."
     )
     enabled: bool | None = Field(
-        None, description="Whether it delivers; true. While not, its events wait in its queue."
+        None,
+        description="Whether the gateway delivers; true. While false, events wait in the queue.",
     )
     description: str | None = Field(None, max_length=1000, description="For people.")
     metadata: dict[str, Any] = Field({}, description="Yours; the gateway only keeps it.")

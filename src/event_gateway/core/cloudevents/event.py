@@ -12,7 +12,7 @@ CORE_ATTRIBUTES = frozenset(
 
 
 class DataKind(IntEnum):
-    """How the payload stands in the JSON format."""
+    """How the JSON format writes the payload."""
 
     NONE = 0
     JSON = 1  # ``data``: the bytes are a JSON value

@@ -1,4 +1,4 @@
-"""What only the gateway itself may publish: its lifecycle events cannot be forged."""
+"""The source and the types of the gateway's own lifecycle events, refused from outside."""
 
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import InvalidEvent

@@ -1,4 +1,4 @@
-"""Transformations: what may be defined, how an event looks to one, and what can go wrong."""
+"""Transformations: their definitions, the payload that they get, and their errors."""
 
 import base64
 import re
@@ -14,16 +14,16 @@ from event_gateway.core.text.identifier import ID
 
 BUILT_IN = ("standard", "analytics_format", "crm_format", "siem_format")
 SIEM_FORMATS = ("ecs", "cef")
-MAX_OUTPUT = 1024 * 1024  # bytes of a body that a transformation of one's own makes
+MAX_OUTPUT = 1024 * 1024  # bytes of a body that a template or a function makes
 MAX_PLATFORM = 256  # characters
 JSON = "application/json"
 _CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?: *;[\x20-\x7e]+)?")
 
 
 class TransformationError(Exception):
-    """A transformation made no body of an event, and why.
+    """A transformation could not make a body from an event; the text says why.
 
-    ``final``: it would fail in the same way again.
+    ``final``: a retry would fail in the same way.
     """
 
     def __init__(self, reason: str, *, final: bool = True) -> None:
@@ -32,7 +32,7 @@ class TransformationError(Exception):
 
 
 class TransformationDefinition(msgspec.Struct, frozen=True):
-    """A transformation of one's own: a built-in one with options (``base``), a ``template``, or a
+    """A user's transformation: a built-in one with options (``base``), a ``template``, or a
     ``python`` function, ``package.module:function`` or the name of an entry point.
 
     ``format`` is an option of ``siem_format``, ``platform`` one of ``analytics_format``;
@@ -48,14 +48,14 @@ class TransformationDefinition(msgspec.Struct, frozen=True):
     python: str | None = None
 
     def problems(self) -> Iterator[InvalidDefinition]:
-        """What is wrong with it, but for the template or the function itself."""
+        """All reasons why it cannot be registered, except those in the template or function."""
         if ID.fullmatch(self.name) is None:
             yield InvalidDefinition("name", f"{self.name!r} is not of the form {ID.pattern}")
         if self.name in BUILT_IN:
             yield InvalidDefinition("name", "is built in; give yours another name")
         kinds = [self.base is not None, self.template is not msgspec.UNSET, self.python is not None]
         if sum(kinds) != 1:
-            yield InvalidDefinition("name", "needs one of base, template and python, and one only")
+            yield InvalidDefinition("name", "needs exactly one of base, template and python")
         if self.base is not None and self.base not in BUILT_IN:
             known = ", ".join(BUILT_IN)
             yield InvalidDefinition("base", f"{self.base!r} is unknown; there are: {known}")
@@ -72,7 +72,7 @@ class TransformationDefinition(msgspec.Struct, frozen=True):
         if self.base is not None:
             yield InvalidDefinition("content_type", "is an option of template and python")
         elif not is_content_type(self.content_type):
-            yield InvalidDefinition("content_type", f"{self.content_type!r} is no media type")
+            yield InvalidDefinition("content_type", f"{self.content_type!r} is not a media type")
         elif not (
             self.template is msgspec.UNSET
             or isinstance(self.template, str)
@@ -82,13 +82,13 @@ class TransformationDefinition(msgspec.Struct, frozen=True):
 
 
 def is_content_type(text: str) -> bool:
-    """Whether a text can stand in a request as its content type."""
+    """Whether a text can be the content type of a request."""
     return len(text) <= 256 and _CONTENT_TYPE.fullmatch(text) is not None
 
 
 def payload_of(event: Event) -> Any:
-    """The payload as it stands in the JSON format; None where the event has none, msgspec.UNSET
-    where it goes beyond what Python can hold."""
+    """The payload as the JSON format has it; None where the event has none, msgspec.UNSET where
+    Python cannot decode it (too deep)."""
     if event.kind is DataKind.JSON:
         return decoded(event.data)
     if event.kind is DataKind.TEXT:
@@ -99,14 +99,14 @@ def payload_of(event: Event) -> Any:
 
 
 def raw_payload_of(event: Event) -> Any:
-    """The same to be encoded: JSON is not decoded, its own bytes go in as they are."""
+    """The payload for an encoder: JSON is not decoded, its bytes are copied as they are."""
     return msgspec.Raw(event.data) if event.kind is DataKind.JSON else payload_of(event)
 
 
 def as_dict(event: Event) -> dict[str, Any]:
-    """The event as CloudEvents' JSON format has it, in Python values of its own.
+    """A new dict with the event in CloudEvents' JSON format.
 
-    Raises TransformationError where its payload goes beyond what Python can hold.
+    Raises TransformationError where Python cannot decode the payload (too deep).
     """
     out: dict[str, Any] = {"specversion": "1.0", "id": event.id, "source": event.source,
                            "type": event.type}  # fmt: skip

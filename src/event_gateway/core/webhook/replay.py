@@ -1,4 +1,4 @@
-"""Replays: many deliveries begun anew, from the log or from dead letters."""
+"""Replays: new runs of many deliveries, from the log or from dead letters."""
 
 from enum import StrEnum
 
@@ -19,13 +19,13 @@ ENDED = frozenset((ReplayState.CANCELLED, ReplayState.DONE, ReplayState.FAILED))
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be delivered again; times in seconds since the epoch.
+    """A requested replay; times in seconds since the epoch.
 
-    From the log (``stream``): what matches ``webhook`` as it is now. From the dead letters (no
-    ``stream``): those of ``webhook``, or of all; with ``places`` just these. ``from_seq`` to
-    ``until_seq`` (both included) are places there, ``since`` and ``until`` (excluded) times,
-    ``types`` patterns of which the event's type fits one, ``reason`` that of the dead letter.
-    ``dry_run``: it only counts.
+    With ``stream``: the events of that stream which match ``webhook`` as it is now. Without: the
+    dead letters of ``webhook``, or of every webhook; with ``places`` only the dead letters at these
+    positions. ``from_seq`` to ``until_seq`` (both included) are positions, ``since`` to ``until``
+    (excluded) times, ``types`` patterns of event types, ``reason`` the reason of the dead letter.
+    ``dry_run``: the replay only counts.
     """
 
     id: str
@@ -43,10 +43,10 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """How far a replay has come. ``position``: the place before which all is done; ``first``: the
-    first that was looked at (0: none yet). Of those looked at so many ``matched``; of these so many
-    are ``queued``, the rest was ``skipped``: on its way anyhow, repeated before, or its webhook is
-    gone.
+    """The progress of a replay. Everything before ``position`` is done; ``first`` is the first
+    position that was read (0: none yet). ``looked`` events were read, and ``matched`` of them
+    match; of these ``queued`` got a new run, and ``skipped`` did not: they are pending already,
+    were replayed before, or their webhook was deleted.
     """
 
     state: ReplayState = ReplayState.RUNNING

@@ -1,4 +1,4 @@
-"""The retry policy: how often and when an attempt is repeated, and for how long at all."""
+"""The retry policy: how many attempts the gateway makes, when, and for how long."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,11 @@ BACKOFFS = ("exponential", "linear", "fixed")
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """How often and when an attempt is repeated. Delays in seconds.
+    """How many attempts the gateway makes, and the delays between them in seconds.
 
-    ``schedule`` names the delays one by one, in place of ``backoff``; behind its end the last one
-    is repeated. ``jitter`` is the part of a delay that may be added to it at random.
-    ``max_age``: seconds after which an event in the log is delivered no more; None: as long as
-    :func:`longest_wait` lets it.
+    ``schedule`` lists the delays and replaces ``backoff``; its last delay repeats. ``jitter`` is
+    the part of a delay (0 to 1) that is added to it at random. ``max_age``: seconds from the log
+    time of an event to the end of its deliveries; None: :func:`longest_wait`.
     """
 
     max_attempts: int = 3
@@ -35,25 +34,25 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         if self.schedule:
             return self.schedule[min(failed, len(self.schedule)) - 1]
         if self.backoff == "fixed":
-            wanted = self.initial_delay
+            delay = self.initial_delay
         elif self.backoff == "linear":
-            wanted = self.initial_delay * failed
+            delay = self.initial_delay * failed
         else:
             # The exponent is capped so that a float cannot overflow; max_delay rules long before.
-            wanted = self.initial_delay * self.multiplier ** min(failed - 1, 64)
-        return min(wanted, self.max_delay)
+            delay = self.initial_delay * self.multiplier ** min(failed - 1, 64)
+        return min(delay, self.max_delay)
 
 
 def longest_wait(retention: float) -> float:
-    """For how many seconds a delivery may wait at most, in a log that keeps events for so many.
+    """The longest time in seconds that a delivery may wait; ``retention`` of the log in seconds.
 
-    The rest is for writing its dead letter before the log drops the event.
+    The remaining time is for writing the dead letter before the log drops the event.
     """
     return 0.8 * retention
 
 
 def retry_problems(policy: RetryPolicy, retention: float) -> Iterator[InvalidDefinition]:
-    """All that stands against a policy where the log keeps events for ``retention`` seconds."""
+    """All reasons why a policy cannot be used; ``retention`` of the log in seconds."""
     if policy.backoff not in BACKOFFS:
         yield InvalidDefinition(
             "retry_policy.backoff",

@@ -21,8 +21,8 @@ MAX_HEADERS = 32
 MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
 MAX_BATCH = 1000  # events of one request
 MAX_BATCH_BYTES = 16 << 20
-MAX_BATCH_WAIT = 5.0  # seconds; what waits is held by its process for 10
-# What the gateway itself sets on a delivery, and what would change how the request is framed.
+MAX_BATCH_WAIT = 5.0  # seconds; a process gives waiting deliveries back after 10
+# Headers that the gateway sets, and headers that would change how the request is framed.
 RESERVED_HEADERS = frozenset(
     (
         "host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade",
@@ -32,7 +32,7 @@ RESERVED_HEADERS = frozenset(
         "webhook-request-origin", "webhook-request-rate", "webhook-request-callback",
     )
 )  # fmt: skip
-# What proves who is asking is a secret, and comes by name.
+# Credentials are secrets: a webhook refers to them by name.
 SECRET_HEADERS = frozenset(("authorization", "proxy-authorization"))
 
 
@@ -63,7 +63,7 @@ def webhook_problems(
         )
     elif webhook.mode == "binary" and webhook.transformation != "standard":
         yield InvalidDefinition(
-            "mode", "binary is for the event itself: the transformation must be standard"
+            "mode", "binary sends the event itself: the transformation must be standard"
         )
     yield from retry_problems(webhook.retry_policy, retention)
     if not 0.1 <= webhook.timeout <= 300:
@@ -108,7 +108,7 @@ def _lane_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
 def _batch_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
     batch = webhook.batch
     if webhook.mode == "batch" and webhook.ordered:
-        yield InvalidDefinition("mode", "batch keeps no order: it cannot be ordered, too")
+        yield InvalidDefinition("mode", "batch cannot be combined with ordered")
     if not 1 <= batch.max_events <= MAX_BATCH:
         yield InvalidDefinition("batch.max_events", f"must be between 1 and {MAX_BATCH}")
     if not 1 <= batch.max_bytes <= MAX_BATCH_BYTES:
@@ -119,25 +119,27 @@ def _batch_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
 
 def _check_order(by: str) -> None:
     if parse_path(by, "ordered.by").many:
-        raise InvalidDefinition("ordered.by", "must name one value, not any ([*])")
+        raise InvalidDefinition("ordered.by", "must lead to a single value, without [*]")
 
 
 def _check_url(url: str, refuses_url: RefusesUrl, key: str = "url") -> None:
     if any(not 0x20 < ord(c) < 0x7F for c in url):
-        raise InvalidDefinition(key, "holds a space, a control or a non-ASCII character")
+        raise InvalidDefinition(key, "contains a space, a control or a non-ASCII character")
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # it is not repeated: what was taken for a port may be a password
-        raise InvalidDefinition(key, "is no URL: its host or its port is none") from None
+    except ValueError:  # the URL is not repeated: the part read as a port may be a password
+        raise InvalidDefinition(key, "is not a URL: its host or port is invalid") from None
     if parts.scheme not in ("http", "https"):
         raise InvalidDefinition(key, "must begin with https:// (or http://)")
     if not parts.hostname or port == 0:
-        raise InvalidDefinition(key, "names no host to send to")
+        raise InvalidDefinition(key, "has no host")
     if parts.username is not None or parts.password is not None:
-        raise InvalidDefinition(key, "must not hold credentials; use security with a secret_name")
+        raise InvalidDefinition(
+            key, "must not contain credentials; use security with a secret_name"
+        )
     if parts.fragment or url.endswith("#"):
-        raise InvalidDefinition(key, "must not hold a fragment (#…)")
+        raise InvalidDefinition(key, "must not contain a fragment (#…)")
     if len(url) > 2048:
         raise InvalidDefinition(key, "is longer than 2048 characters")
     reason = refuses_url(url)
@@ -151,14 +153,17 @@ def _check_headers(headers: dict[str, str]) -> None:
     for name, value in headers.items():
         token = name.replace("-", "").replace("_", "")
         if not token.isascii() or not token.isalnum() or len(name) > 128:
-            # Only its beginning is repeated: behind a colon, or a scheme, may stand a secret.
+            # Only the beginning is repeated: a secret may follow a colon or a scheme.
             begins = re.split(r"[^A-Za-z0-9_-]", name[:64], maxsplit=1)[0]
-            raise InvalidDefinition("headers", f"what begins with {begins!r} is no header name")
+            raise InvalidDefinition(
+                "headers", f"the name that begins with {begins!r} is not a header name"
+            )
         if name.lower() in RESERVED_HEADERS or name.lower().startswith("ce-"):
             raise InvalidDefinition(f"headers.{name}", "is set by the gateway itself")
         if name.lower() in SECRET_HEADERS:
             raise InvalidDefinition(
-                f"headers.{name}", "would keep a secret in clear; use security with a secret_name"
+                f"headers.{name}",
+                "would store a secret in clear text; use security with a secret_name",
             )
         if len(value) > 4096 or not value.isascii() or not value.isprintable():
             raise InvalidDefinition(

@@ -1,4 +1,4 @@
-"""The webhook: who wants which events, where they go, and how often it is tried."""
+"""The webhook: a receiver, the events that it gets, and how the gateway delivers them."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ MODES = ("structured", "binary", "batch")
 
 
 class RateLimit(msgspec.Struct, frozen=True):
-    """At most ``events`` attempts begin within ``per`` seconds, in all processes together."""
+    """All processes together start at most ``events`` attempts within ``per`` seconds."""
 
     events: int
     per: float = 1.0
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A request has at most ``max_events``, with ``max_bytes`` of data together unless one alone
-    has more, and leaves ``max_wait`` seconds after the first of them at the latest."""
+    """Limits of a batch request: its events, the bytes of their data (a larger event is sent
+    alone), and the seconds that the first event waits for more."""
 
     max_events: int = 100
     max_bytes: int = 256 << 10
@@ -30,17 +30,18 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class CircuitBreaker(msgspec.Struct, frozen=True):
-    """After so many failed attempts in a row none is made for ``open_for`` seconds; then one, to
-    see whether the receiver is back."""
+    """After ``failure_threshold`` failed attempts in a row the circuit breaker opens: the gateway
+    makes no attempt for ``open_for`` seconds, and then a single one (half-open)."""
 
     failure_threshold: int = 5
     open_for: float = 30.0
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """A receiver's consent to be sent to (HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4):
-    when it was given (seconds since the epoch), for which url, to which sender, and how many
-    requests a minute it allows (None: any number)."""
+    """A receiver has accepted deliveries (HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4).
+
+    ``at`` in seconds since the epoch; ``url`` and ``origin`` are those of the handshake; ``rate``
+    is the number of requests a minute that the receiver allows (None: any number)."""
 
     at: float
     url: str
@@ -49,19 +50,23 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class Disabled(msgspec.Struct, frozen=True):
-    """Why the gateway has stopped delivering, and when (seconds since the epoch)."""
+    """Why the gateway disabled the webhook, and when (seconds since the epoch)."""
 
     reason: str
     at: float
 
 
 class Webhook(Selection, frozen=True):
-    """A receiver. ``timeout`` in seconds; ``since`` is the log's sequence at its
-    registration, ``since_in`` that of each other stream which is read: only later events are for
-    it. ``deleting``: it is on its way out and takes no new events. ``disable_after``: seconds of
-    nothing but failures; ``ordered``: in the log's order, with ``ordered_by`` that of events which
-    have the same value there; ``disabled``: set by the gateway, ``enabled`` by people; ``verify``:
-    it must have agreed before anything is sent, ``verified`` is how it did.
+    """A receiver and the selection of its events. The stored JSON has the fields of both side by
+    side, which is why this extends :class:`Selection`.
+
+    ``events``: patterns of event types. ``timeout`` in seconds. ``since``: the last sequence of the
+    log at the registration, ``since_in`` that of other streams; the webhook gets later events only.
+    ``deleting``: the webhook is being deleted and gets no new events. ``disable_after``: seconds of
+    nothing but failures, after which the gateway sets ``disabled``; ``enabled`` is set by users.
+    ``ordered``: events are delivered in the order of the log; with ``ordered_by`` those that have
+    the same value at this path. ``verify``: the receiver must complete the handshake first;
+    ``verified``: its result.
     """
 
     id: str
@@ -95,7 +100,7 @@ class Webhook(Selection, frozen=True):
 
     @property
     def active(self) -> bool:
-        """Whether attempts are made. What comes in while they are not waits in its queue."""
+        """Whether the gateway makes attempts. While it does not, deliveries wait in the queue."""
         return self.enabled and self.disabled is None and self.is_verified
 
     @property
@@ -112,9 +117,9 @@ class Webhook(Selection, frozen=True):
 
     @property
     def limits(self) -> tuple[RateLimit, ...]:
-        """The rates that are kept, each of them: its own, and the one that its receiver allows.
+        """The rate limits that apply: that of the webhook, and that of the receiver's handshake.
 
-        The lower one alone does not do: 200 a minute may still be ten within one second.
+        Both apply, as the lower one does not imply the other: 200 a minute may be 10 in a second.
         """
         own = () if self.rate_limit is None else (self.rate_limit,)
         allowed = self.verified.rate if self.verify and self.verified is not None else None
