@@ -29,6 +29,7 @@ configure_logs()
 no_deadlines()
 
 _leftovers = Leftovers()
+_alive: list[str] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -36,12 +37,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     mark_and_order(config, items)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes what a worker of xdist has found."""
+    _alive.extend(getattr(node, "workeroutput", {}).get("leftovers", []))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fails the run if a process that a test has started lives on."""
-    alive = [] if hasattr(session.config, "workerinput") else _leftovers.end()
-    if alive:
-        print("\nProcesses that outlived their test, and were killed:", *alive, sep="\n  ")
+    _alive.extend(_leftovers.of_this_process())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["leftovers"] = _alive
+        return
+    _alive.extend(_leftovers.end())
+    if _alive:
+        print("\nProcesses that outlived their test, and were ended:", *_alive, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

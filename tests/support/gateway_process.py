@@ -42,6 +42,7 @@ class GatewayProcess:
         self._report = os.fdopen(ours, "rb")
         self.returncode: int | None = None
         self.pid = int(self._report.readline())
+        _started.append((self, f"{os.environ.get('PYTEST_CURRENT_TEST')}: {' '.join(words)}"))
 
     def poll(self) -> int | None:
         """The exit status, negative for a signal; None while the process runs."""
@@ -77,6 +78,12 @@ class GatewayProcess:
 
 
 _requests: socket.socket | None = None
+_started: list[tuple[GatewayProcess, str]] = []
+
+
+def running_still() -> list[str]:
+    """The processes that have not ended: the test that started each, and its arguments."""
+    return [said for process, said in _started if process.poll() is None]
 
 
 def _interpreter() -> socket.socket:
@@ -85,8 +92,11 @@ def _interpreter() -> socket.socket:
     if _requests is None:
         _requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         _requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+        # It is no test's own: it serves all that follow.
+        environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
         with theirs:
             subprocess.Popen(
-                [sys.executable, str(SCRIPT), str(theirs.fileno())], pass_fds=[theirs.fileno()]
-            )
+                [sys.executable, str(SCRIPT), str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                env=environ,
+            )  # fmt: skip
     return _requests

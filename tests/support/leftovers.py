@@ -1,4 +1,8 @@
-"""Finds processes that were started by a test and live on after the run."""
+"""Finds processes that were started by a test and live on after the run.
+
+A forked gateway is known to who started it, a child to its parent, and what these have started in
+turn by its environment.
+"""
 
 import contextlib
 import os
@@ -6,6 +10,8 @@ import secrets
 import signal
 import time
 from pathlib import Path
+
+from support import gateway_process
 
 RUN = "TEST_RUN_ID"  # in the environment of all that is started during a run
 TEST = "PYTEST_CURRENT_TEST"  # pytest sets it while a test runs
@@ -31,6 +37,15 @@ class Leftovers:
                 os.kill(pid, signal.SIGKILL)
         return list(found.values())
 
+    def of_this_process(self) -> list[str]:
+        """What this process has started and has not ended, after a time of grace."""
+        deadline = time.monotonic() + GRACE
+        while (found := [*gateway_process.running_still(), *_children()]) and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(0.1)
+        return found
+
     def _found(self) -> dict[int, str]:
         found = {}
         for path in Path("/proc").glob("[0-9]*"):
@@ -44,3 +59,16 @@ class Leftovers:
                 test = tests[0].partition(b"=")[2].decode()
                 found[int(path.name)] = f"{test}: {path.name} {command[:200]}"
         return found
+
+
+def _children() -> list[str]:
+    """The children of this process that run, but for the warm interpreter and xdist's workers."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            own = str(gateway_process.SCRIPT) in command or "exec(eval(sys.stdin" in command
+            if int(parent) == os.getpid() and state != "Z" and not own:
+                found.append(f"{path.name} {command[:200]}")
+    return found
