@@ -169,7 +169,7 @@ async def test_one_that_is_not_carried_out_fails(
     await client.http.delete("/v1/webhooks/v")
     ended = await second.ended()
     assert (ended.status, ended.json["state"]) == (1, "failed")
-    assert ended.err == f"{replay} failed: the webhook v is gone\n"
+    assert ended.err == f"{replay} failed: the webhook v was deleted\n"
 
 
 async def test_a_gateway_that_is_away_for_a_while_is_waited_for(

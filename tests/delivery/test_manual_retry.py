@@ -101,7 +101,7 @@ async def test_what_neither_has_is_refused(
         await store.hset(f"delivery:w:{one['id']}", "seq", 1_000_000)
     answer = await _asked(client, "w", one["id"], "retry")
     assert answer.status_code == 409
-    assert "log does not hold" in answer.json()["detail"]
+    assert "the log no longer holds" in answer.json()["detail"]
     assert (await client.delivery("w", one["id"]))["status"] == "succeeded"
 
 
@@ -166,7 +166,7 @@ async def test_ordered_ones_go_in_their_turn(client: Client, receiver: Receiver)
     await client.until("w", one["id"], "retrying")
     for what in ("retry", "cancel"):
         answer = await _asked(client, "w", one["id"], what)
-        assert (answer.status_code, "in its turn" in answer.text) == (409, True)
+        assert (answer.status_code, "before the ones ahead of it" in answer.text) == (409, True)
     await client.until("w", one["id"], "succeeded")
     assert (await _asked(client, "w", one["id"], "retry")).status_code == 202
     await receiver.until(3, "/w")

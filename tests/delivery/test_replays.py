@@ -164,7 +164,7 @@ async def test_the_webhook_goes_away_meanwhile(client: Client, receiver: Receive
     told = await _asked(client, webhook="w", from_seq=1)
     await client.http.delete("/v1/webhooks/w")
     ended = await _ended(client, told)
-    assert (ended["state"], ended["error"]) == ("failed", "the webhook w is gone") or (
+    assert (ended["state"], ended["error"]) == ("failed", "the webhook w was deleted") or (
         ended["state"] == "done"
     )
     assert ended["state"] == "failed" or ended["queued"] == 3000

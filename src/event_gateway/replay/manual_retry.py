@@ -1,56 +1,38 @@
-"""Deliveries that people ask for: again, at once, or not any more."""
+"""Retries and cancellations of single deliveries by hand, through the API."""
 
-import time
-from collections.abc import Mapping
-
-from event_gateway.broker.dead_letters import DeadLetterLog, Kept
+from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.event_reader import EventReader
 from event_gateway.broker.registry import Registry
-from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import Conflict, NewerFormat, Unknown
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.replay.new_runs import NewRuns
 from event_gateway.state.records import FORMAT, member_of
 from event_gateway.state.runs import ChangeResult, NewRun, Runs
 
-FOR_EVER = 9e12  # seconds since the epoch
-USABLE = 0.95  # of the log's retention, after which an event counts as about to be dropped
-
 
 class ManualRetry:
-    """``retention``: seconds for which the log keeps events, ``letters_retention`` those of dead
-    letters; ``external``: seconds for which each other stream keeps them, 0: for ever.
-
-    Its methods raise Unknown and Conflict with what stands against a request, NewerFormat,
-    LogUnavailable, and what StateError names.
-    """
+    """Its methods raise Unknown; Conflict with the reason why a request is refused; NewerFormat,
+    LogUnavailable, and what StateError names."""
 
     def __init__(
         self,
         registry: Registry,
+        *,
         reader: EventReader,
-        letters: DeadLetterLog,
+        dead_letters: DeadLetterLog,
         runs: Runs,
-        retention: float,
-        letters_retention: float,
-        external: Mapping[str, float],
+        new_runs: NewRuns,
     ) -> None:
         self._registry = registry
         self._reader = reader
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._runs = runs
-        self.retention = retention
-        self.letters_retention = letters_retention
-        self._foreign = external
-
-    def set_retention(self, events: float, dead_letters: float) -> None:
-        """Uses these retentions of the log and of dead letters, in seconds, from now on."""
-        self.retention = events
-        self.letters_retention = dead_letters
+        self._new_runs = new_runs
 
     async def retry(self, webhook_id: str, event_id: str, source: str | None) -> str:
-        """Has a delivery tried at once where it waits, and begun anew where it has ended.
+        """Attempts a pending delivery at once; starts a new run of one that has ended.
 
-        Gives which of these was done: ``hurried`` or ``queued``.
+        Returns ``hurried`` or ``queued`` for these two.
         """
         webhook = self._registry.webhook(webhook_id)
         changed = await self._runs.change(webhook_id, event_id, source, "retry")
@@ -58,56 +40,35 @@ class ManualRetry:
             return changed.what
         if changed.what != "anew":
             raise _refusal(changed, webhook_id, event_id, "tried")
-        repeat = await self._anew(webhook, event_id, changed)
-        _, _, codes = await self._runs.begin([repeat], "retry")
+        run = await self._new_run(webhook, event_id, changed)
+        _, _, codes = await self._runs.begin([run], "retry")
         if codes == ["waiting"]:
-            raise Conflict(f"the delivery of {event_id} to {webhook_id} is on its way already")
+            raise Conflict(f"the delivery of {event_id} to {webhook_id} is pending already")
         return codes[0]
 
     async def cancel(self, webhook_id: str, event_id: str, source: str | None) -> None:
-        """Ends a delivery that waits."""
+        """Cancels a pending delivery."""
         changed = await self._runs.change(
             webhook_id, event_id, source, "cancel", "cancelled on request"
         )
         if changed.what != "cancelled":
             raise _refusal(changed, webhook_id, event_id, "cancelled")
 
-    def again(self, webhook: Webhook, received: Received) -> NewRun:
-        """What begins a delivery of an event anew. Its time runs from now on, but it ends before
-        the log drops the event."""
-        event = received.event
-        kept = self._foreign.get(received.stream, self.retention)
-        latest = received.time + USABLE * kept if kept else FOR_EVER
-        return NewRun(
-            webhook.id, event.id, event.source, received.stream, received.seq, time.time(), latest,
-            ordered=webhook.ordered,
-        )  # fmt: skip
-
-    def of_letter(self, webhook: Webhook, kept: Kept, *, once: bool) -> NewRun:
-        """What begins the delivery of a dead letter anew, with the event as the letter holds it.
-
-        ``once``: not where it was begun anew before.
-        """
-        letter, event = kept.letter, kept.event
-        return NewRun(
-            webhook.id, event.id, event.source, letter.stream, letter.seq, time.time(),
-            kept.time + USABLE * self.letters_retention, kept.place, once=once,
-            ordered=webhook.ordered,
-        )  # fmt: skip
-
-    async def _anew(self, webhook: Webhook, event_id: str, ended: ChangeResult) -> NewRun:
+    async def _new_run(self, webhook: Webhook, event_id: str, ended: ChangeResult) -> NewRun:
+        """From the dead letter of the delivery where there is one, else from the log."""
         if ended.letter:
-            kept = await self._letters.read(ended.letter)
-            if kept is not None and kept.whole and (
-                kept.letter.webhook_id, kept.event.source, member_of(kept.event.id),
+            dead_letter = await self._dead_letters.read(ended.letter)
+            if dead_letter is not None and dead_letter.whole and (
+                dead_letter.letter.webhook_id, dead_letter.event.source,
+                member_of(dead_letter.event.id),
             ) == (webhook.id, ended.source, member_of(event_id)):  # fmt: skip
-                return self.of_letter(webhook, kept, once=False)
+                return self._new_runs.of_dead_letter(webhook, dead_letter, once=False)
         received = await self._reader.read(ended.stream, ended.seq)
         if received is None or (received.event.source, member_of(received.event.id)) != (
             ended.source, member_of(event_id),
         ):  # fmt: skip
-            raise Conflict(f"the log does not hold the event {event_id} any more")
-        return self.again(webhook, received)
+            raise Conflict(f"the log no longer holds the event {event_id}")
+        return self._new_runs.of_event(webhook, received)
 
 
 def _refusal(changed: ChangeResult, webhook_id: str, event_id: str, what: str) -> Exception:
@@ -120,6 +81,8 @@ def _refusal(changed: ChangeResult, webhook_id: str, event_id: str, what: str) -
         case "ended":
             return Conflict(f"{name} has ended: {changed.status}")
         case "in_order":
-            return Conflict(f"{webhook_id} is ordered: {name} is {what} in its turn alone")
+            return Conflict(
+                f"{webhook_id} is ordered: {name} cannot be {what} before the ones ahead of it"
+            )
         case _:
-            return Conflict(f"{name} cannot be {what}: its attempt runs, or is about to begin")
+            return Conflict(f"{name} cannot be {what} while its attempt runs or starts")

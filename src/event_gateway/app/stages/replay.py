@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.ingest import Ingest
 from event_gateway.config.model import Config
+from event_gateway.replay.execution import ReplayExecution
 from event_gateway.replay.manual_retry import ManualRetry
+from event_gateway.replay.new_runs import NewRuns
 from event_gateway.replay.replayer import Replayer
 from event_gateway.routing.past_events import PastEvents
 from event_gateway.state.replays import Replays
@@ -16,13 +18,17 @@ from event_gateway.tasks import TaskGroup
 class Replaying:
     """The parts of this stage."""
 
+    new_runs: NewRuns
     manual_retry: ManualRetry
     replays: Replays
     replayer: Replayer
 
     def configure(self, config: Config) -> None:
         """Applies the retentions of the log and of dead letters."""
-        self.manual_retry.set_retention(config.ingest.retention, config.dead_letters.retention)
+        self.new_runs.configure(
+            retention=config.ingest.retention,
+            dead_letter_retention=config.dead_letters.retention,
+        )
 
     def start(self, tasks: TaskGroup) -> None:
         """Starts to carry out replays."""
@@ -31,14 +37,25 @@ class Replaying:
 
 def build_replay(config: Config, adapters: Adapters, ingest: Ingest) -> Replaying:
     """Needs the ingest stage, through which the events of the log go again."""
-    manual_retry = ManualRetry(
-        adapters.registry, adapters.reader, adapters.letters, adapters.runs,
-        config.ingest.retention, config.dead_letters.retention, adapters.external_retention,
-    )  # fmt: skip
-
-    past_events = PastEvents(adapters.broker, ingest.decoder)
-    replays = Replays(adapters.redis, adapters.peers.process)
-    replayer = Replayer(
-        replays, adapters.runs, manual_retry, adapters.letters, adapters.registry, past_events.read
+    new_runs = NewRuns(
+        retention=config.ingest.retention,
+        dead_letter_retention=config.dead_letters.retention,
+        external_retention=adapters.external_retention,
     )
-    return Replaying(manual_retry, replays, replayer)
+    manual_retry = ManualRetry(
+        adapters.registry,
+        reader=adapters.reader,
+        dead_letters=adapters.letters,
+        runs=adapters.runs,
+        new_runs=new_runs,
+    )
+    replays = Replays(adapters.redis, adapters.peers.process)
+    execution = ReplayExecution(
+        replays.holder,
+        runs=adapters.runs,
+        new_runs=new_runs,
+        dead_letters=adapters.letters,
+        registry=adapters.registry,
+        read_log=PastEvents(adapters.broker, ingest.decoder).read,
+    )
+    return Replaying(new_runs, manual_retry, replays, Replayer(replays, execution))

@@ -1,0 +1,223 @@
+"""Carries out one replay: reads its events or dead letters and queues a new run of each, in steps.
+
+The new runs of a step and the progress of the replay are written together, so that a crash neither
+leaves out nor repeats any.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from event_gateway.broker.dead_letters import DeadLetterLog, Kept
+from event_gateway.broker.registry import Registry
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.matching.pattern import matches
+from event_gateway.core.webhook.replay import Progress, Replay, ReplayState
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.replay.new_runs import NewRuns
+from event_gateway.state.runs import NewRun, Runs
+from event_gateway.state.script_arguments import ReplayStep
+
+LEASE = 15.0  # seconds after which another process takes a replay over
+CHUNK = 256  # deliveries queued, or dead letters read, in one step
+CONCURRENT_READS = 32  # dead letters read by their positions at a time; each may be a mebibyte
+MAX_DEPTH = 1000  # pending deliveries of a webhook above which a replay from the log pauses
+PAUSE = 0.5  # seconds until it looks at that depth again
+STEPS_PER_TURN = 40  # parts of the log that a replay reads before the other replays have their turn
+REGISTRY_LAG = 2.5  # seconds after which this process knows of a webhook registered by another one
+
+
+class LogPart(Protocol):
+    """A part of the log: the matching ``events``, how many messages were read (``looked``), the
+    ``first`` position of the log, the next ``position`` to read, and whether this is the ``last``
+    part."""
+
+    @property
+    def events(self) -> list[Received]: ...
+    @property
+    def looked(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def last(self) -> bool: ...
+
+
+ReadLog = Callable[[Webhook, Replay, int], Awaitable[LogPart]]
+
+
+class TurnEnded(Exception):
+    """The replay goes on later: ``after`` seconds from now."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__("the turn of the replay has ended")
+        self.after = after
+
+
+class ReplayStopped(Exception):
+    """The replay was paused or cancelled, or another process carries it out; the text is its
+    state."""
+
+
+class ReplayFailed(Exception):
+    """The replay cannot be carried out; the text says why."""
+
+
+class ReplayExecution:
+    """Carries out replays in the name of ``holder``, this process."""
+
+    def __init__(
+        self,
+        holder: str,
+        *,
+        runs: Runs,
+        new_runs: NewRuns,
+        dead_letters: DeadLetterLog,
+        registry: Registry,
+        read_log: ReadLog,
+    ) -> None:
+        self._holder = holder
+        self._runs = runs
+        self._new_runs = new_runs
+        self._dead_letters = dead_letters
+        self._registry = registry
+        self._read_log = read_log
+
+    async def carry_out(self, replay: Replay, progress: Progress) -> None:
+        """Returns once the whole replay is queued.
+
+        Raises TurnEnded, ReplayStopped, ReplayFailed, LogUnavailable, and what StateError names.
+        """
+        if replay.stream is not None:
+            await self._from_log(replay, progress)
+        elif replay.places:
+            await self._from_positions(replay, progress)
+        else:
+            await self._from_dead_letters(replay, progress)
+
+    async def _from_log(self, replay: Replay, progress: Progress) -> None:
+        position, last, parts = progress.position, False, 0
+        depths_of: tuple[str, ...]
+        if position and not replay.dry_run:
+            depths_of = (replay.webhook or "",)
+            depth = await self._queue(replay, [], progress.first, position, 0, depths_of=depths_of)
+            if depth > MAX_DEPTH:
+                raise TurnEnded(after=PAUSE)
+        while not last:
+            webhook = await self._wait_for_webhook(replay.webhook or "")
+            part = await self._read_log(webhook, replay, position)
+            first = progress.first = progress.first or part.first
+            runs = [self._new_runs.of_event(webhook, received) for received in part.events]
+            depths_of = (webhook.id,) if not replay.dry_run else ()
+            depth = await self._queue(
+                replay, runs, first, part.position, part.looked, depths_of=depths_of
+            )
+            position, last = part.position, part.last
+            parts += 1
+            if not last and (depth > MAX_DEPTH or parts >= STEPS_PER_TURN):
+                raise TurnEnded(after=PAUSE if depth > MAX_DEPTH else 0.0)
+
+    async def _from_dead_letters(self, replay: Replay, progress: Progress) -> None:
+        position, behind = max(progress.position, replay.from_seq), 1
+        since = replay.since if progress.position == 0 else None
+        while behind and position <= replay.until_seq:
+            page, read, behind = await self._dead_letters.page(
+                webhook_id=replay.webhook, from_place=position, since=since, limit=CHUNK
+            )
+            progress.first = progress.first or (page[0].place if page else position)
+            since = None
+            in_range = [letter for letter in page if letter.place <= replay.until_seq]
+            selected = [letter for letter in in_range if _selects(replay, letter)]
+            runs, left_out = await self._runs_of(selected)
+            position = max(read + 1, position)
+            await self._queue(
+                replay, runs, progress.first, position, len(in_range), left_out=left_out
+            )
+
+    async def _from_positions(self, replay: Replay, progress: Progress) -> None:
+        position = max(progress.position, 1)
+        while position <= len(replay.places):
+            chunk = replay.places[position - 1 : position - 1 + CHUNK]
+            runs: list[NewRun] = []
+            stored = 0
+            for start in range(0, len(chunk), CONCURRENT_READS):
+                reads = map(self._dead_letters.read, chunk[start : start + CONCURRENT_READS])
+                letters = [letter for letter in await asyncio.gather(*reads) if letter is not None]
+                stored += len(letters)
+                runs += [
+                    self._new_runs.of_dead_letter(webhook, letter, once=False)
+                    for letter in letters
+                    if letter.whole and (webhook := self._webhook(_webhook_id(letter))) is not None
+                ]
+            position += len(chunk)
+            await self._queue(replay, runs, 1, position, len(chunk), left_out=stored - len(runs))
+
+    async def _runs_of(self, letters: Sequence[Kept]) -> tuple[list[NewRun], int]:
+        """The new runs of these dead letters, and how many letters are left out: those that had a
+        new run before, those without their event, and those of a webhook that was deleted, also if
+        its id has a new webhook."""
+        runs = []
+        for webhook_id, group in itertools.groupby(
+            sorted(letters, key=_webhook_id), key=_webhook_id
+        ):
+            webhook = self._webhook(webhook_id)
+            if webhook is None:
+                continue
+            usable = [
+                letter for letter in group if letter.whole and letter.time >= webhook.created_at
+            ]
+            marks = await self._runs.marks(webhook_id, [letter.place for letter in usable])
+            runs += [
+                self._new_runs.of_dead_letter(webhook, letter, once=True)
+                for letter, mark in zip(usable, marks, strict=True)
+                if mark is None
+            ]
+        return runs, len(letters) - len(runs)
+
+    async def _queue(
+        self, replay: Replay, runs: list[NewRun], first: int, position: int, looked: int,
+        *, left_out: int = 0, depths_of: tuple[str, ...] = (),
+    ) -> int:  # fmt: skip
+        """Queues new runs and writes the progress; returns the greatest depth of the queues of
+        ``depths_of``. Raises ReplayStopped."""
+        step = ReplayStep(
+            position=position, first=first, looked=looked, matched=len(runs) + left_out,
+            left_out=left_out, lease=round(LEASE * 1000), depths_of=depths_of,
+        )  # fmt: skip
+        state, depth, _ = await self._runs.begin(
+            [] if replay.dry_run else runs, f"replay {replay.id}", replay.id, self._holder, step
+        )
+        if state != ReplayState.RUNNING:
+            raise ReplayStopped(state)
+        return depth
+
+    async def _wait_for_webhook(self, webhook_id: str) -> Webhook:
+        """The webhook; it may just have been registered by another process. Raises ReplayFailed."""
+        for wait in (REGISTRY_LAG, 0.0):
+            webhook = self._webhook(webhook_id)
+            if webhook is not None:
+                return webhook
+            await asyncio.sleep(wait)
+        raise ReplayFailed(f"the webhook {webhook_id} was deleted")
+
+    def _webhook(self, webhook_id: str) -> Webhook | None:
+        webhook = self._registry.webhooks.get(webhook_id)
+        return None if webhook is None or webhook.deleting else webhook
+
+
+def _webhook_id(letter: Kept) -> str:
+    return letter.letter.webhook_id
+
+
+def _selects(replay: Replay, letter: Kept) -> bool:
+    """Whether a replay's conditions hold for a dead letter."""
+    return (
+        (replay.since is None or letter.time >= replay.since)
+        and (replay.until is None or letter.time < replay.until)
+        and (replay.reason is None or letter.letter.reason == replay.reason)
+        and (
+            not replay.types or any(matches(pattern, letter.event.type) for pattern in replay.types)
+        )
+    )

@@ -1,0 +1,58 @@
+"""New runs of deliveries: what a retry by hand or a replay queues, and until when each may last."""
+
+import time
+from collections.abc import Mapping
+
+from event_gateway.broker.dead_letters import Kept
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.state.runs import NewRun
+
+NO_DEADLINE = 9e12  # seconds since the epoch
+USABLE = 0.95  # of a stream's retention, after which an event counts as about to be dropped
+
+
+class NewRuns:
+    """Makes new runs. A run's time counts from now; it ends before its stream drops the event.
+
+    ``retention`` and ``dead_letter_retention``: seconds for which the log and the dead-letter
+    stream keep their messages. ``external_retention``: the same of each stream of the operator's
+    own, 0 where it keeps them for ever.
+    """
+
+    def __init__(
+        self,
+        *,
+        retention: float,
+        dead_letter_retention: float,
+        external_retention: Mapping[str, float],
+    ) -> None:
+        self._external_retention = external_retention
+        self.configure(retention=retention, dead_letter_retention=dead_letter_retention)
+
+    def configure(self, *, retention: float, dead_letter_retention: float) -> None:
+        """Applies a changed configuration."""
+        self._retention = retention
+        self._dead_letter_retention = dead_letter_retention
+
+    def of_event(self, webhook: Webhook, received: Received) -> NewRun:
+        """A new run with an event of the log."""
+        event = received.event
+        retention = self._external_retention.get(received.stream, self._retention)
+        latest = received.time + USABLE * retention if retention else NO_DEADLINE
+        return NewRun(
+            webhook.id, event.id, event.source, received.stream, received.seq, time.time(), latest,
+            ordered=webhook.ordered,
+        )  # fmt: skip
+
+    def of_dead_letter(self, webhook: Webhook, dead_letter: Kept, *, once: bool) -> NewRun:
+        """A new run with the event that a dead letter holds.
+
+        ``once``: not if there was a new run of this dead letter before.
+        """
+        letter, event = dead_letter.letter, dead_letter.event
+        return NewRun(
+            webhook.id, event.id, event.source, letter.stream, letter.seq, time.time(),
+            dead_letter.time + USABLE * self._dead_letter_retention, dead_letter.place, once=once,
+            ordered=webhook.ordered,
+        )  # fmt: skip
