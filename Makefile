@@ -46,6 +46,7 @@ chaos: $(installed) ## Kill the gateway, NATS and Valkey at random for 20 minute
 
 docs: $(installed) ## Write the generated reference pages anew
 	$(bin)/python -m event_gateway.config.reference > docs/reference/configuration.md
+	$(bin)/python -m event_gateway.state.keys docs/operations.md
 
 lock: ## Write the lock files anew; needs uv
 	scripts/lock
