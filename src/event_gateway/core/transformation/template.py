@@ -62,7 +62,9 @@ def compile_template(template: Any, content_type: str | None) -> Template:
     if size > MAX_TEMPLATE:
         raise InvalidDefinition("template", f"is longer than {MAX_TEMPLATE} bytes")
     plain = content_type is not None and not is_json_content(content_type)
-    render = _text(template, "template") if plain else _compile(template, "template", 0, False)
+    render = (
+        _text(template, "template") if plain else _compile(template, "template", 0, in_each=False)
+    )
     media = (content_type or JSON).encode()
 
     def transform(event: Event, received_at: float) -> tuple[bytes, bytes]:
@@ -80,16 +82,18 @@ def compile_template(template: Any, content_type: str | None) -> Template:
     return transform
 
 
-def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
+def _compile(value: Any, key: str, depth: int, *, in_each: bool) -> _Node:
     if depth > MAX_DEPTH:
         raise InvalidDefinition(key, f"is nested deeper than {MAX_DEPTH}")
     if isinstance(value, str):
         whole = _PLACE.fullmatch(value)
         if whole is not None:
-            return _value(whole[1], key, in_each)
-        return _text(value, key, in_each)
+            return _value(whole[1], key, in_each=in_each)
+        return _text(value, key, in_each=in_each)
     if isinstance(value, list):
-        nodes = [_compile(v, f"{key}[{n}]", depth + 1, in_each) for n, v in enumerate(value)]
+        nodes = [
+            _compile(v, f"{key}[{n}]", depth + 1, in_each=in_each) for n, v in enumerate(value)
+        ]
 
         def collect(scope: Scope) -> list[Any]:
             scope.spend(NODE)
@@ -98,8 +102,10 @@ def _compile(value: Any, key: str, depth: int, in_each: bool) -> _Node:
         return collect
     if isinstance(value, dict):
         if EACH in value:
-            return _each(value, key, depth, in_each)
-        members = [(n, _compile(v, f"{key}.{n}", depth + 1, in_each)) for n, v in value.items()]
+            return _each(value, key, depth, in_each=in_each)
+        members = [
+            (n, _compile(v, f"{key}.{n}", depth + 1, in_each=in_each)) for n, v in value.items()
+        ]
         fixed = NODE + sum(len(name) for name in value)
 
         def build(scope: Scope) -> dict[str, Any]:
@@ -118,14 +124,14 @@ def _fixed(value: Any, size: int) -> _Node:
     return give
 
 
-def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
+def _each(value: dict[str, Any], key: str, depth: int, *, in_each: bool) -> _Node:
     """``{"$each": PATH, "$do": …}``: a list with one of these for each item."""
     if set(value) != {EACH, DO} or not isinstance(value[EACH], str):
         raise InvalidDefinition(key, f"a repetition is {{{EACH}: PATH, {DO}: …}}, and nothing else")
     # The whole payload is decoded once for all repetitions, not once for each.
     whole = value[EACH] == "data"
-    place = Scope.data if whole else _place(value[EACH], f"{key}.{EACH}", in_each)
-    node = _compile(value[DO], f"{key}.{DO}", depth + 1, True)
+    place = Scope.data if whole else _place(value[EACH], f"{key}.{EACH}", in_each=in_each)
+    node = _compile(value[DO], f"{key}.{DO}", depth + 1, in_each=True)
 
     def repeat(scope: Scope) -> list[Any]:
         scope.spend(NODE)
@@ -145,7 +151,7 @@ def _each(value: dict[str, Any], key: str, depth: int, in_each: bool) -> _Node:
     return repeat
 
 
-def _text(value: Any, key: str, in_each: bool = False) -> _Node:
+def _text(value: Any, key: str, *, in_each: bool = False) -> _Node:
     """A text with values in it."""
     if not isinstance(value, str):
         raise InvalidDefinition(key, "must be one text, as the content type is not JSON")
@@ -156,7 +162,7 @@ def _text(value: Any, key: str, in_each: bool = False) -> _Node:
         match = _PLACE.match(value, start)
         if match is None:
             raise InvalidDefinition(key, "{{ is not closed by }}, or holds what it must not")
-        parts += [value[at:start], _value(match[1], key, in_each)]
+        parts += [value[at:start], _value(match[1], key, in_each=in_each)]
         at = match.end()
     if not parts:
         return _fixed(value, NODE + len(value))
@@ -173,7 +179,7 @@ def _text(value: Any, key: str, in_each: bool = False) -> _Node:
     return write
 
 
-def _value(expression: str, key: str, in_each: bool) -> _Node:
+def _value(expression: str, key: str, *, in_each: bool) -> _Node:
     match = _EXPRESSION.fullmatch(expression)
     if match is None:
         raise InvalidDefinition(
@@ -190,7 +196,7 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
             )
     filters = [FILTERS[name] for name in names]
     literal = _literal(what, key) if what.startswith('"') else None
-    place = None if literal is not None else _place(what, key, in_each)
+    place = None if literal is not None else _place(what, key, in_each=in_each)
     instead = OMIT if default == "omit" else None
     if default not in (None, "omit", "error"):
         instead = _literal(default, key)
@@ -219,7 +225,7 @@ def _value(expression: str, key: str, in_each: bool) -> _Node:
 _NULL = msgspec.Raw(b"null")
 
 
-def _place(text: str, key: str, in_each: bool) -> _Node:
+def _place(text: str, key: str, *, in_each: bool) -> _Node:
     """What gives the value at a path; UNSET where there is none."""
     if text == "data":
         return _payload
