@@ -189,10 +189,10 @@ async def test_of_several_processes_the_one_that_ends_is_started_again(
     gateway.words = ("--workers", "2")
     async with gateway.run() as process, gateway.clients() as client:
         await _works(client, receiver)
-        for task in ("workers", *sorted(gateway.tasks(Policy.END_PROCESS))):
+        for task in ("workers", "parent-watch", *sorted(gateway.tasks(Policy.END_PROCESS))):
             before = _children(process.pid)
             await gateway.crash(task)
-            if task != "workers":
+            if task not in ("workers", "parent-watch"):
                 async with asyncio.timeout(PATIENCE):
                     while len(new := _children(process.pid)) < len(before) or new == before:
                         await asyncio.sleep(0.02)
