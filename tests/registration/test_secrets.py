@@ -203,7 +203,7 @@ async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver)
                 assert shown["sealed"]["readable"] == readable
                 answer = await client.http.post("/v1/secrets/reseal")
                 if resealed is None:
-                    assert (answer.status_code, "not here" in answer.text) == (409, True)
+                    assert (answer.status_code, "not configured" in answer.text) == (409, True)
                     assert shown["from"] is None
                 else:
                     assert answer.json() == {"resealed": resealed}
