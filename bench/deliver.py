@@ -102,7 +102,7 @@ async def _case(
 ) -> None:
     deliveries, seconds = sizes.deliveries, sizes.seconds
     kinds, warm, events = types(case.fan_out), WARM // case.fan_out, deliveries // case.fan_out
-    receiver.begin_anew()
+    receiver.reset()
     await load.fill(running.nats_url, kinds, 0, warm)
     await arrived(receiver, warm * case.fan_out)
     await settled(running, warm)

@@ -112,7 +112,7 @@ async def _case(
     seconds, falling = sizes.failing_seconds, int(RATE * FALLING)
     events = int(RATE * seconds)
     async with program("gateway", setting) as running:
-        receiver.begin_anew()
+        receiver.reset()
         warm = [f"bench.{n}.warm" for n in range(HALF)]  # which is for none of the others
         await load.fill(running.nats_url, warm, 0, WARM)
         await settled(running, WARM)

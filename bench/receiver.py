@@ -67,7 +67,7 @@ class Receiver:
         """Milliseconds from when an event was due until it came, for all but the first so many."""
         return [one / 1e6 for one in self.noted[since : self.count] if one]
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Forgets what came; nothing must be on its way."""
         self.shared[0] = 0
 

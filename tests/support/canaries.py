@@ -1,4 +1,4 @@
-"""Canaries: secrets that are known by their looks, however somebody may have written them down."""
+"""Canaries: planted secrets that are found again in any spelling: base64, hex, JSON, HTML …"""
 
 import base64
 import html
@@ -32,7 +32,7 @@ class Canaries:
 
     def plant(self, name: str, *values: str | bytes) -> None:
         """Values that others have made."""
-        raw = [one.encode() if isinstance(one, str) else one for one in values]
+        raw = [value.encode() if isinstance(value, str) else value for value in values]
         self.planted.setdefault(name, []).extend(raw)
 
     def in_text(self, data: bytes) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A gateway under test, with the clients that its users have: HTTP, NATS, WebSocket."""
+"""The clients that users of a gateway have: HTTP, NATS, WebSocket."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import msgspec
 import nats
 import websockets
 from nats.aio.client import Client as Nats
@@ -54,7 +55,7 @@ class Client:
         return dict(answer.json())
 
     async def delivery(self, webhook: str, event_id: str, **query: str) -> dict[str, Any]:
-        """What became of an event."""
+        """The state of the delivery of an event to a webhook."""
         answer = await self.http.get(f"/v1/deliveries/{webhook}/{event_id}", params=query)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -62,7 +63,7 @@ class Client:
     async def until(
         self, webhook: str, event_id: str, *statuses: str, timeout: float = PATIENCE
     ) -> dict[str, Any]:
-        """The delivery, once it has one of these statuses."""
+        """The delivery, once its status is among these."""
         async with asyncio.timeout(timeout):
             while True:
                 answer = await self.http.get(f"/v1/deliveries/{webhook}/{event_id}")
@@ -76,7 +77,7 @@ class Client:
         """The lifecycle events of these types, once there are ``count``."""
         async with asyncio.timeout(timeout):
             while True:
-                found = [one for one in self.lifecycle if one["type"] in types]
+                found = [event for event in self.lifecycle if event["type"] in types]
                 if len(found) >= count:
                     return found
                 await asyncio.sleep(0.01)
@@ -119,7 +120,7 @@ class Socket:
     async def next(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next frame."""
         async with asyncio.timeout(timeout):
-            return dict(json.loads(await self.connection.recv()))
+            return dict(msgspec.json.decode(await self.connection.recv()))
 
     async def silent(self, seconds: float = 0.3) -> bool:
         """Whether nothing comes for so long."""
@@ -132,18 +133,18 @@ class Socket:
 
 @contextlib.asynccontextmanager
 async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Client]:
-    """All clients; ``lifecycle`` fills with what the gateway tells from now on."""
+    """All clients; ``lifecycle`` fills with the lifecycle events that the gateway publishes."""
     async with httpx.AsyncClient(
         base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=20
     ) as http:
         bus = await nats.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
         client = Client(http, bus, key)
 
-        async def heard(message: Any) -> None:
+        async def keep(message: Any) -> None:
             client.lifecycle.append(json.loads(message.data))
 
         for subject in ("webhook.>", "stream.>", "gateway.>"):
-            await bus.subscribe(subject, cb=heard)
+            await bus.subscribe(subject, cb=keep)
         await bus.flush()
         try:
             yield client

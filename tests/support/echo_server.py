@@ -1,4 +1,4 @@
-"""Hostile servers that send back all that they were sent, in every spelling they can think of."""
+"""A hostile HTTP server: its answers repeat all that it was sent, in many spellings."""
 
 import asyncio
 import base64
@@ -49,7 +49,7 @@ class EchoServer:
 
     def at(self, path: str) -> list[Sent]:
         """What came to a path."""
-        return [one for one in self.got if one.path == path]
+        return [request for request in self.got if request.path == path]
 
     def echo(self, sent: Sent) -> Answer:
         """500, 401 and 200 in turns; 401 alone at /401, and 500 alone, and late, at /slow."""

@@ -1,8 +1,10 @@
-"""Generated JSON Schemas for the data of events."""
+"""JSON Schemas for the data of events: generated ones, and those that the gateway refuses."""
 
 from typing import Any
 
 from hypothesis import strategies as st
+
+from event_gateway.core.schema.bounds import MAX_SUBSCHEMAS
 
 # Each keyword on its own and among others.
 leaves: Any = st.one_of(
@@ -19,11 +21,11 @@ leaves: Any = st.one_of(
 def _grown(inner: Any) -> Any:
     names = st.dictionaries(st.sampled_from(["a", "b", "~/"]), inner, max_size=2)
     several = st.lists(inner, min_size=1, max_size=2)
-    one = dict.fromkeys(
+    applied = dict.fromkeys(
         ("not", "items", "additionalProperties", "propertyNames", "contains",
          "unevaluatedProperties", "unevaluatedItems"), inner,
     )  # fmt: skip
-    keywords = one | {
+    keywords = applied | {
         "properties": names, "patternProperties": names, "dependentSchemas": names,
         "allOf": several, "anyOf": several, "oneOf": several, "prefixItems": several,
     }  # fmt: skip
@@ -35,3 +37,45 @@ def _grown(inner: Any) -> Any:
 
 
 schemas = st.recursive(leaves, _grown, max_leaves=6)
+
+BOMB = {
+    "$ref": "#/$defs/a0",
+    "$defs": {
+        **{f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)},
+        "a40": {"type": "string"},
+    },
+}
+# The schema, the key that is named, and what is said.
+REFUSED: list[tuple[Any, str, str]] = [
+    ({"$ref": "https://example.com/s.json"}, "schema/$ref", "nothing is ever fetched"),
+    ({"properties": {"a/b": {"$ref": "file:///etc/passwd"}}},
+     "schema/properties/a~1b/$ref", "nothing is ever fetched"),
+    ({"items": {"$dynamicRef": "other.json#x"}}, "schema/items/$dynamicRef", "ever fetched"),
+    ({"$ref": "#/$defs/none"}, "schema/$ref", "leads to no schema"),
+    ({"$ref": "#none"}, "schema/$ref", "leads to no schema"),
+    ({"$ref": "#/enum/0", "enum": [{}]}, "schema/$ref", "leads to no schema"),
+    ({"$ref": 7}, "schema/$ref", "must be text"),
+    ({"$defs": {"x": {"$id": "https://example.com/x"}}}, "schema/$defs/x/$id", "whole schema"),
+    ({"$schema": "http://json-schema.org/draft-07/schema#"}, "schema/$schema", "2020-12"),
+    ({"$defs": {"x": {"$anchor": "a"}, "y": {"$anchor": "a"}}}, "schema/$defs/y/$anchor", "twice"),
+    ({"$vocabulary": {}}, "schema/$vocabulary", "is not for an event's schema"),
+    ({"type": "strange"}, "schema/type", "not valid"),
+    ({"properties": []}, "schema/properties", "object of schemas"),
+    ({"allOf": [1]}, "schema/allOf/0", "an object, true or false"),
+    ({"items": [{"type": "string"}]}, "schema/items", "an object, true or false"),
+    ({"minLength": -1}, "schema/minLength", "minimum"),
+    ({"pattern": "(?=a)b"}, "schema/pattern", "look-around"),
+    ({"pattern": r"(a)\1"}, "schema/pattern", "back-references"),
+    ({"patternProperties": {"(": {}}}, "schema/patternProperties/(", "regex"),
+    ({"pattern": "[ab]*a[ab]{100000}"}, "schema", "costs more than"),
+    ({"pattern": "(((a{99}){99}){99}){99}"}, "schema", "too large ones"),
+    ({"pattern": "a{99999999999999999999}"}, "schema", "too large ones"),
+    ({"properties": {f"x{n}": {"pattern": r"^\p{L}{20}$"} for n in range(300)}}, "schema",
+     "too many patterns"),
+    (BOMB, "schema", "costs more than"),
+    ({"patternProperties": {f"x{n}": True for n in range(9000)}}, "schema", "costs more than"),
+    ({"properties": {f"x{n}": {} for n in range(MAX_SUBSCHEMAS)}}, "schema", "more than 10000"),
+    ({"const": float("inf")}, "schema", "JSON does not have"),
+    ({"description": "x" * 300_000}, "schema", "larger than"),
+    (7, "schema", "an object, true or false"),
+]  # fmt: skip

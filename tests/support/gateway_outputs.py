@@ -63,7 +63,9 @@ async def from_nats(client: Client) -> Places:
                 continue
             whole = f"{message.subject} {message.headers}".encode() + (message.data or b"")
             out.append((f"stream {name}: {message.subject}", whole))
-    out += [(f"told: {one['type']}", json.dumps(one).encode()) for one in client.lifecycle]
+    out += [
+        (f"lifecycle: {event['type']}", json.dumps(event).encode()) for event in client.lifecycle
+    ]
     return out
 
 
@@ -85,7 +87,7 @@ async def _value(redis: Any, key: bytes) -> bytes:
         case "string":
             parts = [await redis.get(key) or b""]
         case "hash":
-            parts = [one for pair in (await redis.hgetall(key)).items() for one in pair]
+            parts = [part for pair in (await redis.hgetall(key)).items() for part in pair]
         case "zset":
             parts = await redis.zrange(key, 0, -1)
         case "set":

@@ -27,8 +27,8 @@ class Peers:
             directory.mkdir()
             own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
             self.programs.append(Program(directory, LOOPBACK | own | config))
-        at = await asyncio.gather(*(program.start() for program in self.programs))
+        endpoints = await asyncio.gather(*(program.start() for program in self.programs))
         return [
-            await stack.enter_async_context(connected(one["http"], nats_url, one["key"]))
-            for one in at
+            await stack.enter_async_context(connected(endpoint["http"], nats_url, endpoint["key"]))
+            for endpoint in endpoints
         ]

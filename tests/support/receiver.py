@@ -72,7 +72,7 @@ class Receiver:
 
     def at(self, path: str) -> list[Got]:
         """What came to one path, in the order it came."""
-        return [one for one in self.got if one.path == path]
+        return [request for request in self.got if request.path == path]
 
     async def until(
         self, count: int, path: str | None = None, timeout: float = PATIENCE
@@ -93,11 +93,11 @@ class Receiver:
     async def _options(self, request: Request) -> Response:
         path = request.url.path
         said = self.says.get(path, [Said(405, {"Allow": "POST"})])
-        one = said.pop(0) if len(said) > 1 else said[0]
+        answer = said.pop(0) if len(said) > 1 else said[0]
         body = await request.body()
-        self.asked.append(Got(path, dict(request.headers), body, time.time(), one.status))
-        await asyncio.sleep(one.delay)
-        return Response("", one.status, one.headers)
+        self.asked.append(Got(path, dict(request.headers), body, time.time(), answer.status))
+        await asyncio.sleep(answer.delay)
+        return Response("", answer.status, answer.headers)
 
     async def _answer(self, request: Request) -> Response:
         if request.method == "OPTIONS":

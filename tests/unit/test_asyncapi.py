@@ -1,0 +1,273 @@
+"""AsyncAPI documents: the event types and schemas that are read from one."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_gateway.config.yaml_source import BadYaml, read_plain
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.schema.asyncapi.reading import read
+from event_gateway.core.schema.asyncapi.writing import write
+from event_gateway.core.schema.event_schema import EventSchema
+from event_gateway.core.schema.event_type import EventType, kept
+from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
+from support.asyncapi_documents import documents
+from support.event_schemas import schemas
+from support.examples import examples
+
+
+def schema_of(event_type: EventType) -> Any:
+    """Its schema, decoded."""
+    assert isinstance(event_type.schema, msgspec.Raw)
+    return msgspec.json.decode(event_type.schema)
+
+
+def holds(event_type: EventType, data: Any) -> bool:
+    """Whether data holds to its schema."""
+    return EventSchema(schema_of(event_type)).violation(data, 100) is None
+
+
+def test_version_2() -> None:
+    found, skipped = read(documents()["2"])
+    types = {one.type: one for one in found}
+    assert list(types) == ["shop.order.placed", "shop.order.paid", "stock.level.changed"]
+    placed = types["shop.order.placed"]
+    assert placed.description == "An order was placed."
+    assert [msgspec.json.decode(one) for one in placed.examples] == [
+        {"id": 7, "lines": [{"sku": "a"}]}
+    ]
+    for name in ("shop.order.placed", "shop.order.paid"):
+        assert holds(types[name], {"id": 1, "lines": [{"sku": "x"}], "parent": {"id": 2}})
+        for wrong in ({}, {"id": "x"}, {"id": 1, "lines": [{"q": 1}]}, {"id": 1, "parent": {}}):
+            assert not holds(types[name], wrong), wrong
+    level = types["stock.level.changed"]
+    assert holds(level, {"level": 1, "pair": ["a", 1]})
+    for other in ({"level": 0, "pair": []}, {"level": 1}, {"pair": []},
+                  {"level": 1, "pair": ["a", 1, 2]}, {"level": 1, "pair": [1]}):  # fmt: skip
+        assert not holds(level, other), other
+    reasons = {one.place.rpartition("/")[2]: one.reason for one in skipped}
+    assert set(reasons) == {"message", "Avro", "Nameless", "Remote", "Wrong", "Reserved"}
+    assert "./other.yaml#/messages/x, which is not in this document" in reasons["message"]
+    assert "vnd.apache.avro" in reasons["Avro"]
+    assert "names no type" in reasons["Nameless"]
+    assert "https://example.com/order.json" in reasons["Remote"]
+    assert "schema/type" in reasons["Wrong"]
+    assert "the gateway's own" in reasons["Reserved"]
+
+
+def test_version_3() -> None:
+    found, skipped = read(documents()["3"])
+    types = {one.type: one for one in found}
+    assert not skipped
+    assert set(types) == {"lights.office.switched", "lights.on", "lights.off", "lights.out",
+                          "lights.modern.made", "lights.dated.made"}  # fmt: skip
+    assert schema_of(types["lights.on"]) == {"type": "boolean"}
+    assert schema_of(types["lights.out"]) == {"type": "null"}
+    assert holds(types["lights.office.switched"], {"position": "ON"})
+    assert not holds(types["lights.office.switched"], {"position": "on"})
+    assert schema_of(types["lights.modern.made"]) == {
+        "type": "array", "prefixItems": [{"$ref": "#/$defs/n"}],
+        "$defs": {"n": {"type": "integer"}},
+    }  # fmt: skip
+    assert schema_of(types["lights.dated.made"]) == {"const": "2026-05-04"}
+
+
+def test_yaml_is_that_of_version_1_2() -> None:
+    text = "[ON, yes, 010, 1_0, 1:30, 0o17, 0x1F, 1e3, .5, ~, TRUE, '1', !!str 1, 2026-05-04, 1.]"
+    assert read_plain(text, 8) == [
+        "ON", "yes", 10, "1_0", "1:30", 15, 31, 1000.0, 0.5, None, True, "1", 1, "2026-05-04", 1.0,
+    ]  # fmt: skip
+    for wrong in (
+        "!x y",
+        "!!python/name:os.system y",
+        "a: 1\na: 2",
+        "9" * 5000,
+        "[" * 20 + "]" * 20,
+    ):
+        with pytest.raises(BadYaml):
+            read_plain(wrong, 8)
+
+
+def message(payload: Any, **more: Any) -> dict[str, Any]:
+    """A document with one message."""
+    return {
+        "asyncapi": "3.0.0",
+        "components": {"messages": {"m": {"name": "a.b", "payload": payload, **more}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "no AsyncAPI document"),
+        ([], "no AsyncAPI document"),
+        ({"openapi": "3.0.0"}, "no AsyncAPI document"),
+        ({"asyncapi": 3}, "no AsyncAPI document"),
+        ({"asyncapi": "1.2.0"}, "versions 2 and 3"),
+        ({"asyncapi": "4.0.0"}, "versions 2 and 3"),
+    ],
+)
+def test_what_is_no_document_is_refused(content: Any, says: str) -> None:
+    with pytest.raises(InvalidDefinition, match=says):
+        read(content)
+
+
+@pytest.mark.timeout(240)
+def test_hostile_documents_are_answered() -> None:
+    deep: Any = {}
+    for _ in range(5000):
+        deep = {"not": deep}
+    with pytest.raises(InvalidDefinition, match="nested deeper"):
+        read(message(deep))
+    chain = {f"s{n}": {"properties": {"x": {"$ref": f"#/components/schemas/s{n + 1}"}}}
+             for n in range(500)} | {"s500": {"type": "integer"}}  # fmt: skip
+    circle = {"a": {"$ref": "#/components/schemas/b"}, "b": {"$ref": "#/components/schemas/a"}}
+    overlapping: Any = {}
+    for _ in range(50):
+        overlapping = {"properties": {"x": overlapping}}
+    pointers = ["#/components/schemas/deep" + "/properties/x" * n for n in range(50)]
+    for payload, components, says in (
+        ({"$ref": "#/components/schemas/s0"}, chain, None),
+        ({"$ref": "#/components/schemas/a"}, circle, "circle"),
+        ({"$ref": "#/components/messages/m/payload"}, {}, "circle"),
+        ({"allOf": [{"$ref": "#/components/messages/m/payload"}] * 2}, {}, None),
+        ({"allOf": [{"$ref": one} for one in pointers]}, {"deep": overlapping}, None),
+        ({"properties": 7, "allOf": 7, "items": 7, "$ref": 7, "oneOf": 7}, {}, "schema"),
+        ({"properties": {"type": 7, "specversion": 7, "data": 7}}, {}, "object, true or false"),
+        ({"pattern": "(a+)+$", "$ref": "#"}, {}, None),
+        ("text", {}, "object, true or false"),
+    ):
+        content = message(payload)
+        content["components"]["schemas"] = components
+        found, skipped = read(content)
+        if says is None:
+            assert len(found) + len(skipped) == 1
+        else:
+            assert says in skipped[0].reason
+    # Many messages that share a large part: bounded, and said.
+    shared = {"properties": {f"p{n}": {"type": "string"} for n in range(5000)}}
+    content = message({})
+    content["components"] = {
+        "schemas": {"s": shared},
+        "messages": {f"m{n}": {"name": f"a.m{n}", "payload": {"$ref": "#/components/schemas/s"}}
+                     for n in range(150)},
+    }  # fmt: skip
+    found, skipped = read(content)
+    assert len(found) + len(skipped) == 150
+    assert "more than can be copied" in skipped[-1].reason
+    for odd in (
+        {"channels": 7},
+        {"channels": {"a": 7}},
+        {"components": {"messages": {"m": 7}}},
+        {"channels": {"a": {"messages": {"x": None}, "$ref": 3}}},
+        {"channels": {"a": {"$ref": "#/channels/a"}}},
+        {"channels": {"a": {"$ref": "#/none"}}},
+        {
+            "components": {
+                "messages": {
+                    "m": dict.fromkeys(
+                        ("traits", "headers", "examples", "name", "x-event-gateway"), 7
+                    )
+                }
+            }
+        },
+    ):
+        for version in ("2.0.0", "3.0.0"):
+            read({"asyncapi": version} | odd)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6)
+    | st.sampled_from(["#/components/schemas/s", "#/components/messages/m", "3.0.0", "a.b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([
+        "$ref", "payload", "schema", "schemaFormat", "properties", "type", "data", "specversion",
+        "allOf", "oneOf", "const", "enum", "messages", "message", "publish", "headers", "traits",
+        "ce_type", "name", "examples", "items", "dependencies", "$defs", "m", "s",
+    ]), inner, max_size=4),
+    max_leaves=15,
+)  # fmt: skip
+
+
+@settings(max_examples=examples(300))
+@given(st.sampled_from(["2.6.0", "3.0.0"]), json_values, json_values, json_values)
+def test_whatever_a_document_holds_it_is_types_and_reasons(
+    version: str, channels: Any, messages: Any, named: Any
+) -> None:
+    found, skipped = read({
+        "asyncapi": version, "channels": channels,
+        "components": {"messages": messages, "schemas": named},
+    })  # fmt: skip
+    for one in found:
+        one.check()
+    assert all(one.reason for one in skipped)
+
+
+texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "Zs"]), max_size=20)
+names = st.one_of(
+    st.from_regex(r"[a-z]{1,5}(\.[a-z0-9_-]{1,5}){0,3}", fullmatch=True), texts.filter(bool)
+)
+
+
+@st.composite
+def event_types(draw: Any) -> EventType:
+    """Types that may be registered."""
+    schema: Any = msgspec.UNSET
+    if draw(st.booleans()):
+        made = draw(schemas)
+        if isinstance(made, dict):
+            made = made | {"$defs": {"d": draw(schemas), "a%b/c": {"$anchor": "x"}}}
+            made |= {"anyOf": [True, {"$ref": "#x"}, {"$ref": "#/$defs/a%25b~1c"}]}
+        else:
+            made = {"allOf": [made], "$defs": {"d": True}}
+        schema = kept(made, "schema")
+    return EventType(
+        draw(names), description=draw(texts.map(str.strip)), owner=draw(texts),
+        dataschema=draw(st.sampled_from(["", "https://example.com/a"])), schema=schema,
+        examples=tuple(kept(one, "e") for one in draw(st.lists(st.integers(), max_size=2))),
+        enforce=draw(st.sampled_from([None, "off", "warn", "reject"])),
+    )  # fmt: skip
+
+
+@settings(max_examples=examples(300))
+@given(st.lists(event_types(), max_size=5, unique_by=lambda one: one.type))
+def test_an_export_read_again_is_the_catalog(types: list[EventType]) -> None:
+    types = [one for one in types if next(one.problems(), None) is None]
+    exported = json.loads(json.dumps(write([*types, *LIFECYCLE_TYPES.values()], "1.0")))
+    found, skipped = read(exported)
+    assert not skipped
+    assert len(found) == len(types)
+    for before, after in zip(types, found, strict=True):
+        assert after.same(before), (before, after)
+
+
+def test_an_export_is_an_asyncapi_3_document() -> None:
+    exported = write([*read(documents()["2"])[0], *LIFECYCLE_TYPES.values()], "1.0")
+    assert exported["asyncapi"] == "3.0.0"
+    assert exported["info"].keys() >= {"title", "version"}
+    keys = exported["components"]["messages"]
+    assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz_.-0123456789") for key in keys)
+    for key, channel in exported["channels"].items():
+        assert channel["messages"] == {key: {"$ref": f"#/components/messages/{key}"}}
+        assert exported["operations"][key]["channel"] == {"$ref": f"#/channels/{key}"}
+        sent = exported["components"]["messages"][key]
+        assert sent["contentType"] == "application/cloudevents+json"
+        assert sent["payload"]["schemaFormat"].endswith("2020-12")
+    assert exported["operations"]["webhook.failed"]["action"] == "send"
+    assert exported["operations"]["shop.order.paid"]["action"] == "receive"
+
+    def references(node: Any) -> list[str]:
+        if isinstance(node, list):
+            return [found for one in node for found in references(one)]
+        if not isinstance(node, dict):
+            return []
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [found for one in node.values() for found in references(one)]
+
+    for reference in references(exported):
+        at: Any = exported
+        for part in reference.split("/")[1:]:
+            at = at[part.replace("~1", "/")]

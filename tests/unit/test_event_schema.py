@@ -1,0 +1,196 @@
+"""Schemas of event data: which are accepted, and where data does not conform."""
+
+import json
+import time
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.schema.event_schema import EventSchema
+from event_gateway.core.schema.event_type import EventType, kept
+from support.event_schemas import REFUSED, schemas
+from support.examples import examples
+
+# Each level of the data may be one of two alternatives, which both look at the level below.
+TWOFOLD = {
+    "$ref": "#/$defs/n",
+    "$defs": {"n": {"anyOf": [
+        {"type": "array", "items": {"$ref": "#/$defs/n"}, "minItems": 0},
+        {"type": "array", "items": {"$ref": "#/$defs/n"}, "maxItems": 9},
+    ]}},
+}  # fmt: skip
+
+
+def nested(depth: int, leaf: Any = "x", key: str | None = None) -> Any:
+    """Lists (or objects) within each other."""
+    for _ in range(depth):
+        leaf = [leaf] if key is None else {key: leaf}
+    return leaf
+
+
+def refusal(schema: Any) -> InvalidDefinition:
+    """What stands against registering a schema."""
+    (problem,) = EventType("user.made", schema=kept(schema, "schema")).problems()
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("schema", "key", "says"), REFUSED, ids=[str(one[0])[:40] for one in REFUSED]
+)
+def test_a_schema_that_cannot_be_used_is_refused_with_its_place(
+    schema: Any, key: str, says: str
+) -> None:
+    if isinstance(schema, dict) and schema.get("const") == float("inf"):
+        with pytest.raises(InvalidDefinition, match=says):
+            EventSchema(schema)
+        return
+    began = time.thread_time()
+    problem = refusal(schema)
+    assert time.thread_time() - began < 2
+    assert problem.key.startswith(key)
+    assert says in problem.detail
+
+
+def test_a_deep_schema_is_refused() -> None:
+    for depth, key in ((100, "not"), (900, "not"), (900, "const")):
+        assert "nested deeper" in refusal(nested(depth, {}, key)).detail
+
+
+def test_the_other_keys_of_a_type_are_checked() -> None:
+    schema = kept({"type": "integer", "pattern": "x"}, "schema")
+    for wrong, key in (
+        (EventType(""), "type"),
+        (EventType("x" * 256), "type"),
+        (EventType("user.*"), "type"),
+        (EventType("user.>"), "type"),
+        (EventType(".."), "type"),
+        (EventType("a\nb"), "type"),
+        (EventType("webhook.made"), "type"),
+        (EventType("$x"), "type"),
+        (EventType("a", description="x" * 5000), "description"),
+        (EventType("a", owner="x\ny"), "owner"),
+        (EventType("a", dataschema="relative"), "dataschema"),
+        (EventType("a", enforce="maybe"), "enforce"),
+        (EventType("a", schema=schema, examples=(kept("no", "e"),)), "examples[0]"),
+        (EventType("a", schema=schema, examples=(kept(1, "e"), kept(1.5, "e"))), "examples[1]"),
+        (EventType("a", examples=(kept(1, "e"),) * 21), "examples"),
+    ):
+        with pytest.raises(InvalidDefinition) as refused:
+            wrong.check()
+        assert refused.value.key == key, wrong
+
+
+def test_hostile_patterns_and_data_take_no_time() -> None:
+    for schema, value in (
+        ({"pattern": "^(a+)+$"}, "a" * 1_000_000 + "b"),
+        (TWOFOLD, nested(900)),
+        ({"type": "array", "items": {"$ref": "#"}, "allOf": [{"items": {"$ref": "#"}}]},
+         nested(900)),
+        ({"uniqueItems": True, "items": {"type": "object"}}, [{"n": n} for n in range(90_000)]),
+        ({"format": "regex"}, r"(\w{1000}){1000}" * 1000),
+        ({"additionalProperties": False}, {str(n): n for n in range(80_000)}),
+    ):  # fmt: skip
+        compiled = EventSchema(schema)
+        size = len(json.dumps(value))
+        began = time.thread_time()
+        compiled.violation(value, size)
+        assert time.thread_time() - began < 1.5, schema
+
+
+def test_data_that_is_more_than_can_be_checked_does_not_hold() -> None:
+    costly = EventSchema({"patternProperties": {f"^x.*{n}y+$": True for n in range(2000)}})
+    value = {f"k{n}": n for n in range(60_000)}
+    size = len(json.dumps(value))
+    began = time.thread_time()
+    found = costly.violation(value, size)
+    assert time.thread_time() - began < 0.1
+    assert found is not None
+    assert "more than can be checked: with this schema at most" in found.detail
+    assert costly.violation({"k": 1}, 8) is None
+
+
+# Schemas, and what of them an event can say; each keyword on its own and among others.
+
+
+values = st.recursive(
+    st.sampled_from([None, True, 0, 1, 2.5, "", "a", "ab"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b", "~/", "ab"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=examples(400))
+@given(schemas, schemas, values)
+def test_the_verdict_is_the_reference_implementations_and_the_path_leads_somewhere(
+    schema: Any, definition: Any, value: Any
+) -> None:
+    if isinstance(schema, dict):
+        schema = schema | {"$defs": {"d": definition}}
+    else:
+        schema = {"allOf": [schema], "$defs": {"d": definition}}
+    compiled = EventSchema(schema)
+    found = compiled.violation(value, 100)
+    try:
+        expected = jsonschema.Draft202012Validator(schema).is_valid(value)
+    except RecursionError:
+        return  # a schema that leads to itself without end
+    assert (found is None) == expected
+    if found is not None:
+        at = value
+        for part in found.path.split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            at = at[int(name)] if isinstance(at, list) else at[name]
+        assert found.detail
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "path"),
+    [
+        ({"properties": {"a": {"items": {"type": "integer"}}}}, {"a": [1, "x"]}, "/a/1"),
+        ({"properties": {"a/b~": {"type": "null"}}}, {"a/b~": 1}, "/a~1b~0"),
+        ({"allOf": [{"properties": {"a": {"$ref": "#/$defs/s"}}}],
+          "$defs": {"s": {"maxLength": 1}}}, {"a": "xx"}, "/a"),
+        ({"if": {"required": ["a"]}, "then": {"properties": {"a": {"const": 1}}}}, {"a": 2}, "/a"),
+        ({"prefixItems": [{"type": "integer"}], "items": False}, [1, 2], "/1"),
+        ({"additionalProperties": False, "properties": {"a": {}}}, {"a": 1, "b": 1}, "/b"),
+        ({"patternProperties": {"^x": {"minimum": 1}}}, {"xa": 0}, "/xa"),
+        ({"$dynamicAnchor": "n", "properties": {"n": {"$dynamicRef": "#n"}, "v": {"type": "null"}}},
+         {"n": {"n": {"v": 1}}}, "/n/n/v"),
+        ({"$id": "https://example.com/s", "properties": {"a": {"$ref": "#x"}},
+          "$defs": {"x": {"$anchor": "x", "format": "email"}}}, {"a": "no"}, "/a"),
+        ({"properties": {"a": {"anyOf": [{"type": "null"}, {"minimum": 1}]}}}, {"a": 0}, "/a"),
+    ],
+)  # fmt: skip
+def test_the_path_is_that_of_the_value_which_does_not_hold(
+    schema: Any, value: Any, path: str
+) -> None:
+    found = EventSchema(schema).violation(value, 100)
+    assert found is not None
+    assert found.path == path
+
+
+def test_what_is_said_holds_nothing_of_the_data() -> None:
+    secret = "s3cr3t-\n-value"
+    for schema in ({"type": "integer"}, {"enum": [1]}, {"const": {"a": 1}}, {"pattern": "^x$"},
+                   {"format": "uuid"}, {"maxLength": 1}, {"not": {}}, {"anyOf": [{"type": "null"}]},
+                   False):  # fmt: skip
+        found = EventSchema({"properties": {"a": schema}}).violation({"a": secret}, 100)
+        assert found is not None
+        assert "s3cr3t" not in found.detail
+        assert found.detail.isprintable()
+
+
+def test_types_that_say_the_same_are_the_same() -> None:
+    one = EventType("a", schema=msgspec.Raw(b'{"type":"object","required":["a"]}'))
+    other = EventType("a", schema=msgspec.Raw(b'{"required": ["a"], "type": "object"}'))
+    assert one.same(msgspec.structs.replace(other, created_at=1.0))
+    assert not one.same(EventType("a", schema=msgspec.Raw(b'{"type":"object"}')))
+    assert not one.same(msgspec.structs.replace(other, enforce="off"))

@@ -1,0 +1,163 @@
+"""CEL expressions: what they may say, and what each costs."""
+
+import contextlib
+import json
+import re
+import resource
+import time
+from typing import Any
+
+import pytest
+
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.matching.expression import EvaluationError, Expression
+
+DATA = {"changes": {"insertions": 120}, "l": [1, 2.5, {"a": True}], "s": "text", "n": None}
+
+
+def of(data: Any = DATA, kind: DataKind = DataKind.JSON, raw: bytes | None = None) -> Received:
+    body = json.dumps(data).encode() if raw is None else raw
+    return Received(
+        Event("7", "data-east", "a.b", None, "2026-05-04T01:00:00Z", None, None,
+              {"priority": 5, "urgent": True}, body, kind), "S", 1, 0.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('event.data.changes.insertions > 100 && event.source.startsWith("data-")', True),
+        ("event.data.changes.insertions > 100.5", True),
+        ("event.priority == 5 && event.urgent", True),
+        ("has(event.subject)", False),
+        ("!has(event.subject) && has(event.time)", True),
+        ('event["type"] == "a.b"', True),
+        ('timestamp(event.time) < timestamp("2027-01-01T00:00:00Z")', True),
+        ("event.data.l.exists(x, x == 2.5)", True),
+        ('event.data.s.matches("^te.t$")', True),
+        ("event.data.n == null", True),
+        ("event.specversion", "1.0"),
+        ("size(event.data.l) + 1", 4),
+        ("event.data.l", [1, 2.5, {"a": True}]),
+        ('duration("90s")', "90s"),
+        ('b"abc"', "YWJj"),
+        ('timestamp("2026-01-01T00:00:00Z")', "2026-01-01T00:00:00+00:00"),
+        ('{"a": 1}', {"a": 1}),
+    ],
+)
+def test_values(text: str, value: Any) -> None:
+    assert Expression(text, condition=False).value(of()) == value
+
+
+def test_payloads_of_every_kind() -> None:
+    assert Expression('event.data == "text"').holds(of(kind=DataKind.TEXT, raw=b"text"))
+    assert Expression('event.data == b"\\xff"').holds(of(kind=DataKind.BINARY, raw=b"\xff"))
+    assert not Expression("has(event.data)").holds(of(kind=DataKind.NONE, raw=b""))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is not valid CEL"),
+        ("event.data.x ==", "line 1:"),
+        ("event.type > 5", "no matching overload"),
+        ("event.subject + 1 == 2", "no matching overload"),
+        ("foo.bar", "undeclared reference to 'foo"),
+        ("nofunction(event.data)", "undeclared reference"),
+        ("event.type", "gives STRING, not true or false"),
+        ("size(event.data)", "gives INT"),
+        ("true && " * 600 + "true", "longer than 4096"),
+        ("(" * 200 + "true" + ")" * 200, "recursion"),
+        ('event.data.s == "\ud800"', "half of a surrogate pair"),
+        ("[1]" + ".map(a, a)" * 9 + " == [1]", "more than 8 macros"),
+        ("[event.data.s]" + ".map(a, a + a)" * 8 + " == []", "costs too much"),
+        ("event.data.`a//b` == 1", "back quotes"),
+        (r"event.data.s == r'a' || event.data.s == 'a\'b'", "a backslash before a quote"),
+        ("event.data.s.matches(event.data.p)", "as a literal"),
+        ("event.data.s.matches('(a')", "not a regular expression"),
+    ],
+)
+def test_refused(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)) as caught:
+        Expression(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("event.data.nothing > 1", "no_such_key"),
+        ("event.nothing == 1", "no_such_key"),
+        ("event.data.s > 1", "no_matching_overload"),
+        ("event.data.changes.insertions", "no_matching_overload"),
+        ("event.data.l[7] == 1", "index_out_of_range"),
+        ("1 / 0 == 1", "divide_by_zero"),
+        ("timestamp(event.data.s) > timestamp(event.time)", "invalid_argument"),
+    ],
+)
+def test_what_comes_to_no_value(text: str, kind: str) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        Expression(text).holds(of())
+    assert caught.value.kind == kind
+
+
+HOSTILE: list[tuple[str, Any]] = [
+    ("event.data.l.all(x, event.data.l.all(y, y >= 0))", {"l": list(range(50_000))}),
+    ("event.data.l.all(x, !event.data.s.contains(x))", {"l": ["aaab"] * 9000, "s": "a" * 500_000}),
+    ("event.data.l.all(x, x.m.all(y, !x.s.contains(y)))",
+     {"l": [{"m": ["aaab"] * 9000, "s": "a" * 500_000}]}),
+    ("event.data.l.filter(x, x in event.data.l).size() == 0", {"l": list(range(9000))}),
+    ("event.data.l.map(x, event.data.l) == []", {"l": list(range(9000))}),
+    ('[event.data.s].map(a, a + a).map(a, a + a).map(a, a + a) == [""]', {"s": "a" * 1_000_000}),
+    (" || ".join(['event.data.s.contains("aaaaab")'] * 110), {"s": "a" * 1_000_000}),
+    ('event.data.s.matches("(a+)+$b") || event.data.s.matches("(x+x+)+y")', {"s": "a" * 900_000}),
+    ("event.data == event.data", {"a": [[[[]]]] * 100_000}),
+    ('event.data.l.all//\n(x, !event.data.s.contains("yx"))',
+     {"l": list(range(9000)), "s": "y" * 800_000}),
+    ("[" + ",".join(["event.data.s"] * 250) + "].map(x, x + x + x).size() > 0",
+     {"s": "a" * 900_000}),
+    ("[" + ",".join(["event.data.s"] * 50) + "].exists(x, x.matches('(a|b)*a(a|b){200}c'))",
+     {"s": "ab" * 250_000}),
+    ("event.data.s.matches('(.{0,900}x){1}y')", {"s": "ab" * 400_000}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "data"), HOSTILE)
+def test_hostile_expressions_are_bounded(text: str, data: Any) -> None:
+    received = of(data)
+    expression = Expression(text)
+    began, memory = time.process_time(), _peak()
+    kind = "too_costly"
+    try:
+        expression.holds(received)
+    except EvaluationError as error:
+        kind = error.kind
+    assert kind == "too_costly"
+    # Not a measurement: unbounded, each of them takes many seconds, or gigabytes.
+    assert time.process_time() - began < 5
+    assert _peak() - memory < 400 << 10
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+
+
+@pytest.mark.parametrize("raw", [b'{"s":"admin\\u0000x"}', b'{"s\\u0000x":"admin"}'])
+def test_what_the_engine_would_cut_is_no_match(raw: bytes) -> None:
+    with pytest.raises(EvaluationError, match="NUL"):
+        Expression("event.data.s == 'admin'").holds(of(raw=raw))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"x":"\\ud800"}', b'{"\\ud800":1}', b'{"x":123456789012345678901234567890}',
+        b'{"x":1e999}', b'{"x":' * 5000 + b"1" + b"}" * 5000, b"[" * 900 + b"]" * 900,
+        b'{"x":"a\\u0000b"}', b'{"x":1,"x":2}', b"7", b'""',
+    ],
+)  # fmt: skip
+def test_hostile_data_is_no_more_than_no_match(raw: bytes) -> None:
+    for text in ("event.data.x == 1", 'event.data.x == "a"', "event.data == event.data",
+                 "has(event.data.x)", "event.data.x > 1 || event.id == '8'"):  # fmt: skip
+        with contextlib.suppress(EvaluationError):
+            Expression(text).holds(of(raw=raw))
