@@ -28,8 +28,13 @@ from support.receiver import Receiver, receiving
 configure_logs()
 no_deadlines()
 
-_leftovers = Leftovers()
 _alive: list[str] = []
+_leftovers = pytest.StashKey[Leftovers]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Marks the run, before xdist starts its workers."""
+    config.stash[_leftovers] = Leftovers(worker=hasattr(config, "workerinput"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,11 +51,12 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fails the run if a process that a test has started lives on."""
-    _alive.extend(_leftovers.of_this_process())
+    leftovers = session.config.stash[_leftovers]
+    _alive.extend(leftovers.of_this_process())
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["leftovers"] = _alive
         return
-    _alive.extend(_leftovers.end())
+    _alive.extend(leftovers.end())
     if _alive:
         print("\nProcesses that outlived their test, and were ended:", *_alive, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -40,8 +40,8 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def _clean() -> dict[str, str]:
-    """The environment without what measures the coverage of the tests around this one."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("COV", "PYTEST_ADDOPTS"))}
+    """The environment without what the run of tests around this one has put there."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("COV", "PYTEST_"))}
 
 
 def _paste(command: str, directory: Path, **environ: str) -> subprocess.CompletedProcess[str]:

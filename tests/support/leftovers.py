@@ -21,9 +21,10 @@ GRACE = 15.0  # seconds in which what was told to end may still do so
 class Leftovers:
     """The processes of one test run, known by a variable of their environment."""
 
-    def __init__(self) -> None:
-        if "PYTEST_XDIST_WORKER" not in os.environ:
-            # A run within a run counts its own.
+    def __init__(self, *, worker: bool) -> None:
+        """``worker``: this process is a worker of xdist, and has the mark of its run."""
+        if not worker:
+            # Also where it is a run within a run, as of the README's commands.
             os.environ[RUN] = secrets.token_hex(8)
         self._mark = f"{RUN}={os.environ[RUN]}".encode()
 
