@@ -53,6 +53,7 @@ async def test_create_list_show_replace_delete(
     (got,) = await receiver.until(1, "/third")
     assert got.json["id"] == last["id"]
     assert len(receiver.got) == 2
+    await client.until("w", last["id"], "succeeded")
     assert not await state.exists("queue:w")
     await state.aclose()
 
