@@ -1,0 +1,71 @@
+"""The pages lead somewhere: links have targets, and the names in the code that they use exist."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCE = ROOT / "src" / "event_gateway"
+
+# `delivery/lane.py`, `delivery/lane.py::Lane.trip`, `tests/unit`, `state/scripts/`
+NAMED = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+\.(?:py|lua|toml|json))?)(?:::([\w.]+))?`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_have_a_target(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        if "://" in path or path.startswith("mailto:"):
+            continue
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), f"{page.name} links {target}"
+        if anchor:
+            assert anchor in _anchors(found), f"{page.name} links {target}"
+
+
+DEVELOPMENT = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "development").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", DEVELOPMENT, ids=lambda page: page.name)
+def test_names_in_the_code_exist(page: Path) -> None:
+    named = NAMED.findall(page.read_text())
+    assert named, f"{page.name} names no file"
+    missing = []
+    for path, name in named:
+        if "NAME" in path or "VERSION" in path:  # what the reader chooses
+            continue
+        found = next((root / path for root in (SOURCE, ROOT) if (root / path).exists()), None)
+        if found is None:
+            missing.append(path)
+        elif name and name not in _defined(found):
+            missing.append(f"{path}::{name}")
+    assert not missing
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@cache
+def _defined(path: Path) -> set[str]:
+    """The functions, classes, methods, fields and constants that a module defines."""
+    names: set[str] = set()
+
+    def collect(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(prefix + node.name)
+            if isinstance(node, ast.ClassDef):
+                collect(node.body, f"{prefix}{node.name}.")
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                names.add(prefix + node.target.id)
+            if isinstance(node, ast.Assign):
+                names.update(prefix + t.id for t in node.targets if isinstance(t, ast.Name))
+
+    collect(ast.parse(path.read_text()).body, "")
+    return names
