@@ -8,7 +8,7 @@ from typing import Any
 
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.lane import Lane
-from event_gateway.delivery.pacing import AT_ONCE, PER_SECOND, SickTurns
+from event_gateway.delivery.pacing import AT_ONCE, PER_SECOND, Pacing
 from support.client import Client, event
 from support.patience import PATIENCE
 from support.peers import Peers
@@ -108,12 +108,12 @@ async def test_full_lanes_hide_nobody(client: Client, receiver: Receiver) -> Non
     assert len(receiver.at("/slow")) < 100, "it waited for those whose lanes are full"
 
 
-async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -> None:
+async def test_failing_lanes_are_paced(client: Client, receiver: Receiver) -> None:
     """However many only fail, and however soon they are to be tried again."""
-    receiver.answers["/sick"] = [500]
+    receiver.answers["/failing"] = [500]
     policy: dict[str, Any] = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "50ms"}
     made = [
-        client.webhook(id=f"sick{n}", url=f"{receiver.url}/sick", events=["user.*"],
+        client.webhook(id=f"failing{n}", url=f"{receiver.url}/failing", events=["user.*"],
                        retry_policy=policy, circuit_breaker={"failure_threshold": 1000})
         for n in range(60)
     ]  # fmt: skip
@@ -123,12 +123,12 @@ async def test_sick_receivers_share_a_pace(client: Client, receiver: Receiver) -
     began = time.time()
     await client.send(sent)
     await receiver.until(1, "/well")
-    await receiver.until(60 * 12, "/sick")
-    times = [one.time for one in receiver.at("/sick")]
+    await receiver.until(60 * 12, "/failing")
+    times = [one.time for one in receiver.at("/failing")]
     # They would be tried 1,200 times a second. The first attempts are before anything is known.
     assert not _beyond(times[60:], began, AT_ONCE + 60, PER_SECOND)
     # In turn: none is tried twice before another is tried once.
-    tried = [(await client.delivery(f"sick{n}", sent["id"]))["attempts"] for n in (0, 30, 59)]
+    tried = [(await client.delivery(f"failing{n}", sent["id"]))["attempts"] for n in (0, 30, 59)]
     counts = [len(attempts) for attempts in tried]
     assert max(counts) - min(counts) <= 6, counts
 
@@ -140,12 +140,12 @@ async def test_who_takes_its_turn_later_is_not_left_out() -> None:
     def start(lane: Lane) -> None:
         if lane.webhook.ordered:
             return
-        turns.take()
-        turns.give_back()
+        pacing.take()
+        pacing.release()
         began[lane.webhook.id] += 1
-        turns.wait(lane)
+        pacing.wait(lane)
 
-    turns = SickTurns(100, lambda: True, start)
+    pacing = Pacing(100, lambda: True, start)
     builder: Any = None
     lanes = [
         Lane(Webhook(f"w{n}", "http://x/", ("a",), ordered=n == 0), builder, builder)
@@ -154,21 +154,21 @@ async def test_who_takes_its_turn_later_is_not_left_out() -> None:
 
     async def ordered() -> None:
         while True:
-            lanes[0].freed.clear()
-            turns.wait(lanes[0])
-            await lanes[0].freed.wait()
-            if turns.left > 0:
-                turns.take()
-                turns.give_back()
+            lanes[0].slot_freed.clear()
+            pacing.wait(lanes[0])
+            await lanes[0].slot_freed.wait()
+            if pacing.available > 0:
+                pacing.take()
+                pacing.release()
                 began["w0"] += 1
 
     waiting = asyncio.create_task(ordered())
     for lane in lanes[1:]:
-        turns.wait(lane)
+        pacing.wait(lane)
     since = time.monotonic()
     await asyncio.sleep(1)
     took = time.monotonic() - since
     waiting.cancel()
-    turns.stop()
+    pacing.stop()
     assert sum(began.values()) <= AT_ONCE + PER_SECOND * took + 1
     assert began["w0"] >= max(began.values()) // 2 > 0, began

@@ -76,7 +76,7 @@ class Gateway:
         await stages.adapters.registry.watch()
         await stages.registrations.load_file(self._config, force=force)
         await stages.adapters.ledger.start()
-        await stages.deliveries.upkeep.learn()
+        await stages.deliveries.lane_sync.sync()
         # What delivers starts first, so that it is there for what takes events.
         stages.deliveries.start(tasks)
         stages.routing.start(tasks)

@@ -1,145 +1,145 @@
-"""What waits in this process for its attempt, in front of the lanes."""
+"""The backlogs of all lanes: deliveries that wait in this process for their attempts."""
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from event_gateway.core.webhook.delivery import Status
 from event_gateway.delivery import batching
-from event_gateway.delivery.lane import Job, Lane
+from event_gateway.delivery.attempts import Attempts
+from event_gateway.delivery.due_signal import DueSignal
+from event_gateway.delivery.job import Job
+from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import LEASE_MARGIN, Outcomes
-from event_gateway.delivery.pacing import SickTurns
+from event_gateway.delivery.pacing import Pacing
 
-MAX_HELD = 16384  # deliveries that wait in this process, in all lanes
-IN_TURN = 8  # lanes that a place is offered to which has become free where all were taken
+MAX_WAITING = 16384  # deliveries that wait in this process, in all lanes
+OFFERED_TO = 8  # lanes that get a slot each when one is free again after all were taken
 
 
 class Backlogs:
-    """``start`` begins a request of some deliveries of a lane, where it ``may_start``. ``ask`` is
-    told of a lane that has room while deliveries wait in its queue."""
+    """Moves deliveries into the backlogs, from there to attempts, or back to the queue.
+
+    ``signal`` is told of a lane that has room while deliveries are in its queue.
+    """
 
     def __init__(
-        self,
-        outcomes: Outcomes,
-        sick: SickTurns,
-        may_start: Callable[[Lane], bool],
-        start: Callable[[Lane, list[Job]], None],
+        self, outcomes: Outcomes, pacing: Pacing, attempts: Attempts, signal: DueSignal
     ) -> None:
         self._outcomes = outcomes
-        self._sick = sick
-        self._may_start = may_start
-        self._start = start
-        self._held = 0
-        self._waiting: dict[Lane, None] = {}
+        self._pacing = pacing
+        self._attempts = attempts
+        self._signal = signal
+        self._count = 0
+        self._waiting: dict[Lane, None] = {}  # lanes whose backlog is not empty
+        self._timers: dict[Lane, asyncio.TimerHandle] = {}  # of requests that wait for more events
         self._stopping = False
-        self.ask: Callable[[Lane], None] = lambda lane: None
 
     @property
     def full(self) -> bool:
-        """Whether as many wait as may."""
-        return self._held >= MAX_HELD
+        """Whether as many deliveries wait as may."""
+        return self._count >= MAX_WAITING
 
     @property
     def have_room(self) -> bool:
-        """Whether one that comes now may wait here."""
+        """Whether another delivery may wait here."""
         return not (self.full or self._stopping)
 
-    def hold(self, lane: Lane, job: Job) -> None:
-        """It waits here."""
-        batching.hold(lane, job, asyncio.get_running_loop().time())
-        if lane.strained:
-            self._sick.wait(lane)
-        self._held += 1
+    def add(self, lane: Lane, job: Job) -> None:
+        """Puts a delivery into the lane's backlog."""
+        job.waiting_since = asyncio.get_running_loop().time()
+        lane.push(job)
+        if lane.failing:
+            self._pacing.wait(lane)
+        self._count += 1
         self._waiting[lane] = None
 
-    def queue(self, lane: Lane, job: Job) -> None:
-        """It waits in the ledger; ``queued`` until the due loop finds that nothing more does."""
-        recorded = job.recorded or (lambda: None)
-        self._outcomes.keep(job.received)
-        lane.queued = True
-        lane.overflows += 1
-        lane.unwritten += 1
+    def enqueue(self, lane: Lane, job: Job) -> None:
+        """Puts a delivery into the lane's queue in Redis."""
+        on_recorded = job.on_recorded or (lambda: None)
+        lane.overflow()
 
-        def written() -> None:
-            lane.unwritten -= 1
-            recorded()
+        def recorded() -> None:
+            lane.overflow_recorded()
+            on_recorded()
 
-        job.recorded = written
-        self._outcomes.submit(job, Status.PENDING, 0.0)
+        job.on_recorded = recorded
+        self._outcomes.enqueue(job)
 
-    def give_back(self, lane: Lane, keep: int = 0) -> None:
-        """What waits here, but for the oldest few, waits in the ledger's queue again."""
+    def return_to_queue(self, lane: Lane, keep: int = 0) -> None:
+        """Puts all but the oldest ``keep`` deliveries of the backlog back into the queue."""
         while len(lane.backlog) > keep:
-            self._held -= 1
-            self.queue(lane, batching.last(lane))
+            self._count -= 1
+            self.enqueue(lane, lane.pop_newest())
         if not lane.backlog:
             self._waiting.pop(lane, None)
 
-    def dropped(self, lane: Lane) -> Iterator[Job]:
-        """Gives what waits in a lane that is no more, which waits no longer."""
+    def remove(self, lane: Lane) -> Iterator[Job]:
+        """Takes all jobs out of the backlog of a lane whose webhook is deleted."""
         self._waiting.pop(lane, None)
         while lane.backlog:
-            self._held -= 1
-            yield batching.first(lane)
+            self._count -= 1
+            yield lane.pop_oldest()
+
+    def drain(self, lane: Lane, most: int | None = None) -> None:
+        """Starts as many requests of the lane as may start, at most ``most``."""
+        if not lane.backlog and not lane.has_queued:
+            return
+        now = asyncio.get_running_loop().time()
+        incomplete = False
+        while most != 0 and lane.backlog and self._attempts.can_start(lane):
+            incomplete = batching.seconds_to_wait(lane, now) > 0
+            if incomplete:
+                break
+            most = None if most is None else most - 1
+            jobs = batching.take_request(lane)
+            self._count -= len(jobs)
+            if now < jobs[0].delivery.held_until - LEASE_MARGIN:
+                self._attempts.start(lane, jobs)
+            else:  # their leases may end before the start is recorded
+                for job in jobs:
+                    self.enqueue(lane, job)
+        if not lane.backlog:
+            self._waiting.pop(lane, None)
+        elif incomplete:
+            self.gather(lane)
+        elif lane.failing and lane.attempt_slots:
+            self._pacing.wait(lane)
+        if lane.needs_refill:
+            self._signal.request_deliveries(lane)
 
     def gather(self, lane: Lane) -> None:
-        """Sends what waits for a request of several events, now or once that is complete."""
+        """In batch mode: sends the lane's next request now, or sets a timer for when it is to be
+        sent at the latest."""
         if lane.batch is None or not lane.backlog:
             return
         loop = asyncio.get_running_loop()
-        left = batching.wait(lane, loop.time())
+        left = batching.seconds_to_wait(lane, loop.time())
         if left <= 0:
             self.drain(lane)
-        elif lane.timer is None:
-            lane.timer = loop.call_later(left, self._complete, lane)
+        elif lane not in self._timers:
+            self._timers[lane] = loop.call_later(left, self._gathered, lane)
 
-    def drain(self, lane: Lane, most: int | None = None) -> None:
-        """Begins as many requests of a lane as may begin, ``most`` at the most."""
-        if not lane.backlog and not lane.queued:
-            return
-        now = asyncio.get_running_loop().time()
-        gathers = False
-        while most != 0 and lane.backlog and self._may_start(lane):
-            gathers = batching.wait(lane, now) > 0
-            if gathers:
-                break
-            most = None if most is None else most - 1
-            jobs = batching.take(lane)
-            self._held -= len(jobs)
-            if now < jobs[0].delivery.held_until - LEASE_MARGIN:
-                self._start(lane, jobs)
-            else:  # their hold may end before the start is recorded
-                for job in jobs:
-                    self.queue(lane, job)
-        if not lane.backlog:
-            self._waiting.pop(lane, None)
-        elif gathers:
-            self.gather(lane)
-        elif lane.strained and lane.starts:
-            self._sick.wait(lane)
-        if lane.hungry:
-            self.ask(lane)
-
-    def kick(self) -> None:
-        """Begins what may begin now, in all lanes."""
+    def drain_all(self) -> None:
+        """Starts what may start now, in all lanes that are not paced."""
         for lane in list(self._waiting):
-            if not lane.strained:  # they have their turn
+            if not lane.failing:
                 self.drain(lane)
 
-    def pass_on(self) -> None:
-        """All places were taken: one that has become free goes to the lanes that wait, in turn."""
-        for lane in list(itertools.islice(self._waiting, IN_TURN)):
+    def offer_slot(self) -> None:
+        """A slot is free again after all of this process were taken: the next lanes in turn may
+        use it."""
+        for lane in list(itertools.islice(self._waiting, OFFERED_TO)):
             del self._waiting[lane]
             self._waiting[lane] = None
-            if not lane.strained:
+            if not lane.failing:
                 self.drain(lane, 1)
 
     def stop(self) -> None:
-        """Gives back what waits; nothing more is held."""
+        """Returns all backlogs to the queues; nothing waits here any more."""
         self._stopping = True
         for lane in list(self._waiting):
-            self.give_back(lane)
+            self.return_to_queue(lane)
 
-    def _complete(self, lane: Lane) -> None:
-        lane.timer = None
+    def _gathered(self, lane: Lane) -> None:
+        del self._timers[lane]
         self.gather(lane)

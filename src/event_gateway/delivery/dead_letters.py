@@ -1,4 +1,4 @@
-"""Dead letters: what could not be delivered, kept in a stream before the record becomes final."""
+"""Dead letters: deliveries that failed, written to their stream before the record becomes final."""
 
 import asyncio
 import time
@@ -19,29 +19,32 @@ from event_gateway.tasks import spawn
 
 log = structlog.get_logger(__name__)
 
-MAX_WRITING = 256
+MAX_WRITING = 256  # at a time
 
 
 class DeadLetters:
-    """Appends dead letters; what is not confirmed is for the caller to repeat."""
+    """Appends dead letters in the background, each once: the caller writes again what fails."""
 
     def __init__(self, letters: DeadLetterLog) -> None:
         self._log = letters
         self._slots = asyncio.Semaphore(MAX_WRITING)
         self._writing: set[asyncio.Task[None]] = set()
 
-    def keep(
+    def write(
         self,
         received: Received,
         delivery: Delivery,
         webhook: Webhook,
         reason: str,
-        kept: Callable[[int], None],
-        lost: Callable[[], None],
+        *,
+        on_confirmed: Callable[[int], None],
+        on_failed: Callable[[], None],
     ) -> None:
-        """Writes a dead letter in the background and calls ``kept`` with its place once
-        it is confirmed, or
-        ``lost`` where it is not."""
+        """Writes a dead letter in the background.
+
+        Then calls ``on_confirmed`` with its sequence in the stream, or ``on_failed`` where NATS
+        has not confirmed it.
+        """
         letter = Letter(
             webhook_id=delivery.webhook_id,
             url=webhook.url,
@@ -60,24 +63,30 @@ class DeadLetters:
             (webhook.id, str(webhook.created_at), event.source, event.id, str(delivery.seq),
              str(delivery.run))
         )  # fmt: skip
-        task = spawn(self._write(letter, identity, kept, lost), name="dead-letter")
+        task = spawn(
+            self._write(letter, identity, on_confirmed, on_failed), name="dead-letter"
+        )
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
     async def stop(self, timeout: float) -> None:
-        """Waits for what is being written, at most ``timeout`` seconds."""
+        """Waits for the dead letters that are being written, at most ``timeout`` seconds."""
         if self._writing:
             await asyncio.wait(self._writing, timeout=timeout)
 
     async def _write(
-        self, letter: Letter, identity: str, kept: Callable[[int], None], lost: Callable[[], None]
+        self,
+        letter: Letter,
+        identity: str,
+        on_confirmed: Callable[[int], None],
+        on_failed: Callable[[], None],
     ) -> None:
         async with self._slots:
             try:
-                place = await self._log.append(letter, identity)
+                seq = await self._log.append(letter, identity)
             except LogUnavailable as error:
                 log.warning("dead letter not confirmed, will be written again",
                             webhook=letter.webhook_id, error=str(error))  # fmt: skip
-                lost()
+                on_failed()
                 return
-        kept(place)
+        on_confirmed(seq)

@@ -1,11 +1,9 @@
-"""The dispatcher: starts attempts where lanes are free; all else waits, here or in the ledger."""
+"""The dispatcher: starts attempts where lanes have room; other deliveries wait here or in Redis."""
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
@@ -16,41 +14,39 @@ from event_gateway.core.webhook.delivery import (
     DeadLetter,
     Delivery,
     Outcome,
-    Retry,
     Status,
-    error_for_status,
 )
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery import batching
+from event_gateway.delivery.attempts import Attempts
 from event_gateway.delivery.backlog import Backlogs
-from event_gateway.delivery.circuit_breaker import Standing
+from event_gateway.delivery.circuit_breaker import CircuitBreakers, release_probe
 from event_gateway.delivery.dead_letters import DeadLetters
-from event_gateway.delivery.lane import Job, Lane
-from event_gateway.delivery.outcomes import HOLD, LEASE_MARGIN, Outcomes
-from event_gateway.delivery.pacing import SickTurns
+from event_gateway.delivery.due_signal import DueSignal
+from event_gateway.delivery.job import Job
+from event_gateway.delivery.lane import Lane
+from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcomes
+from event_gateway.delivery.pacing import Pacing
+from event_gateway.delivery.receiver_health import ReceiverHealth
 from event_gateway.observability.metrics import Metrics
-from event_gateway.request import sample_request
 from event_gateway.request.builder import RequestBuilders
-from event_gateway.request.receiver_client import BuildRequest, ReceiverClient
-from event_gateway.request.request import Unsendable
+from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.transport.client import Failure, Response
 
 log = structlog.get_logger(__name__)
 
-MAX_IN_FLIGHT = 4096  # attempts; half of them for lanes whose receiver is sick
-MAX_UNWRITTEN = 4096  # states that the ledger has yet to confirm, beyond which no attempt begins
-SECRET_WAIT = 15.0  # seconds until a missing secret is looked for again
-IDLE_WAIT = 0.25  # seconds until an attempt that is kept out of the queue is looked at again
-
-# Where no request could be made after something had been waited for.
-OWN_ERRORS = frozenset((ErrorType.TRANSFORMATION_ERROR, ErrorType.SECRET_MISSING))
+MAX_IN_FLIGHT = 4096  # attempts; half of them for failing lanes
+SLOT_WAIT = 0.25  # seconds between two looks whether an ordered webhook's attempt may start
 
 
 class Dispatcher:
-    """All lanes of this process. ``wake`` is told in how many seconds something becomes due.
-    ``standing``: how the receivers are, by what their attempts say; ``backlogs``: what waits here.
+    """All lanes of this process.
+
+    ``signal`` is told when the due loop is to look at the queues. ``disable(webhook, reason)`` has
+    the registry disable a webhook. Public: ``lanes`` by webhook, and what works on them:
+    ``breakers``, ``health``, ``backlogs``.
     """
 
     def __init__(
@@ -59,33 +55,37 @@ class Dispatcher:
         queues: Queues,
         receivers: ReceiverClient,
         builders: RequestBuilders,
+        *,
         outcomes: Outcomes,
         dead_letters: DeadLetters,
+        signal: DueSignal,
         metrics: Metrics,
+        disable: Callable[[Webhook, str], None],
         max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._ledger = ledger
         self._queues = queues
-        self._receivers = receivers
         self._builders = builders
         self._outcomes = outcomes
         self._dead_letters = dead_letters
         self._metrics = metrics
-        self._max_in_flight = max_in_flight
-        self._sick = SickTurns(
-            max_in_flight // 2, self._may_any, lambda lane: self.backlogs.drain(lane, 1)
-        )
-        self.backlogs = Backlogs(outcomes, self._sick, self._may_start, self._start)
-        self._place = (0, 1)
-        self._stopping = False
-        self._stopped = False
+        self._share = (0, 1)  # this process's index among the peers, and how many they are
         self.lanes: dict[str, Lane] = {}
-        self.in_flight = 0
-        self.wake: Callable[[float], None] = lambda seconds: None
-        self.standing = Standing(ledger, self.lanes, self.backlogs.give_back)
+        self._pacing = Pacing(max_in_flight // 2, self._may_start, self._start_paced)
+        self._attempts = Attempts(
+            ledger, receivers, outcomes, self._pacing,
+            max_in_flight=max_in_flight,
+            on_result=self._request_ended, on_slot_freed=self._start_next,
+        )  # fmt: skip
+        self.backlogs = Backlogs(outcomes, self._pacing, self._attempts, signal)
+        return_to_queue = self.backlogs.return_to_queue
+        self.breakers = CircuitBreakers(ledger, self.lanes, signal, return_to_queue)
+        self.health = ReceiverHealth(
+            self.lanes, self.breakers, signal, return_to_queue=return_to_queue, disable=disable
+        )
 
     def put(self, webhook: Webhook) -> None:
-        """Takes up a webhook, or its change; its limit and its backlog stay."""
+        """Applies a webhook's definition, new or changed; a lane keeps its limit and backlog."""
         builder = self._builders.for_webhook(webhook)
         lane = self.lanes.get(webhook.id)
         was_active, limits = True, webhook.limits
@@ -95,66 +95,66 @@ class Dispatcher:
         else:
             was_active, limits = lane.active, lane.limits
             if lane.webhook.url != webhook.url:
-                self.standing.begin_anew(lane)
-            lane.change(webhook, builder)
-            lane.halted = False
-        self._divide(lane)
+                self.breakers.reset(lane)
+            lane.configure(webhook, builder)
+        self._set_share(lane)
         if lane.limits != limits:
             self._ledger.change_lane(webhook.id, "rate")
-            self.backlogs.give_back(lane)  # who takes it from the queue is counted
+            # With a rate limit, the queue counts the deliveries that are taken from it.
+            self.backlogs.return_to_queue(lane)
         if not lane.active:
-            self.standing.pause(lane)
+            self._ledger.change_lane(webhook.id, "pause")
+            self.backlogs.return_to_queue(lane)
         elif not was_active:
-            self.standing.resume(lane)
+            self._ledger.change_lane(webhook.id, "resume")
+            lane.forget_failures()
 
     def remove(self, webhook_id: str) -> None:
-        """Drops a webhook: what waits here for it is cancelled."""
+        """Drops a webhook's lane: the deliveries in its backlog are cancelled."""
         lane = self.lanes.pop(webhook_id, None)
         if lane is not None:
-            lane.gone = True
-            for job in self.backlogs.dropped(lane):
-                self._outcomes.carry_out(None, job, Cancelled("webhook deleted"))
+            lane.mark_deleted()
+            for job in self.backlogs.remove(lane):
+                self._outcomes.apply(None, job, Cancelled("webhook deleted"))
 
-    def divide(self, place: int, processes: int) -> None:
-        """This process is the ``place``-th of so many that share each webhook's concurrency."""
-        if self._place != (place, processes):
-            self._place = (place, processes)
+    def set_share(self, index: int, processes: int) -> None:
+        """This process is the one with this index of so many that share each concurrency limit."""
+        if self._share != (index, processes):
+            self._share = (index, processes)
             for lane in self.lanes.values():
-                self._divide(lane)
+                self._set_share(lane)
 
-    def _divide(self, lane: Lane) -> None:
-        lane.divide(*self._place)
-        if not lane.share:
-            self.backlogs.give_back(lane)  # it is for other processes alone
-
-    def dispatch(self, received: Received, webhook: Webhook, recorded: Callable[[], None]) -> None:
-        """Takes a new delivery; ``recorded`` is called once the ledger has a state for it."""
+    def dispatch(
+        self, received: Received, webhook: Webhook, on_recorded: Callable[[], None]
+    ) -> None:
+        """Takes a new delivery; ``on_recorded`` is called once the ledger has a state for it."""
         event = received.event
         delivery = Delivery(
             webhook.id, event.id, event.source, received.stream, received.seq,
             self._ledger.token(), event_at=received.time,
         )  # fmt: skip
-        job = Job(delivery, received, recorded)
+        job = Job(delivery, received, on_recorded)
         lane = self.lanes.get(webhook.id)
         if lane is None:
-            self._outcomes.carry_out(None, job, Cancelled("webhook deleted"))
+            self._outcomes.apply(None, job, Cancelled("webhook deleted"))
             return
-        # What waits in the ledger is older; and with a rate, who takes from there is counted.
-        in_queue = lane.queued or bool(lane.limits)
+        # Older deliveries go first; with a rate limit, the queue counts what is taken from it.
+        in_queue = lane.has_queued or bool(lane.limits)
         at_once = lane.batch is None and not in_queue and not lane.backlog
-        if at_once and self._may_start(lane):
-            self._start(lane, [job])
-        elif not in_queue and lane.takes and lane.places and self.backlogs.have_room:
-            delivery.held_until = asyncio.get_running_loop().time() + HOLD + LEASE_MARGIN
-            self.backlogs.hold(lane, job)
-            self._outcomes.submit(job, Status.PENDING, HOLD + LEASE_MARGIN)
+        if at_once and self._attempts.can_start(lane):
+            self._attempts.start(lane, [job])
+        elif not in_queue and lane.accepts and lane.backlog_slots and self.backlogs.have_room:
+            lease = BACKLOG_LEASE + LEASE_MARGIN
+            delivery.held_until = asyncio.get_running_loop().time() + lease
+            self.backlogs.add(lane, job)
+            self._outcomes.record(job, Status.PENDING, lease)
             self.backlogs.gather(lane)
         else:
-            self.backlogs.queue(lane, job)
+            self.backlogs.enqueue(lane, job)
 
-    def resume(self, delivery: Delivery, received: Received | None) -> None:
-        """Carries on with a delivery that was taken; ``received`` is None where its event is
-        lost."""
+    def dispatch_leased(self, delivery: Delivery, received: Received | None) -> None:
+        """Goes on with a delivery that was leased from its queue; ``received`` is None where its
+        event is lost."""
         lane = self.lanes.get(delivery.webhook_id)
         if received is None:
             event = Event(delivery.event_id, delivery.source, "unknown")
@@ -164,221 +164,115 @@ class Dispatcher:
             outcome: Outcome | None = DeadLetter(ErrorType.EVENT_LOST)
         else:
             delivery.event_at = delivery.event_at or received.time
-            delivery.event_id = received.event.id  # the queue may have it by its beginning alone
+            delivery.event_id = received.event.id  # the queue may have shortened it
             job = Job(delivery, received)
-            outcome = self._foregone(lane, delivery)
+            outcome = self._outcome_without_attempt(lane, delivery)
         if outcome is not None or lane is None:
-            self.standing.untried(delivery)
-            self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
-        elif delivery.probe or (batching.alone(lane, job) and self._may_start(lane)):
-            self._start(lane, [job])
-        elif lane.takes:
-            self.backlogs.hold(lane, job)
+            release_probe(self._ledger, delivery)
+            self._outcomes.apply(lane, job, outcome or Cancelled("webhook deleted"))
+        elif delivery.probe or (batching.goes_alone(lane, job) and self._attempts.can_start(lane)):
+            self._attempts.start(lane, [job])
+        elif lane.accepts:
+            self.backlogs.add(lane, job)
             self.backlogs.gather(lane)
         else:
-            self.backlogs.queue(lane, job)
+            self.backlogs.enqueue(lane, job)
 
-    def room(self, lane: Lane) -> int:
-        """How many are to be asked for from a lane's queue."""
-        if self.backlogs.full:
-            return min(lane.room, lane.starts)
-        return lane.room
+    async def start_in_order(self, job: Job) -> None:
+        """Starts an attempt of an ordered webhook's delivery, once it may start.
 
-    @property
-    def sick_room(self) -> int:
-        """How many attempts for sick receivers may begin now, in all lanes."""
-        return self._sick.left
-
-    async def begin(self, job: Job) -> None:
-        """Begins an attempt of a delivery that is kept out of the queue, once it may begin.
-
-        Where none is to be made any more, carries out what becomes of it instead. Raises what
+        Where none is to be made any more, applies the delivery's outcome instead. Raises what
         StateError names.
         """
         delivery = job.delivery
         while True:
             lane = self.lanes.get(delivery.webhook_id)
-            outcome = self._foregone(lane, delivery)
+            outcome = self._outcome_without_attempt(lane, delivery)
             if outcome is not None or lane is None:
-                self._outcomes.carry_out(lane, job, outcome or Cancelled("webhook deleted"))
+                self._outcomes.apply(lane, job, outcome or Cancelled("webhook deleted"))
                 return
-            if not lane.active or lane.halted:
-                await asyncio.sleep(IDLE_WAIT)
-            elif not self._has_place(lane):
-                await self._freed(lane)
+            if not lane.active or lane.disable_pending:
+                await asyncio.sleep(SLOT_WAIT)
+            elif not self._attempts.has_slot(lane):
+                await self._slot_freed(lane)
             else:
-                if not (lane.shut or lane.limits):
+                if not (lane.tripped or lane.limits):
                     break
                 admitted, delivery.probe, wait = await self._queues.admit(
                     lane.webhook, delivery.token, lane.webhook.timeout + LEASE_MARGIN
                 )
                 if admitted:
                     break
-                await asyncio.sleep(min(wait, IDLE_WAIT))
-        self._start(lane, [job])
+                await asyncio.sleep(min(wait, SLOT_WAIT))
+        self._attempts.start(lane, [job])
 
-    async def attempt(self, webhook: Webhook, event: Event | None) -> Any:
-        """Sends that event, or a sample, to a webhook's receiver; returns what the API shows."""
-        builder = self._builders.for_webhook(webhook)
-        event = event or sample_request.sample_event(webhook)
-        return await sample_request.send(self._receivers, builder, webhook, event)
+    def room(self, lane: Lane) -> int:
+        """How many deliveries to request from a lane's queue."""
+        if self.backlogs.full:
+            return min(lane.room, lane.attempt_slots)
+        return lane.room
+
+    @property
+    def paced_room(self) -> int:
+        """How many attempts of failing lanes may start now, in all of them together."""
+        return self._pacing.available
 
     async def stop(self, timeout: float) -> None:
-        """Starts nothing more, gives back what waits, and lets what runs finish in time."""
-        self._stopping = True
-        self._sick.stop()
+        """Starts nothing more, returns the backlogs to the queues, and waits at most ``timeout``
+        seconds for the attempts in flight."""
+        self._attempts.stop()
+        self._pacing.stop()
         self.backlogs.stop()
         deadline = time.monotonic() + timeout
-        while self.in_flight and time.monotonic() < deadline:
+        while self._attempts.in_flight and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        if self.in_flight:
+        if self._attempts.in_flight:
             log.warning("attempts cut off; they stay in progress until their lease ends",
-                        count=self.in_flight)  # fmt: skip
+                        count=self._attempts.in_flight)  # fmt: skip
         await self._dead_letters.stop(max(0.5, deadline - time.monotonic()))
-        self._stopped = True
+        self._attempts.cut_off()
 
-    def _foregone(self, lane: Lane | None, delivery: Delivery) -> Outcome | None:
-        """What becomes of a delivery without an attempt; None where it is to be tried."""
+    def _set_share(self, lane: Lane) -> None:
+        lane.set_share(*self._share)
+        if not lane.share:
+            self.backlogs.return_to_queue(lane)  # only other processes have a share
+
+    def _outcome_without_attempt(self, lane: Lane | None, delivery: Delivery) -> Outcome | None:
+        """The outcome of a delivery that is not to be attempted; None where it is."""
         if lane is None:
             return Cancelled("webhook deleted")
         if not delivery.repeats and not lane.webhook.is_older_than(delivery.stream, delivery.seq):
-            return Cancelled("webhook deleted")  # it was for a webhook that had this id before
+            return Cancelled("webhook deleted")  # it was for a former webhook of this id
         if delivery.failed:
             reason = delivery.attempts[-1].error_type if delivery.attempts else None
             return DeadLetter(reason or ErrorType.SERVER_ERROR)
-        if self._outcomes.left(lane.webhook, delivery.event_at, delivery.latest) <= 0:
+        if self._outcomes.time_left(lane.webhook, delivery.event_at, delivery.latest) <= 0:
             return DeadLetter(ErrorType.EXPIRED)
         return None
 
-    def _may_start(self, lane: Lane) -> bool:
-        return lane.takes and self._has_place(lane)
-
-    def _has_place(self, lane: Lane) -> bool:
-        return lane.starts > 0 and self._may_any() and (not lane.strained or self._sick.left > 0)
-
-    def _may_any(self) -> bool:
-        """Whether any attempt may begin in this process."""
-        return (
-            self.in_flight < self._max_in_flight
-            and self._ledger.reachable
-            # What is not confirmed comes again after a crash: that has a bound.
-            and self._ledger.backlog < MAX_UNWRITTEN
-            and not self._stopping
-        )
-
-    async def _freed(self, lane: Lane) -> None:
-        """Returns when a place may have become free in a lane, or after a while."""
-        lane.freed.clear()
-        if lane.strained:
-            self._sick.wait(lane)
+    async def _slot_freed(self, lane: Lane) -> None:
+        """Returns when a slot of a lane may have become free, or after a while."""
+        lane.slot_freed.clear()
+        if lane.failing:
+            self._pacing.wait(lane)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(IDLE_WAIT):
-                await lane.freed.wait()
+            async with asyncio.timeout(SLOT_WAIT):
+                await lane.slot_freed.wait()
 
-    def _start(self, lane: Lane, jobs: list[Job]) -> None:
-        """Begins a request: of one delivery, in batch mode of several, each with its own record."""
-        webhook, now = lane.webhook, time.time()
-        for job in jobs:
-            job.started, job.url = now, webhook.url
-        attempt = len(jobs[0].delivery.attempts) + 1
-        refused: dict[int, Unsendable] = {}
-        build: BuildRequest
-        if lane.batch is None:
-            build = functools.partial(lane.builder.build, jobs[0].received, attempt)
-        else:
-            events = [job.received for job in jobs]
-            build = functools.partial(lane.builder.build_batch, events, attempt, refused)
-        unsent = self._receivers.send(
-            lane.builder, build, webhook.timeout,
-            lambda result: self._done(lane, jobs, refused, result),
-        )  # fmt: skip
-        if unsent is not None:
-            for position, job in enumerate(jobs):
-                why = refused.get(position)
-                self._unsent(lane, job, unsent if why is None else _failure(why))
-            return
-        lane.in_flight += 1
-        self.in_flight += len(jobs)
-        if lane.strained:
-            jobs[0].strained = True
-            self._sick.take()
-        for job in jobs:
-            self._outcomes.submit(job, Status.IN_PROGRESS, webhook.timeout + LEASE_MARGIN)
-            self._outcomes.triggered(job)
+    def _may_start(self) -> bool:
+        return self._attempts.may_start()
 
-    def _unsent(self, lane: Lane, job: Job, why: Failure) -> None:
-        """No request could be made: not the receiver's doing."""
-        self.standing.untried(job.delivery)
-        if why.error_type != ErrorType.SECRET_MISSING:
-            self._outcomes.failed(
-                lane, job, why.error_type, why.message, None, at_receiver=False, final=why.final
-            )
-            return
-        missing = f"{why.error_type}: {why.message}"
-        self._outcomes.submit(job, Status.PENDING, SECRET_WAIT, missing)
-        if job.settle is None:
-            self._outcomes.keep(job.received)
-            self.wake(SECRET_WAIT)
-        else:
-            job.settle(Retry(SECRET_WAIT))
+    def _start_paced(self, lane: Lane) -> None:
+        self.backlogs.drain(lane, 1)
 
-    def _done(
-        self, lane: Lane, jobs: list[Job], refused: dict[int, Unsendable],
-        result: Response | Failure,
-    ) -> None:  # fmt: skip
-        lane.in_flight -= 1
-        lane.freed.set()
-        self.in_flight -= len(jobs)
-        if jobs[0].strained:
-            self._sick.give_back()
-        if self._stopped:
-            return  # cut off by our own end: no failure, whoever takes it next tries it again
-        self._judge(lane, jobs[0], result)  # once, whatever the request held
-        for position, job in enumerate(jobs):
-            why = refused.get(position)
-            ended = result if why is None else _failure(why)
-            self._ended(lane, job, ended, alone=len(jobs) == 1)
-        self._go_on(lane)
+    def _request_ended(self, lane: Lane, job: Job, result: Response | Failure) -> None:
+        self.health.request_ended(lane, job, result)
 
-    def _judge(self, lane: Lane, job: Job, result: Response | Failure) -> None:
-        """What an answer says of the receiver."""
-        if isinstance(result, Response) and error_for_status(result.status) is None:
-            self.standing.well(lane, job)
-            self.standing.obey(lane, job, result)
-        elif not _our_own(result):
-            self.standing.ill(lane, job, result)
-
-    def _ended(self, lane: Lane, job: Job, result: Response | Failure, *, alone: bool) -> None:
-        """What an answer says of a delivery; ``alone``: the request was for no other."""
-        if isinstance(result, Failure):
-            if _our_own(result):
-                self._unsent(lane, job, result)
-                return
-            self._outcomes.failed(
-                lane, job, result.error_type, result.message, None, at_receiver=True
-            )
-            return
-        error = error_for_status(result.status)
-        if error is None:
-            self._outcomes.succeeded(lane, job, result.status)
-        else:
-            self._outcomes.failed(
-                lane, job, error, f"HTTP {result.status}", result, at_receiver=True, alone=alone
-            )
-
-    def _go_on(self, lane: Lane) -> None:
-        """A place has become free."""
-        if self.in_flight + 1 >= self._max_in_flight:
-            self.backlogs.pass_on()
-        if lane.strained and lane.backlog:
-            self._sick.wait(lane)  # behind those whose turn it has not been yet
+    def _start_next(self, lane: Lane) -> None:
+        """A request of the lane has ended: starts the next ones."""
+        if self._attempts.nearly_full:
+            self.backlogs.offer_slot()
+        if lane.failing and lane.backlog:
+            self._pacing.wait(lane)  # behind the lanes that have not had their turn yet
         else:
             self.backlogs.drain(lane)
-
-
-def _our_own(result: Response | Failure) -> bool:
-    return isinstance(result, Failure) and result.error_type in OWN_ERRORS
-
-
-def _failure(why: Unsendable) -> Failure:
-    return Failure(why.error_type, str(why), why.final)

@@ -1,150 +1,235 @@
-"""A webhook's lane: how many attempts may run at once, and what waits in this process for it."""
+"""A webhook's lane in this process: its concurrency limit, its state and its backlog.
+
+Other modules read the fields of a lane, and change them only through its methods.
+"""
 
 import asyncio
-import zlib
 from collections import deque
-from collections.abc import Callable
 
-import msgspec
-
-from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.webhook.delivery import Delivery, Outcome
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.delivery.concurrency import START_LIMIT, share_of
+from event_gateway.delivery.job import Job
 from event_gateway.observability.metrics import WebhookMetrics
 from event_gateway.request.builder import RequestBuilder
 
-START_LIMIT = 4.0
-# For each attempt that may run so many deliveries wait in memory, held under a lease, and one where
-# the receiver is sick; more wait in the ledger's queue.
-BACKLOG = 64
-STRAINED = 2  # failures in a row from which a receiver counts as sick, if it was ever well
-SLOW_STATUSES = frozenset((429, 502, 504))
-
-
-class Job(msgspec.Struct):
-    """A delivery with its event at hand.
-
-    ``recorded`` is called once the ledger knows of it. ``settle``: who keeps the delivery out of
-    the queue gets each outcome here, once its state is carried out. ``strained``: it takes one of
-    the places that lanes which fail share. ``url``: where it was sent to. ``held``: since
-    when it waits in its lane, on the loop's clock.
-    """
-
-    delivery: Delivery
-    received: Received
-    recorded: Callable[[], None] | None = None
-    settle: Callable[[Outcome], None] | None = None
-    started: float = 0.0
-    strained: bool = False
-    url: str = ""
-    held: float = 0.0
+# For each attempt that may run, so many deliveries wait in memory under a lease, and one where the
+# lane is failing; more wait in the queue in Redis.
+BACKLOG_PER_SLOT = 64
+FAILING_AFTER = 2  # failures in a row, of a receiver that has succeeded before
 
 
 class Lane:
-    """In-flight limit (grows on success up to the webhook's concurrency, halves where the
-    receiver is slow or says it is overloaded) and the backlog in front of it.
+    """One webhook in one process.
 
-    ``queued``: older deliveries wait in the ledger than any that comes now; ``overflows`` counts
-    those that this process has put there, ``unwritten`` those not confirmed yet. ``failures``:
-    attempts that failed since the last success; ``proven``: there was one. ``shut``: the breaker is
-    not closed, an attempt begins only as its probe. ``halted``: the webhook is being disabled;
-    ``gone``: it is deleted. ``gathered``: bytes of data that wait for a request of several events,
-    ``timer`` goes off when it leaves. ``share``: this process' part of the webhook's concurrency.
-    ``freed`` is set when an attempt may begin that could not before.
+    ``active``, ``limits`` and ``batch`` are copies of the webhook's fields, which are read for each
+    delivery. ``share`` is this process's part of the webhook's concurrency, ``limit`` the
+    concurrency limit now, at most the share. ``has_queued``: older deliveries may be in the queue.
+    ``failures``: attempts that failed since the last success. ``failing``: the receiver gives
+    nothing but failures. ``tripped``: the circuit breaker is not closed, and an attempt starts only
+    as its probe. ``disable_pending``: this process has asked for the webhook to be disabled, and
+    starts nothing until the registry says so. ``deleted``: the webhook is. ``slot_freed`` is set
+    when an attempt may start that could not before.
     """
 
+    __slots__ = (
+        "_overflows",
+        "_proven",
+        "_unrecorded",
+        "active",
+        "backlog",
+        "backlog_bytes",
+        "batch",
+        "builder",
+        "deleted",
+        "disable_pending",
+        "failing",
+        "failures",
+        "has_queued",
+        "in_flight",
+        "limit",
+        "limits",
+        "metrics",
+        "share",
+        "slot_freed",
+        "tripped",
+        "webhook",
+    )
+
     def __init__(self, webhook: Webhook, builder: RequestBuilder, metrics: WebhookMetrics) -> None:
-        self.change(webhook, builder)
         self.metrics = metrics
         self.share = webhook.concurrency
         self.limit = min(START_LIMIT, float(self.share))
         self.in_flight = 0
         self.backlog: deque[Job] = deque()
-        self.gathered = 0
-        self.timer: asyncio.TimerHandle | None = None
-        self.queued = False
-        self.overflows = 0
-        self.unwritten = 0
+        self.backlog_bytes = 0  # of event data, for batch mode
+        self.has_queued = False
         self.failures = 0
-        self.proven = False
-        self.freed = asyncio.Event()
-        self.shut = False
-        self.halted = False
-        self.gone = False
+        self.failing = False
+        self.tripped = False
+        self.deleted = False
+        self.slot_freed = asyncio.Event()
+        self._overflows = 0  # deliveries that this process has put into the queue
+        self._unrecorded = 0  # those of them that the ledger has yet to confirm
+        self._proven = False  # whether an attempt has ever succeeded
+        self.configure(webhook, builder)
 
-    def change(self, webhook: Webhook, builder: RequestBuilder) -> None:
-        """Takes up the webhook as it is now."""
+    # What the registry changes
+
+    def configure(self, webhook: Webhook, builder: RequestBuilder) -> None:
+        """Applies the webhook's present definition."""
         self.webhook = webhook
         self.builder = builder
-        # Of these there is a question or two for each delivery.
         self.active = webhook.active
         self.limits = webhook.limits
         self.batch = webhook.batch if webhook.mode == "batch" else None
+        self.disable_pending = False
+
+    def mark_deleted(self) -> None:
+        """The webhook is deleted: what still runs here is not retried."""
+        self.deleted = True
+
+    def await_disabling(self) -> None:
+        """Starts nothing until the registry says that the webhook is disabled, or changes it."""
+        self.disable_pending = True
+
+    def set_share(self, index: int, processes: int) -> None:
+        """Computes this process's share of the concurrency anew."""
+        self.share = share_of(self.webhook, index, processes)
+        self.limit = min(max(self.limit, 1.0), float(self.share))
+
+    # What attempts change
+
+    def attempt_started(self) -> None:
+        """Counts a request that was sent."""
+        self.in_flight += 1
+
+    def attempt_ended(self) -> None:
+        """Counts a request that is over, and wakes who waits for its slot."""
+        self.in_flight -= 1
+        self.slot_freed.set()
+
+    def record_success(self) -> None:
+        """The receiver took a request: the limit grows by one."""
+        self.failures = 0
+        self.failing = False
+        self._proven = True
+        self.limit = min(self.limit + 1.0, float(self.share))
+
+    def record_failure(self) -> None:
+        """The receiver failed a request."""
+        self.failures += 1
+        self.failing = self.failures >= (FAILING_AFTER if self._proven else 1)
+
+    def lower_limit(self) -> None:
+        """The receiver is overloaded: halves the limit."""
+        self.limit = min(max(1.0, self.limit / 2), float(self.share))
+
+    def trip(self) -> None:
+        """The circuit breaker has opened."""
+        self.tripped = True
+
+    def reset(self) -> None:
+        """The circuit breaker has closed, or the receiver is another one."""
+        self.tripped = False
+        self.forget_failures()
+
+    def forget_failures(self) -> None:
+        """Starts afresh with a receiver; deliveries may have piled up in its queue meanwhile."""
+        self.failures = 0
+        self.failing = False
+        self.has_queued = True
+
+    # The backlog
+
+    def push(self, job: Job) -> None:
+        """Puts a job at the end of the backlog."""
+        self.backlog_bytes += len(job.received.event.data)
+        self.backlog.append(job)
+
+    def pop_oldest(self) -> Job:
+        """Takes the job that has waited longest out of the backlog."""
+        job = self.backlog.popleft()
+        self.backlog_bytes -= len(job.received.event.data)
+        return job
+
+    def pop_newest(self) -> Job:
+        """Takes the job that came last out of the backlog."""
+        job = self.backlog.pop()
+        self.backlog_bytes -= len(job.received.event.data)
+        return job
+
+    # The queue in Redis
+
+    def overflow(self) -> None:
+        """A delivery goes into the queue, as there is no slot for it here."""
+        self.has_queued = True
+        self._overflows += 1
+        self._unrecorded += 1
+
+    def overflow_recorded(self) -> None:
+        """The ledger has confirmed a delivery that went into the queue."""
+        self._unrecorded -= 1
+
+    def found_queued(self) -> None:
+        """Redis says that deliveries are due in the queue."""
+        self.has_queued = True
+
+    def overflow_mark(self) -> tuple[int, int]:
+        """A value for :meth:`queue_read`, taken before the queue is read."""
+        return self._overflows, self._unrecorded
+
+    def queue_read(self, before: tuple[int, int], *, more: bool) -> None:
+        """Deliveries were taken from the queue; ``more``: as many as were asked for.
+
+        With fewer than that the queue is empty, unless this process has put something into it that
+        the read may not have seen.
+        """
+        overflows, unrecorded = before
+        self.has_queued = more or unrecorded > 0 or self._overflows != overflows
+
+    # What it has room for
 
     @property
-    def takes(self) -> bool:
-        """Whether deliveries may wait here for their attempt, rather than in the queue."""
-        return self.active and not (self.shut or self.halted) and self.share > 0
+    def accepts(self) -> bool:
+        """Whether deliveries may wait in the backlog, rather than in the queue."""
+        return self.active and not (self.tripped or self.disable_pending) and self.share > 0
 
     @property
-    def strained(self) -> bool:
-        """Whether its receiver is sick: such lanes share what they may take of this process."""
-        return self.failures >= (STRAINED if self.proven else 1)
+    def paced(self) -> bool:
+        """Whether its attempts are paced: those of a failing lane, and probes."""
+        return self.failing or self.tripped
 
     @property
-    def sick(self) -> bool:
-        """Whether an attempt here is one of those that have a pace: a probe counts, too."""
-        return self.strained or self.shut
-
-    @property
-    def free(self) -> int:
-        """How many more may be taken from the queue, to start now or to wait here."""
-        if not self.takes:
-            return 0
-        if self.limits:
-            # Who has a permit uses it at once.
-            return self.starts * (1 if self.batch is None else self.batch.max_events)
-        return self.starts + self.places
-
-    @property
-    def starts(self) -> int:
-        """How many attempts may begin now, by the lane's own limit."""
+    def attempt_slots(self) -> int:
+        """How many attempts the concurrency limit lets start now."""
         return max(0, int(self.limit) - self.in_flight)
 
     @property
-    def places(self) -> int:
-        """How many more may wait here."""
-        each = 1 if self.strained else BACKLOG
+    def backlog_slots(self) -> int:
+        """How many more deliveries may wait in the backlog."""
+        each = 1 if self.failing else BACKLOG_PER_SLOT
         if self.batch is not None:
             each = max(each, self.batch.max_events)
         return max(0, each * int(self.limit) - len(self.backlog))
 
     @property
-    def hungry(self) -> bool:
-        """Whether it is to be filled up from its queue: not for each place that becomes free."""
-        return self.queued and len(self.backlog) <= self.places and self.free > 0
+    def free_slots(self) -> int:
+        """How many deliveries may be taken from the queue, to be attempted or to wait here."""
+        if not self.accepts:
+            return 0
+        if self.limits:
+            # A permit of the rate limit is used at once.
+            return self.attempt_slots * (1 if self.batch is None else self.batch.max_events)
+        return self.attempt_slots + self.backlog_slots
 
     @property
     def room(self) -> int:
-        """How many are to be asked for: where the breaker is not closed, one, to be its probe."""
-        if self.shut:
-            return int(self.active and not self.halted and self.share > 0)
-        return self.free
+        """How many deliveries to request: one, the probe, where the breaker is not closed."""
+        if self.tripped:
+            return int(self.active and not self.disable_pending and self.share > 0)
+        return self.free_slots
 
-    def divide(self, place: int, processes: int) -> None:
-        """Takes this process' part of the concurrency, as the ``place``-th of so many."""
-        if self.webhook.ordered:
-            processes = 1  # one process has it all
-        # Each webhook begins the dealing out elsewhere, so that no process gets all the rests.
-        place = (place + zlib.crc32(self.webhook.id.encode())) % processes
-        whole, rest = divmod(self.webhook.concurrency, processes)
-        self.share = whole + (place < rest)
-        self.limit = min(max(self.limit, 1.0), float(self.share))
-
-    def grow(self) -> None:
-        """After a success."""
-        self.limit = min(self.limit + 1.0, float(self.share))
-
-    def shrink(self) -> None:
-        """After a timeout, 429, 502 or 504."""
-        self.limit = min(max(1.0, self.limit / 2), float(self.share))
+    @property
+    def needs_refill(self) -> bool:
+        """Whether to request deliveries: once half of the backlog is free, not for each slot."""
+        return self.has_queued and len(self.backlog) <= self.backlog_slots and self.free_slots > 0

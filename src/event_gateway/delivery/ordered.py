@@ -24,7 +24,7 @@ from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.webhook.delivery import FINAL, Delivery, Outcome, Retry, Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
-from event_gateway.delivery.lane import Job
+from event_gateway.delivery.job import Job
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.order import Order
@@ -213,7 +213,7 @@ class _Line:
     async def cancel(self) -> None:
         """Records that nobody wants any more what was begun and waits for another attempt."""
         for job in list(self._begun.values()):
-            await self._dispatcher.begin(job)  # which finds that the webhook is gone
+            await self._dispatcher.start_in_order(job)  # which finds that the webhook is gone
 
     async def _accept(self, received: Received) -> None:
         while len(self._open) >= WINDOW:
@@ -307,12 +307,12 @@ class _Line:
             if not settled.done():
                 settled.set_result(outcome)
 
-        job = Job(delivery, received, settle=settle)
+        job = Job(delivery, received, on_outcome=settle)
         if not delivery.attempts:
-            job.recorded = _nothing  # the first that the ledger hears of it
+            job.on_recorded = _nothing  # the first that the ledger hears of it
         self._begun[received.seq] = job
         async with self._turn:
-            await self._dispatcher.begin(job)
+            await self._dispatcher.start_in_order(job)
         self._attempts.add(settled)
         settled.add_done_callback(self._attempts.discard)
         # Shielded: an attempt that runs when this ends is let finish, and its outcome recorded.

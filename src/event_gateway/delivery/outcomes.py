@@ -1,4 +1,4 @@
-"""What follows an attempt: its record, what is told of it, and the delivery's next state."""
+"""Outcomes: what follows an attempt. Its record, its lifecycle event, the delivery's next state."""
 
 import asyncio
 import math
@@ -22,22 +22,26 @@ from event_gateway.core.webhook.delivery import (
 )
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dead_letters import DeadLetters
-from event_gateway.delivery.lane import Job, Lane
+from event_gateway.delivery.due_signal import DueSignal
+from event_gateway.delivery.job import Job
+from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.response_directives import aborts, retry_after
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.ledger import Ledger
 from event_gateway.transport.client import Response
 
-LEASE_MARGIN = 10.0  # seconds beyond the timeout for which an attempt's delivery is held
-HOLD = 10.0  # seconds for which a delivery may wait in this process before its attempt
-LETTER_AGAIN = 10.0  # seconds until a dead letter that was not confirmed is written again
-KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are kept, and of its headers
+LEASE_MARGIN = 10.0  # seconds beyond its timeout for which an attempt's delivery is leased
+BACKLOG_LEASE = 10.0  # seconds for which a delivery may wait in a backlog
+DEAD_LETTER_RETRY = 10.0  # seconds until a dead letter that NATS did not confirm is written again
+KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are stored, and of its headers
 
 
 class Outcomes:
-    """Carries out what is decided. ``wake`` is told in how many seconds something becomes due,
-    ``keep`` of the event that is wanted then;
-    ``max_age`` (seconds) is that of webhooks that say nothing of it, or more than the log allows.
+    """Carries out decisions: the one place where an outcome becomes a state in the ledger.
+
+    ``signal`` is told when a delivery becomes due, ``cache_event`` gets the event that will be
+    needed then. ``max_age`` (seconds) is that of webhooks that set none, or set more than the
+    log's retention allows.
     """
 
     def __init__(
@@ -45,37 +49,41 @@ class Outcomes:
         ledger: Ledger,
         dead_letters: DeadLetters,
         lifecycle: Lifecycle,
+        signal: DueSignal,
+        *,
+        cache_event: Callable[[Received], None],
         max_age: float,
     ) -> None:
         self._ledger = ledger
         self._dead_letters = dead_letters
         self._lifecycle = lifecycle
+        self._signal = signal
+        self._cache_event = cache_event
         self.max_age = max_age
-        self.wake: Callable[[float], None] = lambda seconds: None
-        self.keep: Callable[[Received], None] = lambda received: None
 
     def set_max_age(self, seconds: float) -> None:
-        """Uses this as the longest wait of deliveries from now on."""
+        """Applies another ``max_age``."""
         self.max_age = seconds
 
-    def left(self, webhook: Webhook, event_at: float, latest: float = math.inf) -> float:
-        """Seconds until the deadline of a delivery whose event came in at that time."""
-        return min(event_at + self.longest(webhook), latest) - time.time()
+    def time_left(self, webhook: Webhook, event_at: float, latest: float = math.inf) -> float:
+        """Seconds until the deadline of a delivery whose event came in at ``event_at``."""
+        return min(event_at + self.max_age_of(webhook), latest) - time.time()
 
-    def longest(self, webhook: Webhook) -> float:
-        """For how many seconds after its event came in a delivery may wait."""
+    def max_age_of(self, webhook: Webhook) -> float:
+        """For how many seconds after its event came in a delivery is attempted."""
         return min(webhook.retry_policy.max_age or self.max_age, self.max_age)
 
-    def triggered(self, job: Job) -> None:
-        """Tells that an attempt begins."""
+    def attempt_started(self, job: Job, timeout: float) -> None:
+        """Records that an attempt is in progress, for at most ``timeout`` seconds."""
+        self.record(job, Status.IN_PROGRESS, timeout + LEASE_MARGIN)
         self._lifecycle.webhook("triggered", job.delivery.webhook_id, {
             "event_id": job.delivery.event_id,
             "event_type": job.received.event.type,
             "attempt": len(job.delivery.attempts) + 1,
         })  # fmt: skip
 
-    def succeeded(self, lane: Lane, job: Job, status_code: int) -> None:
-        """The receiver took it."""
+    def attempt_succeeded(self, lane: Lane, job: Job, status_code: int) -> None:
+        """Records that the receiver took the event."""
         now = time.time()
         delivery = job.delivery
         duration, latency = now - job.started, now - delivery.event_at
@@ -94,14 +102,17 @@ class Outcomes:
             "duration_ms": duration_ms,
             "latency_ms": round(latency * 1000),
         })  # fmt: skip
-        self.carry_out(lane, job, Succeeded(), succeeded=True)
+        self.apply(lane, job, Succeeded(), succeeded=True)
 
-    def failed(
+    def attempt_failed(
         self, lane: Lane, job: Job, error: str, message: str, response: Response | None,
         *, at_receiver: bool, final: bool = False, alone: bool = True,
     ) -> None:  # fmt: skip
-        """An attempt failed; ``at_receiver``: not for a reason of the gateway's own; ``final``:
-        another one would fail in the same way; ``alone``: the request was for this event only."""
+        """Records a failed attempt and decides what follows.
+
+        ``at_receiver``: the receiver was asked; ``final``: another attempt would fail in the same
+        way; ``alone``: the request held this event only.
+        """
         delivery = job.delivery
         now = time.time()
         duration = now - job.started
@@ -114,15 +125,15 @@ class Outcomes:
             duration_ms=round(duration * 1000),
             status_code=status_code,
             error_type=str(error),
-            # What the system says may hold what is no text, which could not be recorded.
+            # The system's message may hold bytes that are no text, and could not be recorded.
             error_message=message[:500].encode("utf-8", "replace").decode(),
             response=body[:KEPT_RESPONSE].decode("utf-8", "replace") or None,
-            response_headers=_kept(headers) or None,
+            response_headers=_first_headers(headers) or None,
         )
         lane.metrics.attempt(str(error), duration)
         outcome = decide(
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
-            self.left(lane.webhook, delivery.event_at, delivery.latest),
+            self.time_left(lane.webhook, delivery.event_at, delivery.latest),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             wanted=retry_after(headers, now), aborted=final or (alone and aborts(headers)),
         )  # fmt: skip
@@ -136,14 +147,14 @@ class Outcomes:
             "status_code": status_code,
             "next_attempt_at": next_at,
         })  # fmt: skip
-        self.carry_out(lane, job, outcome, succeeded=False if at_receiver else None)
+        self.apply(lane, job, outcome, succeeded=False if at_receiver else None)
 
-    def carry_out(
+    def apply(
         self, lane: Lane | None, job: Job, outcome: Outcome, *, succeeded: bool | None = None
     ) -> None:
-        """The one place where a decision becomes a state. ``lane`` is None where the webhook is
-        gone; ``succeeded``: how an attempt at the receiver has just ended."""
-        if lane is None or (lane.gone and isinstance(outcome, Retry)):
+        """Records the state that an outcome leads to. ``lane`` is None where the webhook is
+        deleted; ``succeeded``: how an attempt at the receiver has just ended."""
+        if lane is None or (lane.deleted and isinstance(outcome, Retry)):
             outcome = Cancelled("webhook deleted")
         delivery = job.delivery
         last = delivery.attempts[-1] if delivery.attempts else None
@@ -153,74 +164,94 @@ class Outcomes:
                 assert lane is not None
                 lane.metrics.outcome(Status.SUCCEEDED)
                 self._end(job, Status.SUCCEEDED, outcome, succeeded=succeeded)
-            case Retry(delay):
-                self.submit(job, Status.RETRYING, delay, error, succeeded=succeeded)
-                if job.settle is None:
-                    self.keep(job.received)
-                    self.wake(delay)
-                else:
-                    job.settle(outcome)
+            case Retry():
+                self._postpone(job, Status.RETRYING, outcome, error, succeeded=succeeded)
             case Cancelled(reason):
                 self._end(job, Status.CANCELLED, outcome, reason, succeeded=succeeded)
             case DeadLetter(reason):
                 assert lane is not None
-                if reason not in error:  # it did not end with its last attempt
+                if reason not in error:  # it is not the last attempt that ended the delivery
                     error = f"{reason}, {error}" if error else reason
 
                 def written(ours: bool) -> None:
                     if ours:
-                        self._bury(lane, job, outcome, error)
-                    elif job.settle is not None:
-                        job.settle(outcome)  # another process has it by now, or has finished it
+                        self._write_dead_letter(lane, job, outcome, error)
+                    elif job.on_outcome is not None:
+                        job.on_outcome(outcome)  # another process has leased or ended the delivery
 
-                self.submit(
-                    job, Status.FAILED, LETTER_AGAIN, error, succeeded=succeeded, written=written
-                )
+                self.record(
+                    job, Status.FAILED, DEAD_LETTER_RETRY, error,
+                    succeeded=succeeded, written=written,
+                )  # fmt: skip
 
-    def submit(
+    def postpone(self, job: Job, seconds: float, last_error: str) -> None:
+        """No attempt was made of a delivery: it is due again in so many seconds."""
+        self._postpone(job, Status.PENDING, Retry(seconds), last_error)
+
+    def enqueue(self, job: Job) -> None:
+        """Puts a delivery into the queue, due at once."""
+        self._cache_event(job.received)
+        self.record(job, Status.PENDING, 0.0)
+
+    def record(
         self, job: Job, status: Status, wait: float | None, last_error: str = "",
         *, succeeded: bool | None = None, written: Callable[[bool], None] | None = None,
     ) -> None:  # fmt: skip
         """Records a state that is due in ``wait`` seconds (None: final)."""
-        recorded, job.recorded = job.recorded, None
-        queued = job.settle is None
+        recorded, job.on_recorded = job.on_recorded, None
+        queued = job.on_outcome is None
         self._ledger.submit(
             job.delivery, status, wait=wait if queued else None, last_error=last_error,
             fresh=recorded is not None, succeeded=succeeded,
             next_attempt=None if queued else wait, recorded=recorded, written=written,
         )  # fmt: skip
 
+    def _postpone(
+        self, job: Job, status: Status, outcome: Retry, last_error: str,
+        *, succeeded: bool | None = None,
+    ) -> None:  # fmt: skip
+        self.record(job, status, outcome.delay, last_error, succeeded=succeeded)
+        if job.on_outcome is None:
+            self._cache_event(job.received)
+            self._signal.due_in(outcome.delay)
+        else:
+            job.on_outcome(outcome)
+
     def _end(
         self, job: Job, status: Status, outcome: Outcome, last_error: str = "",
         *, succeeded: bool | None = None,
     ) -> None:  # fmt: skip
-        """A final state; who keeps the delivery out of the queue hears of it once it is written."""
-        settle, before = job.settle, job.recorded
-        if settle is not None:
+        """Records a final state; ``on_outcome`` is called once that is written."""
+        on_outcome, on_recorded = job.on_outcome, job.on_recorded
+        if on_outcome is not None:
 
-            def written() -> None:
-                if before is not None:
-                    before()
-                settle(outcome)
+            def recorded() -> None:
+                if on_recorded is not None:
+                    on_recorded()
+                on_outcome(outcome)
 
-            job.recorded = written
-        self.submit(job, status, None, last_error, succeeded=succeeded)
+            job.on_recorded = recorded
+        self.record(job, status, None, last_error, succeeded=succeeded)
 
-    def _bury(self, lane: Lane, job: Job, outcome: DeadLetter, error: str) -> None:
-        def again() -> None:
-            # What is in a queue comes back from there; this one does not.
-            if job.settle is not None:
-                loop = asyncio.get_running_loop()
-                loop.call_later(LETTER_AGAIN, self._bury, lane, job, outcome, error)
+    def _write_dead_letter(self, lane: Lane, job: Job, outcome: DeadLetter, error: str) -> None:
+        def not_confirmed() -> None:
+            # A delivery in the queue comes back from there; an ordered webhook's does not.
+            if job.on_outcome is not None:
+                asyncio.get_running_loop().call_later(
+                    DEAD_LETTER_RETRY, self._write_dead_letter, lane, job, outcome, error
+                )
 
-        self._dead_letters.keep(
+        self._dead_letters.write(
             job.received, job.delivery, lane.webhook, outcome.reason,
-            lambda place: self._buried(lane, job, outcome, error, place), again,
+            on_confirmed=lambda seq: self._dead_letter_written(lane, job, outcome, error, seq),
+            on_failed=not_confirmed,
         )  # fmt: skip
 
-    def _buried(self, lane: Lane, job: Job, outcome: DeadLetter, error: str, place: int) -> None:
+    def _dead_letter_written(
+        self, lane: Lane, job: Job, outcome: DeadLetter, error: str, seq: int
+    ) -> None:
         delivery = job.delivery
-        delivery.letter = place
+        delivery.letter = seq
         lane.metrics.outcome(Status.DEAD_LETTER)
         self._end(job, Status.DEAD_LETTER, outcome, error)
         self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {
@@ -230,8 +261,8 @@ class Outcomes:
         })  # fmt: skip
 
 
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    """As many of a response's headers as have room, each of them whole."""
+def _first_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The first headers of a response, as many as fit, each of them whole."""
     kept, room = {}, KEPT_RESPONSE
     for name, value in headers.items():
         room -= len(name) + len(value)

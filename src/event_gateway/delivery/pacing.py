@@ -1,6 +1,7 @@
-"""The pace of the sick: lanes whose receivers only fail begin their attempts in turn.
+"""Pacing: limits how fast failing lanes start attempts, and lets them do so in turn.
 
-Each such attempt costs a connection, and with thousands of them at once everybody else would wait.
+Each attempt of a failing lane costs a connection. With thousands of them at once every other lane
+would wait.
 """
 
 import asyncio
@@ -8,74 +9,77 @@ from collections.abc import Callable
 
 from event_gateway.delivery.lane import Lane
 
-PER_SECOND = 400.0  # attempts for sick receivers that begin in this process
+PER_SECOND = 400.0  # attempts for failing lanes that start in this process
 AT_ONCE = 8.0
-PAUSE = AT_ONCE / PER_SECOND  # seconds until as many more may begin
-FULL_WAIT = 0.25  # seconds until it is looked again whether a place has become free
+PAUSE = AT_ONCE / PER_SECOND  # seconds until as many more may start
+FULL_WAIT = 0.25  # seconds until the next look for a free slot, where the process has none
 
 
-class SickTurns:
-    """A token bucket, and the lanes that wait for it.
+class Pacing:
+    """A token bucket, and the failing lanes that wait for their turn.
 
-    ``places``: how many attempts may be in flight for them. ``may``: whether any may begin at all.
-    ``start`` has a lane begin one, if it can.
+    ``slots``: how many attempts of failing lanes may be in flight. ``can_start()``: whether any
+    attempt may start in this process. ``start(lane)`` starts an attempt of the lane if there is
+    one to start.
     """
 
-    def __init__(self, places: int, may: Callable[[], bool], start: Callable[[Lane], None]) -> None:
-        self._places = places
-        self._may = may
+    def __init__(
+        self, slots: int, can_start: Callable[[], bool], start: Callable[[Lane], None]
+    ) -> None:
+        self._slots = slots
+        self._can_start = can_start
         self._start = start
-        self._left = AT_ONCE
-        self._since = 0.0
+        self._tokens = AT_ONCE
+        self._refilled_at = 0.0
         self._waiting: dict[Lane, None] = {}
-        self._next: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
     @property
-    def left(self) -> int:
-        """How many may begin now."""
+    def available(self) -> int:
+        """How many attempts of failing lanes may start now."""
         now = asyncio.get_running_loop().time()
-        self._left = min(AT_ONCE, self._left + (now - self._since) * PER_SECOND)
-        self._since = now
-        return max(0, min(int(self._left), self._places))
+        self._tokens = min(AT_ONCE, self._tokens + (now - self._refilled_at) * PER_SECOND)
+        self._refilled_at = now
+        return max(0, min(int(self._tokens), self._slots))
 
     def take(self) -> None:
-        """One begins."""
-        self._left -= 1
-        self._places -= 1
+        """An attempt of a failing lane starts."""
+        self._tokens -= 1
+        self._slots -= 1
 
-    def give_back(self) -> None:
-        """One has ended."""
-        self._places += 1
+    def release(self) -> None:
+        """An attempt of a failing lane has ended."""
+        self._slots += 1
 
     def wait(self, lane: Lane) -> None:
-        """Lets a lane begin an attempt when it is its turn."""
+        """Has the lane start an attempt when it is its turn."""
         if self._stopped:
             return
         self._waiting[lane] = None
-        if self._next is None:
-            pause = PAUSE if self._places > 0 and self._may() else FULL_WAIT
-            self._next = asyncio.get_running_loop().call_later(pause, self._turn)
+        if self._timer is None:
+            pause = PAUSE if self._slots > 0 and self._can_start() else FULL_WAIT
+            self._timer = asyncio.get_running_loop().call_later(pause, self._give_turns)
 
     def stop(self) -> None:
-        """Nobody has a turn any more."""
+        """No lane gets a turn any more."""
         self._stopped = True
         self._waiting.clear()
-        if self._next is not None:
-            self._next.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
-    def _turn(self) -> None:
-        self._next = None
+    def _give_turns(self) -> None:
+        self._timer = None
         waiting, self._waiting = self._waiting, {}
-        # Each costs one of what is left, also where it takes its place only when it is woken.
-        for _ in range(min(len(waiting), self.left)):
-            if not self._may():
+        # Each turn counts against `available`, also where the lane takes its token only later.
+        for _ in range(min(len(waiting), self.available)):
+            if not self._can_start():
                 break
             lane = next(iter(waiting))
             del waiting[lane]
-            lane.freed.set()
+            lane.slot_freed.set()
             self._start(lane)
-        # Who waits again goes behind those whose turn it has not been yet.
+        # A lane that waits again goes behind those that have not had their turn yet.
         self._waiting = waiting | self._waiting
         if self._waiting:
             self.wait(next(iter(self._waiting)))

@@ -1,4 +1,4 @@
-"""What a receiver's answer says beyond its status: when to come again, and whether to."""
+"""Directives in a receiver's response: when to retry, and whether to send anything more."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -10,7 +10,7 @@ MAX_DIGITS = 10
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds until the receiver wants the next attempt (RFC 9110, 10.2.3: seconds or a date).
 
-    None where it says nothing that can be understood. ``now`` in seconds since the epoch.
+    None where the header is missing or malformed. ``now`` in seconds since the epoch.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdecimal():
@@ -25,16 +25,16 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def aborts(headers: Mapping[str, str]) -> bool:
-    """Whether the receiver wants no further attempt of this message (``webhook-delivery``)."""
-    return "abort-message" in _told(headers)
+    """Whether the receiver wants no further attempt of this event (``webhook-delivery``)."""
+    return "abort-message" in _directives(headers)
 
 
 def disables(headers: Mapping[str, str]) -> bool:
-    """Whether the receiver wants no further message at all (``webhook-delivery``)."""
-    return "disable" in _told(headers)
+    """Whether the receiver wants no further event at all (``webhook-delivery``)."""
+    return "disable" in _directives(headers)
 
 
-def _told(headers: Mapping[str, str]) -> set[str]:
+def _directives(headers: Mapping[str, str]) -> set[str]:
     if "webhook-delivery" not in headers:
         return set()
-    return {one.strip() for one in headers["webhook-delivery"].lower().split(",")}
+    return {name.strip() for name in headers["webhook-delivery"].lower().split(",")}

@@ -46,7 +46,7 @@ class Deadlines(Protocol):
     def max_age(self) -> float:
         """Seconds that any delivery may take at most."""
 
-    def left(self, webhook: Webhook, event_at: float, /) -> float:
+    def time_left(self, webhook: Webhook, event_at: float, /) -> float:
         """Seconds until the deadline of a delivery whose event the log took at that time."""
 
 
@@ -236,7 +236,7 @@ class Repair:
             pairs += [
                 (received, webhook)
                 for webhook in self._index.match_safely(received)
-                if self._deadlines.left(webhook, received.time) > 0
+                if self._deadlines.time_left(webhook, received.time) > 0
             ]
         missing = await self._without_record(pairs)
         if missing and missing[-1][0].seq > settled:

@@ -23,9 +23,11 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.signing_keys import check_keys
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.webhooks import WebhookRegistration
+from event_gateway.request import sample_request
+from event_gateway.request.builder import RequestBuilders
+from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
 from event_gateway.state.connection import StateError
 from event_gateway.state.expression_errors import ExpressionErrors
@@ -42,7 +44,8 @@ class WebhookParts:
     registry: Registry
     registration: WebhookRegistration
     verifier: Verifier
-    dispatcher: Dispatcher
+    receivers: ReceiverClient
+    builders: RequestBuilders
     queues: Queues
     expression_errors: ExpressionErrors
     transformations: Transformations
@@ -141,8 +144,13 @@ async def try_webhook(
         if set(body) != {"event"}:
             raise Problem(422, 'the body is {"event": {…}}, or empty')
         event = event_in(body["event"])
-    answer = await parts.dispatcher.attempt(webhook, event)
-    return Response(msgspec.json.encode(answer), media_type="application/json")
+    shown = await sample_request.send(
+        parts.receivers,
+        parts.builders.for_webhook(webhook),
+        webhook,
+        event or sample_request.sample_event(webhook),
+    )
+    return Response(msgspec.json.encode(shown), media_type="application/json")
 
 
 @router.post("/{webhook_id}/rotate-secret")

@@ -12,7 +12,10 @@ from event_gateway.core.webhook.retry_policy import longest_wait
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due_loop import DueLoop
-from event_gateway.delivery.expiry import Upkeep
+from event_gateway.delivery.due_signal import DueSignal
+from event_gateway.delivery.expiry import ExpirySweep
+from event_gateway.delivery.handover import Handover
+from event_gateway.delivery.lane_sync import LaneSync
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.routing.ordered_source import OrderedSource
@@ -26,9 +29,10 @@ class Deliveries:
 
     outcomes: Outcomes
     dispatcher: Dispatcher
-    due: DueLoop
+    due_loop: DueLoop
     ordered: OrderedDeliveries
-    upkeep: Upkeep
+    lane_sync: LaneSync
+    expiry: ExpirySweep
 
     def configure(self, config: Config) -> None:
         """Applies how long a delivery may wait."""
@@ -36,13 +40,14 @@ class Deliveries:
 
     def start(self, tasks: TaskGroup) -> None:
         """Starts to take due deliveries and ordered ones, and to sweep the expired ones."""
-        self.due.start()
+        self.due_loop.start()
         self.ordered.start()
-        tasks.start("upkeep", self.upkeep.run)
+        tasks.start("lane-sync", self.lane_sync.run)
+        tasks.start("expiry", self.expiry.run)
 
     async def stop_taking(self) -> None:
         """Takes no more due deliveries."""
-        await self.due.stop()
+        await self.due_loop.stop()
 
     async def finish(self, timeout: float) -> None:
         """Ends the attempts: those that take longer than ``timeout`` seconds stay in progress
@@ -63,26 +68,29 @@ def build_delivery(
     and the registrations, where webhooks are disabled. At most ``max_attempts`` are in flight."""
     ledger, queues = adapters.ledger, adapters.queues
     dead_letters = DeadLetters(adapters.letters)
+    signal = DueSignal()
     outcomes = Outcomes(
-        ledger, dead_letters, adapters.lifecycle, longest_wait(config.ingest.retention)
-    )
-    dispatcher = Dispatcher(
-        ledger, queues, requests.receivers, requests.builders, outcomes, dead_letters,
-        adapters.metrics, max_attempts,
+        ledger, dead_letters, adapters.lifecycle, signal,
+        cache_event=adapters.reader.keep, max_age=longest_wait(config.ingest.retention),
     )  # fmt: skip
-    due = DueLoop(ledger, queues, dispatcher, ingest.stored_events.load, supervisor)
-    outcomes.wake = due.wake
-    outcomes.keep = adapters.reader.keep
-    dispatcher.standing.disable = registrations.webhooks.disable
-
+    dispatcher = Dispatcher(
+        ledger, queues, requests.receivers, requests.builders,
+        outcomes=outcomes, dead_letters=dead_letters, signal=signal, metrics=adapters.metrics,
+        disable=registrations.webhooks.disable, max_in_flight=max_attempts,
+    )  # fmt: skip
+    ledger.report_lanes(dispatcher.health.apply_report)
+    handover = Handover(dispatcher, ingest.stored_events.load)
     source = OrderedSource(adapters.broker, ingest.decoder, ingest.note_expression_error)
     order = Order(adapters.redis, adapters.peers.process)
     return Deliveries(
         outcomes=outcomes,
         dispatcher=dispatcher,
-        due=due,
+        due_loop=DueLoop(
+            ledger, queues, dispatcher, signal, handover=handover, supervisor=supervisor
+        ),
         ordered=OrderedDeliveries(
             order, ledger, dispatcher, adapters.events, source.read, supervisor
         ),
-        upkeep=Upkeep(queues, outcomes, dispatcher, due, adapters.peers),
+        lane_sync=LaneSync(ledger, queues, dispatcher, adapters.peers),
+        expiry=ExpirySweep(queues, outcomes, dispatcher.lanes, handover),
     )

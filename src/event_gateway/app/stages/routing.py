@@ -78,7 +78,7 @@ def build_routing(
         adapters.broker, streams, peers=adapters.peers,
         checkpoints=Checkpoints(adapters.redis, adapters.peers.process), ledger=adapters.ledger,
         index=index, decoder=ingest.decoder, deadlines=deliveries.outcomes,
-        on_loss=(changes.copy_again, deliveries.upkeep.reconcile),
+        on_loss=(changes.copy_again, deliveries.lane_sync.compare_paused),
         manual=config.repair == "manual",
     )  # fmt: skip
     return Routing(index, copies, changes, routers, repair)

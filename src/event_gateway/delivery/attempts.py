@@ -1,0 +1,173 @@
+"""Attempts: starts requests to receivers, and bounds how many are in flight in this process."""
+
+import functools
+import time
+from collections.abc import Callable
+
+from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.delivery import error_for_status
+from event_gateway.delivery.circuit_breaker import release_probe
+from event_gateway.delivery.job import Job
+from event_gateway.delivery.lane import Lane
+from event_gateway.delivery.outcomes import Outcomes
+from event_gateway.delivery.pacing import Pacing
+from event_gateway.request.receiver_client import BuildRequest, ReceiverClient
+from event_gateway.request.request import Unsendable
+from event_gateway.state.ledger import Ledger
+from event_gateway.transport.client import Failure, Response
+
+MAX_UNRECORDED = 4096  # states that the ledger has yet to confirm, beyond which no attempt starts
+SECRET_WAIT = 15.0  # seconds until the next look for a missing secret
+
+# Of the gateway itself, found after something was waited for: the receiver was not asked.
+OWN_ERRORS = frozenset((ErrorType.TRANSFORMATION_ERROR, ErrorType.SECRET_MISSING))
+
+
+class Attempts:
+    """The requests of this process, of at most ``max_in_flight`` deliveries at a time.
+
+    Calls ``on_result(lane, job, result)`` once for each request that has ended, with its first
+    job, and ``on_slot_freed(lane)`` once the result is recorded.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        receivers: ReceiverClient,
+        outcomes: Outcomes,
+        pacing: Pacing,
+        *,
+        max_in_flight: int,
+        on_result: Callable[[Lane, Job, Response | Failure], None],
+        on_slot_freed: Callable[[Lane], None],
+    ) -> None:
+        self._ledger = ledger
+        self._receivers = receivers
+        self._outcomes = outcomes
+        self._pacing = pacing
+        self._max_in_flight = max_in_flight
+        self._on_result = on_result
+        self._on_slot_freed = on_slot_freed
+        self._stopping = False
+        self._cut_off = False
+        self.in_flight = 0
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether this process has at most one slot left."""
+        return self.in_flight + 1 >= self._max_in_flight
+
+    def may_start(self) -> bool:
+        """Whether any attempt may start in this process."""
+        return (
+            self.in_flight < self._max_in_flight
+            and self._ledger.reachable
+            # After a crash, what is not confirmed is delivered again: that has a bound.
+            and self._ledger.backlog < MAX_UNRECORDED
+            and not self._stopping
+        )
+
+    def has_slot(self, lane: Lane) -> bool:
+        """Whether the lane and this process have a slot for an attempt of the lane."""
+        return (
+            lane.attempt_slots > 0
+            and self.may_start()
+            and (not lane.failing or self._pacing.available > 0)
+        )
+
+    def can_start(self, lane: Lane) -> bool:
+        """Whether an attempt of the lane may start now."""
+        return lane.accepts and self.has_slot(lane)
+
+    def start(self, lane: Lane, jobs: list[Job]) -> None:
+        """Starts a request: of one delivery, in batch mode of several, each with its own record."""
+        webhook, now = lane.webhook, time.time()
+        for job in jobs:
+            job.started, job.url = now, webhook.url
+        number = len(jobs[0].delivery.attempts) + 1
+        left_out: dict[int, Unsendable] = {}
+        build: BuildRequest
+        if lane.batch is None:
+            build = functools.partial(lane.builder.build, jobs[0].received, number)
+        else:
+            events = [job.received for job in jobs]
+            build = functools.partial(lane.builder.build_batch, events, number, left_out)
+        unsent = self._receivers.send(
+            lane.builder, build, webhook.timeout,
+            lambda result: self._ended(lane, jobs, left_out, result),
+        )  # fmt: skip
+        if unsent is not None:
+            for position, job in enumerate(jobs):
+                why = left_out.get(position)
+                self._not_sent(lane, job, unsent if why is None else _failure(why))
+            return
+        lane.attempt_started()
+        self.in_flight += len(jobs)
+        if lane.failing:
+            jobs[0].paced = True
+            self._pacing.take()
+        for job in jobs:
+            self._outcomes.attempt_started(job, webhook.timeout)
+
+    def stop(self) -> None:
+        """Starts nothing more."""
+        self._stopping = True
+
+    def cut_off(self) -> None:
+        """Records nothing more of the attempts that are left: whoever leases their deliveries next
+        attempts them again."""
+        self._cut_off = True
+
+    def _ended(
+        self, lane: Lane, jobs: list[Job], left_out: dict[int, Unsendable],
+        result: Response | Failure,
+    ) -> None:  # fmt: skip
+        lane.attempt_ended()
+        self.in_flight -= len(jobs)
+        if jobs[0].paced:
+            self._pacing.release()
+        if self._cut_off:
+            return
+        self._on_result(lane, jobs[0], result)
+        for position, job in enumerate(jobs):
+            why = left_out.get(position)
+            ended = result if why is None else _failure(why)
+            self._record(lane, job, ended, alone=len(jobs) == 1)
+        self._on_slot_freed(lane)
+
+    def _record(self, lane: Lane, job: Job, result: Response | Failure, *, alone: bool) -> None:
+        """Records the result for one delivery; ``alone``: the request held no other."""
+        if isinstance(result, Failure):
+            if is_own(result):
+                self._not_sent(lane, job, result)
+                return
+            self._outcomes.attempt_failed(
+                lane, job, result.error_type, result.message, None, at_receiver=True
+            )
+            return
+        error = error_for_status(result.status)
+        if error is None:
+            self._outcomes.attempt_succeeded(lane, job, result.status)
+        else:
+            self._outcomes.attempt_failed(
+                lane, job, error, f"HTTP {result.status}", result, at_receiver=True, alone=alone
+            )
+
+    def _not_sent(self, lane: Lane, job: Job, why: Failure) -> None:
+        """No request could be made for a delivery, which says nothing of the receiver."""
+        release_probe(self._ledger, job.delivery)
+        if why.error_type == ErrorType.SECRET_MISSING:
+            self._outcomes.postpone(job, SECRET_WAIT, f"{why.error_type}: {why.message}")
+        else:
+            self._outcomes.attempt_failed(
+                lane, job, why.error_type, why.message, None, at_receiver=False, final=why.final
+            )
+
+
+def is_own(result: Response | Failure) -> bool:
+    """Whether an attempt ended before the receiver was asked."""
+    return isinstance(result, Failure) and result.error_type in OWN_ERRORS
+
+
+def _failure(why: Unsendable) -> Failure:
+    return Failure(why.error_type, str(why), why.final)

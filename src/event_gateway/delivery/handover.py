@@ -1,0 +1,88 @@
+"""Hands leased deliveries to the dispatcher, together with their events from the log."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+import structlog
+
+from event_gateway.broker.event_log import LogUnavailable
+from event_gateway.broker.provision import DEAD_LETTERS
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.webhook.delivery import Delivery
+from event_gateway.delivery.dispatcher import Dispatcher
+from event_gateway.state.records import member_of
+
+log = structlog.get_logger(__name__)
+
+PER_TURN = 8  # deliveries handed over in one turn of the event loop
+
+Position = tuple[str, int]  # an event's stream and sequence
+Loaded = Mapping[Position, Received | Exception | None]
+Load = Callable[[Sequence[Position]], Awaitable[list[Received | Exception | None]]]
+
+
+class Handover:
+    """Loads events with ``load``: for each position an event, None where the stream has none any
+    more, or the exception that loading it raised."""
+
+    def __init__(self, dispatcher: Dispatcher, load: Load) -> None:
+        self._dispatcher = dispatcher
+        self._load = load
+
+    async def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Loads the events of deliveries that this process has leased, and dispatches them.
+
+        A delivery whose event cannot be loaded is leased again when its lease has ended.
+        """
+        # Deliveries of one event share its loading, and all of a round one enrichment.
+        loaded = await self._loaded({(each.stream, each.seq): None for each in deliveries})
+        dead_letters = {
+            _dead_letter(delivery): None
+            for delivery in deliveries
+            if delivery.letter and delivery.repeats and _is_missing(loaded, delivery)
+        }
+        if dead_letters:  # they hold events that the log has dropped since
+            loaded |= await self._loaded(dead_letters)
+        cancelled = False
+        for number, delivery in enumerate(deliveries, 1):
+            event = loaded[delivery.stream, delivery.seq]
+            if _is_missing(loaded, delivery):
+                event = loaded.get(_dead_letter(delivery))
+            if isinstance(event, LogUnavailable):
+                continue
+            if isinstance(event, Exception):
+                log.error("the event of a delivery cannot be loaded", webhook=delivery.webhook_id,
+                          stream=delivery.stream, seq=delivery.seq, exc_info=event)  # fmt: skip
+                continue
+            self._dispatcher.dispatch_leased(delivery, _checked(event, delivery))
+            if number % PER_TURN == 0 and not cancelled:
+                try:
+                    await asyncio.sleep(0)
+                except asyncio.CancelledError:
+                    cancelled = True  # dispatches the others all the same, which are leased
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _loaded(
+        self, positions: Iterable[Position]
+    ) -> dict[Position, Received | Exception | None]:
+        ordered = list(positions)
+        return dict(zip(ordered, await self._load(ordered), strict=True))
+
+
+def _is_missing(loaded: Loaded, delivery: Delivery) -> bool:
+    """Whether the log does not hold the delivery's event any more."""
+    event = loaded[delivery.stream, delivery.seq]
+    return not isinstance(event, Exception) and _checked(event, delivery) is None
+
+
+def _dead_letter(delivery: Delivery) -> Position:
+    return DEAD_LETTERS, delivery.letter
+
+
+def _checked(received: Received | None, delivery: Delivery) -> Received | None:
+    """The event, if it is the one that the delivery's record names."""
+    if received is None:
+        return None
+    identity = (received.event.source, member_of(received.event.id))
+    return received if identity == (delivery.source, member_of(delivery.event_id)) else None

@@ -1,0 +1,54 @@
+"""Lane sync: keeps the lanes of this process in agreement with its peers and with Redis."""
+
+import asyncio
+import contextlib
+
+from event_gateway.broker.peers import Peers
+from event_gateway.delivery.dispatcher import Dispatcher
+from event_gateway.state.connection import StateError
+from event_gateway.state.ledger import Ledger
+from event_gateway.state.queues import Queues
+
+INTERVAL = 1.0  # seconds between two rounds
+COMPARE_PAUSED = 30  # rounds between two comparisons of the paused queues
+
+
+class LaneSync:
+    """Applies, once a second, how many processes share each concurrency limit and which circuit
+    breakers are open; and every half minute corrects which queues are paused."""
+
+    def __init__(
+        self, ledger: Ledger, queues: Queues, dispatcher: Dispatcher, peers: Peers
+    ) -> None:
+        self._ledger = ledger
+        self._queues = queues
+        self._dispatcher = dispatcher
+        self._peers = peers
+        self._rounds = 0
+
+    async def run(self) -> None:
+        """Goes on for ever."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            with contextlib.suppress(*StateError):
+                await self.sync()
+
+    async def sync(self) -> None:
+        """One round. Raises what StateError names."""
+        self._dispatcher.set_share(*self._peers.place)
+        paused, not_closed = await self._queues.closed()
+        self._dispatcher.breakers.load(not_closed)
+        if self._rounds % COMPARE_PAUSED == 0:
+            self._correct_paused(paused)
+        self._rounds += 1
+
+    def compare_paused(self) -> None:
+        """Compares the paused queues in the next round, as Redis may have lost writes."""
+        self._rounds = 0
+
+    def _correct_paused(self, paused: frozenset[str]) -> None:
+        """Writes again which queues are paused, where Redis and the registry differ."""
+        for lane in self._dispatcher.lanes.values():
+            if lane.active == (lane.webhook.id in paused):
+                what = "resume" if lane.active else "pause"
+                self._ledger.change_lane(lane.webhook.id, what)

@@ -1,0 +1,98 @@
+"""Receiver health: what the results of attempts change in a lane.
+
+A result adapts the concurrency limit, is counted by the circuit breaker, and may disable the
+webhook: on the receiver's request (410 Gone, ``webhook-delivery: disable``), or after nothing but
+failures for the webhook's ``disable_after``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from event_gateway.core.text.units import format_duration
+from event_gateway.core.webhook.delivery import GONE, error_for_status
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.delivery.attempts import is_own
+from event_gateway.delivery.circuit_breaker import CircuitBreakers
+from event_gateway.delivery.concurrency import is_overloaded
+from event_gateway.delivery.due_signal import DueSignal
+from event_gateway.delivery.job import Job
+from event_gateway.delivery.lane import BACKLOG_PER_SLOT, Lane
+from event_gateway.delivery.response_directives import disables
+from event_gateway.transport.client import Failure, Response
+
+
+class ReceiverHealth:
+    """The health of the receivers behind ``lanes``, which are those of this process by webhook.
+
+    ``return_to_queue(lane, keep)`` puts all but ``keep`` deliveries of a backlog into the queue;
+    ``disable(webhook, reason)`` has the registry disable a webhook.
+    """
+
+    def __init__(
+        self,
+        lanes: Mapping[str, Lane],
+        breakers: CircuitBreakers,
+        signal: DueSignal,
+        *,
+        return_to_queue: Callable[[Lane, int], None],
+        disable: Callable[[Webhook, str], None],
+    ) -> None:
+        self._lanes = lanes
+        self._breakers = breakers
+        self._signal = signal
+        self._return_to_queue = return_to_queue
+        self._disable_webhook = disable
+
+    def request_ended(self, lane: Lane, job: Job, result: Response | Failure) -> None:
+        """Applies the result of a request; ``job``: its first."""
+        if isinstance(result, Response) and error_for_status(result.status) is None:
+            lane.record_success()
+            if job.delivery.probe:
+                self._breakers.probe_succeeded(lane, job.delivery)
+            self._obey(lane, job, result)
+        elif not is_own(result):
+            self._request_failed(lane, job, result)
+
+    def apply_report(
+        self, webhooks: Sequence[str], not_closed: frozenset[str], failing: Mapping[str, float]
+    ) -> None:
+        """Applies what the ledger reports after each write.
+
+        ``webhooks``: those of which something was written; ``not_closed``: those of them whose
+        circuit breaker is open or half-open; ``failing``: for how many seconds a receiver that has
+        just failed has done nothing else.
+        """
+        for webhook_id in webhooks:
+            lane = self._lanes.get(webhook_id)
+            if lane is None:
+                continue
+            self._breakers.apply(lane, closed=webhook_id not in not_closed)
+            # What was written of it may be due at once.
+            if lane.needs_refill:
+                self._signal.request_deliveries(lane)
+        for webhook_id, seconds in failing.items():
+            lane = self._lanes.get(webhook_id)
+            if lane is not None and seconds >= lane.webhook.disable_after:
+                reason = f"nothing but failures for {format_duration(int(seconds))}"
+                self._disable(lane, lane.webhook.url, reason)
+
+    def _request_failed(self, lane: Lane, job: Job, result: Response | Failure) -> None:
+        if is_overloaded(result):
+            lane.lower_limit()
+            self._return_to_queue(lane, BACKLOG_PER_SLOT * int(lane.limit))
+        lane.record_failure()
+        self._breakers.attempt_failed(lane, job.delivery)
+        if isinstance(result, Response):
+            self._obey(lane, job, result)
+
+    def _obey(self, lane: Lane, job: Job, response: Response) -> None:
+        """Disables the webhook where the response, of whatever status, asks for it."""
+        if response.status == GONE:
+            self._disable(lane, job.url, "the receiver answered 410 Gone")
+        elif disables(response.headers):
+            self._disable(lane, job.url, "the receiver answered webhook-delivery: disable")
+
+    def _disable(self, lane: Lane, url: str, reason: str) -> None:
+        if lane.webhook.url == url and lane.active and not (lane.disable_pending or lane.deleted):
+            lane.await_disabling()
+            self._return_to_queue(lane, 0)
+            self._disable_webhook(lane.webhook, reason)
