@@ -102,7 +102,7 @@ def test_decisions() -> None:
 def test_delays(policy: dict[str, Any], failures: int, wanted: float | None, delay: float) -> None:
     failed = Attempt(1, "", 5, 503, "ServerError", "HTTP 503")
     made = RetryPolicy(max_attempts=50, **policy)
-    assert decide(made, [failed] * failures, 1e9, spread=0.5, wanted=wanted) == Retry(delay)
+    assert decide(made, [failed] * failures, 1e9, spread=0.5, retry_after=wanted) == Retry(delay)
 
 
 @pytest.mark.parametrize(

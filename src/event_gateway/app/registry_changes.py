@@ -45,7 +45,7 @@ class RegistryChanges:
         if webhook is None or webhook.deleting:
             self.index.remove(webhook_id)
             self.dispatcher.remove(webhook_id)
-            self.ordered.remove(webhook_id, gone=True)
+            self.ordered.remove(webhook_id, deleted=True)
         else:
             # The lane first: each webhook in the index must have one.
             self.dispatcher.put(webhook)

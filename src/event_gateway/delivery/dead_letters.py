@@ -54,7 +54,7 @@ class DeadLetters:
             stream=delivery.stream,
             seq=delivery.seq,
             run=delivery.run,
-            repeats=delivery.repeats,
+            repeats=delivery.run_by,
             time=rfc3339(time.time()),
             event=msgspec.Raw(to_structured(received.event)),
         )
@@ -63,9 +63,7 @@ class DeadLetters:
             (webhook.id, str(webhook.created_at), event.source, event.id, str(delivery.seq),
              str(delivery.run))
         )  # fmt: skip
-        task = spawn(
-            self._write(letter, identity, on_confirmed, on_failed), name="dead-letter"
-        )
+        task = spawn(self._write(letter, identity, on_confirmed, on_failed), name="dead-letter")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 

@@ -241,7 +241,7 @@ class Dispatcher:
         """The outcome of a delivery that is not to be attempted; None where it is."""
         if lane is None:
             return Cancelled("webhook deleted")
-        if not delivery.repeats and not lane.webhook.is_older_than(delivery.stream, delivery.seq):
+        if not delivery.run_by and not lane.webhook.is_older_than(delivery.stream, delivery.seq):
             return Cancelled("webhook deleted")  # it was for a former webhook of this id
         if delivery.failed:
             reason = delivery.attempts[-1].error_type if delivery.attempts else None

@@ -39,7 +39,7 @@ class Handover:
         dead_letters = {
             _dead_letter(delivery): None
             for delivery in deliveries
-            if delivery.letter and delivery.repeats and _is_missing(loaded, delivery)
+            if delivery.dead_letter and delivery.run_by and _is_missing(loaded, delivery)
         }
         if dead_letters:  # they hold events that the log has dropped since
             loaded |= await self._loaded(dead_letters)
@@ -77,7 +77,7 @@ def _is_missing(loaded: Loaded, delivery: Delivery) -> bool:
 
 
 def _dead_letter(delivery: Delivery) -> Position:
-    return DEAD_LETTERS, delivery.letter
+    return DEAD_LETTERS, delivery.dead_letter
 
 
 def _checked(received: Received | None, delivery: Delivery) -> Received | None:

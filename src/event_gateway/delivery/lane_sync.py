@@ -35,8 +35,8 @@ class LaneSync:
 
     async def sync(self) -> None:
         """One round. Raises what StateError names."""
-        self._dispatcher.set_share(*self._peers.place)
-        paused, not_closed = await self._queues.closed()
+        self._dispatcher.set_share(*self._peers.index_and_count)
+        paused, not_closed = await self._queues.paused_and_open()
         self._dispatcher.breakers.load(not_closed)
         if self._rounds % COMPARE_PAUSED == 0:
             self._correct_paused(paused)

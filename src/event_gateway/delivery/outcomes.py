@@ -135,7 +135,7 @@ class Outcomes:
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
             self.time_left(lane.webhook, delivery.event_at, delivery.latest),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            wanted=retry_after(headers, now), aborted=final or (alone and aborts(headers)),
+            retry_after=retry_after(headers, now), aborted=final or (alone and aborts(headers)),
         )  # fmt: skip
         next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
         delivery.attempts = [*delivery.attempts, replace(attempt, next_attempt_at=next_at)]
@@ -251,7 +251,7 @@ class Outcomes:
         self, lane: Lane, job: Job, outcome: DeadLetter, error: str, seq: int
     ) -> None:
         delivery = job.delivery
-        delivery.letter = seq
+        delivery.dead_letter = seq
         lane.metrics.outcome(Status.DEAD_LETTER)
         self._end(job, Status.DEAD_LETTER, outcome, error)
         self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {

@@ -41,7 +41,7 @@ class PendingChange(msgspec.Struct):
             None if self.status in FINAL or wait is None else max(0, round(wait * 1000)),
             self.fresh, self.tried, self.succeeded, round(delivery.event_at * 1000),
             None if next_attempt is None else round(next_attempt * 1000),
-            responses_of(self.attempts), delivery.letter,
+            responses_of(self.attempts), delivery.dead_letter,
             "" if member == delivery.event_id else delivery.event_id,
         )  # fmt: skip
 

@@ -210,8 +210,8 @@ def _delivery(row: Sequence[Any], token: str, held_until: Mapping[str, float]) -
         held_until=held_until[webhook_id],
         probe=bool(probe),
         event_at=float(record.event_at) / 1000 if record.event_at else 0.0,
-        repeats=record.repeats.decode() if record.repeats else "",
-        letter=int(record.letter or 0),
+        run_by=record.repeats.decode() if record.repeats else "",
+        dead_letter=int(record.letter or 0),
         latest=float(record.latest) / 1000 if record.latest else math.inf,
     )
 

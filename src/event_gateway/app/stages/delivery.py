@@ -89,7 +89,7 @@ def build_delivery(
             ledger, queues, dispatcher, signal, handover=handover, supervisor=supervisor
         ),
         ordered=OrderedDeliveries(
-            order, ledger, dispatcher, adapters.events, source.read, supervisor
+            order, ledger, dispatcher, adapters.events, source=source.read, supervisor=supervisor
         ),
         lane_sync=LaneSync(ledger, queues, dispatcher, adapters.peers),
         expiry=ExpirySweep(queues, outcomes, dispatcher.lanes, handover),

@@ -25,10 +25,10 @@ FINAL = frozenset((Status.SUCCEEDED, Status.DEAD_LETTER, Status.CANCELLED))
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One try: when it began (RFC 3339), how long it took, how it ended, when the next is due.
+    """When it started (RFC 3339), how long it took, how it ended, when the next attempt is due.
 
-    ``response`` and ``response_headers`` are the beginning of what a receiver said that did not
-    take the event.
+    ``response`` and ``response_headers`` are the beginning of the receiver's response, stored where
+    the attempt failed.
     """
 
     number: int
@@ -45,14 +45,15 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 class Delivery(msgspec.Struct):
     """One event on its way to one webhook.
 
-    ``source`` and ``event_id`` are the event's identity, ``stream`` and ``seq`` its place in the
-    log. ``run`` counts explicit repetitions. ``token`` names who holds the delivery now.
-    ``held_until`` is the end of that hold on this process' monotonic clock, in seconds.
-    ``probe``: it is the one that finds out whether the receiver is back. ``event_at`` is when its
-    event came into the log, or from when a repetition's time runs, in seconds since the epoch.
-    ``repeats`` names what asked for the repetition. ``letter`` is the place of its latest dead
-    letter, 0 where there is none. ``latest``: when it ends at the latest, whatever its webhook
-    says, as what it repeats is dropped then, in seconds since the epoch.
+    ``source`` and ``event_id`` are the event's identity, ``stream`` and ``seq`` its position in the
+    log. ``token`` is the fencing token of the lease. ``run`` counts the runs: a retry by hand of a
+    finished delivery and a replay start a new one; ``run_by`` names which started this one, empty
+    for the first run. ``failed``: it is to become a dead letter. ``held_until``: when the lease
+    ends, on this process's monotonic clock, in seconds. ``probe``: its attempt tests the receiver
+    for a half-open circuit breaker. ``event_at``: when the event came into the log, or from when
+    the time of a new run counts, Unix time. ``dead_letter``: the sequence of its latest dead
+    letter, 0 if it has none. ``latest``: when it ends at the latest, whatever the webhook's
+    ``max_age``, as the stored event is dropped then, Unix time.
     """
 
     webhook_id: str
@@ -67,29 +68,29 @@ class Delivery(msgspec.Struct):
     held_until: float = 0.0
     probe: bool = False
     event_at: float = 0.0
-    repeats: str = ""
-    letter: int = 0
+    run_by: str = ""
+    dead_letter: int = 0
     latest: float = math.inf
 
 
 class Succeeded(msgspec.Struct, frozen=True):
-    """The receiver took it."""
+    """The receiver answered with a 2xx status."""
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """It is tried again after ``delay`` seconds."""
+    """The next attempt is due in ``delay`` seconds."""
 
     delay: float
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """It will not be tried again by itself; the event is kept with the reason."""
+    """It is not retried by the policy; the event is stored as a dead letter with the reason."""
 
     reason: str
 
 
 class Cancelled(msgspec.Struct, frozen=True):
-    """Nobody wants it any more."""
+    """It ends without success: the webhook was deleted, or somebody cancelled it."""
 
     reason: str
 
@@ -98,7 +99,7 @@ Outcome = Succeeded | Retry | DeadLetter | Cancelled
 
 
 def error_for_status(status: int) -> ErrorType | None:
-    """What a response status means; None for success (2xx)."""
+    """The error type of a response status; None for success (2xx)."""
     if 200 <= status < 300:
         return None
     if status < 400:
@@ -115,15 +116,15 @@ def decide(
     left: float,
     *,
     spread: float = 0.0,
-    wanted: float | None = None,
+    retry_after: float | None = None,
     aborted: bool = False,
 ) -> Outcome:
-    """What follows the last attempt: every failure but 410 is retried until none is left.
+    """The outcome after the last attempt: every failure but 410 is retried while attempts are left.
 
-    ``left``: seconds until the delivery's deadline, beyond which nothing is tried. ``spread``: a
-    random number from 0 to 1 for the jitter. ``wanted``: seconds for which the receiver asks to be
-    left alone; kept, but not beyond ``max_delay`` or twice the planned delay. ``aborted``: there
-    is to be no further attempt.
+    ``left``: seconds until the delivery's deadline, after which there is no attempt. ``spread``: a
+    random number from 0 to 1 for the jitter. ``retry_after``: seconds for which the receiver asks
+    the gateway to wait; respected up to ``max_delay`` or twice the planned delay. ``aborted``:
+    there must be no further attempt.
     """
     last = attempts[-1]
     if last.error_type is None:
@@ -132,6 +133,6 @@ def decide(
         return DeadLetter(last.error_type)
     planned = policy.delay(len(attempts))
     delay = planned * (1 + policy.jitter * spread)
-    if wanted is not None:
-        delay = max(delay, min(wanted, max(policy.max_delay, 2 * planned)))
+    if retry_after is not None:
+        delay = max(delay, min(retry_after, max(policy.max_delay, 2 * planned)))
     return Retry(delay) if delay <= left else DeadLetter(ErrorType.EXPIRED)
