@@ -77,7 +77,7 @@ def test_a_change_is_packed_in_the_order_of_its_fields() -> None:
     long_id = "e" * 1000
     attempts = [Attempt(1, "now", 5, 500, response="no")]
     delivery = Delivery(
-        "webhook", long_id, "source", "stream", 11, "token", run=12, event_at=13.0, letter=14
+        "webhook", long_id, "source", "stream", 11, "token", run=12, event_at=13.0, dead_letter=14
     )
     change = PendingChange(
         delivery, "its token", attempts, Status.RETRYING, "error", 15.0, True, 16, 17, 18.0
