@@ -4,6 +4,7 @@ None of them outlives the test run: all are killed when the interpreter that for
 that ends with the test runner.
 """
 
+import atexit
 import json
 import os
 import select
@@ -78,6 +79,7 @@ class GatewayProcess:
 
 
 _requests: socket.socket | None = None
+_warm: subprocess.Popen[bytes] | None = None
 _started: list[tuple[GatewayProcess, str]] = []
 
 
@@ -88,15 +90,23 @@ def running_still() -> list[str]:
 
 def _interpreter() -> socket.socket:
     """The socket to this process' warm interpreter, which is started once."""
-    global _requests
+    global _requests, _warm
     if _requests is None:
         _requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         _requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
         # It is no test's own: it serves all that follow.
         environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
         with theirs:
-            subprocess.Popen(
+            _warm = subprocess.Popen(
                 [sys.executable, str(SCRIPT), str(theirs.fileno())], pass_fds=[theirs.fileno()],
                 env=environ,
             )  # fmt: skip
+        atexit.register(_end_interpreter)
     return _requests
+
+
+def _end_interpreter() -> None:
+    """Ends the warm interpreter, and with it every process that it has forked."""
+    if _requests is not None and _warm is not None:
+        _requests.close()
+        _warm.wait()
