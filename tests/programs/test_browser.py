@@ -13,6 +13,7 @@ from event_gateway.cli.process.serve import Running
 from support.browser import page
 from support.client import Client, event
 from support.fixtures import Start
+from support.tcp_server import tcp_server
 
 pytestmark = pytest.mark.browser
 PAGE = Path(__file__).parents[2] / "examples" / "live.html"
@@ -67,9 +68,8 @@ async def _give_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 @contextlib.asynccontextmanager
 async def _serving(answer: Any) -> AsyncIterator[int]:
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    yield int(server.sockets[0].getsockname()[1])
-    server.close()
+    async with tcp_server(answer) as port:
+        yield port
 
 
 async def test_a_page_resumes_without_a_gap(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from event_gateway.transport.client import BODY_LIMIT
+from support.tcp_server import tcp_server
 
 TURNS = (500, 401, 200)
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]+")
@@ -86,11 +87,9 @@ class EchoServer:
 
     @contextlib.asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["EchoServer"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
-        port = server.sockets[0].getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-        yield self
-        server.close()
+        async with tcp_server(self._serve, tls=tls) as port:
+            self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+            yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(

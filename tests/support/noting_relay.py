@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from support.tcp_server import tcp_server
+
 
 @dataclass
 class NotingRelay:
@@ -41,7 +43,6 @@ class NotingRelay:
 async def relayed(target: str) -> AsyncIterator[NotingRelay]:
     """A relay to the URL ``target``, on a free port of the loopback."""
     relay = NotingRelay(target)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
-    relay.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield relay
-    server.close()
+    async with tcp_server(relay.serve) as port:
+        relay.url = f"http://127.0.0.1:{port}"
+        yield relay

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
+from support.tcp_server import tcp_server
+
 
 @dataclass
 class ConnectProxy:
@@ -25,10 +27,8 @@ class ConnectProxy:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["ConnectProxy"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        yield self
-        server.close()
+        async with tcp_server(self._serve) as self.port:
+            yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(

@@ -6,6 +6,8 @@ import ssl
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from support.tcp_server import tcp_server
+
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
@@ -46,17 +48,9 @@ class ScriptedServer:
 
     @contextlib.asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await self(reader, writer)
-            finally:
-                writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-        scheme, port = "https" if tls else "http", server.sockets[0].getsockname()[1]
-        self.url = f"{scheme}://127.0.0.1:{port}/"
-        yield self.url
-        server.close()
+        async with tcp_server(self, tls=tls) as port:
+            self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/"
+            yield self.url
 
 
 class Listening:
@@ -71,16 +65,14 @@ class Listening:
         async with contextlib.AsyncExitStack() as stack:
             for address in addresses:
                 self.came[address] = 0
-                server = await asyncio.start_server(self._serve(address), address, self.port)
-                stack.callback(server.close)
-                self.port = server.sockets[0].getsockname()[1]
+                serving = tcp_server(self._serve(address), address, self.port)
+                self.port = await stack.enter_async_context(serving)
             yield self
 
     def _serve(self, address: str) -> Any:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.came[address] += 1
             await ScriptedServer([OK])(reader, writer)
-            writer.close()
 
         return serve
 

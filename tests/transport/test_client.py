@@ -10,6 +10,7 @@ from event_gateway.core.errors import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from support.patience import PATIENCE
+from support.tcp_server import tcp_server
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -17,9 +18,8 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 @contextlib.asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook?x=1"
-    server.close()
+    async with tcp_server(handler) as port:
+        yield f"http://127.0.0.1:{port}/hook?x=1"
 
 
 def answering(*pieces: bytes, close: bool = False) -> Handler:
