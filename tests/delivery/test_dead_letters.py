@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,10 @@ import redis.asyncio
 
 from event_gateway.api.routes import dead_letters
 from event_gateway.broker import pull
+from event_gateway.broker.dead_letters import DeadLetterLog, Letter
+from event_gateway.broker.event_reader import EventReader
 from event_gateway.cli.process.serve import Running
+from event_gateway.delivery import outcomes
 from support.client import Client, event
 from support.patience import PATIENCE
 from support.receiver import Receiver
@@ -286,3 +290,45 @@ async def test_bad_replays_of_dead_letters(client: Client, wanted: Any, key: str
 async def test_bad_purges(client: Client, query: dict[str, str], status: int) -> None:
     answer = await client.http.delete("/v1/dead-letters", params=query)
     assert answer.status_code == status, answer.text
+
+
+async def test_an_event_that_can_never_be_loaded_still_expires(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["a"], enabled=False,
+        retry_policy={"max_age": "1s"},
+    )  # fmt: skip
+
+    async def unreadable(
+        self: EventReader, positions: Sequence[tuple[str, int]]
+    ) -> list[tuple[Exception, bool]]:
+        return [(ValueError("unreadable"), False) for _ in positions]
+
+    monkeypatch.setattr(EventReader, "read_many", unreadable)
+    sent = event("a")
+    await client.send(sent)
+    await client.until("w", sent["id"], "dead_letter")
+    (letter,) = await _letters(client)
+    assert (letter["event_id"], letter["reason"]) == (sent["id"], "EventLost")
+
+
+async def test_an_unexpected_error_does_not_hold_up_a_dead_letter(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, errors = DeadLetterLog.append, [ValueError("unexpected")]
+
+    async def fails_once(self: DeadLetterLog, letter: Letter, identity: str) -> int:
+        if errors:
+            raise errors.pop()
+        return await append(self, letter, identity)
+
+    monkeypatch.setattr(DeadLetterLog, "append", fails_once)
+    monkeypatch.setattr(outcomes, "DEAD_LETTER_RETRY", 0.1)
+    # An ordered webhook's delivery is not in a queue, from which it would come back by itself.
+    (first,) = await _dead(client, receiver, "w", "a", ordered=True)
+    receiver.answers["/w"] = [200]
+    second = event("a")
+    await client.send(second)
+    await client.until("w", second["id"], "succeeded")
+    assert [letter["event_id"] for letter in await _letters(client)] == [first["id"]]

@@ -133,7 +133,8 @@ async def test_letters_that_are_needed_are_not_deleted(client: Client, receiver:
     one = event("a", {"kept": "in the letter"})
     await client.send(one)
     await client.until("w", one["id"], "dead_letter")
-    await client.http.patch("/v1/webhooks/w", json={"enabled": False})
+    paused = await client.http.patch("/v1/webhooks/w", json={"enabled": False})
+    assert paused.status_code == 200, paused.text
     assert (await _replay(client, "/v1/dead-letters/replay", all=True))["queued"] == 1
     await client.until("w", one["id"], "pending")
     for path in ("/1", "?all=true", "?webhook=w", "?type=a"):

@@ -42,8 +42,8 @@ class DeadLetters:
     ) -> None:
         """Writes a dead letter in the background.
 
-        Then calls ``on_confirmed`` with its sequence in the stream, or ``on_failed`` where NATS
-        has not confirmed it.
+        Then calls ``on_confirmed`` with its sequence in the stream, or ``on_failed`` if NATS has
+        not confirmed it.
         """
         letter = Letter(
             webhook_id=delivery.webhook_id,
@@ -85,6 +85,11 @@ class DeadLetters:
             except LogUnavailable as error:
                 log.warning("dead letter not confirmed, will be written again",
                             webhook=letter.webhook_id, error=str(error))  # fmt: skip
+                on_failed()
+                return
+            except Exception:
+                log.exception("dead letter not written, will be written again",
+                              webhook=letter.webhook_id)  # fmt: skip
                 on_failed()
                 return
         on_confirmed(seq)

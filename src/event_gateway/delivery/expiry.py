@@ -71,7 +71,7 @@ class ExpirySweep:
             )
             if deliveries:
                 log.info("deliveries have expired", webhook=webhook_id, count=len(deliveries))
-                await self._handover.hand_over(deliveries)
+                await self._handover.hand_over(deliveries, expired=True)
             if part < 0:
                 break
         return part

@@ -29,10 +29,12 @@ class Handover:
         self._dispatcher = dispatcher
         self._load = load
 
-    async def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+    async def hand_over(self, deliveries: Sequence[Delivery], *, expired: bool = False) -> None:
         """Loads the events of deliveries that this process has leased, and dispatches them.
 
-        A delivery whose event cannot be loaded is leased again when its lease has ended.
+        A delivery whose event cannot be loaded is leased again when its lease has ended. If its
+        deadline has passed (``expired``) and the log can be read, it is dispatched as one whose
+        event is lost.
         """
         # Deliveries of one event share its loading, and all of a round one enrichment.
         loaded = await self._loaded({(each.stream, each.seq): None for each in deliveries})
@@ -53,7 +55,9 @@ class Handover:
             if isinstance(event, Exception):
                 log.error("the event of a delivery cannot be loaded", webhook=delivery.webhook_id,
                           stream=delivery.stream, seq=delivery.seq, exc_info=event)  # fmt: skip
-                continue
+                if not expired:
+                    continue
+                event = None
             self._dispatcher.dispatch_leased(delivery, _checked(event, delivery))
             if number % PER_TURN == 0 and not cancelled:
                 try:
