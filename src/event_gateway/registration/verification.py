@@ -69,7 +69,7 @@ class Verifier:
         Raises Unknown, Conflict, and what BrokerError names.
         """
         webhook = self._registry.webhook(webhook_id)
-        answer = await self._ask(webhook)
+        answer = await self._request_verification(webhook)
         if not webhook.verify:
             return answer
         if answer.verified is not None:
@@ -170,7 +170,7 @@ class Verifier:
 
     async def _try(self, one: _Open) -> None:
         webhook = one.webhook
-        answer = await self._ask(webhook)
+        answer = await self._request_verification(webhook)
         error = answer.error
         if answer.verified is not None:
             try:
@@ -189,5 +189,7 @@ class Verifier:
                         error=error)  # fmt: skip
         one.last_error = error
 
-    async def _ask(self, webhook: Webhook) -> HandshakeResult:
-        return await handshake.ask(self._receivers, self._builders, webhook, self._origin)
+    async def _request_verification(self, webhook: Webhook) -> HandshakeResult:
+        return await handshake.request_verification(
+            self._receivers, self._builders, webhook, self._origin
+        )

@@ -94,7 +94,7 @@ class TokenSource:
         if not self._line or now >= self._ends:
             raise TokenPending(self)
         if now >= self._renew_at and self._asking is None:
-            self._ask()  # meanwhile the one at hand is good
+            self._start_request()  # meanwhile the one at hand is good
         return self._line
 
     def reject(self, head: bytes) -> None:
@@ -113,13 +113,13 @@ class TokenSource:
             why, until = self._refused
             if time.monotonic() < until:
                 raise TokenRefused(why)
-            self._ask()
+            self._start_request()
         assert self._asking is not None
         await asyncio.shield(self._asking)
         if not self._line:
             raise TokenRefused(self._refused[0])
 
-    def _ask(self) -> None:
+    def _start_request(self) -> None:
         self._asking = asyncio.get_running_loop().create_future()
         self._http.post(self._target, self._head, self._body, TIMEOUT, self._answered)
 

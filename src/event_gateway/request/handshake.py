@@ -40,14 +40,16 @@ class HandshakeResult:
         return f"{self.error_type}: {self.error_message}" if self.error_type else ""
 
 
-async def ask(
+async def request_verification(
     receivers: ReceiverClient, builders: RequestBuilders, webhook: Webhook, origin: str
 ) -> HandshakeResult:
-    """Asks a webhook's receiver on behalf of ``origin``, once. Redirects are not followed."""
+    """Sends one verification request to a webhook's receiver on behalf of ``origin``.
+
+    Redirects are not followed."""
     lines = f"WebHook-Request-Origin: {origin}\r\n"
     if webhook.rate_limit is not None:
         lines += f"WebHook-Request-Rate: {_per_minute(webhook.rate_limit)}\r\n"
-    # Of an earlier consent, which may have been to another origin, nothing is said.
+    # The request leaves out an earlier verification, which may have been for another origin.
     builder = builders.for_webhook(replace(webhook, verified=None))
     options = functools.partial(builder.options, lines.encode())
     result = await receivers.request(builder, options, min(TIMEOUT, webhook.timeout))
@@ -57,7 +59,7 @@ async def ask(
 
 
 def _judged(response: Response, webhook: Webhook, origin: str) -> HandshakeResult:
-    """Consent is in the headers alone; who knows nothing of this may answer with any status."""
+    """Only the headers verify: a receiver without this handshake may answer with any status."""
     allowed = response.headers.get("webhook-allowed-origin", "").strip()
     written = response.headers.get("webhook-allowed-rate", "").strip()
     rate: int | str | None = written[:MAX_SHOWN] or None

@@ -99,7 +99,7 @@ class EgressGuard:
         if ":" in host or _NUMBER.fullmatch(name.rpartition(".")[2]):
             return self.refuses(host, port, scheme)
         if len(name) > 253 or _NAME.fullmatch(name) is None:
-            return f"{host[:80]!r} is no host name"
+            return f"{host[:80]!r} is not a host name"
         reason = self._refuses_port(port)
         if reason is not None:
             return reason
@@ -120,7 +120,7 @@ class EgressGuard:
         except ValueError as error:
             return str(error)
         if _NETLOC.fullmatch(urlsplit(url).netloc) is None:
-            return "is no URL: what stands before its path is not HOST or HOST:PORT"
+            return "is not a valid URL: the part before its path is not HOST or HOST:PORT"
         return self.refuses_host(target.host, target.port, target.scheme)
 
     def _refuses_port(self, port: int) -> str | None:
@@ -131,16 +131,16 @@ class EgressGuard:
         return None
 
     def _allowed(self, given: Address) -> bool:
-        both = (given, _unwrapped(given))
+        addresses = (given, _unwrapped(given))
         return any(
-            one.version == network.version and one in network
+            address.version == network.version and address in network
             for network in self._networks
-            for one in both
+            for address in addresses
         )
 
 
 def url_rule(delivery: DeliveryModel) -> RefusesUrl:
-    """What a configuration says of URLs: :meth:`EgressGuard.refuses_url`."""
+    """The rule for URLs by this configuration: :meth:`EgressGuard.refuses_url`."""
     guard = EgressGuard(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
     return guard.refuses_url
 

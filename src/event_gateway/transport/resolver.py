@@ -21,8 +21,8 @@ Look = Callable[[str], list[str]]
 
 def look_up(host: str) -> list[str]:
     """A name's addresses, blocking. Raises socket.gaierror."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
+    entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 class Resolver:

@@ -26,7 +26,7 @@ def parse_target(url: str) -> Target:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:  # it is not repeated: what was taken for a port may be a password
-        raise ValueError("is no URL: its host or its port is none") from None
+        raise ValueError("is not a valid URL: its host or its port is invalid") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("must begin with http:// or https://")
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
@@ -37,7 +37,7 @@ def parse_target(url: str) -> Target:
     if not host:
         raise ValueError("names no host")
     if port == 0:
-        raise ValueError("port 0 is no port to send to")
+        raise ValueError("port 0 cannot be used")
     default = 443 if parts.scheme == "https" else 80
     shown = f"[{host}]" if ":" in host else host
     header = shown if port in (None, default) else f"{shown}:{port}"

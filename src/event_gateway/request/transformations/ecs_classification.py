@@ -132,6 +132,8 @@ def _fitting(category: str | None, said: list[str]) -> str:
     if category is None:
         return said[0] if said else "info"
     expected = EXPECTED[category]
-    exact = [one for one in said if one in expected]
-    near = [INSTEAD[category, one] for one in said if (category, one) in INSTEAD]
+    exact = [event_type for event_type in said if event_type in expected]
+    near = [
+        INSTEAD[category, event_type] for event_type in said if (category, event_type) in INSTEAD
+    ]
     return next(iter(exact + near), "info")
