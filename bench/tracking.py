@@ -36,7 +36,7 @@ from tracking_gateway import SLOW, Api, Gateway, Pinger
 from event_gateway.api.server.pages import cursor_of
 from event_gateway.state import scripts
 from event_gateway.state.keys import DELIVERY, LENDERS, LENT, QUEUE
-from event_gateway.state.tracking import Behind
+from event_gateway.state.tracking import ListPosition
 
 
 @dataclass
@@ -145,7 +145,7 @@ class Bench:
             rank = int(number * 0.8)
             ranked: Any = self.valkey.zrange(QUEUE.key(webhook), rank, rank, withscores=True)
             member, score = ranked[0]
-            far[webhook] = cursor_of(Behind(repr(score), member.decode()))
+            far[webhook] = cursor_of(ListPosition(repr(score), member.decode()))
 
         def listing(query: str) -> Call:
             return lambda w, n: ("GET", f"/v1/webhooks/{w}/deliveries{query}", None)

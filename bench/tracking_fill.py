@@ -11,7 +11,7 @@ import msgspec
 import nats
 import uvloop
 
-from event_gateway.broker.dead_letters import Letter
+from event_gateway.broker.dead_letters import DeadLetterBody
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.times import rfc3339
@@ -62,7 +62,7 @@ def _letters(deep: int, shallow: int) -> Iterator[tuple[str, bytes]]:
         for webhook in ("deep", "shallow")[: 1 + (number % every == 0)]:
             made[webhook] += 1
             rare = made[webhook] % (100 if webhook == "deep" else 3) == 0
-            letter = Letter(
+            letter = DeadLetterBody(
                 webhook_id=webhook, url="http://127.0.0.1:8009/x",
                 reason="Expired" if rare else "ServerError", attempts=attempts, stream=EVENTS,
                 seq=number + 1, run=1, time=rfc3339(time.time()),

@@ -38,7 +38,7 @@ async def apply_configuration(former: Config, config: Config, stages: Stages, ap
     stages.requests.load_transformations(config)
     if config.delivery != former.delivery:
         stages.requests.configure_egress(config)
-        await stages.registrations.verifier.adopt(config.delivery.origin)
+        await stages.registrations.verifier.change_origin(config.delivery.origin)
     await stages.registrations.webhooks.load_file(webhooks_of(config))
     stages.ingest.configure(config)
     stages.deliveries.configure(config)

@@ -30,13 +30,15 @@ HEADERS = 1024  # bytes that a message's subject and headers may take
 MAX_UNPACKED = 512 * 1024 * 1024
 _PACKED = b"\x78"  # as what zlib makes begins, and no JSON object
 _SUBJECT = "eg.dead."
-_PLACES = range(1, 2**63)  # what the server can be asked for
+_POSITIONS = range(1, 2**63)  # what the server can be asked for
 
 
-class Letter(msgspec.Struct, kw_only=True):
-    """A dead letter as it is stored. ``webhook`` is its definition as it was, ``stream`` and
-    ``seq`` are the event's place in the log. ``dropped``: the event's data had so many bytes, more
-    than NATS takes in one message."""
+class DeadLetterBody(msgspec.Struct, kw_only=True):
+    """The body of a message in the stream of dead letters.
+
+    ``webhook`` is the webhook's definition at the time, ``stream`` and ``seq`` are the event's
+    position in the log. ``dropped``: the size in bytes of event data that was left out, because
+    it does not fit into one NATS message; 0 if the data is complete."""
 
     v: int = FORMAT
     webhook_id: str
@@ -53,32 +55,33 @@ class Letter(msgspec.Struct, kw_only=True):
     repeats: str = ""
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A dead letter at its place, with its event; ``time`` in seconds since the epoch."""
+class StoredDeadLetter(msgspec.Struct, frozen=True):
+    """A dead letter at its position, with its event; ``time`` in seconds since the epoch."""
 
-    place: int
+    position: int
     time: float
-    letter: Letter
+    letter: DeadLetterBody
     event: Event
 
     @property
     def whole(self) -> bool:
-        """Whether it holds its event: of one that was lost it has the name alone."""
+        """Whether the dead letter holds the complete event. Of a lost event it has only the id."""
         return self.letter.reason != ErrorType.EVENT_LOST and not self.letter.dropped
 
 
 class DeadLetterLog:
-    """Appends, reads and deletes. Everything raises LogUnavailable where NATS does not answer."""
+    """Appends, reads and deletes dead letters. All methods raise LogUnavailable if NATS does not
+    answer."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def append(self, letter: Letter, identity: str) -> int:
-        """Keeps a dead letter; gives its place once that is confirmed.
+    async def append(self, letter: DeadLetterBody, identity: str) -> int:
+        """Stores a dead letter. Returns its position after NATS has confirmed it.
 
-        What is written again within two minutes with the same ``identity`` is kept once.
+        A dead letter appended twice within two minutes with the same ``identity`` is stored once.
         """
-        body = _fitting(letter, self._broker.nc.max_payload - HEADERS)
+        body = _encode(letter, self._broker.nc.max_payload - HEADERS)
         try:
             ack = await self._broker.js.publish(
                 _SUBJECT + letter.webhook_id, body, stream=DEAD_LETTERS,
@@ -92,106 +95,108 @@ class DeadLetterLog:
         self,
         *,
         webhook_id: str | None,
-        from_place: int = 1,
+        from_position: int = 1,
         since: float | None = None,
         limit: int,
-    ) -> tuple[list[Kept], int, int]:
-        """At most ``limit`` letters from a place or a time on, the oldest first; behind which place
-        to go on, and how many are there."""
+    ) -> tuple[list[StoredDeadLetter], int, int]:
+        """Reads at most ``limit`` dead letters from a position or a time on, the oldest first.
+
+        Returns them, the position after which the next page begins, and how many dead letters
+        follow that position."""
         subject = None if webhook_id is None else _SUBJECT + webhook_id
         try:
-            found = await read_page(
-                self._broker, DEAD_LETTERS, from_seq=from_place, from_time=since, subject=subject,
-                limit=limit,
+            page = await read_page(
+                self._broker, DEAD_LETTERS, from_seq=from_position, from_time=since,
+                subject=subject, limit=limit,
             )  # fmt: skip
         except _FAILURES as error:
             raise _unavailable(error) from None
-        kept = [_kept(one.seq, one.time, one.data) for one in found.messages]
-        last = found.messages[-1].seq if found.messages else from_place - 1
-        return [one for one in kept if one is not None], last, found.behind
+        decoded = [_decode(message.seq, message.time, message.data) for message in page.messages]
+        last = page.messages[-1].seq if page.messages else from_position - 1
+        return [stored for stored in decoded if stored is not None], last, page.behind
 
-    async def read(self, place: int) -> Kept | None:
-        """The letter at a place; None where there is none (any more)."""
-        if place not in _PLACES:
+    async def read(self, position: int) -> StoredDeadLetter | None:
+        """The dead letter at a position; None if there is none, or no longer."""
+        if position not in _POSITIONS:
             return None
         try:
-            message = await get_message(self._broker, DEAD_LETTERS, place)
+            message = await get_message(self._broker, DEAD_LETTERS, position)
         except NotFoundError:
             return None
         except _FAILURES as error:
             raise _unavailable(error) from None
         time = message.time.timestamp() if message.time else 0.0
-        return _kept(place, time, message.data or b"")
+        return _decode(position, time, message.data or b"")
 
-    async def event(self, place: int) -> Received | None:
-        """The event of the letter at a place, as if the log had it there."""
-        kept = await self.read(place)
-        if kept is None or not kept.whole:
+    async def event(self, position: int) -> Received | None:
+        """The event of the dead letter at a position, in the form in which the log returns events."""
+        stored = await self.read(position)
+        if stored is None or not stored.whole:
             return None
-        return Received(kept.event, DEAD_LETTERS, place, kept.time)
+        return Received(stored.event, DEAD_LETTERS, position, stored.time)
 
-    async def last_place(self) -> int:
-        """The place of the newest letter, 0 where there has been none."""
+    async def last_position(self) -> int:
+        """The position of the newest dead letter; 0 if there never was one."""
         try:
             return (await self._broker.js.stream_info(DEAD_LETTERS)).state.last_seq
         except _FAILURES as error:
             raise _unavailable(error) from None
 
-    async def delete(self, place: int) -> bool:
-        """Deletes one letter and overwrites it; False where there was none."""
-        return await self._delete(place, erase=True)
+    async def delete(self, position: int) -> bool:
+        """Deletes one dead letter and overwrites its bytes; False if there was none."""
+        return await self._delete(position, erase=True)
 
-    async def delete_all(self, places: Sequence[int]) -> int:
-        """Deletes letters, some at a time; gives how many there were.
+    async def delete_all(self, positions: Sequence[int]) -> int:
+        """Deletes dead letters in batches; returns how many existed.
 
         They are not overwritten, as that is some thirty times the work: NATS drops them when it
         compacts their file, as it does with those that :meth:`purge` deletes.
         """
         deleted = 0
-        for start in range(0, len(places), DELETED_TOGETHER):
-            some = places[start : start + DELETED_TOGETHER]
+        for start in range(0, len(positions), DELETED_TOGETHER):
+            batch = positions[start : start + DELETED_TOGETHER]
             deleted += sum(
-                await asyncio.gather(*(self._delete(place, erase=False) for place in some))
+                await asyncio.gather(*(self._delete(position, erase=False) for position in batch))
             )
         return deleted
 
-    async def _delete(self, place: int, *, erase: bool) -> bool:
-        if place not in _PLACES:
+    async def _delete(self, position: int, *, erase: bool) -> bool:
+        if position not in _POSITIONS:
             return False
-        said = await self._api("MSG.DELETE", {"seq": place, "no_erase": not erase})
-        if said.get("error", {}).get("err_code") == NOT_DELETED:
+        answer = await self._api("MSG.DELETE", {"seq": position, "no_erase": not erase})
+        if answer.get("error", {}).get("err_code") == NOT_DELETED:
             return False
-        _check(said)
+        _check(answer)
         return True
 
     async def purge(self, *, webhook_id: str | None, before: int) -> int:
-        """Deletes all letters (of a webhook) before a place; gives how many that were."""
+        """Deletes all dead letters (of a webhook) before a position; returns how many."""
         request: dict[str, Any] = {"seq": before}
         if webhook_id is not None:
             request["filter"] = _SUBJECT + webhook_id
-        said = await self._api("PURGE", request)
-        _check(said)
-        return int(said.get("purged", 0))
+        answer = await self._api("PURGE", request)
+        _check(answer)
+        return int(answer.get("purged", 0))
 
     async def _api(self, what: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer = await self._broker.nc.request(
+            message = await self._broker.nc.request(
                 f"$JS.API.STREAM.{what}.{DEAD_LETTERS}", json.dumps(request).encode(),
                 timeout=REQUEST_TIMEOUT,
             )  # fmt: skip
         except _FAILURES as error:
             raise _unavailable(error) from None
-        return json.loads(answer.data)  # type: ignore[no-any-return]
+        return json.loads(message.data)  # type: ignore[no-any-return]
 
 
-def _check(said: dict[str, Any]) -> None:
-    if "error" in said:
-        raise LogUnavailable(str(said["error"].get("description")))
+def _check(answer: dict[str, Any]) -> None:
+    if "error" in answer:
+        raise LogUnavailable(str(answer["error"].get("description")))
 
 
-def _fitting(letter: Letter, most: int) -> bytes:
-    """A letter in at most so many bytes: as it is, packed, without what only tells of it, and at
-    last without the event's data.
+def _encode(letter: DeadLetterBody, most: int) -> bytes:
+    """Encodes a dead letter in at most ``most`` bytes: plain, compressed, without the webhook and
+    the responses, or at last without the event's data.
 
     In JSON an event may be six times as large as it was on the wire.
     """
@@ -201,8 +206,8 @@ def _fitting(letter: Letter, most: int) -> bytes:
     packed = zlib.compress(body, 1)
     if len(packed) > most:
         slim = [
-            msgspec.structs.replace(one, response=None, response_headers=None)
-            for one in letter.attempts
+            msgspec.structs.replace(attempt, response=None, response_headers=None)
+            for attempt in letter.attempts
         ]
         letter = msgspec.structs.replace(letter, webhook=msgspec.Raw(b"null"), attempts=slim)
         packed = zlib.compress(msgspec.json.encode(letter), 1)
@@ -218,15 +223,15 @@ def _fitting(letter: Letter, most: int) -> bytes:
     return packed
 
 
-def _kept(place: int, time: float, data: bytes) -> Kept | None:
-    """None where it is not of the gateway's making, or of a newer version's."""
+def _decode(position: int, time: float, data: bytes) -> StoredDeadLetter | None:
+    """Decodes a message; None if the gateway did not write it, or a newer version did."""
     try:
         if data[:1] == _PACKED:
             data = zlib.decompressobj().decompress(data, MAX_UNPACKED)
-        letter = msgspec.json.decode(data, type=Letter)
+        letter = msgspec.json.decode(data, type=DeadLetterBody)
         if letter.v > FORMAT:
             return None
-        return Kept(place, time, letter, from_structured(bytes(letter.event)))
+        return StoredDeadLetter(position, time, letter, from_structured(bytes(letter.event)))
     except (msgspec.DecodeError, InvalidEvent, zlib.error):
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from event_gateway.broker.dead_letters import DeadLetterLog, Letter
+from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.cloudevents.event import Received
@@ -45,7 +45,7 @@ class DeadLetters:
         Then calls ``on_confirmed`` with its sequence in the stream, or ``on_failed`` if NATS has
         not confirmed it.
         """
-        letter = Letter(
+        letter = DeadLetterBody(
             webhook_id=delivery.webhook_id,
             url=webhook.url,
             webhook=msgspec.Raw(msgspec.json.encode(webhook_to_json(webhook))),
@@ -74,7 +74,7 @@ class DeadLetters:
 
     async def _write(
         self,
-        letter: Letter,
+        letter: DeadLetterBody,
         identity: str,
         on_confirmed: Callable[[int], None],
         on_failed: Callable[[], None],

@@ -149,11 +149,11 @@ class StreamRegistration:
         if refusal is not None:
             raise ProvisionError(f"the stream {definition.name} stays as it is: {refusal}")
 
-    async def carry_on(self) -> None:
+    async def resume_deletions(self) -> None:
         """Carries on, for ever, with what another process, or a lost connection, left half done."""
         before: set[str] = set()
         while True:
-            now = {one.name for one in self._registry.streams.values() if one.deleting}
+            now = {stream.name for stream in self._registry.streams.values() if stream.deleting}
             self._ensured &= self._registry.streams.keys()
             try:
                 for name in now & before:

@@ -73,11 +73,14 @@ class Verifier:
         if not webhook.verify:
             return answer
         if answer.verified is not None:
-            if await self._registration.agree(webhook, answer.verified, "verified") is None:
+            if (
+                await self._registration.set_verification(webhook, answer.verified, "verified")
+                is None
+            ):
                 raise Conflict(f"the webhook {webhook_id} was changed in between")
         elif webhook.verified is not None and answer.status_code is not None:
             why = f"no longer verified: {answer.error_message}"
-            if await self._registration.agree(webhook, None, why) is not None:
+            if await self._registration.set_verification(webhook, None, why) is not None:
                 log.warning("receiver has withdrawn its consent", webhook=webhook_id,
                             error=answer.error)  # fmt: skip
         known = self._open.get(webhook_id)
@@ -85,24 +88,24 @@ class Verifier:
             known.last_error = answer.error
         return answer
 
-    async def adopt(self, origin: str) -> None:
-        """The gateway has another name now, to which all have to agree anew.
+    async def change_origin(self, origin: str) -> None:
+        """Changes the gateway's origin; every receiver has to be verified for the new origin.
 
         Raises what BrokerError names.
         """
         self._origin = origin
         for webhook in list(self._registry.webhooks.values()):
             self._put(webhook.id, webhook)
-        await self.withdraw()
+        await self.withdraw_outdated()
 
-    async def withdraw(self) -> None:
-        """What was agreed to with another origin holds no more. Raises what BrokerError names."""
+    async def withdraw_outdated(self) -> None:
+        """Removes verifications that are for another origin. Raises what BrokerError names."""
         if self._peers.index_and_count[0] != 0:
             return
         for one in list(self._open.values()):
             if one.webhook.verified is not None:
                 why = f"no longer verified: the gateway's origin is {self._origin}"
-                await self._registration.agree(one.webhook, None, why)
+                await self._registration.set_verification(one.webhook, None, why)
 
     def seen(self, webhook_id: str) -> dict[str, Any]:
         """What this process knows of asking a receiver that has yet to agree, as the API shows it;
@@ -123,7 +126,7 @@ class Verifier:
             self._changed.clear()
             if self._peers.index_and_count[0] == 0:
                 with contextlib.suppress(*BrokerError):
-                    await self.withdraw()
+                    await self.withdraw_outdated()
                 self._begin()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
@@ -174,7 +177,7 @@ class Verifier:
         error = answer.error
         if answer.verified is not None:
             try:
-                if await self._registration.agree(webhook, answer.verified, "verified"):
+                if await self._registration.set_verification(webhook, answer.verified, "verified"):
                     log.info("receiver has agreed", webhook=webhook.id,
                              requests_per_minute=answer.verified.rate)  # fmt: skip
                     return

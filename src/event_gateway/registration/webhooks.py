@@ -116,12 +116,12 @@ class WebhookRegistration:
         enabled = replace(existing, enabled=True, disabled=None)
         return existing if enabled == existing else await self.replace(enabled)
 
-    async def agree(
+    async def set_verification(
         self, meant: Webhook, verified: Verification | None, why: str
     ) -> Webhook | None:
-        """Writes down a receiver's consent, or with None that the one of ``meant`` is over.
+        """Stores a receiver's verification, or with None removes that of ``meant``.
 
-        Gives the webhook; None where by now it is gone, goes elsewhere, or asks for no consent.
+        Returns the webhook; None if it was deleted, has another URL, or needs no verification.
         Raises what BrokerError names.
         """
 
@@ -180,11 +180,11 @@ class WebhookRegistration:
                     except RegistryConflict:
                         continue  # another process has just done the same
 
-    async def carry_on(self) -> None:
-        """Carries on, for ever, with deletions whose process has died on the way."""
+    async def resume_deletions(self) -> None:
+        """Resumes, forever, deletions whose process ended before they were complete."""
         before: set[str] = set()
         while True:
-            now = {one.id for one in self._registry.webhooks.values() if one.deleting}
+            now = {webhook.id for webhook in self._registry.webhooks.values() if webhook.deleting}
             for webhook_id in now & before:
                 self._clear(webhook_id)
             before = now

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from event_gateway.broker.dead_letters import DeadLetterLog, Kept
+from event_gateway.broker.dead_letters import DeadLetterLog, StoredDeadLetter
 from event_gateway.broker.registry import Registry
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.pattern import matches
@@ -124,11 +124,11 @@ class ReplayExecution:
         since = replay.since if progress.position == 0 else None
         while behind and position <= replay.until_seq:
             page, read, behind = await self._dead_letters.page(
-                webhook_id=replay.webhook, from_place=position, since=since, limit=CHUNK
+                webhook_id=replay.webhook, from_position=position, since=since, limit=CHUNK
             )
-            progress.first = progress.first or (page[0].place if page else position)
+            progress.first = progress.first or (page[0].position if page else position)
             since = None
-            in_range = [letter for letter in page if letter.place <= replay.until_seq]
+            in_range = [letter for letter in page if letter.position <= replay.until_seq]
             selected = [letter for letter in in_range if _selects(replay, letter)]
             runs, left_out = await self._runs_of(selected)
             position = max(read + 1, position)
@@ -154,7 +154,7 @@ class ReplayExecution:
             position += len(chunk)
             await self._queue(replay, runs, 1, position, len(chunk), left_out=stored - len(runs))
 
-    async def _runs_of(self, letters: Sequence[Kept]) -> tuple[list[NewRun], int]:
+    async def _runs_of(self, letters: Sequence[StoredDeadLetter]) -> tuple[list[NewRun], int]:
         """The new runs of these dead letters, and how many letters are left out: those that had a
         new run before, those without their event, and those of a webhook that was deleted, also if
         its id has a new webhook."""
@@ -168,7 +168,7 @@ class ReplayExecution:
             usable = [
                 letter for letter in group if letter.whole and letter.time >= webhook.created_at
             ]
-            marks = await self._runs.marks(webhook_id, [letter.place for letter in usable])
+            marks = await self._runs.marks(webhook_id, [letter.position for letter in usable])
             runs += [
                 self._new_runs.of_dead_letter(webhook, letter, once=True)
                 for letter, mark in zip(usable, marks, strict=True)
@@ -207,11 +207,11 @@ class ReplayExecution:
         return None if webhook is None or webhook.deleting else webhook
 
 
-def _webhook_id(letter: Kept) -> str:
+def _webhook_id(letter: StoredDeadLetter) -> str:
     return letter.letter.webhook_id
 
 
-def _selects(replay: Replay, letter: Kept) -> bool:
+def _selects(replay: Replay, letter: StoredDeadLetter) -> bool:
     """Whether a replay's conditions hold for a dead letter."""
     return (
         (replay.since is None or letter.time >= replay.since)

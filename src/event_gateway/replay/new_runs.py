@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from event_gateway.broker.dead_letters import Kept
+from event_gateway.broker.dead_letters import StoredDeadLetter
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.runs import NewRun
@@ -45,7 +45,9 @@ class NewRuns:
             ordered=webhook.ordered,
         )  # fmt: skip
 
-    def of_dead_letter(self, webhook: Webhook, dead_letter: Kept, *, once: bool) -> NewRun:
+    def of_dead_letter(
+        self, webhook: Webhook, dead_letter: StoredDeadLetter, *, once: bool
+    ) -> NewRun:
         """A new run with the event that a dead letter holds.
 
         ``once``: not if there was a new run of this dead letter before.
@@ -53,6 +55,6 @@ class NewRuns:
         letter, event = dead_letter.letter, dead_letter.event
         return NewRun(
             webhook.id, event.id, event.source, letter.stream, letter.seq, time.time(),
-            dead_letter.time + USABLE * self._dead_letter_retention, dead_letter.place, once=once,
-            ordered=webhook.ordered,
+            dead_letter.time + USABLE * self._dead_letter_retention, dead_letter.position,
+            once=once, ordered=webhook.ordered,
         )  # fmt: skip

@@ -119,7 +119,7 @@ class Runs:
             int(letter),
         )  # fmt: skip
 
-    async def lent(self, webhook_id: str | None) -> int | None:
+    async def dead_letter_in_use(self, webhook_id: str | None) -> int | None:
         """The position of a dead letter (of a webhook) that a delivery may still need; None: there
         is none."""
         if webhook_id is None:

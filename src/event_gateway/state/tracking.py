@@ -28,8 +28,8 @@ class Listed(msgspec.Struct, frozen=True):
     repeats: str
 
 
-class Behind(msgspec.Struct, frozen=True, array_like=True):
-    """The place behind which a list goes on."""
+class ListPosition(msgspec.Struct, frozen=True, array_like=True):
+    """The position in a list after which the next page begins."""
 
     score: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,16}(\.[0-9]{1,6})?$")]
     member: str
@@ -49,9 +49,9 @@ class Tracking:
         since: float | None,
         until: float | None,
         limit: int,
-        behind: Behind | None,
+        behind: ListPosition | None,
         ordered: bool = False,
-    ) -> tuple[list[Listed], Behind | None]:
+    ) -> tuple[list[Listed], ListPosition | None]:
         """Deliveries of a webhook, those that have changed last first, and where to go on.
 
         ``pending`` and ``in_progress`` come in the order in which they go, but for ``ordered``
@@ -69,9 +69,10 @@ class Tracking:
             round(LONGEST_HOLD * 1000),
             int(ordered),
         )
-        more = Behind(score.decode(), last.decode()) if score else None
+        more = ListPosition(score.decode(), last.decode()) if score else None
         records = [(member, ListedRecord._make(fields)) for member, fields in rows]
-        return [_listed(*found) for found in records if int(found[1].v) <= FORMAT], more
+        listed = [_listed(member, record) for member, record in records if int(record.v) <= FORMAT]
+        return listed, more
 
 
 def _listed(member: bytes, record: ListedRecord) -> Listed:

@@ -15,7 +15,7 @@ from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
-from event_gateway.broker.dead_letters import DeadLetterLog, Kept
+from event_gateway.broker.dead_letters import DeadLetterLog, StoredDeadLetter
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, matches
@@ -58,7 +58,7 @@ class _Filter(msgspec.Struct, frozen=True):
     since: float | None
     until: float | None
 
-    def passes(self, kept: Kept) -> bool:
+    def passes(self, kept: StoredDeadLetter) -> bool:
         """Whether a dead letter (of the right webhook) passes the filter."""
         return (
             (self.type is None or matches(self.type, kept.event.type))
@@ -141,7 +141,7 @@ async def replay_dead_letters(
         reason=given.reason,
         since=time_of("since", given.since),
         until=time_of("until", given.until),
-        until_seq=len(places) or await parts.letters.last_place(),
+        until_seq=len(places) or await parts.letters.last_position(),
         places=places,
         dry_run=given.dry_run,
         created_at=time.time(),
@@ -182,10 +182,10 @@ async def purge_dead_letters(
         raise InvalidDefinition(
             "all", "name a webhook, a type, a reason or a time, or give all=true"
         )
-    if not dry_run and (leased := await parts.runs.lent(webhook)) is not None:
+    if not dry_run and (leased := await parts.runs.dead_letter_in_use(webhook)) is not None:
         raise Problem(409, f"dead letters are being replayed, {leased} among them: wait until they "
                            "are delivered, or cancel these deliveries")  # fmt: skip
-    last = await parts.letters.last_place()
+    last = await parts.letters.last_position()
     if type is None and reason is None and since is None:
         before = last + 1 if filters.until is None else await _first(parts, filters.until, last)
         count = await _count(parts, webhook, before)
@@ -195,16 +195,16 @@ async def purge_dead_letters(
     letters, following = await _scan(parts, filters, read_cursor(cursor, LetterId), SCAN)
     count = len(letters)
     if not dry_run:
-        count = await parts.letters.delete_all([kept.place for kept in letters])
+        count = await parts.letters.delete_all([kept.position for kept in letters])
     return {"purged": count, "dry_run": dry_run, "next": cursor_of(following)}
 
 
 async def _scan(
     parts: DeadLetterParts, filters: _Filter, from_id: int | None, limit: int
-) -> tuple[list[Kept], int | None]:
+) -> tuple[list[StoredDeadLetter], int | None]:
     """At most ``limit`` dead letters that pass, from an id on; and the id to go on at, if there may
     be more."""
-    passing: list[Kept] = []
+    passing: list[StoredDeadLetter] = []
     size = 0  # bytes of data in them
     scanned, since = 0, filters.since if from_id is None else None
     every = filters.type is None and filters.reason is None
@@ -212,7 +212,7 @@ async def _scan(
     while left and scanned < SCAN:
         letters, last, left = await parts.letters.page(
             webhook_id=filters.webhook,
-            from_place=at,
+            from_position=at,
             since=since,
             limit=min(READ, limit) if every else READ,
         )
@@ -224,17 +224,17 @@ async def _scan(
                 return passing, None
             if filters.passes(kept):
                 if len(passing) == limit or size > MAX_BYTES:
-                    return passing, kept.place
+                    return passing, kept.position
                 passing.append(kept)
                 size += len(kept.event.data)
     return passing, at if left else None
 
 
-async def _needed(parts: DeadLetterParts, kept: Kept) -> bool:
+async def _needed(parts: DeadLetterParts, kept: StoredDeadLetter) -> bool:
     """Whether a delivery that has not ended replays this dead letter."""
     event = kept.event
     record = await parts.ledger.read(kept.letter.webhook_id, event.id, event.source)
-    return record is not None and record.letter == kept.place and record.status not in FINAL
+    return record is not None and record.letter == kept.position and record.status not in FINAL
 
 
 async def _first(parts: DeadLetterParts, since: float, last: int) -> int:
@@ -251,22 +251,24 @@ async def _count(parts: DeadLetterParts, webhook: str | None, before: int) -> in
 
 async def _count_from(parts: DeadLetterParts, webhook: str | None, letter_id: int) -> int:
     letters, last, left = await parts.letters.page(
-        webhook_id=webhook, from_place=letter_id, limit=1
+        webhook_id=webhook, from_position=letter_id, limit=1
     )
     return left + (1 if letters or last >= letter_id else 0)
 
 
-async def _replayed_at(parts: DeadLetterParts, letters: Sequence[Kept]) -> list[float | None]:
+async def _replayed_at(
+    parts: DeadLetterParts, letters: Sequence[StoredDeadLetter]
+) -> list[float | None]:
     """When each was replayed last, in seconds since the epoch; None if it was not."""
     replayed: dict[int, float | None] = {}
     by_webhook = sorted(letters, key=_webhook_id)
     for webhook_id, group in itertools.groupby(by_webhook, key=_webhook_id):
-        ids = [kept.place for kept in group]
+        ids = [kept.position for kept in group]
         replayed.update(zip(ids, await parts.runs.marks(webhook_id, ids), strict=True))
-    return [replayed[kept.place] for kept in letters]
+    return [replayed[kept.position] for kept in letters]
 
 
-def _webhook_id(kept: Kept) -> str:
+def _webhook_id(kept: StoredDeadLetter) -> str:
     return kept.letter.webhook_id
 
 
@@ -286,11 +288,11 @@ def _checked(webhook: str | None) -> str | None:
     return webhook
 
 
-def _shown(kept: Kept, replayed_at: float | None) -> dict[str, Any]:
+def _shown(kept: StoredDeadLetter, replayed_at: float | None) -> dict[str, Any]:
     letter, event = kept.letter, kept.event
     last = letter.attempts[-1] if letter.attempts else None
     return {
-        "id": kept.place,
+        "id": kept.position,
         "time": rfc3339(kept.time),
         "webhook_id": letter.webhook_id,
         "url": letter.url,

@@ -16,7 +16,7 @@ from event_gateway.core.webhook.delivery import Status
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import Record
-from event_gateway.state.tracking import Behind, Listed, Tracking
+from event_gateway.state.tracking import Listed, ListPosition, Tracking
 
 router = APIRouter(prefix="/v1", tags=["deliveries"], route_class=GuardedRoute)
 
@@ -59,7 +59,7 @@ async def list_deliveries(
         since=time_of("since", since),
         until=time_of("until", until),
         limit=limit,
-        behind=read_cursor(cursor, Behind),
+        behind=read_cursor(cursor, ListPosition),
         ordered=webhook.ordered,
     )
     return {

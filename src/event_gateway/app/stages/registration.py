@@ -30,13 +30,13 @@ class Registrations:
         """
         await self.streams.load_file(streams_of(config), force=force)
         await self.webhooks.load_file(webhooks_of(config))
-        await self.verifier.withdraw()
+        await self.verifier.withdraw_outdated()
         await self.webhooks.adopt_streams()
 
     def start(self, tasks: TaskGroup) -> None:
         """Starts to finish deletions, and to verify receivers."""
-        tasks.start("webhook-deletion", self.webhooks.carry_on)
-        tasks.start("stream-deletion", self.streams.carry_on)
+        tasks.start("webhook-deletion", self.webhooks.resume_deletions)
+        tasks.start("stream-deletion", self.streams.resume_deletions)
         tasks.start("verification", self.verifier.run)
 
     async def stop(self) -> None:
