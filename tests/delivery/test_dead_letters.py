@@ -11,7 +11,7 @@ import redis.asyncio
 
 from event_gateway.api.routes import dead_letters
 from event_gateway.broker import pull
-from event_gateway.broker.dead_letters import DeadLetterLog, Letter
+from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog
 from event_gateway.broker.event_reader import EventReader
 from event_gateway.cli.process.serve import Running
 from event_gateway.delivery import outcomes
@@ -318,7 +318,7 @@ async def test_an_unexpected_error_does_not_hold_up_a_dead_letter(
 ) -> None:
     append, errors = DeadLetterLog.append, [ValueError("unexpected")]
 
-    async def fails_once(self: DeadLetterLog, letter: Letter, identity: str) -> int:
+    async def fails_once(self: DeadLetterLog, letter: DeadLetterBody, identity: str) -> int:
         if errors:
             raise errors.pop()
         return await append(self, letter, identity)

@@ -129,7 +129,7 @@ class DeadLetterLog:
         return _decode(position, time, message.data or b"")
 
     async def event(self, position: int) -> Received | None:
-        """The event of the dead letter at a position, in the form in which the log returns events."""
+        """The event of the dead letter at a position, as the log returns events."""
         stored = await self.read(position)
         if stored is None or not stored.whole:
             return None
