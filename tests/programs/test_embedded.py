@@ -175,6 +175,7 @@ async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, e
     finally:
         parent.kill()
         parent.wait()
+        parent.stdout.close()
     # And nothing of the way itself is left.
     async with asyncio.timeout(PATIENCE):
         while _running(str(log)) or _running(CHILD):

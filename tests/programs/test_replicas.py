@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import nats
 
+from event_gateway.broker.connection import BrokerError
 from event_gateway.embedded.process import killed_with_parent
 from support.client import connected, event
 from support.patience import PATIENCE
@@ -28,9 +29,27 @@ def _ports(count: int) -> list[int]:
     return ports
 
 
+Server = subprocess.Popen[bytes]
+
+
 @contextlib.asynccontextmanager
-async def cluster(directory: Path) -> AsyncIterator[list[Any]]:
+async def cluster(directory: Path) -> AsyncIterator[tuple[list[str], list[Server]]]:
     """Three servers: their URLs, and their processes."""
+    for attempt in itertools.count():
+        urls, servers = _start(directory / f"cluster-{attempt}")
+        try:
+            if not await _formed(urls, servers):
+                continue  # somebody else has taken one of the ports meanwhile
+            yield urls, servers
+            return
+        finally:
+            for server in servers:
+                server.kill()
+                server.wait()
+
+
+def _start(directory: Path) -> tuple[list[str], list[Server]]:
+    directory.mkdir()
     binary = shutil.which("nats-server", path=str(Path(sys.executable).parent))
     assert binary is not None
     clients, routes = _ports(3), _ports(3)
@@ -47,24 +66,24 @@ async def cluster(directory: Path) -> AsyncIterator[list[Any]]:
             subprocess.Popen([binary, "-c", str(file)], stderr=subprocess.DEVNULL,
                              preexec_fn=killed_with_parent)
         )  # fmt: skip
-    urls = [f"nats://127.0.0.1:{port}" for port in clients]
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                with contextlib.suppress(Exception):
-                    bus = await nats.connect(urls, connect_timeout=1, max_reconnect_attempts=1)
+    return [f"nats://127.0.0.1:{port}" for port in clients], servers
+
+
+async def _formed(urls: list[str], servers: list[Server]) -> bool:
+    """Waits until a stream can be replicated three times; False if a server has ended."""
+    async with asyncio.timeout(PATIENCE):
+        while all(server.poll() is None for server in servers):
+            with contextlib.suppress(*BrokerError):
+                bus = await nats.connect(urls, connect_timeout=1, max_reconnect_attempts=1)
+                try:
                     js = bus.jetstream(timeout=2)
-                    # Made where the servers have found each other.
                     await js.add_stream(name="probe", subjects=["probe"], num_replicas=3)
                     await js.delete_stream("probe")
+                    return True
+                finally:
                     await bus.close()
-                    break
-                await asyncio.sleep(0.5)
-        yield [urls, servers]
-    finally:
-        for one in servers:
-            one.kill()
-            one.wait()
+            await asyncio.sleep(0.5)
+    return False
 
 
 async def test_streams_have_their_replicas_and_outlive_a_server(
