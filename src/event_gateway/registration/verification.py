@@ -1,4 +1,4 @@
-"""Verification: receivers of webhooks with ``verify`` are asked until they agree."""
+"""Verification: repeats the handshake with the receivers of webhooks with ``verify``."""
 
 import asyncio
 import contextlib
@@ -24,15 +24,16 @@ from event_gateway.tasks import end, spawn
 
 log = structlog.get_logger(__name__)
 
-LOOK = 0.5  # seconds between looks at who is to be asked
-AT_ONCE = 64  # receivers that are being asked; those never asked before come first
-FIRST_DELAY = 1.0  # seconds until one that did not agree is asked again, doubled each time
+INTERVAL = 0.5  # seconds between two looks for handshakes that are due
+MAX_HANDSHAKES = 64  # at a time; receivers without a failed one go first
+FIRST_DELAY = 1.0  # seconds from the first failed handshake to the next, doubled each time
 MAX_DELAY = 600.0
 
 
 @dataclass(slots=True, eq=False)
-class _Open:
-    """A receiver that has yet to agree. ``next_at``, on the loop's clock, is when it is asked."""
+class _Unverified:
+    """A webhook whose receiver has not consented yet. ``next_at``: when the next handshake is due,
+    on the event loop's clock; ``failed``: handshakes without consent so far."""
 
     webhook: Webhook
     next_at: float
@@ -41,10 +42,10 @@ class _Open:
 
 
 class Verifier:
-    """Asks for consent in the name of ``origin``, and has the answers written down.
+    """Runs the handshakes in the name of ``origin``, and writes consents into the registry.
 
-    All processes know who is to be asked; the first of those that live asks, and if it dies the
-    next one carries on.
+    Every process knows the unverified webhooks. The live process with index 0 runs the handshakes;
+    if it dies, another process becomes the one with index 0.
     """
 
     def __init__(
@@ -57,14 +58,16 @@ class Verifier:
         self._receivers = receivers
         self._builders = builders
         self._origin = origin
-        self._open: dict[str, _Open] = {}
+        self._unverified: dict[str, _Unverified] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         registry.notify(webhook=self._put)
 
     async def verify(self, webhook_id: str) -> HandshakeResult:
-        """Asks a receiver now, also one that has agreed, whose answer then takes the place of the
-        former: a refusal ends the consent, silence does not. Without ``verify`` nothing is kept.
+        """Runs the handshake with a receiver now, and returns the result.
+
+        For a verified webhook the new answer counts: a refusal ends the consent, a receiver that
+        does not answer keeps it. For a webhook without ``verify`` nothing is stored.
 
         Raises Unknown, Conflict, and what BrokerError names.
         """
@@ -73,19 +76,19 @@ class Verifier:
         if not webhook.verify:
             return answer
         if answer.verified is not None:
-            if (
-                await self._registration.set_verification(webhook, answer.verified, "verified")
-                is None
-            ):
+            written = await self._registration.set_verification(
+                webhook, answer.verified, "verified"
+            )
+            if written is None:
                 raise Conflict(f"the webhook {webhook_id} was changed in between")
         elif webhook.verified is not None and answer.status_code is not None:
             why = f"no longer verified: {answer.error_message}"
             if await self._registration.set_verification(webhook, None, why) is not None:
-                log.warning("receiver has withdrawn its consent", webhook=webhook_id,
+                log.warning("the receiver has withdrawn its consent", webhook=webhook_id,
                             error=answer.error)  # fmt: skip
-        known = self._open.get(webhook_id)
-        if known is not None and answer.error:
-            known.last_error = answer.error
+        unverified = self._unverified.get(webhook_id)
+        if unverified is not None and answer.error:
+            unverified.last_error = answer.error
         return answer
 
     async def change_origin(self, origin: str) -> None:
@@ -102,68 +105,68 @@ class Verifier:
         """Removes verifications that are for another origin. Raises what BrokerError names."""
         if self._peers.index_and_count[0] != 0:
             return
-        for one in list(self._open.values()):
-            if one.webhook.verified is not None:
+        for unverified in list(self._unverified.values()):
+            if unverified.webhook.verified is not None:
                 why = f"no longer verified: the gateway's origin is {self._origin}"
-                await self._registration.set_verification(one.webhook, None, why)
+                await self._registration.set_verification(unverified.webhook, None, why)
 
-    def seen(self, webhook_id: str) -> dict[str, Any]:
-        """What this process knows of asking a receiver that has yet to agree, as the API shows it;
-        only the one that asks knows much."""
-        one = self._open.get(webhook_id)
-        if one is None:
+    def progress(self, webhook_id: str) -> dict[str, Any]:
+        """The last error and the time of the next handshake of an unverified webhook, as the API
+        shows them. Only the process that runs the handshakes knows the time."""
+        unverified = self._unverified.get(webhook_id)
+        if unverified is None:
             return {}
-        left = one.next_at - asyncio.get_running_loop().time()
-        waits = left > 0 and self._peers.index_and_count[0] == 0  # else it is just being asked
+        left = unverified.next_at - asyncio.get_running_loop().time()
+        waits = left > 0 and self._peers.index_and_count[0] == 0  # otherwise a handshake runs
         return {
-            "last_error": one.last_error,
+            "last_error": unverified.last_error,
             "next_try_at": rfc3339(time.time() + left) if waits else None,
         }
 
     async def run(self) -> None:
-        """Goes on for ever."""
+        """Runs the handshakes that are due, for ever."""
         while True:
             self._changed.clear()
             if self._peers.index_and_count[0] == 0:
                 with contextlib.suppress(*BrokerError):
                     await self.withdraw_outdated()
-                self._begin()
+                self._start_due()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
+                async with asyncio.timeout(INTERVAL):
                     await self._changed.wait()
 
     async def stop(self) -> None:
-        """Leaves off."""
+        """Cancels the handshakes that run."""
         await end(self._running.values())
 
     def _put(self, webhook_id: str, webhook: Webhook | None) -> None:
-        """Takes up a webhook or its change, after which it is asked at once."""
-        former = self._open.pop(webhook_id, None)
-        if webhook is None or not self._must_agree(webhook):
+        """Applies a new or changed webhook: its handshake is due at once."""
+        former = self._unverified.pop(webhook_id, None)
+        if webhook is None or not self._needs_consent(webhook):
             return
-        one = _Open(webhook, asyncio.get_running_loop().time())
+        unverified = _Unverified(webhook, asyncio.get_running_loop().time())
         if former is not None and former.webhook.url == webhook.url:
-            one.last_error = former.last_error
-        self._open[webhook_id] = one
+            unverified.last_error = former.last_error
+        self._unverified[webhook_id] = unverified
         self._changed.set()
 
-    def _must_agree(self, webhook: Webhook) -> bool:
+    def _needs_consent(self, webhook: Webhook) -> bool:
         if webhook.deleting or not webhook.verify or not webhook.enabled or webhook.disabled:
-            return False  # nobody is asked to whom nothing would be sent
+            return False  # the gateway would send nothing to the receiver
         consent = webhook.verified if webhook.is_verified else None
         return consent is None or consent.origin != self._origin
 
-    def _begin(self) -> None:
+    def _start_due(self) -> None:
         now = asyncio.get_running_loop().time()
         due = [
-            one
-            for webhook_id, one in self._open.items()
-            if one.next_at <= now and webhook_id not in self._running
+            unverified
+            for webhook_id, unverified in self._unverified.items()
+            if unverified.next_at <= now and webhook_id not in self._running
         ]
-        due.sort(key=lambda one: (one.failed, one.next_at))
-        for one in due[: max(0, AT_ONCE - len(self._running))]:
-            webhook_id = one.webhook.id
-            task = spawn(self._try(one), name=f"verify-{webhook_id}")
+        due.sort(key=lambda unverified: (unverified.failed, unverified.next_at))
+        for unverified in due[: max(0, MAX_HANDSHAKES - len(self._running))]:
+            webhook_id = unverified.webhook.id
+            task = spawn(self._try(unverified), name=f"verify-{webhook_id}")
             self._running[webhook_id] = task
             task.add_done_callback(functools.partial(self._ended, webhook_id))
 
@@ -171,26 +174,26 @@ class Verifier:
         del self._running[webhook_id]
         self._changed.set()
 
-    async def _try(self, one: _Open) -> None:
-        webhook = one.webhook
+    async def _try(self, unverified: _Unverified) -> None:
+        webhook = unverified.webhook
         answer = await self._request_verification(webhook)
         error = answer.error
         if answer.verified is not None:
             try:
                 if await self._registration.set_verification(webhook, answer.verified, "verified"):
-                    log.info("receiver has agreed", webhook=webhook.id,
+                    log.info("the receiver consents", webhook=webhook.id,
                              requests_per_minute=answer.verified.rate)  # fmt: skip
                     return
                 error = "the webhook was changed in between"
             except BrokerError as broken:
-                error = f"the consent could not be written down: {broken}"
-        one.failed += 1
-        delay = min(FIRST_DELAY * 2.0 ** min(one.failed - 1, 20), MAX_DELAY)
-        one.next_at = asyncio.get_running_loop().time() + delay
-        if one.last_error is None:
-            log.warning("receiver has not agreed yet, its deliveries wait", webhook=webhook.id,
-                        error=error)  # fmt: skip
-        one.last_error = error
+                error = f"the consent could not be stored: {broken}"
+        unverified.failed += 1
+        delay = min(FIRST_DELAY * 2.0 ** min(unverified.failed - 1, 20), MAX_DELAY)
+        unverified.next_at = asyncio.get_running_loop().time() + delay
+        if unverified.last_error is None:
+            log.warning("the receiver does not consent yet, its deliveries wait",
+                        webhook=webhook.id, error=error)  # fmt: skip
+        unverified.last_error = error
 
     async def _request_verification(self, webhook: Webhook) -> HandshakeResult:
         return await handshake.request_verification(

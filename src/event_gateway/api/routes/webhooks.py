@@ -248,7 +248,7 @@ def _shown(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
     """A webhook, with the latest handshake that this process has done with its receiver."""
     shown = webhook_to_json(webhook)
     if webhook.verify:
-        shown["verification"] |= parts.verifier.seen(webhook.id)
+        shown["verification"] |= parts.verifier.progress(webhook.id)
     return shown
 
 
