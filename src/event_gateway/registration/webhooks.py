@@ -20,11 +20,11 @@ from event_gateway.tasks import end, spawn
 log = structlog.get_logger(__name__)
 
 
-DEAD_AFTER = 5.0  # seconds after which a deletion that nobody finished is taken over
+DEAD_AFTER = 5.0  # seconds after which another process resumes an unfinished deletion
 
 
 class WebhookRegistration:
-    """Writes webhooks into the registry, tells of it, and clears up behind deleted ones."""
+    """Writes webhooks into the registry, publishes each change, and cleans up after deletions."""
 
     def __init__(
         self, registry: Registry, events: EventLog, queues: Queues, lifecycle: Lifecycle
@@ -48,7 +48,8 @@ class WebhookRegistration:
             webhook,
             since=await self._events.last_seq(),
             since_in={
-                one.name: await self._events.last_seq(one.name) for one in self._events.external
+                stream.name: await self._events.last_seq(stream.name)
+                for stream in self._events.external
             },
             created_at=time.time(),
             deleting=False,
@@ -57,11 +58,11 @@ class WebhookRegistration:
             await self._registry.put_webhook(webhook, None)
         except RegistryConflict:
             raise Conflict(f"the webhook {webhook.id} exists already") from None
-        self._tell("registered", webhook)
+        self._publish("registered", webhook)
         return webhook
 
     async def replace(self, webhook: Webhook) -> Webhook:
-        """Puts a new definition in the place of the one of its id.
+        """Replaces the definition of the webhook with the same id.
 
         Raises Unknown, Conflict, InvalidDefinition.
         """
@@ -70,16 +71,17 @@ class WebhookRegistration:
             raise Conflict(f"the webhook {webhook.id} is being deleted")
         check_order(existing, webhook)
         await self._events.feed(webhook.events)
-        webhook = _in_place_of(existing, webhook)
+        webhook = _replacing(existing, webhook)
         try:
             await self._registry.put_webhook(webhook, existing)
         except RegistryConflict:
             raise Conflict(f"the webhook {webhook.id} was changed in between") from None
-        self._tell("updated", webhook)
+        self._publish("updated", webhook)
         return webhook
 
     async def delete(self, webhook_id: str) -> None:
-        """Begins to delete: no event matches any more, what waits is cancelled in the background.
+        """Starts a deletion: no event matches any more, and pending deliveries are cancelled in the
+        background.
 
         Raises Unknown, Conflict.
         """
@@ -91,12 +93,12 @@ class WebhookRegistration:
             await self._registry.put_webhook(marked, webhook)
         except RegistryConflict:
             raise Conflict(f"the webhook {webhook_id} was changed in between") from None
-        self._clear(webhook_id)
+        self._start_cleanup(webhook_id)
 
     def disable(self, webhook: Webhook, reason: str) -> None:
-        """Stops deliveries to a webhook, in the background; what waits for it is kept.
+        """Disables a webhook, in the background; its pending deliveries stay in the queue.
 
-        Nothing happens where it goes elsewhere, or is not active, by the time that is written.
+        Changes nothing if the webhook has another URL or is not active by then.
         """
         if webhook.id not in self._disabling:
             task = spawn(self._disable(webhook, reason), name=f"stop-{webhook.id}")
@@ -104,7 +106,7 @@ class WebhookRegistration:
             task.add_done_callback(lambda _: self._disabling.pop(webhook.id, None))
 
     async def enable(self, webhook_id: str, *, discard: bool) -> Webhook:
-        """Lets deliveries go on, of what has waited too unless ``discard`` cancels that first.
+        """Enables a webhook; ``discard`` cancels its pending deliveries first.
 
         Raises Unknown, Conflict.
         """
@@ -131,43 +133,45 @@ class WebhookRegistration:
 
         changed = await self._amend(meant, change)
         if changed is not None:
-            self._tell("updated", changed, reason=why)
+            self._publish("updated", changed, reason=why)
         return changed
 
     def check_file(self, webhooks: Iterable[Webhook]) -> None:
-        """Raises InvalidDefinition where a webhook cannot take the place of the present one."""
+        """Raises InvalidDefinition if a webhook cannot replace the registered one."""
         for webhook in webhooks:
             existing = self._registry.webhooks.get(webhook.id)
             if existing is not None and not existing.deleting:
                 check_order(existing, webhook)
 
     async def load_file(self, webhooks: Iterable[Webhook]) -> None:
-        """Brings the registry in line with the file's webhooks; what is unchanged stays.
+        """Writes the file's webhooks into the registry where they differ. Deletes those that are no
+        longer in the file.
 
-        Raises InvalidDefinition, with all as it was.
+        Raises InvalidDefinition before it changes anything.
         """
-        wanted = {webhook.id: webhook for webhook in webhooks}
-        self.check_file(wanted.values())
-        for webhook in wanted.values():
+        in_file = {webhook.id: webhook for webhook in webhooks}
+        self.check_file(in_file.values())
+        for webhook in in_file.values():
             existing = self._registry.webhooks.get(webhook.id)
             if existing is not None and existing.deleting:
-                await self._cleared(webhook.id)
+                await self._deleted(webhook.id)
                 existing = None
             try:
                 if existing is None:
                     await self.create(webhook)
-                elif not _same(existing, webhook):
+                elif not _is_same(existing, webhook):
                     await self.replace(webhook)
             except Conflict as error:
-                # Another process with the same file, started together with this one, was first.
+                # Another process with the same file has started at the same time and was first.
                 log.info("another process has just written it", webhook=webhook.id, why=str(error))
         for existing in list(self._registry.webhooks.values()):
-            if existing.managed_by == "file" and existing.id not in wanted:
+            if existing.managed_by == "file" and existing.id not in in_file:
                 log.info("webhook is no longer in the file, deleting it", webhook=existing.id)
                 await self.delete(existing.id)
 
     async def adopt_streams(self) -> None:
-        """Webhooks registered before a stream was read get what comes into it from now on."""
+        """Webhooks that are older than an external stream get the events that it receives from now
+        on."""
         for stream in self._events.external:
             last = await self._events.last_seq(stream.name)
             for webhook in list(self._registry.webhooks.values()):
@@ -186,12 +190,12 @@ class WebhookRegistration:
         while True:
             now = {webhook.id for webhook in self._registry.webhooks.values() if webhook.deleting}
             for webhook_id in now & before:
-                self._clear(webhook_id)
+                self._start_cleanup(webhook_id)
             before = now
             await asyncio.sleep(DEAD_AFTER)
 
     async def stop(self) -> None:
-        """Leaves off; what is not done is carried on with at the next start."""
+        """Cancels deletions and disablings that run; the next start resumes them."""
         await end([*self._deleting.values(), *self._disabling.values()])
 
     async def _disable(self, meant: Webhook, reason: str) -> None:
@@ -208,14 +212,15 @@ class WebhookRegistration:
                 await asyncio.sleep(1)
         if marked is not None:
             log.warning("webhook disabled", webhook=meant.id, reason=reason)
-            self._tell("disabled", marked, reason=reason)
+            self._publish("disabled", marked, reason=reason)
 
     async def _amend(
         self, meant: Webhook, change: Callable[[Webhook], Webhook | None]
     ) -> Webhook | None:
-        """Writes what ``change`` makes of a webhook as it is by then, and gives it.
+        """Applies ``change`` to the registered webhook, writes the result and returns it.
 
-        None where that is nothing, or where it is gone or goes elsewhere than ``meant`` does.
+        None if ``change`` returns None, or if the webhook is deleted or has another URL than
+        ``meant``.
         """
         while True:
             webhook = self._registry.webhooks.get(meant.id)
@@ -228,25 +233,26 @@ class WebhookRegistration:
                 await self._registry.put_webhook(changed, webhook)
                 return changed
             except RegistryConflict:
-                await asyncio.sleep(0.05)  # until the watch has brought what stands against it
+                await asyncio.sleep(0.05)  # until the watch has received the other change
 
-    def _clear(self, webhook_id: str) -> None:
+    def _start_cleanup(self, webhook_id: str) -> None:
         if webhook_id not in self._deleting:
-            task = spawn(self._clear_up(webhook_id), name=f"delete-{webhook_id}")
+            task = spawn(self._clean_up(webhook_id), name=f"delete-{webhook_id}")
             self._deleting[webhook_id] = task
             task.add_done_callback(lambda _: self._deleting.pop(webhook_id, None))
 
-    async def _cleared(self, webhook_id: str) -> None:
-        self._clear(webhook_id)
+    async def _deleted(self, webhook_id: str) -> None:
+        """Returns once a deletion is complete, or has failed."""
+        self._start_cleanup(webhook_id)
         task = self._deleting.get(webhook_id)
         if task is not None:
             await asyncio.wait([task])
 
-    async def _clear_up(self, webhook_id: str) -> None:
+    async def _clean_up(self, webhook_id: str) -> None:
         while True:
             webhook = self._registry.webhooks.get(webhook_id)
             if webhook is None or not webhook.deleting:
-                return  # another process has done it; one of that id now is a new one
+                return  # another process has finished it; a webhook of that id is a new one
             try:
                 if await self._queues.cancel(webhook_id, "webhook deleted", gone=True):
                     await asyncio.sleep(0)
@@ -254,19 +260,19 @@ class WebhookRegistration:
                 await self._registry.remove_webhook(webhook)
                 break
             except RegistryConflict:
-                await asyncio.sleep(0.05)  # until the watch has brought what stands against it
+                await asyncio.sleep(0.05)  # until the watch has received the other change
             except (*StateError, *BrokerError) as error:
                 log.warning("deletion waits", webhook=webhook_id, error=str(error))
                 await asyncio.sleep(1)
-        self._tell("deleted", webhook)
+        self._publish("deleted", webhook)
 
-    def _tell(self, what: str, webhook: Webhook, **more: str) -> None:
+    def _publish(self, what: str, webhook: Webhook, **more: str) -> None:
         about = {"url": webhook.url, "events": webhook.events} | more
         self._lifecycle.webhook(what, webhook.id, about)
 
 
 def check_order(existing: Webhook, webhook: Webhook) -> None:
-    """Raises InvalidDefinition where the order of what is under way would not be kept."""
+    """Raises InvalidDefinition if the order of pending deliveries would not be kept."""
     if (existing.ordered, existing.ordered_by) != (webhook.ordered, webhook.ordered_by):
         raise InvalidDefinition(
             "ordered",
@@ -275,18 +281,18 @@ def check_order(existing: Webhook, webhook: Webhook) -> None:
         )
 
 
-def _same(one: Webhook, other: Webhook) -> bool:
-    # Whom the gateway has disabled stays so until somebody changes or enables it.
-    return one == replace(_in_place_of(one, other), disabled=one.disabled)
+def _is_same(existing: Webhook, webhook: Webhook) -> bool:
+    # A webhook that the gateway has disabled stays so until somebody changes or enables it.
+    return existing == replace(_replacing(existing, webhook), disabled=existing.disabled)
 
 
-def _in_place_of(existing: Webhook, webhook: Webhook) -> Webhook:
-    """The new definition with what stays of the former one."""
+def _replacing(existing: Webhook, webhook: Webhook) -> Webhook:
+    """The new definition, with the fields of the existing one that a change keeps."""
     return replace(
         webhook,
         since=existing.since,
         since_in=existing.since_in,
         created_at=existing.created_at,
-        # Who agreed did so for this place; who need not be asked is asked anew if that changes.
+        # A consent is for one URL, and ends when ``verify`` is turned off.
         verified=existing.verified if webhook.verify and webhook.url == existing.url else None,
     )

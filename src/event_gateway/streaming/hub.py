@@ -167,8 +167,7 @@ class Hub:
         self._catch_up(feed, subscriber, None)
 
     def _catch_up(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
-        if subscriber.id not in self._subscribers or subscriber.id in self._readers:
-            return
+        # A former reader may still be closing its consumer; it does nothing for the subscriber.
         reader = asyncio.create_task(
             self._catching_up.run(feed, subscriber, from_time), name=f"catch-up-{subscriber.id}"
         )
@@ -190,4 +189,13 @@ class Hub:
             log.error("catching up failed, it is tried again",
                       subscription=subscriber.id, exc_info=task.exception())  # fmt: skip
             loop = asyncio.get_running_loop()
-            loop.call_later(CATCH_UP_AGAIN, self._catch_up, feed, subscriber, from_time)
+            loop.call_later(CATCH_UP_AGAIN, self._catch_up_again, feed, subscriber, from_time)
+
+    def _catch_up_again(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+        """Tries once more after a failure, unless the subscriber has ended or does not need it."""
+        if (
+            self._subscribers.get(subscriber.id) is subscriber
+            and subscriber.id not in feed.live
+            and subscriber.id not in self._readers
+        ):
+            self._catch_up(feed, subscriber, from_time)
