@@ -74,20 +74,20 @@ def test_the_journey(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     journey = _block("journey").replace(":8080", ":28080").replace("3000", "23000")
     journey = journey.replace("serve ", "serve --port 28080 ").replace("/tmp/", f"{tmp_path}/")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         ["/bin/bash", "-c", journey], cwd=tmp_path, text=True, start_new_session=True,
         preexec_fn=killed_with_parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
+    ) as process:  # fmt: skip
         assert process.stdout is not None
-        lines = ""
-        while '"attempts":' not in lines:
-            read = os.read(process.stdout.fileno(), 65536).decode()
-            assert read, lines
-            lines += read
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        try:
+            lines = ""
+            while '"attempts":' not in lines:
+                read = os.read(process.stdout.fileno(), 65536).decode()
+                assert read, lines
+                lines += read
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
     assert '"accepted":1' in lines
     assert '"type":"orders.placed"' in lines, "the receiver printed no event"
     assert '"status":"succeeded"' in lines
