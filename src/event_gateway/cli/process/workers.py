@@ -152,8 +152,9 @@ class Workers:
                         pid=worker.process.pid, status=status, seconds=delay)  # fmt: skip
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.25), MAX_DELAY)
-            worker.close()
+            # The new one first: if it cannot be started, this is tried again with the same worker.
             self._workers[index] = _Worker(self._config_path, self._hosted, self._force)
+            worker.close()
 
     def _signal(self, number: signal.Signals) -> None:
         for worker in self._workers:
