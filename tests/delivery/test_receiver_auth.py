@@ -292,7 +292,7 @@ async def test_no_token_is_a_failed_attempt_that_says_why(
         ({"status": 503}, "HTTP 503"),
         ({"token_type": "mac"}, "no bearer token"),
         ({"expires_in": "soon"}, "not understood"),
-        ({"expires_in": -1}, "ended already"),
+        ({"expires_in": -1}, "expired already"),
         ({"delay": 3.0}, "in time"),
     ],
 )

@@ -19,7 +19,7 @@ from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request import access_tokens as tokens
 from event_gateway.request.builder import RequestBuilders
-from event_gateway.request.redaction import without
+from event_gateway.request.redaction import redact
 from event_gateway.request.transformations import Transformations
 from event_gateway.secrets import sealed as sealed_secrets
 from event_gateway.secrets.external import ExternalSecrets
@@ -164,11 +164,11 @@ def test_urls_as_they_are_shown(url: str, shown: str) -> None:
 
 def test_texts_without_secrets() -> None:
     # One that begins like another leaves nothing of the longer one behind.
-    assert without({"abcd", "abcdefgh"}, "abcdefgh abcd") == "[hidden] [hidden]"
-    assert without({"abc"}, "abc") == "abc"  # guards nothing
-    assert without({'s3"cr/t'}, r'{"a": "s3\"cr/t", "b": "s3\"cr\/t"}').count("[hidden]") == 2
-    assert without({"secret-1"}, "... secret", cut=True) == "... [hidden]"
-    assert without({"secret-1"}, "... secret") == "... secret"
+    assert redact({"abcd", "abcdefgh"}, "abcdefgh abcd") == "[hidden] [hidden]"
+    assert redact({"abc"}, "abc") == "abc"  # guards nothing
+    assert redact({'s3"cr/t'}, r'{"a": "s3\"cr/t", "b": "s3\"cr\/t"}').count("[hidden]") == 2
+    assert redact({"secret-1"}, "... secret", cut=True) == "... [hidden]"
+    assert redact({"secret-1"}, "... secret") == "... secret"
 
 
 async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
         builder, builders, request, source, tokens.TokenPending(source), keys, content,
         keys.seal("token", value.encode(), 0.0), ClientCertificate(oauth, tmp_path),
         Exchange(parse_target("https://h/"), request.head, 1.0, print),
-        tokens._Answer(value), tokens._Error("x", value),
+        tokens._TokenResponse(value), tokens._ErrorResponse("x", value),
         Running(None, "", url, url, admin),  # type: ignore[arg-type]
         Hosted(None, url, url, admin),  # type: ignore[arg-type]
         Authenticator(admin, key),  # type: ignore[arg-type]

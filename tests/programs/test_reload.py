@@ -51,7 +51,7 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) ->
             await client.send(event("user.a", {"x": "y" * 70_000}), status=413)
             info = await client.nats.jetstream().stream_info("GATEWAY_EVENTS")
             assert info.config.max_age == 10 * 86400
-            # What is allowed to be dialled is, too; the file's own webhooks must stay within it.
+            # What is allowed to be dialed is, too; the file's own webhooks must stay within it.
             changed["delivery"] = {}
             said = await program.reload(changed, "not reloaded")
             assert "webhooks.kept.url: 127.0.0.1 is in 127.0.0.0/8: loopback" in said

@@ -35,7 +35,7 @@ async def test_many_that_are_dialled_do_not_hold_up_a_warm_connection() -> None:
         for _ in range(400):
             sender.post(parse_target(sick), b"POST / HTTP/1.1\r\n\r\n", b"body", 5.0, _nobody)
         assert isinstance(await post(sender, well), Response)
-        assert silent.connections < 200, "it came after those that were dialled"
+        assert silent.connections < 200, "it came after those that were dialed"
         async with asyncio.timeout(PATIENCE):
             while silent.connections < 400:
                 await asyncio.sleep(0.01)
@@ -81,7 +81,7 @@ async def test_names_that_hang_hold_up_no_other() -> None:
 async def test_a_known_name_does_not_wait_for_its_next_look_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("event_gateway.transport.resolver.KEEP", 0.05)
+    monkeypatch.setattr("event_gateway.transport.resolver.CACHED", 0.05)
     release = threading.Event()
     looked = 0
 

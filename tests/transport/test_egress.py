@@ -1,4 +1,4 @@
-"""The egress guard: what may be registered, and what is dialled, over real sockets."""
+"""The egress guard: what may be registered, and what is dialed, over real sockets."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ USUAL = "usual form"
 HTTP = "use https"
 
 # What is judged, and what is said of it; None: it is let through. An address stands for itself
-# when it is dialled, and for https://ADDRESS/ when it is registered.
+# when it is dialed, and for https://ADDRESS/ when it is registered.
 TABLE: list[tuple[str, str | None]] = [
     # IPv4, range by range, with what lies next to it.
     ("0.0.0.0", "this network"), ("0.255.255.255", "this network"), ("1.0.0.0", None),
@@ -253,10 +253,10 @@ def test_what_is_allowed() -> None:
     wrapping = EgressGuard(["::ffff:0:0/96"])
     assert wrapping.refuses("::ffff:10.0.0.1", 443, "https") is None
     assert wrapping.refuses("10.0.0.1", 443, "https")
-    # A name may lead to an allowed network: whether it does is seen when it is dialled.
+    # A name may lead to an allowed network: whether it does is seen when it is dialed.
     assert guard.refuses_url("http://crm/") is None
     assert guard.refuses_url("http://localhost:8080/") is None
-    assert HTTP in str(guard.refuses_host("crm", 80, "http", looked_up=False))
+    assert HTTP in str(guard.refuses_host("crm", 80, "http", resolved=False))
     for url in ("http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/"):
         assert USUAL in str(guard.refuses_url(url)), url
     assert "ftp" not in str(guard.refuses("10.0.0.1", 21, "https"))
@@ -278,7 +278,7 @@ def test_what_is_allowed() -> None:
         assert EgressGuard(["10.0.0.0/8"]).refuses("10.0.0.1", port, "https"), port
 
 
-# What is dialled. 127.0.0.1 and ::1 are the network that is allowed here, 127.0.0.2 is not.
+# What is dialed. 127.0.0.1 and ::1 are the network that is allowed here, 127.0.0.2 is not.
 ALLOWED = ("127.0.0.1/32", "::1/128")
 
 
@@ -318,8 +318,8 @@ async def test_a_name_all_of_whose_addresses_are_allowed_is_dialled(answers: lis
 
 
 async def test_what_was_checked_is_what_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that leads elsewhere at each look-up: the second one is refused, not dialled."""
-    monkeypatch.setattr("event_gateway.transport.resolver.KEEP", 0.01)
+    """A name that leads elsewhere at each look-up: the second one is refused, not dialed."""
+    monkeypatch.setattr("event_gateway.transport.resolver.CACHED", 0.01)
     looked: list[str] = []
 
     def look(host: str) -> list[str]:
@@ -334,7 +334,7 @@ async def test_what_was_checked_is_what_is_dialled(monkeypatch: pytest.MonkeyPat
         url = f"http://rebinding:{there.port}/"
         assert isinstance(await post(sender, url), Response)
         assert looked == ["127.0.0.1"], "looked up again between the check and the connection"
-        sender.renew(None)  # so that the next one is dialled
+        sender.renew(None)  # so that the next one is dialed
         async with asyncio.timeout(PATIENCE):
             while isinstance(result := await post(sender, url), Response):
                 sender.renew(None)

@@ -20,7 +20,7 @@ def files(tmp_path: Path) -> ClientFiles:
 
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_certificate, "LOOK", 0.1)
+    monkeypatch.setattr(client_certificate, "CHECK_INTERVAL", 0.1)
 
 
 async def _tried(client: Client, url: str, **security: str) -> Any:

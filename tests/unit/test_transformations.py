@@ -22,8 +22,8 @@ from event_gateway.request.transformations.ecs_classification import (
     INSTEAD,
     KINDS,
     SEVERITIES,
+    SEVERITY_WORDS,
     TYPES,
-    WORDS,
     classify,
 )
 
@@ -76,7 +76,7 @@ def test_the_tables_of_the_reference_are_those_of_the_code() -> None:
             assert f"| `{name}` | {', '.join(words)} |" in DOCS
     for (category, kind), instead in INSTEAD.items():
         assert f"| `{category}` | `{kind}` | `{instead}` |" in DOCS
-    assert ", ".join(f"`{word}` {value}" for word, value in WORDS.items()) in DOCS.replace(
+    assert ", ".join(f"`{word}` {value}" for word, value in SEVERITY_WORDS.items()) in DOCS.replace(
         "\n", " "
     )
     for what, value in SEVERITIES.items():

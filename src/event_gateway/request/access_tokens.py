@@ -1,6 +1,6 @@
-"""Access tokens: fetched from authorization servers, kept, and renewed before they end.
+"""Access tokens: fetches them from authorization servers, caches them, renews them in time.
 
-One source for each client and scope, whatever number of webhooks uses it (RFC 6749, 4.4 and 5).
+Webhooks with the same client and scope share a source (RFC 6749, 4.4 and 5).
 """
 
 import asyncio
@@ -14,17 +14,17 @@ import structlog
 
 from event_gateway.core.webhook.auth.method import header_line
 from event_gateway.core.webhook.security import Security
-from event_gateway.request.redaction import without
+from event_gateway.request.redaction import redact
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 
 log = structlog.get_logger(__name__)
 
 MAX_SOURCES = 1024
-TIMEOUT = 15.0  # seconds for an answer of the authorization server
-LIFETIME = 300.0  # seconds, of a token of which nothing is said
-LONGEST = 86400.0  # seconds for which a token is used, whatever is said
-EARLY = 60.0  # seconds before its end at which a token is renewed, or a fifth of its life
-AGAIN = 2.0  # seconds until a server that gave none is asked again
+TIMEOUT = 15.0  # seconds for a response of the authorization server
+DEFAULT_LIFETIME = 300.0  # seconds, of a token without expires_in
+MAX_LIFETIME = 86400.0  # seconds, even if expires_in is longer
+RENEW_EARLY = 60.0  # seconds before its expiry, or a fifth of its lifetime if that is shorter
+RETRY_AFTER = 2.0  # seconds after a failed request for a token
 
 
 class TokenPending(Exception):
@@ -36,31 +36,32 @@ class TokenPending(Exception):
 
 
 class TokenRefused(Exception):
-    """The authorization server gave no token, and why; nothing secret is in it."""
+    """The authorization server gave no token. The text says why, and holds no secret."""
 
 
-class _Answer(msgspec.Struct):
+class _TokenResponse(msgspec.Struct):
     access_token: str
     token_type: str = "Bearer"
     expires_in: float | str | None = None
 
     def __repr__(self) -> str:
-        return "_Answer(…)"
+        return "_TokenResponse(…)"
 
 
-class _Error(msgspec.Struct):
+class _ErrorResponse(msgspec.Struct):
     error: str
     error_description: str = ""
 
-    def __repr__(self) -> str:  # it may repeat what was sent
-        return "_Error(…)"
+    def __repr__(self) -> str:  # a server may repeat the secret that it received
+        return "_ErrorResponse(…)"
 
 
 class TokenSource:
     """The tokens of one client for one scope."""
 
     def __init__(self, http: HttpClient, method: Security, secret: str) -> None:
-        """Raises ValueError where the token URL cannot be sent to."""
+        """``method`` names the authorization server, the client and the scope; ``secret`` is the
+        client's. Raises ValueError if requests cannot be sent to the token URL."""
         self._http = http
         self._target = parse_target(method.token_url)
         form = {"grant_type": "client_credentials"}
@@ -72,8 +73,8 @@ class TokenSource:
         if method.client_auth == "body":
             form |= {"client_id": method.client_id, "client_secret": secret}
         else:
-            both = f"{quote_plus(method.client_id)}:{quote_plus(secret)}"
-            encoded = base64.b64encode(both.encode()).decode()
+            pair = f"{quote_plus(method.client_id)}:{quote_plus(secret)}"
+            encoded = base64.b64encode(pair.encode()).decode()
             self._hidden.add(encoded)
             identity = header_line("Authorization", f"Basic {encoded}")
         self._body = urlencode(form).encode()
@@ -83,104 +84,105 @@ class TokenSource:
         ) % (self._target.path.encode(), self._target.host_header, identity, len(self._body))
         self._token = ""
         self._line = b""
-        self._ends = 0.0
+        self._expires_at = 0.0
         self._renew_at = 0.0
-        self._refused: tuple[str, float] = ("", 0.0)  # why, and until when nobody asks again
-        self._asking: asyncio.Future[None] | None = None
+        self._refused: tuple[str, float] = ("", 0.0)  # the reason, and when to ask again
+        self._request: asyncio.Future[None] | None = None
 
     def line(self) -> bytes:
-        """The header line with the token. Raises TokenPending where there is none that is good."""
+        """The header line with the token. Raises TokenPending if there is no valid token."""
         now = time.monotonic()
-        if not self._line or now >= self._ends:
+        if not self._line or now >= self._expires_at:
             raise TokenPending(self)
-        if now >= self._renew_at and self._asking is None:
-            self._start_request()  # meanwhile the one at hand is good
+        if now >= self._renew_at and self._request is None:
+            self._start_request()  # the present token is used until the response is there
         return self._line
 
     def reject(self, head: bytes) -> None:
-        """A receiver did not take the token in that request: it is not used again."""
+        """Drops the token in this request head: a receiver has refused it."""
         if self._line and self._line in head:
             self._line, self._token = b"", ""
 
     async def fetch(self) -> None:
-        """Returns once there is a token; who asks at the same time waits for the same answer.
+        """Returns once there is a token. Concurrent callers share one request.
 
         Raises TokenRefused.
         """
-        if self._line and time.monotonic() < self._ends:
+        if self._line and time.monotonic() < self._expires_at:
             return
-        if self._asking is None:
+        if self._request is None:
             why, until = self._refused
             if time.monotonic() < until:
                 raise TokenRefused(why)
             self._start_request()
-        assert self._asking is not None
-        await asyncio.shield(self._asking)
+        assert self._request is not None
+        await asyncio.shield(self._request)
         if not self._line:
             raise TokenRefused(self._refused[0])
 
     def _start_request(self) -> None:
-        self._asking = asyncio.get_running_loop().create_future()
+        self._request = asyncio.get_running_loop().create_future()
         self._http.post(self._target, self._head, self._body, TIMEOUT, self._answered)
 
     def _answered(self, result: Response | Failure) -> None:
-        asking, self._asking = self._asking, None
+        request, self._request = self._request, None
         now = time.monotonic()
         try:
-            token, lifetime = self._taken(result)
+            token, lifetime = self._parse(result)
             self._line = header_line("Authorization", f"Bearer {token}")
         except (TokenRefused, ValueError) as error:
             why = f"{self._target.host} gave no access token: {error}"
-            self._refused = (why, now + AGAIN)
-            self._renew_at = now + AGAIN
+            self._refused = (why, now + RETRY_AFTER)
+            self._renew_at = now + RETRY_AFTER
             log.warning("no access token", endpoint=self._target.host, why=str(error))
         else:
             self._token = token
-            self._ends = now + lifetime - min(5.0, lifetime / 10)
-            self._renew_at = now + lifetime - min(EARLY, lifetime / 5)
-        if asking is not None and not asking.done():
-            asking.set_result(None)
+            self._expires_at = now + lifetime - min(5.0, lifetime / 10)
+            self._renew_at = now + lifetime - min(RENEW_EARLY, lifetime / 5)
+        if request is not None and not request.done():
+            request.set_result(None)
 
-    def _taken(self, result: Response | Failure) -> tuple[str, float]:
-        """Token and lifetime in seconds. Raises TokenRefused."""
+    def _parse(self, result: Response | Failure) -> tuple[str, float]:
+        """The token and its lifetime in seconds. Raises TokenRefused."""
         if isinstance(result, Failure):
             raise TokenRefused(f"{result.error_type}, {result.message}")
         if result.status != 200:
-            said = ""
+            detail = ""
             try:
-                error = msgspec.json.decode(result.body, type=_Error)
-                said = f", {error.error} {error.error_description}"
+                error = msgspec.json.decode(result.body, type=_ErrorResponse)
+                detail = f", {error.error} {error.error_description}"
             except msgspec.DecodeError:
                 pass
-            # First hidden, then cut: the beginning of a secret would not be known as one.
-            said = without({*self._hidden, self._token}, said)[:200].rstrip()
-            raise TokenRefused(f"HTTP {result.status}{said}")
+            # Redacted before it is cut: the first part of a secret would not be recognized.
+            detail = redact({*self._hidden, self._token}, detail)[:200].rstrip()
+            raise TokenRefused(f"HTTP {result.status}{detail}")
         try:
-            answer = msgspec.json.decode(result.body, type=_Answer)
-            lifetime = LIFETIME if answer.expires_in is None else float(answer.expires_in)
+            answer = msgspec.json.decode(result.body, type=_TokenResponse)
+            lifetime = DEFAULT_LIFETIME if answer.expires_in is None else float(answer.expires_in)
         except (msgspec.DecodeError, ValueError):
             raise TokenRefused("its answer is not understood") from None
         if answer.token_type.lower() != "bearer" or not answer.access_token:
             raise TokenRefused("its answer holds no bearer token")
-        if not lifetime > 0:  # not a number, either
-            raise TokenRefused("its token has ended already")
-        return answer.access_token, min(lifetime, LONGEST)
+        if not lifetime > 0:  # also refuses NaN
+            raise TokenRefused("its token has expired already")
+        return answer.access_token, min(lifetime, MAX_LIFETIME)
 
 
 class AccessTokens:
-    """All sources of this process."""
+    """The token sources of this process, at most :data:`MAX_SOURCES`."""
 
     def __init__(self, http: HttpClient) -> None:
         self._http = http
         self._sources: dict[tuple[str, ...], TokenSource] = {}
 
     def source(self, method: Security, secret: str) -> TokenSource:
-        """The one for a client, a scope and a secret. Raises ValueError as it does."""
+        """The source for a client, a scope and a secret. Raises ValueError if requests cannot be
+        sent to the token URL."""
         digest = hashlib.sha256(secret.encode()).hexdigest()
         key = (method.token_url, method.client_id, method.scope, method.client_auth, digest)
         source = self._sources.get(key)
         if source is None:
             source = self._sources[key] = TokenSource(self._http, method, secret)
-            if len(self._sources) > MAX_SOURCES:  # whoever uses it keeps it
+            if len(self._sources) > MAX_SOURCES:  # its users still hold the dropped source
                 del self._sources[next(iter(self._sources))]
         return source

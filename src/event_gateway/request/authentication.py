@@ -10,7 +10,7 @@ from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.auth.method import Authenticator, AuthMethod
 from event_gateway.core.webhook.security import Security
 from event_gateway.request.access_tokens import AccessTokens, TokenSource
-from event_gateway.request.redaction import without
+from event_gateway.request.redaction import redact
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import Response
@@ -31,13 +31,14 @@ class Authentication:
         self._secrets = secrets
         self._tokens = tokens
         self._in_head = [
-            (METHODS[one.auth_type], one, one.secret_name or "")
-            for one in security
-            if one.auth_type in METHODS and METHODS[one.auth_type].authenticator is not None
+            (METHODS[settings.auth_type], settings, settings.secret_name or "")
+            for settings in security
+            if settings.auth_type in METHODS
+            and METHODS[settings.auth_type].authenticator is not None
         ]
-        # For each method its latest authenticator, and the secret values that it was made of.
-        self._made: list[tuple[tuple[str, ...], Authenticator] | None]
-        self._made = [None] * len(self._in_head)
+        # For each method its latest authenticator, and the secret values from which it was built.
+        self._authenticators: list[tuple[tuple[str, ...], Authenticator] | None]
+        self._authenticators = [None] * len(self._in_head)
         self.identity: Callable[[], Identity] | None = None
         for settings in security:
             if settings.auth_type == "mtls":
@@ -54,19 +55,19 @@ class Authentication:
         lines = b""
         for position, (method, settings, name) in enumerate(self._in_head):
             values = self._secrets.find(name)
-            made = self._made[position]
-            if made is None or made[0] != values:
-                made = self._authenticator(method, settings, name)
-                lines += _checked(method, settings, made[1](message_id, timestamp, body))
-                self._made[position] = made
+            built = self._authenticators[position]
+            if built is None or built[0] != values:
+                built = self._authenticator(method, settings, name)
+                lines += _checked(method, settings, built[1](message_id, timestamp, body))
+                self._authenticators[position] = built
             else:
-                lines += made[1](message_id, timestamp, body)
+                lines += built[1](message_id, timestamp, body)
         return lines
 
     def reject_token(self, request: Request) -> TokenSource | None:
-        """A receiver refused the access token in that request: it is not used again.
+        """Drops the access token in this request, which a receiver has refused.
 
-        Returns the source of the next token; None where the webhook uses no access token.
+        Returns the source of the next token; None if the webhook uses no access token.
         """
         for method, settings, name in self._in_head:
             if method.uses_token and (values := self._secrets.find(name)):
@@ -76,20 +77,19 @@ class Authentication:
         return None
 
     def redact(self, request: Request, response: Response) -> None:
-        """Hides this webhook's secrets in a response, since receivers may send back what they got.
+        """Hides this webhook's secrets in a response, since receivers may send back a request.
 
-        These are the present secrets and those in the request, which may have changed since.
+        The secrets are the present ones and those in the request, which may be older.
         """
         if not self._security:
             return
         hidden = self._hidden(request)
         body = response.body.decode("utf-8", "surrogateescape")
-        body = without(hidden, body, cut=response.truncated)
+        body = redact(hidden, body, cut=response.truncated)
         response.body = body.encode("utf-8", "surrogateescape")
         lowered = hidden | {secret.lower() for secret in hidden}  # as header names are
         response.headers = {
-            without(lowered, name): without(hidden, value)
-            for name, value in response.headers.items()
+            redact(lowered, name): redact(hidden, value) for name, value in response.headers.items()
         }
 
     def _hidden(self, request: Request) -> set[str]:
@@ -139,7 +139,8 @@ class Authentication:
 
 
 def _checked(method: AuthMethod, settings: Security, line: bytes) -> bytes:
-    """The line, where it is one header of the declared name: any other would not be redacted."""
+    """The line. Raises Unsendable unless it is one header of the declared name: others would not
+    be redacted."""
     assert method.header is not None
     name, _, rest = line.partition(b": ")
     if name != method.header(settings).lower().encode() or rest.find(b"\r\n") != len(rest) - 2:

@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 
 class RequestBuilders:
-    """Makes the builder of each webhook. ``key`` is the installation's own secret, of which message
-    ids are made; ``version`` is the gateway's."""
+    """Makes the request builder of each webhook. ``key`` is the installation's own secret, from
+    which message ids are derived; ``version`` is the gateway's."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class RequestBuilders:
         return RequestBuilder(webhook, self)
 
     def with_transformations(self, transformations: Transformations) -> "RequestBuilders":
-        """Builders that differ from these only in the transformations that they know."""
+        """A copy with other transformations."""
         return RequestBuilders(
             secrets=self.secrets,
             tokens=self.tokens,
@@ -59,7 +59,7 @@ class RequestBuilders:
 
 
 class RequestBuilder:
-    """Builds the requests of one webhook; what all of them share is made once."""
+    """Builds the requests of one webhook. The parts that all of them share are built once."""
 
     def __init__(self, webhook: Webhook, common: RequestBuilders) -> None:
         self.target: Target = parse_target(webhook.url)
@@ -82,49 +82,49 @@ class RequestBuilder:
     def build(self, received: Received, attempt: int) -> Request:
         """The request of an event; ``attempt`` counts from 1.
 
-        Raises Unsendable; TokenPending or BodyPending where an access token or the body must be
-        there first.
+        Raises Unsendable; TokenPending or BodyPending while there is no access token or no body
+        yet.
         """
         if self._webhook.mode == "batch":
             return self.build_batch([received], attempt, {})
-        described, body = self._transformed(received)
+        body_header, body = self._transformed(received)
         event = received.event
         message_id = self._message_id(f"{event.source}\0{event.id}")
-        return self._request(described, body, message_id, trace_lines(event), attempt)
+        return self._request(body_header, body, message_id, trace_lines(event), attempt)
 
     def build_batch(
         self, events: Sequence[Received], attempt: int, refused: dict[int, Unsendable]
     ) -> Request:
-        """One request of several events: the JSON batch of CloudEvents where they are sent as they
-        are; else a JSON array of the transformed events, or a line for each if they are not JSON.
+        """One request of several events: a CloudEvents JSON batch if they are not transformed, else
+        a JSON array of the transformed events, or a line for each if they are not JSON.
 
-        Events whose body cannot be made are left out; ``refused`` gets the reasons, by the events'
-        positions. Raises what :meth:`build` raises; Unsendable where no event is left.
+        Events whose body cannot be made are left out; ``refused`` receives the reasons, by the
+        positions of the events. Raises what :meth:`build` raises; Unsendable if no event is left.
         """
         bodies: list[bytes] = []
-        taken: list[Event] = []
-        lines, pending = b"", None
+        included: list[Event] = []
+        header, pending = b"", None
         refused.clear()
         for position, received in enumerate(events):
             try:
-                described, body = self._transformed(received)
-                lines = lines or batch_body.kind(described)
-                if batch_body.kind(described) != lines:
+                body_header, body = self._transformed(received)
+                header = header or batch_body.batch_header(body_header)
+                if batch_body.batch_header(body_header) != header:
                     raise self._untransformed("another content type than its batch", final=False)
                 bodies.append(body)
-                taken.append(received.event)
+                included.append(received.event)
             except Unsendable as error:
                 refused[position] = error
             except BodyPending as error:
-                pending = error  # the others are made meanwhile
+                pending = error  # goes on, so that the other bodies are started too
         if pending is not None:
             raise pending
-        if not taken:
+        if not included:
             raise refused[0]
-        trace = trace_lines(taken[0] if len(taken) == 1 else None)
-        body = batch_body.joined(lines, bodies)
-        message_id = self._message_id("\0\0".join(f"{event.source}\0{event.id}" for event in taken))
-        return self._request(lines, body, message_id, trace, attempt)
+        trace = trace_lines(included[0] if len(included) == 1 else None)
+        body = batch_body.join(header, bodies)
+        identities = "\0\0".join(f"{event.source}\0{event.id}" for event in included)
+        return self._request(header, body, self._message_id(identities), trace, attempt)
 
     def options(self, lines: bytes) -> Request:
         """An OPTIONS request to the webhook's URL with these header lines, authenticated as an
@@ -139,8 +139,8 @@ class RequestBuilder:
         return Request(head, b"", None if self._identity is None else self._identity())
 
     def body(self, received: Received) -> tuple[bytes, bytes]:
-        """The header lines that describe the body, and the body, made once for all webhooks with
-        the same format.
+        """The header lines that describe the body, and the body. Webhooks with the same format
+        share both.
 
         Raises TransformationError; BodyPending while a function makes the body.
         """
@@ -149,7 +149,7 @@ class RequestBuilder:
         if self._missing:
             self._transformations.on_fallback(self._webhook.transformation)
         made: tuple[bytes, bytes] | PendingBody | None = received.bodies.get(self._body_key)
-        if made is None or (isinstance(made, PendingBody) and made.again):
+        if made is None or (isinstance(made, PendingBody) and made.may_retry):
             event = received.event
             if self._webhook.enrich and received.enriched is not None:
                 event = received.enriched
@@ -157,12 +157,12 @@ class RequestBuilder:
                 made = to_binary(event)
             else:
                 made = self._transform(event, received.time)
-                made = _described(made) if isinstance(made, tuple) else made
+                made = _with_header(made) if isinstance(made, tuple) else made
             received.bodies[self._body_key] = made
-        return made if isinstance(made, tuple) else _described(made.result())
+        return made if isinstance(made, tuple) else _with_header(made.result())
 
     def _choose_transformation(self) -> None:
-        """Looks up the webhook's transformation as it is now."""
+        """Looks up the webhook's transformation among those of now."""
         available, name = self._transformations, self._webhook.transformation
         self._generation = available.generation
         chosen = available.find(name)
@@ -180,13 +180,13 @@ class RequestBuilder:
             raise
         except TransformationError as error:
             raise self._untransformed(str(error), final=error.final) from None
-        except Exception as error:  # a transformation's mistake concerns only this event
+        except Exception as error:  # a bug in a transformation affects only this event
             log.exception("transformation failed", webhook=self._webhook.id,
                           event_id=received.event.id)  # fmt: skip
             raise self._untransformed(repr(error), final=True) from None
 
     def _request(
-        self, described: bytes, body: bytes, message_id: bytes, trace: bytes, attempt: int
+        self, body_header: bytes, body: bytes, message_id: bytes, trace: bytes, attempt: int
     ) -> Request:
         timestamp = b"%d" % time.time()
         authentication = self._authenticate(message_id, timestamp, body)
@@ -194,7 +194,7 @@ class RequestBuilder:
             b"%b%bcontent-length: %d\r\nwebhook-id: %b\r\n"
             b"webhook-timestamp: %b\r\n%b%bx-event-gateway-attempt: %d\r\n\r\n"
             % (
-                self._head, described, len(body), message_id, timestamp, authentication,
+                self._head, body_header, len(body), message_id, timestamp, authentication,
                 trace, attempt,
             )
         )  # fmt: skip
@@ -204,12 +204,12 @@ class RequestBuilder:
         message = f"{self._webhook.transformation}: {why}"
         return Unsendable(ErrorType.TRANSFORMATION_ERROR, message, final=final)
 
-    def _message_id(self, named: str) -> bytes:
+    def _message_id(self, identities: str) -> bytes:
         mac = self._mac.copy()
-        mac.update(named.encode())
+        mac.update(identities.encode())
         return b"msg_" + mac.hexdigest()[:32].encode()
 
 
-def _described(made: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """From a content type and a body: the header line, and the body."""
+def _with_header(made: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """From a content type and a body: the header line and the body."""
     return b"content-type: %b\r\n" % made[0], made[1]

@@ -1,7 +1,7 @@
-"""The handshake: a receiver is asked whether it agrees to be sent to, and how often.
+"""The verification handshake: asks a receiver whether it wants events, and at which rate.
 
-HTTP 1.1 Web Hooks for Event Delivery 1.0.2 (CloudEvents), section 4. Its form with a callback, by
-which consent may come later, is left out: it needs an address at which receivers reach the gateway.
+HTTP 1.1 Web Hooks for Event Delivery 1.0.2 (CloudEvents), section 4. The asynchronous form, with a
+callback, is not supported: it needs an address at which receivers reach the gateway.
 """
 
 import functools
@@ -16,16 +16,16 @@ from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.transport.client import Failure, Response
 
-TIMEOUT = 10.0  # seconds for the whole of it; less where the webhook's own timeout is shorter
-MAX_SHOWN = 200  # characters of a receiver's header that are shown
-MAX_DIGITS = 12  # of a rate
+TIMEOUT = 10.0  # seconds for the whole handshake; the webhook's own timeout if that is shorter
+MAX_SHOWN = 200  # characters shown of a receiver's header
+MAX_RATE_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeResult:
-    """What came of asking. ``verified`` is the consent; without it the error says why there is
-    none. ``allowed_rate`` (requests a minute) is as the receiver wrote it where it is no number;
-    ``status_code`` is None where nothing came back."""
+    """The result of a handshake: ``verified``, or an error. ``allowed_rate`` is in requests a
+    minute, or the receiver's own text if that is no number; ``status_code`` is None without a
+    response."""
 
     verified: Verification | None = None
     status_code: int | None = None
@@ -36,7 +36,7 @@ class HandshakeResult:
 
     @property
     def error(self) -> str:
-        """The error in one line, empty with consent."""
+        """The error in one line; empty if the receiver is verified."""
         return f"{self.error_type}: {self.error_message}" if self.error_type else ""
 
 
@@ -55,18 +55,18 @@ async def request_verification(
     result = await receivers.request(builder, options, min(TIMEOUT, webhook.timeout))
     if isinstance(result, Failure):
         return HandshakeResult(error_type=result.error_type, error_message=result.message)
-    return _judged(result, webhook, origin)
+    return _result_of(result, webhook, origin)
 
 
-def _judged(response: Response, webhook: Webhook, origin: str) -> HandshakeResult:
-    """Only the headers verify: a receiver without this handshake may answer with any status."""
+def _result_of(response: Response, webhook: Webhook, origin: str) -> HandshakeResult:
+    """Only the headers count: a receiver that does not know the handshake may answer any status."""
     allowed = response.headers.get("webhook-allowed-origin", "").strip()
     written = response.headers.get("webhook-allowed-rate", "").strip()
     rate: int | str | None = written[:MAX_SHOWN] or None
-    if written.isascii() and written.isdecimal() and len(written) <= MAX_DIGITS:
+    if written.isascii() and written.isdecimal() and len(written) <= MAX_RATE_DIGITS:
         rate = int(written)
     refused = None
-    # Names are equal in any case (RFC 4343).
+    # Host names are compared without case (RFC 4343).
     if not allowed:
         refused = f"the answer (HTTP {response.status}) has no WebHook-Allowed-Origin"
     elif allowed != "*" and allowed.lower() != origin.lower():

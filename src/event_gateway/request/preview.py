@@ -16,26 +16,26 @@ from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.request.transformations import BodyPending
 
-TIMEOUT = 15.0  # seconds for a function to make the body, behind others who want it to
-# Stands in where no webhook is named; of its own it has nothing that would be shown.
-ANY = Webhook("preview", "https://receiver.invalid/", (">",))
+TIMEOUT = 15.0  # seconds for a function to make the body, waiting for other calls included
+# Used when the caller names no webhook; nothing of it is shown.
+PLACEHOLDER = Webhook("preview", "https://receiver.invalid/", (">",))
 
 
 async def preview(
     builders: RequestBuilders, webhook: Webhook | None, transformation: str, received: Received
 ) -> dict[str, Any]:
-    """The request of a first attempt, as the API shows it; nothing secret is in it, only how it
-    would be authenticated. Raises Unsendable."""
-    shown = replace(webhook or ANY, transformation=transformation, security=())
+    """The request of a first attempt, as the API shows it: without secrets, and with the names of
+    the auth methods in place of the authentication. Raises Unsendable."""
+    shown = replace(webhook or PLACEHOLDER, transformation=transformation, security=())
     builder = builders.for_webhook(shown)
     request = None
     while request is None:
         try:
             request = builder.build(received, 1)
-        except BodyPending as wanted:
+        except BodyPending as pending:
             try:
                 async with asyncio.timeout(TIMEOUT):
-                    await wanted.source.fetch()
+                    await pending.source.fetch()
             except TimeoutError:
                 raise Unsendable(ErrorType.TRANSFORMATION_ERROR, "no body in time") from None
     headers = _headers(request)
@@ -48,8 +48,8 @@ async def preview(
         "url": webhook and webhook.url,
         "headers": headers,
         "authentication": [
-            one.auth_type for one in (webhook.security if webhook else ())
-            if one.auth_type in METHODS
+            settings.auth_type for settings in (webhook.security if webhook else ())
+            if settings.auth_type in METHODS
         ],
         "content_type": content_type,
         "bytes": len(request.body),
@@ -63,7 +63,7 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 def _body(content_type: str | None, body: bytes) -> dict[str, Any]:
-    """JSON as it is, text as text, all else in base64."""
+    """JSON as JSON, text as text, everything else in base64."""
     try:
         if is_json_content(content_type):
             msgspec.json.decode(body, type=msgspec.Raw)

@@ -1,7 +1,7 @@
-"""One call of a receiver: the request is made, authenticated, sent, and what comes back is told.
+"""Calls a receiver: builds and authenticates the request, sends it, and returns the response.
 
-Deliveries, trials and handshakes call alike. Where a token is needed first, or a body that a
-function makes, waiting for that is part of the call.
+Deliveries, sample requests and handshakes use it. Waiting for an access token, or for a function
+that makes the body, is part of the call and of its timeout.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from event_gateway.transport.client import Failure, HttpClient, Response
 log = structlog.get_logger(__name__)
 
 UNAUTHORIZED = 401
-MOST_WAITS = 16  # for what a request needs first: its bodies, then its token
+MAX_WAITS = 16  # in one call: for the bodies of a batch, then for the token
 Done = Callable[[Response | Failure], None]
 BuildRequest = Callable[[], Request]  # raises what RequestBuilder.build raises
 
 
 class _Call(msgspec.Struct):
-    """``deadline`` is in the event loop's time; ``renewed``: the token was changed on the way;
-    ``shown``: the answer to a success is shown to somebody."""
+    """``deadline`` is in the event loop's time; ``renewed``: the call is already using a second
+    token; ``shown``: a user will see the response, even if it is a success."""
 
     builder: RequestBuilder
     build: BuildRequest
@@ -39,7 +39,7 @@ class _Call(msgspec.Struct):
 
 
 class ReceiverClient:
-    """Calls receivers through ``http``."""
+    """Calls receivers over HTTP."""
 
     def __init__(self, http: HttpClient) -> None:
         self._http = http
@@ -49,17 +49,17 @@ class ReceiverClient:
         self, builder: RequestBuilder, build: BuildRequest, timeout: float, done: Done,
         *, shown: bool = False,
     ) -> Failure | None:  # fmt: skip
-        """Begins a call of a builder's receiver with the request that ``build`` makes, which ends
-        within ``timeout`` seconds; ``done`` is called once, later.
+        """Starts a call of the builder's receiver with the request that ``build`` returns.
 
-        Where no request can be made gives why, and ``done`` is not called. What comes back holds
-        none of the secrets that were sent; that of a success only where it is ``shown``.
+        ``done`` is called once, later, within ``timeout`` seconds. If no request can be built, the
+        reason is returned and ``done`` is not called. Secrets are redacted in the response; in that
+        of a success only if it will be ``shown``.
         """
         call = _Call(builder, build, asyncio.get_running_loop().time() + timeout, done, shown)
         try:
             request = _build(call)
-        except (TokenPending, BodyPending) as wanted:
-            self._fetch(call, wanted.source)
+        except (TokenPending, BodyPending) as pending:
+            self._fetch(call, pending.source)
             return None
         if isinstance(request, Failure):
             return request
@@ -69,7 +69,7 @@ class ReceiverClient:
     async def request(
         self, builder: RequestBuilder, build: BuildRequest, timeout: float
     ) -> Response | Failure:
-        """Makes a call whose answer is shown to somebody, and gives that."""
+        """Calls a receiver, and returns its response for somebody to see."""
         done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
 
         def answered(result: Response | Failure) -> None:
@@ -79,7 +79,7 @@ class ReceiverClient:
         return self.send(builder, build, timeout, answered, shown=True) or await done
 
     async def stop(self) -> None:
-        """Ends what waits for tokens and bodies; nobody is told."""
+        """Cancels the calls that wait for tokens or bodies, without calling their ``done``."""
         await end(self._fetching)
 
     def _post(self, call: _Call, request: Request, timeout: float) -> None:
@@ -91,7 +91,7 @@ class ReceiverClient:
     def _answered(self, call: _Call, request: Request, result: Response | Failure) -> None:
         if isinstance(result, Response) and (call.shown or not 200 <= result.status < 300):
             if result.status == UNAUTHORIZED and not call.renewed:
-                # A token that is not taken may have been revoked: once more with a new one.
+                # The token may have been revoked: send the request once more with a new token.
                 source = call.builder.authentication.reject_token(request)
                 if source is not None:
                     call.renewed = True
@@ -101,26 +101,26 @@ class ReceiverClient:
         call.done(result)
 
     def _fetch(self, call: _Call, source: TokenSource | PendingBody) -> None:
-        task = spawn(self._once_there(call, source), name="token")
+        task = spawn(self._fetch_and_post(call, source), name="token")
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
-    async def _once_there(self, call: _Call, source: TokenSource | PendingBody) -> None:
+    async def _fetch_and_post(self, call: _Call, source: TokenSource | PendingBody) -> None:
         request: Request | Failure | None = None
         try:
             async with asyncio.timeout_at(call.deadline):
-                for _ in range(MOST_WAITS):
+                for _ in range(MAX_WAITS):
                     await source.fetch()
                     try:
                         request = _build(call)
                         break
-                    except (TokenPending, BodyPending) as wanted:
-                        source = wanted.source
+                    except (TokenPending, BodyPending) as pending:
+                        source = pending.source
         except TokenRefused as error:
             request = Failure(ErrorType.AUTH_ERROR, str(error))
         except TimeoutError:
             pass
-        except Exception as error:  # a mistake of ours must not keep the attempt waiting for ever
+        except Exception as error:  # a bug must not leave the attempt without a result
             log.exception("a request could not be built")
             request = Failure(ErrorType.AUTH_ERROR, f"no token: {type(error).__name__}")
         if request is None and isinstance(source, PendingBody):
@@ -142,7 +142,7 @@ def _build(call: _Call) -> Request | Failure:
         raise
     except Unsendable as error:
         return Failure(error.error_type, str(error), error.final)
-    except Exception as error:  # what it says may hold a secret
-        kind = type(error).__name__
-        log.error("request cannot be made", host=call.builder.target.host, error=kind)
-        return Failure(ErrorType.AUTH_ERROR, f"the request cannot be made: {kind}")
+    except Exception as error:  # its text may contain a secret
+        name = type(error).__name__
+        log.error("request cannot be built", host=call.builder.target.host, error=name)
+        return Failure(ErrorType.AUTH_ERROR, f"the request cannot be built: {name}")

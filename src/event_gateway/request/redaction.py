@@ -1,4 +1,4 @@
-"""Redaction: takes secrets out of texts that receivers and authorization servers send back."""
+"""Redaction: removes secrets from texts that receivers and authorization servers send back."""
 
 import base64
 import html
@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[hidden]"
-SHORT = 4  # characters; what is shorter than this guards nothing, and stands in many a text
+MIN_LENGTH = 4  # characters; shorter secrets protect nothing, and occur in many texts by chance
 
 
-def without(secrets: Iterable[str], text: str, *, cut: bool = False) -> str:
-    """The text with ``[hidden]`` in place of each secret, also of one that is written as in JSON,
-    HTML, a URL or base64. ``cut``: the text was cut off, perhaps in the middle of a secret."""
-    forms = {form for secret in secrets if len(secret) >= SHORT for form in _forms(secret)}
-    # The longest first: of one that begins like another the rest would be left.
+def redact(secrets: Iterable[str], text: str, *, cut: bool = False) -> str:
+    """The text with ``[hidden]`` in place of each secret, also of a secret encoded for JSON, HTML,
+    a URL or in base64. ``cut``: the text was cut off, perhaps in the middle of a secret."""
+    forms = {form for secret in secrets if len(secret) >= MIN_LENGTH for form in _forms(secret)}
+    # The longest first: after a shorter one with the same beginning its rest would be left.
     ordered = sorted(forms, key=len, reverse=True)
     for form in ordered:
         text = text.replace(form, HIDDEN)
     if cut:
         for form in ordered:
-            for length in range(min(len(form) - 1, len(text)), SHORT - 1, -1):
+            for length in range(min(len(form) - 1, len(text)), MIN_LENGTH - 1, -1):
                 if text.endswith(form[:length]):
                     return text[:-length] + HIDDEN
     return text

@@ -1,4 +1,4 @@
-"""A request to a receiver as it is sent, and the error where none can be built."""
+"""A request to a receiver, and the error if none can be built."""
 
 import msgspec
 
@@ -19,8 +19,8 @@ class Unsendable(Exception):
 
 
 class Request(msgspec.Struct):
-    """One request. ``head`` ends with its empty line; ``identity``: the client certificate that its
-    connection must show."""
+    """One request. ``head`` ends with its empty line; ``identity`` is the client certificate that
+    its connection must present."""
 
     head: bytes
     body: bytes

@@ -1,6 +1,6 @@
-"""A trial: one request to a webhook's receiver, so that somebody sees what comes back.
+"""A sample request to a webhook's receiver, which shows a user the response.
 
-It is made whatever the state of the webhook, is no delivery, and counts nowhere.
+It is sent whatever the state of the webhook. It is no delivery, and is counted nowhere.
 """
 
 import functools
@@ -21,17 +21,18 @@ from event_gateway.transport.client import Failure
 
 
 def sample_event(webhook: Webhook) -> Event:
-    """An event that the webhook might get, of its first pattern; its data says that it is a test.
+    """An event that matches the webhook's first pattern; its data says that it is a test.
 
-    Filters on data may not hold for it; they are not asked.
+    Filters and expressions are not evaluated for it.
     """
-    kind = ".".join("test" if token in "*>" else token for token in webhook.events[0].split("."))
+    tokens = webhook.events[0].split(".")
+    event_type = ".".join("test" if token in "*>" else token for token in tokens)
     source = webhook.sources[0] if webhook.sources else "event-gateway"
     data: dict[str, Any] = {"test": True}
     if webhook.namespaces:
         data["namespace"] = webhook.namespaces[0]
     return Event(
-        f"test-{secrets.token_hex(8)}", source, kind, None, rfc3339(time.time()),
+        f"test-{secrets.token_hex(8)}", source, event_type, None, rfc3339(time.time()),
         "application/json", None, {}, msgspec.json.encode(data), DataKind.JSON,
     )  # fmt: skip
 
@@ -39,14 +40,14 @@ def sample_event(webhook: Webhook) -> Event:
 async def send(
     receivers: ReceiverClient, builder: RequestBuilder, webhook: Webhook, event: Event
 ) -> Any:
-    """Sends the event and gives what came of it, as the API shows it."""
-    began = time.time()
-    build = functools.partial(builder.build, Received(event, "", 0, began), 1)
+    """Sends the event, and returns the response as the API shows it."""
+    started = time.time()
+    build = functools.partial(builder.build, Received(event, "", 0, started), 1)
     result = await receivers.request(builder, build, webhook.timeout)
     about = {
         "webhook_id": webhook.id,
         "event": msgspec.Raw(to_structured(event)),
-        "duration_ms": round((time.time() - began) * 1000),
+        "duration_ms": round((time.time() - started) * 1000),
     }
     if isinstance(result, Failure):
         return about | {

@@ -1,4 +1,4 @@
-"""The trace of a request: ``traceparent`` and ``tracestate`` (W3C Trace Context)."""
+"""The trace headers of a request: ``traceparent`` and ``tracestate`` (W3C Trace Context)."""
 
 import re
 from random import getrandbits
@@ -11,10 +11,10 @@ _TRACESTATE = re.compile(r"[\x20-\x7e]{1,4096}")
 
 
 def trace_lines(event: Event | None) -> bytes:
-    """The header lines: a new span in the event's trace where it has one, else a new trace."""
+    """The header lines: a new span in the event's trace, or a new trace if the event has none."""
     extensions = event.extensions if event else {}
     parent = extensions.get("traceparent")
-    # The ids only tell requests apart; an id of zeros would be invalid.
+    # The ids need not be unpredictable, only distinct; an id of zeros would be invalid.
     span = getrandbits(64) or 1
     if not isinstance(parent, str) or _TRACEPARENT.fullmatch(parent) is None:
         return b"traceparent: 00-%032x-%016x-01\r\n" % (getrandbits(128) or 1, span)

@@ -27,16 +27,16 @@ from event_gateway.transport.target import Target, parse_target
 
 __all__ = ["Failure", "HttpClient", "Response", "Target", "parse_target"]
 
-SWEEP = 0.05  # seconds between looks for what is over its deadline
-EXPIRED_PER_TURN = 4  # given up in one turn of the event loop: many must not hold up the rest
+SWEEP = 0.05  # seconds between two checks for requests past their deadline
+EXPIRED_PER_TURN = 4  # requests ended in one turn of the event loop, which must not be blocked
 BODY_LIMIT = 16 * 1024
-MAX_IDLE = 1024  # connections kept for their next request, of which the oldest go first
+MAX_IDLE = 1024  # open connections without a request; beyond it the oldest are closed
 MAX_IDLE_PER_ORIGIN = 64
 IDLE_TIMEOUT = 30.0
 
 
 class HttpClient:
-    """All connections to receivers. ``in_flight`` counts requests without a result yet."""
+    """Sends POST requests to receivers, and owns the connections to them."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class HttpClient:
             self._opened, resolver or Resolver(), proxy,
         )  # fmt: skip
         self._idle: dict[Origin, deque[HttpConnection]] = {}
-        self._oldest: dict[HttpConnection, None] = {}  # the idle ones, those for longest first
+        self._oldest: dict[HttpConnection, None] = {}  # idle connections, longest idle first
         self._busy: set[HttpConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._resting = False  # nothing is in flight: the sweep looks only for idle connections
+        self._resting = False  # no request is in flight: the sweep only closes idle connections
         self._closed = False
         self._generation = 0
 
@@ -86,11 +86,11 @@ class HttpClient:
         done: Callable[[Response | Failure], None],
         identity: Identity | None = None,
     ) -> None:
-        """Sends a request; ``done`` is called once, later, from the event loop.
+        """Sends a request; ``done`` is called once with the result, later, from the event loop.
 
         ``head`` is the complete request head with its empty line. ``timeout`` in seconds covers
-        name look-up, connect, TLS, headers and body. ``identity``: the client certificate that the
-        connection must show.
+        name resolution, connecting, TLS, headers and body. ``identity`` is the client certificate
+        that the connection must present.
         """
         loop = asyncio.get_running_loop()
         exchange = Exchange(target, head + body, timeout, done, self._generation, identity)
@@ -112,7 +112,7 @@ class HttpClient:
         self._dialer.dial(exchange)
 
     async def close(self) -> None:
-        """Closes everything; requests without a result fail."""
+        """Closes all connections; requests without a result fail."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -122,8 +122,8 @@ class HttpClient:
         self._forget_idle()
 
     def renew(self, proxy: Proxy | None) -> None:
-        """Dials by way of another proxy, or none, and by a guard that has changed: no connection
-        is used again that was dialled before."""
+        """Uses ``proxy`` (None for no proxy) and the changed egress guard from now on: closes the
+        idle connections, and closes the busy ones after their request."""
         self._dialer.proxy = proxy
         self._generation += 1
         for connection in list(self._oldest):
@@ -152,7 +152,8 @@ class HttpClient:
             and not connection.answered
             and not self._closed
         ):
-            # The receiver closed a kept connection just as it was used again: not its failure.
+            # The receiver closed an idle connection just as it was reused: this is no failure of
+            # the receiver, so the request is sent once more on a new connection.
             exchange.may_retry = False
             self._dialer.dial(exchange)
             return

@@ -16,11 +16,11 @@ MAX_HEADERS = 256
 KEPT_HEADERS = 64
 
 
-Origin = tuple[str, str, int, str]  # scheme, host, port, and the client certificate shown there
+Origin = tuple[str, str, int, str]  # scheme, host, port, key of the client certificate or ""
 
 
 class Response(msgspec.Struct):
-    """What a receiver answered; ``body`` is cut at the sender's limit, ``truncated`` says so."""
+    """A receiver's response. ``truncated``: ``body`` was cut at the client's limit."""
 
     status: int
     headers: dict[str, str]
@@ -29,8 +29,8 @@ class Response(msgspec.Struct):
 
 
 class Failure(msgspec.Struct):
-    """Why there is no answer; ``error_type`` is one of :class:`ErrorType`. ``final``: there would
-    be none another time."""
+    """Why there is no response. ``error_type`` is a value of :class:`ErrorType`. ``final``: a
+    retry would fail in the same way."""
 
     error_type: str
     message: str
@@ -38,9 +38,9 @@ class Failure(msgspec.Struct):
 
 
 class Exchange(msgspec.Struct, gc=True):
-    """A request on its way. ``timeout`` in seconds; ``deadline`` is in the event loop's time, 0
-    until it is begun; ``done`` is called once. ``generation`` is that of the sender's rules under
-    which a connection is dialled for it."""
+    """A request in flight. ``timeout`` is in seconds; ``deadline`` in the event loop's time, 0
+    until the request starts; ``done`` is called once with the result. ``generation`` counts the
+    changes of proxy and egress rules up to when the request was made."""
 
     target: Target
     data: bytes
@@ -51,12 +51,12 @@ class Exchange(msgspec.Struct, gc=True):
     deadline: float = 0.0
     may_retry: bool = False
 
-    def __repr__(self) -> str:  # the event loop writes what it cannot call into the log
+    def __repr__(self) -> str:  # the event loop logs the arguments of a callback that raises
         return f"Exchange({self.target.host}, {len(self.data)} bytes)"
 
     @property
     def origin(self) -> Origin:
-        """What exchanges may share connections."""
+        """Exchanges with the same origin may use the same connections."""
         target, identity = self.target, self.identity
         return target.scheme, target.host, target.port, identity.key if identity else ""
 
@@ -65,15 +65,15 @@ Finished = Callable[["HttpConnection", Exchange, Response | Failure], None]
 
 
 class HttpConnection(asyncio.Protocol):
-    """Writes requests, parses responses. ``finished`` is told of each end of an exchange;
-    ``lost`` of an idle connection's end. Whether it can be used again is ``reusable``."""
+    """Writes requests and parses responses. Calls ``finished`` when an exchange ends, and ``lost``
+    when the connection closes while idle. ``reusable``: it can take another request."""
 
     def __init__(
         self, body_limit: int, finished: Finished, lost: Callable[["HttpConnection"], None]
     ) -> None:
         self._body_limit = body_limit
         # The body may come in chunks of one byte, each with its length and two line ends.
-        self._most = 2 * MAX_HEADER_BYTES + 8 * body_limit
+        self._max_received = 2 * MAX_HEADER_BYTES + 8 * body_limit
         self._finished = finished
         self._lost = lost
         self._transport: asyncio.Transport | None = None
@@ -82,11 +82,11 @@ class HttpConnection(asyncio.Protocol):
         self.origin: Origin = ("", "", 0, "")
         self.reusable = True
         self.idle_since = 0.0
-        self.generation = 0  # of the sender's rules under which it was dialled
+        self.generation = 0  # see Exchange.generation
         self._reset()
 
     def send(self, exchange: Exchange) -> None:
-        """Begins an exchange; the connection must be idle."""
+        """Starts an exchange; the connection must be idle."""
         assert self._transport is not None
         self.exchange = exchange
         self._reset()
@@ -99,7 +99,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def expire(self) -> None:
-        """The exchange's deadline is over."""
+        """Ends the exchange, whose deadline has passed, as a timeout."""
         self._fail(ErrorType.RESPONSE_TIMEOUT, "no complete response in time")
 
     # asyncio.Protocol
@@ -109,7 +109,7 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.exchange is None:
-            # Bytes that nobody asked for would be taken for the next response.
+            # Bytes without a request would be parsed as the response to the next request.
             self.abort()
             return
         self._answered = True
@@ -123,8 +123,8 @@ class HttpConnection(asyncio.Protocol):
                 self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
             else:
                 self.abort()  # garbage behind a complete response
-        if self.exchange is not None and self._received > self._most:
-            # The parser keeps a header until it is whole, and 1xx answers may go on for ever.
+        if self.exchange is not None and self._received > self._max_received:
+            # The parser buffers a header until it is complete, and 1xx responses may never end.
             if self._status:
                 self._truncate()
             else:
@@ -140,7 +140,7 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._status and self._until_close and error is None:
             self._complete()
-        elif isinstance(error, ssl.SSLError):  # a client certificate is judged after the handshake
+        elif isinstance(error, ssl.SSLError):  # TLS 1.3 refuses a client certificate this late
             self._fail(ErrorType.TLS_ERROR, error.reason or str(error))
         elif self._answered:
             self._fail(ErrorType.CONNECTION_RESET, "the connection ended within the response")
@@ -207,11 +207,12 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def answered(self) -> bool:
-        """Whether a byte of the response has come."""
+        """Whether a byte of the response has arrived."""
         return self._answered
 
     def _truncate(self) -> None:
-        """The status is known; what else comes is of no interest and could be endless."""
+        """Completes the exchange with what has arrived: the status is known, and the rest of the
+        response could be endless."""
         self._truncated = True
         self.reusable = False
         self._complete()
@@ -219,7 +220,7 @@ class HttpConnection(asyncio.Protocol):
     def _complete(self) -> None:
         transport = self._transport
         if transport is not None and transport.get_write_buffer_size():
-            self.reusable = False  # answered before it had read the request
+            self.reusable = False  # the receiver answered before it had read the whole request
         self._finish(Response(self._status, self._headers, b"".join(self._body), self._truncated))
 
     def _fail(self, error_type: ErrorType, message: str) -> None:

@@ -1,6 +1,6 @@
-"""Dialling receivers: names looked up, addresses checked, a few connections begun at a time.
+"""Dialing receivers: resolves names, checks addresses, opens a few connections at a time.
 
-The address that is checked is the one that is dialled: between them no name is looked up again.
+The dialer connects to the very address that was checked; it does not resolve the name again.
 """
 
 import asyncio
@@ -23,26 +23,26 @@ from event_gateway.transport.target import Target
 
 log = structlog.get_logger(__name__)
 
-PER_TURN = 2  # connections begun in one turn of the event loop: many must not hold up the rest
-MAX_ADDRESSES = 4  # of a name that are tried
-# Nothing of the receiver's: this machine has no socket left.
+PER_TURN = 2  # connections started in one turn of the event loop, which must not be blocked
+MAX_ADDRESSES = 4  # tried for one name
+# Errors of this machine and not of the receiver: no socket is left.
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-EXHAUSTED_WAIT = 0.1  # seconds until it is tried again
+EXHAUSTED_WAIT = 0.1  # seconds until the next try
 
 Tunnel = Callable[[str, int], Awaitable[socket.socket]]
 
 
 class _Refused(Exception):
-    """The guard does not let this name or address be dialled."""
+    """The egress guard refuses this name or address."""
 
 
 class _NotFound(Exception):
-    """The name has no address, or none that came in time."""
+    """The name has no address, or the resolver did not answer in time."""
 
 
 class Dialer:
-    """Opens connections, made by ``make``, and hands them to ``opened`` with their exchange;
-    through ``proxy``, where there is one."""
+    """Opens connections, through ``proxy`` if that is not None. ``make`` creates the protocol of a
+    connection; ``opened`` receives each open connection with its exchange."""
 
     def __init__(
         self,
@@ -60,24 +60,24 @@ class Dialer:
         self._opened = opened
         self._resolver = resolver
         self._waiting: deque[Exchange] = deque()
-        self._dialling: set[asyncio.Task[None]] = set()
+        self._dialing: set[asyncio.Task[None]] = set()
         self._turning = False
 
     def __len__(self) -> int:
-        """Connections that are to be opened."""
-        return len(self._waiting) + len(self._dialling)
+        """Connections not yet open."""
+        return len(self._waiting) + len(self._dialing)
 
     def dial(self, exchange: Exchange) -> None:
-        """Opens a connection for an exchange; its time runs from when that begins."""
+        """Opens a connection for an exchange, whose timeout starts when dialing starts."""
         self._waiting.append(exchange)
         if not self._turning:
             self._turning = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     async def close(self) -> None:
-        """Ends what is begun, and begins nothing more; their exchanges are not told."""
+        """Cancels all dialing, without calling ``done`` of the exchanges."""
         self._waiting.clear()
-        await end(self._dialling)
+        await end(self._dialing)
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
@@ -85,8 +85,8 @@ class Dialer:
             exchange = self._waiting.popleft()
             exchange.deadline = exchange.deadline or loop.time() + exchange.timeout
             task = spawn(self._dial(exchange), name="dial")
-            self._dialling.add(task)
-            task.add_done_callback(self._dialling.discard)
+            self._dialing.add(task)
+            task.add_done_callback(self._dialing.discard)
         self._turning = bool(self._waiting)
         if self._turning:
             loop.call_soon(self._turn)
@@ -97,8 +97,8 @@ class Dialer:
         try:
             connection = await self._open(exchange, proxy)
         except TimeoutError:
-            by = f" through {proxy}" if proxy else ""
-            failure = Failure(ErrorType.CONNECT_TIMEOUT, f"not connected in time{by}")
+            through = f" through {proxy}" if proxy else ""
+            failure = Failure(ErrorType.CONNECT_TIMEOUT, f"not connected in time{through}")
         except ProxyFailed as error:
             failure = Failure(error.error_type, str(error))
         except _Refused as error:
@@ -112,8 +112,8 @@ class Dialer:
             failure = Failure(ErrorType.TLS_ERROR, f"{target.host}: {why}")
         except OSError as error:
             failure = Failure(ErrorType.CONNECTION_RESET, error.strerror or str(error))
-        except Exception as error:  # a mistake of ours must not keep its place for ever
-            log.exception("dialling failed", host=target.host)
+        except Exception as error:  # a bug must not leave the exchange without a result
+            log.exception("dialing failed", host=target.host)
             failure = Failure(ErrorType.CONNECTION_RESET, repr(error))
         else:
             self._opened(connection, exchange)
@@ -122,26 +122,28 @@ class Dialer:
 
     async def _open(self, exchange: Exchange, proxy: Proxy | None) -> HttpConnection:
         deadline = exchange.deadline
-        addresses = await self._checked(exchange.target, deadline, proxy)
+        addresses = await self._checked_addresses(exchange.target, deadline, proxy)
         via = None if proxy is None else await self._tunnel(proxy, deadline)
         loop = asyncio.get_running_loop()
         error = OSError("no address")
         addresses = addresses[:MAX_ADDRESSES]
-        for position, address in enumerate(addresses):
-            # An address that swallows everything must leave time for the others.
+        for tried, address in enumerate(addresses):
+            # An address that never answers must leave time for the others.
             now = loop.time()
             try:
-                async with asyncio.timeout((deadline - now) / (len(addresses) - position)):
-                    return await self._to(address, exchange, via)
-            except OSError as failed:  # TimeoutError among them
+                async with asyncio.timeout((deadline - now) / (len(addresses) - tried)):
+                    return await self._connect_when_possible(address, exchange, via)
+            except OSError as failed:  # including TimeoutError
                 error = failed
         raise error
 
-    async def _checked(self, target: Target, deadline: float, proxy: Proxy | None) -> list[str]:
-        """What may be dialled: addresses, or the name where the proxy looks it up."""
-        by_proxy = proxy is not None and proxy.looks_up and not target.literal
+    async def _checked_addresses(
+        self, target: Target, deadline: float, proxy: Proxy | None
+    ) -> list[str]:
+        """The addresses of a target, all allowed; only its name where the proxy resolves names."""
+        by_proxy = proxy is not None and proxy.resolves_names and not target.literal
         reason = self._guard.refuses_host(
-            target.host, target.port, target.scheme, looked_up=not by_proxy
+            target.host, target.port, target.scheme, resolved=not by_proxy
         )
         if reason is not None:
             raise _Refused(reason)
@@ -155,7 +157,7 @@ class Dialer:
         return addresses
 
     async def _tunnel(self, proxy: Proxy, deadline: float) -> Tunnel:
-        # Where the proxy itself is, the operator has said: the guard does not judge it.
+        # The guard does not check the proxy's own address: the operator configured it.
         try:
             addresses = await self._addresses(proxy.target, deadline)
         except _NotFound as error:
@@ -175,7 +177,10 @@ class Dialer:
             why = getattr(error, "strerror", None) or str(error)
             raise _NotFound(f"{host}: {why}") from None
 
-    async def _to(self, address: str, exchange: Exchange, via: Tunnel | None) -> HttpConnection:
+    async def _connect_when_possible(
+        self, address: str, exchange: Exchange, via: Tunnel | None
+    ) -> HttpConnection:
+        """Connects; waits while this machine has no socket left."""
         while True:
             try:
                 connection = await self._connect(address, exchange, via)
@@ -192,17 +197,17 @@ class Dialer:
     ) -> HttpConnection:
         loop = asyncio.get_running_loop()
         target, identity = exchange.target, exchange.identity
-        secure = target.scheme == "https"
-        own = identity.context if identity else self._context
-        context = own if secure else None
-        name = target.host if secure else None
+        context = server_name = None
+        if target.scheme == "https":
+            context = identity.context if identity else self._context
+            server_name = target.host
         if via is None:
             _, connection = await loop.create_connection(
-                self._make, address, target.port, ssl=context, server_hostname=name
+                self._make, address, target.port, ssl=context, server_hostname=server_name
             )
         else:
             sock = await via(address, target.port)
             _, connection = await loop.create_connection(
-                self._make, sock=sock, ssl=context, server_hostname=name
+                self._make, sock=sock, ssl=context, server_hostname=server_name
             )
         return connection

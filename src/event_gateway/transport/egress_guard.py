@@ -1,7 +1,7 @@
-"""The egress guard: where requests to receivers and to other servers on their behalf may go.
+"""The egress guard: checks every address to which the gateway connects on behalf of a webhook.
 
-What is dialled is judged after names are looked up, on each new connection; what can be said of a
-URL without a look-up is said when it is registered.
+Each new connection is checked after its name was resolved. What can be checked without resolving
+the name is also checked when the URL is registered.
 """
 
 import re
@@ -40,7 +40,7 @@ _HTTP = "plain http is not allowed: use https, or set delivery.allow_http"
 
 
 class EgressGuard:
-    """Lets https through to the public internet, and beyond that what is allowed."""
+    """Allows https to the public internet, and what :meth:`allow` adds."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class EgressGuard:
         allow_http: bool = False,
         allow_ports: Iterable[int] = (),
     ) -> None:
-        """As :meth:`allow`."""
+        """Takes the arguments of :meth:`allow`."""
         self.allow(allow_networks, allow_http, allow_ports)
 
     def allow(
@@ -57,19 +57,20 @@ class EgressGuard:
         http: bool = False,
         ports: Iterable[int] = (),
     ) -> None:
-        """Allows just this from now on: networks (CIDR) that are no public ones, where plain http
-        is allowed, too; plain http everywhere; ports, without any all but those of other protocols.
+        """Replaces what is allowed: ``networks`` (CIDR) that are not public, with plain http too;
+        ``http``: plain http everywhere; ``ports``, where empty means every port except those of
+        other protocols.
 
-        Raises ValueError where a network is none.
+        Raises ValueError for a network that is not valid.
         """
         self._networks: list[Network] = [ip_network(text) for text in networks]
         self._http = http
         self._ports = frozenset(ports)
 
     def refuses(self, address: str, port: int, scheme: str) -> str | None:
-        """Why an IP address must not be dialled; None where it may be.
+        """Why a connection to this IP address is refused; None where it is allowed.
 
-        An IPv6 address that only wraps an IPv4 one (v4-mapped, NAT64) is judged by that.
+        Of an IPv6 address that wraps an IPv4 address (v4-mapped, NAT64) the latter is checked.
         """
         try:
             given = ip_address(address.partition("%")[0])
@@ -84,11 +85,11 @@ class EgressGuard:
         return None if scheme == "https" or (scheme == "http" and self._http) else _HTTP
 
     def refuses_host(
-        self, host: str, port: int, scheme: str, *, looked_up: bool = True
+        self, host: str, port: int, scheme: str, *, resolved: bool = True
     ) -> str | None:
-        """Why a URL's host must not be sent to, as far as that can be said without a look-up.
+        """Why requests to a URL's host are refused, as far as is known without resolving it.
 
-        ``looked_up``: whether its addresses will be judged, each by :meth:`refuses`.
+        ``resolved``: whether :meth:`refuses` will check each of its addresses later.
         """
         name = host.lower().removesuffix(".")
         if "%" in host:
@@ -108,13 +109,13 @@ class EgressGuard:
                 reasons = [self.refuses(address, port, scheme) for address in addresses]
                 if all(reasons):
                     return f"{host}: {reasons[0]}"
-        if scheme == "https" or self._http or (looked_up and self._networks):
-            return None  # an allowed network may be where it leads to
+        if scheme == "https" or self._http or (resolved and self._networks):
+            return None  # its addresses may be in an allowed network
         return _HTTP
 
     def refuses_url(self, url: str) -> str | None:
-        """Why a URL cannot be registered; None where it can, though its name may yet lead to
-        addresses that are refused."""
+        """Why a URL cannot be registered; None where it can. The addresses of its name may still be
+        refused when the gateway connects."""
         try:
             target = parse_target(url)
         except ValueError as error:
@@ -140,18 +141,18 @@ class EgressGuard:
 
 
 def url_rule(delivery: DeliveryModel) -> RefusesUrl:
-    """The rule for URLs by this configuration: :meth:`EgressGuard.refuses_url`."""
+    """:meth:`EgressGuard.refuses_url` of a guard with this configuration."""
     guard = EgressGuard(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
     return guard.refuses_url
 
 
 def _special(given: Address) -> str | None:
-    """The network, and what it is, of an address that is not the public internet's."""
-    judged = _unwrapped(given)
-    for network, reason in _NETWORKS:
-        if judged.version == network.version and judged in network:
-            return f"{network}: {reason}"
-    if isinstance(judged, IPv6Address) and judged not in _GLOBAL_UNICAST:
+    """The special network of an address and its purpose; None for a public address."""
+    address = _unwrapped(given)
+    for network, purpose in _NETWORKS:
+        if address.version == network.version and address in network:
+            return f"{network}: {purpose}"
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
         return f"what IPv6 does not use: outside {_GLOBAL_UNICAST}"
     return None
 
@@ -163,10 +164,10 @@ def _unwrapped(address: Address) -> Address:
 
 
 def _odd_number(host: str) -> str | None:
-    """Refuses IPv4 addresses in all spellings but the usual one, such as 127.1 or 0x7f000001.
+    """Refuses IPv4 addresses that are not in dotted form, such as 127.1 or 0x7f000001.
 
-    A host whose last part is a number is an address, or none at all (the WHATWG URL standard's
-    "ends in a number"): that is all of what inet_aton takes, and no top-level domain.
+    A host whose last part is a number is an address or invalid (the WHATWG URL standard's "ends in
+    a number"). This covers everything that inet_aton accepts, and no top-level domain.
     """
     if ":" in host:
         return None

@@ -1,6 +1,6 @@
-"""Plain data of the egress guard: networks, names and ports that deliveries do not go to.
+"""Tables of the egress guard: networks, names and ports to which deliveries are refused.
 
-Written out, because what Python's ipaddress calls private differs between its versions.
+The networks are listed here because Python versions differ in what ipaddress calls private.
 """
 
 # From the IANA special-purpose address registries (RFC 6890) and cloud providers' documentation.
@@ -41,14 +41,14 @@ NETWORKS: dict[str, str] = {
     "ff00::/8": "multicast",
 }
 
-# All that is given out of IPv6 for the internet; the rest is not in use, whatever may come of it.
+# All IPv6 addresses that are allocated for the internet; the rest is not in use.
 GLOBAL_UNICAST = "2000::/3"
 
 # The IPv4 address is in the last 32 bits: v4-mapped (RFC 4291) and NAT64's well-known prefix
 # (RFC 6052), through which an IPv6-only network with DNS64 reaches all of IPv4.
 WRAPS_IPV4 = ("::ffff:0:0/96", "64:ff9b::/96")
 
-# Names that mean such an address wherever they are looked up; all below them count, too.
+# Names that stand for such an address on every resolver, together with all names below them.
 NAMES: dict[str, tuple[str, ...]] = {
     "localhost": ("127.0.0.1", "::1"),  # RFC 6761
     "metadata.google.internal": ("169.254.169.254", "fd20:ce::254"),
@@ -56,8 +56,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "instance-data.ec2.internal": ("169.254.169.254", "fd00:ec2::254"),
 }
 
-# The "bad ports" of https://fetch.spec.whatwg.org/#port-blocking: other protocols' ports, whose
-# servers could take a request for commands of theirs.
+# The "bad ports" of https://fetch.spec.whatwg.org/#port-blocking: ports of other protocols, whose
+# servers could interpret a request as commands.
 BAD_PORTS = frozenset(
     (
         0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95,

@@ -1,4 +1,4 @@
-"""Where a webhook's requests go: its URL, taken apart once."""
+"""The parts of a webhook's endpoint URL, parsed once."""
 
 import socket
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The parts of a URL as a request needs them. ``path`` holds the query as it is sent;
-    ``literal``: the host is an IP address in its usual spelling."""
+    """The parts of a URL that a request needs. ``path`` includes the query; ``literal``: the host
+    is an IP address in its usual form."""
 
     scheme: str
     host: str
@@ -19,13 +19,13 @@ class Target:
 
 
 def parse_target(url: str) -> Target:
-    """Raises ValueError with the reason where a URL cannot be sent to."""
+    """Parses a URL. Raises ValueError with the reason if requests cannot be sent to it."""
     if any(not 0x20 < ord(character) < 0x7F for character in url):
         raise ValueError("holds a space, a control or a non-ASCII character")
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # it is not repeated: what was taken for a port may be a password
+    except ValueError:  # its text is not shown: what looks like a port may be a password
         raise ValueError("is not a valid URL: its host or its port is invalid") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("must begin with http:// or https://")
@@ -44,11 +44,11 @@ def parse_target(url: str) -> Target:
     path = parts.path or "/"
     if parts.query:
         path = f"{path}?{parts.query}"
-    literal = _is(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    literal = _is_address(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     return Target(parts.scheme, host, port or default, path, header.encode(), literal)
 
 
-def _is(family: int, host: str) -> bool:
+def _is_address(family: int, host: str) -> bool:
     try:
         socket.inet_pton(family, host)
     except OSError:

@@ -1,4 +1,4 @@
-"""``analytics_format``: what analytics platforms take in."""
+"""``analytics_format``: the event in a form for analytics platforms."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def analytics_of(platform: str = PLATFORM) -> Transformation:
-    """The format with ``metadata.platform`` as given."""
+    """The transformation with this ``metadata.platform``."""
     metadata = {"platform": platform, "version": VERSION}
 
     def analytics_format(event: Event, received_at: float) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""The transformations that webhooks may name: the built-in ones, and those of the configuration."""
+"""The transformations that webhooks may use: the built-in ones, and those of the configuration."""
 
 from collections.abc import Callable, Iterable
 
@@ -17,8 +17,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class NamedTransformation(msgspec.Struct, frozen=True):
-    """A transformation; ``key`` differs from that of every other one, former ones of the same name
-    among them, so that bodies can be shared by it."""
+    """A transformation. Bodies are shared by ``key``, which no other transformation has, not even
+    an earlier one of the same name."""
 
     key: str
     transform: Transformation
@@ -27,8 +27,8 @@ class NamedTransformation(msgspec.Struct, frozen=True):
 class Transformations:
     """The transformations of one process. ``generation`` changes with each :meth:`load`.
 
-    ``on_fallback`` is called with the name of a missing transformation for each body that is made
-    as ``standard`` in its place.
+    ``on_fallback`` is called with the name of a missing transformation for each body for which
+    ``standard`` is used in its place.
     """
 
     def __init__(
@@ -41,7 +41,9 @@ class Transformations:
         self.generation = 0
         self.on_fallback = on_fallback
         self._definitions: dict[str, TransformationDefinition] = {}
-        self._built_in = {name: NamedTransformation(name, it) for name, it in BY_NAME.items()}
+        self._built_in = {
+            name: NamedTransformation(name, transform) for name, transform in BY_NAME.items()
+        }
         self._available = dict(self._built_in)
         self._warned: set[str] = set()
         self.load(definitions)
@@ -52,11 +54,11 @@ class Transformations:
         return frozenset(self._available)
 
     def find(self, name: str) -> NamedTransformation | None:
-        """The transformation of a name; None where there is none."""
+        """The transformation of a name; None if there is none."""
         return self._available.get(name)
 
     def fallback(self, name: str) -> NamedTransformation:
-        """The transformation that is used where the one of a webhook was removed."""
+        """The transformation to use in place of a missing one."""
         if name not in self._warned:
             self._warned.add(name)
             log.warning("transformation is missing, standard is used in its place",
@@ -64,7 +66,7 @@ class Transformations:
         return self._available["standard"]
 
     def load(self, definitions: Iterable[TransformationDefinition]) -> None:
-        """Replaces the configured transformations, all or none; unchanged ones stay as they are.
+        """Replaces the configured transformations, all or none; unchanged ones are kept.
 
         Raises InvalidDefinition.
         """
@@ -77,17 +79,17 @@ class Transformations:
             except InvalidDefinition as error:
                 key = "" if error.key == "name" else f".{error.key}"
                 raise InvalidDefinition(f"transformations.{name}{key}", error.detail) from None
-        former, available = self._available, dict(self._built_in)
+        previous, available = self._available, dict(self._built_in)
         self.generation += 1
         for name in configured:
             available[name] = (
                 NamedTransformation(f"{name}#{self.generation}", changed[name])
                 if name in changed
-                else former[name]
+                else previous[name]
             )
         self._definitions, self._available = configured, available
         self._warned.clear()
-        for name, replaced in former.items():
+        for name, replaced in previous.items():
             if available.get(name) is not replaced and isinstance(
                 replaced.transform, FunctionTransformation
             ):

@@ -1,4 +1,4 @@
-"""The built-in transformations by name, and what a definition in the configuration makes of them.
+"""The built-in transformations by name, and how a definition in the configuration is compiled.
 
 A new built-in transformation is a module with a function, an entry here, and its name in
 :data:`event_gateway.core.transformation.definition.BUILT_IN`: docs/development/how-to-add.md.

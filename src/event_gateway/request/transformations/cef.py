@@ -1,6 +1,6 @@
 """``siem_format`` with ``format: cef``: one line of the Common Event Format.
 
-Header and extension are escaped each in their own way; keys are those of CEF's dictionary.
+Header and extension have different escapes; the keys are those of CEF's dictionary.
 """
 
 import re
@@ -13,14 +13,14 @@ from event_gateway.request.transformations.siem import facts_of
 
 CEF_TYPE = b"text/plain; charset=utf-8"
 VENDOR, PRODUCT = "Arrakis", "Event Gateway"
-MAX_NAME, MAX_VALUE, MAX_CUSTOM = 512, 1023, 4000  # characters, as CEF's dictionary says
+MAX_NAME, MAX_VALUE, MAX_CUSTOM = 512, 1023, 4000  # characters, from CEF's dictionary
 _BREAK = re.compile(r"[\r\n\u2028\u2029\v\f\x85]+")
 
 
 def cef_format(event: Event, received_at: float) -> tuple[bytes, bytes]:
-    """Content type and body. The payload goes in where it has at most 4,000 characters."""
+    """Content type and body. The payload is included if it has at most 4,000 characters."""
     facts = facts_of(event, received_at)
-    about = facts.classified
+    classification = facts.classification
     try:
         occurred = parse_time(facts.time)
     except ValueError:
@@ -28,7 +28,7 @@ def cef_format(event: Event, received_at: float) -> tuple[bytes, bytes]:
     extension = {
         "rt": str(int(occurred * 1000)),
         "externalId": event.id,
-        "cat": "/".join(about.category),
+        "cat": "/".join(classification.category),
         "act": facts.action,
         "outcome": facts.outcome,
         "msg": facts.message[:MAX_VALUE],

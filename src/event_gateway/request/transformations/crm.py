@@ -1,4 +1,4 @@
-"""``crm_format``: what happened to which object of which account."""
+"""``crm_format``: the event as an action on an object of an account."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _account = msgspec.json.Decoder(_Account).decode
 
 
 def crm_format(event: Event, received_at: float) -> tuple[bytes, bytes]:
-    """Content type and body. The payload's own bytes go in as they are."""
+    """Content type and body. The payload's bytes are included unchanged."""
     *before, action = event.type.split(".")
     _, _, object_id = (event.subject or "").partition("/")
     account: Any = None
@@ -27,7 +27,7 @@ def crm_format(event: Event, received_at: float) -> tuple[bytes, bytes]:
         try:
             account = _account(event.data).namespace
         except (msgspec.DecodeError, RecursionError):
-            account = None  # it is no object
+            account = None  # the payload is no object
     body = {
         "event": event.type,
         "event_id": event.id,

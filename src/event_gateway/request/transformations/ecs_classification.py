@@ -1,7 +1,7 @@
-"""What an event's type says to a security system: Elastic Common Schema's four categorization
-fields and a severity, from the words in the type by the tables below.
+"""Classifies events by the words in their type: the four categorization fields of the Elastic
+Common Schema (ECS), and a severity.
 
-The tables are part of what receivers rely on: docs/reference/transformations.md shows them.
+Receivers rely on the tables below; docs/reference/transformations.md shows them.
 """
 
 import re
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-# The last word of a type that stands here says the category; there may be none.
+# The category is that of the last word of the event type that is in this table, if any is.
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "api": ("api",),
     "authentication": (
@@ -33,7 +33,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "vulnerability": ("vulnerability",),
 }  # fmt: skip
 
-# The last word that says a type which goes with the category.
+# The ECS type is that of the last word in this table whose type the category allows (EXPECTED).
 TYPES: dict[str, tuple[str, ...]] = {
     "access": ("accessed", "downloaded", "exported", "queried", "read", "viewed"),
     "allowed": ("allowed", "approved", "granted", "permitted"),
@@ -55,7 +55,7 @@ TYPES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
-# Which types ECS expects with a category; without a category any will do.
+# The types that ECS expects with a category. Without a category every type is allowed.
 EXPECTED: dict[str, tuple[str, ...]] = {
     "api": ("access", "allowed", "change", "creation", "deletion", "denied", "end", "start"),
     "authentication": ("end", "start"),
@@ -72,21 +72,21 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "session": ("end", "start"),
     "vulnerability": (),
 }
-# Where a type is not expected, what comes nearest.
+# The nearest expected type in place of one that is not expected with a category.
 INSTEAD = {
     ("database", "creation"): "change", ("database", "deletion"): "change",
     ("package", "creation"): "installation",
     ("iam", "allowed"): "change", ("process", "creation"): "change",
     ("process", "deletion"): "change", ("process", "error"): "end",
 }  # fmt: skip
-# Of which object an iam event is.
+# The second type of an iam event: the kind of object that it is about.
 IAM = {"user": "user", "account": "user", "member": "user", "group": "group",
        "role": "admin", "permission": "admin"}  # fmt: skip
 KINDS = {"alert": ("alert", "intrusion", "malware", "threat", "violation"), "metric": ("metrics",)}
 FAILURES = (*TYPES["denied"], *TYPES["error"], "degraded", "invalid", "violation")
 SEVERITIES = {"alert": 8, "failure": 6, "deletion": 4, "else": 2}  # 0 to 10, as CEF counts
-# What data.severity may say in place of that.
-WORDS = {
+# The words that data.severity may hold; they replace the severity above.
+SEVERITY_WORDS = {
     "debug": 0, "info": 2, "informational": 2, "notice": 2, "low": 3, "medium": 5, "moderate": 5,
     "warn": 5, "warning": 5, "error": 6, "high": 8, "critical": 10, "emergency": 10, "fatal": 10,
 }  # fmt: skip
@@ -109,18 +109,18 @@ class Classification(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=1024)
 def classify(event_type: str) -> Classification:
-    """What the words of an event's type say, the later ones before the earlier ones."""
+    """The classification of an event type. Its later words come before its earlier ones."""
     words = [word for word in _SPLIT.split(event_type.lower()) if word][::-1]
     category = next((_CATEGORY_OF[word] for word in words if word in _CATEGORY_OF), None)
     kind = next((_KIND_OF[word] for word in words if word in _KIND_OF), "event")
-    said = [_TYPE_OF[word] for word in words if word in _TYPE_OF]
-    types = [_fitting(category, said)]
+    candidates = [_TYPE_OF[word] for word in words if word in _TYPE_OF]
+    types = [_expected_type(category, candidates)]
     if category == "iam":
         types += [IAM[word] for word in words if word in IAM][:1]
     if any(word in FAILURES for word in words):
         outcome = "failure"
     else:
-        outcome = "success" if said else "unknown"
+        outcome = "success" if candidates else "unknown"
     if kind == "alert":
         severity = SEVERITIES["alert"]
     else:
@@ -128,12 +128,12 @@ def classify(event_type: str) -> Classification:
     return Classification(kind, (category,) if category else (), tuple(types), outcome, severity)
 
 
-def _fitting(category: str | None, said: list[str]) -> str:
+def _expected_type(category: str | None, candidates: list[str]) -> str:
     if category is None:
-        return said[0] if said else "info"
+        return candidates[0] if candidates else "info"
     expected = EXPECTED[category]
-    exact = [event_type for event_type in said if event_type in expected]
-    near = [
-        INSTEAD[category, event_type] for event_type in said if (category, event_type) in INSTEAD
+    exact = [ecs_type for ecs_type in candidates if ecs_type in expected]
+    nearest = [
+        INSTEAD[category, ecs_type] for ecs_type in candidates if (category, ecs_type) in INSTEAD
     ]
-    return next(iter(exact + near), "info")
+    return next(iter(exact + nearest), "info")

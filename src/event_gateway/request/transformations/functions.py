@@ -1,6 +1,6 @@
-"""Transformations by Python functions of whoever owns the process.
+"""Transformations by Python functions of the operator.
 
-They run in threads, so that one that takes its time, or never ends, holds up nothing but itself:
+They run in threads, so that a slow or endless function delays only its own webhooks:
 docs/decisions/0018-transformations.md.
 """
 
@@ -28,19 +28,19 @@ from event_gateway.core.transformation.definition import (
 )
 from event_gateway.request.transformations.pending_body import PendingBody
 
-GROUP = "event_gateway.transformations"  # of entry points
-TIME_LIMIT = 1.0  # seconds that one call may take
+ENTRY_POINTS = "event_gateway.transformations"  # the group of entry points
+TIME_LIMIT = 1.0  # seconds for one call
 THREADS = 4  # for each function
-LOOK = 0.25  # seconds between looks for calls that take too long
+CHECK_INTERVAL = 0.25  # seconds between two checks for calls over the time limit
 
 Function = Callable[[dict[str, Any]], Any]
 _encode = msgspec.json.Encoder().encode
 
 
 def load_function(name: str) -> Function:
-    """The function of ``package.module:function``, or of an entry point of that name.
+    """Imports the function with the name ``package.module:function``, or of an entry point.
 
-    Imports its module. Raises InvalidDefinition.
+    Raises InvalidDefinition.
     """
     try:
         if ":" in name:
@@ -49,97 +49,97 @@ def load_function(name: str) -> Function:
             for part in path.split("."):
                 value = getattr(value, part)
         else:
-            value = next(iter(entry_points(group=GROUP, name=name))).load()
+            value = next(iter(entry_points(group=ENTRY_POINTS, name=name))).load()
     except StopIteration:
         raise InvalidDefinition(
-            "python", f"no entry point {name!r} in {GROUP}; a function is package.module:function"
+            "python",
+            f"no entry point {name!r} in {ENTRY_POINTS}; a function is package.module:function",
         ) from None
-    except Exception as error:  # whatever its module does on import
+    except Exception as error:  # an import can raise anything
         why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise InvalidDefinition("python", f"{name!r} cannot be imported: {why}") from None
     if not callable(value) or inspect.iscoroutinefunction(value):
-        raise InvalidDefinition("python", f"{name!r} is no plain function")
+        raise InvalidDefinition("python", f"{name!r} is not a plain function")
     return value  # type: ignore[no-any-return]
 
 
 class FunctionTransformation:
-    """Calls a function in threads of its own, started as they are needed."""
+    """Calls a function in up to :data:`THREADS` threads of its own, started when needed."""
 
     def __init__(self, function: Function, content_type: str | None) -> None:
         self._function = function
         self._content_type = content_type
         self._queue: SimpleQueue[PendingBody | None] = SimpleQueue()
         self._threads = 0
-        self._open: dict[
-            PendingBody, None
-        ] = {}  # what is not known to have ended, the oldest first
-        self._stuck = 0  # threads in a call that was given up
+        self._open: dict[PendingBody, None] = {}  # calls without a result, oldest first
+        self._stuck = 0  # threads in a call over the time limit
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self, event: Event, received_at: float) -> PendingBody:
-        """Begins to make a body. To be called in the event loop."""
+        """Starts to make a body. Must be called in the event loop."""
         call = PendingBody(event)
         if self._stuck >= THREADS:
-            call.end(_late(f"all {THREADS} threads are in calls that do not end"))
+            call.end(_timed_out(f"all {THREADS} threads are in calls that do not end"))
             return call
         self._loop = asyncio.get_running_loop()
         self._open[call] = None
         self._queue.put(call)
         if self._threads < min(THREADS, len(self._open) + self._stuck):
             self._threads += 1
-            threading.Thread(target=self._work, name="transformation", daemon=True).start()
+            threading.Thread(target=self._run, name="transformation", daemon=True).start()
         if self._timer is None:
-            self._timer = self._loop.call_later(LOOK, self._look)
+            self._timer = self._loop.call_later(CHECK_INTERVAL, self._check_time_limit)
         return call
 
     def close(self) -> None:
-        """Ends the threads once they have done what they were asked for."""
+        """Ends the threads after the calls that are queued."""
         for _ in range(self._threads):
             self._queue.put(None)
 
-    def _work(self) -> None:
+    def _run(self) -> None:
+        """The loop of a thread."""
         while (call := self._queue.get()) is not None:
             if call.ended:
                 continue
             call.started = time.monotonic()
-            made = self._made(call.event)
+            result = self._call(call.event)
             assert self._loop is not None
             try:
-                self._loop.call_soon_threadsafe(self._ended, call, made)
+                self._loop.call_soon_threadsafe(self._ended, call, result)
             except RuntimeError:
-                return  # the loop is closed: nobody waits any more
+                return  # the event loop is closed: nobody waits any more
 
-    def _ended(self, call: PendingBody, made: tuple[bytes, bytes] | TransformationError) -> None:
+    def _ended(self, call: PendingBody, result: tuple[bytes, bytes] | TransformationError) -> None:
         if self._open.pop(call, ...) is ...:
-            self._stuck -= 1  # it was given up
-        call.end(made)
+            self._stuck -= 1  # it was over the time limit
+        call.end(result)
 
-    def _look(self) -> None:
+    def _check_time_limit(self) -> None:
         now = time.monotonic()
         for call in list(self._open):
             if call.started and now - call.started > TIME_LIMIT:
                 del self._open[call]
                 self._stuck += 1
-                call.end(_late(f"took longer than {TIME_LIMIT:g}s"))
+                call.end(_timed_out(f"took longer than {TIME_LIMIT:g}s"))
         if self._stuck >= THREADS:
             for call in list(self._open):
                 if not call.started:
                     del self._open[call]
-                    call.end(_late(f"all {THREADS} threads are in calls that do not end"))
+                    call.end(_timed_out(f"all {THREADS} threads are in calls that do not end"))
         self._timer = None
         if self._open:
             assert self._loop is not None
-            self._timer = self._loop.call_later(LOOK, self._look)
+            self._timer = self._loop.call_later(CHECK_INTERVAL, self._check_time_limit)
 
-    def _made(self, event: Event) -> tuple[bytes, bytes] | TransformationError:
+    def _call(self, event: Event) -> tuple[bytes, bytes] | TransformationError:
         try:
             value = self._function(as_dict(event))
             return self._body(value)
         except TransformationError as error:
             return error
-        except BaseException as error:  # its own doing, whatever it raises
-            return TransformationError(_told(error))
+        except BaseException as error:  # the function can raise anything, SystemExit too
+            return TransformationError(_describe(error))
 
     def _body(self, value: Any) -> tuple[bytes, bytes]:
         content_type = self._content_type
@@ -151,13 +151,13 @@ class FunctionTransformation:
                 raise TransformationError(f"gave {type(value).__name__} with a content type")
         if isinstance(value, (dict, list)):
             try:
-                body, otherwise = _encode(value), JSON
+                body, default = _encode(value), JSON
             except Exception as error:
                 raise TransformationError(f"gave what is not JSON: {error}") from None
         elif isinstance(value, str):
-            body, otherwise = value.encode(), "text/plain; charset=utf-8"
+            body, default = value.encode(), "text/plain; charset=utf-8"
         elif isinstance(value, bytes):
-            body, otherwise = value, "application/octet-stream"
+            body, default = value, "application/octet-stream"
         else:
             raise TransformationError(
                 f"gave {type(value).__name__} in place of a dict, list, str, bytes or "
@@ -165,15 +165,15 @@ class FunctionTransformation:
             )
         if len(body) > MAX_OUTPUT:
             raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
-        return (content_type or otherwise).encode(), body
+        return (content_type or default).encode(), body
 
 
-def _late(why: str) -> TransformationError:
+def _timed_out(why: str) -> TransformationError:
     return TransformationError(why, final=False)
 
 
-def _told(error: BaseException) -> str:
-    """An exception with the place where it was raised."""
+def _describe(error: BaseException) -> str:
+    """An exception with the file and line that raised it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""The type of a transformation, and bodies that are still being made."""
+"""The type of a transformation, and the body that a function makes in a thread."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.transformation.definition import TransformationError
 
 JSON_TYPE = b"application/json"
-RETRY_AFTER = 0.5  # seconds for which a failure that may pass is the result, before a new try
+RETRY_AFTER = 0.5  # seconds between a failure that is not final and the next try
 
 
 class BodyPending(Exception):
@@ -19,9 +19,9 @@ class BodyPending(Exception):
 
 
 class PendingBody:
-    """A body that a thread makes of an event, for all webhooks with the same transformation.
+    """The body that a function makes from an event, for all webhooks with the same transformation.
 
-    ``started`` is when the thread took it, on the monotonic clock; 0 before.
+    ``started`` is when a thread called the function, on the monotonic clock; 0 before.
     """
 
     def __init__(self, event: Event) -> None:
@@ -54,8 +54,8 @@ class PendingBody:
         return self._result
 
     @property
-    def again(self) -> bool:
-        """Whether it failed a while ago in a way that another try may not."""
+    def may_retry(self) -> bool:
+        """Whether the function failed, not finally, and the time until the next try is over."""
         failed = isinstance(self._result, TransformationError) and not self._result.final
         return failed and self._loop.time() - self._ended_at > RETRY_AFTER
 
@@ -64,6 +64,6 @@ class PendingBody:
         await asyncio.shield(self._done)
 
 
-# Content type and body of an event that the log stored at a time (seconds since the epoch). Raises
-# TransformationError.
+# From an event and the time at which the log stored it (seconds since the epoch), the content type
+# and the body. Raises TransformationError.
 Transformation = Callable[[Event, float], tuple[bytes, bytes] | PendingBody]

@@ -1,4 +1,5 @@
-"""``siem_format``: Elastic Common Schema 8, or the same facts in the Common Event Format."""
+"""``siem_format``: the event in the Elastic Common Schema 8, and the facts for the Common Event
+Format (:mod:`event_gateway.request.transformations.cef`)."""
 
 import re
 from ipaddress import ip_address
@@ -9,20 +10,24 @@ import msgspec
 from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.transformation.definition import raw_payload_of
-from event_gateway.request.transformations.ecs_classification import WORDS, Classification, classify
+from event_gateway.request.transformations.ecs_classification import (
+    SEVERITY_WORDS,
+    Classification,
+    classify,
+)
 from event_gateway.request.transformations.pending_body import JSON_TYPE
 
 ECS_VERSION = "8.11.0"
 OUTCOMES = frozenset(("success", "failure", "unknown"))
 MAX_MESSAGE = 8192  # characters
 _encode = msgspec.json.Encoder().encode
-# What Elasticsearch reads as it stands: no leap second, nanoseconds at most.
+# The times that Elasticsearch accepts unchanged: no leap second, nanoseconds at most.
 _PLAIN_TIME = re.compile(r"[-0-9]{10}T\d\d:\d\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
 _TIME = re.compile(r"([-0-9]{10})T(\d\d:\d\d:)(\d\d)(\.\d{1,9})?\d*(.*)")
 
 
 class _Data(msgspec.Struct):
-    """The members of a payload that say who, from where, how it ended and how bad it is."""
+    """The members of a payload from which user, address, outcome and severity are taken."""
 
     user_id: Any = None
     actor: Any = None
@@ -39,7 +44,7 @@ class _Data(msgspec.Struct):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What a security system is told of an event. ``time`` is RFC 3339."""
+    """The facts about an event for a security system. ``time`` is in RFC 3339."""
 
     time: str
     message: str
@@ -47,7 +52,7 @@ class Facts(msgspec.Struct, frozen=True):
     action: str
     outcome: str
     severity: int
-    classified: Classification
+    classification: Classification
     user: str | None
     ip: str | None
 
@@ -57,14 +62,14 @@ _NOTHING = _Data()
 
 
 def facts_of(event: Event, received_at: float) -> Facts:
-    """The facts, from the type and the well-known members of the payload."""
+    """The facts about an event, from its type and the well-known members of its payload."""
     data = _NOTHING
     if event.kind is DataKind.JSON:
         try:
             data = _data(event.data)
         except (msgspec.DecodeError, RecursionError):
-            data = _NOTHING  # it is no object
-    about = classify(event.type)
+            data = _NOTHING  # the payload is no object
+    classification = classify(event.type)
     dataset, _, action = event.type.rpartition(".")
     return Facts(
         time=_time(event.time or rfc3339(received_at)),
@@ -73,9 +78,9 @@ def facts_of(event: Event, received_at: float) -> Facts:
         action=action,
         outcome=data.outcome
         if isinstance(data.outcome, str) and data.outcome in OUTCOMES
-        else about.outcome,
-        severity=_severity(data.severity, about.severity),
-        classified=about,
+        else classification.outcome,
+        severity=_severity(data.severity, classification.severity),
+        classification=classification,
         user=_first(_user, data.user_id, data.actor, data.created_by, data.author),
         ip=_first(
             _ip, data.source_ip, data.client_ip, data.ip_address, data.remote_addr, data.ip
@@ -84,18 +89,18 @@ def facts_of(event: Event, received_at: float) -> Facts:
 
 
 def siem_format(event: Event, received_at: float) -> tuple[bytes, bytes]:
-    """Content type and body. The payload's own bytes go in as they are."""
+    """Content type and body. The payload's bytes are included unchanged."""
     facts = facts_of(event, received_at)
-    about = facts.classified
+    classification = facts.classification
     body: dict[str, Any] = {
         "@timestamp": facts.time,
         "ecs": {"version": ECS_VERSION},
         "message": facts.message,
         "event": {
             "id": event.id,
-            "kind": about.kind,
-            "category": about.category,
-            "type": about.type,
+            "kind": classification.kind,
+            "category": classification.category,
+            "type": classification.type,
             "action": facts.action,
             "outcome": facts.outcome,
             "severity": facts.severity,
@@ -113,7 +118,7 @@ def siem_format(event: Event, received_at: float) -> tuple[bytes, bytes]:
 
 
 def labels_of(event: Event) -> dict[str, str]:
-    """The subject and the extension attributes, as texts."""
+    """The subject and the extension attributes, as strings."""
     labels = {} if event.subject is None else {"subject": event.subject}
     for name, value in event.extensions.items():
         labels[name] = value if isinstance(value, str) else _encode(value).decode()
@@ -130,30 +135,31 @@ def _time(text: str) -> str:
     return f"{date}T{minutes}{min(second, '59')}{fraction or ''}{zone}"
 
 
-def _message(event: Event, said: object) -> str:
-    if isinstance(said, str) and said.strip():
-        return said[:MAX_MESSAGE]
+def _message(event: Event, value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value[:MAX_MESSAGE]
     about = f"{event.type} {event.subject}" if event.subject else event.type
     return f"{about} from {event.source}"[:MAX_MESSAGE]
 
 
-def _severity(said: object, otherwise: int) -> int:
-    if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= 10:
-        return said
-    return WORDS.get(said.lower(), otherwise) if isinstance(said, str) else otherwise
+def _severity(value: object, default: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10:
+        return value
+    return SEVERITY_WORDS.get(value.lower(), default) if isinstance(value, str) else default
 
 
 def _first(read: Any, *values: object) -> str | None:
+    """The first value that ``read`` accepts."""
     for value in values:
         if value is not None:
-            found: str | None = read(value)
-            if found is not None:
-                return found
+            text: str | None = read(value)
+            if text is not None:
+                return text
     return None
 
 
 def _user(value: object) -> str | None:
-    """The id that a value is, or an object has."""
+    """A user's id, given as such or as the ``id`` of an object."""
     if isinstance(value, dict):
         value = value.get("id")
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""``standard``: the CloudEvent itself, in the JSON format."""
+"""``standard``: the CloudEvent in the JSON format."""
 
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.cloudevents.json_format import to_structured
