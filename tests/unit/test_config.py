@@ -99,6 +99,8 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         ("a: !!python/object:os.system x\n", 1, "a", "not a plain value"),
         ("a: [" + "[" * 40 + "]" * 40 + "]\n", 1, "a", "nested deeper"),
         ("a: [" + "[" * 9000 + "]" * 9000 + "]\n", 1, "", "nested deeper"),
+        ("a: [" + "[" * 200_000, 1, "", "nested deeper"),
+        ("a:\n- [" + "1," * 400_000 + "1]\n", 2, "", "more than 100000 values"),
         ("a: &x {b: *x}\n", 1, "a.b", "nested deeper"),
         ("a: &x {<<: *x}\n", 1, "a", "brings in what it stands in"),
         ("a: {<<: 1}\n", 1, "a", "<< takes a mapping"),

@@ -16,6 +16,8 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 MAX_DEPTH = 32
 MAX_NODES = 100_000  # with all aliases followed
+# libyaml parses about ten times as fast as PyYAML itself, which is there without it, too.
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class BadYaml(Exception):
@@ -53,7 +55,9 @@ def read_plain(text: str, max_depth: int) -> Any:
 
 def _composed(text: str, max_depth: int) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        _check_size(text, max_depth)
+        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        return node
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         hint = ""
@@ -63,8 +67,30 @@ def _composed(text: str, max_depth: int) -> yaml.Node | None:
         raise BadYaml(line, "", f"not YAML: {problem}{hint}") from None
     except yaml.YAMLError as error:
         raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
-    except RecursionError:
-        raise BadYaml(1, "", f"nested deeper than {max_depth}") from None
+
+
+def _check_size(text: str, max_depth: int) -> None:
+    """Raises BadYaml at the first value beyond a bound, before any of them is kept.
+
+    Composing takes a stack frame for each level. What is nested a little too deep is left to the
+    reader, which names its key.
+    """
+    nodes = depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.NodeEvent):
+            nodes += 1
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            too_deep = depth > 8 * max_depth
+            if too_deep or nodes > 2 * MAX_NODES:  # keys count here, too
+                reason = (
+                    f"nested deeper than {max_depth}"
+                    if too_deep
+                    else f"more than {MAX_NODES} values, aliases included"
+                )
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise BadYaml(line, "", reason)
 
 
 def _unrepeated(problem: object) -> str:
@@ -166,7 +192,7 @@ class _Reader:
             return value if value is not None else match[2] or ""
 
         text = _VARIABLE.sub(variable, node.value)
-        if node.style is not None or node.tag != "tag:yaml.org,2002:str":
+        if node.style or node.tag != "tag:yaml.org,2002:str":
             return text  # in quotes it is text, whatever it looks like
         tag = self._scalars.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
         return self._scalar(yaml.ScalarNode(tag, text), line, path)
@@ -177,7 +203,7 @@ def _plain_scalar(node: yaml.ScalarNode, line: int, path: Path) -> Any:
     if not node.tag.startswith(_CORE) or "/" in node.tag.removeprefix(_CORE):
         raise BadYaml(line, ".".join(path[:4]), "tags are not understood")
     text = node.value
-    if node.style is not None:
+    if node.style:
         return text
     if text in ("", "~", "null", "Null", "NULL"):
         return None
