@@ -1,22 +1,28 @@
 """Applies each change of a registered webhook or stream to the parts of the process that use it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from event_gateway.broker.registry import Registry
 from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.ordered import OrderedDeliveries
+from event_gateway.routing.condition_tree import entry_of
 from event_gateway.routing.explain import explain
 from event_gateway.routing.index import Index
 from event_gateway.state.webhooks import WebhookCopies
 from event_gateway.streaming.hub import Hub
 
+MAX_REASON = 200  # characters of why a webhook cannot be used
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryChanges:
-    """The parts of a process that use what is registered."""
+    """The parts of a process that use what is registered. ``disable(webhook, reason)`` has the
+    registry disable a webhook."""
 
     registry: Registry
     index: Index
@@ -24,6 +30,7 @@ class RegistryChanges:
     ordered: OrderedDeliveries
     copies: WebhookCopies
     hub: Hub
+    disable: Callable[[Webhook, str], None]
 
     def follow(self) -> None:
         """Applies each change from now on."""
@@ -47,12 +54,31 @@ class RegistryChanges:
             self.dispatcher.remove(webhook_id)
             self.ordered.remove(webhook_id, deleted=True)
         else:
-            # The lane first: each webhook in the index must have one.
-            self.dispatcher.put(webhook)
-            self.ordered.put(webhook)
-            if not webhook.ordered:
-                self.index.put(webhook)
+            try:
+                self._apply(webhook)
+            except Exception as error:
+                # An earlier version stored it, or a fault did. It takes no events until somebody
+                # changes it, and the other webhooks go on.
+                self.index.remove(webhook_id)
+                self.ordered.remove(webhook_id)
+                self.disable(webhook, f"the gateway cannot use its definition: {_short(error)}")
+                raise
+
+    def _apply(self, webhook: Webhook) -> None:
+        # The lane first: each webhook in the index must have one.
+        self.dispatcher.put(webhook)
+        if webhook.ordered:
+            entry_of(webhook)  # raises what the task that delivers to it would crash of
+        else:
+            self.index.put(webhook)
+        self.ordered.put(webhook)
 
     def _stream(self, name: str, definition: StreamDefinition | None) -> None:
         if definition is None or definition.deleting:
             self.hub.stream_deleted(name)
+
+
+def _short(error: Exception) -> str:
+    known = isinstance(error, InvalidDefinition)
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}…"

@@ -42,7 +42,7 @@ class RegistryConflict(Exception):
 class RegistryBucket:
     """Entries by key. ``apply`` gets each change, also those of other processes.
 
-    ``left_out``: the keys of entries that ``apply`` could not read.
+    ``left_out``: the keys of entries that ``apply`` could not use.
     """
 
     def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor, apply: Apply) -> None:
@@ -167,6 +167,7 @@ class RegistryBucket:
 
     def _take(self, pulled: Pulled) -> None:
         key = pulled.subject.removeprefix(_PREFIX)
+        known = key in self.left_out
         self.left_out.discard(key)
         deleted = bool(pulled.headers and pulled.headers.get("KV-Operation"))
         if deleted:
@@ -181,4 +182,5 @@ class RegistryBucket:
                       error=str(error))  # fmt: skip
         except Exception:  # an entry that cannot be read must not hold up the others
             self.left_out.add(key)
-            log.exception("a registry entry cannot be read, it is left out", key=key)
+            if not known:
+                log.exception("a registry entry cannot be used, it is left out", key=key)

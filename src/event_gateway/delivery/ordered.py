@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import time
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -33,6 +34,20 @@ MARGIN = 2.0  # seconds before its end at which a lease is no longer relied on
 TRY_AGAIN = 1.0  # seconds until the next try to take a lease
 
 
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """The delivery of one ordered webhook in this process.
+
+    ``predecessors``: tasks of former workers of the same id that have not ended yet. ``deleted``:
+    it ends because the webhook was deleted, so that its unfinished deliveries are cancelled.
+    """
+
+    webhook: Webhook
+    predecessors: list[asyncio.Task[None]]
+    task: asyncio.Task[None] = field(init=False)
+    deleted: bool = False
+
+
 class OrderedDeliveries:
     """All ordered webhooks, as far as this process has their leases. ``source`` reads a webhook's
     events from a stream."""
@@ -53,11 +68,10 @@ class OrderedDeliveries:
         self._source = source
         self._supervisor = supervisor
         self._streams = (EVENTS, *(stream.name for stream in events.external))
-        self._workers: dict[str, tuple[Webhook, asyncio.Task[None]]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._workers: dict[str, _Worker] = {}
+        self._ending: list[_Worker] = []
         self._started = False
         self._not_started: dict[str, Webhook] = {}  # webhooks registered before start()
-        self._deleted: set[str] = set()
 
     def start(self) -> None:
         """Starts to deliver."""
@@ -73,7 +87,7 @@ class OrderedDeliveries:
             self.remove(webhook.id)
         elif not self._started:
             self._not_started[webhook.id] = webhook
-        elif former is None or _order_of(former[0]) != _order_of(webhook):
+        elif former is None or _order_of(former.webhook) != _order_of(webhook):
             self.remove(webhook.id)
             self._start_worker(webhook)
 
@@ -82,32 +96,44 @@ class OrderedDeliveries:
         self._not_started.pop(webhook_id, None)
         worker = self._workers.pop(webhook_id, None)
         if worker is not None:
-            if deleted:
-                self._deleted.add(webhook_id)
-            worker[1].cancel()
-            self._ending.add(worker[1])
-            worker[1].add_done_callback(self._ending.discard)
+            worker.task.cancel()
+            self._ending.append(worker)
+            worker.task.add_done_callback(lambda _: self._ending.remove(worker))
+        if deleted:
+            for ending in self._ending_of(webhook_id):
+                ending.deleted = True
 
     async def stop(self, timeout: float) -> None:
         """Starts no more attempts; those in flight may take ``timeout`` seconds."""
         self._started = False
         for webhook_id in list(self._workers):
             self.remove(webhook_id)
-        if self._ending:
-            await asyncio.wait(self._ending, timeout=timeout)
-        await end(self._ending)
+        ending = [worker.task for worker in self._ending]
+        if ending:
+            await asyncio.wait(ending, timeout=timeout)
+        await end(ending)
 
     def _start_worker(self, webhook: Webhook) -> None:
-        run = functools.partial(self._run, webhook)
-        task = self._supervisor.start("ordered", run, about=webhook.id)
-        self._workers[webhook.id] = (webhook, task)
+        worker = _Worker(webhook, [former.task for former in self._ending_of(webhook.id)])
+        run = functools.partial(self._run, worker)
+        worker.task = self._supervisor.start("ordered", run, about=webhook.id)
+        self._workers[webhook.id] = worker
 
-    async def _run(self, webhook: Webhook) -> None:
+    def _ending_of(self, webhook_id: str) -> list[_Worker]:
+        return [worker for worker in self._ending if worker.webhook.id == webhook_id]
+
+    async def _run(self, worker: _Worker) -> None:
+        webhook = worker.webhook
+        if worker.predecessors:
+            # This process has one lease of the webhook: they release it, and may forget the
+            # positions.
+            await asyncio.wait(worker.predecessors)
+            worker.predecessors.clear()
         while True:
             try:
                 started = time.monotonic()
                 if await self._order.hold(webhook.id, LEASE):
-                    await self._deliver(webhook, started + LEASE)
+                    await self._deliver(worker, started + LEASE)
             except (*StateError, *BrokerError) as error:
                 log.warning(
                     "an ordered webhook waits for Redis or NATS",
@@ -116,8 +142,9 @@ class OrderedDeliveries:
                 )
             await asyncio.sleep(TRY_AGAIN)
 
-    async def _deliver(self, webhook: Webhook, leased_until: float) -> None:
+    async def _deliver(self, worker: _Worker, leased_until: float) -> None:
         """Delivers for as long as this process has the lease."""
+        webhook = worker.webhook
         lines = [
             OrderedLine(
                 webhook,
@@ -152,8 +179,7 @@ class OrderedDeliveries:
             for line in lines:
                 await line.wait_for_attempts()
             with contextlib.suppress(*StateError):
-                if webhook.id in self._deleted:
-                    self._deleted.discard(webhook.id)
+                if worker.deleted:
                     for line in lines:
                         await line.cancel_deliveries()
                     await self._order.forget(webhook.id)

@@ -5,11 +5,12 @@ from typing import Any, assert_never
 import msgspec
 
 from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.expression import EvaluationError, Expression
 from event_gateway.core.matching.filter import Filter, compile_filter
 from event_gateway.core.matching.path import path_of
 from event_gateway.core.matching.pattern import matches
-from event_gateway.core.matching.selection import conditions
+from event_gateway.core.matching.selection import Condition, conditions
 from event_gateway.core.webhook.webhook import Webhook
 
 MAX_SHOWN = 120  # characters of a value
@@ -25,23 +26,36 @@ class Failed(msgspec.Struct):
 def explain(webhook: Webhook, received: Received) -> Failed | None:
     """The first condition of a webhook that does not hold of an event; None where all do.
 
-    ``events`` is first, then the conditions in the order of :class:`Selection`.
+    ``events`` is first, then the conditions in the order of :class:`Selection`. A condition that
+    cannot be evaluated, as an earlier version of the gateway may have stored it, does not hold.
     """
     event_type = received.event.type
     if not any(matches(pattern, event_type) for pattern in webhook.events):
         return Failed("events", f"no pattern fits the type {_short(event_type)}")
-    for key, condition in conditions(webhook):
-        if isinstance(condition, Filter):
-            if not compile_filter(condition)(received):
-                return _failed_filter(condition, key, received)
-        elif isinstance(condition, Expression):
-            try:
-                if not condition.holds(received):
-                    return Failed(key, "is false")
-            except EvaluationError as error:
-                return Failed(key, f"comes to no value: {error}")
-        else:
-            assert_never(condition)
+    key = "filters"
+    try:
+        for key, condition in conditions(webhook):
+            if (failed := _failed(condition, key, received)) is not None:
+                return failed
+    except InvalidDefinition as problem:
+        return Failed(problem.key, f"cannot be evaluated: {problem.detail}")
+    except Exception as error:
+        return Failed(key, f"cannot be evaluated: {type(error).__name__}: {error}"[:MAX_SHOWN])
+    return None
+
+
+def _failed(condition: Condition, key: str, received: Received) -> Failed | None:
+    if isinstance(condition, Filter):
+        if not compile_filter(condition)(received):
+            return _failed_filter(condition, key, received)
+    elif isinstance(condition, Expression):
+        try:
+            if not condition.holds(received):
+                return Failed(key, "is false")
+        except EvaluationError as error:
+            return Failed(key, f"comes to no value: {error}")
+    else:
+        assert_never(condition)
     return None
 
 

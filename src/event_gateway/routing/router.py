@@ -37,6 +37,9 @@ STOP_TIMEOUT = 2.0  # seconds for the loop to end; it may be waiting for Redis
 # Events that this process may hold unacknowledged. Less than the consumer's limit, so that several
 # processes can share it.
 MAX_UNSETTLED = MAX_UNACKED // 4
+# An event whose deliveries cannot be started because of a fault in the gateway is taken again when
+# JetStream redelivers it, every ACK_WAIT seconds; at this delivery it is set aside.
+MAX_DELIVERIES = 5
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
 
@@ -54,6 +57,27 @@ class _Settlement:
         self.waiting -= 1
         if self.waiting == 0:
             self.router.settle(self)
+
+
+class _Fault:
+    """An event with deliveries that could not be started, because of a fault in the gateway.
+
+    ``failed`` has the exceptions by webhook; ``all_failed``: no other delivery of the event was
+    started now, so that all others are recorded.
+    """
+
+    __slots__ = ("all_failed", "failed", "pulled")
+
+    def __init__(self, pulled: Pulled, failed: dict[str, Exception], *, all_failed: bool) -> None:
+        self.pulled, self.failed, self.all_failed = pulled, failed, all_failed
+
+    @property
+    def detail(self) -> str:
+        """Why the event is set aside, with the webhooks that have not received it."""
+        webhook, error = next(iter(self.failed.items()))
+        others = f" (and to {len(self.failed) - 1} more webhooks)" if len(self.failed) > 1 else ""
+        kind = type(error).__name__  # its text may hold a secret
+        return f"the delivery to the webhook {webhook}{others} cannot be started: {kind}"
 
 
 class Router:
@@ -189,6 +213,7 @@ class Router:
         """Begins the deliveries that are not recorded yet; acknowledges events without any."""
         known = await self._known(matched)
         dispatched = 0
+        faults: list[_Fault] = []
         for pulled, received, webhooks in matched:
             event = received.event
             new = webhooks
@@ -203,9 +228,13 @@ class Router:
                 continue
             settlement = _Settlement(self, received.seq, pulled.reply, len(new))
             self._unsettled[received.seq] = settlement
+            failed: dict[str, Exception] = {}
             try:
                 for webhook in new:
-                    self._dispatch(received, webhook, settlement.recorded)
+                    try:
+                        self._dispatch(received, webhook, settlement.recorded)
+                    except Exception as error:  # a fault of the gateway: the others go on
+                        failed[webhook.id] = error
                     dispatched += 1
                     if dispatched % PER_TURN == 0:
                         await asyncio.sleep(0)
@@ -213,6 +242,26 @@ class Router:
                 # Not kept alive: NATS redelivers it, and what is recorded by then is skipped.
                 self._unsettled.pop(received.seq, None)
                 raise
+            if failed:
+                self._unsettled.pop(received.seq, None)  # likewise
+                faults.append(_Fault(pulled, failed, all_failed=len(failed) == len(new)))
+        if faults:
+            await self._handle_faults(faults)
+
+    async def _handle_faults(self, faults: list[_Fault]) -> None:
+        """Logs the deliveries of a batch that could not be started. JetStream redelivers their
+        events; an event that has failed too often is set aside once its other deliveries are
+        recorded."""
+        first = faults[0]
+        log.error(
+            "deliveries cannot be started, their events are taken again", stream=self._stream,
+            events=len(faults), seq=first.pulled.seq, webhooks=sorted(first.failed),
+            exc_info=next(iter(first.failed.values())),
+        )  # fmt: skip
+        for fault in faults:
+            # At the next delivery of the event, what could be started now is found in the ledger.
+            if fault.all_failed and fault.pulled.delivered >= MAX_DELIVERIES:
+                await self._reject(fault.pulled, InvalidEvent("failed", fault.detail))
 
     async def _known(
         self, matched: list[tuple[Pulled, Received, list[Webhook]]]
@@ -249,9 +298,9 @@ class Router:
 
     async def _keep_alive(self) -> None:
         """Tells JetStream that unsettled events are in work, before it redelivers them."""
-        while True:
-            await asyncio.sleep(ACK_WAIT / 4)
+        while True:  # at once after a restart: it may have crashed a while ago
             now = time.monotonic()
             for settlement in self._unsettled.values():
                 if now - settlement.since > ACK_WAIT / 4:
                     self._broker.post(settlement.reply, b"+WPI")
+            await asyncio.sleep(ACK_WAIT / 4)

@@ -7,6 +7,7 @@ from event_gateway.app.registry_changes import RegistryChanges
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.delivery import Deliveries
 from event_gateway.app.stages.ingest import Ingest
+from event_gateway.app.stages.registration import Registrations
 from event_gateway.app.stages.streaming import Streaming
 from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import EVENTS
@@ -53,17 +54,19 @@ def build_routing(
     config: Config,
     adapters: Adapters,
     ingest: Ingest,
+    registrations: Registrations,
     deliveries: Deliveries,
     streaming: Streaming,
     supervisor: Supervisor,
 ) -> Routing:
-    """Needs the delivery stage, which gets what matches; and, as the registry's changes reach it
-    from here, the streaming stage."""
+    """Needs the delivery stage, which gets what matches; and, as the registry's changes are applied
+    from here, the streaming stage, and the registrations, where webhooks are disabled."""
     index = Index()
     copies = WebhookCopies(adapters.redis)
     changes = RegistryChanges(
-        adapters.registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub
-    )
+        adapters.registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub,
+        registrations.webhooks.disable,
+    )  # fmt: skip
     streams = (EVENTS, *config.ingest.streams)
     routers = tuple(
         Router(

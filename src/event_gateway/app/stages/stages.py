@@ -81,7 +81,9 @@ async def build_stages(
         registrations=registrations,
         deliveries=deliveries,
         streaming=streaming,
-        routing=build_routing(config, adapters, ingest, deliveries, streaming, supervisor),
+        routing=build_routing(
+            config, adapters, ingest, registrations, deliveries, streaming, supervisor
+        ),
         replaying=build_replay(config, adapters, ingest),
         supervisor=supervisor,
     )

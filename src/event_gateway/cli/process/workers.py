@@ -26,22 +26,28 @@ MAX_DELAY = 10.0  # seconds between two starts of a process that does not stay a
 
 
 class _Worker:
-    """One process, and the pipe through which it says that it is ready."""
+    """One process, and the pipe through which it says that it is ready. Raises OSError where the
+    process cannot be started."""
 
     def __init__(self, config_path: Path | None, hosted: Hosted, force: bool) -> None:
         self._ready, ready = os.pipe()
-        os.set_blocking(self._ready, False)
         descriptor = hosted.listener.fileno()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "event_gateway.cli.process.worker"],
-            stdin=subprocess.PIPE,
-            pass_fds=(descriptor, ready),
-            # Ctrl-C in the terminal goes to the first process only, which ends the others.
-            start_new_session=True,
-            # It holds the port: draining without servers would keep the next gateway from it.
-            preexec_fn=killed_with_parent if sys.platform == "linux" else None,
-        )
-        os.close(ready)
+        try:
+            os.set_blocking(self._ready, False)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "event_gateway.cli.process.worker"],
+                stdin=subprocess.PIPE,
+                pass_fds=(descriptor, ready),
+                # Ctrl-C in the terminal goes to the first process only, which ends the others.
+                start_new_session=True,
+                # It holds the port: draining without servers would keep the next gateway from it.
+                preexec_fn=killed_with_parent if sys.platform == "linux" else None,
+            )
+        except BaseException:
+            os.close(self._ready)
+            raise
+        finally:
+            os.close(ready)
         self.started = time.monotonic()
         settings = {
             "force": force,
@@ -127,9 +133,13 @@ class Workers:
             self._signal(signal.SIGHUP)
 
     async def _start(self, count: int) -> None:
-        new = [_Worker(self._config_path, self._hosted, self._force) for _ in range(count)]
-        self._workers += new
-        waiting = set(new)
+        first = len(self._workers)
+        try:
+            for _ in range(count):
+                self._workers.append(_Worker(self._config_path, self._hosted, self._force))
+        except OSError as error:
+            raise StartFailed(f"a process cannot be started: {error}") from error
+        waiting = set(self._workers[first:])
         while waiting:
             for worker in list(waiting):
                 if worker.became_ready():
