@@ -259,7 +259,7 @@ async def test_a_part_that_did_not_come_is_not_the_end(
         await js.purge_stream("GATEWAY_EVENTS")  # as where they are lost on the way
         return made
 
-    monkeypatch.setattr(stream_page, "PATIENCE", 0.5)
+    monkeypatch.setattr(stream_page, "RESPONSE_TIMEOUT", 0.5)
     monkeypatch.setattr(broker.js, "add_consumer", add_and_lose)
     with pytest.raises(TimeoutError):
         await stream_page.read_page(broker, "GATEWAY_EVENTS")

@@ -261,7 +261,7 @@ async def test_a_nats_that_takes_too_little_is_refused(tmp_path: Path) -> None:
     try:
         program = Program(tmp_path, {"nats": {"url": f"nats://127.0.0.1:{port}"}})
         assert await program.start_fails() == 1
-        assert "takes no message over 65536 bytes" in program.last_line
+        assert "accepts messages of at most 65536 bytes" in program.last_line
         assert "raise its max_payload" in program.last_line
         assert "Traceback" not in program.output
     finally:

@@ -130,7 +130,7 @@ async def test_a_full_stream_that_refuses_new_events_is_fine(
     assert await program.stop() == 0
 
 
-async def test_what_is_in_the_way_is_named(
+async def test_an_overlapping_stream_is_named(
     tmp_path: Path, servers: tuple[str, str], receiver: Receiver
 ) -> None:
     program = Program(tmp_path, _config(servers, receiver, ingest={"streams": ["NONE"]}))
@@ -140,11 +140,11 @@ async def test_what_is_in_the_way_is_named(
     program = Program(tmp_path, _config(servers, receiver))
     assert await program.start_fails() == 1
     assert program.last_line == (
-        "event-gateway: the stream ORDERS captures orders.> already, which the gateway wants with "
-        "orders.>: either list ingest.subjects without it, or have that stream read instead, with "
-        "ingest.streams: [ORDERS]"
+        "event-gateway: the stream ORDERS captures orders.> already, which overlaps with orders.> "
+        "of the gateway: list ingest.subjects without orders.>, or let the gateway read that "
+        "stream, with ingest.streams: [ORDERS]"
     )
-    # Each of the two ways out is one.
+    # Both remedies work.
     for ingest in ({"subjects": ["user.>"]}, {"streams": ["ORDERS"]}):
         program = Program(tmp_path, _config(servers, receiver, ingest=ingest))
         await program.start()

@@ -64,7 +64,7 @@ async def test_an_answer_waits_for_a_process_that_is_behind(
     # It waits until the other has it in force, but not for ever.
     assert made["soon"] > 0.45, made
     assert 1.9 < made["late"] < 25, made
-    assert "not confirmed everywhere" in peers.programs[0].output
+    assert "have not applied a change" in peers.programs[0].output
 
 
 async def test_the_same_file_twice_and_a_dead_process(
@@ -82,9 +82,9 @@ async def test_the_same_file_twice_and_a_dead_process(
     await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     assert time.monotonic() - began < 25
     await asyncio.sleep(4)
-    waited = peers.programs[0].output.count("not confirmed everywhere")
+    waited = peers.programs[0].output.count("have not applied a change")
     await one.webhook(id="w2", url=f"{receiver.url}/w", events=["user.*"])
-    assert peers.programs[0].output.count("not confirmed everywhere") == waited
+    assert peers.programs[0].output.count("have not applied a change") == waited
     await one.send(event("user.a"))
     await receiver.until(7)
 

@@ -67,7 +67,7 @@ async def test_a_wrong_password_is_said_at_once(tmp_path: Path, run: Run) -> Non
     )
     began = time.monotonic()
     line = await _refused(tmp_path, {"nats": {"url": f"nats://a:hunter2@127.0.0.1:{port}"}})
-    assert f"cannot work with NATS at nats://127.0.0.1:{port}: " in line
+    assert f"cannot connect to NATS at nats://127.0.0.1:{port}: " in line
     assert "authorization violation" in line.lower()
     port = await run(
         valkey_binary(), "--requirepass", "x", "--save", "", port_option="--port"

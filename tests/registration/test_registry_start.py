@@ -13,14 +13,14 @@ from event_gateway.tasks import Supervisor
 async def test_where_nothing_more_comes_it_says_how_far_it_was_read(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STALLED", 0.3)
+    monkeypatch.setattr(module, "START_TIMEOUT", 0.3)
     broker = await connect(servers[0], Supervisor())
     registry = Registry(broker, Peers(broker, "here", "", Supervisor()), Supervisor())
     try:
         await registry.open()
         # Its last revision is known, and what it was is not there to be read.
         await broker.js.purge_stream(f"KV_{BUCKET}")
-        with pytest.raises(TimeoutError, match=r"up to revision 0 of 1, then nothing came for"):
+        with pytest.raises(TimeoutError, match=r"up to revision 0 of 1, then no entry arrived for"):
             await registry.watch()
     finally:
         await registry.stop()

@@ -86,7 +86,7 @@ async def test_a_server_that_ends_no_answer_is_waited_for_once(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one of NATS 2.10 does, which may hold the stream behind one that is newer."""
-    monkeypatch.setattr(batched_get, "PATIENCE", 0.5)
+    monkeypatch.setattr(batched_get, "RESPONSE_TIMEOUT", 0.5)
     broker = await connect(servers[0], Supervisor())
     asked: list[dict[str, int]] = []
 
@@ -110,7 +110,7 @@ async def test_a_server_that_ends_no_answer_is_waited_for_once(
 async def test_one_that_says_nothing_is_not_waited_for_twice(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batched_get, "PATIENCE", 0.3)
+    monkeypatch.setattr(batched_get, "RESPONSE_TIMEOUT", 0.3)
     broker = await connect(servers[0], Supervisor())
     asked: list[bytes] = []
 

@@ -11,14 +11,15 @@ from nats.aio.msg import Msg
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.core.text.times import parse_time
 
-SINCE = (2, 11)
-GAP = 2  # unwanted sequences between two wanted ones that do not end a range
-MAX_BYTES = 8 * 1024 * 1024  # of all messages of an answer, except one of each range
-PATIENCE = 5.0  # seconds without an answer after which the call returns what has come
+MIN_SERVER_VERSION = (2, 11)
+MAX_GAP = 2  # requested sequences at most this far apart share a range
+# Bytes of all messages in one response. One message of each range may be larger.
+MAX_BYTES = 8 * 1024 * 1024
+RESPONSE_TIMEOUT = 5.0  # seconds without a message after which the call returns what has arrived
 
 
 class StoredMessage(msgspec.Struct):
-    """A message as the stream holds it; ``time`` in seconds since the epoch."""
+    """A message as it is stored in the stream; ``time`` in seconds since the epoch."""
 
     subject: str
     headers: Mapping[str, str]
@@ -27,69 +28,70 @@ class StoredMessage(msgspec.Struct):
 
 
 def supports_batches(broker: Broker) -> bool:
-    """Whether this server knows batched direct gets."""
+    """Whether the connected server supports batched direct gets."""
     version = broker.nc.connected_server_version
-    return (version.major, version.minor) >= SINCE
+    return (version.major, version.minor) >= MIN_SERVER_VERSION
 
 
-def ranges(wanted: Sequence[int]) -> list[tuple[int, int]]:
-    """Ranges of the stream, first and last, that hold all these sequences and few others."""
-    out: list[tuple[int, int]] = []
-    for seq in sorted(wanted):
-        if out and seq - out[-1][1] <= GAP:
-            out[-1] = (out[-1][0], seq)
+def ranges(seqs: Sequence[int]) -> list[tuple[int, int]]:
+    """Groups sequences into ranges (first, last) that cover all of them and few others."""
+    grouped: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if grouped and seq - grouped[-1][1] <= MAX_GAP:
+            grouped[-1] = (grouped[-1][0], seq)
         else:
-            out.append((seq, seq))
-    return out
+            grouped.append((seq, seq))
+    return grouped
 
 
 async def get_batch(
-    broker: Broker, stream: str, wanted: Sequence[int]
+    broker: Broker, stream: str, seqs: Sequence[int]
 ) -> tuple[dict[int, StoredMessage], bool]:
-    """The messages at these sequences, a few hundred at most, of a stream that allows direct gets;
-    and whether the answer is complete, which that of an older server behind this one is not.
+    """Reads the messages at these sequences (a few hundred at most) from a stream that allows
+    direct gets. Returns the messages by sequence, and whether the server ended its response.
 
-    The stream may hold a message that is not in the answer: it was too much for one answer, was
-    lost on the way, or the replica that answered is behind. Raises what BrokerError names.
+    A server older than the connected one does not end its response. A message that is missing in
+    the result can still exist: it did not fit into the response, it was lost on the way, or the
+    replica that responded has not received it yet. Raises the exceptions in BrokerError.
     """
-    parts = ranges(wanted)
-    missing = set(wanted)
+    requested = ranges(seqs)
+    missing = set(seqs)
     inbox = broker.nc.new_inbox()
-    found: dict[int, StoredMessage] = {}
-    left = len(parts)
-    came = asyncio.Event()
+    messages: dict[int, StoredMessage] = {}
+    open_ranges = len(requested)
+    arrived = asyncio.Event()
 
-    async def answered(message: Msg) -> None:
-        nonlocal left
+    async def receive(message: Msg) -> None:
+        nonlocal open_ranges
         headers = message.headers or {}
         if "Nats-Sequence" in headers:
             seq = int(headers["Nats-Sequence"])
             missing.discard(seq)
-            found[seq] = StoredMessage(
+            messages[seq] = StoredMessage(
                 headers["Nats-Subject"], headers, message.data,
                 parse_time(headers["Nats-Time-Stamp"]),
             )  # fmt: skip
-        else:  # the end of a range, or it holds nothing
-            left -= 1
-        came.set()
+        else:  # the end of a range, or a range without messages
+            open_ranges -= 1
+        arrived.set()
 
     subscription = await broker.nc.subscribe(
-        inbox, cb=answered, pending_msgs_limit=0, pending_bytes_limit=0
+        inbox, cb=receive, pending_msgs_limit=0, pending_bytes_limit=0
     )
     try:
-        for first, last in parts:
-            most = MAX_BYTES // len(parts)
-            request = {"seq": first, "batch": last - first + 1, "max_bytes": most}
+        max_bytes = MAX_BYTES // len(requested)
+        for first, last in requested:
+            request = {"seq": first, "batch": last - first + 1, "max_bytes": max_bytes}
             await broker.nc.publish(
                 f"$JS.API.DIRECT.GET.{stream}", json.dumps(request).encode(), reply=inbox
             )
-        while left > 0 and missing:
-            came.clear()
-            async with asyncio.timeout(PATIENCE):
-                await came.wait()
+        while open_ranges > 0 and missing:
+            arrived.clear()
+            async with asyncio.timeout(RESPONSE_TIMEOUT):
+                await arrived.wait()
     except TimeoutError:
-        return found, False
+        return messages, False
     finally:
         with contextlib.suppress(*BrokerError):
             await subscription.unsubscribe()
-    return found, True
+    return messages, True

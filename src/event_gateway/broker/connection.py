@@ -1,4 +1,4 @@
-"""The connection to NATS: one per process, which comes back by itself however long NATS is away."""
+"""The connection to NATS: one per process. It reconnects by itself, however long NATS is away."""
 
 import asyncio
 import time
@@ -19,31 +19,34 @@ from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 
-# What is published without waiting gathers here at most; past it the oldest is dropped.
-OUTBOX_LIMIT = 50_000
-AT_ONCE = 256  # of them in one write
-PENDING = 32 * 1024 * 1024  # bytes that wait in the client while NATS is away
-REQUEST_TIMEOUT = 5.0
-PATIENCE = 30.0  # seconds for which a server that does not answer is waited for at the start
-OLDEST = (2, 10)
-# Text of control characters is six times as long in JSON; and there are headers.
-LEAST_PAYLOAD = 7 * 64 * 1024
+OUTBOX_LIMIT = 50_000  # messages of `Broker.post`; at the limit the oldest message is dropped
+MESSAGES_PER_WRITE = 256
+MAX_PENDING = 32 * 1024 * 1024  # bytes that the client buffers while NATS is away
+REQUEST_TIMEOUT = 5.0  # seconds
+START_TIMEOUT = 30.0  # seconds for which the start waits for a server that does not respond
+MIN_SERVER_VERSION = (2, 10)
+# An event of 64 KiB can be six times as long in JSON, where control characters are escaped; and it
+# has headers.
+MIN_PAYLOAD = 7 * 64 * 1024
 
-# What a call to NATS can fail with while NATS is away or starting.
+# The exceptions that a call to NATS can raise while NATS is away or starting.
 BrokerError = (NatsError, OSError, asyncio.TimeoutError)
 
-Payload = bytes | Callable[[], bytes]  # or what makes it, when it leaves
+Payload = bytes | Callable[[], bytes]  # a function is called just before the message is sent
 
 
 class Broker:
-    """NATS and its JetStream. ``dropped`` counts unacknowledged publishes given up so far;
-    ``replicas``: on how many servers streams are that do not say so, None: as they are."""
+    """A connection to NATS with JetStream.
+
+    ``dropped`` counts the messages of :meth:`post` that were dropped. ``replicas`` is the number of
+    replicas of each stream whose configuration names none; None leaves existing streams unchanged.
+    """
 
     def __init__(self, url: str, supervisor: Supervisor, *, replicas: int | None = None) -> None:
         self.url = url
         self.replicas = replicas
         self._supervisor = supervisor
-        self._renew()
+        self._create_client()
         self.on_reconnect: list[Callable[[], None]] = []
         self.dropped = 0
         self._outbox: deque[tuple[str, Payload]] = deque()
@@ -53,87 +56,91 @@ class Broker:
 
     @property
     def connected(self) -> bool:
-        """Whether NATS can be talked to right now."""
+        """Whether the connection is up."""
         return self.nc.is_connected
 
-    def _renew(self) -> None:
+    def _create_client(self) -> None:
         self.nc = Client()
-        # It has no documented place for that; see there what the client's own one hides.
+        # The client's header parser hides repeated headers, and the client has no documented way to
+        # replace it.
         self.nc._parse_header_lines = parse_headers  # type: ignore[method-assign]
         self.js: JetStreamContext = self.nc.jetstream(timeout=REQUEST_TIMEOUT)
 
-    async def connect(self, patience: float = PATIENCE) -> None:
-        """Connects to a server that can be worked with. Raises ServerRefused."""
+    async def connect(self, timeout: float = START_TIMEOUT) -> None:
+        """Connects, waiting up to ``timeout`` seconds for the server, and checks the server.
+
+        Raises ServerRefused if the server does not respond, or does not meet the requirements.
+        """
         shown = without_password(self.url)
-        deadline = time.monotonic() + patience
-        told = False
+        deadline = time.monotonic() + timeout
+        warned = False
         while True:
-            wrong: list[Exception] = []
+            client_errors: list[Exception] = []
             try:
-                await self._connect(wrong)
+                await self._connect(client_errors)
                 break
             except BrokerError as error:
-                why = wrong[-1] if wrong else error
-                text = str(why) or type(why).__name__
+                cause = client_errors[-1] if client_errors else error
+                text = str(cause) or type(cause).__name__
                 if "authorization" in text.lower() or time.monotonic() > deadline:
-                    raise ServerRefused(f"cannot work with NATS at {shown}: {text}") from None
-                if not told:
-                    log.warning("NATS does not answer yet", url=shown, error=text,
-                                seconds=patience)  # fmt: skip
-                    told = True
-                self._renew()
+                    raise ServerRefused(f"cannot connect to NATS at {shown}: {text}") from None
+                if not warned:
+                    log.warning("NATS does not respond yet", url=shown, error=text,
+                                seconds=timeout)  # fmt: skip
+                    warned = True
+                self._create_client()
                 await asyncio.sleep(0.5)
         await self._check(shown)
         self._pump = self._supervisor.start("nats-outbox", self._run_outbox)
 
     async def _check(self, shown: str) -> None:
         version = self.nc.connected_server_version
-        if (version.major, version.minor) < OLDEST:
+        if (version.major, version.minor) < MIN_SERVER_VERSION:
             await self.nc.close()
             raise ServerRefused(
                 f"NATS at {shown} is version {version}; the gateway needs "
-                f"{OLDEST[0]}.{OLDEST[1]} or newer"
+                f"{MIN_SERVER_VERSION[0]}.{MIN_SERVER_VERSION[1]} or newer"
             )
-        if self.nc.max_payload < LEAST_PAYLOAD:
+        if self.nc.max_payload < MIN_PAYLOAD:
             await self.nc.close()
             raise ServerRefused(
-                f"NATS at {shown} takes no message over {self.nc.max_payload} bytes; an event of "
-                f"64 KiB may need {LEAST_PAYLOAD}: raise its max_payload"
+                f"NATS at {shown} accepts messages of at most {self.nc.max_payload} bytes; an "
+                f"event of 64 KiB may need {MIN_PAYLOAD}: raise the server's max_payload"
             )
         try:
             await self.js.account_info()
         except (*BrokerError, APIError) as error:
             await self.nc.close()
             raise ServerRefused(
-                f"NATS at {shown} has no JetStream for this account ({error}): start it with "
-                "jetstream enabled"
+                f"NATS at {shown} has no JetStream for this account ({error}): start the server "
+                "with JetStream enabled"
             ) from None
 
-    async def _connect(self, wrong: list[Exception]) -> None:
+    async def _connect(self, client_errors: list[Exception]) -> None:
         async def reconnected() -> None:
-            log.info("nats reconnected")
+            log.info("reconnected to NATS")
             for notify in self.on_reconnect:
                 notify()
 
         async def disconnected() -> None:
             if not self._closing:
-                log.warning("nats disconnected")
+                log.warning("disconnected from NATS")
 
         async def failed(error: Exception) -> None:
-            wrong[:] = [error]
-            log.debug("nats error", error=str(error))
+            client_errors[:] = [error]
+            log.debug("error in the NATS client", error=str(error))
 
         await self.nc.connect(
             servers_of(self.url),
             name="event-gateway",
-            # The first connection is made or fails; with endless attempts the client would spin.
+            # The first connection succeeds or fails; with endless attempts the client would spin.
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=1,
             connect_timeout=5,
             ping_interval=10,
             max_outstanding_pings=2,
-            pending_size=PENDING,
+            pending_size=MAX_PENDING,
             reconnected_cb=reconnected,
             disconnected_cb=disconnected,
             error_cb=failed,
@@ -143,7 +150,7 @@ class Broker:
         self.nc.options["max_reconnect_attempts"] = -1
 
     def post(self, subject: str, payload: Payload) -> None:
-        """Publishes without waiting and without a promise: for acks and lifecycle events."""
+        """Publishes later, without confirmation: for acknowledgements and lifecycle events."""
         if len(self._outbox) >= OUTBOX_LIMIT:
             self._outbox.popleft()
             self.dropped += 1
@@ -151,7 +158,7 @@ class Broker:
         self._posted.set()
 
     async def close(self) -> None:
-        """Sends what was posted and closes the connection."""
+        """Sends the messages in the outbox for up to 2 s, then closes the connection."""
         self._closing = True
         if self._pump is not None:
             deadline = asyncio.get_running_loop().time() + 2.0
@@ -164,34 +171,36 @@ class Broker:
             try:
                 await self.nc.flush(timeout=2)
             except BrokerError:
-                log.warning("nats went away during shutdown")
+                log.warning("NATS went away during shutdown")
         try:
             await self.nc.close()
-        except Exception as error:  # the client writes to a connection that is gone
-            log.debug("nats not closed in order", error=str(error))
+        except Exception as error:  # the client may write to a closed connection
+            log.debug("closing the NATS connection failed", error=str(error))
 
     async def _run_outbox(self) -> None:
         outbox = self._outbox
-        self._posted.set()  # a former run may have left some
+        self._posted.set()  # after a crash of this task the outbox may hold messages
         while True:
             await self._posted.wait()
             self._posted.clear()
             while outbox:
-                batch = [outbox.popleft() for _ in range(min(len(outbox), AT_ONCE))]
+                batch = [outbox.popleft() for _ in range(min(len(outbox), MESSAGES_PER_WRITE))]
                 try:
                     await self._publish(batch)
                 except NatsError:
-                    # NATS is away and its buffer full: an ack comes again, an event is told once.
+                    # NATS is away and the client's buffer is full. An acknowledgement is sent again
+                    # after the redelivery; a lifecycle event is lost.
                     self.dropped += len(batch)
-                except Exception:  # what cannot be encoded must not end all others
-                    log.exception("cannot be published", count=len(batch))
+                except Exception:  # a message that cannot be encoded must not stop the others
+                    log.exception("messages cannot be published", count=len(batch))
                     self.dropped += len(batch)
-                await asyncio.sleep(0)  # a long burst must not hold up everything else
+                await asyncio.sleep(0)  # lets other tasks run during a long burst
 
     async def _publish(self, batch: list[tuple[str, Payload]]) -> None:
-        """Publishes many in one write; the client's own way costs more than all else of an ack.
+        """Publishes many messages in one write.
 
-        Raises what NatsError names.
+        The client's own ``publish`` would cost more than the rest of an acknowledgement. Raises
+        NatsError.
         """
         nc = self.nc
         if nc.is_closed:
@@ -207,14 +216,14 @@ class Broker:
                 if len(payload) <= nc.max_payload
             ]
         )
-        if not nc.is_connected and nc.pending_data_size + len(commands) > PENDING:
+        if not nc.is_connected and nc.pending_data_size + len(commands) > MAX_PENDING:
             raise OutboundBufferLimitError
         await nc._send_command(commands)
         await nc._flush_pending()
 
 
 async def connect(url: str, supervisor: Supervisor, *, replicas: int | None = None) -> Broker:
-    """A connected broker. Raises ServerRefused."""
+    """Returns a connected broker. Raises ServerRefused."""
     broker = Broker(url, supervisor, replicas=replicas)
     await broker.connect()
     return broker

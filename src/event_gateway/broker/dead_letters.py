@@ -113,7 +113,7 @@ class DeadLetterLog:
             raise _unavailable(error) from None
         decoded = [_decode(message.seq, message.time, message.data) for message in page.messages]
         last = page.messages[-1].seq if page.messages else from_position - 1
-        return [stored for stored in decoded if stored is not None], last, page.behind
+        return [stored for stored in decoded if stored is not None], last, page.remaining
 
     async def read(self, position: int) -> StoredDeadLetter | None:
         """The dead letter at a position; None if there is none, or no longer."""

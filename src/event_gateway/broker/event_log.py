@@ -1,4 +1,4 @@
-"""The events log: where an event is safe once it has been acknowledged."""
+"""The events log: the JetStream streams that store every accepted event."""
 
 import asyncio
 import base64
@@ -31,36 +31,41 @@ from event_gateway.core.streams.log_subjects import capturable, subject_for
 
 log = structlog.get_logger(__name__)
 
-MAX_HEADERS = 1024  # bytes of subject and headers of what the gateway writes into the log
-APART = 300.0  # seconds for which a stream that did not end its answer is asked one by one
+MAX_HEADERS = 1024  # bytes for the subject and headers of a message that the gateway publishes
+# Seconds without batched reads from a stream after its server did not end a batched response.
+SINGLE_READS = 300.0
 
 
 class LogUnavailable(Exception):
-    """NATS did not confirm; whether it holds the event is unknown, and it can be sent again."""
+    """NATS did not confirm the event. It may be stored or not; the caller can send it again."""
 
 
 class LogFull(LogUnavailable):
-    """The log is at its size limit and refuses new events rather than drop old ones."""
+    """The log is at its size limit. It refuses new events and never drops old ones for them."""
 
 
 class TooLarge(Exception):
-    """NATS takes no message as large as this event is in the log; the text names both sizes."""
+    """The event is larger than the largest message of NATS. The text names both sizes."""
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """Where the log has an event; ``duplicate``: it had it already."""
+    """The sequence of an event in the log; ``duplicate``: the log had stored the event before."""
 
     seq: int
     duplicate: bool
 
 
 def message_id(source: str, event_id: str) -> str:
-    """What identifies an event for the log: the same source and id are the same event."""
+    """The message id by which the log recognizes an event: a digest of its source and id."""
     return hashlib.sha256(f"{source}\0{event_id}".encode()).hexdigest()[:32]
 
 
 class EventLog:
-    """Appends to and reads from the ingest stream."""
+    """Appends to the ingest stream; reads from it and from external streams.
+
+    ``captured`` are the NATS subjects that the ingest stream captures. ``captures_new_roots``:
+    whether :meth:`capture_for` may add subjects.
+    """
 
     def __init__(
         self,
@@ -74,33 +79,37 @@ class EventLog:
         self.captured = captured
         self.external = external
         self.captures_new_roots = captures_new_roots
-        # Until when the events of a stream are asked for one by one, on the monotonic clock.
-        self._apart_until: dict[str, float] = {}
+        # By stream: the time (monotonic clock) until which it is read message by message.
+        self._single_reads_until: dict[str, float] = {}
         self._indirect = {stream.name for stream in external if not stream.direct}
 
     def set_captured(self, captured: tuple[str, ...]) -> None:
-        """Uses these as the subjects that the ingest stream captures."""
+        """Sets the subjects that the ingest stream captures."""
         self.captured = captured
 
     def allow_new_roots(self, allowed: bool) -> None:
-        """Whether :meth:`capture` may add subjects."""
+        """Sets whether :meth:`capture_for` may add subjects."""
         self.captures_new_roots = allowed
 
     def check_size(self, body: bytes) -> None:
-        """Raises TooLarge where NATS would not take an event, and hang up on who sends it."""
-        most = self._broker.nc.max_payload - MAX_HEADERS
-        if len(body) > most:
+        """Raises TooLarge if an event does not fit into a message of NATS.
+
+        NATS closes the connection of a client that publishes a larger message.
+        """
+        limit = self._broker.nc.max_payload - MAX_HEADERS
+        if len(body) > limit:
             raise TooLarge(
-                f"the event has {len(body)} bytes in the log, and NATS takes {most} in a message"
+                f"the event has {len(body)} bytes in the log; NATS accepts at most {limit} bytes "
+                "in a message"
             )
 
     async def append(
         self, event_type: str, source: str, event_id: str, body: bytes, origin: str = HTTP
     ) -> Appended:
-        """Writes one structured event and waits for its acknowledgement. ``origin``: ``http``, or
-        the name of the source that the event came from.
+        """Publishes one structured event and waits until NATS confirms it.
 
-        What :meth:`check_size` says must be heeded. Raises LogUnavailable, LogFull.
+        ``origin`` is ``http``, or the name of the source that the event came from. The body must
+        have passed :meth:`check_size`. Raises LogUnavailable, LogFull.
         """
         headers = {
             "Nats-Msg-Id": message_id(source, event_id),
@@ -120,27 +129,33 @@ class EventLog:
             raise LogUnavailable(str(error) or type(error).__name__) from None
         return Appended(ack.seq, bool(ack.duplicate))
 
-    async def feed(self, patterns: Sequence[str]) -> None:
-        """Captures from now on, unless ``captures_new_roots`` forbids it, what the patterns need.
+    async def capture_for(self, patterns: Sequence[str]) -> None:
+        """Captures the NATS subjects of these patterns, unless ``captures_new_roots`` forbids it.
 
-        Where NATS refuses that it is only said: over HTTP their events still come in.
+        If NATS refuses, the gateway logs a warning: it still accepts these events over HTTP.
         """
         if not self.captures_new_roots:
             return
         roots = tuple(root for pattern in patterns if (root := capturable(pattern)))
-        own = tuple(one for one in roots if not any(f.holds(one) for f in self.external))
+        own = tuple(
+            root for root in roots if not any(stream.overlaps(root) for stream in self.external)
+        )
         try:
             self.captured = await capture(self._broker, own)
         except ProvisionError as error:
-            log.warning("subjects not captured from NATS", patterns=patterns, error=str(error))
+            log.warning(
+                "NATS refuses to capture the subjects of these patterns",
+                patterns=patterns,
+                error=str(error),
+            )
 
     async def last_seq(self, stream: str = EVENTS) -> int:
-        """The sequence of the newest event, 0 in an empty log."""
+        """The sequence of the newest event; 0 if the stream is empty."""
         info = await self._broker.js.stream_info(stream)
         return info.state.last_seq
 
     async def read(self, stream: str, seq: int) -> Received | None:
-        """The event at a sequence; None where the log holds no event there (any more).
+        """The event at a sequence; None if the stream has no event there, or no longer.
 
         Raises LogUnavailable.
         """
@@ -167,27 +182,32 @@ class EventLog:
     async def read_many(
         self, stream: str, seqs: Sequence[int]
     ) -> list[Received | LogUnavailable | None]:
-        """The events at these sequences, a few hundred at most, as :meth:`read` gives them."""
-        found: dict[int, StoredMessage] = {}
+        """The events at these sequences (a few hundred at most), in their order.
+
+        Each is what :meth:`read` returns or raises.
+        """
+        messages: dict[int, StoredMessage] = {}
         now = time.monotonic()
         if (
             stream not in self._indirect
-            and now >= self._apart_until.get(stream, 0.0)
+            and now >= self._single_reads_until.get(stream, 0.0)
             and self._broker.connected
             and supports_batches(self._broker)
         ):
             try:
-                found, ended = await get_batch(self._broker, stream, seqs)
+                messages, ended = await get_batch(self._broker, stream, seqs)
                 if not ended:
-                    self._apart_until[stream] = now + APART
-                    # Who waits for this waits for other streams' events, too: not twice in a row.
-                    if not found:
-                        return [LogUnavailable(f"{stream} does not answer") for _ in seqs]
+                    self._single_reads_until[stream] = now + SINGLE_READS
+                    # The caller also waits for events of other streams, so this method does not
+                    # wait for a second timeout.
+                    if not messages:
+                        return [LogUnavailable(f"{stream} does not respond") for _ in seqs]
             except BrokerError as error:
-                log.debug("events are read one by one", stream=stream, error=str(error))
+                log.debug("a batched read failed, reading message by message", stream=stream,
+                          error=str(error))  # fmt: skip
 
-        async def one(seq: int) -> Received | LogUnavailable | None:
-            message = found.get(seq)
+        async def event_at(seq: int) -> Received | LogUnavailable | None:
+            message = messages.get(seq)
             try:
                 if message is None:
                     return await self.read(stream, seq)
@@ -200,30 +220,31 @@ class EventLog:
             except InvalidEvent:
                 return None
 
-        return await asyncio.gather(*(one(seq) for seq in seqs))
+        return await asyncio.gather(*(event_at(seq) for seq in seqs))
 
 
 async def get_message(
     broker: Broker, stream: str, seq: int, *, direct: bool = True
 ) -> RawStreamMsg:
-    """One message. Any replica may answer where that is ``direct``; that there is none only the
-    leader can say, whom the others may be behind.
+    """Reads one message of a stream.
 
-    Raises NotFoundError, and what BrokerError names.
+    With ``direct``, any replica of the stream may respond. A replica can be behind the stream's
+    leader, so the leader is asked before NotFoundError is raised. Raises NotFoundError, APIError,
+    and the exceptions in BrokerError.
     """
     if direct:
         try:
             return await broker.js.get_msg(stream, seq=seq, direct=True)
         except NotFoundError:
             pass
-    asked = await broker.nc.request(
+    response = await broker.nc.request(
         f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":%d}' % seq, timeout=REQUEST_TIMEOUT
     )
-    answer = json.loads(asked.data)
-    if "error" in answer:
-        raise APIError.from_error(answer["error"])
-    message: RawStreamMsg = RawStreamMsg.from_response(answer["message"])
+    body = json.loads(response.data)
+    if "error" in body:
+        raise APIError.from_error(body["error"])
+    message: RawStreamMsg = RawStreamMsg.from_response(body["message"])
     message.data = base64.b64decode(message.data or b"")
-    # The client reads these as if they were an e-mail's.
+    # The client would parse the headers by the rules of e-mail.
     message.headers = parse_headers(base64.b64decode(message.hdrs or b""))
     return message

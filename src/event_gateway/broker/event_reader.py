@@ -1,4 +1,4 @@
-"""Reading events back from the log, through a bounded cache of recent ones."""
+"""Reads events from the log and from dead letters, with a bounded cache of recent events."""
 
 import asyncio
 from collections import OrderedDict
@@ -14,64 +14,69 @@ MAX_BYTES = 32 * 1024 * 1024
 
 
 class EventReader:
-    """Events by place, in the log or among the dead letters.
+    """Reads events by position: in a stream of the log, or in the stream of dead letters.
 
-    Raises LogUnavailable where NATS must be asked and is away.
+    Raises LogUnavailable if an event is not in the cache and NATS is away.
     """
 
-    def __init__(self, log: EventLog, letters: DeadLetterLog) -> None:
+    def __init__(self, log: EventLog, dead_letters: DeadLetterLog) -> None:
         self._log = log
-        self._letters = letters
-        self._kept: OrderedDict[tuple[str, int], Received] = OrderedDict()
+        self._dead_letters = dead_letters
+        self._cached: OrderedDict[tuple[str, int], Received] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, received: Received) -> None:
-        """Keeps an event at hand for a while, as it is to be delivered: enriched."""
-        key = (received.stream, received.seq)
-        if key in self._kept:
+    def cache(self, received: Received) -> None:
+        """Caches an enriched event. Beyond the limits the oldest events are dropped."""
+        position = (received.stream, received.seq)
+        if position in self._cached:
             return
-        self._kept[key] = received
+        self._cached[position] = received
         self._bytes += len(received.event.data)
-        while len(self._kept) > MAX_EVENTS or self._bytes > MAX_BYTES:
-            _, dropped = self._kept.popitem(last=False)
+        while len(self._cached) > MAX_EVENTS or self._bytes > MAX_BYTES:
+            _, dropped = self._cached.popitem(last=False)
             self._bytes -= len(dropped.event.data)
 
     async def read(self, stream: str, seq: int) -> Received | None:
-        """The event there, or None where there is none (any more)."""
-        kept = self._kept.get((stream, seq))
-        if kept is not None:
-            return kept
+        """The event at a position; None if there is none, or no longer."""
+        cached = self._cached.get((stream, seq))
+        if cached is not None:
+            return cached
         if stream == DEAD_LETTERS:
-            return await self._letters.event(seq)
+            return await self._dead_letters.event(seq)
         return await self._log.read(stream, seq)
 
     async def read_many(
-        self, places: Sequence[tuple[str, int]]
+        self, positions: Sequence[tuple[str, int]]
     ) -> list[tuple[Received | Exception | None, bool]]:
-        """The same of many, in their order, and whether each was at hand; for an event that cannot
-        be had now, what stands in the way."""
-        out: dict[tuple[str, int], tuple[Received | Exception | None, bool]] = {}
-        wanted: dict[str, list[int]] = {}
-        for place in places:
-            kept = self._kept.get(place)
-            if kept is not None:
-                out[place] = kept, True
-            else:
-                wanted.setdefault(place[0], []).append(place[1])
-        # One stream that does not answer must not add its wait to that of the next.
-        found = await asyncio.gather(*(self._found(*one) for one in wanted.items()))
-        for (stream, seqs), events in zip(wanted.items(), found, strict=True):
-            for seq, one in zip(seqs, events, strict=True):
-                if isinstance(one, BaseException) and not isinstance(one, Exception):
-                    raise one
-                out[stream, seq] = one, False
-        return [out[place] for place in places]
+        """Reads many events: for each position its event and whether the event was in the cache.
 
-    async def _found(
+        The results are in the order of ``positions``. For an event that cannot be read now, the
+        result holds the exception.
+        """
+        results: dict[tuple[str, int], tuple[Received | Exception | None, bool]] = {}
+        uncached: dict[str, list[int]] = {}
+        for position in positions:
+            cached = self._cached.get(position)
+            if cached is not None:
+                results[position] = cached, True
+            else:
+                uncached.setdefault(position[0], []).append(position[1])
+        # The streams are read at the same time, so that the timeouts of several do not add up.
+        by_stream = await asyncio.gather(
+            *(self._read_stream(stream, seqs) for stream, seqs in uncached.items())
+        )
+        for (stream, seqs), events in zip(uncached.items(), by_stream, strict=True):
+            for seq, event in zip(seqs, events, strict=True):
+                if isinstance(event, BaseException) and not isinstance(event, Exception):
+                    raise event
+                results[stream, seq] = event, False
+        return [results[position] for position in positions]
+
+    async def _read_stream(
         self, stream: str, seqs: Sequence[int]
     ) -> Sequence[Received | BaseException | None]:
         if stream != DEAD_LETTERS:
             return await self._log.read_many(stream, seqs)
         return await asyncio.gather(
-            *(self._letters.event(seq) for seq in seqs), return_exceptions=True
+            *(self._dead_letters.event(seq) for seq in seqs), return_exceptions=True
         )

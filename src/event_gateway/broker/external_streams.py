@@ -1,4 +1,4 @@
-"""Streams of others: those that are read as they are, and those that stand in the way."""
+"""Streams that the gateway does not own: external streams that it reads, and overlapping ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,45 +14,46 @@ from event_gateway.core.text.units import format_duration
 
 @dataclass(frozen=True, slots=True)
 class ExternalStream:
-    """A stream of somebody else's that the gateway reads beside its own log."""
+    """A stream of ``ingest.streams``, which the gateway reads beside its own log."""
 
     name: str
     subjects: tuple[str, ...]
-    direct: bool  # whether its messages can be got without asking its leader
-    max_age: float  # seconds for which it keeps them; 0: for ever
+    direct: bool  # whether the stream allows direct gets
+    max_age: float  # seconds for which the stream stores messages; 0: without a limit
 
-    def holds(self, subject: str) -> bool:
-        """Whether it captures some subject that fits a pattern."""
-        return any(overlaps(own, subject) for own in self.subjects)
+    def overlaps(self, pattern: str) -> bool:
+        """Whether the stream captures a subject that matches the pattern."""
+        return any(overlaps(subject, pattern) for subject in self.subjects)
 
 
 async def open_streams(
     broker: Broker, names: Sequence[str], longest_wait: float
 ) -> list[ExternalStream]:
-    """The streams of ``ingest.streams``; each must keep an event for ``longest_wait`` seconds.
+    """Looks up the streams of ``ingest.streams``.
 
-    Raises ServerRefused where one could lose an event that still waits for its delivery.
+    Raises ServerRefused if a stream does not exist, or could drop an event before ``longest_wait``
+    seconds, the longest time for which a delivery of the event can be pending.
     """
-    out = []
+    streams = []
     for name in names:
         try:
             config = (await broker.js.stream_info(name)).config
         except NotFoundError:
             raise ServerRefused(f"ingest.streams: NATS has no stream {name}") from None
-        wrong = _unfit(config, longest_wait)
-        if wrong:
-            raise ServerRefused(f"ingest.streams: the stream {name} {wrong}")
+        problem = _problem(config, longest_wait)
+        if problem:
+            raise ServerRefused(f"ingest.streams: the stream {name} {problem}")
         subjects, age = tuple(config.subjects or ()), float(config.max_age or 0)
-        out.append(ExternalStream(name, subjects, bool(config.allow_direct), age))
-    return out
+        streams.append(ExternalStream(name, subjects, bool(config.allow_direct), age))
+    return streams
 
 
-def _unfit(config: StreamConfig, longest_wait: float) -> str | None:
+def _problem(config: StreamConfig, longest_wait: float) -> str | None:
     if (config.name or "").startswith(("GATEWAY_", "KV_GATEWAY_")):
-        return "is the gateway's own"
+        return "belongs to the gateway"
     if config.retention not in (None, RetentionPolicy.LIMITS):
         kind = RetentionPolicy(config.retention).value
-        return f"has {kind} retention: it drops what others have read; it must be limits"
+        return f"has {kind} retention, which drops messages early; it must have limits retention"
     bounded = [
         f"{key} {value}"
         for key, value in (
@@ -63,36 +64,39 @@ def _unfit(config: StreamConfig, longest_wait: float) -> str | None:
     ]  # fmt: skip
     if bounded and config.discard in (None, DiscardPolicy.OLD):
         return (
-            f"drops its oldest events at {', '.join(bounded)}, which may still wait for their "
-            "delivery; give it discard: new, or no such limit"
+            f"drops its oldest events at {', '.join(bounded)}, although their deliveries may be "
+            "pending; set discard: new, or remove the limit"
         )
     if config.max_age and config.max_age < longest_wait:
         return (
             f"keeps its events for {format_duration(config.max_age)}, less than the "
-            f"{format_duration(longest_wait)} for which a delivery may wait: raise its max_age or "
-            "lower ingest.retention"
+            f"{format_duration(longest_wait)} for which a delivery can be pending: raise its "
+            "max_age or lower ingest.retention"
         )
     return None
 
 
-async def in_the_way(broker: Broker, config: StreamConfig) -> str | None:
-    """Which streams capture subjects that one of the gateway's wants, and the two ways out."""
-    wanted = config.subjects or []
+async def describe_overlap(broker: Broker, config: StreamConfig) -> str | None:
+    """Finds a stream that captures a subject of ``config`` already.
+
+    Returns a message that names both subjects and the two remedies; None if no stream overlaps.
+    """
+    needed = config.subjects or []
     for info in await broker.js.streams_info():
         other = info.config
         if other.name == config.name:
             continue
-        both = [
-            (theirs, mine)
+        pairs = [
+            (theirs, ours)
             for theirs in other.subjects or []
-            for mine in wanted
-            if overlaps(theirs, mine)
+            for ours in needed
+            if overlaps(theirs, ours)
         ]
-        if both:
-            theirs, mine = both[0]
+        if pairs:
+            theirs, ours = pairs[0]
             return (
-                f"the stream {other.name} captures {theirs} already, which the gateway wants with "
-                f"{mine}: either list ingest.subjects without it, or have that stream read "
-                f"instead, with ingest.streams: [{other.name}]"
+                f"the stream {other.name} captures {theirs} already, which overlaps with {ours} of "
+                f"the gateway: list ingest.subjects without {ours}, or let the gateway read that "
+                f"stream, with ingest.streams: [{other.name}]"
             )
     return None

@@ -1,16 +1,17 @@
-"""The headers of a message, as NATS hands them over."""
+"""Parses the headers of NATS messages."""
 
 from event_gateway.core.cloudevents.nats_message import REPEATED_HEADER
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:
-    """Names and values of a block of header lines; bytes that are not UTF-8 become U+FFFD.
+    """Parses header lines into names and values; bytes that are not UTF-8 become U+FFFD.
 
-    Of two of the same name the last one counts, as in the client's own parser, whose place this
-    takes: with what an event must not have twice (NATS binding 3.1) it says so, in a header of its
-    own that :func:`~event_gateway.core.cloudevents.nats_message.from_message` knows.
+    This function replaces the client's own parser. Like that parser it returns the last of several
+    values of a name. If the name is one that an event must not have twice (CloudEvents NATS
+    binding, 3.1), it also sets REPEATED_HEADER, which
+    :func:`~event_gateway.core.cloudevents.nats_message.from_message` checks.
     """
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for line in raw.split(b"\r\n"):
         name, colon, value = line.partition(b":")
         if not colon:
@@ -18,7 +19,7 @@ def parse_headers(raw: bytes) -> dict[str, str]:
         key = name.strip().decode("ascii", "replace")
         if not key.isascii() or any(character.isspace() for character in key):
             continue
-        if key in found and key.lower().startswith(("ce-", "content-type")):
-            found[REPEATED_HEADER] = key.lower()
-        found[key] = value.strip().decode("utf-8", "replace")
-    return found
+        if key in headers and key.lower().startswith(("ce-", "content-type")):
+            headers[REPEATED_HEADER] = key.lower()
+        headers[key] = value.strip().decode("utf-8", "replace")
+    return headers

@@ -1,4 +1,7 @@
-"""The JetStream streams behind named streams: made, changed without a hole or a copy, deleted."""
+"""The JetStream streams behind named streams: creates, changes and deletes them.
+
+A change of subjects neither skips a message nor copies one twice.
+"""
 
 import contextlib
 import secrets
@@ -27,14 +30,14 @@ from event_gateway.core.streams.definition import EVENTS, StreamContents, Stream
 
 _PREFIX = "GATEWAY_STREAM_"
 SOURCE_HEADER = "Nats-Stream-Source"
-LOOK_BACK = 1000  # messages at the end of a stream among which the last of a source is looked for
-MARK = "events.eg.from."  # a subject on which nothing is published
-MINUTE = 60.0
-MARGIN = 5.0  # seconds: what an empty stream is given again when its subjects change
+LOOK_BACK = 1000  # messages at the end of a stream that are searched for the last one of a source
+MARKER_SUBJECT = "events.eg.from."  # a subject on which nothing is published
+MINUTE = 60.0  # seconds
+MARGIN = 5.0  # seconds of events that an empty stream gets again when its subjects change
 
 
 class UnknownStream(Exception):
-    """JetStream has no stream of that name."""
+    """JetStream has no stream of this name."""
 
 
 def stream_name(name: str) -> str:
@@ -43,24 +46,25 @@ def stream_name(name: str) -> str:
 
 
 def is_named(source: str) -> bool:
-    """Whether a JetStream stream is the one behind a named stream."""
+    """Whether a JetStream stream is behind a named stream."""
     return source.startswith(_PREFIX)
 
 
 async def ensure_named(
     broker: Broker, definition: StreamDefinition, external: Sequence[ExternalStream] = ()
 ) -> bool:
-    """Makes a named stream, or applies its definition; True where it is new.
+    """Creates a named stream, or updates it to its definition. Returns True if it is new.
 
-    The log is one source, with a transform for each subject, so that its order is kept; each
-    stream of ``external`` that holds some of the subjects is another. Other subjects hold from
-    where the former ones ended. Raises ProvisionError where JetStream refuses it.
+    The log is a single source with one subject transform for each subject, so that the stream has
+    the order of the log. Each external stream that captures one of the subjects is a further
+    source. If the subjects change, the stream continues with the new subjects at the position that
+    it has reached in each source. Raises ProvisionError if JetStream refuses the stream.
     """
     name = stream_name(definition.name)
     sources = _sources(definition, external)
     former = await existing(broker, name)
     if former is not None:
-        sources = await _continued(broker, former, sources)
+        sources = await _resumed(broker, former, sources)
     await ensure(
         broker,
         StreamConfig(
@@ -82,22 +86,23 @@ async def ensure_named(
     return former is None
 
 
-async def drop_named(broker: Broker, name: str) -> None:
-    """Deletes a named stream with its messages; one that is not there is fine."""
+async def delete_named(broker: Broker, name: str) -> None:
+    """Deletes a named stream with its messages, if it exists."""
     with contextlib.suppress(NotFoundError):
         await broker.js.delete_stream(stream_name(name))
 
 
 def copied_from(headers: Mapping[str, str] | None) -> tuple[str, int] | None:
-    """Where a message of a named stream was copied from: stream and sequence."""
+    """The stream and sequence from which a message of a named stream was copied."""
     parts = (headers or {}).get(SOURCE_HEADER, "").split(" ")
     return (parts[0].split(":")[0], int(parts[1])) if len(parts) > 1 else None
 
 
 async def bounds(broker: Broker, source: str) -> tuple[int, int]:
-    """The first and the last sequence of a JetStream stream; of an empty one the first is behind.
+    """The first and the last sequence of a JetStream stream.
 
-    Raises UnknownStream, and what BrokerError names.
+    In an empty stream the first sequence is higher than the last. Raises UnknownStream, and the
+    exceptions in BrokerError.
     """
     try:
         state = (await broker.js.stream_info(source)).state
@@ -106,34 +111,34 @@ async def bounds(broker: Broker, source: str) -> tuple[int, int]:
     return max(state.first_seq, 1), state.last_seq
 
 
-async def held(broker: Broker, name: str) -> StreamContents:
-    """What a named stream holds; nothing where it is not there."""
+async def stream_contents(broker: Broker, name: str) -> StreamContents:
+    """The contents of a named stream; empty contents if the stream does not exist."""
     try:
         state = (await broker.js.stream_info(stream_name(name))).state
     except NotFoundError:
         return StreamContents()
     first_time = None
     if state.messages:
-        with contextlib.suppress(NotFoundError):  # dropped just now
+        with contextlib.suppress(NotFoundError):  # deleted in between
             first = await broker.js.get_msg(stream_name(name), seq=state.first_seq, direct=True)
             first_time = first.time.timestamp() if first.time else None
     return StreamContents(state.messages, state.bytes, state.first_seq, state.last_seq, first_time)
 
 
-async def rate_of(broker: Broker, name: str) -> float:
-    """How many messages a second a named stream got over the last minute; 0 where it is not there.
+async def message_rate(broker: Broker, name: str) -> float:
+    """Messages per second that a named stream received in the last minute; 0 if it does not exist.
 
-    Raises what BrokerError names.
+    Raises the exceptions in BrokerError.
     """
-    reader = f"rate-{secrets.token_hex(6)}"
+    consumer = f"rate-{secrets.token_hex(6)}"
     config = ConsumerConfig(
-        name=reader, ack_policy=AckPolicy.NONE, inactive_threshold=MINUTE, mem_storage=True,
+        name=consumer, ack_policy=AckPolicy.NONE, inactive_threshold=MINUTE, mem_storage=True,
         num_replicas=1, deliver_policy=DeliverPolicy.BY_START_TIME,
         opt_start_time=datetime.fromtimestamp(time.time() - MINUTE, UTC),
     )  # fmt: skip
     try:
         pending = (await broker.js.add_consumer(stream_name(name), config)).num_pending or 0
-        await broker.js.delete_consumer(stream_name(name), reader)
+        await broker.js.delete_consumer(stream_name(name), consumer)
     except NotFoundError:
         return 0.0
     return round(pending / MINUTE, 3)
@@ -143,25 +148,27 @@ def _sources(
     definition: StreamDefinition, external: Sequence[ExternalStream]
 ) -> list[StreamSource]:
     of_lifecycle = definition.of_lifecycle
-    own = StreamSource(
+    log = StreamSource(
         name=LIFECYCLE if of_lifecycle else EVENTS,
-        subject_transforms=_transforms(definition.subjects, not of_lifecycle),
+        subject_transforms=_transforms(definition.subjects, of_http=not of_lifecycle),
     )
     others = [
         StreamSource(
             name=stream.name,
             subject_transforms=_transforms(
-                tuple(one for one in definition.subjects if stream.holds(one)), False
+                tuple(subject for subject in definition.subjects if stream.overlaps(subject)),
+                of_http=False,
             ),
         )
         for stream in external
-        if any(stream.holds(one) for one in definition.subjects)
+        if any(stream.overlaps(subject) for subject in definition.subjects)
     ]
-    return [own, *others]
+    return [log, *others]
 
 
-def _transforms(subjects: tuple[str, ...], by_type: bool) -> list[SubjectTransform]:
-    out = []
+def _transforms(subjects: tuple[str, ...], *, of_http: bool) -> list[SubjectTransform]:
+    """``of_http``: also copies the events that came over HTTP and lie on ``events.<type>``."""
+    transforms = []
     for subject in subjects:
         tokens = subject.split(".")
         wildcards = 0
@@ -171,34 +178,34 @@ def _transforms(subjects: tuple[str, ...], by_type: bool) -> list[SubjectTransfo
                 wildcards += 1
                 token = f"{{{{wildcard({wildcards})}}}}"  # a bare * is refused as destination
             target.append(token)
-        out.append(SubjectTransform(src=subject, dest=".".join(target)))
-        if by_type and tokens[0] != "events":
-            # What came over HTTP with a type whose subject nothing else captures.
-            out.append(SubjectTransform(src=f"events.{subject}", dest=".".join(target)))
-    return out
+        transforms.append(SubjectTransform(src=subject, dest=".".join(target)))
+        if of_http and tokens[0] != "events":
+            transforms.append(SubjectTransform(src=f"events.{subject}", dest=".".join(target)))
+    return transforms
 
 
-async def _continued(
-    broker: Broker, former: StreamConfig, wanted: list[StreamSource]
+async def _resumed(
+    broker: Broker, former: StreamConfig, required: list[StreamSource]
 ) -> list[StreamSource]:
-    """The wanted sources, each beginning where the stream's copy of it ends.
+    """Gives each required source the start position at which the stream has stopped copying it.
 
-    To JetStream a source with other transforms is another one, which it copies from the beginning,
-    and one with transforms that it had before is that one again. So copying stops, the last message
-    tells how far it came, and the new source begins there, with a mark that no other one has.
+    JetStream identifies a source by its name and transforms: it copies a source with new transforms
+    from the beginning, and continues a source that has former transforms again. So this function
+    stops the copying, reads from the last messages which position was reached in each source, and
+    starts the changed sources there, each with a marker transform that makes it unique.
     """
     before = {source.name: source for source in former.sources or ()}
-    out = []
+    sources = []
     changed = []
-    for source in wanted:
+    for source in required:
         known = before.get(source.name)
         if known is not None and _subjects(known) == _subjects(source):
-            out.append(known)  # with the place where it once began
+            sources.append(known)  # with its original start position
         else:
-            out.append(source)
+            sources.append(source)
             changed.append(source)
     if not changed:
-        return out
+        return sources
     if any(source.name in before for source in changed):
         former.sources = []
         await ensure(broker, former)
@@ -206,23 +213,30 @@ async def _continued(
     last = (await broker.js.stream_info(former.name)).state.last_seq
     begin = max(1, last - LOOK_BACK + 1)
     copied = (await read_page(broker, former.name, from_seq=begin, limit=LOOK_BACK)).messages
-    reached = dict(place for one in copied if (place := copied_from(one.headers)))
-    # What was copied earlier than all that was looked at came before this time.
+    reached = dict(
+        position for message in copied if (position := copied_from(message.headers)) is not None
+    )
+    # If a source has no message among those, its last message was copied before this time.
     since = copied[0].time if len(copied) == LOOK_BACK else time.time() - MARGIN
     for source in changed:
         if source.name in reached:
             source.opt_start_seq = reached[source.name] + 1
-            _mark(source, source.opt_start_seq)
+            _add_marker(source, source.opt_start_seq)
         elif source.name in before or not before:
             source.opt_start_time = datetime.fromtimestamp(since, UTC)
-            _mark(source, round(since * 1000))
-    return out
+            _add_marker(source, round(since * 1000))
+    return sources
 
 
-def _mark(source: StreamSource, start: int) -> None:
+def _add_marker(source: StreamSource, start: int) -> None:
     assert source.subject_transforms is not None
-    source.subject_transforms.append(SubjectTransform(src=f"{MARK}{start}", dest=f"{MARK}{start}"))
+    subject = f"{MARKER_SUBJECT}{start}"
+    source.subject_transforms.append(SubjectTransform(src=subject, dest=subject))
 
 
 def _subjects(source: StreamSource) -> list[SubjectTransform]:
-    return [one for one in source.subject_transforms or () if not one.src.startswith(MARK)]
+    return [
+        transform
+        for transform in source.subject_transforms or ()
+        if not transform.src.startswith(MARKER_SUBJECT)
+    ]

@@ -1,8 +1,8 @@
-"""The processes of one gateway, as they hear of each other over NATS.
+"""The other processes of the same gateway, known by their heartbeats over NATS.
 
-Each says once a second, and at each change, up to which revision it has the registry in force. So
-a change can be answered once it is in force everywhere, and processes that were started with
-different configuration files find out.
+Each process publishes a heartbeat once a second and at each change. A heartbeat holds the revision
+of the registry that the process has applied, so that the API can answer a change once every process
+has applied it; and a digest of the configuration file, so that different files are detected.
 """
 
 import asyncio
@@ -20,13 +20,16 @@ from event_gateway.tasks import Supervisor, end
 log = structlog.get_logger(__name__)
 
 SUBJECT = "eg.process"
-BEAT = 1.0  # seconds between two signs of life
-SILENCE = 3.5  # seconds without one after which a process counts as dead
+INTERVAL = 1.0  # seconds between two heartbeats
+DEAD_AFTER = 3.5  # seconds without a heartbeat after which a process counts as dead
 
 
-class Beat(msgspec.Struct):
-    """A sign of life. ``applied``: the registry's revision in force there; ``file``: a digest of
-    the definitions in its configuration file, empty where it has none; ``gone``: it is ending."""
+class Heartbeat(msgspec.Struct):
+    """A heartbeat of a process.
+
+    ``applied`` is the revision of the registry that the process has applied; ``file`` a digest of
+    the definitions in its configuration file, empty if it has none; ``gone``: the process ends.
+    """
 
     process: str
     host: str
@@ -37,129 +40,131 @@ class Beat(msgspec.Struct):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Beat).decode
+_decode = msgspec.json.Decoder(Heartbeat).decode
 
 
 class Peers:
-    """The other processes that live. ``process`` names this one."""
+    """Tracks the live processes of the gateway. ``process`` is the name of this process."""
 
     def __init__(self, broker: Broker, process: str, file: str, supervisor: Supervisor) -> None:
         self._broker = broker
         self._supervisor = supervisor
-        self._own = Beat(process, socket.gethostname(), os.getpid(), file=file)
-        self._heard: dict[str, tuple[Beat, float]] = {}
+        self._own = Heartbeat(process, socket.gethostname(), os.getpid(), file=file)
+        self._received: dict[str, tuple[Heartbeat, float]] = {}
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._echo = time.monotonic()
         self._warned: set[tuple[str, str]] = set()
 
     async def start(self) -> None:
-        """Begins to listen and to be heard. Raises what BrokerError names."""
-        await self._broker.nc.subscribe(f"{SUBJECT}.*", cb=self._on_beat)
+        """Starts to receive and to publish heartbeats. Raises the exceptions in BrokerError."""
+        await self._broker.nc.subscribe(f"{SUBJECT}.*", cb=self._on_heartbeat)
         self._echo = time.monotonic()
-        self._task = self._supervisor.start("peers", self._beat)
+        self._task = self._supervisor.start("peers", self._run)
 
     async def stop(self) -> None:
-        """Tells the others not to wait for this process any more."""
+        """Publishes a last heartbeat, so that no other process waits for this one."""
         await end([self._task])
         self._own.gone = True
-        self._say()
+        self._publish()
 
     def announce(self, applied: int) -> None:
-        """This process has the registry in force up to that revision."""
+        """Publishes that this process has applied the registry up to a revision."""
         self._own.applied = applied
-        self._say()
+        self._publish()
 
-    def load(self, file: str) -> None:
-        """This process has taken up another configuration file."""
+    def set_file(self, file: str) -> None:
+        """Publishes the digest of the configuration file that this process has loaded."""
         self._own.file = file
         self._warned.clear()
-        self._say()
+        self._publish()
 
     async def confirmed(self, revision: int, timeout: float) -> bool:
-        """Waits until all that live have that revision in force; False after ``timeout`` seconds.
+        """Waits until every live process has applied a revision; False after ``timeout`` seconds.
 
-        Who has died within the last seconds is waited for too.
+        A process that died within the last DEAD_AFTER seconds still counts as live.
         """
         try:
             async with asyncio.timeout(timeout), self._changed:
                 await self._changed.wait_for(
-                    lambda: all(one.applied >= revision for one in self._living())
+                    lambda: all(heartbeat.applied >= revision for heartbeat in self._live())
                 )
         except TimeoutError:
-            behind = [one.process for one in self._living() if one.applied < revision]
-            log.warning("a change is not confirmed everywhere yet", revision=revision, by=behind)
+            behind = [
+                heartbeat.process for heartbeat in self._live() if heartbeat.applied < revision
+            ]
+            log.warning("some processes have not applied a change of the registry yet",
+                        revision=revision, processes=behind)  # fmt: skip
             return False
         return True
 
     @property
     def process(self) -> str:
-        """This process' name among them."""
+        """The name of this process."""
         return self._own.process
 
     @property
-    def silent(self) -> bool:
-        """Whether not even this process's own signs of life come back: NATS does not answer."""
-        return time.monotonic() - self._echo > SILENCE
+    def cut_off(self) -> bool:
+        """Whether NATS does not respond: not even the heartbeats of this process come back."""
+        return time.monotonic() - self._echo > DEAD_AFTER
 
     @property
-    def with_other_files(self) -> list[str]:
-        """The living processes that were started with other definitions: host and process id."""
+    def with_different_files(self) -> list[str]:
+        """The live processes with other definitions in their files, as ``host/process id``."""
         own = self._own.file
-        return [f"{b.host}/{b.pid}" for b in self._living() if own and b.file and b.file != own]
+        return [f"{b.host}/{b.pid}" for b in self._live() if own and b.file and b.file != own]
 
     @property
     def index_and_count(self) -> tuple[int, int]:
         """The index of this process among all live processes (from 0), and their number."""
         own = self._own.process
-        names = sorted({own, *(one.process for one in self._living())})
+        names = sorted({own, *(heartbeat.process for heartbeat in self._live())})
         return names.index(own), len(names)
 
-    def _living(self) -> list[Beat]:
+    def _live(self) -> list[Heartbeat]:
         now = time.monotonic()
-        for process, (_, heard) in list(self._heard.items()):
-            if now - heard > SILENCE:
-                del self._heard[process]
-        return [beat for beat, _ in self._heard.values()]
+        for process, (_, received_at) in list(self._received.items()):
+            if now - received_at > DEAD_AFTER:
+                del self._received[process]
+        return [heartbeat for heartbeat, _ in self._received.values()]
 
-    async def _beat(self) -> None:
+    async def _run(self) -> None:
         while True:
-            self._say()
+            self._publish()
             async with self._changed:
-                self._changed.notify_all()  # somebody may have died meanwhile
-            await asyncio.sleep(BEAT)
+                self._changed.notify_all()  # a process may have died since the last turn
+            await asyncio.sleep(INTERVAL)
 
-    def _say(self) -> None:
+    def _publish(self) -> None:
         self._broker.post(f"{SUBJECT}.{self._own.process}", _encode(self._own))
 
-    async def _on_beat(self, msg: Msg) -> None:
+    async def _on_heartbeat(self, msg: Msg) -> None:
         try:
-            beat = _decode(msg.data)
+            heartbeat = _decode(msg.data)
         except msgspec.DecodeError:
-            return  # of a version to come
-        if beat.process == self._own.process:
+            return  # from a newer version
+        if heartbeat.process == self._own.process:
             self._echo = time.monotonic()
             return
-        if beat.gone:
-            self._heard.pop(beat.process, None)
+        if heartbeat.gone:
+            self._received.pop(heartbeat.process, None)
         else:
-            if beat.process not in self._heard:
-                self._say()  # who has just begun need not wait to hear of this one
-            self._heard[beat.process] = (beat, time.monotonic())
-            self._compare(beat)
+            if heartbeat.process not in self._received:
+                self._publish()  # a new process learns of this one without waiting
+            self._received[heartbeat.process] = (heartbeat, time.monotonic())
+            self._compare_files(heartbeat)
         async with self._changed:
             self._changed.notify_all()
 
-    def _compare(self, beat: Beat) -> None:
+    def _compare_files(self, heartbeat: Heartbeat) -> None:
         own = self._own.file
-        if not own or not beat.file or own == beat.file:
+        if not own or not heartbeat.file or own == heartbeat.file:
             return
-        if (beat.process, beat.file) not in self._warned:
-            self._warned.add((beat.process, beat.file))
+        if (heartbeat.process, heartbeat.file) not in self._warned:
+            self._warned.add((heartbeat.process, heartbeat.file))
             log.warning(
-                "another process of this gateway has a different configuration file: of webhooks "
-                "and streams what was loaded last is in force in both, transformations are each "
-                "one's own",
-                host=beat.host,
-                pid=beat.pid,
+                "another process of this gateway has a different configuration file: both use the "
+                "webhooks and streams that were loaded last, but each uses its own transformations",
+                host=heartbeat.host,
+                pid=heartbeat.pid,
             )

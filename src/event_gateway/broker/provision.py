@@ -1,4 +1,4 @@
-"""The streams and consumers that the gateway keeps in JetStream, made or brought up to date."""
+"""Creates and updates the gateway's own streams and consumers in JetStream."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.external_streams import ExternalStream, in_the_way
+from event_gateway.broker.external_streams import ExternalStream, describe_overlap
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
 from event_gateway.core.streams.log_subjects import merge_captured
 
@@ -31,16 +31,16 @@ REJECTED = "GATEWAY_REJECTED"
 ROUTER = "router"
 
 DAY = 86400.0
-DUPLICATE_WINDOW = 120.0  # seconds in which the log itself drops an event that it has
-ACK_WAIT = 10.0  # seconds until an event that nobody acknowledged is handed out again
+DUPLICATE_WINDOW = 120.0  # seconds in which JetStream drops a message whose id it has stored
+ACK_WAIT = 10.0  # seconds until NATS redelivers an event that was not acknowledged
 MAX_UNACKED = 16_384
-OVERLAP = 10065  # the server's code for subjects that another stream has
-RESCALING = 60.0  # seconds until a stream has its other number of replicas
-REJECTED_LIMIT = 1024**3
+OVERLAP = 10065  # error code of the server: another stream captures these subjects
+RESCALE_TIMEOUT = 60.0  # seconds to change the number of a stream's replicas
+REJECTED_LIMIT = 1024**3  # bytes
 
 
 class ProvisionError(Exception):
-    """JetStream refuses a stream that the gateway needs; the text says which and why."""
+    """JetStream refuses a stream that the gateway needs. The text names stream and reason."""
 
 
 async def provision(
@@ -48,16 +48,18 @@ async def provision(
     captured: tuple[str, ...],
     retention: float,
     max_bytes: int | None,
-    letters_retention: float,
+    dead_letter_retention: float,
     external: Sequence[ExternalStream] = (),
 ) -> tuple[str, ...]:
-    """Makes the gateway's own streams and the router's consumer; gives the captured subjects.
+    """Creates or updates the gateway's own streams and the router's consumers.
 
-    ``retention`` in seconds, ``letters_retention`` that of dead letters. Subjects that an earlier
-    start captured stay captured; those that a stream of ``external`` holds are read there.
-    Raises ProvisionError.
+    ``retention`` (of events) and ``dead_letter_retention`` in seconds, ``max_bytes`` of the events
+    log. Returns the captured subjects: those that an earlier start captured, and those of
+    ``captured`` that no external stream captures. Raises ProvisionError.
     """
-    captured = tuple(one for one in captured if not any(f.holds(one) for f in external))
+    captured = tuple(
+        subject for subject in captured if not any(stream.overlaps(subject) for stream in external)
+    )
     events = await existing(broker, EVENTS)
     if events is not None:
         captured = merge_captured(tuple(events.subjects or ()), captured)
@@ -86,7 +88,7 @@ async def provision(
         broker,
         StreamConfig(
             name=DEAD_LETTERS, subjects=["eg.dead.>"], storage=StorageType.FILE,
-            max_age=letters_retention, discard=DiscardPolicy.OLD, allow_direct=True,
+            max_age=dead_letter_retention, discard=DiscardPolicy.OLD, allow_direct=True,
         ),
     )  # fmt: skip
     await ensure(
@@ -103,9 +105,9 @@ async def provision(
 
 
 async def ensure_router(broker: Broker, stream: str, from_seq: int | None) -> None:
-    """The one durable consumer of a stream through which all processes share it.
+    """Creates the durable consumer through which all processes share a stream, if it is missing.
 
-    Where there is none it begins at ``from_seq``; None: with what comes from now on.
+    A new consumer starts at ``from_seq``; None: with the messages that arrive from now on.
     """
     with contextlib.suppress(NotFoundError):
         await broker.js.consumer_info(stream, ROUTER)
@@ -131,10 +133,10 @@ async def ensure_router(broker: Broker, stream: str, from_seq: int | None) -> No
 
 
 async def capture(broker: Broker, subjects: tuple[str, ...]) -> tuple[str, ...]:
-    """Adds subjects to what the log captures; gives all captured. Raises ProvisionError."""
+    """Adds subjects to the events log; returns all captured subjects. Raises ProvisionError."""
     current = await existing(broker, EVENTS)
     if current is None:
-        raise ProvisionError(f"the stream {EVENTS} is gone")
+        raise ProvisionError(f"the stream {EVENTS} was deleted")
     merged = merge_captured(tuple(current.subjects or ()), subjects)
     if merged != tuple(current.subjects or ()):
         current.subjects = list(merged)
@@ -143,13 +145,16 @@ async def capture(broker: Broker, subjects: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def ensure(broker: Broker, config: StreamConfig) -> None:
-    """Makes a stream, or brings it up to date. Raises ProvisionError."""
+    """Creates a stream, or updates its configuration. Raises ProvisionError.
+
+    If ``config`` names no number of replicas, the broker's applies, else the stream's present one.
+    """
     assert config.name
     try:
         former = await existing(broker, config.name)
         if config.num_replicas is None:
-            kept = None if former is None else former.num_replicas
-            config.num_replicas = broker.replicas or kept
+            present = None if former is None else former.num_replicas
+            config.num_replicas = broker.replicas or present
         if former is None:
             await broker.js.add_stream(config)
         elif config.num_replicas in (None, former.num_replicas):
@@ -158,18 +163,21 @@ async def ensure(broker: Broker, config: StreamConfig) -> None:
             await _rescale(broker, config)
     except APIError as error:
         if error.err_code == OVERLAP:
-            found = await in_the_way(broker, config)
-            if found:
-                raise ProvisionError(found) from None
+            overlap = await describe_overlap(broker, config)
+            if overlap:
+                raise ProvisionError(overlap) from None
         raise ProvisionError(
             f"NATS refuses the stream {config.name}: {error.description} ({error.err_code})"
         ) from None
 
 
 async def _rescale(broker: Broker, config: StreamConfig) -> None:
-    """Brings a stream to other servers: it answers nobody until those have chosen who leads."""
+    """Changes a stream's number of replicas, and waits until its servers have elected a leader.
+
+    Until then the stream does not respond. Raises TimeoutError after RESCALE_TIMEOUT seconds.
+    """
     assert config.name
-    async with asyncio.timeout(RESCALING):
+    async with asyncio.timeout(RESCALE_TIMEOUT):
         while True:
             with contextlib.suppress(NatsTimeout, TimeoutError, ServiceUnavailableError):
                 await broker.js.update_stream(config)
@@ -181,7 +189,7 @@ async def _rescale(broker: Broker, config: StreamConfig) -> None:
 
 
 async def existing(broker: Broker, name: str) -> StreamConfig | None:
-    """A stream's configuration; None where there is none."""
+    """The configuration of a stream; None if the stream does not exist."""
     try:
         return (await broker.js.stream_info(name)).config
     except NotFoundError:

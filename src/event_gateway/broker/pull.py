@@ -1,4 +1,8 @@
-"""Pulling messages from a JetStream consumer in long-lived requests that are refilled at half."""
+"""Pulls messages from a JetStream consumer.
+
+Requests stay open at the server for a while. When half of the requested messages have arrived, the
+next request is sent.
+"""
 
 import asyncio
 import json
@@ -11,16 +15,16 @@ from nats.aio.subscription import Subscription
 
 from event_gateway.broker.connection import Broker
 
-EXPIRES = 20.0  # seconds that a pull request waits at the server
-MAX_BATCH = 1000
-MAX_BYTES = 16 * 1024 * 1024  # of messages that answer one request
+EXPIRES = 20.0  # seconds after which the server ends a pull request
+MAX_BATCH = 1000  # messages of one request
+MAX_BYTES = 16 * 1024 * 1024  # all messages of one request together
 
 
 class Pulled(msgspec.Struct):
-    """A message as the log holds it; ``reply`` is where its acknowledgement goes.
+    """A message of a stream. ``reply`` is the subject for its acknowledgement.
 
-    ``delivered`` counts its deliveries, this one included. ``time`` is when the log took it, in
-    seconds since the epoch.
+    ``delivered`` counts how often NATS has delivered the message, this time included. ``time`` is
+    when NATS stored it, in seconds since the epoch.
     """
 
     subject: str
@@ -34,14 +38,14 @@ class Pulled(msgspec.Struct):
 
 
 class ConsumerGone(Exception):
-    """The consumer does not exist any more (deleted, expired, or the server lost it)."""
+    """The consumer does not exist any more: it was deleted, expired, or lost by the server."""
 
 
 class Puller:
-    """Messages of one consumer, on request.
+    """Pulls the messages of one consumer.
 
-    The caller says how many it has room for (:meth:`ask`) and takes what has come (:meth:`take`):
-    nothing is ever asked for that would have no place.
+    The caller requests as many messages as it has room for (:meth:`request`), and takes those that
+    have arrived (:meth:`take`). So never more messages arrive than the caller has room for.
     """
 
     def __init__(
@@ -55,9 +59,9 @@ class Puller:
         self._arrived: deque[Pulled] = deque()
         self._signal = asyncio.Event()
         self._outstanding = 0
-        self._heard = 0.0
+        self._active_at = 0.0  # loop time of the last request or response
         self._gone = False
-        self._came = False  # a message, since the last request
+        self._answered = False  # whether a message has arrived since the last request
         self._too_large = False  # the next message is larger than a request allows
 
     async def start(self) -> None:
@@ -68,26 +72,25 @@ class Puller:
         self._broker.on_reconnect.append(self._forget_requests)
 
     async def stop(self) -> None:
-        """Takes no more messages. What is already requested is delivered again later."""
+        """Ends the subscription. NATS redelivers the messages that were requested but not taken."""
         self._broker.on_reconnect.remove(self._forget_requests)
         if self._subscription is not None and not self._broker.nc.is_closed:
             await self._subscription.unsubscribe()
 
     @property
-    def spent(self) -> bool:
-        """Whether nothing is there and nothing more comes without being asked for."""
+    def idle(self) -> bool:
+        """Whether no message has arrived and no request is open."""
         return self._outstanding <= 0 and not self._arrived
 
-    async def ask(self, room: int) -> None:
+    async def request(self, room: int) -> None:
         """Keeps requests open for up to ``room`` messages beyond those already taken.
 
-        Each ends before messages that are larger than ``max_bytes`` in sum, so that no answer
-        fills the connection's buffer at the server, which would cut it; one that is larger comes
-        alone.
+        A request ends before its messages exceed ``max_bytes`` in sum, because the server closes a
+        connection whose buffer is full. A message that is larger is requested alone.
         """
         loop_time = asyncio.get_running_loop().time()
-        if self._outstanding and loop_time - self._heard > EXPIRES + 5:
-            self._outstanding = 0  # the server has forgotten the requests, or they were lost
+        if self._outstanding and loop_time - self._active_at > EXPIRES + 5:
+            self._outstanding = 0  # the requests have expired at the server, or they were lost
         if self._outstanding > room // 2:
             return
         batch = min(room - self._outstanding - len(self._arrived), MAX_BATCH)
@@ -96,13 +99,13 @@ class Puller:
         request = {"batch": batch, "expires": int(EXPIRES * 1e9), "max_bytes": self._max_bytes}
         if self._too_large:
             request = {"batch": 1, "expires": int(EXPIRES * 1e9)}
-        self._too_large, self._came = False, False
+        self._too_large, self._answered = False, False
         self._outstanding += request["batch"]
-        self._heard = loop_time
+        self._active_at = loop_time
         await self._broker.nc.publish(self._next, json.dumps(request).encode(), reply=self._inbox)
 
     async def take(self, limit: int, timeout: float) -> list[Pulled]:
-        """What has arrived, at most ``limit``; an empty list after ``timeout`` seconds.
+        """Waits for messages and returns at most ``limit``; an empty list after ``timeout`` s.
 
         Raises ConsumerGone.
         """
@@ -119,7 +122,7 @@ class Puller:
         return [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
 
     def interrupt(self) -> None:
-        """Ends a waiting :meth:`take` early."""
+        """Lets a waiting :meth:`take` return early."""
         self._signal.set()
 
     def _forget_requests(self) -> None:
@@ -127,20 +130,20 @@ class Puller:
         self._signal.set()
 
     async def _on_message(self, msg: Msg) -> None:
-        self._heard = asyncio.get_running_loop().time()
+        self._active_at = asyncio.get_running_loop().time()
         if not msg.reply.startswith("$JS.ACK."):
             self._on_status(msg)
             return
         self._outstanding -= 1
-        self._came = True
+        self._answered = True
         tokens = msg.reply.split(".")
         # $JS.ACK.[domain.account.]stream.consumer.delivered.seq.consumer_seq.time.pending[.random]
-        at = 2 if len(tokens) == 9 else 4
+        start = 2 if len(tokens) == 9 else 4
         self._arrived.append(
             Pulled(
                 msg.subject, msg.headers, msg.data, msg.reply,
-                int(tokens[at + 3]), int(tokens[at + 4]), int(tokens[at + 2]),
-                int(tokens[at + 5]) / 1e9,
+                int(tokens[start + 3]), int(tokens[start + 4]), int(tokens[start + 2]),
+                int(tokens[start + 5]) / 1e9,
             )
         )  # fmt: skip
         self._signal.set()
@@ -153,7 +156,7 @@ class Puller:
         pending = headers.get("Nats-Pending-Messages")
         self._outstanding -= int(pending) if pending else self._outstanding
         description = headers.get("Description", "").lower()
-        if "maxbytes" in description and not self._came:
+        if "maxbytes" in description and not self._answered:
             self._too_large = True
         if status == "503" or "consumer deleted" in description:
             self._gone = True

@@ -34,21 +34,21 @@ __all__ = ["Registry", "RegistryConflict"]
 
 T = TypeVar("T")
 
-WRITES_AT_ONCE = 64  # entries on their way to the broker
+CONCURRENT_WRITES = 64
 
-# Each gets an id or name, and the definition, or None where it was deleted.
+# Each gets an id or name and the definition; None if it was deleted.
 OnWebhook = Callable[[str, Webhook | None], None]
 OnStream = Callable[[str, StreamDefinition | None], None]
 OnSecret = Callable[[str], None]  # the name of a secret that was changed or deleted
-# And when the broker took the change, in seconds since the epoch.
+# The last argument: when the broker stored the change, in seconds since the epoch.
 OnEventType = Callable[[str, EventType | None, float], None]
 
 
 class Registry:
-    """What is registered, as this process knows it, and the way to change it.
+    """Everything that is registered, as this process has applied it, and the methods to change it.
 
-    ``webhooks``, ``streams``, ``secrets`` and ``event_types`` are the newest that the watch has
-    brought, by id or name.
+    ``webhooks``, ``streams``, ``secrets`` and ``event_types`` hold the latest definitions that the
+    watch has received, by id or name.
     """
 
     def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor) -> None:
@@ -70,7 +70,7 @@ class Registry:
         secret: OnSecret | None = None,
         event_type: OnEventType | None = None,
     ) -> None:
-        """Calls these with every change from now on, in the order in which they were added."""
+        """Calls these functions with every change from now on, in the order of their addition."""
         self._on_webhook += [webhook] if webhook else []
         self._on_stream += [stream] if stream else []
         self._on_secret += [secret] if secret else []
@@ -82,10 +82,10 @@ class Registry:
         return await self._bucket.open()
 
     async def watch(self) -> None:
-        """Begins to watch the bucket; returns once all that it holds is known.
+        """Starts to watch the bucket; returns once all its present entries are applied.
 
-        Raises NewerFormat where an entry is of a newer version, as half a registry is none; and
-        TimeoutError where no entry comes for a while.
+        Raises NewerFormat if a newer version of the gateway wrote an entry, because an incomplete
+        registry must not be used; and TimeoutError if no entry arrives for a while.
         """
         await self._bucket.watch()
 
@@ -95,7 +95,7 @@ class Registry:
 
     @property
     def left_out(self) -> set[str]:
-        """The keys of entries that this process could not read."""
+        """The keys of entries that this process cannot read and therefore ignores."""
         return self._bucket.left_out
 
     @property
@@ -114,7 +114,7 @@ class Registry:
             await self._bucket.applied(revision, timeout)
 
     def webhook(self, webhook_id: str) -> Webhook:
-        """The webhook of an id. Raises Unknown."""
+        """The webhook with an id. Raises Unknown."""
         webhook = self.webhooks.get(webhook_id)
         if webhook is None:
             raise Unknown(f"there is no webhook {webhook_id}")
@@ -130,8 +130,8 @@ class Registry:
     async def put_webhook(self, webhook: Webhook, former: Webhook | None) -> None:
         """Writes a webhook and waits until every live process has applied it.
 
-        ``former`` is the one that it replaces, None where the id must be free. Raises
-        RegistryConflict where that is not so any more.
+        ``former`` is the webhook that it replaces; None if the id must be free. Raises
+        RegistryConflict if the registry holds something else.
         """
         value = msgspec.json.encode(StoredWebhook(FORMAT, webhook))
         await self._put(f"webhook.{webhook.id}", value, self.webhooks.get(webhook.id), former)
@@ -150,18 +150,18 @@ class Registry:
         await self._put(f"secret.{name}", value, self.secrets.get(name), former)
 
     async def put_event_types(self, changes: Sequence[tuple[EventType, EventType | None]]) -> None:
-        """Writes event types, each as :meth:`put_webhook` does a webhook, and waits once for all.
+        """Writes event types as :meth:`put_webhook` does a webhook, and waits once for all of them.
 
-        Where it fails some of them are written.
+        If it fails, some of them can be written.
         """
         last = 0
-        for start in range(0, len(changes), WRITES_AT_ONCE):
+        for start in range(0, len(changes), CONCURRENT_WRITES):
             revisions = await asyncio.gather(*(
                 self._write(
                     event_type_key(new.type), msgspec.json.encode(StoredType(FORMAT, new)),
                     self.event_types.get(new.type), former,
                 )
-                for new, former in changes[start : start + WRITES_AT_ONCE]
+                for new, former in changes[start : start + CONCURRENT_WRITES]
             ))  # fmt: skip
             last = max(last, *revisions)
         if last:
@@ -169,35 +169,35 @@ class Registry:
             await self._bucket.confirmed(last)
 
     async def remove_event_type(self, event_type: EventType) -> None:
-        """Deletes this type. Raises RegistryConflict where it is deleted or changed already."""
+        """Deletes an event type. Raises RegistryConflict if it was deleted or changed before."""
         name = event_type.type
         await self._remove(event_type_key(name), self.event_types, name, event_type)
 
     async def remove_secret(self, name: str, sealed: Sealed) -> None:
-        """Deletes this secret. Raises RegistryConflict where it is deleted or changed already."""
+        """Deletes a secret. Raises RegistryConflict if it was deleted or changed before."""
         await self._remove(f"secret.{name}", self.secrets, name, sealed)
 
     async def remove_stream(self, definition: StreamDefinition) -> None:
-        """Deletes this stream, so that its name is free again.
+        """Deletes a stream's definition, so that its name is free again.
 
-        Raises RegistryConflict where it is deleted or changed already.
+        Raises RegistryConflict if it was deleted or changed before.
         """
         await self._remove(f"stream.{definition.name}", self.streams, definition.name, definition)
 
     async def remove_webhook(self, webhook: Webhook) -> None:
-        """Deletes this webhook, so that its id is free again.
+        """Deletes a webhook, so that its id is free again.
 
-        Raises RegistryConflict where it is deleted or changed already.
+        Raises RegistryConflict if it was deleted or changed before.
         """
         await self._remove(f"webhook.{webhook.id}", self.webhooks, webhook.id, webhook)
 
     async def _remove(
-        self, key: str, known: Mapping[str, object], name: str, meant: object
+        self, key: str, known: Mapping[str, object], name: str, expected: object
     ) -> None:
-        if known.get(name) != meant:
+        if known.get(name) != expected:
             raise RegistryConflict(f"{key} was deleted or changed in between")
         await self._bucket.delete(key)
-        await self._bucket.until(lambda: known.get(name) != meant)
+        await self._bucket.until(lambda: known.get(name) != expected)
         await self._bucket.confirmed(self._bucket.revision)
 
     async def _put(self, key: str, value: bytes, known: object, former: object) -> None:

@@ -1,4 +1,4 @@
-"""The JetStream key-value bucket behind the registry: watched, and written entry by entry."""
+"""The JetStream key-value bucket behind the registry: watches it, reads and writes its entries."""
 
 import asyncio
 import contextlib
@@ -25,24 +25,24 @@ from event_gateway.tasks import Supervisor, end
 log = structlog.get_logger(__name__)
 
 BUCKET = "GATEWAY_REGISTRY"
-STALLED = 30.0  # seconds without an entry after which reading the registry at the start fails
-APPLY_TIMEOUT = 2.0  # seconds until a change must be applied
+START_TIMEOUT = 30.0  # seconds without an entry after which reading the registry at start fails
+APPLY_TIMEOUT = 2.0  # seconds to wait until a change is applied
 _PREFIX = f"$KV.{BUCKET}."
 _INSTALLATION_KEY = "key.webhook-id"
 
-# Takes an entry: its key, its value (None: it was deleted), and when the broker took the change, in
-# seconds since the epoch.
+# Applies a change. Gets the key, the value (None: it was deleted), and when the broker stored
+# the change, in seconds since the epoch.
 Apply = Callable[[str, bytes | None, float], None]
 
 
 class RegistryConflict(Exception):
-    """The entry was changed by somebody else in between, or is there already."""
+    """The entry was changed by another caller in between, or exists already."""
 
 
 class RegistryBucket:
-    """Entries by key. ``apply`` gets each change, also those of other processes.
+    """The entries of the bucket. ``apply`` gets each change, also those of other processes.
 
-    ``left_out``: the keys of entries that ``apply`` could not use.
+    ``left_out`` holds the keys of entries that ``apply`` could not use.
     """
 
     def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor, apply: Apply) -> None:
@@ -78,10 +78,10 @@ class RegistryBucket:
         return bytes.fromhex((entry.value or b"").decode())
 
     async def watch(self) -> None:
-        """Begins to watch the bucket; returns once all that it holds is applied.
+        """Starts to watch the bucket; returns once all its present entries are applied.
 
-        Raises NewerFormat where an entry is of a newer version, as half a registry is none; and
-        TimeoutError where no entry comes for STALLED seconds.
+        Raises NewerFormat if a newer version of the gateway wrote an entry, because an incomplete
+        registry must not be used; and TimeoutError if no entry arrives for START_TIMEOUT seconds.
         """
         js = self._broker.js
         last = (await js.stream_info(f"KV_{BUCKET}")).state.last_seq
@@ -89,12 +89,12 @@ class RegistryBucket:
         while self._applied < last and self._newer is None:
             before = self._applied
             try:
-                await self.applied(last, timeout=STALLED)
+                await self.applied(last, timeout=START_TIMEOUT)
             except TimeoutError:
                 if self._applied == before:
                     raise TimeoutError(
-                        f"the registry was read up to revision {before} of {last}, then nothing "
-                        f"came for {STALLED:.0f} s"
+                        f"the registry was read up to revision {before} of {last}, then no entry "
+                        f"arrived for {START_TIMEOUT:.0f} s"
                     ) from None
         if self._newer is not None:
             raise self._newer
@@ -116,7 +116,7 @@ class RegistryBucket:
         await self.until(lambda: self._applied >= revision, timeout)
 
     async def until(self, condition: Callable[[], bool], timeout: float = APPLY_TIMEOUT) -> None:
-        """Returns once a condition holds, which is looked at after each change.
+        """Returns once a condition holds. The condition is checked after each change.
 
         Raises TimeoutError.
         """
@@ -128,8 +128,11 @@ class RegistryBucket:
         await self._peers.confirmed(revision, APPLY_TIMEOUT)
 
     async def write(self, key: str, value: bytes, *, new: bool) -> int:
-        """Writes an entry over the revision that this process knows, ``new``: where there is none;
-        returns its revision. Raises RegistryConflict."""
+        """Writes an entry and returns its revision.
+
+        It replaces the revision that this process has applied; ``new``: the key must be free.
+        Raises RegistryConflict.
+        """
         try:
             if new:
                 return await self._kv.create(key, value)
@@ -140,7 +143,7 @@ class RegistryBucket:
             raise RegistryConflict(f"{key}: {error.description}") from None
 
     async def delete(self, key: str) -> None:
-        """Deletes an entry of the revision that this process knows. Raises RegistryConflict."""
+        """Deletes an entry of the revision that this process applied. Raises RegistryConflict."""
         try:
             await self._kv.delete(key, last=self._revisions[key])
         except APIError as error:
@@ -152,20 +155,20 @@ class RegistryBucket:
         return self._bucket
 
     async def _follow(self) -> None:
-        # After a crash the next run goes on where the former one ended.
-        begin = self._applied + 1 if self._applied else None
+        # After a crash of this task its next run continues where this one ended.
+        from_seq = self._applied + 1 if self._applied else None
         async for batch in follow_stream(
-            self._broker, f"KV_{BUCKET}", from_seq=begin, last_per_subject=begin is None
+            self._broker, f"KV_{BUCKET}", from_seq=from_seq, last_per_subject=from_seq is None
         ):
             for pulled in batch:
-                self._take(pulled)
+                self._apply_message(pulled)
             if batch:
                 async with self._changed:
                     self._applied = batch[-1].seq
                     self._changed.notify_all()
                 self._peers.announce(self._applied)
 
-    def _take(self, pulled: Pulled) -> None:
+    def _apply_message(self, pulled: Pulled) -> None:
         key = pulled.subject.removeprefix(_PREFIX)
         known = key in self.left_out
         self.left_out.discard(key)
@@ -178,9 +181,9 @@ class RegistryBucket:
             self._apply(key, None if deleted else pulled.data, pulled.time)
         except NewerFormat as error:
             self._newer = self._newer or error
-            log.error("a registry entry is of a newer version, it is left alone", key=key,
-                      error=str(error))  # fmt: skip
-        except Exception:  # an entry that cannot be read must not hold up the others
+            log.error("a newer version of the gateway wrote this registry entry, it is ignored",
+                      key=key, error=str(error))  # fmt: skip
+        except Exception:  # an entry that cannot be read must not block the others
             self.left_out.add(key)
             if not known:
-                log.exception("a registry entry cannot be used, it is left out", key=key)
+                log.exception("a registry entry cannot be used, it is ignored", key=key)

@@ -1,4 +1,4 @@
-"""The entries of the registry: their keys, and how they are stored."""
+"""The entries of the registry: their keys and their stored form."""
 
 import re
 from typing import TypeVar
@@ -11,9 +11,9 @@ from event_gateway.core.schema.event_type import EventType
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 
-FORMAT = 3  # of what is stored; a newer one than known is not read
+FORMAT = 3  # version of the stored form; an entry of a newer version is not read
 
-# What a key of the bucket cannot hold, and dots that would leave a token of it empty.
+# Characters that a key of the bucket cannot contain, and dots that would make a token empty.
 _NOT_IN_KEY = re.compile(rb"[^A-Za-z0-9_.-]|^\.|\.$|(?<=\.)\.")
 _ENCODED = re.compile(rb"=([0-9A-F]{2})")
 
@@ -45,19 +45,19 @@ class _Version(msgspec.Struct):
 
 
 def event_type_key(name: str) -> str:
-    """The bucket's key of an event type, whose name may hold what a key may not."""
+    """The key of an event type, whose name can contain characters that a key cannot."""
     encoded = _NOT_IN_KEY.sub(lambda m: b"=%02X" % m[0][0], name.encode())
     return f"type.{encoded.decode()}"
 
 
 def event_type_of(encoded: str) -> str:
-    """The name of an event type, of its key without ``type.``."""
+    """The name of an event type from its key without ``type.``."""
     decoded = _ENCODED.sub(lambda m: bytes((int(m[1], 16),)), encoded.encode())
     return decoded.decode(errors="replace")
 
 
 def decode(key: str, data: bytes, kind: type[T]) -> T:
-    """A stored entry. Raises NewerFormat, and msgspec.DecodeError."""
+    """Decodes a stored entry. Raises NewerFormat, and msgspec.DecodeError."""
     version = msgspec.json.decode(data, type=_Version).v
     if version > FORMAT:
         raise NewerFormat(f"the registry's entry {key}", version, FORMAT)

@@ -1,4 +1,4 @@
-"""Input of which no event could be made: set aside as it came, with the reason."""
+"""Rejected input: messages that are not valid events, stored with their bytes and the reason."""
 
 import contextlib
 import re
@@ -19,23 +19,23 @@ from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
 
 FORMAT = "1"
-MAX_HEADERS = 65_535  # bytes that JetStream takes
-MAX_COPIED = MAX_HEADERS - 8192  # of them for those that the input came with
-_HEADER = "Eg-Header-"  # before the name of each header that the input came with
+MAX_HEADERS = 65_535  # bytes; the limit of JetStream
+MAX_COPIED = MAX_HEADERS - 8192  # bytes for the headers of the input
+_HEADER = "Eg-Header-"  # prefix of the headers of the input
 _MESSAGE_ID = "Nats-Msg-Id"
-_CUT = "Eg-Cut"  # where it was too large to be kept whole, or its headers: the bytes of its body
-# What the client writes as a header's name; it refuses a message with others.
+_CUT = "Eg-Cut"  # set if body or headers did not fit: the size of the original body in bytes
+# The header names that the NATS client accepts; it refuses a message with others.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNAVAILABLE = (*BrokerError, APIError)
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """One input that was set aside. ``time`` in seconds since the epoch; ``body`` as it came.
+    """A rejected message. ``time`` in seconds since the epoch; ``body`` with its original bytes.
 
-    ``stream`` and ``origin_seq`` are its place in the log, ``seq`` that among the rejected.
-    ``cut``: it was too large to be kept whole, and had a body of so many bytes.
-    ``path`` is where its data did not hold to a schema; None where it was set aside for something
-    else.
+    ``stream`` and ``origin_seq`` are its position in the log, ``seq`` its sequence in the stream of
+    rejected input. ``cut``: the message was too large to be stored completely; the value is the
+    size of its original body in bytes. ``path`` is where its data violated a schema; None if it was
+    rejected for another reason.
     """
 
     seq: int
@@ -52,17 +52,17 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class NotCaptured(Exception):
-    """No stream captures the subject on which the input came."""
+    """No stream captures the NATS subject of the message."""
 
 
 class RejectedInput:
-    """The stream of what was set aside."""
+    """The stream of rejected input."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def keep(self, stream: str, pulled: Pulled, error: InvalidEvent) -> None:
-        """Sets a message of a stream aside. Raises LogUnavailable where that is not confirmed."""
+    async def store(self, stream: str, pulled: Pulled, error: InvalidEvent) -> None:
+        """Stores a rejected message of a stream. Raises LogUnavailable if NATS does not confirm."""
         headers = {
             "Eg-Rejected-Format": FORMAT,
             "Eg-Reason": error.reason,
@@ -70,15 +70,16 @@ class RejectedInput:
             "Eg-Subject": pulled.subject,
             "Eg-Stream": stream,
             "Eg-Sequence": str(pulled.seq),
-            _MESSAGE_ID: f"{stream}:{pulled.seq}",  # set aside again after a crash, it is kept once
+            # A message that is rejected again after a crash is stored once.
+            _MESSAGE_ID: f"{stream}:{pulled.seq}",
         }
         if error.path is not None:
             headers["Eg-Path"] = quote(error.path, safe="/~!$&'()*+,;=:@")
-        # Whatever came in must fit in again, or the router would never be done with it.
-        copied, whole = _copied(pulled.headers or {})
+        # Every message of the log must fit here, or the router would never acknowledge it.
+        copied, complete = _copied(pulled.headers or {})
         headers |= copied
         body = pulled.data[: self._broker.nc.max_payload - MAX_HEADERS]
-        if len(body) < len(pulled.data) or not whole:
+        if len(body) < len(pulled.data) or not complete:
             headers[_CUT] = str(len(pulled.data))
         try:
             await self._broker.js.publish(
@@ -88,51 +89,51 @@ class RejectedInput:
             raise LogUnavailable(str(failure) or type(failure).__name__) from None
 
     async def page(self, from_seq: int, limit: int) -> tuple[list[Rejected], bool]:
-        """What was set aside, the oldest first, from a sequence on, and whether there is more.
+        """Reads rejected messages from a sequence on, the oldest first, and whether more follow.
 
         Raises LogUnavailable.
         """
         try:
-            found = await read_page(self._broker, REJECTED, from_seq=from_seq, limit=limit)
+            page = await read_page(self._broker, REJECTED, from_seq=from_seq, limit=limit)
         except _UNAVAILABLE as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None
-        return [_rejected(one) for one in found.messages], found.behind > 0
+        return [_rejected(message) for message in page.messages], page.remaining > 0
 
     async def retry(self, seq: int, admit: Callable[[Event], None]) -> int:
-        """Takes it in again as it came; gives its new sequence in the log. ``admit`` raises
-        InvalidEvent where the event is none that may come in.
+        """Publishes a rejected message again and returns its new sequence in the log.
 
-        Raises KeyError where there is none, InvalidEvent where it still is no event (it stays set
-        aside then), NotCaptured, and LogUnavailable.
+        ``admit`` raises InvalidEvent if the gateway does not admit the event. Raises KeyError if
+        there is no message at ``seq``, InvalidEvent if it still is not a valid event (it stays
+        stored then), NotCaptured, and LogUnavailable.
         """
-        found, _ = await self.page(seq, 1)
-        if not found or found[0].seq != seq:
+        page, _ = await self.page(seq, 1)
+        if not page or page[0].seq != seq:
             raise KeyError(seq)
-        kept = found[0]
-        if kept.cut is not None:
-            raise InvalidEvent("malformed", "it was too large to be kept whole")
+        rejected = page[0]
+        if rejected.cut is not None:
+            raise InvalidEvent("malformed", "the message was too large to be stored completely")
         received = from_message(
-            kept.headers, kept.body, subject=kept.subject, stream=kept.stream, seq=kept.origin_seq,
-            time=kept.time,
+            rejected.headers, rejected.body, subject=rejected.subject, stream=rejected.stream,
+            seq=rejected.origin_seq, time=rejected.time,
         )  # fmt: skip
         admit(received.event)
-        # Under its former id the log would drop it as the message that it has already. The new one
-        # makes two who retry at the same time take it in once.
-        headers = {k: v for k, v in kept.headers.items() if k.lower() != _MESSAGE_ID.lower()}
+        # With its former message id the log would drop it as a duplicate. The new id lets two
+        # retries at the same time store it once.
+        headers = {k: v for k, v in rejected.headers.items() if k.lower() != _MESSAGE_ID.lower()}
         headers[_MESSAGE_ID] = f"rejected:{seq}"
         try:
-            ack = await self._broker.js.publish(kept.subject, kept.body, headers=headers)
-            with contextlib.suppress(APIError):  # somebody else has just done the same
+            ack = await self._broker.js.publish(rejected.subject, rejected.body, headers=headers)
+            with contextlib.suppress(APIError):  # another retry has just deleted it
                 await self._broker.js.delete_msg(REJECTED, seq)
         except NoStreamResponseError:
-            raise NotCaptured(f"nothing captures {kept.subject} any more") from None
+            raise NotCaptured(f"no stream captures {rejected.subject} any more") from None
         except _UNAVAILABLE as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None
         return ack.seq
 
 
 def _copied(headers: Mapping[str, str]) -> tuple[dict[str, str], bool]:
-    """The headers that the input came with, as they are kept, and whether these are all."""
+    """Renames the headers of the input for storage; returns them and whether all of them fit."""
     copied: dict[str, str] = {}
     size = 0
     for name, value in headers.items():

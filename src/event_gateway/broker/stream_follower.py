@@ -1,4 +1,4 @@
-"""Reading a stream in its order from some place on, across losses of the connection."""
+"""Reads a stream in its order from a position on, across losses of the connection."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ from event_gateway.broker.stream_page import LATEST
 
 log = structlog.get_logger(__name__)
 
-READ_AHEAD = 512
-IDLE_LIMIT = 120.0  # seconds after which the server forgets a reader that went away
+READ_AHEAD = 512  # messages
+IDLE_LIMIT = 120.0  # seconds without requests after which the server deletes the consumer
 
 
 async def follow_stream(
@@ -29,12 +29,12 @@ async def follow_stream(
     read_ahead: int = READ_AHEAD,
     max_bytes: int = MAX_BYTES,
 ) -> AsyncGenerator[list[Pulled], None]:
-    """Batches of a stream's messages, in order and without a hole, for as long as one reads.
+    """Yields the messages of a stream in batches, in order and without gaps. It never ends.
 
-    Begins at ``from_seq``, at ``from_time`` (seconds since the epoch), with the last message of
-    each subject, or at the beginning. An empty batch says that nothing came for a second. Where
-    the server loses the reader, reading goes on behind the last message. At most ``read_ahead``
-    messages are on their way, and about ``max_bytes``.
+    Starts at ``from_seq``, at ``from_time`` (seconds since the epoch), with the last message of
+    each subject, or with the first message. An empty batch means that no message came for a second.
+    If the server loses the consumer, reading continues behind the last message. At most
+    ``read_ahead`` messages, and about ``max_bytes``, are requested in advance.
     """
     position = from_seq
     while True:
@@ -42,7 +42,7 @@ async def follow_stream(
         try:
             await _create(broker, stream, name, position, from_time, last_per_subject)
         except BrokerError as error:
-            log.debug("cannot read yet", stream=stream, error=str(error))
+            log.debug("the stream cannot be read yet", stream=stream, error=str(error))
             yield []
             await asyncio.sleep(0.5)
             continue
@@ -51,26 +51,26 @@ async def follow_stream(
         expected = 1
         try:
             while True:
-                await puller.ask(read_ahead)
+                await puller.request(read_ahead)
                 batch = await puller.take(read_ahead, timeout=1.0)
-                whole = 0
+                in_sequence = 0
                 for pulled in batch:
                     if pulled.consumer_seq != expected:
                         break
                     expected += 1
-                    whole += 1
-                if whole:
-                    position = batch[whole - 1].seq + 1
+                    in_sequence += 1
+                if in_sequence:
+                    position = batch[in_sequence - 1].seq + 1
                     from_time, last_per_subject = None, False
-                if whole < len(batch):
+                if in_sequence < len(batch):
                     log.warning("a message was lost on the way, reading it again", stream=stream)
-                    yield batch[:whole]
+                    yield batch[:in_sequence]
                     break
                 yield batch
         except ConsumerGone:
-            log.debug("the reader is gone, making it anew", stream=stream)
+            log.debug("the consumer was deleted, creating another", stream=stream)
         except BrokerError as error:
-            log.debug("reading was interrupted", stream=stream, error=str(error))
+            log.debug("reading the stream was interrupted", stream=stream, error=str(error))
         finally:
             with contextlib.suppress(*BrokerError):
                 await puller.stop()

@@ -1,4 +1,4 @@
-"""A part of a stream, read at once."""
+"""Reads one page of a stream."""
 
 import contextlib
 import secrets
@@ -10,17 +10,17 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.pull import MAX_BATCH, ConsumerGone, Pulled, Puller
 
-PATIENCE = 5.0  # seconds without a message after which NATS counts as away
-LATEST = 9.2e9  # seconds; the server counts nanoseconds in 63 bits, behind which it begins anew
-TRIES = 3
-IDLE_LIMIT = 30.0  # seconds after which the server forgets a reader that went away
+RESPONSE_TIMEOUT = 5.0  # seconds without a message after which NATS counts as away
+LATEST = 9.2e9  # seconds since the epoch; the server counts nanoseconds in 63 bits
+MAX_REQUESTS = 3  # further requests without a message before reading fails
+IDLE_LIMIT = 30.0  # seconds without requests after which the server deletes the consumer
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Messages in their order, and how many of the stream are behind them."""
+    """Messages in their order; ``remaining`` is how many messages of the stream follow them."""
 
     messages: list[Pulled]
-    behind: int
+    remaining: int
 
 
 async def read_page(
@@ -32,10 +32,10 @@ async def read_page(
     subject: str | None = None,
     limit: int = MAX_BATCH,
 ) -> Page:
-    """At most ``limit`` messages (1 to 1,000) of a stream from a sequence or a time (seconds since
-    the epoch) on; with ``subject`` only those of that one. Fewer where they are large.
+    """Reads at most ``limit`` messages (1 to 1,000) from a sequence or a time on.
 
-    Raises what BrokerError names, and APIError.
+    ``from_time`` in seconds since the epoch. With ``subject``, reads only messages on that subject.
+    A page of large messages has fewer of them. Raises the exceptions in BrokerError, and APIError.
     """
     name = f"page-{secrets.token_hex(6)}"
     config = ConsumerConfig(
@@ -53,43 +53,42 @@ async def read_page(
         config.opt_start_seq = None
         config.opt_start_time = datetime.fromtimestamp(min(max(from_time, 0), LATEST), UTC)
     pending = (await broker.js.add_consumer(stream, config)).num_pending or 0
-    wanted = min(limit, pending)
+    expected = min(limit, pending)
     puller = Puller(broker, stream, name)
     await puller.start()
     messages: list[Pulled] = []
-    behind = pending
     try:
-        await puller.ask(wanted)
-        tries = 0
-        while len(messages) < wanted:
-            if puller.spent:
+        await puller.request(expected)
+        requests = 0
+        while len(messages) < expected:
+            if puller.idle:
                 if messages:
-                    break  # one more would be too much at once
-                tries += 1
-                if tries > TRIES:
-                    raise TimeoutError(f"NATS does not answer with messages of {stream}")
-                await puller.ask(wanted)  # a single one that is larger than that
-            some = await puller.take(wanted - len(messages), PATIENCE)
-            if not some and not puller.spent:
-                # What is gone meanwhile (deleted, or too old) does not come.
+                    break  # the next message does not fit into this page
+                requests += 1
+                if requests > MAX_REQUESTS:
+                    raise TimeoutError(f"NATS does not send the messages of {stream}")
+                await puller.request(expected)  # the first message may need a request of its own
+            batch = await puller.take(expected - len(messages), RESPONSE_TIMEOUT)
+            if not batch and not puller.idle:
+                # Messages that were deleted or expired in between do not arrive.
                 left = (await broker.js.consumer_info(stream, name)).num_pending
                 if left:
-                    raise TimeoutError(f"NATS does not answer with messages of {stream}")
-                # Nor does what was on its way when the connection was lost: whoever goes on
-                # behind the last one gets that, or hears that there is nothing.
+                    raise TimeoutError(f"NATS does not send the messages of {stream}")
+                # Messages that were lost with the connection do not arrive either. The caller
+                # reads on behind the last message, and gets those or an empty page.
                 if not messages:
                     raise TimeoutError(f"messages of {stream} were lost on the way")
-                behind = len(messages) + 1
+                pending = len(messages) + 1
                 break
-            for one in some:
-                if one.consumer_seq != len(messages) + 1:
+            for message in batch:
+                if message.consumer_seq != len(messages) + 1:
                     raise TimeoutError(f"a message of {stream} was lost on the way")
-                messages.append(one)
+                messages.append(message)
     except ConsumerGone:
-        raise TimeoutError(f"the reader of {stream} is gone") from None
+        raise TimeoutError(f"the consumer on {stream} was deleted") from None
     finally:
         with contextlib.suppress(*BrokerError):
             await puller.stop()
             if broker.connected:
                 await broker.js.delete_consumer(stream, name)
-    return Page(messages, behind - len(messages))
+    return Page(messages, pending - len(messages))

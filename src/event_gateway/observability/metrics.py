@@ -139,7 +139,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         here: Any = {"namespace": PREFIX, "registry": self.registry}
         self._received = Counter("events_received", "Events taken in.", ["origin"], **here)
-        self._rejected = Counter("events_rejected", "Input set aside.", ["reason"], **here)
+        self._rejected = Counter("events_rejected", "Rejected input.", ["reason"], **here)
         self._violations = Counter(
             "schema_violations",
             "Events whose data does not hold to its type's schema.",

@@ -25,5 +25,5 @@ class StoredEvents:
         if new:
             await self._enrich(new)
             for event in new:
-                self._reader.keep(event)
+                self._reader.cache(event)
         return [event for event, _ in read]

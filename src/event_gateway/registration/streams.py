@@ -9,7 +9,7 @@ import structlog
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import EventLog
-from event_gateway.broker.named_streams import drop_named, ensure_named, held
+from event_gateway.broker.named_streams import delete_named, ensure_named, stream_contents
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.errors import Conflict
@@ -43,7 +43,7 @@ class StreamRegistration:
         if known is not None:
             state = "is being deleted" if known.deleting else "exists already"
             raise Conflict(f"the stream {definition.name} {state}")
-        await self._events.feed(definition.subjects)
+        await self._events.capture_for(definition.subjects)
         definition = msgspec.structs.replace(definition, created_at=time.time(), deleting=False)
         try:
             await self._registry.put_stream(definition, None)
@@ -71,13 +71,13 @@ class StreamRegistration:
             raise Conflict(f"the stream {former.name} is being deleted")
         refusal = definition.change_refusal(former)
         if refusal is None and not force:
-            now_held = await held(self._broker, former.name)
-            refusal = definition.would_drop(now_held, time.time())
+            present = await stream_contents(self._broker, former.name)
+            refusal = definition.would_drop(present, time.time())
             refusal = refusal and f"it would drop events: {refusal}; force=true drops them"
         if refusal is not None:
             raise Conflict(f"the stream {former.name} stays as it is: {refusal}")
         definition = msgspec.structs.replace(definition, created_at=former.created_at)
-        await self._events.feed(definition.subjects)
+        await self._events.capture_for(definition.subjects)
         await ensure_named(self._broker, definition, self._events.external)
         try:
             await self._registry.put_stream(definition, former)
@@ -123,7 +123,7 @@ class StreamRegistration:
                     made.append(definition)
         except ProvisionError:
             for definition in made:
-                await drop_named(self._broker, definition.name)
+                await delete_named(self._broker, definition.name)
             raise
         for definition in definitions:
             self._ensured.add(definition.name)
@@ -143,8 +143,8 @@ class StreamRegistration:
             return
         refusal = definition.change_refusal(known)
         if refusal is None and definition.tightened_limits(known) and not force:
-            now_held = await held(self._broker, definition.name)
-            refusal = definition.would_drop(now_held, time.time())
+            present = await stream_contents(self._broker, definition.name)
+            refusal = definition.would_drop(present, time.time())
             refusal = refusal and f"it would drop events: {refusal}; serve --force drops them"
         if refusal is not None:
             raise ProvisionError(f"the stream {definition.name} stays as it is: {refusal}")
@@ -191,7 +191,7 @@ class StreamRegistration:
         definition = self._registry.streams.get(name)
         if definition is None or not definition.deleting:
             return
-        await drop_named(self._broker, name)
+        await delete_named(self._broker, name)
         try:
             await self._registry.remove_stream(definition)
         except RegistryConflict:

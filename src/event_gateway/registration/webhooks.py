@@ -42,7 +42,7 @@ class WebhookRegistration:
         if existing is not None:
             state = "is being deleted" if existing.deleting else "exists already"
             raise Conflict(f"the webhook {webhook.id} {state}")
-        await self._events.feed(webhook.events)
+        await self._events.capture_for(webhook.events)
         await self._queues.forget(webhook.id)
         webhook = replace(
             webhook,
@@ -70,7 +70,7 @@ class WebhookRegistration:
         if existing.deleting:
             raise Conflict(f"the webhook {webhook.id} is being deleted")
         check_order(existing, webhook)
-        await self._events.feed(webhook.events)
+        await self._events.capture_for(webhook.events)
         webhook = _replacing(existing, webhook)
         try:
             await self._registry.put_webhook(webhook, existing)

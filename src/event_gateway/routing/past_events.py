@@ -66,7 +66,7 @@ class PastEvents:
             if _has_type(replay, received) and index.match_safely(received)
         ]
         first = messages[0].seq if messages else begin
-        last = found.behind == 0 or within < len(messages) or position > replay.until_seq
+        last = found.remaining == 0 or within < len(messages) or position > replay.until_seq
         return Part(events, within, first, max(position, begin), last)
 
 

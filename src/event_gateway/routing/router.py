@@ -157,7 +157,7 @@ class Router:
         while not self._stopping.is_set():
             try:
                 await self._ledger.wait_reachable()
-                await puller.ask(MAX_UNSETTLED - len(self._unsettled))
+                await puller.request(MAX_UNSETTLED - len(self._unsettled))
                 batch = await puller.take(BATCH, timeout=0.5)
                 if batch:
                     await self._route(batch)
@@ -285,11 +285,11 @@ class Router:
         return {suspect for suspect, known in zip(suspects, answers, strict=True) if known}
 
     async def _reject(self, pulled: Pulled, error: InvalidEvent) -> None:
-        await self._rejected.keep(self._stream, pulled, error)
+        await self._rejected.store(self._stream, pulled, error)
         self._metrics.rejected(error.reason)
         self._broker.post(pulled.reply, b"+ACK")
         log.info(
-            "input set aside",
+            "input rejected",
             stream=self._stream,
             subject=pulled.subject,
             seq=pulled.seq,

@@ -53,7 +53,7 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     reasons = []
     if parts.state.draining:
         reasons.append("draining")
-    if not parts.broker.connected or parts.peers.silent:
+    if not parts.broker.connected or parts.peers.cut_off:
         reasons.append("nats unreachable")
     if reasons:
         response.status_code = 503
@@ -63,7 +63,7 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     reasons += parts.repair.reasons
     reasons += [f"the background task {name} crashed" for name in parts.supervisor.degraded]
     reasons += [f"the registry's entry {key} is left out" for key in parts.registry.left_out]
-    if others := parts.peers.with_other_files:
+    if others := parts.peers.with_different_files:
         reasons.append(f"a different configuration file in {', '.join(others)}")
     return {"status": "degraded" if reasons else "ok", "reasons": reasons}
 

@@ -14,7 +14,7 @@ from event_gateway.api.server.pages import cursor_of, page_of, read_cursor, regi
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.named_streams import held, rate_of, stream_name
+from event_gateway.broker.named_streams import message_rate, stream_contents, stream_name
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.stream_page import read_page
 from event_gateway.config.request_bodies import stream_from_json
@@ -71,7 +71,7 @@ async def show_stream(parts: Parts, name: str) -> dict[str, Any]:
     (subscribers, count, complete), shown, rate = await asyncio.gather(
         parts.directory.subscribers(stream=name, limit=MAX_SHOWN),
         _shown(parts, [name]),
-        rate_of(parts.broker, name),
+        message_rate(parts.broker, name),
     )
     if not shown:
         raise Problem(404, f"there is no stream {name}")  # it has just been deleted
@@ -110,7 +110,7 @@ async def list_messages(
         for message in messages
         if message.received is not None
     )
-    more = cursor_of(raw.messages[-1].seq + 1) if raw.behind and raw.messages else None
+    more = cursor_of(raw.messages[-1].seq + 1) if raw.remaining and raw.messages else None
     body = b'{"items":[%b],"next":%b}' % (items, json.dumps(more).encode())
     return Response(body, media_type="application/json")
 
@@ -138,7 +138,7 @@ async def delete_stream(parts: Parts, name: str) -> None:
 
 
 async def _shown(parts: StreamParts, names: list[str]) -> list[dict[str, Any]]:
-    holding = await asyncio.gather(*(held(parts.broker, name) for name in names))
+    holding = await asyncio.gather(*(stream_contents(parts.broker, name) for name in names))
     return [
         stream_to_json(parts.registry.streams[name])
         | {

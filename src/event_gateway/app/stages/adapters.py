@@ -67,7 +67,7 @@ class Adapters:
         self.ledger.set_retention(records_kept(config))
         self.runs.set_dead_letter_retention(config.dead_letters.retention)
         self.events.allow_new_roots(config.ingest.subjects is None)
-        self.peers.load(definitions_digest(config))
+        self.peers.set_file(definitions_digest(config))
 
 
 async def open_adapters(

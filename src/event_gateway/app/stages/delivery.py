@@ -71,7 +71,7 @@ def build_delivery(
     signal = DueSignal()
     outcomes = Outcomes(
         ledger, dead_letters, adapters.lifecycle, signal,
-        cache_event=adapters.reader.keep, max_age=longest_wait(config.ingest.retention),
+        cache_event=adapters.reader.cache, max_age=longest_wait(config.ingest.retention),
     )  # fmt: skip
     dispatcher = Dispatcher(
         ledger, queues, requests.receivers, requests.builders,
