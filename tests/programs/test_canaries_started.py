@@ -137,11 +137,11 @@ async def test_servers_that_refuse_or_are_not_there(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 starting = asyncio.create_task(program.start())
-                while "does not answer yet" not in program.output:
+                while "does not respond yet" not in program.output:
                     await asyncio.sleep(0.05)
                 starting.cancel()
         await program.stop()
-        assert "does not answer yet" in program.output
+        assert "does not respond yet" in program.output
         output.append((f"away {number}: {program.output}", program.output.encode()))
     assert not canaries.hits(output)
 

@@ -309,7 +309,7 @@ async def test_a_server_with_much_data_may_take_its_time(
         async with asyncio.timeout(PATIENCE):
             while not _loading(tmp_path):
                 await asyncio.sleep(0.02)
-        connecting = asyncio.create_task(connect(_url(tmp_path), patience=0.5))
+        connecting = asyncio.create_task(connect(_url(tmp_path), timeout=0.5))
         _, url = await starting
         client = await connecting
         assert await client.dbsize() == 40

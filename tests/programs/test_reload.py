@@ -150,7 +150,7 @@ async def test_a_hangup_while_it_starts_is_taken_up_then(
     try:
         starting = asyncio.create_task(program.start())
         async with asyncio.timeout(PATIENCE):
-            while "does not answer yet" not in program.output:
+            while "does not respond yet" not in program.output:
                 await asyncio.sleep(0.05)
         changed = _config(receiver) | own
         changed["webhooks"] = {"other": {"url": f"{receiver.url}/other", "events": ["user.*"]}}

@@ -73,7 +73,7 @@ async def test_a_wrong_password_is_said_at_once(tmp_path: Path, run: Run) -> Non
         valkey_binary(), "--requirepass", "x", "--save", "", port_option="--port"
     )  # fmt: skip
     line = await _refused(tmp_path, {"redis": {"url": f"redis://:hunter2@127.0.0.1:{port}"}})
-    assert f"cannot work with Redis at redis://127.0.0.1:{port}: " in line
+    assert f"cannot connect to Redis at redis://127.0.0.1:{port}: " in line
     assert time.monotonic() - began < 30
 
 
@@ -99,7 +99,7 @@ async def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path, run
     program = Program(tmp_path, {"redis": {"url": f"redis://127.0.0.1:{port}"}})
     await program.start()
     assert await program.stop() == 0
-    assert "keeps no append-only file" in program.output
+    assert "has no append-only file" in program.output
     client = redis.asyncio.from_url(f"redis://127.0.0.1:{port}")
     assert await client.get("format") == b"%d" % FORMAT
     await client.aclose()
@@ -111,7 +111,7 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, name
     program = Program(tmp_path, {name: {"url": f"{name}://127.0.0.1:{port}"}})
     starting = asyncio.create_task(program.start())
     async with asyncio.timeout(PATIENCE):
-        while "does not answer yet" not in program.output:
+        while "does not respond yet" not in program.output:
             await asyncio.sleep(0.05)
     # Meanwhile it can be told to end, and leaves nothing behind.
     os.kill(program.pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The connection to Redis or Valkey, and what is demanded of the server."""
+"""The connection to Redis or Valkey, and the requirements that the server must meet."""
 
 import asyncio
 import time
@@ -14,14 +14,17 @@ from event_gateway.core.text.urls import without_password
 
 log = structlog.get_logger(__name__)
 
-# What a call can fail with while Redis is away or starting.
+# The exceptions that a call can raise while Redis is away or starting.
 StateError = (RedisError, OSError, TimeoutError)
-PATIENCE = 30.0  # seconds for which a server that does not answer is waited for at the start
+START_TIMEOUT = 30.0  # seconds for which the start waits for a server that does not respond
 
 
-async def connect(url: str, patience: float = PATIENCE) -> "Redis":
-    """A client with a checked server behind it. Raises ServerRefused."""
-    # Who finds all connections in use waits for one: that is no outage.
+async def connect(url: str, timeout: float = START_TIMEOUT) -> "Redis":
+    """Connects, waiting up to ``timeout`` seconds for the server, and checks the server.
+
+    Raises ServerRefused if the server does not respond, or does not meet the requirements.
+    """
+    # If all connections are in use, a call waits for a free connection instead of failing.
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=32,
@@ -29,11 +32,11 @@ async def connect(url: str, patience: float = PATIENCE) -> "Redis":
         socket_timeout=5.0,
         socket_connect_timeout=3.0,
         health_check_interval=0,
-        retry=Retry(NoBackoff(), 0),  # the callers repeat, and know what may be repeated
+        retry=Retry(NoBackoff(), 0),  # the callers retry, and know which calls can be retried
     )
     client = Redis.from_pool(pool)
     try:
-        await _answering(client, without_password(url), patience)
+        await _wait_until_ready(client, without_password(url), timeout)
         await _check(client)
     except BaseException:
         await client.aclose()
@@ -41,24 +44,24 @@ async def connect(url: str, patience: float = PATIENCE) -> "Redis":
     return client
 
 
-async def _answering(client: Redis, shown: str, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    told = False
+async def _wait_until_ready(client: Redis, shown: str, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    warned = False
     while True:
         try:
             await client.ping()
             return
         except StateError as error:
-            wrong = isinstance(error, (AuthenticationError, ResponseError))
+            refused = isinstance(error, (AuthenticationError, ResponseError))
             if isinstance(error, BusyLoadingError):
-                # It is there, and a million deliveries take it a while to read.
-                wrong, deadline = False, time.monotonic() + patience
-            if wrong or time.monotonic() > deadline:
-                raise ServerRefused(f"cannot work with Redis at {shown}: {error}") from None
-            if not told:
-                log.warning("Redis does not answer yet", url=shown, error=str(error),
-                            seconds=patience)  # fmt: skip
-                told = True
+                # The server is loading its data: a million deliveries take a while.
+                refused, deadline = False, time.monotonic() + timeout
+            if refused or time.monotonic() > deadline:
+                raise ServerRefused(f"cannot connect to Redis at {shown}: {error}") from None
+            if not warned:
+                log.warning("Redis does not respond yet", url=shown, error=str(error),
+                            seconds=timeout)  # fmt: skip
+                warned = True
             await asyncio.sleep(0.5)
 
 
@@ -68,20 +71,20 @@ async def _check(client: Redis) -> None:
         persistence = await client.info("persistence")
         cluster = await client.info("cluster")
     except StateError as error:
-        raise ServerRefused(f"Redis does not tell how it is set up: {error}") from None
+        raise ServerRefused(f"the configuration of Redis cannot be read: {error}") from None
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise ServerRefused(
-            f"Redis has maxmemory-policy {policy}: it would drop the state of deliveries; "
+            f"Redis has maxmemory-policy {policy} and could drop the state of deliveries; "
             "set maxmemory-policy noeviction"
         )
     if cluster.get("cluster_enabled"):
         raise ServerRefused(
-            "this Redis is a node of a Redis Cluster, which the gateway cannot use yet; "
+            "this Redis is a node of a Redis Cluster, which the gateway does not support yet; "
             "point redis.url at a single server"
         )
     if not persistence.get("aof_enabled"):
         log.warning(
-            "Redis keeps no append-only file: the state of deliveries is lost when it restarts; "
+            "Redis has no append-only file: the state of deliveries is lost when it restarts; "
             "set appendonly yes"
         )
