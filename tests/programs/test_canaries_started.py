@@ -125,7 +125,7 @@ async def test_servers_that_refuse_or_are_not_there(
         canaries.plant(f"right{number}", nats_url.password, redis_url.password)
         program = Program(directory, {"nats": {"url": nats}, "redis": {"url": redis}})
         assert await program.start_fails() == 1, program.output
-        assert "cannot work with" in program.last_line
+        assert "cannot connect to" in program.last_line
         output.append((f"output {number}: {program.output}", program.output.encode()))
     for number, config in enumerate((
         {"nats": {"url": f"nats://u:{wrong}@127.0.0.1:1"}, "redis": {"url": servers[1]}},

@@ -62,9 +62,9 @@ async def working(
         except (ProvisionError, ServerRefused, InvalidDefinition, NewerFormat) as error:
             raise StartFailed(str(error)) from error
         except BrokerError as error:
-            raise StartFailed(f"cannot work with NATS: {error}") from error
+            raise StartFailed(f"a call to NATS failed at the start: {error}") from error
         except StateError as error:
-            raise StartFailed(f"cannot work with Redis: {error}") from error
+            raise StartFailed(f"a call to Redis failed at the start: {error}") from error
         server = QuietServer(
             uvicorn.Config(
                 gateway.asgi, log_config=None, access_log=False, lifespan="off", http=Connection,
