@@ -35,7 +35,7 @@ from tracking_gateway import SLOW, Api, Gateway, Pinger
 
 from event_gateway.api.server.pages import cursor_of
 from event_gateway.state import scripts
-from event_gateway.state.keys import DELIVERY, LENDERS, LENT, QUEUE
+from event_gateway.state.keys import DEAD_LETTER_USERS, DEAD_LETTERS_IN_USE, DELIVERY, QUEUE
 from event_gateway.state.tracking import ListPosition
 
 
@@ -232,7 +232,11 @@ class Bench:
             return call
 
         # What is being delivered again must not be deleted; here it waits for ever.
-        self.valkey.delete(LENDERS.key(), LENT.key("deep"), LENT.key("shallow"))
+        self.valkey.delete(
+            DEAD_LETTER_USERS.key(),
+            DEAD_LETTERS_IN_USE.key("deep"),
+            DEAD_LETTERS_IN_USE.key("shallow"),
+        )
         self.measure("DELETE dead letters until, dry run", 10,
                      delete("webhook={w}&until={time}&dry_run=true"))  # fmt: skip
         self.measure("DELETE dead letters until (a tenth each)", 5,

@@ -94,9 +94,9 @@ async def fill(url: str, webhook: str, waiting: int, name: str = "e") -> None:
             ledger.submit(delivery, Status.RETRYING, wait=MARGIN + number / 1e4, fresh=True,
                           last_error=f"ServerError: {tried[-1].error_message}")  # fmt: skip
         if number % 512 == 0:
-            while ledger.backlog > 2048:
+            while ledger.unconfirmed > 2048:
                 await asyncio.sleep(0.001)
-    while ledger.backlog:
+    while ledger.unconfirmed:
         await asyncio.sleep(0.01)
     await ledger.stop()
     await client.aclose()

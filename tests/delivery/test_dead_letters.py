@@ -202,7 +202,7 @@ async def test_marks_do_not_outlive_their_letters(
     """Who replays one now and then does not have all marks of former ones kept for ever."""
     await _dead(client, receiver, "w", "a")
     async with redis.asyncio.from_url(gateway.redis_url) as store:
-        kept = gateway.gateway.stages.adapters.runs.marked
+        kept = gateway.gateway.stages.adapters.runs.dead_letter_retention
         old, young = time.time() - kept - 10, time.time() - kept + 60
         await store.zadd("repeated:w", {"1000": old * 1000, "1001": young * 1000})
         (letter,) = await _letters(client)

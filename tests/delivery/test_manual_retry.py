@@ -166,7 +166,7 @@ async def test_ordered_ones_go_in_their_turn(client: Client, receiver: Receiver)
     await client.until("w", one["id"], "retrying")
     for what in ("retry", "cancel"):
         answer = await _asked(client, "w", one["id"], what)
-        assert (answer.status_code, "before the ones ahead of it" in answer.text) == (409, True)
+        assert (answer.status_code, "before earlier deliveries" in answer.text) == (409, True)
     await client.until("w", one["id"], "succeeded")
     assert (await _asked(client, "w", one["id"], "retry")).status_code == 202
     await receiver.until(3, "/w")

@@ -44,7 +44,7 @@ def delivery(ledger: Ledger, event_id: str = "e", seq: int = 1, source: str = "s
 
 async def written(ledger: Ledger) -> None:
     async with asyncio.timeout(PATIENCE):
-        while ledger.backlog:
+        while ledger.unconfirmed:
             await asyncio.sleep(0.001)
 
 

@@ -60,13 +60,13 @@ class StoredDeadLetter(msgspec.Struct, frozen=True):
 
     position: int
     time: float
-    letter: DeadLetterBody
+    body: DeadLetterBody
     event: Event
 
     @property
-    def whole(self) -> bool:
+    def has_event(self) -> bool:
         """Whether the dead letter holds the complete event. Of a lost event it has only the id."""
-        return self.letter.reason != ErrorType.EVENT_LOST and not self.letter.dropped
+        return self.body.reason != ErrorType.EVENT_LOST and not self.body.dropped
 
 
 class DeadLetterLog:
@@ -131,7 +131,7 @@ class DeadLetterLog:
     async def event(self, position: int) -> Received | None:
         """The event of the dead letter at a position, as the log returns events."""
         stored = await self.read(position)
-        if stored is None or not stored.whole:
+        if stored is None or not stored.has_event:
             return None
         return Received(stored.event, DEAD_LETTERS, position, stored.time)
 

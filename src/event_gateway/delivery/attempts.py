@@ -63,7 +63,7 @@ class Attempts:
             self.in_flight < self._max_in_flight
             and self._ledger.reachable
             # After a crash, what is not confirmed is delivered again: that has a bound.
-            and self._ledger.backlog < MAX_UNRECORDED
+            and self._ledger.unconfirmed < MAX_UNRECORDED
             and not self._stopping
         )
 

@@ -77,7 +77,7 @@ class DueLoop:
                 self._signal.sleep_until(min(self._signal.due_at, self._scan_at))
                 await self._lease_round()
             except StateError as error:
-                self._ledger.lost(error)
+                self._ledger.mark_unreachable(error)
             except LogUnavailable as error:
                 log.warning("due deliveries wait, the log cannot be read", error=str(error))
             await self._signal.wait()
@@ -104,7 +104,7 @@ class DueLoop:
         for number, webhook_id in enumerate(webhooks, 1):
             lane = self._dispatcher.lanes.get(webhook_id)
             if lane is None:
-                await self._queues.cancel(webhook_id, "webhook deleted", gone=True)
+                await self._queues.cancel(webhook_id, "webhook deleted", deleted=True)
                 continue
             lane.found_queued()
             if lane not in self._signal.paced_lanes and self._dispatcher.room(lane):

@@ -48,7 +48,7 @@ class ExpirySweep:
 
     async def _round(self) -> None:
         now = asyncio.get_running_loop().time()
-        webhooks = await self._queues.webhooks_waiting()
+        webhooks = await self._queues.paused_gated_or_due()
         self._next = {each: self._next.get(each, (-1.0, 0)) for each in webhooks}
         for webhook_id in webhooks:
             sweep_at, part = self._next[webhook_id]

@@ -132,7 +132,7 @@ class OrderedDeliveries:
         while True:
             try:
                 started = time.monotonic()
-                if await self._order.hold(webhook.id, LEASE):
+                if await self._order.lease(webhook.id, LEASE):
                     await self._deliver(worker, started + LEASE)
             except (*StateError, *BrokerError) as error:
                 log.warning(
@@ -162,7 +162,7 @@ class OrderedDeliveries:
                 await asyncio.wait(tasks, timeout=RENEW, return_when=asyncio.FIRST_COMPLETED)
                 started = time.monotonic()
                 with contextlib.suppress(*StateError):
-                    if not await self._order.hold(webhook.id, LEASE):
+                    if not await self._order.lease(webhook.id, LEASE):
                         return
                     leased_until = started + LEASE
                 if time.monotonic() + RENEW > leased_until - MARGIN:

@@ -170,7 +170,7 @@ class OrderedLine:
                 await asyncio.sleep(TRY_AGAIN)
         if record is None or record.seq < delivery.seq:
             return 0.0
-        if record.status in FINAL or record.seq > delivery.seq or record.repeats:
+        if record.status in FINAL or record.seq > delivery.seq or record.run_by:
             return None  # retries by hand and replays go through the queue
         delivery.attempts, delivery.run = record.attempts, record.run
         delivery.failed = record.status is Status.FAILED

@@ -254,7 +254,7 @@ class WebhookRegistration:
             if webhook is None or not webhook.deleting:
                 return  # another process has finished it; a webhook of that id is a new one
             try:
-                if await self._queues.cancel(webhook_id, "webhook deleted", gone=True):
+                if await self._queues.cancel(webhook_id, "webhook deleted", deleted=True):
                     await asyncio.sleep(0)
                     continue
                 await self._registry.remove_webhook(webhook)

@@ -1,7 +1,7 @@
 """Carries out one replay: reads its events or dead letters and queues a new run of each, in steps.
 
-The new runs of a step and the progress of the replay are written together, so that a crash neither
-leaves out nor repeats any.
+The new runs of a step and the progress of the replay are written together, so that after a crash no
+run is missing and none is started twice.
 """
 
 import asyncio
@@ -19,19 +19,21 @@ from event_gateway.replay.new_runs import NewRuns
 from event_gateway.state.runs import NewRun, Runs
 from event_gateway.state.script_arguments import ReplayStep
 
-LEASE = 15.0  # seconds after which another process takes a replay over
+LEASE = 15.0  # seconds after which another process can take over a replay
 CHUNK = 256  # deliveries queued, or dead letters read, in one step
-CONCURRENT_READS = 32  # dead letters read by their positions at a time; each may be a mebibyte
+CONCURRENT_READS = 32  # dead letters read at a time by position; each can have a mebibyte
 MAX_DEPTH = 1000  # pending deliveries of a webhook above which a replay from the log pauses
-PAUSE = 0.5  # seconds until it looks at that depth again
-STEPS_PER_TURN = 40  # parts of the log that a replay reads before the other replays have their turn
+PAUSE = 0.5  # seconds until the replay checks that depth again
+STEPS_PER_TURN = 40  # parts of the log that a replay reads in its turn, before other replays
 REGISTRY_LAG = 2.5  # seconds after which this process knows of a webhook registered by another one
 
 
 class LogPart(Protocol):
-    """A part of the log: the matching ``events``, how many messages were read (``looked``), the
-    ``first`` position of the log, the next ``position`` to read, and whether this is the ``last``
-    part."""
+    """A part of the log.
+
+    ``events`` match; ``looked`` messages were read; ``first`` is the first position of the log,
+    ``position`` the next one to read; ``last``: this is the last part.
+    """
 
     @property
     def events(self) -> list[Received]: ...
@@ -49,7 +51,7 @@ ReadLog = Callable[[Webhook, Replay, int], Awaitable[LogPart]]
 
 
 class TurnEnded(Exception):
-    """The replay goes on later: ``after`` seconds from now."""
+    """The replay continues later: ``after`` seconds from now."""
 
     def __init__(self, after: float) -> None:
         super().__init__("the turn of the replay has ended")
@@ -57,8 +59,10 @@ class TurnEnded(Exception):
 
 
 class ReplayStopped(Exception):
-    """The replay was paused or cancelled, or another process carries it out; the text is its
-    state."""
+    """The replay was paused or cancelled, or another process carries it out.
+
+    The text is its state.
+    """
 
 
 class ReplayFailed(Exception):
@@ -66,7 +70,7 @@ class ReplayFailed(Exception):
 
 
 class ReplayExecution:
-    """Carries out replays in the name of ``holder``, this process."""
+    """Carries out replays. ``holder`` names this process, which has the lease of each."""
 
     def __init__(
         self,
@@ -86,13 +90,14 @@ class ReplayExecution:
         self._read_log = read_log
 
     async def carry_out(self, replay: Replay, progress: Progress) -> None:
-        """Returns once the whole replay is queued.
+        """Returns once all runs of the replay are queued.
 
-        Raises TurnEnded, ReplayStopped, ReplayFailed, LogUnavailable, and what StateError names.
+        Raises TurnEnded, ReplayStopped, ReplayFailed, LogUnavailable, and the exceptions in
+        StateError.
         """
         if replay.stream is not None:
             await self._from_log(replay, progress)
-        elif replay.places:
+        elif replay.positions:
             await self._from_positions(replay, progress)
         else:
             await self._from_dead_letters(replay, progress)
@@ -120,16 +125,16 @@ class ReplayExecution:
                 raise TurnEnded(after=PAUSE if depth > MAX_DEPTH else 0.0)
 
     async def _from_dead_letters(self, replay: Replay, progress: Progress) -> None:
-        position, behind = max(progress.position, replay.from_seq), 1
+        position, remaining = max(progress.position, replay.from_seq), 1
         since = replay.since if progress.position == 0 else None
-        while behind and position <= replay.until_seq:
-            page, read, behind = await self._dead_letters.page(
+        while remaining and position <= replay.until_seq:
+            page, read, remaining = await self._dead_letters.page(
                 webhook_id=replay.webhook, from_position=position, since=since, limit=CHUNK
             )
             progress.first = progress.first or (page[0].position if page else position)
             since = None
-            in_range = [letter for letter in page if letter.position <= replay.until_seq]
-            selected = [letter for letter in in_range if _selects(replay, letter)]
+            in_range = [stored for stored in page if stored.position <= replay.until_seq]
+            selected = [stored for stored in in_range if _selects(replay, stored)]
             runs, left_out = await self._runs_of(selected)
             position = max(read + 1, position)
             await self._queue(
@@ -138,55 +143,64 @@ class ReplayExecution:
 
     async def _from_positions(self, replay: Replay, progress: Progress) -> None:
         position = max(progress.position, 1)
-        while position <= len(replay.places):
-            chunk = replay.places[position - 1 : position - 1 + CHUNK]
+        while position <= len(replay.positions):
+            chunk = replay.positions[position - 1 : position - 1 + CHUNK]
             runs: list[NewRun] = []
-            stored = 0
+            existing = 0
             for start in range(0, len(chunk), CONCURRENT_READS):
                 reads = map(self._dead_letters.read, chunk[start : start + CONCURRENT_READS])
-                letters = [letter for letter in await asyncio.gather(*reads) if letter is not None]
-                stored += len(letters)
+                dead_letters = [
+                    stored for stored in await asyncio.gather(*reads) if stored is not None
+                ]
+                existing += len(dead_letters)
                 runs += [
-                    self._new_runs.of_dead_letter(webhook, letter, once=False)
-                    for letter in letters
-                    if letter.whole and (webhook := self._webhook(_webhook_id(letter))) is not None
+                    self._new_runs.of_dead_letter(webhook, stored, once=False)
+                    for stored in dead_letters
+                    if stored.has_event
+                    and (webhook := self._webhook(_webhook_id(stored))) is not None
                 ]
             position += len(chunk)
-            await self._queue(replay, runs, 1, position, len(chunk), left_out=stored - len(runs))
+            await self._queue(replay, runs, 1, position, len(chunk), left_out=existing - len(runs))
 
-    async def _runs_of(self, letters: Sequence[StoredDeadLetter]) -> tuple[list[NewRun], int]:
-        """The new runs of these dead letters, and how many letters are left out: those that had a
-        new run before, those without their event, and those of a webhook that was deleted, also if
-        its id has a new webhook."""
+    async def _runs_of(self, dead_letters: Sequence[StoredDeadLetter]) -> tuple[list[NewRun], int]:
+        """The new runs from these dead letters, and how many dead letters are left out.
+
+        Left out are those from which a run was started before, those without their event, and those
+        of a deleted webhook, also if its id belongs to a new webhook.
+        """
         runs = []
         for webhook_id, group in itertools.groupby(
-            sorted(letters, key=_webhook_id), key=_webhook_id
+            sorted(dead_letters, key=_webhook_id), key=_webhook_id
         ):
             webhook = self._webhook(webhook_id)
             if webhook is None:
                 continue
             usable = [
-                letter for letter in group if letter.whole and letter.time >= webhook.created_at
+                stored for stored in group if stored.has_event and stored.time >= webhook.created_at
             ]
-            marks = await self._runs.marks(webhook_id, [letter.position for letter in usable])
+            last_used = await self._runs.last_used(
+                webhook_id, [stored.position for stored in usable]
+            )
             runs += [
-                self._new_runs.of_dead_letter(webhook, letter, once=True)
-                for letter, mark in zip(usable, marks, strict=True)
-                if mark is None
+                self._new_runs.of_dead_letter(webhook, stored, once=True)
+                for stored, used_at in zip(usable, last_used, strict=True)
+                if used_at is None
             ]
-        return runs, len(letters) - len(runs)
+        return runs, len(dead_letters) - len(runs)
 
     async def _queue(
         self, replay: Replay, runs: list[NewRun], first: int, position: int, looked: int,
         *, left_out: int = 0, depths_of: tuple[str, ...] = (),
     ) -> int:  # fmt: skip
-        """Queues new runs and writes the progress; returns the greatest depth of the queues of
-        ``depths_of``. Raises ReplayStopped."""
+        """Queues new runs and writes the progress of the replay.
+
+        Returns the greatest queue depth of the webhooks ``depths_of``. Raises ReplayStopped.
+        """
         step = ReplayStep(
             position=position, first=first, looked=looked, matched=len(runs) + left_out,
             left_out=left_out, lease=round(LEASE * 1000), depths_of=depths_of,
         )  # fmt: skip
-        state, depth, _ = await self._runs.begin(
+        state, depth, _ = await self._runs.start(
             [] if replay.dry_run else runs, f"replay {replay.id}", replay.id, self._holder, step
         )
         if state != ReplayState.RUNNING:
@@ -194,7 +208,7 @@ class ReplayExecution:
         return depth
 
     async def _wait_for_webhook(self, webhook_id: str) -> Webhook:
-        """The webhook; it may just have been registered by another process. Raises ReplayFailed."""
+        """The webhook, which another process may just have registered. Raises ReplayFailed."""
         for wait in (REGISTRY_LAG, 0.0):
             webhook = self._webhook(webhook_id)
             if webhook is not None:
@@ -207,17 +221,17 @@ class ReplayExecution:
         return None if webhook is None or webhook.deleting else webhook
 
 
-def _webhook_id(letter: StoredDeadLetter) -> str:
-    return letter.letter.webhook_id
+def _webhook_id(stored: StoredDeadLetter) -> str:
+    return stored.body.webhook_id
 
 
-def _selects(replay: Replay, letter: StoredDeadLetter) -> bool:
-    """Whether a replay's conditions hold for a dead letter."""
+def _selects(replay: Replay, stored: StoredDeadLetter) -> bool:
+    """Whether a dead letter meets the conditions of a replay."""
     return (
-        (replay.since is None or letter.time >= replay.since)
-        and (replay.until is None or letter.time < replay.until)
-        and (replay.reason is None or letter.letter.reason == replay.reason)
+        (replay.since is None or stored.time >= replay.since)
+        and (replay.until is None or stored.time < replay.until)
+        and (replay.reason is None or stored.body.reason == replay.reason)
         and (
-            not replay.types or any(matches(pattern, letter.event.type) for pattern in replay.types)
+            not replay.types or any(matches(pattern, stored.event.type) for pattern in replay.types)
         )
     )

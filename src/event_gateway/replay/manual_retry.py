@@ -11,8 +11,11 @@ from event_gateway.state.runs import ChangeResult, NewRun, Runs
 
 
 class ManualRetry:
-    """Its methods raise Unknown; Conflict with the reason why a request is refused; NewerFormat,
-    LogUnavailable, and what StateError names."""
+    """Retries and cancels deliveries.
+
+    Methods raise Unknown; Conflict with the reason for a refusal; NewerFormat, LogUnavailable, and
+    the exceptions in StateError.
+    """
 
     def __init__(
         self,
@@ -30,36 +33,36 @@ class ManualRetry:
         self._new_runs = new_runs
 
     async def retry(self, webhook_id: str, event_id: str, source: str | None) -> str:
-        """Attempts a pending delivery at once; starts a new run of one that has ended.
+        """Makes a pending delivery due at once; starts a new run of a delivery that has ended.
 
-        Returns ``hurried`` or ``queued`` for these two.
+        Returns ``due`` for the first, ``queued`` for the second.
         """
         webhook = self._registry.webhook(webhook_id)
         changed = await self._runs.change(webhook_id, event_id, source, "retry")
-        if changed.what == "hurried":
-            return changed.what
-        if changed.what != "anew":
-            raise _refusal(changed, webhook_id, event_id, "tried")
+        if changed.result == "due":
+            return changed.result
+        if changed.result != "needs_run":
+            raise _refusal(changed, webhook_id, event_id, "retried")
         run = await self._new_run(webhook, event_id, changed)
-        _, _, codes = await self._runs.begin([run], "retry")
-        if codes == ["waiting"]:
+        _, _, results = await self._runs.start([run], "retry")
+        if results == ["waiting"]:
             raise Conflict(f"the delivery of {event_id} to {webhook_id} is pending already")
-        return codes[0]
+        return results[0]
 
     async def cancel(self, webhook_id: str, event_id: str, source: str | None) -> None:
         """Cancels a pending delivery."""
         changed = await self._runs.change(
             webhook_id, event_id, source, "cancel", "cancelled on request"
         )
-        if changed.what != "cancelled":
+        if changed.result != "cancelled":
             raise _refusal(changed, webhook_id, event_id, "cancelled")
 
     async def _new_run(self, webhook: Webhook, event_id: str, ended: ChangeResult) -> NewRun:
-        """From the dead letter of the delivery where there is one, else from the log."""
-        if ended.letter:
-            dead_letter = await self._dead_letters.read(ended.letter)
-            if dead_letter is not None and dead_letter.whole and (
-                dead_letter.letter.webhook_id, dead_letter.event.source,
+        """A run with the event from the delivery's dead letter, else from the log."""
+        if ended.dead_letter:
+            dead_letter = await self._dead_letters.read(ended.dead_letter)
+            if dead_letter is not None and dead_letter.has_event and (
+                dead_letter.body.webhook_id, dead_letter.event.source,
                 member_of(dead_letter.event.id),
             ) == (webhook.id, ended.source, member_of(event_id)):  # fmt: skip
                 return self._new_runs.of_dead_letter(webhook, dead_letter, once=False)
@@ -71,9 +74,9 @@ class ManualRetry:
         return self._new_runs.of_event(webhook, received)
 
 
-def _refusal(changed: ChangeResult, webhook_id: str, event_id: str, what: str) -> Exception:
+def _refusal(changed: ChangeResult, webhook_id: str, event_id: str, done: str) -> Exception:
     name = f"the delivery of {event_id} to {webhook_id}"
-    match changed.what:
+    match changed.result:
         case "none":
             return Unknown(f"no delivery of {event_id} to {webhook_id} is recorded")
         case "newer":
@@ -82,7 +85,7 @@ def _refusal(changed: ChangeResult, webhook_id: str, event_id: str, what: str) -
             return Conflict(f"{name} has ended: {changed.status}")
         case "in_order":
             return Conflict(
-                f"{webhook_id} is ordered: {name} cannot be {what} before the ones ahead of it"
+                f"{webhook_id} is ordered: {name} cannot be {done} before earlier deliveries"
             )
         case _:
-            return Conflict(f"{name} cannot be {what} while its attempt runs or starts")
+            return Conflict(f"{name} cannot be {done} while its attempt runs or starts")

@@ -1,4 +1,4 @@
-"""New runs of deliveries: what a retry by hand or a replay queues, and until when each may last."""
+"""New runs of deliveries, for retries by hand and replays, with their deadlines."""
 
 import time
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.runs import NewRun
 
 NO_DEADLINE = 9e12  # seconds since the epoch
-USABLE = 0.95  # of a stream's retention, after which an event counts as about to be dropped
+USABLE = 0.95  # part of a stream's retention after which an event is about to be dropped
 
 
 class NewRuns:
-    """Makes new runs. A run's time counts from now; it ends before its stream drops the event.
+    """Makes new runs. The ``max_age`` of a run counts from now, but its deadline lies before the
+    time at which the stream drops the event.
 
     ``retention`` and ``dead_letter_retention``: seconds for which the log and the dead-letter
-    stream keep their messages. ``external_retention``: the same of each stream of the operator's
-    own, 0 where it keeps them for ever.
+    stream store messages. ``external_retention``: the same by external stream; 0: without a limit.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class NewRuns:
     ) -> NewRun:
         """A new run with the event that a dead letter holds.
 
-        ``once``: not if there was a new run of this dead letter before.
+        ``once``: the run starts only if no run was started from this dead letter before.
         """
-        letter, event = dead_letter.letter, dead_letter.event
+        body, event = dead_letter.body, dead_letter.event
         return NewRun(
-            webhook.id, event.id, event.source, letter.stream, letter.seq, time.time(),
+            webhook.id, event.id, event.source, body.stream, body.seq, time.time(),
             dead_letter.time + USABLE * self._dead_letter_retention, dead_letter.position,
             once=once, ordered=webhook.ordered,
         )  # fmt: skip

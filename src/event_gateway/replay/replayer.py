@@ -1,6 +1,6 @@
 """The replayer: decides which replays this process carries out, and when each has its turn.
 
-Each replay is carried out by one process at a time, under a lease.
+A single process at a time carries out a replay, under a lease.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from event_gateway.tasks import end, spawn
 
 log = structlog.get_logger(__name__)
 
-LOOK = 1.0  # seconds between looks for replays that no process carries out
+INTERVAL = 1.0  # seconds between two searches for replays that no process carries out
 MAX_RUNNING = 4  # replays that a process carries out at a time
 
 
@@ -40,20 +40,23 @@ class Replayer:
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Looks for replays at once: one was created or resumed."""
+        """Searches for replays at once, because a replay was created or resumed."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Runs for ever; its replays end with it, and any process goes on with them."""
+        """Runs the replays.
+
+        It never returns; when it is cancelled, other processes take them over.
+        """
         try:
             while True:
                 self._woken.clear()
                 try:
                     await self._start_turns()
                 except StateError as error:
-                    log.debug("replays wait for Redis", error=str(error))
+                    log.debug("replays cannot be read from Redis", error=str(error))
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK):
+                    async with asyncio.timeout(INTERVAL):
                         await self._woken.wait()
         finally:
             await end(self._running.values())
@@ -68,7 +71,7 @@ class Replayer:
                 continue
             if self._next_turn.get(replay_id, 0.0) > now:
                 continue
-            if await self._replays.hold(replay_id, LEASE):
+            if await self._replays.lease(replay_id, LEASE):
                 task = spawn(self._turn(replay_id), name=f"replay-{replay_id}")
                 self._running[replay_id] = task
                 task.add_done_callback(functools.partial(self._ended, replay_id))
@@ -78,10 +81,10 @@ class Replayer:
         self._woken.set()  # there is room for another replay
 
     async def _turn(self, replay_id: str) -> None:
-        """Carries out a part of a replay, and writes its state where it has ended."""
+        """Carries out a part of a replay, and writes its state if it has ended."""
         try:
-            state, why = await self._carry_out(replay_id)
-            await self._replays.move(replay_id, state, why)
+            state, error_text = await self._carry_out(replay_id)
+            await self._replays.change_state(replay_id, state, error_text)
             log.info("replay has ended", replay=replay_id, state=state.value)
         except TurnEnded as turn:
             self._next_turn[replay_id] = asyncio.get_running_loop().time() + turn.after
@@ -89,15 +92,15 @@ class Replayer:
             self._next_turn[replay_id] = asyncio.get_running_loop().time()
             log.info("replay stops in this process", replay=replay_id, state=str(stopped))
         except (*StateError, LogUnavailable) as error:
-            log.warning("replay waits", replay=replay_id, error=str(error))
-            await asyncio.sleep(LOOK)
+            log.warning("replay waits for Redis or NATS", replay=replay_id, error=str(error))
+            await asyncio.sleep(INTERVAL)
         finally:
-            with contextlib.suppress(*StateError):  # else the lease ends by itself
+            with contextlib.suppress(*StateError):  # then the lease expires
                 await self._replays.release(replay_id)
 
     async def _carry_out(self, replay_id: str) -> tuple[ReplayState, str]:
-        """The state in which the replay ends, and why. Raises what the execution raises where it
-        goes on later."""
+        """Returns the state in which the replay has ended, and the error. If the replay has not
+        ended, it raises what :meth:`ReplayExecution.carry_out` raises."""
         stored = await self._replays.read(replay_id)
         if stored is None:
             return ReplayState.CANCELLED, ""
@@ -107,7 +110,7 @@ class Replayer:
             return ReplayState.FAILED, str(error)
         except (TurnEnded, ReplayStopped, *StateError, LogUnavailable):
             raise
-        except Exception as error:  # the same mistake would follow at each turn
+        except Exception as error:  # each further turn would fail in the same way
             log.exception("replay failed", replay=replay_id)
             return ReplayState.FAILED, repr(error)[:500]
         return ReplayState.DONE, ""

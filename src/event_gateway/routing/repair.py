@@ -136,7 +136,7 @@ class Repair:
 
     def _waits_for_decision(self, stream: str) -> bool:
         """Whether rereading a stream waits for a decision."""
-        if not self.manual or self._known[stream].at is not None or stream in self._rereading:
+        if not self.manual or self._known[stream].seq is not None or stream in self._rereading:
             return False
         return self._acknowledged.get(stream, 1) > 0  # nothing is lost if nothing was routed
 
@@ -151,12 +151,12 @@ class Repair:
 
     async def _write(self, floors: dict[str, int]) -> None:
         first_look, before = not self._checkpoints.server, self._known
-        changed, self._known = await self._checkpoints.look(self._streams, floors)
+        changed, self._known = await self._checkpoints.exchange(self._streams, floors)
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in self._pending}
         lost = [
             name for name, checkpoint in self._known.items()
-            if checkpoint.at is None and name in before and before[name].at is not None
+            if checkpoint.seq is None and name in before and before[name].seq is not None
         ]  # fmt: skip
         if not first_look and (changed or lost):
             log.warning("Redis has restarted or lost its data: it may have lost records, the log "
@@ -186,14 +186,14 @@ class Repair:
 
     async def _reread(self, stream: str, skip: bool, decided: bool) -> None:
         try:
-            if not await self._checkpoints.hold(stream, HOLD):
+            if not await self._checkpoints.lease(stream, HOLD):
                 return
             server = self._checkpoints.server
             info = await self._broker.js.consumer_info(stream, ROUTER)
             # The router itself processes what was not delivered to it yet.
             until = info.delivered.stream_seq if info.delivered else 0
             settled = info.ack_floor.stream_seq if info.ack_floor else 0
-            at = self._known[stream].at
+            at = self._known[stream].seq
             if at is None and self.manual and until and not decided:
                 return
             position = until + 1 if skip else (at or 0) + 1
@@ -208,11 +208,13 @@ class Repair:
                 read += len(part)
                 queued += await self._queue_missing(stream, part, settled)
                 position = part[-1].seq + 1 if part else until + 1
-                if not await self._checkpoints.hold(stream, HOLD):
+                if not await self._checkpoints.lease(stream, HOLD):
                     return
-                if not await self._checkpoints.advance(stream, position - 1, server, whole=False):
+                if not await self._checkpoints.advance(
+                    stream, position - 1, server, complete=False
+                ):
                     return
-            if not await self._checkpoints.advance(stream, until, server, whole=True):
+            if not await self._checkpoints.advance(stream, until, server, complete=True):
                 return
             self._known[stream] = Checkpoint(until, reread=False)
             if read:
@@ -258,7 +260,9 @@ class Repair:
         return [pair for pair, recorded in zip(pairs, known, strict=True) if not recorded]
 
     async def _queue(self, missing: Sequence[tuple[Received, Webhook]]) -> None:
-        missing = [pair for pair in missing if not self._ledger.writes(pair[1].id, pair[0].event)]
+        missing = [
+            pair for pair in missing if not self._ledger.is_pending(pair[1].id, pair[0].event)
+        ]
         left = len(missing)
         written = asyncio.Event()
 

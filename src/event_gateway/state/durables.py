@@ -1,4 +1,4 @@
-"""Durable names: the acknowledged position of each, and the subscription that has it."""
+"""Durable names: the acknowledged position of each, and the subscription that uses it."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,99 +13,110 @@ from event_gateway.state.scripts import script
 
 log = structlog.get_logger(__name__)
 
-GATHER = 0.02  # seconds for which acknowledgements are gathered
-AGAIN = 1.0  # seconds until they are written again, where Redis is away
-AT_ONCE = 500
+GATHER = 0.02  # seconds in which acknowledgements gather before they are written
+RETRY_AFTER = 1.0  # seconds until a failed write is retried
+CONCURRENT_WRITES = 500
 
 
 class Name(msgspec.Struct, frozen=True):
-    """A durable name of a stream; ``made``: when that stream was, so that one of the same name that
-    is made later has nothing to do with it."""
+    """A durable name of a stream.
+
+    ``created_at``: when the stream was created. A later stream with the same name has other durable
+    names.
+    """
 
     stream: str
     name: str
-    made: float
+    created_at: float
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """``holder``: the subscription that has the name; empty where it is one's own now.
-    ``position``: the last acknowledged sequence, None where there is none."""
+    """The result of a claim.
+
+    ``holder``: the other subscription that uses the name; empty if the claim succeeded.
+    ``position``: the last acknowledged sequence; None if there is none.
+    """
 
     holder: str = ""
     position: int | None = None
 
 
-Written = Callable[[bool], None]  # False where another subscription has the name by now
+Written = Callable[[bool], None]  # gets False if another subscription uses the name by now
 
 
 class DurablePositions:
-    """The durable names. Methods raise what StateError names."""
+    """Stores the positions of durable names. Methods raise the exceptions in StateError."""
 
     def __init__(self, client: Redis) -> None:
         self._claim = script(client, "durables/claim.lua")
         self._save_position = script(client, "durables/save_position.lua")
+        # By subscription: its durable name, the highest acknowledged position, the callbacks.
         self._acked: dict[str, tuple[Name, int, list[Written]]] = {}
-        self._wake = asyncio.Event()
+        self._acknowledged = asyncio.Event()
 
     async def claim(self, name: Name, subscription_id: str, instead_of: str = "") -> Claim:
-        """Takes a name that is free, or that ``instead_of`` has."""
-        taken, answer = await self._claim(
-            subscription_id, repr(name.made), instead_of, DURABLE.ttl_ms, key=_key(name)
+        """Takes a name that is free, or that the subscription ``instead_of`` uses."""
+        taken, reply = await self._claim(
+            subscription_id, repr(name.created_at), instead_of, DURABLE.ttl_ms, key=_key(name)
         )
-        text = answer.decode() if isinstance(answer, bytes) else str(answer)
+        text = reply.decode() if isinstance(reply, bytes) else str(reply)
         if not int(taken):
             return Claim(text)
         return Claim("", None if text == "-1" else int(text))
 
-    async def move(self, name: Name, subscription_id: str, position: int) -> bool:
-        """Moves the position on, never back; False where another subscription has the name."""
-        return await self._write(name, subscription_id, position, release=False)
+    def advance(self, name: Name, subscription_id: str, position: int, written: Written) -> None:
+        """Advances the position, soon and together with others; a lower position is ignored.
 
-    def acked(self, name: Name, subscription_id: str, position: int, written: Written) -> None:
-        """The same soon, together with others'; ``written`` is called then."""
-        _, known, waiting = self._acked.get(subscription_id, (name, -1, []))
-        self._acked[subscription_id] = name, max(known, position), [*waiting, written]
-        self._wake.set()
+        ``written`` is called after the write.
+        """
+        _, earlier, callbacks = self._acked.get(subscription_id, (name, -1, []))
+        self._acked[subscription_id] = name, max(earlier, position), [*callbacks, written]
+        self._acknowledged.set()
 
     async def release(self, name: Name, subscription_id: str) -> None:
-        """Gives a name up; what was acknowledged is written with it."""
-        _, position, waiting = self._acked.pop(subscription_id, (name, -1, []))
-        held = await self._write(name, subscription_id, position, release=True)
-        for written in waiting:
-            written(held)
+        """Releases a name, and writes its pending acknowledgements."""
+        _, position, callbacks = self._acked.pop(subscription_id, (name, -1, []))
+        saved = await self._write(name, subscription_id, position, release=True)
+        for written in callbacks:
+            written(saved)
 
     async def run(self) -> None:
-        """Writes what is acknowledged, for ever."""
+        """Writes the acknowledged positions. It never returns."""
         while True:
-            await self._wake.wait()
+            await self._acknowledged.wait()
             await asyncio.sleep(GATHER)
-            self._wake.clear()
+            self._acknowledged.clear()
             acked, self._acked = self._acked, {}
             try:
                 await self._write_all(acked)
             except BaseException as error:
-                for subscription_id, one in acked.items():
-                    later = self._acked.get(subscription_id, one)
+                for subscription_id, unwritten in acked.items():
+                    name, position, callbacks = unwritten
+                    later = self._acked.get(subscription_id, unwritten)
                     self._acked[subscription_id] = (
-                        one[0], max(one[1], later[1]),
-                        one[2] if later is one else [*one[2], *later[2]],
+                        name, max(position, later[1]),
+                        callbacks if later is unwritten else [*callbacks, *later[2]],
                     )  # fmt: skip
-                self._wake.set()
+                self._acknowledged.set()
                 if not isinstance(error, StateError):
                     raise
-                log.debug("acknowledgements wait", error=str(error))
-                await asyncio.sleep(AGAIN)
+                log.debug("acknowledged positions are not written yet", error=str(error))
+                await asyncio.sleep(RETRY_AFTER)
 
     async def _write_all(self, acked: dict[str, tuple[Name, int, list[Written]]]) -> None:
         ids = list(acked)
-        for first in range(0, len(ids), AT_ONCE):
-            some = ids[first : first + AT_ONCE]
-            held = await asyncio.gather(
-                *(self._write(acked[one][0], one, acked[one][1], release=False) for one in some)
-            )
-            for one, is_held in zip(some, held, strict=True):
-                for written in acked.pop(one)[2]:
-                    written(is_held)
+        for first in range(0, len(ids), CONCURRENT_WRITES):
+            batch = ids[first : first + CONCURRENT_WRITES]
+            results = await asyncio.gather(
+                *(
+                    self._write(acked[subscription_id][0], subscription_id,
+                                acked[subscription_id][1], release=False)
+                    for subscription_id in batch
+                )
+            )  # fmt: skip
+            for subscription_id, saved in zip(batch, results, strict=True):
+                for written in acked.pop(subscription_id)[2]:
+                    written(saved)
 
     async def _write(
         self, name: Name, subscription_id: str, position: int, *, release: bool

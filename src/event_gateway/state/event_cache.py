@@ -9,7 +9,7 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.state.records import source_hash
 from event_gateway.state.scripts import script
 
-MAX_REMEMBERED = 4096  # characters that are stored of an event; a longer one is not remembered
+MAX_REMEMBERED = 4096  # characters to be stored of an event; if it has more it is not remembered
 MAX_CHAIN = 32
 MAX_RELATED = 10
 
@@ -28,7 +28,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class EventCache:
-    """Remembers events, and finds the events that belong to one."""
+    """Remembers events, and finds the events that are related to an event."""
 
     def __init__(self, client: Redis) -> None:
         self._remember = script(client, "events/remember.lua")
@@ -37,7 +37,7 @@ class EventCache:
         """Remembers a batch of events (unless ``keep`` is false) and returns the context of each,
         in one round trip.
 
-        Raises what StateError names.
+        Raises the exceptions in StateError.
         """
         request = []
         for received in events:
@@ -59,5 +59,5 @@ class EventCache:
                 )
             )  # fmt: skip
         read_only = 0 if keep else 1
-        answers = await self._remember(_pack(request), MAX_CHAIN, MAX_RELATED, read_only)
-        return [Context(chain, related) for chain, related in answers]
+        contexts = await self._remember(_pack(request), MAX_CHAIN, MAX_RELATED, read_only)
+        return [Context(chain, related) for chain, related in contexts]

@@ -1,4 +1,4 @@
-"""How often a webhook's expression could not be evaluated, and the latest error, for its owner."""
+"""Counts how often a webhook's expression could not be evaluated, with the latest error."""
 
 import asyncio
 import hashlib
@@ -19,12 +19,12 @@ from event_gateway.state.keys import EXPRESSION
 log = structlog.get_logger(__name__)
 
 FLUSH = 1.0  # seconds between two writes
-MAX_NOTED = 10_000  # webhooks with errors between two writes; errors of others are not counted
+MAX_NOTED = 10_000  # webhooks whose errors are counted between two writes; others are ignored
 MAX_SHOWN = 256  # characters of an event's id or source
 
 
 class ExpressionErrors:
-    """Counts over all processes. A process that crashes loses the errors of its last second;
+    """The counts of all processes together. A process that crashes loses its last second of errors;
     nothing depends on them."""
 
     def __init__(self, client: Redis) -> None:
@@ -48,9 +48,9 @@ class ExpressionErrors:
         self._noted[key] = (1 if known is None else known[0] + 1, msgspec.json.encode(latest))
 
     async def of(self, webhook: Webhook) -> dict[str, Any] | None:
-        """The count and the latest error of a webhook's present expression; None without any.
+        """The count and the latest error of a webhook's present expression; None if it has none.
 
-        Raises what StateError names.
+        Raises the exceptions in StateError.
         """
         count, latest = await self._client.hmget(_key(webhook), ["count", "latest"])
         if count is None or latest is None:
@@ -58,7 +58,7 @@ class ExpressionErrors:
         return {"count": int(count), "latest": msgspec.json.decode(latest)}
 
     async def run(self) -> None:
-        """Writes the noted errors, for ever."""
+        """Writes the noted errors. It never returns."""
         while True:
             await asyncio.sleep(FLUSH)
             if not self._noted:
@@ -76,6 +76,6 @@ class ExpressionErrors:
 
 
 def _key(webhook: Webhook) -> str:
-    # Each expression has a count of its own: a changed one starts at none.
+    # Each expression has its own count: when a webhook's expression changes, its count starts at 0.
     digest = hashlib.sha256((webhook.expression or "").encode()).hexdigest()[:8]
     return EXPRESSION.key(webhook.id, digest)

@@ -1,9 +1,9 @@
-"""All keys that the gateway has in Redis: this page is the only place that names them.
+"""All keys that the gateway uses in Redis. No other module names a key.
 
 Python takes keys from the families below (``QUEUE.key(webhook_id)``), Lua scripts from functions
-and constants that :mod:`event_gateway.state.scripts` generates of them (``queue_key(webhook)``,
-``DUE_KEY``). ``python -m event_gateway.state.keys [FILE]`` prints them as a table, or writes that
-into the marked part of a page.
+and constants that :mod:`event_gateway.state.scripts` generates from them (``queue_key(webhook)``,
+``DUE_KEY``). ``python -m event_gateway.state.keys [FILE]`` prints the families as a table, or
+writes the table into the marked part of a page.
 """
 
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-PREFIX = ""  # of all keys; scripts get it as KEYS[1]
+PREFIX = ""  # beginning of all keys; scripts get it as KEYS[1]
 DAY = 86400.0
 
 _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
@@ -25,25 +25,25 @@ class Expiry(StrEnum):
 
     NEVER = "never"
     ALWAYS = "always"
-    ONCE_ENDED = "once ended"  # keys of what is still under way have none
+    ONCE_ENDED = "once ended"  # from the end of the delivery or replay on
 
 
 class Deletion(StrEnum):
-    """What deleting a webhook does to what a family holds of it."""
+    """What the deletion of a webhook does to the webhook's data in a family."""
 
-    NONE = ""  # it holds nothing of a single webhook, or its owner deletes that
-    FORGET = "forget"  # deleted, or removed from the collection, with the last of the queue
-    # The same. An attempt that ends after the deletion may write it once more; then it is forgotten
-    # when the id is registered again.
+    NONE = ""  # there is no data of a single webhook, or its owner deletes the data
+    FORGET = "forget"  # the key or member is deleted after the last queued delivery is cancelled
+    # As FORGET. An attempt that ends after the deletion can write the data once more; then it is
+    # deleted when the id is registered again.
     FORGET_HISTORY = "forget history"
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """Keys of one pattern.
+    """All keys with the same pattern.
 
-    ``type`` is Redis' name of it; ``owner`` the module in this package whose scripts or calls write
-    it; ``value`` says what it holds, ``lifetime`` how long, ``deleted_by`` who deletes it.
-    ``ttl``: seconds of its time to live, where that is not configured.
+    ``type`` is the type in Redis; ``owner`` the module in this package that writes the keys;
+    ``value`` what they hold, ``lifetime`` for how long, ``deleted_by`` what deletes them. ``ttl``:
+    the time to live in seconds, if it is not configured.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     at_deletion: Deletion = Deletion.NONE
 
     def key(self, *parts: str) -> str:
-        """The key with these values in the places of the pattern. Raises ValueError."""
+        """The key with these values for the placeholders of the pattern. Raises ValueError."""
         literals = _PLACEHOLDER.split(self.pattern)
         filled = [literals[0]]
         for part, literal in zip(parts, literals[1:], strict=True):
@@ -67,30 +67,30 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def placeholders(self) -> list[str]:
-        """The names in the pattern."""
-        return [found[1:-1] for found in _PLACEHOLDER.findall(self.pattern)]
+        """The names of the placeholders."""
+        return [placeholder[1:-1] for placeholder in _PLACEHOLDER.findall(self.pattern)]
 
     @property
     def literals(self) -> list[str]:
-        """The texts around the placeholders, one more than these."""
+        """The texts around the placeholders: one more than there are placeholders."""
         return _PLACEHOLDER.split(self.pattern)
 
     @property
     def ttl_ms(self) -> int:
-        """Its time to live in ms."""
+        """The time to live in ms."""
         assert self.ttl is not None, f"{self.name} has no fixed time to live"
         return round(self.ttl * 1000)
 
-    def holds(self, key: str) -> bool:
-        """Whether a key, given without PREFIX, fits the pattern."""
+    def matches(self, key: str) -> bool:
+        """Whether a key, given without PREFIX, matches the pattern."""
         pattern = ".*".join(re.escape(literal) for literal in self.literals)
         return re.fullmatch(pattern, key, re.DOTALL) is not None
 
 
 _RECORDS = "as records: the longer of `delivery.keep_records` and `ingest.retention`"
-_LETTERS = "`dead_letters.retention`"
+_DEAD_LETTERS = "`dead_letters.retention`"
 _WITH_WEBHOOK = "deleting the webhook"
-_WHOLE = "nobody"
+_NOTHING = "nothing"
 
 # Deliveries
 DELIVERY = Family(
@@ -98,50 +98,50 @@ DELIVERY = Family(
     value="The record of a delivery: status, attempts, next attempt, position of its event. "
     "`{event}` is the event's id, or its beginning and a digest where it is longer than 512 "
     "characters; `~` and a hash of the source follow where another source's event has the same id",
-    lifetime="without end until the delivery is final, then the longer of `delivery.keep_records` "
-    "and `ingest.retention`",
+    lifetime="until the delivery is final, then the longer of `delivery.keep_records` and "
+    "`ingest.retention`",
     deleted_by="Redis, by expiry", expiry=Expiry.ONCE_ENDED,
 )  # fmt: skip
 QUEUE = Family(
     name="queue", pattern="queue:{webhook}", type="zset", owner="ledger, queues, runs",
-    value="The deliveries that are not final, by when each is due (ms); in progress: by the end of "
-    "its lease",
+    value="The deliveries that are not final, by due time (ms); deliveries in progress: by the end "
+    "of their lease",
     lifetime="until the last delivery is final",
     deleted_by="the scripts that make a delivery final; deleting the webhook, which cancels them",
 )  # fmt: skip
 DUE = Family(
     name="due", pattern="due", type="zset", owner="ledger, queues, runs",
-    value="The webhooks by when their queue is worth a look (ms)",
+    value="The webhooks with queued deliveries, by when the next can start (ms)",
     lifetime="a member: while the queue holds deliveries and is not paused",
     deleted_by="the scripts that empty a queue",
 )  # fmt: skip
 RECENT = Family(
     name="recent", pattern="recent:{webhook}", type="zset", owner="ledger, queues, deliveries",
-    value="The 1,000 deliveries that have changed last, by when (ms)",
+    value="The 1,000 deliveries that changed last, by the time of the change (ms)",
     lifetime=_RECORDS, expiry=Expiry.ALWAYS,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
-ANSWERS = Family(
-    name="answers", pattern="answers:{webhook}", type="hash", owner="ledger",
-    value="What the receiver responded to the latest attempts, of 100 deliveries",
+RESPONSES = Family(
+    name="responses", pattern="answers:{webhook}", type="hash", owner="ledger",
+    value="The receiver's responses to the latest attempts, of 100 deliveries",
     lifetime=_RECORDS, expiry=Expiry.ALWAYS,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
-ANSWERED = Family(
-    name="answered", pattern="answered:{webhook}", type="zset", owner="ledger",
-    value="The deliveries in `answers:{webhook}`, by when they changed (ms)",
+RESPONDED = Family(
+    name="responded", pattern="answered:{webhook}", type="zset", owner="ledger",
+    value="The deliveries in `answers:{webhook}`, by the time of their last change (ms)",
     lifetime=_RECORDS, expiry=Expiry.ALWAYS,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 STATS = Family(
     name="stats", pattern="stats:{webhook}", type="hash", owner="ledger",
-    value="Counts since the registration, attempts of this minute and the last",
+    value="Counts since the registration, and the attempts of this minute and the last",
     lifetime="400 days after the latest attempt", expiry=Expiry.ALWAYS, ttl=400 * DAY,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 HOURS = Family(
     name="hours", pattern="hours:{webhook}", type="hash", owner="ledger",
-    value="Counts of each of the last 24 hours, fields `hour:name`",
+    value="Counts for each of the last 24 hours, in fields `hour:name`",
     lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
@@ -153,8 +153,8 @@ BREAKER = Family(
     lifetime="until the breaker closes",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
 )  # fmt: skip
-SHUT = Family(
-    name="shut", pattern="shut", type="set", owner="ledger",
+BREAKERS_NOT_CLOSED = Family(
+    name="breakers_not_closed", pattern="shut", type="set", owner="ledger",
     value="The webhooks whose circuit breaker is not closed",
     lifetime="a member: until the breaker closes",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
@@ -162,56 +162,57 @@ SHUT = Family(
 PAUSED = Family(
     name="paused", pattern="paused", type="set", owner="ledger",
     value="The webhooks that are paused, disabled or not verified",
-    lifetime="a member: until it is resumed",
+    lifetime="a member: until the webhook is resumed",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
 )  # fmt: skip
 GATES = Family(
     name="gates", pattern="gates", type="hash", owner="ledger, queues",
-    value="By webhook: until when none of its deliveries starts (ms): its breaker is open or its "
-    "rate used up",
-    lifetime="a field: until the breaker closes or the rate changes",
+    value="By webhook: the time before which none of its attempts starts (ms), because its circuit "
+    "breaker is open or its rate limit is used up",
+    lifetime="a field: until the breaker closes or the rate limit changes",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
 )  # fmt: skip
 FAILING = Family(
     name="failing", pattern="failing", type="hash", owner="ledger",
-    value="By webhook: since when all its attempts have failed (ms)",
+    value="By webhook: the time since which all its attempts have failed (ms)",
     lifetime="a field: until an attempt succeeds",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 RATE = Family(
     name="rate", pattern="rate:{webhook}", type="list", owner="queues",
     value="The latest starts of attempts, for the rate limits",
-    lifetime="the longest period of its limits, and a minute", expiry=Expiry.ALWAYS,
+    lifetime="the longest period of the limits, plus a minute", expiry=Expiry.ALWAYS,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET,
 )  # fmt: skip
 
 # Retries by hand and replays
-LENT = Family(
-    name="lent", pattern="lent:{webhook}", type="zset", owner="runs",
-    value="The dead letters that deliveries were started from and may still need",
-    lifetime=_LETTERS, expiry=Expiry.ALWAYS, deleted_by="the script that reads it, entry by entry",
-)  # fmt: skip
-LENDERS = Family(
-    name="lenders", pattern="lenders", type="set", owner="runs",
-    value="The webhooks with a key `lent:{webhook}`",
-    lifetime="a member: until that key is gone and somebody purges or replays dead letters",
+DEAD_LETTERS_IN_USE = Family(
+    name="dead_letters_in_use", pattern="lent:{webhook}", type="zset", owner="runs",
+    value="The dead letters from which new runs were started, while these may need them",
+    lifetime=_DEAD_LETTERS, expiry=Expiry.ALWAYS,
     deleted_by="the script that reads it, entry by entry",
 )  # fmt: skip
-REPEATED = Family(
-    name="repeated", pattern="repeated:{webhook}", type="zset", owner="runs",
-    value="The dead letters that were delivered again, by when (ms)",
-    lifetime=_LETTERS, expiry=Expiry.ALWAYS, deleted_by="Redis, by expiry",
+DEAD_LETTER_USERS = Family(
+    name="dead_letter_users", pattern="lenders", type="set", owner="runs",
+    value="The webhooks with a key `lent:{webhook}`",
+    lifetime="a member: until that key is deleted and a caller purges or replays dead letters",
+    deleted_by="the script that reads it, entry by entry",
+)  # fmt: skip
+USED_DEAD_LETTERS = Family(
+    name="used_dead_letters", pattern="repeated:{webhook}", type="zset", owner="runs",
+    value="The dead letters from which a new run was started, by the time of that (ms)",
+    lifetime=_DEAD_LETTERS, expiry=Expiry.ALWAYS, deleted_by="Redis, by expiry",
 )  # fmt: skip
 REPLAY = Family(
     name="replay", pattern="replay:{id}", type="hash", owner="replays, runs",
     value="A replay, its state and its progress",
-    lifetime="without end until it has ended, then 30 days", expiry=Expiry.ONCE_ENDED, ttl=30 * DAY,
-    deleted_by="Redis, by expiry; the oldest ended one goes when there are 1,000",
+    lifetime="until the replay has ended, then 30 days", expiry=Expiry.ONCE_ENDED, ttl=30 * DAY,
+    deleted_by="Redis, by expiry; with 1,000 replays, adding another deletes the oldest ended one",
 )  # fmt: skip
 REPLAYS = Family(
     name="replays", pattern="replays", type="zset", owner="replays",
-    value="All replays by when they were asked for (ms)",
-    lifetime="a member: as its replay, and until another replay is added",
+    value="All replays, by the time of their creation (ms)",
+    lifetime="a member: until its replay is deleted and another is added",
     deleted_by="the script that adds a replay",
 )  # fmt: skip
 REPLAYING = Family(
@@ -243,21 +244,21 @@ POSITION = Family(
 HIGH = Family(
     name="high", pattern="high", type="hash", owner="ledger",
     value="By stream: the highest sequence with a record",
-    lifetime="without end", deleted_by=_WHOLE,
+    lifetime="without end", deleted_by=_NOTHING,
 )  # fmt: skip
 FORMAT = Family(
     name="format", pattern="format", type="string", owner="ledger",
-    value="The format of the records", lifetime="without end", deleted_by=_WHOLE,
+    value="The format of the records", lifetime="without end", deleted_by=_NOTHING,
 )  # fmt: skip
 CHECKPOINT = Family(
     name="checkpoint", pattern="checkpoint", type="hash", owner="checkpoints",
     value="By stream: the sequence up to which every event has its records",
-    lifetime="without end", deleted_by=_WHOLE,
+    lifetime="without end", deleted_by=_NOTHING,
 )  # fmt: skip
 REREAD = Family(
     name="reread", pattern="reread", type="hash", owner="checkpoints",
-    value="The streams that are to be read again from the checkpoint",
-    lifetime="a field: until the stream was read again", deleted_by="the repair",
+    value="The streams that must be read again from their checkpoint",
+    lifetime="a field: until the stream has been read again", deleted_by="the repair",
 )  # fmt: skip
 REREADING = Family(
     name="rereading", pattern="rereading:{stream}", type="string", owner="checkpoints",
@@ -268,19 +269,19 @@ REREADING = Family(
 # Enrichment
 EVENT = Family(
     name="event", pattern="event:{id}", type="hash", owner="event_cache",
-    value="What enrichment needs of an event; `~` and a hash of the source follow where another "
-    "source's event has the same id",
+    value="The attributes of an event that enrichment needs; `~` and a hash of the source follow "
+    "where another source's event has the same id",
     lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
 )  # fmt: skip
 RELATED_BY_SUBJECT = Family(
     name="related_by_subject", pattern="related:subject:{subject}", type="zset",
-    owner="event_cache", value="The latest events of a subject, by when the log took each (us)",
+    owner="event_cache", value="The latest events of a subject, by their time in the log (us)",
     lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
 )  # fmt: skip
 RELATED_BY_CORRELATION = Family(
     name="related_by_correlation", pattern="related:correlation:{id}", type="zset",
     owner="event_cache",
-    value="The latest events of a correlation id, by when the log took each (us)",
+    value="The latest events of a correlation id, by their time in the log (us)",
     lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
 )  # fmt: skip
 
@@ -294,8 +295,8 @@ WEBHOOK = Family(
 EXPRESSION = Family(
     name="expression", pattern="expression:{webhook}:{digest}", type="hash",
     owner="expression_errors",
-    value="How often an expression could not be evaluated, and the latest error; the digest is of "
-    "the expression",
+    value="How often an expression could not be evaluated, and the latest error; the digest is "
+    "that of the expression",
     lifetime="7 days after the latest error", expiry=Expiry.ALWAYS, ttl=7 * DAY,
     deleted_by="Redis, by expiry",
 )  # fmt: skip
@@ -303,13 +304,13 @@ EXPRESSION = Family(
 # Subscribers
 SUBSCRIPTION = Family(
     name="subscription", pattern="subscription:{id}", type="hash", owner="subscriptions",
-    value="A live subscription: stream, principal, since when, start, durable name",
-    lifetime="90 s; renewed while it is live", expiry=Expiry.ALWAYS, ttl=90.0,
+    value="A live subscription: stream, principal, time of its start, start position, durable name",
+    lifetime="90 s; renewed while the subscription is live", expiry=Expiry.ALWAYS, ttl=90.0,
     deleted_by="the process that serves it, when it ends",
 )  # fmt: skip
 DURABLE = Family(
     name="durable", pattern="durable:{stream}:{name}", type="hash", owner="durables",
-    value="A durable name: the acknowledged position, and the subscription that has the name",
+    value="A durable name: the acknowledged position, and the subscription that uses the name",
     lifetime="30 days after its latest use", expiry=Expiry.ALWAYS, ttl=30 * DAY,
     deleted_by="Redis, by expiry",
 )  # fmt: skip
@@ -320,9 +321,9 @@ FAMILIES: tuple[Family, ...] = tuple(
 
 
 def family_of(key: str) -> Family | None:
-    """The family of a key in Redis; None where there is none."""
-    known = [one for one in FAMILIES if one.holds(key.removeprefix(PREFIX))]
-    return max(known, key=lambda one: sum(map(len, one.literals)), default=None)
+    """The family of a key in Redis; None if it belongs to none."""
+    matching = [family for family in FAMILIES if family.matches(key.removeprefix(PREFIX))]
+    return max(matching, key=lambda family: sum(map(len, family.literals)), default=None)
 
 
 def table() -> str:
@@ -330,15 +331,15 @@ def table() -> str:
     lines = ["| key | type | holds | lifetime | deleted by | module in `state/` |",
              "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
     lines += [
-        f"| `{one.pattern}` | {one.type} | {one.value} | {one.lifetime} | {one.deleted_by} "
-        f"| {one.owner} |"
-        for one in FAMILIES
+        f"| `{family.pattern}` | {family.type} | {family.value} | {family.lifetime} "
+        f"| {family.deleted_by} | {family.owner} |"
+        for family in FAMILIES
     ]
     return "\n".join(lines) + "\n"
 
 
 def page_with_table(page: str) -> str:
-    """The text of a page with the present table in its marked part. Raises ValueError."""
+    """Replaces the table in the marked part of a page. Raises ValueError."""
     before, begin, rest = page.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):

@@ -1,4 +1,4 @@
-"""Leases: keys that say which process does something, and expire when it does not renew them."""
+"""Leases: keys that name the process that does a task, and expire if it does not renew them."""
 
 from redis.asyncio import Redis
 
@@ -6,7 +6,7 @@ from event_gateway.state.scripts import script
 
 
 class Leases:
-    """``holder`` names this process. Methods raise what StateError names."""
+    """``holder`` names this process. Methods raise the exceptions in StateError."""
 
     def __init__(self, client: Redis, holder: str) -> None:
         self._client = client
@@ -14,7 +14,7 @@ class Leases:
         self._take_or_renew = script(client, "leases/take_or_renew.lua")
 
     async def take(self, key: str, seconds: float) -> bool:
-        """Takes or renews a lease for so long; False where another process has it."""
+        """Takes or renews a lease; False if another process has it."""
         return bool(await self._take_or_renew(self.holder, round(seconds * 1000), key=key))
 
     async def release(self, key: str) -> None:

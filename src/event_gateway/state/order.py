@@ -9,15 +9,17 @@ from event_gateway.state.leases import Leases
 
 
 class Order:
-    """The leases and positions of ordered webhooks. ``holder`` names this process. Methods raise
-    what StateError names."""
+    """The leases and positions of ordered webhooks.
+
+    ``holder`` names this process. Methods raise the exceptions in StateError.
+    """
 
     def __init__(self, client: Redis, holder: str) -> None:
         self._client = client
         self._leases = Leases(client, holder)
 
-    async def hold(self, webhook_id: str, seconds: float) -> bool:
-        """Takes or renews the webhook's lease for so long; False where another process has it."""
+    async def lease(self, webhook_id: str, seconds: float) -> bool:
+        """Takes or renews the webhook's lease; False if another process has it."""
         return await self._leases.take(ORDERED.key(webhook_id), seconds)
 
     async def release(self, webhook_id: str) -> None:
@@ -25,13 +27,13 @@ class Order:
         await self._leases.release(ORDERED.key(webhook_id))
 
     async def position(self, webhook_id: str, stream: str) -> int:
-        """The sequence up to which all deliveries of that stream are done."""
+        """The sequence up to which all deliveries from a stream are done."""
         return int(await cast(Any, self._client.hget(POSITION.key(webhook_id), stream)) or 0)
 
     async def advance(self, webhook_id: str, stream: str, seq: int) -> None:
-        """Stores that all deliveries up to that sequence are done."""
+        """Stores that all deliveries up to a sequence are done."""
         await cast(Any, self._client.hset(POSITION.key(webhook_id), stream, str(seq)))
 
     async def forget(self, webhook_id: str) -> None:
-        """Deletes the positions of a webhook that is deleted."""
+        """Deletes the positions of a deleted webhook."""
         await self._client.delete(POSITION.key(webhook_id))

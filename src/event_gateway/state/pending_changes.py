@@ -1,4 +1,4 @@
-"""Changes of deliveries and lanes that are not written yet; the latest of each wins."""
+"""Changes of deliveries and lanes that are not written yet. The latest change of each wins."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -13,10 +13,10 @@ Key = tuple[str, str, str]  # webhook id, member, source
 
 
 class PendingChange(msgspec.Struct):
-    """The newest state of a delivery, as it was submitted. It is encoded when it is written: a
-    newer one replaces most of them before that.
+    """The newest submitted state of a delivery.
 
-    ``tried``, ``succeeded``: attempts that ended since the last write.
+    It is encoded only when it is written, because most changes are replaced by a newer one before.
+    ``tried`` and ``succeeded`` count the attempts, and the successful ones, since the last write.
     """
 
     delivery: Delivery
@@ -31,7 +31,7 @@ class PendingChange(msgspec.Struct):
     next_attempt: float | None
 
     def packed(self) -> tuple[object, ...]:
-        """The fields of ``Change``, in their order; a plain tuple is the cheapest."""
+        """The fields of ``Change`` in their order, as a tuple, which is the cheapest to pack."""
         delivery, wait, next_attempt = self.delivery, self.wait, self.next_attempt
         member = member_of(delivery.event_id)
         return (
@@ -47,7 +47,7 @@ class PendingChange(msgspec.Struct):
 
 
 class Batch(msgspec.Struct):
-    """Changes that are written together, and what is called once they are."""
+    """Changes that are written together, and the functions to call after the write."""
 
     keys: list[Key]
     changes: list[PendingChange]
@@ -59,8 +59,11 @@ class Batch(msgspec.Struct):
 
 
 class PendingChanges:
-    """What is submitted and not written. ``process`` begins the tokens of this process, which are
-    numbered in the order in which they were given. ``submitted`` is set when there is a change."""
+    """Collects changes until they are written. ``submitted`` is set when there is a change.
+
+    ``process`` is the beginning of all fencing tokens of this process; a number, which grows with
+    each token, follows.
+    """
 
     def __init__(self, process: str) -> None:
         self._process = process
@@ -89,14 +92,14 @@ class PendingChanges:
         recorded: Callable[[], None] | None = None,
         written: Callable[[bool], None] | None = None,
     ) -> None:
-        """Notes a delivery's newest state, to be written soon.
+        """Submits a delivery's newest state, to be written soon.
 
-        ``wait``: seconds until it is due (in progress: until its lease ends); None where the state
-        is final, or where its holder keeps it out of the queue; then ``next_attempt`` says in how
-        many seconds the holder attempts it again. ``fresh``: it has no record yet, as far as is
-        known. ``succeeded``: how an attempt has just ended. ``recorded`` is called once this state
-        or a newer one is written; ``written`` gets whether it was this one: False where another
-        process has the delivery by now.
+        ``wait``: seconds until it is due (in progress: until its lease ends); None if the state is
+        final, or if the delivery is not queued: then ``next_attempt`` is the seconds until its
+        process attempts it again. ``fresh``: this process knows no record of it. ``succeeded``: the
+        result of an attempt that has just ended. ``recorded`` is called once this state or a newer
+        one is written; ``written`` gets True if this state was written, False if it was refused
+        because another process has leased the delivery.
         """
         key = (delivery.webhook_id, member_of(delivery.event_id), delivery.source)
         if recorded is not None:
@@ -105,7 +108,7 @@ class PendingChanges:
         earlier = self._changes.get(key)
         if earlier is not None:
             if earlier.token != delivery.token and self._older(delivery.token, earlier.token):
-                # This process has leased it again since: the state of the newer lease counts.
+                # This process has leased the delivery again: the state of the newer lease counts.
                 if written is not None:
                     written(False)
                 return
@@ -122,35 +125,35 @@ class PendingChanges:
     def change_lane(
         self, webhook_id: str, what: str, seconds: float = 0.0, token: str = ""
     ) -> None:
-        """Notes what has changed of a webhook's lane, to be written soon.
+        """Submits a change of a webhook's lane, to be written soon.
 
-        ``open`` its breaker for so many seconds, ``close`` it, ``release`` its probe (with the
-        token of the delivery that was the probe), ``reset`` it, ``pause`` or ``resume`` the queue,
-        or ``rate``: its rate limit has changed.
+        ``what`` is ``open`` (opens its circuit breaker for ``seconds``), ``close``, ``release``
+        (ends a probe that was not sent), ``reset``, ``pause`` or ``resume`` (its queue), or
+        ``rate`` (its rate limit has changed). ``token`` is that of the probe's delivery.
         """
-        about = {"pause": "paused", "resume": "paused", "rate": "rate"}.get(what, "breaker")
-        self._lanes.pop((webhook_id, about), None)  # the newest goes last
-        self._lanes[webhook_id, about] = LaneChange(
+        subject = {"pause": "paused", "resume": "paused", "rate": "rate"}.get(what, "breaker")
+        self._lanes.pop((webhook_id, subject), None)  # the newest change is written last
+        self._lanes[webhook_id, subject] = LaneChange(
             webhook=webhook_id, what=what, wait=round(seconds * 1000), token=token
         )
         self.submitted.set()
 
     def changes_breaker(self, webhook_id: str) -> bool:
-        """Whether a change of the webhook's circuit breaker is still to be written."""
+        """Whether a change of the webhook's circuit breaker has not been written yet."""
         return (webhook_id, "breaker") in self._lanes
 
-    def take(self, most: int) -> Batch:
-        """Removes up to ``most`` changes of deliveries, and of lanes, to be written."""
-        keys = list(self._changes)[:most]
+    def take(self, limit: int) -> Batch:
+        """Removes and returns up to ``limit`` changes of deliveries, and as many of lanes."""
+        keys = list(self._changes)[:limit]
         return Batch(
             keys,
             [self._changes.pop(key) for key in keys],
-            [call for key in keys for call in self._recorded.pop(key, ())],
-            {key: self._lanes.pop(key) for key in list(self._lanes)[:most]},
+            [callback for key in keys for callback in self._recorded.pop(key, ())],
+            {key: self._lanes.pop(key) for key in list(self._lanes)[:limit]},
         )
 
     def put_back(self, batch: Batch) -> None:
-        """Takes back what was not written, except where something newer was submitted since."""
+        """Restores the changes of a failed write, except those that a newer change has replaced."""
         newer = self._changes
         self._changes = dict(zip(batch.keys, batch.changes, strict=True))
         for key, change in newer.items():
@@ -160,19 +163,22 @@ class PendingChanges:
                 change.tried += earlier.tried
                 change.succeeded += earlier.succeeded
             self._changes[key] = change
-        # Whose call it is no longer matters: all are called once all of these are written.
+        # All callbacks of the batch are kept under a single key: they are called together anyway.
         if batch.recorded:
             self._recorded.setdefault(batch.keys[-1], [])[:0] = batch.recorded
         self._lanes = batch.lanes | self._lanes
 
     def settle(self, batch: Batch, refused: Collection[int]) -> None:
-        """Calls what waits for a batch that was written; ``refused``: positions, counted from 1, of
-        the changes that were not, as another process has the delivery."""
+        """Calls the callbacks of a batch that was written.
+
+        ``refused``: the positions, counted from 1, of the changes that were not written, because
+        another process has leased the delivery.
+        """
         for recorded in batch.recorded:
             recorded()
         refusals = {batch.keys[position - 1] for position in refused}
         for key in [key for key in batch.keys if key in self._written]:
-            if key not in self._changes:  # else it was changed while this was written
+            if key not in self._changes:  # else a newer change was submitted during the write
                 self._written.pop(key)(key not in refusals)
 
     def _older(self, token: str, than: str) -> bool:

@@ -1,4 +1,4 @@
-"""The records of deliveries, as they are kept in Redis."""
+"""The records of deliveries, as they are stored in Redis."""
 
 import hashlib
 from functools import lru_cache
@@ -7,31 +7,31 @@ import msgspec
 
 from event_gateway.core.webhook.delivery import Attempt, Status
 
-FORMAT = 2  # of the records; those of a newer one are left alone
-MAX_MEMBER = 512  # characters of an id that is used as it is
-MEMBER_BEGINS = 64  # characters of one that is not
-MAX_ANSWERS = 5  # attempts of a delivery, the latest, of which the response is kept
+FORMAT = 2  # format of the records; a record of a newer format is neither read nor written
+MAX_MEMBER = 512  # characters up to which an id is its own member
+MEMBER_PREFIX = 64  # characters of a longer id that begin its member
+MAX_RESPONSES = 5  # the latest attempts of a delivery whose responses are stored
 
 _encode = msgspec.json.Encoder().encode
 _decode_log = msgspec.json.Decoder(list[Attempt])
 
 
-class _Answer(msgspec.Struct, omit_defaults=True):
-    """What a receiver said to one attempt; kept apart, as only the latest are kept."""
+class _Response(msgspec.Struct, omit_defaults=True):
+    """The receiver's response to an attempt. Only the latest responses are stored."""
 
     number: int
     response: str | None = None
     response_headers: dict[str, str] | None = None
 
 
-_decode_answers = msgspec.json.Decoder(list[_Answer])
+_decode_responses = msgspec.json.Decoder(list[_Response])
 
 
 class Record(msgspec.Struct):
-    """A delivery as the ledger has it; times in seconds since the epoch.
+    """The record of a delivery; times in seconds since the epoch.
 
-    ``repeats`` names what asked for it to be delivered again, ``letter`` is the place of its latest
-    dead letter (0: none).
+    ``run_by`` names what started its run: ``retry``, or a replay (empty: the router).
+    ``dead_letter`` is the position of its latest dead letter (0: none).
     """
 
     webhook_id: str
@@ -45,59 +45,59 @@ class Record(msgspec.Struct):
     stream: str
     seq: int
     run: int
-    repeats: str
-    letter: int
+    run_by: str
+    dead_letter: int
 
 
 def member_of(event_id: str) -> str:
-    """What stands for an event's id in keys, queues and lists.
+    """The name of an event's delivery in keys, queues and lists, made from the event's id.
 
-    It is the id itself, unless that is so long that it would fill them, and no URL would hold it:
-    then its beginning and a digest. Given what it has answered it answers the same.
+    It is the id itself, or, for an id of more than MAX_MEMBER characters, the beginning of the id
+    and a digest. A member is its own member.
     """
     if len(event_id) <= MAX_MEMBER:
         return event_id
-    return f"{event_id[:MEMBER_BEGINS]}~~{hashlib.sha256(event_id.encode()).hexdigest()}"
+    return f"{event_id[:MEMBER_PREFIX]}~~{hashlib.sha256(event_id.encode()).hexdigest()}"
 
 
 @lru_cache(maxsize=4096)
 def source_hash(source: str) -> str:
-    """What tells apart events of the same id from different sources, in a key."""
+    """A hash of the source, which tells events with the same id from different sources apart."""
     return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-def attempts_of(log: bytes, answers: bytes) -> list[Attempt]:
-    """The attempts of a record, with what is kept of the receiver's answers to them."""
+def attempts_of(log: bytes, responses: bytes) -> list[Attempt]:
+    """Decodes the attempts of a record, with the stored responses of the receiver."""
     attempts = _decode_log.decode(log) if log else []
-    for answer in _decode_answers.decode(answers) if answers else []:
-        if 0 < answer.number <= len(attempts):
-            attempts[answer.number - 1] = msgspec.structs.replace(
-                attempts[answer.number - 1],
-                response=answer.response,
-                response_headers=answer.response_headers,
+    for stored in _decode_responses.decode(responses) if responses else []:
+        if 0 < stored.number <= len(attempts):
+            attempts[stored.number - 1] = msgspec.structs.replace(
+                attempts[stored.number - 1],
+                response=stored.response,
+                response_headers=stored.response_headers,
             )
     return attempts
 
 
 def log_of(attempts: list[Attempt]) -> str:
-    """The log of a record; what receivers said is not in it."""
+    """Encodes the attempts of a record, without the responses."""
     if not attempts:
         return ""
-    for one in attempts:
-        if one.response or one.response_headers:
+    for attempt in attempts:
+        if attempt.response or attempt.response_headers:
             attempts = [
-                msgspec.structs.replace(one, response=None, response_headers=None)
-                for one in attempts
+                msgspec.structs.replace(attempt, response=None, response_headers=None)
+                for attempt in attempts
             ]
             break
     return _encode(attempts).decode()
 
 
 def responses_of(attempts: list[Attempt]) -> str:
-    """What receivers responded to the latest attempts, as it is stored apart from the record."""
-    answers = [
-        _Answer(one.number, one.response, one.response_headers)
-        for one in attempts[-MAX_ANSWERS:]
-        if one.response or one.response_headers
+    """Encodes the responses to the latest attempts, which are stored beside the record."""
+    responses = [
+        _Response(attempt.number, attempt.response, attempt.response_headers)
+        for attempt in attempts[-MAX_RESPONSES:]
+        if attempt.response or attempt.response_headers
     ]
-    return _encode(answers).decode() if answers else ""
+    return _encode(responses).decode() if responses else ""

@@ -1,4 +1,4 @@
-"""Replays: which were asked for, which process runs each, and its progress."""
+"""Replays: their definitions, their progress, and which process runs each."""
 
 import re
 import time
@@ -13,11 +13,11 @@ from event_gateway.state.leases import Leases
 from event_gateway.state.scripts import script
 
 _ID = re.compile(r"r[0-9a-f]{1,20}")
-MAX_REPLAYS = 1000  # that are kept, of all states
+MAX_REPLAYS = 1000  # stored replays, of all states
 
 
 class Replays:
-    """Replays by id. ``holder`` names this process. Methods raise what StateError names."""
+    """Replays by id. ``holder`` names this process. Methods raise the exceptions in StateError."""
 
     def __init__(self, client: Redis, holder: str) -> None:
         self._client = client
@@ -27,23 +27,23 @@ class Replays:
         self._change_state = script(client, "replays/change_state.lua")
 
     async def add(self, replay: Replay) -> bool:
-        """Adds a replay, which is running from now on; False where there are too many."""
+        """Adds a replay in state running; False if MAX_REPLAYS have not ended."""
         return bool(await self._add(replay.id, msgspec.json.encode(replay), MAX_REPLAYS))
 
     async def read(self, replay_id: str) -> tuple[Replay, Progress] | None:
-        """A replay and its progress; None where there is none of that id."""
+        """A replay and its progress; None if there is no replay with this id."""
         if _ID.fullmatch(replay_id) is None:
             return None
         fields = await cast(Any, self._client.hgetall(REPLAY.key(replay_id)))
         return _read(fields) if fields else None
 
     async def page(
-        self, behind: str | None, limit: int
+        self, after: str | None, limit: int
     ) -> tuple[list[tuple[Replay, Progress]], str | None]:
-        """The newest replays behind an id, and the id behind which there are more."""
+        """The newest replays after an id, and the id after which the next page begins."""
         members = await cast(Any, self._client.zrange(REPLAYS.key(), 0, -1))
         ids = sorted((member.decode() for member in members), reverse=True)
-        ids = [replay_id for replay_id in ids if behind is None or replay_id < behind]
+        ids = [replay_id for replay_id in ids if after is None or replay_id < after]
         async with self._client.pipeline(transaction=False) as pipe:
             for replay_id in ids[:limit]:
                 pipe.hgetall(REPLAY.key(replay_id))
@@ -52,22 +52,24 @@ class Replays:
         return [_read(fields) for fields in stored if fields], more
 
     async def running(self) -> list[str]:
-        """Ids of the replays that are to go on."""
+        """The ids of the replays in state running."""
         members = await cast(Any, self._client.smembers(REPLAYING.key()))
         return sorted(member.decode() for member in members)
 
-    async def move(self, replay_id: str, to: ReplayState, error: str = "") -> ReplayState | None:
-        """Moves a replay to another state; one that has ended stays so.
+    async def change_state(
+        self, replay_id: str, to: ReplayState, error: str = ""
+    ) -> ReplayState | None:
+        """Changes the state of a replay, unless it has ended.
 
-        Returns the state that it is in now; None where there is none of that id.
+        Returns the state after the call; None if there is no replay with this id.
         """
         if _ID.fullmatch(replay_id) is None:
             return None
         state = await self._change_state(replay_id, to.value, int(to in ENDED), error)
         return ReplayState(state.decode()) if state else None
 
-    async def hold(self, replay_id: str, seconds: float) -> bool:
-        """Takes or renews a replay's lease for so long; False where another process has it."""
+    async def lease(self, replay_id: str, seconds: float) -> bool:
+        """Takes or renews a replay's lease; False if another process has it."""
         return await self._leases.take(REPLAY_LEASE.key(replay_id), seconds)
 
     async def release(self, replay_id: str) -> None:
@@ -76,7 +78,7 @@ class Replays:
 
 
 def new_id() -> str:
-    """An id for a replay; later ones sort behind."""
+    """A new id for a replay. Ids sort by their time of creation."""
     return f"r{time.time_ns() // 1000:x}"
 
 

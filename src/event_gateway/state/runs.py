@@ -1,4 +1,4 @@
-"""New runs of deliveries, and deliveries that are retried at once or cancelled, on request."""
+"""Starts new runs of deliveries; retries or cancels deliveries by hand."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.state.keys import LENDERS, LENT, REPEATED
+from event_gateway.state.keys import DEAD_LETTER_USERS, DEAD_LETTERS_IN_USE, USED_DEAD_LETTERS
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import FORMAT, member_of, source_hash
 from event_gateway.state.script_arguments import PackedRun, ReplayStep
@@ -16,12 +16,12 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class NewRun(msgspec.Struct, frozen=True):
-    """A delivery of which a new run is to start.
+    """A new run of a delivery, to be started.
 
-    ``runs_from``: from when its time runs, ``latest``: its deadline, whatever its webhook says;
-    both in seconds since the epoch. ``letter``: the position of the dead letter that it is started
-    from, 0: none; ``once``: not where that dead letter was delivered again before. ``ordered``: its
-    webhook is.
+    ``max_age_from``: the time from which the webhook's ``max_age`` counts; ``latest``: a deadline
+    that holds in any case; both in seconds since the epoch. ``dead_letter``: the position of the
+    dead letter from which the run starts (0: none); ``once``: the run starts only if this dead
+    letter has not been used before. ``ordered``: the webhook is ordered.
     """
 
     webhook_id: str
@@ -29,101 +29,105 @@ class NewRun(msgspec.Struct, frozen=True):
     source: str
     stream: str
     seq: int
-    runs_from: float
+    max_age_from: float
     latest: float
-    letter: int = 0
+    dead_letter: int = 0
     once: bool = False
     ordered: bool = False
 
 
 class ChangeResult(msgspec.Struct, frozen=True):
-    """What was done to a delivery on request, or why nothing was.
+    """What a retry or cancellation by hand did to a delivery, or why it did nothing.
 
-    ``hurried``: its next attempt is due now; ``cancelled``; ``anew``: it has ended, and needs a new
-    run, of ``stream``, ``seq`` and ``letter``; ``ended``; ``held``: a process attempts it or is
-    about to; ``in_order``: its webhook is ordered, and it goes in its turn; ``none``: it has no
-    record; ``newer``: its record is of a newer version of the gateway.
+    ``result`` is ``due`` (its next attempt is due now), ``cancelled``, ``needs_run`` (it has ended
+    and needs a new run, from ``stream``, ``seq`` and ``dead_letter``), ``ended``, ``in_progress``
+    (a process attempts it or is about to), ``in_order`` (its webhook is ordered, it waits for its
+    turn), ``none`` (it has no record) or ``newer`` (a newer version of the gateway wrote its
+    record).
     """
 
-    what: str
+    result: str
     status: str
     source: str = ""
     stream: str = ""
     seq: int = 0
-    letter: int = 0
+    dead_letter: int = 0
 
 
 class Runs:
-    """Starts runs. ``marked``: seconds for which it is known which dead letters were delivered
-    again.
+    """Starts runs. ``dead_letter_retention``: seconds for which dead letters are stored, and so
+    for which Redis stores which of them were used.
 
-    Methods raise what StateError names.
+    Methods raise the exceptions in StateError.
     """
 
-    def __init__(self, client: Redis, ledger: Ledger, marked: float) -> None:
+    def __init__(self, client: Redis, ledger: Ledger, dead_letter_retention: float) -> None:
         self._client = client
         self._ledger = ledger
-        self.marked = marked
+        self.dead_letter_retention = dead_letter_retention
         self._start = script(client, "runs/start.lua")
         self._dead_letters_in_use = script(client, "runs/dead_letters_in_use.lua")
         self._retry_or_cancel = script(client, "deliveries/retry_or_cancel.lua")
 
     def set_dead_letter_retention(self, seconds: float) -> None:
-        """Remembers for so long, from now on, which dead letters were delivered again."""
-        self.marked = seconds
+        """Sets for how long dead letters are stored."""
+        self.dead_letter_retention = seconds
 
-    async def begin(
+    async def start(
         self,
         runs: Sequence[NewRun],
-        asks: str,
+        run_by: str,
         replay: str = "",
         holder: str = "",
         step: ReplayStep | None = None,
     ) -> tuple[str, int, list[str]]:
-        """Queues new runs, at most MAX_RECORDS, and stores the progress of the replay with them.
+        """Queues at most MAX_RECORDS new runs, and stores the progress of their replay with them.
 
-        ``asks`` names what asks for them. Returns the replay's state (``lost``: another process
-        runs it), the greatest depth of a queue, and the outcome of each run: ``queued``,
-        ``waiting`` (the delivery has not ended, and goes on), ``done`` (by this replay) or
-        ``newer``.
+        ``run_by`` names what starts them: ``retry``, or the replay. Returns the replay's state
+        (``lost``: another process runs it), the greatest depth of a queue, and the result of each
+        run: ``queued``, ``waiting`` (the delivery has not ended, its present run continues),
+        ``done`` (this replay started it before, or the dead letter was used before) or ``newer`` (a
+        newer version of the gateway wrote the record).
         """
         packed = [
             PackedRun(
                 webhook=run.webhook_id, member=member_of(run.event_id), source=run.source,
                 source_hash=source_hash(run.source), stream=run.stream, seq=run.seq,
-                runs_from=round(run.runs_from * 1000), letter=run.letter,
+                max_age_from=round(run.max_age_from * 1000), dead_letter=run.dead_letter,
                 latest=round(run.latest * 1000), once=int(run.once), ordered=int(run.ordered),
             )
             for run in runs
         ]  # fmt: skip
-        state, depth, codes = await self._start(
-            _pack(packed), FORMAT, asks, round(self.marked * 1000), replay, holder,
+        state, depth, results = await self._start(
+            _pack(packed), FORMAT, run_by, round(self.dead_letter_retention * 1000), replay, holder,
             _pack(step) if step else b"",
         )  # fmt: skip
-        return state.decode(), int(depth), [code.decode() for code in codes]
+        return state.decode(), int(depth), [result.decode() for result in results]
 
     async def change(
-        self, webhook_id: str, event_id: str, source: str | None, what: str, reason: str = ""
+        self, webhook_id: str, event_id: str, source: str | None, action: str, reason: str = ""
     ) -> ChangeResult:
-        """Retries or cancels one delivery; ``what``: ``retry`` or ``cancel``."""
+        """Retries or cancels a delivery. ``action`` is ``retry`` or ``cancel``."""
         hashed = "" if source is None else source_hash(source)
-        done, status, *more = await self._retry_or_cancel(
-            webhook_id, member_of(event_id), source or "", hashed, what, reason,
-            round(self._ledger.keep * 1000), FORMAT,
+        result, status, *position = await self._retry_or_cancel(
+            webhook_id, member_of(event_id), source or "", hashed, action, reason,
+            round(self._ledger.retention * 1000), FORMAT,
         )  # fmt: skip
-        if not more:
-            return ChangeResult(done.decode(), status.decode())
-        event_source, stream, seq, letter = more
+        if not position:
+            return ChangeResult(result.decode(), status.decode())
+        event_source, stream, seq, dead_letter = position
         return ChangeResult(
-            done.decode(), status.decode(), event_source.decode(), stream.decode(), int(seq),
-            int(letter),
+            result.decode(), status.decode(), event_source.decode(), stream.decode(), int(seq),
+            int(dead_letter),
         )  # fmt: skip
 
     async def dead_letter_in_use(self, webhook_id: str | None) -> int | None:
-        """The position of a dead letter (of a webhook) that a delivery may still need; None: there
-        is none."""
+        """The position of a dead letter that a delivery still needs; None if there is none.
+
+        ``webhook_id``: considers only the dead letters of this webhook.
+        """
         if webhook_id is None:
-            members = await cast(Any, self._client.smembers(LENDERS.key()))
+            members = await cast(Any, self._client.smembers(DEAD_LETTER_USERS.key()))
             webhooks = [member.decode() for member in members]
         else:
             webhooks = [webhook_id]
@@ -132,16 +136,16 @@ class Runs:
                 positions = await self._dead_letters_in_use(webhook, 1)
                 if positions:
                     return int(positions[0])
-                if not await self._client.exists(LENT.key(webhook)):
+                if not await self._client.exists(DEAD_LETTERS_IN_USE.key(webhook)):
                     break
         return None
 
-    async def marks(self, webhook_id: str, places: Sequence[int]) -> list[float | None]:
-        """When the dead letter at each position was last delivered again, in seconds since the
-        epoch; None: it was not."""
-        if not places:
+    async def last_used(self, webhook_id: str, positions: Sequence[int]) -> list[float | None]:
+        """When the dead letter at each position was last used for a new run, in seconds since the
+        epoch; None: never."""
+        if not positions:
             return []
         scores = await self._client.zmscore(
-            REPEATED.key(webhook_id), [str(place) for place in places]
+            USED_DEAD_LETTERS.key(webhook_id), [str(position) for position in positions]
         )
         return [None if score is None else score / 1000 for score in scores]

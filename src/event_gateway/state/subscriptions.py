@@ -1,4 +1,4 @@
-"""Live subscriptions: a key for each, which expires soon after its process has ended."""
+"""Live subscriptions: each has a key, which expires soon after its process has ended."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -17,13 +17,13 @@ RENEW = _TTL / 1000 / 3  # seconds
 
 
 class Subscriptions:
-    """The live subscriptions of all processes, as others can see them in Redis."""
+    """The live subscriptions of all processes, stored in Redis for other tools to see."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
 
     async def add(self, subscription: Subscription) -> None:
-        """Stores a subscription. Raises what StateError names."""
+        """Stores a subscription. Raises the exceptions in StateError."""
         key = SUBSCRIPTION.key(subscription.id)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(
@@ -40,11 +40,11 @@ class Subscriptions:
             await pipe.execute()
 
     async def remove(self, subscription_id: str) -> None:
-        """Removes a subscription. Raises what StateError names."""
+        """Removes a subscription. Raises the exceptions in StateError."""
         await self._client.delete(SUBSCRIPTION.key(subscription_id))
 
     async def run(self, live: Callable[[], Iterable[str]]) -> None:
-        """Renews the subscriptions whose ids ``live`` returns, for ever."""
+        """Renews the subscriptions whose ids ``live`` returns. It never returns."""
         while True:
             await asyncio.sleep(RENEW)
             try:

@@ -1,4 +1,4 @@
-"""Lists of what became of a webhook's deliveries: at most the latest thousand, whatever waits."""
+"""Lists of a webhook's deliveries: the thousand that changed last, and all that are queued."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.webhook.delivery import Status
-from event_gateway.state.queues import LONGEST_HOLD
+from event_gateway.state.queues import MAX_LEASE
 from event_gateway.state.records import FORMAT, source_hash
 from event_gateway.state.script_arguments import ListedRecord
 from event_gateway.state.scripts import script
@@ -25,7 +25,7 @@ class Listed(msgspec.Struct, frozen=True):
     stream: str
     seq: int
     run: int
-    repeats: str
+    run_by: str
 
 
 class ListPosition(msgspec.Struct, frozen=True, array_like=True):
@@ -36,7 +36,7 @@ class ListPosition(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Tracking:
-    """Deliveries by webhook, status and time. Raises what StateError names."""
+    """Lists deliveries by webhook, status and time. Raises the exceptions in StateError."""
 
     def __init__(self, client: Redis) -> None:
         self._list = script(client, "deliveries/list.lua")
@@ -49,14 +49,14 @@ class Tracking:
         since: float | None,
         until: float | None,
         limit: int,
-        behind: ListPosition | None,
+        after: ListPosition | None,
         ordered: bool = False,
     ) -> tuple[list[Listed], ListPosition | None]:
-        """Deliveries of a webhook, those that have changed last first, and where to go on.
+        """A page of a webhook's deliveries, and the position after which the next page begins.
 
-        ``pending`` and ``in_progress`` come in the order in which they go, but for ``ordered``
-        webhooks. A page may hold fewer
-        than ``limit``, or none, and still have one behind it.
+        The deliveries that changed last come first. Those with status ``pending`` or
+        ``in_progress`` come in the order of their attempts, except of ``ordered`` webhooks. A page
+        can have fewer than ``limit`` deliveries, or none, and still be followed by another.
         """
         rows, (score, last) = await self._list(
             webhook_id,
@@ -64,15 +64,15 @@ class Tracking:
             "" if since is None else round(since * 1000),
             "" if until is None else round(until * 1000),
             limit,
-            "" if behind is None else behind.score,
-            "" if behind is None else behind.member,
-            round(LONGEST_HOLD * 1000),
+            "" if after is None else after.score,
+            "" if after is None else after.member,
+            round(MAX_LEASE * 1000),
             int(ordered),
         )
-        more = ListPosition(score.decode(), last.decode()) if score else None
+        next_page = ListPosition(score.decode(), last.decode()) if score else None
         records = [(member, ListedRecord._make(fields)) for member, fields in rows]
         listed = [_listed(member, record) for member, record in records if int(record.v) <= FORMAT]
-        return listed, more
+        return listed, next_page
 
 
 def _listed(member: bytes, record: ListedRecord) -> Listed:
@@ -88,5 +88,5 @@ def _listed(member: bytes, record: ListedRecord) -> Listed:
         stream=record.stream.decode(),
         seq=int(record.seq),
         run=int(record.run),
-        repeats=record.repeats.decode() if record.repeats else "",
+        run_by=record.repeats.decode() if record.repeats else "",
     )

@@ -22,12 +22,12 @@ class WebhookCopies:
         self._changed = asyncio.Event()
 
     def put(self, webhook_id: str, webhook: Webhook | None) -> None:
-        """Notes a change; None: the webhook was deleted."""
+        """Submits a change; None: the webhook was deleted."""
         self._changes[webhook_id] = webhook
         self._changed.set()
 
     async def run(self) -> None:
-        """Writes the noted changes, for ever."""
+        """Writes the submitted changes. It never returns."""
         while True:
             await self._changed.wait()
             self._changed.clear()

@@ -54,7 +54,7 @@ class DurableNames:
     def started(self, name: Name, subscription_id: str, seq: int) -> None:
         """Stores the sequence before the first message: without any acknowledgement, the next
         subscription of this name starts behind it."""
-        self._durables.acked(name, subscription_id, seq, lambda stored: None)
+        self._durables.advance(name, subscription_id, seq, lambda stored: None)
 
     def acknowledge(self, subscriber: Subscriber, seq: object, stored: Callable[[], None]) -> None:
         """The client has processed all up to ``seq``. Calls ``stored`` once Redis has it; ends the
@@ -74,7 +74,7 @@ class DurableNames:
             else:
                 subscriber.on_ended(subscriber.id, "taken_over")
 
-        self._durables.acked(subscriber.durable, subscriber.id, seq, written)
+        self._durables.advance(subscriber.durable, subscriber.id, seq, written)
 
     async def release(self, name: Name, subscription_id: str) -> None:
         """Releases a name. If Redis cannot be reached the name can be claimed all the same, as its

@@ -29,9 +29,9 @@ from event_gateway.state.runs import Runs
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class=GuardedRoute)
 
-SCAN = 5000  # dead letters that one request looks at: a page may hold fewer than match
+SCAN = 5000  # dead letters that a request reads: a page can have fewer than match
 READ = 500  # dead letters in one read
-MAX_BYTES = 32 * 1024 * 1024  # of event data that one answer holds in memory
+MAX_BYTES = 32 * 1024 * 1024  # event data of a response, held in memory
 MAX_IDS = 1000
 
 # The id of a dead letter: its sequence in the stream of dead letters.
@@ -42,7 +42,7 @@ LetterId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 class DeadLetterParts:
     """What the routes use."""
 
-    letters: DeadLetterLog
+    dead_letters: DeadLetterLog
     ledger: Ledger
     runs: Runs
     replays: ReplayParts
@@ -58,13 +58,13 @@ class _Filter(msgspec.Struct, frozen=True):
     since: float | None
     until: float | None
 
-    def passes(self, kept: StoredDeadLetter) -> bool:
+    def passes(self, stored: StoredDeadLetter) -> bool:
         """Whether a dead letter (of the right webhook) passes the filter."""
         return (
-            (self.type is None or matches(self.type, kept.event.type))
-            and (self.reason is None or kept.letter.reason == self.reason)
-            and (self.since is None or kept.time >= self.since)
-            and (self.until is None or kept.time < self.until)
+            (self.type is None or matches(self.type, stored.event.type))
+            and (self.reason is None or stored.body.reason == self.reason)
+            and (self.since is None or stored.time >= self.since)
+            and (self.until is None or stored.time < self.until)
         )
 
 
@@ -93,24 +93,27 @@ async def list_dead_letters(
     """Dead letters, the oldest first. A page may hold fewer than ``limit`` items and have a next
     page."""
     filters = _filter(webhook, type, reason, since, until)
-    letters, following = await _scan(parts, filters, read_cursor(cursor, LetterId), limit)
-    replayed = await _replayed_at(parts, letters)
-    items = [_shown(kept, at) for kept, at in zip(letters, replayed, strict=True)]
-    return {"items": items, "next": cursor_of(following)}
+    dead_letters, next_id = await _scan(parts, filters, read_cursor(cursor, LetterId), limit)
+    replayed = await _replayed_at(parts, dead_letters)
+    items = [
+        _shown(stored, replayed_at)
+        for stored, replayed_at in zip(dead_letters, replayed, strict=True)
+    ]
+    return {"items": items, "next": cursor_of(next_id)}
 
 
 @router.get("/{letter_id}")
 async def show_dead_letter(parts: Parts, letter_id: int) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was then."""
-    kept = await parts.letters.read(letter_id)
-    if kept is None:
+    stored = await parts.dead_letters.read(letter_id)
+    if stored is None:
         raise Problem(404, f"there is no dead letter {letter_id}")
-    (replayed_at,) = await _replayed_at(parts, [kept])
-    shown = _shown(kept, replayed_at) | {
-        "attempts": kept.letter.attempts,
-        "webhook": kept.letter.webhook,
+    (replayed_at,) = await _replayed_at(parts, [stored])
+    shown = _shown(stored, replayed_at) | {
+        "attempts": stored.body.attempts,
+        "webhook": stored.body.webhook,
         # Raw: some JSON, such as huge numbers, does not survive decoding to Python values.
-        "event": msgspec.Raw(to_structured(kept.event)),
+        "event": msgspec.Raw(to_structured(stored.event)),
     }
     return Response(msgspec.json.encode(shown), media_type="application/json")
 
@@ -133,7 +136,7 @@ async def replay_dead_letters(
                                     'or {"all": true}')  # fmt: skip
     if given.ids is not None and not 1 <= len(given.ids) <= MAX_IDS:
         raise InvalidDefinition("ids", f"must be 1 to {MAX_IDS}")
-    places = tuple(dict.fromkeys(given.ids or ()))
+    positions = tuple(dict.fromkeys(given.ids or ()))
     replay = Replay(
         id=new_id(),
         webhook=_checked(given.webhook),
@@ -141,8 +144,8 @@ async def replay_dead_letters(
         reason=given.reason,
         since=time_of("since", given.since),
         until=time_of("until", given.until),
-        until_seq=len(places) or await parts.letters.last_position(),
-        places=places,
+        until_seq=len(positions) or await parts.dead_letters.last_position(),
+        positions=positions,
         dry_run=given.dry_run,
         created_at=time.time(),
     )
@@ -152,10 +155,10 @@ async def replay_dead_letters(
 @router.delete("/{letter_id}", status_code=204)
 async def delete_dead_letter(parts: Parts, letter_id: int) -> None:
     """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
-    kept = await parts.letters.read(letter_id)
-    if kept is not None and await _needed(parts, kept):
+    stored = await parts.dead_letters.read(letter_id)
+    if stored is not None and await _needed(parts, stored):
         raise Problem(409, f"the dead letter {letter_id} is being replayed")
-    if not await parts.letters.delete(letter_id):
+    if not await parts.dead_letters.delete(letter_id):
         raise Problem(404, f"there is no dead letter {letter_id}")
 
 
@@ -185,61 +188,63 @@ async def purge_dead_letters(
     if not dry_run and (leased := await parts.runs.dead_letter_in_use(webhook)) is not None:
         raise Problem(409, f"dead letters are being replayed, {leased} among them: wait until they "
                            "are delivered, or cancel these deliveries")  # fmt: skip
-    last = await parts.letters.last_position()
+    last = await parts.dead_letters.last_position()
     if type is None and reason is None and since is None:
         before = last + 1 if filters.until is None else await _first(parts, filters.until, last)
         count = await _count(parts, webhook, before)
         if not dry_run:
-            count = await parts.letters.purge(webhook_id=webhook, before=before)
+            count = await parts.dead_letters.purge(webhook_id=webhook, before=before)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    letters, following = await _scan(parts, filters, read_cursor(cursor, LetterId), SCAN)
-    count = len(letters)
+    dead_letters, next_id = await _scan(parts, filters, read_cursor(cursor, LetterId), SCAN)
+    count = len(dead_letters)
     if not dry_run:
-        count = await parts.letters.delete_all([kept.position for kept in letters])
-    return {"purged": count, "dry_run": dry_run, "next": cursor_of(following)}
+        count = await parts.dead_letters.delete_all([stored.position for stored in dead_letters])
+    return {"purged": count, "dry_run": dry_run, "next": cursor_of(next_id)}
 
 
 async def _scan(
     parts: DeadLetterParts, filters: _Filter, from_id: int | None, limit: int
 ) -> tuple[list[StoredDeadLetter], int | None]:
-    """At most ``limit`` dead letters that pass, from an id on; and the id to go on at, if there may
-    be more."""
+    """At most ``limit`` dead letters that pass the filter, from an id on; and the id at which the
+    next page begins, if there may be more."""
     passing: list[StoredDeadLetter] = []
     size = 0  # bytes of data in them
     scanned, since = 0, filters.since if from_id is None else None
-    every = filters.type is None and filters.reason is None
-    at, left = from_id or 1, 1
-    while left and scanned < SCAN:
-        letters, last, left = await parts.letters.page(
+    all_pass = filters.type is None and filters.reason is None
+    next_id, remaining = from_id or 1, 1
+    while remaining and scanned < SCAN:
+        page, last, remaining = await parts.dead_letters.page(
             webhook_id=filters.webhook,
-            from_position=at,
+            from_position=next_id,
             since=since,
-            limit=min(READ, limit) if every else READ,
+            limit=min(READ, limit) if all_pass else READ,
         )
         since = None
-        at = last + 1
-        scanned += len(letters)
-        for kept in letters:
-            if filters.until is not None and kept.time >= filters.until:
+        next_id = last + 1
+        scanned += len(page)
+        for stored in page:
+            if filters.until is not None and stored.time >= filters.until:
                 return passing, None
-            if filters.passes(kept):
+            if filters.passes(stored):
                 if len(passing) == limit or size > MAX_BYTES:
-                    return passing, kept.position
-                passing.append(kept)
-                size += len(kept.event.data)
-    return passing, at if left else None
+                    return passing, stored.position
+                passing.append(stored)
+                size += len(stored.event.data)
+    return passing, next_id if remaining else None
 
 
-async def _needed(parts: DeadLetterParts, kept: StoredDeadLetter) -> bool:
+async def _needed(parts: DeadLetterParts, stored: StoredDeadLetter) -> bool:
     """Whether a delivery that has not ended replays this dead letter."""
-    event = kept.event
-    record = await parts.ledger.read(kept.letter.webhook_id, event.id, event.source)
-    return record is not None and record.letter == kept.position and record.status not in FINAL
+    event = stored.event
+    record = await parts.ledger.read(stored.body.webhook_id, event.id, event.source)
+    return (
+        record is not None and record.dead_letter == stored.position and record.status not in FINAL
+    )
 
 
 async def _first(parts: DeadLetterParts, since: float, last: int) -> int:
     """The id of the first dead letter since a time; ``last + 1`` if there is none."""
-    _, letter_id, _ = await parts.letters.page(webhook_id=None, since=since, limit=1)
+    _, letter_id, _ = await parts.dead_letters.page(webhook_id=None, since=since, limit=1)
     return letter_id or last + 1  # a dead letter that cannot be read has an id all the same
 
 
@@ -250,26 +255,26 @@ async def _count(parts: DeadLetterParts, webhook: str | None, before: int) -> in
 
 
 async def _count_from(parts: DeadLetterParts, webhook: str | None, letter_id: int) -> int:
-    letters, last, left = await parts.letters.page(
+    page, last, remaining = await parts.dead_letters.page(
         webhook_id=webhook, from_position=letter_id, limit=1
     )
-    return left + (1 if letters or last >= letter_id else 0)
+    return remaining + (1 if page or last >= letter_id else 0)
 
 
 async def _replayed_at(
-    parts: DeadLetterParts, letters: Sequence[StoredDeadLetter]
+    parts: DeadLetterParts, dead_letters: Sequence[StoredDeadLetter]
 ) -> list[float | None]:
     """When each was replayed last, in seconds since the epoch; None if it was not."""
     replayed: dict[int, float | None] = {}
-    by_webhook = sorted(letters, key=_webhook_id)
+    by_webhook = sorted(dead_letters, key=_webhook_id)
     for webhook_id, group in itertools.groupby(by_webhook, key=_webhook_id):
-        ids = [kept.position for kept in group]
-        replayed.update(zip(ids, await parts.runs.marks(webhook_id, ids), strict=True))
-    return [replayed[kept.position] for kept in letters]
+        ids = [stored.position for stored in group]
+        replayed.update(zip(ids, await parts.runs.last_used(webhook_id, ids), strict=True))
+    return [replayed[stored.position] for stored in dead_letters]
 
 
-def _webhook_id(kept: StoredDeadLetter) -> str:
-    return kept.letter.webhook_id
+def _webhook_id(stored: StoredDeadLetter) -> str:
+    return stored.body.webhook_id
 
 
 def _filter(
@@ -288,22 +293,22 @@ def _checked(webhook: str | None) -> str | None:
     return webhook
 
 
-def _shown(kept: StoredDeadLetter, replayed_at: float | None) -> dict[str, Any]:
-    letter, event = kept.letter, kept.event
-    last = letter.attempts[-1] if letter.attempts else None
+def _shown(stored: StoredDeadLetter, replayed_at: float | None) -> dict[str, Any]:
+    body, event = stored.body, stored.event
+    last = body.attempts[-1] if body.attempts else None
     return {
-        "id": kept.position,
-        "time": rfc3339(kept.time),
-        "webhook_id": letter.webhook_id,
-        "url": letter.url,
-        "reason": letter.reason,
+        "id": stored.position,
+        "time": rfc3339(stored.time),
+        "webhook_id": body.webhook_id,
+        "url": body.url,
+        "reason": body.reason,
         "event_id": event.id,
         "event_type": event.type,
         "source": event.source,
-        "attempts": len(letter.attempts),
+        "attempts": len(body.attempts),
         "last_error": last and last.error_message,
-        "stream": letter.stream,
-        "sequence": letter.seq,
-        "run": letter.run,
+        "stream": body.stream,
+        "sequence": body.seq,
+        "run": body.run,
         "replayed_at": None if replayed_at is None else rfc3339(replayed_at),
     }

@@ -53,20 +53,20 @@ async def list_deliveries(
     which they are attempted. A page may hold fewer than ``limit`` items and have a next page.
     """
     webhook = parts.registry.webhook(webhook_id)
-    listed, behind = await parts.tracking.deliveries(
+    listed, next_page = await parts.tracking.deliveries(
         webhook_id,
         status=status,
         since=time_of("since", since),
         until=time_of("until", until),
         limit=limit,
-        behind=read_cursor(cursor, ListPosition),
+        after=read_cursor(cursor, ListPosition),
         ordered=webhook.ordered,
     )
     return {
         "items": [
             _shown(webhook_id, delivery) | {"attempts": delivery.attempts} for delivery in listed
         ],
-        "next": cursor_of(behind),
+        "next": cursor_of(next_page),
     }
 
 
@@ -82,7 +82,10 @@ async def show_delivery(
     if record is None:
         raise Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
     attempts = msgspec.to_builtins(record.attempts)
-    return _shown(webhook_id, record) | {"attempts": attempts, "dead_letter": record.letter or None}
+    return _shown(webhook_id, record) | {
+        "attempts": attempts,
+        "dead_letter": record.dead_letter or None,
+    }
 
 
 @router.post("/deliveries/{webhook_id}/{event_id:path}/retry", status_code=202)
@@ -116,5 +119,5 @@ def _shown(webhook_id: str, delivery: Record | Listed) -> dict[str, Any]:
         "stream": delivery.stream,
         "sequence": delivery.seq,
         "run": delivery.run,
-        "repeats": delivery.repeats or None,
+        "repeats": delivery.run_by or None,
     }

@@ -152,7 +152,7 @@ async def begin(parts: ReplayParts, replay: Replay, response: Response) -> dict[
 
 
 async def _move(parts: ReplayParts, replay_id: str, to: ReplayState) -> dict[str, Any]:
-    state = await parts.replays.move(replay_id, to)
+    state = await parts.replays.change_state(replay_id, to)
     if state is None:
         raise Problem(404, f"there is no replay {replay_id}")
     if state is not to:
@@ -169,7 +169,7 @@ async def _show(parts: ReplayParts, replay_id: str) -> dict[str, Any]:
 
 
 def _shown(replay: Replay, progress: Progress) -> dict[str, Any]:
-    last = len(replay.places) or replay.until_seq
+    last = len(replay.positions) or replay.until_seq
     done = 0.0
     if progress.state is ReplayState.DONE:
         done = 1.0

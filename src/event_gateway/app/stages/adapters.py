@@ -40,7 +40,7 @@ class Adapters:
     peers: Peers
     registry: Registry
     events: EventLog
-    letters: DeadLetterLog
+    dead_letters: DeadLetterLog
     reader: EventReader
     rejected: RejectedInput
     ledger: Ledger
@@ -97,7 +97,7 @@ async def open_adapters(
     registry = Registry(broker, peers, supervisor)
     installation_key = await registry.open()
     closing.push_async_callback(registry.stop)
-    letters = DeadLetterLog(broker)
+    dead_letters = DeadLetterLog(broker)
     ledger = Ledger(redis, records_kept(config), supervisor)
     return Adapters(
         broker=broker,
@@ -105,8 +105,8 @@ async def open_adapters(
         peers=peers,
         registry=registry,
         events=events,
-        letters=letters,
-        reader=EventReader(events, letters),
+        dead_letters=dead_letters,
+        reader=EventReader(events, dead_letters),
         rejected=RejectedInput(broker),
         ledger=ledger,
         queues=Queues(redis, ledger),

@@ -67,7 +67,7 @@ def build_delivery(
     """Needs the ingest stage for events that are read again, the requests stage for the attempts,
     and the registrations, where webhooks are disabled. At most ``max_attempts`` are in flight."""
     ledger, queues = adapters.ledger, adapters.queues
-    dead_letters = DeadLetters(adapters.letters)
+    dead_letters = DeadLetters(adapters.dead_letters)
     signal = DueSignal()
     outcomes = Outcomes(
         ledger, dead_letters, adapters.lifecycle, signal,

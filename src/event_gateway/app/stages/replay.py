@@ -45,7 +45,7 @@ def build_replay(config: Config, adapters: Adapters, ingest: Ingest) -> Replayin
     manual_retry = ManualRetry(
         adapters.registry,
         reader=adapters.reader,
-        dead_letters=adapters.letters,
+        dead_letters=adapters.dead_letters,
         runs=adapters.runs,
         new_runs=new_runs,
     )
@@ -54,7 +54,7 @@ def build_replay(config: Config, adapters: Adapters, ingest: Ingest) -> Replayin
         replays.holder,
         runs=adapters.runs,
         new_runs=new_runs,
-        dead_letters=adapters.letters,
+        dead_letters=adapters.dead_letters,
         registry=adapters.registry,
         read_log=PastEvents(adapters.broker, ingest.decoder).read,
     )

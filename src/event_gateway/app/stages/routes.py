@@ -108,7 +108,10 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
         manual_retry=replaying.manual_retry,
     )
     dead_letter_parts = dead_letters.DeadLetterParts(
-        letters=adapters.letters, ledger=adapters.ledger, runs=adapters.runs, replays=replay_parts
+        dead_letters=adapters.dead_letters,
+        ledger=adapters.ledger,
+        runs=adapters.runs,
+        replays=replay_parts,
     )
     repair_parts = repair.RepairParts(repair=stages.routing.repair)
     return [

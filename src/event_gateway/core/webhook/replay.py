@@ -22,7 +22,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """A requested replay; times in seconds since the epoch.
 
     With ``stream``: the events of that stream which match ``webhook`` as it is now. Without: the
-    dead letters of ``webhook``, or of every webhook; with ``places`` only the dead letters at these
+    dead letters of ``webhook``, or of every webhook; with ``positions`` only those at these
     positions. ``from_seq`` to ``until_seq`` (both included) are positions, ``since`` to ``until``
     (excluded) times, ``types`` patterns of event types, ``reason`` the reason of the dead letter.
     ``dry_run``: the replay only counts.
@@ -37,7 +37,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     until_seq: int
     since: float | None = None
     until: float | None = None
-    places: tuple[int, ...] = ()
+    positions: tuple[int, ...] = msgspec.field(default=(), name="places")  # the stored name
     dry_run: bool = False
     created_at: float
 

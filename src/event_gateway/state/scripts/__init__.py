@@ -1,14 +1,15 @@
-"""The scripts that run in Redis, so that what belongs together is written together.
+"""The scripts that run in Redis, where each script is atomic.
 
-A script is a file in a folder named after what it works on. It includes what it shares with others
-from ``shared/`` with a line ``-- include shared/FILE``. A generated part comes first, with as much
-of this as the script uses:
+A script is a file in a folder that is named after its subject. It includes code from ``shared/``
+with a line ``-- include shared/FILE``. A generated part comes first, with those of the following
+definitions that the script uses:
 
 - ``queue_key(webhook)``, ``DUE_KEY``: the keys of :mod:`event_gateway.state.keys`, and
   ``STATS_TTL``: a family's time to live in ms;
-- ``forget_webhook(webhook)``, ``forget_webhook_history(webhook)``: delete what that page says;
+- ``forget_webhook(webhook)``, ``forget_webhook_history(webhook)``: delete the keys that that module
+  assigns to them;
 - ``CHANGE_TOKEN``: the index of a field of :mod:`event_gateway.state.script_arguments`, and
-  ``LEASED_FIELDS``: the names of all;
+  ``LEASED_FIELDS``: the names of all its fields;
 - ``FINAL``: the final statuses of a delivery.
 """
 
@@ -32,8 +33,11 @@ Run = Callable[..., Awaitable[Any]]
 
 
 def script(client: Redis, name: str) -> Run:
-    """A script by its file's name, such as ``queues/take.lua``. Called with its ARGV it runs; with
-    ``key=``, where it works on a single key that the caller names."""
+    """A function that runs the script in a file, such as ``queues/take.lua``.
+
+    The function gets the script's ARGV, and ``key=`` if the script works on a single key of the
+    caller's choice.
+    """
     registered = client.register_script(source(name))
 
     def run(*args: Any, key: str = PREFIX) -> Awaitable[Any]:
@@ -43,7 +47,7 @@ def script(client: Redis, name: str) -> Run:
 
 
 def names() -> list[str]:
-    """All scripts."""
+    """The names of all scripts."""
     return sorted(
         f"{folder.name}/{file.name}"
         for folder in _package().iterdir()
@@ -53,12 +57,12 @@ def names() -> list[str]:
 
 
 def source(name: str) -> str:
-    """The whole text of a script, as Redis gets it."""
+    """The complete text of a script, as Redis gets it."""
     return "\n".join(text for _, text in parts(name))
 
 
 def parts(name: str) -> list[tuple[str, str]]:
-    """The text of a script in parts, each with the file that it is from ('': it is generated)."""
+    """The parts of a script's text, each with its file ('': generated)."""
     included: dict[str, str] = {}
     _include(name, included)
     words = {word for text in included.values() for word in _WORD.findall(_uncommented(text))}
@@ -89,7 +93,9 @@ def _preamble(words: set[str]) -> str:
     }
     for function, when in functions.items():
         if function in words:
-            lines += _forget(function, [one for one in FAMILIES if one.at_deletion in when])
+            lines += _forget(
+                function, [family for family in FAMILIES if family.at_deletion in when]
+            )
     words = words | set(_WORD.findall("\n".join(lines)))
     keys = [line for family in FAMILIES for line in _names(family, words)]
     for layout, fields in LAYOUTS.items():
@@ -110,31 +116,31 @@ def _preamble(words: set[str]) -> str:
 
 
 def _names(family: Family, words: Iterable[str]) -> list[str]:
-    """What a script may name of a family: its key, or the function that gives it, and its TTL."""
+    """The definitions for a family: its key, or the function that returns it, and its TTL."""
     constant, function, ttl = f"{family.name.upper()}_KEY", f"{family.name}_key", (
         f"{family.name.upper()}_TTL"
     )  # fmt: skip
-    out = []
+    definitions = []
     if constant in words and not family.placeholders:
-        out.append(f"local {constant} = prefix .. '{family.pattern}'")
+        definitions.append(f"local {constant} = prefix .. '{family.pattern}'")
     if function in words and family.placeholders:
         key = ["prefix"]
         for literal, placeholder in zip(family.literals, [*family.placeholders, ""], strict=True):
             key += [f"'{literal}'"] * bool(literal) + [placeholder] * bool(placeholder)
         parameters = ", ".join(family.placeholders)
-        out.append(f"local function {function}({parameters}) return {' .. '.join(key)} end")
+        definitions.append(f"local function {function}({parameters}) return {' .. '.join(key)} end")
     if ttl in words:
-        out.append(f"local {ttl} = {family.ttl_ms}")
-    return out
+        definitions.append(f"local {ttl} = {family.ttl_ms}")
+    return definitions
 
 
 def _forget(function: str, families: list[Family]) -> list[str]:
-    """A function that deletes a webhook's keys and its members in the keys of all webhooks."""
-    own = ", ".join(f"{one.name}_key(webhook)" for one in families if one.placeholders)
+    """A function that deletes a webhook's own keys, and its members in the keys of all webhooks."""
+    own = ", ".join(f"{family.name}_key(webhook)" for family in families if family.placeholders)
     shared = [
-        f"  redis.call('{_REMOVE[one.type]}', {one.name.upper()}_KEY, webhook)"
-        for one in families
-        if not one.placeholders
+        f"  redis.call('{_REMOVE[family.type]}', {family.name.upper()}_KEY, webhook)"
+        for family in families
+        if not family.placeholders
     ]
     head = f"local function {function}(webhook)"
     return [head, f"  redis.call('DEL', {own})", *shared, "end"]

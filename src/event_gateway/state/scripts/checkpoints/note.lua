@@ -1,14 +1,15 @@
--- Notes up to where all events of a stream have their records, and whether that can be relied on.
--- ARGV: the server that the caller has known so far ('': none), msgpack array of the streams,
--- msgpack of {stream = sequence} to be noted, where the caller writes checkpoints.
--- Answers {the server, {stream, checkpoint ('': none), 1 where it is to be reread, …}}.
--- A server that has restarted, or that took another's place, may have lost its last writes, the
--- checkpoint among them: what lies behind the checkpoint is to be reread. Without a checkpoint, or
--- with another server than the caller knows, nothing is noted.
+-- Writes and reads checkpoints: the sequence in each stream up to which every event has its
+-- records.
+-- ARGV: the identity of the server at the caller's last call ('': none), msgpack array of the
+-- streams, msgpack of the new checkpoints {stream = sequence}.
+-- Returns {the server, {stream, checkpoint ('': none), 1 if it must be read again, …}}. A server
+-- that has restarted, or has taken over from another, may have lost its last writes, with the
+-- checkpoint among them: then each stream must be read again from its checkpoint. For such a
+-- stream, and for a stream without a checkpoint, no new checkpoint is written.
 -- include shared/server_identity.lua
 local known, packed_streams, packed_sequences = unpack(ARGV)
 local sequences = cmsgpack.unpack(packed_sequences)
-local answer = {}
+local rows = {}
 for _, stream in ipairs(cmsgpack.unpack(packed_streams)) do
   local checkpoint = redis.call('HGET', CHECKPOINT_KEY, stream)
   if known ~= server or not checkpoint then redis.call('HSET', REREAD_KEY, stream, 1) end
@@ -17,8 +18,8 @@ for _, stream in ipairs(cmsgpack.unpack(packed_streams)) do
     checkpoint = sequences[stream]
     redis.call('HSET', CHECKPOINT_KEY, stream, checkpoint)
   end
-  answer[#answer + 1] = stream
-  answer[#answer + 1] = tostring(checkpoint or '')
-  answer[#answer + 1] = reread
+  rows[#rows + 1] = stream
+  rows[#rows + 1] = tostring(checkpoint or '')
+  rows[#rows + 1] = reread
 end
-return { server, answer }
+return { server, rows }

@@ -1,10 +1,11 @@
 -- Lists deliveries of a webhook.
--- ARGV: webhook, status ('': any), from and until when they have changed last (ms, '': any), how
--- many, score and member of the delivery behind which to go on ('': from the beginning), the
--- longest lease in ms, 1 where the webhook is ordered. Looks at MAX_RECENT deliveries at most.
--- Answers {{member, record}, …} and {score, member} to go on behind ('', '': these were all).
--- Pending deliveries and those in progress are in their queue, in the order in which they go, none
--- later than the longest lease; all others are those that have changed last, the latest first.
+-- ARGV: webhook, status ('': any), begin and end of the time of the last change (ms, '': any),
+-- limit, score and member of the delivery after which the page begins ('': the first page), the
+-- longest lease in ms, 1 if the webhook is ordered. Reads at most MAX_RECENT deliveries.
+-- Returns {{member, record}, …} and {score, member} after which the next page begins ('', '': there
+-- is none). Deliveries that are pending or in progress are read from their queue, in the order of
+-- their attempts, none later than the longest lease; other deliveries from `recent`, the latest
+-- first.
 -- include shared/clock.lua
 -- include shared/recent.lua
 local webhook, status, from, till, limit, after, after_member, longest_lease, ordered = unpack(ARGV)
@@ -15,14 +16,14 @@ local queued = (status == 'pending' or status == 'in_progress') and ordered == '
 local list = queued and queue_key(webhook) or recent_key(webhook)
 local entries, rank
 if queued then
-  -- A delivery that has moved in the queue since (it was taken, or failed) gives no rank to go on
-  -- at.
+  -- A delivery that has moved in the queue since the last page (it was leased, or failed) gives no
+  -- rank to continue from.
   local moved = after and tonumber(redis.call('ZSCORE', list, after_member) or '') ~= after
   rank = after and not moved and redis.call('ZRANK', list, after_member)
   if rank then
     entries = redis.call('ZRANGE', list, rank + 1, rank + MAX_RECENT, 'WITHSCORES')
   else
-    -- A delivery in progress is in the queue with the end of its lease, which is in the future.
+    -- The score of a delivery in progress is the end of its lease, which is in the future.
     local least = after or (status == 'in_progress' and '(' .. now) or '-inf'
     entries = redis.call('ZRANGEBYSCORE', list, least, '+inf', 'WITHSCORES', 'LIMIT', 0, MAX_RECENT)
   end
@@ -31,7 +32,7 @@ else
     'LIMIT', 0, MAX_RECENT)
 end
 
-local rows, last, looked, over = {}, {}, 0, false
+local rows, last, read, beyond_leases = {}, {}, 0, false
 for index = 1, #entries, 2 do
   local member, score = entries[index], tonumber(entries[index + 1])
   local before = false
@@ -39,24 +40,25 @@ for index = 1, #entries, 2 do
     before = queued and member <= after_member or not queued and member >= after_member
   end
   if queued and score > latest then
-    over = true   -- the deliveries behind it wait for their next attempt
+    beyond_leases = true   -- this delivery and all after it wait for their next attempt
     break
   end
   if not before and #rows == limit then break end
-  looked = index
+  read = index
   last = { entries[index + 1], member }
   if not before then
     local key = delivery_key(webhook, member)
     -- Two fields first: most of the deliveries may have another status or time.
-    local found, at = unpack(redis.call('HMGET', key, 'status', 'timestamp'))
+    local recorded, at = unpack(redis.call('HMGET', key, 'status', 'timestamp'))
     at = tonumber(at or '')
-    if not found then
+    if not recorded then
       if not queued then redis.call('ZREM', list, member) end   -- its record has expired
-    elseif (status == '' or found == status) and (not from or at >= from)
+    elseif (status == '' or recorded == status) and (not from or at >= from)
         and (not till or at < till) then
       rows[#rows + 1] = { member, redis.call('HMGET', key, unpack(LISTED_FIELDS)) }
     end
   end
 end
-local more = looked > 0 and not over and (looked + 1 < #entries or #entries == 2 * MAX_RECENT)
+local more = read > 0 and not beyond_leases
+  and (read + 1 < #entries or #entries == 2 * MAX_RECENT)
 return { rows, more and last or { '', '' } }

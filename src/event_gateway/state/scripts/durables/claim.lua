@@ -1,10 +1,11 @@
--- Takes a durable name. KEYS[1]: its key; ARGV: the subscription, when the stream was created, the
--- subscription that may be put out of the name ('': none), ms for which an unused name is kept.
--- Answers {1, position or -1}, or {0, the subscription that has the name}.
+-- Takes a durable name for a subscription. KEYS[1]: its key; ARGV: the subscription, when the
+-- stream was created, the subscription that may lose the name ('': none), ms for which an unused
+-- name is stored.
+-- Returns {1, position or -1}, or {0, the subscription that uses the name}.
 local subscription, created, instead_of, ttl = unpack(ARGV)
 local known, holder, position = unpack(redis.call('HMGET', KEYS[1], 'made', 'holder', 'position'))
 if known ~= created then
-  -- A stream of that name that was created later: the name starts without a position.
+  -- Another stream with the same name, created later: the name starts without a position.
   redis.call('DEL', KEYS[1])
   holder, position = false, false
 end

@@ -1,6 +1,7 @@
--- Moves the position of a durable name on, and releases the name. KEYS[1]: its key; ARGV: the
--- subscription, the position, 1 to release the name, ms for which an unused name is kept.
--- Answers 0 where another subscription has the name by now.
+-- Advances the position of a durable name, and releases the name on request. KEYS[1]: its key;
+-- ARGV: the subscription, the position, 1 to release the name, ms for which an unused name is
+-- stored.
+-- Returns 0 if another subscription uses the name by now.
 local subscription, position, release, ttl = unpack(ARGV)
 if redis.call('HGET', KEYS[1], 'holder') ~= subscription then return 0 end
 if tonumber(position) > tonumber(redis.call('HGET', KEYS[1], 'position') or '-1') then

@@ -1,13 +1,13 @@
--- Remembers a batch of events, and answers which known events belong to each.
+-- Remembers a batch of events, and returns which remembered events are related to each.
 -- ARGV: msgpack array of CachedEvent (an empty item: the event is not remembered), longest chain,
--- most related events, 1 to remember nothing.
--- Answers for each event {chain, related}: arrays of items, root first and newest first.
-local packed_events, longest_chain, most_related, read_only = unpack(ARGV)
-longest_chain, most_related = tonumber(longest_chain), tonumber(most_related)
+-- limit of related events, 1 to remember nothing.
+-- Returns for each event {chain, related}: arrays of items, root first and newest first.
+local packed_events, max_chain, max_related, read_only = unpack(ARGV)
+max_chain, max_related = tonumber(max_chain), tonumber(max_related)
 local events = cmsgpack.unpack(packed_events)
-local MAX_INDEXED = 3 * most_related
+local MAX_INDEXED = 3 * max_related
 
--- By time, not by sequence: events of several streams may belong together.
+-- By time, not by sequence: related events can be in several streams.
 local function index(key, time, item)
   redis.call('ZADD', key, 'NX', string.format('%.0f', time), item)
   redis.call('ZREMRANGEBYRANK', key, 0, -MAX_INDEXED - 1)
@@ -34,12 +34,12 @@ local function remember(event)
   if correlation ~= '' then index(related_by_correlation_key(correlation), time, item) end
 end
 
--- The known events that led to this one, by causation or else correlation.
+-- The remembered events that caused this event: by its causation id, else its correlation id.
 local function chain_of(event)
   local chain, seen = {}, { [event[CACHED_EVENT_ID]] = true }
   local causation, correlation = event[CACHED_EVENT_CAUSATION], event[CACHED_EVENT_CORRELATION]
   local parent = causation ~= '' and causation or correlation
-  while parent ~= '' and not seen[parent] and #chain < longest_chain do
+  while parent ~= '' and not seen[parent] and #chain < max_chain do
     seen[parent] = true
     local item
     item, causation, correlation =
@@ -58,18 +58,18 @@ local function related_to(event)
   if correlation ~= '' then keys[#keys + 1] = related_by_correlation_key(correlation) end
   local merged, seen = {}, { [event[CACHED_EVENT_ITEM]] = true }
   for _, key in ipairs(keys) do
-    local found = redis.call('ZREVRANGEBYSCORE', key, string.format('%.0f', event[CACHED_EVENT_AT]),
-      '-inf', 'WITHSCORES', 'LIMIT', 0, most_related + 1)
-    for at = 1, #found, 2 do
-      if not seen[found[at]] then
-        seen[found[at]] = true
-        merged[#merged + 1] = { item = found[at], time = tonumber(found[at + 1]) }
+    local items = redis.call('ZREVRANGEBYSCORE', key, string.format('%.0f', event[CACHED_EVENT_AT]),
+      '-inf', 'WITHSCORES', 'LIMIT', 0, max_related + 1)
+    for at = 1, #items, 2 do
+      if not seen[items[at]] then
+        seen[items[at]] = true
+        merged[#merged + 1] = { item = items[at], time = tonumber(items[at + 1]) }
       end
     end
   end
   table.sort(merged, function(a, b) return a.time > b.time end)
   local related = {}
-  for at = 1, math.min(#merged, most_related) do related[at] = merged[at].item end
+  for at = 1, math.min(#merged, max_related) do related[at] = merged[at].item end
   return related
 end
 
@@ -78,8 +78,8 @@ if read_only ~= '1' then
     if event[CACHED_EVENT_ITEM] ~= '' then remember(event) end
   end
 end
-local answers = {}
+local contexts = {}
 for position, event in ipairs(events) do
-  answers[position] = { chain_of(event), related_to(event) }
+  contexts[position] = { chain_of(event), related_to(event) }
 end
-return answers
+return contexts

@@ -1,5 +1,5 @@
--- Takes or renews a lease. KEYS[1]: its key; ARGV: the holder, for how many ms.
--- Answers 1, or 0 where another holder has it.
+-- Takes or renews a lease. KEYS[1]: its key; ARGV: the holder, duration in ms.
+-- Returns 1, or 0 if another holder has the lease.
 local holder, lease = unpack(ARGV)
 local current = redis.call('GET', KEYS[1])
 if current and current ~= holder then return 0 end

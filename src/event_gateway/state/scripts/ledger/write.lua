@@ -1,9 +1,9 @@
 -- Writes the newest state of many deliveries in one call: record, queue member and due time of each
 -- together, and the changes of their webhooks' lanes.
--- ARGV: changes (msgpack array of Change), ms for which records of final deliveries are kept,
--- format of the records (those of a newer format are left alone), lane changes (msgpack array of
+-- ARGV: changes (msgpack array of Change), ms for which records of final deliveries are stored,
+-- format of the records (a record of a newer format is not changed), lane changes (msgpack array of
 -- LaneChange).
--- Answers {webhooks whose circuit breaker is not closed},
+-- Returns {webhooks whose circuit breaker is not closed},
 -- {webhook, for how many ms all its attempts have failed, …}, {positions of the refused changes}.
 -- include shared/clock.lua
 -- include shared/schedule.lua
@@ -14,11 +14,12 @@
 
 local packed_changes, final_ttl, format, packed_lane_changes = unpack(ARGV)
 final_ttl, format = tonumber(final_ttl), tonumber(format)
-local MAX_ANSWERED = 100
--- By webhook: all that this call names, those to reschedule, attempts, successful attempts.
+local MAX_RESPONDED = 100
+-- By webhook: true if the call names it, true if it must be rescheduled, attempts, successful
+-- attempts.
 local webhooks, touched, tried, succeeded = {}, {}, {}, {}
 -- By webhook: entries of its lists, and how many deliveries became final.
-local recent, answered, ended = {}, {}, {}
+local recent, responded, ended = {}, {}, {}
 local high, refused = {}, {}
 
 local function add(lists, webhook, score, member)
@@ -31,7 +32,7 @@ local function add(lists, webhook, score, member)
   list[#list + 1] = member
 end
 
--- Whether a change may be written over the record, and the run that it is of.
+-- Whether a change may replace the record, and the number of the run that the change belongs to.
 local function accepted(change, webhook, member, key, source, status, token, seq, run, v)
   local new_run = change[CHANGE_RUN]
   if not source then return true, new_run end
@@ -39,10 +40,10 @@ local function accepted(change, webhook, member, key, source, status, token, seq
   if token == change[CHANGE_TOKEN] then return not FINAL[status], new_run end
   local same_run = tonumber(seq) == change[CHANGE_SEQ] and tonumber(run) == new_run
   if change[CHANGE_STATUS] == 'succeeded' and same_run and status ~= 'succeeded' then
-    return true, new_run   -- the receiver has taken the event, whoever holds the lease now
+    return true, new_run   -- the receiver has accepted the event, whoever has the lease
   end
   if change[CHANGE_FRESH] and FINAL[status] and change[CHANGE_SEQ] > tonumber(seq) then
-    -- The event was published again, long after: a delivery of its own.
+    -- The event was published again, after the duplicate window: this is another delivery.
     redis.call('HDEL', key, 'repeats', 'letter', 'latest')
     forget_responses(webhook, member)
     return true, tonumber(run) + 1
@@ -66,7 +67,7 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
     local at = ''
     if wait then
       at = now + wait
-      -- Deliveries that may start at once are in the order of their events, wherever they waited.
+      -- Deliveries that may start at once are queued in the order of their events.
       if wait == 0 and status == 'pending' then at = math.min(now, event_at) end
       redis.call('ZADD', queue, at, member)
     elseif old_source then
@@ -85,12 +86,14 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
     if change[CHANGE_EVENT_ID] ~= '' then
       redis.call('HSET', key, 'event_id', change[CHANGE_EVENT_ID])
     end
-    if change[CHANGE_LETTER] > 0 then redis.call('HSET', key, 'letter', change[CHANGE_LETTER]) end
-    if change[CHANGE_RESPONSES] ~= '' then
-      redis.call('HSET', answers_key(webhook), member, change[CHANGE_RESPONSES])
-      add(answered, webhook, now, member)
+    if change[CHANGE_DEAD_LETTER] > 0 then
+      redis.call('HSET', key, 'letter', change[CHANGE_DEAD_LETTER])
     end
-    -- A delivery that waits for its first attempt is listed from its queue.
+    if change[CHANGE_RESPONSES] ~= '' then
+      redis.call('HSET', responses_key(webhook), member, change[CHANGE_RESPONSES])
+      add(responded, webhook, now, member)
+    end
+    -- A delivery without an attempt is listed from its queue.
     if status ~= 'pending' or attempts > 0 then add(recent, webhook, now, member) end
     if FINAL[status] then
       local counts = ended[webhook]
@@ -113,13 +116,14 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
   if seq > (high[stream] or 0) then high[stream] = seq end
 end
 
--- What a LaneChange may do, by its name.
---   open     no attempt for so many ms; with a token: the probe with that token has failed
---   close    the probe with that token has succeeded
---   release  the probe with that token was not sent
---   reset    the webhook has another URL: forget its breaker and its failures
---   pause, resume
---   rate     the rate limit has changed: the gate of the former one does not hold any more
+-- The values of `what` in a LaneChange:
+--   open     the circuit breaker opens for `wait` ms; with a token: the probe with it has failed
+--   close    the probe with the token has succeeded: the circuit breaker closes
+--   release  the probe with the token was not sent: another delivery can be the probe
+--   reset    the webhook has another URL: its circuit breaker closes, its failures are forgotten
+--   pause    no delivery of the queue starts
+--   resume   deliveries of the queue start again
+--   rate     the rate limit has changed: the gate of the former limit opens
 for _, change in ipairs(cmsgpack.unpack(packed_lane_changes)) do
   local webhook, what = change[LANE_CHANGE_WEBHOOK], change[LANE_CHANGE_WHAT]
   local wait, token = change[LANE_CHANGE_WAIT], change[LANE_CHANGE_TOKEN]
@@ -128,14 +132,14 @@ for _, change in ipairs(cmsgpack.unpack(packed_lane_changes)) do
   if what == 'open' and (holder == token or not holder and token == '') then
     redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', now + wait)
     redis.call('HSETNX', breaker, 'since', now)
-    redis.call('SADD', SHUT_KEY, webhook)
+    redis.call('SADD', BREAKERS_NOT_CLOSED_KEY, webhook)
     redis.call('HSET', GATES_KEY, webhook, now + wait)
   elseif what == 'release' and holder == token then
     redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', now)
     redis.call('HDEL', GATES_KEY, webhook)
   elseif what == 'close' and holder == token or what == 'reset' then
     redis.call('DEL', breaker)
-    redis.call('SREM', SHUT_KEY, webhook)
+    redis.call('SREM', BREAKERS_NOT_CLOSED_KEY, webhook)
     redis.call('HDEL', GATES_KEY, webhook)
     if what == 'reset' then redis.call('HDEL', FAILING_KEY, webhook) end
   elseif what == 'pause' then
@@ -155,16 +159,16 @@ for webhook, entries in pairs(recent) do
   redis.call('ZADD', recent_key(webhook), unpack(entries))
   trim_recent(webhook, final_ttl)
 end
-for webhook, entries in pairs(answered) do
-  local order, answers = answered_key(webhook), answers_key(webhook)
+for webhook, entries in pairs(responded) do
+  local order, responses = responded_key(webhook), responses_key(webhook)
   redis.call('ZADD', order, unpack(entries))
-  local over = redis.call('ZCARD', order) - MAX_ANSWERED
+  local over = redis.call('ZCARD', order) - MAX_RESPONDED
   if over > 0 then
     local oldest = redis.call('ZPOPMIN', order, over)
-    for index = 1, #oldest, 2 do redis.call('HDEL', answers, oldest[index]) end
+    for index = 1, #oldest, 2 do redis.call('HDEL', responses, oldest[index]) end
   end
   redis.call('PEXPIRE', order, final_ttl)
-  redis.call('PEXPIRE', answers, final_ttl)
+  redis.call('PEXPIRE', responses, final_ttl)
 end
 
 for webhook, counts in pairs(ended) do
@@ -200,7 +204,9 @@ for webhook, number in pairs(tried) do
 end
 local not_closed = {}
 for webhook in pairs(webhooks) do
-  if redis.call('SISMEMBER', SHUT_KEY, webhook) == 1 then not_closed[#not_closed + 1] = webhook end
+  if redis.call('SISMEMBER', BREAKERS_NOT_CLOSED_KEY, webhook) == 1 then
+    not_closed[#not_closed + 1] = webhook
+  end
 end
 for stream, seq in pairs(high) do
   local known = tonumber(redis.call('HGET', HIGH_KEY, stream) or '0')

@@ -1,6 +1,6 @@
--- Whether an attempt may start whose delivery is not taken from the queue.
+-- Decides whether an attempt may start whose delivery is not leased from the queue.
 -- ARGV: webhook, lease of a probe in ms, token, msgpack array of Limit.
--- Answers {1 or 0, 1 where it is the circuit breaker's probe, ms until it is worth asking again}.
+-- Returns {1 or 0, 1 if it is the circuit breaker's probe, ms after which to try again}.
 -- include shared/clock.lua
 -- include shared/rate_limit.lua
 local webhook, probe_lease, token, packed_limits = unpack(ARGV)
@@ -10,8 +10,8 @@ local open_until = tonumber(redis.call('HGET', breaker, 'until') or '')
 if open_until and open_until > now then return { 0, 0, open_until - now } end
 local limits = cmsgpack.unpack(packed_limits)
 if #limits > 0 then
-  local allowed, again = permits(webhook, 1, limits)
-  if allowed == 0 then return { 0, 0, math.max(1, again - now) } end
+  local allowed, next_permit = permits(webhook, 1, limits)
+  if allowed == 0 then return { 0, 0, math.max(1, next_permit - now) } end
 end
 if open_until then
   redis.call('HSET', breaker, 'state', 'half_open', 'token', token, 'until', now + probe_lease)

@@ -1,14 +1,13 @@
--- Cancels some deliveries of a webhook's queue, due or not.
--- ARGV: webhook, how many at most, reason, ms for which records of final deliveries are kept, 1
--- where the webhook is deleted and all that is known of it is to be forgotten with the last
--- delivery.
--- Answers how many deliveries are left.
+-- Cancels deliveries in a webhook's queue, due or not.
+-- ARGV: webhook, limit, reason, ms for which records of final deliveries are stored, 1 if the
+-- webhook is deleted and its other data is to be deleted with the last delivery.
+-- Returns how many deliveries are left.
 -- include shared/schedule.lua
 -- include shared/cancel_delivery.lua
-local webhook, most, reason, ttl, deleted = unpack(ARGV)
+local webhook, limit, reason, ttl, deleted = unpack(ARGV)
 local queue = queue_key(webhook)
 local cancelled = 0
-for _, member in ipairs(redis.call('ZRANGE', queue, 0, tonumber(most) - 1)) do
+for _, member in ipairs(redis.call('ZRANGE', queue, 0, tonumber(limit) - 1)) do
   local key = delivery_key(webhook, member)
   if redis.call('EXISTS', key) == 1 then
     cancel_delivery(webhook, member, key, reason, ttl)

@@ -1,15 +1,15 @@
--- Which webhooks have become due. ARGV: since when (ms, exclusive), how many webhooks at most.
--- Answers {webhooks}, up to when these are all (ms), ms until the next webhook is due (-1: none
--- is).
+-- Returns the webhooks that have become due. ARGV: since (ms, exclusive), limit of webhooks.
+-- Returns {webhooks}, the time up to which they are complete (ms), ms until the next webhook
+-- becomes due (-1: there is none).
 -- include shared/clock.lua
-local since, most = unpack(ARGV)
-most = tonumber(most)
-local due = redis.call('ZRANGEBYSCORE', DUE_KEY, '(' .. since, now, 'WITHSCORES', 'LIMIT', 0, most)
+local since, limit = unpack(ARGV)
+limit = tonumber(limit)
+local due = redis.call('ZRANGEBYSCORE', DUE_KEY, '(' .. since, now, 'WITHSCORES', 'LIMIT', 0, limit)
 local webhooks = {}
 for index = 1, #due, 2 do webhooks[#webhooks + 1] = due[index] end
--- Where there are more, also of this very millisecond, none may be missed: the webhooks of the last
--- millisecond are answered again, unless all of the answer is of that one.
-if #webhooks == most then
+-- At the limit there may be more webhooks with the due time of the last one. So the next call
+-- returns the webhooks of that millisecond again, unless all webhooks of this call are due in it.
+if #webhooks == limit then
   local first, last = tonumber(due[2]), tonumber(due[#due])
   return { webhooks, last > first and last - 1 or last, 0 }
 end

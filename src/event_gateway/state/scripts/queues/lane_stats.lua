@@ -1,14 +1,14 @@
--- The state of a webhook's lane. ARGV: webhook, how many leases to look at, the longest lease in
--- ms.
--- Answers {name, value, …}; a value may be false. `total` and `day` are such lists of counts: since
--- the registration, and of the last 24 hours.
+-- Returns the state of a webhook's lane. ARGV: webhook, how many leases to read, the longest lease
+-- in ms.
+-- Returns {name, value, …}; a value may be false. `total` and `day` are such lists too: the counts
+-- since the registration, and of the last 24 hours.
 -- include shared/clock.lua
 -- include shared/counts.lua
-local webhook, most, longest_lease = unpack(ARGV)
+local webhook, max_leases, longest_lease = unpack(ARGV)
 local queue = queue_key(webhook)
 local running = 0
 local members =
-  redis.call('ZRANGEBYSCORE', queue, '(' .. now, now + longest_lease, 'LIMIT', 0, most)
+  redis.call('ZRANGEBYSCORE', queue, '(' .. now, now + longest_lease, 'LIMIT', 0, max_leases)
 for _, member in ipairs(members) do
   if redis.call('HGET', delivery_key(webhook, member), 'status') == 'in_progress' then
     running = running + 1

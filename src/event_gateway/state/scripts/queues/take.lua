@@ -1,8 +1,8 @@
 -- Leases due deliveries to a process.
--- ARGV: msgpack array of LeaseRequest, token of the new holder, newest format of a record that the
--- caller reads.
--- Answers an array of leased deliveries. While a circuit breaker is open nothing is taken; once its
--- time is over one process takes one delivery, as the probe.
+-- ARGV: msgpack array of LeaseRequest, fencing token of the leases, newest format of a record that
+-- the caller reads.
+-- Returns an array of leased deliveries. While a circuit breaker is open, no delivery is leased;
+-- after that time a single delivery is leased to a single process, as the probe.
 -- include shared/clock.lua
 -- include shared/schedule.lua
 -- include shared/rate_limit.lua
@@ -19,9 +19,9 @@ local function take(webhook, members, lease, probe)
     if not record[LEASED_SOURCE] then
       redis.call('ZREM', queue, member)
     elseif tonumber(record[LEASED_V]) > format then
-      redis.call('ZADD', queue, now + 60000, member)   -- left to a newer version of the gateway
+      redis.call('ZADD', queue, now + 60000, member)   -- for a newer version of the gateway
     else
-      -- A failed delivery keeps its status: only its dead letter is still to be written.
+      -- A failed delivery keeps its status: only its dead letter has to be written.
       if record[LEASED_STATUS] ~= 'failed' then
         redis.call('HSET', key, 'status', 'in_progress', 'timestamp', now)
       end
@@ -47,9 +47,9 @@ for _, request in ipairs(cmsgpack.unpack(packed_requests)) do
     members = redis.call('ZRANGEBYSCORE', queue_key(webhook), '-inf', now, 'LIMIT', 0, count)
   end
   if #members > 0 and #limits > 0 then
-    local allowed, again = permits(webhook, #members, limits)
+    local allowed, next_permit = permits(webhook, #members, limits)
     for index = #members, allowed + 1, -1 do members[index] = nil end
-    if again > now then redis.call('HSET', GATES_KEY, webhook, again) end
+    if next_permit > now then redis.call('HSET', GATES_KEY, webhook, next_permit) end
   end
   if #members > 0 and probe == 1 then
     redis.call('HSET', breaker, 'state', 'half_open', 'token', token, 'until', now + probe_lease)

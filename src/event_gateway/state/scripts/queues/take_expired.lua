@@ -1,17 +1,17 @@
--- Looks through a part of a webhook's queue for due deliveries that are past their deadline, and
--- leases them to the process that will write their dead letters.
--- ARGV: webhook, rank to begin at, how many to look at, longest age of a delivery in ms, lease in
--- ms, token, newest format of a record that the caller reads.
--- Answers {leased deliveries} and the rank to go on at (-1: all were looked at).
+-- Reads a part of a webhook's queue, and leases the due deliveries that are past their deadline to
+-- the process that will write their dead letters.
+-- ARGV: webhook, rank of the first delivery, number of deliveries, longest age of a delivery in ms,
+-- lease in ms, token, newest format of a record that the caller reads.
+-- Returns {leased deliveries} and the rank of the next call (-1: all due deliveries were read).
 -- include shared/clock.lua
 -- include shared/schedule.lua
 -- include shared/leased_delivery.lua
-local webhook, begin, most, max_age, lease, token, format = unpack(ARGV)
-begin, most, max_age, lease = tonumber(begin), tonumber(most), tonumber(max_age), tonumber(lease)
+local webhook, begin, limit, max_age, lease, token, format = unpack(ARGV)
+begin, limit, max_age, lease = tonumber(begin), tonumber(limit), tonumber(max_age), tonumber(lease)
 format = tonumber(format)
 local queue = queue_key(webhook)
--- By rank: some servers count an offset into a range of scores out one by one.
-local members = redis.call('ZRANGE', queue, begin, begin + most - 1, 'WITHSCORES')
+-- By rank: for an offset into a range of scores some servers count member by member.
+local members = redis.call('ZRANGE', queue, begin, begin + limit - 1, 'WITHSCORES')
 local leased, due = {}, 0
 for index = 1, #members, 2 do
   local member, score = members[index], tonumber(members[index + 1])
@@ -25,7 +25,7 @@ for index = 1, #members, 2 do
     local record = redis.call('HMGET', key, unpack(LEASED_FIELDS))
     if record[LEASED_SOURCE] and tonumber(record[LEASED_V]) <= format then
       redis.call('HSET', key, 'token', token)
-      -- The API shows that it is being worked on.
+      -- The API shows that a process works on it.
       if record[LEASED_STATUS] ~= 'failed' then redis.call('HSET', key, 'status', 'in_progress') end
       redis.call('ZADD', queue, now + lease, member)
       record[LEASED_EVENT_AT] = event_at
@@ -34,6 +34,6 @@ for index = 1, #members, 2 do
   end
 end
 reschedule(webhook)
--- The leased ones have left this part of the queue: the rest has moved up.
-local on = due < most and -1 or begin + most - #leased
-return { leased, on }
+-- The leased deliveries have left this part of the queue, so the others have moved up.
+local next_rank = due < limit and -1 or begin + limit - #leased
+return { leased, next_rank }

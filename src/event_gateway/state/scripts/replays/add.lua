@@ -1,12 +1,12 @@
--- Adds a replay, which is running from now on. ARGV: id, replay, how many replays are kept.
--- Answers 1, or 0 where as many as that have not ended.
--- replays lists ids by when they were added, replaying those that are to go on.
+-- Adds a replay in state running. ARGV: id, replay, limit of stored replays.
+-- Returns 1, or 0 if as many replays as the limit have not ended.
+-- `replays` lists all ids by the time of their creation, `replaying` those of running replays.
 -- include shared/clock.lua
-local id, replay, most = unpack(ARGV)
+local id, replay, limit = unpack(ARGV)
 for _, known in ipairs(redis.call('ZRANGE', REPLAYS_KEY, 0, -1)) do
   if redis.call('EXISTS', replay_key(known)) == 0 then redis.call('ZREM', REPLAYS_KEY, known) end
 end
-if redis.call('ZCARD', REPLAYS_KEY) >= tonumber(most) then
+if redis.call('ZCARD', REPLAYS_KEY) >= tonumber(limit) then
   local room = false
   for _, known in ipairs(redis.call('ZRANGE', REPLAYS_KEY, 0, -1)) do
     if redis.call('HGET', replay_key(known), 'ended_at') then

@@ -1,6 +1,6 @@
--- Moves a replay to another state. ARGV: id, state, 1 where that ends it, error.
--- Answers the state that it is in now: its former one where it had ended, false where it is
--- unknown.
+-- Changes the state of a replay, unless it has ended. ARGV: id, state, 1 if this state ends the
+-- replay, error.
+-- Returns the state after the call; false if there is no such replay.
 -- include shared/clock.lua
 local id, new_state, ends, error_text = unpack(ARGV)
 local key = replay_key(id)

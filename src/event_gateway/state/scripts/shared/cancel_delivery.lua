@@ -4,7 +4,7 @@
 -- include shared/counts.lua
 
 -- Writes the record of a cancelled delivery; the caller removes it from its queue, and calls
--- count_cancelled afterwards. ttl: ms for which the records of final deliveries are kept.
+-- count_cancelled afterwards. ttl: ms for which records of final deliveries are stored.
 local function cancel_delivery(webhook, member, key, reason, ttl)
   redis.call('HSET', key, 'status', 'cancelled', 'timestamp', now, 'last_error', reason,
     'token', '', 'next_attempt_at', '')

@@ -1,10 +1,10 @@
--- Counts what becomes of a webhook's deliveries.
+-- Counts the attempts and results of a webhook's deliveries.
 -- include shared/clock.lua
 
 local HOURS = 24
 local this_hour = math.floor(now / 3600000)
 
--- Adds to a count since the registration, and to that of this hour. A count of 0 changes nothing.
+-- Adds to the count since the registration, and to the count of this hour.
 local function count(webhook, name, by)
   if by == 0 then return end
   local stats = stats_key(webhook)

@@ -1,8 +1,8 @@
 -- Finds the record of a delivery.
 
--- Returns its member (what stands for the event in keys, queues and lists), its key, its source
--- (false: there is no record) and the named fields. The first event of an id has the id itself as
--- member; an event with the same id from another source has id~hash, where hash is of its source.
+-- Returns its member (the event's name in keys, queues and lists), its key, its source (false:
+-- there is no record) and the named fields. The first event with an id has the id itself as its
+-- member; an event with the same id from another source has id~hash, with the hash of its source.
 local function find_record(webhook, id, source, hash, ...)
   local member, key = id, delivery_key(webhook, id)
   local record = redis.call('HMGET', key, 'source', ...)

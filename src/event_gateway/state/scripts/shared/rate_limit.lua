@@ -1,12 +1,12 @@
 -- Limits how many attempts of a webhook start, over all processes.
 -- include shared/clock.lua
 
--- rate:{webhook} lists the latest permits, the newest first: when each was planned and when it was
--- given, in ms. For each {attempts, period} in `limits` never more than `attempts` permits are
--- given within `period` ms. Permits are also spread, one in period / attempts ms but at least one
--- in 100 ms, so that waiting deliveries do not start in one burst; a call that is up to 50 ms late
--- catches up.
--- Returns how many of the `requested` attempts may start now, and when the next one may, in ms.
+-- rate:{webhook} lists the latest permits, the newest first: the planned and the actual time of
+-- each, in ms. For each {attempts, period} in `limits` the script never gives more than `attempts`
+-- permits within `period` ms. It also spreads the permits, with a gap of period / attempts ms but
+-- at most 100 ms, so that pending deliveries do not start in one burst; a call that is up to 50 ms
+-- late catches up.
+-- Returns how many of the `requested` attempts may start now, and when the next may start, in ms.
 local function permits(webhook, requested, limits)
   local key = rate_key(webhook)
   local gap, most, longest = 0, 0, 0

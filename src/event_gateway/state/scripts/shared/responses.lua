@@ -1,8 +1,8 @@
--- answers:{webhook} holds what receivers responded, for the latest deliveries in
+-- answers:{webhook} holds the receiver's responses, of the latest deliveries, which are listed in
 -- answered:{webhook}.
 
--- Forgets the responses to one delivery.
+-- Deletes the responses of a delivery.
 local function forget_responses(webhook, member)
-  redis.call('HDEL', answers_key(webhook), member)
-  redis.call('ZREM', answered_key(webhook), member)
+  redis.call('HDEL', responses_key(webhook), member)
+  redis.call('ZREM', responded_key(webhook), member)
 end

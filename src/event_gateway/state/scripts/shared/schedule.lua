@@ -1,9 +1,9 @@
--- Keeps `due`, which lists webhooks by when their queue is worth a look. A script that has changed
--- a webhook's queue, pause or gate calls reschedule for it.
+-- Maintains `due`, which lists webhooks by when their next queued delivery can start. A script that
+-- changes a webhook's queue, pause or gate calls reschedule for the webhook.
 
--- A webhook is due with the first delivery of its queue, but not before its gate opens (its circuit
--- breaker is open, or its rate is used up). A paused webhook, or one with an empty queue, is not
--- listed.
+-- A webhook becomes due with the first delivery of its queue, but not before its gate opens (its
+-- circuit breaker is open, or its rate limit is used up). A webhook that is paused, or has an empty
+-- queue, is not listed.
 local function reschedule(webhook)
   local first = redis.call('ZRANGE', queue_key(webhook), 0, 0, 'WITHSCORES')
   local first_due = first[2]
