@@ -24,7 +24,8 @@ for position, run in ipairs(cmsgpack.unpack(packed_runs)) do
   local webhook, stream, seq = run[NEW_RUN_WEBHOOK], run[NEW_RUN_STREAM], run[NEW_RUN_SEQ]
   local dead_letter = run[NEW_RUN_DEAD_LETTER]
   local member, key, source, status, old_run, v, old_run_by = find_record(webhook,
-    run[NEW_RUN_MEMBER], run[NEW_RUN_SOURCE], run[NEW_RUN_SOURCE_HASH], 'status', 'run', 'v', 'repeats')
+    run[NEW_RUN_MEMBER], run[NEW_RUN_SOURCE], run[NEW_RUN_SOURCE_HASH], 'status', 'run', 'v',
+    'repeats')
   local used, in_use = used_dead_letters_key(webhook), dead_letters_in_use_key(webhook)
   -- An ordered webhook delivers an event that it has not reached yet in its turn; the event has no
   -- record before that.
