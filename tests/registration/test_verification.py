@@ -341,7 +341,7 @@ async def test_over_restarts_and_with_another_origin(tmp_path: Path, receiver: R
             answer = await client.http.post("/v1/webhooks/late/verify")
             assert answer.json()["error_type"] == "ConsentRefused"
         program.kill()
-        assert program.output.count("does not consent yet") == 1, "a warning for each try"
+        assert program.output.count("is not verified yet") == 1, "a warning for each try"
 
         receiver.asked.clear()
         receiver.says["/late"] = [agrees()]
@@ -392,8 +392,8 @@ async def test_one_process_asks_and_another_carries_on(
     gaps = [b.time - a.time for a, b in zip(receiver.asked, receiver.asked[1:], strict=False)]
     assert min(gaps) > 0.9, "both ask"
     asks, lives = peers.programs, [one, other]
-    first = 0 if "does not consent yet" in asks[0].output else 1
-    assert "does not consent yet" not in asks[1 - first].output
+    first = 0 if "is not verified yet" in asks[0].output else 1
+    assert "is not verified yet" not in asks[1 - first].output
     receiver.says["/w"] = [agrees()]
     asks[first].kill()
     await _until(lives[1 - first], "active")

@@ -29,7 +29,7 @@ _SUBSCRIPTION: dict[str, Any] = _STREAM | {"subscription_id": _TEXT}
 # Type, what it says, the members that are always there, and those that may be.
 _KNOWN: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("webhook.registered", "A webhook was registered.", _ABOUT, {"reason": _TEXT}),
-    ("webhook.updated", "A webhook was changed, or its receiver's consent.", _ABOUT,
+    ("webhook.updated", "A webhook was changed, or the verification of its receiver.", _ABOUT,
      {"reason": _TEXT}),
     ("webhook.deleted", "A webhook was deleted, and what waited for it cancelled.", _ABOUT,
      {"reason": _TEXT}),

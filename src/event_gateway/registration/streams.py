@@ -1,4 +1,4 @@
-"""Registering named streams: over the API and from the configuration file."""
+"""Registers named streams, over the API and from the configuration file."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ from event_gateway.observability.lifecycle import Lifecycle
 
 log = structlog.get_logger(__name__)
 
-LOOK = 5.0  # seconds between two looks for what another process left half done
+INTERVAL = 5.0  # seconds between two searches for incomplete changes
 
 
 class StreamRegistration:
-    """Writes streams into the registry, makes them in JetStream, and tells of it."""
+    """Writes named streams into the registry, applies them to JetStream, publishes each change."""
 
     def __init__(
         self, broker: Broker, registry: Registry, events: EventLog, lifecycle: Lifecycle
@@ -35,9 +35,10 @@ class StreamRegistration:
         self._ensured: set[str] = set()
 
     async def create(self, definition: StreamDefinition) -> StreamDefinition:
-        """Registers a stream; it begins with what the log holds for it.
+        """Registers a stream. It starts with the events that the log stores for it.
 
-        Raises Conflict, ProvisionError where NATS refuses it, and what BrokerError names.
+        Raises Conflict, ProvisionError if NATS refuses the stream, and the exceptions in
+        BrokerError.
         """
         known = self._registry.streams.get(definition.name)
         if known is not None:
@@ -55,16 +56,16 @@ class StreamRegistration:
             await self._registry.remove_stream(definition)
             raise
         self._ensured.add(definition.name)
-        self._tell("created", definition)
+        self._publish("created", definition)
         return definition
 
     async def change(
         self, definition: StreamDefinition, *, force: bool = False
     ) -> StreamDefinition:
-        """Puts a new definition in the place of the one of its name.
+        """Replaces the definition of the stream with the same name.
 
-        What would drop events that the stream holds is refused unless ``force``. Raises Unknown,
-        Conflict, ProvisionError, and what BrokerError names.
+        Without ``force``, a change that would drop stored events is refused. Raises Unknown,
+        Conflict, ProvisionError, and the exceptions in BrokerError.
         """
         former = self._registry.stream(definition.name)
         if former.deleting:
@@ -75,66 +76,68 @@ class StreamRegistration:
             refusal = definition.would_drop(present, time.time())
             refusal = refusal and f"it would drop events: {refusal}; force=true drops them"
         if refusal is not None:
-            raise Conflict(f"the stream {former.name} stays as it is: {refusal}")
+            raise Conflict(f"the stream {former.name} is not changed: {refusal}")
         definition = msgspec.structs.replace(definition, created_at=former.created_at)
         await self._events.capture_for(definition.subjects)
         await ensure_named(self._broker, definition, self._events.external)
         try:
             await self._registry.put_stream(definition, former)
         except RegistryConflict:
-            await self._as_registered(definition.name)
+            await self._apply(definition.name)
             raise Conflict(f"the stream {former.name} was changed in between") from None
-        self._tell("updated", definition)
+        self._publish("updated", definition)
         return definition
 
     async def delete(self, name: str) -> None:
-        """Ends a stream's subscriptions and deletes it with its messages.
+        """Ends a stream's subscriptions and deletes the stream with its messages.
 
-        Raises Unknown, Conflict, and what BrokerError names; then it is gone a little later.
+        Raises Unknown, Conflict, and the exceptions in BrokerError: then the deletion is completed
+        in the background.
         """
         definition = self._registry.stream(name)
         if definition.compliance:
-            raise Conflict(f"the stream {name} keeps records for compliance: it is never deleted")
+            raise Conflict(f"the stream {name} stores records for compliance and is never deleted")
         if not definition.deleting:
             try:
                 marked = msgspec.structs.replace(definition, deleting=True)
                 await self._registry.put_stream(marked, definition)
             except RegistryConflict:
                 raise Conflict(f"the stream {name} was changed in between") from None
-        await self._clear(name)
+        await self._complete_deletion(name)
 
     async def load_file(
         self, definitions: Sequence[StreamDefinition], *, force: bool = False
     ) -> None:
-        """Makes the file's streams, or applies what changed. One that left the file is kept.
+        """Creates or changes the file's streams. A stream that is no longer in the file is not
+        deleted.
 
-        Raises ProvisionError where NATS refuses one, or where a changed one would drop events that
-        it holds, unless ``force``; then none of the new ones is there.
+        Raises ProvisionError if NATS refuses a stream, or, without ``force``, if a change would
+        drop stored events; then no new stream remains.
         """
-        made = []
+        created = []
         for definition in definitions:
             await self._check_change(definition, force=force)
         try:
             for definition in definitions:
                 known = self._registry.streams.get(definition.name)
                 if known is not None and known.deleting:
-                    await self._clear(definition.name)
+                    await self._complete_deletion(definition.name)
                 if await ensure_named(self._broker, definition, self._events.external):
-                    made.append(definition)
+                    created.append(definition)
         except ProvisionError:
-            for definition in made:
+            for definition in created:
                 await delete_named(self._broker, definition.name)
             raise
         for definition in definitions:
             self._ensured.add(definition.name)
             await self._put(definition)
-        for definition in made:
-            self._tell("created", definition)
-        wanted = {definition.name for definition in definitions}
+        for definition in created:
+            self._publish("created", definition)
+        in_file = {definition.name for definition in definitions}
         for name, known in list(self._registry.streams.items()):
-            if known.managed_by == "file" and name not in wanted and not known.deleting:
-                log.warning("stream is no longer in the file; kept with what it holds, and from "
-                            "now on changed and deleted over the API", stream=name)  # fmt: skip
+            if known.managed_by == "file" and name not in in_file and not known.deleting:
+                log.warning("the stream is no longer in the file; it keeps its messages, and can "
+                            "be changed and deleted over the API", stream=name)  # fmt: skip
                 await self._put(msgspec.structs.replace(known, managed_by="api"))
 
     async def _check_change(self, definition: StreamDefinition, *, force: bool) -> None:
@@ -147,47 +150,57 @@ class StreamRegistration:
             refusal = definition.would_drop(present, time.time())
             refusal = refusal and f"it would drop events: {refusal}; serve --force drops them"
         if refusal is not None:
-            raise ProvisionError(f"the stream {definition.name} stays as it is: {refusal}")
+            raise ProvisionError(f"the stream {definition.name} is not changed: {refusal}")
 
-    async def resume_deletions(self) -> None:
-        """Carries on, for ever, with what another process, or a lost connection, left half done."""
+    async def resume_changes(self) -> None:
+        """Completes changes that a process left incomplete when it, or its connection, failed.
+
+        It never returns.
+        """
         before: set[str] = set()
         while True:
-            now = {stream.name for stream in self._registry.streams.values() if stream.deleting}
+            deleting = {
+                stream.name for stream in self._registry.streams.values() if stream.deleting
+            }
             self._ensured &= self._registry.streams.keys()
             try:
-                for name in now & before:
-                    await self._clear(name)
-                for name in self._registry.streams.keys() - now - self._ensured:
-                    await self._as_registered(name)
+                for name in deleting & before:
+                    await self._complete_deletion(name)
+                for name in self._registry.streams.keys() - deleting - self._ensured:
+                    await self._apply(name)
             except BrokerError as error:
-                log.debug("streams wait", error=str(error))
-            before = now
-            await asyncio.sleep(LOOK)
+                log.debug("streams cannot be changed yet", error=str(error))
+            before = deleting
+            await asyncio.sleep(INTERVAL)
 
-    async def _as_registered(self, name: str) -> None:
+    async def _apply(self, name: str) -> None:
+        """Applies the registered definition to JetStream."""
         definition = self._registry.streams.get(name)
         if definition is None or definition.deleting:
             return
         try:
             await ensure_named(self._broker, definition, self._events.external)
         except ProvisionError as error:
-            log.error("stream cannot be kept as it is registered", stream=name, error=str(error))
+            log.error(
+                "the registered definition of a stream cannot be applied",
+                stream=name,
+                error=str(error),
+            )
         self._ensured.add(name)
 
     async def _put(self, definition: StreamDefinition) -> None:
         known = self._registry.streams.get(definition.name)
-        since = time.time() if known is None else known.created_at
-        definition = msgspec.structs.replace(definition, created_at=since)
+        created_at = time.time() if known is None else known.created_at
+        definition = msgspec.structs.replace(definition, created_at=created_at)
         if known == definition:
             return
         try:
             await self._registry.put_stream(definition, known)
         except RegistryConflict:
-            # Another process with the same file, started together with this one, was first.
-            log.info("another process has just written it", stream=definition.name)
+            # Another process with the same file has started at the same time and was first.
+            log.info("another process has just written this stream", stream=definition.name)
 
-    async def _clear(self, name: str) -> None:
+    async def _complete_deletion(self, name: str) -> None:
         definition = self._registry.streams.get(name)
         if definition is None or not definition.deleting:
             return
@@ -195,14 +208,14 @@ class StreamRegistration:
         try:
             await self._registry.remove_stream(definition)
         except RegistryConflict:
-            return  # another process has done it
+            return  # another process has completed it
         self._ensured.discard(name)
-        self._tell("deleted", definition)
+        self._publish("deleted", definition)
 
-    def _tell(self, what: str, definition: StreamDefinition) -> None:
-        kept = definition.retention
-        self._lifecycle.stream(what, definition.name, {
+    def _publish(self, change: str, definition: StreamDefinition) -> None:
+        retention = definition.retention
+        self._lifecycle.stream(change, definition.name, {
             "subjects": definition.subjects,
-            "retention": None if kept is None else format_duration(kept),
+            "retention": None if retention is None else format_duration(retention),
             "max_messages": definition.max_messages,
         })  # fmt: skip

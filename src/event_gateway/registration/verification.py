@@ -32,8 +32,8 @@ MAX_DELAY = 600.0
 
 @dataclass(slots=True, eq=False)
 class _Unverified:
-    """A webhook whose receiver has not consented yet. ``next_at``: when the next handshake is due,
-    on the event loop's clock; ``failed``: handshakes without consent so far."""
+    """A webhook whose receiver is not verified. ``next_at``: when the next handshake is due, on the
+    event loop's clock; ``failed``: the number of handshakes that failed so far."""
 
     webhook: Webhook
     next_at: float
@@ -42,7 +42,7 @@ class _Unverified:
 
 
 class Verifier:
-    """Runs the handshakes in the name of ``origin``, and writes consents into the registry.
+    """Runs the handshakes for ``origin``, and writes verifications into the registry.
 
     Every process knows the unverified webhooks. The live process with index 0 runs the handshakes;
     if it dies, another process becomes the one with index 0.
@@ -66,35 +66,35 @@ class Verifier:
     async def verify(self, webhook_id: str) -> HandshakeResult:
         """Runs the handshake with a receiver now, and returns the result.
 
-        For a verified webhook the new answer counts: a refusal ends the consent, a receiver that
-        does not answer keeps it. For a webhook without ``verify`` nothing is stored.
+        For a verified webhook the new result counts: a refusal ends the verification; without a
+        response the webhook stays verified. For a webhook without ``verify`` nothing is stored.
 
-        Raises Unknown, Conflict, and what BrokerError names.
+        Raises Unknown, Conflict, and the exceptions in BrokerError.
         """
         webhook = self._registry.webhook(webhook_id)
-        answer = await self._request_verification(webhook)
+        result = await self._request_verification(webhook)
         if not webhook.verify:
-            return answer
-        if answer.verified is not None:
+            return result
+        if result.verified is not None:
             written = await self._registration.set_verification(
-                webhook, answer.verified, "verified"
+                webhook, result.verified, "verified"
             )
             if written is None:
                 raise Conflict(f"the webhook {webhook_id} was changed in between")
-        elif webhook.verified is not None and answer.status_code is not None:
-            why = f"no longer verified: {answer.error_message}"
+        elif webhook.verified is not None and result.status_code is not None:
+            why = f"no longer verified: {result.error_message}"
             if await self._registration.set_verification(webhook, None, why) is not None:
-                log.warning("the receiver has withdrawn its consent", webhook=webhook_id,
-                            error=answer.error)  # fmt: skip
+                log.warning("the receiver is no longer verified", webhook=webhook_id,
+                            error=result.error)  # fmt: skip
         unverified = self._unverified.get(webhook_id)
-        if unverified is not None and answer.error:
-            unverified.last_error = answer.error
-        return answer
+        if unverified is not None and result.error:
+            unverified.last_error = result.error
+        return result
 
     async def change_origin(self, origin: str) -> None:
         """Changes the gateway's origin; every receiver has to be verified for the new origin.
 
-        Raises what BrokerError names.
+        Raises the exceptions in BrokerError.
         """
         self._origin = origin
         for webhook in list(self._registry.webhooks.values()):
@@ -102,7 +102,7 @@ class Verifier:
         await self.withdraw_outdated()
 
     async def withdraw_outdated(self) -> None:
-        """Removes verifications that are for another origin. Raises what BrokerError names."""
+        """Removes verifications for another origin. Raises the exceptions in BrokerError."""
         if self._peers.index_and_count[0] != 0:
             return
         for unverified in list(self._unverified.values()):
@@ -124,7 +124,7 @@ class Verifier:
         }
 
     async def run(self) -> None:
-        """Runs the handshakes that are due, for ever."""
+        """Runs the handshakes that are due. It never returns."""
         while True:
             self._changed.clear()
             if self._peers.index_and_count[0] == 0:
@@ -142,7 +142,7 @@ class Verifier:
     def _put(self, webhook_id: str, webhook: Webhook | None) -> None:
         """Applies a new or changed webhook: its handshake is due at once."""
         former = self._unverified.pop(webhook_id, None)
-        if webhook is None or not self._needs_consent(webhook):
+        if webhook is None or not self._needs_verification(webhook):
             return
         unverified = _Unverified(webhook, asyncio.get_running_loop().time())
         if former is not None and former.webhook.url == webhook.url:
@@ -150,11 +150,11 @@ class Verifier:
         self._unverified[webhook_id] = unverified
         self._changed.set()
 
-    def _needs_consent(self, webhook: Webhook) -> bool:
+    def _needs_verification(self, webhook: Webhook) -> bool:
         if webhook.deleting or not webhook.verify or not webhook.enabled or webhook.disabled:
             return False  # the gateway would send nothing to the receiver
-        consent = webhook.verified if webhook.is_verified else None
-        return consent is None or consent.origin != self._origin
+        verified = webhook.verified if webhook.is_verified else None
+        return verified is None or verified.origin != self._origin
 
     def _start_due(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -176,22 +176,22 @@ class Verifier:
 
     async def _try(self, unverified: _Unverified) -> None:
         webhook = unverified.webhook
-        answer = await self._request_verification(webhook)
-        error = answer.error
-        if answer.verified is not None:
+        result = await self._request_verification(webhook)
+        error = result.error
+        if result.verified is not None:
             try:
-                if await self._registration.set_verification(webhook, answer.verified, "verified"):
-                    log.info("the receiver consents", webhook=webhook.id,
-                             requests_per_minute=answer.verified.rate)  # fmt: skip
+                if await self._registration.set_verification(webhook, result.verified, "verified"):
+                    log.info("the receiver is verified", webhook=webhook.id,
+                             requests_per_minute=result.verified.rate)  # fmt: skip
                     return
                 error = "the webhook was changed in between"
             except BrokerError as broken:
-                error = f"the consent could not be stored: {broken}"
+                error = f"the verification could not be stored: {broken}"
         unverified.failed += 1
         delay = min(FIRST_DELAY * 2.0 ** min(unverified.failed - 1, 20), MAX_DELAY)
         unverified.next_at = asyncio.get_running_loop().time() + delay
         if unverified.last_error is None:
-            log.warning("the receiver does not consent yet, its deliveries wait",
+            log.warning("the receiver is not verified yet, its deliveries are pending",
                         webhook=webhook.id, error=error)  # fmt: skip
         unverified.last_error = error
 

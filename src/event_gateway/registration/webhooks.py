@@ -1,4 +1,4 @@
-"""Registering webhooks: over the API and from the configuration file."""
+"""Registers webhooks, over the API and from the configuration file."""
 
 import asyncio
 import time
@@ -124,7 +124,7 @@ class WebhookRegistration:
         """Stores a receiver's verification, or with None removes that of ``meant``.
 
         Returns the webhook; None if it was deleted, has another URL, or needs no verification.
-        Raises what BrokerError names.
+        Raises the exceptions in BrokerError.
         """
 
         def change(webhook: Webhook) -> Webhook | None:
@@ -163,10 +163,11 @@ class WebhookRegistration:
                     await self.replace(webhook)
             except Conflict as error:
                 # Another process with the same file has started at the same time and was first.
-                log.info("another process has just written it", webhook=webhook.id, why=str(error))
+                log.info("another process has just written this webhook", webhook=webhook.id,
+                         reason=str(error))  # fmt: skip
         for existing in list(self._registry.webhooks.values()):
             if existing.managed_by == "file" and existing.id not in in_file:
-                log.info("webhook is no longer in the file, deleting it", webhook=existing.id)
+                log.info("the webhook is no longer in the file, deleting it", webhook=existing.id)
                 await self.delete(existing.id)
 
     async def adopt_streams(self) -> None:
@@ -185,13 +186,15 @@ class WebhookRegistration:
                         continue  # another process has just done the same
 
     async def resume_deletions(self) -> None:
-        """Resumes, forever, deletions whose process ended before they were complete."""
+        """Resumes deletions whose process ended before they were complete. It never returns."""
         before: set[str] = set()
         while True:
-            now = {webhook.id for webhook in self._registry.webhooks.values() if webhook.deleting}
-            for webhook_id in now & before:
+            deleting = {
+                webhook.id for webhook in self._registry.webhooks.values() if webhook.deleting
+            }
+            for webhook_id in deleting & before:
                 self._start_cleanup(webhook_id)
-            before = now
+            before = deleting
             await asyncio.sleep(DEAD_AFTER)
 
     async def stop(self) -> None:
@@ -252,7 +255,7 @@ class WebhookRegistration:
         while True:
             webhook = self._registry.webhooks.get(webhook_id)
             if webhook is None or not webhook.deleting:
-                return  # another process has finished it; a webhook of that id is a new one
+                return  # another process has completed it; a webhook with this id is a new one
             try:
                 if await self._queues.cancel(webhook_id, "webhook deleted", deleted=True):
                     await asyncio.sleep(0)
@@ -262,7 +265,11 @@ class WebhookRegistration:
             except RegistryConflict:
                 await asyncio.sleep(0.05)  # until the watch has received the other change
             except (*StateError, *BrokerError) as error:
-                log.warning("deletion waits", webhook=webhook_id, error=str(error))
+                log.warning(
+                    "the deletion of a webhook waits for Redis or NATS",
+                    webhook=webhook_id,
+                    error=str(error),
+                )
                 await asyncio.sleep(1)
         self._publish("deleted", webhook)
 
@@ -277,7 +284,7 @@ def check_order(existing: Webhook, webhook: Webhook) -> None:
         raise InvalidDefinition(
             "ordered",
             f"cannot change while the webhook {webhook.id} exists: "
-            "give the changed one another id, or delete it first",
+            "register the changed webhook under another id, or delete this one first",
         )
 
 
@@ -293,6 +300,6 @@ def _replacing(existing: Webhook, webhook: Webhook) -> Webhook:
         since=existing.since,
         since_in=existing.since_in,
         created_at=existing.created_at,
-        # A consent is for one URL, and ends when ``verify`` is turned off.
+        # A verification is for a single URL, and ends when ``verify`` is turned off.
         verified=existing.verified if webhook.verify and webhook.url == existing.url else None,
     )

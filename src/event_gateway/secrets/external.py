@@ -6,13 +6,16 @@ from pathlib import Path
 
 from event_gateway.core.webhook.security import SEALING_KEY
 
-MAX_BYTES = 64 * 1024  # of a secret
+MAX_BYTES = 64 * 1024  # of a secret's value
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExternalSecrets:
-    """The secret ``siem_token`` is the variable ``env_prefix`` + ``SIEM_TOKEN``, else the content
-    of the file ``siem_token`` in ``directory``. Values are never logged."""
+    """Reads secrets from outside the gateway. Values are never logged.
+
+    The secret ``siem_token`` is the environment variable ``env_prefix`` + ``SIEM_TOKEN``, else the
+    content of the file ``siem_token`` in ``directory``.
+    """
 
     environ: Mapping[str, str]
     env_prefix: str
@@ -23,8 +26,8 @@ class ExternalSecrets:
         return self.env_prefix + name.upper().replace("-", "_").replace(".", "_")
 
     def find(self, name: str) -> tuple[str, str] | None:
-        """Where a secret was found, ``environment`` or ``file``, and its value without white space
-        around it; None where there is none."""
+        """The origin of a secret (``environment`` or ``file``) and its value, without white space
+        around it; None if there is no such secret."""
         value = self.environ.get(self.variable(name), "").strip()
         if value:
             return "environment", value
@@ -34,10 +37,10 @@ class ExternalSecrets:
         return None if content is None else ("file", content)
 
     def sealing_key(self, file: Path | None) -> str | None:
-        """The keys of the sealed secrets: the secret of that name, else the content of ``file``."""
-        found = self.find(SEALING_KEY)
-        if found is not None:
-            return found[1]
+        """The keys that seal secrets: the secret SEALING_KEY, else the content of ``file``."""
+        external = self.find(SEALING_KEY)
+        if external is not None:
+            return external[1]
         return None if file is None else _read(file)
 
 

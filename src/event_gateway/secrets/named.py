@@ -11,7 +11,7 @@ MAX_CACHED = 4096  # names
 
 
 class Secrets:
-    """Finds secrets when they are needed; values are never logged."""
+    """Looks up secrets when they are needed. Values are never logged."""
 
     def __init__(self, external: ExternalSecrets, sealed: SealedSecrets | None = None) -> None:
         self._external = external
@@ -28,8 +28,10 @@ class Secrets:
         return self._external.variable(name)
 
     def find(self, name: str) -> tuple[str, ...]:
-        """The values of a secret: the current one first, then those that it replaced and that are
-        still valid. Empty where there is none."""
+        """The values of a secret: the current one, then replaced ones that are still valid.
+
+        Empty if there is no such secret.
+        """
         now = time.monotonic()
         version = 0 if self._sealed is None else self._sealed.version
         cached = self._cached.get(name)
@@ -42,7 +44,7 @@ class Secrets:
         return cached[2]
 
     def origin(self, name: str) -> str | None:
-        """Where the current value is: ``environment``, ``file`` or ``sealed``; None: nowhere."""
+        """The origin of the current value: ``environment``, ``file`` or ``sealed``; or None."""
         external = self._external.find(name)
         if external is not None:
             return external[0]

@@ -1,5 +1,7 @@
-"""Sealed secrets: set through the API, stored in the registry, and readable only with a key that
-is outside the registry. The API never returns a value."""
+"""Sealed secrets: set through the API and stored in the registry.
+
+They can be read only with a key that is outside the registry. The API never returns a value.
+"""
 
 import time
 from pathlib import Path
@@ -46,8 +48,8 @@ class _Content(msgspec.Struct):
 class SealedSecrets:
     """Reads and writes the sealed secrets of the registry.
 
-    ``key_file``: the file with the sealing key, used where ``external`` has no secret of that name.
-    ``version`` changes whenever a secret does.
+    ``key_file``: the file with the sealing key, if ``external`` has no secret SEALING_KEY.
+    ``version`` changes with each change of a secret.
     """
 
     def __init__(
@@ -72,14 +74,14 @@ class SealedSecrets:
         except (CannotOpen, CannotSeal) as error:
             if name not in self._warned:
                 self._warned.add(name)
-                log.warning("sealed secret cannot be opened", secret=name, why=str(error))
+                log.warning("a sealed secret cannot be opened", secret=name, reason=str(error))
             return ()
         return (content.value, *(former.value for former in content.valid(time.time())))
 
     def until(self, name: str) -> list[float] | None:
         """When each replaced value becomes invalid, in seconds since the epoch, newest first.
 
-        None where the secret cannot be opened.
+        None if the secret cannot be opened.
         """
         try:
             content = self._open(name, self._registry.secrets[name])
@@ -88,7 +90,7 @@ class SealedSecrets:
         return [former.until for former in content.valid(time.time())]
 
     async def set(self, name: str, value: str) -> bool:
-        """Seals the value of a name; former values become invalid. Returns whether the name is new.
+        """Seals a secret; its former values become invalid. Returns whether the secret is new.
 
         Raises InvalidDefinition, Conflict, CannotSeal.
         """
@@ -131,7 +133,7 @@ class SealedSecrets:
             raise Conflict(f"the secret {name} was changed by another request") from None
 
     async def reseal(self) -> int:
-        """Seals every secret with the first key that is not yet; returns how many those are.
+        """Seals each secret with the first key if another key seals it; returns how many it sealed.
 
         Raises CannotSeal, CannotOpen, Conflict.
         """

@@ -36,7 +36,7 @@ class Registrations:
     def start(self, tasks: TaskGroup) -> None:
         """Starts to finish deletions, and to verify receivers."""
         tasks.start("webhook-deletion", self.webhooks.resume_deletions)
-        tasks.start("stream-deletion", self.streams.resume_deletions)
+        tasks.start("stream-deletion", self.streams.resume_changes)
         tasks.start("verification", self.verifier.run)
 
     async def stop(self) -> None:
