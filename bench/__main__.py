@@ -1,11 +1,11 @@
-"""Everything that is measured, in one command.
+"""Runs all benchmarks.
 
     python -m bench [--short] [--runs 5] [--only deliver,ingest] [--out bench-results]
 
-Every turn measures all sections one after another, with the floor (bench/floor.py) beside them, so
-that what else the machine does hits all alike; figures are medians over the turns. CPU is what the
-kernel counts for the measured process alone. Writes results.json and results.svg, prints a table.
-Compare the multiples of the floor; seconds depend on the machine.
+Each turn measures all sections one after another, each beside the floor (bench/floor.py), so that
+other load on the machine affects all of them alike; figures are medians over the turns. CPU is the
+time that the kernel counts for the measured process alone. Writes results.json and results.svg, and
+prints a table. Compare the multiples of the floor; seconds depend on the machine.
 """
 
 import argparse
@@ -36,18 +36,20 @@ EVERY_TURN: dict[str, Section] = {
     "failing": failing.run,
     "footprint": footprint.run,
 }
-ONCE: dict[str, Section] = {"queued": queued.run}  # what takes minutes and hardly varies
+ONCE: dict[str, Section] = {"queued": queued.run}  # sections that take minutes and hardly vary
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="small numbers: only that it works")
+    parser.add_argument(
+        "--short", action="store_true", help="small numbers: only tests that it works"
+    )
     parser.add_argument("--runs", type=int, help="turns; 5, or 1 with --short")
     parser.add_argument("--only", help=f"of {', '.join([*EVERY_TURN, *ONCE])}, with commas")
     parser.add_argument("--out", type=Path, default=Path("bench-results"))
     options = parser.parse_args()
-    wanted = (options.only or ",".join([*EVERY_TURN, *ONCE])).split(",")
-    for name in wanted:
+    selected = (options.only or ",".join([*EVERY_TURN, *ONCE])).split(",")
+    for name in selected:
         if name not in EVERY_TURN and name not in ONCE:
             parser.error(f"there is no section {name!r}")
     sizes = SHORT if options.short else FULL
@@ -56,7 +58,7 @@ def main() -> None:
     with receiving() as receiver:
         for turn in range(options.runs or sizes.turns):
             for name, section in (EVERY_TURN | ONCE if turn == 0 else EVERY_TURN).items():
-                if name in wanted:
+                if name in selected:
                     print(f"turn {turn + 1}: {name}", file=sys.stderr, flush=True)
                     uvloop.run(section(figures, receiver, sizes))  # type: ignore[arg-type]
     options.out.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,7 @@ def main() -> None:
         "at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),
         "machine": platform.machine(), "cores": os.cpu_count(),
         "turns": options.runs or sizes.turns, "seconds": round(time.monotonic() - began),
-        "figures": [one.as_json() for one in figures.all.values()],
+        "figures": [figure.as_json() for figure in figures.all.values()],
     }  # fmt: skip
     (options.out / "results.json").write_bytes(
         msgspec.json.format(msgspec.json.encode(about)) + b"\n"
@@ -77,14 +79,14 @@ def table(figures: Figures) -> str:
     """The figures, a line each: median, least, most, and the multiple of the floor."""
     lines = [f"{'':44} {'median':>10} {'min':>10} {'max':>10} {'':5} {'x floor':>8}"]
     section = ""
-    for one in figures.all.values():
-        if one.section != section:
-            section = one.section
+    for figure in figures.all.values():
+        if figure.section != section:
+            section = figure.section
             lines += ["", section]
-        times = one.times_floor
+        times = figure.times_floor
         lines.append(
-            f"  {one.name:42} {_short(one.median):>10} {_short(min(one.samples)):>10} "
-            f"{_short(max(one.samples)):>10} {one.unit:5} "
+            f"  {figure.name:42} {_short(figure.median):>10} {_short(min(figure.samples)):>10} "
+            f"{_short(max(figure.samples)):>10} {figure.unit:5} "
             + ("" if times is None else f"{times:8.2f}")
         )
     return "\n".join(lines)

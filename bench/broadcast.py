@@ -1,11 +1,11 @@
-"""The floor of fan-out: an asyncio.Protocol that writes the same frame to all who are connected.
+"""The floor of fan-out: an asyncio.Protocol that writes the same frame to all connections.
 
 Frozen. No stream, no subscriptions, no bounds: one frame, made once, written to each transport.
 
     python -m bench.broadcast PORT CONNECTIONS EVENTS RATE SIZE
 
-waits for its connections, sends so many events of so many bytes at an even rate, and prints the CPU
-microseconds of this process per message sent.
+waits for its connections, sends EVENTS events of SIZE bytes at an even rate, and prints the CPU
+microseconds of this process per message.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import uvloop
 
 
 class Connected(asyncio.Protocol):
-    """One who gets everything."""
+    """A subscriber, which gets every message."""
 
     all: "list[asyncio.Transport]" = []  # noqa: RUF012 - those of this process
 
@@ -25,7 +25,7 @@ class Connected(asyncio.Protocol):
 
 
 async def main(port: int, connections: int, events: int, rate: float, size: int) -> None:
-    """Sends; prints what each message cost."""
+    """Sends the events and prints the cost of each message."""
     await asyncio.get_running_loop().create_server(Connected, "127.0.0.1", port, backlog=2048)
     while len(Connected.all) < connections:
         await asyncio.sleep(0.01)
@@ -39,7 +39,7 @@ async def main(port: int, connections: int, events: int, rate: float, size: int)
                 transport.write(frame)
         sent = due
         await asyncio.sleep(0.001)
-    while any(one.get_write_buffer_size() for one in Connected.all):
+    while any(transport.get_write_buffer_size() for transport in Connected.all):
         await asyncio.sleep(0.01)
     print((time.process_time() - cpu) / (events * connections) * 1e6, flush=True)
 

@@ -1,20 +1,22 @@
-"""failing: healthy webhooks beside ones that are down, and what a failed attempt costs.
+"""failing: healthy webhooks beside failing ones, and the cost of a failed attempt.
 
-Twenty webhooks, the same even load twice: ten of them down, and all twenty healthy. Each event goes
-to one of the first ten, which are healthy in both, and to one of the other ten. Of those that are
-down five have a port that refuses and five a server that accepts and never answers, for which the
-gateway waits two seconds. Rate (deliveries per second) and latency (ms from when an event was due
-to be published until the receiver has it) are those of the first ten.
+Twenty webhooks, the same even load twice: with ten of them failing, and with all twenty healthy.
+Each event is for one of the first ten webhooks, which are healthy in both runs, and for one of the
+other ten. Of the failing webhooks, five have a port that refuses connections, and five a server
+that accepts them and never responds, for which the gateway waits two seconds. Rate (deliveries per
+second) and latency (ms from when an event was due to be published until the receiver has it) are
+those of the first ten.
 
-CPU of a failed attempt: what the gateway takes with the failures, less its healthy deliveries at
-what each costs in the other run of the same turn. What keeps it stable:
+CPU of a failed attempt: the CPU time of the gateway in the run with failures, less that of its
+healthy deliveries at their cost in the other run of the same turn. These rules keep it stable:
 
-- breakers never open, and nothing is given up: what fails is tried again after a second. So more
-  waits to be tried than the gateway tries at so few sick receivers (50 attempts a second at each),
-  and how many attempts there are does not depend on the machine;
-- that the rest is recorded, and waits, counts as part of the failures. So the load is less than the
-  attempts, and receivers that never answer, whose attempts take seconds, get one event in ten;
-- measured is once the receivers are known to be down.
+- circuit breakers never open, and no delivery is exhausted: a failed attempt is retried after a
+  second. So more attempts are due than the gateway starts for so few failing lanes (50 attempts a
+  second for each), and the number of attempts does not depend on the machine;
+- recording the other deliveries, and keeping them pending, counts as part of the failures. So there
+  are fewer events than attempts, and receivers that never respond, whose attempts take seconds, get
+  one event in ten;
+- the measurement begins once the lanes are known to be failing.
 """
 
 import asyncio
@@ -32,11 +34,11 @@ from bench.receiver import Receiver, receiving
 from bench.sizes import Sizes
 from event_gateway.embedded.servers import usable_port
 
-HALF = 10  # webhooks that are healthy in both, and as many others
-REFUSING = 5  # of the others where they are down
-RATE = 200.0  # events in a second
+HALF = 10  # webhooks that are healthy in both runs, and as many others
+REFUSING = 5  # those of the other ten that refuse connections when they fail
+RATE = 200.0  # events per second
 WARM = 300  # events for the first ten before anything else
-FALLING = 1.5  # seconds in which the others are found to be down
+FALLING = 1.5  # seconds until the failing lanes are known to be failing
 
 ATTEMPTS = re.compile(
     rb'^event_gateway_attempts_total\{error_type="(\w*)",webhook="\w*"\} (\S+)$', re.M
@@ -47,9 +49,10 @@ def types() -> list[str]:
     """The types of the events in turn: ``bench.A.B`` goes to the A-th of the first, the B-th of the
     other ten."""
     return [
-        f"bench.{one}.{REFUSING + turn % REFUSING if one == turn else (one + turn) % REFUSING}"
+        f"bench.{first}."
+        f"{REFUSING + turn % REFUSING if first == turn else (first + turn) % REFUSING}"
         for turn in range(HALF)
-        for one in range(HALF)
+        for first in range(HALF)
     ]
 
 
@@ -68,13 +71,13 @@ def config(port: int, refusing: int, silent: int) -> dict[str, Any]:
     return {
         "delivery": {"allow_networks": ["127.0.0.0/8"]},
         "ingest": {"subjects": ["bench.>"]},
-        "webhooks": {name: one | {"security": security} for name, one in webhooks.items()},
+        "webhooks": {name: webhook | {"security": security} for name, webhook in webhooks.items()},
     }
 
 
 @contextlib.asynccontextmanager
 async def silence() -> AsyncIterator[int]:
-    """The port of a server that accepts, reads, and never answers."""
+    """The port of a server that accepts connections, reads, and never responds."""
     server = await asyncio.get_running_loop().create_server(
         asyncio.Protocol, "127.0.0.1", 0, backlog=4096
     )
@@ -83,7 +86,7 @@ async def silence() -> AsyncIterator[int]:
 
 
 async def attempts(running: Program) -> tuple[float, float]:
-    """Attempts of a gateway so far: that succeeded, that failed."""
+    """The successful and the failed attempts of a gateway so far."""
     counts = [(kind, float(n)) for kind, n in ATTEMPTS.findall(await running.get("/metrics"))]
     return sum(n for kind, n in counts if not kind), sum(n for kind, n in counts if kind)
 
@@ -108,12 +111,12 @@ async def _case(
     figures: Figures, receiver: Receiver, name: str, setting: dict[str, Any], sizes: Sizes,
     other: Receiver | None = None,
 ) -> tuple[float, float, float]:  # fmt: skip
-    """Gives CPU seconds, attempts that succeeded and that failed while measured."""
+    """Returns CPU seconds, successful attempts and failed attempts of the measurement."""
     seconds, falling = sizes.failing_seconds, int(RATE * FALLING)
     events = int(RATE * seconds)
     async with program("gateway", setting) as running:
         receiver.reset()
-        warm = [f"bench.{n}.warm" for n in range(HALF)]  # which is for none of the others
+        warm = [f"bench.{n}.warm" for n in range(HALF)]  # not for any of the other ten
         await load.fill(running.nats_url, warm, 0, WARM)
         await settled(running, WARM)
         await load.pace(running.nats_url, types(), WARM, RATE, FALLING)

@@ -1,13 +1,13 @@
-"""Fan-out: what a message to a live subscriber costs, what an idle one takes, what a slow one does.
+"""Fan-out: the cost of a message to a live subscriber, of an idle and of a slow subscriber.
 
     python -m bench.fanout [--runs 5] [--only cpu,idle,slow] [--seconds 60] [--idle 10000]
 
 cpu     for 1, 100 and 1,000 subscribers: CPU of the gateway per message sent, beside the bare
-        broadcast (bench/broadcast.py) at the same rate and size in the same run. What the gateway
-        spends on the same events without any subscriber (routing, enrichment) is measured before,
-        and taken off in the line "fan-out alone".
-idle    so many subscribers on one process who get nothing: memory for each, and whether all get
-        the one event that comes in the end.
+        broadcast (bench/broadcast.py) at the same rate and size in the same run. The CPU of the
+        gateway for the same events without a subscriber (routing, enrichment) is measured before,
+        and subtracted in the line "fan-out alone".
+idle    subscribers on one process that get no events: the memory of each, and whether all of them
+        get the single event at the end.
 slow    500 subscribers, and the same beside one that reads nothing, interleaved: latency from the
         moment at which an event was due until a subscriber has it.
 """
@@ -52,7 +52,7 @@ async def _listening(running: Program, count: int, **more: Any) -> Any:
 
 
 async def _settled(running: Program) -> None:
-    """Returns once the process rests."""
+    """Returns once the process is idle."""
     before = -1.0
     while (now := cpu_seconds(running.pid)) - before > 0.02:
         before = now
@@ -86,7 +86,7 @@ async def _floor(count: int, rate: float, events: int) -> float:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    given = [str(one) for one in (port, count, events, rate, load.SIZE + 110)]
+    given = [str(argument) for argument in (port, count, events, rate, load.SIZE + 110)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -127,7 +127,7 @@ async def _slow(figures: Figures, seconds: float, silent: int) -> None:
         events = int(SLOW_RATE * seconds)
         await load.pace(running.nats_url, [TYPE], 0, SLOW_RATE, seconds, SLOW_SIZE)
         await listeners.until(events * SLOW_AMONG, 60)
-        _, _, latencies = await listeners.look()
+        _, _, latencies = await listeners.counts()
         text = (await running.get("/metrics")).decode()
         fell = [line for line in text.splitlines() if line.startswith(
             "event_gateway_stream_slow_consumers_total")]  # fmt: skip
@@ -140,22 +140,23 @@ async def _slow(figures: Figures, seconds: float, silent: int) -> None:
 
 
 async def main(options: argparse.Namespace) -> None:
-    """Runs, and prints a line for each figure."""
+    """Runs the selected cases and prints a line for each figure."""
     figures = Figures()
-    wanted = options.only.split(",")
-    if "idle" in wanted:
+    selected = options.only.split(",")
+    if "idle" in selected:
         await _idle(figures, options.idle)
     for _ in range(options.runs):
-        if "cpu" in wanted:
+        if "cpu" in selected:
             await _cpu(figures)
-        if "slow" in wanted:
+        if "slow" in selected:
             for silent in (0, 1):
                 await _slow(figures, options.seconds, silent)
-    for one in figures.all.values():
-        times = "" if one.times_floor is None else f"{one.times_floor:6.2f} x bare"
-        spread = f"{min(one.samples):8.2f} to {max(one.samples):8.2f}"
-        print(f"{one.name:48} {statistics.median(one.samples):8.2f} {one.unit:4} {spread} {times}")
-    print(json.dumps([one.as_json() for one in figures.all.values()]), file=sys.stderr)
+    for figure in figures.all.values():
+        times = "" if figure.times_floor is None else f"{figure.times_floor:6.2f} x bare"
+        spread = f"{min(figure.samples):8.2f} to {max(figure.samples):8.2f}"
+        print(f"{figure.name:48} {statistics.median(figure.samples):8.2f} {figure.unit:4} "
+              f"{spread} {times}")  # fmt: skip
+    print(json.dumps([figure.as_json() for figure in figures.all.values()]), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures: samples of the same thing over the runs, and what they come to."""
+"""Figures: samples of a measurement over the runs, with their median."""
 
 import statistics
 import time
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Figure:
-    """One line of the table. ``floors``: the floor's CPU in the run of each sample, where the
-    figure is CPU time, which makes it a multiple of the floor."""
+    """A line of the table. ``floors``: for CPU times, the floor's CPU time in the run of each
+    sample, of which the figure is a multiple."""
 
     section: str
     name: str
@@ -23,14 +23,14 @@ class Figure:
 
     @property
     def times_floor(self) -> float | None:
-        """The median of each run's own ratio to the floor."""
+        """The median of the ratios to the floor of the same run."""
         if not self.floors:
             return None
-        ratios = (one / floor for one, floor in zip(self.samples, self.floors, strict=True))
+        ratios = (sample / floor for sample, floor in zip(self.samples, self.floors, strict=True))
         return statistics.median(ratios)
 
     def as_json(self) -> dict[str, object]:
-        """For the JSON file."""
+        """The figure for the JSON file."""
         out: dict[str, object] = {
             "section": self.section, "name": self.name, "unit": self.unit,
             "median": self.median, "min": min(self.samples), "max": max(self.samples),
@@ -42,7 +42,7 @@ class Figure:
 
 
 class Figures:
-    """All figures so far, in the order in which they first came."""
+    """All figures so far, in the order of their first samples."""
 
     def __init__(self) -> None:
         self.all: dict[tuple[str, str], Figure] = {}
@@ -50,7 +50,7 @@ class Figures:
     def add(
         self, section: str, name: str, unit: str, value: float, floor: float | None = None
     ) -> None:
-        """A sample; ``floor`` is the floor's CPU in µs in the same run."""
+        """Adds a sample; ``floor`` is the floor's CPU in µs in the same run."""
         figure = self.all.setdefault((section, name), Figure(section, name, unit))
         figure.samples.append(value)
         if floor is not None:
@@ -58,18 +58,18 @@ class Figures:
 
 
 def quantile(values: Iterable[float], part: float) -> float:
-    """The value below which so much of them lies, 0 to 1."""
+    """The value below which a ``part`` (0 to 1) of the values lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
 def cpu_seconds(pid: int) -> float:
     """CPU time of a process, all its threads, user and system, as the kernel counts it."""
-    # clock_getcpuclockid(3): the clock of a process' CPU time is made of its id.
+    # clock_getcpuclockid(3): the id of a process' CPU clock is computed from the process id.
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def memory(pid: int) -> int:
-    """Resident bytes of a process."""
+    """The resident memory of a process in bytes."""
     with open(f"/proc/{pid}/statm") as pages:
         return int(pages.read().split()[1]) * 4096

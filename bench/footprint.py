@@ -1,14 +1,14 @@
-"""footprint: how soon the gateway is ready, and what it takes to be there.
+"""footprint: the time until the gateway is ready, and its memory.
 
-Beside servers that run already. Ready: /readyz answers 200; the time is from the start of the
-process, in seconds. RSS in MiB, one second later. That much is measured every turn, once only:
+The servers run already. Ready: /readyz returns 200; the time is from the start of the process, in
+seconds. RSS in MiB, one second later. This is measured in every turn; only in the first turn:
 
-- the same with many webhooks in the registry, of mixed patterns, and how much RSS each adds, in
-  bytes, once Redis has its copy of each. They are written as the gateway writes one that comes over
-  the API, with its own Registry and many at a time: over the API, one by one, it takes 25 times as
-  long;
-- live subscribers, each a WebSocket of its own with one subscription, and how much RSS each adds,
-  in bytes, once it has got an event.
+- the same with many webhooks in the registry, with mixed patterns, and the RSS that each adds, in
+  bytes, once Redis has its copy of each. The bench writes them with the gateway's own Registry,
+  many at a time: over the API, request by request, it takes 25 times as long;
+- live subscribers, each a WebSocket with one subscription, and the RSS that each adds, in bytes,
+once
+  it has received an event.
 """
 
 import asyncio
@@ -38,10 +38,10 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.keys import WEBHOOK
 from event_gateway.tasks import Supervisor
 
-STREAM = "bench"  # which all subscribe to
+STREAM = "bench"  # the stream of all subscriptions
 TYPE = "bench.made"
-TOGETHER = 256  # webhooks that are written at the same time
-REST = 1.0  # seconds from ready until memory is looked at
+CONCURRENT_WRITES = 256  # webhooks
+REST = 1.0  # seconds from ready until memory is measured
 OWN_FILES = 200  # files that the bench has open besides its sockets
 MIB = 1024 * 1024
 PER_WEBHOOK = "memory per webhook"
@@ -53,7 +53,7 @@ CONFIG: dict[str, Any] = {
 
 
 def webhook(number: int) -> Webhook:
-    """One of many: a tenant's, with the patterns and conditions that these have."""
+    """A webhook of a tenant, with a number of usual forms of patterns and conditions."""
     tenant = f"t{number // 4}"
     form = number % 4
     return Webhook(
@@ -73,7 +73,7 @@ def webhook(number: int) -> Webhook:
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
-    """The start of one that has nothing to do; in the first turn the rest, too."""
+    """Measures the start of an idle gateway; in the first turn also webhooks and subscribers."""
     async with servers() as where, beside(*where, "gateway", CONFIG) as running:
         figures.add("footprint", "start: until ready", "s", await _ready(running))
         await asyncio.sleep(REST)
@@ -85,7 +85,7 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
 
 
 async def _ready(running: Program) -> float:
-    """Seconds from the start of the process until it says that it is ready."""
+    """Seconds from the start of the process until it reports that it is ready."""
     while True:
         try:
             await running.get("/readyz")
@@ -111,14 +111,14 @@ async def _webhooks(figures: Figures, count: int, idle: int) -> None:
 
 
 async def _register(nats_url: str, count: int) -> None:
-    """Writes so many webhooks into the registry."""
+    """Writes ``count`` webhooks into the registry."""
     supervisor = Supervisor()
     broker = await connect(nats_url, supervisor)
     registry = Registry(broker, Peers(broker, "bench", "", supervisor), supervisor)
     await registry.open()
     await registry.watch()
-    for first in range(0, count, TOGETHER):
-        numbers = range(first, min(first + TOGETHER, count))
+    for first in range(0, count, CONCURRENT_WRITES):
+        numbers = range(first, min(first + CONCURRENT_WRITES, count))
         await asyncio.gather(*(registry.put_webhook(webhook(n), None) for n in numbers))
     await registry.stop()
     await broker.close()
@@ -130,12 +130,14 @@ async def _subscribers(figures: Figures, count: int) -> None:
         await _ready(running)
         await asyncio.sleep(REST)
         before = memory(running.pid)
-        subscribed = [await sockets.enter_async_context(_subscribed(running)) for _ in range(count)]
+        subscribers = [
+            await sockets.enter_async_context(_subscribed(running)) for _ in range(count)
+        ]
         bus = await nats.connect(running.nats_url)
         await bus.publish(TYPE, load.event(0, TYPE))
         await bus.close()
-        for one in subscribed:
-            await _frame(one, "event")
+        for socket in subscribers:
+            await _frame(socket, "event")
         grown = memory(running.pid) - before
     figures.add("footprint", "memory per live subscriber", "B", grown / count)
 
@@ -152,15 +154,15 @@ async def _subscribed(running: Program) -> AsyncIterator[websockets.ClientConnec
 
 
 async def _frame(socket: websockets.ClientConnection, kind: str) -> None:
-    """The next frame, which is of that kind."""
+    """Receives the next frame, which must be of this kind."""
     frame = json.loads(await socket.recv())
     if frame["type"] != kind:
-        raise RuntimeError(f"no {kind!r} came, but {frame}")
+        raise RuntimeError(f"expected {kind!r}, received {frame}")
 
 
-def _allow_files(wanted: int) -> None:
-    """Lets this process open so many files, where the system lets it."""
+def _allow_files(count: int) -> None:
+    """Raises the limit of open files to ``count``, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    limit = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

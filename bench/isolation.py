@@ -1,19 +1,20 @@
-"""Healthy webhooks beside sick ones: what those change of the latency of these.
+"""Measures how failing webhooks change the latency of healthy ones.
 
-    python bench/isolation.py [--case sick|fire|deep] [--runs 5] [--seconds 40] [--rate 50]
+    python bench/isolation.py [--case failing|unprotected|backlog] [--runs 5] [--seconds 40] [--rate
+    50]
 
-The same steady load twice, interleaved, ``--runs`` times each: alone, for ten healthy webhooks, and
-beside
+The same steady load twice, interleaved, ``--runs`` times each: for ten healthy webhooks alone, and
+for these beside
 
-    sick   500 webhooks that never answer (timeout 2 s) and 500 whose port refuses connections
-    fire   the same with breakers that never open: attempts go on failing all the time
-    deep   one dead webhook with 100,000 deliveries waiting
+    failing      500 receivers that never respond (timeout 2 s), 500 that refuse connections
+    unprotected  the same with circuit breakers that never open, so that attempts never stop
+    backlog      one dead webhook with 100,000 pending deliveries
 
-(``--sick`` and ``--deep`` change these numbers.)
+(``--failing`` and ``--backlog`` change these numbers.)
 
-Every event goes to the ten, and to twenty of the sick ones. Latency is from before the publish to
-NATS until the receiver has the request. Each run is a gateway of its own, started from nothing,
-with servers of its own. Compare the ratio, not milliseconds.
+Every event is for the ten healthy webhooks and for twenty failing ones. Latency is from before the
+publishing to NATS until the receiver has the request. Each run starts a new gateway with new
+servers. Compare the ratio, not milliseconds.
 """
 
 import argparse
@@ -42,11 +43,11 @@ import uvloop
 from event_gateway.embedded.process import killed_with_parent
 
 HEALTHY = 10
-GROUPS = 50  # an event is for every fiftieth of the sick
-WAVE = 15.0  # seconds at the beginning in which a thousand receivers are found to be failing
-LATEST = 60.0  # seconds after which a request that has not come is lost
-# Where there is a file system in memory the servers write there: a disk that others use, too,
-# stalls for a tenth of a second now and then, in either case.
+GROUPS = 50  # an event is for every fiftieth of the failing webhooks
+WAVE = 15.0  # seconds at the beginning in which the circuit breakers of a thousand lanes open
+LATEST = 60.0  # seconds after which a request that has not arrived counts as lost
+# The servers write into a file system in memory, if there is one: a disk that other programs use
+# too stalls for a tenth of a second now and then.
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -63,7 +64,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 
 class _Healthy(asyncio.Protocol):
-    """Answers 204 at once and notes the latency."""
+    """Responds with 204 at once and records the latency."""
 
     def __init__(self, seen: "array[int]") -> None:
         self._seen = seen
@@ -89,7 +90,8 @@ class _Healthy(asyncio.Protocol):
 
 
 def _receive(pipe: Any) -> None:
-    """A process: tells its ports (healthy, silent, refusing); gives what it saw when asked."""
+    """A process with the receivers: sends their ports (healthy, silent, refusing) through the pipe,
+    and on each message the latencies that it has recorded."""
     killed_with_parent()
 
     async def serve() -> None:
@@ -112,8 +114,8 @@ def _receive(pipe: Any) -> None:
 
 @dataclass
 class Run:
-    """What one run showed: latencies in ms, in the wave and after it, the most that processes took
-    (MiB, files)."""
+    """The results of a run: latencies in ms, in the wave and after it; the peak memory of each
+    process (MiB) and the peak of open files."""
 
     sent: int
     wave: list[float] = field(default_factory=list)
@@ -128,32 +130,32 @@ class Run:
         return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
-def _config(ports: list[int], case: str | None, sick: int, directory: Path) -> Path:
+def _config(ports: list[int], case: str | None, failing: int, directory: Path) -> Path:
     healthy, silent, refusing = ports
     webhooks: dict[str, Any] = {
-        f"well{n}": {"url": f"http://127.0.0.1:{healthy}/{n}", "events": ["bench.*"]}
+        f"healthy{n}": {"url": f"http://127.0.0.1:{healthy}/{n}", "events": ["bench.*"]}
         for n in range(HEALTHY)
     }
-    if case in ("sick", "fire"):
-        breaker = {"failure_threshold": 10_000} if case == "fire" else {}
-        for n in range(2 * sick):
-            port = silent if n < sick else refusing
-            webhooks[f"sick{n}"] = {
+    if case in ("failing", "unprotected"):
+        breaker = {"failure_threshold": 10_000} if case == "unprotected" else {}
+        for n in range(2 * failing):
+            port = silent if n < failing else refusing
+            webhooks[f"failing{n}"] = {
                 "url": f"http://127.0.0.1:{port}/{n}", "events": [f"bench.g{n % GROUPS}"],
                 "timeout": "2s", "circuit_breaker": breaker,
             }  # fmt: skip
-    if case == "deep":
-        webhooks["deep"] = {"url": f"http://127.0.0.1:{refusing}/deep", "events": ["deep.*"]}
+    if case == "backlog":
+        webhooks["dead"] = {"url": f"http://127.0.0.1:{refusing}/dead", "events": ["dead.*"]}
     path = directory / "gateway.yaml"
     path.write_text(json.dumps({
         "delivery": {"allow_networks": ["127.0.0.0/8"]}, "webhooks": webhooks,
-        "ingest": {"subjects": ["bench.>", "deep.>"]},
+        "ingest": {"subjects": ["bench.>", "dead.>"]},
     }))  # fmt: skip
     return path
 
 
 class _Gateway:
-    """The program, and what it and its servers take."""
+    """The program, with the memory and files that it and its servers use."""
 
     def __init__(self, config: Path, directory: Path) -> None:
         self._data = directory / "data"
@@ -173,7 +175,7 @@ class _Gateway:
             await asyncio.sleep(0.05)
         return json.loads(endpoints.read_text())  # type: ignore[no-any-return]
 
-    def look(self) -> None:
+    def sample(self) -> None:
         pids = {"gateway": self.process.pid} | {
             name: int((self._data / f"{name}.pid").read_text()) for name in ("nats", "valkey")
         }
@@ -196,11 +198,11 @@ class _Gateway:
         self._log.close()
 
 
-async def _publish_deep(bus: Any, count: int) -> None:
+async def _publish_backlog(bus: Any, count: int) -> None:
     js = bus.jetstream()
     for start in range(0, count, 500):
         numbers = range(start, min(start + 500, count))
-        await asyncio.gather(*(js.publish("deep.made", _event("deep.made", n)) for n in numbers))
+        await asyncio.gather(*(js.publish("dead.made", _event("dead.made", n)) for n in numbers))
 
 
 def _event(event_type: str, number: int) -> bytes:
@@ -214,14 +216,14 @@ def _event(event_type: str, number: int) -> bytes:
 async def _run(ports: list[int], pipe: Any, case: str | None, given: Any) -> Run:
     with tempfile.TemporaryDirectory(dir=MEMORY) as name:
         directory = Path(name)
-        gateway = _Gateway(_config(ports, case, given.sick, directory), directory)
+        gateway = _Gateway(_config(ports, case, given.failing, directory), directory)
         try:
             at = await gateway.ready()
             bus = await nats.connect(at["nats"])
-            if case == "deep":
-                await _publish_deep(bus, given.deep)
-                path = "/v1/webhooks/deep/stats"
-                while gateway.get(at["http"], path)["queue_depth"] < given.deep:
+            if case == "backlog":
+                await _publish_backlog(bus, given.backlog)
+                path = "/v1/webhooks/dead/stats"
+                while gateway.get(at["http"], path)["queue_depth"] < given.backlog:
                     await asyncio.sleep(0.5)
             pipe.send(True)
             pipe.recv_bytes()
@@ -231,7 +233,7 @@ async def _run(ports: list[int], pipe: Any, case: str | None, given: Any) -> Run
                 kind = f"bench.g{n % GROUPS}"
                 await bus.publish(kind, _event(kind, n))
                 if n % max(1, given.rate // 4) == 0:
-                    gateway.look()
+                    gateway.sample()
             seen = array("q")
             deadline = time.monotonic() + LATEST
             while len(seen) < 2 * count * HEALTHY and time.monotonic() < deadline:
@@ -242,20 +244,20 @@ async def _run(ports: list[int], pipe: Any, case: str | None, given: Any) -> Run
             for i in range(0, len(seen), 2):
                 late = seen[i] / 1e9 - began >= given.wave
                 (run.latencies if late else run.wave).append(seen[i + 1] / 1e6)
-            if case in ("sick", "fire"):
-                for n in range(0, 2 * given.sick, max(1, given.sick // 5)):
-                    stats = gateway.get(at["http"], f"/v1/webhooks/sick{n}/stats")
+            if case in ("failing", "unprotected"):
+                for n in range(0, 2 * given.failing, max(1, given.failing // 5)):
+                    stats = gateway.get(at["http"], f"/v1/webhooks/failing{n}/stats")
                     run.attempts += stats["attempts"]
             await bus.close()
-            assert run.sent >= count * HEALTHY, f"{run.sent} of {count * HEALTHY} came"
+            assert run.sent >= count * HEALTHY, f"{run.sent} of {count * HEALTHY} requests arrived"
             return run
         finally:
             gateway.end()
 
 
-def _told(name: str, run: Run, first: float) -> str:
+def _line(name: str, run: Run, first: float) -> str:
     memory = " ".join(f"{key} {value:.0f}" for key, value in run.memory.items())
-    return (f"  {name:6} p50 {run.at(0.5):5.2f} p99 {run.at(0.99):6.2f} p99.9 "
+    return (f"  {name:11} p50 {run.at(0.5):5.2f} p99 {run.at(0.99):6.2f} p99.9 "
             f"{run.at(0.999):6.2f} ms   first {first:.0f} s: p99 {run.at(0.99, wave=True):6.2f} ms"
             f"   MiB: {memory}   files {run.files}")  # fmt: skip
 
@@ -267,31 +269,37 @@ async def _bench(ports: list[int], pipe: Any, given: Any) -> None:
         print(f"run {number + 1}", flush=True)
         for case, runs in ((None, alone), (given.case, beside)):
             runs.append(await _run(ports, pipe, case, given))
-            print(_told(case or "alone", runs[-1], given.wave), flush=True)
+            print(_line(case or "alone", runs[-1], given.wave), flush=True)
             if runs[-1].attempts:
-                print(f"          attempts at 10 of the sick: {runs[-1].attempts}")
+                print(f"          attempts at 10 of the failing webhooks: {runs[-1].attempts}")
     print(f"{given.case}: {given.runs} runs each, {given.rate} events/s for {given.seconds} s")
     for part, wave in ((0.5, False), (0.99, False), (0.999, False), (0.99, True)):
-        one = sorted(run.at(part, wave=wave) for run in alone)
-        other = sorted(run.at(part, wave=wave) for run in beside)
-        ratio = statistics.median(other) / statistics.median(one)
+        before = sorted(run.at(part, wave=wave) for run in alone)
+        after = sorted(run.at(part, wave=wave) for run in beside)
+        ratio = statistics.median(after) / statistics.median(before)
         when = f" in the first {given.wave:.0f} s" if wave else ""
-        print(f"  p{part * 100:g}{when}: alone {statistics.median(one):.2f} ms ({one[0]:.2f} to "
-              f"{one[-1]:.2f}), beside {statistics.median(other):.2f} ms ({other[0]:.2f} to "
-              f"{other[-1]:.2f}): {ratio:.2f} times")  # fmt: skip
+        print(f"  p{part * 100:g}{when}: "
+              f"alone {statistics.median(before):.2f} ms ({before[0]:.2f} to "
+              f"{before[-1]:.2f}), beside {statistics.median(after):.2f} ms ({after[0]:.2f} to "
+              f"{after[-1]:.2f}): {ratio:.2f} times")  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--case", choices=["sick", "fire", "deep"], default="sick")
+    parser.add_argument("--case", choices=["failing", "unprotected", "backlog"], default="failing")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=40)
-    parser.add_argument("--wave", type=float, default=WAVE, help="seconds counted apart")
+    parser.add_argument(
+        "--wave",
+        type=float,
+        default=WAVE,
+        help="seconds at the beginning that are reported separately",
+    )
     parser.add_argument("--rate", type=int, default=50, help="events per second")
-    parser.add_argument("--sick", type=int, default=500, help="webhooks of each sick kind")
-    parser.add_argument("--deep", type=int, default=100_000, help="deliveries waiting")
+    parser.add_argument("--failing", type=int, default=500, help="failing webhooks of each kind")
+    parser.add_argument("--backlog", type=int, default=100_000, help="pending deliveries")
     given = parser.parse_args()
     here, there = multiprocessing.Pipe()
     receiver = multiprocessing.Process(target=_receive, args=(there,), daemon=True)

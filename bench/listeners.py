@@ -1,7 +1,6 @@
-"""Live subscribers of a gateway, or of the bare broadcast, in a process of their own.
+"""Live subscribers of a gateway, or of the bare broadcast, in a separate process.
 
-They read frames as RFC 6455 has them from a server and count events; what they cost themselves is
-not measured.
+They read the frames of a server (RFC 6455) and count events; their own cost is not measured.
 """
 
 import asyncio
@@ -21,12 +20,12 @@ import uvloop
 from bench.receiver import WIDTH
 from event_gateway.embedded.process import killed_with_parent
 
-AT_ONCE = 200  # connections that are being made at the same time
+CONCURRENT_CONNECTS = 200
 MARK = b'"sent":"'
 
 
 class _Listener(asyncio.Protocol):
-    """One subscriber: asks for its stream, then counts what comes."""
+    """A subscriber: subscribes to its stream, then counts the events."""
 
     def __init__(self, seen: "_Seen", hello: bytes, subscribe: bytes) -> None:
         self._seen = seen
@@ -45,8 +44,8 @@ class _Listener(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         data = self._rest + data if self._rest else data
         if not self._shaken:
-            head, found, data = data.partition(b"\r\n\r\n")
-            assert found
+            head, separator, data = data.partition(b"\r\n\r\n")
+            assert separator
             assert b" 101 " in head.partition(b"\r\n")[0], head
             self._shaken = True
             self.transport.write(_masked(self._subscribe))  # type: ignore[attr-defined]
@@ -80,7 +79,7 @@ class _Listener(asyncio.Protocol):
 
 
 class _Seen:
-    """What all of them have seen."""
+    """The events of all subscribers of a process."""
 
     def __init__(self, *, timed: bool) -> None:
         self.count = 0
@@ -90,13 +89,13 @@ class _Seen:
 
 def _masked(text: bytes) -> bytes:
     size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
-    return b"\x81" + size + b"\0\0\0\0" + text  # a mask of zeros leaves it as it is
+    return b"\x81" + size + b"\0\0\0\0" + text  # a mask of zeros does not change the text
 
 
 async def _listen(pipe: Any, url: str, key: str, count: int, silent: int, timed: bool) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    assert hard >= count + 100, f"{hard} files are too few"
+    assert hard >= count + 100, f"a limit of {hard} files is too low"
     at = urlsplit(url)
     subscribe = json.dumps({"action": "subscribe", "stream": "bench"}).encode()
     hello = (
@@ -106,31 +105,31 @@ async def _listen(pipe: Any, url: str, key: str, count: int, silent: int, timed:
     ).encode()
     seen, loop = _Seen(timed=timed), asyncio.get_running_loop()
 
-    def made() -> _Listener:
+    def listener() -> _Listener:
         return _Listener(seen, hello if key else b"", subscribe)
 
     listeners = []
-    for first in range(0, count, AT_ONCE):
-        some = await asyncio.gather(*(
-            loop.create_connection(made, str(at.hostname), at.port or 0)
-            for _ in range(min(AT_ONCE, count - first))
+    for first in range(0, count, CONCURRENT_CONNECTS):
+        connected = await asyncio.gather(*(
+            loop.create_connection(listener, str(at.hostname), at.port or 0)
+            for _ in range(min(CONCURRENT_CONNECTS, count - first))
         ))  # fmt: skip
-        listeners += [protocol for _, protocol in some]
-        await asyncio.gather(*(protocol.ready for _, protocol in some))
-    # Who reads nothing has asked for its stream, and no more.
-    quiet = []
+        listeners += [protocol for _, protocol in connected]
+        await asyncio.gather(*(protocol.ready for _, protocol in connected))
+    # These subscribe to their stream, and then read nothing.
+    unread = []
     for _ in range(silent):
-        one = socket.socket()
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        one.connect((str(at.hostname), at.port or 0))
-        one.sendall(hello)
+        subscriber = socket.socket()
+        subscriber.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        subscriber.connect((str(at.hostname), at.port or 0))
+        subscriber.sendall(hello)
         await asyncio.sleep(0.2)
-        one.recv(4096)
-        one.sendall(_masked(subscribe))
-        quiet.append(one)
+        subscriber.recv(4096)
+        subscriber.sendall(_masked(subscribe))
+        unread.append(subscriber)
     await asyncio.sleep(0.2)
     pipe.send("ready")
-    while (await asyncio.to_thread(pipe.recv)) == "look":
+    while (await asyncio.to_thread(pipe.recv)) == "counts":
         pipe.send((seen.count, seen.lost, bytes(seen.latencies) if seen.latencies else b""))
 
 
@@ -140,7 +139,7 @@ def _run(*arguments: Any) -> None:
 
 
 class Listeners:
-    """So many subscribers; without a key of the bare broadcast."""
+    """``count`` subscribers of a gateway; without a key, of the bare broadcast."""
 
     def __init__(
         self, url: str, key: str, count: int, *, silent: int = 0, timed: bool = False
@@ -153,23 +152,25 @@ class Listeners:
         theirs.close()
 
     async def ready(self) -> None:
-        """Returns when all are subscribed."""
+        """Returns when all of them are subscribed."""
         assert await asyncio.to_thread(self._pipe.recv) == "ready"
 
-    async def look(self) -> tuple[int, int, "array[int]"]:
-        """Events that came, connections that were lost, latencies in ns."""
-        self._pipe.send("look")
+    async def counts(self) -> tuple[int, int, "array[int]"]:
+        """Received events, lost connections, latencies in ns."""
+        self._pipe.send("counts")
         count, lost, latencies = await asyncio.to_thread(self._pipe.recv)
         return count, lost, array("q", latencies)
 
     async def until(self, events: int, timeout: float) -> None:
-        """Returns when so many events have come. Raises TimeoutError."""
+        """Returns when ``events`` events have been received. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
-            while (found := await self.look())[0] < events:
-                assert not found[1], f"{found[1]} connections were lost"
+            received = 0
+            while received < events:
+                received, lost, _ = await self.counts()
+                assert not lost, f"{lost} connections were lost"
                 await asyncio.sleep(0.05)
 
     def end(self) -> None:
-        """Ends them."""
+        """Ends the process of the subscribers."""
         self._process.terminate()
         self._process.join()

@@ -1,4 +1,4 @@
-"""What is published: events of 1 KB, as fast as the log takes them or at an even rate."""
+"""Publishes events of 1 KB, as fast as the log accepts them or at an even rate."""
 
 import asyncio
 import multiprocessing
@@ -16,12 +16,12 @@ SIZE = 1024  # bytes of an event in the JSON format
 
 
 def event_id(number: int) -> str:
-    """The id of the event of a number."""
+    """The id of the event with a number."""
     return f"{number:08d}-0000-4000-8000-000000000000"
 
 
 def event(number: int, event_type: str, sent: int = 0, size: int = SIZE) -> bytes:
-    """An event of so many bytes; ``sent`` is when it was due, in ns of CLOCK_MONOTONIC."""
+    """An event of ``size`` bytes; ``sent`` is when it was due, in ns of CLOCK_MONOTONIC."""
     head = (
         f'{{"specversion":"1.0","id":"{event_id(number)}",'
         f'"source":"/bench","type":"{event_type}","time":"2026-01-01T00:00:00Z",'
@@ -49,23 +49,23 @@ async def _fill(url: str, types: Sequence[str], first: int, count: int) -> None:
 async def _pace(
     url: str, types: Sequence[str], first: int, rate: float, seconds: float, size: int
 ) -> None:
-    """Every event has its moment; one that is published late counts from that moment."""
+    """Each event has a due time, from which its latency counts also if it is published late."""
     bus = await nats.connect(url)
     began, number, total = time.monotonic_ns(), 0, int(rate * seconds)
     while number < total:
         due = min(total, int((time.monotonic_ns() - began) / 1e9 * rate) + 1)
-        for number in range(number, due):  # noqa: B020 - carries on where it was
-            moment = began + int(number / rate * 1e9)
+        for number in range(number, due):  # noqa: B020 - continues with the next number
+            due_at = began + int(number / rate * 1e9)
             event_type = types[(first + number) % len(types)]
-            await bus.publish(event_type, event(first + number, event_type, moment, size))
+            await bus.publish(event_type, event(first + number, event_type, due_at, size))
         number = due
         await asyncio.sleep(0.001)
     await bus.flush()
     await bus.close()
 
 
-async def _apart(target: Callable[..., object], *arguments: object) -> None:
-    """Runs in a process of its own."""
+async def _in_process(target: Callable[..., object], *arguments: object) -> None:
+    """Runs a function in a separate process and waits for it."""
     process = multiprocessing.Process(target=target, args=arguments, daemon=True)
     process.start()
     while process.is_alive():
@@ -87,11 +87,11 @@ def _run_pace(*arguments: object) -> None:
 
 async def fill(url: str, types: Sequence[str], first: int, count: int) -> None:
     """Publishes ``count`` events, numbered from ``first``; returns once the log has them."""
-    await _apart(_run_fill, url, types, first, count)
+    await _in_process(_run_fill, url, types, first, count)
 
 
 async def pace(
     url: str, types: Sequence[str], first: int, rate: float, seconds: float, size: int = SIZE
 ) -> None:
-    """Publishes ``rate`` events of ``size`` bytes a second for so long."""
-    await _apart(_run_pace, url, types, first, rate, seconds, size)
+    """Publishes ``rate`` events of ``size`` bytes a second, for ``seconds``."""
+    await _in_process(_run_pace, url, types, first, rate, seconds, size)

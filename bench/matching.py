@@ -1,12 +1,12 @@
-"""matching: what it costs to find the webhooks of an event, by how many are registered.
+"""matching: the cost of finding the webhooks of an event, by the number of registered webhooks.
 
     python -m bench.matching REPETITIONS COUNT…
 
-Ten webhooks match, however many are registered. Of the others four in five demand a
-``data.namespace`` of their own, the rest another source, tenant, prefix, suffix or limit, and all
-share eight types, by name or by wildcard. Prints the CPU microseconds of an event among so many, of
-putting in and taking out one webhook, and what conditions cost that only a test of each webhook can
-answer.
+Ten webhooks match, however many are registered. Of the others, four in five require a
+``data.namespace`` of their own, the rest another source, tenant, prefix, suffix or limit; all share
+eight types, by name or by wildcard. Prints the CPU microseconds of an event among COUNT webhooks,
+the time to add and to remove a webhook, and the cost of conditions that must be evaluated for each
+webhook.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ from event_gateway.routing.index import Index
 
 TYPES = 8
 MATCHING = 10
-CHANGES = 200  # webhooks that are put in and taken out
-TESTED = 1_000  # webhooks whose conditions are in no table
+CHANGES = 200  # webhooks that are added and removed
+EVALUATED = 1_000  # webhooks whose conditions are in no table
 
 DATA = {
     "namespace": "customer", "tenant": "t-7", "path": "/orders/2026/11", "file": "scan.pdf",
@@ -49,14 +49,14 @@ def received() -> Received:
 
 
 def webhook(name: str, number: int, *filters: Filter, **more: Any) -> Webhook:
-    """Its pattern is one of three kinds."""
+    """A webhook whose pattern is of one of three kinds."""
     kind = number % TYPES
     pattern = (f"orders.t{kind}.created", f"orders.t{kind}.*", "orders.>")[number // TYPES % 3]
     return Webhook(name, "http://127.0.0.1/", (pattern,), filters=filters, **more)
 
 
-def wanted(number: int) -> Webhook:
-    """One that matches."""
+def matching_webhook(number: int) -> Webhook:
+    """A webhook that matches the event."""
     namespace = Filter("data.namespace", "equals", "customer")
     filters = (
         (namespace,),
@@ -65,11 +65,11 @@ def wanted(number: int) -> Webhook:
         (namespace, Filter("data.items[*].sku", "equals", "sku-3")),
         (namespace, Filter("data.file", "matches", r"\.(pdf|png)$")),
     )[number % 5]
-    return webhook(f"wanted{number}", number * TYPES, *filters)
+    return webhook(f"matching{number}", number * TYPES, *filters)
 
 
-def unwanted(number: int) -> Webhook:
-    """One that does not, for a reason of its own."""
+def other_webhook(number: int) -> Webhook:
+    """A webhook that does not match, because of a condition of its own."""
     other = (
         Filter("source", "equals", f"/factory/{number}"),
         Filter("data.tenant", "in", [f"t-{number}-a", f"t-{number}-b"]),
@@ -79,23 +79,23 @@ def unwanted(number: int) -> Webhook:
     )[number // 5 % 5]
     if number % 5:
         other = Filter("data.namespace", "equals", f"customer-{number}")
-    return webhook(f"unwanted{number}", number, other)
+    return webhook(f"other{number}", number, other)
 
 
-def among(count: int) -> Index:
-    """An index of so many webhooks."""
+def index_of(count: int) -> Index:
+    """An index of ``count`` webhooks."""
     index = Index()
     for number in range(MATCHING):
-        index.put(wanted(number))
+        index.put(matching_webhook(number))
     for number in range(count - MATCHING):
-        index.put(unwanted(number))
+        index.put(other_webhook(number))
     assert len(index) == count
     assert len(index.match(received())) == MATCHING
     return index
 
 
 def finding(index: Index) -> Callable[[], object]:
-    """Finds the webhooks of an event whose data nobody has looked at."""
+    """Finds the webhooks of an event whose data is not decoded yet."""
     event = received()
 
     def find() -> None:
@@ -106,33 +106,33 @@ def finding(index: Index) -> Callable[[], object]:
 
 
 def changing(index: Index) -> dict[str, float]:
-    """Wall-clock microseconds of putting in and taking out one webhook: the median, and the most.
+    """Wall-clock microseconds to add and to remove a webhook: the median and the maximum.
 
-    An event is matched after each change, as what was remembered may have to be found anew.
+    They include a match after each change, which may have to rebuild what the index has cached.
     """
-    event, took = received(), {"put in": list[float](), "take out": list[float]()}
+    event, took = received(), {"add": list[float](), "remove": list[float]()}
     change: Callable[[], object]
     for number in range(CHANGES):
-        one = unwanted(10_000_000 + number)
+        added = other_webhook(10_000_000 + number)
         for name, change in (
-            ("put in", lambda one=one: index.put(one)),
-            ("take out", lambda one=one: index.remove(one.id)),
+            ("add", lambda added=added: index.put(added)),
+            ("remove", lambda added=added: index.remove(added.id)),
         ):
             began = time.perf_counter_ns()
             change()
             index.match(event)
             took[name].append((time.perf_counter_ns() - began) / 1000)
     return {
-        f"{name} one, {what}": figure(values)
+        f"{name} a webhook, {figure}": compute(values)
         for name, values in took.items()
-        for what, figure in (("median", statistics.median), ("most", max))
+        for figure, compute in (("median", statistics.median), ("max", max))
     }
 
 
-def tested(**more: Any) -> Index:
-    """Webhooks that nothing but a test of each keeps away."""
+def evaluated(**more: Any) -> Index:
+    """Webhooks that must each be evaluated; ``N`` in a condition stands for the number of each."""
     index = Index()
-    for number in range(TESTED):
+    for number in range(EVALUATED):
         given = {
             key: value.replace("N", str(number))
             if isinstance(value, str)
@@ -147,21 +147,21 @@ def main() -> None:
     repetitions, *counts = map(int, sys.argv[1:])
     out: dict[str, float] = {}
     for count in counts:
-        index = among(count)
+        index = index_of(count)
         out[f"among {count:,}: CPU"] = measured(finding(index), repetitions)
     out |= {f"{name}, among {counts[-1]:,}": took for name, took in changing(index).items()}
     few = max(20, repetitions // 100)
-    for name, made in (
-        ("regular expression", tested(filters=Filter("data.file", "matches", "^N-"))),
-        ("CEL expression, each its own", tested(expression='event.data.file == "N"')),
-        ("CEL expression, all the same", tested(expression='event.data.file == "x"')),
+    for name, index in (
+        ("regular expression", evaluated(filters=Filter("data.file", "matches", "^N-"))),
+        ("CEL expression, each its own", evaluated(expression='event.data.file == "N"')),
+        ("CEL expression, all the same", evaluated(expression='event.data.file == "x"')),
     ):
-        out[f"{TESTED:,} by {name}: CPU"] = measured(finding(made), few)
+        out[f"{EVALUATED:,} by {name}: CPU"] = measured(finding(index), few)
     print(json.dumps(out))
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
-    """One turn, in a process of its own."""
+    """One turn, in a separate process."""
     base = await deliver.floor(receiver, sizes.deliveries)
     figures.add("matching", "floor: CPU", "us", base["cpu_us"])
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""The picture of the figures: throughput, CPU and latency of each program in one SVG."""
+"""Draws the figures: throughput, CPU and latency of each program in one SVG."""
 
 import math
 from pathlib import Path
@@ -15,24 +15,24 @@ SECTION = "deliver"
 QUANTILES = ("p50", "p95", "p99", "p99.9")
 BAR = "#4878a8"
 SHADES = ("#bcd2e8", "#7fa8d0", "#4878a8", "#1f3f63")  # of the quantiles
-# The same figures make the same file: names of its parts that are not drawn by lot, no date, and
-# text as text, whatever fonts this machine has.
+# The same figures give the same file: no random names, no date, and text as text, whatever fonts
+# the machine has.
 SETTINGS: dict[Any, object] = {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9}
 
 
 def draw(figures: Figures, path: Path) -> None:
-    """Writes the SVG; a program, or a figure, that was not measured is left out."""
+    """Writes the SVG. Programs and figures that were not measured are left out."""
     with mpl.rc_context(SETTINGS):
         drawing = Drawing(figsize=(9, 8.5), layout="constrained")
         FigureCanvasSVG(drawing)
         throughput, cpu, latency = drawing.subplots(3, 1, height_ratios=(2, 2, 4))
         rates = _of(figures, "rate")
-        _bars(throughput, {name: one.median for name, one in rates.items()}, "{:,.0f}")
+        _bars(throughput, {name: figure.median for name, figure in rates.items()}, "{:,.0f}")
         throughput.set_title("Deliveries per second")
         multiples = {
-            name: one.times_floor
-            for name, one in _of(figures, "CPU").items()
-            if one.times_floor is not None
+            name: figure.times_floor
+            for name, figure in _of(figures, "CPU").items()
+            if figure.times_floor is not None
         }
         _bars(cpu, multiples, "{:.1f}")
         cpu.set_title("CPU of a delivery, in multiples of the floor")
@@ -41,11 +41,13 @@ def draw(figures: Figures, path: Path) -> None:
 
 
 def _of(figures: Figures, what: str) -> dict[str, Figure]:
-    """That figure of each program; the floor is none."""
+    """A figure of each program, without the floor."""
     return {
-        one.name.removesuffix(f": {what}"): one
-        for one in figures.all.values()
-        if one.section == SECTION and one.name.endswith(f": {what}") and one.name[:5] != "floor"
+        figure.name.removesuffix(f": {what}"): figure
+        for figure in figures.all.values()
+        if figure.section == SECTION
+        and figure.name.endswith(f": {what}")
+        and figure.name[:5] != "floor"
     }
 
 
@@ -55,7 +57,7 @@ def _bars(axes: Axes, values: dict[str, float], form: str) -> None:
     bars = axes.barh(list(values), list(values.values()), color=BAR)
     axes.bar_label(bars, [form.format(value) for value in values.values()], padding=3)
     axes.margins(x=0.1)
-    axes.invert_yaxis()  # the first one above
+    axes.invert_yaxis()  # the first bar on top
 
 
 def _latencies(axes: Axes, quantiles: dict[str, dict[str, Figure]]) -> None:
@@ -65,15 +67,17 @@ def _latencies(axes: Axes, quantiles: dict[str, dict[str, Figure]]) -> None:
         return
     height = 0.8 / len(QUANTILES)
     for row, (quantile, of_programs) in enumerate(quantiles.items()):
-        places = [place - 0.4 + height * (row + 0.5) for place in range(len(programs))]
+        positions = [program - 0.4 + height * (row + 0.5) for program in range(len(programs))]
         values = [of_programs[name].median for name in programs]
-        bars = axes.barh(places, values, height, color=SHADES[row], label=quantile)
+        bars = axes.barh(positions, values, height, color=SHADES[row], label=quantile)
         axes.bar_label(bars, [f"{value:.3g}" for value in values], padding=3, fontsize=7)
     axes.set_yticks(range(len(programs)), programs)
     axes.set_xscale("log")
-    every = [one.median for of_programs in quantiles.values() for one in of_programs.values()]
-    # From a whole decade on, as a bar on a logarithmic axis has no beginning of its own.
-    axes.set_xlim(10 ** math.floor(math.log10(min(every) * 0.9)), max(every) * 1.5)
+    medians = [
+        figure.median for of_programs in quantiles.values() for figure in of_programs.values()
+    ]
+    # Starts at a whole decade, because a bar on a logarithmic axis has no natural beginning.
+    axes.set_xlim(10 ** math.floor(math.log10(min(medians) * 0.9)), max(medians) * 1.5)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.invert_yaxis()

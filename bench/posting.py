@@ -1,4 +1,4 @@
-"""Events posted to a gateway: a process that costs little itself, as the floor is one.
+"""Posts events to a gateway, from a process that costs as little as the floor.
 
 asyncio.Protocol, httptools and kept connections, one request after another on each of them.
 """
@@ -21,7 +21,7 @@ SINGLE, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch
 
 @dataclass(frozen=True)
 class Posts:
-    """So many events of a type, numbered from ``first``, ``each`` of them in one request."""
+    """``count`` events of a type, numbered from ``first``, with ``each`` events in a request."""
 
     event_type: str
     first: int
@@ -29,7 +29,7 @@ class Posts:
     each: int
 
     def bodies(self) -> Iterator[bytes]:
-        """One for each request."""
+        """The bodies of the requests."""
         for begin in range(self.first, self.first + self.count, self.each):
             end = min(begin + self.each, self.first + self.count)
             events = [event(number, self.event_type) for number in range(begin, end)]
@@ -37,7 +37,7 @@ class Posts:
 
 
 class _Posting(asyncio.Protocol):
-    """One request after another on one connection, while there are any left to send."""
+    """Sends the requests one after another on one connection."""
 
     def __init__(self, head: bytes, bodies: Iterator[bytes], done: "asyncio.Future[None]") -> None:
         self._head, self._bodies, self._done = head, bodies, done
@@ -54,7 +54,7 @@ class _Posting(asyncio.Protocol):
         if status == 202:
             self._send()
         else:
-            self._end(RuntimeError(f"the gateway answered {status}"))
+            self._end(RuntimeError(f"the gateway responded with {status}"))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(error or ConnectionError("the gateway has closed a connection"))
@@ -96,14 +96,14 @@ async def _run(url: str, key: str, posts: Posts) -> None:
     await asyncio.gather(*waiting)
 
 
-def _apart(url: str, key: str, posts: Posts) -> None:
+def _run_process(url: str, key: str, posts: Posts) -> None:
     killed_with_parent()
     uvloop.run(_run(url, key, posts))
 
 
 async def post(url: str, key: str, posts: Posts) -> None:
-    """Posts them all from a process of its own; returns once each is answered 202."""
-    process = multiprocessing.Process(target=_apart, args=(url, key, posts), daemon=True)
+    """Posts all of them from a separate process; returns once each was answered with 202."""
+    process = multiprocessing.Process(target=_run_process, args=(url, key, posts), daemon=True)
     process.start()
     while process.is_alive():
         await asyncio.sleep(0.002)

@@ -1,4 +1,4 @@
-"""The programs that are compared, each a process of its own beside servers of its own."""
+"""The programs that are compared, each in its own process with its own servers."""
 
 import asyncio
 import contextlib
@@ -20,19 +20,21 @@ import nats
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import EmbeddedServers
 
-# Where there is a file system in memory the servers write there: a disk that others use, too,
-# stalls for a tenth of a second now and then, whichever program is at it.
+# The servers write into a file system in memory, if there is one: a disk that other programs use
+# too stalls for a tenth of a second now and then.
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 SECRET = "whsec_YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gt"
-STREAM = "GATEWAY_EVENTS"  # of all programs
-READER = "router"  # and their consumer
+STREAM = "GATEWAY_EVENTS"  # the stream of all programs
+READER = "router"  # the consumer of all programs
 ENVIRON = {"EVENT_GATEWAY_SECRET_KEY": SECRET, "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 @dataclass
 class Program:
-    """A running program, its servers, and where its configuration and data are; ``began``: when its
-    process did, in seconds of CLOCK_MONOTONIC."""
+    """A running program, its servers, and the directory of its configuration and data.
+
+    ``began``: the start of its process, in seconds of CLOCK_MONOTONIC.
+    """
 
     process: "subprocess.Popen[bytes]"
     nats_url: str
@@ -47,7 +49,7 @@ class Program:
         return self.process.pid
 
     async def get(self, path: str) -> bytes:
-        """What a gateway's API answers. Raises urllib's HTTPError, and OSError."""
+        """Requests a path of a gateway's API. Raises urllib's HTTPError, and OSError."""
         headers = {"Authorization": f"Bearer {self.key}"}
         request = urllib.request.Request(self.http_url + path, headers=headers)
 
@@ -59,7 +61,7 @@ class Program:
 
     @contextlib.contextmanager
     def stopped(self) -> Any:
-        """Stands still, so that what is published meanwhile has to wait for it."""
+        """Stops the process (SIGSTOP), so that published events accumulate in the log."""
         os.kill(self.pid, signal.SIGSTOP)
         try:
             yield
@@ -69,7 +71,7 @@ class Program:
 
 @contextlib.asynccontextmanager
 async def servers() -> AsyncIterator[tuple[str, str, Path]]:
-    """NATS and Valkey with nothing in them: their URLs, and a directory."""
+    """Empty NATS and Valkey servers: yields their URLs and a directory."""
     with tempfile.TemporaryDirectory(dir=MEMORY, prefix="bench-") as directory:
         embedded = EmbeddedServers(Path(directory) / "servers")
         try:
@@ -83,8 +85,8 @@ async def servers() -> AsyncIterator[tuple[str, str, Path]]:
 
 @contextlib.asynccontextmanager
 async def program(kind: str, config: dict[str, Any]) -> AsyncIterator[Program]:
-    """One of ``gateway`` (with a gateway's configuration), ``lean`` (the same without lifecycle
-    events and enrichment), ``stock`` and ``taskqueue`` (what others would write, see there)."""
+    """Runs a program with its own servers: ``gateway``, ``lean`` (a gateway without lifecycle
+    events and enrichment), ``stock`` or ``taskqueue`` (see these modules)."""
     async with servers() as where, beside(*where, kind, config) as running:
         yield running
 
@@ -93,7 +95,7 @@ async def program(kind: str, config: dict[str, Any]) -> AsyncIterator[Program]:
 async def beside(
     nats_url: str, redis_url: str, directory: Path, kind: str, config: dict[str, Any]
 ) -> AsyncIterator[Program]:
-    """The same beside servers that run already."""
+    """Runs a program with servers that run already."""
     where = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
     path = directory / "config.json"
     path.write_text(json.dumps(config | where))
@@ -107,7 +109,7 @@ async def beside(
         command += [str(path), str(ready)]
     began = time.monotonic()
     with (directory / "output").open("wb") as output:
-        process = subprocess.Popen(  # noqa: ASYNC220 - it takes no time
+        process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
             command,
             stdout=output,
             stderr=output,
@@ -138,7 +140,7 @@ async def _ready(process: "subprocess.Popen[bytes]", file: Path, output: Path) -
 
 
 async def settled(program: Program, events: int) -> None:
-    """Returns once the log's first so many events are acknowledged."""
+    """Returns once the first ``events`` events of the log are acknowledged."""
     bus = await nats.connect(program.nats_url)
     js = bus.jetstream()
     while True:

@@ -1,17 +1,17 @@
-"""queued: what a dead receiver with a long queue takes, and how fast it is worked off.
+"""queued: the memory of a long queue for a dead receiver, and the time to drain it.
 
-One webhook whose port refuses, and events of 1 KB for it, published as fast as the log takes them.
-Recorded they are when the log knows all as acknowledged. Its breaker opens after five failures as
-by default, but probes every five seconds, not every 30, which only the wait for the receiver's
-return depends on; nothing is given up meanwhile.
+A webhook whose port refuses connections, and events of 1 KB for it, published as fast as the log
+accepts them. They are recorded when all of them are acknowledged in the log. The circuit breaker
+opens after five failures, as by default, but has a probe every five seconds, not every 30; only the
+wait until the receiver is back depends on this. No delivery is exhausted in between.
 
-Memory in bytes per queued delivery. Redis has the record, its place in the queue, and the event's
-entry in the cache that enrichment reads, which stays for a day whether it is delivered or not: each
-as MEMORY USAGE has it, and all together by how much used_memory has grown. The log is what NATS has
-written for the events. RSS of the gateway in MiB.
+Memory in bytes per queued delivery. Redis holds the record, the member of the queue, and the event
+in the cache for enrichment, which stays for a day whether it is delivered or not: each by MEMORY
+USAGE, and all together by the growth of used_memory. The log: the bytes that NATS has written for
+the events. RSS of the gateway in MiB.
 
-The drain: from the first delivery that the receiver gets until it has all. Its CPU is until none is
-left in the queue either. Redis keeps the records of what is delivered, and the cached events.
+The drain: from the first delivery that the receiver gets until it has all of them. Its CPU is
+counted until the queue is empty. Redis keeps the records of the deliveries, and the cached events.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ from event_gateway.embedded.servers import usable_port
 from event_gateway.state.keys import DELIVERY, EVENT, QUEUE
 
 TYPE = "bench.dead"
-SAMPLED = 1000  # deliveries whose keys in Redis are looked at
+SAMPLED = 1000  # deliveries whose keys in Redis are measured
 MIB = 1024 * 1024
-STALLED = 120.0  # seconds without a delivery after which the drain is given up
+STALLED = 120.0  # seconds without a delivery after which the drain fails
 
 
 def config(port: int) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def config(port: int) -> dict[str, Any]:
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
-    """Fills the queue, looks at what it takes, and has it worked off."""
+    """Fills the queue, measures its memory, and drains it."""
     base = (await floor(receiver, sizes.deliveries))["cpu_us"]
     port = usable_port()
     async with program("gateway", config(port)) as running:
@@ -63,7 +63,7 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
         await _fill(figures, running, sizes.queued, base)
         figures.add("queued", "Redis: memory per queued delivery", "B",
                     (await _used(redis) - empty) / sizes.queued)  # fmt: skip
-        await _look(figures, running, redis, sizes.queued)
+        await _measure(figures, running, redis, sizes.queued)
         with receiving(port) as returned:
             await _drain(figures, running, returned, sizes.queued, base)
         figures.add("queued", "Redis: memory per delivery once drained", "B",
@@ -87,15 +87,15 @@ async def _fill(figures: Figures, running: Program, count: int, base: float) -> 
     figures.add("queued", "gateway: RSS with all queued", "MiB", memory(running.pid) / MIB)
 
 
-async def _look(figures: Figures, running: Program, redis: Redis, count: int) -> None:
-    """What of it takes how much."""
+async def _measure(figures: Figures, running: Program, redis: Redis, count: int) -> None:
+    """Measures the memory of the parts of a queued delivery."""
     add = figures.add
     ids = [load.event_id(number) for number in range(0, count, max(1, count // SAMPLED))]
-    records = [DELIVERY.key("dead", one) for one in ids]
+    records = [DELIVERY.key("dead", event_id) for event_id in ids]
     add("queued", "Redis: of it the record", "B", await _mean(redis, records))
-    place = await redis.memory_usage(QUEUE.key("dead"), samples=SAMPLED) or 0
-    add("queued", "Redis: of it the place in the queue", "B", place / count)
-    events = [EVENT.key(one) for one in ids]
+    queue = await redis.memory_usage(QUEUE.key("dead"), samples=SAMPLED) or 0
+    add("queued", "Redis: of it the member of the queue", "B", queue / count)
+    events = [EVENT.key(event_id) for event_id in ids]
     add("queued", "Redis: of it the event in the cache", "B", await _mean(redis, events))
     bus = await nats.connect(running.nats_url)
     state = (await bus.jetstream().stream_info(STREAM)).state
@@ -104,7 +104,7 @@ async def _look(figures: Figures, running: Program, redis: Redis, count: int) ->
 
 
 async def _mean(redis: Redis, keys: list[str]) -> float:
-    """Bytes that a key takes with what it holds. All of them must be there."""
+    """The mean memory of these keys with their values, in bytes. All keys must exist."""
     async with redis.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.memory_usage(key)
@@ -118,19 +118,19 @@ async def _drain(
     add = figures.add
     while not returned.count:
         await asyncio.sleep(0.005)
-    began, cpu, most = time.monotonic(), cpu_seconds(running.pid), 0
+    began, cpu, peak = time.monotonic(), cpu_seconds(running.pid), 0
     while returned.count < count or await _depth(running):
         await asyncio.sleep(0.1)
-        most = max(most, memory(running.pid))
+        peak = max(peak, memory(running.pid))
         if time.monotonic() > max(began, returned.last) + STALLED:
-            raise RuntimeError(f"no more comes after {returned.count} of {count} deliveries")
+            raise RuntimeError(f"no delivery follows after {returned.count} of {count}")
     cpu = cpu_seconds(running.pid) - cpu
     seconds = returned.last - began
     add("queued", "drain: time", "s", seconds)
     add("queued", "drain: rate", "1/s", count / seconds)
     add("queued", "drain: CPU", "us", cpu / count * 1e6, base)
-    add("queued", "drain: came twice", "", returned.count - count)
-    add("queued", "gateway: RSS while draining, most", "MiB", most / MIB)
+    add("queued", "drain: duplicates", "", returned.count - count)
+    add("queued", "gateway: peak RSS while draining", "MiB", peak / MIB)
 
 
 async def _depth(running: Program) -> int:

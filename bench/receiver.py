@@ -1,4 +1,4 @@
-"""The receiver of all programs: a process that answers 204 and notes when each event came."""
+"""The receiver of all programs: a process that responds with 204 and records latencies."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from event_gateway.embedded.process import killed_with_parent
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 MARK = b'"sent":"'
 WIDTH = 20  # digits of the time (CLOCK_MONOTONIC, ns) at which an event was due to be published
-ROOM = 2_000_000  # latencies that are kept
+MAX_LATENCIES = 2_000_000
 
 
 class _Receiving(asyncio.Protocol):
@@ -36,7 +36,7 @@ class _Receiving(asyncio.Protocol):
     def on_message_complete(self) -> None:
         number = self._count[0]
         at = self._body.find(MARK)
-        if at >= 0 and number < ROOM:
+        if at >= 0 and number < MAX_LATENCIES:
             sent = int(self._body[at + len(MARK) : at + len(MARK) + WIDTH])
             self._latencies[number] = time.monotonic_ns() - sent
         self._count[0] = number + 1
@@ -46,29 +46,29 @@ class _Receiving(asyncio.Protocol):
 
 
 class Receiver:
-    """What it has seen, in memory that both processes share; ``port`` is where it listens."""
+    """The counts and latencies of the receiver, in memory that both processes share."""
 
     def __init__(self) -> None:
         self.shared = multiprocessing.RawArray("q", 2)
-        self.noted = multiprocessing.RawArray("q", ROOM)
+        self.noted = multiprocessing.RawArray("q", MAX_LATENCIES)
         self.port = 0
 
     @property
     def count(self) -> int:
-        """Requests so far."""
+        """The number of requests so far."""
         return int(self.shared[0])
 
     @property
     def last(self) -> float:
-        """When the latest came, in seconds of CLOCK_MONOTONIC."""
+        """When the latest request arrived, in seconds of CLOCK_MONOTONIC."""
         return float(self.shared[1]) / 1e9
 
     def latencies(self, since: int) -> list[float]:
-        """Milliseconds from when an event was due until it came, for all but the first so many."""
-        return [one / 1e6 for one in self.noted[since : self.count] if one]
+        """Milliseconds from when an event was due until it arrived, without the first ``since``."""
+        return [latency / 1e6 for latency in self.noted[since : self.count] if latency]
 
     def reset(self) -> None:
-        """Forgets what came; nothing must be on its way."""
+        """Resets the counts. No request may be in flight."""
         self.shared[0] = 0
 
 
@@ -88,7 +88,7 @@ def _serve(receiver: Receiver, port: Any) -> None:
 
 @contextlib.contextmanager
 def receiving(port: int = 0) -> Iterator[Receiver]:
-    """A receiver in a process of its own."""
+    """A receiver in a separate process."""
     receiver = Receiver()
     chosen = multiprocessing.RawValue("i", port)
     process = multiprocessing.Process(target=_serve, args=(receiver, chosen), daemon=True)

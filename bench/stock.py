@@ -1,10 +1,10 @@
-"""stock: what a Python team would write otherwise, of well-known libraries and without retries.
+"""stock: what a Python team might write instead, with well-known libraries and without retries.
 
     python -m bench.stock CONFIG READY
 
 A loop over batches: nats-py fetches, json parses, standardwebhooks signs, aiohttp posts all at
 once, redis-py records them in one pipeline, then the batch is acknowledged. CONFIG is a gateway's
-configuration in JSON; READY is written once events are taken.
+configuration in JSON; READY is created once the program is ready.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ KEEP = 7 * 86400  # seconds for which a delivery is on record
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where events go whose type fits one of the patterns."""
+    """An endpoint for events whose type matches one of the patterns."""
 
     id: str
     url: str
@@ -48,7 +48,7 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of one event at one webhook. ``took`` in seconds; status 0: no answer."""
+    """The result of an attempt. ``took`` in seconds; status 0: no response."""
 
     webhook: str
     event_id: str
@@ -64,7 +64,7 @@ class Poster:
         self._signer = Signer(SECRET)
 
     async def post(self, webhook_id: str, url: str, event_id: str, body: str) -> Delivery:
-        """One attempt, whatever comes of it."""
+        """Makes one attempt and returns its result, also if it fails."""
         message_id, now = f"msg_{webhook_id}_{event_id}", datetime.now(UTC)
         headers = {
             "Content-Type": "application/cloudevents+json",
@@ -89,23 +89,28 @@ def session() -> aiohttp.ClientSession:
 def webhooks(config: dict[str, Any]) -> list[Webhook]:
     """The webhooks of a gateway's configuration."""
     return [
-        Webhook(webhook_id, one["url"], tuple(_pattern(text) for text in one["events"]))
-        for webhook_id, one in config["webhooks"].items()
+        Webhook(webhook_id, webhook["url"], tuple(_pattern(text) for text in webhook["events"]))
+        for webhook_id, webhook in config["webhooks"].items()
     ]
 
 
-def wanting(known: Iterable[Webhook], event_type: str) -> list[Webhook]:
-    """Those that want an event of this type."""
-    return [one for one in known if any(pattern.fullmatch(event_type) for pattern in one.patterns)]
+def matching(known: Iterable[Webhook], event_type: str) -> list[Webhook]:
+    """The webhooks that match an event of this type."""
+    return [
+        webhook
+        for webhook in known
+        if any(pattern.fullmatch(event_type) for pattern in webhook.patterns)
+    ]
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    token = {"*": r"[^.]+", ">": r".+"}
-    return re.compile(r"\.".join(token.get(one) or re.escape(one) for one in text.split(".")))
+    wildcards = {"*": r"[^.]+", ">": r".+"}
+    tokens = [wildcards.get(token) or re.escape(token) for token in text.split(".")]
+    return re.compile(r"\.".join(tokens))
 
 
 def record(pipeline: "Pipeline", delivery: Delivery) -> None:
-    """Adds what became of it to a pipeline."""
+    """Adds the record of a delivery to a pipeline."""
     key = f"delivery:{delivery.webhook}:{delivery.event_id}"
     pipeline.hset(
         key,
@@ -121,7 +126,7 @@ def record(pipeline: "Pipeline", delivery: Delivery) -> None:
 async def consumer(
     js: JetStreamContext, unacked: int = UNACKED
 ) -> JetStreamContext.PullSubscription:
-    """The log's stream, made where there is none, and its one durable consumer."""
+    """Creates the log's stream if it is missing, and its durable consumer."""
     await js.add_stream(name=STREAM, subjects=["bench.>"])
     return await js.pull_subscribe(
         "bench.>", durable="router", stream=STREAM, config=ConsumerConfig(max_ack_pending=unacked)
@@ -129,7 +134,7 @@ async def consumer(
 
 
 async def run(config: dict[str, Any], ready: Path) -> None:
-    """Takes events until it is cancelled."""
+    """Delivers events until it is cancelled."""
     known = webhooks(config)
     bus = await nats.connect(config["nats"]["url"])
     redis = Redis.from_url(config["redis"]["url"])
@@ -148,7 +153,7 @@ async def run(config: dict[str, Any], ready: Path) -> None:
                 event = json.loads(body)
                 posts += [
                     poster.post(webhook.id, webhook.url, event["id"], body)
-                    for webhook in wanting(known, event["type"])
+                    for webhook in matching(known, event["type"])
                 ]
             deliveries = await asyncio.gather(*posts)
             pipeline = redis.pipeline(transaction=False)
@@ -160,5 +165,5 @@ async def run(config: dict[str, Any], ready: Path) -> None:
 
 
 if __name__ == "__main__":
-    # SIGTERM ends it as it does every program: what is not acknowledged comes again.
+    # SIGTERM ends it, as every program: NATS redelivers what is not acknowledged.
     uvloop.run(run(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])))

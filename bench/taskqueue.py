@@ -1,9 +1,9 @@
-"""taskqueue: the same as bench/stock.py with a task queue on Redis, taskiq with its stream broker.
+"""taskqueue: as bench/stock.py, but with a task queue on Redis: taskiq with its stream broker.
 
     python -m bench.taskqueue CONFIG READY
 
-A loop hands each event over to the queue, as a task for each webhook, and acknowledges it; the
-queue's own receiver runs the tasks. Both are in one process, so that one process' CPU is all.
+A loop adds a task to the queue for each event and webhook, and acknowledges the event; the queue's
+own receiver runs the tasks. Both are in one process, so that its CPU time is the total.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ from bench.stock import (
     consumer,
     record,
     session,
-    wanting,
+    matching,
     webhooks,
 )
 
-KEPT = 1_000_000  # tasks in the queue, which keeps those that are done until it has so many
-READ = 100  # tasks that are read from Redis at a time
+MAX_TASKS = 1_000_000  # tasks in the stream, which also keeps completed tasks
+READ = 100  # tasks in one read from Redis
 
 
 async def hand_over(
@@ -41,7 +41,10 @@ async def hand_over(
     known: list[Webhook],
     task: AsyncTaskiqDecoratedTask[..., Any],
 ) -> None:
-    """Events into tasks, until it is cancelled; acknowledged once Redis has all tasks of them."""
+    """Adds tasks for events, and acknowledges an event once Redis has all its tasks.
+
+    Never returns.
+    """
     while True:
         try:
             messages = await events.fetch(BATCH, timeout=1)
@@ -53,7 +56,7 @@ async def hand_over(
             event = json.loads(body)
             kicks += [
                 task.kiq(webhook.id, webhook.url, event["id"], body)
-                for webhook in wanting(known, event["type"])
+                for webhook in matching(known, event["type"])
             ]
         await asyncio.gather(*kicks)
         for message in messages:
@@ -61,12 +64,15 @@ async def hand_over(
 
 
 async def run(config: dict[str, Any], ready: Path) -> None:
-    """Takes events and runs tasks until it is cancelled."""
+    """Adds and runs tasks until it is cancelled."""
     bus = await nats.connect(config["nats"]["url"])
     redis = Redis.from_url(config["redis"]["url"])
-    # The broker that acknowledges: with the one on a list a crash loses what is being run.
+    # The stream broker acknowledges tasks; with the list broker a crash loses the running tasks.
     broker = RedisStreamBroker(
-        config["redis"]["url"], maxlen=KEPT, xread_count=READ, max_connection_pool_size=CONNECTIONS
+        config["redis"]["url"],
+        maxlen=MAX_TASKS,
+        xread_count=READ,
+        max_connection_pool_size=CONNECTIONS,
     )
     events = await consumer(bus.jetstream())
     async with session() as http:

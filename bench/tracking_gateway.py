@@ -1,4 +1,4 @@
-"""The gateway whose calls are measured, as a program, and those who call it."""
+"""The gateway whose API calls are measured, as a program, and its callers."""
 
 import http.client
 import json
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from event_gateway.embedded.process import killed_with_parent
 
-SLOW = 5000  # us from which on Valkey notes a command
+SLOW = 5000  # us from which Valkey logs a command as slow
 
 
 class Gateway:
@@ -28,7 +28,7 @@ class Gateway:
         self._log = (directory / "log").open("w")
 
     def start(self) -> float:
-        """Gives the seconds until it is ready."""
+        """Starts the program and returns the seconds until it is ready."""
         began = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "event_gateway", "serve", "-c", str(self._config),
@@ -37,17 +37,17 @@ class Gateway:
         )  # fmt: skip
         endpoints = self.data / "endpoints.json"
         while not endpoints.exists():
-            assert self.process.poll() is None, f"the gateway has ended: {self._last_words()}"
+            assert self.process.poll() is None, f"the gateway has ended: {self._end_of_log()}"
             time.sleep(0.01)
         self.at = json.loads(endpoints.read_text())
         self.key = (self.data / "admin.key").read_text()
         self.api = Api(self.at["http"], self.key)
-        while self.api.ask("GET", "/readyz")[0] != 200:
+        while self.api.request("GET", "/readyz")[0] != 200:
             time.sleep(0.01)
         return time.monotonic() - began
 
     def stop(self) -> float:
-        """Gives the seconds that it took to end."""
+        """Ends the program and returns the seconds until its end."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
@@ -60,25 +60,25 @@ class Gateway:
             self.process.wait()
 
     def memory(self) -> float:
-        """MiB that the gateway's process has in memory."""
+        """The resident memory of the gateway's process in MiB."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
                 return int(line.split()[1]) / 1024
         return 0.0
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         return Path(self._log.name).read_text()[-500:]
 
 
 class Api:
-    """Calls over one kept connection."""
+    """Calls the API over one connection."""
 
     def __init__(self, url: str, key: str) -> None:
         self._at, self._headers = urlsplit(url).netloc, {"X-API-Key": key}
         self._connection = http.client.HTTPConnection(self._at, timeout=600)
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any, float, int]:
-        """Status, answer, milliseconds, and bytes of the answer."""
+    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any, float, int]:
+        """Sends a request; returns status, decoded body, milliseconds, and bytes of the body."""
         sent = None if body is None else json.dumps(body).encode()
         headers = self._headers | ({} if sent is None else {"Content-Type": "application/json"})
         if self._connection.sock is None:
@@ -86,55 +86,56 @@ class Api:
         began = time.perf_counter()
         try:
             self._connection.request(method, path, sent, headers)
-            answer = self._connection.getresponse()
-            got = answer.read()
-        except http.client.RemoteDisconnected:  # it was idle for too long
+            response = self._connection.getresponse()
+            received = response.read()
+        except http.client.RemoteDisconnected:  # the connection was idle for too long
             self._connection.close()
-            return self.ask(method, path, body)
+            return self.request(method, path, body)
         took = (time.perf_counter() - began) * 1000
         try:
-            said = json.loads(got) if got else None
+            content = json.loads(received) if received else None
         except ValueError:
-            said = got
-        return answer.status, said, took, len(got)
+            content = received
+        return response.status, content, took, len(received)
 
-    def done(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer of a call that must succeed."""
-        status, said, _, _ = self.ask(method, path, body)
-        assert status < 300, (method, path, status, said)
-        return said
+    def result(self, method: str, path: str, body: Any = None) -> Any:
+        """Sends a request that must succeed, and returns the decoded body."""
+        status, content, _, _ = self.request(method, path, body)
+        assert status < 300, (method, path, status, content)
+        return content
 
 
-def _ping(url: str, key: str, begun: Any, worst: Any) -> None:
-    """A process: another caller, who notes the longest that it has waited."""
+def _ping(url: str, key: str, began: Any, longest: Any) -> None:
+    """A process that calls /healthz again and again, and records the longest response time."""
     killed_with_parent()
     api = Api(url, key)
     while True:
-        begun.value = time.monotonic()
-        api.ask("GET", "/healthz")
-        took, begun.value = time.monotonic() - begun.value, 0.0
-        if took > worst.value:
-            worst.value = took
+        began.value = time.monotonic()
+        api.request("GET", "/healthz")
+        took, began.value = time.monotonic() - began.value, 0.0
+        if took > longest.value:
+            longest.value = took
         time.sleep(0.004)
 
 
 class Pinger:
-    """The longest that the other caller waits."""
+    """Measures the longest response time of a concurrent caller, while the gateway is busy."""
 
     def __init__(self, gateway: Gateway) -> None:
-        self._begun, self._worst = multiprocessing.Value("d", 0.0), multiprocessing.Value("d", 0.0)
-        args = (gateway.at["http"], gateway.key, self._begun, self._worst)
+        self._began = multiprocessing.Value("d", 0.0)
+        self._longest = multiprocessing.Value("d", 0.0)
+        args = (gateway.at["http"], gateway.key, self._began, self._longest)
         self._process = multiprocessing.Process(target=_ping, args=args, daemon=True)
         self._process.start()
 
     def reset(self) -> None:
-        self._worst.value = 0.0
+        self._longest.value = 0.0
 
-    def held(self) -> float:
-        """Milliseconds since the last reset."""
-        begun = self._begun.value
-        waits = time.monotonic() - begun if begun else 0.0
-        return max(waits, float(self._worst.value)) * 1000
+    def longest(self) -> float:
+        """The longest response time since the last reset, in milliseconds."""
+        began = self._began.value
+        waiting = time.monotonic() - began if began else 0.0
+        return max(waiting, float(self._longest.value)) * 1000
 
     def stop(self) -> None:
         self._process.terminate()

@@ -31,8 +31,8 @@ FIGURES = {
     "parts": ["floor: CPU", *(f"{name}: CPU" for name in PARTS)],
     "matching": [
         "floor: CPU", *(f"among {count}: CPU" for count in ("10", "100", "1,000")),
-        *(f"{what} one, {which}, among 1,000" for what in ("put in", "take out")
-          for which in ("median", "most")),
+        *(f"{what} a webhook, {which}, among 1,000" for what in ("add", "remove")
+          for which in ("median", "max")),
         *(f"1,000 by {what}: CPU" for what in (
             "regular expression", "CEL expression, each its own", "CEL expression, all the same")),
     ],
@@ -42,9 +42,12 @@ FIGURES = {
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["isolation.py", "--case", "sick", "--sick", "10"], "p99: alone"),
-        (["isolation.py", "--case", "deep", "--deep", "300"], "p99: alone"),
-        (["tracking.py", "--waiting", "1200", "--letters", "3000", "--idle", "0.1"], "delete: sec"),
+        (["isolation.py", "--case", "failing", "--failing", "10"], "p99: alone"),
+        (["isolation.py", "--case", "backlog", "--backlog", "300"], "p99: alone"),
+        (
+            ["tracking.py", "--pending", "1200", "--dead-letters", "3000", "--idle", "0.1"],
+            "delete: sec",
+        ),
     ],
 )
 def test_it_runs(command: list[str], says: str) -> None:
