@@ -1,7 +1,7 @@
 """Measures how failing webhooks change the latency of healthy ones.
 
-    python bench/isolation.py [--case failing|unprotected|backlog] [--runs 5] [--seconds 40] [--rate
-    50]
+    python bench/isolation.py [--case failing|unprotected|backlog]
+                              [--runs 5] [--seconds 40] [--rate 50]
 
 The same steady load twice, interleaved, ``--runs`` times each: for ten healthy webhooks alone, and
 for these beside

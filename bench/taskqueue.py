@@ -26,9 +26,9 @@ from bench.stock import (
     Poster,
     Webhook,
     consumer,
+    matching,
     record,
     session,
-    matching,
     webhooks,
 )
 
