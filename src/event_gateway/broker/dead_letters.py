@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 FORMAT = 1
 _FAILURES = (*BrokerError, NoStreamResponseError, APIError)
-NOT_DELETED = 10057  # the server's code where there is no such message
-DELETED_TOGETHER = 64
+NOT_DELETED = 10057  # error code of the server: there is no such message
+CONCURRENT_DELETIONS = 64
 HEADERS = 1024  # bytes that a message's subject and headers may take
 MAX_UNPACKED = 512 * 1024 * 1024
-_PACKED = b"\x78"  # as what zlib makes begins, and no JSON object
+_PACKED = b"\x78"  # the first byte of zlib's output, with which no JSON object begins
 _SUBJECT = "eg.dead."
-_POSITIONS = range(1, 2**63)  # what the server can be asked for
+_POSITIONS = range(1, 2**63)  # the positions that a request can name
 
 
 class DeadLetterBody(msgspec.Struct, kw_only=True):
@@ -76,15 +76,15 @@ class DeadLetterLog:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def append(self, letter: DeadLetterBody, identity: str) -> int:
+    async def append(self, body: DeadLetterBody, identity: str) -> int:
         """Stores a dead letter. Returns its position after NATS has confirmed it.
 
         A dead letter appended twice within two minutes with the same ``identity`` is stored once.
         """
-        body = _encode(letter, self._broker.nc.max_payload - HEADERS)
+        payload = _encode(body, self._broker.nc.max_payload - HEADERS)
         try:
             ack = await self._broker.js.publish(
-                _SUBJECT + letter.webhook_id, body, stream=DEAD_LETTERS,
+                _SUBJECT + body.webhook_id, payload, stream=DEAD_LETTERS,
                 headers={"Nats-Msg-Id": hashlib.sha256(identity.encode()).hexdigest()[:32]},
             )  # fmt: skip
         except _FAILURES as error:
@@ -153,8 +153,8 @@ class DeadLetterLog:
         compacts their file, as it does with those that :meth:`purge` deletes.
         """
         deleted = 0
-        for start in range(0, len(positions), DELETED_TOGETHER):
-            batch = positions[start : start + DELETED_TOGETHER]
+        for start in range(0, len(positions), CONCURRENT_DELETIONS):
+            batch = positions[start : start + CONCURRENT_DELETIONS]
             deleted += sum(
                 await asyncio.gather(*(self._delete(position, erase=False) for position in batch))
             )
@@ -194,32 +194,32 @@ def _check(answer: dict[str, Any]) -> None:
         raise LogUnavailable(str(answer["error"].get("description")))
 
 
-def _encode(letter: DeadLetterBody, most: int) -> bytes:
-    """Encodes a dead letter in at most ``most`` bytes: plain, compressed, without the webhook and
-    the responses, or at last without the event's data.
+def _encode(body: DeadLetterBody, max_size: int) -> bytes:
+    """Encodes a dead letter in at most ``max_size`` bytes: plain, compressed, without the webhook
+    and the responses, or at last without the event's data.
 
     In JSON an event may be six times as large as it was on the wire.
     """
-    body = msgspec.json.encode(letter)
-    if len(body) <= most:
-        return body
-    packed = zlib.compress(body, 1)
-    if len(packed) > most:
+    plain = msgspec.json.encode(body)
+    if len(plain) <= max_size:
+        return plain
+    packed = zlib.compress(plain, 1)
+    if len(packed) > max_size:
         slim = [
             msgspec.structs.replace(attempt, response=None, response_headers=None)
-            for attempt in letter.attempts
+            for attempt in body.attempts
         ]
-        letter = msgspec.structs.replace(letter, webhook=msgspec.Raw(b"null"), attempts=slim)
-        packed = zlib.compress(msgspec.json.encode(letter), 1)
-    if len(packed) > most:
-        event = from_structured(bytes(letter.event))
+        body = msgspec.structs.replace(body, webhook=msgspec.Raw(b"null"), attempts=slim)
+        packed = zlib.compress(msgspec.json.encode(body), 1)
+    if len(packed) > max_size:
+        event = from_structured(bytes(body.event))
         log.error("the data of an event do not fit into its dead letter",
-                  webhook=letter.webhook_id, event=event.id, size=len(event.data))  # fmt: skip
+                  webhook=body.webhook_id, event=event.id, size=len(event.data))  # fmt: skip
         bare = msgspec.structs.replace(event, data=b"", kind=DataKind.NONE)
-        letter = msgspec.structs.replace(
-            letter, event=msgspec.Raw(to_structured(bare)), dropped=len(event.data)
+        body = msgspec.structs.replace(
+            body, event=msgspec.Raw(to_structured(bare)), dropped=len(event.data)
         )
-        packed = zlib.compress(msgspec.json.encode(letter), 1)
+        packed = zlib.compress(msgspec.json.encode(body), 1)
     return packed
 
 
@@ -228,10 +228,10 @@ def _decode(position: int, time: float, data: bytes) -> StoredDeadLetter | None:
     try:
         if data[:1] == _PACKED:
             data = zlib.decompressobj().decompress(data, MAX_UNPACKED)
-        letter = msgspec.json.decode(data, type=DeadLetterBody)
-        if letter.v > FORMAT:
+        body = msgspec.json.decode(data, type=DeadLetterBody)
+        if body.v > FORMAT:
             return None
-        return StoredDeadLetter(position, time, letter, from_structured(bytes(letter.event)))
+        return StoredDeadLetter(position, time, body, from_structured(bytes(body.event)))
     except (msgspec.DecodeError, InvalidEvent, zlib.error):
         return None
 

@@ -25,8 +25,8 @@ MAX_WRITING = 256  # at a time
 class DeadLetters:
     """Appends dead letters in the background, each once: the caller writes again what fails."""
 
-    def __init__(self, letters: DeadLetterLog) -> None:
-        self._log = letters
+    def __init__(self, dead_letter_log: DeadLetterLog) -> None:
+        self._log = dead_letter_log
         self._slots = asyncio.Semaphore(MAX_WRITING)
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -45,7 +45,7 @@ class DeadLetters:
         Then calls ``on_confirmed`` with its sequence in the stream, or ``on_failed`` if NATS has
         not confirmed it.
         """
-        letter = DeadLetterBody(
+        body = DeadLetterBody(
             webhook_id=delivery.webhook_id,
             url=webhook.url,
             webhook=msgspec.Raw(msgspec.json.encode(webhook_to_json(webhook))),
@@ -63,7 +63,7 @@ class DeadLetters:
             (webhook.id, str(webhook.created_at), event.source, event.id, str(delivery.seq),
              str(delivery.run))
         )  # fmt: skip
-        task = spawn(self._write(letter, identity, on_confirmed, on_failed), name="dead-letter")
+        task = spawn(self._write(body, identity, on_confirmed, on_failed), name="dead-letter")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
@@ -74,22 +74,22 @@ class DeadLetters:
 
     async def _write(
         self,
-        letter: DeadLetterBody,
+        body: DeadLetterBody,
         identity: str,
         on_confirmed: Callable[[int], None],
         on_failed: Callable[[], None],
     ) -> None:
         async with self._slots:
             try:
-                seq = await self._log.append(letter, identity)
+                seq = await self._log.append(body, identity)
             except LogUnavailable as error:
                 log.warning("dead letter not confirmed, will be written again",
-                            webhook=letter.webhook_id, error=str(error))  # fmt: skip
+                            webhook=body.webhook_id, error=str(error))  # fmt: skip
                 on_failed()
                 return
             except Exception:
                 log.exception("dead letter not written, will be written again",
-                              webhook=letter.webhook_id)  # fmt: skip
+                              webhook=body.webhook_id)  # fmt: skip
                 on_failed()
                 return
         on_confirmed(seq)

@@ -70,13 +70,13 @@ def _failed_filter(condition: Filter, key: str, received: Received) -> Failed:
         return Failed(key, "the filter holds which must not")
     values = path_of(condition.field).values(received)
     if not values:
-        found = "is not there"
+        actual = "is not there"
     elif len(values) == 1:
-        found = f"is {_short(values[0])}"
+        actual = f"is {_short(values[0])}"
     else:
-        found = f"has {len(values)} values, {_short(values[0])} the first"
+        actual = f"has {len(values)} values, {_short(values[0])} the first"
     wanted = "" if condition.value is msgspec.UNSET else f" {_short(condition.value)}"
-    return Failed(key, f"{condition.field} {found}; wanted: {condition.operator}{wanted}")
+    return Failed(key, f"{condition.field} {actual}; wanted: {condition.operator}{wanted}")
 
 
 def _short(value: Any) -> str:

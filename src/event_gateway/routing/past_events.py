@@ -47,14 +47,14 @@ class PastEvents:
         since = replay.since if position == 0 else None
         begin = max(position, replay.from_seq)
         try:
-            found = await read_page(
+            page = await read_page(
                 self._broker, replay.stream, from_seq=begin, from_time=since, limit=PART
             )
         except NotFoundError:
             raise Unknown(f"there is no stream {replay.stream}") from None
         except (*BrokerError, APIError) as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None
-        messages = found.messages
+        messages = page.messages
         within = _within(messages, replay)
         position = messages[within - 1].seq + 1 if within else position
         # With a time as well as a sequence, the later of them counts.
@@ -66,7 +66,7 @@ class PastEvents:
             if _has_type(replay, received) and index.match_safely(received)
         ]
         first = messages[0].seq if messages else begin
-        last = found.remaining == 0 or within < len(messages) or position > replay.until_seq
+        last = page.remaining == 0 or within < len(messages) or position > replay.until_seq
         return Part(events, within, first, max(position, begin), last)
 
 

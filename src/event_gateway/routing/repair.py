@@ -200,11 +200,11 @@ class Repair:
             since = time.time() - self._deadlines.max_age if at is None and not skip else None
             queued = read = 0
             while position <= until:
-                found = await read_page(
+                page = await read_page(
                     self._broker, stream, from_seq=position, from_time=since, limit=PART
                 )
                 since = None
-                part = [pulled for pulled in found.messages if pulled.seq <= until]
+                part = [pulled for pulled in page.messages if pulled.seq <= until]
                 read += len(part)
                 queued += await self._queue_missing(stream, part, settled)
                 position = part[-1].seq + 1 if part else until + 1

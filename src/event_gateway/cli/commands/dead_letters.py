@@ -53,11 +53,11 @@ def list_dead_letters(
     as_json: JsonOption = False,
 ) -> None:
     """List the dead letters, the oldest first."""
-    letters = list_items(
+    dead_letters = list_items(
         url, key, PATH, limit, webhook=webhook, type=event_type, reason=reason,
         since=time_option("--since", since), until=time_option("--until", until),
     )  # fmt: skip
-    print_answer(as_json, letters, _rows)
+    print_answer(as_json, dead_letters, _rows)
 
 
 @app.command()
@@ -106,7 +106,7 @@ def replay(
             print_result(as_json, counted)
             return
         left_out = f" ({counted['skipped']} are left out)" if counted["skipped"] else ""
-        _confirm(f"Replay {_letters(counted['matched'] - counted['skipped'])}{left_out}?")
+        _confirm(f"Replay {_dead_letters(counted['matched'] - counted['skipped'])}{left_out}?")
     result = start(dry_run, not no_wait)
     print_result(as_json, result)
     if ids and result["state"] == "done" and result["matched"] < (given := len(set(ids))):
@@ -143,7 +143,7 @@ def purge(
             chosen = chosen | {"all": None, "until": _no_later(filters["until"])}
         count = run_with_client(url, key, _purge(chosen, True))
         if count:
-            _confirm(f"Delete {_letters(count)} for ever?")
+            _confirm(f"Delete {_dead_letters(count)} for ever?")
     purged = run_with_client(url, key, _purge(chosen, dry_run))
     print_answer(as_json, {"purged": purged, "dry_run": dry_run}, _purged)
 
@@ -196,29 +196,28 @@ def _confirm(question: str) -> None:
         fail("cancelled; nothing was changed")
 
 
-def _letters(count: int) -> str:
+def _dead_letters(count: int) -> str:
     return f"{count} dead letter{'s' if count != 1 else ''}"
 
 
 def _purged(result: dict[str, Any]) -> list[str]:
-    return [
-        f"{_letters(result['purged'])} {'to delete (dry run)' if result['dry_run'] else 'deleted'}"
-    ]
+    done = "to delete (dry run)" if result["dry_run"] else "deleted"
+    return [f"{_dead_letters(result['purged'])} {done}"]
 
 
-def _rows(letters: list[dict[str, Any]]) -> list[str]:
+def _rows(dead_letters: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
-            str(letter["id"]),
-            letter["time"],
-            letter["webhook_id"],
-            letter["reason"],
-            str(letter["attempts"]),
-            letter["event_type"],
-            letter["event_id"],
-            letter["replayed_at"] or "-",
+            str(item["id"]),
+            item["time"],
+            item["webhook_id"],
+            item["reason"],
+            str(item["attempts"]),
+            item["event_type"],
+            item["event_id"],
+            item["replayed_at"] or "-",
         ]
-        for letter in letters
+        for item in dead_letters
     ]
     heads = ["ID", "TIME", "WEBHOOK", "REASON", "ATTEMPTS", "TYPE", "EVENT", "REPLAYED"]
     return table(heads, rows)

@@ -180,8 +180,8 @@ async def _show_lifecycle(bus: Nats, tally: Tally, view: View) -> None:
                           f"{data['attempts']} attempts")  # fmt: skip
 
     async def on_dead_letter(message: Msg) -> None:
-        letter = json.loads(message.data)
-        tally.dead_letters.add((letter["webhook_id"], letter["event"]["id"]))
+        body = json.loads(message.data)
+        tally.dead_letters.add((body["webhook_id"], body["event"]["id"]))
 
     await bus.subscribe("webhook.*", cb=on_lifecycle)
     await bus.subscribe("eg.dead.>", cb=on_dead_letter)

@@ -71,9 +71,9 @@ class Tally:
             taken = len(self.receivers.messages[webhook])
             if taken != (len(events) if promised == "succeeded" else 0):
                 lines.append(f"{webhook}: its receiver took {taken} of {len(events)} events")
-            letters = sum(1 for name, _ in self.dead_letters if name == webhook)
-            if letters != (len(events) if promised == "dead_letter" else 0):
-                lines.append(f"{webhook}: {letters} dead letters for {len(events)} events")
+            dead_letters = sum(1 for name, _ in self.dead_letters if name == webhook)
+            if dead_letters != (len(events) if promised == "dead_letter" else 0):
+                lines.append(f"{webhook}: {dead_letters} dead letters for {len(events)} events")
         for name, ids in self.expected.items():
             missing = len(set(ids) - set(self.streamed[name]))
             if missing:
