@@ -264,4 +264,4 @@ async def test_redis_is_away_for_a_while(
     counts = Counter(one.json["id"] for one in receiver.at("/one"))
     assert all(counts[one] == 1 for one in flying | more)
     assert "Traceback" not in program.output
-    assert json.dumps("the ledger can be reached again") in program.output
+    assert json.dumps("the ledger in Redis can be reached again") in program.output

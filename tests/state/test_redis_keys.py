@@ -97,11 +97,12 @@ def _longest(family: Family) -> float:
     """Seconds that a key of the family may live at most."""
     config = Config()
     records = max(config.delivery.keep_records, config.ingest.retention)
-    letters = config.dead_letters.retention
+    dead_letters = config.dead_letters.retention
     if family.ttl is not None:
         return family.ttl
-    return {"recent": records, "answers": records, "answered": records, "delivery": records,
-            "lent": letters, "repeated": letters, "rate": 61.0}.get(family.name, 60.0)  # fmt: skip
+    return {"recent": records, "responses": records, "responded": records,
+            "delivery": records, "dead_letters_in_use": dead_letters,
+            "used_dead_letters": dead_letters, "rate": 61.0}.get(family.name, 60.0)  # fmt: skip
 
 
 async def _assert_declared(redis: Redis, key: str) -> str:

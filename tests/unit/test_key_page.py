@@ -89,7 +89,7 @@ def test_a_change_is_packed_in_the_order_of_its_fields() -> None:
         "source_hash": source_hash("source"), "stream": "stream", "seq": 11, "run": 12,
         "token": "its token", "status": "retrying", "attempts": 1, "last_error": "error",
         "wait": 15_000, "fresh": True, "tried": 16, "succeeded": 17, "event_at": 13_000,
-        "next_attempt": 18_000, "responses": responses_of(attempts), "letter": 14,
+        "next_attempt": 18_000, "responses": responses_of(attempts), "dead_letter": 14,
         "event_id": long_id,
     }  # fmt: skip
 
