@@ -1,8 +1,8 @@
-"""deliver: from JetStream to the receiver, beside the floor and what others would write.
+"""deliver: from JetStream to the receiver, beside the floor and other programs.
 
-Throughput and CPU: the program stands still while the log fills, then works it off. Latency: at
-half the throughput that this run has just shown, from when an event was due to be published until
-the receiver has all of it.
+Throughput and CPU: the program is stopped while the log fills, then delivers all events. Latency:
+at half of the throughput that this run has just shown, from when an event was due to be published
+until the receiver has all of it.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from bench.sizes import Sizes
 from event_gateway.embedded.process import killed_with_parent
 
 WEBHOOKS = 10
-WARM = 1000  # deliveries before anything is measured
+WARM = 1000  # deliveries before the measurement
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999))
-FLOOR_LIMIT = 25.0  # µs: where the floor itself costs more, the machine is too busy to measure
-FLOOR_POSTS = 5000  # with fewer it is mostly the opening of connections, which the limit is not for
+FLOOR_LIMIT = 25.0  # µs; if the floor costs more, the machine is too busy to measure
+FLOOR_POSTS = 5000  # with fewer posts the limit does not apply, as opening connections dominates
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is run: a program, and to how many webhooks each event goes."""
+    """A case: the program, and the number of webhooks for each event."""
 
     kind: str
     fan_out: int
@@ -62,12 +62,12 @@ def config(port: int, fan_out: int, *, enrich: bool = True) -> dict[str, Any]:
 
 
 def types(fan_out: int) -> list[str]:
-    """The types of the events that these webhooks are for."""
+    """The types of the events for these webhooks."""
     return ["bench.all"] if fan_out > 1 else [f"bench.t{n}" for n in range(WEBHOOKS)]
 
 
 async def floor(receiver: Receiver, posts: int) -> dict[str, float]:
-    """One run of the floor; runs in which the machine is too busy are made again."""
+    """Runs the floor; repeats the run while the machine is too busy."""
     for _ in range(20):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bench.floor", str(receiver.port), str(posts),
@@ -81,13 +81,13 @@ async def floor(receiver: Receiver, posts: int) -> dict[str, float]:
 
 
 async def arrived(receiver: Receiver, count: int) -> None:
-    """Returns once so many requests have come."""
+    """Returns once ``count`` requests have arrived."""
     while receiver.count < count:
         await asyncio.sleep(0.005)
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
-    """One turn of all cases, each with a floor of its own right before it."""
+    """One turn of all cases, each right after a run of the floor."""
     for case in CASES:
         base = await floor(receiver, sizes.deliveries)
         figures.add("deliver", "floor: CPU", "us", base["cpu_us"])

@@ -1,4 +1,4 @@
-"""The floor: what a signed POST costs when nothing else is done.
+"""The floor: the cost of a signed POST without anything else.
 
 Frozen. A loop of signed requests (Standard Webhooks v1) over kept connections: asyncio.Protocol,
 httptools, uvloop. Every other figure of the bench is a multiple of what this costs in the same run.
@@ -28,7 +28,7 @@ BODY = json.dumps({
 
 
 class Posting(asyncio.Protocol):
-    """One signed request after another on one connection, while there are any left to send."""
+    """Sends signed requests one after another on one connection, until none is left."""
 
     def __init__(self, left: list[int], done: "asyncio.Future[None]") -> None:
         self._left, self._done = left, done
@@ -76,7 +76,7 @@ class Posting(asyncio.Protocol):
 
 
 async def run(port: int, posts: int) -> dict[str, float]:
-    """Sends so many; gives what each cost."""
+    """Sends ``posts`` requests and returns the cost of each."""
     loop = asyncio.get_running_loop()
     left = [posts]
     began, cpu = time.perf_counter(), time.process_time()

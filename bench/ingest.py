@@ -1,7 +1,7 @@
-"""ingest: how events come in, over HTTP and from NATS, when no webhook wants them.
+"""ingest: the cost of intake over HTTP and from NATS, when no webhook matches the events.
 
-What is posted goes through the log to the router, too, as it does with every gateway: the CPU of an
-event that is posted contains that of one from NATS.
+Posted events pass through the log to the router, too: the CPU of a posted event includes that of an
+event from NATS.
 """
 
 import time
@@ -13,41 +13,41 @@ from bench.programs import Program, program, settled
 from bench.receiver import Receiver
 from bench.sizes import Sizes
 
-UNWANTED = "bench.unwanted"
-WARM = 500  # events before anything is measured, of each kind
+UNMATCHED = "bench.unmatched"
+WARM = 500  # events before each measurement
 BATCH = 100  # events in a request
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
     """One turn: posted one by one, posted in batches, published."""
     async with program("gateway", deliver.config(receiver.port, 1)) as running:
-        came = 0
+        number = 0
         for name, count, each in (
             ("POST one by one", sizes.posts, 1),
             (f"POST batches of {BATCH}", sizes.deliveries, BATCH),
         ):
-            await _post(running, Posts(UNWANTED, came, WARM, each))
-            came += WARM
+            await _post(running, Posts(UNMATCHED, number, WARM, each))
+            number += WARM
             base = await _floor(figures, receiver, sizes)
             began, cpu = time.monotonic(), cpu_seconds(running.pid)
-            ended = await _post(running, Posts(UNWANTED, came, count, each))
-            came += count
+            ended = await _post(running, Posts(UNMATCHED, number, count, each))
+            number += count
             _add(figures, name, count, ended - began, cpu_seconds(running.pid) - cpu, base)
-        await load.fill(running.nats_url, [UNWANTED], came, WARM)
-        came += WARM
-        await settled(running, came)
+        await load.fill(running.nats_url, [UNMATCHED], number, WARM)
+        number += WARM
+        await settled(running, number)
         base = await _floor(figures, receiver, sizes)
         with running.stopped():
-            await load.fill(running.nats_url, [UNWANTED], came, sizes.deliveries)
+            await load.fill(running.nats_url, [UNMATCHED], number, sizes.deliveries)
             began, cpu = time.monotonic(), cpu_seconds(running.pid)
-        came += sizes.deliveries
-        await settled(running, came)
+        number += sizes.deliveries
+        await settled(running, number)
         took, spent = time.monotonic() - began, cpu_seconds(running.pid) - cpu
         _add(figures, "from NATS", sizes.deliveries, took, spent, base)
 
 
 async def _post(running: Program, posts: Posts) -> float:
-    """Gives when the last was answered; returns once the router is through with all of them."""
+    """Posts events until the router has settled them; returns when the last was answered."""
     await post(running.http_url, running.key, posts)
     ended = time.monotonic()
     await settled(running, posts.first + posts.count)

@@ -1,8 +1,8 @@
-"""The gateway without lifecycle events and enrichment: what the delivery itself costs.
+"""The gateway without lifecycle events and enrichment: the cost of the delivery itself.
 
     python -m bench.lean serve …
 
-Takes the gateway's own arguments. No user has these switches; only this process lacks both.
+Accepts the gateway's own arguments. The gateway has no such options; only this process lacks both.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.pipeline.enrichment import Enricher
 
 
-async def _leave(self: Enricher, batch: Sequence[Received]) -> None:
+async def _no_enrichment(self: Enricher, batch: Sequence[Received]) -> None:
     """Enriches nothing and remembers nothing."""
 
 
-Enricher.enrich = _leave  # type: ignore[method-assign, assignment]
+Enricher.enrich = _no_enrichment  # type: ignore[method-assign, assignment]
 Lifecycle.webhook = lambda self, what, webhook_id, data: None  # type: ignore[method-assign]
 Lifecycle.stream = lambda self, what, name, data: None  # type: ignore[method-assign]
 

@@ -1,9 +1,9 @@
-"""parts: what each step of a delivery costs by itself, without a broker, a store or a network.
+"""parts: the cost of each step of a delivery, without a broker, a store or a network.
 
     python -m bench.parts REPETITIONS
 
-prints the CPU microseconds of each, for an event of 1 KB: {"parse": …, …}. Where a step keeps
-something with the event (its decoded data, its bodies) that is forgotten before each repetition.
+prints the CPU microseconds of each, for an event of 1 KB: {"parse": …, …}. What a step caches with
+the event (its decoded data, its bodies) is removed before each repetition.
 """
 
 import asyncio
@@ -41,17 +41,17 @@ from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard
 
 FAN_OUT = 10
-INDEXES = (10, 10_000)  # webhooks; two of them want the event, however many there are
+INDEXES = (10, 10_000)  # webhooks; two of them match the event in each case
 SIGNED = Security("hmac_signature", secret_name="key")
 
 
 def parse(body: bytes) -> Received:
-    """The event in a message of the log."""
+    """Decodes the event in a message of the log."""
     return from_message(None, body, subject="bench.t0", stream=STREAM, seq=1, time=time.time())
 
 
 def enrichment() -> bytes:
-    """What is added to an event that has neither causes nor relatives."""
+    """The enrichment of an event without causes and related events."""
     return (
         b'{"processed_at":"%b","gateway_version":"0.1.0","correlation_chain":[],'
         b'"related_events":[]}' % rfc3339(time.time()).encode()
@@ -59,22 +59,22 @@ def enrichment() -> bytes:
 
 
 def index(webhooks: int) -> Index:
-    """Half of them want a type of their own, the others all types of a namespace of their own."""
-    made = Index()
+    """An index of webhooks: half match a type of their own, the others a namespace of their own."""
+    webhook_index = Index()
     for number in range(webhooks):
         of_type = number % 2 == 0
-        made.put(
+        webhook_index.put(
             Webhook(
                 f"w{number}", "http://127.0.0.1/",
                 (f"bench.t{number}",) if of_type else ("bench.*",),
                 namespaces=() if of_type else (f"n{number}",), security=(SIGNED,),
             )
         )  # fmt: skip
-    return made
+    return webhook_index
 
 
 def matching(received: Received, webhooks: int) -> Callable[[], object]:
-    """Finds those that want it among so many."""
+    """Finds the matching webhooks among so many."""
     known = index(webhooks)
     assert len(known.match(received)) == 2
 
@@ -86,7 +86,7 @@ def matching(received: Received, webhooks: int) -> Callable[[], object]:
 
 
 def building(received: Received, enriched: Event) -> Callable[[], object]:
-    """The requests of one event for ten webhooks, signed, with a body that they share."""
+    """Builds the signed requests of an event for ten webhooks, which share a body."""
     secrets = Secrets(ExternalSecrets({"KEY": SECRET}, "", Path("none")))
     common = RequestBuilders(
         secrets=secrets, tokens=AccessTokens(HttpClient(EgressGuard())), key=b"installation",
@@ -109,14 +109,14 @@ def building(received: Received, enriched: Event) -> Callable[[], object]:
 
 
 def signing(body: bytes) -> Callable[[], object]:
-    """The header line of a signature over 1 KB."""
+    """Computes the header of a signature over 1 KB."""
     authenticate = hmac_signature(SIGNED, (SECRET,), AccessTokens(HttpClient(EgressGuard())))
     message_id, timestamp = b"msg_" + b"0" * 32, b"%d" % time.time()
     return lambda: authenticate(message_id, timestamp, body)
 
 
 def parts() -> dict[str, Callable[[], object]]:
-    """One repetition of each, in the order in which an event goes through them."""
+    """The steps, in the order in which an event passes through them."""
     body = event(1, "bench.t0")
     received = parse(body)
     added = enrichment()
@@ -134,7 +134,7 @@ def parts() -> dict[str, Callable[[], object]]:
 
 
 def measured(once: Callable[[], object], repetitions: int) -> float:
-    """CPU microseconds of one."""
+    """CPU microseconds of one call."""
     for _ in range(repetitions // 10):
         once()
     began = time.process_time_ns()
@@ -144,7 +144,7 @@ def measured(once: Callable[[], object], repetitions: int) -> float:
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
-    """One turn, in a process of its own."""
+    """One turn, in a separate process."""
     base = await deliver.floor(receiver, sizes.deliveries)
     figures.add("parts", "floor: CPU", "us", base["cpu_us"])
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""How much is run: enough to measure, or just enough to see that it works."""
+"""The sizes of the benchmarks: large enough to measure, or only large enough to test them."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ class Sizes:
     turns: int
     deliveries: int
     seconds: float
-    posts: int  # ingest: events taken in over HTTP, one by one
+    posts: int  # ingest: events posted one by one
     parts: int  # repetitions of each part
     failing_seconds: float
     queued: int
-    matching: tuple[int, ...]  # webhooks among which those of an event are found
-    webhooks: int  # that are registered to see what each takes
+    matching: tuple[int, ...]  # numbers of registered webhooks
+    webhooks: int  # footprint: webhooks registered to measure the memory of each
     subscribers: int
 
 

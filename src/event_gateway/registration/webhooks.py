@@ -144,8 +144,8 @@ class WebhookRegistration:
                 check_order(existing, webhook)
 
     async def load_file(self, webhooks: Iterable[Webhook]) -> None:
-        """Writes the file's webhooks into the registry where they differ. Deletes those that are no
-        longer in the file.
+        """Writes new and changed webhooks of the file into the registry, and deletes those that are
+        no longer in the file.
 
         Raises InvalidDefinition before it changes anything.
         """
