@@ -16,6 +16,7 @@ from event_gateway.request.transformations import compiled
 from event_gateway.transport.egress_guard import url_rule
 from support.client import Client, connected
 from support.command import Ended, access, command
+from support.environment import prepare_environment
 from support.examples import no_deadlines
 from support.fixtures import Command, Start
 from support.leftovers import Leftovers
@@ -26,6 +27,7 @@ from support.receiver import Receiver, receiving
 
 # As in the real program: a traceback with all locals, in colours, can take minutes to draw.
 configure_logs()
+prepare_environment()
 no_deadlines()
 
 _alive: list[str] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from event_gateway.embedded.process import killed_with_parent
+from support.environment import outer_environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,14 +40,9 @@ def checkout(tmp_path: Path) -> Path:
     return target
 
 
-def _clean() -> dict[str, str]:
-    """The environment without what the run of tests around this one has put there."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("COV", "PYTEST_"))}
-
-
 def _paste(command: str, directory: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["/bin/sh", "-c", command], cwd=directory, env=_clean() | environ, text=True,
+        ["/bin/sh", "-c", command], cwd=directory, env=outer_environment() | environ, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=1200,
         preexec_fn=killed_with_parent,
     )  # fmt: skip
@@ -62,8 +58,8 @@ def test_the_two_commands(checkout: Path) -> None:
 
     test = _block("command: test").strip()
     assert "\n" not in test
-    # A part of the tests, without this one.
-    done = _paste(test, checkout, PYTEST_ADDOPTS="-m smoke")
+    # A part of the tests, without this one, and in one process: each would collect all tests.
+    done = _paste(test, checkout, PYTEST_ADDOPTS="-m smoke -n 1")
     assert done.returncode == 0, done.stdout
     assert re.search(r"^[1-9]\d* passed", done.stdout, re.MULTILINE), done.stdout
 

@@ -135,7 +135,7 @@ class Socket:
 async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Client]:
     """All clients; ``lifecycle`` fills with the lifecycle events that the gateway publishes."""
     async with httpx.AsyncClient(
-        base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=20
+        base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
     ) as http:
         bus = await nats.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
         client = Client(http, bus, key)
