@@ -18,8 +18,8 @@ async def _no_enrichment(self: Enricher, batch: Sequence[Received]) -> None:
 
 
 Enricher.enrich = _no_enrichment  # type: ignore[method-assign, assignment]
-Lifecycle.webhook = lambda self, what, webhook_id, data: None  # type: ignore[method-assign]
-Lifecycle.stream = lambda self, what, name, data: None  # type: ignore[method-assign]
+Lifecycle.webhook = lambda self, action, webhook_id, data: None  # type: ignore[method-assign]
+Lifecycle.stream = lambda self, action, name, data: None  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ from event_gateway.cli.process.logs import configure_logs
 from event_gateway.cli.process.serve import Running, running
 from event_gateway.config.load import load
 from event_gateway.embedded.servers import EmbeddedServers
-from event_gateway.request.transformations import compiled
+from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
 from support.client import Client, connected
 from support.command import Ended, access, command
@@ -78,7 +78,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         async def begin(config: dict[str, Any] | None = None) -> Running:
             path = tmp_path / "gateway.yaml"
             path.write_text(yaml.safe_dump(LOOPBACK | (config or {})))
-            loaded = load(path, {}, transformation_rule=compiled, url_rule=url_rule)
+            loaded = load(path, {}, transformation_rule=compile_definition, url_rule=url_rule)
             return await stack.enter_async_context(running(loaded, tmp_path / "data", port=0))
 
         yield begin

@@ -104,7 +104,7 @@ async def test_the_commands(client: Client, run: Command, tmp_path: Any) -> None
         assert (await client.http.delete(f"/v1/event-types/{name}")).status_code == 204
     assert (await ran("import", str(out), "--json")).json["created"] == ["lights.off", "lights.on"]
     for text, says in (("a:\n  [", ":2: not YAML"), ('{"a": 1,}', "asyncapi: is missing"),
-                       ("a: 1\na: 1", ":2: a: stands twice"),
+                       ("a: 1\na: 1", ":2: a: occurs twice"),
                        ("x: !y z", ":1: x: tags")):  # fmt: skip
         file.write_text(text)
         assert says in (await ran("import", str(file), status=1 if "missing" in says else 2)).err

@@ -35,9 +35,9 @@ _FOUR = [f"{name}: {value}".encode() for name, value in FOUR.items()]
     [
         ([b"ce-x: \xff"], 422, "ce-x is not UTF-8"), ([b"ce-x: \xed\xa0\x80"], 422, "not UTF-8"),
         ([b"ce-x: %C3"], 422, "does not decode"), ([b"ce-x: 100%"], 422, "percent-encoding"),
-        ([b"CE-ID: 2"], 422, "ce-id is there twice"),
+        ([b"CE-ID: 2"], 422, "ce-id occurs twice"),
         ([b"ce-datacontenttype: a/b"], 422, "Content-Type"),
-        ([b"Content-Type: text/plain", b"content-type: text/plain"], 422, "there twice"),
+        ([b"Content-Type: text/plain", b"content-type: text/plain"], 422, "occurs twice"),
         ([b"Content-Type: \xff"], 422, "content-type is not UTF-8"),
         ([b"ce-a_b: x"], 422, "attribute name"), ([b"ce-: x"], 422, "attribute name"),
         ([b"ce-time: 2026-02-31T00:00:00Z"], 422, "time"),
@@ -90,7 +90,7 @@ async def test_the_body_alone_counts_in_structured_mode(client: Client) -> None:
     answer = await client.http.post("/v1/events", content=twice, headers=BATCH)
     assert (answer.status_code, answer.json()["errors"][0]["reason"]) == (422, "invalid")
     answer = await client.http.post("/v1/events", content=twice[1:-1], headers=STRUCTURED)
-    assert (answer.status_code, "'id' is there 2 times" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "'id' occurs 2 times" in answer.json()["detail"]) == (422, True)
 
 
 async def test_a_webhook_in_binary_mode(client: Client, receiver: Receiver) -> None:

@@ -66,8 +66,8 @@ async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: R
 @pytest.mark.parametrize(
     ("body", "headers", "status", "says"),
     [
-        (b"{", STRUCTURED, 400, "no JSON object"),
-        (b"[]", STRUCTURED, 400, "no JSON object"),
+        (b"{", STRUCTURED, 400, "not a JSON object"),
+        (b"[]", STRUCTURED, 400, "not a JSON object"),
         (b'{"id": "1", "source": "s", "type": "t"}', STRUCTURED, 422, "specversion"),
         (b'{"specversion": "0.3", "id": "1", "source": "s", "type": "t"}', STRUCTURED, 415, "0.3"),
         (b'{"specversion": "1.0", "source": "s", "type": "t"}', STRUCTURED, 422, "id is missing"),
@@ -196,7 +196,7 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
     assert (first["data_base64"], first["headers"]) == ("/w==", headers)
     assert (second["data"], second["subject"], second["reason"]) == ("[0]", "user.x", "malformed")
     assert (second["stream"], second["sequence"]) == ("GATEWAY_EVENTS", 2)
-    assert "no JSON object" in second["detail"]
+    assert "not a JSON object" in second["detail"]
     rest = (await client.http.get("/v1/rejected", params={"cursor": page["next"]})).json()
     assert ([one["data"] for one in rest["items"]], rest["next"]) == (["[2]"], None)
     answer = await client.http.post(f"/v1/rejected/{second['seq']}/retry")

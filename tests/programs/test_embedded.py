@@ -122,11 +122,11 @@ async def test_logs_are_bounded_while_a_server_writes(tmp_path: Path) -> None:
             for _ in range(3):
                 while log.stat().st_size <= limit:
                     await asyncio.sleep(0.01)
-                process.bound_log(limit)
+                process.limit_log(limit)
                 assert log.stat().st_size < limit
         assert old.stat().st_size < 3 * limit
         async with asyncio.timeout(PATIENCE):
-            while not process.last_words().startswith("x"):
+            while not process.last_log_line().startswith("x"):
                 await asyncio.sleep(0.01)
     finally:
         await process.stop(5)

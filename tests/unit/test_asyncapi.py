@@ -13,7 +13,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
 from event_gateway.core.schema.event_schema import EventSchema
-from event_gateway.core.schema.event_type import EventType, kept
+from event_gateway.core.schema.event_type import EventType, to_json
 from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
 from support.asyncapi_documents import documents
 from support.event_schemas import schemas
@@ -56,7 +56,7 @@ def test_version_2() -> None:
     assert "names no type" in reasons["Nameless"]
     assert "https://example.com/order.json" in reasons["Remote"]
     assert "schema/type" in reasons["Wrong"]
-    assert "the gateway's own" in reasons["Reserved"]
+    assert "reserved for the gateway" in reasons["Reserved"]
 
 
 def test_version_3() -> None:
@@ -103,10 +103,10 @@ def message(payload: Any, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "no AsyncAPI document"),
-        ([], "no AsyncAPI document"),
-        ({"openapi": "3.0.0"}, "no AsyncAPI document"),
-        ({"asyncapi": 3}, "no AsyncAPI document"),
+        (None, "not an AsyncAPI document"),
+        ([], "not an AsyncAPI document"),
+        ({"openapi": "3.0.0"}, "not an AsyncAPI document"),
+        ({"asyncapi": 3}, "not an AsyncAPI document"),
         ({"asyncapi": "1.2.0"}, "versions 2 and 3"),
         ({"asyncapi": "4.0.0"}, "versions 2 and 3"),
     ],
@@ -132,8 +132,8 @@ def test_hostile_documents_are_answered() -> None:
     pointers = ["#/components/schemas/deep" + "/properties/x" * n for n in range(50)]
     for payload, components, says in (
         ({"$ref": "#/components/schemas/s0"}, chain, None),
-        ({"$ref": "#/components/schemas/a"}, circle, "circle"),
-        ({"$ref": "#/components/messages/m/payload"}, {}, "circle"),
+        ({"$ref": "#/components/schemas/a"}, circle, "circular"),
+        ({"$ref": "#/components/messages/m/payload"}, {}, "circular"),
         ({"allOf": [{"$ref": "#/components/messages/m/payload"}] * 2}, {}, None),
         ({"allOf": [{"$ref": one} for one in pointers]}, {"deep": overlapping}, None),
         ({"properties": 7, "allOf": 7, "items": 7, "$ref": 7, "oneOf": 7}, {}, "schema"),
@@ -223,11 +223,11 @@ def event_types(draw: Any) -> EventType:
             made |= {"anyOf": [True, {"$ref": "#x"}, {"$ref": "#/$defs/a%25b~1c"}]}
         else:
             made = {"allOf": [made], "$defs": {"d": True}}
-        schema = kept(made, "schema")
+        schema = to_json(made, "schema")
     return EventType(
         draw(names), description=draw(texts.map(str.strip)), owner=draw(texts),
         dataschema=draw(st.sampled_from(["", "https://example.com/a"])), schema=schema,
-        examples=tuple(kept(one, "e") for one in draw(st.lists(st.integers(), max_size=2))),
+        examples=tuple(to_json(one, "e") for one in draw(st.lists(st.integers(), max_size=2))),
         enforce=draw(st.sampled_from([None, "off", "warn", "reject"])),
     )  # fmt: skip
 

@@ -122,7 +122,7 @@ def test_the_mode_is_in_the_content_type() -> None:
         with pytest.raises(InvalidEvent) as caught:
             mode_of(media)
         assert caught.value.reason == "unsupported"
-        with pytest.raises(InvalidEvent, match="not understood"):
+        with pytest.raises(InvalidEvent, match="not supported"):
             from_message({"Content-Type": media}, (HEAD + "}").encode(), **PLACE)
     with pytest.raises(InvalidEvent, match="no batches"):
         from_message({"Content-Type": "application/cloudevents-batch+json"}, b"[]", **PLACE)

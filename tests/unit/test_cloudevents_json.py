@@ -83,11 +83,12 @@ def test_any_name_may_be_the_one(made: Made, twice: int, spaces: bool) -> None:
         (b"\xef\xbb\xbf" + (HEAD + "}").encode(), "byte order mark"),
         (b"\xff\xfe" + (HEAD + "}").encode("utf-16-le"), "not UTF-8"),
         ((HEAD + ',"data":"').encode() + b'\xed\xa0\x80"}', "not UTF-8"),
-        ((HEAD + ',"data":' + "[" * 5000 + "]" * 5000 + "}").encode(), "no JSON object"),
-        ((HEAD + ',"data":NaN}').encode(), "no JSON object"),
-        ((HEAD + ',"data":"\x01"}').encode(), "no JSON object"),
-        ((HEAD + "}x").encode(), "no JSON object"), (b"", "no JSON object"),
-        (b"[]", "no JSON object"), (b"null", "no JSON object"), (b"\x00", "no JSON object"),
+        ((HEAD + ',"data":' + "[" * 5000 + "]" * 5000 + "}").encode(), "not a JSON object"),
+        ((HEAD + ',"data":NaN}').encode(), "not a JSON object"),
+        ((HEAD + ',"data":"\x01"}').encode(), "not a JSON object"),
+        ((HEAD + "}x").encode(), "not a JSON object"), (b"", "not a JSON object"),
+        (b"[]", "not a JSON object"), (b"null", "not a JSON object"),
+        (b"\x00", "not a JSON object"),
     ],
 )  # fmt: skip
 def test_json_that_is_none(body: bytes, says: str) -> None:

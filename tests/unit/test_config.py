@@ -16,7 +16,7 @@ from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects, unfed_patterns
 from event_gateway.config.load import ConfigError, load
 from event_gateway.config.reference import reference
-from event_gateway.request.transformations import compiled
+from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
 from support.configuration import loaded
 from support.examples import examples
@@ -25,7 +25,7 @@ from support.in_process import check, run_here
 
 def test_the_original_loads_with_its_defaults() -> None:
     config = load(
-        Path("examples/gateway.yaml"), {}, transformation_rule=compiled, url_rule=url_rule
+        Path("examples/gateway.yaml"), {}, transformation_rule=compile_definition, url_rule=url_rule
     )
     crm = webhook_of(config.webhooks["external_crm"], "external_crm", managed_by="file")
     assert (crm.retry_policy.max_attempts, crm.timeout, crm.concurrency) == (3, 15.0, 32)
@@ -38,7 +38,9 @@ def test_the_original_loads_with_its_defaults() -> None:
     assert unfed_patterns(config) == []
 
 
-def test_what_nothing_feeds_is_warned_of_with_its_line(tmp_path: Path) -> None:
+def test_a_pattern_that_matches_no_captured_subject_is_reported(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text("ingest: {subjects: ['a.>']}\nwebhooks:\n  w:\n    url: https://x.y/\n"
                     "    events:\n      - a.b\n      - c.d\n")  # fmt: skip
@@ -47,11 +49,11 @@ def test_what_nothing_feeds_is_warned_of_with_its_line(tmp_path: Path) -> None:
     assert json.loads(done.out) == {
         "ok": True, "errors": [], "warnings": [{
             "file": str(path), "line": 7, "key": "webhooks.w.events[1]",
-            "reason": "nothing from NATS feeds 'c.d': add its subject to ingest.subjects",
+            "reason": "no captured subject matches 'c.d': add its subject to ingest.subjects",
         }],
     }  # fmt: skip
     path.write_text(W.replace("a.b", "webhook.failed"))
-    assert "they reach no webhook" in check(path).err
+    assert "webhooks do not get events of these types" in check(path).err
     path.write_text("servr: 1\n")
     done = check(path, "--json")
     assert (done.status, json.loads(done.out)["errors"][0]["line"]) == (2, 1)
@@ -102,7 +104,7 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         ("a: [" + "[" * 200_000, 1, "", "nested deeper"),
         ("a:\n- [" + "1," * 400_000 + "1]\n", 2, "", "more than 100000 values"),
         ("a: &x {b: *x}\n", 1, "a.b", "nested deeper"),
-        ("a: &x {<<: *x}\n", 1, "a", "brings in what it stands in"),
+        ("a: &x {<<: *x}\n", 1, "a", "merges a mapping into itself"),
         ("a: {<<: 1}\n", 1, "a", "<< takes a mapping"),
         ("1: x\n", 1, "1", "unknown key"),
         ("? [a]\n: x\n", 1, "", "plain text"),
@@ -279,4 +281,4 @@ def test_whatever_stands_in_a_file_it_is_taken_or_refused(
         file.write(text.encode("utf-8", "surrogatepass"))
         file.flush()
         with contextlib.suppress(ConfigError):
-            load(Path(file.name), {}, transformation_rule=compiled, url_rule=url_rule)
+            load(Path(file.name), {}, transformation_rule=compile_definition, url_rule=url_rule)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.event_schema import EventSchema
-from event_gateway.core.schema.event_type import EventType, kept
+from event_gateway.core.schema.event_type import EventType, to_json
 from support.event_schemas import REFUSED, schemas
 from support.examples import examples
 
@@ -35,7 +35,7 @@ def nested(depth: int, leaf: Any = "x", key: str | None = None) -> Any:
 
 def refusal(schema: Any) -> InvalidDefinition:
     """What stands against registering a schema."""
-    (problem,) = EventType("user.made", schema=kept(schema, "schema")).problems()
+    (problem,) = EventType("user.made", schema=to_json(schema, "schema")).problems()
     return problem
 
 
@@ -62,7 +62,7 @@ def test_a_deep_schema_is_refused() -> None:
 
 
 def test_the_other_keys_of_a_type_are_checked() -> None:
-    schema = kept({"type": "integer", "pattern": "x"}, "schema")
+    schema = to_json({"type": "integer", "pattern": "x"}, "schema")
     for wrong, key in (
         (EventType(""), "type"),
         (EventType("x" * 256), "type"),
@@ -76,9 +76,12 @@ def test_the_other_keys_of_a_type_are_checked() -> None:
         (EventType("a", owner="x\ny"), "owner"),
         (EventType("a", dataschema="relative"), "dataschema"),
         (EventType("a", enforce="maybe"), "enforce"),
-        (EventType("a", schema=schema, examples=(kept("no", "e"),)), "examples[0]"),
-        (EventType("a", schema=schema, examples=(kept(1, "e"), kept(1.5, "e"))), "examples[1]"),
-        (EventType("a", examples=(kept(1, "e"),) * 21), "examples"),
+        (EventType("a", schema=schema, examples=(to_json("no", "e"),)), "examples[0]"),
+        (
+            EventType("a", schema=schema, examples=(to_json(1, "e"), to_json(1.5, "e"))),
+            "examples[1]",
+        ),
+        (EventType("a", examples=(to_json(1, "e"),) * 21), "examples"),
     ):
         with pytest.raises(InvalidDefinition) as refused:
             wrong.check()

@@ -7,7 +7,7 @@ import pytest
 
 from event_gateway.config.load import load
 from event_gateway.core.transformation.definition import TransformationDefinition
-from event_gateway.request.transformations import compiled
+from event_gateway.request.transformations import compile_definition
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
@@ -31,4 +31,4 @@ def _rule(definition: TransformationDefinition) -> None:
     for problem in definition.problems():
         raise problem
     if definition.python is None:  # a guide's functions are its readers' own
-        compiled(definition)
+        compile_definition(definition)

@@ -1,4 +1,4 @@
-"""From the models of the configuration and of requests to the core's definitions."""
+"""Converts models of the configuration and of requests to the core's definitions."""
 
 import hashlib
 from typing import Any
@@ -22,7 +22,7 @@ from event_gateway.core.webhook.webhook import Batch, CircuitBreaker, RateLimit,
 
 
 def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webhook:
-    """The core's webhook; what the model leaves out keeps the core's default."""
+    """The core's webhook. Values that the model leaves out keep the core's defaults."""
     given: dict[str, Any] = {
         name: value
         for name in (
@@ -50,7 +50,9 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         ordered_by=model.ordered.by if isinstance(model.ordered, OrderedModel) else "",
         verify=model.verify,
         headers=dict(model.headers),
-        security=tuple(_security(one) for one in model.security if one.auth_type != "none"),
+        security=tuple(
+            _security(settings) for settings in model.security if settings.auth_type != "none"
+        ),
         metadata=dict(model.metadata),
         managed_by=managed_by,
         **given,
@@ -60,7 +62,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
 def _retry_policy(model: RetryPolicyModel) -> RetryPolicy:
     given = model.model_dump(exclude_none=True)
     schedule = tuple(given.pop("schedule", ()))
-    if schedule:  # each of its delays is for one more attempt
+    if schedule:  # each delay is followed by another attempt
         given.setdefault("max_attempts", len(schedule) + 1)
     return RetryPolicy(schedule=schedule, **given)
 
@@ -74,7 +76,7 @@ def _security(model: SecurityModel) -> Security:
 
 
 def stream_of(model: StreamModel, name: str, *, managed_by: str) -> StreamDefinition:
-    """The core's stream definition, its creation left out."""
+    """The core's stream definition, without its time of creation."""
     return StreamDefinition(
         name=name,
         subjects=tuple(model.subjects),
@@ -102,7 +104,7 @@ def transformation_of(model: TransformationModel, name: str) -> TransformationDe
 
 
 def definitions_digest(config: Config) -> str:
-    """What tells files with different definitions apart; empty without any."""
+    """A digest of all definitions, by which processes compare their files; empty without any."""
     if not (config.webhooks or config.streams or config.transformations):
         return ""
     definitions: dict[str, Any] = {

@@ -9,7 +9,7 @@ from event_gateway.core.streams.definition import LIFECYCLE_SUBJECTS
 from event_gateway.core.streams.log_subjects import capturable, merge_captured
 
 DEFAULT = ("ontology.>", "terminus.>", "audit.>", "scheduler.>", "user.>")
-ALWAYS = "events.>"  # where events over HTTP go whose type is not captured otherwise
+ALWAYS = "events.>"  # for events over HTTP whose type matches no other captured subject
 
 
 def captured_subjects(config: Config) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def captured_subjects(config: Config) -> tuple[str, ...]:
 
 
 def check_subjects(subjects: list[str]) -> Iterator[tuple[str, str]]:
-    """What is wrong with subjects that a configuration names: pairs of key and reason."""
+    """The faults of the subjects in a configuration: pairs of key and reason."""
     for position, subject in enumerate(subjects):
         key = f"ingest.subjects[{position}]"
         try:
@@ -34,7 +34,7 @@ def check_subjects(subjects: list[str]) -> Iterator[tuple[str, str]]:
                 key,
                 (
                     f"{subject!r} cannot be captured: it begins with a wildcard, or with webhook. "
-                    "stream. gateway. eg. $ or _, which are the gateway's and NATS' own"
+                    "stream. gateway. eg. $ or _, which are reserved for the gateway and for NATS"
                 ),
             )
         for other in subjects[:position]:
@@ -46,21 +46,21 @@ def unfed_patterns(config: Config) -> list[tuple[str, str]]:
     """Pairs of key and reason for each pattern that no event from NATS could match."""
     if config.ingest.streams:
         return []  # only NATS knows the subjects of those streams
-    fed = captured_subjects(config)
+    captured = captured_subjects(config)
     return [
-        (key, why)
+        (key, reason)
         for key, pattern in _patterns(config)
-        if not any(overlaps(pattern, subject) for subject in fed)
-        if (why := _why(pattern, for_stream=key.startswith("streams.")))
+        if not any(overlaps(pattern, subject) for subject in captured)
+        if (reason := _reason(pattern, for_stream=key.startswith("streams.")))
     ]
 
 
-def _why(pattern: str, *, for_stream: bool) -> str | None:
+def _reason(pattern: str, *, for_stream: bool) -> str | None:
     if any(overlaps(pattern, subject) for subject in LIFECYCLE_SUBJECTS):
         if for_stream:
             return None
-        return f"{pattern!r}: the gateway's own events are on NATS, they reach no webhook"
-    return f"nothing from NATS feeds {pattern!r}: add its subject to ingest.subjects"
+        return f"{pattern!r}: webhooks do not get events of these types from NATS"
+    return f"no captured subject matches {pattern!r}: add its subject to ingest.subjects"
 
 
 def _patterns(config: Config) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Loading the configuration: file, environment, and every problem as one line."""
+"""Loads the configuration from a file and the environment, and reports every problem as a line."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from event_gateway.config.model import (
     StreamModel,
     TransformationModel,
 )
-from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source, is_told
+from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source, is_relevant
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_source import BadYaml, read
 from event_gateway.core.errors import InvalidDefinition
@@ -39,10 +39,10 @@ def load(
     transformation_rule: TransformationRule,
     url_rule: UrlRule,
 ) -> Config:
-    """The configuration of a file (None: all defaults) and of ``EVENT_GATEWAY__…`` variables.
+    """The configuration from a file (None: all defaults) and ``EVENT_GATEWAY__…`` variables.
 
-    ``url_rule`` judges webhooks' URLs by the file's own ``delivery`` section,
-    ``transformation_rule`` its transformations. Raises ConfigError.
+    ``url_rule`` checks the URLs of webhooks by the file's own ``delivery`` section;
+    ``transformation_rule`` checks transformations. Raises ConfigError.
     """
     return load_with_source(
         path, environ, transformation_rule=transformation_rule, url_rule=url_rule
@@ -56,35 +56,37 @@ def load_with_source(
     transformation_rule: TransformationRule,
     url_rule: UrlRule,
 ) -> tuple[Config, Source]:
-    """The same, and where each key stands. Raises ConfigError."""
+    """As :func:`load`, with the line or variable of each key. Raises ConfigError."""
     name = str(path) if path else "environment"
     document: Any = {}
     lines: dict[KeyPath, int] = {}
     problems: list[Problem] = []
     if path is not None:
         try:
-            document, lines, wrong = read(_text(path), environ)
-        except BadYaml as bad:
-            raise ConfigError([Problem(name, bad.line, bad.key, bad.reason)]) from None
-        problems += [Problem(name, bad.line, bad.key, bad.reason) for bad in wrong]
+            document, lines, faults = read(_text(path), environ)
+        except BadYaml as fault:
+            raise ConfigError([Problem(name, fault.line, fault.key, fault.reason)]) from None
+        problems += [Problem(name, fault.line, fault.key, fault.reason) for fault in faults]
         if not isinstance(document, dict):
             raise ConfigError([Problem(name, 1, "", "the file must be a mapping of keys")])
-    # A section with nothing in it is as good as none.
+    # An empty section counts as a missing one.
     document = {key: value for key, value in document.items() if value is not None}
     source = Source(name, lines, _override(document, environ))
     config = None
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        problems += [source.from_pydantic(one) for one in error.errors() if is_told(one)]
-    said = {problem.key for problem in problems}
+        problems += [source.from_pydantic(entry) for entry in error.errors() if is_relevant(entry)]
+    reported = {problem.key for problem in problems}
     problems += [
         source.problem(key, reason)
         for key, reason in _definition_problems(document, transformation_rule, url_rule)
-        if key not in said
+        if key not in reported
     ]
     if problems or config is None:
-        raise ConfigError(sorted(problems, key=lambda one: (not one.line, one.line, one.file)))
+        raise ConfigError(
+            sorted(problems, key=lambda problem: (not problem.line, problem.line, problem.file))
+        )
     return config, source
 
 
@@ -105,7 +107,7 @@ def _text(path: Path) -> str:
 def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyPath, str]:
     """``EVENT_GATEWAY__SERVER__PORT=9000`` sets ``server.port``; values are read as YAML.
 
-    Gives which variable has set which key.
+    Returns the variable that has set each key.
     """
     variables: dict[KeyPath, str] = {}
     for variable, text in sorted(environ.items()):
@@ -115,18 +117,18 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyP
         at = document
         path: KeyPath = ()
         for depth, key in enumerate(keys):
-            # Ids keep their case: an existing key that differs only in case is the one meant.
-            wanted = next((have for have in at if have.lower() == key.lower()), key.lower())
-            path = (*path, wanted)
+            # Ids keep their case: an existing key that differs only in case is meant.
+            name = next((other for other in at if other.lower() == key.lower()), key.lower())
+            path = (*path, name)
             if depth == len(keys) - 1:
                 try:
-                    at[wanted] = yaml.safe_load(text)
+                    at[name] = yaml.safe_load(text)
                 except yaml.YAMLError:
-                    at[wanted] = text
+                    at[name] = text
             else:
-                if not isinstance(at.get(wanted), dict):
-                    at[wanted] = {}
-                at = at[wanted]
+                if not isinstance(at.get(name), dict):
+                    at[name] = {}
+                at = at[name]
         variables[path] = variable
     return variables
 
@@ -134,29 +136,29 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyP
 def _definition_problems(
     document: Mapping[str, Any], transformation_rule: TransformationRule, url_rule: UrlRule
 ) -> Iterator[tuple[str, str]]:
-    """What the core finds wrong with each definition that has the right shape: key and reason."""
+    """The faults that the core finds in definitions of the right shape: pairs of key and reason."""
     ingest = _valid(IngestModel, document.get("ingest", {})) or IngestModel()
     yield from check_subjects(ingest.subjects or [])
     delivery = _valid(DeliveryModel, document.get("delivery", {}))
-    # With a section that is wrong itself there is no saying what it would allow.
+    # A section with faults does not say what it allows: no URL is checked.
     refuses_url = (lambda url: None) if delivery is None else url_rule(delivery)
     transformations = {*BUILT_IN}
     for name, value in _items(document, "transformations"):
-        transformations.add(name)  # what is wrong with it is no problem of its webhooks
+        transformations.add(name)  # even with faults, which are not reported again for webhooks
         transformation = _valid(TransformationModel, value)
         if transformation is not None:
             try:
                 transformation_rule(transformation_of(transformation, name))
-            except InvalidDefinition as wrong:
-                yield _key("transformations", name, wrong), wrong.detail
+            except InvalidDefinition as error:
+                yield _key("transformations", name, error), error.detail
     for name, value in _items(document, "webhooks"):
-        webhook = _valid(WebhookModel, value)
-        if webhook is not None:
-            made = webhook_of(webhook, name, managed_by="file")
-            for error in webhook_problems(
-                made, frozenset(transformations), ingest.retention, refuses_url
+        model = _valid(WebhookModel, value)
+        if model is not None:
+            webhook = webhook_of(model, name, managed_by="file")
+            for problem in webhook_problems(
+                webhook, frozenset(transformations), ingest.retention, refuses_url
             ):
-                yield _key("webhooks", name, error), error.detail
+                yield _key("webhooks", name, problem), problem.detail
     for name, value in _items(document, "streams"):
         stream = _valid(StreamModel, value)
         if stream is not None:

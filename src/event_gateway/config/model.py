@@ -13,7 +13,7 @@ from event_gateway.core.streams.definition import MAX_REPLICAS
 from event_gateway.core.text.urls import servers_of
 from event_gateway.core.transformation.definition import BUILT_IN, SIEM_FORMATS
 
-MIN_BODY = 64 * 1024  # an event of that size is always taken (CloudEvents 1.0.2, "Size Limits")
+MIN_BODY = 64 * 1024  # events of this size must be accepted (CloudEvents 1.0.2, "Size Limits")
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
@@ -25,7 +25,7 @@ def _at_least_a_minute(value: float) -> float:
 
 
 def _check_server_url(url: str, schemes: tuple[str, ...]) -> None:
-    """Raises ValueError without ever repeating the URL, which may hold a password."""
+    """Raises ValueError, whose text never contains the URL: it may contain a password."""
     form = f"must begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
     try:
         parts = urlsplit(url)
@@ -111,8 +111,8 @@ class NatsModel(Section):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
-        for one in servers_of(value) if value is not None else ():
-            _check_server_url(one, ("nats", "tls", "ws", "wss"))
+        for url in servers_of(value) if value is not None else ():
+            _check_server_url(url, ("nats", "tls", "ws", "wss"))
         return value
 
 
@@ -252,8 +252,8 @@ class TransformationModel(Section):
     template: Any = Field(None, description="The body, in the shape of JSON, with {{ paths }}.")
     content_type: str | None = Field(
         None,
-        description="Of what a template or a function makes. A template is application/json by "
-        "default; with a type that is not JSON it is one text.",
+        description="The content type of the body that a template or function makes. A template's "
+        "is application/json by default; if it is not JSON, the template is a string.",
     )
     python: str | None = Field(
         None,

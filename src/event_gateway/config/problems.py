@@ -1,4 +1,4 @@
-"""Problems of a configuration, each as a line: file, line, key, reason."""
+"""Problems of a configuration, each shown as a line with file, line, key and reason."""
 
 import difflib
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from event_gateway.config.model import Config
 
 KeyPath = tuple[str, ...]
 
-_BRANCHES = ("bool", "OrderedModel")  # pydantic names those of a union in the place of an error
+_BRANCHES = ("bool", "OrderedModel")  # the types of a union, which pydantic adds to a location
 
-# Pydantic's kinds of errors in words for users.
-_WORDS = {
+# Texts for users by pydantic's error types.
+_REASONS = {
     "missing": "is missing",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number, without quotes",
@@ -33,7 +33,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem and its place; ``line`` 0: the place has no lines (the environment)."""
+    """A problem and its location. ``line`` is 0 where there are no lines (the environment)."""
 
     file: str
     line: int
@@ -41,12 +41,12 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.key}: {self.reason}" if self.key else f"{place}: {self.reason}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.key}: {self.reason}" if self.key else f"{where}: {self.reason}"
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` are all reasons."""
+    """The configuration cannot be used; ``problems`` has all reasons."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -55,19 +55,19 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the keys of a configuration stand: in which line, or in which variable."""
+    """The location of each key of a configuration: its line, or its environment variable."""
 
     file: str
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
     variables: Mapping[KeyPath, str] = field(default_factory=dict)
 
     def problem(self, key: str, reason: str) -> Problem:
-        """A problem with the key written as ``webhooks.w.events[0]``."""
+        """A problem of a key, given as ``webhooks.w.events[0]``."""
         path = tuple(key.replace("[", ".").replace("]", "").split(".")) if key else ()
         return self._at(path, key, reason)
 
     def from_pydantic(self, error: Any) -> Problem:
-        """The problem behind one of pydantic's errors."""
+        """The problem for an error of pydantic."""
         parts = [part for part in error["loc"] if part not in ("[key]", *_BRANCHES)]
         path = tuple(str(part) for part in parts)
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
@@ -84,8 +84,8 @@ class Source:
         return Problem(self.file, self.lines.get((), 0), key, reason)
 
 
-def is_told(error: Any) -> bool:
-    """Whether one of pydantic's errors is about the branch of a union that the user meant."""
+def is_relevant(error: Any) -> bool:
+    """Whether an error of pydantic concerns the type of a union that the user meant."""
     mapping = isinstance(error["input"], dict)
     return not (
         (error["type"] == "bool_type" and error["loc"][-1] == "bool" and mapping)
@@ -94,25 +94,25 @@ def is_told(error: Any) -> bool:
 
 
 def reason_of(error: Any, path: KeyPath) -> str:
-    """What one of pydantic's errors says, with a suggestion where a key is unknown."""
+    """The text for an error of pydantic, with a suggestion for an unknown key."""
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
         return f"unknown key; did you mean {close[0]}?" if close else "unknown key"
-    words = _WORDS.get(error["type"])
-    if words is not None:
-        return words.format(**error.get("ctx", {}))
+    reason = _REASONS.get(error["type"])
+    if reason is not None:
+        return reason.format(**error.get("ctx", {}))
     return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _keys_at(path: KeyPath) -> list[str]:
-    """The keys that may stand below a path; parts that name an item of a mapping or list count."""
+    """The keys that are allowed below a path."""
     model: type[BaseModel] = Config
     for part in path:
-        found = model.model_fields.get(part)
-        inner = _model_in(found.annotation) if found else None
+        field_info = model.model_fields.get(part)
+        inner = _model_in(field_info.annotation) if field_info else None
         if inner is not None:
             model = inner
-        # else: an id or a position, whose model is the one that the field before it named
+        # else: an id or an index, whose model is that of the field before it
     return list(model.model_fields)
 
 
@@ -120,7 +120,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for inner in getattr(annotation, "__args__", ()):
-        found = _model_in(inner)
-        if found is not None:
-            return found
+        model = _model_in(inner)
+        if model is not None:
+            return model
     return None

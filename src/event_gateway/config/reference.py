@@ -1,4 +1,4 @@
-"""The reference of the configuration file, written from its models.
+"""The reference page of the configuration file, generated from its models.
 
 ``python -m event_gateway.config.reference`` prints it.
 """
@@ -18,33 +18,33 @@ from event_gateway.core.text.units import format_duration
 
 HEAD = """# Configuration
 
-Written from the code; `event-gateway schema` prints the same as a JSON Schema, which editors use
+Generated from the code. `event-gateway schema` prints the same as a JSON Schema, which editors use
 when the file begins with `# yaml-language-server: $schema=gateway.schema.json`.
 
 Every key has a default unless it says *required*. Durations are written `30s`, `5m`, `1h30m`, `7d`,
 `2y` or as ISO 8601, sizes `64KiB`, `1MiB`, `10GB`. `${NAME}` and `${NAME:-default}` in a value are
-taken from the environment; `EVENT_GATEWAY__SERVER__PORT=9000` sets `server.port`. Anchors, aliases
-and `<<` work. `event-gateway check -c FILE` says what is wrong, a line each.
+replaced from the environment; `EVENT_GATEWAY__SERVER__PORT=9000` sets `server.port`. Anchors,
+aliases and `<<` work. `event-gateway check -c FILE` prints each problem as a line.
 """
 
 
 def reference() -> str:
-    """The whole page, as Markdown."""
+    """The page as Markdown."""
     return HEAD + "\n" + "\n".join(_section(Config, "", {}))
 
 
 def _section(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> Iterator[str]:
     rows, below = [], []
-    # What is required comes first.
+    # Required keys come first.
     fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
     for name, field in fields:
-        inner, many = _inner(field.annotation)
+        inner, container = _inner(field.annotation)
         key = f"{prefix}{name}"
         name = field.alias or name
         if inner is model:  # groups of groups are described once
             inner = None
         elif inner is not None:
-            key = {"mapping": f"{key}.<name>", "list": f"{key}[]"}.get(many, key)
+            key = {"mapping": f"{key}.<name>", "list": f"{key}[]"}.get(container, key)
             below.append((inner, f"{key}.", _defaults_of(inner, defaults.get(name))))
         if inner is None or prefix:
             rows.append(
@@ -63,22 +63,22 @@ def _section(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> I
 
 
 def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
-    """The model within a field's type, and whether it is one, or a ``mapping`` or ``list`` of."""
+    """The model within a field's type, and its container: ``mapping``, ``list`` or empty."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, "one"
+        return annotation, ""
     origin = getattr(annotation, "__origin__", None)
     for part in getattr(annotation, "__args__", ()):
-        found, many = _inner(part)
-        if found is not None:
-            return found, "mapping" if origin is dict else "list" if origin is list else many
+        model, container = _inner(part)
+        if model is not None:
+            return model, "mapping" if origin is dict else "list" if origin is list else container
     return None, ""
 
 
 def _defaults_of(model: type[BaseModel], known: Any) -> dict[str, Any]:
-    """What the core takes where the model says nothing."""
+    """The core's defaults of the keys for which the model has none."""
     if model is WebhookModel:
-        smallest = WebhookModel(url="https://example.com/", events=["a"])
-        shown = webhook_to_json(webhook_of(smallest, "w", managed_by="file"))
+        minimal = WebhookModel(url="https://example.com/", events=["a"])
+        shown = webhook_to_json(webhook_of(minimal, "w", managed_by="file"))
         return {key: value for key, value in shown.items() if key not in ("url", "events")}
     return known if isinstance(known, dict) else {}
 

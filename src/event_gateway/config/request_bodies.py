@@ -1,4 +1,4 @@
-"""The bodies of API requests that register something: read, and checked."""
+"""Reads and validates the bodies of API requests that register something."""
 
 from typing import Any, TypeVar
 
@@ -27,19 +27,19 @@ class InvalidBody(Exception):
 
 
 class _WebhookBody(WebhookModel):
-    """The API's webhook: the configuration's and its id."""
+    """A webhook of the API: as in the configuration, with its id."""
 
     id: str = Field(description="The id: 1 to 64 letters, digits, _ and -.")
 
 
 class _StreamBody(StreamModel):
-    """The API's stream: the configuration's and its name."""
+    """A stream of the API: as in the configuration, with its name."""
 
     name: str = Field(description="The name: 1 to 64 letters, digits, _ and -.")
 
 
 Model = TypeVar("Model", bound=BaseModel)
-_SHOWN = (
+_READ_ONLY = (
     "managed_by",
     "created_at",
     "state",
@@ -48,30 +48,32 @@ _SHOWN = (
     "expression_errors",
     "rate",
     "subscribers",
-)  # members of the API's answers that are not part of the definition
+)  # members of the API's responses that are not part of the definition
 
 
 def webhook_from_json(
     body: object, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
 ) -> Webhook:
-    """The webhook of an API request's body. Raises InvalidBody.
+    """The webhook in the body of an API request. Raises InvalidBody.
 
-    Members that the API adds to its answers (``managed_by``, ``created_at``) are ignored, so that
-    an answer can be sent back.
+    Members that the API adds to its responses, such as ``managed_by``, are ignored, so that a
+    response can be sent back.
     """
     model = validated(_WebhookBody, "webhooks", body)
     webhook = webhook_of(model, model.id, managed_by="api")
-    wrong = [
+    problems = [
         (problem.key, problem.detail)
         for problem in webhook_problems(webhook, transformations, retention, refuses_url)
     ]
-    if wrong:
-        raise InvalidBody(wrong)
+    if problems:
+        raise InvalidBody(problems)
     return webhook
 
 
 def stream_from_json(body: object) -> StreamDefinition:
-    """The stream of an API request's body, which may be an answer sent back. Raises InvalidBody."""
+    """The stream in the body of an API request, which may be a response sent back.
+
+    Raises InvalidBody."""
     model = validated(_StreamBody, "streams", body)
     definition = stream_of(model, model.name, managed_by="api")
     try:
@@ -82,18 +84,18 @@ def stream_from_json(body: object) -> StreamDefinition:
 
 
 def transformation_from_json(body: object) -> TransformationDefinition:
-    """The transformation of an API request's body, which cannot be a function. Raises InvalidBody.
+    """The transformation in the body of an API request, which cannot be a function.
 
-    Templates are not looked at yet.
+    Its template is not compiled here. Raises InvalidBody.
     """
     definition = transformation_of(validated(TransformationModel, "transformations", body), "it")
     if definition.python is not None:
-        raise InvalidBody([("python", "functions are named in the configuration file alone")])
+        raise InvalidBody([("python", "functions are allowed only in the configuration file")])
     return definition
 
 
 def selection_from_json(body: dict[str, Any]) -> Selection:
-    """The selection of a subscribe request, from those of its members that are fields of one.
+    """The selection of a subscribe request, from the members that are fields of a selection.
 
     Raises InvalidBody.
     """
@@ -108,13 +110,14 @@ def selection_from_json(body: dict[str, Any]) -> Selection:
 
 
 def validated(model: type[Model], section: str, body: object) -> Model:
-    """A request's body as a model; ``section`` is where its keys are known from.
+    """The body of a request as a model. ``section`` is the section of the configuration file with
+    the same keys.
 
     Raises InvalidBody.
     """
     if not isinstance(body, dict):
         raise InvalidBody([("", "the body must be a JSON object")])
-    given = {k: v for k, v in body.items() if k not in _SHOWN}
+    given = {k: v for k, v in body.items() if k not in _READ_ONLY}
     try:
         check_plain(given)
     except InvalidDefinition as error:
@@ -124,8 +127,8 @@ def validated(model: type[Model], section: str, body: object) -> Model:
     except ValidationError as error:
         raise InvalidBody(
             [
-                (".".join(path), reason_of(one, (section, *path)))
-                for one in error.errors()
-                for path in [tuple(str(part) for part in one["loc"])]
+                (".".join(path), reason_of(entry, (section, *path)))
+                for entry in error.errors()
+                for path in [tuple(str(part) for part in entry["loc"])]
             ]
         ) from None

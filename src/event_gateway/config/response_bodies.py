@@ -12,12 +12,12 @@ from event_gateway.core.webhook.webhook import Webhook
 
 
 def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
-    """A webhook as the API shows it: names of secrets, never their values.
+    """A webhook as the API shows it, with the names of secrets, never their values.
 
-    Of its verification it says what the registry knows.
+    Its verification is as far as the registry knows it.
     """
     policy, rate = webhook.retry_policy, webhook.rate_limit
-    agreed = webhook.verified if webhook.is_verified else None
+    verified = webhook.verified if webhook.is_verified else None
     return {
         "id": webhook.id,
         "url": webhook.url,
@@ -36,7 +36,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
             "initial_delay": format_duration(policy.initial_delay),
             "multiplier": policy.multiplier,
             "max_delay": format_duration(policy.max_delay),
-            "schedule": [format_duration(one) for one in policy.schedule] or None,
+            "schedule": [format_duration(delay) for delay in policy.schedule] or None,
             "jitter": policy.jitter,
             "max_age": None if policy.max_age is None else format_duration(policy.max_age),
         },
@@ -54,7 +54,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "verify": webhook.verify,
         "headers": dict(webhook.headers),
         "enrich": webhook.enrich,
-        "security": [msgspec.to_builtins(one) for one in webhook.security],
+        "security": [msgspec.to_builtins(settings) for settings in webhook.security],
         "enabled": webhook.enabled,
         "description": webhook.description,
         "metadata": dict(webhook.metadata),
@@ -62,8 +62,8 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "created_at": rfc3339(webhook.created_at),
         "state": webhook.state,
         "verification": {
-            "verified_at": agreed and rfc3339(agreed.at),
-            "allowed_rate": agreed and agreed.rate,
+            "verified_at": verified and rfc3339(verified.at),
+            "allowed_rate": verified and verified.rate,
             "last_error": None,
             "next_try_at": None,
         }
@@ -75,7 +75,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
 
 
 def _as_json(value: Any) -> Any:
-    """A value as its JSON would be read: tuples become lists, so that models accept it again."""
+    """The value encoded and decoded as JSON: tuples become lists, so that models accept it."""
     return msgspec.json.decode(msgspec.json.encode(value))
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of the configuration file, for editors and for whoever generates such files."""
+"""The JSON Schema of the configuration file, for editors and for programs that write such files."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from event_gateway.core.transformation.definition import BUILT_IN
 def json_schema() -> dict[str, Any]:
     """The schema (draft 2020-12).
 
-    It knows the shape. What depends on other keys, only ``check`` tells.
+    It describes the shape. Conditions over several keys are checked by ``event-gateway check``.
     """
     schema = Config.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -17,9 +17,9 @@ def json_schema() -> dict[str, Any]:
     webhook = schema["$defs"]["WebhookModel"]["properties"]
     name: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
     webhook["transformation"]["anyOf"] = [{"enum": [*BUILT_IN]}, name, {"type": "null"}]
-    one = webhook["security"]["items"]
+    settings = webhook["security"]["items"]
     webhook["security"] = {
-        "anyOf": [one, {"type": "array", "items": one}],
+        "anyOf": [settings, {"type": "array", "items": settings}],
         "description": webhook["security"]["description"],
     }
     for section in ("webhooks", "streams", "transformations"):

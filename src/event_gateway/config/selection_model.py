@@ -1,4 +1,4 @@
-"""A selection in the configuration and in requests, made from the core's declaration of it."""
+"""The model of a selection, generated from the core's declaration of its fields."""
 
 from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
 
@@ -25,10 +25,12 @@ class FilterModel(Section):
         json_schema_extra={"enum": [*ALL_OPERATORS]},
     )
     value: Any = Field(None, description="What the field is compared with.")
-    all: "list[FilterModel] | None" = Field(None, description="Filters which all must hold.")
-    any: "list[FilterModel] | None" = Field(None, description="Filters of which one must hold.")
+    all: "list[FilterModel] | None" = Field(None, description="Filters that must all match.")
+    any: "list[FilterModel] | None" = Field(
+        None, description="Filters of which at least one must match."
+    )
     not_: "FilterModel | None" = Field(
-        None, alias="not", description="A filter which must not hold."
+        None, alias="not", description="A filter that must not match."
     )
 
     @model_validator(mode="after")
@@ -74,7 +76,7 @@ else:
 
 
 def selection_arguments(model: SelectionModel) -> dict[str, Any]:
-    """The arguments with which a core's Selection, or a Webhook, is made from a model."""
+    """The arguments of the core's Selection, or of a Webhook, from a model."""
     return {name: _core_value(getattr(model, name)) for name in FIELDS}
 
 
@@ -85,7 +87,7 @@ def _core_value(value: Any) -> Any:
 
 
 def _filter_of(model: FilterModel) -> Filter:
-    """The core's filter, groups and all."""
+    """The core's filter, with its groups."""
     if model.not_ is not None:
         return Filter(not_=_filter_of(model.not_))
     if model.all is not None:

@@ -11,20 +11,20 @@ from event_gateway.core.access.principal import ADMIN, Principal
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern
 
-LONGEST = 3600.0
-MOST = 64
+MAX_LIFETIME = 3600.0  # seconds
+MAX_ITEMS = 64  # streams, and subjects
 
 
-def _short(value: float) -> float:
-    if not 1 <= value <= LONGEST:
+def _check_lifetime(value: float) -> float:
+    if not 1 <= value <= MAX_LIFETIME:
         raise ValueError("must be between 1s and 1h")
     return value
 
 
 class _TokenBody(Section):
-    streams: list[str] = Field([], max_length=MOST)
-    subjects: list[str] = Field([], max_length=MOST)
-    expires_in: Annotated[Duration, AfterValidator(_short)] = 300.0
+    streams: list[str] = Field([], max_length=MAX_ITEMS)
+    subjects: list[str] = Field([], max_length=MAX_ITEMS)
+    expires_in: Annotated[Duration, AfterValidator(_check_lifetime)] = 300.0
     principal: Annotated[str, Field(pattern="^[A-Za-z0-9_.@:-]{1,64}$")] = "browser"
 
 
@@ -37,13 +37,13 @@ class TokenRequest:
 
 
 def token_from_json(body: object, streams: frozenset[str]) -> TokenRequest:
-    """The request in a body; its streams must be among ``streams``. Raises InvalidBody."""
+    """The token request in a body. Raises InvalidBody, also for streams not in ``streams``."""
     model = validated(_TokenBody, "tokens", body)
     if not model.streams and not model.subjects:
         raise InvalidBody([("streams", "a token needs at least one stream or subject")])
     if model.principal == ADMIN.name:
-        raise InvalidBody([("principal", f"{ADMIN.name} is the name of the key itself")])
-    wrong = [
+        raise InvalidBody([("principal", f"{ADMIN.name} is the name of the admin key")])
+    problems = [
         (f"streams.{at}", f"there is no stream {name[:64]}")
         for at, name in enumerate(model.streams)
         if name not in streams
@@ -52,9 +52,9 @@ def token_from_json(body: object, streams: frozenset[str]) -> TokenRequest:
         try:
             check_pattern(pattern, f"subjects.{at}")
         except InvalidDefinition as error:
-            wrong.append((error.key, error.detail))
-    if wrong:
-        raise InvalidBody(wrong)
+            problems.append((error.key, error.detail))
+    if problems:
+        raise InvalidBody(problems)
     return TokenRequest(
         Principal(model.principal, tuple(model.streams), tuple(model.subjects)), model.expires_in
     )

@@ -1,4 +1,4 @@
-"""Values as the configuration writes them, and what all of its sections have in common."""
+"""The types of values in the configuration, and the base of all its sections."""
 
 from typing import Annotated, Any
 
@@ -35,6 +35,6 @@ Size = Annotated[
 
 
 class Section(BaseModel):
-    """Keys that are known, with values of just their type."""
+    """A section: unknown keys, and values of another type, are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,4 +1,4 @@
-"""A webhook in the configuration, key by key. What has no value takes the core's default."""
+"""The model of a webhook in the configuration. A key without a value takes the core's default."""
 
 from typing import Annotated, Any
 
@@ -80,7 +80,8 @@ class OrderedModel(Section):
     """Which events are delivered in order."""
 
     by: Annotated[str, Field(min_length=1)] = Field(
-        description="An attribute or a path (data.account): order is kept where it is equal."
+        description="An attribute or a path (data.account): events with equal values keep their "
+        "order."
     )
 
 
@@ -120,7 +121,9 @@ class SecurityModel(Section):
         None, description="mtls: its private key, a PEM file; secret_name is that of its password."
     )
     ca: str | None = Field(
-        None, description="mtls: the authorities that the receiver may have its certificate of."
+        None,
+        description="mtls: a PEM file with the authorities that may sign the receiver's "
+        "certificate.",
     )
 
 
@@ -150,7 +153,7 @@ class WebhookModel(SelectionModel):
         CircuitBreakerModel(), description="When to stop attempts to a failing receiver."
     )
     disable_after: Duration | None = Field(
-        None, description="After how long of nothing but failures it is disabled; 5d."
+        None, description="The gateway disables the webhook after so long of only failures; 5d."
     )
     ordered: bool | OrderedModel = Field(
         False, description="true delivers in the order of the log, one at a time."
@@ -168,4 +171,4 @@ class WebhookModel(SelectionModel):
         description="Whether the gateway delivers; true. While false, events wait in the queue.",
     )
     description: str | None = Field(None, max_length=1000, description="For people.")
-    metadata: dict[str, Any] = Field({}, description="Yours; the gateway only keeps it.")
+    metadata: dict[str, Any] = Field({}, description="For your use; the gateway only stores it.")

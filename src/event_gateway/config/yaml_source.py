@@ -1,4 +1,4 @@
-"""YAML with the line of every key, without duplicate keys, and bounded however it is nested."""
+"""Reads YAML with the line of every key; refuses duplicate keys, and limits depth and size."""
 
 import re
 from collections.abc import Mapping
@@ -8,20 +8,20 @@ import yaml
 
 Path = tuple[str, ...]
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-# What PyYAML repeats of the text: a value that begins with * or ! and should be in quotes.
-_REPEATED = re.compile(r"(alias|anchor|tag|handle|base \d+:|float:) (['\"]).*\2", re.DOTALL)
-# Numbers of YAML 1.2's core schema.
+# The parts of PyYAML's messages that quote the file: unquoted values that begin with * or !.
+_QUOTED = re.compile(r"(alias|anchor|tag|handle|base \d+:|float:) (['\"]).*\2", re.DOTALL)
+# The numbers of YAML 1.2's core schema.
 _CORE = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 MAX_DEPTH = 32
-MAX_NODES = 100_000  # with all aliases followed
-# libyaml parses about ten times as fast as PyYAML itself, which is there without it, too.
+MAX_NODES = 100_000  # with all aliases expanded
+# libyaml parses about ten times as fast as PyYAML itself, which is used where libyaml is missing.
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class BadYaml(Exception):
-    """What cannot be read, with the line and the key that it is about."""
+    """A fault of a YAML document, with its line and key."""
 
     def __init__(self, line: int, key: str, reason: str) -> None:
         super().__init__(reason)
@@ -29,51 +29,53 @@ class BadYaml(Exception):
 
 
 def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], list[BadYaml]]:
-    """The document, the line of each key path, and what is wrong inside it.
+    """The document, the line of each key path, and the faults within the document.
 
-    ``${NAME}`` and ``${NAME:-default}`` in strings are replaced. Raises BadYaml where there is no
-    document to speak of.
+    ``${NAME}`` and ``${NAME:-default}`` in strings are replaced from ``environ``. Raises BadYaml if
+    the document cannot be read at all.
     """
     lines: dict[Path, int] = {}
-    wrong: list[BadYaml] = []
-    node = _composed(text, MAX_DEPTH)
+    faults: list[BadYaml] = []
+    node = _compose(text, MAX_DEPTH)
     if node is None:
-        return {}, lines, wrong
-    return _Reader(lines, wrong, environ).value(node, ()), lines, wrong
+        return {}, lines, faults
+    return _Reader(lines, faults, environ).value(node, ()), lines, faults
 
 
 def read_plain(text: str, max_depth: int) -> Any:
-    """A document as others write it: YAML 1.2 (where ``ON`` is text), and nothing replaced, so that
-    who sends it cannot read the environment. Raises BadYaml."""
-    wrong: list[BadYaml] = []
-    node = _composed(text, max_depth)
-    value = None if node is None else _Reader({}, wrong, None, max_depth).value(node, ())
-    if wrong:
-        raise wrong[0]
+    """A document from a client, by the rules of YAML 1.2, in which ``ON`` is a string.
+
+    Variables are not replaced, so that a client cannot read the environment. Raises BadYaml.
+    """
+    faults: list[BadYaml] = []
+    node = _compose(text, max_depth)
+    value = None if node is None else _Reader({}, faults, None, max_depth).value(node, ())
+    if faults:
+        raise faults[0]
     return value
 
 
-def _composed(text: str, max_depth: int) -> yaml.Node | None:
+def _compose(text: str, max_depth: int) -> yaml.Node | None:
     try:
         _check_size(text, max_depth)
-        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
-        return node
+        root: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        return root
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         hint = ""
         if "${" in "".join(text.split("\n")[line - 1 : line]):
             hint = "; between { and } put ${NAME} in quotes, or give its key a line of its own"
-        problem = _unrepeated(error.problem)
+        problem = _without_quotes(error.problem)
         raise BadYaml(line, "", f"not YAML: {problem}{hint}") from None
     except yaml.YAMLError as error:
         raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
 
 
 def _check_size(text: str, max_depth: int) -> None:
-    """Raises BadYaml at the first value beyond a bound, before any of them is kept.
+    """Raises BadYaml at the first value beyond a limit, before any value is stored.
 
-    Composing takes a stack frame for each level. What is nested a little too deep is left to the
-    reader, which names its key.
+    Composing takes a stack frame for each level. Values that are nested only a little too deep are
+    left to the reader, which names their key.
     """
     nodes = depth = 0
     for event in yaml.parse(text, Loader=_Loader):
@@ -83,7 +85,7 @@ def _check_size(text: str, max_depth: int) -> None:
             nodes += 1
             depth += isinstance(event, yaml.CollectionStartEvent)
             too_deep = depth > 8 * max_depth
-            if too_deep or nodes > 2 * MAX_NODES:  # keys count here, too
+            if too_deep or nodes > 2 * MAX_NODES:  # twice as many, since keys count here too
                 reason = (
                     f"nested deeper than {max_depth}"
                     if too_deep
@@ -93,23 +95,23 @@ def _check_size(text: str, max_depth: int) -> None:
                 raise BadYaml(line, "", reason)
 
 
-def _unrepeated(problem: object) -> str:
-    """A parser's words without the text that it found, which may be a password."""
-    hidden = r"\1 (not repeated here; text that begins with * or ! needs quotes)"
-    return _REPEATED.sub(hidden, str(problem))
+def _without_quotes(problem: object) -> str:
+    """A message of the parser without the parts of the file, which may be a password."""
+    hidden = r"\1 (not shown here; text that begins with * or ! needs quotes)"
+    return _QUOTED.sub(hidden, str(problem))
 
 
 class _Reader:
-    """``environ``: what is put in the place of ${NAME}; None: the document is a plain one."""
+    """Turns nodes into values. ``environ`` has the values of ${NAME}; None: a plain document."""
 
     def __init__(
         self,
         lines: dict[Path, int],
-        wrong: list[BadYaml],
+        faults: list[BadYaml],
         environ: Mapping[str, str] | None,
         max_depth: int = MAX_DEPTH,
     ) -> None:
-        self._lines, self._wrong, self._max_depth = lines, wrong, max_depth
+        self._lines, self._faults, self._max_depth = lines, faults, max_depth
         self._plain, self._environ = environ is None, environ or {}
         self._nodes = 0
         self._merging: set[int] = set()
@@ -128,7 +130,7 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self.value(one, (*path, str(at))) for at, one in enumerate(node.value)]
+            return [self.value(item, (*path, str(at))) for at, item in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)
         if self._plain:
             return _plain_scalar(node, line, path)
@@ -143,8 +145,8 @@ class _Reader:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             reason = getattr(error, "problem", None) or error
-            why = _unrepeated(reason)
-            raise BadYaml(line, ".".join(path), f"not a plain value: {why}") from None
+            detail = _without_quotes(reason)
+            raise BadYaml(line, ".".join(path), f"not a plain value: {detail}") from None
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -160,8 +162,8 @@ class _Reader:
             here = (*path, key)
             if key in out:
                 first = self._lines[here]
-                self._wrong.append(
-                    BadYaml(line, ".".join(here), f"stands twice, first in line {first}")
+                self._faults.append(
+                    BadYaml(line, ".".join(here), f"occurs twice, first in line {first}")
                 )
                 continue
             self._lines[here] = line
@@ -169,39 +171,39 @@ class _Reader:
         return merged | out
 
     def _merged(self, node: yaml.Node, line: int, path: Path) -> dict[str, Any]:
-        """What ``<<: *name`` brings in; of several, the earlier ones win."""
+        """The members merged by ``<<: *name``; earlier mappings take precedence."""
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         out: dict[str, Any] = {}
-        for one in nodes:
-            if not isinstance(one, yaml.MappingNode):
+        for mapping in nodes:
+            if not isinstance(mapping, yaml.MappingNode):
                 raise BadYaml(line, ".".join(path), "<< takes a mapping (*name), or a list of them")
-            if id(one) in self._merging:
-                raise BadYaml(line, ".".join(path), "<< brings in what it stands in")
-            self._merging.add(id(one))
-            out = self._mapping(one, path) | out
-            self._merging.discard(id(one))
+            if id(mapping) in self._merging:
+                raise BadYaml(line, ".".join(path), "<< merges a mapping into itself")
+            self._merging.add(id(mapping))
+            out = self._mapping(mapping, path) | out
+            self._merging.discard(id(mapping))
         return out
 
     def _interpolated(self, node: yaml.ScalarNode, line: int, path: Path) -> Any:
         def variable(match: re.Match[str]) -> str:
             value = self._environ.get(match[1])
             if value is None and match[2] is None:
-                self._wrong.append(
+                self._faults.append(
                     BadYaml(line, ".".join(path), f"the environment variable {match[1]} is not set")
                 )
             return value if value is not None else match[2] or ""
 
         text = _VARIABLE.sub(variable, node.value)
         if node.style or node.tag != "tag:yaml.org,2002:str":
-            return text  # in quotes it is text, whatever it looks like
+            return text  # a quoted scalar is always a string
         tag = self._scalars.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
         return self._scalar(yaml.ScalarNode(tag, text), line, path)
 
 
 def _plain_scalar(node: yaml.ScalarNode, line: int, path: Path) -> Any:
-    """A scalar by YAML 1.2's core schema (10.3.2). In quotes it is text."""
+    """A scalar by YAML 1.2's core schema (10.3.2); a quoted scalar is a string."""
     if not node.tag.startswith(_CORE) or "/" in node.tag.removeprefix(_CORE):
-        raise BadYaml(line, ".".join(path[:4]), "tags are not understood")
+        raise BadYaml(line, ".".join(path[:4]), "tags are not supported")
     text = node.value
     if node.style:
         return text
@@ -214,6 +216,6 @@ def _plain_scalar(node: yaml.ScalarNode, line: int, path: Path) -> Any:
             return int(text, 0 if text[:2] in ("0o", "0x") else 10)
         if _FLOAT.fullmatch(text):
             return float(text)
-    except ValueError:  # more digits than Python reads
+    except ValueError:  # more digits than Python converts
         raise BadYaml(line, ".".join(path[:4]), "not a plain value: too many digits") from None
     return text

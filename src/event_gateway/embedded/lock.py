@@ -10,9 +10,10 @@ class DirectoryInUse(Exception):
 
 
 class DirectoryLock:
-    """Held from :meth:`take` to :meth:`release`, or until the process ends, however it does.
+    """A lock that is held from :meth:`take` to :meth:`release`, or until the process ends.
 
-    The system frees it, and child processes do not inherit it, so a killed gateway leaves none.
+    The operating system releases it, and child processes do not inherit it, so a killed gateway
+    leaves no lock behind.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -20,7 +21,7 @@ class DirectoryLock:
         self._descriptor: int | None = None
 
     def take(self) -> None:
-        """Takes the lock. Raises DirectoryInUse, or OSError where nothing can be written there."""
+        """Takes the lock. Raises DirectoryInUse; OSError if the directory is not writable."""
         path = self._directory / "lock"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -48,7 +49,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:
-        # Far behind the process id, which stays readable.
+        # Locks a byte far after the process id, which stays readable.
         os.lseek(descriptor, 1024, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)

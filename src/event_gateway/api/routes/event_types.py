@@ -20,7 +20,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
 from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
-from event_gateway.core.schema.event_type import EventType, kept
+from event_gateway.core.schema.event_type import EventType, to_json
 from event_gateway.core.text.times import rfc3339
 from event_gateway.ingest.catalog import Catalog
 
@@ -180,9 +180,9 @@ def _read(body: dict[str, Any]) -> EventType:
         description=given.description,
         owner=given.owner,
         dataschema=given.dataschema or "",
-        schema=given.schema if given.schema is msgspec.UNSET else kept(given.schema, "schema"),
+        schema=given.schema if given.schema is msgspec.UNSET else to_json(given.schema, "schema"),
         examples=tuple(
-            kept(example, f"examples[{at}]") for at, example in enumerate(given.examples)
+            to_json(example, f"examples[{at}]") for at, example in enumerate(given.examples)
         ),
         enforce=given.enforce,
     )

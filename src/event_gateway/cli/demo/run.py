@@ -29,7 +29,7 @@ from event_gateway.cli.process.serve import Running, run_loop, running
 from event_gateway.config.load import load
 from event_gateway.config.model import Config, DeliveryModel
 from event_gateway.config.webhook_model import CircuitBreakerModel
-from event_gateway.request.transformations import compiled
+from event_gateway.request.transformations import compile_definition
 from event_gateway.tasks import TaskCrashed, end
 from event_gateway.transport.egress_guard import url_rule
 
@@ -48,7 +48,7 @@ def run(seconds: float | None) -> int:
 def configuration(receivers_url: str) -> Config:
     """The example configuration, with its three URLs replaced by those of the demo's receivers."""
     with as_file(files("event_gateway.cli.demo") / "gateway.yaml") as path:
-        config = load(path, {}, transformation_rule=compiled, url_rule=url_rule)
+        config = load(path, {}, transformation_rule=compile_definition, url_rule=url_rule)
     # Its few seconds show retries and dead letters; an open circuit breaker would delay them.
     never_opens = CircuitBreakerModel(failure_threshold=10_000)
     webhooks = {

@@ -8,7 +8,7 @@ from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import load_with_source
 from event_gateway.config.model import Config
 from event_gateway.config.problems import Problem, Source
-from event_gateway.request.transformations import compiled
+from event_gateway.request.transformations import compile_definition
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.egress_guard import url_rule
@@ -16,7 +16,9 @@ from event_gateway.transport.egress_guard import url_rule
 
 def read_config(path: Path | None) -> tuple[Config, Source]:
     """The configuration, and the lines of its keys. Raises ConfigError."""
-    return load_with_source(path, os.environ, transformation_rule=compiled, url_rule=url_rule)
+    return load_with_source(
+        path, os.environ, transformation_rule=compile_definition, url_rule=url_rule
+    )
 
 
 def warnings(config: Config, source: Source) -> list[Problem]:

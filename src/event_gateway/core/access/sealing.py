@@ -46,7 +46,7 @@ class SealingKeys:
         for key in keys:
             try:
                 raw = base64.b64decode(key, validate=True)
-            except ValueError:  # no base64, or not even ASCII
+            except ValueError:  # also raised for text that is not ASCII
                 raw = b""
             if len(raw) != KEY_BYTES:
                 raise CannotSeal("a sealing key is base64 of 32 bytes (openssl rand -base64 32)")

@@ -1,6 +1,6 @@
 """Binary mode: attributes as ``ce-`` headers, the payload as the body.
 
-Rules: HTTP binding 3.1 (and 3.1.3.2, how values are written), NATS binding 3.1.
+Rules: HTTP binding 3.1 (and 3.1.3.2 for the encoding of values), NATS binding 3.1.
 """
 
 import re
@@ -18,8 +18,8 @@ from event_gateway.core.cloudevents.media_types import (
 )
 from event_gateway.core.errors import InvalidEvent
 
-# Of all values as they are written: threefold where all is percent-encoded, with some white space.
-MAX_WRITTEN = 4 * MAX_ATTRIBUTES
+# Bytes of all encoded values: percent-encoding triples them, and there may be white space.
+MAX_ENCODED = 4 * MAX_ATTRIBUTES
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})|%")
 _QUOTED = re.compile(r"\\(.)", re.DOTALL)
 _TO_ESCAPE = re.compile(r"[^\x21\x23\x24\x26-\x7e]+")
@@ -31,19 +31,19 @@ def from_binary(headers: Iterable[tuple[str, str]], content_type: str | None, bo
     Raises InvalidEvent.
     """
     attributes: dict[str, str] = {}
-    written = 0
+    size = 0
     for name, value in headers:
         lowered = name.lower()
         if lowered.startswith("ce-"):
-            written += len(value)
-            if written > MAX_WRITTEN:
-                raise InvalidEvent("invalid", f"the ce- headers have over {MAX_WRITTEN} bytes")
+            size += len(value)
+            if size > MAX_ENCODED:
+                raise InvalidEvent("invalid", f"the ce- headers have over {MAX_ENCODED} bytes")
             if lowered[3:] in attributes:
-                raise InvalidEvent("invalid", f"the header {lowered[:64]} is there twice")
+                raise InvalidEvent("invalid", f"the header {lowered[:64]} occurs twice")
             attributes[lowered[3:]] = decode_header(value, lowered[:64])
     check_version(attributes.pop("specversion", None))
     if "data" in attributes:
-        raise InvalidEvent("invalid", "ce-data is no attribute: the payload is the body")
+        raise InvalidEvent("invalid", "ce-data is not an attribute: the payload is the body")
     content_type = attributes.pop("datacontenttype", None) or content_type or None
     kind = _kind(content_type, body)
     extensions: dict[str, Extension] = {
@@ -66,7 +66,7 @@ def from_binary(headers: Iterable[tuple[str, str]], content_type: str | None, bo
 
 
 def _kind(content_type: str | None, body: bytes) -> DataKind:
-    """How a payload is kept. Raises InvalidEvent where it is not the JSON that it is said to be."""
+    """The kind of a payload. Raises InvalidEvent if it should be JSON and is not."""
     if not body:
         return DataKind.NONE
     if declared_encoding(content_type, body) is not None:
@@ -88,7 +88,8 @@ def _kind(content_type: str | None, body: bytes) -> DataKind:
 
 
 def decode_header(value: str, name: str) -> str:
-    """An attribute from its header: unquoted, then one round of percent-decoding, as UTF-8.
+    """The value of an attribute from its header: unquotes it, then percent-decodes it once, as
+    UTF-8.
 
     Raises InvalidEvent.
     """
@@ -96,12 +97,12 @@ def decode_header(value: str, name: str) -> str:
         value = _QUOTED.sub(r"\1", value[1:-1])
     if "%" not in value and value.isascii():
         return value
-    if "\ufffd" in value:  # what clients make of bytes that they cannot decode
-        raise InvalidEvent("invalid", f"{name} is not UTF-8, or holds U+FFFD unencoded")
+    if "\ufffd" in value:  # clients put it in place of bytes that they cannot decode
+        raise InvalidEvent("invalid", f"{name} is not UTF-8, or contains U+FFFD unencoded")
 
     def byte(match: re.Match[bytes]) -> bytes:
         if match[1] is None:
-            raise InvalidEvent("invalid", f"{name} holds a '%' that is no percent-encoding")
+            raise InvalidEvent("invalid", f"{name} contains a '%' that is no percent-encoding")
         return bytes((int(match[1], 16),))
 
     try:
@@ -111,7 +112,7 @@ def decode_header(value: str, name: str) -> str:
 
 
 def encode_header(value: Extension) -> str:
-    """An attribute as a header's value."""
+    """The header value of an attribute."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return _TO_ESCAPE.sub(_escaped, str(value))
@@ -122,8 +123,8 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def goes_binary(event: Event) -> bool:
-    """Whether binary mode can carry it: not where its payload is a CloudEvent by its own content
-    type, as that would say that this one is in structured mode."""
+    """Whether binary mode can carry the event. It cannot if the payload's content type is a
+    CloudEvent's: receivers would read the payload as an event in structured mode."""
     content_type = event.datacontenttype
     return content_type is None or not content_type.lstrip().lower().startswith(
         "application/cloudevents"
@@ -131,9 +132,9 @@ def goes_binary(event: Event) -> bool:
 
 
 def to_binary(event: Event) -> tuple[bytes, bytes]:
-    """The header lines of an HTTP request in binary mode, Content-Type among them, and its body.
+    """The header lines of an HTTP request in binary mode, including Content-Type, and its body.
 
-    Raises ValueError where its text cannot be written in the encoding that it promises.
+    Raises ValueError if the payload is text that its declared encoding cannot express.
     """
     lines = [
         f"ce-specversion: 1.0\r\nce-id: {encode_header(event.id)}\r\n"

@@ -1,4 +1,4 @@
-"""The event: CloudEvents 1.0.2 attributes with the payload left as the bytes it came in."""
+"""The event: its CloudEvents 1.0.2 attributes, and its payload as the bytes that came in."""
 
 import json
 from enum import IntEnum
@@ -12,7 +12,7 @@ CORE_ATTRIBUTES = frozenset(
 
 
 class DataKind(IntEnum):
-    """How the JSON format writes the payload."""
+    """How the payload is written in the JSON format."""
 
     NONE = 0
     JSON = 1  # ``data``: the bytes are a JSON value
@@ -22,7 +22,7 @@ class DataKind(IntEnum):
 
 Extension = str | int | bool
 
-# Where an event came from. Other origins are the names of sources.
+# Origins of events. The other origins are the names of sources.
 NATS = "nats"
 HTTP = "http"
 
@@ -30,8 +30,8 @@ HTTP = "http"
 class Event(msgspec.Struct, frozen=True):
     """One CloudEvent.
 
-    ``data`` is what the body would be in binary mode: JSON text for JSON content, the plain bytes
-    for all else; ``kind`` says which. ``time`` keeps the publisher's own text.
+    ``data`` is the body in binary mode: JSON text if ``kind`` is JSON, else the plain bytes.
+    ``time`` is the publisher's own text.
     """
 
     id: str
@@ -46,20 +46,19 @@ class Event(msgspec.Struct, frozen=True):
     kind: DataKind = DataKind.NONE
 
     def attribute(self, name: str) -> Extension | None:
-        """A context attribute or an extension by name; None where the event has none."""
+        """A context attribute or an extension by name; None if the event has none."""
         if name in CORE_ATTRIBUTES:
             return "1.0" if name == "specversion" else getattr(self, name)
         return self.extensions.get(name)
 
 
 class Received(msgspec.Struct):
-    """An event at its place in the log.
+    """An event with its position in the log.
 
-    ``time`` is when the log took it, in seconds since the epoch. ``origin`` is where it came from:
-    ``nats`` (captured), ``http``, or the name of a source. ``content`` is the payload
-    decoded, filled once on first need, and ``activation`` what expressions see of the event.
-    ``bodies`` holds what was already made of it for receivers, or is being made, by transformation,
-    so that a body is built once however many webhooks share it.
+    ``time`` is when the log stored it, in seconds since the epoch. ``origin`` is how it came in:
+    ``nats`` (captured), ``http``, or the name of a source. ``content`` caches the decoded payload,
+    ``activation`` the variables that expressions read. ``bodies`` caches the bodies made for
+    receivers, or being made, by transformation: webhooks share them.
     """
 
     event: Event
@@ -73,8 +72,8 @@ class Received(msgspec.Struct):
     enriched: Event | None = None
 
     def payload(self) -> Any:
-        """The payload: JSON decoded, text as it is, else bytes; msgspec.UNSET where there is none,
-        or none that can be held."""
+        """The payload: JSON decoded, text as str, else bytes; msgspec.UNSET if there is none, or if
+        Python cannot decode it."""
         if self.content is None:
             self.content = (_content(self.event),)
         return self.content[0]
@@ -89,11 +88,11 @@ def _content(event: Event) -> Any:
 
 
 def decoded(data: bytes) -> Any:
-    """A JSON payload as Python values; UNSET where it goes beyond what Python can hold."""
+    """A JSON payload as Python values; UNSET if it is nested too deep for Python."""
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         try:
-            return json.loads(data)  # slower, and knows numbers like 1e999
+            return json.loads(data)  # slower, but accepts numbers such as 1e999
         except (ValueError, RecursionError):
             return msgspec.UNSET

@@ -1,6 +1,6 @@
 """The JSON event format (CloudEvents 1.0.2) and its batches.
 
-``data`` is never parsed and written anew: its bytes are cut out and spliced in.
+``data`` is not decoded and encoded again: its bytes are copied.
 """
 
 import base64
@@ -21,20 +21,20 @@ from event_gateway.core.cloudevents.json_members import (
     why_unreadable,
 )
 from event_gateway.core.cloudevents.media_types import is_json_content
-from event_gateway.core.cloudevents.surrogates import covered, values
+from event_gateway.core.cloudevents.surrogates import replace_halves, values
 from event_gateway.core.errors import InvalidEvent
 
 _objects = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
-MAX_WRITTEN = 6 * MAX_ATTRIBUTES  # bytes of attributes where each character is escaped
-MAX_MEMBERS = MAX_ATTRIBUTES // 2  # attributes that are unset among them
+MAX_ENCODED = 6 * MAX_ATTRIBUTES  # bytes of attributes if each character is escaped
+MAX_MEMBERS = MAX_ATTRIBUTES // 2  # including attributes that are null
 _INT32 = range(-(2**31), 2**31)
 OWN_FIELDS = frozenset(("id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
 
 
 def from_structured(body: bytes) -> Event:
     """The event in a JSON-format body. Raises InvalidEvent."""
-    event = usual(body)
+    event = decode_common(body)
     if event is None:
         fields, body = readable(body)
         event = from_fields(fields, body)
@@ -42,14 +42,15 @@ def from_structured(body: bytes) -> Event:
 
 
 def from_batch(body: bytes) -> list[Event | InvalidEvent]:
-    """Each item of a JSON batch, as an event or as what is wrong with it."""
+    """Each item of a JSON batch, as an event or as the error that it has. Raises InvalidEvent if
+    the body is not a batch."""
     check_utf8(body)
-    clean = covered(body)
+    clean = replace_halves(body)
     try:
         items = [bytes(item) for item in _objects.decode(clean)]
     except UNREADABLE as error:
-        said = why_unreadable(body, error)
-        raise InvalidEvent("malformed", f"the batch is no JSON array: {said}") from None
+        reason = why_unreadable(body, error)
+        raise InvalidEvent("malformed", f"the batch is not a JSON array: {reason}") from None
     out: list[Event | InvalidEvent] = []
     if clean is not body:
         items = list(values(body, [len(item) for item in items]))
@@ -85,8 +86,8 @@ def to_structured(event: Event) -> bytes:
     return _encode(out)
 
 
-class _Usual(msgspec.Struct, forbid_unknown_fields=True):
-    """What nearly all events are made of: read in one go, at a third of the cost."""
+class _CommonEvent(msgspec.Struct, forbid_unknown_fields=True):
+    """The members of nearly all events. Decoding them at once takes a third of the time."""
 
     specversion: Literal["1.0"]
     id: str
@@ -102,48 +103,50 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True):
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_usual_event = msgspec.json.Decoder(_Usual)
+_common_event = msgspec.json.Decoder(_CommonEvent)
 
 
-def usual(body: bytes) -> Event | None:
-    """The event in a JSON-format body that is of the usual form; None where it is of another one,
-    or wrong, which is for a closer look to say."""
+def decode_common(body: bytes) -> Event | None:
+    """The event in a JSON-format body with common members only, decoded fast.
+
+    None if it needs the full decoder: it has other members, or a fault.
+    """
     check_utf8(body)
     try:
-        found = _usual_event.decode(body)
+        fields = _common_event.decode(body)
     except UNREADABLE:
         return None
-    content_type, raw, kind = found.datacontenttype, b"", DataKind.NONE
-    if found.data is not msgspec.UNSET:
-        raw, kind = bytes(found.data), DataKind.JSON
+    content_type, raw, kind = fields.datacontenttype, b"", DataKind.NONE
+    if fields.data is not msgspec.UNSET:
+        raw, kind = bytes(fields.data), DataKind.JSON
         if not is_json_content(content_type):
             return None
     extensions: dict[str, Extension] = {}
-    if found.correlationid is not None:
-        extensions["correlationid"] = found.correlationid
-    if found.causationid is not None:
-        extensions["causationid"] = found.causationid
-    if found.traceparent is not None:
-        extensions["traceparent"] = found.traceparent
+    if fields.correlationid is not None:
+        extensions["correlationid"] = fields.correlationid
+    if fields.causationid is not None:
+        extensions["causationid"] = fields.causationid
+    if fields.traceparent is not None:
+        extensions["traceparent"] = fields.traceparent
     event = Event(
-        found.id, found.source, found.type, found.subject, found.time, content_type,
-        found.dataschema, extensions, raw, kind,
+        fields.id, fields.source, fields.type, fields.subject, fields.time, content_type,
+        fields.dataschema, extensions, raw, kind,
     )  # fmt: skip
     size = plain_size(event)
     if not size:
         return None
     if kind is DataKind.JSON:
         size += 8 + len(raw)
-    # Longer than its parts are together, it has white space or escapes in it, or a name twice.
-    if size != len(body) and not _each_once(body, event):
+    # A body longer than its parts has white space, escapes or a repeated name.
+    if size != len(body) and not _names_are_unique(body, event):
         return None
     return event
 
 
-def _each_once(body: bytes, event: Event) -> bool:
-    """Whether no name is there twice, by the quotes: a name has two and a string value two.
+def _names_are_unique(body: bytes, event: Event) -> bool:
+    """Whether no name is repeated, by the number of quotes: two for a name, two for a string.
 
-    A quote that is escaped is one too many, and lets it be looked at more closely.
+    An escaped quote makes the number wrong, and the body goes to the full decoder.
     """
     strings = 4 + len(event.extensions)
     for value in (event.subject, event.time, event.datacontenttype, event.dataschema):
@@ -158,17 +161,17 @@ def _each_once(body: bytes, event: Event) -> bool:
 def from_fields(
     fields: dict[str, msgspec.Raw], body: bytes, defaults: dict[str, object] | None = None
 ) -> Event:
-    """The event of a JSON object's members; ``body`` is that object.
+    """The event of a JSON object; ``fields`` are the members of the object ``body``.
 
-    ``defaults``: attributes for where it has none. Raises InvalidEvent.
+    ``defaults`` are values of missing attributes. Raises InvalidEvent.
     """
-    # That there is too much is told without reading all of it.
+    # The limits are checked before the values are decoded.
     if len(fields) > MAX_MEMBERS:
         raise InvalidEvent("invalid", f"it has {len(fields)} members; {MAX_MEMBERS} are allowed")
     check_repeated(fields, body)
     data = fields.pop("data", None)
     encoded = fields.pop("data_base64", None)
-    if sum(len(name) + len(bytes(raw)) for name, raw in fields.items()) > MAX_WRITTEN:
+    if sum(len(name) + len(bytes(raw)) for name, raw in fields.items()) > MAX_ENCODED:
         raise InvalidEvent("invalid", f"its attributes have over {MAX_ATTRIBUTES} bytes")
     values = {name: decode_value(name, raw) for name, raw in fields.items()}
     if defaults is not None:
@@ -198,7 +201,7 @@ def _build(
     content_type = own.get("datacontenttype")
     raw, kind = b"", DataKind.NONE
     if encoded is not None and bytes(encoded) == b"null":
-        encoded = None  # as an attribute that is null, it is unset
+        encoded = None  # null means unset, as with attributes
     if data is not None and encoded is not None:
         raise InvalidEvent("invalid", BOTH_DATA)
     if encoded is not None:
@@ -230,4 +233,4 @@ def _from_base64(encoded: msgspec.Raw) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        raise InvalidEvent("invalid", "data_base64 is no base64") from None
+        raise InvalidEvent("invalid", "data_base64 is not base64") from None

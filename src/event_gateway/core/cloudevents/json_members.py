@@ -1,6 +1,6 @@
-"""The members of a JSON object, each as it was written, and checks that no name is repeated.
+"""Decodes the members of a JSON object without decoding their values, and refuses repeated names.
 
-JSON may hold half of a surrogate pair, which no decoder reads: such data is replaced by base64.
+JSON may contain half of a surrogate pair, which decoders refuse; such data is turned into base64.
 """
 
 import base64
@@ -11,38 +11,39 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.cloudevents.media_types import is_json_content
-from event_gateway.core.cloudevents.surrogates import covered, values
+from event_gateway.core.cloudevents.surrogates import replace_halves, values
 from event_gateway.core.errors import InvalidEvent
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any_json = msgspec.json.Decoder(msgspec.Raw)
 _value = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
-# Python's stack ends at some 900 levels of nesting, with an error of its own.
+# Beyond some 900 levels of nesting the decoder raises RecursionError.
 UNREADABLE = (msgspec.DecodeError, RecursionError)
-MAX_NAMED = 1024 * 1024  # bytes of a body in which repeated names are looked for
+MAX_SEARCHED = 1024 * 1024  # bytes of a body that is searched for the repeated name
 
 
 def decode_object(body: bytes) -> dict[str, msgspec.Raw]:
-    """The members of a JSON object, the last of each name. Raises InvalidEvent."""
+    """The members of a JSON object; of a repeated name the last. Raises InvalidEvent."""
     check_utf8(body)
     try:
         return _object.decode(body)
     except UNREADABLE as error:
-        said = why_unreadable(body, error)
-        raise InvalidEvent("malformed", f"the body is no JSON object: {said}") from None
+        reason = why_unreadable(body, error)
+        raise InvalidEvent("malformed", f"the body is not a JSON object: {reason}") from None
 
 
 def readable(body: bytes) -> tuple[dict[str, msgspec.Raw], bytes]:
     """The members of a CloudEvent in a JSON object, and the object.
 
-    Where there is half of a surrogate pair in its data that is another object, with the data as
-    ``data_base64``: they are JSON, and no decoder need read them on their way. Raises InvalidEvent.
+    If its data contains half of a surrogate pair, the object that is returned has the data as
+    ``data_base64`` instead: receivers get the bytes unchanged, and decoders accept the event.
+    Raises InvalidEvent.
     """
     try:
         return decode_object(body), body
     except InvalidEvent:
-        clean = covered(body)
+        clean = replace_halves(body)
         if clean == body:
             raise
     fields = decode_object(clean)
@@ -64,7 +65,7 @@ def readable(body: bytes) -> tuple[dict[str, msgspec.Raw], bytes]:
 
 
 _JSON = b'"application/json"'
-_HALF = "holds half of a surrogate pair, which is no character"
+_HALF = "contains half of a surrogate pair, which is not a character"
 BOTH_DATA = "data and data_base64 exclude each other"
 
 
@@ -74,9 +75,9 @@ def _text(name: str, raw: msgspec.Raw) -> str | None:
 
 
 def check_repeated(fields: dict[str, msgspec.Raw], body: bytes) -> None:
-    """Raises InvalidEvent where a name is there twice in an object of these members.
+    """Raises InvalidEvent if a name is repeated in the object with these members.
 
-    As names have no quotes in them, each one that is overridden leaves at least two more.
+    The names of an event contain no quotes, so a repeated name adds at least two quotes.
     """
     quotes = sum(2 + bytes(raw).count(b'"') for raw in fields.values())
     if body.count(b'"') != quotes:
@@ -84,25 +85,25 @@ def check_repeated(fields: dict[str, msgspec.Raw], body: bytes) -> None:
 
 
 def _refuse_repeated(body: bytes) -> None:
-    """Raises InvalidEvent where a name is there twice. What it has read is no more than text."""
+    """Raises InvalidEvent, with the name, if a name is repeated. Numbers are not converted."""
     pairs: list[tuple[str, Any]] = []
 
-    def read(found: list[tuple[str, Any]]) -> None:
-        pairs[:] = found  # the outermost object comes last
+    def collect(members: list[tuple[str, Any]]) -> None:
+        pairs[:] = members  # the outermost object comes last
 
     try:
-        if len(body) > MAX_NAMED:
+        if len(body) > MAX_SEARCHED:
             raise ValueError
-        json.loads(body, object_pairs_hook=read, parse_int=str, parse_float=str)
+        json.loads(body, object_pairs_hook=collect, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
-        raise InvalidEvent("invalid", "a name is there twice") from None
+        raise InvalidEvent("invalid", "a name occurs twice") from None
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
-            raise InvalidEvent("invalid", f"the name {name[:64]!r} is there {count} times")
+            raise InvalidEvent("invalid", f"the name {name[:64]!r} occurs {count} times")
 
 
 def check_utf8(body: bytes) -> None:
-    """Raises InvalidEvent where it is not UTF-8."""
+    """Raises InvalidEvent if the body is not UTF-8."""
     if not body.isascii():
         try:
             body.decode()
@@ -111,9 +112,9 @@ def check_utf8(body: bytes) -> None:
 
 
 def check_json(body: bytes, content_type: str | None) -> bool:
-    """Whether JSON decoders read it: some has half of a surrogate pair in it.
+    """Whether JSON decoders accept the body: False if it contains half of a surrogate pair.
 
-    Raises InvalidEvent where it is no JSON.
+    Raises InvalidEvent if it is not JSON.
     """
     check_utf8(body)
     try:
@@ -122,7 +123,7 @@ def check_json(body: bytes, content_type: str | None) -> bool:
     except UNREADABLE:
         pass
     try:
-        _any_json.decode(covered(body))
+        _any_json.decode(replace_halves(body))
     except UNREADABLE as error:
         raise InvalidEvent(
             "malformed",
@@ -133,24 +134,24 @@ def check_json(body: bytes, content_type: str | None) -> bool:
 
 
 def check_version(version: object) -> None:
-    """Raises InvalidEvent where it is not the version that is understood."""
+    """Raises InvalidEvent unless the version is 1.0."""
     if version is None:
         raise InvalidEvent("invalid", "specversion is missing")
     if version != "1.0":
         shown = repr(version)[:32]
-        raise InvalidEvent("unsupported", f"specversion is {shown}; this gateway takes 1.0")
+        raise InvalidEvent("unsupported", f"specversion is {shown}; this gateway accepts 1.0")
 
 
 def decode_value(name: str, raw: msgspec.Raw) -> object:
-    """A member's value. Raises InvalidEvent."""
+    """The decoded value of a member. Raises InvalidEvent."""
     try:
         return _value.decode(raw)
     except UNREADABLE as error:
-        raise InvalidEvent("invalid", f"{name[:64]} cannot be read: {error}") from None
+        raise InvalidEvent("invalid", f"{name[:64]} cannot be decoded: {error}") from None
 
 
 def why_unreadable(body: bytes, error: Exception) -> str:
-    """The reason for users why a body is no JSON."""
+    """Why a body is not JSON, as text for users."""
     if body.startswith(b"\xef\xbb\xbf"):
-        return "it begins with a byte order mark, which JSON does not (RFC 8259, 8.1)"
+        return "it begins with a byte order mark, which JSON does not allow (RFC 8259, 8.1)"
     return str(error)

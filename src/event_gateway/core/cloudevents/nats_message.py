@@ -1,4 +1,4 @@
-"""The event in a message of NATS (NATS binding), whatever mode that is in."""
+"""Decodes the event in a NATS message, in every mode of the NATS binding and as plain JSON."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -9,18 +9,18 @@ import msgspec
 from event_gateway.core.cloudevents.attributes import check_event
 from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.event import NATS, DataKind, Event, Received
-from event_gateway.core.cloudevents.json_format import from_fields, from_structured, usual
+from event_gateway.core.cloudevents.json_format import decode_common, from_fields, from_structured
 from event_gateway.core.cloudevents.json_members import decode_object, decode_value, readable
 from event_gateway.core.cloudevents.media_types import mode_of
-from event_gateway.core.cloudevents.surrogates import covered
+from event_gateway.core.cloudevents.surrogates import replace_halves
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.text.times import rfc3339
 
-LOG_FORMAT = 1  # of what the gateway itself writes into the log, in FORMAT_HEADER
+LOG_FORMAT = 1  # the value of FORMAT_HEADER in messages that the gateway writes into the log
 FORMAT_HEADER = "Eg-Format"
-ORIGIN_HEADER = "Eg-Origin"  # of what the gateway itself writes into the log; else it is NATS
+ORIGIN_HEADER = "Eg-Origin"  # in messages that the gateway writes into the log; without it NATS
 _JSON = "application/json"
-REPEATED_HEADER = "Eg-Repeated"  # says which header of a message is there twice; see broker/headers
+REPEATED_HEADER = "Eg-Repeated"  # names a header that a message has twice; see broker/headers
 
 
 def from_message(
@@ -32,11 +32,12 @@ def from_message(
     seq: int,
     time: float,
 ) -> Received:
-    """The event in a NATS message of the log; raises InvalidEvent where it can be none.
+    """The event in a NATS message of the log. Raises InvalidEvent.
 
-    Structured and binary mode as in the NATS binding, a bare CloudEvent as JSON, and what is
-    plainly an event though its publisher knows nothing of CloudEvents: a JSON object. That takes
-    its type from the subject and its identity from its place in the log.
+    It may be in structured or binary mode as in the NATS binding, a CloudEvent as JSON without a
+    content type, or a plain JSON object. A plain object becomes the data of an event whose type
+    comes from the subject and whose id is its position in the log. ``time``: when the log stored
+    the message, in seconds since the epoch.
     """
     content_type = None
     origin = NATS
@@ -46,12 +47,12 @@ def from_message(
             lowered = name.lower()
             if lowered == "content-type":
                 if content_type is not None:
-                    raise InvalidEvent("invalid", "the header content-type is there twice")
+                    raise InvalidEvent("invalid", "the header content-type occurs twice")
                 content_type = value
             elif lowered.startswith("ce-"):
                 binary = True
             elif lowered == "eg-repeated":
-                raise InvalidEvent("invalid", f"the header {value[:64]} is there twice")
+                raise InvalidEvent("invalid", f"the header {value[:64]} occurs twice")
             elif lowered == "eg-format" and value != str(LOG_FORMAT):
                 raise InvalidEvent(
                     "unsupported",
@@ -67,14 +68,14 @@ def from_message(
         raise InvalidEvent("unsupported", "the NATS binding has no batches")
     elif binary and headers:
         event = from_binary(headers.items(), content_type, body)
-    elif (bare := usual(body)) is not None:
-        event = bare
+    elif (common := decode_common(body)) is not None:
+        event = common
     else:
         kind = DataKind.JSON
         try:
             fields = decode_object(body)
         except InvalidEvent:
-            fields, kind = decode_object(covered(body)), DataKind.BINARY
+            fields, kind = decode_object(replace_halves(body)), DataKind.BINARY
         if "specversion" in fields:
             event = from_structured(body)
         else:
@@ -116,5 +117,5 @@ def _from_plain_object(
 
 @lru_cache(maxsize=256)
 def _source_of(stream: str) -> str:
-    """A stream as a URI reference: its name may hold what that may not."""
+    """The source of plain objects in a stream: its name, quoted as a URI reference."""
     return f"nats:{quote(stream, safe='')}"

@@ -1,4 +1,4 @@
-"""The source and the types of the gateway's own lifecycle events, refused from outside."""
+"""The source and types that are reserved for the gateway's own lifecycle events."""
 
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import InvalidEvent
@@ -8,17 +8,19 @@ ROOTS = frozenset(("webhook", "stream", "gateway", "eg"))
 
 
 def check_reserved(event: Event) -> None:
-    """Refuses an event from outside that looks like one of the gateway's own.
+    """Refuses an event from outside with a reserved source or type.
 
     Raises InvalidEvent (``reserved``).
     """
     if event.source == SOURCE:
-        raise InvalidEvent("reserved", f"the source {SOURCE} is the gateway's own")
+        raise InvalidEvent("reserved", f"the source {SOURCE} is reserved for the gateway")
     if is_reserved(event.type):
         root = event.type.partition(".")[0]
-        raise InvalidEvent("reserved", f"types that begin with {root}. are the gateway's own")
+        raise InvalidEvent(
+            "reserved", f"types that begin with {root}. are reserved for the gateway"
+        )
 
 
 def is_reserved(event_type: str) -> bool:
-    """Whether a type is one that only the gateway itself may publish."""
+    """Whether only the gateway itself may publish events of this type."""
     return event_type.partition(".")[0] in ROOTS or event_type.startswith("$")

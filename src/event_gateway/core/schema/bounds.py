@@ -1,10 +1,9 @@
-"""What a JSON Schema may be, before it is let near an event: local, of the draft that is known, and
-cheap to check whatever the data.
+"""Limits of JSON Schemas: a schema must be local, in draft 2020-12, and cheap to check.
 
-The validator is linear in most of what a schema says, but not in all: references that share parts
-unfold without end, a pattern costs by its positions, and what stands under ``items`` costs for each
-item. So the worst that one value can cost is counted beforehand. Rules: JSON Schema 2020-12, Core 8
-(identifiers and references), 10 and 11 (applicators).
+The validator takes linear time for most keywords, but not for all: references to shared parts
+multiply, a pattern costs by its positions, and a schema under ``items`` costs for each item. So the
+largest cost of one value is computed when a schema is registered. Rules: JSON Schema 2020-12, Core
+8 (identifiers and references), 10 and 11 (applicators).
 """
 
 import math
@@ -17,20 +16,21 @@ from event_gateway.core.errors import InvalidDefinition
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 64
-MAX_CHAIN = 128  # schemas within each other, references followed
+MAX_CHAIN = 128  # nested schemas, with references followed
 MAX_SUBSCHEMAS = 10_000
-MAX_PATTERNS = 50_000  # what all patterns together may cost to be compiled, in the same unit
-MAX_LOAD = 10_000  # checks that the data's worst value may cost; some 10 ns each
+MAX_PATTERNS = 50_000  # the cost of compiling all patterns, in checks
+MAX_LOAD = 10_000  # the largest cost of one value, in checks of some 10 ns each
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
-LISTS = ("allOf", "anyOf", "oneOf")  # of schemas, on the same value
-SAME = ("not", "if", "then", "else")  # a schema on the same value
-EACH = (
+# The keywords that hold schemas:
+LISTS = ("allOf", "anyOf", "oneOf")  # a list of schemas for the same value
+SAME = ("not", "if", "then", "else")  # a schema for the same value
+EACH = (  # a schema for each item or member, or for a part of the value
     "items", "contains", "additionalProperties", "propertyNames", "unevaluatedItems",
     "unevaluatedProperties", "contentSchema",
 )  # fmt: skip
-MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
-_NO_BUDGET = 1_000_000
+MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")  # by name
+_TOO_MANY = 1_000_000  # positions; more are not counted
 
 
 def token(text: object) -> str:
@@ -38,10 +38,10 @@ def token(text: object) -> str:
     return str(text).replace("~", "~0").replace("/", "~1")
 
 
-class Places:
-    """All schemas within a schema by JSON Pointer, and its anchors by name.
+class Subschemas:
+    """All subschemas of a schema by JSON Pointer (``nodes``), and its anchors by name.
 
-    Raises InvalidDefinition, with the place, where it is not of the kind that is taken.
+    Raises InvalidDefinition, with the pointer, if the schema is outside the limits.
     """
 
     def __init__(self, schema: Any) -> None:
@@ -54,7 +54,7 @@ class Places:
             if len(self.nodes) > MAX_SUBSCHEMAS:
                 raise InvalidDefinition("schema", f"has more than {MAX_SUBSCHEMAS} subschemas")
             if isinstance(node, dict):
-                self._note(pointer, node)
+                self._check_node(pointer, node)
                 for pattern in (node.get("pattern"), *node.get("patternProperties", ())):
                     patterns += _pattern_load(pattern)
         if patterns > MAX_PATTERNS:
@@ -66,7 +66,7 @@ class Places:
                         self._check_ref(f"{pointer}/{keyword}", node[keyword])
 
     def target(self, reference: str) -> str:
-        """The pointer that a reference leads to. Raises KeyError."""
+        """The pointer of the schema that a reference names. Raises KeyError."""
         fragment = unquote(reference.removeprefix("#"))
         pointer = fragment if fragment[:1] in ("", "/") else self.anchors[fragment]
         if pointer not in self.nodes:
@@ -74,24 +74,24 @@ class Places:
         return pointer
 
     def load(self) -> int:
-        """How many checks the data's worst value may cost at most.
+        """The largest cost of one value, in checks.
 
-        A schema that leads back to itself is counted once: the validator remembers, for each value,
-        what came of it. Raises InvalidDefinition where it is more than MAX_LOAD.
+        A recursive schema is counted once, since the validator caches its result for each value.
+        Raises InvalidDefinition if the cost is more than MAX_LOAD.
         """
-        known: dict[str, int | None] = {}
-        above = 0
+        loads: dict[str, int | None] = {}
+        depth = 0
 
-        def of(pointer: str) -> int:
-            nonlocal above
-            if pointer in known:
-                return known[pointer] or 1  # None: it leads back to where it is being counted
-            if above == MAX_CHAIN:
+        def load_of(pointer: str) -> int:
+            nonlocal depth
+            if pointer in loads:
+                return loads[pointer] or 1  # None: it is being counted further up
+            if depth == MAX_CHAIN:
                 raise InvalidDefinition(_key(pointer), f"is more than {MAX_CHAIN} references deep")
-            known[pointer] = None
-            above += 1
-            known[pointer] = total = self._own_load(pointer, of)
-            above -= 1
+            loads[pointer] = None
+            depth += 1
+            loads[pointer] = total = self._load_at(pointer, load_of)
+            depth -= 1
             if total > MAX_LOAD:
                 raise InvalidDefinition(
                     _key(pointer),
@@ -100,37 +100,37 @@ class Places:
                 )
             return total
 
-        return of("")
+        return load_of("")
 
-    def _own_load(self, pointer: str, of: Callable[[str], int]) -> int:
+    def _load_at(self, pointer: str, load_of: Callable[[str], int]) -> int:
         node = self.nodes[pointer]
         if not isinstance(node, dict):
             return 1
         total = 1 + len(node.get("enum", ())) // 8 + _pattern_load(node.get("pattern"))
         for keyword in ("$ref", "$dynamicRef"):
             if keyword in node:
-                total += of(self.target(node[keyword]))
+                total += load_of(self.target(node[keyword]))
         for keyword in LISTS:
             for at in range(len(node.get(keyword, ()))):
-                total += of(f"{pointer}/{keyword}/{at}")
+                total += load_of(f"{pointer}/{keyword}/{at}")
         for keyword in (*SAME, *EACH):
             if f"{pointer}/{keyword}" in self.nodes and keyword != "contentSchema":
-                total += of(f"{pointer}/{keyword}")
+                total += load_of(f"{pointer}/{keyword}")
         for name in node.get("dependentSchemas", ()):
-            total += of(f"{pointer}/dependentSchemas/{token(name)}")
+            total += load_of(f"{pointer}/dependentSchemas/{token(name)}")
         for pattern in node.get("patternProperties", ()):
-            total += _pattern_load(pattern) + of(f"{pointer}/patternProperties/{token(pattern)}")
-        # Of these a value meets one: they are for different names or positions.
-        apart = [of(f"{pointer}/properties/{token(name)}") for name in node.get("properties", ())]
-        apart += [
-            of(f"{pointer}/prefixItems/{at}") for at in range(len(node.get("prefixItems", ())))
-        ]
-        return total + max(apart, default=0)
+            total += _pattern_load(pattern)
+            total += load_of(f"{pointer}/patternProperties/{token(pattern)}")
+        # A value is checked by only one of these: they are for different names or positions.
+        names, count = node.get("properties", ()), len(node.get("prefixItems", ()))
+        exclusive = [load_of(f"{pointer}/properties/{token(name)}") for name in names]
+        exclusive += [load_of(f"{pointer}/prefixItems/{at}") for at in range(count)]
+        return total + max(exclusive, default=0)
 
-    def _note(self, pointer: str, node: dict[str, Any]) -> None:
-        said = node.get("$schema", DRAFT)
-        if not isinstance(said, str) or said.removesuffix("#") != DRAFT:
-            raise InvalidDefinition(_key(f"{pointer}/$schema"), f"must be {DRAFT}, or not be there")
+    def _check_node(self, pointer: str, node: dict[str, Any]) -> None:
+        draft = node.get("$schema", DRAFT)
+        if not isinstance(draft, str) or draft.removesuffix("#") != DRAFT:
+            raise InvalidDefinition(_key(f"{pointer}/$schema"), f"must be {DRAFT}, or be left out")
         if "$id" in node and pointer:
             raise InvalidDefinition(
                 _key(f"{pointer}/$id"),
@@ -139,17 +139,17 @@ class Places:
         for keyword in ("$vocabulary", "$recursiveRef", "$recursiveAnchor"):
             if keyword in node:
                 raise InvalidDefinition(
-                    _key(f"{pointer}/{keyword}"), "is not for an event's schema"
+                    _key(f"{pointer}/{keyword}"), "is not supported in an event's schema"
                 )
         for keyword in ("$anchor", "$dynamicAnchor"):
             if (name := node.get(keyword)) is None:
                 continue
             if self.anchors.setdefault(str(name), pointer) != pointer:
-                raise InvalidDefinition(_key(f"{pointer}/{keyword}"), f"{name!r} stands twice")
+                raise InvalidDefinition(_key(f"{pointer}/{keyword}"), f"{name!r} occurs twice")
 
     def _check_ref(self, pointer: str, reference: Any) -> None:
         if not isinstance(reference, str):
-            raise InvalidDefinition(_key(pointer), "must be text")
+            raise InvalidDefinition(_key(pointer), "must be a string")
         if not reference.startswith("#"):
             raise InvalidDefinition(
                 _key(pointer),
@@ -160,7 +160,7 @@ class Places:
             self.target(reference)
         except KeyError:
             raise InvalidDefinition(
-                _key(pointer), f"{reference[:200]!r} leads to no schema in this one"
+                _key(pointer), f"{reference[:200]!r} names no schema within this one"
             ) from None
 
 
@@ -178,8 +178,8 @@ def _subschemas(node: Any, pointer: str) -> Iterator[tuple[str, Any]]:
         inner = node.get(keyword, [])
         if not isinstance(inner, list):
             raise InvalidDefinition(_key(f"{pointer}/{keyword}"), "must be a list of schemas")
-        for at, one in enumerate(inner):
-            yield from _subschemas(one, f"{pointer}/{keyword}/{at}")
+        for at, schema in enumerate(inner):
+            yield from _subschemas(schema, f"{pointer}/{keyword}/{at}")
     for keyword in (*SAME, *EACH):
         if keyword in node:
             yield from _subschemas(node[keyword], f"{pointer}/{keyword}")
@@ -187,34 +187,34 @@ def _subschemas(node: Any, pointer: str) -> Iterator[tuple[str, Any]]:
         inner = node.get(keyword, {})
         if not isinstance(inner, dict):
             raise InvalidDefinition(_key(f"{pointer}/{keyword}"), "must be an object of schemas")
-        for name, one in inner.items():
-            yield from _subschemas(one, f"{pointer}/{keyword}/{token(name)}")
+        for name, schema in inner.items():
+            yield from _subschemas(schema, f"{pointer}/{keyword}/{token(name)}")
 
 
 def _check_values(value: Any, depth: int = 0) -> None:
     if depth > MAX_DEPTH:
         raise InvalidDefinition("schema", f"is nested deeper than {MAX_DEPTH}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidDefinition("schema", "holds a number that JSON does not have")
+        raise InvalidDefinition("schema", "contains a number that JSON does not have")
     if isinstance(value, dict):
-        for one in value.values():
-            _check_values(one, depth + 1)
+        for member in value.values():
+            _check_values(member, depth + 1)
     elif isinstance(value, list):
-        for one in value:
-            _check_values(one, depth + 1)
+        for item in value:
+            _check_values(item, depth + 1)
 
 
 def _pattern_load(pattern: Any) -> int:
     if not isinstance(pattern, str):
         return 0
-    # A class of Unicode, such as \p{L}, is compiled into some hundred times as much as others.
-    classes = 100 if re.search(r"\\[pP]", pattern) else 1
-    return 1 + _positions(pattern) * classes // 4
+    # A Unicode class, such as \p{L}, compiles to a program some hundred times larger than others.
+    factor = 100 if re.search(r"\\[pP]", pattern) else 1
+    return 1 + _positions(pattern) * factor // 4
 
 
 def _positions(pattern: str) -> int:
-    """How many positions a regular expression has once its counted repetitions are written out:
-    what each character of the text costs at worst in an engine that never goes back."""
+    """The number of positions in a regular expression with its counted repetitions expanded: the
+    largest cost of each character of a text in an engine without backtracking."""
     open_groups: list[int] = []
     total = last = at = 0
     while at < len(pattern):
@@ -238,8 +238,8 @@ def _positions(pattern: str) -> int:
             total += last * (max(counts, default=1) - 1)
             last *= max(counts, default=1)
             at = end + 1 if end >= 0 else at
-            if min(total, last) < 0 or max(total, last) > _NO_BUDGET:
-                return _NO_BUDGET
+            if min(total, last) < 0 or max(total, last) > _TOO_MANY:
+                return _TOO_MANY
             continue
         elif character in "*+?|^$":
             continue
@@ -250,7 +250,7 @@ def _positions(pattern: str) -> int:
 
 
 def _class_end(pattern: str, at: int) -> int:
-    """The place behind a character class, which may hold others."""
+    """The index after a character class, which may contain others."""
     depth, first = 1, True
     while at < len(pattern):
         character = pattern[at]

@@ -1,9 +1,9 @@
-"""The schema of an event's data: compiled once, and asked of each event.
+"""The schema of an event's data: compiled once, and checked for each event.
 
-Whether data holds is asked of the validator, which is linear in what matters (see
-``schema_bounds``). Where it does not hold is found here, one level at a time with the same
-question: the validator's own account of errors unfolds every alternative, which a few dozen bytes
-of data can make last for hours.
+The validator decides whether data is valid, in bounded time (see
+:mod:`event_gateway.core.schema.bounds`). Where the fault is, this module finds with further
+checks, one level at a time: the validator's own report lists every alternative, which a few dozen
+bytes of data can make take hours.
 """
 
 import re
@@ -15,46 +15,47 @@ import jsonschema_rs
 import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.schema.bounds import EACH, LISTS, MAPS, SAME, Places, token
+from event_gateway.core.schema.bounds import EACH, LISTS, MAPS, SAME, Subschemas, token
 
-MAX_WORK = 2**25  # checks that an event may cost: its schema's load times the bytes of its data
+MAX_WORK = 2**25  # checks for one event: the load of its schema times the bytes of its data
 MAX_TEXT = 500  # characters of a violation's detail
-MAX_PATH = 300  # and of its path, which goes into a header
-MAX_LEVELS = 32  # that are looked at to find it
+MAX_PATH = 300  # characters of a violation's path, which is written into a header
+MAX_LEVELS = 32  # searched for a violation
 _SUBSCHEMAS = frozenset((*LISTS, *SAME, *EACH, *MAPS, "prefixItems"))
 _NOT_ASSERTED = _SUBSCHEMAS | {"$ref", "$dynamicRef", "$id", "$anchor", "$dynamicAnchor"}
 _ROOT = "urn:event-gateway:schema"
-# The linear engine: no look-around, no back-references, whatever the pattern. The size is that of
-# what is compiled: \p{L}{20} needs about this much.
+# The linear engine, without look-around and back-references. The limit is on the compiled pattern:
+# \p{L}{20} needs about this much.
 _PATTERNS = jsonschema_rs.RegexOptions(size_limit=1024 * 1024, dfa_size_limit=1024 * 1024)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffc]")
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """Where data does not hold (a JSON Pointer into it, RFC 6901), and why; it is not repeated."""
+    """A fault of an event's data: where (``path``, a JSON Pointer, RFC 6901), and why (``detail``,
+    which contains nothing of the data)."""
 
     path: str
     detail: str
 
 
 class EventSchema:
-    """One schema. Raises InvalidDefinition, with the place, where it cannot be used."""
+    """A compiled schema. Raises InvalidDefinition, with the pointer, if it cannot be used."""
 
     def __init__(self, schema: Any) -> None:
-        self._places = Places(schema)
-        self.load = self._places.load()
+        self._subschemas = Subschemas(schema)
+        self.load = self._subschemas.load()
         try:
             self._root = _validator(schema)
         except (jsonschema_rs.ValidationError, ValueError) as error:
-            raise InvalidDefinition(_place_of(error), _said(error)) from None
+            raise InvalidDefinition(_key_of(error), _message_of(error)) from None
         self._schema = schema
         self._registry: jsonschema_rs.Registry | None = None
         self._parts: dict[str, jsonschema_rs.Validator] = {}
 
     def violation(self, value: Any, size: int) -> Violation | None:
-        """What is wrong with data of so many bytes; None where nothing is.
+        """The first fault of the data ``value``, which has ``size`` bytes; None if it is valid.
 
-        What cannot be checked is wrong, too.
+        Data that cannot be checked is not valid.
         """
         if self.load * size > MAX_WORK:
             return Violation("", f"data of {size} bytes is more than can be checked: with this "
@@ -62,53 +63,55 @@ class EventSchema:
         try:
             if self._root.is_valid(value):
                 return None
-            return self._located(value, min(MAX_LEVELS, MAX_WORK // max(1, self.load * size)))
+            return self._locate(value, min(MAX_LEVELS, MAX_WORK // max(1, self.load * size)))
         except UnicodeEncodeError:
-            return Violation("", "holds a code point that is no character")
+            return Violation("", "contains a code point that is not a character")
         except Exception as error:
             return Violation("", f"cannot be checked: {type(error).__name__}")
-        except BaseException as error:  # a panic of the validator is no Exception
+        except BaseException as error:  # a panic of the validator is not an Exception
             if type(error).__name__ != "PanicException":
                 raise
             return Violation("", "cannot be checked: the validator failed")
 
-    def _located(self, value: Any, levels: int) -> Violation:
+    def _locate(self, value: Any, levels: int) -> Violation:
+        """Goes down to the fault, at most ``levels`` deep: first the schema's own assertions, then
+        its subschemas."""
         pointer, path = "", ""
         while True:
-            node = self._places.nodes[pointer]
+            node = self._subschemas.nodes[pointer]
             if node is False:
                 return _violation(path, "nothing is allowed here")
-            asserted = {key: one for key, one in node.items() if key not in _NOT_ASSERTED}
+            asserted = {key: limit for key, limit in node.items() if key not in _NOT_ASSERTED}
             try:
                 _validator(asserted).validate(value)
             except jsonschema_rs.ValidationError as error:
                 within = "".join(f"/{token(part)}" for part in error.instance_path)
                 return _violation(path + within, error.message)
             levels -= 1
-            for inner, step, child in self._steps(pointer, node, value):
+            for inner, step, child in self._checks_below(pointer, node, value):
                 if not self._part(inner).is_valid(child):
                     pointer, path, value = inner, path + step, child
                     break
             else:
-                return _violation(path, self._general(pointer, node, value))
+                return _violation(path, self._describe(pointer, node, value))
             if levels <= 0:
-                return _violation(path, "does not hold somewhere below")
+                return _violation(path, "is not valid somewhere below")
 
-    def _steps(
+    def _checks_below(
         self, pointer: str, node: dict[str, Any], value: Any
     ) -> Iterator[tuple[str, str, Any]]:
-        """What must hold below: the schema's place, the step from here, and the value there."""
+        """The checks of subschemas: the subschema's pointer, the step to the value, the value."""
         if isinstance(value, dict):
             yield from self._members(pointer, node, value)
         elif isinstance(value, list):
             first = len(node.get("prefixItems", ()))
             for at, child in enumerate(value):
                 inner = f"prefixItems/{at}" if at < first else "items"
-                if f"{pointer}/{inner}" in self._places.nodes:
+                if f"{pointer}/{inner}" in self._subschemas.nodes:
                     yield f"{pointer}/{inner}", f"/{at}", child
         for keyword in ("$ref", "$dynamicRef"):
             if keyword in node:
-                yield self._places.target(node[keyword]), "", value
+                yield self._subschemas.target(node[keyword]), "", value
         for at in range(len(node.get("allOf", ()))):
             yield f"{pointer}/allOf/{at}", "", value
         if "if" in node:
@@ -125,39 +128,39 @@ class EventSchema:
     ) -> Iterator[tuple[str, str, Any]]:
         named = node.get("properties", {})
         patterns = [
-            (f"{pointer}/patternProperties/{token(one)}", _validator({"pattern": one}))
-            for one in node.get("patternProperties", ())
+            (f"{pointer}/patternProperties/{token(pattern)}", _validator({"pattern": pattern}))
+            for pattern in node.get("patternProperties", ())
         ]
         for name, child in value.items():
             step = f"/{token(name)}"
             if name in named:
                 yield f"{pointer}/properties/{token(name)}", step, child
-            fitting = [inner for inner, pattern in patterns if pattern.is_valid(name)]
-            for inner in fitting:
+            matching = [inner for inner, pattern in patterns if pattern.is_valid(name)]
+            for inner in matching:
                 yield inner, step, child
-            if "additionalProperties" in node and name not in named and not fitting:
+            if "additionalProperties" in node and name not in named and not matching:
                 yield f"{pointer}/additionalProperties", step, child
 
-    def _general(self, pointer: str, node: dict[str, Any], value: Any) -> str:
-        """What does not hold here, where none of the steps says it."""
+    def _describe(self, pointer: str, node: dict[str, Any], value: Any) -> str:
+        """The fault of a value that the schema here refuses, though no single subschema does."""
         for keyword in ("anyOf", "oneOf"):
-            fitting = [
+            valid = [
                 self._part(f"{pointer}/{keyword}/{at}").is_valid(value)
                 for at in range(len(node.get(keyword, ())))
             ]
-            if fitting and not any(fitting):
-                return f"fits none of the {len(fitting)} alternatives of {keyword}"
-            if keyword == "oneOf" and sum(fitting) > 1:
-                return f"fits {sum(fitting)} of the alternatives of oneOf, not one"
+            if valid and not any(valid):
+                return f"matches none of the {len(valid)} alternatives of {keyword}"
+            if keyword == "oneOf" and sum(valid) > 1:
+                return f"matches {sum(valid)} of the alternatives of oneOf, not one"
         if "not" in node and self._part(f"{pointer}/not").is_valid(value):
             return "is what the schema does not allow (not)"
         for keyword in ("contains", "propertyNames", "unevaluatedProperties", "unevaluatedItems"):
             if keyword in node:
-                return f"does not hold to {keyword}"
-        return "does not hold to the schema"
+                return f"is not valid under {keyword}"
+        return "is not valid under the schema"
 
     def _part(self, pointer: str) -> jsonschema_rs.Validator:
-        """The validator of a schema within, made when it is first asked for."""
+        """The validator of a subschema, built on first use."""
         if not pointer:
             return self._root
         part = self._parts.get(pointer)
@@ -185,16 +188,16 @@ def _violation(path: str, detail: str) -> Violation:
     return Violation(path, _UNPRINTABLE.sub("?", detail)[:MAX_TEXT])
 
 
-def _place_of(error: Exception) -> str:
+def _key_of(error: Exception) -> str:
     parts = getattr(error, "instance_path", ())
     return "".join(["schema", *(f"/{token(part)}" for part in parts)])
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     message = getattr(error, "message", None) or str(error)
     if 'is not a "regex"' in message:
         message += (
-            ", or one that would take too long: look-around and back-references are not taken"
+            ", or one that would take too long: look-around and back-references are not supported"
         )
     return _UNPRINTABLE.sub("?", message)[:MAX_TEXT]
 

@@ -1,8 +1,9 @@
 """Templates: bodies in the shape of JSON, with values taken from an event.
 
-``{{ PATH ?? DEFAULT | FILTER }}`` in a text is replaced. A text that is nothing else becomes the
-value with its type; within a longer text the value is written as text. Nothing is evaluated but
-paths, defaults and the filters named here. docs/reference/transformations.md has the language.
+``{{ PATH ?? DEFAULT | FILTER }}`` in a string is a placeholder. A string that is only a placeholder
+becomes the value with its type; in a longer string the value is inserted as text. Only paths,
+defaults and the filters below are evaluated. docs/reference/transformations.md describes the
+language.
 """
 
 import re
@@ -26,39 +27,39 @@ from event_gateway.core.transformation.template_values import (
     FILTERS,
     OMIT,
     as_text,
+    decode_raw,
     encode,
-    measured,
-    parsed,
+    measure,
 )
 
 MAX_TEMPLATE = 64 * 1024  # bytes
 MAX_DEPTH = 32
-MAX_FILTERS = 8  # in one place
+MAX_FILTERS = 8  # in one placeholder
 EACH, DO, ITEM = "$each", "$do", "item"
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PATH = r"""(?:[^\s|?"'\[]|\[(?:"[^"]*"|'[^']*'|[^\]"']*)\])+"""
-_PLACE = re.compile(r"\{\{((?:" + _QUOTED + r"""|'[^']*'|[^"'}])*)\}\}""")
+_PLACEHOLDER = re.compile(r"\{\{((?:" + _QUOTED + r"""|'[^']*'|[^"'}])*)\}\}""")
 _EXPRESSION = re.compile(
-    rf"\s*(?P<what>{_QUOTED}|{_PATH})\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
+    rf"\s*(?P<source>{_QUOTED}|{_PATH})\s*(?:\?\?\s*(?P<default>{_QUOTED}|[^\s|\"]+)\s*)?"
     r"(?P<filters>(?:\|\s*[a-z]+\s*)*)"
 )
 
 
-_Node = Callable[[Scope], Any]
+_Node = Callable[[Scope], Any]  # renders a part of the template
 Template = Callable[[Event, float], tuple[bytes, bytes]]
 
 
 def compile_template(template: Any, content_type: str | None) -> Template:
-    """What makes content type and body of an event. Raises InvalidDefinition.
+    """Compiles a template to a function from an event to content type and body.
 
-    In another content type than JSON the template is one text, and the body is that text. What is
-    made raises TransformationError.
+    If the content type is not JSON, the template must be a string, and the body is its text. Raises
+    InvalidDefinition; the function raises TransformationError.
     """
     try:
         size = len(encode(template))
     except (TypeError, UnicodeEncodeError, RecursionError) as error:
-        raise InvalidDefinition("template", f"is nothing that JSON can say: {error}") from None
+        raise InvalidDefinition("template", f"is not a JSON value: {error}") from None
     if size > MAX_TEMPLATE:
         raise InvalidDefinition("template", f"is longer than {MAX_TEMPLATE} bytes")
     plain = content_type is not None and not is_json_content(content_type)
@@ -69,10 +70,12 @@ def compile_template(template: Any, content_type: str | None) -> Template:
 
     def transform(event: Event, received_at: float) -> tuple[bytes, bytes]:
         try:
-            made = render(Scope(event))
-            body = made.encode() if plain else encode(None if made is OMIT else made)
+            value = render(Scope(event))
+            body = value.encode() if plain else encode(None if value is OMIT else value)
         except UnicodeEncodeError:
-            raise TransformationError("the data holds a code point that is no character") from None
+            raise TransformationError(
+                "the data contains a code point that is not a character"
+            ) from None
         except RecursionError:
             raise TransformationError("the data is nested too deep") from None
         if len(body) > MAX_OUTPUT:
@@ -86,9 +89,9 @@ def _compile(value: Any, key: str, depth: int, *, in_each: bool) -> _Node:
     if depth > MAX_DEPTH:
         raise InvalidDefinition(key, f"is nested deeper than {MAX_DEPTH}")
     if isinstance(value, str):
-        whole = _PLACE.fullmatch(value)
-        if whole is not None:
-            return _value(whole[1], key, in_each=in_each)
+        placeholder = _PLACEHOLDER.fullmatch(value)
+        if placeholder is not None:
+            return _value(placeholder[1], key, in_each=in_each)
         return _text(value, key, in_each=in_each)
     if isinstance(value, list):
         nodes = [
@@ -97,7 +100,7 @@ def _compile(value: Any, key: str, depth: int, *, in_each: bool) -> _Node:
 
         def collect(scope: Scope) -> list[Any]:
             scope.spend(NODE)
-            return [one for node in nodes if (one := node(scope)) is not OMIT]
+            return [item for node in nodes if (item := node(scope)) is not OMIT]
 
         return collect
     if isinstance(value, dict):
@@ -110,41 +113,41 @@ def _compile(value: Any, key: str, depth: int, *, in_each: bool) -> _Node:
 
         def build(scope: Scope) -> dict[str, Any]:
             scope.spend(fixed)
-            return {n: one for n, node in members if (one := node(scope)) is not OMIT}
+            return {n: member for n, node in members if (member := node(scope)) is not OMIT}
 
         return build
-    return _fixed(value, NODE + len(encode(value)))
+    return _constant(value, NODE + len(encode(value)))
 
 
-def _fixed(value: Any, size: int) -> _Node:
-    def give(scope: Scope) -> Any:
+def _constant(value: Any, size: int) -> _Node:
+    def constant(scope: Scope) -> Any:
         scope.spend(size)
         return value
 
-    return give
+    return constant
 
 
 def _each(value: dict[str, Any], key: str, depth: int, *, in_each: bool) -> _Node:
-    """``{"$each": PATH, "$do": …}``: a list with one of these for each item."""
+    """``{"$each": PATH, "$do": …}``: a list with the rendered ``$do`` for each item."""
     if set(value) != {EACH, DO} or not isinstance(value[EACH], str):
         raise InvalidDefinition(key, f"a repetition is {{{EACH}: PATH, {DO}: …}}, and nothing else")
     # The whole payload is decoded once for all repetitions, not once for each.
     whole = value[EACH] == "data"
-    place = Scope.data if whole else _place(value[EACH], f"{key}.{EACH}", in_each=in_each)
+    read = Scope.data if whole else _reader(value[EACH], f"{key}.{EACH}", in_each=in_each)
     node = _compile(value[DO], f"{key}.{DO}", depth + 1, in_each=True)
 
     def repeat(scope: Scope) -> list[Any]:
         scope.spend(NODE)
-        items = place(scope)
+        items = read(scope)
         if not isinstance(items, list):
             return []
         outer, out = scope.item, []
         for item in items:
             scope.item = item
             scope.spend(NODE)
-            one = node(scope)
-            if one is not OMIT:
-                out.append(one)
+            rendered = node(scope)
+            if rendered is not OMIT:
+                out.append(rendered)
         scope.item = outer
         return out
 
@@ -152,20 +155,20 @@ def _each(value: dict[str, Any], key: str, depth: int, *, in_each: bool) -> _Nod
 
 
 def _text(value: Any, key: str, *, in_each: bool = False) -> _Node:
-    """A text with values in it."""
+    """A string with placeholders in it."""
     if not isinstance(value, str):
-        raise InvalidDefinition(key, "must be one text, as the content type is not JSON")
+        raise InvalidDefinition(key, "must be a string, since the content type is not JSON")
     parts: list[str | _Node] = []
     at = 0
     while (start := value.find("{{", at)) >= 0:
-        # One attempt where the place must begin, and none behind it: each would read to the end.
-        match = _PLACE.match(value, start)
+        # Matches only at this index: a search would scan the rest of the text at each "{{".
+        match = _PLACEHOLDER.match(value, start)
         if match is None:
-            raise InvalidDefinition(key, "{{ is not closed by }}, or holds what it must not")
+            raise InvalidDefinition(key, "{{ is not closed by }}, or contains invalid text")
         parts += [value[at:start], _value(match[1], key, in_each=in_each)]
         at = match.end()
     if not parts:
-        return _fixed(value, NODE + len(value))
+        return _constant(value, NODE + len(value))
     parts.append(value[at:])
 
     def write(scope: Scope) -> str:
@@ -185,48 +188,48 @@ def _value(expression: str, key: str, *, in_each: bool) -> _Node:
         raise InvalidDefinition(
             key, f"{{{{{expression[:64]}}}}} is not PATH, PATH ?? DEFAULT or PATH | FILTER"
         )
-    what, default = match["what"], match["default"]
+    source, default = match["source"], match["default"]
     names = match["filters"].replace("|", " ").split()
     if len(names) > MAX_FILTERS:
-        raise InvalidDefinition(key, f"there are at most {MAX_FILTERS} filters in one place")
+        raise InvalidDefinition(key, f"a placeholder has at most {MAX_FILTERS} filters")
     for name in names:
         if name not in FILTERS:
             raise InvalidDefinition(
                 key, f"the filter {name} is unknown; there are: {', '.join(FILTERS)}"
             )
     filters = [FILTERS[name] for name in names]
-    literal = _literal(what, key) if what.startswith('"') else None
-    place = None if literal is not None else _place(what, key, in_each=in_each)
-    instead = OMIT if default == "omit" else None
+    literal = _literal(source, key) if source.startswith('"') else None
+    read = None if literal is not None else _reader(source, key, in_each=in_each)
+    fallback = OMIT if default == "omit" else None
     if default not in (None, "omit", "error"):
-        instead = _literal(default, key)
+        fallback = _literal(default, key)
 
-    def take(scope: Scope) -> Any:
+    def evaluate(scope: Scope) -> Any:
         scope.spend(NODE)
-        found = literal if place is None else place(scope)
-        if found is msgspec.UNSET or found is None or found == _NULL:
+        value = literal if read is None else read(scope)
+        if value is msgspec.UNSET or value is None or value == _NULL:
             if default == "error":
-                raise TransformationError(f"{key}: the event has no {what}")
-            found = instead
-        if found is OMIT:
-            return found
+                raise TransformationError(f"{key}: the event has no {source}")
+            value = fallback
+        if value is OMIT:
+            return value
         spent = 0
-        for one in filters:
-            spent = len(found) if isinstance(found, (str, msgspec.Raw)) else 0
-            scope.spend(spent)  # what a filter reads, as what it makes may be short or none
-            found = one(parsed(found))
-        size, found = measured(found)
+        for apply in filters:
+            spent = len(value) if isinstance(value, (str, msgspec.Raw)) else 0
+            scope.spend(spent)  # counts the input of a filter too: its output may be empty
+            value = apply(decode_raw(value))
+        size, value = measure(value)
         scope.spend(max(size - spent, 0))
-        return found
+        return value
 
-    return take
+    return evaluate
 
 
 _NULL = msgspec.Raw(b"null")
 
 
-def _place(text: str, key: str, *, in_each: bool) -> _Node:
-    """What gives the value at a path; UNSET where there is none."""
+def _reader(text: str, key: str, *, in_each: bool) -> _Node:
+    """A function that returns the value at a path; UNSET if there is none."""
     if text == "data":
         return _payload
     if text == "data_base64":
@@ -246,7 +249,7 @@ def _place(text: str, key: str, *, in_each: bool) -> _Node:
 
 def _payload(scope: Scope) -> Any:
     if scope.event.kind is DataKind.JSON:
-        return msgspec.Raw(scope.event.data)  # goes in as it is
+        return msgspec.Raw(scope.event.data)  # copied without decoding
     return scope.data()
 
 
@@ -255,5 +258,5 @@ def _literal(text: str, key: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         raise InvalidDefinition(
-            key, f'{text[:64]} is neither a JSON value (texts in "…") nor omit or error'
+            key, f'{text[:64]} is neither a JSON value (strings in "…") nor omit or error'
         ) from None

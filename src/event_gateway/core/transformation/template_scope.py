@@ -1,4 +1,4 @@
-"""One rendering of a template: the event, the item of a repetition, and the bytes that are left."""
+"""The state of one rendering of a template, and the limit of its work."""
 
 from typing import Any
 
@@ -12,11 +12,12 @@ from event_gateway.core.transformation.definition import (
     payload_of,
 )
 
-NODE = 16  # bytes that each value counts at least, however short it is: this bounds the work
+NODE = 16  # bytes that each value counts at least, so that the number of values is limited too
 
 
 class Scope:
-    """One rendering: the event, the item at hand, and how many bytes there is room for."""
+    """One rendering: the event, the current ``item`` of a repetition, and the bytes of output that
+    are left (``room``)."""
 
     __slots__ = ("_data", "event", "item", "room")
 
@@ -27,37 +28,40 @@ class Scope:
         self.room = MAX_OUTPUT
 
     def spend(self, size: int) -> None:
+        """Counts bytes of output. Raises TransformationError if there is no room for them."""
         self.room -= size
         if self.room < 0:
             raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
 
     def data(self) -> Any:
-        """The payload; UNSET where there is none that JSON's ``data`` would hold."""
+        """The payload; UNSET if there is none, or if it is binary."""
         if self._data is None:
             event = self.event
             binary = event.kind in (DataKind.BINARY, DataKind.NONE)
             self._data = (msgspec.UNSET if binary else payload_of(event),)
         return self._data[0]
 
-    def follow(self, at: Any, steps: tuple[Step, ...]) -> Any:
-        """What is there, behind ``[*]`` a list of all that is; UNSET where nothing is."""
+    def follow(self, value: Any, steps: tuple[Step, ...]) -> Any:
+        """The value at the end of a path from ``value``; with ``[*]`` in the path the list of all
+        such values; UNSET if there is none."""
         for position, step in enumerate(steps):
             if step is ANY:
-                return self._all(at, steps[position:])
-            at = member_of(at, step)
-            if at is msgspec.UNSET:
+                return self._all(value, steps[position:])
+            value = member_of(value, step)
+            if value is msgspec.UNSET:
                 break
-        return at
+        return value
 
-    def _all(self, at: Any, steps: tuple[Step, ...]) -> Any:
-        if not isinstance(at, list):
+    def _all(self, value: Any, steps: tuple[Step, ...]) -> Any:
+        if not isinstance(value, list):
             return msgspec.UNSET
-        found = [at]
+        values = [value]
         for step in steps:
             if step is ANY:
-                lists = [one for one in found if isinstance(one, list)]
-                self.spend(NODE * sum(map(len, lists)))  # it bounds the work
-                found = [one for many in lists for one in many]
+                lists = [value for value in values if isinstance(value, list)]
+                self.spend(NODE * sum(map(len, lists)))  # limits the work
+                values = [item for items in lists for item in items]
             else:
-                found = [one for at in found if (one := member_of(at, step)) is not msgspec.UNSET]
-        return found
+                members = (member_of(value, step) for value in values)
+                values = [member for member in members if member is not msgspec.UNSET]
+        return values

@@ -1,4 +1,4 @@
-"""The values in a template: how they are written as text, measured, and changed by filters."""
+"""The values in a template: their text, their size, and the filters that change them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +7,12 @@ import msgspec
 
 from event_gateway.core.cloudevents.event import decoded
 
-OMIT = object()  # the value of a place that is to be left out
+OMIT = object()  # the value of a placeholder that is to be left out
 encode = msgspec.json.Encoder().encode
 
 
-def measured(value: Any) -> tuple[int, Any]:
-    """How many bytes a value takes at least, and the value; what is large is encoded by now."""
+def measure(value: Any) -> tuple[int, Any]:
+    """The least number of bytes of a value in JSON, and the value; objects and lists encoded."""
     if isinstance(value, str):
         return len(value), value
     if isinstance(value, (dict, list)):
@@ -20,13 +20,13 @@ def measured(value: Any) -> tuple[int, Any]:
     return len(value) if isinstance(value, msgspec.Raw) else 0, value
 
 
-def parsed(value: Any) -> Any:
-    """A value of which only the JSON text is known, as Python values."""
+def decode_raw(value: Any) -> Any:
+    """The value, decoded if it is raw JSON."""
     return decoded(bytes(value)) if isinstance(value, msgspec.Raw) else value
 
 
 def as_text(value: Any) -> str:
-    """A value within a text: texts as they are, nothing for null, all else as JSON."""
+    """The text of a value within a string: strings unchanged, null empty, all else as JSON."""
     if isinstance(value, str):
         return value
     if value is None or value is OMIT:
@@ -37,10 +37,9 @@ def as_text(value: Any) -> str:
 def _number(value: Any) -> Any:
     if isinstance(value, str):
         try:
-            found = msgspec.json.decode(value)
+            value = msgspec.json.decode(value)
         except msgspec.DecodeError:
             return None
-        return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 

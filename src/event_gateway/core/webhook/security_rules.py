@@ -28,7 +28,7 @@ def security_problems(
     """
     if len(methods) > MAX_METHODS:
         yield InvalidDefinition("security", f"has at most {MAX_METHODS} entries")
-    taken: set[str] = set()
+    used: set[str] = set()
     for position, settings in enumerate(methods[:MAX_METHODS]):
         at = f"security[{position}]"
         method = METHODS.get(settings.auth_type)
@@ -39,16 +39,16 @@ def security_problems(
             continue
         yield from _field_problems(settings, at, method)
         yield from _value_problems(settings, at, check_url, any_file)
-        what = method.exclusive(settings)
-        if what.lower() in taken:
-            yield InvalidDefinition(f"{at}.auth_type", f"{what} is set by an entry before it")
-        if what.lower() in headers:
-            yield InvalidDefinition(f"{at}.auth_type", f"{what} is also in headers")
+        name = method.exclusive(settings)
+        if name.lower() in used:
+            yield InvalidDefinition(f"{at}.auth_type", f"{name} is set by an entry before it")
+        if name.lower() in headers:
+            yield InvalidDefinition(f"{at}.auth_type", f"{name} is also in headers")
         if "header" in method.settings and (
-            what.lower() in reserved or what.lower().startswith("ce-")
+            name.lower() in reserved or name.lower().startswith("ce-")
         ):
-            yield InvalidDefinition(f"{at}.header", f"{what} is set by the gateway itself")
-        taken.add(what.lower())
+            yield InvalidDefinition(f"{at}.header", f"{name} is set by the gateway itself")
+        used.add(name.lower())
 
 
 def _field_problems(settings: Security, at: str, method: AuthMethod) -> Iterator[InvalidDefinition]:
@@ -70,18 +70,16 @@ def _value_problems(
     name = settings.secret_name
     if name and SECRET_NAME.fullmatch(name) is None:
         yield InvalidDefinition(
-            # The text is not repeated: it may be the secret itself.
+            # The text is not shown: it may be the secret itself.
             f"{at}.secret_name",
             f"is not of the form {SECRET_NAME.pattern}: it is the name of a secret, not its value",
         )
     if name and name.lower().replace("-", "_") == SEALING_KEY:
-        yield InvalidDefinition(
-            f"{at}.secret_name", "is the key that other secrets are sealed with"
-        )
+        yield InvalidDefinition(f"{at}.secret_name", "is the key that seals other secrets")
     if settings.header and HEADER_NAME.fullmatch(settings.header) is None:
-        yield InvalidDefinition(f"{at}.header", "is no header name")
+        yield InvalidDefinition(f"{at}.header", "is not a header name")
     if ":" in settings.username:
-        yield InvalidDefinition(f"{at}.username", "must not hold a colon (RFC 7617)")
+        yield InvalidDefinition(f"{at}.username", "must not contain a colon (RFC 7617)")
     if settings.client_auth and settings.client_auth not in CLIENT_AUTH:
         yield InvalidDefinition(f"{at}.client_auth", f"must be {' or '.join(CLIENT_AUTH)}")
     if settings.token_url:
@@ -93,5 +91,6 @@ def _value_problems(
         path = getattr(settings, field)
         if path and not any_file and (path.startswith("/") or ".." in path.split("/")):
             yield InvalidDefinition(
-                f"{at}.{field}", "must be a path within secrets.dir: others only from the file"
+                f"{at}.{field}",
+                "must be a path within secrets.dir; only the configuration file may name others",
             )

@@ -11,20 +11,20 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
-MAX_KEYS = 5  # that sign at a time
-SEED = 32  # bytes of an ed25519 key; its public part may follow
+MAX_KEYS = 5  # that sign one request
+SEED = 32  # bytes of an ed25519 key, which its public part may follow
 
 
 def split_keys(secrets: tuple[str, ...]) -> list[str]:
     """The signing keys, the current one first. Raises ValueError where there are too many."""
     keys = list(dict.fromkeys(key for secret in secrets for key in secret.split()))
     if len(keys) > MAX_KEYS:
-        raise ValueError(f"it holds more than {MAX_KEYS} signing keys")
+        raise ValueError(f"it contains more than {MAX_KEYS} signing keys")
     return keys
 
 
 def check_keys(value: object) -> None:
-    """Raises ValueError where a value is not one or more signing keys."""
+    """Raises ValueError if a value is not one or more signing keys."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a signing key in base64 is required")
     for key in split_keys((value,)):
@@ -32,9 +32,9 @@ def check_keys(value: object) -> None:
 
 
 def public_key(key: str) -> bytes | None:
-    """The 32 bytes of a private key's public part; None where the key is a shared one.
+    """The 32 bytes of a private key's public part; None for a shared key.
 
-    Raises ValueError where it is no key.
+    Raises ValueError if it is not a key.
     """
     if not key.startswith(PRIVATE):
         return None
@@ -42,7 +42,7 @@ def public_key(key: str) -> bytes | None:
 
 
 def signer(key: str) -> Callable[[bytes], bytes]:
-    """Makes the signature of a content with a key. Raises ValueError where it is no signing key."""
+    """A function that signs a content with this key. Raises ValueError if it is no signing key."""
     if key.startswith(PRIVATE):
         private = _private(key)
         return lambda content: b"v1a," + base64.b64encode(private.sign(content))
@@ -51,7 +51,7 @@ def signer(key: str) -> Callable[[bytes], bytes]:
     raw = _decoded(key.removeprefix(SHARED))
     if not raw:
         raise ValueError("the signing secret is empty")
-    keyed = hmac.new(raw, digestmod="sha256")  # the key schedule is paid for once
+    keyed = hmac.new(raw, digestmod="sha256")  # computes the key schedule only once
 
     def sign(content: bytes) -> bytes:
         mac = keyed.copy()
@@ -68,12 +68,12 @@ def _private(key: str) -> Ed25519PrivateKey:
     private = Ed25519PrivateKey.from_private_bytes(raw[:SEED])
     public = raw[SEED:]
     if public and private.public_key() != Ed25519PublicKey.from_public_bytes(public):
-        raise ValueError("the private signing key does not belong to the public part behind it")
+        raise ValueError("the private signing key does not match the public part after it")
     return private
 
 
 def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except ValueError:  # no base64, or not even ASCII
+    except ValueError:  # also raised for text that is not ASCII
         raise ValueError("a signing secret is base64, with or without whsec_ before it") from None

@@ -14,14 +14,14 @@ from event_gateway.core.webhook.retry_policy import retry_problems
 from event_gateway.core.webhook.security_rules import security_problems
 from event_gateway.core.webhook.webhook import MAX_RATE, MODES, Webhook
 
-RefusesUrl = Callable[[str], str | None]  # why a URL must not be sent to; None where it may be
+RefusesUrl = Callable[[str], str | None]  # why requests to a URL are refused; None: they are not
 
 MAX_PATTERNS = 100
 MAX_HEADERS = 32
 MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
 MAX_BATCH = 1000  # events of one request
 MAX_BATCH_BYTES = 16 << 20
-MAX_BATCH_WAIT = 5.0  # seconds; a process gives waiting deliveries back after 10
+MAX_BATCH_WAIT = 5.0  # seconds; a process returns waiting deliveries to the queue after 10
 # Headers that the gateway sets, and headers that would change how the request is framed.
 RESERVED_HEADERS = frozenset(
     (
@@ -42,7 +42,7 @@ def webhook_problems(
     """All reasons why a webhook cannot be registered, each with its key.
 
     ``transformations``: the names that are defined; ``retention``: the seconds for which the log
-    keeps events; ``refuses_url``: why a URL must not be sent to, or None.
+    stores events; ``refuses_url``: returns why requests to a URL are refused, or None.
     """
     if ID.fullmatch(webhook.id) is None:
         yield InvalidDefinition("id", f"{webhook.id!r} is not of the form {ID.pattern}")
@@ -82,9 +82,10 @@ def webhook_problems(
     )
 
 
-def _caught(check: Callable[..., object], *about: Any) -> Iterator[InvalidDefinition]:
+def _caught(check: Callable[..., object], *arguments: Any) -> Iterator[InvalidDefinition]:
+    """The problem that ``check`` raises, if any."""
     try:
-        check(*about)
+        check(*arguments)
     except InvalidDefinition as problem:
         yield problem
 
@@ -128,7 +129,7 @@ def _check_url(url: str, refuses_url: RefusesUrl, key: str = "url") -> None:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # the URL is not repeated: the part read as a port may be a password
+    except ValueError:  # the URL is not shown: what looks like a port may be a password
         raise InvalidDefinition(key, "is not a URL: its host or port is invalid") from None
     if parts.scheme not in ("http", "https"):
         raise InvalidDefinition(key, "must begin with https:// (or http://)")
@@ -153,7 +154,7 @@ def _check_headers(headers: dict[str, str]) -> None:
     for name, value in headers.items():
         token = name.replace("-", "").replace("_", "")
         if not token.isascii() or not token.isalnum() or len(name) > 128:
-            # Only the beginning is repeated: a secret may follow a colon or a scheme.
+            # Only the beginning is shown: a secret may follow a colon or a scheme.
             begins = re.split(r"[^A-Za-z0-9_-]", name[:64], maxsplit=1)[0]
             raise InvalidDefinition(
                 "headers", f"the name that begins with {begins!r} is not a header name"

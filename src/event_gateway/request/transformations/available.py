@@ -7,7 +7,7 @@ import structlog
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.transformation.definition import TransformationDefinition
-from event_gateway.request.transformations.built_in import BY_NAME, compiled
+from event_gateway.request.transformations.built_in import BY_NAME, compile_definition
 from event_gateway.request.transformations.functions import FunctionTransformation
 from event_gateway.request.transformations.pending_body import Transformation
 
@@ -75,7 +75,7 @@ class Transformations:
         for name, definition in configured.items():
             try:
                 if _encode(definition) != _encode(self._definitions.get(name)):
-                    changed[name] = compiled(definition)
+                    changed[name] = compile_definition(definition)
             except InvalidDefinition as error:
                 key = "" if error.key == "name" else f".{error.key}"
                 raise InvalidDefinition(f"transformations.{name}{key}", error.detail) from None

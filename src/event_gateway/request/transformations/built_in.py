@@ -25,7 +25,7 @@ BY_NAME: dict[str, Transformation] = {
 assert tuple(BY_NAME) == BUILT_IN, "the core names the transformations that are built in"
 
 
-def compiled(definition: TransformationDefinition) -> Transformation:
+def compile_definition(definition: TransformationDefinition) -> Transformation:
     """The transformation that a definition describes; imports the module of a function.
 
     Raises InvalidDefinition.

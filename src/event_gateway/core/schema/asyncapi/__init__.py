@@ -1,1 +1,1 @@
-"""AsyncAPI documents: event types out of versions 2 and 3, and into version 3."""
+"""AsyncAPI documents: reads event types from versions 2 and 3, and writes version 3."""

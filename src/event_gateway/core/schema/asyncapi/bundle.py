@@ -1,7 +1,7 @@
-"""A schema out of an AsyncAPI document, as one that stands alone in draft 2020-12.
+"""Copies a schema out of an AsyncAPI document, as a self-contained schema in draft 2020-12.
 
-What it refers to elsewhere in the document comes along under ``$defs``. AsyncAPI's own schemas are
-a superset of draft 07; what that says in another way is said in the new one.
+The parts of the document that it refers to are copied into ``$defs``. AsyncAPI's own schemas are a
+superset of draft 07; keywords that have changed since are converted.
 """
 
 import re
@@ -11,32 +11,34 @@ from urllib.parse import quote
 from event_gateway.core.schema.asyncapi.document import Document, Skip, mapping
 from event_gateway.core.schema.bounds import EACH, LISTS, MAPS, SAME
 
-_ONE = frozenset((*SAME, *EACH))
-_MANY = frozenset((*LISTS, "prefixItems"))
-_NAMED = frozenset(MAPS)
+_HOLDS_SCHEMA = frozenset((*SAME, *EACH))
+_HOLDS_LIST = frozenset((*LISTS, "prefixItems"))
+_HOLDS_MAP = frozenset(MAPS)
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Budget:
-    """How many values may still be copied out of a document, which may refer to a part of it again
-    and again."""
+    """Limits how many values are copied out of a document, which may refer to a part many times."""
 
     def __init__(self, left: int) -> None:
         self.left = left
 
     def spend(self) -> None:
-        """Raises Skip where it is used up."""
+        """Counts a value. Raises Skip if none was left."""
         self.left -= 1
         if self.left < 0:
             raise Skip("refers to more than can be copied out of one document")
 
 
-def bundled(document: Document, schema: Any, pointer: str, budget: Budget, *, former: bool) -> Any:
-    """The schema at a pointer. ``former``: it is of draft 07, or AsyncAPI's own.
+def bundle_schema(
+    document: Document, schema: Any, pointer: str, budget: Budget, *, draft_07: bool
+) -> Any:
+    """A self-contained copy of the schema at a pointer. ``draft_07``: it is in draft 07, or in
+    AsyncAPI's own form.
 
     Raises Skip.
     """
-    bundle = _Bundle(document, schema, pointer, budget, former=former)
+    bundle = _Bundle(document, schema, pointer, budget, draft_07=draft_07)
     out = bundle.copy(schema)
     defs: dict[str, Any] = {}
     while bundle.pending:
@@ -51,15 +53,15 @@ def bundled(document: Document, schema: Any, pointer: str, budget: Budget, *, fo
 
 class _Bundle:
     def __init__(
-        self, document: Document, schema: Any, root: str, budget: Budget, *, former: bool
+        self, document: Document, schema: Any, root: str, budget: Budget, *, draft_07: bool
     ) -> None:
         whole = schema if isinstance(schema, dict) else {}
         self._document = document
         self._root = root
         self._budget = budget
-        self._former = former
-        self._alone = not former and "$id" in whole  # its references are within itself
-        self._taken = set(mapping(whole.get("$defs")))
+        self._draft_07 = draft_07
+        self._own_base = not draft_07 and "$id" in whole  # references are relative to the schema
+        self._used_names = set(mapping(whole.get("$defs")))
         self._names: dict[str, str] = {}
         self.pending: list[tuple[str, str]] = []
 
@@ -67,20 +69,20 @@ class _Bundle:
         self._budget.spend()
         if not isinstance(node, dict):
             return node
-        if self._former:
-            if "$ref" in node:  # draft 07 does not look at what stands beside it
+        if self._draft_07:
+            if "$ref" in node:  # draft 07 ignores the keywords beside $ref
                 return {"$ref": self._reference(node["$ref"])}
-            node = _modern(node)
+            node = _to_2020_12(node)
         out: dict[str, Any] = {}
         for key, value in node.items():
             if key in ("$ref", "$dynamicRef"):
                 out[key] = self._reference(value)
-            elif key in _ONE:
+            elif key in _HOLDS_SCHEMA:
                 out[key] = self.copy(value)
-            elif key in _MANY and isinstance(value, list):
-                out[key] = [self.copy(one) for one in value]
-            elif key in _NAMED and isinstance(value, dict):
-                out[key] = {name: self.copy(one) for name, one in value.items()}
+            elif key in _HOLDS_LIST and isinstance(value, list):
+                out[key] = [self.copy(schema) for schema in value]
+            elif key in _HOLDS_MAP and isinstance(value, dict):
+                out[key] = {name: self.copy(schema) for name, schema in value.items()}
             else:
                 out[key] = value
         return out
@@ -89,39 +91,39 @@ class _Bundle:
         if not isinstance(reference, str):
             return reference
         if reference.startswith("#") and not reference.startswith("#/") and reference != "#":
-            return reference  # an anchor, which comes along with what it is in
+            return reference  # an anchor, which is copied with the schema that has it
         try:
             target = self._document.at(reference)[1]
         except Skip:
-            if self._alone:
+            if self._own_base:
                 return reference
             raise
         if target == self._root or target.startswith(f"{self._root}/"):
             within = target[len(self._root) :]
-            said = reference[1:].startswith(self._root)
-            return f"#{reference[1 + len(self._root) :]}" if said else f"#{quote(within)}"
-        if self._alone:
+            unquoted = reference[1:].startswith(self._root)
+            return f"#{reference[1 + len(self._root) :]}" if unquoted else f"#{quote(within)}"
+        if self._own_base:
             return reference
         name = self._names.get(target)
         if name is None:
-            wanted = _NOT_IN_NAME.sub("_", target.rpartition("/")[2])[:64] or "schema"
-            name, number = wanted, 1
-            while name in self._taken:
+            preferred = _NOT_IN_NAME.sub("_", target.rpartition("/")[2])[:64] or "schema"
+            name, number = preferred, 1
+            while name in self._used_names:
                 number += 1
-                name = f"{wanted}_{number}"
-            self._taken.add(name)
+                name = f"{preferred}_{number}"
+            self._used_names.add(name)
             self._names[target] = name
             self.pending.append((target, name))
         return f"#/$defs/{name}"
 
 
-def _modern(node: dict[str, Any]) -> dict[str, Any]:
-    """What draft 07 and before say, in the words of 2020-12."""
+def _to_2020_12(node: dict[str, Any]) -> dict[str, Any]:
+    """Converts the keywords of a schema in draft 07 or earlier to draft 2020-12."""
     out = dict(node)
     for key in ("$schema", "$id"):
-        said = out.pop(key, None)
-        if key == "$id" and isinstance(said, str) and said.startswith("#"):
-            out["$anchor"] = said[1:]
+        value = out.pop(key, None)
+        if key == "$id" and isinstance(value, str) and value.startswith("#"):
+            out["$anchor"] = value[1:]
     if isinstance(out.get("items"), list):
         out["prefixItems"] = out.pop("items")
         if "additionalItems" in out:
@@ -129,7 +131,7 @@ def _modern(node: dict[str, Any]) -> dict[str, Any]:
     else:
         out.pop("additionalItems", None)
     for exclusive, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        # Draft 04.
+        # In draft 04 these were booleans.
         if isinstance(out.get(exclusive), bool) and out.pop(exclusive) and limit in out:
             out[exclusive] = out.pop(limit)
     dependencies = out.pop("dependencies", None)

@@ -1,8 +1,8 @@
-"""Which event types a message stands for, and the schema of their data.
+"""Finds the event types that a message describes, and the schema of their data.
 
-A message is a CloudEvent in structured mode where its payload has the attributes, be it by a
-reference to CloudEvents' own schema; in binary mode where its headers have ``ce_type`` or
-``ce-type``. What is neither has its payload as its data.
+A message is a CloudEvent in structured mode if its payload has the attributes, for example by a
+reference to the schema of CloudEvents; in binary mode if its headers have ``ce_type`` or
+``ce-type``. In other messages the payload is the data.
 """
 
 import re
@@ -14,55 +14,61 @@ import msgspec
 from event_gateway.core.schema.asyncapi.document import Document, Skip, items, mapping, text
 from event_gateway.core.schema.asyncapi.messages import Message
 
-MAX_PARTS = 1000  # schemas that an envelope is put together of
+MAX_PARTS = 1000  # schemas that together describe an envelope
 _DOTTED = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _HEADER = re.compile(r"ce[-_]type", re.IGNORECASE)
-_OURS = ("application/vnd.aai.asyncapi", "application/schema")
+_SCHEMA_FORMATS = ("application/vnd.aai.asyncapi", "application/schema")
 _STRUCTURED = "application/cloudevents"
 
 
-class Described(msgspec.Struct, frozen=True):
-    """Types that share a schema of their data. ``schema``: with the pointer of where it stands, in
-    parts that must all hold; ``former``: it is of draft 07, or AsyncAPI's own. ``enveloped``:
-    examples are whole events."""
+class TypeDescription(msgspec.Struct, frozen=True):
+    """Event types that share a schema of their data. ``schema`` has its parts, which must all be
+    valid, each with its pointer; ``draft_07``: it is in draft 07, or in AsyncAPI's own form.
+    ``enveloped``: the examples are whole events."""
 
     types: tuple[str, ...]
     schema: tuple[tuple[Any, str], ...]
-    former: bool
+    draft_07: bool
     enveloped: bool
 
 
-def described(document: Document, message: Message) -> list[Described]:
-    """What a message says, by its alternatives. Raises Skip where it names no type."""
+def describe(document: Document, message: Message) -> list[TypeDescription]:
+    """The event types of a message, one entry for each alternative of its payload.
+
+    Raises Skip if it names no type.
+    """
     whole = _with_traits(document, message)
-    payload, pointer, former = _payload(document, whole, message.place)
+    payload, pointer, draft_07 = _payload(document, whole, message.pointer)
     structured = text(
         whole.get("contentType") or document.content.get("defaultContentType")
     ).startswith(_STRUCTURED)
-    found = []
+    descriptions = []
     for variant in _variants(document, payload, pointer):
         parts, external = _parts(document, *variant)
         names = {name for part, _ in parts for name in mapping(part.get("properties"))}
         if (
             "specversion" in names or {"type", "source", "data"} <= names or structured
-            or any("cloudevents" in one.lower() for one in external)
+            or any("cloudevents" in reference.lower() for reference in external)
         ):  # fmt: skip
             types = _values(document, parts, lambda name: name == "type")
             data = tuple(
-                (said, f"{place}/properties/data")
-                for part, place in parts
-                if (said := mapping(part.get("properties")).get("data", True)) not in (True, {})
+                (schema, f"{at}/properties/data")
+                for part, at in parts
+                if (schema := mapping(part.get("properties")).get("data", True)) not in (True, {})
             )
-            found.append(Described(types or _named(message), data, former, True))
-    if found:
-        return found
-    headers, _ = _parts(document, (whole.get("headers"), f"{message.place}/headers"))
+            descriptions.append(
+                TypeDescription(types or _type_from_name(message), data, draft_07, True)
+            )
+    if descriptions:
+        return descriptions
+    headers, _ = _parts(document, (whole.get("headers"), f"{message.pointer}/headers"))
     types = _values(document, headers, lambda name: _HEADER.fullmatch(name) is not None)
     data = () if payload is None else ((payload, pointer),)
-    return [Described(types or _named(message), data, former, False)]
+    return [TypeDescription(types or _type_from_name(message), data, draft_07, False)]
 
 
-def _named(message: Message) -> tuple[str, ...]:
+def _type_from_name(message: Message) -> tuple[str, ...]:
+    """The first name of the message that looks like an event type. Raises Skip if none does."""
     for name in message.names:
         if _DOTTED.fullmatch(name):
             return (name,)
@@ -73,14 +79,14 @@ def _named(message: Message) -> tuple[str, ...]:
 
 
 def _with_traits(document: Document, message: Message) -> dict[str, Any]:
-    """A message with what its traits add; what it says itself goes before."""
+    """A message merged with its traits; its own members take precedence."""
     whole = dict(message.content)
     headers = [whole["headers"]] if "headers" in whole else []
     for value in items(whole.get("traits")):
         try:
             trait, _ = document.follow(value, "")
         except Skip:
-            continue  # CloudEvents' own is elsewhere, and says nothing of this type
+            continue  # the trait of CloudEvents is in another document, and describes no type
         whole = mapping(trait) | whole
         headers += [mapping(trait)["headers"]] if "headers" in mapping(trait) else []
     if headers:
@@ -88,23 +94,25 @@ def _with_traits(document: Document, message: Message) -> dict[str, Any]:
     return whole
 
 
-def _payload(document: Document, message: dict[str, Any], place: str) -> tuple[Any, str, bool]:
-    payload, pointer = message.get("payload"), f"{place}/payload"
-    said = message.get("schemaFormat")
+def _payload(document: Document, message: dict[str, Any], at: str) -> tuple[Any, str, bool]:
+    """The schema of the payload, its pointer, and whether it is in draft 07. Raises Skip."""
+    payload, pointer = message.get("payload"), f"{at}/payload"
+    schema_format = message.get("schemaFormat")
     if document.major == "3" and payload is not None:
-        around, at = document.follow(payload, pointer)
-        if isinstance(around, dict) and "schema" in around and "schemaFormat" in around:
-            payload, pointer, said = around["schema"], f"{at}/schema", around["schemaFormat"]
-    if said is None:
+        wrapper, at = document.follow(payload, pointer)
+        if isinstance(wrapper, dict) and "schema" in wrapper and "schemaFormat" in wrapper:
+            payload, pointer = wrapper["schema"], f"{at}/schema"
+            schema_format = wrapper["schemaFormat"]
+    if schema_format is None:
         return payload, pointer, True
-    if not isinstance(said, str) or not said.startswith(_OURS):
-        raise Skip(f"its payload is described in {str(said)[:100]}, which is not understood")
-    return payload, pointer, "2020-12" not in said
+    if not isinstance(schema_format, str) or not schema_format.startswith(_SCHEMA_FORMATS):
+        raise Skip(f"its payload is described in {str(schema_format)[:100]}, which is unsupported")
+    return payload, pointer, "2020-12" not in schema_format
 
 
 def _variants(document: Document, payload: Any, pointer: str) -> list[list[tuple[Any, str]]]:
-    """The payload, or what it may be by ``oneOf: [one event, another]``; each with what holds for
-    all of them."""
+    """The payload; or the alternatives of its ``oneOf`` or ``anyOf``, each together with the
+    schema that applies to all of them."""
     try:
         value, at = document.follow(payload, pointer)
     except Skip:
@@ -112,7 +120,8 @@ def _variants(document: Document, payload: Any, pointer: str) -> list[list[tuple
     for keyword in ("oneOf", "anyOf"):
         if isinstance(value, dict) and isinstance(value.get(keyword), list):
             return [
-                [(one, f"{at}/{keyword}/{n}"), (value, at)] for n, one in enumerate(value[keyword])
+                [(schema, f"{at}/{keyword}/{n}"), (value, at)]
+                for n, schema in enumerate(value[keyword])
             ]
     return [[(payload, pointer)]]
 
@@ -120,7 +129,7 @@ def _variants(document: Document, payload: Any, pointer: str) -> list[list[tuple
 def _parts(
     document: Document, *schemas: tuple[Any, str]
 ) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
-    """All schemas that hold for the same value, and the references to elsewhere among them."""
+    """All schemas that apply to the same value, and their references to other documents."""
     parts: list[tuple[dict[str, Any], str]] = []
     external: list[str] = []
     seen: set[str] = set()
@@ -137,21 +146,23 @@ def _parts(
                 waiting.append(document.at(reference))
             except Skip:
                 external.append(reference)
-        waiting += [(one, f"{at}/allOf/{n}") for n, one in enumerate(items(value.get("allOf")))]
+        all_of = items(value.get("allOf"))
+        waiting += [(schema, f"{at}/allOf/{n}") for n, schema in enumerate(all_of)]
     return parts, external
 
 
 def _values(
-    document: Document, parts: list[tuple[dict[str, Any], str]], wanted: Callable[[str], bool]
+    document: Document, parts: list[tuple[dict[str, Any], str]], selects: Callable[[str], bool]
 ) -> tuple[str, ...]:
-    """The values that a property may have, as the first part says that limits them."""
+    """The strings to which the first part with a ``const`` or ``enum`` limits a property;
+    ``selects`` chooses the property by its name."""
     for part, at in parts:
         for name, value in mapping(part.get("properties")).items():
-            if not wanted(name):
+            if not selects(name):
                 continue
             for limits, _ in _parts(document, (value, f"{at}/properties/{name}"))[0]:
-                found = [limits["const"]] if "const" in limits else items(limits.get("enum"))
-                types = tuple(one for one in found if isinstance(one, str))
-                if types:
-                    return types
+                allowed = [limits["const"]] if "const" in limits else items(limits.get("enum"))
+                strings = tuple(item for item in allowed if isinstance(item, str))
+                if strings:
+                    return strings
     return ()

@@ -1,4 +1,4 @@
-"""The messages of an AsyncAPI document, each once, wherever it stands."""
+"""The messages of an AsyncAPI document, each once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,31 +10,31 @@ from event_gateway.core.schema.bounds import token
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A message and where it stands. ``names``: what may be its type, the likeliest first;
-    ``trouble``: why it cannot be read."""
+    """A message with its JSON Pointer. ``names``: candidates for its event type, the likeliest
+    first; ``problem``: why it cannot be read, or empty."""
 
-    place: str
+    pointer: str
     content: dict[str, Any] = {}
     names: tuple[str, ...] = ()
-    trouble: str = ""
+    problem: str = ""
 
 
 def messages(document: Document) -> Iterator[Message]:
-    """All messages: those of channels first, then those that only the components hold."""
+    """All messages: first those of channels, then those that are only in the components."""
     seen: set[str] = set()
-    for place, value, names in _entries(document):
+    for at, value, names in _entries(document):
         try:
             if isinstance(value, Skip):
                 raise value
-            content, pointer = document.follow(value, place)
+            content, pointer = document.follow(value, at)
         except Skip as skip:
-            yield Message(place, trouble=str(skip))
+            yield Message(at, problem=str(skip))
             continue
         if pointer in seen:
             continue
         seen.add(pointer)
         if not isinstance(content, dict):
-            yield Message(place, trouble="is no object")
+            yield Message(at, problem="is not an object")
             continue
         key = pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
         own = (text(content.get("name")), text(content.get("messageId")), key)
@@ -44,13 +44,13 @@ def messages(document: Document) -> Iterator[Message]:
 def _entries(document: Document) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     content = document.content
     components = mapping(content.get("components"))
-    of_version = _of_two if document.major == "2" else _of_three
-    for place, channels in (
+    of_version = _entries_in_v2 if document.major == "2" else _entries_in_v3
+    for parent, channels in (
         ("/channels", content.get("channels")),
         ("/components/channels", components.get("channels")),
     ):
         for key, value in mapping(channels).items():
-            at = f"{place}/{token(key)}"
+            at = f"{parent}/{token(key)}"
             try:
                 channel, at = document.follow(value, at)
             except Skip as skip:
@@ -61,23 +61,23 @@ def _entries(document: Document) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield f"/components/messages/{token(key)}", value, ()
 
 
-def _of_two(
+def _entries_in_v2(
     document: Document, key: str, channel: dict[str, Any], at: str
 ) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     for action in ("publish", "subscribe"):
         message = mapping(channel.get(action)).get("message")
-        place = f"{at}/{action}/message"
+        pointer = f"{at}/{action}/message"
         if isinstance(message, dict) and "oneOf" in message:
-            for number, one in enumerate(items(message["oneOf"])):
-                yield f"{place}/oneOf/{number}", one, ()
+            for number, alternative in enumerate(items(message["oneOf"])):
+                yield f"{pointer}/oneOf/{number}", alternative, ()
         elif message is not None:
-            yield place, message, (key,)
+            yield pointer, message, (key,)
 
 
-def _of_three(
+def _entries_in_v3(
     document: Document, key: str, channel: dict[str, Any], at: str
 ) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    known = mapping(channel.get("messages"))
-    names = (text(channel.get("address")), key) if len(known) == 1 else ()
-    for name, message in known.items():
+    by_name = mapping(channel.get("messages"))
+    names = (text(channel.get("address")), key) if len(by_name) == 1 else ()
+    for name, message in by_name.items():
         yield f"{at}/messages/{token(name)}", message, names

@@ -1,4 +1,5 @@
-"""The catalog as an AsyncAPI 3.0 document: CloudEvents in structured mode, a channel a type."""
+"""Writes the catalog as an AsyncAPI 3.0 document: CloudEvents in structured mode, and a channel for
+each event type."""
 
 import re
 from collections.abc import Iterable
@@ -43,8 +44,8 @@ def write(types: Iterable[EventType], version: str) -> dict[str, Any]:
         "info": {
             "title": "Event Gateway",
             "version": version,
-            "description": "The event types that the gateway takes in, and those it sends of its "
-            "own. The address of a channel is the type of its events.",
+            "description": "The event types that the gateway accepts, and its own lifecycle "
+            "events. The address of a channel is the type of its events.",
         },
         "defaultContentType": STRUCTURED,
         "channels": channels,
@@ -53,13 +54,13 @@ def write(types: Iterable[EventType], version: str) -> dict[str, Any]:
     }
 
 
-def _key(name: str, taken: dict[str, Any]) -> str:
-    """A key that AsyncAPI allows, and that no other type has."""
-    wanted = _NOT_IN_KEY.sub("_", name)
-    key, number = wanted, 1
-    while key in taken:
+def _key(name: str, used: dict[str, Any]) -> str:
+    """A key for an event type that AsyncAPI allows, and that is not used yet."""
+    preferred = _NOT_IN_KEY.sub("_", name)
+    key, number = preferred, 1
+    while key in used:
         number += 1
-        key = f"{wanted}_{number}"
+        key = f"{preferred}_{number}"
     return key
 
 
@@ -68,7 +69,7 @@ def _message(event_type: EventType, key: str) -> dict[str, Any]:
     required = ["specversion", "id", "source", "type"]
     if isinstance(event_type.schema, msgspec.Raw):
         at = f"#/components/messages/{key}/payload/schema/properties/data"
-        properties["data"] = _placed(msgspec.json.decode(event_type.schema), at)
+        properties["data"] = _rebase(msgspec.json.decode(event_type.schema), at)
     message: dict[str, Any] = {"name": event_type.type, "contentType": STRUCTURED}
     if event_type.description:
         message["description"] = event_type.description
@@ -79,21 +80,22 @@ def _message(event_type: EventType, key: str) -> dict[str, Any]:
     if event_type.examples:
         message["examples"] = [
             {"payload": {"specversion": "1.0", "id": f"example-{n}", "source": "/examples",
-                         "type": event_type.type, "data": msgspec.json.decode(one)}}
-            for n, one in enumerate(event_type.examples, 1)
+                         "type": event_type.type, "data": msgspec.json.decode(example)}}
+            for n, example in enumerate(event_type.examples, 1)
         ]  # fmt: skip
-    said = {
+    extension = {
         name: value
         for name in ("owner", "dataschema", "enforce")
         if (value := getattr(event_type, name))
     }
     if event_type.managed_by == "gateway":
-        said = {"managed_by": "gateway"}
-    return message | ({EXTENSION: said} if said else {})
+        extension = {"managed_by": "gateway"}
+    return message | ({EXTENSION: extension} if extension else {})
 
 
-def _placed(node: Any, at: str) -> Any:
-    """A schema whose references lead to where it now stands, as readers of documents take them."""
+def _rebase(node: Any, at: str) -> Any:
+    """The schema with its references changed for its new location ``at``: in a document, references
+    are relative to the document."""
     if not isinstance(node, dict):
         return node
     out: dict[str, Any] = {}
@@ -101,11 +103,11 @@ def _placed(node: Any, at: str) -> Any:
         if key in ("$ref", "$dynamicRef"):
             out[key] = at + value[1:] if value == "#" or value.startswith("#/") else value
         elif key in SAME or key in EACH:
-            out[key] = _placed(value, at)
+            out[key] = _rebase(value, at)
         elif key in LISTS or key == "prefixItems":
-            out[key] = [_placed(one, at) for one in value]
+            out[key] = [_rebase(schema, at) for schema in value]
         elif key in MAPS:
-            out[key] = {name: _placed(one, at) for name, one in value.items()}
+            out[key] = {name: _rebase(schema, at) for name, schema in value.items()}
         else:
             out[key] = value
     return out

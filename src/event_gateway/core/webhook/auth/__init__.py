@@ -1,4 +1,4 @@
-"""Auth methods: how the gateway proves to a receiver who it is.
+"""Auth methods: how the gateway authenticates at a receiver.
 
 Each module declares one method: its settings, how it makes its header line, and what must be
 redacted. A new method is a module here and an entry in ``METHODS``:

@@ -1,4 +1,4 @@
-"""``api_key``: the secret as it is, in a header of its own."""
+"""``api_key``: the secret unchanged, in a header of its own."""
 
 from event_gateway.core.webhook.auth.method import (
     Authenticator,

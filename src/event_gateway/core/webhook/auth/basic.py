@@ -25,9 +25,9 @@ def _authenticator(
 
 
 def _credentials(settings: Security, secret: str) -> str:
-    """User and password as the header carries them."""
-    both = f"{settings.username}:{secret}" if settings.username else secret
-    return base64.b64encode(both.encode()).decode()
+    """User and password, encoded for the header."""
+    user_password = f"{settings.username}:{secret}" if settings.username else secret
+    return base64.b64encode(user_password.encode()).decode()
 
 
 def _from_secret(settings: Security, secret: str) -> Iterator[str]:
@@ -36,9 +36,9 @@ def _from_secret(settings: Security, secret: str) -> Iterator[str]:
 
 
 def _from_header(value: str) -> Iterator[str]:
-    both = base64.b64decode(value.removeprefix("Basic ")).decode("utf-8", "replace")
-    yield both
-    yield both.partition(":")[2]
+    user_password = base64.b64decode(value.removeprefix("Basic ")).decode("utf-8", "replace")
+    yield user_password
+    yield user_password.partition(":")[2]
 
 
 BASIC = AuthMethod(

@@ -1,4 +1,4 @@
-"""``bearer_token``: the secret as it is, in ``Authorization`` (RFC 6750, section 2.1)."""
+"""``bearer_token``: the secret unchanged, in ``Authorization`` (RFC 6750, section 2.1)."""
 
 from event_gateway.core.webhook.auth.method import (
     Authenticator,

@@ -1,6 +1,6 @@
 """``hmac_signature``: signatures as in Standard Webhooks 1.0.
 
-Several keys make a signature each, so that receivers can change from one key to the next.
+Each key makes a signature, so that receivers can change from one key to the next.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from event_gateway.core.webhook.signing_keys import signer, split_keys
 def hmac_signature(
     _settings: Security, secrets: tuple[str, ...], _tokens: TokenSources
 ) -> Authenticator:
-    """An authenticator. Each secret is a signing key, or several separated by spaces.
+    """The authenticator. Each secret has one or more signing keys, separated by spaces.
 
-    Raises ValueError where one is no signing key.
+    Raises ValueError if one of them is not a signing key.
     """
     signers = [signer(key) for key in split_keys(secrets)]
 

@@ -1,4 +1,4 @@
-"""What an auth method declares: its settings, the header it sets, and what must be redacted."""
+"""The declaration of an auth method: its settings, its header, and what must be redacted."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Authenticator = Callable[[bytes, bytes, bytes], bytes]
 
 
 class TokenSource(Protocol):
-    """Gives the header line with an access token; raises where no valid token is at hand."""
+    """Returns the header line with an access token; raises if there is no valid token."""
 
     def line(self) -> bytes: ...
 
@@ -26,23 +26,23 @@ class TokenSources(Protocol):
 
 
 # From the settings, the values of the secret (the current value first, then those that it has just
-# replaced) and the token sources. Raises ValueError, without the secret, where they cannot be used.
+# replaced) and the token sources. Raises ValueError, without the secret, if they cannot be used.
 MakeAuthenticator = Callable[[Security, tuple[str, ...], TokenSources], Authenticator]
 
 
-def nothing_more(*_about: object) -> tuple[str, ...]:
+def nothing_more(*_arguments: object) -> tuple[str, ...]:
     """For :class:`Redaction`: no further texts."""
     return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
-    """What must not be shown of a method's requests. There are no defaults: each method decides.
+    """The texts to hide in what the gateway shows. There are no defaults: each method decides.
 
     The secret itself, and each of its words, is always hidden. ``header``: whether the value of the
-    header that the method sets is hidden, too, whole and without its scheme. ``from_secret``: which
-    further texts made of the settings and a secret are hidden. ``from_header``: which further texts
-    in a sent value of that header are hidden; the secret may have changed since it was sent.
+    header that the method sets is hidden too, whole and without its scheme. ``from_secret``:
+    returns further texts to hide, from the settings and a secret. ``from_header``: returns further
+    texts to hide, from a sent value of that header; the secret may have changed since.
     """
 
     header: bool
@@ -55,9 +55,9 @@ class AuthMethod:
     """One way to authenticate at a receiver.
 
     ``required`` and ``optional`` name the fields of :class:`Security` that it takes. ``header``
-    gives the name of the one header that it sets, from the settings; None for the client
-    certificate, which sets none. ``uses_token``: the header holds an access token, which can be
-    replaced by a new one where a receiver answers 401.
+    returns the name of the header that it sets, from the settings; None for the client certificate,
+    which sets none. ``uses_token``: the header contains an access token; if a receiver answers 401,
+    the gateway fetches a new one.
     """
 
     auth_type: str
@@ -74,14 +74,14 @@ class AuthMethod:
         return self.required + self.optional
 
     def exclusive(self, settings: Security) -> str:
-        """What only one method of a webhook can set: a header, or the client certificate."""
+        """The name of what only one method of a webhook can set: a header, or the certificate."""
         return "the client certificate" if self.header is None else self.header(settings)
 
 
 def by_auth_type(*methods: AuthMethod) -> dict[str, AuthMethod]:
     """The registered methods by their ``auth_type``.
 
-    Raises ValueError where two have the same name, where a method takes a setting that
+    Raises ValueError if two have the same name, or if a method takes a setting that
     :class:`Security` does not have, declares no redaction, or sets a header without naming it.
     """
     registered: dict[str, AuthMethod] = {}
@@ -108,10 +108,10 @@ def authorization(_settings: Security) -> str:
 def header_line(name: str, value: str) -> bytes:
     """The complete line with its CRLF.
 
-    Raises ValueError, without the value, where a header cannot carry it.
+    Raises ValueError, without the value, if a header cannot carry it.
     """
     if not value.isascii() or not value.isprintable():
-        raise ValueError("it holds characters that a header cannot carry")
+        raise ValueError("it contains characters that a header cannot carry")
     if len(value) > MAX_VALUE:
         raise ValueError(f"it is longer than {MAX_VALUE} characters")
     return f"{name.lower()}: {value}\r\n".encode()

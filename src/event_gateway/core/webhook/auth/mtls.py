@@ -1,4 +1,4 @@
-"""``mtls``: a client certificate, which the connection shows; it sets no header.
+"""``mtls``: a client certificate, which the connection presents; it sets no header.
 
 :mod:`event_gateway.transport.client_certificate` reads its files. The secret is the password of the
 certificate's private key.
