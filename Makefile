@@ -1,4 +1,4 @@
-# The tasks of a developer. Each target works in a fresh clone: it makes .venv first where needed.
+# The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
 .PHONY: help install test unit lint format browser demo serve bench chaos docs lock ci clean
 
@@ -14,7 +14,7 @@ $(installed): requirements-dev.lock pyproject.toml
 	$(bin)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-install: $(installed) ## Make .venv with everything that development needs
+install: $(installed) ## Create .venv with everything that development needs
 
 test: $(installed) ## Run the tests, as the README does
 	$(bin)/pytest
@@ -28,7 +28,7 @@ browser: $(installed) ## Run the tests in Chromium, which must be installed
 lint: $(installed) ## Run linters, type checks and import contracts
 	scripts/lint
 
-format: $(installed) ## Format the code, and mend what the linter can mend
+format: $(installed) ## Format the code, and fix what the linter can fix
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
@@ -44,15 +44,15 @@ bench: $(installed) ## Run the benchmarks, some 25 minutes
 chaos: $(installed) ## Kill the gateway, NATS and Valkey at random for 20 minutes
 	$(bin)/python tests/chaos --minutes 20
 
-docs: $(installed) ## Write the generated reference pages anew
+docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.config.reference > docs/reference/configuration.md
 	$(bin)/python -m event_gateway.state.keys docs/operations.md
 
-lock: ## Write the lock files anew; needs uv
+lock: ## Update the lock files; needs uv
 	scripts/lock
 
-ci: ## Run everything that must hold before a change lands
+ci: ## Run everything that must pass before a change lands
 	.ci/run
 
-clean: ## Remove .venv and what tools have left
+clean: ## Remove .venv and the caches of the tools
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

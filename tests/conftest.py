@@ -1,4 +1,4 @@
-"""Fixtures: real servers on free ports, a gateway on top, a receiver beside it."""
+"""Fixtures: real servers on free ports, a gateway that uses them, and a receiver."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
 from support.client import Client, connected
-from support.command import Ended, access, command
+from support.command import CommandResult, access, command
 from support.environment import prepare_environment
 from support.examples import no_deadlines
 from support.fixtures import Command, Start
@@ -25,7 +25,7 @@ from support.peers import Peers
 from support.program import LOOPBACK
 from support.receiver import Receiver, receiving
 
-# As in the real program: a traceback with all locals, in colours, can take minutes to draw.
+# As in the real program: a coloured traceback with all locals can take minutes to print.
 configure_logs()
 prepare_environment()
 no_deadlines()
@@ -46,13 +46,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Takes what a worker of xdist has found."""
+    """Takes over the leftovers that a worker of xdist has found."""
     _alive.extend(getattr(node, "workeroutput", {}).get("leftovers", []))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fails the run if a process that a test has started lives on."""
+    """Fails the run if a process that a test has started is still running."""
     leftovers = session.config.stash[_leftovers]
     _alive.extend(leftovers.of_this_process())
     if hasattr(session.config, "workeroutput"):
@@ -66,13 +66,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as one:
-        yield one
+    async with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts a gateway with embedded servers on ``tmp_path`` and gives it."""
+    """A function that starts a gateway with embedded servers on ``tmp_path``, and returns it."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def begin(config: dict[str, Any] | None = None) -> Running:
@@ -86,19 +86,19 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Start]:
-    """Gives the clients of a running gateway."""
+    """A function that returns the clients of a running gateway."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def begin(running: Running) -> Client:
-            made = connected(running.http_url, running.nats_url, running.admin_key)
-            return await stack.enter_async_context(made)
+            clients = connected(running.http_url, running.nats_url, running.admin_key)
+            return await stack.enter_async_context(clients)
 
         yield begin
 
 
 @pytest.fixture
 async def gateway(start: Start) -> Running:
-    """A gateway without webhooks or streams that may deliver to the loopback."""
+    """A gateway without webhooks and streams, which may deliver to the loopback interface."""
     return await start()  # type: ignore[no-any-return]
 
 
@@ -110,9 +110,9 @@ async def client(gateway: Running, connect: Start) -> Client:
 
 @pytest.fixture
 def run(gateway: Running) -> Command:
-    """Runs a command against ``gateway``."""
+    """A function that runs a command against ``gateway``."""
 
-    async def begin(*words: str, given: str = "") -> Ended:
+    async def begin(*words: str, given: str = "") -> CommandResult:
         return await command(*words, given=given, **access(gateway))
 
     return begin
@@ -120,7 +120,7 @@ def run(gateway: Running) -> Command:
 
 @pytest.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
-    """The URLs of a NATS and a Valkey of one's own."""
+    """The URLs of a NATS and a Valkey that no gateway has started."""
     embedded = EmbeddedServers(tmp_path / "servers")
     nats_url, redis_url = await embedded.start()
     assert nats_url
@@ -131,14 +131,14 @@ async def servers(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
 
 @pytest.fixture
 async def peers(tmp_path: Path, servers: tuple[str, str]) -> AsyncIterator[Peers]:
-    made = Peers(tmp_path, servers)
-    yield made
-    for program in made.programs:
+    peers = Peers(tmp_path, servers)
+    yield peers
+    for program in peers.programs:
         await program.stop()
         assert "Traceback" not in program.output, program.output
 
 
 @pytest.fixture
 async def stack() -> AsyncIterator[contextlib.AsyncExitStack]:
-    async with contextlib.AsyncExitStack() as one:
-        yield one
+    async with contextlib.AsyncExitStack() as stack:
+        yield stack

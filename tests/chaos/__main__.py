@@ -13,7 +13,7 @@ from chaos.run import Plan, run
 
 
 def main() -> int:
-    """Runs it; gives the exit status."""
+    """Runs the program; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -21,15 +21,15 @@ def main() -> int:
         "--rate", type=float, default=25, help="events a second, each to 4 webhooks"
     )
     parser.add_argument(
-        "--losses", action="store_true", help="now and then Redis loses its last seconds"
+        "--losses", action="store_true", help="from time to time Redis loses its last seconds"
     )
-    parser.add_argument("--only", default="", help="do only what has this in its name")
-    given = parser.parse_args()
-    plan = Plan(given.minutes * 60, given.seed, given.rate, given.losses, given.only)
+    parser.add_argument("--only", default="", help="only actions with this text in their name")
+    options = parser.parse_args()
+    plan = Plan(options.minutes * 60, options.seed, options.rate, options.losses, options.only)
     with tempfile.TemporaryDirectory() as directory:
-        account = asyncio.run(run(Path(directory), plan))
-    print(account)
-    return 1 if account.lost else 0
+        report = asyncio.run(run(Path(directory), plan))
+    print(report)
+    return 1 if report.lost else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The load: events over HTTP and NATS, each sent until it is accepted, and counted once it is."""
+"""The load: events over HTTP and NATS, each sent until it is accepted, and then counted."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from support.client import STRUCTURED, event
 
 
 class Load:
-    """``accepted``: the group of each event that was acknowledged. ``urls`` gives the gateways."""
+    """``accepted``: the group of each acknowledged event. ``urls`` returns the gateways."""
 
     def __init__(self, urls: Callable[[], list[tuple[str, str]]], rate: float, seed: int) -> None:
         self._urls = urls
@@ -34,9 +34,9 @@ class Load:
         async with httpx.AsyncClient(timeout=5) as http:
             sending: set[asyncio.Task[None]] = set()
             while not self.ending:
-                one = asyncio.create_task(self._send(http, bus))
-                sending.add(one)
-                one.add_done_callback(sending.discard)
+                task = asyncio.create_task(self._send(http, bus))
+                sending.add(task)
+                task.add_done_callback(sending.discard)
                 await asyncio.sleep(self._pause)
                 while len(sending) > 200 and not self.ending:
                     await asyncio.sleep(0.1)
@@ -47,8 +47,8 @@ class Load:
 
     async def _send(self, http: httpx.AsyncClient, bus: Nats) -> None:
         group = next(self._numbers) % GROUPS
-        one = event(f"load.g{group}", {"group": group})
-        body = json.dumps(one).encode()
+        sent = event(f"load.g{group}", {"group": group})
+        body = json.dumps(sent).encode()
         over_http = self._dice.random() < 0.5
         while True:
             with contextlib.suppress(
@@ -61,11 +61,11 @@ class Load:
                     assert answer.status_code in (202, 503), answer.text
                     done = answer.status_code == 202
                 else:
-                    headers = {"Nats-Msg-Id": one["id"]}
+                    headers = {"Nats-Msg-Id": sent["id"]}
                     await bus.jetstream().publish(f"load.g{group}", body, headers=headers)
                     done = True
                 if done:
-                    self.accepted[one["id"]] = group
+                    self.accepted[sent["id"]] = group
                     return
             if self.ending:
                 return
@@ -73,4 +73,4 @@ class Load:
 
 
 async def _quiet(_error: Exception) -> None:
-    """That connections are lost is what this is about."""
+    """Ignores lost connections, which the run causes."""

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 
 class Relay:
-    """Passes bytes on to ``port`` of the loopback; ``delay`` seconds late each, none while held."""
+    """Relays bytes to ``port`` of the loopback interface, each ``delay`` seconds late, none while
+    held."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -27,16 +28,16 @@ class Relay:
             self.cut()
 
     def cut(self) -> None:
-        """Ends all connections without a word."""
+        """Aborts all connections."""
         for writer in list(self._writers):
             writer.transport.abort()
 
     def hold(self) -> None:
-        """Lets nothing through until :meth:`release`; connections stay."""
+        """Relays nothing until :meth:`release`; the connections stay open."""
         self._flows.clear()
 
     def release(self) -> None:
-        """Lets everything through again."""
+        """Relays bytes again."""
         self._flows.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,16 +46,16 @@ class Relay:
         except OSError:
             writer.transport.abort()
             return
-        both = (writer, there_writer)
-        self._writers.update(both)
+        writers = (writer, there_writer)
+        self._writers.update(writers)
         try:
             await asyncio.gather(
                 self._pass_on(reader, there_writer), self._pass_on(there_reader, writer)
             )
         finally:
-            self._writers.difference_update(both)
-            for one in both:
-                one.transport.abort()
+            self._writers.difference_update(writers)
+            for end in writers:
+                end.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):

@@ -1,4 +1,4 @@
-"""One run: the load, what happens meanwhile, and the account."""
+"""One run: the load, the actions against gateways and servers, and the report."""
 
 import asyncio
 import contextlib
@@ -22,14 +22,14 @@ from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.tasks import Supervisor
 from support.program import LOOPBACK, Program
 
-SETTLE = 180.0  # seconds in which all must have arrived once all is calm
+SETTLE = 180.0  # seconds for all deliveries to arrive after the last action
 KEY = "chaos-admin-key-of-the-run"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``rate``: events a second. ``losses``: Redis loses its last seconds now and then. ``only``:
-    what is done has this in its name."""
+    """``rate``: events a second. ``losses``: Redis loses its last seconds from time to time.
+    ``only``: only actions with this text in their name."""
 
     seconds: float
     seed: int
@@ -39,8 +39,9 @@ class Plan:
 
 
 @dataclass
-class Account:
-    """What became of a run. ``lost``: pairs of webhook and event that never arrived."""
+class Report:
+    """The result of a run. ``lost``: pairs of webhook and event that never arrived; ``more``: the
+    surplus deliveries by webhook; ``done``: how often each action was done."""
 
     plan: Plan
     accepted: int = 0
@@ -92,19 +93,19 @@ def _through(url: str, port: int) -> str:
 
 
 class _Chaos:
-    """What is done to the servers and the gateways."""
+    """The actions against the servers and the gateways."""
 
-    def __init__(self, directory: Path, dice: random.Random, account: Account) -> None:
+    def __init__(self, directory: Path, dice: random.Random, plan: Plan) -> None:
         self._directory = directory
         self._dice = dice
-        self._account = account
+        self._plan = plan
         self.relays: dict[str, Relay] = {}
         self.gateways: list[Program] = []
         self.urls: dict[int, str] = {}
 
     @property
     def actions(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """By name."""
+        """The actions by name."""
         actions = {
             "kill -9 of a gateway": self._kill_gateway,
             "kill -9 of nats-server": lambda: self._kill("nats"),
@@ -116,12 +117,12 @@ class _Chaos:
             "both slow": self._slow,
             "a gateway stopped past its leases": self._stop_gateway,
         }
-        if self._account.plan.losses:
+        if self._plan.losses:
             actions["Valkey without its last seconds"] = self._lose
-        return {name: act for name, act in actions.items() if self._account.plan.only in name}
+        return {name: act for name, act in actions.items() if self._plan.only in name}
 
     def reachable(self) -> list[tuple[str, str]]:
-        """URL and key of the gateways that run."""
+        """URL and key of each running gateway."""
         return [(url, KEY) for url in self.urls.values()] or [("http://127.0.0.1:1", KEY)]
 
     async def start_gateway(self, number: int) -> None:
@@ -171,7 +172,7 @@ class _Chaos:
             relay.delay = 0.0
 
     async def _lose(self) -> None:
-        """An older copy of its data is put back, as a failover or a backup would."""
+        """Restores an older copy of Valkey's data, as a failover or a backup would."""
         store, copy = self._directory / "servers" / "valkey", self._directory / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         pid = self._pid("valkey")
@@ -188,28 +189,28 @@ class _Chaos:
             os.kill(pid, signal.SIGKILL)
 
 
-async def run(directory: Path, plan: Plan) -> Account:
-    """One run in a directory of its own."""
+async def run(directory: Path, plan: Plan) -> Report:
+    """Runs the load and the actions, with all data in ``directory``; returns the report."""
     dice = random.Random(plan.seed)
-    account = Account(plan)
+    report = Report(plan)
     async with contextlib.AsyncExitStack() as stack:
         receivers = await stack.enter_async_context(Receivers(plan.seed).running())
-        account.tempers = receivers.tempers
+        report.tempers = receivers.tempers
         servers = EmbeddedServers(directory / "servers")
         nats_url, redis_url = await servers.start()
         stack.push_async_callback(servers.stop)
         servers.keep(Supervisor())
-        chaos = _Chaos(directory, dice, account)
-        through = []
+        chaos = _Chaos(directory, dice, plan)
+        relayed = []
         for name, url in (("nats", nats_url), ("valkey", redis_url)):
             relay = Relay(urlsplit(str(url)).port or 0)
             chaos.relays[name] = await stack.enter_async_context(relay.running())
-            through.append(_through(str(url), relay.port))
+            relayed.append(_through(str(url), relay.port))
         for number in range(2):
-            place = directory / f"gateway{number}"
-            (place / "data").mkdir(parents=True)
-            (place / "data" / "admin.key").write_text(KEY)
-            chaos.gateways.append(Program(place, _config(receivers, *through)))
+            own = directory / f"gateway{number}"
+            (own / "data").mkdir(parents=True)
+            (own / "data" / "admin.key").write_text(KEY)
+            chaos.gateways.append(Program(own, _config(receivers, *relayed)))
             stack.push_async_callback(_stop, chaos.gateways[-1])
             await chaos.start_gateway(number)
         load = Load(chaos.reachable, plan.rate, plan.seed)
@@ -220,32 +221,36 @@ async def run(directory: Path, plan: Plan) -> Account:
             await asyncio.sleep(dice.uniform(0.5, 3))
             order = order or list(chaos.actions)
             name = order.pop(dice.randrange(len(order)))
-            account.done[name] += 1
+            report.done[name] += 1
             await chaos.actions[name]()
         load.ending = True
         await sending
         receivers.calm = True
         began = time.monotonic()
-        account.accepted = len(load.accepted)
+        report.accepted = len(load.accepted)
         due = {
-            (name, one) for one, group in load.accepted.items() for name in receivers.wanted(group)
+            (name, event_id)
+            for event_id, group in load.accepted.items()
+            for name in receivers.webhooks_of(group)
         }
-        account.deliveries = len(due)
-        while missing := {(name, one) for name, one in due if not receivers.taken[name][one]}:
+        report.deliveries = len(due)
+        while missing := {
+            (name, event_id) for name, event_id in due if not receivers.accepted[name][event_id]
+        }:
             if time.monotonic() - began > SETTLE:
                 break
             await asyncio.sleep(0.5)
-        account.took = time.monotonic() - began
-        account.lost = sorted(missing)
+        report.took = time.monotonic() - began
+        report.lost = sorted(missing)
         await asyncio.sleep(2)
-        account.more = {
-            name: sum(count - 1 for one, count in taken.items() if one in load.accepted)
-            for name, taken in receivers.taken.items()
+        report.more = {
+            name: sum(count - 1 for event_id, count in counts.items() if event_id in load.accepted)
+            for name, counts in receivers.accepted.items()
         }
         for gateway in chaos.gateways:
             assert await gateway.stop(60) == 0, gateway.output[-2000:]
             assert "Traceback" not in gateway.output, gateway.output
-    return account
+    return report
 
 
 async def _stop(gateway: Program) -> None:

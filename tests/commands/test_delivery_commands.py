@@ -23,15 +23,15 @@ STURDY = {"failure_threshold": 10_000}
 async def _sent(
     client: Client, receiver: Receiver, status: str, *types: str, **definition: Any
 ) -> list[str]:
-    """Ids of events whose deliveries to a new webhook have come to a status."""
+    """Sends events to a new webhook, waits for a status of their deliveries, returns their ids."""
     body = {"id": "w", "events": [">"], "circuit_breaker": STURDY} | definition
     await client.webhook(url=f"{receiver.url}/{body['id']}", **body)
     ids = []
-    for one in types:
-        made = event(one)
-        await client.send(made)
-        await client.until(body["id"], made["id"], status)
-        ids.append(made["id"])
+    for type in types:
+        sent = event(type)
+        await client.send(sent)
+        await client.until(body["id"], sent["id"], status)
+        ids.append(sent["id"])
     return ids
 
 
@@ -41,7 +41,7 @@ async def _dead(client: Client, receiver: Receiver, *types: str, webhook: str = 
 
 
 async def _places(run: Command, *words: str) -> list[int]:
-    return [one["id"] for one in (await run("dead-letters", "list", *words, "--json")).json]
+    return [item["id"] for item in (await run("dead-letters", "list", *words, "--json")).json]
 
 
 def _now() -> str:
@@ -62,7 +62,7 @@ async def test_deliveries_are_listed(client: Client, receiver: Receiver, run: Co
     assert head.split() == ["UPDATED", "STATUS", "ATTEMPTS", "EVENT", "SOURCE", "LAST", "ERROR"]
     assert first.split()[1:] == ["retrying", "1", failing["id"], "over-there", "ServerError:",
                                  "HTTP", "500"]  # fmt: skip
-    for words, found in (
+    for words, result in (
         ([], [failing["id"], ids[1], ids[0]]),
         (["--status", "succeeded"], [ids[1], ids[0]]),
         (["--limit", "2"], [failing["id"], ids[1]]),
@@ -72,18 +72,18 @@ async def test_deliveries_are_listed(client: Client, receiver: Receiver, run: Co
         (["--until", "1h"], []),
     ):
         done = await run("deliveries", "list", "w", "--json", *words)
-        assert [one["event_id"] for one in done.json] == found, words
+        assert [item["event_id"] for item in done.json] == result, words
 
 
-async def test_every_attempt_of_one_is_a_line(
+async def test_show_prints_a_line_for_each_attempt(
     client: Client, receiver: Receiver, run: Command
 ) -> None:
     receiver.answers["/w"] = [500, 404, 200]
     policy = {"backoff": "fixed", "initial_delay": "100ms", "max_attempts": 3}
-    (one,) = await _sent(client, receiver, "succeeded", "a", retry_policy=policy)
-    told = (await run("deliveries", "show", "w", one, "--json")).json
-    assert told == await client.delivery("w", one)
-    shown = (await run("deliveries", "show", "w", one)).out
+    (first,) = await _sent(client, receiver, "succeeded", "a", retry_policy=policy)
+    body = (await run("deliveries", "show", "w", first, "--json")).json
+    assert body == await client.delivery("w", first)
+    shown = (await run("deliveries", "show", "w", first)).out
     fields, attempts = shown.split("\n\n")
     assert dict(line.split(": ", 1) for line in fields.splitlines())["status"].strip() == (
         "succeeded"
@@ -91,47 +91,47 @@ async def test_every_attempt_of_one_is_a_line(
     head, *lines = attempts.splitlines()
     assert head.split() == ["ATTEMPT", "TIME", "TOOK", "CODE", "ERROR"]
     assert [line.split(maxsplit=5) for line in lines] == [
-        ["1", told["attempts"][0]["time"], str(told["attempts"][0]["duration_ms"]), "ms", "500",
+        ["1", body["attempts"][0]["time"], str(body["attempts"][0]["duration_ms"]), "ms", "500",
          "ServerError: HTTP 500"],
-        ["2", told["attempts"][1]["time"], str(told["attempts"][1]["duration_ms"]), "ms", "404",
+        ["2", body["attempts"][1]["time"], str(body["attempts"][1]["duration_ms"]), "ms", "404",
          "ClientError: HTTP 404"],
-        ["3", told["attempts"][2]["time"], str(told["attempts"][2]["duration_ms"]), "ms", "200",
+        ["3", body["attempts"][2]["time"], str(body["attempts"][2]["duration_ms"]), "ms", "200",
          "-"],
     ]  # fmt: skip
 
 
-async def test_one_is_cancelled_and_delivered_after_all(
+async def test_a_delivery_is_cancelled_and_then_retried(
     client: Client, receiver: Receiver, run: Command
 ) -> None:
     receiver.answers["/w"] = [500, 200]
-    (one,) = await _sent(client, receiver, "retrying", "a", retry_policy=LATER)
-    assert (await run("deliveries", "cancel", "w", one)).out == f"{one} to w: cancelled\n"
-    again = await run("deliveries", "cancel", "w", one)
+    (first,) = await _sent(client, receiver, "retrying", "a", retry_policy=LATER)
+    assert (await run("deliveries", "cancel", "w", first)).out == f"{first} to w: cancelled\n"
+    again = await run("deliveries", "cancel", "w", first)
     assert (again.status, again.out) == (1, "")
-    assert again.err == f"the delivery of {one} to w has ended: cancelled\n"
-    done = await run("deliveries", "retry", "w", one, "--json")
-    assert (done.json["event_id"], done.json["run"]) == (one, 2)
-    await client.until("w", one, "succeeded")
-    assert len(receiver.at("/w")) == 2
+    assert again.err == f"the delivery of {first} to w has ended: cancelled\n"
+    done = await run("deliveries", "retry", "w", first, "--json")
+    assert (done.json["event_id"], done.json["run"]) == (first, 2)
+    await client.until("w", first, "succeeded")
+    assert len(receiver.requests_to("/w")) == 2
 
 
-async def test_the_source_tells_events_apart(
+async def test_the_source_option_selects_the_event(
     client: Client, receiver: Receiver, run: Command
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
-    one = event("a", id="x/y z?#%2F", source="first")
-    await client.send(one)
-    await client.send(one | {"source": "the-second"})
+    sent = event("a", id="x/y z?#%2F", source="first")
+    await client.send(sent)
+    await client.send(sent | {"source": "the-second"})
     async with asyncio.timeout(PATIENCE):
         while len((await run("deliveries", "list", "w", "--status", "pending", "--json")).json) < 2:
             await asyncio.sleep(0.05)
-    done = await run("deliveries", "cancel", "w", one["id"], "--source", "the-second")
+    done = await run("deliveries", "cancel", "w", sent["id"], "--source", "the-second")
     assert done.status == 0, done.err
     for source, status in (("first", "pending"), ("the-second", "cancelled")):
-        shown = await run("deliveries", "show", "w", one["id"], "--source", source, "--json")
+        shown = await run("deliveries", "show", "w", sent["id"], "--source", source, "--json")
         assert (shown.json["source"], shown.json["status"]) == (source, status)
     for what in ("show", "retry", "cancel"):
-        missing = await run("deliveries", what, "w", one["id"], "--source", "third")
+        missing = await run("deliveries", what, "w", sent["id"], "--source", "third")
         assert (missing.status, len(missing.err.splitlines())) == (1, 1)
 
 
@@ -147,7 +147,7 @@ async def test_dead_letters_are_listed_and_shown(
     assert [*first.split()[:1], *first.split()[2:]] == ["1", "w", "ServerError", "1", "a.x",
                                                         ids[0], "-"]  # fmt: skip
     assert len(rest) == 2
-    for words, found in (
+    for words, result in (
         (["--webhook", "w"], [1, 2, 3]),
         (["--webhook", "v"], []),
         (["--type", "a.*"], [1, 2]),
@@ -157,7 +157,7 @@ async def test_dead_letters_are_listed_and_shown(
         (["--since", "1h", "--limit", "2"], [1, 2]),
         (["--until", "1h"], []),
     ):
-        assert await _places(run, *words) == found, words
+        assert await _places(run, *words) == result, words
     shown = (await run("dead-letters", "show", "2")).json
     assert (shown["event"]["id"], shown["attempts"][0]["status_code"]) == (ids[1], 500)
 
@@ -169,7 +169,7 @@ async def test_dead_letters_are_replayed(client: Client, receiver: Receiver, run
     assert counted.status == 0
     assert counted.out.endswith(": done, 4 looked at, 3 matched, 0 skipped, 3 to queue (dry run)\n")
     await asyncio.sleep(0.2)
-    assert len(receiver.at("/w")) == 4, "it only counts"
+    assert len(receiver.requests_to("/w")) == 4, "it only counts"
     refused = await run("dead-letters", "replay", "--all")
     assert (refused.status, refused.out, len(refused.err.splitlines())) == (2, "", 1)
     assert "--yes" in refused.err
@@ -180,14 +180,14 @@ async def test_dead_letters_are_replayed(client: Client, receiver: Receiver, run
     partly = await run("dead-letters", "replay", "3", "999", "--json")
     assert (partly.status, partly.json["queued"]) == (1, 1)
     assert partly.err == "there are no dead letters for 1 of 2 ids\n"
-    told = (await run("dead-letters", "replay", "--webhook", "w", "--yes", "--json")).json
-    assert (told["state"], told["matched"], told["skipped"], told["queued"]) == ("done", 4, 1, 3)
-    for one in ids:
-        await client.until("w", one, "succeeded")
-    assert all(one["replayed_at"] for one in (await run("dead-letters", "list", "--json")).json)
+    body = (await run("dead-letters", "replay", "--webhook", "w", "--yes", "--json")).json
+    assert (body["state"], body["matched"], body["skipped"], body["queued"]) == ("done", 4, 1, 3)
+    for item in ids:
+        await client.until("w", item, "succeeded")
+    assert all(item["replayed_at"] for item in (await run("dead-letters", "list", "--json")).json)
 
 
-async def test_who_is_at_a_terminal_is_asked(
+async def test_at_a_terminal_the_command_asks_for_confirmation(
     gateway: Running, client: Client, receiver: Receiver, run: Command
 ) -> None:
     await _dead(client, receiver, "a.x", "a.y", "b.x")
@@ -202,7 +202,7 @@ async def test_who_is_at_a_terminal_is_asked(
         await terminal.until("Delete 2 dead letters for ever? [y/N]: ")
         # What has come meanwhile was not counted, and stays.
         await client.send(event("a.z"))
-        await client.told(4, "webhook.dead_lettered")
+        await client.lifecycle_events(4, "webhook.dead_lettered")
         terminal.types("y\n")
         assert await terminal.ended() == 0
     assert "2 dead letters deleted" in terminal.seen
@@ -212,7 +212,7 @@ async def test_who_is_at_a_terminal_is_asked(
     replay = ["dead-letters", "replay", "--webhook", "w"]
     async with at_a_terminal(*replay, **access(gateway)) as terminal:
         await terminal.until("Replay 2 dead letters? [y/N]: ")
-        assert len(receiver.at("/w")) == 4
+        assert len(receiver.requests_to("/w")) == 4
         terminal.types("y\n")
         assert await terminal.ended() == 0
     assert "2 queued" in terminal.seen
@@ -246,7 +246,7 @@ async def test_dead_letters_are_deleted(client: Client, receiver: Receiver, run:
     assert await _places(run) == []
 
 
-async def test_many_are_listed_to_the_limit_and_deleted_to_the_end(
+async def test_lists_stop_at_the_limit_and_deletion_does_not(
     gateway: Running,
     client: Client,
     receiver: Receiver,
@@ -254,17 +254,17 @@ async def test_many_are_listed_to_the_limit_and_deleted_to_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await _dead(client, receiver, "a")
-    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    (letter,) = await client.stream_messages("GATEWAY_DEAD_LETTERS")
     for _ in range(1100):
         await client.nats.publish(letter.subject, letter.data)
     await client.nats.flush()
     async with relayed(gateway.http_url) as seen:
-        for limit, asked in ((2, [2]), (1000, [1000]), (1001, [1000, 1])):
-            found = await _places(run, "--limit", str(limit), "--url", seen.url)
-            assert found == list(range(1, limit + 1))
+        for limit, request in ((2, [2]), (1000, [1000]), (1001, [1000, 1])):
+            result = await _places(run, "--limit", str(limit), "--url", seen.url)
+            assert result == list(range(1, limit + 1))
             assert [
-                int(one.split("limit=")[1].split("&")[0].split()[0]) for one in seen.lines
-            ] == asked
+                int(line.split("limit=")[1].split("&")[0].split()[0]) for line in seen.lines
+            ] == request
             seen.lines.clear()
         monkeypatch.setattr(dead_letters, "SCAN", 400)
         done = await run("dead-letters", "purge", "--type", "a", "--yes", "--url", seen.url)
@@ -294,9 +294,7 @@ async def test_many_are_listed_to_the_limit_and_deleted_to_the_end(
         (["dead-letters", "purge", "--webhook", "a.>", "--yes"], 1, "webhook"),
     ],
 )
-async def test_what_is_wrong_is_one_line(
-    run: Command, words: list[str], status: int, says: str
-) -> None:
+async def test_an_error_is_one_line(run: Command, words: list[str], status: int, says: str) -> None:
     ended = await run(*words)
     assert (ended.status, ended.out) == (status, ""), ended.err
     assert len(ended.err.splitlines()) == 1

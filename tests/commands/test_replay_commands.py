@@ -10,7 +10,7 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
-from support.command import access, at_a_terminal, begin
+from support.command import access, at_a_terminal, start_command
 from support.fixtures import Command
 from support.noting_relay import relayed
 from support.patience import PATIENCE
@@ -27,13 +27,13 @@ async def _past(client: Client, count: int, *types: str) -> list[dict[str, Any]]
 
 
 async def _held_up(client: Client, receiver: Receiver) -> None:
-    """A replay to this webhook stops after some 1,000 of these, until it is enabled."""
+    """A replay to this disabled webhook stops after some 1,000 events, until it is enabled."""
     await _past(client, 1500, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
 
 
 async def _running(client: Client, count: int = 1000) -> str:
-    """Id of the newest replay, once it has queued so many."""
+    """Waits until the newest replay has queued a number of deliveries; returns its id."""
     async with asyncio.timeout(PATIENCE):
         while True:
             items = (await client.http.get("/v1/replays")).json()["items"]
@@ -57,39 +57,39 @@ async def test_past_events_are_counted_and_delivered_again(
         r"r\w+: done, 10 looked at, 7 matched, 0 skipped, 7 to queue \(dry run\)\n", counted.out
     )
     await asyncio.sleep(0.2)
-    assert receiver.got == [], "it only counts"
+    assert receiver.requests == [], "it only counts"
     done = await run("replay", "--webhook", "w", "--since", "1h", *types)
     assert (done.status, done.err) == (0, "")
     assert done.out.endswith(": done, 10 looked at, 7 matched, 0 skipped, 7 queued\n")
-    got = await receiver.until(7, "/w")
-    assert {one.json["id"] for one in got} == {
-        one["id"] for one in sent if one["type"] in ("a.x", "b.x")
+    requests = await receiver.until(7, "/w")
+    assert {request.json["id"] for request in requests} == {
+        event["id"] for event in sent if event["type"] in ("a.x", "b.x")
     }
     places = ["--from-seq", "3", "--until-seq", "4", "--stream", "GATEWAY_EVENTS"]
-    told = (await run("replay", "--webhook", "w", *places, "--json")).json
-    assert (told["state"], told["queued"], told["from_seq"]) == ("done", 2, 3)
-    got = await receiver.until(9, "/w")
-    assert {one.json["id"] for one in got[7:]} == {one["id"] for one in sent[2:4]}
+    body = (await run("replay", "--webhook", "w", *places, "--json")).json
+    assert (body["state"], body["queued"], body["from_seq"]) == ("done", 2, 3)
+    requests = await receiver.until(9, "/w")
+    assert {request.json["id"] for request in requests[7:]} == {event["id"] for event in sent[2:4]}
 
     newest, second, first = (await run("replays", "list")).out.splitlines()[1:]
     assert first.split()[2:] == ["done", "100%", "0", "w", "GATEWAY_EVENTS", "(dry", "run)"]
     assert second.split()[2:] == ["done", "100%", "7", "w", "GATEWAY_EVENTS"]
-    assert newest.split()[0] == told["id"]
-    assert [one["id"] for one in (await run("replays", "list", "--limit", "1", "--json")).json] == [
-        told["id"]
-    ]
-    assert (await run("replays", "show", told["id"], "--json")).json == told
+    assert newest.split()[0] == body["id"]
+    assert [
+        item["id"] for item in (await run("replays", "list", "--limit", "1", "--json")).json
+    ] == [body["id"]]
+    assert (await run("replays", "show", body["id"], "--json")).json == body
     shown = (await run("replays", "show", second.split()[0])).out
     assert re.search(r"^types: +a\.x b\.\*$", shown, re.MULTILINE)
     assert f"until:   {between[:19]}" in shown
 
 
-async def test_without_a_terminal_there_is_a_line_now_and_then(
+async def test_without_a_terminal_progress_is_printed_as_lines(
     gateway: Running, client: Client, receiver: Receiver
 ) -> None:
-    """And an interrupt ends the looking alone."""
+    """An interrupt ends only the command that follows the replay."""
     await _held_up(client, receiver)
-    replay = await begin("replay", "--webhook", "w", "--since", "1h", **access(gateway))
+    replay = await start_command("replay", "--webhook", "w", "--since", "1h", **access(gateway))
     first = await replay.line()
     begun = time.monotonic()
     assert re.fullmatch(r"r\w+: running \d+%, .*\n", first)
@@ -101,14 +101,14 @@ async def test_without_a_terminal_there_is_a_line_now_and_then(
     await client.http.post(f"{path}/resume")
     replay.interrupt()
     ended = await replay.ended()
-    told = GOES_ON.fullmatch(ended.err)
-    assert told
+    match = GOES_ON.fullmatch(ended.err)
+    assert match
     assert (ended.status, ended.out) == (130, "")
-    assert path.endswith(told[1])
+    assert path.endswith(match[1])
     assert (await client.http.get(path)).json()["state"] == "running"
 
 
-async def test_at_a_terminal_there_is_a_bar_until_it_has_ended(
+async def test_at_a_terminal_a_bar_shows_progress(
     gateway: Running, client: Client, receiver: Receiver
 ) -> None:
     await _held_up(client, receiver)
@@ -123,7 +123,7 @@ async def test_at_a_terminal_there_is_a_bar_until_it_has_ended(
     await receiver.until(1500)
 
 
-async def test_ctrl_c_leaves_it_running_and_it_is_followed(
+async def test_ctrl_c_leaves_the_replay_running_and_it_can_be_followed(
     gateway: Running, client: Client, receiver: Receiver, run: Command
 ) -> None:
     await _held_up(client, receiver)
@@ -132,29 +132,29 @@ async def test_ctrl_c_leaves_it_running_and_it_is_followed(
         await terminal.until("running, 1")
         terminal.types("\x03")
         assert await terminal.ended() == 130
-    told = GOES_ON.search(terminal.seen)
-    assert told, terminal.seen
-    async with at_a_terminal("replays", "follow", told[1], **access(gateway)) as terminal:
+    match = GOES_ON.search(terminal.seen)
+    assert match, terminal.seen
+    async with at_a_terminal("replays", "follow", match[1], **access(gateway)) as terminal:
         await terminal.until("running, 1")
-        paused = await run("replays", "pause", told[1])
-        assert paused.out.startswith(f"{told[1]}: paused ")
+        paused = await run("replays", "pause", match[1])
+        assert paused.out.startswith(f"{match[1]}: paused ")
         await terminal.until("paused, 1")
-        assert (await run("replays", "resume", told[1], "--json")).json["state"] == "running"
+        assert (await run("replays", "resume", match[1], "--json")).json["state"] == "running"
         await client.http.post("/v1/webhooks/w/enable")
         assert await terminal.ended() == 0, terminal.seen
-    again = await run("replays", "follow", told[1], "--json")
+    again = await run("replays", "follow", match[1], "--json")
     assert (again.status, again.json["queued"]) == (0, 1500)
-    late = await run("replays", "pause", told[1])
-    assert (late.status, late.err) == (1, f"the replay {told[1]} has ended: done\n")
+    late = await run("replays", "pause", match[1])
+    assert (late.status, late.err) == (1, f"the replay {match[1]} has ended: done\n")
 
 
-async def test_one_that_is_not_carried_out_fails(
+async def test_a_replay_that_fails_ends_the_command_with_an_error(
     gateway: Running, client: Client, receiver: Receiver, run: Command
 ) -> None:
     await _held_up(client, receiver)
     begun = await run("replay", "--webhook", "w", "--since", "1h", "--no-wait", "--json")
     assert (begun.status, begun.json["state"]) == (0, "running")
-    first = await begin("replays", "follow", begun.json["id"], "--json", **access(gateway))
+    first = await start_command("replays", "follow", begun.json["id"], "--json", **access(gateway))
     await asyncio.sleep(1)
     assert (await run("replays", "cancel", begun.json["id"])).status == 0
     ended = await first.ended()
@@ -162,7 +162,9 @@ async def test_one_that_is_not_carried_out_fails(
     assert ended.err == f"{begun.json['id']} cancelled: on request\n"
 
     await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"], enabled=False)
-    second = await begin("replay", "--webhook", "v", "--since", "1h", "--json", **access(gateway))
+    second = await start_command(
+        "replay", "--webhook", "v", "--since", "1h", "--json", **access(gateway)
+    )
     async with asyncio.timeout(PATIENCE):
         while (replay := await _running(client)) == begun.json["id"]:
             await asyncio.sleep(0.05)
@@ -172,13 +174,13 @@ async def test_one_that_is_not_carried_out_fails(
     assert ended.err == f"{replay} failed: the webhook v was deleted\n"
 
 
-async def test_a_gateway_that_is_away_for_a_while_is_waited_for(
+async def test_the_command_waits_for_a_gateway_that_restarts(
     gateway: Running, client: Client, receiver: Receiver
 ) -> None:
     await _held_up(client, receiver)
     async with relayed(gateway.http_url) as to:
         words = ["replay", "--webhook", "w", "--since", "1h", "--url", to.url]
-        replay = await begin(*words, **access(gateway))
+        replay = await start_command(*words, **access(gateway))
         await replay.line()
         to.refusing = True
         async with asyncio.timeout(PATIENCE):
@@ -206,7 +208,7 @@ async def test_a_gateway_that_is_away_for_a_while_is_waited_for(
         (["replays", "follow", "x", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1: "),
     ],
 )
-async def test_what_is_wrong_is_one_line(
+async def test_an_error_is_one_line(
     client: Client, receiver: Receiver, run: Command, words: list[str], status: int, says: str
 ) -> None:
     await client.webhook(id="w", url=receiver.url, events=["a"])

@@ -28,10 +28,10 @@ async def test_a_secret_from_set_to_delete(
 
     done = await run("secrets", "set", "crm", given="the-token\n")
     assert (done.status, done.out) == (0, "crm: set, used by w\n")
-    one = event("a.b")
-    await client.send(one)
-    await client.until("w", one["id"], "succeeded")
-    assert receiver.got[-1].headers["authorization"] == "Bearer the-token"
+    sent = event("a.b")
+    await client.send(sent)
+    await client.until("w", sent["id"], "succeeded")
+    assert receiver.requests[-1].headers["authorization"] == "Bearer the-token"
 
     (tmp_path / "value").write_text("from a file\n")
     done = await run("secrets", "rotate", "crm", "--file", str(tmp_path / "value"), "--json")
@@ -41,25 +41,25 @@ async def test_a_secret_from_set_to_delete(
     assert (shown["name"], shown["from"], shown["used_by"]) == ("crm", "sealed", ["w"])
     assert (await run("secrets", "reseal")).out == "0 resealed\n"
 
-    kept = await run("secrets", "delete", "crm")
-    assert kept.status == 1
-    assert "w" in kept.err
-    assert len(kept.err.splitlines()) == 1
+    result = await run("secrets", "delete", "crm")
+    assert result.status == 1
+    assert "w" in result.err
+    assert len(result.err.splitlines()) == 1
     await run("secrets", "set", "unused", given="x")
     assert (await run("secrets", "delete", "unused")).out == "unused: deleted\n"
-    assert [one["name"] for one in (await run("secrets", "list", "--json")).json] == ["crm"]
+    assert [item["name"] for item in (await run("secrets", "list", "--json")).json] == ["crm"]
 
 
-async def test_a_value_is_typed_unseen(gateway: Running, client: Client) -> None:
-    """At a terminal it is asked for twice and not shown."""
+async def test_a_typed_value_is_not_shown(gateway: Running, client: Client) -> None:
+    """At a terminal the command asks for the value twice and does not show it."""
     async with at_a_terminal("secrets", "set", "typed", **access(gateway)) as terminal:
-        for asked in ("Value of typed: ", "Repeat for confirmation: "):
-            await terminal.until(asked)
+        for request in ("Value of typed: ", "Repeat for confirmation: "):
+            await terminal.until(request)
             terminal.types("unseen-value\n")
         assert await terminal.ended() == 0, terminal.seen
     assert "unseen-value" not in terminal.seen
     listed = (await client.http.get("/v1/secrets")).json()["items"]
-    assert [(one["name"], one["from"]) for one in listed] == [("typed", "sealed")]
+    assert [(item["name"], item["from"]) for item in listed] == [("typed", "sealed")]
 
 
 async def test_a_signing_key_is_made_and_shown_once(
@@ -69,37 +69,37 @@ async def test_a_signing_key_is_made_and_shown_once(
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
     done = await run("webhooks", "rotate-secret", "w", "--overlap", "1h")
     assert done.status == 0
-    told, made, until = done.out.splitlines()
-    assert told == "signing: the new key signs"
+    events, built, until = done.out.splitlines()
+    assert events == "signing: the new key signs"
     assert until.startswith("the former key signs until 20")
-    new = made.rpartition(" ")[2]
-    got = await _delivered(client, receiver)
-    assert len(got.headers["webhook-signature"].split()) == 2
+    new = built.rpartition(" ")[2]
+    request = await _delivered(client, receiver)
+    assert len(request.headers["webhook-signature"].split()) == 2
     for key in (new, KEY):
-        standardwebhooks.Webhook(key).verify(got.body, got.headers)
+        standardwebhooks.Webhook(key).verify(request.body, request.headers)
 
     done = await run("webhooks", "rotate-secret", "w", "--overlap", "0s", "--ed25519", "--json")
     assert done.json["public_key"].startswith("whpk_")
     assert "whsk_" not in done.out
     published = (await client.http.get("/.well-known/webhook-keys.json")).json()["keys"]
-    assert [one["whpk"] for one in published] == [done.json["public_key"]]
-    got = await _delivered(client, receiver)
-    assert got.headers["webhook-signature"].startswith("v1a,")
+    assert [item["whpk"] for item in published] == [done.json["public_key"]]
+    request = await _delivered(client, receiver)
+    assert request.headers["webhook-signature"].startswith("v1a,")
 
     own = "whsec_" + base64.b64encode(b"own" * 8).decode()
     done = await run("webhooks", "rotate-secret", "w", "--own", "--overlap", "0s", given=own)
     assert done.out == "signing: the new key signs\n"
     assert (await client.http.get("/.well-known/webhook-keys.json")).json()["keys"] == []
-    got = await _delivered(client, receiver)
-    standardwebhooks.Webhook(own).verify(got.body, got.headers)
-    assert len(got.headers["webhook-signature"].split()) == 1
+    request = await _delivered(client, receiver)
+    standardwebhooks.Webhook(own).verify(request.body, request.headers)
+    assert len(request.headers["webhook-signature"].split()) == 1
 
 
 async def _delivered(client: Client, receiver: Receiver) -> Any:
-    one = event("a.b")
-    await client.send(one)
-    await client.until("w", one["id"], "succeeded")
-    return receiver.got[-1]
+    sent = event("a.b")
+    await client.send(sent)
+    await client.until("w", sent["id"], "succeeded")
+    return receiver.requests[-1]
 
 
 async def test_webhooks_are_listed_and_shown(
@@ -114,10 +114,12 @@ async def test_webhooks_are_listed_and_shown(
     assert (shown["id"], shown["stats"]["queue_depth"]) == ("w", 0)
 
 
-async def test_the_gateway_that_runs_here_is_found(gateway: Running, tmp_path: Path) -> None:
-    """Its key is in its data directory, and for no other gateway."""
-    found = await command("secrets", "list", "--json", directory=tmp_path)
-    assert (found.status, found.json) == (0, [])
+async def test_commands_find_the_gateway_of_a_data_directory(
+    gateway: Running, tmp_path: Path
+) -> None:
+    """The key in the data directory is sent to no other gateway."""
+    result = await command("secrets", "list", "--json", directory=tmp_path)
+    assert (result.status, result.json) == (0, [])
     other = await command("secrets", "list", "--url", "http://127.0.0.1:1", directory=tmp_path)
     assert other.status == 2
     assert other.err == "no key for http://127.0.0.1:1: give --key, or set EVENT_GATEWAY_KEY\n"
@@ -138,9 +140,7 @@ async def test_the_gateway_that_runs_here_is_found(gateway: Running, tmp_path: P
         (["webhooks", "list", "--key", "a\nb"], 2, "--key"),
     ],
 )  # fmt: skip
-async def test_what_fails_is_one_line(
-    run: Command, words: list[str], status: int, says: str
-) -> None:
+async def test_an_error_is_one_line(run: Command, words: list[str], status: int, says: str) -> None:
     ended = await run(*words, given="a value")
     assert (ended.status, ended.out) == (status, ""), ended.err
     assert len(ended.err.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""``event-gateway streams`` and ``listen``, as a user calls them."""
+"""``event-gateway streams`` and ``listen``: real commands against a running gateway."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from standardwebhooks.webhooks import Webhook
 
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
-from support.command import access, begin
+from support.command import access, start_command
 from support.fixtures import Command, Start
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -49,7 +49,7 @@ async def test_list_and_show(client: Client, run: Command) -> None:
         ["work", "3"], ["1-3", "7d", "-", "scheduler.job.*"],
     )  # fmt: skip
     async with client.websocket() as socket:
-        mine = await socket.ask(action="subscribe", stream="work", durable="d")
+        mine = await socket.request(action="subscribe", stream="work", durable="d")
         shown = await run("streams", "show", "work")
         assert "subscribers:  1" in shown.out
         last = shown.out.splitlines()[-1].split()
@@ -60,16 +60,16 @@ async def test_list_and_show(client: Client, run: Command) -> None:
     assert (missing.status, missing.err) == (1, "there is no stream nope\n")
 
 
-async def test_tail_what_is_held_and_what_comes(client: Client, gateway: Running) -> None:
+async def test_tail_prints_stored_and_new_events(client: Client, gateway: Running) -> None:
     sent = [event("scheduler.job.done", {"n": n, "kind": "x" if n % 2 else "y"}) for n in range(6)]
     await client.send(sent[:4])
     await _held(client, 4)
-    running = await begin(
+    running = await start_command(
         "streams", "tail", "work", "--since", "1h", "--filter", "data.n>0", "--filter",
         "data.kind=x", "--limit", "3", "--json", **access(gateway),
     )  # fmt: skip
     lines = [json.loads(await running.line()) for _ in range(2)]
-    assert [(one["seq"], one["event"]["id"]) for one in lines] == [
+    assert [(line["seq"], line["event"]["id"]) for line in lines] == [
         (2, sent[1]["id"]), (4, sent[3]["id"]),
     ]  # fmt: skip
     await client.send(sent[4:])
@@ -77,25 +77,25 @@ async def test_tail_what_is_held_and_what_comes(client: Client, gateway: Running
     assert (ended.status, ended.json["seq"]) == (0, 6)
 
 
-async def test_tail_for_people_and_what_it_cannot_do(client: Client, run: Command) -> None:
+async def test_tail_in_readable_form_and_its_limits(client: Client, run: Command) -> None:
     await client.send(event("scheduler.job.done", {"n": 1, "text": "a\u009bb"}, id="i"))
     await _held(client, 1)
-    one = await run("streams", "tail", "work", "--from-seq", "1", "--limit", "1")
-    assert one.out == (
+    result = await run("streams", "tail", "work", "--from-seq", "1", "--limit", "1")
+    assert result.out == (
         '1  2026-05-04T03:02:01Z  scheduler.job.done  tests  i  {"n": 1, "text": "a?b"}\n'
     )
-    for words, status, says in (
+    for words, status, text in (
         (("tail", "nope"), 1, "there is no stream nope"),
         (("tail", "work", "--filter", "data.n"), 2, "is not FIELD=VALUE"),
         (("tail", "work", "--since", "1h", "--from-seq", "1"), 2, "exclude each other"),
         (("tail", "work", "--expression", "1 +"), 1, "expression"),
     ):
         ended = await run("streams", *words)
-        assert (ended.status, says in ended.err) == (status, True), ended
+        assert (ended.status, text in ended.err) == (status, True), ended
 
 
 async def test_listen_prints_and_ends_with_ctrl_c(client: Client, gateway: Running) -> None:
-    running = await begin("listen", "--events", "user.*, audit.>", **access(gateway))
+    running = await start_command("listen", "--events", "user.*, audit.>", **access(gateway))
     await _listening(client)
     await client.send([event("scheduler.job.x"), event("user.a"), event("audit.b.c")])
     assert "user.a" in await running.line()
@@ -109,24 +109,24 @@ async def test_listen_forwards_signed_and_prints_each_answer(
 ) -> None:
     receiver.answers["/hook"] = [204, 500]
     words = ("listen", "--events", "user.>", "--forward-to", f"{receiver.url}/hook")
-    running = await begin(*words, "--secret", SECRET, "--limit", "3", **access(gateway))
+    running = await start_command(*words, "--secret", SECRET, "--limit", "3", **access(gateway))
     await _listening(client)
     sent = [event("user.made", {"n": n}) for n in range(3)]
     await client.send(sent)
     lines = [await running.line() for _ in range(3)]
     assert (await running.ended()).status == 0
-    assert [one.split()[0] for one in lines] == ["204", "500", "500"]
-    assert [one.split()[-1].strip() for one in lines] == [one["id"] for one in sent]
-    got = receiver.got
-    assert [one.json["id"] for one in got] == [one["id"] for one in sent]
-    for one in got:
-        Webhook(SECRET).verify(one.body, one.headers)
-        assert one.headers["content-type"] == "application/cloudevents+json"
-        assert one.headers["x-event-gateway-attempt"] == "1"
-        assert one.headers["user-agent"].startswith("event-gateway/")
+    assert [line.split()[0] for line in lines] == ["204", "500", "500"]
+    assert [line.split()[-1].strip() for line in lines] == [item["id"] for item in sent]
+    requests = receiver.requests
+    assert [request.json["id"] for request in requests] == [item["id"] for item in sent]
+    for request in requests:
+        Webhook(SECRET).verify(request.body, request.headers)
+        assert request.headers["content-type"] == "application/cloudevents+json"
+        assert request.headers["x-event-gateway-attempt"] == "1"
+        assert request.headers["user-agent"].startswith("event-gateway/")
     # Without a secret one is made; nobody there is an answer, too.
     away = ("listen", "--events", "user.>", "--forward-to", "http://127.0.0.1:1/", "--json")
-    running = await begin(*away, "--limit", "1", **access(gateway))
+    running = await start_command(*away, "--limit", "1", **access(gateway))
     await _listening(client)
     await client.send(event("user.made"))
     ended = await running.ended()
@@ -136,24 +136,26 @@ async def test_listen_forwards_signed_and_prints_each_answer(
 
 
 async def test_wrong_calls(run: Command) -> None:
-    for words, status, says in (
+    for words, status, text in (
         (("--events", "foo.*"), 1, "captures nothing on foo.*"),
         (("--events", "user.*", "--forward-to", "nope"), 2, "--forward-to"),
         (("--events", "user.*", "--forward-to", "http://localhost/", "--secret", "é"), 2,
          "--secret"),
     ):  # fmt: skip
         ended = await run("listen", *words)
-        assert (ended.status, says in ended.err) == (status, True), ended
+        assert (ended.status, text in ended.err) == (status, True), ended
 
 
-async def test_tail_goes_on_through_a_restart(tmp_path: Path) -> None:
+async def test_tail_continues_after_a_restart(tmp_path: Path) -> None:
     config: dict[str, Any] = LOOPBACK | STREAMS
     program = Program(tmp_path, config)
     at = await program.start()
     try:
-        found = {"EVENT_GATEWAY_URL": at["http"], "EVENT_GATEWAY_KEY": at["key"]}
+        result = {"EVENT_GATEWAY_URL": at["http"], "EVENT_GATEWAY_KEY": at["key"]}
         async with connected(at["http"], at["nats"], at["key"]) as client:
-            running = await begin("streams", "tail", "work", "--limit", "2", "--json", **found)
+            running = await start_command(
+                "streams", "tail", "work", "--limit", "2", "--json", **result
+            )
             await _listening(client)
             await client.send(event("scheduler.job.done"))
             assert json.loads(await running.line())["seq"] == 1

@@ -18,43 +18,43 @@ from support.client import BATCH, Client, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
-from support.receiver import Got, Receiver, serving
+from support.receiver import ReceivedRequest, Receiver, serving
 
 SLOW = {"max_events": 100, "max_wait": "1s"}
 
 
-def ids(got: list[Got]) -> list[list[str]]:
+def ids(got: list[ReceivedRequest]) -> list[list[str]]:
     """The events of each request."""
-    return [[one["id"] for one in request.json] for request in got]
+    return [[item["id"] for item in request.json] for request in got]
 
 
-def flat(got: list[Got]) -> list[str]:
+def flat(got: list[ReceivedRequest]) -> list[str]:
     """The events of all requests."""
-    return [one for some in ids(got) for one in some]
+    return [item for batch in ids(got) for item in batch]
 
 
 async def many(client: Client, count: int, **attributes: Any) -> list[str]:
-    """Sends so many events in one batch; gives their ids."""
+    """Sends ``count`` events in one batch; returns their ids."""
     sent = [event("user.x", {"n": n}, **attributes) for n in range(count)]
     await client.send(sent)
-    return [one["id"] for one in sent]
+    return [item["id"] for item in sent]
 
 
-async def test_by_count(client: Client, receiver: Receiver) -> None:
-    made = await client.webhook(
+async def test_a_batch_is_limited_by_count(client: Client, receiver: Receiver) -> None:
+    webhook = await client.webhook(
         id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch",
         batch={"max_events": 100, "max_wait": "5s"},
     )  # fmt: skip
-    assert made["batch"] == {"max_events": 100, "max_bytes": 262144, "max_wait": "5s"}
+    assert webhook["batch"] == {"max_events": 100, "max_bytes": 262144, "max_wait": "5s"}
     sent = await many(client, 300)
-    got = await receiver.until(3, "/w")
-    assert [len(some) for some in ids(got)] == [100, 100, 100]
-    assert sorted(flat(got)) == sorted(sent)
-    for one in got:
-        assert one.headers["content-type"] == BATCH["Content-Type"]
-        assert one.headers["x-event-gateway-attempt"] == "1"
-        assert all(made["data"]["enrichment"] for made in one.json)
-    assert len({one.headers["webhook-id"] for one in got}) == 3
+    requests = await receiver.until(3, "/w")
+    assert [len(batch) for batch in ids(requests)] == [100, 100, 100]
+    assert sorted(flat(requests)) == sorted(sent)
+    for request in requests:
+        assert request.headers["content-type"] == BATCH["Content-Type"]
+        assert request.headers["x-event-gateway-attempt"] == "1"
+        assert all(webhook["data"]["enrichment"] for webhook in request.json)
+    assert len({request.headers["webhook-id"] for request in requests}) == 3
     for event_id in (sent[0], sent[-1]):
         record = await client.until("w", event_id, "succeeded")
         assert len(record["attempts"]) == 1
@@ -62,7 +62,7 @@ async def test_by_count(client: Client, receiver: Receiver) -> None:
     assert (stats["succeeded"], stats["attempts"]) == (300, 300)
 
 
-async def test_by_time_and_by_bytes(client: Client, receiver: Receiver) -> None:
+async def test_a_batch_is_limited_by_time_and_by_bytes(client: Client, receiver: Receiver) -> None:
     for name, batch in (("time", SLOW | {"max_wait": "500ms"}), ("bytes", SLOW | {
             "max_wait": "5s", "max_bytes": "10KiB"})):  # fmt: skip
         await client.webhook(
@@ -71,27 +71,27 @@ async def test_by_time_and_by_bytes(client: Client, receiver: Receiver) -> None:
         )  # fmt: skip
     sent = [event("user.time") for _ in range(7)]
     await client.send(sent)
-    (got,) = await receiver.until(1, "/time")
-    assert [one["id"] for one in got.json] == [one["id"] for one in sent]
+    (request,) = await receiver.until(1, "/time")
+    assert [item["id"] for item in request.json] == [item["id"] for item in sent]
     sent = [event("user.bytes", {"text": "x" * 3000}) for _ in range(6)]
     sent.insert(3, event("user.bytes", {"text": "x" * 20_000}))  # more than a whole request
     await client.send(sent)
     got_bytes = await receiver.until(2, "/bytes")
-    assert [one["id"] for one in sent[:3]] == ids(got_bytes)[0]
+    assert [item["id"] for item in sent[:3]] == ids(got_bytes)[0]
     assert [sent[3]["id"]] == ids(got_bytes)[1]
     rest = await receiver.until(3, "/bytes")
-    assert ids(rest)[2] == [one["id"] for one in sent[4:]]
+    assert ids(rest)[2] == [item["id"] for item in sent[4:]]
 
 
-async def test_one_bad_event_hurts_no_other(start: Start, connect: Start) -> None:
-    """A failed batch is tried again one by one, so that only what is refused fails."""
+async def test_an_invalid_event_does_not_affect_the_others(start: Start, connect: Start) -> None:
+    """The events of a failed batch are retried one by one, so only the refused ones fail."""
     came: list[list[str]] = []
 
     async def answer(request: Request) -> Response:
-        some = json.loads(await request.body())
-        came.append([one["id"] for one in some])
-        bad = any(one["data"].get("bad") for one in some)
-        abort = {"webhook-delivery": "abort-message"} if bad and len(some) > 1 else {}
+        batch = json.loads(await request.body())
+        came.append([item["id"] for item in batch])
+        bad = any(item["data"].get("bad") for item in batch)
+        abort = {"webhook-delivery": "abort-message"} if bad and len(batch) > 1 else {}
         return Response("", 500 if bad else 200, abort)
 
     async with serving(Route("/w", answer, methods=["POST"])) as url:
@@ -102,20 +102,20 @@ async def test_one_bad_event_hurts_no_other(start: Start, connect: Start) -> Non
         )  # fmt: skip
         sent = [event("user.x", {"bad": n == 3}) for n in range(8)]
         await client.send(sent)
-        for position, one in enumerate(sent):
-            record = await client.until("w", one["id"], "succeeded", "dead_letter")
+        for position, item in enumerate(sent):
+            record = await client.until("w", item["id"], "succeeded", "dead_letter")
             assert record["status"] == ("dead_letter" if position == 3 else "succeeded")
             assert len(record["attempts"]) == (3 if position == 3 else 2)
-    assert came[0] == [one["id"] for one in sent]
-    assert all(len(some) == 1 for some in came[1:])
+    assert came[0] == [item["id"] for item in sent]
+    assert all(len(batch) == 1 for batch in came[1:])
     assert len(came) == 1 + 8 + 1
     # A word against the message is one against the request, not against each of its events.
-    assert len({len(some) for some in came}) == 2
+    assert len({len(batch) for batch in came}) == 2
     breaker = (await client.http.get("/v1/webhooks/w/stats")).json()["breaker"]
     assert breaker["state"] == "closed"  # one failed request of eight is one failure
 
 
-async def test_one_event_of_which_no_body_can_be_made(
+async def test_an_event_without_a_body_is_left_out(
     start: Start, connect: Start, receiver: Receiver
 ) -> None:
     transformations = {
@@ -129,9 +129,9 @@ async def test_one_event_of_which_no_body_can_be_made(
     )  # fmt: skip
     sent = [event("user.x", {"n": n, "name": {"first": str(n)}}) for n in range(3)]
     await client.send(sent)
-    (got,) = await receiver.until(1, "/w")
-    assert got.headers["content-type"] == "application/json"
-    assert [one["name"] for one in got.json] == ["0", "1", "2"]
+    (request,) = await receiver.until(1, "/w")
+    assert request.headers["content-type"] == "application/json"
+    assert [item["name"] for item in request.json] == ["0", "1", "2"]
     # More than a body may have: that one alone is a dead letter.
     await client.webhook(
         id="v", url=f"{receiver.url}/v", events=["user.v"], mode="batch", transformation="big",
@@ -139,14 +139,16 @@ async def test_one_event_of_which_no_body_can_be_made(
     )  # fmt: skip
     sent = [event("user.v", {"text": "x" * size}) for size in (10, 2000, 20)]
     await client.send(sent)
-    (got,) = await receiver.until(1, "/v")
-    assert [len(one[0]) for one in got.json] == [10, 20]
+    (request,) = await receiver.until(1, "/v")
+    assert [len(item[0]) for item in request.json] == [10, 20]
     record = await client.until("v", sent[1]["id"], "dead_letter")
     assert record["attempts"][0]["error_type"] == "TransformationError"
     assert (await client.delivery("v", sent[2]["id"]))["status"] == "succeeded"
 
 
-async def test_lines_and_arrays(start: Start, connect: Start, receiver: Receiver) -> None:
+async def test_batches_are_lines_or_arrays(
+    start: Start, connect: Start, receiver: Receiver
+) -> None:
     cef = {"lines": {"base": "siem_format", "format": "cef"}}
     client = await connect(await start({"transformations": cef}))
     for name in ("lines", "analytics_format"):
@@ -158,10 +160,10 @@ async def test_lines_and_arrays(start: Start, connect: Start, receiver: Receiver
     (lines,) = await receiver.until(1, "/lines")
     assert [line[:4] for line in lines.body.decode().split("\n")] == ["CEF:"] * 3
     (array,) = await receiver.until(1, "/analytics_format")
-    assert [one["metadata"]["correlation_id"] for one in array.json] == sent
+    assert [item["metadata"]["correlation_id"] for item in array.json] == sent
 
 
-async def test_a_batch_is_signed_and_tried_alone(
+async def test_a_batch_is_signed_and_retried_as_single_events(
     start: Start, connect: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = base64.b64encode(os.urandom(32)).decode()
@@ -172,8 +174,8 @@ async def test_a_batch_is_signed_and_tried_alone(
         security={"auth_type": "hmac_signature", "secret_name": "key"},
     )  # fmt: skip
     await many(client, 5)
-    (got,) = await receiver.until(1, "/w")
-    assert len(Verifier(secret).verify(got.body, got.headers)) == 5
+    (request,) = await receiver.until(1, "/w")
+    assert len(Verifier(secret).verify(request.body, request.headers)) == 5
     tried = await client.http.post("/v1/webhooks/w/test")
     assert tried.json()["succeeded"] is True
     alone = (await receiver.until(2, "/w"))[1]
@@ -196,8 +198,10 @@ async def test_limits(client: Client, receiver: Receiver, change: dict[str, Any]
     assert (answer.status_code, answer.json()["errors"][0]["key"]) == (422, key)
 
 
-async def test_a_rate_and_a_receiver_that_was_away(client: Client, receiver: Receiver) -> None:
-    """What waits in the queue is put together again."""
+async def test_batches_with_a_rate_limit_and_after_an_outage(
+    client: Client, receiver: Receiver
+) -> None:
+    """Deliveries in the queue are batched again."""
     receiver.answers["/w"] = [503, 200]
     await client.webhook(
         id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch", batch=SLOW,
@@ -205,12 +209,12 @@ async def test_a_rate_and_a_receiver_that_was_away(client: Client, receiver: Rec
     )  # fmt: skip
     sent = await many(client, 150)
     await client.until("w", sent[-1], "pending")
-    assert not receiver.at("/w")
+    assert not receiver.requests_to("/w")
     answer = await client.http.patch("/v1/webhooks/w", json={"enabled": True})
     assert answer.status_code == 200, answer.text
-    for one in sent:
-        await client.until("w", one, "succeeded")
-    sizes = [len(some) for some in ids(receiver.at("/w"))]
+    for event_id in sent:
+        await client.until("w", event_id, "succeeded")
+    sizes = [len(batch) for batch in ids(receiver.requests_to("/w"))]
     assert max(sizes) > 10, sizes
 
 
@@ -230,7 +234,7 @@ async def test_kill_the_gateway_with_batches(tmp_path: Path, receiver: Receiver)
         os.kill(at["pid"], signal.SIGKILL)
         await program.start()
         async with asyncio.timeout(PATIENCE):
-            while set(sent) - set(flat(receiver.at("/w"))):
+            while set(sent) - set(flat(receiver.requests_to("/w"))):
                 await asyncio.sleep(0.1)
         assert await program.stop() == 0
     finally:

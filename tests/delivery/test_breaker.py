@@ -1,4 +1,4 @@
-"""Circuit breakers, pauses and disabled webhooks: deliveries wait, and use up no attempt."""
+"""Circuit breakers, paused and disabled webhooks: deliveries wait, and use up no attempt."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ async def _stats(client: Client, webhook: str) -> dict[str, Any]:
 
 
 async def _until(client: Client, webhook: str, timeout: float = PATIENCE, **wanted: Any) -> Any:
-    """The webhook's stats, once they say that; ``breaker`` stands for its state."""
+    """Waits until the webhook's stats have these values; ``breaker`` is the breaker's state."""
     async with asyncio.timeout(timeout):
         while True:
             stats = await _stats(client, webhook)
@@ -48,50 +48,50 @@ async def test_a_breaker_opens_lets_one_probe_through_and_closes(
     stats = await _until(client, "w", breaker="open")
     assert stats["breaker"]["next_probe_at"] > stats["breaker"]["open_since"]
     assert stats["failing_since"] is not None
-    opened = receiver.at("/w")[-1].time
+    opened = receiver.requests_to("/w")[-1].time
     await client.send(sent[1:])
     record = await client.until("w", sent[5]["id"], "pending")
     assert record["attempts"] == []
     # One probe after a second fails, the next one succeeds; only then does the rest follow.
-    got = await receiver.until(5 + 1 + 20, "/w")
-    assert got[5].time - opened >= 1.0
-    assert got[6].time - got[5].time >= 1.0
-    assert all(one.time > got[6].time for one in got[7:])
+    requests = await receiver.until(5 + 1 + 20, "/w")
+    assert requests[5].time - opened >= 1.0
+    assert requests[6].time - requests[5].time >= 1.0
+    assert all(request.time > requests[6].time for request in requests[7:])
     stats = await _until(client, "w", breaker="closed", queue_depth=0)
     assert (stats["attempts"], stats["succeeded"], stats["failing_since"]) == (26, 20, None)
     assert stats["success_rate"] == round(20 / 26, 4)
-    for one in sent[1:]:
-        record = await client.delivery("w", one["id"])
+    for item in sent[1:]:
+        record = await client.delivery("w", item["id"])
         tried = [attempt["status_code"] for attempt in record["attempts"]]
         assert tried in ([200], [500, 200]), "waiting used up an attempt"
 
 
-async def test_an_open_breaker_holds_across_processes_and_a_kill(
+async def test_an_open_breaker_is_shared_by_processes_and_survives_a_kill(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.answers["/w"] = [500]
-    one, other = await peers.start(stack, {}, {})
-    await one.webhook(
+    first, other = await peers.start(stack, {}, {})
+    await first.webhook(
         id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=PATIENT,
         circuit_breaker={"failure_threshold": 3, "open_for": "6s"},
     )  # fmt: skip
-    await asyncio.gather(*(client.send(event("user.a")) for client in (one, other)))
-    stats = await _until(one, "w", breaker="open")
+    await asyncio.gather(*(client.send(event("user.a")) for client in (first, other)))
+    stats = await _until(first, "w", breaker="open")
     opened = datetime.fromisoformat(stats["breaker"]["open_since"]).timestamp()
     await asyncio.sleep(3)  # the other process receives the news meanwhile
-    before = len(receiver.got)
+    before = len(receiver.requests)
     # Events for both processes while it is open.
     for _ in range(10):
-        await asyncio.gather(*(client.send(event("user.a")) for client in (one, other)))
+        await asyncio.gather(*(client.send(event("user.a")) for client in (first, other)))
         await asyncio.sleep(0.1)
     peers.programs[0].kill()
-    got = await receiver.until(before + 2, "/w")
-    probes = [came.time for came in got[before:]]
+    requests = await receiver.until(before + 2, "/w")
+    probes = [came.time for came in requests[before:]]
     assert probes[0] - opened >= 5.9, "it was tried while the breaker was open"
     assert probes[1] - probes[0] >= 5.9, "two processes probed"
     receiver.answers["/w"] = [200]
     await _until(other, "w", breaker="closed", queue_depth=0)
-    assert len({came.json["id"] for came in receiver.got if came.status == 200}) == 22
+    assert len({came.json["id"] for came in receiver.requests if came.status == 200}) == 22
 
 
 async def test_a_paused_webhook_keeps_its_events(tmp_path: Path, receiver: Receiver) -> None:
@@ -99,10 +99,10 @@ async def test_a_paused_webhook_keeps_its_events(tmp_path: Path, receiver: Recei
     at = await program.start()
     try:
         async with connected(at["http"], at["nats"], at["key"]) as client:
-            made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+            webhook = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
             paused = await client.http.patch("/v1/webhooks/w", json={"enabled": False})
-            told = made | {"enabled": False, "state": "paused"}
-            assert (paused.status_code, paused.json()) == (200, told)
+            expected = webhook | {"enabled": False, "state": "paused"}
+            assert (paused.status_code, paused.json()) == (200, expected)
             first = event("user.a")
             await client.send(first)
             assert (await client.until("w", first["id"], "pending"))["attempts"] == []
@@ -114,26 +114,26 @@ async def test_a_paused_webhook_keeps_its_events(tmp_path: Path, receiver: Recei
             await client.send(second)
             await client.until("w", second["id"], "pending")
             await asyncio.sleep(1)
-            assert receiver.got == []
+            assert receiver.requests == []
             back = await client.http.patch("/v1/webhooks/w", json={"enabled": True})
             assert back.json()["enabled"] is True
-            got = await receiver.until(2, "/w")
-            assert [one.json["id"] for one in got] == [first["id"], second["id"]]
+            requests = await receiver.until(2, "/w")
+            assert [request.json["id"] for request in requests] == [first["id"], second["id"]]
             await client.until("w", second["id"], "succeeded")
     finally:
         await program.stop()
     assert "Traceback" not in program.output, program.output
 
 
-async def test_gone_disables_and_enabling_carries_on(client: Client, receiver: Receiver) -> None:
+async def test_status_410_disables_and_enabling_resumes(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [200, 410, 200]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     sent = [event("user.a") for _ in range(4)]
     await client.send(sent[0])
     await client.until("w", sent[0]["id"], "succeeded")
     await client.send(sent[1])
-    (told,) = await client.told(1, "webhook.disabled")
-    assert told["data"] == {
+    (event_,) = await client.lifecycle_events(1, "webhook.disabled")
+    assert event_["data"] == {
         "webhook_id": "w", "url": f"{receiver.url}/w", "events": ["user.*"],
         "reason": "the receiver answered 410 Gone",
     }  # fmt: skip
@@ -149,16 +149,16 @@ async def test_gone_disables_and_enabling_carries_on(client: Client, receiver: R
     assert changed.json()["disabled"] == shown["disabled"]
     answer = await client.http.post("/v1/webhooks/w/enable")
     assert (answer.status_code, answer.json()["disabled"]) == (200, None)
-    got = await receiver.until(3, "/w")
-    assert got[-1].json["id"] == sent[2]["id"]
+    requests = await receiver.until(3, "/w")
+    assert requests[-1].json["id"] == sent[2]["id"]
 
 
-async def test_enabling_may_discard_what_waited(client: Client, receiver: Receiver) -> None:
+async def test_enabling_can_discard_pending_deliveries(client: Client, receiver: Receiver) -> None:
     receiver.headers["/w"] = {"webhook-delivery": "disable"}
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     await client.send(event("user.a"))
-    (told,) = await client.told(1, "webhook.disabled")
-    assert told["data"]["reason"] == "the receiver answered webhook-delivery: disable"
+    (event_,) = await client.lifecycle_events(1, "webhook.disabled")
+    assert event_["data"]["reason"] == "the receiver answered webhook-delivery: disable"
     receiver.headers.clear()
     waited = event("user.a")
     await client.send(waited)
@@ -169,10 +169,10 @@ async def test_enabling_may_discard_what_waited(client: Client, receiver: Receiv
     last = event("user.a")
     await client.send(last)
     await client.until("w", last["id"], "succeeded")
-    assert len(receiver.got) == 2
+    assert len(receiver.requests) == 2
 
 
-async def test_nothing_but_failures_disables_also_what_the_file_says(
+async def test_only_failures_disable_a_webhook_of_the_file_too(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     receiver.answers["/w"] = [500]
@@ -191,17 +191,17 @@ async def test_nothing_but_failures_disables_also_what_the_file_says(
         async with connected(at["http"], at["nats"], at["key"]) as client:
             began = time.time()
             await client.send(sent)
-            (told,) = await client.told(1, "webhook.disabled")
-            assert told["data"]["reason"] == "nothing but failures for 1s"
+            (event_,) = await client.lifecycle_events(1, "webhook.disabled")
+            assert event_["data"]["reason"] == "nothing but failures for 1s"
             assert time.time() - began >= 1
         assert await program.stop() == 0
-        count = len(receiver.got)
+        count = len(receiver.requests)
         at = await program.start()  # the same file does not enable it
         async with connected(at["http"], at["nats"], at["key"]) as client:
             shown = (await client.http.get("/v1/webhooks/w")).json()
             assert shown["disabled"]["reason"] == "nothing but failures for 1s"
             await asyncio.sleep(1)
-            assert len(receiver.got) == count
+            assert len(receiver.requests) == count
             receiver.answers["/w"] = [200]
             assert (await client.http.post("/v1/webhooks/w/enable")).status_code == 200
             record = await client.until("w", sent["id"], "succeeded")
@@ -211,18 +211,22 @@ async def test_nothing_but_failures_disables_also_what_the_file_says(
     assert "Traceback" not in program.output, program.output
 
 
-async def test_what_waits_too_long_is_a_dead_letter(client: Client, receiver: Receiver) -> None:
+async def test_a_delivery_past_its_deadline_is_a_dead_letter(
+    client: Client, receiver: Receiver
+) -> None:
     policy = {"max_age": "2s"}
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], enabled=False,
                          retry_policy=policy)  # fmt: skip
     sent = [event("user.a", {"n": n}) for n in range(600)]
     await client.send(sent[:300])
     await client.send(sent[300:])
-    await client.told(600, "webhook.dead_lettered")
+    await client.lifecycle_events(600, "webhook.dead_lettered")
     record = await client.until("w", sent[0]["id"], "dead_letter")
     assert (record["attempts"], record["last_error"]) == ([], "Expired")
-    letters = [json.loads(kept.data) for kept in await client.all_of("GATEWAY_DEAD_LETTERS")]
+    letters = [
+        json.loads(stored.data) for stored in await client.stream_messages("GATEWAY_DEAD_LETTERS")
+    ]
     assert {letter["reason"] for letter in letters} == {"Expired"}
     assert sorted(letter["event"]["data"]["n"] for letter in letters) == list(range(600))
-    assert receiver.got == []
+    assert receiver.requests == []
     assert (await _stats(client, "w"))["queue_depth"] == 0

@@ -1,4 +1,4 @@
-"""Dead letters: listed, shown, delivered after all, deleted."""
+"""Dead letters: listed, shown, replayed, deleted."""
 
 import asyncio
 import time
@@ -26,14 +26,14 @@ STURDY = {"failure_threshold": 10_000}
 async def _dead(
     client: Client, receiver: Receiver, webhook: str, *types: str, **definition: Any
 ) -> list[dict[str, Any]]:
-    """Events that have become dead letters of a webhook."""
+    """Makes dead letters of a webhook; returns their events."""
     receiver.answers[f"/{webhook}"] = [500]
     body = {"id": webhook, "url": f"{receiver.url}/{webhook}", "events": [">"],
             "retry_policy": ONCE, "circuit_breaker": STURDY}  # fmt: skip
     await client.webhook(**body | definition)
     sent = []
-    for one in types:
-        sent.append(event(one))
+    for type in types:
+        sent.append(event(type))
         await client.send(sent[-1])
         await client.until(webhook, sent[-1]["id"], "dead_letter")
     return sent
@@ -54,22 +54,22 @@ async def _letters(client: Client, **query: Any) -> list[dict[str, Any]]:
 async def _replay(client: Client, **wanted: Any) -> dict[str, Any]:
     answer = await client.http.post("/v1/dead-letters/replay", json=wanted)
     assert answer.status_code == 202, answer.text
-    told: dict[str, Any] = answer.json()
-    assert answer.headers["Location"] == f"/v1/replays/{told['id']}"
+    body: dict[str, Any] = answer.json()
+    assert answer.headers["Location"] == f"/v1/replays/{body['id']}"
     async with asyncio.timeout(PATIENCE):
-        while told["state"] == "running":
+        while body["state"] == "running":
             await asyncio.sleep(0.05)
-            told = (await client.http.get(f"/v1/replays/{told['id']}")).json()
-    return told
+            body = (await client.http.get(f"/v1/replays/{body['id']}")).json()
+    return body
 
 
-async def test_they_are_listed_and_shown(client: Client, receiver: Receiver) -> None:
+async def test_dead_letters_are_listed_and_shown(client: Client, receiver: Receiver) -> None:
     sent = await _dead(client, receiver, "w", "a.b", "a.c", headers={"X-Tenant": "acme"})
     between = (await client.delivery("w", sent[0]["id"]))["updated_at"]
     await client.http.patch("/v1/webhooks/w", json={"headers": {"X-Tenant": "other"}})
     (more,) = await _dead(client, receiver, "v", "a.d")
     listed = await _letters(client, webhook="w")
-    assert [one["event_id"] for one in listed] == [sent[0]["id"], sent[1]["id"], more["id"]]
+    assert [item["event_id"] for item in listed] == [sent[0]["id"], sent[1]["id"], more["id"]]
     first = listed[0]
     assert (first["webhook_id"], first["event_type"], first["reason"]) == (
         "w",
@@ -78,9 +78,9 @@ async def test_they_are_listed_and_shown(client: Client, receiver: Receiver) -> 
     )
     assert (first["attempts"], first["last_error"]) == (1, "HTTP 500")
     assert (first["replayed_at"], first["source"]) == (None, "tests")
-    ids = [one["id"] for one in listed]
+    ids = [item["id"] for item in listed]
     assert len(await _letters(client)) == 4
-    for query, found in (
+    for query, result in (
         ({"webhook": "w", "type": "a.c"}, ids[1:2]),
         ({"webhook": "w", "type": "*.b"}, ids[:1]),
         ({"webhook": "w", "reason": "ServerError", "limit": 1}, ids),
@@ -90,7 +90,7 @@ async def test_they_are_listed_and_shown(client: Client, receiver: Receiver) -> 
         ({"webhook": "w", "limit": 1}, ids),
         ({"webhook": "none"}, []),
     ):
-        assert [one["id"] for one in await _letters(client, **query)] == found, query
+        assert [letter["id"] for letter in await _letters(client, **query)] == result, query
     shown = (await client.http.get(f"/v1/dead-letters/{first['id']}")).json()
     assert shown["webhook"]["headers"] == {"X-Tenant": "acme"}, "the webhook as it was"
     assert shown["event"] == sent[0]
@@ -98,49 +98,54 @@ async def test_they_are_listed_and_shown(client: Client, receiver: Receiver) -> 
     assert (await client.http.get("/v1/dead-letters/9999")).status_code == 404
 
 
-async def test_one_is_replayed_and_marked(client: Client, receiver: Receiver) -> None:
+async def test_a_dead_letter_is_replayed_and_marked(client: Client, receiver: Receiver) -> None:
     sent = await _dead(client, receiver, "w", "a", "b")
     receiver.answers["/w"] = [200]
     first, second = await _letters(client)
-    told = await _replay(client, ids=[first["id"]])
-    assert (told["state"], told["matched"], told["queued"], told["skipped"]) == ("done", 1, 1, 0)
+    replay = await _replay(client, ids=[first["id"]])
+    assert (replay["state"], replay["matched"], replay["queued"], replay["skipped"]) == (
+        "done",
+        1,
+        1,
+        0,
+    )
     delivery = await client.until("w", sent[0]["id"], "succeeded")
-    assert (delivery["run"], delivery["repeats"]) == (2, f"replay {told['id']}")
+    assert (delivery["run"], delivery["repeats"]) == (2, f"replay {replay['id']}")
     first, second = await _letters(client)
     assert datetime.fromisoformat(first["replayed_at"]).timestamp() > 0
     assert second["replayed_at"] is None
     # Named by its id it goes again; by a filter only what has not been replayed.
     assert (await _replay(client, ids=[first["id"], 9999]))["queued"] == 1
-    told = await _replay(client, all=True)
-    assert (told["matched"], told["queued"], told["skipped"]) == (2, 1, 1)
+    replay = await _replay(client, all=True)
+    assert (replay["matched"], replay["queued"], replay["skipped"]) == (2, 1, 1)
     await client.until("w", sent[1]["id"], "succeeded")
-    assert [got.json["id"] for got in receiver.at("/w")].count(sent[0]["id"]) == 3
+    assert [result.json["id"] for result in receiver.requests_to("/w")].count(sent[0]["id"]) == 3
 
 
-async def test_those_of_a_filter_are_counted_and_replayed(
+async def test_dead_letters_of_a_filter_are_counted_and_replayed(
     client: Client, receiver: Receiver
 ) -> None:
     kinds = ["a.x", "b.x", "a.y"] * 4
     sent = await _dead(client, receiver, "w", *kinds, events=["a.>", "b.>"])
     await _dead(client, receiver, "v", "c.x", events=["c.>"])
     receiver.answers["/w"] = [200]
-    wanted = {"webhook": "w", "types": ["a.*"]}
-    told = await _replay(client, **wanted, dry_run=True)
-    assert (told["matched"], told["queued"], told["looked_at"]) == (8, 0, 12)
+    expected = {"webhook": "w", "types": ["a.*"]}
+    replay = await _replay(client, **expected, dry_run=True)
+    assert (replay["matched"], replay["queued"], replay["looked_at"]) == (8, 0, 12)
     await asyncio.sleep(0.2)
-    assert len(receiver.at("/w")) == 12, "it only counts"
-    told = await _replay(client, **wanted)
-    assert (told["matched"], told["queued"], told["progress"]) == (8, 8, 1.0)
-    got = (await receiver.until(20, "/w"))[12:]
-    assert {one.json["id"] for one in got} == {
-        one["id"] for one in sent if one["type"].startswith("a.")
+    assert len(receiver.requests_to("/w")) == 12, "it only counts"
+    replay = await _replay(client, **expected)
+    assert (replay["matched"], replay["queued"], replay["progress"]) == (8, 8, 1.0)
+    requests = (await receiver.until(20, "/w"))[12:]
+    assert {request.json["id"] for request in requests} == {
+        event["id"] for event in sent if event["type"].startswith("a.")
     }
-    assert len(receiver.at("/v")) == 1
+    assert len(receiver.requests_to("/v")) == 1
     assert (await _replay(client, webhook="w", reason="Expired"))["matched"] == 0
 
 
 @pytest.mark.parametrize("place", [-1, 0, 9999, 10**30])
-async def test_places_where_there_is_none(client: Client, place: int) -> None:
+async def test_positions_without_a_dead_letter(client: Client, place: int) -> None:
     path = f"/v1/dead-letters/{place}"
     assert (await client.http.get(path)).status_code == 404
     assert (await client.http.delete(path)).status_code == 404
@@ -148,62 +153,64 @@ async def test_places_where_there_is_none(client: Client, place: int) -> None:
     assert answer.status_code == (202 if place == 9999 else 422)
 
 
-async def test_one_whose_webhook_is_gone_is_left_out(client: Client, receiver: Receiver) -> None:
+async def test_a_dead_letter_of_a_deleted_webhook_is_skipped(
+    client: Client, receiver: Receiver
+) -> None:
     await _dead(client, receiver, "w", "a")
     await client.http.delete("/v1/webhooks/w")
-    for wanted in ({"all": True}, {"ids": [1]}):
-        told = await _replay(client, **wanted)
-        assert (told["matched"], told["queued"], told["skipped"]) == (1, 0, 1), told
+    for expected in ({"all": True}, {"ids": [1]}):
+        replay = await _replay(client, **expected)
+        assert (replay["matched"], replay["queued"], replay["skipped"]) == (1, 0, 1), replay
 
 
-async def test_a_replayed_one_that_fails_is_a_new_letter(
+async def test_a_replay_that_fails_makes_a_new_dead_letter(
     client: Client, receiver: Receiver
 ) -> None:
     (sent,) = await _dead(client, receiver, "w", "a")
-    told = await _replay(client, all=True)
-    await client.told(2, "webhook.dead_lettered")
+    replay = await _replay(client, all=True)
+    await client.lifecycle_events(2, "webhook.dead_lettered")
     first, second = await _letters(client)
     assert first["replayed_at"]
     assert second["replayed_at"] is None
     assert (first["run"], second["run"]) == (1, 2)
     delivery = await client.until("w", sent["id"], "dead_letter")
     assert delivery["dead_letter"] == second["id"]
-    assert told["queued"] == 1
+    assert replay["queued"] == 1
 
 
-async def test_large_ones_are_read_in_small_parts(
+async def test_large_dead_letters_are_read_in_small_parts(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is in memory at once has a limit, and one that is larger alone still comes."""
+    """The memory is limited, and a dead letter above the limit is still read."""
     monkeypatch.setattr(pull, "MAX_BYTES", 30_000)
     monkeypatch.setattr(dead_letters, "MAX_BYTES", 25_000)
     await _dead(client, receiver, "w")
     sent = [event("a", "x" * size) for size in (9000, 9000, 9000, 9000, 90_000, 10, 10, 9000)]
-    for one in sent:
-        await client.send(one)
-        await client.until("w", one["id"], "dead_letter")
-    ids = [one["id"] for one in sent]
-    assert [one["event_id"] for one in await _letters(client)] == ids
+    for item in sent:
+        await client.send(item)
+        await client.until("w", item["id"], "dead_letter")
+    ids = [item["id"] for item in sent]
+    assert [letter["event_id"] for letter in await _letters(client)] == ids
     first = (await client.http.get("/v1/dead-letters")).json()
-    assert [one["event_id"] for one in first["items"]] == ids[:3]
+    assert [item["event_id"] for item in first["items"]] == ids[:3]
     receiver.answers["/w"] = [200]
-    told = await _replay(client, webhook="w")
-    assert (told["state"], told["looked_at"], told["queued"]) == ("done", 8, 8)
-    for one in ids:
-        await client.until("w", one, "succeeded")
+    replay = await _replay(client, webhook="w")
+    assert (replay["state"], replay["looked_at"], replay["queued"]) == ("done", 8, 8)
+    for item in ids:
+        await client.until("w", item, "succeeded")
     answer = await client.http.delete("/v1/dead-letters", params={"type": "a"})
     assert (answer.json()["purged"], answer.json()["next"] is None) == (3, False)
-    assert [one["event_id"] for one in await _letters(client)] == ids[3:]
+    assert [letter["event_id"] for letter in await _letters(client)] == ids[3:]
 
 
-async def test_marks_do_not_outlive_their_letters(
+async def test_marks_are_deleted_with_their_dead_letters(
     client: Client, gateway: Running, receiver: Receiver
 ) -> None:
-    """Who replays one now and then does not have all marks of former ones kept for ever."""
+    """Marks of earlier replays are deleted even if only few dead letters are replayed."""
     await _dead(client, receiver, "w", "a")
     async with redis.asyncio.from_url(gateway.redis_url) as store:
-        kept = gateway.gateway.stages.adapters.runs.dead_letter_retention
-        old, young = time.time() - kept - 10, time.time() - kept + 60
+        stored = gateway.gateway.stages.adapters.runs.dead_letter_retention
+        old, young = time.time() - stored - 10, time.time() - stored + 60
         await store.zadd("repeated:w", {"1000": old * 1000, "1001": young * 1000})
         (letter,) = await _letters(client)
         await _replay(client, ids=[letter["id"]])
@@ -211,7 +218,7 @@ async def test_marks_do_not_outlive_their_letters(
     assert left == [b"1001", str(letter["id"]).encode()]
 
 
-async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
+async def test_dead_letters_are_deleted(client: Client, receiver: Receiver) -> None:
     await _dead(client, receiver, "w", "a.x", "a.y", "b.x", "b.y", "b.z")
     await _dead(client, receiver, "v", "c", events=["c"])
     listed = await _letters(client)
@@ -230,7 +237,7 @@ async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
     assert len(await _letters(client, webhook="w")) == 5
     assert await purge(webhook="w", type="b.*") == 3
     left = await _letters(client, webhook="w")
-    assert [one["event_type"] for one in left] == ["a.y", "c"]
+    assert [item["event_type"] for item in left] == ["a.y", "c"]
     assert await purge(webhook="w", until=left[1]["time"], dry_run="true") == 1
     assert await purge(webhook="w", until=left[1]["time"]) == 1
     assert await purge(webhook="w", dry_run="true") == 1
@@ -242,18 +249,20 @@ async def test_they_are_deleted(client: Client, receiver: Receiver) -> None:
     assert await purge(all="true") == 0
 
 
-async def test_what_cannot_be_read_bounds_a_purge(client: Client, receiver: Receiver) -> None:
+async def test_a_purge_stops_at_an_unreadable_dead_letter(
+    client: Client, receiver: Receiver
+) -> None:
     await _dead(client, receiver, "w", "a")
     await asyncio.sleep(0.01)
     between = datetime.now(UTC).isoformat()
     await asyncio.sleep(0.01)
     await client.nats.jetstream().publish("eg.dead.w", b"of a newer version, perhaps")
     await client.http.post(f"/v1/deliveries/w/{(await _letters(client))[0]['event_id']}/retry")
-    await client.told(2, "webhook.dead_lettered")
+    await client.lifecycle_events(2, "webhook.dead_lettered")
     query = {"webhook": "w", "until": between}
     answer = await client.http.delete("/v1/dead-letters", params=query)
     assert answer.json()["purged"] == 1
-    assert [one["run"] for one in await _letters(client)] == [2]
+    assert [letter["run"] for letter in await _letters(client)] == [2]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +301,7 @@ async def test_bad_purges(client: Client, query: dict[str, str], status: int) ->
     assert answer.status_code == status, answer.text
 
 
-async def test_an_event_that_can_never_be_loaded_still_expires(
+async def test_a_delivery_whose_event_cannot_be_loaded_expires(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await client.webhook(
@@ -313,7 +322,7 @@ async def test_an_event_that_can_never_be_loaded_still_expires(
     assert (letter["event_id"], letter["reason"]) == (sent["id"], "EventLost")
 
 
-async def test_an_unexpected_error_does_not_hold_up_a_dead_letter(
+async def test_an_unexpected_error_does_not_prevent_a_dead_letter(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append, errors = DeadLetterLog.append, [ValueError("unexpected")]

@@ -1,4 +1,4 @@
-"""A process that was stopped past its lease, and goes on, changes nothing that another finished."""
+"""A process that was stopped past its lease cannot change what another process has recorded."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,10 @@ from support.receiver import Receiver
 
 
 @pytest.mark.parametrize("max_attempts", [1, 5])
-async def test_a_process_that_was_stopped(
+async def test_a_process_stopped_past_its_lease_changes_nothing(
     tmp_path: Path, servers: tuple[str, str], receiver: Receiver, max_attempts: int
 ) -> None:
-    """With one attempt its own word would be a dead letter, with more another attempt."""
+    """With one attempt its result would be a dead letter, with more a retry."""
     nats_url, redis_url = servers
     own = LOOPBACK | {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
     programs = []
@@ -30,28 +30,28 @@ async def test_a_process_that_was_stopped(
     async with contextlib.AsyncExitStack() as stack:
         at = await first.start()
         try:
-            one = await stack.enter_async_context(connected(at["http"], nats_url, at["key"]))
-            await one.webhook(
+            single = await stack.enter_async_context(connected(at["http"], nats_url, at["key"]))
+            await single.webhook(
                 id="w", url=f"{receiver.url}/w", events=["a"], timeout="1s",
                 retry_policy={"max_attempts": max_attempts, "initial_delay": "100ms"},
             )  # fmt: skip
             sent = event("a")
-            await one.send(sent)
+            await single.send(sent)
             await receiver.until(1)
             os.kill(first.pid, signal.SIGSTOP)
             at = await second.start()
             two = await stack.enter_async_context(connected(at["http"], nats_url, at["key"]))
             done = await two.until("w", sent["id"], "succeeded")
-            assert len(receiver.got) == 2
+            assert len(receiver.requests) == 2
             os.kill(first.pid, signal.SIGCONT)
             await asyncio.sleep(3)
             assert await two.delivery("w", sent["id"]) == done
-            assert await one.delivery("w", sent["id"]) == done
-            assert len(receiver.got) == 2
-            assert await two.all_of("GATEWAY_DEAD_LETTERS") == []
+            assert await single.delivery("w", sent["id"]) == done
+            assert len(receiver.requests) == 2
+            assert await two.stream_messages("GATEWAY_DEAD_LETTERS") == []
             again = event("a")
-            await one.send(again)
-            await one.until("w", again["id"], "succeeded")
+            await single.send(again)
+            await single.until("w", again["id"], "succeeded")
         finally:
             for program in programs:
                 if program.runs:

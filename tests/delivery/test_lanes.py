@@ -1,4 +1,4 @@
-"""Lanes: rates and concurrency over all processes, older before newer, nobody held up."""
+"""Lanes: rate and concurrency limits over all processes, order, and isolation of webhooks."""
 
 import asyncio
 import contextlib
@@ -24,25 +24,25 @@ def _beyond(times: list[float], began: float, at_once: float, per_second: float)
     return [at for count, at in enumerate(since, 1) if count > at_once + per_second * at]
 
 
-async def test_a_rate_holds_over_two_processes(
+async def test_a_rate_limit_applies_to_two_processes_together(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    one, other = await peers.start(stack, {}, {})
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
+    first, other = await peers.start(stack, {}, {})
+    await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
                       rate_limit={"events": 10, "per": "1s"})  # fmt: skip
     sent = [event("user.a") for _ in range(40)]
     began = time.time()
-    await asyncio.gather(one.send(sent[:20]), other.send(sent[20:]))
-    got = await receiver.until(40, "/w")
-    times = [came.time for came in got]
+    await asyncio.gather(first.send(sent[:20]), other.send(sent[20:]))
+    requests = await receiver.until(40, "/w")
+    times = [came.time for came in requests]
     assert not _beyond(times, began, 10, 10)
     assert times[-1] - began >= 3
-    assert len({came.json["id"] for came in got}) == 40
-    record = await one.until("w", sent[-1]["id"], "succeeded")
+    assert len({came.json["id"] for came in requests}) == 40
+    record = await first.until("w", sent[-1]["id"], "succeeded")
     assert len(record["attempts"]) == 1
 
 
-async def test_a_rate_over_a_long_period_is_not_spread_over_it(
+async def test_a_rate_limit_over_a_long_period_allows_a_burst(
     client: Client, receiver: Receiver
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
@@ -57,46 +57,46 @@ async def test_a_rate_over_a_long_period_is_not_spread_over_it(
                 break
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.5)
-    assert len(receiver.got) == 5
+    assert len(receiver.requests) == 5
 
 
-async def test_concurrency_holds_over_two_processes(
+async def test_the_concurrency_limit_applies_in_two_processes(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.delays["/w"] = [0.1]
-    one, other = await peers.start(stack, {}, {})
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=3)
+    first, other = await peers.start(stack, {}, {})
+    await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=3)
     await asyncio.sleep(1.5)  # until both know that they are two
     sent = [event("user.a") for _ in range(60)]
-    await asyncio.gather(one.send(sent[:30]), other.send(sent[30:]))
+    await asyncio.gather(first.send(sent[:30]), other.send(sent[30:]))
     await receiver.until(60, "/w")
-    assert receiver.most_at_once == 3
+    assert receiver.max_concurrent == 3
 
 
-async def test_what_waited_goes_before_what_comes(client: Client, receiver: Receiver) -> None:
+async def test_pending_deliveries_go_before_new_ones(client: Client, receiver: Receiver) -> None:
     receiver.delays["/w"] = [0.02]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=1)
     sent = [event("user.a", {"n": n}) for n in range(300)]
     for start in range(0, 300, 100):
         await client.send(sent[start : start + 100])
         await asyncio.sleep(0.3)
-    got = [came.json["data"]["n"] for came in await receiver.until(300, "/w")]
+    result = [came.json["data"]["n"] for came in await receiver.until(300, "/w")]
     # Not in strict order, but none is overtaken by many.
-    late = [place - number for place, number in enumerate(got)]
-    assert max(late) < 80, got
+    late = [place - number for place, number in enumerate(result)]
+    assert max(late) < 80, result
 
 
-async def test_full_lanes_hide_nobody(client: Client, receiver: Receiver) -> None:
-    """Webhooks whose lanes are full, and with much due, are not in the way of one's retry."""
+async def test_full_lanes_do_not_hide_other_lanes(client: Client, receiver: Receiver) -> None:
+    """Webhooks with full lanes and many due deliveries do not delay the retry of another."""
     policy: dict[str, Any] = {"backoff": "fixed", "initial_delay": "500ms"}
     receiver.delays["/slow"] = [3.0]
     receiver.answers["/well"] = [500, 200]
-    made = [
+    result = [
         client.webhook(id=f"slow{n}", url=f"{receiver.url}/slow", events=["user.*"], concurrency=1,
                        timeout="10s")
         for n in range(20)
     ]  # fmt: skip
-    await asyncio.gather(*made)
+    await asyncio.gather(*result)
     await client.webhook(id="well", url=f"{receiver.url}/well", events=["audit.*"],
                          retry_policy=policy)  # fmt: skip
     await client.send([event("user.a") for _ in range(100)])
@@ -105,26 +105,26 @@ async def test_full_lanes_hide_nobody(client: Client, receiver: Receiver) -> Non
     await client.send(sent)
     first, second = await receiver.until(2, "/well")
     assert second.time - first.time >= 0.5
-    assert len(receiver.at("/slow")) < 100, "it waited for those whose lanes are full"
+    assert len(receiver.requests_to("/slow")) < 100, "it waited for those whose lanes are full"
 
 
 async def test_failing_lanes_are_paced(client: Client, receiver: Receiver) -> None:
-    """However many only fail, and however soon they are to be tried again."""
+    """However many webhooks fail, and however soon their retries are due."""
     receiver.answers["/failing"] = [500]
     policy: dict[str, Any] = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "50ms"}
-    made = [
+    result = [
         client.webhook(id=f"failing{n}", url=f"{receiver.url}/failing", events=["user.*"],
                        retry_policy=policy, circuit_breaker={"failure_threshold": 1000})
         for n in range(60)
     ]  # fmt: skip
-    await asyncio.gather(*made)
+    await asyncio.gather(*result)
     await client.webhook(id="well", url=f"{receiver.url}/well", events=["user.*"])
     sent = event("user.a")
     began = time.time()
     await client.send(sent)
     await receiver.until(1, "/well")
     await receiver.until(60 * 12, "/failing")
-    times = [one.time for one in receiver.at("/failing")]
+    times = [request.time for request in receiver.requests_to("/failing")]
     # They would be tried 1,200 times a second. The first attempts are before anything is known.
     assert not _beyond(times[60:], began, AT_ONCE + 60, PER_SECOND)
     # In turn: none is tried twice before another is tried once.
@@ -133,8 +133,8 @@ async def test_failing_lanes_are_paced(client: Client, receiver: Receiver) -> No
     assert max(counts) - min(counts) <= 6, counts
 
 
-async def test_who_takes_its_turn_later_is_not_left_out() -> None:
-    """An ordered webhook's lane begins its attempt only when it is woken."""
+async def test_a_lane_without_room_gets_its_turn_later() -> None:
+    """The lane of an ordered webhook starts its attempt only when it is woken."""
     began: Counter[str] = Counter()
 
     def start(lane: Lane) -> None:

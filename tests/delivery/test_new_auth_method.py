@@ -1,4 +1,4 @@
-"""A new auth method: registered in one line, its credential appears nowhere."""
+"""A new auth method is registered in one line, and its credential appears nowhere."""
 
 import json
 
@@ -56,12 +56,15 @@ async def test_the_credential_of_a_new_method_appears_nowhere(
         id="w", url=f"{receiver.url}/w", events=["a.>"], security=security,
         retry_policy={"initial_delay": "10ms", "max_attempts": 2},
     )  # fmt: skip
-    receiver.headers["/w"] = {"X-You-Sent": f"Rev {CREDENTIAL} or {SECRET}", CREDENTIAL: "1"}
+    receiver.headers["/w"] = {
+        "X-You-Sent": f"Rev {CREDENTIAL} or {SECRET}",
+        CREDENTIAL: "1",
+    }
     receiver.answers["/w"] = [500]
     sent = event("a.b")
     await client.send(sent)
     await client.until("w", sent["id"], "dead_letter")
-    assert {got.headers["x-reversed"] for got in receiver.got} == {f"Rev {CREDENTIAL}"}
+    assert {result.headers["x-reversed"] for result in receiver.requests} == {f"Rev {CREDENTIAL}"}
 
     shown = {
         path: (await client.http.get(path)).text
@@ -77,9 +80,9 @@ async def test_the_credential_of_a_new_method_appears_nowhere(
     )
     assert preview.json()["authentication"] == ["reversed"]
     shown |= {"test": tried.text, "preview": preview.text}
-    letters = await client.all_of("GATEWAY_DEAD_LETTERS")
-    shown["dead letters"] = "".join(f"{one.headers}{one.data!r}" for one in letters)
-    failed = await client.told(2, "webhook.failed")
+    letters = await client.stream_messages("GATEWAY_DEAD_LETTERS")
+    shown["dead letters"] = "".join(f"{letter.headers}{letter.data!r}" for letter in letters)
+    failed = await client.lifecycle_events(2, "webhook.failed")
     shown["lifecycle"] = json.dumps(client.lifecycle)
     out, err = capfd.readouterr()
     shown["logs"] = out + err

@@ -1,4 +1,4 @@
-"""Ordered webhooks: the log's order, one at a time, whoever is killed on the way."""
+"""Ordered webhooks: the order of the log, one event at a time, also after kills."""
 
 import asyncio
 import contextlib
@@ -18,9 +18,9 @@ POLICY = {"max_attempts": 5, "backoff": "fixed", "initial_delay": "200ms"}
 
 
 def _numbers(receiver: Receiver, path: str = "/w") -> list[int]:
-    """The numbers of the events that came, a repetition of one counted once."""
+    """The numbers of the received events, each once."""
     out: list[int] = []
-    for came in receiver.at(path):
+    for came in receiver.requests_to(path):
         number = came.json["data"]["n"]
         if not out or out[-1] != number:
             out.append(number)
@@ -29,8 +29,8 @@ def _numbers(receiver: Receiver, path: str = "/w") -> list[int]:
 
 async def _sent(client: Client, numbers: range, **data: Any) -> list[dict[str, Any]]:
     sent = [event("user.a", {"n": n} | data) for n in numbers]
-    for one in sent:
-        await client.send(one)  # one by one: the order of the log is that of the requests
+    for item in sent:
+        await client.send(item)  # one by one: the order of the log is that of the requests
     return sent
 
 
@@ -40,15 +40,15 @@ async def test_strict_order_with_retries_in_place(client: Client, receiver: Rece
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
                          retry_policy=POLICY)  # fmt: skip
     sent = await _sent(client, range(20))
-    got = await receiver.until(23, "/w")
-    assert [came.json["data"]["n"] for came in got][:7] == [0, 1, 1, 1, 2, 3, 3]
+    requests = await receiver.until(23, "/w")
+    assert [came.json["data"]["n"] for came in requests][:7] == [0, 1, 1, 1, 2, 3, 3]
     assert _numbers(receiver) == list(range(20))
-    for earlier, later in pairwise(got[1:4]):
+    for earlier, later in pairwise(requests[1:4]):
         assert later.time - earlier.time >= 0.2
     record = await client.until("w", sent[1]["id"], "succeeded")
-    assert [one["status_code"] for one in record["attempts"]] == [500, 500, 200]
-    told = await client.told(23, "webhook.triggered")
-    assert len(told) == 23
+    assert [attempt["status_code"] for attempt in record["attempts"]] == [500, 500, 200]
+    events = await client.lifecycle_events(23, "webhook.triggered")
+    assert len(events) == 23
 
 
 async def test_a_dead_letter_and_then_the_next(client: Client, receiver: Receiver) -> None:
@@ -57,38 +57,38 @@ async def test_a_dead_letter_and_then_the_next(client: Client, receiver: Receive
                          retry_policy=POLICY | {"max_attempts": 2})  # fmt: skip
     sent = await _sent(client, range(3))
     await client.until("w", sent[2]["id"], "succeeded")
-    assert [came.json["data"]["n"] for came in receiver.got] == [0, 0, 1, 2]
+    assert [came.json["data"]["n"] for came in receiver.requests] == [0, 0, 1, 2]
     assert (await client.delivery("w", sent[0]["id"]))["status"] == "dead_letter"
-    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    (letter,) = await client.stream_messages("GATEWAY_DEAD_LETTERS")
     assert json.loads(letter.data)["event"]["id"] == sent[0]["id"]
 
 
-async def test_order_by_key_runs_keys_side_by_side(client: Client, receiver: Receiver) -> None:
+async def test_keys_are_delivered_in_parallel(client: Client, receiver: Receiver) -> None:
     receiver.delays["/w"] = [0.1]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
                          ordered={"by": "data.account"})  # fmt: skip
     sent = [event("user.a", {"n": n, "account": n % 4}) for n in range(40)]
-    for one in sent:
-        await client.send(one)
-    got = await receiver.until(40, "/w")
+    for item in sent:
+        await client.send(item)
+    requests = await receiver.until(40, "/w")
     for account in range(4):
-        mine = [came for came in got if came.json["data"]["account"] == account]
+        mine = [came for came in requests if came.json["data"]["account"] == account]
         assert [came.json["data"]["n"] for came in mine] == list(range(account, 40, 4))
         for earlier, later in pairwise(mine):
             assert later.time - earlier.time >= 0.095, "two of a key at a time"
-    assert receiver.most_at_once > 1, "keys waited for each other"
+    assert receiver.max_concurrent > 1, "keys waited for each other"
 
 
-async def test_order_survives_kills_of_either_process(
+async def test_order_is_kept_when_either_process_is_killed(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.delays["/w"] = [0.02]
-    one, other = await peers.start(stack, {}, {})
+    first, other = await peers.start(stack, {}, {})
     policy = POLICY | {"max_attempts": 50}
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
+    await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
                       retry_policy=policy)  # fmt: skip
     for number in range(0, 100, 2):
-        await _sent(one, range(number, number + 1))
+        await _sent(first, range(number, number + 1))
         await _sent(other, range(number + 1, number + 2))
     await receiver.until(20, "/w")
     peers.programs[0].kill()
@@ -97,11 +97,13 @@ async def test_order_survives_kills_of_either_process(
         while (numbers := _numbers(receiver))[-1] != 119:
             await asyncio.sleep(0.1)
     assert numbers == list(range(120))
-    repeated = len(receiver.at("/w")) - len(numbers)
+    repeated = len(receiver.requests_to("/w")) - len(numbers)
     assert repeated <= 1, "more came again than was in flight"
 
 
-async def test_a_restart_carries_on_with_its_attempts(tmp_path: Path, receiver: Receiver) -> None:
+async def test_a_restart_continues_with_the_recorded_attempts(
+    tmp_path: Path, receiver: Receiver
+) -> None:
     receiver.answers["/w"] = [200, 500]
     webhook = {"url": f"{receiver.url}/w", "events": ["user.*"], "ordered": True,
                "retry_policy": POLICY | {"initial_delay": "1s", "max_attempts": 3}}  # fmt: skip
@@ -112,13 +114,13 @@ async def test_a_restart_carries_on_with_its_attempts(tmp_path: Path, receiver: 
             sent = await _sent(client, range(4))
             await client.until("w", sent[1]["id"], "retrying")
         assert await program.stop() == 0
-        assert [came.json["data"]["n"] for came in receiver.got] == [0, 1]
+        assert [came.json["data"]["n"] for came in receiver.requests] == [0, 1]
         receiver.answers["/w"] = [500, 200]
         at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:
             await client.until("w", sent[3]["id"], "succeeded")
-            assert [came.json["data"]["n"] for came in receiver.got] == [0, 1, 1, 1, 2, 3]
-            assert receiver.got[2].headers["x-event-gateway-attempt"] == "2"
+            assert [came.json["data"]["n"] for came in receiver.requests] == [0, 1, 1, 1, 2, 3]
+            assert receiver.requests[2].headers["x-event-gateway-attempt"] == "2"
             # Its order cannot change while deliveries are under way; all else can.
             refused = {"webhooks": {"w": webhook | {"ordered": False}}}
         assert await program.stop() == 0
@@ -131,20 +133,24 @@ async def test_a_restart_carries_on_with_its_attempts(tmp_path: Path, receiver: 
     assert "Traceback" not in program.output, program.output
 
 
-async def test_its_breaker_pause_and_deletion(client: Client, receiver: Receiver) -> None:
+async def test_breaker_pause_and_deletion_of_an_ordered_webhook(
+    client: Client, receiver: Receiver
+) -> None:
     receiver.answers["/w"] = [500, 500, 500, 200]
     await client.webhook(
         id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True, retry_policy=POLICY,
         circuit_breaker={"failure_threshold": 2, "open_for": "1s"},
     )  # fmt: skip
     await _sent(client, range(5))
-    got = await receiver.until(8, "/w")
-    assert [came.json["data"]["n"] for came in got] == [0, 0, 0, 0, 1, 2, 3, 4]
-    assert all(got[n + 1].time - got[n].time >= 1.0 for n in (1, 2)), "more than a probe a second"
+    requests = await receiver.until(8, "/w")
+    assert [came.json["data"]["n"] for came in requests] == [0, 0, 0, 0, 1, 2, 3, 4]
+    assert all(requests[n + 1].time - requests[n].time >= 1.0 for n in (1, 2)), (
+        "more than a probe a second"
+    )
     assert (await client.http.patch("/v1/webhooks/w", json={"enabled": False})).status_code == 200
     (waits,) = await _sent(client, range(5, 6))
     await asyncio.sleep(0.5)
-    assert len(receiver.got) == 8
+    assert len(receiver.requests) == 8
     changed = await client.http.patch("/v1/webhooks/w", json={"enabled": True, "ordered": False})
     assert (changed.status_code, changed.json()["errors"][0]["key"]) == (422, "ordered")
     receiver.answers["/w"] = [500]
@@ -154,11 +160,11 @@ async def test_its_breaker_pause_and_deletion(client: Client, receiver: Receiver
     assert (await client.until("w", waits["id"], "cancelled"))["last_error"] == "webhook deleted"
 
 
-async def test_a_rate_in_order(client: Client, receiver: Receiver) -> None:
+async def test_a_rate_limit_of_an_ordered_webhook(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True,
                          rate_limit={"events": 10, "per": "1s"})  # fmt: skip
     began = time.time()
     await _sent(client, range(25))
-    got = await receiver.until(25, "/w")
+    requests = await receiver.until(25, "/w")
     assert _numbers(receiver) == list(range(25))
-    assert got[-1].time - began >= 1.5, "10 at once, and 10 a second"
+    assert requests[-1].time - began >= 1.5, "10 at once, and 10 a second"

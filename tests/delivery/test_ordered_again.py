@@ -34,7 +34,7 @@ async def _registered(client: Client, **definition: Any) -> None:
 async def test_in_a_process_that_did_not_deliver_to_the_former_one(
     client: Client, receiver: Receiver, store: Redis
 ) -> None:
-    """The deletion of the former webhook cancels no delivery of the new one."""
+    """The deletion of the old webhook cancels no delivery of the new one."""
     webhook = {"id": "w", "url": f"{receiver.url}/w", "events": ["user.*"], "ordered": True,
                "retry_policy": POLICY}  # fmt: skip
     await store.set("ordered:w", "another process")
@@ -50,13 +50,13 @@ async def test_in_a_process_that_did_not_deliver_to_the_former_one(
     patched = await client.http.patch("/v1/webhooks/w", json={"events": ["user.*", "other"]})
     assert patched.status_code == 200, patched.text
     await client.until("w", sent["id"], "succeeded")
-    assert [came.status for came in receiver.at("/w")] == [500, 200]
+    assert [came.status for came in receiver.requests_to("/w")] == [500, 200]
 
 
 async def test_while_an_attempt_of_the_former_one_is_in_flight(
     client: Client, receiver: Receiver, store: Redis
 ) -> None:
-    """The new one begins when the former has ended, and keeps its position and its lease."""
+    """The new webhook starts when the old one has ended, and keeps its position and lease."""
     webhook = {"id": "w", "url": f"{receiver.url}/w", "events": ["user.*"], "ordered": True}
     await _registered(client, **webhook)
     receiver.delays["/w"] = [2.0, 0.0]
@@ -67,7 +67,7 @@ async def test_while_an_attempt_of_the_former_one_is_in_flight(
     await _registered(client, **webhook)
     sequence = (await client.send(sent))["items"][0]["sequence"]
     await client.until("w", sent["id"], "succeeded")
-    first, second = receiver.at("/w")
+    first, second = receiver.requests_to("/w")
     assert (first.json["id"], second.json["id"]) == (former["id"], sent["id"])
     assert second.time - first.time >= 1.9, "the former attempt had not ended yet"
     async with asyncio.timeout(PATIENCE):

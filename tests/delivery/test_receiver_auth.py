@@ -1,4 +1,4 @@
-"""How the gateway proves to receivers who it is: what they get, and what if they balk."""
+"""Authentication at receivers: what the gateway sends, and how it handles refusals."""
 
 import asyncio
 import base64
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from support.client import Client, event
 from support.patience import PATIENCE
 from support.receiver import Receiver
-from support.token_server import TokenServer, giving_tokens
+from support.token_server import TokenServer, running_token_server
 
 SEED = bytes(range(32))
 PUBLIC = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
@@ -37,17 +37,17 @@ async def _hook(client: Client, receiver: Receiver, *security: Any, **more: Any)
 
 
 async def _delivered(client: Client, receiver: Receiver, count: int = 1) -> Any:
-    one = event("a.b")
-    await client.send(one)
+    sent = event("a.b")
+    await client.send(sent)
     await receiver.until(count)
-    await client.until("w", one["id"], "succeeded")
-    return receiver.got[-1]
+    await client.until("w", sent["id"], "succeeded")
+    return receiver.requests[-1]
 
 
 @pytest.fixture
 async def tokens() -> AsyncIterator[TokenServer]:
-    async with giving_tokens() as one:
-        yield one
+    async with running_token_server() as first:
+        yield first
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ async def tokens() -> AsyncIterator[TokenServer]:
          "Basic dGVzdDoxMjPCow=="),  # UTF-8, likewise
     ],
 )  # fmt: skip
-async def test_what_is_sent_as_it_is(
+async def test_static_credentials(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
     security: dict[str, str], secret: str, header: str, value: str,
 ) -> None:  # fmt: skip
     _set(monkeypatch, theirs=secret)
     await _hook(client, receiver, security | {"secret_name": "theirs"})
-    got = await _delivered(client, receiver)
-    assert got.headers[header] == value
+    request = await _delivered(client, receiver)
+    assert request.headers[header] == value
 
 
-async def test_ways_are_combined(
+async def test_auth_methods_are_combined(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set(monkeypatch, key="k3y", token="t0ken", signing=FIRST)
@@ -84,9 +84,12 @@ async def test_ways_are_combined(
         {"auth_type": "bearer_token", "secret_name": "token"},
         {"auth_type": "hmac_signature", "secret_name": "signing"},
     )  # fmt: skip
-    got = await _delivered(client, receiver)
-    assert (got.headers["x-api-key"], got.headers["authorization"]) == ("k3y", "Bearer t0ken")
-    standardwebhooks.Webhook(FIRST).verify(got.body, got.headers)
+    request = await _delivered(client, receiver)
+    assert (request.headers["x-api-key"], request.headers["authorization"]) == (
+        "k3y",
+        "Bearer t0ken",
+    )
+    standardwebhooks.Webhook(FIRST).verify(request.body, request.headers)
 
 
 @pytest.mark.parametrize(
@@ -115,35 +118,37 @@ async def test_ways_are_combined(
         ([{"auth_type": "mtls", "cert": "c.pem", "key": "a/../../k.pem"}], "security.0.key"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_registered(client: Client, security: list[Any], key: str) -> None:
+async def test_settings_that_are_refused(client: Client, security: list[Any], key: str) -> None:
     body = {"id": "w", "url": "https://receiver.example/", "events": ["a"], "security": security}
     answer = await client.http.post("/v1/webhooks", json=body)
     assert answer.status_code == 422, answer.text
-    wanted = key.replace(".0.", "[0].").replace(".1.", "[1].")
-    assert answer.json()["errors"][0]["key"] == wanted
+    expected = key.replace(".0.", "[0].").replace(".1.", "[1].")
+    assert answer.json()["errors"][0]["key"] == expected
 
 
 # Signatures
 
 
 def _v1(key: str, got: Any) -> str:
-    """Standard Webhooks' own words, written out: HMAC-SHA256 of id.timestamp.body."""
+    """The signature as Standard Webhooks defines it: HMAC-SHA256 of id.timestamp.body."""
     content = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
     digest = hmac.digest(base64.b64decode(key), content, "sha256")
     return "v1," + base64.b64encode(digest).decode()
 
 
-async def test_several_keys_sign_each(
+async def test_each_key_makes_a_signature(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set(monkeypatch, signing=f"whsec_{FIRST} {SECOND}")
     await _hook(client, receiver, {"auth_type": "hmac_signature", "secret_name": "signing"})
-    got = await _delivered(client, receiver)
-    assert got.headers["webhook-signature"] == f"{_v1(FIRST, got)} {_v1(SECOND, got)}"
+    request = await _delivered(client, receiver)
+    assert request.headers["webhook-signature"] == f"{_v1(FIRST, request)} {_v1(SECOND, request)}"
     for key in (FIRST, SECOND, f"whsec_{FIRST}"):
-        standardwebhooks.Webhook(key).verify(got.body, got.headers)
+        standardwebhooks.Webhook(key).verify(request.body, request.headers)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
-        standardwebhooks.Webhook(base64.b64encode(b"3" * 32).decode()).verify(got.body, got.headers)
+        standardwebhooks.Webhook(base64.b64encode(b"3" * 32).decode()).verify(
+            request.body, request.headers
+        )
 
 
 @pytest.mark.parametrize("key", [SEED, SEED + PUBLIC])
@@ -152,9 +157,9 @@ async def test_asymmetric_signatures_and_their_public_key(
 ) -> None:
     _set(monkeypatch, signing=f"whsk_{base64.b64encode(key).decode()} whsec_{FIRST}")
     await _hook(client, receiver, {"auth_type": "hmac_signature", "secret_name": "signing"})
-    got = await _delivered(client, receiver)
-    asymmetric, shared = got.headers["webhook-signature"].split()
-    assert shared == _v1(FIRST, got)
+    request = await _delivered(client, receiver)
+    asymmetric, shared = request.headers["webhook-signature"].split()
+    assert shared == _v1(FIRST, request)
     version, _, signature = asymmetric.partition(",")
     assert version == "v1a"
     answer = await client.http.get("/.well-known/webhook-keys.json", headers={"Authorization": ""})
@@ -164,7 +169,10 @@ async def test_asymmetric_signatures_and_their_public_key(
     public = Ed25519PublicKey.from_public_bytes(
         base64.urlsafe_b64decode(published["x"] + "=" * (-len(published["x"]) % 4))
     )
-    content = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
+    content = (
+        f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode()
+        + request.body
+    )
     public.verify(base64.b64decode(signature), content)
     with pytest.raises(InvalidSignature):
         public.verify(base64.b64decode(signature), content + b" ")
@@ -184,7 +192,7 @@ async def test_asymmetric_signatures_and_their_public_key(
         ("basic", "no colon", "user:password"),
     ],
 )  # fmt: skip
-async def test_secrets_that_cannot_be_used_say_so(
+async def test_an_unusable_secret_is_reported(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
     auth_type: str, secret: str, words: str,
 ) -> None:  # fmt: skip
@@ -194,7 +202,7 @@ async def test_secrets_that_cannot_be_used_say_so(
     assert (came["succeeded"], came["error_type"]) == (False, "AuthError")
     assert words in came["error_message"]
     assert secret not in came["error_message"]
-    assert not receiver.got
+    assert not receiver.requests
 
 
 # OAuth 2.0
@@ -219,10 +227,10 @@ async def test_a_token_is_fetched_once_and_shared(
         await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["a.>"],
                              security=security, **FAST)  # fmt: skip
     await client.send([event("a.b") for _ in range(30)])
-    got = await receiver.until(60)
-    assert {one.headers["authorization"] for one in got} == {"Bearer token-1"}
-    (asked,) = tokens.asked
-    assert (asked["how"], asked["scope"]) == (how, "events:write a")
+    requests = await receiver.until(60)
+    assert {request.headers["authorization"] for request in requests} == {"Bearer token-1"}
+    (received,) = tokens.requests
+    assert (received["how"], received["scope"]) == (how, "events:write a")
 
 
 async def test_a_token_is_renewed_before_it_ends(
@@ -235,55 +243,57 @@ async def test_a_token_is_renewed_before_it_ends(
     tokens.delay = 0.3
     used, meanwhile = set(), 0
     for n in range(2, 60):
-        got = await _delivered(client, receiver, n)
-        used.add(got.headers["authorization"])
-        meanwhile += got.headers["authorization"] == "Bearer token-1" and len(tokens.asked) == 2
+        request = await _delivered(client, receiver, n)
+        used.add(request.headers["authorization"])
+        meanwhile += (
+            request.headers["authorization"] == "Bearer token-1" and len(tokens.requests) == 2
+        )
         if "Bearer token-2" in used:
             break
         await asyncio.sleep(0.1)
     assert used == {"Bearer token-1", "Bearer token-2"}
-    assert len(tokens.asked) == 2
+    assert len(tokens.requests) == 2
     assert meanwhile, "somebody has waited for the new one while the former was still good"
 
 
-async def test_a_token_that_is_not_taken_is_replaced_once(
+async def test_a_refused_token_is_replaced_once(
     client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set(monkeypatch, client_secret=tokens.secret)
     await _hook(client, receiver, _oauth(tokens))
     await _delivered(client, receiver)
     receiver.answers["/w"] = [401, 200]
-    one = event("a.b")
-    await client.send(one)
-    done = await client.until("w", one["id"], "succeeded")
+    sent = event("a.b")
+    await client.send(sent)
+    done = await client.until("w", sent["id"], "succeeded")
     assert done["attempts"][0]["status_code"] == 200, "it was one attempt, not two"
-    assert [got.headers["authorization"] for got in receiver.got[1:]] == [
+    assert [result.headers["authorization"] for result in receiver.requests[1:]] == [
         "Bearer token-1", "Bearer token-2"
     ]  # fmt: skip
     # Also where it has just been fetched; and who never takes one is not asked for ever.
     receiver.answers["/w"] = [401]
-    before = len(receiver.got)
-    one = event("a.b")
-    await client.send(one)
-    done = await client.until("w", one["id"], "dead_letter")
+    before = len(receiver.requests)
+    sent = event("a.b")
+    await client.send(sent)
+    done = await client.until("w", sent["id"], "dead_letter")
     assert [attempt["status_code"] for attempt in done["attempts"]] == [401] * 4
-    assert len(receiver.got) - before == 8
+    assert len(receiver.requests) - before == 8
 
 
-async def test_no_token_is_a_failed_attempt_that_says_why(
+async def test_without_a_token_the_attempt_fails_with_the_reason(
     client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set(monkeypatch, client_secret="wrong-secret-of-the-client")
     await _hook(client, receiver, _oauth(tokens))
-    one = event("a.b")
-    await client.send(one)
-    done = await client.until("w", one["id"], "dead_letter")
+    sent = event("a.b")
+    await client.send(sent)
+    done = await client.until("w", sent["id"], "dead_letter")
     assert {attempt["error_type"] for attempt in done["attempts"]} == {"AuthError"}
     message = done["attempts"][0]["error_message"]
     assert "HTTP 401, invalid_client" in message
     assert "wrong-secret-of-the-client" not in str(done), "its server repeated it"
-    assert len(tokens.asked) == 1, "who has just refused is not asked by every attempt"
-    assert not receiver.got
+    assert len(tokens.requests) == 1, "who has just refused is not asked by every attempt"
+    assert not receiver.requests
 
 
 @pytest.mark.parametrize(
@@ -296,7 +306,7 @@ async def test_no_token_is_a_failed_attempt_that_says_why(
         ({"delay": 3.0}, "in time"),
     ],
 )
-async def test_token_servers_that_are_of_no_use(
+async def test_invalid_token_responses(
     client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch,
     change: dict[str, Any], words: str,
 ) -> None:  # fmt: skip
@@ -325,12 +335,12 @@ async def test_a_token_server_that_is_down_opens_the_breaker_and_nothing_is_lost
         ] == "closed":
             await asyncio.sleep(0.05)
     tokens.status = 200
-    for one in sent:
-        await client.until("w", one["id"], "succeeded")
-    assert len({got.json["id"] for got in receiver.got}) == 20
+    for item in sent:
+        await client.until("w", item["id"], "succeeded")
+    assert len({result.json["id"] for result in receiver.requests}) == 20
 
 
-async def test_what_a_receiver_repeats_is_not_shown(
+async def test_secrets_in_a_response_are_redacted(
     client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set(monkeypatch, client_secret=tokens.secret, key="the-key-of-the-receiver")

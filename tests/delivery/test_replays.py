@@ -1,4 +1,4 @@
-"""Replays from the log: past events delivered again, with progress, paused, ended, carried on."""
+"""Replays from the log: progress, pause, cancellation, and continuation in another process."""
 
 import asyncio
 import contextlib
@@ -25,12 +25,12 @@ async def _ended(client: Client, told: dict[str, Any], timeout: float = PATIENCE
     return told
 
 
-async def _asked(client: Client, **wanted: Any) -> dict[str, Any]:
-    answer = await client.http.post("/v1/replays", json=wanted)
+async def _start_replay(client: Client, **definition: Any) -> dict[str, Any]:
+    answer = await client.http.post("/v1/replays", json=definition)
     assert answer.status_code == 202, answer.text
-    told: dict[str, Any] = answer.json()
-    assert answer.headers["Location"] == f"/v1/replays/{told['id']}"
-    return told
+    body: dict[str, Any] = answer.json()
+    assert answer.headers["Location"] == f"/v1/replays/{body['id']}"
+    return body
 
 
 async def _past(client: Client, count: int, *types: str) -> list[dict[str, Any]]:
@@ -45,41 +45,45 @@ def _now() -> str:
 
 
 async def test_events_from_before_the_registration(client: Client, receiver: Receiver) -> None:
-    """And of those delivered before, the same once more."""
+    """Events that were delivered before are delivered again."""
     began = _now()
     sent = await _past(client, 30, "a.x", "a.y", "b.x")
     await client.webhook(
         id="w", url=f"{receiver.url}/w", events=["a.>"],
         filters=[{"field": "data.n", "operator": "in", "value": list(range(9, 30))}],
     )  # fmt: skip
-    wanted = [one["id"] for one in sent[9:] if one["type"].startswith("a.")]
-    told = await _ended(client, await _asked(client, webhook="w", since=began, dry_run=True))
-    assert (told["state"], told["looked_at"], told["matched"]) == ("done", 30, len(wanted))
-    assert (told["queued"], told["progress"], told["dry_run"]) == (0, 1.0, True)
+    expected = [event["id"] for event in sent[9:] if event["type"].startswith("a.")]
+    replay = await _ended(
+        client, await _start_replay(client, webhook="w", since=began, dry_run=True)
+    )
+    assert (replay["state"], replay["looked_at"], replay["matched"]) == ("done", 30, len(expected))
+    assert (replay["queued"], replay["progress"], replay["dry_run"]) == (0, 1.0, True)
     await asyncio.sleep(0.2)
-    assert receiver.got == []
-    told = await _ended(client, await _asked(client, webhook="w", since=began))
-    assert (told["queued"], told["skipped"]) == (len(wanted), 0)
-    got = await receiver.until(len(wanted), "/w")
-    assert sorted(one.json["id"] for one in got) == sorted(wanted)
-    delivery = await client.until("w", wanted[0], "succeeded")
-    assert (delivery["run"], delivery["repeats"]) == (1, f"replay {told['id']}")
-    ids = {one.json["id"]: one.headers["webhook-id"] for one in got}
-    told = await _ended(client, await _asked(client, webhook="w", since=began, types=["*.y"]))
-    again = (await receiver.until(len(wanted) + told["queued"], "/w"))[len(wanted) :]
-    assert {one.json["type"] for one in again} == {"a.y"}
-    assert all(ids[one.json["id"]] == one.headers["webhook-id"] for one in again)
+    assert receiver.requests == []
+    replay = await _ended(client, await _start_replay(client, webhook="w", since=began))
+    assert (replay["queued"], replay["skipped"]) == (len(expected), 0)
+    requests = await receiver.until(len(expected), "/w")
+    assert sorted(request.json["id"] for request in requests) == sorted(expected)
+    delivery = await client.until("w", expected[0], "succeeded")
+    assert (delivery["run"], delivery["repeats"]) == (1, f"replay {replay['id']}")
+    ids = {request.json["id"]: request.headers["webhook-id"] for request in requests}
+    replay = await _ended(
+        client, await _start_replay(client, webhook="w", since=began, types=["*.y"])
+    )
+    again = (await receiver.until(len(expected) + replay["queued"], "/w"))[len(expected) :]
+    assert {item.json["type"] for item in again} == {"a.y"}
+    assert all(ids[item.json["id"]] == item.headers["webhook-id"] for item in again)
     assert (await client.until("w", again[0].json["id"], "succeeded"))["run"] == 2
 
 
-async def test_from_a_place_or_a_time_to_another(client: Client, receiver: Receiver) -> None:
+async def test_from_a_position_or_a_time_to_another(client: Client, receiver: Receiver) -> None:
     first = await _past(client, 10, "a")
     await asyncio.sleep(0.02)
     between = _now()
     await asyncio.sleep(0.02)
     second = await _past(client, 10, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
-    for wanted, ids in (
+    for expected, ids in (
         ({"from_seq": 1}, first + second),
         ({"from_seq": 4, "until_seq": 6}, first[3:6]),
         ({"since": "2020-01-01T00:00:00Z", "until": between}, first),
@@ -91,97 +95,99 @@ async def test_from_a_place_or_a_time_to_another(client: Client, receiver: Recei
         ({"since": "9999-01-01T00:00:00Z"}, []),
         ({"since": "0001-01-01T00:00:00Z", "until_seq": 1}, first[:1]),
     ):
-        before = len(receiver.got)
-        told = await _ended(client, await _asked(client, webhook="w", **wanted))
-        assert (told["state"], told["matched"]) == ("done", len(ids)), wanted
-        got = await receiver.until(before + len(ids))
-        assert {one.json["id"] for one in got[before:]} == {one["id"] for one in ids}, wanted
-        assert len(got) == before + len(ids), wanted
-        for one in ids:
-            await client.until("w", one["id"], "succeeded")
+        before = len(receiver.requests)
+        replay = await _ended(client, await _start_replay(client, webhook="w", **expected))
+        assert (replay["state"], replay["matched"]) == ("done", len(ids)), expected
+        requests = await receiver.until(before + len(ids))
+        assert {request.json["id"] for request in requests[before:]} == {
+            item["id"] for item in ids
+        }, expected
+        assert len(requests) == before + len(ids), expected
+        for item in ids:
+            await client.until("w", item["id"], "succeeded")
 
 
-async def test_what_is_on_its_way_is_not_queued_twice(client: Client, receiver: Receiver) -> None:
+async def test_a_pending_delivery_is_not_queued_again(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     sent = await _past(client, 5, "a")
-    for one in sent:
-        await client.until("w", one["id"], "pending")
-    told = await _ended(client, await _asked(client, webhook="w", from_seq=1))
-    assert (told["matched"], told["queued"], told["skipped"]) == (5, 0, 5)
+    for sent_event in sent:
+        await client.until("w", sent_event["id"], "pending")
+    replay = await _ended(client, await _start_replay(client, webhook="w", from_seq=1))
+    assert (replay["matched"], replay["queued"], replay["skipped"]) == (5, 0, 5)
     await client.http.post("/v1/webhooks/w/enable")
     await receiver.until(5)
     await asyncio.sleep(0.3)
-    assert len(receiver.got) == 5
+    assert len(receiver.requests) == 5
 
 
-async def test_one_is_paused_and_goes_on(client: Client, receiver: Receiver) -> None:
-    """It stays not far ahead of the receiver, so that pausing it means something."""
+async def test_a_replay_is_paused_and_resumed(client: Client, receiver: Receiver) -> None:
+    """A replay queues only a little ahead of the receiver, so a pause takes effect soon."""
     sent = await _past(client, 4000, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
-    told = await _asked(client, webhook="w", from_seq=1)
+    body = await _start_replay(client, webhook="w", from_seq=1)
     async with asyncio.timeout(PATIENCE):
-        while told["queued"] < 1000:
+        while body["queued"] < 1000:
             await asyncio.sleep(0.05)
-            told = (await client.http.get(f"/v1/replays/{told['id']}")).json()
+            body = (await client.http.get(f"/v1/replays/{body['id']}")).json()
     await asyncio.sleep(0.6)
-    told = (await client.http.get(f"/v1/replays/{told['id']}")).json()
-    assert told["state"] == "running"
-    assert 1000 <= told["queued"] <= 1280, "it waits for the receiver"
-    assert 0 < told["progress"] < 0.5
-    path = f"/v1/replays/{told['id']}"
+    body = (await client.http.get(f"/v1/replays/{body['id']}")).json()
+    assert body["state"] == "running"
+    assert 1000 <= body["queued"] <= 1280, "it waits for the receiver"
+    assert 0 < body["progress"] < 0.5
+    path = f"/v1/replays/{body['id']}"
     assert (await client.http.post(f"{path}/pause")).json()["state"] == "paused"
     await client.http.post("/v1/webhooks/w/enable")
-    await receiver.until(told["queued"])
+    await receiver.until(body["queued"])
     await asyncio.sleep(1.2)
-    assert len(receiver.got) == told["queued"], "nothing more is queued while it is paused"
+    assert len(receiver.requests) == body["queued"], "nothing more is queued while it is paused"
     assert (await client.http.post(f"{path}/resume")).json()["state"] == "running"
     ended = await _ended(client, (await client.http.get(path)).json())
     assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 4000, 4000)
     await receiver.until(4000)
-    assert [one.json["id"] for one in receiver.got].count(sent[2000]["id"]) == 1
-    assert {one.json["id"] for one in receiver.got} == {one["id"] for one in sent}
+    assert [request.json["id"] for request in receiver.requests].count(sent[2000]["id"]) == 1
+    assert {request.json["id"] for request in receiver.requests} == {event["id"] for event in sent}
     assert (await client.http.post(f"{path}/resume")).status_code == 409
 
 
-async def test_one_is_cancelled(client: Client, receiver: Receiver) -> None:
+async def test_a_replay_is_cancelled(client: Client, receiver: Receiver) -> None:
     await _past(client, 3000, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
-    told = await _asked(client, webhook="w", from_seq=1)
-    path = f"/v1/replays/{told['id']}"
+    body = await _start_replay(client, webhook="w", from_seq=1)
+    path = f"/v1/replays/{body['id']}"
     ended = (await client.http.post(f"{path}/cancel")).json()
     assert (ended["state"], ended["ended_at"] is not None) == ("cancelled", True)
     await asyncio.sleep(0.5)
-    told = (await client.http.get(path)).json()
-    assert told["queued"] < 3000
+    body = (await client.http.get(path)).json()
+    assert body["queued"] < 3000
     assert (await client.http.post(f"{path}/pause")).status_code == 409
     listed = (await client.http.get("/v1/replays")).json()["items"]
-    assert [one["id"] for one in listed] == [told["id"]]
+    assert [item["id"] for item in listed] == [body["id"]]
 
 
-async def test_the_webhook_goes_away_meanwhile(client: Client, receiver: Receiver) -> None:
+async def test_the_webhook_is_deleted_during_a_replay(client: Client, receiver: Receiver) -> None:
     await _past(client, 3000, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
-    told = await _asked(client, webhook="w", from_seq=1)
+    replay = await _start_replay(client, webhook="w", from_seq=1)
     await client.http.delete("/v1/webhooks/w")
-    ended = await _ended(client, told)
+    ended = await _ended(client, replay)
     assert (ended["state"], ended["error"]) == ("failed", "the webhook w was deleted") or (
         ended["state"] == "done"
     )
     assert ended["state"] == "failed" or ended["queued"] == 3000
 
 
-async def test_lists_go_page_by_page(client: Client, receiver: Receiver) -> None:
+async def test_lists_have_pages(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
-    ids = [(await _asked(client, webhook="w", from_seq=1))["id"] for _ in range(5)]
-    found: list[str] = []
+    ids = [(await _start_replay(client, webhook="w", from_seq=1))["id"] for _ in range(5)]
+    result: list[str] = []
     cursor: dict[str, Any] = {}
     while True:
         page = (await client.http.get("/v1/replays", params={"limit": 2} | cursor)).json()
-        found += [one["id"] for one in page["items"]]
+        result += [item["id"] for item in page["items"]]
         if page["next"] is None:
             break
         cursor = {"cursor": page["next"]}
-    assert found == ids[::-1]
+    assert result == ids[::-1]
     assert (await client.http.get("/v1/replays/none")).status_code == 404
     assert (await client.http.post("/v1/replays/none/pause")).status_code == 404
 
@@ -198,7 +204,7 @@ async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
             sent = await _past(client, 3000, "a")
             # These wait; those of the other webhook are the replay's.
             await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"])
-            told = await _asked(client, webhook="v", from_seq=1)
+            replay = await _start_replay(client, webhook="v", from_seq=1)
             await receiver.until(200, "/v")
             if victim == "gateway":
                 program.kill()
@@ -209,36 +215,36 @@ async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
         async with connected(at["http"], at["nats"], at["key"]) as client:
             async with asyncio.timeout(PATIENCE):
                 while True:
-                    answer = await client.http.get(f"/v1/replays/{told['id']}")
+                    answer = await client.http.get(f"/v1/replays/{replay['id']}")
                     if answer.status_code == 200 and answer.json()["state"] != "running":
                         break
                     await asyncio.sleep(0.1)
             ended = answer.json()
             assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 3000, 3000)
-            await _all_came(receiver, "/v", {one["id"] for one in sent})
+            await _all_came(receiver, "/v", {event["id"] for event in sent})
         assert await program.stop() == 0
     finally:
         await program.stop()
     # What came twice was in flight at the crash.
-    assert len(receiver.at("/v")) <= 3000 + 300
+    assert len(receiver.requests_to("/v")) <= 3000 + 300
 
 
 async def _all_came(receiver: Receiver, path: str, ids: set[str]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while ids - {one.json["id"] for one in receiver.at(path)}:
+        while ids - {request.json["id"] for request in receiver.requests_to(path)}:
             await asyncio.sleep(0.1)
 
 
-async def test_another_process_takes_it_over(
+async def test_another_process_takes_over_a_replay(
     peers: Peers, receiver: Receiver, stack: contextlib.AsyncExitStack
 ) -> None:
-    one, two = await peers.start(stack, {}, {})
-    await _past(one, 3000, "a")
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
-    told = await _asked(one, webhook="w", from_seq=1)
+    first, two = await peers.start(stack, {}, {})
+    await _past(first, 3000, "a")
+    await first.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
+    replay = await _start_replay(first, webhook="w", from_seq=1)
     await receiver.until(100, "/w")
     peers.programs[0].kill()
-    ended = await _ended(two, (await two.http.get(f"/v1/replays/{told['id']}")).json(), 60)
+    ended = await _ended(two, (await two.http.get(f"/v1/replays/{replay['id']}")).json(), 60)
     assert (ended["state"], ended["queued"]) == ("done", 3000)
 
 

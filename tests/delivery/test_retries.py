@@ -1,4 +1,4 @@
-"""Retries, dead letters, and what the gateway tells of them."""
+"""Retries, dead letters, and their lifecycle events."""
 
 import asyncio
 import json
@@ -33,21 +33,23 @@ async def test_a_receiver_that_fails_twice(client: Client, receiver: Receiver) -
     waiting = await client.until("flaky", sent["id"], "retrying")
     assert waiting["next_attempt_at"] > waiting["updated_at"]
     assert waiting["last_error"] == "ServerError: HTTP 500"
-    got = await receiver.until(3)
-    gaps = [later.time - earlier.time for earlier, later in pairwise(got)]
+    requests = await receiver.until(3)
+    gaps = [later.time - earlier.time for earlier, later in pairwise(requests)]
     assert gaps[0] >= 1.0
     assert gaps[1] >= 2.0
-    assert len({one.json["id"] for one in got}) == 1
+    assert len({request.json["id"] for request in requests}) == 1
 
     record = await client.until("flaky", sent["id"], "succeeded")
     assert record["next_attempt_at"] is None
-    history = [(one["number"], one["status_code"], one.get("error_type")) for one in
+    history = [(attempt["number"], attempt["status_code"], attempt.get("error_type")) for attempt in
                record["attempts"]]  # fmt: skip
     assert history == [(1, 500, "ServerError"), (2, 500, "ServerError"), (3, 200, None)]
     assert record["attempts"][0]["response"] == "answer 500"
 
-    told = await client.told(6, "webhook.triggered", "webhook.failed", "webhook.succeeded")
-    assert [one["type"].removeprefix("webhook.") for one in told] == [
+    events = await client.lifecycle_events(
+        6, "webhook.triggered", "webhook.failed", "webhook.succeeded"
+    )
+    assert [item["type"].removeprefix("webhook.") for item in events] == [
         "triggered", "failed", "triggered", "failed", "triggered", "succeeded",
     ]  # fmt: skip
 
@@ -59,17 +61,18 @@ async def test_lifecycle_events_in_order_and_with_their_data(
     created = await client.webhook(id="flaky", url=f"{receiver.url}/flaky", events=["user.*"])
     sent = event("user.authenticated")
     await client.send(sent)
-    told = await client.told(5, "webhook.registered", "webhook.triggered", "webhook.failed",
-                             "webhook.succeeded")  # fmt: skip
-    assert [one["type"].removeprefix("webhook.") for one in told] == [
+    events = await client.lifecycle_events(
+        5, "webhook.registered", "webhook.triggered", "webhook.failed", "webhook.succeeded"
+    )
+    assert [item["type"].removeprefix("webhook.") for item in events] == [
         "registered", "triggered", "failed", "triggered", "succeeded",
     ]  # fmt: skip
-    for one in told:
-        assert (one["specversion"], one["source"], one["subject"]) == (
+    for item in events:
+        assert (item["specversion"], item["source"], item["subject"]) == (
             "1.0", "event-gateway", "webhook/flaky",
         )  # fmt: skip
-        assert one["data"]["webhook_id"] == "flaky"
-    registered, triggered, failed, again, succeeded = (one["data"] for one in told)
+        assert item["data"]["webhook_id"] == "flaky"
+    registered, triggered, failed, again, succeeded = (item["data"] for item in events)
     assert registered == {"webhook_id": "flaky", "url": created["url"], "events": ["user.*"]}
     about = {"webhook_id": "flaky", "event_id": sent["id"]}
     assert triggered == about | {"event_type": "user.authenticated", "attempt": 1}
@@ -84,11 +87,13 @@ async def test_lifecycle_events_in_order_and_with_their_data(
         "event_type": "user.authenticated", "attempt": 2, "status_code": 200,
     }  # fmt: skip
     # They are kept in a stream of their own, too.
-    kept = await client.all_of("GATEWAY_LIFECYCLE")
-    assert [json.loads(one.data)["id"] for one in kept][-5:] == [one["id"] for one in told]
+    messages = await client.stream_messages("GATEWAY_LIFECYCLE")
+    assert [json.loads(item.data)["id"] for item in messages][-5:] == [
+        item["id"] for item in events
+    ]
 
 
-async def test_a_receiver_that_never_takes_it(client: Client, receiver: Receiver) -> None:
+async def test_a_receiver_that_always_fails(client: Client, receiver: Receiver) -> None:
     receiver.answers["/dead"] = [503]
     policy = {"max_attempts": 3, "initial_delay": "100ms"}
     await client.webhook(id="dead", url=f"{receiver.url}/dead", events=["audit.>"],
@@ -96,26 +101,29 @@ async def test_a_receiver_that_never_takes_it(client: Client, receiver: Receiver
     sent = event("audit.events.login", {"actor": "m.okafor"}, subject="user/m.okafor")
     await client.send(sent)
     record = await client.until("dead", sent["id"], "dead_letter")
-    assert [one["status_code"] for one in record["attempts"]] == [503, 503, 503]
+    assert [attempt["status_code"] for attempt in record["attempts"]] == [503, 503, 503]
     assert record["last_error"] == "ServerError: HTTP 503"
-    assert len(receiver.got) == 3
+    assert len(receiver.requests) == 3
 
-    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    (letter,) = await client.stream_messages("GATEWAY_DEAD_LETTERS")
     assert letter.subject == "eg.dead.dead"
-    kept: dict[str, Any] = json.loads(letter.data)
-    assert kept["reason"] == "ServerError"
-    assert kept["attempts"] == record["attempts"]
-    assert kept["event"] == sent
-    (told,) = await client.told(1, "webhook.dead_lettered")
-    assert told["data"] == {
+    stored: dict[str, Any] = json.loads(letter.data)
+    assert stored["reason"] == "ServerError"
+    assert stored["attempts"] == record["attempts"]
+    assert stored["event"] == sent
+    (event_,) = await client.lifecycle_events(1, "webhook.dead_lettered")
+    assert event_["data"] == {
         "webhook_id": "dead", "event_id": sent["id"], "reason": "ServerError", "attempts": 3,
     }  # fmt: skip
-    failed = [one["data"]["next_attempt_at"] for one in await client.told(3, "webhook.failed")]
-    assert [one is None for one in failed] == [False, False, True]
+    failed = [
+        item["data"]["next_attempt_at"]
+        for item in await client.lifecycle_events(3, "webhook.failed")
+    ]
+    assert [item is None for item in failed] == [False, False, True]
 
 
 @pytest.mark.parametrize(("status", "error"), [(404, "ClientError"), (302, "Redirect")])
-async def test_every_other_answer_is_retried(
+async def test_every_other_status_is_retried(
     client: Client, receiver: Receiver, status: int, error: str
 ) -> None:
     receiver.answers["/hook"] = [status, 204]
@@ -124,10 +132,10 @@ async def test_every_other_answer_is_retried(
     sent = event("user.authenticated")
     await client.send(sent)
     record = await client.until("w", sent["id"], "succeeded")
-    assert [one.get("error_type") for one in record["attempts"]] == [error, None]
+    assert [attempt.get("error_type") for attempt in record["attempts"]] == [error, None]
 
 
-async def test_a_dead_receiver_slows_nobody(client: Client, receiver: Receiver) -> None:
+async def test_a_dead_receiver_does_not_delay_others(client: Client, receiver: Receiver) -> None:
     receiver.answers["/dead"] = [500]
     await client.webhook(id="dead", url=f"{receiver.url}/dead", events=["user.*"],
                          circuit_breaker={"failure_threshold": 1000})  # fmt: skip
@@ -135,18 +143,22 @@ async def test_a_dead_receiver_slows_nobody(client: Client, receiver: Receiver) 
     sent = [event("user.authenticated", {"n": n}) for n in range(300)]
     await client.send(sent)
     await receiver.until(300, "/well")
-    assert {one.json["id"] for one in receiver.at("/well")} == {one["id"] for one in sent}
-    for one in sent[::50]:
-        await client.until("dead", one["id"], "dead_letter")
-    letters = await client.all_of("GATEWAY_DEAD_LETTERS")
+    assert {request.json["id"] for request in receiver.requests_to("/well")} == {
+        item["id"] for item in sent
+    }
+    for item in sent[::50]:
+        await client.until("dead", item["id"], "dead_letter")
+    letters = await client.stream_messages("GATEWAY_DEAD_LETTERS")
     for _ in range(100):
         if len(letters) == 300:
             break
-        letters = await client.all_of("GATEWAY_DEAD_LETTERS")
-    assert {json.loads(one.data)["event"]["id"] for one in letters} == {one["id"] for one in sent}
+        letters = await client.stream_messages("GATEWAY_DEAD_LETTERS")
+    assert {json.loads(letter.data)["event"]["id"] for letter in letters} == {
+        item["id"] for item in sent
+    }
 
 
-async def test_a_secret_that_is_missing_waits(
+async def test_a_delivery_with_a_missing_secret_is_retried(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     security = {"auth_type": "bearer_token", "secret_name": "later"}
@@ -156,10 +168,10 @@ async def test_a_secret_that_is_missing_waits(
     record = await client.until("w", sent["id"], "pending")
     assert record["last_error"] == "SecretMissing: later"
     assert record["attempts"] == []
-    assert not receiver.got
+    assert not receiver.requests
 
 
-async def test_nothing_is_tried_beyond_its_max_age(client: Client, receiver: Receiver) -> None:
+async def test_no_attempt_is_made_after_max_age(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [500]
     policy = {"max_attempts": 50, "backoff": "fixed", "initial_delay": "100ms", "max_age": "1s"}
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=policy)
@@ -167,13 +179,13 @@ async def test_nothing_is_tried_beyond_its_max_age(client: Client, receiver: Rec
     await client.send(sent)
     logged = time.time()  # or earlier
     record = await client.until("w", sent["id"], "dead_letter")
-    attempts = [_at(one["time"]) for one in record["attempts"]]
-    assert 2 <= len(attempts) == len(receiver.got) <= 10
+    attempts = [_at(attempt["time"]) for attempt in record["attempts"]]
+    assert 2 <= len(attempts) == len(receiver.requests) <= 10
     assert attempts[-1] <= logged + 1
-    (told,) = await client.told(1, "webhook.dead_lettered")
-    assert (told["data"]["reason"], told["data"]["attempts"]) == ("Expired", len(attempts))
-    (kept,) = await client.all_of("GATEWAY_DEAD_LETTERS")
-    assert json.loads(kept.data)["event"]["id"] == sent["id"]
+    (event_,) = await client.lifecycle_events(1, "webhook.dead_lettered")
+    assert (event_["data"]["reason"], event_["data"]["attempts"]) == ("Expired", len(attempts))
+    (message,) = await client.stream_messages("GATEWAY_DEAD_LETTERS")
+    assert json.loads(message.data)["event"]["id"] == sent["id"]
     refused = await client.http.post(
         "/v1/webhooks",
         json={"id": "x", "url": "https://x.y/", "events": ["a"], "retry_policy": {"max_age": "6d"}},
@@ -182,7 +194,7 @@ async def test_nothing_is_tried_beyond_its_max_age(client: Client, receiver: Rec
     assert "5d14h24m" in refused.json()["detail"]
 
 
-async def test_what_became_too_old_while_nobody_ran_is_a_dead_letter(
+async def test_a_delivery_that_expired_during_downtime_is_a_dead_letter(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     receiver.answers["/w"] = [500]
@@ -201,12 +213,12 @@ async def test_what_became_too_old_while_nobody_ran_is_a_dead_letter(
         async with connected(at["http"], at["nats"], at["key"]) as client:
             record = await client.until("w", sent["id"], "dead_letter")
             assert len(record["attempts"]) == 1
-            (kept,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+            (message,) = await client.stream_messages("GATEWAY_DEAD_LETTERS")
         assert await program.stop() == 0
     finally:
         await program.stop()
-    assert json.loads(kept.data)["reason"] == "Expired"
-    assert len(receiver.got) == 1
+    assert json.loads(message.data)["reason"] == "Expired"
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -220,7 +232,7 @@ async def test_what_became_too_old_while_nobody_ran_is_a_dead_letter(
         ({"initial_delay": "700ms"}, {"Retry-After": "0"}, [(0.7, 0.7), (1.4, 1.4)]),
     ],
 )
-async def test_when_it_is_tried_again(
+async def test_the_delays_between_attempts(
     client: Client, receiver: Receiver, policy: dict[str, Any], headers: dict[str, str],
     planned: list[tuple[float, float]],
 ) -> None:  # fmt: skip
@@ -239,11 +251,11 @@ async def test_when_it_is_tried_again(
         assert _at(after["time"]) >= _at(before["next_attempt_at"]) - 0.01
 
 
-async def test_a_receiver_that_wants_no_more_of_it(client: Client, receiver: Receiver) -> None:
+async def test_a_receiver_that_aborts_a_delivery(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [500]
     receiver.headers["/w"] = {"webhook-delivery": "abort-message"}
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     sent = event("user.a")
     await client.send(sent)
     record = await client.until("w", sent["id"], "dead_letter")
-    assert len(record["attempts"]) == len(receiver.at("/w")) == 1
+    assert len(record["attempts"]) == len(receiver.requests_to("/w")) == 1

@@ -1,4 +1,4 @@
-"""What became of each delivery: its attempts, lists by status and time, counts."""
+"""Deliveries as the API shows them: attempts, lists by status and time, counts."""
 
 import asyncio
 import json
@@ -22,11 +22,11 @@ FAST = {"backoff": "fixed", "initial_delay": "100ms", "max_attempts": 3}
 async def _sent(client: Client, count: int = 1, event_type: str = "a") -> list[str]:
     sent = [event(event_type) for _ in range(count)]
     await client.send(sent)
-    return [one["id"] for one in sent]
+    return [item["id"] for item in sent]
 
 
 async def _listed(client: Client, webhook: str = "w", **query: Any) -> list[dict[str, Any]]:
-    """All pages."""
+    """Reads all pages of a list."""
     items: list[dict[str, Any]] = []
     cursor = None
     while True:
@@ -38,13 +38,13 @@ async def _listed(client: Client, webhook: str = "w", **query: Any) -> list[dict
             return items
 
 
-async def test_every_attempt_is_told(client: Client, receiver: Receiver) -> None:
+async def test_every_attempt_is_shown(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [500, 422, 200]
     receiver.headers["/w"] = {"X-Trace": "abc", "X-Long": "l" * 2000, "X-Short": "s"}
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], retry_policy=FAST)
-    (one,) = await _sent(client)
-    told = await client.until("w", one, "succeeded")
-    first, second, third = told["attempts"]
+    (single,) = await _sent(client)
+    delivery = await client.until("w", single, "succeeded")
+    first, second, third = delivery["attempts"]
     assert [first["number"], second["number"], third["number"]] == [1, 2, 3]
     assert (first["status_code"], second["status_code"], third["status_code"]) == (500, 422, 200)
     assert (first["error_type"], second["error_type"]) == ("ServerError", "ClientError")
@@ -56,25 +56,25 @@ async def test_every_attempt_is_told(client: Client, receiver: Receiver) -> None
         began = datetime.fromisoformat(following["time"])
         assert (began - due).total_seconds() >= -0.1
     assert set(third) == {"number", "time", "duration_ms", "status_code"}
-    assert told["next_attempt_at"] is None
-    assert (told["run"], told["repeats"], told["dead_letter"]) == (1, None, None)
+    assert delivery["next_attempt_at"] is None
+    assert (delivery["run"], delivery["repeats"], delivery["dead_letter"]) == (1, None, None)
 
 
 async def test_the_dead_letter_has_all_attempts(client: Client, receiver: Receiver) -> None:
-    """Also what receivers answered to earlier attempts, which were read back from the ledger."""
+    """Also the responses to earlier attempts, which are read back from the ledger."""
     receiver.answers["/w"] = [500]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], retry_policy=FAST)
-    (one,) = await _sent(client)
-    told = await client.until("w", one, "dead_letter")
-    (letter,) = await client.all_of("GATEWAY_DEAD_LETTERS")
-    assert told["dead_letter"] == letter.seq
-    kept = json.loads(letter.data)
-    assert [attempt["response"] for attempt in kept["attempts"]] == ["answer 500"] * 3
-    assert all("content-length" in attempt["response_headers"] for attempt in kept["attempts"])
-    assert told["attempts"] == kept["attempts"]
+    (first,) = await _sent(client)
+    delivery = await client.until("w", first, "dead_letter")
+    (letter,) = await client.stream_messages("GATEWAY_DEAD_LETTERS")
+    assert delivery["dead_letter"] == letter.seq
+    stored = json.loads(letter.data)
+    assert [attempt["response"] for attempt in stored["attempts"]] == ["answer 500"] * 3
+    assert all("content-length" in attempt["response_headers"] for attempt in stored["attempts"])
+    assert delivery["attempts"] == stored["attempts"]
 
 
-async def test_answers_are_kept_of_the_latest_hundred(
+async def test_responses_are_stored_for_the_latest_hundred_deliveries(
     gateway: Running, client: Client, receiver: Receiver
 ) -> None:
     receiver.answers["/w"] = [500]
@@ -83,14 +83,14 @@ async def test_answers_are_kept_of_the_latest_hundred(
         circuit_breaker={"failure_threshold": 10_000},
     )  # fmt: skip
     first = await _sent(client, 100)
-    for one in first:
-        await client.until("w", one, "dead_letter")
+    for item in first:
+        await client.until("w", item, "dead_letter")
     last = await _sent(client, 30)
-    for one in last:
-        told = await client.until("w", one, "dead_letter")
-        assert told["attempts"][0]["response"] == "answer 500"
-    kept = [(await client.delivery("w", one))["attempts"][0].get("response") for one in first]
-    assert kept.count(None) == 30
+    for item in last:
+        delivery = await client.until("w", item, "dead_letter")
+        assert delivery["attempts"][0]["response"] == "answer 500"
+    stored = [(await client.delivery("w", item))["attempts"][0].get("response") for item in first]
+    assert stored.count(None) == 30
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         assert await store.hlen("answers:w") == await store.zcard("answered:w") == 100
         assert b"answer 500" not in await hget(store, f"delivery:w:{first[0]}", "log")
@@ -103,51 +103,51 @@ async def test_deliveries_are_listed_by_status_and_time(client: Client, receiver
         id="w", url=f"{receiver.url}/w", events=["a"], retry_policy=policy, concurrency=1,
         circuit_breaker={"failure_threshold": 100},
     )  # fmt: skip
-    taken = []
+    claimed = []
     for _ in range(5):
-        taken += await _sent(client)
-        await client.until("w", taken[-1], "succeeded")
+        claimed += await _sent(client)
+        await client.until("w", claimed[-1], "succeeded")
     await asyncio.sleep(0.01)
     between = datetime.fromtimestamp(time.time()).astimezone().isoformat()
     await asyncio.sleep(0.01)
     failing = await _sent(client, 3)
-    for one in failing:
-        await client.until("w", one, "retrying")
-    assert [one["event_id"] for one in await _listed(client, status="succeeded")] == taken[::-1]
+    for item in failing:
+        await client.until("w", item, "retrying")
+    assert [item["event_id"] for item in await _listed(client, status="succeeded")] == claimed[::-1]
     for limit in (1, 2, 1000):
-        found = await _listed(client, status="succeeded", limit=limit)
-        assert [one["event_id"] for one in found] == taken[::-1]
+        deliveries = await _listed(client, status="succeeded", limit=limit)
+        assert [item["event_id"] for item in deliveries] == claimed[::-1]
     listed = await _listed(client, limit=3)
-    assert {one["event_id"] for one in listed[:3]} == set(failing)
-    assert [one["event_id"] for one in listed[3:]] == taken[::-1]
+    assert {item["event_id"] for item in listed[:3]} == set(failing)
+    assert [item["event_id"] for item in listed[3:]] == claimed[::-1]
     assert (listed[0]["status"], listed[0]["attempts"], listed[0]["last_error"]) == (
         "retrying", 1, "ServerError: HTTP 500",
     )  # fmt: skip
-    assert {one["event_id"] for one in await _listed(client, since=between)} == set(failing)
-    assert [one["event_id"] for one in await _listed(client, until=between)] == taken[::-1]
+    assert {item["event_id"] for item in await _listed(client, since=between)} == set(failing)
+    assert [item["event_id"] for item in await _listed(client, until=between)] == claimed[::-1]
     assert await _listed(client, status="cancelled") == []
 
 
-async def test_what_waits_is_listed_in_its_order(client: Client, receiver: Receiver) -> None:
+async def test_pending_deliveries_are_listed_in_order(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     ids = []
     for _ in range(25):
         ids += await _sent(client)
     async with asyncio.timeout(PATIENCE):
-        while len(found := await _listed(client, status="pending", limit=7)) < 25:
+        while len(listed := await _listed(client, status="pending", limit=7)) < 25:
             await asyncio.sleep(0.05)
-    assert [one["event_id"] for one in found] == ids
+    assert [item["event_id"] for item in listed] == ids
     assert await _listed(client, status="in_progress") == []
     receiver.delays["/w"] = [3.0]
     await client.http.post("/v1/webhooks/w/enable")
     async with asyncio.timeout(PATIENCE):
-        while not (found := await _listed(client, status="in_progress")):
+        while not (listed := await _listed(client, status="in_progress")):
             await asyncio.sleep(0.02)
-    assert {one["event_id"] for one in found} <= set(ids)
-    assert found[0]["attempts"] == 0
+    assert {item["event_id"] for item in listed} <= set(ids)
+    assert listed[0]["attempts"] == 0
 
 
-async def test_lists_of_what_waits_while_it_moves(
+async def test_lists_of_pending_deliveries_while_they_change(
     client: Client, gateway: Running, receiver: Receiver
 ) -> None:
     """A page begins where the former ended, also where that one is in work by now; and what waits
@@ -157,36 +157,36 @@ async def test_lists_of_what_waits_while_it_moves(
     async with asyncio.timeout(PATIENCE):
         while len(waiting := await _listed(client, status="pending")) < 12:
             await asyncio.sleep(0.05)
-    ids = [one["event_id"] for one in waiting]
+    ids = [item["event_id"] for item in waiting]
 
     async def page(**query: Any) -> tuple[list[str], str | None]:
         answer = await client.http.get("/v1/webhooks/w/deliveries", params=query)
-        return [one["event_id"] for one in answer.json()["items"]], answer.json()["next"]
+        return [item["event_id"] for item in answer.json()["items"]], answer.json()["next"]
 
-    found, cursor = await page(status="pending", limit=4)
-    assert found == ids[:4]
+    result, cursor = await page(status="pending", limit=4)
+    assert result == ids[:4]
     store = redis.asyncio.from_url(gateway.redis_url)
     await store.zadd("queue:w", {ids[3]: time.time() * 1000 + 20_000})
-    found, _ = await page(status="pending", limit=4, cursor=cursor)
-    assert found == ids[4:8]
-    await store.zadd("queue:w", {one: time.time() * 1000 + 3_600_000 for one in ids[6:]})
-    for one in ids[6:]:
-        await store.hset(f"delivery:w:{one}", "status", "retrying")
+    result, _ = await page(status="pending", limit=4, cursor=cursor)
+    assert result == ids[4:8]
+    await store.zadd("queue:w", {item: time.time() * 1000 + 3_600_000 for item in ids[6:]})
+    for item in ids[6:]:
+        await store.hset(f"delivery:w:{item}", "status", "retrying")
     await store.aclose()
     assert await page(status="pending", limit=6) == ([*ids[:3], *ids[4:6], ids[3]], None)
     assert await page(status="in_progress") == ([], None)
 
 
-async def test_ids_of_two_sources_in_lists(client: Client, receiver: Receiver) -> None:
+async def test_equal_ids_of_two_sources_in_lists(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
-    one = event("a")
+    sent = event("a")
     for source in ("one", "two"):
-        await client.send(one | {"source": source})
+        await client.send(sent | {"source": source})
     async with asyncio.timeout(PATIENCE):
-        while len(found := await _listed(client, status="succeeded")) < 2:
+        while len(listed := await _listed(client, status="succeeded")) < 2:
             await asyncio.sleep(0.05)
-    assert {(item["event_id"], item["source"]) for item in found} == {
-        (one["id"], "one"), (one["id"], "two"),
+    assert {(item["event_id"], item["source"]) for item in listed} == {
+        (sent["id"], "one"), (sent["id"], "two"),
     }  # fmt: skip
 
 
@@ -218,8 +218,8 @@ async def test_counts_of_a_webhook(client: Client, receiver: Receiver) -> None:
         retry_policy={"max_attempts": 2, "initial_delay": "50ms"},
     )  # fmt: skip
     for status in ("succeeded", "succeeded", "dead_letter"):
-        (one,) = await _sent(client)
-        await client.until("w", one, status)
+        (first,) = await _sent(client)
+        await client.until("w", first, status)
     stats = (await client.http.get("/v1/webhooks/w/stats")).json()
     counts = {
         "attempts": 5, "succeeded": 2, "success_rate": 0.4, "dead_lettered": 1, "cancelled": 0,
@@ -251,23 +251,25 @@ async def test_records_expire_as_configured(
     )
     client = await connect(running)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
-    (one,) = await _sent(client)
-    await client.until("w", one, "succeeded")
+    (first,) = await _sent(client)
+    await client.until("w", first, "succeeded")
     async with redis.asyncio.from_url(running.redis_url) as store:
-        for key in (f"delivery:w:{one}", "recent:w"):
+        for key in (f"delivery:w:{first}", "recent:w"):
             assert 50_000 < await store.pttl(key) <= 60_000
-        await store.delete(f"delivery:w:{one}")  # as its expiry does
+        await store.delete(f"delivery:w:{first}")  # as its expiry does
         assert await _listed(client) == []
         assert await store.zcard("recent:w") == 0
 
 
-async def test_ordered_ones_are_listed_too(client: Client, receiver: Receiver) -> None:
-    """They are kept out of the queue."""
+async def test_deliveries_of_ordered_webhooks_are_listed(
+    client: Client, receiver: Receiver
+) -> None:
+    """Deliveries of ordered webhooks are not in the queue."""
     receiver.delays["/w"] = [2.0]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], ordered=True)
-    (one,) = await _sent(client)
+    (first,) = await _sent(client)
     await receiver.until(1)
     async with asyncio.timeout(PATIENCE):
-        while not (found := await _listed(client, status="in_progress")):
+        while not (listed := await _listed(client, status="in_progress")):
             await asyncio.sleep(0.05)
-    assert [item["event_id"] for item in found] == [one]
+    assert [item["event_id"] for item in listed] == [first]

@@ -1,4 +1,4 @@
-"""Transformations in a running gateway: what receivers get, and what becomes of what fails."""
+"""Transformations in a running gateway: what receivers get, and what happens on errors."""
 
 import contextlib
 import time
@@ -21,17 +21,17 @@ OWN = {
     "plain": {"template": "{{ id }}|{{ data.enrichment.gateway_version ?? \"plain\" }}",
               "content_type": "text/plain"},
     "counting": {"python": "support.functions:counting"},
-    "told": {"python": "support.functions:as_told"},
+    "told": {"python": "support.functions:on_request"},
 }  # fmt: skip
 
 
 @pytest.fixture
 async def own(start: Start, connect: Start) -> Client:
-    """The clients of a gateway with transformations of its own."""
+    """The clients of a gateway with configured transformations."""
     return await connect(await start({"transformations": OWN}))  # type: ignore[no-any-return]
 
 
-async def test_each_receiver_gets_its_own(own: Client, receiver: Receiver) -> None:
+async def test_each_receiver_gets_its_own_format(own: Client, receiver: Receiver) -> None:
     names = ["standard", "analytics_format", "crm_format", "siem_format", *list(OWN)[:4]]
     for name in names:
         await own.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
@@ -39,16 +39,16 @@ async def test_each_receiver_gets_its_own(own: Client, receiver: Receiver) -> No
     sent = event("user.created", {"user": "ann", "n": 1.5}, subject="user/7")
     await own.send(sent)
     await receiver.until(len(names))
-    got = {one.path[1:]: one for one in receiver.got}
-    assert got["standard"].json == sent
-    assert got["analytics_format"].json["payload"] == sent["data"]
-    assert got["acme"].json["metadata"]["platform"] == "acme"
-    assert got["crm_format"].json["object_id"] == "7"
-    assert got["siem_format"].json["event"]["category"] == ["iam"]
-    assert got["cef"].body.decode().startswith("CEF:0|Arrakis|Event Gateway|")
-    assert got["chat"].json == {"text": "user.created by ann", "n": 1.5}
-    assert got["plain"].body.decode() == f"{sent['id']}|plain"
-    types = {name: one.headers["content-type"] for name, one in got.items()}
+    result = {request.path[1:]: request for request in receiver.requests}
+    assert result["standard"].json == sent
+    assert result["analytics_format"].json["payload"] == sent["data"]
+    assert result["acme"].json["metadata"]["platform"] == "acme"
+    assert result["crm_format"].json["object_id"] == "7"
+    assert result["siem_format"].json["event"]["category"] == ["iam"]
+    assert result["cef"].body.decode().startswith("CEF:0|Arrakis|Event Gateway|")
+    assert result["chat"].json == {"text": "user.created by ann", "n": 1.5}
+    assert result["plain"].body.decode() == f"{sent['id']}|plain"
+    types = {name: item.headers["content-type"] for name, item in result.items()}
     assert types["cef"] == "text/plain; charset=utf-8"
     assert types["plain"] == "text/plain"
     assert types["standard"] == "application/cloudevents+json"
@@ -68,12 +68,12 @@ async def test_one_event_is_transformed_once_for_all(
     sent = [event("user.a", {"trace": str(trace), "numbers": [n, 1]}) for n in range(5)]
     await own.send(sent)
     await receiver.until(51)
-    assert sorted(trace.read_text().split()) == sorted(one["id"] for one in sent)
-    wanted = {one["id"]: {"id": one["id"], "sum": n + 1} for n, one in enumerate(sent)}
-    assert all(one.json == wanted[one.json["id"]] for one in receiver.got)
+    assert sorted(trace.read_text().split()) == sorted(item["id"] for item in sent)
+    expected = {item["id"]: {"id": item["id"], "sum": n + 1} for n, item in enumerate(sent)}
+    assert all(request.json == expected[request.json["id"]] for request in receiver.requests)
 
 
-async def test_what_fails_is_a_dead_letter_at_once_and_says_why(
+async def test_a_failed_transformation_is_a_dead_letter_with_the_reason(
     own: Client, receiver: Receiver
 ) -> None:
     for name in ("chat", "told", "standard"):
@@ -87,46 +87,49 @@ async def test_what_fails_is_a_dead_letter_at_once_and_says_why(
     }
     for name, reason in why.items():
         record = await own.until(name, sent["id"], "dead_letter")
-        assert [one["error_message"] for one in record["attempts"]] == [reason]
+        assert [attempt["error_message"] for attempt in record["attempts"]] == [reason]
         assert record["last_error"] == f"TransformationError: {reason}"
         letters = (await own.http.get("/v1/dead-letters", params={"webhook": name})).json()["items"]
-        assert [one["reason"] for one in letters] == ["TransformationError"]
+        assert [letter["reason"] for letter in letters] == ["TransformationError"]
         shown = (await own.http.get(f"/v1/dead-letters/{letters[0]['id']}")).json()
         assert shown["attempts"][0]["error_message"] == reason
         stats = (await own.http.get(f"/v1/webhooks/{name}/stats")).json()
         assert stats["breaker"]["state"] == "closed"
-    told = {one["data"]["webhook_id"]: one["data"] for one in await own.told(2, "webhook.failed")}
-    assert {name: one["error_message"] for name, one in told.items()} == why
-    assert {one["error_type"] for one in told.values()} == {"TransformationError"}
-    assert [one.path for one in await receiver.until(1)] == ["/standard"]
+    events = {
+        item["data"]["webhook_id"]: item["data"]
+        for item in await own.lifecycle_events(2, "webhook.failed")
+    }
+    assert {name: item["error_message"] for name, item in events.items()} == why
+    assert {item["error_type"] for item in events.values()} == {"TransformationError"}
+    assert [request.path for request in await receiver.until(1)] == ["/standard"]
 
 
-async def test_what_functions_may_give(own: Client, receiver: Receiver) -> None:
+async def test_results_of_functions(own: Client, receiver: Receiver) -> None:
     await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], transformation="told")
     good: dict[str, tuple[str, bytes]] = {
         "dict": ("application/json", b'{"a":1}'), "list": ("application/json", b"[1]"),
         "text": ("text/plain; charset=utf-8", "hé".encode()), "pair": ("text/csv", b"a,b"),
         "bytes": ("application/octet-stream", b"\xff"), "enriched": ("application/json", b"[true]"),
     }  # fmt: skip
-    for count, (what, wanted) in enumerate(good.items()):
+    for count, (what, expected) in enumerate(good.items()):
         await own.send(event("user.a", {"do": what}))
-        got = (await receiver.until(count + 1))[count]
-        assert (got.headers["content-type"], got.body) == wanted
+        requests = (await receiver.until(count + 1))[count]
+        assert (requests.headers["content-type"], requests.body) == expected
     bad = {
         "bad pair": "no media type", "odd pair": "gave int with a content type",
         "set": "gave what is not JSON", "big": "makes more than 1048576 bytes",
         "count": "gave int in place of", "exit": "SystemExit: 3 (functions.py:",
         "nothing of it": "KeyError: 'nothing of it' (functions.py:",
     }  # fmt: skip
-    for what, says in bad.items():
+    for what, text in bad.items():
         sent = event("user.a", {"do": what})
         await own.send(sent)
         record = await own.until("w", sent["id"], "dead_letter")
-        assert says in record["last_error"], what
-    assert len(receiver.got) == len(good)
+        assert text in record["last_error"], what
+    assert len(receiver.requests) == len(good)
 
 
-async def test_a_function_that_hangs_holds_up_nobody(own: Client, receiver: Receiver) -> None:
+async def test_a_function_that_hangs_does_not_delay_others(own: Client, receiver: Receiver) -> None:
     policy = {"max_attempts": 2, "initial_delay": "100ms"}
     for name in ("told", "counting", "standard"):
         await own.webhook(id=name, url=f"{receiver.url}/{name}", events=[f"user.{name}", "user.b"],
@@ -141,18 +144,18 @@ async def test_a_function_that_hangs_holds_up_nobody(own: Client, receiver: Rece
         for name in ("counting", "standard"):
             record = await own.until(name, sent["id"], "succeeded")
             assert len(record["attempts"]) == 1
-    for one in hung:
-        record = await own.until("told", one["id"], "dead_letter")
+    for item in hung:
+        record = await own.until("told", item["id"], "dead_letter")
         messages = {attempt["error_message"] for attempt in record["attempts"]}
         assert len(record["attempts"]) == 2  # it was tried again: another time it may be in time
         assert messages <= {
             "told: took longer than 1s", "told: all 4 threads are in calls that do not end",
         }  # fmt: skip
-    assert not receiver.at("/told")
+    assert not receiver.requests_to("/told")
 
 
 async def test_functions_in_batches(own: Client, receiver: Receiver, tmp_path: Path) -> None:
-    """Each event of a request is made by a call of its own, some of which fail."""
+    """Each event of a batch is transformed by a call of its own, and some calls fail."""
     await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch",
                       batch={"max_events": 40, "max_wait": "2s"},
                       transformation="counting")  # fmt: skip
@@ -160,12 +163,14 @@ async def test_functions_in_batches(own: Client, receiver: Receiver, tmp_path: P
     data = {"trace": str(trace)}
     sent = [event("user.a", data | ({} if n % 10 == 3 else {"numbers": [n]})) for n in range(40)]
     await own.send(sent)
-    (got,) = await receiver.until(1)
-    assert got.json == [{"id": one["id"], "sum": n} for n, one in enumerate(sent) if n % 10 != 3]
-    assert sorted(trace.read_text().split()) == sorted(one["id"] for one in sent)
-    for number, one in enumerate(sent):
+    (request,) = await receiver.until(1)
+    assert request.json == [
+        {"id": item["id"], "sum": n} for n, item in enumerate(sent) if n % 10 != 3
+    ]
+    assert sorted(trace.read_text().split()) == sorted(item["id"] for item in sent)
+    for number, item in enumerate(sent):
         status = "dead_letter" if number % 10 == 3 else "succeeded"
-        record = await own.until("w", one["id"], status)
+        record = await own.until("w", item["id"], status)
         assert len(record["attempts"]) == 1
 
 
@@ -195,14 +200,14 @@ async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_pa
 
     shown = await preview(webhook="w")
     await own.send(sent)
-    got = (await receiver.until(1))[0]
-    assert shown["body"] == got.json
+    request = (await receiver.until(1))[0]
+    assert shown["body"] == request.json
     assert (shown["method"], shown["url"]) == ("POST", f"{receiver.url}/w")
-    assert shown["bytes"] == len(got.body) == int(got.headers["content-length"])
-    assert shown["content_type"] == got.headers["content-type"]
-    assert set(shown["headers"]) - {"X-Tenant"} == set(got.headers) - {"x-tenant"}
+    assert shown["bytes"] == len(request.body) == int(request.headers["content-length"])
+    assert shown["content_type"] == request.headers["content-type"]
+    assert set(shown["headers"]) - {"X-Tenant"} == set(request.headers) - {"x-tenant"}
     same = ("host", "content-type", "webhook-id", "user-agent", "x-event-gateway-attempt")
-    assert all(shown["headers"][name] == got.headers[name] for name in same)
+    assert all(shown["headers"][name] == request.headers[name] for name in same)
     assert shown["headers"]["X-Tenant"] == "acme"
 
     assert (await preview(transformation="counting"))["body"] == {"id": sent["id"], "sum": 2}
@@ -212,7 +217,7 @@ async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_pa
     assert inline["body"]["v"]["gateway_version"]
     assert (inline["url"], inline["transformation"], inline["authentication"]) == (None, None, [])
     assert "host" not in inline["headers"]
-    for given, key, says in (
+    for given, key, text in (
         ({"transformation": "nope"}, "transformation", "there are: acme, analytics_format"),
         ({}, "transformation", "name a transformation"),
         ({"transformation": {"python": "os:getcwd"}}, "transformation.python", "file alone"),
@@ -225,11 +230,11 @@ async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_pa
     ):  # fmt: skip
         (error,) = (await preview(422, **given))["errors"]
         assert error["key"] == key
-        assert says in error["detail"]
+        assert text in error["detail"]
     assert (await own.http.post("/v1/transformations/preview", json={
         "event": sent, "webhook": "none"
     })).status_code == 404  # fmt: skip
-    assert len(receiver.got) == 1
+    assert len(receiver.requests) == 1
 
 
 async def test_a_preview_shows_no_secret_and_remembers_nothing(
@@ -252,7 +257,7 @@ async def test_a_preview_shows_no_secret_and_remembers_nothing(
     assert data["enrichment"]["related_events"] == []
 
 
-async def test_one_that_is_not_there(own: Client, receiver: Receiver) -> None:
+async def test_an_unknown_transformation_is_refused(own: Client, receiver: Receiver) -> None:
     answer = await own.http.post("/v1/webhooks", json={
         "id": "w", "url": f"{receiver.url}/w", "events": ["a"], "transformation": "nope",
     })  # fmt: skip
@@ -264,7 +269,9 @@ def _config(receiver: Receiver, **transformations: Any) -> dict[str, Any]:
     return LOOPBACK | {"transformations": transformations}
 
 
-async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver: Receiver) -> None:
+async def test_a_reload_changes_all_transformations_or_none(
+    tmp_path: Path, receiver: Receiver
+) -> None:
     first = {"template": {"v": 1}}
     program = Program(tmp_path, _config(receiver, mine=first, kept={"template": "{{ id }}"}))
     at = await program.start()
@@ -276,11 +283,12 @@ async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver:
                                      retry_policy={"initial_delay": "3s"})  # fmt: skip
 
             async def sent() -> dict[str, Any]:
-                before = len(receiver.got)
-                one = event("user.a")
-                await client.send(one)
+                before = len(receiver.requests)
+                published = event("user.a")
+                await client.send(published)
                 return {
-                    got.path[1:]: got.json for got in (await receiver.until(before + 2))[before:]
+                    result.path[1:]: result.json
+                    for result in (await receiver.until(before + 2))[before:]
                 }
 
             assert (await sent())["mine"] == {"v": 1}
@@ -291,17 +299,17 @@ async def test_a_changed_file_changes_them_all_or_none(tmp_path: Path, receiver:
             changed = _config(receiver, mine={"template": {"v": 2}}, kept={"template": "{{ id }}"})
             await program.reload(changed, "configuration reloaded")
             await receiver.until(5)
-            assert receiver.got[-1].json == {"v": 2}
+            assert receiver.requests[-1].json == {"v": 2}
             assert (await sent())["mine"] == {"v": 2}
             broken = _config(receiver, mine={"template": {"v": 3}}, kept={"template": "{{ id"})
-            said = await program.reload(broken, "not reloaded")
-            assert "transformations.kept.template: {{ is not closed by }}" in said
+            output = await program.reload(broken, "not reloaded")
+            assert "transformations.kept.template: {{ is not closed by }}" in output
             assert (await sent())["mine"] == {"v": 2}
             gone = _config(receiver, kept={"template": "{{ id }}"})
             await program.reload(gone, "configuration reloaded")
-            got = await sent()
-            assert got["mine"]["type"] == "user.a"
-            assert got["kept"].startswith("e-")
+            result = await sent()
+            assert result["mine"]["type"] == "user.a"
+            assert result["kept"].startswith("e-")
             await sent()
             metrics = (await client.http.get("/metrics")).text
             name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
@@ -344,7 +352,7 @@ async def test_after_a_correction_dead_letters_are_delivered(
         await program.stop()
 
 
-async def test_a_process_without_it_sends_standard_and_is_told(
+async def test_a_missing_transformation_falls_back_to_standard_with_a_warning(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     clients = await peers.start(
@@ -355,16 +363,16 @@ async def test_a_process_without_it_sends_standard_and_is_told(
     await clients[0].webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
                              transformation="mine")  # fmt: skip
     sent = [event("user.a") for _ in range(40)]
-    for one in sent:  # one by one, so that both take some
-        await clients[0].send(one)
-    got = await receiver.until(40)
-    standard = [one.json["id"] for one in got if "id" in one.json]
-    mine = [one.json["v"] for one in got if "v" in one.json]
-    assert sorted([*standard, *mine]) == sorted(one["id"] for one in sent)
+    for item in sent:  # one by one, so that both take some
+        await clients[0].send(item)
+    requests = await receiver.until(40)
+    standard = [request.json["id"] for request in requests if "id" in request.json]
+    mine = [request.json["v"] for request in requests if "v" in request.json]
+    assert sorted([*standard, *mine]) == sorted(item["id"] for item in sent)
     text = (await clients[1].http.get("/metrics")).text
     name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
     assert (f"{name} {len(standard)}.0" in text) == bool(standard)
-    assert "different configuration file" in "".join(one.output for one in peers.programs)
+    assert "different configuration file" in "".join(program.output for program in peers.programs)
     for client in clients:
         reasons = (await client.http.get("/readyz")).json()["reasons"]
         assert "a different configuration file" in reasons[0]
@@ -378,15 +386,15 @@ async def test_a_process_without_it_sends_standard_and_is_told(
             "module 'support.functions' has no attribute 'nope'",
         ),
         ("{python: 'no_such_module:f'}", "No module named 'no_such_module'"),
-        ("{python: support.functions:not_one}", "is not a plain function"),
-        ("{python: support.functions:later}", "is not a plain function"),
+        ("{python: support.functions:not_a_function}", "is not a plain function"),
+        ("{python: support.functions:coroutine_function}", "is not a plain function"),
         ("{python: nothing}", "no entry point 'nothing' in event_gateway.transformations"),
         ("{base: crm}", "'crm' is unknown; there are: standard, analytics_format"),
         ("{tmplate: x}", "unknown key; did you mean template?"),
         ("{template: '{{ dta.x }}'}", "begins with 'data.'"),
     ],
 )
-async def test_what_is_wrong_with_one_is_a_line(tmp_path: Path, one: str, says: str) -> None:
+async def test_an_invalid_transformation_is_one_line(tmp_path: Path, one: str, says: str) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(f"transformations:\n  good: {{base: crm_format}}\n  bad: {one}\n")
     ended = await command("check", "-c", str(path), "--json", PYTHONPATH="tests")
@@ -397,14 +405,14 @@ async def test_what_is_wrong_with_one_is_a_line(tmp_path: Path, one: str, says: 
     assert says in problem["reason"]
 
 
-def test_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transformation_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from event_gateway.request.transformations.functions import load_function
 
     installed = tmp_path / "acme-1.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
     (installed / "entry_points.txt").write_text(
-        "[event_gateway.transformations]\nacme-told = support.functions:as_told\n"
+        "[event_gateway.transformations]\nacme-told = support.functions:on_request\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert load_function("acme-told")({"data": {"do": "list"}}) == [1]

@@ -1,4 +1,4 @@
-"""AsyncAPI documents: what becomes an event type, what is left out and why, and the way back."""
+"""Import and export of AsyncAPI documents in a running gateway."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
 from support.asyncapi_documents import THREE, TWO, documents
 from support.client import Client, event
-from support.command import Ended
+from support.command import CommandResult
 from support.fixtures import Command
 
 
@@ -19,7 +19,7 @@ async def import_(client: Client, content: bytes, kind: str, **query: Any) -> di
     return dict(answer.json())
 
 
-async def test_an_import_says_what_it_did_and_is_in_force(client: Client) -> None:
+async def test_an_import_reports_its_changes_and_applies_them(client: Client) -> None:
     would = await import_(client, TWO.encode(), "application/yaml", dry_run=True)
     assert would["created"] == ["shop.order.placed", "shop.order.paid", "stock.level.changed"]
     assert (await client.http.get("/v1/event-types/shop.order.paid")).status_code == 404
@@ -46,7 +46,7 @@ async def test_an_import_says_what_it_did_and_is_in_force(client: Client) -> Non
     assert len(same["unchanged"]) == 3
 
 
-async def test_bodies_that_are_no_document_are_refused(client: Client) -> None:
+async def test_invalid_documents_are_refused(client: Client) -> None:
     for kind, body, status in (
         ("application/json", b"{", 400),
         ("application/json", b"[" * 5000, 400),
@@ -80,21 +80,21 @@ async def test_the_commands(client: Client, run: Command, tmp_path: Any) -> None
     file = tmp_path / "asyncapi.yaml"
     file.write_text(THREE)
 
-    async def ran(*words: str, status: int = 0) -> Ended:
-        ended: Ended = await run("catalog", *words)
+    async def ran(*words: str, status: int = 0) -> CommandResult:
+        ended: CommandResult = await run("catalog", *words)
         assert ended.status == status, ended
         return ended
 
     assert "would be created" in (await ran("import", str(file), "--dry-run")).out
-    said = (await ran("import", str(file))).out.splitlines()
-    assert said[0] == "lights.office.switched: created"
-    assert said[-1] == "6 created, 0 changed, 0 unchanged, 0 skipped"
+    message = (await ran("import", str(file))).out.splitlines()
+    assert message[0] == "lights.office.switched: created"
+    assert message[-1] == "6 created, 0 changed, 0 unchanged, 0 skipped"
     assert len((await ran("import", str(file), "--json")).json["unchanged"]) == 6
     listed = (await ran("list")).out
     assert "lights.modern.made" in listed
     assert "webhook.failed" in listed
     own = (await ran("list", "--owner", "event-gateway", "--json")).json
-    assert {one["type"] for one in own} == set(LIFECYCLE_TYPES)
+    assert {item["type"] for item in own} == set(LIFECYCLE_TYPES)
     assert (await ran("show", "lights.on")).json["schema"] == {"type": "boolean"}
     assert "no event type nothing" in (await ran("show", "nothing", status=1)).err
     out = tmp_path / "out.json"
@@ -103,7 +103,7 @@ async def test_the_commands(client: Client, run: Command, tmp_path: Any) -> None
     for name in ("lights.on", "lights.off"):
         assert (await client.http.delete(f"/v1/event-types/{name}")).status_code == 204
     assert (await ran("import", str(out), "--json")).json["created"] == ["lights.off", "lights.on"]
-    for text, says in (("a:\n  [", ":2: not YAML"), ('{"a": 1,}', "asyncapi: is missing"),
+    for text, says in (("a:\n  b: c: d", ":2: not YAML"), ('{"a": 1,}', "asyncapi: is missing"),
                        ("a: 1\na: 1", ":2: a: occurs twice"),
                        ("x: !y z", ":1: x: tags")):  # fmt: skip
         file.write_text(text)

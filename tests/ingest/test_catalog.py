@@ -1,4 +1,4 @@
-"""The catalog: what becomes of events whose data does not hold to the schema of their type."""
+"""The catalog: events whose data is not valid under the schema of their type."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ PATH = "/changes/1/lines"
 
 
 async def register(client: Client, event_type: str = "user.made", **more: Any) -> dict[str, Any]:
-    """Puts a type with the schema above."""
+    """Registers an event type with the schema above."""
     body = {"schema": SCHEMA, "enforce": "reject"} | more
     answer = await client.http.put(f"/v1/event-types/{event_type}", json=body)
     assert answer.status_code in (200, 201), answer.text
@@ -41,7 +41,7 @@ async def register(client: Client, event_type: str = "user.made", **more: Any) -
 
 
 async def rejected(client: Client, count: int) -> list[dict[str, Any]]:
-    """What was set aside, once there are so many."""
+    """Waits for a number of rejected messages, and returns them."""
     async with asyncio.timeout(PATIENCE):
         while True:
             items = (await client.http.get("/v1/rejected")).json()["items"]
@@ -51,7 +51,7 @@ async def rejected(client: Client, count: int) -> list[dict[str, Any]]:
 
 
 async def violations(client: Client) -> dict[tuple[str, str], float]:
-    """The metric, by type and what enforces it."""
+    """The metric of violations, by type and ``enforce``."""
     text = (await client.http.get("/metrics")).text
     return {
         (sample.labels["type"], sample.labels["enforce"]): sample.value
@@ -85,7 +85,7 @@ async def test_a_type_is_created_shown_replaced_and_deleted(client: Client) -> N
         assert (await gone("/v1/event-types/user.made")).status_code == 404
 
 
-async def test_names_that_no_path_and_no_key_holds(client: Client) -> None:
+async def test_names_that_need_encoding(client: Client) -> None:
     names = ["a/b.c", "Größe.ä", "with space", "...", "a..b.", "=3D", "https://e.com/t?x#y", "%2F"]
     for name in names:
         answer = await client.http.post("/v1/event-types", json={"type": name, "schema": SCHEMA,
@@ -100,18 +100,18 @@ async def test_names_that_no_path_and_no_key_holds(client: Client) -> None:
     for location in [f"/v1/event-types/{name}" for name in ("a%2Fb.c", "...", "with%20space")]:
         assert (await client.http.delete(location)).status_code == 204
     left = (await client.http.get("/v1/event-types")).json()["items"]
-    known = {one["type"] for one in left if one["managed_by"] != "gateway"}
+    known = {item["type"] for item in left if item["managed_by"] != "gateway"}
     assert known == set(names) - {"a/b.c", "...", "with space"}
 
 
-async def test_lists_go_page_by_page_and_by_owner(client: Client) -> None:
+async def test_lists_have_pages_and_filter_by_owner(client: Client) -> None:
     for number in range(5):
         await register(client, f"user.t{number}", owner="one" if number % 2 else "two")
     seen: list[str] = []
     query: dict[str, Any] = {"limit": 2}
     while True:
         page = (await client.http.get("/v1/event-types", params=query)).json()
-        seen += [one["type"] for one in page["items"]]
+        seen += [item["type"] for item in page["items"]]
         if page["next"] is None:
             break
         query["cursor"] = page["next"]
@@ -119,7 +119,7 @@ async def test_lists_go_page_by_page_and_by_owner(client: Client) -> None:
     assert [name for name in seen if name.startswith("user.")] == [f"user.t{n}" for n in range(5)]
     assert "webhook.succeeded" in seen
     own = (await client.http.get("/v1/event-types", params={"owner": "one"})).json()["items"]
-    assert [one["type"] for one in own] == ["user.t1", "user.t3"]
+    assert [item["type"] for item in own] == ["user.t1", "user.t3"]
     # Large ones end a page early; nothing is left out.
     padding = {"schema": {"description": "x" * 250_000}}
     for number in range(20):
@@ -130,12 +130,12 @@ async def test_lists_go_page_by_page_and_by_owner(client: Client) -> None:
         answer = await client.http.get("/v1/event-types", params=query)
         assert len(answer.content) < 5_000_000
         pages += 1
-        seen += [one["type"] for one in answer.json()["items"]]
+        seen += [item["type"] for item in answer.json()["items"]]
         if answer.json()["next"] is None:
             break
         query["cursor"] = answer.json()["next"]
     assert pages > 1
-    assert [one for one in seen if one[:6] == "large."] == [f"large.t{n:02}" for n in range(20)]
+    assert [item for item in seen if item[:6] == "large."] == [f"large.t{n:02}" for n in range(20)]
 
 
 async def test_over_http_a_violation_is_refused_with_its_path(
@@ -156,40 +156,40 @@ async def test_over_http_a_violation_is_refused_with_its_path(
     batch = [event("user.made", GOOD), event("user.made", BAD), event("user.other", BAD),
              event("user.made", {"namespace": 7}), event("user.made", GOOD, id="")]  # fmt: skip
     answer = await client.send(batch, status=422)
-    assert [(one["index"], one["reason"], one.get("path")) for one in answer["errors"]] == [
+    assert [(error["index"], error["reason"], error.get("path")) for error in answer["errors"]] == [
         (1, "schema", PATH), (3, "schema", "/namespace"), (4, "invalid", None),
     ]  # fmt: skip
     sent = event("user.made", GOOD)
     await client.send([sent, event("user.other", BAD)])
     await receiver.until(2)
-    assert {one.json["id"] for one in receiver.got} >= {sent["id"]}
-    assert len(receiver.got) == 2
+    assert {request.json["id"] for request in receiver.requests} >= {sent["id"]}
+    assert len(receiver.requests) == 2
     assert await violations(client) == {("user.made", "reject"): 4}
 
 
 @pytest.mark.parametrize("data", ["text", "none", "binary"])
-async def test_data_is_checked_as_the_json_format_has_it(client: Client, data: str) -> None:
+async def test_data_is_checked_in_its_json_form(client: Client, data: str) -> None:
     await register(client, schema={"type": ["string", "null"], "maxLength": 3})
-    made = event("user.made")
+    sent = event("user.made")
     long = event("user.made")
     if data == "text":
-        made |= {"datacontenttype": "text/plain", "data": "abc"}
+        sent |= {"datacontenttype": "text/plain", "data": "abc"}
         long |= {"datacontenttype": "text/plain", "data": "abcd"}
     elif data == "none":
-        del made["data"]
+        del sent["data"]
         await register(client, "user.more")
         long = event("user.more")
         del long["data"]
     else:
         del long["data"]
-        made |= {"data": "abc"}
+        sent |= {"data": "abc"}
         long |= {"datacontenttype": "image/png", "data_base64": "AAAA"}
-    await client.send(made)
+    await client.send(sent)
     answer = await client.send(long, status=422)
     assert (answer["reason"], answer["path"]) == ("schema", "")
 
 
-async def test_from_nats_a_violation_is_set_aside_and_can_be_taken_in_later(
+async def test_from_nats_a_violation_is_rejected_and_can_be_retried(
     client: Client, receiver: Receiver
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
@@ -201,13 +201,13 @@ async def test_from_nats_a_violation_is_set_aside_and_can_be_taken_in_later(
     await js.publish("user.made", json.dumps(good).encode())
     await receiver.until(1)
     aside = await rejected(client, 2)
-    assert [(one["reason"], one["path"]) for one in aside] == [
+    assert [(item["reason"], item["path"]) for item in aside] == [
         ("schema", PATH), ("schema", "/namespace"),
     ]  # fmt: skip
     assert aside[0]["detail"].startswith(f"the data of user.made at {PATH}: ")
-    (kept, _) = await client.all_of("GATEWAY_REJECTED")
-    assert (kept.subject, kept.headers["Eg-Path"]) == ("eg.rejected.schema", PATH)
-    assert kept.data == json.dumps(bad).encode()
+    (message, _) = await client.stream_messages("GATEWAY_REJECTED")
+    assert (message.subject, message.headers["Eg-Path"]) == ("eg.rejected.schema", PATH)
+    assert message.data == json.dumps(bad).encode()
     # As long as the rule holds it stays there; once it is lifted it comes in again.
     again = await client.http.post(f"/v1/rejected/{aside[0]['seq']}/retry")
     assert (again.status_code, again.json()["path"]) == (422, PATH)
@@ -215,12 +215,12 @@ async def test_from_nats_a_violation_is_set_aside_and_can_be_taken_in_later(
     again = await client.http.post(f"/v1/rejected/{aside[0]['seq']}/retry")
     assert again.status_code == 202, again.text
     await receiver.until(2)
-    assert [one.json["id"] for one in receiver.got] == [good["id"], bad["id"]]
+    assert [request.json["id"] for request in receiver.requests] == [good["id"], bad["id"]]
     assert len(await rejected(client, 1)) == 1
     assert await violations(client) == {("user.made", "reject"): 3, ("user.made", "warn"): 2}
 
 
-async def test_warn_takes_the_event_and_says_so_once_a_minute(
+async def test_warn_accepts_the_event_and_logs_once_a_minute(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     program = Program(tmp_path, LOOPBACK)
@@ -245,7 +245,7 @@ async def test_warn_takes_the_event_and_says_so_once_a_minute(
     assert "many" not in program.output, "the data is not repeated"
 
 
-async def test_strict_treats_unknown_types_as_the_catalog_says(
+async def test_strict_enforces_unknown_types(
     start: Start, connect: Start, receiver: Receiver
 ) -> None:
     client = await connect(await start({"catalog": {"strict": True, "enforce": "reject"}}))
@@ -256,19 +256,19 @@ async def test_strict_treats_unknown_types_as_the_catalog_says(
     answer = await client.send(event("user.typo", GOOD), status=422)
     assert "user.typo is not registered" in answer["detail"]
     await client.nats.publish("user.typo", json.dumps(event("user.typo")).encode())
-    assert [one["reason"] for one in await rejected(client, 1)] == ["schema"]
+    assert [item["reason"] for item in await rejected(client, 1)] == ["schema"]
     await client.send(event("user.made", BAD), status=422)
     await client.send([event("user.made", GOOD), event("user.free", BAD)])
     await receiver.until(2, "/w")
     await receiver.until(2, "/o")
     assert await violations(client) == {("unregistered", "reject"): 2, ("user.made", "reject"): 1}
-    assert {one.json["type"] for one in receiver.got} == {"user.made", "user.free"}
+    assert {request.json["type"] for request in receiver.requests} == {"user.made", "user.free"}
 
 
-async def test_what_is_set_aside_reaches_nobody_by_another_way(
+async def test_a_rejected_event_reaches_no_subscriber_or_webhook(
     start: Start, connect: Start, receiver: Receiver
 ) -> None:
-    """Ordered webhooks, subscribers and replays read the log on their own."""
+    """Ordered webhooks, subscribers and replays read the log themselves."""
     client = await connect(await start({"streams": {"live": {"subjects": ["user.*"]}}}))
     await client.webhook(id="o", url=f"{receiver.url}/o", events=["user.*"], ordered=True)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
@@ -279,26 +279,26 @@ async def test_what_is_set_aside_reaches_nobody_by_another_way(
     await register(client)
     bad, good = event("user.made", BAD), event("user.made", GOOD)
     async with client.websocket() as socket:
-        await socket.ask(action="subscribe", stream="live")
-        for one in (bad, good):
-            await client.nats.jetstream().publish("user.made", json.dumps(one).encode())
+        await socket.request(action="subscribe", stream="live")
+        for item in (bad, good):
+            await client.nats.jetstream().publish("user.made", json.dumps(item).encode())
         assert (await socket.next())["event"]["id"] == good["id"]
     await receiver.until(2, "/o")
     await receiver.until(2, "/w")
     # A replay has what came before the rule, and not what was set aside by it.
-    asked = await client.http.post(
+    answer = await client.http.post(
         "/v1/replays", json={"webhook": "w", "since": "2020-01-01T00:00:00Z"}
     )
-    assert asked.status_code in (200, 201, 202), asked.text
-    got = await receiver.until(4, "/w")
-    assert [one.json["id"] for one in got[2:]] == [before["id"], good["id"]]
-    assert bad["id"] not in {one.json["id"] for one in receiver.got}
+    assert answer.status_code in (200, 201, 202), answer.text
+    requests = await receiver.until(4, "/w")
+    assert [request.json["id"] for request in requests[2:]] == [before["id"], good["id"]]
+    assert bad["id"] not in {request.json["id"] for request in receiver.requests}
 
 
-async def test_a_rule_does_not_judge_what_came_before_it(
+async def test_a_rule_does_not_apply_to_earlier_events(
     tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
 ) -> None:
-    """What was accepted is delivered, though its process died before it was routed."""
+    """An accepted event is delivered although its process died before routing it."""
     own = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}
     program = Program(tmp_path, LOOPBACK | own)
     redis_pid = int((tmp_path / "servers" / "valkey.pid").read_text())
@@ -316,19 +316,22 @@ async def test_a_rule_does_not_judge_what_came_before_it(
                 await client.send(event("user.made", BAD), status=422)
             finally:
                 os.kill(redis_pid, signal.SIGCONT)
-            got = await receiver.until(2)
-            assert {one.json["id"] for one in got} == {over_http["id"], over_nats["id"]}
+            requests = await receiver.until(2)
+            assert {request.json["id"] for request in requests} == {
+                over_http["id"],
+                over_nats["id"],
+            }
             assert (await client.http.get("/v1/rejected")).json()["items"] == []
     finally:
         await program.stop()
 
 
-async def test_a_rule_is_in_force_in_every_process_when_it_is_answered(
+async def test_a_rule_applies_in_every_process_once_it_is_answered(
     peers: Peers, stack: contextlib.AsyncExitStack
 ) -> None:
-    one, other = await peers.start(stack, {}, {})
+    first, other = await peers.start(stack, {}, {})
     for number in range(10):
-        writer, reader = (one, other) if number % 2 else (other, one)
+        writer, reader = (first, other) if number % 2 else (other, first)
         await register(writer, f"user.t{number}")
         await reader.send(event(f"user.t{number}", BAD), status=422)
         await register(writer, f"user.t{number}", enforce="off")
@@ -337,7 +340,7 @@ async def test_a_rule_is_in_force_in_every_process_when_it_is_answered(
         assert (await reader.http.get(f"/v1/event-types/user.t{number}")).status_code == 404
 
 
-async def test_of_two_that_create_the_same_type_one_does(
+async def test_of_two_requests_for_the_same_type_one_creates_it(
     peers: Peers, stack: contextlib.AsyncExitStack
 ) -> None:
     clients = await peers.start(stack, {}, {})
@@ -347,13 +350,13 @@ async def test_of_two_that_create_the_same_type_one_does(
             for at, client in enumerate(clients)
         ))  # fmt: skip
         assert sorted(answer.status_code for answer in answers) == [201, 409]
-        made = next(one.json()["owner"] for one in answers if one.status_code == 201)
+        frame = next(item.json()["owner"] for item in answers if item.status_code == 201)
         for client in clients:
             shown = await client.http.get(f"/v1/event-types/user.t{number}")
-            assert shown.json()["owner"] == made
+            assert shown.json()["owner"] == frame
 
 
-async def test_it_outlives_a_kill_and_a_reload_changes_its_default(tmp_path: Path) -> None:
+async def test_the_catalog_survives_a_kill_and_a_reload_changes_its_default(tmp_path: Path) -> None:
     program = Program(tmp_path, LOOPBACK)
     at = await program.start()
     try:

@@ -1,4 +1,4 @@
-"""Whatever event goes in comes out equal, through the whole gateway: by every way in and out."""
+"""Any event that enters the gateway, in any way, leaves it equal, in every way."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,73 +10,73 @@ from hypothesis import HealthCheck, Phase, given, settings
 from support.client import BATCH, STRUCTURED, Client
 from support.cloudevent_schema import conforms
 from support.generated_events import (
-    Made,
+    GeneratedEvent,
     Payload,
     binary,
+    canonical,
     events,
-    meant,
     read_binary,
     read_structured,
     structured,
 )
 from support.patience import PATIENCE
-from support.receiver import Got, Receiver
+from support.receiver import ReceivedRequest, Receiver
 
 EVENTS = 60  # by each way
 AT_ONCE = 50
 Meant = tuple[dict[str, Any], Payload]
 
 
-def _generated(count: int) -> list[Made]:
-    """So many events; what was wrong with one is shown with the event itself."""
-    found: list[Made] = []
+def _generated(count: int) -> list[GeneratedEvent]:
+    """Generated events; a failure is shown together with its event."""
+    result: list[GeneratedEvent] = []
 
     @settings(
         max_examples=count, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow],
     )  # fmt: skip
     @given(events("gen."))
-    def generate(made: Made) -> None:
-        found.append(made)
+    def generate(made: GeneratedEvent) -> None:
+        result.append(made)
 
     generate()
-    return found
+    return result
 
 
-async def _by_http(client: Client, made: list[Made], binary_mode: bool) -> None:
-    async def send(one: Made) -> None:
+async def _by_http(client: Client, made: list[GeneratedEvent], binary_mode: bool) -> None:
+    async def send(one: GeneratedEvent) -> None:
         headers, body = binary(one) if binary_mode else (STRUCTURED, structured(one))
         answer = await client.http.post("/v1/events", content=body, headers=headers)
         assert answer.status_code == 202, (one, answer.text)
 
     for start in range(0, len(made), AT_ONCE):
-        await asyncio.gather(*(send(one) for one in made[start : start + AT_ONCE]))
+        await asyncio.gather(*(send(item) for item in made[start : start + AT_ONCE]))
 
 
-async def _batched(client: Client, made: list[Made]) -> None:
+async def _batched(client: Client, made: list[GeneratedEvent]) -> None:
     for start in range(0, len(made), AT_ONCE):
-        some = made[start : start + AT_ONCE]
-        body = b"[%b]" % b",\n".join(structured(one) for one in some)
+        batch = made[start : start + AT_ONCE]
+        body = b"[%b]" % b",\n".join(structured(item) for item in batch)
         answer = await client.http.post("/v1/events", content=body, headers=BATCH)
         assert answer.status_code == 202, answer.text
-        assert answer.json()["accepted"] == len(some)
+        assert answer.json()["accepted"] == len(batch)
 
 
-async def _by_nats(client: Client, made: list[Made], mode: str) -> None:
-    for one in made:
+async def _by_nats(client: Client, made: list[GeneratedEvent], mode: str) -> None:
+    for item in made:
         if mode == "binary":
-            headers, body = binary(one, nats=True)
+            headers, body = binary(item, nats=True)
             # Names count in any case.
             headers = {name.replace("ce-", "Ce-"): value for name, value in headers.items()}
             await client.nats.publish("gen.any", body, headers=headers)
         elif mode == "structured":
-            await client.nats.publish("gen.any", structured(one), headers=STRUCTURED)
+            await client.nats.publish("gen.any", structured(item), headers=STRUCTURED)
         else:
-            await client.nats.publish("gen.any", structured(one))
+            await client.nats.publish("gen.any", structured(item))
     await client.nats.flush()
 
 
-WAYS: dict[str, Callable[[Client, list[Made]], Any]] = {
+WAYS: dict[str, Callable[[Client, list[GeneratedEvent]], Any]] = {
     "http-structured": lambda client, made: _by_http(client, made, False),
     "http-binary": lambda client, made: _by_http(client, made, True),
     "http-batch": _batched,
@@ -87,43 +87,43 @@ WAYS: dict[str, Callable[[Client, list[Made]], Any]] = {
 
 
 def _plain(found: Meant) -> Meant:
-    """Without what the gateway adds."""
+    """The payload without what the gateway adds."""
     attributes, payload = found
     if payload is not None and isinstance(payload[1], dict):
-        kept = {name: value for name, value in payload[1].items() if name != "enrichment"}
-        payload = (payload[0], kept)
+        stored = {name: value for name, value in payload[1].items() if name != "enrichment"}
+        payload = (payload[0], stored)
     return attributes, payload
 
 
-def _bodies(one: Got) -> list[bytes] | None:
-    """The events of a request in the JSON format; None where it is one in binary mode."""
+def _bodies(one: ReceivedRequest) -> list[bytes] | None:
+    """The events of a request in the JSON format; None for a request in binary mode."""
     media = one.headers.get("content-type", "")
     if media == "application/cloudevents-batch+json":
         return [bytes(raw) for raw in msgspec.json.decode(one.body, type=list[msgspec.Raw])]
     return [one.body] if media == "application/cloudevents+json" else None
 
 
-async def _all_came(receiver: Receiver, path: str, count: int) -> list[Got]:
-    """What came to a path, once that is so many events."""
+async def _all_came(receiver: Receiver, path: str, count: int) -> list[ReceivedRequest]:
+    """Waits until a path has received a number of events, and returns the requests."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            came = receiver.at(path)
-            if sum(len(_bodies(one) or "1") for one in came) >= count:
+            came = receiver.requests_to(path)
+            if sum(len(_bodies(item) or "1") for item in came) >= count:
                 return came
             await asyncio.sleep(0.05)
 
 
-def _compare(found: Meant, sent: dict[str, tuple[str, Made]], enrich: bool) -> str:
-    """Compares an event with what was sent; gives its id."""
-    way, made = sent[found[0]["id"]]
-    expected, plain = meant(made, texts_only=True), _plain(found)
-    assert plain == expected, (way, made)
-    kind, raw = made.payload or ("", b"")
+def _compare(found: Meant, sent: dict[str, tuple[str, GeneratedEvent]], enrich: bool) -> str:
+    """Compares an event with the sent one; returns its id."""
+    way, result = sent[found[0]["id"]]
+    expected, plain = canonical(result, texts_only=True), _plain(found)
+    assert plain == expected, (way, result)
+    kind, raw = result.payload or ("", b"")
     if kind == "json" and b"\\ud" not in raw:
         of_object = expected[1] is not None and isinstance(expected[1][1], dict)
-        assert (found != plain) is (enrich and of_object), (way, made)
+        assert (found != plain) is (enrich and of_object), (way, result)
     elif not enrich:
-        assert found == plain, (way, made)
+        assert found == plain, (way, result)
     return str(found[0]["id"])
 
 
@@ -131,16 +131,16 @@ async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
     outs = {f"{mode}-{'enriched' if enrich else 'plain'}": (mode, enrich)
             for mode in ("structured", "binary", "batch") for enrich in (True, False)}  # fmt: skip
     for name, (mode, enrich) in outs.items():
-        made = await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["gen.>"],
+        webhook = await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["gen.>"],
                                     mode=mode, enrich=enrich)  # fmt: skip
-        assert made["mode"] == mode
+        assert webhook["mode"] == mode
     answer = await client.http.post("/v1/streams", json={"name": "gen", "subjects": ["gen.>"]})
     assert answer.status_code == 201, answer.text
 
-    sent: dict[str, tuple[str, Made]] = {}
+    sent: dict[str, tuple[str, GeneratedEvent]] = {}
     frames: dict[str, bytes] = {}
     async with client.websocket() as socket:
-        assert (await socket.ask(action="subscribe", stream="gen"))["type"] == "subscribed"
+        assert (await socket.request(action="subscribe", stream="gen"))["type"] == "subscribed"
 
         async def listen() -> None:
             while len(frames) < EVENTS * len(WAYS):
@@ -154,10 +154,10 @@ async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
         listening = asyncio.create_task(listen())
         for way, send in WAYS.items():
             made_now = [
-                made.named(id=f"{way} {number} {made.attributes['id']}")
-                for number, made in enumerate(_generated(EVENTS))
+                webhook.named(id=f"{way} {number} {webhook.attributes['id']}")
+                for number, webhook in enumerate(_generated(EVENTS))
             ]
-            sent |= {made.attributes["id"]: (way, made) for made in made_now}
+            sent |= {webhook.attributes["id"]: (way, webhook) for webhook in made_now}
             await send(client, made_now)
         assert len(sent) == EVENTS * len(WAYS)
         for name in outs:
@@ -166,13 +166,13 @@ async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
 
     for name, (mode, enrich) in outs.items():
         seen = set()
-        for one in receiver.at(f"/{name}"):
-            assert one.headers["x-event-gateway-attempt"] == "1"
-            assert "ce-datacontenttype" not in one.headers
-            bodies = _bodies(one)
+        for request in receiver.requests_to(f"/{name}"):
+            assert request.headers["x-event-gateway-attempt"] == "1"
+            assert "ce-datacontenttype" not in request.headers
+            bodies = _bodies(request)
             assert (bodies is None) is (mode == "binary")
             if bodies is None:
-                seen.add(_compare(read_binary(one.headers.items(), one.body), sent, enrich))
+                seen.add(_compare(read_binary(request.headers.items(), request.body), sent, enrich))
                 continue
             for body in bodies:
                 conforms(body)
@@ -180,13 +180,13 @@ async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
                 seen.add(event_id)
                 way, generated = sent[event_id]
                 if "binary" not in way:  # by all other ways types and bytes survive, too
-                    assert _plain(read_structured(body)) == meant(generated), (way, generated)
+                    assert _plain(read_structured(body)) == canonical(generated), (way, generated)
         assert seen == set(sent)
     for event_id, event in frames.items():
         way, generated = sent[event_id]
-        assert _plain(read_structured(event, texts_only=True)) == meant(
+        assert _plain(read_structured(event, texts_only=True)) == canonical(
             generated, texts_only=True
         ), way
-    assert await client.all_of("GATEWAY_REJECTED") == []
-    for told in client.lifecycle:
-        conforms(told)
+    assert await client.stream_messages("GATEWAY_REJECTED") == []
+    for lifecycle in client.lifecycle:
+        conforms(lifecycle)

@@ -1,4 +1,4 @@
-"""The HTTP binding to the letter, and webhooks that get their events in binary mode."""
+"""The HTTP binding of CloudEvents, and webhooks in binary mode."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ FOUR = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "use
 
 
 async def _raw(gateway: Running, *lines: bytes, body: bytes = b"") -> tuple[int, dict[str, Any]]:
-    """A request with these header lines, byte for byte; its status and its answer."""
+    """Sends a request with these header lines unchanged; returns status and body."""
     host, _, port = gateway.http_url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
@@ -65,15 +65,15 @@ async def test_headers_are_bytes_in_utf8(gateway: Running, client: Client) -> No
         body="é".encode(),
     )  # fmt: skip
     assert (status, answer["accepted"]) == (202, 1), answer
-    (kept,) = await client.all_of("GATEWAY_EVENTS")
-    assert json.loads(kept.data) == {
+    (message,) = await client.stream_messages("GATEWAY_EVENTS")
+    assert json.loads(message.data) == {
         "specversion": "1.0", "id": "1", "source": "s", "type": "user.a", "subject": "Zürich €",
         "a": "😀%", "b": 'a "b"  \\', "c": "", "datacontenttype": "Text/Plain;Charset=UTF-8",
         "data": "é",
     }  # fmt: skip
 
 
-async def test_the_body_alone_counts_in_structured_mode(client: Client) -> None:
+async def test_in_structured_mode_only_the_body_counts(client: Client) -> None:
     body = b" \r\n\t" + json.dumps(event("user.a", id="body")).encode() + b"\n"
     for number, media in enumerate(
         ("application/cloudevents", "APPLICATION/CLOUDEVENTS+JSON; charset=UTF-8")
@@ -94,43 +94,45 @@ async def test_the_body_alone_counts_in_structured_mode(client: Client) -> None:
 
 
 async def test_a_webhook_in_binary_mode(client: Client, receiver: Receiver) -> None:
-    made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="binary",
-                                headers={"X-Tenant": "acme"})  # fmt: skip
-    assert made["mode"] == "binary"
+    webhook = await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.*"], mode="binary",
+        headers={"X-Tenant": "acme"},
+    )  # fmt: skip
+    assert webhook["mode"] == "binary"
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     sent = event("user.a", {"a": 1}, subject='a "b" 50%é', x=True, n=-5, traceparent=trace,
                  tracestate="a=1,b=2")  # fmt: skip
     del sent["datacontenttype"]
     await client.send(sent)
-    (got,) = await receiver.until(1)
-    attributes = {name: value for name, value in got.headers.items() if name.startswith("ce-")}
+    (request,) = await receiver.until(1)
+    attributes = {name: value for name, value in request.headers.items() if name.startswith("ce-")}
     assert attributes == {
         "ce-specversion": "1.0", "ce-id": sent["id"], "ce-source": "tests", "ce-type": "user.a",
         "ce-time": sent["time"], "ce-subject": "a%20%22b%22%2050%25%C3%A9", "ce-x": "true",
         "ce-n": "-5", "ce-traceparent": trace, "ce-tracestate": "a=1,b=2",
     }  # fmt: skip
-    assert got.headers["content-type"] == "application/json"
-    assert got.headers["x-tenant"] == "acme"
-    assert got.headers["tracestate"] == "a=1,b=2"
-    assert got.headers["traceparent"][:36] == trace[:36]
-    assert got.headers["traceparent"] != trace
-    assert got.headers["webhook-id"].startswith("msg_")
-    assert got.json["a"] == 1
-    assert got.json["enrichment"]["correlation_chain"] == []
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["x-tenant"] == "acme"
+    assert request.headers["tracestate"] == "a=1,b=2"
+    assert request.headers["traceparent"][:36] == trace[:36]
+    assert request.headers["traceparent"] != trace
+    assert request.headers["webhook-id"].startswith("msg_")
+    assert request.json["a"] == 1
+    assert request.json["enrichment"]["correlation_chain"] == []
 
     # Without data there is no body, and no type of one.
     bare = {name: sent[name] for name in ("specversion", "source", "type")} | {"id": "bare"}
     await client.send(bare)
-    got = (await receiver.until(2))[1]
-    assert (got.body, got.headers["content-length"], "content-type" in got.headers) == (
+    request = (await receiver.until(2))[1]
+    assert (request.body, request.headers["content-length"], "content-type" in request.headers) == (
         b"", "0", False,
     )  # fmt: skip
     # A payload that is a CloudEvent by its type would be taken for the event itself.
     inner = event("user.a", bare, datacontenttype="application/cloudevents+json")
     await client.send(inner)
-    got = (await receiver.until(3))[2]
-    assert got.headers["content-type"] == "application/cloudevents+json"
-    assert (got.json["id"], got.json["data"]["id"]) == (inner["id"], "bare")
+    request = (await receiver.until(3))[2]
+    assert request.headers["content-type"] == "application/cloudevents+json"
+    assert (request.json["id"], request.json["data"]["id"]) == (inner["id"], "bare")
     # What cannot be written as it says is a failed transformation, and hurts nobody else.
     odd = event("user.a", "€", datacontenttype="text/plain; charset=iso-8859-1")
     await client.send(odd)
@@ -138,13 +140,15 @@ async def test_a_webhook_in_binary_mode(client: Client, receiver: Receiver) -> N
     assert record["last_error"].startswith("TransformationError")
 
 
-async def test_a_trial_and_a_replay_in_binary_mode(client: Client, receiver: Receiver) -> None:
+async def test_a_sample_request_and_a_replay_in_binary_mode(
+    client: Client, receiver: Receiver
+) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="binary",
                          retry_policy={"max_attempts": 1})  # fmt: skip
     answer = await client.http.post("/v1/webhooks/w/test")
     assert answer.json()["succeeded"] is True
-    assert receiver.got[0].headers["ce-type"] == "user.test"
-    assert receiver.got[0].json == {"test": True}
+    assert receiver.requests[0].headers["ce-type"] == "user.test"
+    assert receiver.requests[0].json == {"test": True}
     receiver.answers["/w"] = [500]
     sent = event("user.a", "plain", datacontenttype="text/plain")
     await client.send(sent)
@@ -152,22 +156,22 @@ async def test_a_trial_and_a_replay_in_binary_mode(client: Client, receiver: Rec
     receiver.answers["/w"] = [200]
     answer = await client.http.post("/v1/dead-letters/replay", json={"all": True})
     assert answer.status_code == 202, answer.text
-    got = (await receiver.until(3))[2]
-    assert (got.headers["ce-id"], got.headers["content-type"], got.body) == (
+    request = (await receiver.until(3))[2]
+    assert (request.headers["ce-id"], request.headers["content-type"], request.body) == (
         sent["id"], "text/plain", b"plain",
     )  # fmt: skip
 
 
 async def test_modes_that_are_refused(client: Client) -> None:
     webhook = {"id": "w", "url": "https://example.com/", "events": ["user.*"]}
-    for more, says in (
+    for more, text in (
         ({"mode": "avro"}, "'avro' is unknown; there are: batch, binary, structured"),
         ({"mode": "binary", "transformation": "analytics_format"}, "must be standard"),
     ):
         answer = await client.http.post("/v1/webhooks", json=webhook | more)
         assert answer.status_code == 422, answer.text
         (error,) = answer.json()["errors"]
-        assert (error["key"], says in error["detail"]) == ("mode", True), error
+        assert (error["key"], text in error["detail"]) == ("mode", True), error
     assert (await client.webhook(**webhook))["mode"] == "structured"
     answer = await client.http.patch("/v1/webhooks/w", json={"mode": "binary"})
     assert (answer.status_code, answer.json()["mode"]) == (200, "binary")
@@ -175,7 +179,7 @@ async def test_modes_that_are_refused(client: Client) -> None:
     assert answer.status_code == 422
 
 
-async def test_who_may_send_events_here(start: Start, connect: Start) -> None:
+async def test_origins_that_may_send_events(start: Start, connect: Start) -> None:
     running = await start({"ingest": {"allowed_origins": ["events.example.com"]}})
     client: Client = await connect(running)
     open_to_all = {"Authorization": ""}
@@ -198,7 +202,7 @@ async def test_who_may_send_events_here(start: Start, connect: Start) -> None:
     assert (await client.http.post("/v1/events", headers=open_to_all)).status_code == 401
 
 
-async def test_anybody_may_be_told_to_send_events(start: Start, connect: Start) -> None:
+async def test_any_origin_can_be_allowed(start: Start, connect: Start) -> None:
     running = await start({"ingest": {"allowed_origins": ["a.example", "*"]}})
     client: Client = await connect(running)
     for origin, allowed in (("a.example", "a.example"), ("b.example", "*")):

@@ -1,4 +1,4 @@
-"""Large events and large names: taken, delivered, kept and repeated; and what is too large."""
+"""Large events and attributes are accepted, delivered and replayed; too large ones are refused."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ KIB64 = 65_536
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject", "partitionkey"])
 @pytest.mark.parametrize("character", ["x", "é"])
-async def test_an_attribute_of_60_kb_works_all_the_way(
+async def test_an_attribute_of_60_kb_reaches_the_receiver(
     client: Client, receiver: Receiver, name: str, character: str
 ) -> None:
     if (name, character) == ("source", "é"):
@@ -39,36 +39,38 @@ async def test_an_attribute_of_60_kb_works_all_the_way(
                              retry_policy={"max_attempts": 2, "initial_delay": "1s"})  # fmt: skip
     receiver.answers["/ill"] = [500]
     sent = [event("user.a", **{name: begin + str(n) + character * count}) for n in range(2)]
-    for one in sent:
-        accepted = await client.send(one)
-        assert (accepted["accepted"], accepted["items"][0]["id"]) == (1, one["id"])
-        assert (await client.send(one))["duplicates"] == 1
-    for got in await receiver.until(2, "/well"):
-        (one,) = [one for one in sent if one[name] == got.json[name]]
-        assert got.json | {"data": {}} == one
+    for entry in sent:
+        accepted = await client.send(entry)
+        assert (accepted["accepted"], accepted["items"][0]["id"]) == (1, entry["id"])
+        assert (await client.send(entry))["duplicates"] == 1
+    for result in await receiver.until(2, "/well"):
+        (first,) = [entry for entry in sent if entry[name] == result.json[name]]
+        assert result.json | {"data": {}} == first
     listed = {}
-    for one in sent:
+    for entry in sent:
         for webhook, status in (("well", "succeeded"), ("ill", "dead_letter")):
-            record = await _until(client, webhook, one["id"], status)
-            assert (record["event_id"], record["source"]) == (one["id"], one["source"])
+            record = await _until(client, webhook, entry["id"], status)
+            assert (record["event_id"], record["source"]) == (entry["id"], entry["source"])
             by_id = await _items(client, f"/v1/webhooks/{webhook}/deliveries")
             listed[webhook] = {item["event_id"] for item in by_id}
-    assert listed["well"] == {member_of(one["id"]) for one in sent}
+    assert listed["well"] == {member_of(entry["id"]) for entry in sent}
     assert all(len(event_id) <= MAX_MEMBER for event_id in listed["well"])
 
     letters = await _items(client, "/v1/dead-letters")
-    assert {one["event_id"] for one in letters} == {one["id"] for one in sent}
+    assert {letter["event_id"] for letter in letters} == {entry["id"] for entry in sent}
     shown = (await client.http.get(f"/v1/dead-letters/{letters[0]['id']}")).json()
     assert shown["event"] in sent
-    told = await client.told(2, "webhook.dead_lettered")
-    assert {one["data"]["event_id"] for one in told} == {one["id"] for one in sent}
+    events = await client.lifecycle_events(2, "webhook.dead_lettered")
+    assert {entry["data"]["event_id"] for entry in events} == {entry["id"] for entry in sent}
 
     receiver.answers["/ill"] = [200]
     answer = await client.http.post("/v1/dead-letters/replay", json={"webhook": "ill"})
     assert answer.status_code == 202, answer.text
-    for one in sent:
-        await _until(client, "ill", one["id"], "succeeded")
-    assert {got.json[name] for got in receiver.at("/ill")[-2:]} == {one[name] for one in sent}
+    for entry in sent:
+        await _until(client, "ill", entry["id"], "succeeded")
+    assert {result.json[name] for result in receiver.requests_to("/ill")[-2:]} == {
+        entry[name] for entry in sent
+    }
     # By the short form a delivery is found, and begun anew.
     short = quote(member_of(sent[0]["id"]), safe="")
     answer = await client.http.post(f"/v1/deliveries/well/{short}/retry")
@@ -83,7 +85,7 @@ async def _until(client: Client, webhook: str, event_id: str, status: str) -> di
 
 
 async def _items(client: Client, path: str) -> list[dict[str, Any]]:
-    """All items of a list, one on a page."""
+    """All items of a list, read with one item a page."""
     items: list[dict[str, Any]] = []
     query: dict[str, Any] = {"limit": 1}
     while True:
@@ -94,7 +96,7 @@ async def _items(client: Client, path: str) -> list[dict[str, Any]]:
         query["cursor"] = page["next"]
 
 
-async def test_an_event_of_64_kib_is_taken_in_every_mode(
+async def test_an_event_of_64_kib_is_accepted_in_every_mode(
     client: Client, receiver: Receiver
 ) -> None:
     for mode in ("structured", "binary"):
@@ -123,9 +125,9 @@ async def test_an_event_of_64_kib_is_taken_in_every_mode(
     assert len(json.dumps(whole)) == KIB64
     await client.send(whole)
     sent["whole"] = ("x", whole["data"].encode())
-    for one in await receiver.until(len(sent), "/structured"):
-        made = one.json
-        assert (made["subject"], made.get("data", "").encode()) == sent.pop(made["id"])
+    for request in await receiver.until(len(sent), "/structured"):
+        content = request.json
+        assert (content["subject"], content.get("data", "").encode()) == sent.pop(content["id"])
     assert sent == {}
     await receiver.until(9, "/binary")
 
@@ -136,11 +138,11 @@ async def test_large_headers_reach_a_receiver_in_binary_mode(
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="binary")
     sent = event("user.a", subject="é" * 10_000)
     await client.send(sent)
-    (got,) = await receiver.until(1)
-    assert got.headers["ce-subject"] == "%C3%A9" * 10_000
+    (request,) = await receiver.until(1)
+    assert request.headers["ce-subject"] == "%C3%A9" * 10_000
 
 
-async def test_larger_ones_up_to_the_limit(start: Start, connect: Start) -> None:
+async def test_larger_events_up_to_the_limit(start: Start, connect: Start) -> None:
     running: Running = await start({"server": {"max_body": "16MiB"}})
     client: Client = await connect(running)
     most = running.gateway.stages.adapters.broker.nc.max_payload
@@ -151,10 +153,10 @@ async def test_larger_ones_up_to_the_limit(start: Start, connect: Start) -> None
         problem = await client.send(sent, status=413)
         assert "NATS accepts at most" in problem["detail"]
     await client.send(event("user.a"))
-    assert len(await client.all_of("GATEWAY_EVENTS")) == 2
+    assert len(await client.stream_messages("GATEWAY_EVENTS")) == 2
 
 
-async def test_a_head_has_a_bound(gateway: Running, client: Client) -> None:
+async def test_a_request_head_is_limited(gateway: Running, client: Client) -> None:
     host, _, port = gateway.http_url.removeprefix("http://").partition(":")
 
     async def ask(head: bytes) -> tuple[int, bytes]:
@@ -175,7 +177,7 @@ async def test_a_head_has_a_bound(gateway: Running, client: Client) -> None:
 
 @contextlib.asynccontextmanager
 async def _raw_nats(client: Client) -> AsyncIterator[Any]:
-    """A connection to NATS that writes headers as they are given, and gives what is said."""
+    """Publishes on a raw connection to NATS, headers unchanged; returns the server's answer."""
     assert client.nats.connected_url is not None
     url = urlsplit(str(client.nats.connected_url.geturl()))
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
@@ -200,7 +202,7 @@ async def _raw_nats(client: Client) -> AsyncIterator[Any]:
 FOUR = b"ce-specversion: 1.0\r\nce-id: 1\r\nce-source: s\r\nce-type: user.a\r\n"
 
 
-async def test_nats_headers_that_are_odd_are_set_aside(client: Client, receiver: Receiver) -> None:
+async def test_invalid_nats_headers_are_rejected_input(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], enrich=False)
     odd = {
         b"ce-id: 2\r\n": "twice", b"CE-ID: 2\r\n": "twice", b"ce-x: a\xff\r\n": "UTF-8",
@@ -212,17 +214,17 @@ async def test_nats_headers_that_are_odd_are_set_aside(client: Client, receiver:
         for more in odd:
             await publish("user.a", FOUR + more, b"{}")
         await publish("user.a", FOUR + "ce-x: é\r\n".encode() + b"CE-Subject:%C3%A9\r\n", b"{}")
-        (got,) = await receiver.until(1)
-        assert (got.json["x"], got.json["subject"]) == ("é", "é")
-        rejected = await client.all_of("GATEWAY_REJECTED")
+        (request,) = await receiver.until(1)
+        assert (request.json["x"], request.json["subject"]) == ("é", "é")
+        rejected = await client.stream_messages("GATEWAY_REJECTED")
         assert len(rejected) == len(odd)
-        for one, says in zip(rejected, odd.values(), strict=True):
-            assert says in one.headers["Eg-Detail"], one.headers
-            answer = await client.http.post(f"/v1/rejected/{one.seq}/retry")
+        for item, text in zip(rejected, odd.values(), strict=True):
+            assert text in item.headers["Eg-Detail"], item.headers
+            answer = await client.http.post(f"/v1/rejected/{item.seq}/retry")
             assert answer.status_code == 422, answer.text
 
 
-async def test_what_is_too_large_to_be_set_aside_whole(client: Client, receiver: Receiver) -> None:
+async def test_rejected_input_that_is_too_large_is_cut(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     most = client.nats.max_payload
     many = b"".join(b"h%d: x\r\n" % number for number in range(5000))
@@ -234,17 +236,17 @@ async def test_what_is_too_large_to_be_set_aside_whole(client: Client, receiver:
     await client.send(last)
     assert (await receiver.until(1))[0].json["id"] == last["id"]
     items = (await client.http.get("/v1/rejected")).json()["items"]
-    assert [one["cut"] for one in items] == [most - 100, 100, None]
+    assert [item["cut"] for item in items] == [most - 100, 100, None]
     assert len(items[2]["data"]) == 100_000
     assert items[0]["headers"] == {"X": "y"}
     assert (items[1]["headers"]["h0"], items[1]["data"]) == ("x", "z" * 100)
     assert 100 < len(items[1]["headers"]) < 5000
-    for one in items[:2]:
-        answer = await client.http.post(f"/v1/rejected/{one['seq']}/retry")
+    for item in items[:2]:
+        answer = await client.http.post(f"/v1/rejected/{item['seq']}/retry")
         assert (answer.status_code, "completely" in answer.json()["detail"]) == (422, True)
 
 
-async def test_a_nats_that_takes_too_little_is_refused(tmp_path: Path) -> None:
+async def test_a_nats_with_a_small_max_payload_is_refused(tmp_path: Path) -> None:
     port = usable_port()
     config = tmp_path / "nats.conf"
     config.write_text(

@@ -29,11 +29,11 @@ from support.client import Client, event
 from support.cloudevent_schema import conforms
 from support.examples import examples
 from support.generated_events import (
-    Made,
+    GeneratedEvent,
     binary,
+    canonical,
     events,
     json_values,
-    meant,
     read_structured,
     structured,
     times,
@@ -63,16 +63,16 @@ _data = (
 
 
 @st.composite
-def shared(draw: Any, root: str = "") -> Made:
-    """Events that both ends can hold."""
-    made = draw(events(root))
+def shared(draw: Any, root: str = "") -> GeneratedEvent:
+    """Events that the SDK and the gateway can both represent."""
+    result = draw(events(root))
     content_type, payload = draw(_data)
-    attributes = {n: v for n, v in made.attributes.items()
+    attributes = {n: v for n, v in result.attributes.items()
                   if not isinstance(v, bool) and n != "datacontenttype"}  # fmt: skip
     attributes["time"] = draw(times.map(_time)).isoformat()
     if content_type is not None:
         attributes["datacontenttype"] = content_type
-    return Made(attributes, payload)
+    return GeneratedEvent(attributes, payload)
 
 
 def _time(text: str) -> datetime:
@@ -80,7 +80,7 @@ def _time(text: str) -> datetime:
 
 
 def _of_sdk(found: CloudEvent) -> tuple[dict[str, str], bytes | Any]:
-    """What the SDK has read: attributes as text, and the payload, JSON decoded."""
+    """An event of the SDK in canonical form: attributes as text, and the payload decoded."""
     attributes = {
         name: value.isoformat() if isinstance(value, datetime) else str(value)
         for name, value in found.get_attributes().items()
@@ -89,7 +89,7 @@ def _of_sdk(found: CloudEvent) -> tuple[dict[str, str], bytes | Any]:
     return attributes, data.encode() if isinstance(data, str) else data
 
 
-def _expected(made: Made) -> tuple[dict[str, str], bytes | Any]:
+def _expected(made: GeneratedEvent) -> tuple[dict[str, str], bytes | Any]:
     attributes = {name: str(value) for name, value in made.attributes.items()}
     if made.payload is None:
         return attributes, None
@@ -97,7 +97,7 @@ def _expected(made: Made) -> tuple[dict[str, str], bytes | Any]:
     return attributes, json.loads(raw) if kind == "json" else raw
 
 
-def _sdk(made: Made) -> CloudEvent:
+def _sdk(made: GeneratedEvent) -> CloudEvent:
     attributes = dict(made.attributes)
     if "time" in attributes:
         attributes["time"] = _time(attributes["time"])
@@ -108,7 +108,7 @@ def _sdk(made: Made) -> CloudEvent:
 
 
 def _read(message: HTTPMessage) -> Event:
-    """What the gateway makes of an HTTP message."""
+    """Decodes an HTTP message as the gateway does."""
     headers = {name.lower(): value for name, value in message.headers.items()}
     content_type = headers.get("content-type")
     if mode_of(content_type) == "structured":
@@ -117,7 +117,7 @@ def _read(message: HTTPMessage) -> Event:
 
 
 def _message(made: Event, in_binary: bool) -> HTTPMessage:
-    """What a receiver gets of the gateway."""
+    """Encodes an event as the gateway sends it."""
     if not in_binary:
         return HTTPMessage({"content-type": STRUCTURED}, to_structured(made))
     lines, body = to_binary(made)
@@ -134,31 +134,33 @@ def _utc(found: tuple[dict[str, Any], Any]) -> tuple[dict[str, Any], Any]:
 
 @settings(max_examples=examples(500))
 @given(made=shared())
-def test_what_the_sdk_writes_is_read(made: Made) -> None:
+def test_the_gateway_reads_events_of_the_sdk(made: GeneratedEvent) -> None:
     for message in (to_structured_event(_sdk(made)), to_binary_event(_sdk(made))):
-        found = to_structured(_read(message))
-        conforms(found)
-        assert _utc(read_structured(found, texts_only=True)) == _utc(meant(made, texts_only=True))
+        result = to_structured(_read(message))
+        conforms(result)
+        assert _utc(read_structured(result, texts_only=True)) == _utc(
+            canonical(made, texts_only=True)
+        )
         # In NATS headers are written in the same way.
         headers = dict(message.headers)
         over_nats = from_message(
             headers, message.body, subject="a", stream="S", seq=1, time=0.0
         ).event
-        assert to_structured(over_nats) == found
+        assert to_structured(over_nats) == result
 
 
 @settings(max_examples=examples(500))
 @given(made=shared(), in_binary=st.booleans())
-def test_what_the_gateway_writes_is_read_by_the_sdk(made: Made, in_binary: bool) -> None:
+def test_the_sdk_reads_events_of_the_gateway(made: GeneratedEvent, in_binary: bool) -> None:
     event = _read(to_structured_event(_sdk(made)))
-    found = from_http_event(_message(event, in_binary))
-    assert isinstance(found, CloudEvent)
-    assert _utc(_of_sdk(found)) == _utc(_expected(made))
+    result = from_http_event(_message(event, in_binary))
+    assert isinstance(result, CloudEvent)
+    assert _utc(_of_sdk(result)) == _utc(_expected(made))
 
 
 @settings(max_examples=examples(1000))
 @given(made=events())
-def test_what_the_gateway_writes_conforms_to_the_schema(made: Made) -> None:
+def test_events_of_the_gateway_conform_to_the_schema(made: GeneratedEvent) -> None:
     headers, body = binary(made)
     content_type = headers.get("content-type")
     conforms(to_structured(from_structured(structured(made))))
@@ -169,11 +171,11 @@ async def test_the_sdk_at_both_ends_of_the_gateway(client: Client, receiver: Rec
     for mode in ("structured", "binary"):
         await client.webhook(id=mode, url=f"{receiver.url}/{mode}", events=["sdk.>"], mode=mode,
                              enrich=False)  # fmt: skip
-    sent: dict[str, Made] = {}
+    sent: dict[str, GeneratedEvent] = {}
 
     @settings(max_examples=40, database=None, deadline=None)
     @given(made=shared("sdk."))
-    def generate(made: Made) -> None:
+    def generate(made: GeneratedEvent) -> None:
         named = made.named(id=f"{len(sent)} {made.attributes['id']}")
         sent[named.attributes["id"]] = named
 
@@ -184,15 +186,13 @@ async def test_the_sdk_at_both_ends_of_the_gateway(client: Client, receiver: Rec
         answer = await client.http.post("/v1/events", content=message.body, headers=message.headers)
         assert answer.status_code == 202, (made, answer.text)
     for mode in ("structured", "binary"):
-        for got in await receiver.until(len(sent), f"/{mode}"):
-            found = from_http_event(HTTPMessage(got.headers, got.body))
-            assert isinstance(found, CloudEvent)
-            assert _utc(_of_sdk(found)) == _utc(_expected(sent[found.get_id()]))
+        for result in await receiver.until(len(sent), f"/{mode}"):
+            matches = from_http_event(HTTPMessage(result.headers, result.body))
+            assert isinstance(matches, CloudEvent)
+            assert _utc(_of_sdk(matches)) == _utc(_expected(sent[matches.get_id()]))
 
 
-async def test_all_that_the_gateway_itself_tells_conforms(
-    client: Client, receiver: Receiver
-) -> None:
+async def test_lifecycle_events_conform_to_the_schema(client: Client, receiver: Receiver) -> None:
     receiver.answers["/dead"] = [500]
     once = {"max_attempts": 1}
     await client.webhook(id="dead", url=f"{receiver.url}/dead", events=["user.*"],
@@ -201,15 +201,15 @@ async def test_all_that_the_gateway_itself_tells_conforms(
     answer = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["user.*"]})
     assert answer.status_code == 201
     async with client.websocket() as socket:
-        assert (await socket.ask(action="subscribe", stream="s"))["type"] == "subscribed"
+        assert (await socket.request(action="subscribe", stream="s"))["type"] == "subscribed"
         sent = [event("user.a", subject="é", sequence="1", x=True), event("user.b", [1])]
         await client.send(sent)
         for _ in sent:
             conforms((await socket.next())["event"])
-    for got in await receiver.until(4):
-        conforms(got.body)
-    for one in sent:
-        await client.until("dead", one["id"], "dead_letter")
+    for result in await receiver.until(4):
+        conforms(result.body)
+    for item in sent:
+        await client.until("dead", item["id"], "dead_letter")
     letters = (await client.http.get("/v1/dead-letters")).json()["items"]
     assert len(letters) == 2
     for letter in letters:
@@ -219,10 +219,10 @@ async def test_all_that_the_gateway_itself_tells_conforms(
     conforms((await receiver.until(3, "/well"))[-1].body)
     assert (await client.http.delete("/v1/webhooks/dead")).status_code == 204
     assert (await client.http.delete("/v1/streams/s")).status_code == 204
-    await client.told(1, "webhook.deleted")
-    await client.told(1, "stream.deleted")
+    await client.lifecycle_events(1, "webhook.deleted")
+    await client.lifecycle_events(1, "stream.deleted")
     async with asyncio.timeout(PATIENCE):
-        while len(kinds := {conforms(told)["type"] for told in client.lifecycle}) < 10:
+        while len(kinds := {conforms(lifecycle)["type"] for lifecycle in client.lifecycle}) < 10:
             await asyncio.sleep(0.05)
     assert kinds >= {
         "webhook.registered", "webhook.triggered", "webhook.succeeded", "webhook.failed",

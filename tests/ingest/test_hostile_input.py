@@ -1,4 +1,4 @@
-"""Whatever comes in, it is an event, or it is refused or set aside with a reason: never a crash."""
+"""Any input is an event, or is refused or rejected with a reason; nothing crashes the gateway."""
 
 import contextlib
 import json
@@ -62,7 +62,7 @@ types = st.sampled_from(
 
 
 def _usable(made: Event) -> None:
-    """What was accepted can be filtered on, enriched, written and read again."""
+    """An accepted event can be filtered, enriched, encoded and decoded."""
     received = Received(made, "S", 1, 0.0)
     path_of("data.a[*].b").values(received)
     again = from_structured(to_structured(made))
@@ -73,7 +73,7 @@ def _usable(made: Event) -> None:
 
 @settings(max_examples=examples(600))
 @given(body=bodies, given_headers=headers, content_type=types)
-def test_parsers_give_an_event_or_a_reason(
+def test_parsers_return_an_event_or_a_reason(
     body: bytes, given_headers: dict[str, str], content_type: str | None
 ) -> None:
     message_headers = given_headers | ({"Content-Type": content_type} if content_type else {})
@@ -85,17 +85,17 @@ def test_parsers_give_an_event_or_a_reason(
         lambda: [from_message(message_headers, body, **place).event],
     ):
         try:
-            made = parse()
+            result = parse()
         except InvalidEvent:
             continue
-        for one in made:
-            if not isinstance(one, InvalidEvent):
-                _usable(one)
+        for item in result:
+            if not isinstance(item, InvalidEvent):
+                _usable(item)
 
 
 async def test_nothing_hostile_stops_the_gateway(client: Client, receiver: Receiver) -> None:
-    wanted = [{"field": "data.a", "operator": "not_equals", "value": 1}]
-    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], filters=wanted)
+    expected = [{"field": "data.a", "operator": "not_equals", "value": 1}]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], filters=expected)
     for body in NASTY:
         for headers in (STRUCTURED, BATCH, BINARY):
             answer = await client.http.post("/v1/events", content=body, headers=headers)
@@ -107,8 +107,8 @@ async def test_nothing_hostile_stops_the_gateway(client: Client, receiver: Recei
     last = event("user.x", {"a": 2})
     await client.send(last)
     await client.until("w", last["id"], "succeeded")
-    for one in await client.all_of("GATEWAY_REJECTED"):
-        assert one.headers["Eg-Detail"]
+    for message in await client.stream_messages("GATEWAY_REJECTED"):
+        assert message.headers["Eg-Detail"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ async def test_nothing_hostile_stops_the_gateway(client: Client, receiver: Recei
         (STRUCTURED | {"Content-Encoding": "gzip"}, 415, "gzip"),
     ],
 )
-async def test_what_cannot_be_an_event_says_how_to_send_one(
+async def test_errors_say_how_to_send_an_event(
     client: Client, headers: dict[str, str], status: int, says: str
 ) -> None:
     body = json.dumps(event("user.x")).encode()
@@ -150,7 +150,7 @@ STREAM = {"name": "odd", "subjects": ["user.*"]}
         ("/v1/streams", STREAM, [*STREAM, "retention", "max_messages", "max_bytes"]),
     ],
 )  # fmt: skip
-async def test_an_odd_definition_is_taken_or_refused(
+async def test_any_definition_is_accepted_or_refused(
     client: Client, path: str, sound: dict[str, Any], keys: list[str]
 ) -> None:
     bodies: list[Any] = [sound | {key: value} for key in keys for value in ODD]
@@ -159,8 +159,8 @@ async def test_an_odd_definition_is_taken_or_refused(
             path, content=json.dumps(body), headers={"Content-Type": "application/json"}
         )
         if answer.status_code == 201:
-            made = answer.json()
-            name = made.get("id") or made["name"]
+            content = answer.json()
+            name = content.get("id") or content["name"]
             assert (await client.http.delete(f"{path}/{name}")).status_code == 204
         else:
             assert 400 <= answer.status_code < 500, (body, answer.text)
@@ -190,7 +190,9 @@ NONSENSE = {
 }
 
 
-async def test_large_nonsense_holds_up_nobody(client: Client, receiver: Receiver) -> None:
+async def test_large_invalid_input_does_not_delay_others(
+    client: Client, receiver: Receiver
+) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     for _ in range(3):
         for body in NONSENSE.values():
@@ -199,9 +201,9 @@ async def test_large_nonsense_holds_up_nobody(client: Client, receiver: Receiver
         await client.nats.publish("user.x", json.dumps(good).encode())
         # All that nonsense is read before: some 13 MiB, each in far less than its size would allow.
         await client.until("w", good["id"], "succeeded")
-    rejected = await client.all_of("GATEWAY_REJECTED")
-    assert [one.data for one in rejected] == [*NONSENSE.values()] * 3
-    assert all(one.headers["Eg-Detail"] for one in rejected)
+    rejected = await client.stream_messages("GATEWAY_REJECTED")
+    assert [item.data for item in rejected] == [*NONSENSE.values()] * 3
+    assert all(item.headers["Eg-Detail"] for item in rejected)
     for body in NONSENSE.values():
         answer = await client.http.post("/v1/events", content=body[:MIB], headers=STRUCTURED)
         assert answer.status_code in (400, 422), answer.text

@@ -1,4 +1,4 @@
-"""Streams of one's own that are read as they are, and those that are in the way."""
+"""Existing JetStream streams that the gateway reads, and streams that conflict with its own."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def _config(servers: tuple[str, str], receiver: Receiver, **more: Any) -> dict[s
 
 
 @pytest.mark.parametrize("direct", [True, False])
-async def test_a_stream_is_read_as_it_is(
+async def test_an_existing_stream_is_read_unchanged(
     tmp_path: Path, servers: tuple[str, str], receiver: Receiver, direct: bool
 ) -> None:
     await _make(servers[0], allow_direct=direct)
@@ -52,11 +52,11 @@ async def test_a_stream_is_read_as_it_is(
         async with connected(at["http"], servers[0], at["key"]) as client:
             # The named stream begins with what its sources hold; webhooks with what comes later.
             async with asyncio.timeout(PATIENCE):
-                while len(await client.all_of("GATEWAY_STREAM_live")) < 1:
+                while len(await client.stream_messages("GATEWAY_STREAM_live")) < 1:
                     await asyncio.sleep(0.05)
             receiver.answers["/w"] = [500, 200]
             async with client.websocket() as socket:
-                await socket.ask(action="subscribe", stream="live")
+                await socket.request(action="subscribe", stream="live")
                 # A retry reads the event from where it lies.
                 first = event("orders.made", {"n": 1})
                 await js.publish("orders.made", json.dumps(first).encode())
@@ -67,10 +67,12 @@ async def test_a_stream_is_read_as_it_is(
                 await client.nats.publish("user.made", json.dumps(sent[1]).encode())
                 await client.send(sent[2])
                 await bus.publish("orders.made", b"no event")
-                got = await receiver.until(5)
-                assert {one.json["id"] for one in got[2:]} == {one["id"] for one in sent}
+                requests = await receiver.until(5)
+                assert {request.json["id"] for request in requests[2:]} == {
+                    item["id"] for item in sent
+                }
                 live = [(await socket.next())["event"]["id"] for _ in range(4)]
-                assert sorted(live) == sorted([first["id"], *(one["id"] for one in sent)])
+                assert sorted(live) == sorted([first["id"], *(item["id"] for item in sent)])
             # One registered later gets what comes later.
             await client.webhook(id="later", url=f"{receiver.url}/later", events=["orders.*"])
             (rejected,) = (await client.http.get("/v1/rejected")).json()["items"]
@@ -92,8 +94,8 @@ async def test_a_stream_is_read_as_it_is(
     finally:
         await bus.close()
         await program.stop()
-    assert len(receiver.at("/w")) == 7
-    assert before["id"] not in {one.json["id"] for one in receiver.got}
+    assert len(receiver.requests_to("/w")) == 7
+    assert before["id"] not in {request.json["id"] for request in receiver.requests}
     assert "Traceback" not in program.output, program.output
 
 
@@ -121,7 +123,7 @@ async def test_a_stream_that_could_lose_events_is_refused(
     assert "Traceback" not in program.output
 
 
-async def test_a_full_stream_that_refuses_new_events_is_fine(
+async def test_a_stream_that_refuses_new_events_when_full_is_accepted(
     tmp_path: Path, servers: tuple[str, str], receiver: Receiver
 ) -> None:
     await _make(servers[0], max_msgs=1000, discard=DiscardPolicy.NEW, max_age=30 * 86400.0)
@@ -151,7 +153,7 @@ async def test_an_overlapping_stream_is_named(
         assert await program.stop() == 0
 
 
-async def test_a_named_stream_of_it_takes_other_subjects(
+async def test_a_named_stream_of_an_existing_stream_changes_its_subjects(
     tmp_path: Path, servers: tuple[str, str], receiver: Receiver
 ) -> None:
     await _make(servers[0])
@@ -164,7 +166,7 @@ async def test_a_named_stream_of_it_takes_other_subjects(
         body = json.dumps(event(subject, id=expected[-1])).encode()
         await client.nats.jetstream().publish(subject, body)
         async with asyncio.timeout(PATIENCE):
-            while len(await client.all_of("GATEWAY_STREAM_s")) < len(expected):
+            while len(await client.stream_messages("GATEWAY_STREAM_s")) < len(expected):
                 await asyncio.sleep(0.02)
 
     try:
@@ -178,8 +180,11 @@ async def test_a_named_stream_of_it_takes_other_subjects(
                 if len(subjects) == 2:
                     await publish("user.a")
             await asyncio.sleep(0.5)
-            kept = [json.loads(one.data)["id"] for one in await client.all_of("GATEWAY_STREAM_s")]
-            assert kept == expected
+            stored = [
+                json.loads(message.data)["id"]
+                for message in await client.stream_messages("GATEWAY_STREAM_s")
+            ]
+            assert stored == expected
         assert await program.stop() == 0
     finally:
         await program.stop()

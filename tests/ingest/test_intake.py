@@ -1,4 +1,4 @@
-"""What comes in: over HTTP in three modes, over NATS in any shape, and what is no event."""
+"""The intake: events over HTTP in three modes, over NATS in any shape, and invalid input."""
 
 import asyncio
 import json
@@ -14,10 +14,10 @@ from support.receiver import Receiver
 
 
 async def test_structured_binary_and_batched(client: Client) -> None:
-    one = event("user.created")
-    assert await client.send(one) == {
+    sent = event("user.created")
+    assert await client.send(sent) == {
         "accepted": 1, "duplicates": 0,
-        "items": [{"id": one["id"], "sequence": 1, "duplicate": False}],
+        "items": [{"id": sent["id"], "sequence": 1, "duplicate": False}],
     }  # fmt: skip
     answer = await client.http.post(
         "/v1/events", content=b'{"a": 1}',
@@ -27,19 +27,21 @@ async def test_structured_binary_and_batched(client: Client) -> None:
     assert (answer.status_code, answer.json()["items"][0]["sequence"]) == (202, 2)
     batch = [event("user.created"), event("user.deleted")]
     assert (await client.send(batch))["accepted"] == 2
-    kept = [json.loads(one.data) for one in await client.all_of("GATEWAY_EVENTS")]
-    assert kept[0] == one
-    assert kept[1] == {
+    stored = [
+        json.loads(message.data) for message in await client.stream_messages("GATEWAY_EVENTS")
+    ]
+    assert stored[0] == sent
+    assert stored[1] == {
         "specversion": "1.0", "id": "b1", "source": "/s", "type": "user.made", "subject": "Zürich",
         "datacontenttype": "application/json", "data": {"a": 1},
     }  # fmt: skip
-    assert kept[2:] == batch
+    assert stored[2:] == batch
 
 
-async def test_subjects_of_what_comes_over_http(client: Client) -> None:
+async def test_nats_subjects_of_events_over_http(client: Client) -> None:
     for event_type in ("ontology.schema.created", "billing.paid", "com.acme.new order"):
         await client.send(event(event_type))
-    subjects = [one.subject for one in await client.all_of("GATEWAY_EVENTS")]
+    subjects = [message.subject for message in await client.stream_messages("GATEWAY_EVENTS")]
     assert subjects == [
         "ontology.schema.created", "events.billing.paid", "events.com.acme.new%20order",
     ]  # fmt: skip
@@ -47,19 +49,19 @@ async def test_subjects_of_what_comes_over_http(client: Client) -> None:
 
 async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
-    one = event("user.created")
-    other = one | {"source": "another"}
-    assert (await client.send(one))["duplicates"] == 0
-    again = await client.send(one)
+    sent = event("user.created")
+    other = sent | {"source": "another"}
+    assert (await client.send(sent))["duplicates"] == 0
+    again = await client.send(sent)
     assert (again["accepted"], again["duplicates"]) == (0, 1)
-    assert again["items"] == [{"id": one["id"], "sequence": 1, "duplicate": True}]
-    mixed = await client.send([one, other])
+    assert again["items"] == [{"id": sent["id"], "sequence": 1, "duplicate": True}]
+    mixed = await client.send([sent, other])
     assert [item["duplicate"] for item in mixed["items"]] == [True, False]
     # The same id from another source is another event, with a record of its own.
-    got = await receiver.until(2)
-    assert {item.json["source"] for item in got} == {"tests", "another"}
+    requests = await receiver.until(2)
+    assert {item.json["source"] for item in requests} == {"tests", "another"}
     for source in ("tests", "another"):
-        record = await client.delivery("w", one["id"], source=source)
+        record = await client.delivery("w", sent["id"], source=source)
         assert record["source"] == source
 
 
@@ -85,7 +87,7 @@ async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: R
         (b"x" * (1024 * 1024 + 1), STRUCTURED, 413, "1048576"),
     ],
 )  # fmt: skip
-async def test_bad_input_gets_a_clear_problem(
+async def test_invalid_input_is_answered_with_a_problem(
     client: Client, body: bytes, headers: dict[str, str], status: int, says: str
 ) -> None:
     answer = await client.http.post("/v1/events", content=body, headers=headers)
@@ -94,19 +96,19 @@ async def test_bad_input_gets_a_clear_problem(
     problem = answer.json()
     assert (problem["status"], problem["title"] != "") == (status, True)
     assert says in problem["detail"]
-    assert await client.all_of("GATEWAY_EVENTS") == []
+    assert await client.stream_messages("GATEWAY_EVENTS") == []
 
 
-async def test_a_batch_is_taken_whole_or_not_at_all(client: Client) -> None:
+async def test_a_batch_is_accepted_whole_or_not_at_all(client: Client) -> None:
     batch = [event("user.a"), {"specversion": "1.0"}, event("webhook.failed")]
     problem = await client.send(batch, status=422)
-    assert [(one["index"], one["reason"]) for one in problem["errors"]] == [
+    assert [(error["index"], error["reason"]) for error in problem["errors"]] == [
         (1, "invalid"), (2, "reserved"),
     ]  # fmt: skip
-    assert await client.all_of("GATEWAY_EVENTS") == []
+    assert await client.stream_messages("GATEWAY_EVENTS") == []
 
 
-async def test_the_key_is_asked_for(client: Client) -> None:
+async def test_a_key_is_required(client: Client) -> None:
     for headers in ({"Authorization": "Bearer wrong"}, {"Authorization": "", "X-API-Key": "no"}):
         for method, path in (("POST", "/v1/events"), ("GET", "/v1/webhooks"), ("GET", "/metrics")):
             answer = await client.http.request(method, path, headers=headers)
@@ -128,7 +130,9 @@ async def test_the_key_is_asked_for(client: Client) -> None:
     assert (await client.http.get("/healthz", headers={"Authorization": ""})).status_code == 200
 
 
-async def test_what_is_no_event_is_set_aside(client: Client, receiver: Receiver) -> None:
+async def test_messages_that_are_not_events_are_rejected_input(
+    client: Client, receiver: Receiver
+) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*", "webhook.*"])
     bad = {
         b"not json \xff": "malformed", b"[1, 2]": "malformed", b"7": "malformed", b"": "malformed",
@@ -143,17 +147,17 @@ async def test_what_is_no_event_is_set_aside(client: Client, receiver: Receiver)
         await client.nats.publish("user.x", body, headers={"X-Trace": "7"})
     good = event("user.x")
     await client.nats.publish("user.x", json.dumps(good).encode())
-    (got,) = await receiver.until(1)
-    assert got.json["id"] == good["id"]
-    kept = await client.all_of("GATEWAY_REJECTED")
-    assert [(one.data or b"", one.subject) for one in kept] == [
+    (request,) = await receiver.until(1)
+    assert request.json["id"] == good["id"]
+    messages = await client.stream_messages("GATEWAY_REJECTED")
+    assert [(item.data or b"", item.subject) for item in messages] == [
         (body, f"eg.rejected.{reason}") for body, reason in bad.items()
     ]
-    for sequence, one in enumerate(kept, 1):
-        assert one.headers["Eg-Subject"] == "user.x"
-        assert one.headers["Eg-Sequence"] == str(sequence)
-        assert one.headers["Eg-Header-X-Trace"] == "7"
-        assert one.headers["Eg-Detail"]
+    for sequence, item in enumerate(messages, 1):
+        assert item.headers["Eg-Subject"] == "user.x"
+        assert item.headers["Eg-Sequence"] == str(sequence)
+        assert item.headers["Eg-Header-X-Trace"] == "7"
+        assert item.headers["Eg-Detail"]
     metrics = (await client.http.get("/metrics")).text
     assert 'event_gateway_events_rejected_total{reason="malformed"} 4.0' in metrics
     assert 'event_gateway_events_received_total{origin="nats"} 1.0' in metrics
@@ -172,11 +176,11 @@ async def test_json_objects_without_specversion_become_events(
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], enrich=False)
     await client.nats.publish("user.renamed", json.dumps(body).encode())
-    (got,) = await receiver.until(1)
-    made = got.json
-    assert {name: made[name] for name in expected} == expected
-    assert (made["id"], made["specversion"]) == ("GATEWAY_EVENTS-1", "1.0")
-    assert made["time"].endswith("Z")
+    (request,) = await receiver.until(1)
+    content = request.json
+    assert {name: content[name] for name in expected} == expected
+    assert (content["id"], content["specversion"]) == ("GATEWAY_EVENTS-1", "1.0")
+    assert content["time"].endswith("Z")
 
 
 async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Receiver) -> None:
@@ -198,7 +202,7 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
     assert (second["stream"], second["sequence"]) == ("GATEWAY_EVENTS", 2)
     assert "not a JSON object" in second["detail"]
     rest = (await client.http.get("/v1/rejected", params={"cursor": page["next"]})).json()
-    assert ([one["data"] for one in rest["items"]], rest["next"]) == (["[2]"], None)
+    assert ([item["data"] for item in rest["items"]], rest["next"]) == (["[2]"], None)
     answer = await client.http.post(f"/v1/rejected/{second['seq']}/retry")
     assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
     assert (await client.http.post("/v1/rejected/99/retry")).status_code == 404
@@ -212,13 +216,13 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
     both = await asyncio.gather(
         *(client.http.post("/v1/rejected/5/retry") for _ in range(2))
     )  # fmt: skip
-    assert {one.status_code for one in both} <= {202, 404}
-    assert 202 in {one.status_code for one in both}
-    (got,) = await receiver.until(1)
-    assert got.json["id"] == good["id"]
+    assert {item.status_code for item in both} <= {202, 404}
+    assert 202 in {item.status_code for item in both}
+    (request,) = await receiver.until(1)
+    assert request.json["id"] == good["id"]
     assert len((await client.http.get("/v1/rejected")).json()["items"]) == 4
-    stored = (await client.all_of("GATEWAY_EVENTS"))[4:]
-    assert [one.headers["X-Trace"] for one in stored] == ["7"]
+    stored = (await client.stream_messages("GATEWAY_EVENTS"))[4:]
+    assert [item.headers["X-Trace"] for item in stored] == ["7"]
     await client.nats.jetstream().publish(
         "eg.rejected.invalid", json.dumps(good).encode(), headers={"Eg-Subject": "nowhere.x"}
     )
@@ -244,7 +248,7 @@ async def test_no_body_is_read_beyond_the_limit(client: Client, method: str, pat
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(
+async def test_a_body_that_does_not_arrive_times_out(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("event_gateway.api.server.auth.BODY_TIMEOUT", 0.3)

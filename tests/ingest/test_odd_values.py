@@ -1,4 +1,4 @@
-"""What JSON can say and nobody can keep is refused; an entry that is useless is left out."""
+"""Values that JSON allows but that cannot be stored are refused; an unusable entry is left out."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ DEEP = "[" * 300 + "]" * 300
 
 
 def _definition(url: str, **more: str) -> str:
-    """A webhook's body, as text: some of its values Python would not write."""
+    """The body of a webhook as text: Python's encoder would not write some of its values."""
     fields = {"id": '"w"', "url": json.dumps(url), "events": '["user.*"]'} | more
     return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
 
@@ -40,7 +40,7 @@ def _filter(operator: str, value: str) -> dict[str, str]:
         ({"cloudevents_filters": '[{"exact":{"type":"\\ud800"}}]'}, "cloudevents_filters[0]"),
     ],
 )
-async def test_what_would_not_come_back_is_refused(
+async def test_values_that_cannot_be_stored_are_refused(
     client: Client, receiver: Receiver, more: dict[str, str], key: str
 ) -> None:
     answer = await client.http.post(
@@ -61,8 +61,8 @@ async def test_deep_examples_are_refused(client: Client) -> None:
     assert (await client.http.get("/v1/event-types")).status_code == 200
 
 
-async def test_a_bad_entry_keeps_nobody_else_away(tmp_path: Path, receiver: Receiver) -> None:
-    """One as a version with a problem might have written it."""
+async def test_an_invalid_entry_does_not_affect_others(tmp_path: Path, receiver: Receiver) -> None:
+    """An entry that a faulty version could have written."""
     program = Program(tmp_path, LOOPBACK)
     bad: dict[str, Any] = {
         "id": "bad", "url": receiver.url, "events": ["user.*"],

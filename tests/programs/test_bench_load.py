@@ -1,4 +1,4 @@
-"""The bench of failures, queues and memory gives every figure; what they are is not asserted."""
+"""The benchmark of failures, queues and memory gives every figure; the values are not asserted."""
 
 import json
 import math
@@ -42,6 +42,8 @@ def test_every_figure_is_measured(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
-    figures = {(one["section"], one["name"]): one["median"] for one in results["figures"]}
+    figures = {
+        (figure["section"], figure["name"]): figure["median"] for figure in results["figures"]
+    }
     assert set(figures) == {(section, name) for section in FIGURES for name in FIGURES[section]}
     assert all(math.isfinite(median) for median in figures.values()), figures

@@ -1,4 +1,4 @@
-"""A page in a real browser that subscribes, loses its connection, and shows no gap."""
+"""A page in a real browser subscribes, loses its connection, and resumes without a gap."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ async def gateway(start: Start) -> Running:
 
 
 class Wire:
-    """A relay to the gateway that can be cut."""
+    """A relay to the gateway whose connections can be cut."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -45,7 +45,7 @@ class Wire:
         self._writers -= {writer, back}
 
     def cut(self) -> None:
-        """Ends all connections as a lost network does, and makes no more."""
+        """Aborts all connections, as a lost network does, and refuses new ones."""
         self.whole = False
         for writer in self._writers:
             writer.transport.abort()
@@ -76,10 +76,10 @@ async def test_a_page_resumes_without_a_gap(
     client: Client, gateway: Running, tmp_path: Path
 ) -> None:
     wire = Wire(int(gateway.http_url.rpartition(":")[2]))
-    made = await client.http.post("/v1/tokens", json={"streams": ["work"]})
+    answer = await client.http.post("/v1/tokens", json={"streams": ["work"]})
     async with _serving(wire.serve) as relay, _serving(_give_page) as web:
         given = urlencode({"url": f"ws://127.0.0.1:{relay}/v1/ws", "stream": "work",
-                           "token": made.json()["token"]})  # fmt: skip
+                           "token": answer.json()["token"]})  # fmt: skip
         async with page(tmp_path / "browser", f"http://127.0.0.1:{web}/#{given}") as shown:
             await shown.until("document.getElementById('state')?.textContent === 'live'")
             sent = [event("scheduler.job.done") for _ in range(300)]
@@ -96,7 +96,7 @@ async def test_a_page_resumes_without_a_gap(
                 "[...document.querySelectorAll('#events li')]"
                 ".map(one => one.textContent.split(' ')[1]).join()"
             )
-            assert ids.split(",") == [one["id"] for one in sent]
+            assert ids.split(",") == [item["id"] for item in sent]
             assert await shown.value("document.getElementById('gaps').textContent") == "0"
             assert int(await shown.value("document.getElementById('connections').textContent")) == 2
 
@@ -104,9 +104,9 @@ async def test_a_page_resumes_without_a_gap(
 async def test_a_page_gets_server_sent_events_and_resumes(
     client: Client, gateway: Running, tmp_path: Path
 ) -> None:
-    """The browser's own EventSource, which says Last-Event-ID by itself."""
+    """The browser's own EventSource, which sends Last-Event-ID by itself."""
     wire = Wire(int(gateway.http_url.rpartition(":")[2]))
-    made = await client.http.post("/v1/tokens", json={"streams": ["work"]})
+    answer = await client.http.post("/v1/tokens", json={"streams": ["work"]})
     async with contextlib.AsyncExitStack() as stack:
         relay = await stack.enter_async_context(_serving(wire.serve))
         # Any page of the same origin will do.
@@ -116,7 +116,7 @@ async def test_a_page_gets_server_sent_events_and_resumes(
         await shown.value(
             "window.got = []; window.opened = 0;"
             f"window.source = new EventSource('/v1/streams/work/sse?from=first&token="
-            f"{made.json()['token']}');"
+            f"{answer.json()['token']}');"
             "source.onopen = () => { opened += 1 };"
             "source.onmessage = one => got.push(Number(one.lastEventId)); 1"
         )

@@ -19,7 +19,7 @@ from standardwebhooks.webhooks import Webhook
 
 from support.canaries import Canaries
 from support.client import Client, connected, event
-from support.echo_server import EchoServer, Sent
+from support.echo_server import EchoedRequest, EchoServer
 from support.gateway_outputs import Places, Recorded, from_api, from_files, from_nats, from_redis
 from support.patience import PATIENCE
 from support.planted_secrets import PlantedSecrets
@@ -37,7 +37,7 @@ ALLOWED = [("admin", "output: first start")]  # shown once, to whoever starts th
 
 
 def mutual(planted: PlantedSecrets) -> ssl.SSLContext:
-    """A server's context that wants a certificate of its clients."""
+    """The TLS context of a server that requires client certificates."""
     context = planted.authority.server()
     context.verify_mode = ssl.CERT_REQUIRED
     pem = planted.authority.certificate.public_bytes(Encoding.PEM).decode()
@@ -45,7 +45,7 @@ def mutual(planted: PlantedSecrets) -> ssl.SSLContext:
     return context
 
 
-async def test_no_canary_comes_out_of_a_full_run(tmp_path: Path) -> None:
+async def test_no_output_of_a_full_run_contains_a_secret(tmp_path: Path) -> None:
     planted = PlantedSecrets(tmp_path)
     canaries = planted.canaries
     plain, token, proxy = EchoServer(), EchoServer(planted.token), ConnectProxy()
@@ -64,20 +64,20 @@ async def test_no_canary_comes_out_of_a_full_run(tmp_path: Path) -> None:
                 },
             }, **planted.environ)  # fmt: skip
             webhooks = planted.webhooks(plain, tls, token, dead)
-            found = await _run(program, planted, webhooks, places)
-    found += places.answers
+            result = await _run(program, planted, webhooks, places)
+    result += places.answers
     _reached(planted, plain, tls, token, proxy)
     assert "Traceback" not in program.output, program.output
     assert len(places.answers) > 250
-    assert len(found) > 500
-    hits = canaries.hits(found, ALLOWED)
+    assert len(result) > 500
+    hits = canaries.hits(result, ALLOWED)
     assert not hits, "\n".join(sorted(set(hits)))
 
 
 async def _run(
     program: Program, planted: PlantedSecrets, webhooks: list[dict[str, Any]], places: Recorded
 ) -> Places:
-    """Starts, provokes, kills, starts again, stops; gives what it left behind."""
+    """Runs, kills, restarts and stops the gateway; returns all its outputs."""
     at = await program.start()
     async with asyncio.timeout(PATIENCE):  # the key is printed once all runs
         while "(shown once)" not in program.output:
@@ -90,21 +90,21 @@ async def _run(
     planted.canaries.plant("sealing", sealing, base64.b64decode(sealing))
     assert first.count(at["key"]) == 1
     out: Places = [("output: first start", first.encode())]
-    ids = [one["id"] for one in webhooks]
+    ids = [item["id"] for item in webhooks]
     async with _recorded(at, places) as client:
         await _seal(client, planted)
         for definition in webhooks:
             await client.webhook(**definition)
         await _try(client, planted, ids)
         sent = [event("user.a") for _ in range(3)]
-        for one in sent:
-            await client.send(one)
+        for item in sent:
+            await client.send(item)
         for webhook, status in (("bearer", "dead_letter"), ("hmac", "succeeded"),
                                 ("oauth2", "succeeded")):  # fmt: skip
-            await _some(client, webhook, sent, status)
+            await _wait_for_any(client, webhook, sent, status)
         await _abuse(client, planted.canaries)
-        await from_api(client, ids, [one["id"] for one in sent])
-        await client.told(1, "webhook.dead_lettered")
+        await from_api(client, ids, [item["id"] for item in sent])
+        await client.lifecycle_events(1, "webhook.dead_lettered")
         out += await from_nats(client)
         out += await from_redis(at["redis"])
     program.kill()
@@ -149,7 +149,7 @@ async def _seal(client: Client, planted: PlantedSecrets) -> None:
 
 
 async def _try(client: Client, planted: PlantedSecrets, ids: list[str]) -> None:
-    """All trials three times, so that each status comes; secrets change on the way."""
+    """Sends each sample request three times, once for each status; changes secrets in between."""
     slow = asyncio.create_task(client.http.post("/v1/webhooks/slow/test"))
     await asyncio.sleep(0.3)  # now it waits for its answer, and its token is renewed
     await client.http.post("/v1/webhooks/401/test")
@@ -158,7 +158,7 @@ async def _try(client: Client, planted: PlantedSecrets, ids: list[str]) -> None:
     for turn in range(3):
         every = [client.http.post(f"/v1/webhooks/{name}/test") for name in ids]
         answers = {
-            one["webhook_id"]: one for one in [a.json() for a in await asyncio.gather(*every)]
+            item["webhook_id"]: item for item in [a.json() for a in await asyncio.gather(*every)]
         }
         for name in UNUSABLE:
             assert answers[name]["error_type"] == "AuthError", answers[name]
@@ -172,9 +172,11 @@ async def _try(client: Client, planted: PlantedSecrets, ids: list[str]) -> None:
     assert (await client.http.post("/v1/webhooks/hmac/rotate-secret", json=new)).status_code == 409
 
 
-async def _some(client: Client, webhook: str, sent: list[dict[str, Any]], status: str) -> None:
-    """Waits until one of the events has come to that end."""
-    waiting = [asyncio.create_task(client.until(webhook, one["id"], status)) for one in sent]
+async def _wait_for_any(
+    client: Client, webhook: str, sent: list[dict[str, Any]], status: str
+) -> None:
+    """Waits until the delivery of one of the events has this status."""
+    waiting = [asyncio.create_task(client.until(webhook, event["id"], status)) for event in sent]
     done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=15)
     for task in rest:
         task.cancel()
@@ -183,7 +185,7 @@ async def _some(client: Client, webhook: str, sent: list[dict[str, Any]], status
 
 
 async def _abuse(client: Client, canaries: Canaries) -> None:
-    """Requests with a secret where none belongs; each is refused."""
+    """Sends requests with a secret in a wrong place; each is refused."""
     secret = canaries.make("abuse", "/")
     plain = canaries.make("abuse2")
     url = {"id": "bad", "events": ["user.*"], "url": "https://receiver.test/"}
@@ -240,40 +242,43 @@ def _reached(
     token: EchoServer,
     proxy: ConnectProxy,
 ) -> None:
-    """Each secret did reach whom it is for: else the search would prove nothing."""
+    """Checks that each secret reached its receiver: otherwise the search would prove nothing."""
     values = planted.values
 
     def basic(user: str, password: str) -> str:
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
     def heads(path: str) -> set[str]:
-        return {one.headers.get("authorization", "") for one in plain.at(path)}
+        return {request.headers.get("authorization", "") for request in plain.requests_to(path)}
 
     assert f"Bearer {values['bearer']}" in heads("/bearer")
     assert basic("user", values["basic"]) in heads("/basic")
     assert basic(*values["pair"].split(":", 1)) in heads("/pair")
     key = (planted.folder / "from-file").read_text().strip()
-    assert key in {one.headers["x-key"] for one in plain.at("/file")}
+    assert key in {request.headers["x-key"] for request in plain.requests_to("/file")}
     assert len(heads("/sealed")) >= 3  # each of the values
     assert len(heads("/401")) >= 2  # a token, and the one after it
-    assert {one.split(" ")[1] for one in heads("/oauth2")} <= set(planted.tokens)
+    assert {head.split(" ")[1] for head in heads("/oauth2")} <= set(planted.tokens)
     for secret in planted.whsec:
-        one = plain.at("/hmac")[0]
-        assert Webhook(secret).verify(one.body, _signed(one)) is not None
+        received = plain.requests_to("/hmac")[0]
+        assert Webhook(secret).verify(received.body, _signed(received)) is not None
     raw = base64.b64decode(values["ed"].removeprefix("whsk_"))
-    one = plain.at("/ed")[0]
-    content = f"{one.headers['webhook-id']}.{one.headers['webhook-timestamp']}.".encode() + one.body
-    signature = base64.b64decode(one.headers["webhook-signature"].removeprefix("v1a,"))
+    received = plain.requests_to("/ed")[0]
+    content = (
+        f"{received.headers['webhook-id']}.{received.headers['webhook-timestamp']}.".encode()
+        + received.body
+    )
+    signature = base64.b64decode(received.headers["webhook-signature"].removeprefix("v1a,"))
     Ed25519PrivateKey.from_private_bytes(raw).public_key().verify(signature, content)
-    assert {"locked", "open"} == {word for one in tls.got for word in ("locked", "open")
-                                  if word in one.subject}  # fmt: skip
-    asked = Canaries({name: planted.canaries.planted[name] for name in
+    assert {"locked", "open"} == {word for request in tls.requests for word in ("locked", "open")
+                                  if word in request.subject}  # fmt: skip
+    requested = Canaries({name: planted.canaries.planted[name] for name in
                       ("client", "client2", "refused", "spoilt")})  # fmt: skip
-    said = b"".join(one.head + one.body for one in token.got)
-    assert {name for name, _ in asked.in_text(said)} == set(asked.planted)
+    text = b"".join(request.head + request.body for request in token.requests)
+    assert {name for name, _ in requested.in_text(text)} == set(requested.planted)
     proxied = Canaries({"proxy": planted.canaries.planted["proxy"]})
     assert proxied.hits([("heads", "".join(proxy.heads).encode())])
 
 
-def _signed(sent: Sent) -> dict[str, str]:
+def _signed(sent: EchoedRequest) -> dict[str, str]:
     return {name: value for name, value in sent.headers.items() if name.startswith("webhook-")}

@@ -1,4 +1,4 @@
-"""No secret in what is said before the gateway runs, or of objects that hold one."""
+"""No secret in what is printed before the gateway runs, or in the repr of objects."""
 
 import asyncio
 import contextlib
@@ -74,8 +74,8 @@ BAD_FILES = {
 }
 
 
-async def test_check_repeats_no_secret(tmp_path: Path) -> None:
-    """Each file is refused, and what is said of it holds nothing of the canary."""
+async def test_check_shows_no_secret(tmp_path: Path) -> None:
+    """Each file is refused, and the error contains no secret."""
     canaries = Canaries()
     planted = {"PLANTED": canaries.make("planted")}
     variable = {"EVENT_GATEWAY__REDIS__PASSWORD": canaries.make("variable")}
@@ -85,9 +85,9 @@ async def test_check_repeats_no_secret(tmp_path: Path) -> None:
         path.write_text(text)
         environ: dict[str, Any] = planted | variable if name == OF_A_VARIABLE else planted
         ended = await command("check", "-c", str(path), *options, **environ)
-        said = (ended.out + ended.err).encode()
-        assert ended.status == 2, (name, said)
-        return name, said
+        message = (ended.out + ended.err).encode()
+        assert ended.status == 2, (name, message)
+        return name, message
 
     limit = asyncio.Semaphore(4)
 
@@ -99,15 +99,15 @@ async def test_check_repeats_no_secret(tmp_path: Path) -> None:
         name: text.replace("SECRET", canaries.make(f"file{number}"))
         for number, (name, text) in enumerate(BAD_FILES.items())
     }
-    places = await asyncio.gather(*(limited(*one) for one in texts.items()))
-    assert all(b".yaml" in said or b"PASSWORD" in said for _, said in places)
+    places = await asyncio.gather(*(limited(*item) for item in texts.items()))
+    assert all(b".yaml" in message or b"PASSWORD" in message for _, message in places)
     assert not canaries.hits(places)
 
 
-async def test_servers_that_refuse_or_are_not_there(
+async def test_servers_that_refuse_or_do_not_answer(
     tmp_path: Path, servers: tuple[str, str]
 ) -> None:
-    """The last words of a start that fails name the server without its password."""
+    """The error of a failed start names the server without its password."""
     nats_url, redis_url = (httpx.URL(url) for url in servers)
     canaries = Canaries()
     wrong = canaries.make("wrong")
@@ -158,7 +158,7 @@ async def test_servers_that_refuse_or_are_not_there(
         ("SECRET", ""),
     ],
 )
-def test_urls_as_they_are_shown(url: str, shown: str) -> None:
+def test_urls_are_shown_without_passwords(url: str, shown: str) -> None:
     assert without_password(url) == shown
 
 
@@ -171,17 +171,17 @@ def test_texts_without_secrets() -> None:
     assert redact({"secret-1"}, "... secret") == "... secret"
 
 
-async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
-    """What may end up in a log by way of an error, or of the event loop, which logs reprs."""
+async def test_reprs_contain_no_secret(tmp_path: Path) -> None:
+    """Objects that a log can show in an error, or by the event loop, which logs reprs."""
     canaries = Canaries()
-    key, admin, url, value = new_key(), *(canaries.make(one) for one in ("admin", "url", "value"))
+    key, admin, url, value = new_key(), *(canaries.make(item) for item in ("admin", "url", "value"))
     canaries.plant("sealing", key)
     servers = {"nats": {"url": f"nats://u:{url}@h"}, "redis": {"url": f"redis://:{url}@h"}}
     proxy = {"proxy": {"url": f"http://u:{url}@h:1"}}
     config = Config.model_validate(servers | {"delivery": proxy})
     secrets = Secrets(ExternalSecrets({"S_TOKEN": value}, "S_", tmp_path))
     sender = HttpClient(EgressGuard())
-    ways = tuple(Security(one, "token", username="u") for one in ("basic", "api_key"))
+    ways = tuple(Security(item, "token", username="u") for item in ("basic", "api_key"))
     webhook = Webhook("w", "https://receiver.test/", ("user.*",), security=ways)
     builders = RequestBuilders(
         secrets=secrets, tokens=tokens.AccessTokens(sender), key=b"key", version="1",
@@ -208,5 +208,5 @@ async def test_reprs_hold_no_secret(tmp_path: Path) -> None:
     ]  # fmt: skip
     await sender.close()
     assert secrets.find("token") == (value,)
-    shown = [(type(one).__name__, (repr(one) + str(one)).encode()) for one in objects]
+    shown = [(type(object).__name__, (repr(object) + str(object)).encode()) for object in objects]
     assert not canaries.hits(shown)

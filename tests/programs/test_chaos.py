@@ -1,4 +1,4 @@
-"""The short form of the chaos run: nothing accepted is lost, whatever happens to whom."""
+"""The short form of the chaos run: no accepted event is lost, whatever fails."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,8 @@ from chaos.run import Plan, run
 
 async def test_nothing_is_lost(tmp_path: Path) -> None:
     seed = int(os.environ.get("CHAOS_SEED", "20261"))
-    account = await run(tmp_path, Plan(seconds=75, seed=seed, rate=20))
-    print(account)
-    assert not account.lost, str(account)
-    assert account.accepted > 200
-    assert len(account.done) >= 7
+    report = await run(tmp_path, Plan(seconds=75, seed=seed, rate=20))
+    print(report)
+    assert not report.lost, str(report)
+    assert report.accepted > 200
+    assert len(report.done) >= 7

@@ -1,4 +1,4 @@
-"""Pulling the plug: nothing accepted is lost, whoever is killed."""
+"""Kills of the gateway and its servers: no accepted event is lost."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,8 @@ def _config(receiver: Receiver) -> dict[str, Any]:
 
 def _missing(receiver: Receiver, ids: set[str]) -> dict[str, int]:
     return {
-        name: len(ids - {one.json["id"] for one in receiver.at(f"/{name}")}) for name in WEBHOOKS
+        name: len(ids - {request.json["id"] for request in receiver.requests_to(f"/{name}")})
+        for name in WEBHOOKS
     }
 
 
@@ -52,7 +53,7 @@ async def _all_delivered(receiver: Receiver, ids: set[str], timeout: float = PAT
 
 @pytest.mark.parametrize("after", [1, 700, 2000])
 async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, after: int) -> None:
-    """It dies when so many requests have come, and its servers with it."""
+    """The gateway is killed after a number of requests, and its servers end with it."""
     program = Program(tmp_path, _config(receiver))
     sent = [event("load.made", {"n": n}) for n in range(1000)]
     chunks = [sent[start : start + 50] for start in range(0, 1000, 50)]
@@ -60,7 +61,7 @@ async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, a
     receiver.answers["/two"] = [500] * 50 + [200]
 
     async def kill() -> None:
-        while len(receiver.got) < after:
+        while len(receiver.requests) < after:
             await asyncio.sleep(0.001)
         program.kill()
 
@@ -77,15 +78,15 @@ async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, a
         await killing
         if not program.runs:
             await program.start()
-        before = len(receiver.got)
-        await _all_delivered(receiver, {one["id"] for one in sent})
+        before = len(receiver.requests)
+        await _all_delivered(receiver, {item["id"] for item in sent})
         assert await program.stop() == 0
     finally:
         killing.cancel()
         await program.stop()
     # At least once; what came twice was in flight, or done and not yet written.
     for name in WEBHOOKS:
-        counts = Counter(one.json["id"] for one in receiver.at(f"/{name}"))
+        counts = Counter(request.json["id"] for request in receiver.requests_to(f"/{name}"))
         twice = sum(count - 1 for count in counts.values())
         allowed = 400 + (50 if name == "two" else 0)
         assert twice <= allowed, f"{twice} too many at {name}, {before} before the restart"
@@ -102,15 +103,15 @@ async def test_events_published_while_the_gateway_is_down(
         program.kill()
         async with connected(at["http"], nats_url, at["key"]) as client:
             sent = [event("load.made") for _ in range(50)]
-            for one in sent:
-                await client.nats.publish("load.made", json.dumps(one).encode())
+            for item in sent:
+                await client.nats.publish("load.made", json.dumps(item).encode())
             await client.nats.flush()
         await program.start()
-        await _all_delivered(receiver, {one["id"] for one in sent})
+        await _all_delivered(receiver, {item["id"] for item in sent})
         assert await program.stop() == 0
     finally:
         await program.stop()
-    assert len(receiver.got) == 150
+    assert len(receiver.requests) == 150
 
 
 async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiver) -> None:
@@ -118,18 +119,18 @@ async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiv
     at = await program.start()
     first = server_pids(program.data)
     program.kill()
-    await _gone(first)
+    await _wait_until_ended(first)
     again = await program.start()
     # Ports and passwords stay, so that the clients' settings do.
     assert (again["nats"], again["redis"], again["key"]) == (at["nats"], at["redis"], at["key"])
     second = server_pids(program.data)
     assert await program.stop() == 0
-    await _gone(second)
+    await _wait_until_ended(second)
     assert not (program.data / "endpoints.json").exists()
     assert "Traceback" not in program.output, program.output
 
 
-async def _gone(pids: dict[str, int]) -> None:
+async def _wait_until_ended(pids: dict[str, int]) -> None:
     async with asyncio.timeout(PATIENCE):
         while any(_alive(pid) for pid in pids.values()):
             await asyncio.sleep(0.05)
@@ -144,8 +145,8 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
-async def test_kill_nats_and_valkey_of_ones_own(tmp_path: Path, receiver: Receiver) -> None:
-    """Both are away for a while, and come back: the gateway carries on by itself."""
+async def test_kill_external_nats_and_valkey(tmp_path: Path, receiver: Receiver) -> None:
+    """Both servers are down for a while: the gateway continues by itself afterwards."""
     from event_gateway.embedded.servers import EmbeddedServers
 
     servers = EmbeddedServers(tmp_path / "servers")
@@ -160,22 +161,22 @@ async def test_kill_nats_and_valkey_of_ones_own(tmp_path: Path, receiver: Receiv
                 os.kill(server_pids(tmp_path / "servers")[name], signal.SIGKILL)
                 if name == "nats":
                     await asyncio.sleep(0.3)
-                    one = event("load.made")
-                    problem = await client.send(one, status=503)
+                    published = event("load.made")
+                    problem = await client.send(published, status=503)
                     assert "NATS" in problem["detail"]
                 else:
                     await _until_ready(client, "degraded")
                     sent = [event("load.made") for _ in range(20)]
                     await client.send(sent)
-                    ids |= {one["id"] for one in sent}
+                    ids |= {item["id"] for item in sent}
                     await asyncio.sleep(0.5)
-                    assert not receiver.got, "an attempt whose outcome could not be kept"
+                    assert not receiver.requests, "an attempt whose outcome could not be kept"
                 await servers.stop()
                 await servers.start()
                 await _until_ready(client)
                 sent = [event("load.made") for _ in range(20)]
                 await client.send(sent)
-                ids |= {one["id"] for one in sent}
+                ids |= {item["id"] for item in sent}
                 await _all_delivered(receiver, ids)
         assert await program.stop() == 0
     finally:
@@ -193,7 +194,7 @@ async def _until_ready(client: Any, status: str = "ok") -> None:
 
 
 async def test_retries_after_a_restart_are_enriched(tmp_path: Path, receiver: Receiver) -> None:
-    """Nothing is at hand then: all events are read from the log at once, and known to Redis."""
+    """All events are read from the log at once, since no process has them in memory."""
     policy = {"initial_delay": "3s"}
     webhook = {"url": f"{receiver.url}/one", "events": ["load.*"], "retry_policy": policy,
                "circuit_breaker": {"failure_threshold": 1000}}  # fmt: skip
@@ -206,31 +207,31 @@ async def test_retries_after_a_restart_are_enriched(tmp_path: Path, receiver: Re
             await client.send(sent)
             await receiver.until(300)
         assert await program.stop() == 0
-        before = list(receiver.got)
+        before = list(receiver.requests)
         await program.start()
-        await _all_taken(receiver, {one["id"] for one in sent})
+        await _all_taken(receiver, {item["id"] for item in sent})
         assert await program.stop() == 0
     finally:
         await program.stop()
-    tries = Counter(one.json["id"] for one in before)
-    later = receiver.got[len(before) :]
+    tries = Counter(item.json["id"] for item in before)
+    later = receiver.requests[len(before) :]
     assert len(later) >= 100
-    for one in later:
-        tries[one.json["id"]] += 1
-        assert one.headers["x-event-gateway-attempt"] == str(tries[one.json["id"]])
-        assert "incomplete" not in one.json["data"]["enrichment"]
+    for item in later:
+        tries[item.json["id"]] += 1
+        assert item.headers["x-event-gateway-attempt"] == str(tries[item.json["id"]])
+        assert "incomplete" not in item.json["data"]["enrichment"]
 
 
 async def _all_taken(receiver: Receiver, ids: set[str]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while ids - {one.json["id"] for one in receiver.got if one.status == 200}:
+        while ids - {request.json["id"] for request in receiver.requests if request.status == 200}:
             await asyncio.sleep(0.05)
 
 
-async def test_a_nats_that_hangs_is_no_ready_one(
+async def test_a_nats_that_hangs_is_not_ready(
     client: Client, gateway: Running, tmp_path: Path
 ) -> None:
-    """Its connection is there, but nothing comes back: no event is taken in vain."""
+    """The connection is open but NATS does not answer: no event is accepted."""
     pid = server_pids(tmp_path / "data")["nats"]
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -247,5 +248,7 @@ async def test_a_nats_that_hangs_is_no_ready_one(
     await _until_ready(client)
     # Whether it was written meanwhile is not known: sent again, it is there once.
     await client.send(hanging)
-    kept = [json.loads(one.data)["id"] for one in await client.all_of("GATEWAY_EVENTS")]
-    assert kept == [hanging["id"]]
+    stored = [
+        json.loads(message.data)["id"] for message in await client.stream_messages("GATEWAY_EVENTS")
+    ]
+    assert stored == [hanging["id"]]

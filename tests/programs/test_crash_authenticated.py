@@ -1,4 +1,4 @@
-"""NATS and Valkey are killed while receivers demand tokens, signatures and client certificates."""
+"""NATS and Valkey are killed while receivers require tokens, signatures and certificates."""
 
 import asyncio
 import os
@@ -14,13 +14,15 @@ from support.client import connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver, receiving
-from support.token_server import giving_tokens
+from support.token_server import running_token_server
 
 KEY = "whsec_c2lnbmluZyBrZXkgb2YgdGhlIHRlc3Q="
 EVENTS = 400
 
 
-async def test_every_call_is_authenticated_whoever_dies(tmp_path: Path, receiver: Receiver) -> None:
+async def test_every_request_is_authenticated_after_kills(
+    tmp_path: Path, receiver: Receiver
+) -> None:
     files = ClientFiles(tmp_path / "secrets")
     files.demanding()  # writes the server's own certificate
     tls = {
@@ -28,7 +30,7 @@ async def test_every_call_is_authenticated_whoever_dies(tmp_path: Path, receiver
         "ssl_ca_certs": files.trusted,
         "ssl_cert_reqs": ssl.CERT_REQUIRED,
     }
-    async with giving_tokens() as tokens, receiving(**tls) as guarded:
+    async with running_token_server() as tokens, receiving(**tls) as guarded:
         tokens.expires_in = 2  # renewed again and again, also while a server is away
         (files.directory / "client").write_text(tokens.secret)
         (files.directory / "signing").write_text(KEY)
@@ -49,21 +51,24 @@ async def test_every_call_is_authenticated_whoever_dies(tmp_path: Path, receiver
         try:
             sent = await _load(program)
             async with asyncio.timeout(PATIENCE):
-                while any(sent - {one.json["id"] for one in at.got} for at in (receiver, guarded)):
+                while any(
+                    sent - {request.json["id"] for request in at.requests}
+                    for at in (receiver, guarded)
+                ):
                     await asyncio.sleep(0.1)
             assert await program.stop() == 0
         finally:
             await program.stop()
-    assert len(tokens.asked) > 2
-    given = {f"Bearer token-{number + 1}" for number in range(len(tokens.asked))}
-    assert {one.headers["authorization"] for one in receiver.got} <= given
-    for got in (*receiver.got, *guarded.got):
-        standardwebhooks.Webhook(KEY).verify(got.body, got.headers)
+    assert len(tokens.requests) > 2
+    given = {f"Bearer token-{number + 1}" for number in range(len(tokens.requests))}
+    assert {request.headers["authorization"] for request in receiver.requests} <= given
+    for result in (*receiver.requests, *guarded.requests):
+        standardwebhooks.Webhook(KEY).verify(result.body, result.headers)
     assert "Traceback" not in program.output
 
 
 async def _load(program: Program) -> set[str]:
-    """Sends events over some 8 s while a server is killed now and then; gives their ids."""
+    """Sends events for some 8 s while servers are killed; returns the ids of the events."""
     at = await program.start()
     sent: set[str] = set()
     async with connected(at["http"], at["nats"], at["key"]) as client:
@@ -77,9 +82,9 @@ async def _load(program: Program) -> set[str]:
         killing = asyncio.create_task(kill())
         try:
             for number in range(EVENTS):
-                one = event("a", {"n": number})
-                await _until_taken(client.http, one)
-                sent.add(one["id"])
+                published = event("a", {"n": number})
+                await _until_taken(client.http, published)
+                sent.add(published["id"])
                 await asyncio.sleep(0.02)
             await killing
         finally:

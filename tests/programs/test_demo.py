@@ -1,4 +1,4 @@
-"""The demo as its user sees it: the real command, its output and its exit status."""
+"""The demo: the real command, its output and its exit status."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ DEMO = [sys.executable, "-m", "event_gateway", "demo"]
 
 
 @pytest.mark.smoke
-async def test_it_ends_by_itself_and_every_promise_is_kept() -> None:
+async def test_the_demo_ends_by_itself_and_keeps_every_promise() -> None:
     process = await asyncio.create_subprocess_exec(
         *DEMO,
         "--for",
@@ -37,9 +37,9 @@ async def test_it_ends_by_itself_and_every_promise_is_kept() -> None:
     for domain in ("ontology", "terminus", "audit", "scheduler", "user"):
         assert f"published      {domain}." in out
     for stream in ("real_time_schema_changes", "data_processing_events", "audit_stream"):
-        found = re.search(rf"^stream +{stream}: (\d+) of (\d+) events live", out, re.MULTILINE)
-        assert found
-        assert found[1] == found[2] != "0"
+        match = re.search(rf"^stream +{stream}: (\d+) of (\d+) events live", out, re.MULTILINE)
+        assert match
+        assert match[1] == match[2] != "0"
     assert re.search(r"external_crm \(healthy\): ([1-9]\d*) events, \1 delivered", out)
     assert re.search(r"security_siem \(dead\): ([1-9]\d*) events, 0 delivered, \1 dead", out)
     assert out.rstrip().endswith("every promise was kept")
@@ -48,7 +48,7 @@ async def test_it_ends_by_itself_and_every_promise_is_kept() -> None:
     assert float(first[1]) < 60
 
 
-async def test_an_interrupt_ends_it_clean() -> None:
+async def test_an_interrupt_ends_the_demo_cleanly() -> None:
     process = await asyncio.create_subprocess_exec(
         *DEMO,
         stdout=subprocess.PIPE,
@@ -66,15 +66,15 @@ async def test_an_interrupt_ends_it_clean() -> None:
     assert "Traceback" not in rest
 
 
-async def test_a_promise_that_was_not_kept_is_told() -> None:
+async def test_a_broken_promise_is_reported() -> None:
     tally = Tally(Receivers(), ("real_time_schema_changes", "data_processing_events",
                                 "audit_stream"))  # fmt: skip
     stories = demo_events()
-    made = [next(stories) for _ in range(5)]
-    for one in made:
-        tally.add(one)
+    result = [next(stories) for _ in range(5)]
+    for item in result:
+        tally.add(item)
     assert not tally.settled()
-    login, schema, commit, audit, job = made
+    login, schema, commit, audit, job = result
     tally.states["security_siem", login.id] = ("dead_letter", 3)
     tally.states["security_siem", audit.id] = ("retrying", 2)
     tally.states["external_crm", schema.id] = ("succeeded", 1)

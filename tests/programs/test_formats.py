@@ -1,4 +1,4 @@
-"""What earlier versions have written is carried on with; what newer ones wrote is refused."""
+"""Data of earlier versions is used; data of newer versions is refused."""
 
 import json
 import tarfile
@@ -27,15 +27,15 @@ async def test_the_data_of_an_earlier_version(
         assert at["key"].strip() in program.data.joinpath("admin.key").read_text()
         async with connected(at["http"], at["nats"], at["key"]) as client:
             listed = (await client.http.get("/v1/webhooks")).json()["items"]
-            assert {one["id"] for one in listed} == {"dead", "taken", "waiting"}
-            for one in listed:
-                body = one | {"url": f"{receiver.url}/{one['id']}"}
-                answer = await client.http.put(f"/v1/webhooks/{one['id']}", json=body)
+            assert {item["id"] for item in listed} == {"dead", "taken", "waiting"}
+            for item in listed:
+                body = item | {"url": f"{receiver.url}/{item['id']}"}
+                answer = await client.http.put(f"/v1/webhooks/{item['id']}", json=body)
                 assert answer.status_code == 200, answer.text
             # What waited is carried on with, and what was done is not done again.
-            got = await receiver.until(3, "/waiting")
-            assert {one.json["id"] for one in got} == {"old-0", "old-1", "old-2"}
-            assert all(int(one.headers["x-event-gateway-attempt"]) > 1 for one in got)
+            requests = await receiver.until(3, "/waiting")
+            assert {request.json["id"] for request in requests} == {"old-0", "old-1", "old-2"}
+            assert all(int(request.headers["x-event-gateway-attempt"]) > 1 for request in requests)
             record = await client.until("waiting", "old-1", "succeeded")
             assert len(record["attempts"]) > 1
             types = (await client.http.get("/v1/event-types", params={"owner": "old"})).json()
@@ -51,9 +51,9 @@ async def test_the_data_of_an_earlier_version(
                 assert (await receiver.until(4 if path == "/waiting" else 1, path))[-1].json[
                     "id"
                 ] == sent["id"]
-            assert len(await client.all_of("GATEWAY_DEAD_LETTERS")) == 3
+            assert len(await client.stream_messages("GATEWAY_DEAD_LETTERS")) == 3
             async with client.websocket() as socket:
-                await socket.ask(action="subscribe", stream="history", **{"from": "first"})
+                await socket.request(action="subscribe", stream="history", **{"from": "first"})
                 seen = [(await socket.next())["event"]["id"] for _ in range(4)]
             assert seen == ["old-0", "old-1", "old-2", sent["id"]]
         assert await program.stop() == 0
@@ -62,7 +62,7 @@ async def test_the_data_of_an_earlier_version(
     assert "Traceback" not in program.output, program.output
 
 
-async def test_newer_formats_are_refused_with_words(
+async def test_newer_formats_are_refused_with_a_reason(
     tmp_path: Path, servers: tuple[str, str], receiver: Receiver
 ) -> None:
     nats_url, redis_url = servers
@@ -88,9 +88,9 @@ async def test_newer_formats_are_refused_with_words(
             other = event("user.x")
             await client.send(other)
             await client.until("w", other["id"], "dead_letter")
-            assert [one.json["id"] for one in receiver.got].count(sent["id"]) == 1
-            (kept,) = await client.all_of("GATEWAY_REJECTED")
-            assert "format 2" in kept.headers["Eg-Detail"]
+            assert [request.json["id"] for request in receiver.requests].count(sent["id"]) == 1
+            (message,) = await client.stream_messages("GATEWAY_REJECTED")
+            assert "format 2" in message.headers["Eg-Detail"]
             # And so is a whole registry or ledger, before anything is done.
             assert await program.stop() == 0
             bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")

@@ -1,4 +1,4 @@
-"""Events of every domain reach the webhooks and the live subscribers that they are for, once."""
+"""Events of every domain reach their webhooks and live subscribers, once."""
 
 import asyncio
 import base64
@@ -47,7 +47,7 @@ STREAMS = ("real_time_schema_changes", "data_processing_events", "audit_stream")
 async def client(
     start: Start, connect: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> Client:
-    """The original configuration with its three webhooks pointed at the receiver."""
+    """The original configuration, with the receiver's URL in its three webhooks."""
     monkeypatch.setenv("EVENT_GATEWAY_SECRET_SIEM_TOKEN", SIEM_TOKEN)
     monkeypatch.setenv("EVENT_GATEWAY_SECRET_CRM_KEY", SIGNING_KEY)
     with open("examples/gateway.yaml") as file:
@@ -61,18 +61,20 @@ async def client(
 
 
 async def _publish(client: Client, how: str) -> None:
-    for one in DOMAINS:
+    for domain in DOMAINS:
         if how == "http":
-            await client.send(one)
+            await client.send(domain)
         elif how == "jetstream":
-            await client.nats.jetstream().publish(one["type"], json.dumps(one).encode())
+            await client.nats.jetstream().publish(domain["type"], json.dumps(domain).encode())
         elif how == "binary":
-            headers = {f"ce-{k}": v for k, v in one.items() if k not in ("data", "datacontenttype")}
+            headers = {
+                f"ce-{k}": v for k, v in domain.items() if k not in ("data", "datacontenttype")
+            }
             headers["content-type"] = "application/json"
-            await client.nats.publish(one["type"], json.dumps(one["data"]).encode(),
+            await client.nats.publish(domain["type"], json.dumps(domain["data"]).encode(),
                                       headers=headers)  # fmt: skip
         else:
-            await client.nats.publish(one["type"], json.dumps(one).encode())
+            await client.nats.publish(domain["type"], json.dumps(domain).encode())
 
 
 @pytest.mark.parametrize("how", ["http", "core nats", "jetstream", "binary"])
@@ -82,7 +84,7 @@ async def test_every_domain_reaches_its_webhooks_and_subscribers_once(
     async with client.websocket() as socket:
         names = {}
         for name in STREAMS:
-            answer = await socket.ask(action="subscribe", ref=name, stream=name)
+            answer = await socket.request(action="subscribe", ref=name, stream=name)
             assert answer["type"] == "subscribed"
             names[answer["subscription"]] = name
         await _publish(client, how)
@@ -104,10 +106,10 @@ async def test_every_domain_reaches_its_webhooks_and_subscribers_once(
     }
     for name, events in expected.items():
         assert [seq for seq, _ in streamed[name]] == list(range(1, len(events) + 1))
-        for (_, got), sent in zip(streamed[name], events, strict=True):
-            assert _plain(got) == sent
+        for (_, body), sent in zip(streamed[name], events, strict=True):
+            assert _plain(body) == sent
 
-    (crm,) = receiver.at("/external_crm")
+    (crm,) = receiver.requests_to("/external_crm")
     assert crm.headers["content-type"] == "application/cloudevents+json"
     assert _plain(crm.json) == schema_crm
     assert crm.json["data"]["enrichment"].keys() == {
@@ -117,40 +119,43 @@ async def test_every_domain_reaches_its_webhooks_and_subscribers_once(
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(SIGNING_KEY).verify(crm.body + b" ", crm.headers)
 
-    (analytics,) = receiver.at("/analytics_platform")
+    (analytics,) = receiver.requests_to("/analytics_platform")
     assert analytics.headers["content-type"] == "application/json"
-    got = analytics.json
-    enrichment = got["payload"].pop("enrichment")
+    body = analytics.json
+    enrichment = body["payload"].pop("enrichment")
     assert enrichment["correlation_chain"] == []
-    assert got == {
+    assert body == {
         "timestamp": commit["time"], "event_type": "terminus.commit.created",
         "source_service": "terminus", "payload": COMMIT_CREATED,
         "metadata": {"platform": "arrakis", "version": "2.0.0", "correlation_id": commit["id"]},
     }  # fmt: skip
 
-    siem = receiver.at("/security_siem")
-    assert sorted(one.json["type"] for one in siem) == ["audit.events.access", "user.authenticated"]
-    assert {_plain(one.json)["id"] for one in siem} == {audit["id"], login["id"]}
-    assert {one.headers["authorization"] for one in siem} == {f"Bearer {SIEM_TOKEN}"}
+    siem = receiver.requests_to("/security_siem")
+    assert sorted(item.json["type"] for item in siem) == [
+        "audit.events.access",
+        "user.authenticated",
+    ]
+    assert {_plain(item.json)["id"] for item in siem} == {audit["id"], login["id"]}
+    assert {item.headers["authorization"] for item in siem} == {f"Bearer {SIEM_TOKEN}"}
     assert "webhook-signature" not in siem[0].headers
 
     for name, sent in (("external_crm", schema_crm), ("analytics_platform", commit),
                        ("security_siem", audit), ("security_siem", login)):  # fmt: skip
         record = await client.until(name, sent["id"], "succeeded")
-        assert [one["status_code"] for one in record["attempts"]] == [200]
+        assert [attempt["status_code"] for attempt in record["attempts"]] == [200]
     await asyncio.sleep(0.3)
-    assert len(receiver.got) == 4, "a webhook got something twice"
+    assert len(receiver.requests) == 4, "a webhook got something twice"
 
 
 async def test_a_plain_json_object_becomes_an_event(client: Client, receiver: Receiver) -> None:
     async with client.websocket() as socket:
-        await socket.ask(action="subscribe", stream="audit_stream")
+        await socket.request(action="subscribe", stream="audit_stream")
         await client.nats.publish("audit.events.login", b'{"user": "u-9"}')
-        (got,) = await receiver.until(1, "/security_siem")
+        (request,) = await receiver.until(1, "/security_siem")
         frame = await socket.next()
-    made = _plain(got.json)
-    assert made.pop("time").endswith("Z")
-    assert made == {
+    result = _plain(request.json)
+    assert result.pop("time").endswith("Z")
+    assert result == {
         "specversion": "1.0", "id": "GATEWAY_EVENTS-1", "source": "nats:GATEWAY_EVENTS",
         "type": "audit.events.login", "datacontenttype": "application/json",
         "data": {"user": "u-9"},
@@ -175,7 +180,7 @@ async def test_the_message_id_is_one_event_at_one_webhook(
     assert first.headers["webhook-id"] != other.headers["webhook-id"]
     assert "." not in first.headers["webhook-id"]
     assert sent["id"] not in first.headers["webhook-id"]
-    assert [one.headers["x-event-gateway-attempt"] for one in (first, second)] == ["1", "2"]
+    assert [item.headers["x-event-gateway-attempt"] for item in (first, second)] == ["1", "2"]
     assert first.headers["user-agent"].startswith("event-gateway/")
     assert first.headers["traceparent"].count("-") == 3
 

@@ -15,81 +15,81 @@ from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
 
-async def test_a_change_is_in_force_everywhere_when_it_is_answered(
+async def test_a_change_applies_in_all_processes_once_it_is_answered(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    one, other = await peers.start(stack, {}, {})
+    first, other = await peers.start(stack, {}, {})
     expected = set()
     for number in range(20):
-        writer, reader = (one, other) if number % 2 else (other, one)
+        writer, reader = (first, other) if number % 2 else (other, first)
         await writer.webhook(id=f"w{number}", url=f"{receiver.url}/w{number}", events=["user.*"])
         assert (await reader.http.get(f"/v1/webhooks/w{number}")).status_code == 200
         # Whoever routes them: events sent after the answer are for the new webhook too.
         sent = [event("user.a") for _ in range(4)]
-        for made in sent[:2]:
-            await reader.nats.publish("user.a", json.dumps(made).encode())
+        for built in sent[:2]:
+            await reader.nats.publish("user.a", json.dumps(built).encode())
         await reader.send(sent[2:])
         for earlier in range(number + 1):
-            expected |= {(f"/w{earlier}", made["id"]) for made in sent}
+            expected |= {(f"/w{earlier}", built["id"]) for built in sent}
     await receiver.until(len(expected))
-    assert {(got.path, got.json["id"]) for got in receiver.got} == expected
+    assert {(result.path, result.json["id"]) for result in receiver.requests} == expected
 
     for number in range(20):
-        writer, reader = (one, other) if number % 2 else (other, one)
+        writer, reader = (first, other) if number % 2 else (other, first)
         assert (await writer.http.delete(f"/v1/webhooks/w{number}")).status_code == 204
         assert (await reader.http.get(f"/v1/webhooks/w{number}")).status_code in (404, 409)
-    before = len(receiver.got)
-    await one.send(event("user.a"))
-    await one.webhook(id="last", url=f"{receiver.url}/last", events=["user.*"])
+    before = len(receiver.requests)
+    await first.send(event("user.a"))
+    await first.webhook(id="last", url=f"{receiver.url}/last", events=["user.*"])
     await other.send(event("user.a"))
     await receiver.until(1, "/last")
-    assert len(receiver.got) == before + 1
+    assert len(receiver.requests) == before + 1
 
 
-async def test_an_answer_waits_for_a_process_that_is_behind(
+async def test_the_answer_to_a_change_waits_for_a_slow_process(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    one, _ = await peers.start(stack, {}, {})
+    first, _ = await peers.start(stack, {}, {})
     behind = peers.programs[1].pid
-    made: dict[str, float] = {}
+    result: dict[str, float] = {}
     for name, pause in (("soon", 0.5), ("late", 30.0)):
         os.kill(behind, signal.SIGSTOP)
         try:
             asyncio.get_running_loop().call_later(pause, os.kill, behind, signal.SIGCONT)
             began = time.monotonic()
-            await one.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"])
-            made[name] = time.monotonic() - began
+            await first.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"])
+            result[name] = time.monotonic() - began
         finally:
             os.kill(behind, signal.SIGCONT)
     # It waits until the other has it in force, but not for ever.
-    assert made["soon"] > 0.45, made
-    assert 1.9 < made["late"] < 25, made
+    assert result["soon"] > 0.45, result
+    assert 1.9 < result["late"] < 25, result
     assert "have not applied a change" in peers.programs[0].output
 
 
-async def test_the_same_file_twice_and_a_dead_process(
+async def test_two_processes_with_the_same_file_and_a_dead_process(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     file = {"webhooks": {f"f{n}": {"url": f"{receiver.url}/f", "events": ["user.*"]}
                          for n in range(5)}}  # fmt: skip
-    one, _ = await peers.start(stack, file, file)
-    assert (await one.http.get("/readyz")).json() == {"status": "ok", "reasons": []}
-    told = [one for one in one.lifecycle if one["type"] == "webhook.registered"]
-    assert len(told) == len({entry["subject"] for entry in told})
+    first, _ = await peers.start(stack, file, file)
+    assert (await first.http.get("/readyz")).json() == {"status": "ok", "reasons": []}
+    events = [item for item in first.lifecycle if item["type"] == "webhook.registered"]
+    assert len(events) == len({entry["subject"] for entry in events})
     peers.programs[1].kill()
     # It is waited for as long as it may still live, and no longer.
     began = time.monotonic()
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     assert time.monotonic() - began < 25
     await asyncio.sleep(4)
     waited = peers.programs[0].output.count("have not applied a change")
-    await one.webhook(id="w2", url=f"{receiver.url}/w", events=["user.*"])
+    await first.webhook(id="w2", url=f"{receiver.url}/w", events=["user.*"])
     assert peers.programs[0].output.count("have not applied a change") == waited
-    await one.send(event("user.a"))
+    await first.send(event("user.a"))
     await receiver.until(7)
 
 
-async def test_different_files_are_told(
+async def test_different_files_are_reported(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     files = [
@@ -99,7 +99,7 @@ async def test_different_files_are_told(
     async with asyncio.timeout(PATIENCE):
         while True:
             ready = [(await client.http.get("/readyz")).json() for client in clients]
-            if all(one["status"] == "degraded" for one in ready):
+            if all(item["status"] == "degraded" for item in ready):
                 break
             await asyncio.sleep(0.1)
     for program, other, shown in zip(peers.programs, peers.programs[::-1], ready, strict=True):
@@ -111,18 +111,18 @@ async def test_different_files_are_told(
             await asyncio.sleep(0.1)
 
 
-async def test_a_deletion_whose_process_died_is_carried_on(
+async def test_another_process_completes_a_deletion(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.answers["/w"] = [500]
-    one, other = await peers.start(stack, {}, {})
+    first, other = await peers.start(stack, {}, {})
     policy = {"initial_delay": "1h", "max_attempts": 5}
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=policy)
+    await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=policy)
     sent = event("user.a")
-    await one.send(sent)
+    await first.send(sent)
     await other.until("w", sent["id"], "retrying")
     # As a process leaves it that was killed between the mark and the clearing up.
-    bucket = await one.nats.jetstream().key_value("GATEWAY_REGISTRY")
+    bucket = await first.nats.jetstream().key_value("GATEWAY_REGISTRY")
     entry = await bucket.get("webhook.w")
     marked = json.loads(entry.value or b"")
     marked["webhook"]["deleting"] = True
@@ -133,14 +133,14 @@ async def test_a_deletion_whose_process_died_is_carried_on(
     assert refused.status_code == 409
     assert (await other.http.get("/v1/webhooks")).json()["items"] == []
     await other.until("w", sent["id"], "cancelled")
-    await one.told(1, "webhook.deleted")
+    await first.lifecycle_events(1, "webhook.deleted")
     await other.webhook(id="w", url=f"{receiver.url}/again", events=["user.*"])
-    await one.send(event("user.a"))
+    await first.send(event("user.a"))
     await receiver.until(1, "/again")
-    assert len([1 for told in one.lifecycle if told["type"] == "webhook.deleted"]) == 1
+    assert len([1 for events in first.lifecycle if events["type"] == "webhook.deleted"]) == 1
 
 
-async def test_of_two_that_create_the_same_one_does(
+async def test_of_two_requests_for_the_same_webhook_one_creates_it(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     clients = await peers.start(stack, {}, {})
@@ -153,12 +153,12 @@ async def test_of_two_that_create_the_same_one_does(
             for which, client in enumerate(clients)
         ))  # fmt: skip
         assert sorted(answer.status_code for answer in answers) == [201, 409]
-        made = next(one.json()["url"] for one in answers if one.status_code == 201)
+        frame = next(item.json()["url"] for item in answers if item.status_code == 201)
         for client in clients:
-            assert (await client.http.get(f"/v1/webhooks/w{number}")).json()["url"] == made
+            assert (await client.http.get(f"/v1/webhooks/w{number}")).json()["url"] == frame
 
 
-async def test_a_process_that_has_just_begun_knows_the_others(
+async def test_a_process_that_has_just_started_knows_the_others(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver, tmp_path: Path
 ) -> None:
     await peers.start(stack, {})

@@ -1,4 +1,4 @@
-"""The commands of the README, pasted into a fresh checkout."""
+"""The commands of the README, in a fresh checkout."""
 
 import os
 import re
@@ -17,16 +17,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def _block(mark: str) -> str:
-    found = re.search(
+    match = re.search(
         rf"^<!-- {mark} -->\n```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.M
     )
-    assert found, f"the README has no block {mark}"
-    return found[1]
+    assert match, f"the README has no block {mark}"
+    return match[1]
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """What a clone would hold: all files but those that git ignores."""
+    """The files of a clone: all but those that git ignores."""
     listed = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
          "--exclude-standard"],
@@ -66,7 +66,7 @@ def test_the_two_commands(checkout: Path) -> None:
 
 @pytest.mark.curl
 def test_the_journey(tmp_path: Path) -> None:
-    """With other ports, so that it may run beside a gateway of one's own."""
+    """The commands with other ports, so that the test can run beside a gateway."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     journey = _block("journey").replace(":8080", ":28080").replace("3000", "23000")
     journey = journey.replace("serve ", "serve --port 28080 ").replace("/tmp/", f"{tmp_path}/")

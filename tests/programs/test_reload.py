@@ -1,4 +1,4 @@
-"""A changed configuration file, taken up on SIGHUP: all of it or nothing."""
+"""A changed configuration file is applied on SIGHUP, completely or not at all."""
 
 import asyncio
 import os
@@ -24,10 +24,10 @@ def _config(receiver: Receiver, **more: Any) -> dict[str, Any]:
 
 async def _webhooks(client: Client) -> dict[str, str]:
     items = (await client.http.get("/v1/webhooks")).json()["items"]
-    return {one["id"]: one["url"].rpartition("/")[2] for one in items}
+    return {item["id"]: item["url"].rpartition("/")[2] for item in items}
 
 
-async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) -> None:
+async def test_a_changed_file_is_applied(tmp_path: Path, receiver: Receiver) -> None:
     program = Program(tmp_path, _config(receiver))
     at = await program.start()
     try:
@@ -47,14 +47,16 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) ->
             await receiver.until(1, "/elsewhere")
             await receiver.until(1, "/api")
             async with client.websocket() as socket:
-                assert (await socket.ask(action="subscribe", stream="more"))["type"] == "subscribed"
+                assert (await socket.request(action="subscribe", stream="more"))[
+                    "type"
+                ] == "subscribed"
             await client.send(event("user.a", {"x": "y" * 70_000}), status=413)
             info = await client.nats.jetstream().stream_info("GATEWAY_EVENTS")
             assert info.config.max_age == 10 * 86400
             # What is allowed to be dialed is, too; the file's own webhooks must stay within it.
             changed["delivery"] = {}
-            said = await program.reload(changed, "not reloaded")
-            assert "webhooks.kept.url: 127.0.0.1 is in 127.0.0.0/8: loopback" in said
+            output = await program.reload(changed, "not reloaded")
+            assert "webhooks.kept.url: 127.0.0.1 is in 127.0.0.0/8: loopback" in output
             await program.reload(changed | {"webhooks": {}}, "configuration reloaded")
             sent = event("user.b")
             await client.send(sent)
@@ -69,7 +71,7 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path, receiver: Receiver) ->
         assert await program.stop() == 0
     finally:
         await program.stop()
-    assert not receiver.at("/left")
+    assert not receiver.requests_to("/left")
     assert "Traceback" not in program.output, program.output
 
 
@@ -91,18 +93,18 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
     loose["streams"]["live"] = {"subjects": ["user.*"], "compliance": False}
     try:
         async with connected(at["http"], at["nats"], at["key"]) as client:
-            for config, says in (
+            for config, message in (
                 ("webhooks: [", "not YAML"),
                 (other() | {"servr": {}}, "servr: unknown key; did you mean server?"),
                 (other(server={"port": 1}), "server.port: cannot change without a restart"),
                 (other(nats={"url": "nats://elsewhere"}), "nats: cannot change"),
                 (loose, "compliance cannot be turned off"),
             ):
-                said = await program.reload(config, refused)
-                assert says in said, said
+                output = await program.reload(config, refused)
+                assert message in output, output
                 assert await _webhooks(client) == {"kept": "kept", "left": "left"}
                 async with client.websocket() as socket:
-                    answer = await socket.ask(action="subscribe", stream="a")
+                    answer = await socket.request(action="subscribe", stream="a")
                     assert answer["code"] == "unknown_stream"
             await client.send(event("user.a"))
             await receiver.until(2)
@@ -110,11 +112,11 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
         assert await program.stop() == 0
     finally:
         await program.stop()
-    assert not receiver.at("/other")
+    assert not receiver.requests_to("/other")
     assert "Traceback" not in program.output, program.output
 
 
-async def test_a_reload_while_nats_is_away_is_finished_later(
+async def test_a_reload_without_nats_is_completed_later(
     tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
 ) -> None:
     own = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}
@@ -140,7 +142,7 @@ async def test_a_reload_while_nats_is_away_is_finished_later(
     assert "Traceback" not in program.output, program.output
 
 
-async def test_a_hangup_while_it_starts_is_taken_up_then(
+async def test_a_sighup_during_the_start_is_applied_after_it(
     tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
 ) -> None:
     own = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}

@@ -1,4 +1,4 @@
-"""A NATS cluster: the gateway's streams are on as many of its servers as the configuration says."""
+"""A NATS cluster: the gateway's streams have as many replicas as configured."""
 
 import asyncio
 import contextlib
@@ -20,12 +20,12 @@ from support.program import LOOPBACK, Program
 
 
 def _ports(count: int) -> list[int]:
-    taken = [socket.socket() for _ in range(count)]
-    for one in taken:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
+    result = [socket.socket() for _ in range(count)]
+    for item in result:
+        item.bind(("127.0.0.1", 0))
+    ports = [item.getsockname()[1] for item in result]
+    for item in result:
+        item.close()
     return ports
 
 
@@ -86,7 +86,7 @@ async def _formed(urls: list[str], servers: list[Server]) -> bool:
     return False
 
 
-async def test_streams_have_their_replicas_and_outlive_a_server(
+async def test_streams_have_their_replicas_and_survive_a_server(
     tmp_path: Path, servers: tuple[str, str]
 ) -> None:
     async with cluster(tmp_path) as (urls, processes):
@@ -102,23 +102,23 @@ async def test_streams_have_their_replicas_and_outlive_a_server(
 
                 async def replicas() -> dict[str, int | None]:
                     return {
-                        str(one.config.name).rpartition("_")[2]: one.config.num_replicas
-                        for one in await js.streams_info()
+                        str(item.config.name).rpartition("_")[2]: item.config.num_replicas
+                        for item in await js.streams_info()
                     }
 
                 assert set((await replicas()).values()) == {1}
-                one = {"name": "one", "subjects": ["user.*"], "replicas": 1}
-                assert (await client.http.post("/v1/streams", json=one)).status_code == 201
+                first = {"name": "one", "subjects": ["user.*"], "replicas": 1}
+                assert (await client.http.post("/v1/streams", json=first)).status_code == 201
             assert await program.stop() == 0
             program.configure(config | {"nats": {"url": ",".join(urls), "replicas": 3}})
             at = await program.start()
             async with connected(at["http"], urls[1], at["key"]) as client:
                 js = client.nats.jetstream()
-                found = await replicas()
-                assert found.pop("one") == 1
-                assert set(found.values()) == {3}, found
+                result = await replicas()
+                assert result.pop("one") == 1
+                assert set(result.values()) == {3}, result
                 async with client.websocket() as socket:
-                    await socket.ask(action="subscribe", stream="work")
+                    await socket.request(action="subscribe", stream="work")
                     await client.send(event("user.a"))
                     assert (await socket.next())["seq"] == 1
                     processes[0].kill()

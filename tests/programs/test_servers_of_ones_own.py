@@ -1,4 +1,4 @@
-"""NATS and Redis of one's own: what is demanded of them, and what is said where it is not met."""
+"""External NATS and Redis: what the gateway requires of them, and its errors."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 async def run(tmp_path: Path) -> AsyncIterator[Run]:
-    """Starts a server with given arguments on a free port, and gives that."""
+    """Starts a server with these arguments on a free port, and yields the port."""
     with contextlib.ExitStack() as stack:
 
         async def begin(*command: str, port_option: str) -> int:
@@ -61,7 +61,7 @@ async def test_nats_without_jetstream(tmp_path: Path, run: Run) -> None:
     assert f"nats://127.0.0.1:{port} has no JetStream" in line
 
 
-async def test_a_wrong_password_is_said_at_once(tmp_path: Path, run: Run) -> None:
+async def test_a_wrong_password_is_reported_at_once(tmp_path: Path, run: Run) -> None:
     port = await run(
         nats_binary(), "-a", "127.0.0.1", "--user", "a", "--pass", "b", port_option="-p"
     )
@@ -88,13 +88,13 @@ async def test_a_wrong_password_is_said_at_once(tmp_path: Path, run: Run) -> Non
 async def test_a_redis_that_could_lose_deliveries(
     tmp_path: Path, run: Run, settings: tuple[str, ...], says: str
 ) -> None:
-    given = [one.format(free=usable_port()) for one in settings]
+    given = [setting.format(free=usable_port()) for setting in settings]
     port = await run(valkey_binary(), "--save", "", *given, port_option="--port")
     line = await _refused(tmp_path, {"redis": {"url": f"redis://127.0.0.1:{port}"}})
     assert says in line
 
 
-async def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path, run: Run) -> None:
+async def test_a_redis_without_append_only_file_causes_a_warning(tmp_path: Path, run: Run) -> None:
     port = await run(valkey_binary(), "--save", "", port_option="--port")
     program = Program(tmp_path, {"redis": {"url": f"redis://127.0.0.1:{port}"}})
     await program.start()
@@ -106,7 +106,7 @@ async def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path, run
 
 
 @pytest.mark.parametrize("name", ["nats", "redis"])
-async def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, name: str) -> None:
+async def test_the_gateway_waits_for_a_server_that_starts_later(tmp_path: Path, name: str) -> None:
     port = usable_port()
     program = Program(tmp_path, {name: {"url": f"{name}://127.0.0.1:{port}"}})
     starting = asyncio.create_task(program.start())

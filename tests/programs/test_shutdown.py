@@ -1,4 +1,4 @@
-"""How the gateway ends: in phases when asked once, at once when asked twice."""
+"""The end of the gateway: in phases after one signal, at once after two."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ def _config(receiver: Receiver, **server: Any) -> dict[str, Any]:
     }
 
 
-async def test_it_drains_in_phases(tmp_path: Path, receiver: Receiver) -> None:
+async def test_the_gateway_drains_in_phases(tmp_path: Path, receiver: Receiver) -> None:
     receiver.delays["/slow"] = [2.0]
     program = Program(tmp_path, _config(receiver))
     at = await program.start()
@@ -35,7 +35,7 @@ async def test_it_drains_in_phases(tmp_path: Path, receiver: Receiver) -> None:
     try:
         async with connected(at["http"], at["nats"], at["key"]) as client:
             async with client.websocket() as socket:
-                await socket.ask(action="subscribe", stream="live")
+                await socket.request(action="subscribe", stream="live")
                 await client.send(sent)
                 await receiver.until(2)
                 began = time.monotonic()
@@ -63,36 +63,43 @@ async def test_it_drains_in_phases(tmp_path: Path, receiver: Receiver) -> None:
         assert await program.stop() == 0
     finally:
         await program.stop()
-    assert len(receiver.got) == 2
+    assert len(receiver.requests) == 2
     assert "Traceback" not in program.output, program.output
 
 
-async def test_what_is_cut_off_is_no_failure(tmp_path: Path, receiver: Receiver) -> None:
+async def test_an_attempt_that_is_cut_off_is_not_a_failure(
+    tmp_path: Path, receiver: Receiver
+) -> None:
     receiver.delays["/slow"] = [60.0, 0.0]
     program = Program(tmp_path, _config(receiver, drain_timeout="500ms"))
     at = await program.start()
     sent = event("load.made")
-    told: list[str] = []
+    events: list[str] = []
     try:
         async with connected(at["http"], at["nats"], at["key"]) as client:
             await client.send(sent)
             await client.until("slow", sent["id"], "in_progress")
             await receiver.until(2)
             assert await program.stop() == 0
-            told = [one["type"] for one in client.lifecycle if one["type"] == "webhook.failed"]
-        assert not told
+            events = [item["type"] for item in client.lifecycle if item["type"] == "webhook.failed"]
+        assert not events
         at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:
             record = await client.delivery("slow", sent["id"])
             assert (record["status"], record["attempts"]) == ("in_progress", [])
             # Its lease ends 10 s after the attempt's timeout; then it is tried again.
             record = await client.until("slow", sent["id"], "succeeded")
-            assert [one["number"] for one in record["attempts"]] == [1]
+            assert [attempt["number"] for attempt in record["attempts"]] == [1]
         assert await program.stop() == 0
     finally:
         await program.stop()
-    assert [one.headers["x-event-gateway-attempt"] for one in receiver.at("/slow")] == ["1", "1"]
-    assert len(receiver.at("/quick")) == 1
+    assert [
+        request.headers["x-event-gateway-attempt"] for request in receiver.requests_to("/slow")
+    ] == [
+        "1",
+        "1",
+    ]
+    assert len(receiver.requests_to("/quick")) == 1
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path, receiver: Receiver) -> None:
@@ -122,7 +129,7 @@ async def _until_draining(http: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_it_ends_while_both_servers_are_away(
+async def test_the_gateway_ends_while_both_servers_are_down(
     tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
 ) -> None:
     nats_url, redis_url = servers

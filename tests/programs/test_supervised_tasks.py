@@ -1,4 +1,4 @@
-"""Each background task of a running gateway crashes: the work goes on, or the process ends."""
+"""Each background task crashes in a running gateway: the work continues, or the process ends."""
 
 import asyncio
 import contextlib
@@ -27,14 +27,14 @@ RETRY = {"initial_delay": "100ms", "max_attempts": 5}
 
 @dataclass
 class Gateway:
-    """``event-gateway serve``, whose tasks crash by request."""
+    """``event-gateway serve``, whose tasks crash on request."""
 
     directory: Path
     words: tuple[str, ...] = ()
 
     @contextlib.asynccontextmanager
     async def run(self) -> AsyncIterator["asyncio.subprocess.Process"]:
-        """The process, once it answers; it is terminated at the end."""
+        """Runs the process; it is terminated at the end."""
         paths = [TESTS / "support" / "crashing", TESTS]
         environ = os.environ | {
             "CRASH_DIRECTORY": str(self.directory),
@@ -76,7 +76,7 @@ class Gateway:
         return {path.name for path in (self.directory / policy.value).glob("*")}
 
     async def crash(self, task: str) -> None:
-        """Lets a task raise, in one of the processes."""
+        """Makes a task raise in one of the processes."""
         ask = self.directory / "crash" / task
         ask.parent.mkdir(exist_ok=True)
         ask.touch()
@@ -115,7 +115,12 @@ async def _works(client: Client, receiver: Receiver, socket: Socket | None = Non
             await asyncio.sleep(0.1)  # the gateway's HTTP server or NATS starts again
     await client.until("w", sent["id"], "succeeded")
     await client.until("o", sent["id"], "succeeded")
-    assert [got.status for got in receiver.at("/w") if got.json["id"] == sent["id"]] == [500, 200]
+    assert [
+        result.status for result in receiver.requests_to("/w") if result.json["id"] == sent["id"]
+    ] == [
+        500,
+        200,
+    ]
     while socket is not None:
         frame = await socket.next()
         if frame["type"] == "event" and frame["event"]["id"] == sent["id"]:
@@ -137,15 +142,15 @@ async def _readiness(client: Client) -> dict[str, Any]:
 
 async def _crashes(client: Client) -> dict[str, float]:
     text = (await client.http.get("/metrics")).text
-    found = re.findall(r'^event_gateway_task_crashes_total\{task="(.+)"\} (\S+)$', text, re.M)
-    return {task: float(count) for task, count in found}
+    matches = re.findall(r'^event_gateway_task_crashes_total\{task="(.+)"\} (\S+)$', text, re.M)
+    return {task: float(count) for task, count in matches}
 
 
-async def test_after_the_crash_of_each_task_the_work_goes_on(
+async def test_the_work_continues_after_the_crash_of_each_task(
     gateway: Gateway, receiver: Receiver
 ) -> None:
     async with gateway.run(), gateway.clients() as client, client.websocket() as socket:
-        assert (await socket.ask(action="subscribe", stream="live"))["type"] == "subscribed"
+        assert (await socket.request(action="subscribe", stream="live"))["type"] == "subscribed"
         await _works(client, receiver, socket)
         assert (await _readiness(client))["status"] == "ok"
         tasks = gateway.tasks(Policy.RESTART)
@@ -166,7 +171,7 @@ async def test_after_the_crash_of_each_task_the_work_goes_on(
     assert gateway.output.count("MadeToCrash: ") == len(tasks)
 
 
-async def test_a_process_that_cannot_work_without_a_task_says_so_and_ends(
+async def test_the_crash_of_a_required_task_ends_the_process(
     gateway: Gateway, receiver: Receiver
 ) -> None:
     async with gateway.run():
@@ -183,7 +188,7 @@ async def test_a_process_that_cannot_work_without_a_task_says_so_and_ends(
         await _works(client, receiver)
 
 
-async def test_of_several_processes_the_one_that_ends_is_started_again(
+async def test_a_worker_process_that_ends_is_restarted(
     gateway: Gateway, receiver: Receiver
 ) -> None:
     gateway.words = ("--workers", "2")

@@ -1,4 +1,4 @@
-"""What starts the processes of ``--workers`` closes its pipes, whatever cannot be started."""
+"""The process that starts ``--workers`` closes its pipes even if a worker cannot be started."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ time.sleep(600)
 
 @pytest.fixture
 def executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The program of a process: it becomes ready, and stays. Without this file none starts."""
+    """The program of a worker: it becomes ready and runs on. Without this file no worker starts."""
     path = tmp_path / "worker"
     path.write_text(READY.format(python=sys.executable))
     path.chmod(0o700)
@@ -68,7 +68,7 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
     before = len(_descriptors())
     async with Workers(2, None, hosted, supervisor) as workers:
         open_pipes = len(_descriptors())
-        kept = workers.keep(asyncio.Event())
+        stored = workers.keep(asyncio.Event())
         away = executable.rename(executable.with_suffix(".away"))
         dead = workers._workers[0].process
         dead.kill()
@@ -86,7 +86,7 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
             while workers._workers[0].process is dead:
                 await asyncio.sleep(0.01)
         assert len(_descriptors()) == open_pipes
-        await tasks.end(kept)
+        await tasks.end(stored)
     assert len(_descriptors()) == before
 
 

@@ -26,14 +26,14 @@ def _config(receiver: Receiver, **webhook: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def program(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Program]:
-    one = Program(tmp_path, _config(receiver), "--workers", "2")
-    yield one
-    await one.stop()
-    assert "Traceback" not in one.output, one.output
+    first = Program(tmp_path, _config(receiver), "--workers", "2")
+    yield first
+    await first.stop()
+    assert "Traceback" not in first.output, first.output
 
 
 async def _pids(client: Client, count: int) -> set[int]:
-    """The processes that are heard of, once there are so many."""
+    """Waits for ``count`` processes, and returns their ids."""
     heard: dict[str, int] = {}
 
     async def on_beat(message: Any) -> None:
@@ -55,7 +55,7 @@ async def _children(pid: int) -> set[int]:
     return {int(child) for child in path.read_text().split()}
 
 
-async def test_they_share_the_work(program: Program, receiver: Receiver) -> None:
+async def test_workers_share_the_work(program: Program, receiver: Receiver) -> None:
     receiver.delays["/w"] = [0.05]
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
@@ -63,11 +63,11 @@ async def test_they_share_the_work(program: Program, receiver: Receiver) -> None
         assert program.pid not in pids
         sent = [event("a") for _ in range(300)]
         await client.send(sent)
-        for one in sent:
-            await client.until("w", one["id"], "succeeded")
+        for item in sent:
+            await client.until("w", item["id"], "succeeded")
         async with redis.asyncio.from_url(at["redis"]) as store:
             tokens = [
-                (await hget(store, f"delivery:w:{one['id']}", "token")).decode() for one in sent
+                (await hget(store, f"delivery:w:{item['id']}", "token")).decode() for item in sent
             ]
         shares = Counter(token.partition(".")[0] for token in tokens)
         assert len(shares) == 2
@@ -75,16 +75,16 @@ async def test_they_share_the_work(program: Program, receiver: Receiver) -> None
         # What is registered in one is in force in all when that is answered.
         for number in range(5):
             await client.webhook(id=f"v{number}", url=f"{receiver.url}/v{number}", events=["b"])
-            one = event("b")
-            await client.send(one)
+            published = event("b")
+            await client.send(published)
             for known in range(number + 1):
-                await client.until(f"v{known}", one["id"], "succeeded")
+                await client.until(f"v{known}", published["id"], "succeeded")
     assert await program.stop() == 0
-    assert len(receiver.at("/w")) == 300
+    assert len(receiver.requests_to("/w")) == 300
 
 
-async def test_one_that_is_killed_is_replaced(program: Program, receiver: Receiver) -> None:
-    """What it had in flight is taken over when its leases end."""
+async def test_a_killed_worker_is_replaced(program: Program, receiver: Receiver) -> None:
+    """Its deliveries in flight are taken over when their leases end."""
     receiver.delays["/w"] = [0.3]
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
@@ -95,18 +95,20 @@ async def test_one_that_is_killed_is_replaced(program: Program, receiver: Receiv
         os.kill(min(before), signal.SIGKILL)
         receiver.delays["/w"] = [0.0]
         async with asyncio.timeout(PATIENCE):
-            while {one["id"] for one in sent} - {got.json["id"] for got in receiver.got}:
+            while {item["id"] for item in sent} - {
+                result.json["id"] for result in receiver.requests
+            }:
                 await asyncio.sleep(0.1)
-        for one in sent:
-            await client.until("w", one["id"], "succeeded")
+        for item in sent:
+            await client.until("w", item["id"], "succeeded")
         after = await _pids(client, 2)
         assert len(after & before) == 1
     assert "a process has ended by itself" in program.output
     assert await program.stop() == 0
 
 
-async def test_they_end_with_the_first(program: Program) -> None:
-    """However that ends; and the next start finds the port free."""
+async def test_workers_end_with_the_first_process(program: Program) -> None:
+    """The workers end however the first process ends, and the port is free for the next start."""
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
         pids = await _pids(client, 2)
@@ -120,7 +122,7 @@ async def test_they_end_with_the_first(program: Program) -> None:
     assert await again.stop() == 0
 
 
-async def test_a_change_of_the_file_reaches_all(program: Program, receiver: Receiver) -> None:
+async def test_a_reload_reaches_all_workers(program: Program, receiver: Receiver) -> None:
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
         program.configure(_config(receiver, events=["a", "new"]))
@@ -129,16 +131,14 @@ async def test_a_change_of_the_file_reaches_all(program: Program, receiver: Rece
             while program.output.count("configuration reloaded") < 2:
                 await asyncio.sleep(0.05)
         for _ in range(10):
-            one = event("new")
-            await client.send(one)
-            await client.until("w", one["id"], "succeeded")
+            sent = event("new")
+            await client.send(sent)
+            await client.until("w", sent["id"], "succeeded")
         assert (await client.http.get("/readyz")).json()["reasons"] == []
     assert await program.stop() == 0
 
 
-async def test_what_keeps_one_from_starting_is_told_once(
-    tmp_path: Path, receiver: Receiver
-) -> None:
+async def test_an_error_at_the_start_is_reported_once(tmp_path: Path, receiver: Receiver) -> None:
     config = _config(receiver) | {"ingest": {"streams": ["MISSING"]}}
     program = Program(tmp_path, config, "--workers", "3")
     assert await program.start_fails() == 1

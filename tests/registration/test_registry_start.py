@@ -1,4 +1,4 @@
-"""The registry as it is read at the start."""
+"""Reading the registry at the start."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from event_gateway.broker.registry_bucket import BUCKET
 from event_gateway.tasks import Supervisor
 
 
-async def test_where_nothing_more_comes_it_says_how_far_it_was_read(
+async def test_a_registry_that_stops_sending_is_reported_with_its_progress(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "START_TIMEOUT", 0.3)

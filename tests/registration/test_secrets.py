@@ -1,4 +1,4 @@
-"""Secrets by name: from outside, or sealed in the registry; changed without a restart."""
+"""Secrets by name: external, or sealed in the registry; changed without a restart."""
 
 import asyncio
 import base64
@@ -29,28 +29,28 @@ async def _set(client: Client, name: str, value: Any, status: int = 201) -> Any:
 
 async def _listed(client: Client) -> dict[str, Any]:
     answer = await client.http.get("/v1/secrets")
-    return {one["name"]: one for one in answer.json()["items"]}
+    return {item["name"]: item for item in answer.json()["items"]}
 
 
-async def _got(client: Client, receiver: Receiver, webhook: str = "w") -> Any:
-    one = event("a.b")
-    await client.send(one)
-    await client.until(webhook, one["id"], "succeeded")
-    return receiver.at(f"/{webhook}")[-1]
+async def _deliver_one(client: Client, receiver: Receiver, webhook: str = "w") -> Any:
+    sent = event("a.b")
+    await client.send(sent)
+    await client.until(webhook, sent["id"], "succeeded")
+    return receiver.requests_to(f"/{webhook}")[-1]
 
 
 def _signed_with(got: Any) -> list[str]:
-    """Which of the keys verify, and that there is no further signature."""
+    """The keys that verify the signatures; there must be no further signature."""
     signatures = got.headers["webhook-signature"].split()
-    found = []
+    result = []
     for key in (FIRST, SECOND, THIRD):
         try:
             standardwebhooks.Webhook(key).verify(got.body, got.headers)
         except standardwebhooks.WebhookVerificationError:
             continue
-        found.append(key)
-    assert len(signatures) == len(found)
-    return found
+        result.append(key)
+    assert len(signatures) == len(result)
+    return result
 
 
 async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver: Receiver) -> None:
@@ -59,11 +59,13 @@ async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver:
     assert (await _listed(client))["theirs"]["from"] is None, "it is missing"
     shown = await _set(client, "theirs", "the-token")
     assert (shown["from"], shown["used_by"], shown["sealed"]["readable"]) == ("sealed", ["w"], True)
-    assert (await _got(client, receiver)).headers["authorization"] == "Bearer the-token"
+    assert (await _deliver_one(client, receiver)).headers["authorization"] == "Bearer the-token"
     await _set(client, "theirs", "another-token", status=200)
-    assert (await _got(client, receiver)).headers["authorization"] == "Bearer another-token"
-    kept = await (await client.nats.jetstream().key_value("GATEWAY_REGISTRY")).get("secret.theirs")
-    everything = (await client.http.get("/v1/secrets")).text + str(kept.value)
+    assert (await _deliver_one(client, receiver)).headers["authorization"] == "Bearer another-token"
+    answer = await (await client.nats.jetstream().key_value("GATEWAY_REGISTRY")).get(
+        "secret.theirs"
+    )
+    everything = (await client.http.get("/v1/secrets")).text + str(answer.value)
     assert "the-token" not in everything
     assert "another-token" not in everything
     refused = await client.http.delete("/v1/secrets/theirs")
@@ -91,7 +93,7 @@ async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver:
         ("n", {"value": "x", "more": 1}, ""),  # it could be the value
     ],
 )
-async def test_what_cannot_be_set(client: Client, name: str, body: Any, key: str) -> None:
+async def test_secrets_that_cannot_be_set(client: Client, name: str, body: Any, key: str) -> None:
     answer = await client.http.put(f"/v1/secrets/{name}", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["key"] == key
@@ -101,32 +103,32 @@ async def test_what_cannot_be_set(client: Client, name: str, body: Any, key: str
 async def test_a_signing_key_is_rotated_with_an_overlap(client: Client, receiver: Receiver) -> None:
     await _set(client, "signing", FIRST)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
-    assert _signed_with(await _got(client, receiver)) == [FIRST]
+    assert _signed_with(await _deliver_one(client, receiver)) == [FIRST]
     answer = await client.http.post("/v1/webhooks/w/rotate-secret", json={"value": SECOND})
     assert answer.status_code == 200, answer.text
     assert len(answer.json()["sealed"]["former_until"]) == 1
-    got = await _got(client, receiver)
-    assert _signed_with(got) == [FIRST, SECOND]
+    request = await _deliver_one(client, receiver)
+    assert _signed_with(request) == [FIRST, SECOND]
     # The new one first: some receivers look no further.
-    first = got.headers["webhook-signature"].split()[0]
-    standardwebhooks.Webhook(SECOND).verify(got.body, dict(got.headers, **{
+    first = request.headers["webhook-signature"].split()[0]
+    standardwebhooks.Webhook(SECOND).verify(request.body, dict(request.headers, **{
         "webhook-signature": first}))  # fmt: skip
     # An overlap that ends, and one of nothing.
     rotate = {"value": THIRD, "overlap": "1s"}
     assert (await client.http.post("/v1/secrets/signing/rotate", json=rotate)).status_code == 200
-    assert _signed_with(await _got(client, receiver)) == [FIRST, SECOND, THIRD]
+    assert _signed_with(await _deliver_one(client, receiver)) == [FIRST, SECOND, THIRD]
     now = {"value": THIRD, "overlap": "0s"}
     assert (await client.http.post("/v1/secrets/signing/rotate", json=now)).status_code == 200
-    assert _signed_with(await _got(client, receiver)) == [THIRD]
+    assert _signed_with(await _deliver_one(client, receiver)) == [THIRD]
 
 
-async def test_a_former_key_ends_by_itself(client: Client, receiver: Receiver) -> None:
+async def test_a_replaced_key_expires(client: Client, receiver: Receiver) -> None:
     await _set(client, "signing", FIRST)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
     body = {"value": SECOND, "overlap": "1s"}
     assert (await client.http.post("/v1/webhooks/w/rotate-secret", json=body)).status_code == 200
     async with asyncio.timeout(PATIENCE):  # it is looked at again every few seconds
-        while _signed_with(await _got(client, receiver)) != [SECOND]:
+        while _signed_with(await _deliver_one(client, receiver)) != [SECOND]:
             await asyncio.sleep(0.3)
 
 
@@ -140,24 +142,24 @@ async def test_a_former_key_ends_by_itself(client: Client, receiver: Receiver) -
         ({"value": SECOND, "key": 1}, 422, "unknown key"),
     ],
 )
-async def test_what_cannot_be_rotated(
+async def test_secrets_that_cannot_be_rotated(
     client: Client, receiver: Receiver, body: Any, status: int, words: str
 ) -> None:
     await _set(client, "signing", FIRST)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
     answer = await client.http.post("/v1/webhooks/w/rotate-secret", json=body)
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
-    assert _signed_with(await _got(client, receiver)) == [FIRST]
+    assert _signed_with(await _deliver_one(client, receiver)) == [FIRST]
 
 
-async def test_what_comes_from_outside_goes_first_and_is_changed_there(
+async def test_external_secrets_take_precedence_and_cannot_be_changed(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EVENT_GATEWAY_SECRET_SIGNING", FIRST)
     assert (await _set(client, "signing", SECOND))["from"] == "environment"
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
     await client.webhook(id="plain", url=f"{receiver.url}/w", events=["b.>"])
-    assert _signed_with(await _got(client, receiver)) == [FIRST]
+    assert _signed_with(await _deliver_one(client, receiver)) == [FIRST]
     answer = await client.http.post("/v1/webhooks/w/rotate-secret", json={"value": THIRD})
     assert (answer.status_code, "environment" in answer.text) == (409, True)
     answer = await client.http.post("/v1/webhooks/plain/rotate-secret", json={"value": THIRD})
@@ -170,21 +172,21 @@ def _config(receiver: Receiver) -> dict[str, Any]:
     }
 
 
-async def test_a_change_is_in_force_in_every_process(
+async def test_a_change_applies_in_every_process(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """One key for all, which comes from outside."""
+    """All processes share one external sealing key."""
     monkeypatch.setenv("EVENT_GATEWAY_SECRET_SEALING_KEY", new_key())
     clients = await peers.start(stack, _config(receiver), _config(receiver))
-    for one in clients:
+    for client in clients:
         for value in (FIRST, SECOND):
-            answer = await one.http.put("/v1/secrets/signing", json={"value": value})
+            answer = await client.http.put("/v1/secrets/signing", json={"value": value})
             assert answer.status_code in (200, 201), answer.text
             for other in clients:
                 came = await other.http.post("/v1/webhooks/w/test")
                 assert came.json()["succeeded"], came.text
-                assert _signed_with(receiver.got[-1]) == [value]
+                assert _signed_with(receiver.requests[-1]) == [value]
 
 
 async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver) -> None:
@@ -207,17 +209,17 @@ async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver)
                     assert shown["from"] is None
                 else:
                     assert answer.json() == {"resealed": resealed}
-                    assert _signed_with(await _got(client, receiver)) == [FIRST]
+                    assert _signed_with(await _deliver_one(client, receiver)) == [FIRST]
             program.kill()
         assert "sealed secret cannot be opened" in program.output
     finally:
         await program.stop()
 
 
-async def test_without_a_sealing_key_nothing_is_kept(
+async def test_without_a_sealing_key_no_secret_is_stored(
     start: Start, connect: Start, servers: tuple[str, str]
 ) -> None:
-    """Servers of one's own may be shared: a key of this process alone would be no use."""
+    """External servers may be shared: a key that only this process has would not help."""
     nats_url, redis_url = servers
     gateway = await start({"nats": {"url": nats_url}, "redis": {"url": redis_url}})
     client = await connect(gateway)
@@ -227,7 +229,7 @@ async def test_without_a_sealing_key_nothing_is_kept(
     assert await _listed(client) == {}
 
 
-async def test_what_is_moved_to_another_name_opens_no_more(
+async def test_a_secret_moved_to_another_name_cannot_be_opened(
     client: Client, receiver: Receiver
 ) -> None:
     await _set(client, "one", "the-token")
@@ -255,7 +257,7 @@ def test_sealing() -> None:
 
 
 @pytest.mark.usefixtures("gateway")
-async def test_the_data_directory_keeps_its_key_private(tmp_path: Path) -> None:
+async def test_the_sealing_key_in_the_data_directory_is_private(tmp_path: Path) -> None:
     key = tmp_path / "data" / "sealing.key"
     assert key.stat().st_mode & 0o777 == 0o600
     assert len(base64.b64decode(key.read_text())) == 32

@@ -1,4 +1,4 @@
-"""Named streams made, changed and deleted over the API."""
+"""Named streams created, changed and deleted over the API."""
 
 import asyncio
 import contextlib
@@ -27,23 +27,26 @@ async def _state(client: Client, name: str) -> dict[str, Any]:
 
 
 async def _ids(client: Client, name: str, count: int) -> list[str]:
-    """The ids of the events in a stream, once there are so many."""
+    """Waits for a number of events in a stream, and returns their ids."""
     async with asyncio.timeout(PATIENCE):
         while (await _state(client, name))["messages"] < count:
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.2)  # for what should not come
-    return [json.loads(one.data)["id"] for one in await client.all_of(f"GATEWAY_STREAM_{name}")]
+    return [
+        json.loads(message.data)["id"]
+        for message in await client.stream_messages(f"GATEWAY_STREAM_{name}")
+    ]
 
 
-async def test_a_stream_from_its_making_to_its_end(client: Client) -> None:
+async def test_a_stream_is_created_changed_and_deleted(client: Client) -> None:
     earlier = event("fresh.a")
     await client.send(earlier)
-    made = await client.http.post(
+    response = await client.http.post(
         "/v1/streams",
         json={"name": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10},
     )
-    assert (made.status_code, made.headers["location"]) == (201, "/v1/streams/s")
-    shown = made.json()
+    assert (response.status_code, response.headers["location"]) == (201, "/v1/streams/s")
+    shown = response.json()
     assert shown | {"created_at": ""} == {
         "name": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
         "max_bytes": None, "compliance": False, "compression": "s2", "replicas": None,
@@ -61,30 +64,30 @@ async def test_a_stream_from_its_making_to_its_end(client: Client) -> None:
 
     async with client.websocket() as socket, client.websocket() as other:
         await _create(client, "t", "other.*")
-        ends = await socket.ask(action="subscribe", stream="s")
-        await other.ask(action="subscribe", stream="t")
+        ends = await socket.request(action="subscribe", stream="s")
+        await other.request(action="subscribe", stream="t")
         assert (await client.http.delete("/v1/streams/s")).status_code == 204
-        told = await socket.next()
-        assert told | {"detail": ""} == {
+        frame = await socket.next()
+        assert frame | {"detail": ""} == {
             "type": "unsubscribed", "ref": None, "subscription": ends["subscription"],
             "code": "stream_deleted", "detail": "",
         }  # fmt: skip
-        answer = await socket.ask(action="subscribe", stream="s")
+        answer = await socket.request(action="subscribe", stream="s")
         assert answer["code"] == "unknown_stream"
         await client.send(event("other.a"))
         assert (await other.next())["type"] == "event"
     assert (await client.http.get("/v1/streams/s")).status_code == 404
     assert (await client.http.delete("/v1/streams/s")).status_code == 404
-    named = [one.config.name for one in await client.nats.jetstream().streams_info()]
+    named = [item.config.name for item in await client.nats.jetstream().streams_info()]
     assert "GATEWAY_STREAM_s" not in named
-    both = await client.told(2, "stream.created", "stream.deleted")
-    assert [(one["type"], one["subject"]) for one in both if one["subject"] == "stream/s"] == [
+    both = await client.lifecycle_events(2, "stream.created", "stream.deleted")
+    assert [(item["type"], item["subject"]) for item in both if item["subject"] == "stream/s"] == [
         ("stream.created", "stream/s"), ("stream.deleted", "stream/s"),
     ]  # fmt: skip
     assert both[0]["data"] == {
         "stream": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
     }  # fmt: skip
-    gone = await client.told(1, "stream.unsubscribed")
+    gone = await client.lifecycle_events(1, "stream.unsubscribed")
     assert gone[0]["data"]["reason"] == "stream deleted"
 
     # The name is free again.
@@ -99,7 +102,7 @@ async def test_pages(client: Client) -> None:
     cursor: dict[str, str] = {}
     for _ in range(3):
         page = (await client.http.get("/v1/streams", params={"limit": "2"} | cursor)).json()
-        names += [one["name"] for one in page["items"]]
+        names += [item["name"] for item in page["items"]]
         cursor = {"cursor": page["next"]}
     assert names == [f"s{n}" for n in range(5)]
     assert page["next"] is None
@@ -143,7 +146,7 @@ async def test_a_wrong_definition_is_refused(
     assert (await client.http.get("/v1/streams")).json()["items"] == []
 
 
-async def test_what_nats_refuses_leaves_nothing_behind(client: Client) -> None:
+async def test_a_stream_that_nats_refuses_leaves_nothing_behind(client: Client) -> None:
     answer = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a.{{x}}"]})
     assert answer.status_code == 422, answer.text
     assert "NATS refuses the stream" in answer.json()["detail"]
@@ -153,7 +156,7 @@ async def test_what_nats_refuses_leaves_nothing_behind(client: Client) -> None:
     assert (again.status_code, again.json()["detail"]) == (409, "the stream s exists already")
 
 
-async def test_limits_change_and_never_drop_events_unasked(client: Client) -> None:
+async def test_changed_limits_drop_events_only_on_request(client: Client) -> None:
     await _create(client, "s", "user.*", retention="1d", max_messages=100)
     await client.send([event("user.a") for _ in range(10)])
     await _ids(client, "s", 10)
@@ -166,11 +169,11 @@ async def test_limits_change_and_never_drop_events_unasked(client: Client) -> No
     assert (changed.json()["max_messages"], changed.json()["retention"]) == (20, None)
     config = (await client.nats.jetstream().stream_info("GATEWAY_STREAM_s")).config
     assert (config.max_msgs, config.max_age) == (20, 0)
-    told = await client.told(1, "stream.updated")
-    assert told[0]["data"]["max_messages"] == 20
+    events = await client.lifecycle_events(1, "stream.updated")
+    assert events[0]["data"]["max_messages"] == 20
 
     await asyncio.sleep(1.1)
-    for body, says in (
+    for body, text in (
         ({"max_messages": 5}, "max_messages 5 is less than the 10"),
         ({"max_bytes": 100}, "max_bytes 100 is less than the "),
         ({"retention": "1s"}, "more than 1s"),
@@ -178,7 +181,7 @@ async def test_limits_change_and_never_drop_events_unasked(client: Client) -> No
     ):
         refused = await patch(body)
         assert refused.status_code == 409, refused.text
-        assert says in refused.json()["detail"]
+        assert text in refused.json()["detail"]
     assert (await _state(client, "s"))["messages"] == 10
     assert (await patch({"max_messages": 5}, force="true")).status_code == 200
     assert (await _state(client, "s"))["messages"] == 5
@@ -190,40 +193,40 @@ async def test_limits_change_and_never_drop_events_unasked(client: Client) -> No
     assert (await client.http.patch("/v1/streams/nope", json={})).status_code == 404
 
 
-async def test_records_for_compliance_stay(client: Client) -> None:
+async def test_compliance_streams_keep_their_records(client: Client) -> None:
     await _create(client, "s", "audit.*", compliance=True, retention="1y")
-    for body, says in (
+    for body, text in (
         ({"compliance": False}, "cannot be turned off"),
         ({"retention": "300d"}, "retention cannot be lowered"),
         ({"max_messages": 10**9}, "max_messages cannot be lowered"),
     ):
         refused = await client.http.patch("/v1/streams/s", json=body, params={"force": "true"})
-        assert (refused.status_code, says in refused.json()["detail"]) == (409, True), refused.text
+        assert (refused.status_code, text in refused.json()["detail"]) == (409, True), refused.text
     longer = await client.http.patch("/v1/streams/s", json={"retention": "2y"})
     assert longer.json()["retention"] == "2y"
     refused = await client.http.delete("/v1/streams/s")
     assert (refused.status_code, "never deleted" in refused.json()["detail"]) == (409, True)
 
 
-async def test_other_subjects_hold_from_where_the_former_ended(client: Client) -> None:
-    """JetStream would copy all from the beginning once more."""
+async def test_new_subjects_continue_where_the_previous_ended(client: Client) -> None:
+    """Otherwise JetStream would copy all events from the beginning again."""
     await _create(client, "s", "user.*")
     sent: list[str] = []
     enough = asyncio.Event()
 
     async def publish() -> None:
         while not enough.is_set():
-            made = event("user.a")
-            sent.append(made["id"])
-            await client.send(made)
+            published = event("user.a")
+            sent.append(published["id"])
+            await client.send(published)
 
     async def some_more() -> None:
-        wanted = len(sent) + 30
-        while len(sent) < wanted:
+        required = len(sent) + 30
+        while len(sent) < required:
             await asyncio.sleep(0.01)
 
     async with client.websocket() as socket:
-        await socket.ask(action="subscribe", stream="s")
+        await socket.request(action="subscribe", stream="s")
         publishing = asyncio.create_task(publish())
         try:
             for subjects in (["user.*", "audit.x"], ["user.*"], ["user.*", "audit.*", "x.*"]):
@@ -241,9 +244,9 @@ async def test_other_subjects_hold_from_where_the_former_ended(client: Client) -
             while True:
                 live.append(await socket.next(1.0))
     expected = [*sent, last["id"]]
-    assert [one["event"]["id"] for one in live] == expected
+    assert [item["event"]["id"] for item in live] == expected
     assert await _ids(client, "s", len(expected)) == expected
-    assert [one["seq"] for one in live] == list(range(1, len(expected) + 1))
+    assert [item["seq"] for item in live] == list(range(1, len(expected) + 1))
     # Also where nothing is left that tells how far it came.
     await client.http.patch("/v1/streams/s", json={"retention": "1s"}, params={"force": "true"})
     async with asyncio.timeout(PATIENCE):
@@ -252,11 +255,11 @@ async def test_other_subjects_hold_from_where_the_former_ended(client: Client) -
     await asyncio.sleep(5)
     wider = {"subjects": ["user.>"], "retention": "1d"}
     assert (await client.http.patch("/v1/streams/s", json=wider)).status_code == 200
-    await client.send(made := event("user.a.b"))
-    assert await _ids(client, "s", 1) == [made["id"]]
+    await client.send(published := event("user.a.b"))
+    assert await _ids(client, "s", 1) == [published["id"]]
 
 
-async def test_the_files_streams_are_changed_there_alone(tmp_path: Path) -> None:
+async def test_streams_of_the_file_are_changed_only_there(tmp_path: Path) -> None:
     program = Program(tmp_path, LOOPBACK | {"streams": {"f": {"subjects": ["user.*"]}}})
     at = await program.start()
     try:
@@ -276,7 +279,7 @@ async def test_the_files_streams_are_changed_there_alone(tmp_path: Path) -> None
         assert "no longer in the file" in program.output
         async with connected(at["http"], at["nats"], at["key"]) as client:
             items = (await client.http.get("/v1/streams")).json()["items"]
-            assert {one["name"]: one["managed_by"] for one in items} == {"a": "file", "f": "api"}
+            assert {item["name"]: item["managed_by"] for item in items} == {"a": "file", "f": "api"}
             assert await _ids(client, "f", 1) == [sent["id"]]
             assert (await client.http.delete("/v1/streams/f")).status_code == 204
             assert (await client.http.delete("/v1/streams/a")).status_code == 409
@@ -297,7 +300,7 @@ async def test_compression_and_replicas(client: Client) -> None:
     assert (await client.http.get("/v1/streams/s")).json()["replicas"] is None
 
 
-async def test_a_file_drops_events_only_where_that_is_asked_for(tmp_path: Path) -> None:
+async def test_a_file_drops_events_only_on_request(tmp_path: Path) -> None:
     def config(**limits: Any) -> dict[str, Any]:
         return LOOPBACK | {"streams": {"f": {"subjects": ["user.*"]} | limits}}
 
@@ -329,28 +332,28 @@ async def test_a_file_drops_events_only_where_that_is_asked_for(tmp_path: Path) 
 
 
 async def test_several_processes_know_the_same_streams(peers: Peers, stack: Any) -> None:
-    one, other = await peers.start(stack, {}, {})
+    first, other = await peers.start(stack, {}, {})
     for number in range(10):
-        writer, reader = (one, other) if number % 2 else (other, one)
+        writer, reader = (first, other) if number % 2 else (other, first)
         await _create(writer, "s", "user.*")
         async with reader.websocket() as socket:
-            assert (await socket.ask(action="subscribe", stream="s"))["type"] == "subscribed"
+            assert (await socket.request(action="subscribe", stream="s"))["type"] == "subscribed"
             assert (await writer.http.delete("/v1/streams/s")).status_code == 204
             assert (await socket.next())["code"] == "stream_deleted"
     # Two at once: one of them makes it.
     answers = await asyncio.gather(*(
         client.http.post("/v1/streams", json={"name": "t", "subjects": [subject]})
-        for client, subject in ((one, "user.a"), (other, "user.b"))
+        for client, subject in ((first, "user.a"), (other, "user.b"))
     ))  # fmt: skip
     assert sorted(answer.status_code for answer in answers) == [201, 409]
-    wanted = next(a.json()["subjects"] for a in answers if a.status_code == 201)
-    await one.send([event("user.a"), event("user.b")])
-    kept = await _ids(one, "t", 1)
-    assert len(kept) == 1
-    assert (await other.http.get("/v1/streams/t")).json()["subjects"] == wanted
+    frame = next(a.json()["subjects"] for a in answers if a.status_code == 201)
+    await first.send([event("user.a"), event("user.b")])
+    stored = await _ids(first, "t", 1)
+    assert len(stored) == 1
+    assert (await other.http.get("/v1/streams/t")).json()["subjects"] == frame
 
 
-async def test_what_a_dead_process_left_is_carried_on(client: Client) -> None:
+async def test_another_process_completes_a_change(client: Client) -> None:
     await _create(client, "s", "user.*")
     await _create(client, "t", "user.*")
     js = client.nats.jetstream()
@@ -360,14 +363,14 @@ async def test_what_a_dead_process_left_is_carried_on(client: Client) -> None:
     marked = json.loads(entry.value or b"")
     marked["stream"]["deleting"] = True
     await bucket.update("stream.s", json.dumps(marked).encode(), last=entry.revision)
-    made = json.loads((await bucket.get("stream.t")).value or b"")
-    made["stream"]["name"] = "u"
-    await bucket.put("stream.u", json.dumps(made).encode())
+    result = json.loads((await bucket.get("stream.t")).value or b"")
+    result["stream"]["name"] = "u"
+    await bucket.put("stream.u", json.dumps(result).encode())
     async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/streams/s")).status_code != 404:
             await asyncio.sleep(0.1)
-    await client.told(1, "stream.deleted")
+    await client.lifecycle_events(1, "stream.deleted")
     await client.send(sent := event("user.a"))
     assert await _ids(client, "u", 1) == [sent["id"]]
-    names = [one.config.name for one in await js.streams_info()]
+    names = [item.config.name for item in await js.streams_info()]
     assert "GATEWAY_STREAM_s" not in names

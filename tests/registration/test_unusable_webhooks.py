@@ -1,4 +1,4 @@
-"""Webhooks that an earlier version may have stored, and that this one cannot work with."""
+"""Webhooks that an earlier version may have stored, and that this version cannot use."""
 
 import asyncio
 import json
@@ -67,8 +67,8 @@ async def test_they_are_disabled_with_the_reason_and_all_else_works(
                 reason = webhook["disabled"]["reason"]
                 assert reason.startswith("the gateway cannot use its definition: ")
             assert "at most 1000" in webhooks["ordered-list"]["disabled"]["reason"]
-            told = await client.told(len(UNUSABLE), "webhook.disabled")
-            assert {event["data"]["webhook_id"] for event in told} == set(UNUSABLE)
+            events = await client.lifecycle_events(len(UNUSABLE), "webhook.disabled")
+            assert {event["data"]["webhook_id"] for event in events} == set(UNUSABLE)
             await _works(client)
             matched = await client.http.post(
                 "/v1/webhooks/match", json={"event": event("user.a", {"x": 1, "namespace": "n1"})}

@@ -1,4 +1,4 @@
-"""Receivers that are asked before anything is sent to them (``verify: true``)."""
+"""Receivers that must be verified before the first delivery (``verify: true``)."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from support.fixtures import Start
 from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
-from support.receiver import Receiver, Said, agrees
+from support.receiver import OptionsAnswer, Receiver, allows
 
 ORIGIN = "event-gateway"
 EVER = 0.6  # seconds after which what has not come is taken not to come
@@ -39,7 +39,7 @@ async def _until(client: Client, state: str, webhook: str = "w") -> dict[str, An
 
 
 async def _until_tried(client: Client, webhook: str = "w") -> dict[str, Any]:
-    """What is said of the verification once a try has failed."""
+    """Waits for a failed handshake, and returns the webhook's verification."""
     async with asyncio.timeout(PATIENCE):
         while not (known := (await _shown(client, webhook))["verification"])["last_error"]:
             await asyncio.sleep(0.02)
@@ -52,34 +52,40 @@ async def _verify(client: Client, webhook: str = "w") -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def test_who_agrees_is_sent_to(client: Client, receiver: Receiver) -> None:
-    receiver.says["/w"] = [agrees(ORIGIN)]
-    made = await client.webhook(id="w", url=f"{receiver.url}/w?key=1", events=["user.*"],
+async def test_a_verified_receiver_gets_events(client: Client, receiver: Receiver) -> None:
+    receiver.options_answers["/w"] = [allows(ORIGIN)]
+    webhook = await client.webhook(id="w", url=f"{receiver.url}/w?key=1", events=["user.*"],
                                 verify=True, headers={"x-tenant": "acme"})  # fmt: skip
-    assert made["verify"] is True
+    assert webhook["verify"] is True
     shown = await _until(client, "active")
-    assert shown["verification"].pop("verified_at") > made["created_at"]
+    assert shown["verification"].pop("verified_at") > webhook["created_at"]
     assert shown["verification"] == {"allowed_rate": None, "last_error": None, "next_try_at": None}
-    (asked,) = receiver.asked
-    assert asked.headers["webhook-request-origin"] == ORIGIN
-    assert (asked.headers["content-length"], asked.headers["x-tenant"]) == ("0", "acme")
-    assert asked.headers["user-agent"].startswith("event-gateway/")
-    assert asked.headers["host"] == receiver.url.removeprefix("http://")
-    assert "webhook-request-rate" not in asked.headers
+    (received,) = receiver.options_requests
+    assert received.headers["webhook-request-origin"] == ORIGIN
+    assert (received.headers["content-length"], received.headers["x-tenant"]) == ("0", "acme")
+    assert received.headers["user-agent"].startswith("event-gateway/")
+    assert received.headers["host"] == receiver.url.removeprefix("http://")
+    assert "webhook-request-rate" not in received.headers
     await client.send(event("user.a"))
-    (got,) = await receiver.until(1, "/w")
-    assert got.headers["webhook-request-origin"] == ORIGIN
-    (told,) = await client.told(1, "webhook.updated")
-    assert (told["subject"], told["data"]["reason"]) == ("webhook/w", "verified")
+    (request,) = await receiver.until(1, "/w")
+    assert request.headers["webhook-request-origin"] == ORIGIN
+    (event_,) = await client.lifecycle_events(1, "webhook.updated")
+    assert (event_["subject"], event_["data"]["reason"]) == ("webhook/w", "verified")
     await asyncio.sleep(EVER)
-    assert len(receiver.asked) == 1, "asked again after it had agreed"
+    assert len(receiver.options_requests) == 1, "asked again after it had agreed"
     # An answer can be sent back.
     again = await client.http.put("/v1/webhooks/w", json=shown)
     assert (again.status_code, again.json()["state"]) == (200, "active")
 
 
-async def test_until_it_agrees_all_waits(client: Client, receiver: Receiver) -> None:
-    receiver.says["/w"] = [Said(405), Said(200), agrees("*", status=500)]
+async def test_deliveries_wait_until_the_receiver_is_verified(
+    client: Client, receiver: Receiver
+) -> None:
+    receiver.options_answers["/w"] = [
+        OptionsAnswer(405),
+        OptionsAnswer(200),
+        allows("*", status=500),
+    ]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
     sent = [event("user.a") for _ in range(3)]
     await client.send(sent)
@@ -87,44 +93,48 @@ async def test_until_it_agrees_all_waits(client: Client, receiver: Receiver) -> 
     assert known["last_error"].startswith("ConsentRefused: the answer (HTTP 405) has no")
     assert (known["verified_at"], known["allowed_rate"]) == (None, None)
     assert known["next_try_at"] is not None
-    for one in sent:
-        await client.until("w", one["id"], "pending")
+    for item in sent:
+        await client.until("w", item["id"], "pending")
     stats = (await client.http.get("/v1/webhooks/w/stats")).json()
     assert (stats["state"], stats["waiting"], stats["attempts"]) == ("unverified", 3, 0)
     refused = await client.http.post("/v1/webhooks/w/test")
     assert (refused.status_code, "/verify" in refused.json()["detail"]) == (409, True)
-    assert not receiver.got
-    got = await receiver.until(3, "/w")
-    assert {one.json["id"] for one in got} == {one["id"] for one in sent}
-    first, second, third = receiver.asked
+    assert not receiver.requests
+    requests = await receiver.until(3, "/w")
+    assert {request.json["id"] for request in requests} == {item["id"] for item in sent}
+    first, second, third = receiver.options_requests
     assert second.time - first.time > 0.9
     assert third.time - second.time > 1.9
-    assert min(one.time for one in got) > third.time
+    assert min(request.time for request in requests) > third.time
     record = await client.until("w", sent[0]["id"], "succeeded")
-    assert [one["number"] for one in record["attempts"]] == [1], "waiting has cost attempts"
+    assert [attempt["number"] for attempt in record["attempts"]] == [1], "waiting has cost attempts"
 
 
 @pytest.mark.parametrize(
     ("said", "allowed", "error"),
     [
-        (agrees("*"), ("*", None), None),
-        (agrees("Event-Gateway", "*"), ("Event-Gateway", "*"), None),
-        (agrees("*", 120, status=404), ("*", 120), None),
-        (agrees("other.example.com", 5), ("other.example.com", 5), "other.example.com"),
-        (agrees("event-gateway.example.com"), ("event-gateway.example.com", None), "neither"),
-        (agrees("*", 0), ("*", 0), "WebHook-Allowed-Rate is 0"),
-        (agrees("*", "-5"), ("*", "-5"), "WebHook-Allowed-Rate is '-5'"),
-        (agrees("*", "lots"), ("*", "lots"), "WebHook-Allowed-Rate is 'lots'"),
-        (agrees("*", "9" * 400), ("*", "9" * 200), "WebHook-Allowed-Rate"),
-        (Said(204, {"Access-Control-Allow-Origin": "*"}), (None, None), "has no"),
-        (Said(302, {"Location": "/agrees"}), (None, None), "HTTP 302"),
+        (allows("*"), ("*", None), None),
+        (allows("Event-Gateway", "*"), ("Event-Gateway", "*"), None),
+        (allows("*", 120, status=404), ("*", 120), None),
+        (allows("other.example.com", 5), ("other.example.com", 5), "other.example.com"),
+        (allows("event-gateway.example.com"), ("event-gateway.example.com", None), "neither"),
+        (allows("*", 0), ("*", 0), "WebHook-Allowed-Rate is 0"),
+        (allows("*", "-5"), ("*", "-5"), "WebHook-Allowed-Rate is '-5'"),
+        (allows("*", "lots"), ("*", "lots"), "WebHook-Allowed-Rate is 'lots'"),
+        (allows("*", "9" * 400), ("*", "9" * 200), "WebHook-Allowed-Rate"),
+        (OptionsAnswer(204, {"Access-Control-Allow-Origin": "*"}), (None, None), "has no"),
+        (OptionsAnswer(302, {"Location": "/agrees"}), (None, None), "HTTP 302"),
     ],
 )  # fmt: skip
-async def test_what_is_consent(
-    client: Client, receiver: Receiver, said: Said, allowed: tuple[Any, Any], error: str | None
+async def test_responses_that_verify(
+    client: Client,
+    receiver: Receiver,
+    said: OptionsAnswer,
+    allowed: tuple[Any, Any],
+    error: str | None,
 ) -> None:
-    receiver.says["/w"] = [said]
-    receiver.says["/agrees"] = [agrees()]
+    receiver.options_answers["/w"] = [said]
+    receiver.options_answers["/agrees"] = [allows()]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     came = await _verify(client)
     message = came.pop("error_message")
@@ -134,16 +144,18 @@ async def test_what_is_consent(
         "error_type": None if error is None else "ConsentRefused",
     }  # fmt: skip
     assert message is None if error is None else error in message
-    assert [one.path for one in receiver.asked] == ["/w"], "a redirect was followed"
+    assert [options_request.path for options_request in receiver.options_requests] == ["/w"], (
+        "a redirect was followed"
+    )
     # Who need not agree was asked all the same, and nothing is kept of it.
     shown = await _shown(client)
     assert (shown["state"], shown["verification"]) == ("active", None)
 
 
-async def test_what_cannot_be_reached_or_says_nothing(
+async def test_receivers_that_cannot_be_reached_or_do_not_answer(
     gateway: Running, client: Client, receiver: Receiver
 ) -> None:
-    receiver.says["/hangs"] = [Said(delay=60)]
+    receiver.options_answers["/hangs"] = [OptionsAnswer(delay=60)]
     await client.webhook(id="hangs", url=f"{receiver.url}/hangs", events=["user.*"], verify=True,
                          timeout="300ms")  # fmt: skip
     with socket.socket() as closed:
@@ -158,9 +170,9 @@ async def test_what_cannot_be_reached_or_says_nothing(
         came = await _verify(client, webhook)
         assert (came["verified"], came["status_code"], came["error_type"]) == (False, None, error)
         assert (await _shown(client, webhook))["state"] == "unverified"
-    assert {one.path for one in receiver.asked} == {"/hangs"}
+    assert {options_request.path for options_request in receiver.options_requests} == {"/hangs"}
     # Nobody who is slow to answer is in the way of one who agrees.
-    receiver.says["/w"] = [agrees()]
+    receiver.options_answers["/w"] = [allows()]
     for n in range(30):
         await client.webhook(id=f"hangs{n}", url=f"{receiver.url}/hangs", events=["user.*"],
                              verify=True)  # fmt: skip
@@ -173,46 +185,46 @@ async def test_what_cannot_be_reached_or_says_nothing(
     assert (await _verify(client, "w"))["error_type"] == "EgressRefused"
 
 
-async def test_the_handshake_is_authorised_as_deliveries_are(
+async def test_the_handshake_is_authenticated(
     start: Start, connect: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EVENT_GATEWAY_SECRET_TOKEN", "t0ken")
     client = await connect(await start())
-    receiver.says["/w"] = [agrees()]
+    receiver.options_answers["/w"] = [allows()]
     security = {"auth_type": "bearer_token", "secret_name": "token"}
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
                          security=security)  # fmt: skip
     await _until(client, "active")
-    assert receiver.asked[0].headers["authorization"] == "Bearer t0ken"
+    assert receiver.options_requests[0].headers["authorization"] == "Bearer t0ken"
 
 
-async def test_the_allowed_rate_is_kept(
+async def test_the_allowed_rate_is_respected(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    """The receiver's rate and the configured one, over both processes."""
-    receiver.says["/w"] = [agrees("*", 12)]
-    one, other = await peers.start(stack, {}, {})
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
+    """The receiver's rate limit and the configured one apply over both processes."""
+    receiver.options_answers["/w"] = [allows("*", 12)]
+    first, other = await peers.start(stack, {}, {})
+    await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
                       rate_limit={"events": 4, "per": "2s"})  # fmt: skip
     assert (await _until(other, "active"))["verification"]["allowed_rate"] == 12
-    assert receiver.asked[0].headers["webhook-request-rate"] == "120"
+    assert receiver.options_requests[0].headers["webhook-request-rate"] == "120"
     sent = [event("user.a") for _ in range(40)]
     began = time.time()
-    await asyncio.gather(one.send(sent[:20]), other.send(sent[20:]))
-    got = await receiver.until(12, "/w")
-    times = [came.time for came in got]
+    await asyncio.gather(first.send(sent[:20]), other.send(sent[20:]))
+    requests = await receiver.until(12, "/w")
+    times = [came.time for came in requests]
     await asyncio.sleep(5)
-    assert len(receiver.got) == 12, "more than the receiver allows in a minute"
+    assert len(receiver.requests) == 12, "more than the receiver allows in a minute"
     for count, at in enumerate(times):
         assert at - began >= 2 * (count // 4) * 0.98, "more than 4 in 2 s"
     # Asked again, it allows more, and what waits follows at the configured rate.
-    receiver.says["/w"] = [agrees("*", 6000)]
+    receiver.options_answers["/w"] = [allows("*", 6000)]
     assert (await _verify(other))["allowed_rate"] == 6000
     await receiver.until(24, "/w")
 
 
-async def test_another_url_has_to_agree_anew(client: Client, receiver: Receiver) -> None:
-    receiver.says["/w"] = [agrees()]
+async def test_another_url_must_be_verified(client: Client, receiver: Receiver) -> None:
+    receiver.options_answers["/w"] = [allows()]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
     shown = await _until(client, "active")
     changed = await client.http.patch("/v1/webhooks/w", json={"description": "changed"})
@@ -227,12 +239,27 @@ async def test_another_url_has_to_agree_anew(client: Client, receiver: Receiver)
     await client.send(sent)
     await _until_tried(client)
     # Back where it was it is asked again, too.
-    asked = len([one for one in receiver.asked if one.path == "/w"])
+    requested = len(
+        [
+            options_request
+            for options_request in receiver.options_requests
+            if options_request.path == "/w"
+        ]
+    )
     await client.http.patch("/v1/webhooks/w", json={"url": f"{receiver.url}/w"})
-    (got,) = await receiver.until(1, "/w")
-    assert got.json["id"] == sent["id"]
-    assert len([one for one in receiver.asked if one.path == "/w"]) == asked + 1
-    assert not receiver.at("/other")
+    (request,) = await receiver.until(1, "/w")
+    assert request.json["id"] == sent["id"]
+    assert (
+        len(
+            [
+                options_request
+                for options_request in receiver.options_requests
+                if options_request.path == "/w"
+            ]
+        )
+        == requested + 1
+    )
+    assert not receiver.requests_to("/other")
 
 
 async def test_verify_turned_off_and_on(client: Client, receiver: Receiver) -> None:
@@ -241,31 +268,33 @@ async def test_verify_turned_off_and_on(client: Client, receiver: Receiver) -> N
     await _until_tried(client)
     off = await client.http.patch("/v1/webhooks/w", json={"verify": False})
     assert (off.json()["state"], off.json()["verification"]) == ("active", None)
-    (got,) = await receiver.until(1, "/w")
-    assert "webhook-request-origin" not in got.headers
-    asked = len(receiver.asked)
+    (request,) = await receiver.until(1, "/w")
+    assert "webhook-request-origin" not in request.headers
+    requested = len(receiver.options_requests)
     await asyncio.sleep(2.5)
-    assert len(receiver.asked) == asked, "asked although it need not agree any more"
-    receiver.says["/w"] = [agrees()]
+    assert len(receiver.options_requests) == requested, "asked although it need not agree any more"
+    receiver.options_answers["/w"] = [allows()]
     await client.http.patch("/v1/webhooks/w", json={"verify": True})
     await _until(client, "active")
     await client.send(event("user.b"))
     assert "webhook-request-origin" in (await receiver.until(2, "/w"))[1].headers
     # A consent does not outlive that it is asked for.
-    receiver.says["/w"] = [Said(405)]
+    receiver.options_answers["/w"] = [OptionsAnswer(405)]
     await client.http.patch("/v1/webhooks/w", json={"verify": False})
     on = await client.http.patch("/v1/webhooks/w", json={"verify": True})
     assert on.json()["state"] == "unverified"
 
 
-async def test_paused_and_disabled_ones_are_not_asked(client: Client, receiver: Receiver) -> None:
-    receiver.says["/w"] = [agrees()]
+async def test_paused_and_disabled_webhooks_get_no_handshake(
+    client: Client, receiver: Receiver
+) -> None:
+    receiver.options_answers["/w"] = [allows()]
     receiver.answers["/w"] = [410]
-    made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
+    webhook = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
                                 enabled=False)  # fmt: skip
-    assert made["state"] == "paused"
+    assert webhook["state"] == "paused"
     await asyncio.sleep(EVER)
-    assert not receiver.asked
+    assert not receiver.options_requests
     enabled = await client.http.post("/v1/webhooks/w/enable")
     assert enabled.json()["state"] == "unverified"
     await _until(client, "active")
@@ -274,33 +303,33 @@ async def test_paused_and_disabled_ones_are_not_asked(client: Client, receiver: 
     assert shown["verification"]["verified_at"] is not None
 
 
-async def test_a_refusal_ends_the_consent_and_silence_does_not(
+async def test_a_refusal_ends_a_verification_and_silence_does_not(
     client: Client, receiver: Receiver
 ) -> None:
-    receiver.says["/w"] = [agrees("*", 5000)]
+    receiver.options_answers["/w"] = [allows("*", 5000)]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
                          timeout="300ms")  # fmt: skip
     await _until(client, "active")
-    receiver.says["/w"] = [Said(delay=60)]
+    receiver.options_answers["/w"] = [OptionsAnswer(delay=60)]
     assert (await _verify(client))["error_type"] == "ResponseTimeout"
     assert (await _shown(client))["state"] == "active"
-    receiver.says["/w"] = [agrees("other")]
+    receiver.options_answers["/w"] = [allows("other")]
     assert (await _verify(client))["verified"] is False
     shown = await _shown(client)
     assert (shown["state"], shown["verification"]["allowed_rate"]) == ("unverified", None)
     assert "other" in shown["verification"]["last_error"]
-    told = await client.told(2, "webhook.updated")
-    assert told[-1]["data"]["reason"].startswith("no longer verified: WebHook-Allowed-Origin")
+    events = await client.lifecycle_events(2, "webhook.updated")
+    assert events[-1]["data"]["reason"].startswith("no longer verified: WebHook-Allowed-Origin")
     await client.send(event("user.a"))
     await asyncio.sleep(EVER)
-    assert not receiver.got
-    receiver.says["/w"] = [agrees()]
+    assert not receiver.requests
+    receiver.options_answers["/w"] = [allows()]
     assert (await _verify(client))["verified"] is True
     assert (await _shown(client))["state"] == "active"
     await receiver.until(1, "/w")
 
 
-async def test_what_waits_for_consent_too_long_is_a_dead_letter(
+async def test_a_delivery_that_waits_too_long_for_verification_is_a_dead_letter(
     client: Client, receiver: Receiver
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
@@ -311,22 +340,26 @@ async def test_what_waits_for_consent_too_long_is_a_dead_letter(
     assert (record["last_error"], record["attempts"]) == ("Expired", [])
 
 
-async def test_ordered_ones_wait_too_and_keep_the_rate(client: Client, receiver: Receiver) -> None:
-    receiver.says["/w"] = [Said(405), agrees("*", 5)]
+async def test_ordered_webhooks_wait_too_and_respect_the_rate(
+    client: Client, receiver: Receiver
+) -> None:
+    receiver.options_answers["/w"] = [OptionsAnswer(405), allows("*", 5)]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True,
                          ordered=True)  # fmt: skip
     sent = [event("user.a") for _ in range(7)]
     await client.send(sent)
-    got = await receiver.until(5, "/w")
-    assert got[0].time > receiver.asked[1].time
-    assert [one.json["id"] for one in got] == [one["id"] for one in sent[:5]]
+    requests = await receiver.until(5, "/w")
+    assert requests[0].time > receiver.options_requests[1].time
+    assert [request.json["id"] for request in requests] == [item["id"] for item in sent[:5]]
     await asyncio.sleep(2)
-    assert len(receiver.got) == 5
+    assert len(receiver.requests) == 5
 
 
-async def test_over_restarts_and_with_another_origin(tmp_path: Path, receiver: Receiver) -> None:
-    receiver.says["/w"] = [agrees(ORIGIN, 5000)]
-    receiver.says["/late"] = [Said(405)]
+async def test_verification_survives_restarts_but_not_another_origin(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    receiver.options_answers["/w"] = [allows(ORIGIN, 5000)]
+    receiver.options_answers["/late"] = [OptionsAnswer(405)]
     config = LOOPBACK | {"webhooks": {
         name: {"url": f"{receiver.url}/{name}", "events": ["user.*"], "verify": True}
         for name in ("w", "late")
@@ -343,8 +376,8 @@ async def test_over_restarts_and_with_another_origin(tmp_path: Path, receiver: R
         program.kill()
         assert program.output.count("is not verified yet") == 1, "a warning for each try"
 
-        receiver.asked.clear()
-        receiver.says["/late"] = [agrees()]
+        receiver.options_requests.clear()
+        receiver.options_answers["/late"] = [allows()]
         at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:
             await _until(client, "active", "late")
@@ -352,7 +385,9 @@ async def test_over_restarts_and_with_another_origin(tmp_path: Path, receiver: R
             await client.send(event("user.a"))
             await receiver.until(1, "/w")
             await receiver.until(1, "/late")
-            assert [one.path for one in receiver.asked] == ["/late"], "a consent was forgotten"
+            assert [options_request.path for options_request in receiver.options_requests] == [
+                "/late"
+            ], "a consent was forgotten"
         assert await program.stop() == 0
 
         # The consent was to another sender.
@@ -364,11 +399,11 @@ async def test_over_restarts_and_with_another_origin(tmp_path: Path, receiver: R
             assert (await _shown(client))["state"] == "unverified"
             sent = event("user.b")
             await client.send(sent)
-            got = await receiver.until(2, "/late")
-            assert got[1].headers["webhook-request-origin"] == "events.example.com"
+            requests = await receiver.until(2, "/late")
+            assert requests[1].headers["webhook-request-origin"] == "events.example.com"
             await asyncio.sleep(EVER)
-            assert len(receiver.at("/w")) == 1
-            receiver.says["/w"] = [agrees("events.example.com")]
+            assert len(receiver.requests_to("/w")) == 1
+            receiver.options_answers["/w"] = [allows("events.example.com")]
             await receiver.until(2, "/w")
             # The same without a restart.
             program.configure(config)
@@ -382,24 +417,27 @@ async def test_over_restarts_and_with_another_origin(tmp_path: Path, receiver: R
     assert "Traceback" not in program.output, program.output
 
 
-async def test_one_process_asks_and_another_carries_on(
+async def test_one_process_sends_handshakes_and_another_takes_over(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
-    one, other = await peers.start(stack, {}, {})
+    single, other = await peers.start(stack, {}, {})
     await asyncio.sleep(1.5)  # until both know that they are two
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
-    await receiver.until_asked(3)
-    gaps = [b.time - a.time for a, b in zip(receiver.asked, receiver.asked[1:], strict=False)]
+    await single.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
+    await receiver.until_options(3)
+    gaps = [
+        b.time - a.time
+        for a, b in zip(receiver.options_requests, receiver.options_requests[1:], strict=False)
+    ]
     assert min(gaps) > 0.9, "both ask"
-    asks, lives = peers.programs, [one, other]
+    asks, lives = peers.programs, [single, other]
     first = 0 if "is not verified yet" in asks[0].output else 1
     assert "is not verified yet" not in asks[1 - first].output
-    receiver.says["/w"] = [agrees()]
+    receiver.options_answers["/w"] = [allows()]
     asks[first].kill()
     await _until(lives[1 - first], "active")
 
 
-def test_a_consent_is_for_one_url() -> None:
+def test_a_verification_is_for_one_url() -> None:
     agreed = Verification(0.0, "http://x/", "o")
     assert Webhook("w", "http://x/", ("a",), verify=True, verified=agreed).state == "active"
     assert Webhook("w", "http://x/y", ("a",), verify=True, verified=agreed).state == "unverified"
@@ -408,8 +446,8 @@ def test_a_consent_is_for_one_url() -> None:
 def test_the_limits_of_a_webhook() -> None:
     def limits(rate: int | None, own: RateLimit | None = None, verify: bool = True) -> Any:
         agreed = Verification(0.0, "http://x/", "o", rate)
-        one = Webhook("w", "http://x/", ("a",), rate_limit=own, verify=verify, verified=agreed)
-        return one.limits
+        first = Webhook("w", "http://x/", ("a",), rate_limit=own, verify=verify, verified=agreed)
+        return first.limits
 
     assert limits(None) == ()
     assert limits(10) == (RateLimit(10, 60.0),)

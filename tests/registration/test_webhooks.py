@@ -16,8 +16,8 @@ from support.receiver import Receiver
 async def test_create_list_show_replace_delete(
     client: Client, receiver: Receiver, gateway: Running
 ) -> None:
-    made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
-    assert (made["managed_by"], made["enabled"]) == ("api", True)
+    webhook = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    assert (webhook["managed_by"], webhook["enabled"]) == ("api", True)
     again = await client.http.post(
         "/v1/webhooks", json={"id": "w", "url": "https://x.y/", "events": ["a"]}
     )
@@ -25,10 +25,10 @@ async def test_create_list_show_replace_delete(
     for name in ("a", "b", "c"):
         await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["never"])
     page = (await client.http.get("/v1/webhooks", params={"limit": 3})).json()
-    assert [one["id"] for one in page["items"]] == ["a", "b", "c"]
+    assert [item["id"] for item in page["items"]] == ["a", "b", "c"]
     rest = (await client.http.get("/v1/webhooks", params={"cursor": page["next"]})).json()
-    assert ([one["id"] for one in rest["items"]], rest["next"]) == (["w"], None)
-    assert (await client.http.get("/v1/webhooks/w")).json() == made
+    assert ([item["id"] for item in rest["items"]], rest["next"]) == (["w"], None)
+    assert (await client.http.get("/v1/webhooks/w")).json() == webhook
 
     changed = await client.http.put(
         "/v1/webhooks/w", json={"url": f"{receiver.url}/other", "events": ["user.*"]}
@@ -40,8 +40,10 @@ async def test_create_list_show_replace_delete(
     assert await state.exists("webhook:w")
 
     assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
-    told = await client.told(6, "webhook.registered", "webhook.updated", "webhook.deleted")
-    assert [one["type"] for one in told if one["data"]["webhook_id"] == "w"] == [
+    events = await client.lifecycle_events(
+        6, "webhook.registered", "webhook.updated", "webhook.deleted"
+    )
+    assert [item["type"] for item in events if item["data"]["webhook_id"] == "w"] == [
         "webhook.registered", "webhook.updated", "webhook.deleted",
     ]  # fmt: skip
     assert (await client.http.get("/v1/webhooks/w")).status_code == 404
@@ -50,15 +52,15 @@ async def test_create_list_show_replace_delete(
     await client.webhook(id="w", url=f"{receiver.url}/third", events=["user.*"])
     last = event("user.c")
     await client.send(last)
-    (got,) = await receiver.until(1, "/third")
-    assert got.json["id"] == last["id"]
-    assert len(receiver.got) == 2
+    (request,) = await receiver.until(1, "/third")
+    assert request.json["id"] == last["id"]
+    assert len(receiver.requests) == 2
     await client.until("w", last["id"], "succeeded")
     assert not await state.exists("queue:w")
     await state.aclose()
 
 
-async def test_deleting_cancels_what_waits(client: Client, receiver: Receiver) -> None:
+async def test_deleting_cancels_pending_deliveries(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [500]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
                          retry_policy={"initial_delay": "1h"})  # fmt: skip
@@ -70,7 +72,7 @@ async def test_deleting_cancels_what_waits(client: Client, receiver: Receiver) -
     assert record["last_error"] == "webhook deleted"
 
 
-async def test_deleting_ends_with_the_attempts_that_run(client: Client, receiver: Receiver) -> None:
+async def test_deleting_waits_for_running_attempts(client: Client, receiver: Receiver) -> None:
     receiver.delays["/slow"] = [0.5]
     await client.webhook(id="w", url=f"{receiver.url}/slow", events=["user.*"], concurrency=2)
     sent = [event("user.a") for _ in range(20)]
@@ -78,8 +80,8 @@ async def test_deleting_ends_with_the_attempts_that_run(client: Client, receiver
     await receiver.until(2, "/slow")
     assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
     await asyncio.sleep(1.5)
-    assert len(receiver.got) == 2, "what waited in memory was sent after the deletion"
-    statuses = [(await client.delivery("w", one["id"]))["status"] for one in sent]
+    assert len(receiver.requests) == 2, "what waited in memory was sent after the deletion"
+    statuses = [(await client.delivery("w", item["id"]))["status"] for item in sent]
     assert sorted(statuses) == ["cancelled"] * 18 + ["succeeded"] * 2
 
 
@@ -96,7 +98,9 @@ async def test_deleting_ends_with_the_attempts_that_run(client: Client, receiver
         ({"security": {"auth_type": "bearer_token"}}, "secret_name"),
     ],
 )  # fmt: skip
-async def test_what_is_refused(client: Client, change: dict[str, Any], says: str) -> None:
+async def test_invalid_webhooks_are_refused(
+    client: Client, change: dict[str, Any], says: str
+) -> None:
     body = {"id": "w", "url": "https://example.com/hook", "events": ["user.*"]} | change
     answer = await client.http.post("/v1/webhooks", json=body)
     assert answer.status_code == 422, answer.text
@@ -105,7 +109,7 @@ async def test_what_is_refused(client: Client, change: dict[str, Any], says: str
     assert (await client.http.get("/v1/webhooks")).json()["items"] == []
 
 
-async def test_the_files_webhooks_are_read_only(start: Start, connect: Start) -> None:
+async def test_webhooks_of_the_file_are_read_only(start: Start, connect: Start) -> None:
     config = {"webhooks": {"f": {"url": "https://example.com/hook", "events": ["a.*"]}}}
     client = await connect(await start(config))
     assert (await client.http.get("/v1/webhooks/f")).json()["managed_by"] == "file"
@@ -137,16 +141,18 @@ async def test_filters_namespaces_and_sources(client: Client, receiver: Receiver
     await receiver.until(6, "/last")
     for _ in range(2):
         await client.until("both", sent["d"]["id"], "succeeded")
-    names = {one["id"]: name for name, one in sent.items()}
-    got = {
-        name: "".join(sorted(names[one.json["id"]] for one in receiver.at(f"/{name}")))
+    names = {item["id"]: name for name, item in sent.items()}
+    result = {
+        name: "".join(
+            sorted(names[request.json["id"]] for request in receiver.requests_to(f"/{name}"))
+        )
         for name in (*conditions, "last")
     }
-    assert got == {"number": "a", "true": "b", "space": "cd", "source": "d", "both": "d",
+    assert result == {"number": "a", "true": "b", "space": "cd", "source": "d", "both": "d",
                    "not": "abcd", "last": "abcdef"}  # fmt: skip
 
 
-async def test_a_trial_shows_what_comes_back(client: Client, receiver: Receiver) -> None:
+async def test_a_sample_request_shows_the_response(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [202, 503, 410]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*.>"], sources=["crm"],
                          namespaces=["customer"], enabled=False)  # fmt: skip
@@ -157,13 +163,13 @@ async def test_a_trial_shows_what_comes_back(client: Client, receiver: Receiver)
     assert came["response"]["body"] == "answer 202"
     assert (came["event"]["type"], came["event"]["source"]) == ("user.test.test", "crm")
     assert came["event"]["data"] == {"test": True, "namespace": "customer"}
-    (got,) = receiver.got
-    assert got.json == came["event"]
+    (request,) = receiver.requests
+    assert request.json == came["event"]
     own = event("user.a", {"n": 1})
     for status in (503, 410):
         came = (await client.http.post("/v1/webhooks/w/test", json={"event": own})).json()
         assert (came["succeeded"], came["status_code"]) == (False, status)
-        assert receiver.got[-1].json == own
+        assert receiver.requests[-1].json == own
     assert (await client.http.get("/v1/webhooks/w")).json()["disabled"] is None
     stats = (await client.http.get("/v1/webhooks/w/stats")).json()
     assert (stats["attempts"], stats["queue_depth"]) == (0, 0)
@@ -180,16 +186,16 @@ async def test_a_trial_shows_what_comes_back(client: Client, receiver: Receiver)
 
 
 async def test_patching(client: Client) -> None:
-    made = await client.webhook(
+    webhook = await client.webhook(
         id="w", url="https://example.com/hook", events=["user.*"], headers={"a": "1", "b": "2"},
         metadata={"kept": None}, rate_limit={"events": 5}, retry_policy={"schedule": ["5s", "5m"]},
     )  # fmt: skip
     patch = {"headers": {"a": None, "c": "3"}, "retry_policy": {"max_attempts": 7},
              "rate_limit": None, "concurrency": 3}  # fmt: skip
     changed = (await client.http.patch("/v1/webhooks/w", json=patch)).json()
-    assert changed == made | {
+    assert changed == webhook | {
         "headers": {"b": "2", "c": "3"}, "rate_limit": None, "concurrency": 3,
-        "retry_policy": made["retry_policy"] | {"max_attempts": 7},
+        "retry_policy": webhook["retry_policy"] | {"max_attempts": 7},
     }  # fmt: skip
     for wrong in ({"id": "v"}, {"url": "ftp://x/"}, {"events": []}, {"evnts": ["a"]},
                   {"retry_policy": {"jitter": 2}}, {"ordered": True}):  # fmt: skip

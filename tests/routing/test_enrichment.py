@@ -1,4 +1,4 @@
-"""What the gateway adds to an event: the chain that led to it and what is related."""
+"""Enrichment: the correlation chain of an event, and related events."""
 
 import json
 import os
@@ -32,7 +32,9 @@ async def test_a_chain_of_three(client: Client, receiver: Receiver) -> None:
     for sent in (root, middle, leaf):
         await client.send(sent)
     await receiver.until(3)
-    by_id = {one.json["id"]: one.json["data"]["enrichment"] for one in receiver.got}
+    by_id = {
+        request.json["id"]: request.json["data"]["enrichment"] for request in receiver.requests
+    }
     assert by_id[root["id"]]["correlation_chain"] == []
     assert by_id[middle["id"]]["correlation_chain"] == [_item(root)]
     last = by_id[leaf["id"]]
@@ -49,28 +51,37 @@ async def test_correlation_and_its_bounds(client: Client, receiver: Receiver) ->
     await client.send(start)
     sent = [event("user.b", correlationid=start["id"]) for _ in range(15)]
     await client.send(sent)
-    got = {one.json["id"]: one.json["data"]["enrichment"] for one in await receiver.until(16)}
-    last = got[sent[-1]["id"]]
+    result = {
+        request.json["id"]: request.json["data"]["enrichment"]
+        for request in await receiver.until(16)
+    }
+    last = result[sent[-1]["id"]]
     assert last["correlation_chain"] == [_item(start)]
-    assert last["related_events"] == [_item(one) for one in sent[-2:-12:-1]]
+    assert last["related_events"] == [_item(item) for item in sent[-2:-12:-1]]
 
     chain = [event("user.c")]
     for _ in range(40):
         chain.append(event("user.c", causationid=chain[-1]["id"]))
     await client.send(chain)
-    got = {one.json["id"]: one.json["data"]["enrichment"] for one in await receiver.until(57)}
-    assert got[chain[-1]["id"]]["correlation_chain"] == [_item(one) for one in chain[-33:-1]]
+    result = {
+        request.json["id"]: request.json["data"]["enrichment"]
+        for request in await receiver.until(57)
+    }
+    assert result[chain[-1]["id"]]["correlation_chain"] == [_item(item) for item in chain[-33:-1]]
 
 
-async def test_a_circle_ends_and_other_data_stays_as_it_is(
+async def test_a_circular_chain_ends_and_other_data_is_unchanged(
     client: Client, receiver: Receiver
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
-    one, other = event("user.a", id="x", causationid="y"), event("user.a", id="y", causationid="x")
-    await client.send([one, other])
-    got = {g.json["id"]: g.json["data"]["enrichment"] for g in await receiver.until(2)}
-    assert got["x"]["correlation_chain"] == [_item(other)]
-    assert got["y"]["correlation_chain"] == [_item(one)]
+    first, other = (
+        event("user.a", id="x", causationid="y"),
+        event("user.a", id="y", causationid="x"),
+    )
+    await client.send([first, other])
+    result = {g.json["id"]: g.json["data"]["enrichment"] for g in await receiver.until(2)}
+    assert result["x"]["correlation_chain"] == [_item(other)]
+    assert result["y"]["correlation_chain"] == [_item(first)]
 
     await client.send(event("user.list", [1, 2]))
     assert (await receiver.until(3))[2].json["data"] == [1, 2]
@@ -83,20 +94,20 @@ async def test_a_circle_ends_and_other_data_stays_as_it_is(
     assert data["enrichment"]["processed_at"] != "never"
 
 
-async def test_a_webhook_may_do_without(client: Client, receiver: Receiver) -> None:
+async def test_a_webhook_can_turn_enrichment_off(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], enrich=False)
     sent = event("user.a", {"a": [1.50, "é\u2028"]})
     await client.send(sent)
     assert (await receiver.until(1))[0].json == sent
 
 
-async def test_live_subscribers_get_it_too_and_without_redis_it_says_so(
+async def test_subscribers_get_enrichment_and_a_missing_redis_is_shown(
     start: Start, connect: Start, tmp_path: Path
 ) -> None:
     client = await connect(await start({"streams": {"live": {"subjects": ["user.*"]}}}))
     root = event("user.a", subject="user/1")
     async with client.websocket() as socket:
-        await socket.ask(action="subscribe", stream="live")
+        await socket.request(action="subscribe", stream="live")
         await client.send(root)
         first = (await socket.next())["event"]["data"]["enrichment"]
         assert "incomplete" not in first
@@ -125,12 +136,12 @@ async def test_live_subscribers_get_it_too_and_without_redis_it_says_so(
         (b'{"a":{"enrichment":3}}', b'{"a":{"enrichment":3},"enrichment":1}'),
     ],
 )  # fmt: skip
-def test_how_it_is_put_in(data: bytes, wanted: bytes | None) -> None:
+def test_the_form_of_the_enrichment(data: bytes, wanted: bytes | None) -> None:
     assert splice(data, b"1") == wanted
 
 
 def _chain(events: list[Event], one: Event) -> list[str]:
-    """What led to an event, as the promise says it, root first."""
+    """The correlation chain that is expected of an event, root first."""
     known = {event.id: event for event in events}
     chain: list[str] = []
     at = one
@@ -144,21 +155,21 @@ def _chain(events: list[Event], one: Event) -> list[str]:
 
 
 def _related(events: list[Event], number: int) -> list[str]:
-    one = events[number]
+    first = events[number]
     return [
         other.id
         for other in reversed(events[:number])
-        if (one.subject and other.subject == one.subject)
+        if (first.subject and other.subject == first.subject)
         or (
-            one.extensions.get("correlationid")
-            and other.extensions.get("correlationid") == one.extensions.get("correlationid")
+            first.extensions.get("correlationid")
+            and other.extensions.get("correlationid") == first.extensions.get("correlationid")
         )
     ][:MAX_RELATED]
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_any_web_of_causes(servers: tuple[str, str], seed: int) -> None:
-    """Circles, chains of any length, and what nobody knows: in one batch, against a model."""
+async def test_any_graph_of_causes(servers: tuple[str, str], seed: int) -> None:
+    """Circular chains, long chains and unknown causes in one batch, compared with a model."""
     chance = random.Random(seed)
     count = chance.choice([3, 12, 60])
     ids = [f"e{n}" for n in range(count)]
@@ -175,14 +186,16 @@ async def test_any_web_of_causes(servers: tuple[str, str], seed: int) -> None:
     client = await connect_redis(servers[1])
     try:
         # From several logs: what counts is the time.
-        batch = [Received(one, f"S{n % 2}", 100 - n, 1000.0 + n) for n, one in enumerate(events)]
+        batch = [
+            Received(event, f"S{n % 2}", 100 - n, 1000.0 + n) for n, event in enumerate(events)
+        ]
         await Enricher(EventCache(client), "1").enrich(batch)
         for number, received in enumerate(batch):
             assert received.enriched is not None
-            found = json.loads(received.enriched.data)["enrichment"]
-            chain = [item["id"] for item in found["correlation_chain"]]
+            result = json.loads(received.enriched.data)["enrichment"]
+            chain = [item["id"] for item in result["correlation_chain"]]
             assert chain == _chain(events, events[number])
-            related = [item["id"] for item in found["related_events"]]
+            related = [item["id"] for item in result["related_events"]]
             assert related == _related(events, number)
     finally:
         await client.aclose()
@@ -193,7 +206,7 @@ async def test_a_batch_is_one_round_trip(servers: tuple[str, str]) -> None:
     try:
         cache = EventCache(client)
         events = [Event(f"e{n}", "s", "t", "x", data=b"{}", kind=DataKind.JSON) for n in range(200)]
-        batch = [Received(one, "S", n, 1000.0 + n) for n, one in enumerate(events)]
+        batch = [Received(event, "S", n, 1000.0 + n) for n, event in enumerate(events)]
         await cache.remember(batch[:1])  # the server knows the script from here on
         await client.config_resetstat()
         await cache.remember(batch)

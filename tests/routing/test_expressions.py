@@ -1,4 +1,4 @@
-"""CEL expressions: what they see, what is refused at registration, and what they may cost."""
+"""CEL expressions of webhooks: their variables, their limits, and refusals at registration."""
 
 import asyncio
 from typing import Any
@@ -10,16 +10,18 @@ from support.receiver import Receiver
 
 async def test_a_webhook_with_an_expression(client: Client, receiver: Receiver) -> None:
     text = 'event.data.size > 100 && event.source.startsWith("/data")'
-    made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], expression=text)
-    assert made["expression"] == text
+    webhook = await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["user.*"], expression=text
+    )
+    assert webhook["expression"] == text
     sent = [event("user.x", {"size": size}, source="/data/1") for size in (50, 200, 101)]
     sent.append(event("user.x", {"other": 1}, source="/data/1"))
     sent.append(event("user.x", {"size": 500}, source="/data/2"))
     sent.append(event("user.x", {"size": 500}, source="/other"))
-    for one in sent:
-        await client.send(one)
-    got = await receiver.until(3, "/w")
-    assert {one.json["id"] for one in got} == {sent[n]["id"] for n in (1, 2, 4)}
+    for item in sent:
+        await client.send(item)
+    requests = await receiver.until(3, "/w")
+    assert {request.json["id"] for request in requests} == {sent[n]["id"] for n in (1, 2, 4)}
     # What came to no value is seen at the webhook.
     async with asyncio.timeout(PATIENCE):
         while not (shown := (await client.http.get("/v1/webhooks/w")).json())["expression_errors"]:
@@ -44,16 +46,16 @@ async def test_evaluate(client: Client) -> None:
     async def ask(**body: Any) -> Any:
         return await client.http.post("/v1/expressions/evaluate", json=body)
 
-    some = event("user.x", {"size": 7})
-    answer = await ask(dialect="cel", expression="event.data.size * 2", event=some)
+    sent = event("user.x", {"size": 7})
+    answer = await ask(dialect="cel", expression="event.data.size * 2", event=sent)
     assert (answer.status_code, answer.json()) == (200, {"value": 14, "errors": []})
-    answer = await ask(dialect="cel", expression="event.data.no > 2", event=some)
+    answer = await ask(dialect="cel", expression="event.data.no > 2", event=sent)
     assert answer.json()["value"] is None
     assert answer.json()["errors"][0]["type"] == "no_such_key"
     for body, key in (
-        ({"dialect": "lua", "expression": "1", "event": some}, "dialect"),
-        ({"dialect": "cel", "expression": "1 +", "event": some}, "expression"),
-        ({"dialect": "cel", "event": some}, "expression"),
+        ({"dialect": "lua", "expression": "1", "event": sent}, "dialect"),
+        ({"dialect": "cel", "expression": "1 +", "event": sent}, "expression"),
+        ({"dialect": "cel", "event": sent}, "expression"),
         ({"dialect": "cel", "expression": "true", "event": {"id": "x"}}, "event"),
         ({"dialect": "cel", "expression": "true"}, "event"),
     ):

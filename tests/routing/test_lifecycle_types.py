@@ -1,4 +1,4 @@
-"""The gateway's own types: what it sends holds to what its catalog says."""
+"""Lifecycle events conform to their types in the catalog."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from support.receiver import Receiver
 CONFIG: dict[str, Any] = {"streams": {"live": {"subjects": ["user.*"], "retention": "1d"}}}
 
 
-async def test_every_lifecycle_event_holds_to_its_type(
+async def test_every_lifecycle_event_conforms_to_its_type(
     start: Start, connect: Start, receiver: Receiver
 ) -> None:
     gateway = await start(CONFIG)
@@ -31,38 +31,38 @@ async def test_every_lifecycle_event_holds_to_its_type(
             **({"id": webhook, "url": f"{receiver.url}/{webhook}", "events": ["user.*"]} | more)
         )
     await client.send(event("user.a", {"n": 1}))
-    await client.told(2, "webhook.dead_lettered")
-    await client.told(1, "webhook.disabled")
+    await client.lifecycle_events(2, "webhook.dead_lettered")
+    await client.lifecycle_events(1, "webhook.disabled")
     assert (await http.patch("/v1/webhooks/ok", json={"description": "x"})).status_code == 200
     assert (await http.post("/v1/webhooks/gone/enable")).status_code == 200
     assert (await http.delete("/v1/webhooks/ok")).status_code == 204
-    made = await http.post("/v1/streams", json={"name": "more", "subjects": ["fresh.*"]})
-    assert made.status_code == 201
+    answer = await http.post("/v1/streams", json={"name": "more", "subjects": ["fresh.*"]})
+    assert answer.status_code == 201
     async with client.websocket() as socket:
-        asked = await socket.ask(action="subscribe", stream="live")
-        await socket.ask(action="unsubscribe", subscription=asked["subscription"])
-        await socket.ask(action="subscribe", stream="live", **{"from": {"seq": 1}})
+        frame = await socket.request(action="subscribe", stream="live")
+        await socket.request(action="unsubscribe", subscription=frame["subscription"])
+        await socket.request(action="subscribe", stream="live", **{"from": {"seq": 1}})
     patched = await http.patch("/v1/streams/more", json={"max_messages": 10})
     assert patched.status_code == 200
     assert (await http.delete("/v1/streams/more")).status_code == 204
-    await client.told(2, "stream.unsubscribed")
+    await client.lifecycle_events(2, "stream.unsubscribed")
     for name in LIFECYCLE_TYPES:
-        await client.told(1, name)
+        await client.lifecycle_events(1, name)
     shown = {
-        one["type"]: one
-        for one in (await http.get("/v1/event-types", params={"owner": "event-gateway"})).json()[
+        item["type"]: item
+        for item in (await http.get("/v1/event-types", params={"owner": "event-gateway"})).json()[
             "items"
         ]
     }
     assert set(shown) == set(LIFECYCLE_TYPES)
-    assert {one["managed_by"] for one in shown.values()} == {"gateway"}
+    assert {item["managed_by"] for item in shown.values()} == {"gateway"}
     seen = set()
-    for told in client.lifecycle:
-        schema = shown[told["type"]]["schema"]
+    for events in client.lifecycle:
+        schema = shown[events["type"]]["schema"]
         # Nothing is said that the catalog does not know of.
         closed = schema | {"additionalProperties": False}
         jsonschema.Draft202012Validator(
             closed, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-        ).validate(told["data"])
-        seen.add((told["type"], told["data"].get("status_code")))
+        ).validate(events["data"])
+        seen.add((events["type"], events["data"].get("status_code")))
     assert {("webhook.failed", None), ("webhook.failed", 500), ("webhook.failed", 410)} <= seen

@@ -1,4 +1,4 @@
-"""What a webhook may say of the events that it wants, over the API and in the file, and why not."""
+"""The conditions of a webhook over the API and in the file, and the explanation of a match."""
 
 from typing import Any
 
@@ -27,23 +27,23 @@ SELECTIVE: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def test_every_condition_is_kept_and_shown(client: Client, receiver: Receiver) -> None:
-    made = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], **SELECTIVE)
+async def test_every_condition_is_stored_and_shown(client: Client, receiver: Receiver) -> None:
+    webhook = await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], **SELECTIVE)
     for key, value in SELECTIVE.items():
-        assert made[key] == value
+        assert webhook[key] == value
     shown = (await client.http.get("/v1/webhooks/w")).json()
     answer = await client.http.put("/v1/webhooks/w", json=shown)
     assert answer.status_code == 200, answer.text
     assert {key: answer.json()[key] for key in SELECTIVE} == SELECTIVE
-    one = event("user.x", DATA, source="/shop")
-    await client.send(one)
+    sent = event("user.x", DATA, source="/shop")
+    await client.send(sent)
     await client.send(event("user.x", DATA | {"items": []}, source="/shop"))
     await client.send(event("user.x", DATA | {"size": 8}, source="/shop"))
     await client.send(event("user.x", DATA, source="/shop", ext="x"))
     last = event("user.x", DATA, source="/shop")
     await client.send(last)
-    got = await receiver.until(2, "/w")
-    assert [received.json["id"] for received in got] == [one["id"], last["id"]]
+    requests = await receiver.until(2, "/w")
+    assert [received.json["id"] for received in requests] == [sent["id"], last["id"]]
 
 
 async def test_match_explains(client: Client, receiver: Receiver) -> None:
@@ -74,11 +74,11 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
     answer = await ask({"event": sent})
     assert answer["matched"] == ["all", "ordered", "paused"]
     assert (answer["matched_count"], answer["next"]) == (3, None)
-    items = {one["webhook_id"]: one for one in answer["items"]}
-    assert {name for name, one in items.items() if one["matches"]} == {"all", "ordered", "paused"}
+    items = {item["webhook_id"]: item for item in answer["items"]}
+    assert {name for name, item in items.items() if item["matches"]} == {"all", "ordered", "paused"}
     assert items["paused"]["state"] == "paused"
-    failed = {name: one["failed"] for name, one in items.items() if not one["matches"]}
-    assert {name: one["condition"] for name, one in failed.items()} == {
+    failed = {name: item["failed"] for name, item in items.items() if not item["matches"]}
+    assert {name: item["condition"] for name, item in failed.items()} == {
         "by-type": "events", "by-namespace": "namespaces", "by-source": "sources",
         "by-filter": "filters[1].all[0]", "by-any": "filters[0]",
         "by-dialect": "cloudevents_filters[0]", "by-expression": "expression",
@@ -90,10 +90,12 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
     # The event itself will do as the body; page by page; some alone.
     page = await ask(sent, limit=4)
     rest = await ask(sent, limit=100, cursor=page["next"])
-    assert [one["webhook_id"] for one in page["items"] + rest["items"]] == sorted(items)
-    assert [one["webhook_id"] for one in (await ask(sent, webhook="paused"))["items"]] == ["paused"]
+    assert [item["webhook_id"] for item in page["items"] + rest["items"]] == sorted(items)
+    assert [item["webhook_id"] for item in (await ask(sent, webhook="paused"))["items"]] == [
+        "paused"
+    ]
     # Nothing was sent, recorded, or counted.
-    assert not receiver.got
+    assert not receiver.requests
     assert (await client.http.get("/v1/webhooks/by-error")).json()["expression_errors"] is None
     # And the router is of the same mind.
     await client.send(sent)
@@ -124,7 +126,7 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
         ({"ordered": {"by": "data.items[*]"}}, "ordered.by"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_right_is_refused_at_registration(
+async def test_invalid_conditions_are_refused_at_registration(
     client: Client, receiver: Receiver, change: dict[str, Any], key: str
 ) -> None:
     body = {"id": "w", "url": receiver.url, "events": ["a.*"]} | change
@@ -133,7 +135,7 @@ async def test_what_cannot_be_right_is_refused_at_registration(
     assert answer.json()["errors"][0]["key"].startswith(key)
 
 
-async def test_groups_as_deep_as_a_body_can_be(client: Client) -> None:
+async def test_deeply_nested_groups(client: Client) -> None:
     for depth in (9, 200, 100_000):
         deep = '{"not":' * depth + "{}" + "}" * depth
         body = f'{{"id":"w","url":"http://127.0.0.1:1/","events":["a"],"filters":[{deep}]}}'
@@ -144,10 +146,12 @@ async def test_groups_as_deep_as_a_body_can_be(client: Client) -> None:
     assert (await client.http.get("/readyz")).status_code == 200
 
 
-async def test_all_of_it_in_the_file(start: Start, connect: Start, receiver: Receiver) -> None:
+async def test_every_condition_in_the_file(
+    start: Start, connect: Start, receiver: Receiver
+) -> None:
     webhook = {"url": f"{receiver.url}/w", "events": ["user.*"]} | SELECTIVE
     client = await connect(await start({"webhooks": {"w": webhook}}))
     sent = event("user.x", DATA, source="/shop")
     await client.send(sent)
-    (got,) = await receiver.until(1, "/w")
-    assert got.json["id"] == sent["id"]
+    (request,) = await receiver.until(1, "/w")
+    assert request.json["id"] == sent["id"]

@@ -1,4 +1,4 @@
-"""Redis loses records, in all the ways it can: the log is reread, and nothing is missing."""
+"""Redis loses records, in different ways: the log is read again, and no event is missing."""
 
 import asyncio
 import json
@@ -32,13 +32,18 @@ def _config(receiver: Receiver) -> dict[str, Any]:
 async def _send(client: Client, count: int) -> set[str]:
     sent = [event("load.made") for _ in range(count)]
     await client.send(sent)
-    return {one["id"] for one in sent}
+    return {item["id"] for item in sent}
 
 
 async def _came(receiver: Receiver, ids: set[str], *paths: str, timeout: float = PATIENCE) -> None:
     async with asyncio.timeout(timeout):
         while any(
-            ids - {one.json["id"] for one in receiver.at(path) if one.status == 200}
+            ids
+            - {
+                request.json["id"]
+                for request in receiver.requests_to(path)
+                if request.status == 200
+            }
             for path in paths or [f"/{name}" for name in HOOKS]
         ):
             await asyncio.sleep(0.1)
@@ -46,15 +51,15 @@ async def _came(receiver: Receiver, ids: set[str], *paths: str, timeout: float =
 
 async def _ready(http: httpx.AsyncClient, timeout: float = PATIENCE) -> dict[str, Any]:
     async with asyncio.timeout(timeout):
-        while (told := (await http.get("/readyz")).json())["status"] != "ok":
+        while (body := (await http.get("/readyz")).json())["status"] != "ok":
             await asyncio.sleep(0.1)
-    return dict(told)
+    return dict(body)
 
 
-async def test_an_older_copy_comes_back_while_the_gateway_runs(
+async def test_redis_loses_recent_writes_while_the_gateway_runs(
     tmp_path: Path, receiver: Receiver
 ) -> None:
-    """What waited then ended, what came since has no record at all: both are delivered."""
+    """Deliveries pending in the old copy, and events without a record, are delivered."""
     program = Program(tmp_path, _config(receiver))
     at = await program.start()
     store = program.data / "valkey"
@@ -83,11 +88,11 @@ async def test_an_older_copy_comes_back_while_the_gateway_runs(
         await program.stop()
     assert "the log is reread" in program.output
     assert "Traceback" not in program.output
-    counts = Counter(one.json["id"] for one in receiver.at("/one"))
-    assert all(counts[one] == 1 for one in before), "their records were there"
+    counts = Counter(request.json["id"] for request in receiver.requests_to("/one"))
+    assert all(counts[item] == 1 for item in before), "their records were there"
 
 
-async def test_an_older_copy_comes_back_while_the_gateway_is_down(
+async def test_redis_loses_recent_writes_while_the_gateway_is_down(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     program = Program(tmp_path, _config(receiver))
@@ -113,12 +118,12 @@ async def test_an_older_copy_comes_back_while_the_gateway_is_down(
         assert await program.stop() == 0
     finally:
         await program.stop()
-    counts = Counter(one.json["id"] for one in receiver.at("/one"))
-    assert all(counts[one] == 1 for one in before)
+    counts = Counter(request.json["id"] for request in receiver.requests_to("/one"))
+    assert all(counts[item] == 1 for item in before)
 
 
-async def test_all_is_flushed(gateway: Running, client: Client, receiver: Receiver) -> None:
-    """Webhooks, streams and keys are in NATS; the log is reread."""
+async def test_redis_loses_everything(gateway: Running, client: Client, receiver: Receiver) -> None:
+    """Webhooks, streams and keys are in NATS; the log is read again."""
     secret = await client.http.put("/v1/secrets/theirs", json={"value": "a-token"})
     assert secret.status_code == 201
     stream = {"name": "all", "subjects": ["load.>"], "retention": "1d"}
@@ -142,19 +147,19 @@ async def test_all_is_flushed(gateway: Running, client: Client, receiver: Receiv
             while not await store.sismember("paused", "one"):
                 await asyncio.sleep(0.1)
     listed = (await client.http.get("/v1/webhooks")).json()["items"]
-    assert [one["id"] for one in listed] == ["one"]
-    assert [one["name"] for one in (await client.http.get("/v1/streams")).json()["items"]] == [
+    assert [item["id"] for item in listed] == ["one"]
+    assert [item["name"] for item in (await client.http.get("/v1/streams")).json()["items"]] == [
         "all"
     ]
-    assert receiver.got == []
+    assert receiver.requests == []
     await client.http.post("/v1/webhooks/one/enable")
     await _came(receiver, waiting, "/one")
-    assert receiver.got[0].headers["authorization"] == "Bearer a-token"
-    assert len(receiver.got) == 300
+    assert receiver.requests[0].headers["authorization"] == "Bearer a-token"
+    assert len(receiver.requests) == 300
 
 
 @pytest.mark.parametrize("reread", [True, False])
-async def test_people_say_whether_all_is_reread(
+async def test_manual_repair_waits_for_a_request(
     tmp_path: Path, receiver: Receiver, reread: bool
 ) -> None:
     program = Program(tmp_path, _config(receiver) | {"repair": "manual"})
@@ -171,28 +176,28 @@ async def test_people_say_whether_all_is_reread(
                 await store.flushall()
             async with asyncio.timeout(PATIENCE):
                 while True:
-                    told = (await client.http.get("/readyz")).json()
-                    if told["reasons"]:
+                    body = (await client.http.get("/readyz")).json()
+                    if body["reasons"]:
                         break
                     await asyncio.sleep(0.1)
-            assert told == {
+            assert body == {
                 "status": "degraded",
                 "reasons": ["GATEWAY_EVENTS waits for POST /v1/repair: Redis has lost its records"],
             }
-            count = len(receiver.got)
+            count = len(receiver.requests)
             more = await _send(client, 5)
             await _came(receiver, more)
-            assert len(receiver.got) == count + 10, "new events go on"
+            assert len(receiver.requests) == count + 10, "new events go on"
             answer = await client.http.post("/v1/repair", json={"reread": reread})
             assert (answer.status_code, answer.json()) == (202, {"streams": ["GATEWAY_EVENTS"]})
             await _ready(client.http)
             if reread:
                 async with asyncio.timeout(PATIENCE):
-                    while len(receiver.got) < count + 10 + 40:
+                    while len(receiver.requests) < count + 10 + 40:
                         await asyncio.sleep(0.1)
             else:
                 await asyncio.sleep(2)
-                assert len(receiver.got) == count + 10
+                assert len(receiver.requests) == count + 10
             bad = await client.http.post("/v1/repair", json={"reread": "maybe"})
             assert bad.status_code == 422
         assert await program.stop() == 0
@@ -201,7 +206,7 @@ async def test_people_say_whether_all_is_reread(
 
 
 async def test_a_restart_repeats_nothing(tmp_path: Path, receiver: Receiver) -> None:
-    """What lies behind the checkpoint is looked up, and has its records."""
+    """Events after the checkpoint are looked up, and have their records."""
     program = Program(tmp_path, _config(receiver))
     at = await program.start()
     try:
@@ -217,10 +222,10 @@ async def test_a_restart_repeats_nothing(tmp_path: Path, receiver: Receiver) -> 
         assert await program.stop() == 0
     finally:
         await program.stop()
-    assert len(receiver.got) == 400
+    assert len(receiver.requests) == 400
 
 
-async def test_redis_is_away_for_a_while(
+async def test_redis_is_down_for_a_while(
     tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
 ) -> None:
     """Attempts in flight finish, their outcomes are held, none begins, nothing is acknowledged
@@ -239,29 +244,29 @@ async def test_redis_is_away_for_a_while(
             waiting = await _send(client, 20)
             async with asyncio.timeout(PATIENCE):
                 while True:
-                    told = (await client.http.get("/readyz")).json()
-                    if told["status"] == "degraded":
+                    delivery = (await client.http.get("/readyz")).json()
+                    if delivery["status"] == "degraded":
                         break
                     await asyncio.sleep(0.1)
-            assert told["reasons"] == ["redis unreachable"]
+            assert delivery["reasons"] == ["redis unreachable"]
             await asyncio.sleep(2)
-            begun = {one.json["id"] for one in receiver.got}
+            begun = {request.json["id"] for request in receiver.requests}
             more = await _send(client, 20)
             await asyncio.sleep(1.5)
-            assert not more & {one.json["id"] for one in receiver.got}
+            assert not more & {request.json["id"] for request in receiver.requests}
             info = await client.nats.jetstream().consumer_info("GATEWAY_EVENTS", "router")
             assert info.num_ack_pending + info.num_pending >= 20 + len(waiting - begun)
             os.kill(pid, signal.SIGCONT)
             await _came(receiver, flying | waiting | more)
             await _ready(client.http)
-            for one in flying:
-                told = await client.until("one", one, "succeeded")
-                assert len(told["attempts"]) == 1, "its outcome was held"
+            for item in flying:
+                delivery = await client.until("one", item, "succeeded")
+                assert len(delivery["attempts"]) == 1, "its outcome was held"
         assert await program.stop() == 0
     finally:
         os.kill(pid, signal.SIGCONT)
         await program.stop()
-    counts = Counter(one.json["id"] for one in receiver.at("/one"))
-    assert all(counts[one] == 1 for one in flying | more)
+    counts = Counter(request.json["id"] for request in receiver.requests_to("/one"))
+    assert all(counts[item] == 1 for item in flying | more)
     assert "Traceback" not in program.output
     assert json.dumps("the ledger in Redis can be reached again") in program.output

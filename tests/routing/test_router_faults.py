@@ -1,4 +1,4 @@
-"""A fault of the gateway in the dispatch of one delivery: the other deliveries go on."""
+"""A fault in the dispatch of one delivery: the other deliveries continue."""
 
 import asyncio
 from typing import Any
@@ -44,11 +44,11 @@ async def _started(
     return gateway, client, Fault(gateway, monkeypatch)
 
 
-def _got(receiver: Receiver, path: str) -> list[str]:
-    return [came.json["id"] for came in receiver.at(path)]
+def _received_ids(receiver: Receiver, path: str) -> list[str]:
+    return [came.json["id"] for came in receiver.requests_to(path)]
 
 
-async def test_the_other_deliveries_go_on_and_this_one_is_taken_again(
+async def test_other_deliveries_continue_and_this_one_is_retried(
     start: Start, connect: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway, client, fault = await _started(start, connect, receiver, monkeypatch)
@@ -63,12 +63,14 @@ async def test_the_other_deliveries_go_on_and_this_one_is_taken_again(
     fault.on = False
     await client.until("bad", failing["id"], "succeeded")
     for webhook in ("first", "last"):
-        assert sorted(_got(receiver, f"/{webhook}")) == sorted([failing["id"], later["id"]])
-    assert _got(receiver, "/bad") == [later["id"], failing["id"]]
+        assert sorted(_received_ids(receiver, f"/{webhook}")) == sorted(
+            [failing["id"], later["id"]]
+        )
+    assert _received_ids(receiver, "/bad") == [later["id"], failing["id"]]
     assert (await client.http.get("/v1/rejected")).json()["items"] == []
 
 
-async def test_an_event_that_always_fails_is_set_aside_once_the_others_are_recorded(
+async def test_an_event_that_always_fails_is_rejected_after_the_others_are_recorded(
     start: Start, connect: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(router, "MAX_DELIVERIES", 3)
@@ -84,7 +86,7 @@ async def test_an_event_that_always_fails_is_set_aside_once_the_others_are_recor
     assert rejected["reason"] == "failed"
     assert rejected["detail"] == "the delivery to the webhook bad cannot be started: KeyError"
     assert fault.failed == 3
-    assert _got(receiver, "/first") == _got(receiver, "/last") == [failing["id"]]
+    assert _received_ids(receiver, "/first") == _received_ids(receiver, "/last") == [failing["id"]]
     js = client.nats.jetstream()
     async with asyncio.timeout(PATIENCE):
         while (await js.consumer_info("GATEWAY_EVENTS", "router")).num_ack_pending:

@@ -21,7 +21,7 @@ from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
 
-def test_wanted_sequences_are_gathered_to_parts() -> None:
+def test_requested_sequences_are_grouped() -> None:
     assert ranges([]) == []
     assert ranges([7]) == [(7, 7)]
     assert ranges([5, 3, 4, 7, 12, 30, 31]) == [(3, 7), (12, 12), (30, 31)]
@@ -29,17 +29,17 @@ def test_wanted_sequences_are_gathered_to_parts() -> None:
 
 async def _filled(broker: Broker, count: int, size: int = 0) -> list[str]:
     sent = [event("bench.made", {"n": n, "text": "x" * size}) for n in range(count)]
-    for one in sent:
+    for item in sent:
         headers = {"Content-Type": "application/cloudevents+json", "Nats-Sequence": "1"}
-        await broker.js.publish(EVENTS, json.dumps(one).encode(), headers=headers)
-    return [one["id"] for one in sent]
+        await broker.js.publish(EVENTS, json.dumps(item).encode(), headers=headers)
+    return [item["id"] for item in sent]
 
 
 def _ids(read: list[Received | LogUnavailable | None]) -> list[str | None]:
-    return [one.event.id if isinstance(one, Received) else None for one in read]
+    return [item.event.id if isinstance(item, Received) else None for item in read]
 
 
-async def test_each_event_is_that_of_its_sequence(servers: tuple[str, str]) -> None:
+async def test_each_event_has_its_sequence(servers: tuple[str, str]) -> None:
     broker = await connect(servers[0], Supervisor())
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 60)
@@ -47,26 +47,26 @@ async def test_each_event_is_that_of_its_sequence(servers: tuple[str, str]) -> N
         await broker.js.delete_msg(EVENTS, gone)
     await _filled(broker, 1, 2)
     log = EventLog(broker, ())
-    wanted = [1, 9, 10, 12, 40, 59, 60, 99]
-    read = await log.read_many(EVENTS, wanted)
+    expected = [1, 9, 10, 12, 40, 59, 60, 99]
+    read = await log.read_many(EVENTS, expected)
     assert _ids(read) == [ids[0], ids[8], None, ids[11], ids[39], ids[58], None, None]
-    single = [await log.read(EVENTS, seq) for seq in wanted]
-    assert [one and (one.event, one.seq, one.time) for one in single] == [
-        one and (one.event, one.seq, one.time)  # type: ignore[union-attr]
-        for one in read
+    single = [await log.read(EVENTS, seq) for seq in expected]
+    assert [item and (item.event, item.seq, item.time) for item in single] == [
+        item and (item.event, item.seq, item.time)  # type: ignore[union-attr]
+        for item in read
     ]
     await broker.close()
 
 
-async def test_what_one_answer_cannot_hold_is_read_all_the_same(servers: tuple[str, str]) -> None:
+async def test_events_beyond_one_response_are_read_too(servers: tuple[str, str]) -> None:
     broker = await connect(servers[0], Supervisor())
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 12, 900_000)
     seqs = list(range(1, 13))
-    found, ended = await get_batch(broker, EVENTS, seqs)
+    result, ended = await get_batch(broker, EVENTS, seqs)
     assert ended
-    assert 0 < len(found) < 12
-    assert sum(len(one.data) for one in found.values()) <= MAX_BYTES + 1_000_000
+    assert 0 < len(result) < 12
+    assert sum(len(item.data) for item in result.values()) <= MAX_BYTES + 1_000_000
     assert _ids(await EventLog(broker, ()).read_many(EVENTS, seqs)) == ids
     await broker.close()
 
@@ -82,16 +82,16 @@ async def test_an_older_server_is_asked_one_by_one(
     await broker.close()
 
 
-async def test_a_server_that_ends_no_answer_is_waited_for_once(
+async def test_a_server_that_does_not_end_its_answer_is_waited_for_once(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one of NATS 2.10 does, which may hold the stream behind one that is newer."""
+    """As a server of NATS 2.10 answers, which may hold the stream behind a newer server."""
     monkeypatch.setattr(batched_get, "RESPONSE_TIMEOUT", 0.5)
     broker = await connect(servers[0], Supervisor())
-    asked: list[dict[str, int]] = []
+    requested: list[dict[str, int]] = []
 
     async def older(message: Msg) -> None:
-        asked.append(request := json.loads(message.data))
+        requested.append(request := json.loads(message.data))
         headers = {"Nats-Sequence": str(request["seq"]), "Nats-Subject": "a.x",
                    "Nats-Time-Stamp": "2026-11-25T10:00:00.123456789Z"}  # fmt: skip
         body = json.dumps(event("a.x", {"n": request["seq"]})).encode()
@@ -101,39 +101,39 @@ async def test_a_server_that_ends_no_answer_is_waited_for_once(
     log = EventLog(broker, ())
     for _ in range(2):
         read = await log.read_many("OLD", [4, 5, 9])
-        assert [one.payload()["n"] for one in read if isinstance(one, Received)] == [4, 5, 9]
-    batches = [one.get("batch") for one in asked]
+        assert [item.payload()["n"] for item in read if isinstance(item, Received)] == [4, 5, 9]
+    batches = [item.get("batch") for item in requested]
     assert batches == [2, 1, None, None, None, None], "then each is asked for by itself"
     await broker.close()
 
 
-async def test_one_that_says_nothing_is_not_waited_for_twice(
+async def test_a_silent_server_is_not_waited_for_twice(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batched_get, "RESPONSE_TIMEOUT", 0.3)
     broker = await connect(servers[0], Supervisor())
-    asked: list[bytes] = []
+    request: list[bytes] = []
 
     async def silent(message: Msg) -> None:
-        asked.append(message.data)
+        request.append(message.data)
 
     await broker.nc.subscribe("$JS.API.DIRECT.GET.HUNG", cb=silent)
     subscriptions = len(broker.nc._subs)
     read = await EventLog(broker, ()).read_many("HUNG", [1, 2])
-    assert [type(one) for one in read] == [LogUnavailable, LogUnavailable]
-    assert len(asked) == 1
+    assert [type(item) for item in read] == [LogUnavailable, LogUnavailable]
+    assert len(request) == 1
     assert len(broker.nc._subs) == subscriptions, "nothing is left behind"
     await broker.close()
 
 
-async def test_without_nats_it_says_so(servers: tuple[str, str]) -> None:
+async def test_without_nats_an_error_is_raised(servers: tuple[str, str]) -> None:
     broker = await connect(servers[0], Supervisor())
     await broker.close()
     [read] = await EventLog(broker, ()).read_many(EVENTS, [1])
     assert isinstance(read, LogUnavailable)
 
 
-async def test_what_waited_over_a_kill_is_delivered_as_it_was(
+async def test_deliveries_pending_over_a_kill_are_delivered_unchanged(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     program = Program(tmp_path, LOOPBACK)
@@ -149,8 +149,8 @@ async def test_what_waited_over_a_kill_is_delivered_as_it_was(
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
         await client.http.post("/v1/webhooks/w/enable")
-        got = await receiver.until(60, "/w")
+        requests = await receiver.until(60, "/w")
     await program.stop()
-    assert {one.json["id"]: one.json["data"]["n"] for one in got} == {
-        one["id"]: one["data"]["n"] for one in sent if one["type"] == "a.x"
+    assert {request.json["id"]: request.json["data"]["n"] for request in requests} == {
+        item["id"]: item["data"]["n"] for item in sent if item["type"] == "a.x"
     }

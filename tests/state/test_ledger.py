@@ -1,4 +1,4 @@
-"""The ledger against a real Valkey: what is written, refused, taken and looked up."""
+"""The ledger on a real Valkey: what it writes, refuses, takes and looks up."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,10 +27,10 @@ async def redis(servers: tuple[str, str]) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
-    made = Ledger(redis, 60.0, Supervisor())
-    await made.start()
-    yield made
-    await made.stop()
+    result = Ledger(redis, 60.0, Supervisor())
+    await result.start()
+    yield result
+    await result.stop()
 
 
 @pytest.fixture
@@ -49,11 +49,11 @@ async def written(ledger: Ledger) -> None:
 
 
 async def test_a_delivery_that_succeeds_at_once_is_one_write(ledger: Ledger, redis: Redis) -> None:
-    one, called = delivery(ledger), []
+    first, called = delivery(ledger), []
     await redis.config_resetstat()
-    ledger.submit(one, Status.IN_PROGRESS, wait=25, fresh=True, recorded=lambda: called.append(1))
-    one.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 200)]
-    ledger.submit(one, Status.SUCCEEDED, wait=None)
+    ledger.submit(first, Status.IN_PROGRESS, wait=25, fresh=True, recorded=lambda: called.append(1))
+    first.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 200)]
+    ledger.submit(first, Status.SUCCEEDED, wait=None)
     assert not called
     await written(ledger)
     assert called == [1]
@@ -62,13 +62,13 @@ async def test_a_delivery_that_succeeds_at_once_is_one_write(ledger: Ledger, red
     assert sum(calls) - scripts.get("cmdstat_script|load", {}).get("calls", 0) == 1
     record = await ledger.read("w", "e", None)
     assert record is not None
-    assert (record.status, record.seq, record.attempts) == (Status.SUCCEEDED, 1, one.attempts)
+    assert (record.status, record.seq, record.attempts) == (Status.SUCCEEDED, 1, first.attempts)
     assert await redis.zcard("queue:w") == await redis.zcard("due") == 0
     assert 0 < await redis.ttl("delivery:w:e") <= 7 * 86400
     assert ledger.high["LOG"] == int(await redis.hget("high", "LOG") or 0) == 1
 
 
-async def test_what_is_not_final_waits_in_the_queue_and_never_expires(
+async def test_a_delivery_that_is_not_final_is_queued_and_never_expires(
     ledger: Ledger, queues: Queues, redis: Redis
 ) -> None:
     ledger.submit(delivery(ledger), Status.RETRYING, wait=0.2, fresh=True)
@@ -88,21 +88,21 @@ async def test_what_is_not_final_waits_in_the_queue_and_never_expires(
     due, after, later = await queues.due_since(seen + 1, 10)
     assert (due, after) == ([], None)
     assert later == pytest.approx(seen, abs=1000)
-    (taken,) = await queues.take([REQUEST])
-    assert (taken.event_id, taken.seq, taken.probe) == ("e", 1, False)
+    (result,) = await queues.take([REQUEST])
+    assert (result.event_id, result.seq, result.probe) == ("e", 1, False)
     # It is under a lease now: nobody else gets it.
     assert await queues.take([REQUEST]) == []
     assert await queues.due(0, 10) == []
 
 
-async def test_a_holder_whose_lease_was_taken_is_refused_but_for_success(
+async def test_a_process_that_lost_its_lease_can_only_record_success(
     ledger: Ledger, queues: Queues
 ) -> None:
     old = delivery(ledger)
     ledger.submit(old, Status.IN_PROGRESS, wait=0.0, fresh=True)
     await written(ledger)
     await asyncio.sleep(0.005)
-    (taken,) = await queues.take([REQUEST])
+    (result,) = await queues.take([REQUEST])
     ledger.submit(old, Status.RETRYING, wait=60)
     await written(ledger)
     record = await ledger.read("w", "e", None)
@@ -110,7 +110,7 @@ async def test_a_holder_whose_lease_was_taken_is_refused_but_for_success(
     assert record.status is Status.IN_PROGRESS
     ledger.submit(old, Status.SUCCEEDED, wait=None)
     await written(ledger)
-    ledger.submit(taken, Status.RETRYING, wait=1)
+    ledger.submit(result, Status.RETRYING, wait=1)
     await written(ledger)
     record = await ledger.read("w", "e", None)
     assert record is not None
@@ -123,14 +123,14 @@ async def test_the_same_id_of_two_sources_is_two_deliveries(
     ledger.submit(delivery(ledger, source="a"), Status.SUCCEEDED, wait=None, fresh=True)
     ledger.submit(delivery(ledger, seq=2, source="b"), Status.PENDING, wait=0, fresh=True)
     await written(ledger)
-    one, other = await ledger.read("w", "e", "a"), await ledger.read("w", "e", "b")
-    assert one is not None
+    first, other = await ledger.read("w", "e", "a"), await ledger.read("w", "e", "b")
+    assert first is not None
     assert other is not None
-    assert (one.status, other.status) == (Status.SUCCEEDED, Status.PENDING)
+    assert (first.status, other.status) == (Status.SUCCEEDED, Status.PENDING)
     assert await ledger.read("w", "e", "c") is None
     await asyncio.sleep(0.005)
-    (taken,) = await queues.take([REQUEST])
-    assert (taken.event_id, taken.source) == ("e", "b")
+    (result,) = await queues.take([REQUEST])
+    assert (result.event_id, result.source) == ("e", "b")
     known = [("w", "e", "a", 1), ("w", "e", "b", 2), ("w", "e", "b", 3), ("w", "f", "a", 1)]
     assert await ledger.known(known) == [True, True, False, False]
 
@@ -153,7 +153,7 @@ async def test_a_server_that_evicts_is_refused(redis: Redis, servers: tuple[str,
         await connect(servers[1])
 
 
-async def test_who_took_it_anew_is_not_overwritten_by_the_former_holder(
+async def test_a_new_lease_is_not_overwritten_by_the_previous_process(
     ledger: Ledger, redis: Redis
 ) -> None:
     former, newer = delivery(ledger), delivery(ledger)  # the same event, a token each

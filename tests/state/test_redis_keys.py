@@ -39,7 +39,7 @@ async def _until(condition: Callable[[], Any]) -> None:
 
 
 async def _everything(client: Client, receiver: Receiver) -> None:
-    """Uses all that the gateway stores in Redis; two events each, one of another source."""
+    """Uses every feature that stores data in Redis, with events of two sources."""
     receiver.answers["/dead"] = receiver.answers["/shut"] = receiver.answers["/late"] = [500]
     definitions: dict[str, dict[str, Any]] = {
         "well": {"rate_limit": {"events": 100, "per": "1s"}},
@@ -75,7 +75,7 @@ async def _everything(client: Client, receiver: Receiver) -> None:
     assert answer.status_code == 202, answer.text
     await replayed("/v1/replays", webhook="well", from_seq=1)
     await replayed("/v1/dead-letters/replay", webhook="dead")
-    await client.told(1, "webhook.recovered", "webhook.disabled", "webhook.failed")
+    await client.lifecycle_events(1, "webhook.recovered", "webhook.disabled", "webhook.failed")
     answer = await client.http.post("/v1/deliveries/late/last/cancel")
     assert answer.status_code == 200, answer.text
 
@@ -94,7 +94,7 @@ async def _described(redis: Redis, key: str) -> tuple[Family | None, str, int, d
 
 
 def _longest(family: Family) -> float:
-    """Seconds that a key of the family may live at most."""
+    """The longest time to live of a key of the family, in seconds."""
     config = Config()
     records = max(config.delivery.keep_records, config.ingest.retention)
     dead_letters = config.dead_letters.retention
@@ -125,12 +125,12 @@ async def _assert_declared(redis: Redis, key: str) -> str:
     return family.name
 
 
-async def test_every_key_is_declared_and_a_deleted_webhook_leaves_only_what_is(
+async def test_every_key_is_declared_and_a_deleted_webhook_leaves_only_declared_keys(
     running: Running, connect: Start, receiver: Receiver, redis: Redis
 ) -> None:
     client = await connect(running)
     async with client.websocket() as socket:
-        mine = await socket.ask(action="subscribe", stream="work", durable="reader")
+        mine = await socket.request(action="subscribe", stream="work", durable="reader")
         assert "subscription" in mine, mine
         await _everything(client, receiver)
         await _until(lambda: redis.exists("checkpoint"))
@@ -145,7 +145,7 @@ async def test_every_key_is_declared_and_a_deleted_webhook_leaves_only_what_is(
     left: list[str] = []
 
     async def gone() -> bool:
-        left[:] = [one for webhook in webhooks for one in await _left(redis, webhook)]
+        left[:] = [item for webhook in webhooks for item in await _left(redis, webhook)]
         return not left
 
     try:
@@ -160,7 +160,7 @@ async def test_every_key_is_declared_and_a_deleted_webhook_leaves_only_what_is(
 
 
 async def _left(redis: Redis, webhook: str) -> list[str]:
-    """What Redis holds of a webhook and should not, once that is deleted."""
+    """The keys of a deleted webhook that Redis still has and should not have."""
     left = []
     for family in FAMILIES:
         if "webhook" in family.placeholders:

@@ -40,11 +40,11 @@ async def _ack(socket: Socket, subscription: str, seq: int) -> None:
     assert (frame["ref"], frame["subscription"], frame["seq"]) == (1, subscription, seq)
 
 
-async def test_a_reconnect_goes_on_behind_what_was_acknowledged(
+async def test_a_reconnect_continues_after_the_acknowledged_position(
     client: Client, gateway: Running
 ) -> None:
     async with client.websocket() as socket:
-        mine = await socket.ask(**WORK)
+        mine = await socket.request(**WORK)
         await client.send([event("scheduler.job.done") for _ in range(10)])
         assert await _events(socket, 10) == list(range(1, 11))
         await _ack(socket, mine["subscription"], 4)
@@ -53,19 +53,19 @@ async def test_a_reconnect_goes_on_behind_what_was_acknowledged(
             ({"seq": 11}, "invalid"), ({"seq": -1}, "invalid"), ({"seq": "4"}, "invalid"),
             ({}, "invalid"), ({"seq": 1, "subscription": "x"}, "unknown_subscription"),
         ):  # fmt: skip
-            asked = {"action": "ack", "subscription": mine["subscription"]} | request
-            assert (await socket.ask(**asked))["code"] == code
-        plain = await socket.ask(action="subscribe", stream="work")
-        answer = await socket.ask(action="ack", subscription=plain["subscription"], seq=1)
+            requested = {"action": "ack", "subscription": mine["subscription"]} | request
+            assert (await socket.request(**requested))["code"] == code
+        plain = await socket.request(action="subscribe", stream="work")
+        answer = await socket.request(action="ack", subscription=plain["subscription"], seq=1)
         assert answer["code"] == "not_durable"
         # An acknowledgement right before the end counts, too.
         await socket.connection.send(
             f'{{"action":"ack","subscription":"{mine["subscription"]}","seq":6}}'
         )
     await client.send([event("scheduler.job.done")])
-    await client.told(2, "stream.unsubscribed")
+    await client.lifecycle_events(2, "stream.unsubscribed")
     async with client.websocket() as socket:
-        mine = await socket.ask(**WORK | {"from": "first"})  # what is kept goes before
+        mine = await socket.request(**WORK | {"from": "first"})  # what is kept goes before
         assert mine["seq"] == 6
         assert await _events(socket, 5) == [7, 8, 9, 10, 11]
     state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
@@ -74,67 +74,69 @@ async def test_a_reconnect_goes_on_behind_what_was_acknowledged(
     await state.aclose()
 
 
-async def test_what_came_after_the_first_time_is_not_lost_without_an_acknowledgement(
+async def test_events_after_the_first_subscription_are_not_lost_without_an_acknowledgement(
     client: Client,
 ) -> None:
     await client.send(event("scheduler.job.done"))
     await asyncio.sleep(0.3)
     async with client.websocket() as socket:
-        assert (await socket.ask(**WORK))["seq"] == 1
-    await client.told(1, "stream.unsubscribed")
+        assert (await socket.request(**WORK))["seq"] == 1
+    await client.lifecycle_events(1, "stream.unsubscribed")
     await client.send([event("scheduler.job.done"), event("scheduler.job.done")])
     async with client.websocket() as socket:
-        assert (await socket.ask(**WORK))["seq"] == 1
+        assert (await socket.request(**WORK))["seq"] == 1
         assert await _events(socket, 2) == [2, 3]
 
 
-async def test_a_name_is_for_one_at_a_time(peers: Peers, stack: contextlib.AsyncExitStack) -> None:
-    one, other = await peers.start(stack, STREAMS, STREAMS)
-    async with one.websocket() as first, other.websocket() as second:
-        mine = await first.ask(**WORK)
+async def test_a_durable_name_is_for_one_subscription_at_a_time(
+    peers: Peers, stack: contextlib.AsyncExitStack
+) -> None:
+    single, other = await peers.start(stack, STREAMS, STREAMS)
+    async with single.websocket() as first, other.websocket() as second:
+        mine = await first.request(**WORK)
         for socket in (first, second):
-            assert (await socket.ask(**WORK))["code"] == "durable_in_use"
-        assert (await second.ask(**WORK | {"durable": "another"}))["type"] == "subscribed"
-        await second.ask(**WORK | {"take_over": 1})
-        taken = await second.ask(**WORK | {"take_over": True})
-        assert taken["type"] == "subscribed"
-        told = await first.next()
-        assert (told["type"], told["subscription"], told["code"]) == (
+            assert (await socket.request(**WORK))["code"] == "durable_in_use"
+        assert (await second.request(**WORK | {"durable": "another"}))["type"] == "subscribed"
+        await second.request(**WORK | {"take_over": 1})
+        result = await second.request(**WORK | {"take_over": True})
+        assert result["type"] == "subscribed"
+        frame = await first.next()
+        assert (frame["type"], frame["subscription"], frame["code"]) == (
             "unsubscribed", mine["subscription"], "taken_over",
         )  # fmt: skip
-        await one.send([event("scheduler.job.done") for _ in range(3)])
+        await single.send([event("scheduler.job.done") for _ in range(3)])
         await asyncio.sleep(0.3)
         assert await first.silent()
         await _events(second, 6)
-        await _ack(second, taken["subscription"], 2)
+        await _ack(second, result["subscription"], 2)
         # A process that is killed gives nothing up: who comes again need not wait for it.
         peers.programs[1].kill()
-        answer = await first.ask(**WORK)
+        answer = await first.request(**WORK)
         assert (answer["type"], answer["seq"]) == ("subscribed", 2)
         assert await _events(first, 1) == [3]
 
 
-async def test_a_stream_that_is_made_again_begins_anew(client: Client) -> None:
+async def test_a_stream_created_again_starts_from_its_beginning(client: Client) -> None:
     body = {"name": "s", "subjects": ["user.*"]}
     for _ in range(2):
         assert (await client.http.post("/v1/streams", json=body)).status_code == 201
         await client.send([event("user.a") for _ in range(3)])
         await asyncio.sleep(0.3)
         async with client.websocket() as socket:
-            mine = await socket.ask(**WORK | {"stream": "s", "from": "first"})
+            mine = await socket.request(**WORK | {"stream": "s", "from": "first"})
             assert mine["seq"] == 0
-            got = await _events(socket, 3)
-            await _ack(socket, mine["subscription"], got[-1])
+            result = await _events(socket, 3)
+            await _ack(socket, mine["subscription"], result[-1])
         assert (await client.http.delete("/v1/streams/s")).status_code == 204
 
 
-async def test_while_redis_is_away(start: Start) -> None:
+async def test_durable_names_while_redis_is_down(start: Start) -> None:
     running = await start(STREAMS)
     async with (
         connected(running.http_url, running.nats_url, running.admin_key) as client,
         client.websocket() as socket,
     ):
-        mine = await socket.ask(**WORK)
+        mine = await socket.request(**WORK)
         await client.send([event("scheduler.job.done")])
         await _events(socket, 1)
         state = redis.asyncio.from_url(running.redis_url)

@@ -1,4 +1,4 @@
-"""From the log to what is live: no gap, no duplicate, in order, whatever happens meanwhile."""
+"""From the log to the live feed: no gap, no duplicate, in order, during any change."""
 
 import asyncio
 import json
@@ -32,11 +32,11 @@ async def gateway(start: Start) -> Running:
 
 
 async def _publish(url: str, count: int, first: int = 0) -> None:
-    """As fast as the log takes them, from a connection of its own."""
+    """Publishes as fast as the log accepts events, on a connection of its own."""
     bus = await nats.connect(url)
     for number in range(first, first + count):
-        made = event("scheduler.job.done", {"n": number})
-        await bus.publish("scheduler.job.done", json.dumps(made).encode())
+        sent = event("scheduler.job.done", {"n": number})
+        await bus.publish("scheduler.job.done", json.dumps(sent).encode())
         if number % 250 == 249:
             await bus.flush()
     await bus.flush()
@@ -44,7 +44,7 @@ async def _publish(url: str, count: int, first: int = 0) -> None:
 
 
 async def _suffix(socket: Socket, last: int) -> list[int]:
-    """The sequences that come up to the last; its number goes with each event's data."""
+    """Reads up to the last event; returns the sequences."""
     out: list[int] = []
     while not out or out[-1] < last:
         frame = await socket.next()
@@ -57,7 +57,7 @@ async def _suffix(socket: Socket, last: int) -> list[int]:
 
 
 @pytest.mark.timeout(240)
-async def test_who_joins_at_any_moment_gets_all_from_there_once_and_in_order(
+async def test_a_subscriber_that_joins_at_any_moment_gets_every_event_once_and_in_order(
     client: Client, gateway: Running
 ) -> None:
     seed = random.randrange(2**32)
@@ -69,27 +69,27 @@ async def test_who_joins_at_any_moment_gets_all_from_there_once_and_in_order(
         start: Any = ("new", "first", {"seq": dice.randrange(1, EVENTS)})[number % 3]
         async with client.websocket() as socket:
             stream = ("work", "wide")[number % 2]
-            answer = await socket.ask(action="subscribe", stream=stream, **{"from": start})
+            answer = await socket.request(action="subscribe", stream=stream, **{"from": start})
             begin = answer["seq"] + 1
             if begin > EVENTS:
                 return
-            got = await _suffix(socket, EVENTS)
-            assert got == list(range(begin, EVENTS + 1)), (seed, number, start, begin)
+            result = await _suffix(socket, EVENTS)
+            assert result == list(range(begin, EVENTS + 1)), (seed, number, start, begin)
 
     await asyncio.gather(*(subscriber(number) for number in range(SUBSCRIBERS)))
     await publishing
 
 
 class _Reconnecting:
-    """What a client does that has no library: it connects again, and says what it has got."""
+    """A client without a library: it reconnects, and sends the last sequence that it received."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self.got: list[int] = []
+        self.sequences: list[int] = []
         self.connections = 0
 
     async def run(self, last: int) -> None:
-        while not self.got or self.got[-1] < last:
+        while not self.sequences or self.sequences[-1] < last:
             try:
                 await self._once(last)
             except (OSError, websockets.WebSocketException, TimeoutError, ValueError):
@@ -102,18 +102,18 @@ class _Reconnecting:
         headers = {"Authorization": f"Bearer {key}"}
         async with websockets.connect(url, additional_headers=headers) as connection:
             self.connections += 1
-            start = {"seq": self.got[-1] + 1} if self.got else "first"
+            start = {"seq": self.sequences[-1] + 1} if self.sequences else "first"
             socket = Socket(connection)
             while True:
-                answer = await socket.ask(action="subscribe", stream="work", **{"from": start})
+                answer = await socket.request(action="subscribe", stream="work", **{"from": start})
                 if answer["type"] == "subscribed":
                     break
                 assert answer["code"] == "unavailable", answer
                 await asyncio.sleep(0.1)
-            while not self.got or self.got[-1] < last:
+            while not self.sequences or self.sequences[-1] < last:
                 frame = await socket.next()
                 if frame["type"] == "event":
-                    self.got.append(frame["seq"])
+                    self.sequences.append(frame["seq"])
 
 
 @pytest.mark.parametrize("what", ["gateway", "nats"])
@@ -127,22 +127,22 @@ async def test_a_restart_in_the_middle_leaves_no_gap(tmp_path: Path, what: str) 
     try:
         async with connected(at["http"], str(nats_url), at["key"]) as client:
             clients = [_Reconnecting(program) for _ in range(5)]
-            running = [asyncio.create_task(one.run(total)) for one in clients]
+            running = [asyncio.create_task(item.run(total)) for item in clients]
 
             async def publish() -> None:
                 js = client.nats.jetstream()
                 for number in range(total):
-                    made = json.dumps(event("scheduler.job.done", {"n": number})).encode()
+                    result = json.dumps(event("scheduler.job.done", {"n": number})).encode()
                     while True:
                         try:
-                            await js.publish("scheduler.job.done", made, headers={
+                            await js.publish("scheduler.job.done", result, headers={
                                 "Nats-Msg-Id": str(number)})  # fmt: skip
                             break
                         except (nats.errors.Error, TimeoutError):
                             await asyncio.sleep(0.1)
 
             publishing = asyncio.create_task(publish())
-            while min(len(one.got) for one in clients) < 500:
+            while min(len(item.sequences) for item in clients) < 500:
                 await asyncio.sleep(0.01)
             if what == "gateway":
                 program.kill()
@@ -157,6 +157,6 @@ async def test_a_restart_in_the_middle_leaves_no_gap(tmp_path: Path, what: str) 
     finally:
         await program.stop()
         await embedded.stop()
-    for one in clients:
-        assert one.got == list(range(1, total + 1))
-        assert one.connections == (2 if what == "gateway" else 1)
+    for item in clients:
+        assert item.sequences == list(range(1, total + 1))
+        assert item.connections == (2 if what == "gateway" else 1)

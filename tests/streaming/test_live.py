@@ -1,4 +1,4 @@
-"""What live subscribers meet: gaps, limits, compression, and how few readers it takes."""
+"""Live subscribers: gaps, limits, compression, and the number of readers."""
 
 import asyncio
 import contextlib
@@ -33,20 +33,20 @@ async def _readers(client: Client, stream: str) -> int:
 
 
 async def closed_with(socket: Any) -> tuple[int, str]:
-    """With which code and reason the gateway closes a socket."""
+    """The code and reason with which the gateway closes a socket."""
     with contextlib.suppress(websockets.ConnectionClosed):
         while True:
             await socket.next()
     return socket.connection.close_code, socket.connection.close_reason
 
 
-async def test_a_stream_has_one_reader_as_long_as_somebody_listens(client: Client) -> None:
+async def test_a_stream_has_one_reader_while_it_has_subscribers(client: Client) -> None:
     assert await _readers(client, "work") == 0
-    async with client.websocket() as one, client.websocket() as other:
-        for socket in (one, other, one):
-            assert (await socket.ask(action="subscribe", stream="work"))["type"] == "subscribed"
+    async with client.websocket() as first, client.websocket() as other:
+        for socket in (first, other, first):
+            assert (await socket.request(action="subscribe", stream="work"))["type"] == "subscribed"
         await client.send(event("scheduler.job.done"))
-        for socket, copies in ((one, 2), (other, 1)):
+        for socket, copies in ((first, 2), (other, 1)):
             for _ in range(copies):
                 assert (await socket.next())["type"] == "event"
         assert await _readers(client, "work") == 1
@@ -55,12 +55,12 @@ async def test_a_stream_has_one_reader_as_long_as_somebody_listens(client: Clien
             await asyncio.sleep(0.02)
 
 
-async def test_who_comes_too_late_is_told_what_is_gone(client: Client) -> None:
+async def test_a_late_subscriber_learns_which_events_are_gone(client: Client) -> None:
     for first in range(0, 1500, 500):
         await client.send([event("scheduler.job.done") for _ in range(first, first + 500)])
     await _held(client, "work", 1500)
     async with client.websocket() as socket:
-        answer = await socket.ask(action="subscribe", stream="work", **{"from": {"seq": 101}})
+        answer = await socket.request(action="subscribe", stream="work", **{"from": {"seq": 101}})
         assert answer["seq"] == 500
         missed = await socket.next()
         assert missed == {"type": "missed", "subscription": answer["subscription"],
@@ -70,16 +70,16 @@ async def test_who_comes_too_late_is_told_what_is_gone(client: Client) -> None:
         assert (await socket.next())["type"] == "caught_up"
 
 
-async def test_who_falls_too_far_behind_is_told_what_is_gone(client: Client) -> None:
+async def test_a_subscriber_too_far_behind_learns_which_events_are_gone(client: Client) -> None:
     filler = "x" * 20_000
     async with client.websocket(receive_buffer=65536) as slow:
-        await slow.ask(action="subscribe", stream="work")
+        await slow.request(action="subscribe", stream="work")
         for first in range(0, 2500, 25):
             await client.send(
                 [event("scheduler.job.done", {"filler": filler}) for _ in range(first, first + 25)]
             )
         await _held(client, "work", 2500)
-        expected, said = 1, []
+        expected, text = 1, []
         while expected <= 2500:
             frame = await slow.next()
             if frame["type"] == "event":
@@ -88,52 +88,56 @@ async def test_who_falls_too_far_behind_is_told_what_is_gone(client: Client) -> 
             elif frame["type"] == "missed":
                 assert frame["first"] == expected
                 expected = frame["last"] + 1
-                said.append("missed")
+                text.append("missed")
             else:
-                said.append(frame["type"])
-        assert said[0] == "lagging"
-        assert "missed" in said
+                text.append(frame["type"])
+        assert text[0] == "lagging"
+        assert "missed" in text
         assert (await slow.next())["type"] == "caught_up"
 
 
 async def test_frames_are_compressed_only_where_that_is_configured(
     start: Start, connect: Start
 ) -> None:
-    made = event("scheduler.job.done", {"text": "z" * 1000})
+    sent = event("scheduler.job.done", {"text": "z" * 1000})
     running = await start(STREAMS | {"server": {"subscribers": {"compression": True}}})
     client = await connect(running)
     async with client.websocket() as socket:
-        assert [one.name for one in socket.connection.protocol.extensions] == ["permessage-deflate"]
-        await socket.ask(action="subscribe", stream="work")
-        await client.send(made)
-        assert (await socket.next())["event"]["id"] == made["id"]
+        assert [extension.name for extension in socket.connection.protocol.extensions] == [
+            "permessage-deflate"
+        ]
+        await socket.request(action="subscribe", stream="work")
+        await client.send(sent)
+        assert (await socket.next())["event"]["id"] == sent["id"]
 
 
-async def test_limits_have_their_codes(start: Start) -> None:
+async def test_exceeded_limits_have_their_codes(start: Start) -> None:
     limits = {"max_connections": 2, "max_subscriptions": 2, "max_frame": "1KiB", "max_requests": 5}
     running = await start(STREAMS | {"server": {"subscribers": limits}})
     async with connected(running.http_url, running.nats_url, running.admin_key) as client:
-        async with client.websocket() as one, client.websocket() as other:
-            assert one.connection.protocol.extensions == []
+        async with client.websocket() as first, client.websocket() as other:
+            assert first.connection.protocol.extensions == []
             for _ in range(2):
-                assert (await one.ask(action="subscribe", stream="work"))["type"] == "subscribed"
-            assert (await one.ask(action="subscribe", stream="work"))["code"] == "too_many"
+                assert (await first.request(action="subscribe", stream="work"))[
+                    "type"
+                ] == "subscribed"
+            assert (await first.request(action="subscribe", stream="work"))["code"] == "too_many"
             async with client.websocket() as third:
                 code, reason = await closed_with(third)
                 assert (code, "the most it may have" in reason) == (4429, True)
             await other.connection.send(json.dumps({"action": "ping", "ref": "x" * 1100}))
             assert (await closed_with(other))[0] == 1009
             for _ in range(20):
-                await one.connection.send(json.dumps({"action": "ping"}))
-            assert (await closed_with(one))[0] == 4429
+                await first.connection.send(json.dumps({"action": "ping"}))
+            assert (await closed_with(first))[0] == 4429
         # Who is gone does not count any more.
         async with client.websocket() as again:
-            assert (await again.ask(action="ping"))["type"] == "pong"
+            assert (await again.request(action="ping"))["type"] == "pong"
             await again.connection.send(b"binary")
             assert (await closed_with(again))[0] == 1003
 
 
-async def test_many_requests_at_once_are_answered_in_turn(client: Client) -> None:
+async def test_many_concurrent_requests_are_answered_in_order(client: Client) -> None:
     async with client.websocket() as socket:
         for number in range(300):
             await socket.connection.send(json.dumps({"action": "ping", "ref": number}))

@@ -1,4 +1,4 @@
-"""Subscribers that want some of a stream's events only."""
+"""Subscribers that select some of the events of a stream."""
 
 import asyncio
 import json
@@ -39,33 +39,35 @@ async def test_filters_and_expressions_live_and_from_the_log(client: Client) -> 
     ]
     async with client.websocket() as live, client.websocket() as late:
         by_id = {
-            (await live.ask(action="subscribe", stream="work", **asked))["subscription"]: wanted
-            for asked, wanted in ASKED
+            (await live.request(action="subscribe", stream="work", **requested))[
+                "subscription"
+            ]: expected
+            for requested, expected in ASKED
         }
-        listening = await live.ask(action="subscribe", subjects=["user.*"], filters=LARGE)
+        listening = await live.request(action="subscribe", subjects=["user.*"], filters=LARGE)
         by_id[listening["subscription"]] = [7, 9]
         await client.send(sent)
-        got: dict[str, list[int]] = {name: [] for name in by_id}
+        result: dict[str, list[int]] = {name: [] for name in by_id}
         for _ in range(sum(map(len, by_id.values()))):
             frame = await live.next()
-            got[frame["subscription"]].append(frame["event"]["data"]["n"])
-        assert got == by_id
+            result[frame["subscription"]].append(frame["event"]["data"]["n"])
+        assert result == by_id
         assert await live.silent()
-        for asked, wanted in ASKED:
-            request = {"action": "subscribe", "stream": "work", "from": "first"} | asked
-            mine = (await late.ask(**request))["subscription"]
+        for requested, expected in ASKED:
+            request = {"action": "subscribe", "stream": "work", "from": "first"} | requested
+            mine = (await late.request(**request))["subscription"]
             seen = []
             while (frame := await late.next())["type"] == "event":
                 seen.append((frame["seq"], frame["event"]["data"]["n"]))
             assert frame["type"] == "caught_up"
             assert frame["seq"] == 10
-            assert seen == [(n + 1, n) for n in wanted], asked
-            await late.ask(action="unsubscribe", subscription=mine)
-    told = await client.told(1, "stream.unsubscribed")
-    assert told[0]["data"]["sent"] == 3
+            assert seen == [(n + 1, n) for n in expected], requested
+            await late.request(action="unsubscribe", subscription=mine)
+    events = await client.lifecycle_events(1, "stream.unsubscribed")
+    assert events[0]["data"]["sent"] == 3
 
 
-async def test_over_server_sent_events(client: Client) -> None:
+async def test_selections_over_server_sent_events(client: Client) -> None:
     await client.send([event("user.a", {"n": n}) for n in range(10)])
     await asyncio.sleep(0.3)
     query = {"from": "first", "filters": json.dumps(LARGE), "expression": "event.data.n != 8"}
@@ -93,9 +95,9 @@ async def test_over_server_sent_events(client: Client) -> None:
         ({"filters": LARGE * 51}, "at most 50"),
     ],
 )
-async def test_what_is_no_selection_is_refused(
+async def test_an_invalid_selection_is_refused(
     client: Client, asked: dict[str, Any], says: str
 ) -> None:
     async with client.websocket() as socket:
-        answer = await socket.ask(action="subscribe", stream="work", **asked)
+        answer = await socket.request(action="subscribe", stream="work", **asked)
         assert (answer["code"], says in answer["detail"]) == ("invalid", True), answer

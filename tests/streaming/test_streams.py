@@ -32,20 +32,20 @@ async def _ids(socket: Any, count: int) -> list[str]:
 
 
 async def _events(socket: Any, count: int) -> tuple[list[str], list[str]]:
-    """The ids of so many events, and the types of the frames in between."""
-    got: list[str] = []
-    said: list[str] = []
-    while len(got) < count:
+    """Reads a number of events; returns their ids, and the types of the other frames."""
+    result: list[str] = []
+    text: list[str] = []
+    while len(result) < count:
         frame = await socket.next()
         if frame["type"] == "event":
-            got.append(frame["event"]["id"])
+            result.append(frame["event"]["id"])
         else:
-            said.append(frame["type"])
-    return got, said
+            text.append(frame["type"])
+    return result, text
 
 
 async def _holds(client: Client, stream: str, count: int) -> None:
-    """Returns once a named stream has taken over what the log holds."""
+    """Waits until a named stream has copied the events of the log."""
     js = client.nats.jetstream()
     async with asyncio.timeout(PATIENCE):
         while (await js.stream_info(f"GATEWAY_STREAM_{stream}")).state.messages < count:
@@ -56,102 +56,104 @@ async def test_new_first_sequence_and_time(client: Client) -> None:
     sent = [event("audit.events.made") for _ in range(6)]
     await client.send(sent[:3])
     await _holds(client, "audit", 3)
-    ids = [one["id"] for one in sent]
+    ids = [item["id"] for item in sent]
     async with client.websocket() as old, client.websocket() as other:
-        new = await old.ask(action="subscribe", ref=7, stream="audit")
+        new = await old.request(action="subscribe", ref=7, stream="audit")
         assert new == {"type": "subscribed", "ref": 7, "subscription": new["subscription"],
                        "stream": "audit", "seq": 3}  # fmt: skip
         for start, position, expected in (
             ("first", 0, ids[:3]), ({"seq": 2}, 1, ids[1:3]), ({"seq": 99}, 3, []),
             ({"time": "2020-01-01T00:00:00Z"}, None, ids[:3]),
         ):  # fmt: skip
-            answer = await other.ask(action="subscribe", stream="audit", **{"from": start})
+            answer = await other.request(action="subscribe", stream="audit", **{"from": start})
             assert answer["type"] == "subscribed"
             if position is not None:
                 assert answer["seq"] == position
             assert await _ids(other, len(expected)) == expected
             if expected:
                 assert (await other.next())["type"] == "caught_up"
-            gone = await other.ask(action="unsubscribe", subscription=answer["subscription"])
+            gone = await other.request(action="unsubscribe", subscription=answer["subscription"])
             assert gone["type"] == "unsubscribed"
         await client.send(sent[3:])
         frames = [await old.next() for _ in range(3)]
-        assert [(one["seq"], one["event"]["id"]) for one in frames] == list(
+        assert [(frame["seq"], frame["event"]["id"]) for frame in frames] == list(
             zip((4, 5, 6), ids[3:], strict=True)
         )
         assert await other.silent()
 
 
-async def test_the_hand_over_from_log_to_live_has_no_hole(client: Client) -> None:
+async def test_the_hand_over_from_log_to_live_has_no_gap(client: Client) -> None:
     sent = [event("scheduler.job.completed", {"n": n}) for n in range(600)]
     await client.send(sent[:300])
 
     async def publish() -> None:
-        for one in sent[300:]:
-            await client.nats.publish(one["type"], json.dumps(one).encode())
+        for later in sent[300:]:
+            await client.nats.publish(later["type"], json.dumps(later).encode())
             await asyncio.sleep(0.001)
 
     async with client.websocket() as socket:
         publishing = asyncio.create_task(publish())
-        await socket.ask(action="subscribe", stream="work", **{"from": "first"})
-        got: list[Any] = []
-        while len(got) < 600:
+        await socket.request(action="subscribe", stream="work", **{"from": "first"})
+        result: list[Any] = []
+        while len(result) < 600:
             frame = await socket.next()
             if frame["type"] == "event":
-                got.append((frame["seq"], frame["event"]["id"]))
+                result.append((frame["seq"], frame["event"]["id"]))
         await publishing
-    assert got == [(n, one["id"]) for n, one in enumerate(sent, 1)]
+    assert result == [(n, item["id"]) for n, item in enumerate(sent, 1)]
 
 
 async def test_several_subjects_keep_the_order_of_the_log(client: Client) -> None:
     sent = [event(("terminus.commit.made", "scheduler.job.done")[n % 2]) for n in range(200)]
     async with client.websocket() as socket:
-        await socket.ask(action="subscribe", stream="work")
+        await socket.request(action="subscribe", stream="work")
         await client.send(sent)
-        assert await _ids(socket, 200) == [one["id"] for one in sent]
+        assert await _ids(socket, 200) == [item["id"] for item in sent]
 
 
-async def test_from_a_time_that_is_far_away(client: Client) -> None:
-    """NATS counts nanoseconds in 63 bits: beyond them it would begin anew in the past."""
+async def test_from_a_time_far_in_the_past_or_future(client: Client) -> None:
+    """NATS counts nanoseconds in 63 bits: later times would overflow into the past."""
     await client.send(event("audit.events.old"))
     await _holds(client, "audit", 1)
     for at, first in (("9999-01-01T00:00:00Z", "new"), ("0001-01-01T00:00:00Z", "old")):
         async with client.websocket() as socket:
             start = {"from": {"time": at}}
-            assert (await socket.ask(action="subscribe", stream="audit", **start))["subscription"]
+            assert (await socket.request(action="subscribe", stream="audit", **start))[
+                "subscription"
+            ]
             await client.send(event("audit.events.new"))
             assert (await socket.next())["event"]["type"] == f"audit.events.{first}"
 
 
-async def test_what_is_no_event_is_skipped(client: Client) -> None:
+async def test_messages_that_are_not_events_are_skipped(client: Client) -> None:
     async with client.websocket() as socket:
-        await socket.ask(action="subscribe", stream="audit")
+        await socket.request(action="subscribe", stream="audit")
         await client.nats.publish("audit.events.x", b"no event")
         await client.nats.publish("audit.events.x", b'{"a": 1}')
         frame = await socket.next()
         assert (frame["seq"], frame["event"]["id"]) == (2, "GATEWAY_EVENTS-2")
 
 
-async def test_a_subscription_is_kept_in_redis_and_told_of(
+async def test_a_subscription_is_stored_in_redis_and_reported(
     client: Client, gateway: Running
 ) -> None:
     state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
     async with client.websocket() as socket:
-        kept = await socket.ask(action="subscribe", stream="audit", **{"from": {"seq": 1}})
-        ended = await socket.ask(action="subscribe", stream="work")
-        names = [kept["subscription"], ended["subscription"]]
+        frame = await socket.request(action="subscribe", stream="audit", **{"from": {"seq": 1}})
+        ended = await socket.request(action="subscribe", stream="work")
+        names = [frame["subscription"], ended["subscription"]]
         assert await state.exists(*(f"subscription:{name}" for name in names)) == 2
         stored = await state.hgetall(f"subscription:{names[0]}")
         assert stored["stream"] == "audit"
         assert 0 < await state.ttl(f"subscription:{names[0]}") <= 3600
         await client.send([event("audit.events.a"), event("audit.events.b")])
         await _ids(socket, 2)
-        await socket.ask(action="unsubscribe", subscription=names[1])
+        await socket.request(action="unsubscribe", subscription=names[1])
         assert not await state.exists(f"subscription:{names[1]}")
-    told = await client.told(4, "stream.subscribed", "stream.unsubscribed")
+    events = await client.lifecycle_events(4, "stream.subscribed", "stream.unsubscribed")
     assert not await state.exists(f"subscription:{names[0]}")
     await state.aclose()
-    assert [(one["type"], one["subject"], one["data"]) for one in told] == [
+    assert [(item["type"], item["subject"], item["data"]) for item in events] == [
         ("stream.subscribed", "stream/audit", {"stream": "audit", "subscription_id": names[0],
                                                "principal": "admin", "from": {"seq": 1}}),
         ("stream.subscribed", "stream/work", {"stream": "work", "subscription_id": names[1],
@@ -163,9 +165,13 @@ async def test_a_subscription_is_kept_in_redis_and_told_of(
     ]  # fmt: skip
 
 
-async def test_streams_are_told_of_once(client: Client, start: Start, gateway: Running) -> None:
-    kept = [json.loads(one.data) for one in await client.all_of("GATEWAY_LIFECYCLE")]
-    created = {one["subject"]: one["data"] for one in kept if one["type"] == "stream.created"}
+async def test_lifecycle_events_of_streams_are_published_once(
+    client: Client, start: Start, gateway: Running
+) -> None:
+    stored = [
+        json.loads(message.data) for message in await client.stream_messages("GATEWAY_LIFECYCLE")
+    ]
+    created = {item["subject"]: item["data"] for item in stored if item["type"] == "stream.created"}
     assert created == {
         "stream/audit": {"stream": "audit", "subjects": ["audit.events.*"], "retention": "2y",
                          "max_messages": None},
@@ -178,7 +184,7 @@ async def test_streams_are_told_of_once(client: Client, start: Start, gateway: R
     assert (await js.stream_info("GATEWAY_STREAM_work")).config.max_msgs == 1000
 
 
-async def test_wrong_requests_get_an_error_and_the_connection_stays(client: Client) -> None:
+async def test_invalid_requests_get_an_error_and_keep_the_connection(client: Client) -> None:
     async with client.websocket() as socket:
         for request, code in (
             ({"action": "subscribe", "stream": "nope"}, "unknown_stream"),
@@ -188,16 +194,16 @@ async def test_wrong_requests_get_an_error_and_the_connection_stays(client: Clie
             ({"action": "unsubscribe", "subscription": "sub_0"}, "unknown_subscription"),
             ({"action": "dance"}, "unknown_action"),
         ):
-            answer = await socket.ask(ref="r", **request)
+            answer = await socket.request(ref="r", **request)
             assert (answer["type"], answer["ref"], answer["code"]) == ("error", "r", code)
             assert answer["detail"]
         for text in ("{", "[]", '"x"'):
             await socket.connection.send(text)
             assert (await socket.next())["code"] == "malformed"
-        assert (await socket.ask(action="ping", ref=1)) == {"type": "pong", "ref": 1}
+        assert (await socket.request(action="ping", ref=1)) == {"type": "pong", "ref": 1}
 
 
-async def test_a_stranger_is_turned_away(gateway: Running) -> None:
+async def test_a_client_without_a_key_is_refused(gateway: Running) -> None:
     url = gateway.http_url.replace("http", "ws", 1) + "/v1/ws"
     async with websockets.connect(url) as connection:
         with pytest.raises(websockets.ConnectionClosed) as closed:
@@ -206,32 +212,32 @@ async def test_a_stranger_is_turned_away(gateway: Running) -> None:
     assert closed.value.rcvd.code == 4401
 
 
-async def test_a_subscriber_that_does_not_read_slows_nobody_and_loses_nothing(
+async def test_a_slow_subscriber_delays_no_other_and_loses_nothing(
     client: Client,
 ) -> None:
     filler = secrets.token_urlsafe(37_500)  # 50 kB that the socket's compression leaves alone
     sent = [event("scheduler.job.done", {"n": n, "filler": filler}) for n in range(400)]
     # What the system buffers for the slow one must not hold all of it.
     async with client.websocket(receive_buffer=65536) as slow, client.websocket() as quick:
-        await slow.ask(action="subscribe", stream="work")
-        await quick.ask(action="subscribe", stream="work")
+        await slow.request(action="subscribe", stream="work")
+        await quick.request(action="subscribe", stream="work")
         reading = asyncio.create_task(_events(quick, 400))
         for start in range(0, 400, 10):
             await client.send(sent[start : start + 10])
-        ids = [one["id"] for one in sent]
+        ids = [item["id"] for item in sent]
         assert (await reading)[0] == ids
-        got, said = await _events(slow, 400)
-        assert got == ids
-        assert said[:1] == ["lagging"]
+        result, text = await _events(slow, 400)
+        assert result == ids
+        assert text[:1] == ["lagging"]
 
 
-async def test_sockets_are_told_to_go_elsewhere_at_shutdown(start: Start) -> None:
+async def test_sockets_are_closed_with_a_reconnect_code_at_shutdown(start: Start) -> None:
     running = await start(STREAMS)
     async with (
         connected(running.http_url, running.nats_url, running.admin_key) as client,
         client.websocket() as socket,
     ):
-        await socket.ask(action="subscribe", stream="audit")
+        await socket.request(action="subscribe", stream="audit")
         await running.gateway.drain()
         with pytest.raises(websockets.ConnectionClosed) as closed:
             await socket.next()
@@ -244,5 +250,7 @@ async def test_sockets_are_told_to_go_elsewhere_at_shutdown(start: Start) -> Non
         assert refused.value.rcvd is not None
         assert refused.value.rcvd.code == 1012
         assert (await client.http.get("/v1/streams/audit/sse")).status_code == 503
-        assert (await client.told(1, "stream.unsubscribed"))[0]["data"]["reason"] == "closed"
+        assert (await client.lifecycle_events(1, "stream.unsubscribed"))[0]["data"][
+            "reason"
+        ] == "closed"
         assert (await client.http.get("/readyz")).status_code == 503

@@ -1,4 +1,4 @@
-"""What operators see of streams and their subscribers, and tokens for browsers."""
+"""Streams and subscribers as operators see them, and tokens for browsers."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ async def stranger(client: Client, query: str, *subprotocols: str) -> Any:
 
 
 async def ended_with(socket: Socket) -> tuple[int | None, str | None]:
-    """With which code and reason the gateway closes a socket."""
+    """The code and reason with which the gateway closes a socket."""
     with contextlib.suppress(websockets.ConnectionClosed):
         while True:
             await socket.next()
@@ -46,13 +46,13 @@ async def ended_with(socket: Socket) -> tuple[int | None, str | None]:
 
 
 async def token(client: Client, **body: Any) -> str:
-    """A token of the gateway's."""
-    made = await client.http.post("/v1/tokens", json=body)
-    assert made.status_code == 201, made.text
-    return str(made.json()["token"])
+    """Requests a token from the gateway."""
+    answer = await client.http.post("/v1/tokens", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["token"])
 
 
-async def test_what_a_stream_holds_page_by_page(client: Client) -> None:
+async def test_the_events_of_a_stream_in_pages(client: Client) -> None:
     sent = [event("scheduler.job.done", {"n": n}) for n in range(5)]
     await client.send(sent[:2])
     await client.nats.publish("scheduler.job.x", b"no event")
@@ -66,44 +66,45 @@ async def test_what_a_stream_holds_page_by_page(client: Client) -> None:
                 break
     assert shown["rate"] == 0.1
     path = "/v1/streams/work/messages"
-    got: list[Any] = []
+    result: list[Any] = []
     query: dict[str, Any] = {"limit": 2}
     while True:
         page = (await client.http.get(path, params=query)).json()
-        got += page["items"]
+        result += page["items"]
         if page["next"] is None:
             break
         query["cursor"] = page["next"]
-    assert [(one["seq"], one["event"]["id"]) for one in got] == list(
-        zip((1, 2, 4, 5, 6), [one["id"] for one in sent], strict=True)
+    assert [(request["seq"], request["event"]["id"]) for request in result] == list(
+        zip((1, 2, 4, 5, 6), [item["id"] for item in sent], strict=True)
     )
-    assert got[0]["time"].startswith("20")
-    assert got[0]["event"]["data"]["enrichment"]
+    assert result[0]["time"].startswith("20")
+    assert result[0]["event"]["data"]["enrichment"]
     later = (await client.http.get(path, params={"from_seq": 5})).json()
-    assert [one["seq"] for one in later["items"]] == [5, 6]
+    assert [item["seq"] for item in later["items"]] == [5, 6]
     for query, status in (({"limit": 0}, 422), ({"cursor": "x"}, 400), ({"from_seq": -1}, 422)):
         assert (await client.http.get(path, params=query)).status_code == status
     assert (await client.http.get("/v1/streams/nope/messages")).status_code == 404
 
 
-async def test_subscribers_and_how_far_they_are(
+async def test_subscribers_and_their_positions(
     peers: Peers, stack: contextlib.AsyncExitStack
 ) -> None:
-    one, other = await peers.start(stack, STREAMS, STREAMS)
-    async with one.websocket() as first, other.websocket() as second:
-        kept = await first.ask(action="subscribe", stream="work", **{"from": {"seq": 1}})
-        ended = await second.ask(action="subscribe", stream="work")
-        listening = await second.ask(action="subscribe", subjects=["audit.events.*"])
-        await one.send([event("scheduler.job.done"), event("audit.events.a")])
+    single, other = await peers.start(stack, STREAMS, STREAMS)
+    async with single.websocket() as first, other.websocket() as second:
+        answer = await first.request(action="subscribe", stream="work", **{"from": {"seq": 1}})
+        ended = await second.request(action="subscribe", stream="work")
+        listening = await second.request(action="subscribe", subjects=["audit.events.*"])
+        await single.send([event("scheduler.job.done"), event("audit.events.a")])
         for socket, count in ((first, 1), (second, 2)):
             assert [(await socket.next())["type"] for _ in range(count)] == ["event"] * count
         # Any process knows of all.
-        for client in (one, other):
+        for client in (single, other):
             shown = (await client.http.get("/v1/streams/work")).json()
             assert (shown["subscribers"]["count"], shown["subscribers"]["complete"]) == (2, True)
             of = {item["id"]: item for item in shown["subscribers"]["items"]}
-            assert of[kept["subscription"]] | {"since": "", "process": ""} == {
-                "id": kept["subscription"], "stream": "work", "subjects": [], "principal": "admin",
+            assert of[answer["subscription"]] | {"since": "", "process": ""} == {
+                "id": answer["subscription"], "stream": "work", "subjects": [],
+                "principal": "admin",
                 "since": "", "from": {"seq": 1}, "durable": None, "position": 1, "lag": 0,
                 "lagging": False, "sent": 1, "process": "",
             }  # fmt: skip
@@ -116,35 +117,39 @@ async def test_subscribers_and_how_far_they_are(
                 if page["next"] is None:
                     break
                 query["cursor"] = page["next"]
-            wanted = [x["subscription"] for x in (kept, ended, listening)]
-            assert names == sorted(wanted)
-        only = (await one.http.get("/v1/subscriptions", params={"stream": "work"})).json()
+            expected = [x["subscription"] for x in (answer, ended, listening)]
+            assert names == sorted(expected)
+        only = (await single.http.get("/v1/subscriptions", params={"stream": "work"})).json()
         assert len(only["items"]) == 2
         # It is ended in the process that has it.
         path = f"/v1/subscriptions/{ended['subscription']}"
-        assert (await one.http.delete(path)).status_code == 204
-        told = await second.next()
-        assert (told["type"], told["subscription"], told["code"]) == (
+        assert (await single.http.delete(path)).status_code == 204
+        frame = await second.next()
+        assert (frame["type"], frame["subscription"], frame["code"]) == (
             "unsubscribed", ended["subscription"], "closed_by_operator",
         )  # fmt: skip
-        assert (await one.http.delete(path)).status_code == 404
-        gone = await one.told(1, "stream.unsubscribed")
+        assert (await single.http.delete(path)).status_code == 404
+        gone = await single.lifecycle_events(1, "stream.unsubscribed")
         assert gone[0]["data"]["reason"] == "closed by operator"
-        await one.send([event("scheduler.job.done"), event("audit.events.b")])
+        await single.send([event("scheduler.job.done"), event("audit.events.b")])
         assert (await second.next())["event"]["type"] == "audit.events.b"
 
 
 async def test_subjects_without_a_stream(client: Client, gateway: Running) -> None:
     async with client.websocket() as socket:
-        got = await socket.ask(
+        answer = await socket.request(
             action="subscribe", ref=1, subjects=["audit.events.*", "user.>", "events.foo.*"]
         )
-        assert (got["type"], got["stream"], got["ref"]) == ("subscribed", None, 1)
+        assert (answer["type"], answer["stream"], answer["ref"]) == ("subscribed", None, 1)
         await client.send([event("audit.x.no"), event("audit.events.a"), event("foo.b")])
         await client.nats.publish("user.a.b", json.dumps({"a": 1}).encode())
         frames = [await socket.next() for _ in range(3)]
-        assert [one["event"]["type"] for one in frames] == ["audit.events.a", "foo.b", "user.a.b"]
-        assert [one["seq"] for one in frames] == [2, 3, 4]
+        assert [frame["event"]["type"] for frame in frames] == [
+            "audit.events.a",
+            "foo.b",
+            "user.a.b",
+        ]
+        assert [frame["seq"] for frame in frames] == [2, 3, 4]
         assert frames[0]["stream"] is None
         assert await socket.silent()
         for request, code in (
@@ -158,9 +163,9 @@ async def test_subjects_without_a_stream(client: Client, gateway: Running) -> No
             ({"subjects": ["user.*", "stream.>"]}, "invalid"),
             ({"stream": "work", "form": "new"}, "invalid"),
         ):  # fmt: skip
-            assert (await socket.ask(action="subscribe", **request))["code"] == code, request
+            assert (await socket.request(action="subscribe", **request))["code"] == code, request
         # What the gateway tells of itself is a stream of its own.
-        assert (await socket.ask(action="subscribe", subjects=["stream.>"]))["seq"] > 0
+        assert (await socket.request(action="subscribe", subjects=["stream.>"]))["seq"] > 0
     state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
     async with asyncio.timeout(PATIENCE):
         while [key async for key in state.scan_iter("subscription:*")]:
@@ -168,14 +173,14 @@ async def test_subjects_without_a_stream(client: Client, gateway: Running) -> No
     await state.aclose()
 
 
-async def test_tokens_open_what_they_name_for_a_while(client: Client) -> None:
-    made = await token(client, streams=["work"], subjects=["audit.>"], expires_in="1m")
-    async with stranger(client, f"token={made}") as socket:
-        assert (await socket.ask(action="subscribe", stream="work"))["type"] == "subscribed"
-        listening = await socket.ask(action="subscribe", subjects=["audit.events.*"])
+async def test_tokens_allow_their_streams_until_they_expire(client: Client) -> None:
+    result = await token(client, streams=["work"], subjects=["audit.>"], expires_in="1m")
+    async with stranger(client, f"token={result}") as socket:
+        assert (await socket.request(action="subscribe", stream="work"))["type"] == "subscribed"
+        listening = await socket.request(action="subscribe", subjects=["audit.events.*"])
         assert listening["type"] == "subscribed"
         for request in ({"stream": "audit"}, {"stream": "nope"}, {"subjects": ["user.*"]}):
-            answer = await socket.ask(action="subscribe", **request)
+            answer = await socket.request(action="subscribe", **request)
             assert answer["code"] == "forbidden", request
         await client.send([event("scheduler.job.done"), event("audit.events.a")])
         assert {(await socket.next())["stream"] for _ in range(2)} == {"work", None}
@@ -184,19 +189,19 @@ async def test_tokens_open_what_they_name_for_a_while(client: Client) -> None:
         while True:
             async with stranger(client, f"token={soon}") as socket:
                 with contextlib.suppress(websockets.ConnectionClosed):
-                    await socket.ask(action="ping")
+                    await socket.request(action="ping")
                     await asyncio.sleep(0.1)
                     continue
                 assert (socket.connection.close_code, socket.connection.close_reason) == (
                     4401, "the token has expired",
                 )  # fmt: skip
                 break
-    head, mac = made.split(".")
+    head, mac = result.split(".")
     for wrong in (f"{head}.{mac[:-4]}AAAA", f"{head[:-4]}AAAA.{mac}", "egt_", "x", f"{head}.é"):
         async with stranger(client, f"token={wrong}") as socket:
             assert (await ended_with(socket))[0] == 4401
     # A token opens nothing else.
-    answer = await client.http.get("/v1/streams", headers={"Authorization": f"Bearer {made}"})
+    answer = await client.http.get("/v1/streams", headers={"Authorization": f"Bearer {result}"})
     assert answer.status_code == 401
 
 
@@ -212,32 +217,34 @@ async def test_tokens_open_what_they_name_for_a_while(client: Client) -> None:
         ({"streams": ["work"], "stream": "x"}, "stream"),
     ],
 )
-async def test_a_wrong_token_is_not_made(client: Client, body: dict[str, Any], key: str) -> None:
+async def test_invalid_token_requests_are_refused(
+    client: Client, body: dict[str, Any], key: str
+) -> None:
     answer = await client.http.post("/v1/tokens", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["key"] == key
 
 
 async def test_bare_cloudevents(client: Client) -> None:
-    made = await token(client, streams=["work"])
+    built = await token(client, streams=["work"])
     first = event("scheduler.job.done")
     await client.send(first)
     await asyncio.sleep(0.3)
     async with stranger(
-        client, f"token={made}&stream=work&from=first", "x.y", "cloudevents.json"
+        client, f"token={built}&stream=work&from=first", "x.y", "cloudevents.json"
     ) as socket:
         assert socket.connection.subprotocol == "cloudevents.json"
         second = event("scheduler.job.done")
         await client.send(second)
-        got = [await socket.next(), await socket.next()]
-        assert [one["id"] for one in got] == [first["id"], second["id"]]
-        assert {"specversion", "source", "data"} <= got[0].keys()
+        result = [await socket.next(), await socket.next()]
+        assert [request["id"] for request in result] == [first["id"], second["id"]]
+        assert {"specversion", "source", "data"} <= result[0].keys()
         await socket.connection.send("{}")
         assert (await ended_with(socket))[0] == 1008
     for query, code in (
-        (f"token={made}&stream=audit", 4403),
-        (f"token={made}", 1008),
-        (f"token={made}&stream=work&from=noon", 1008),
+        (f"token={built}&stream=audit", 4403),
+        (f"token={built}", 1008),
+        (f"token={built}&stream=work&from=noon", 1008),
         ("stream=work", 4401),
     ):
         async with stranger(client, query, "cloudevents.json") as socket:
@@ -251,11 +258,11 @@ async def test_bare_cloudevents(client: Client) -> None:
         assert (await socket.next())["type"] == "user.b"
 
 
-async def test_bare_cloudevents_end_where_some_are_gone(client: Client) -> None:
-    made = await client.http.post(
+async def test_bare_cloudevents_end_if_events_are_gone(client: Client) -> None:
+    answer = await client.http.post(
         "/v1/streams", json={"name": "s", "subjects": ["user.*"], "max_messages": 5}
     )
-    assert made.status_code == 201
+    assert answer.status_code == 201
     await client.send([event("user.a") for _ in range(20)])
     await asyncio.sleep(0.5)
     opened = await token(client, streams=["s"])
@@ -263,11 +270,11 @@ async def test_bare_cloudevents_end_where_some_are_gone(client: Client) -> None:
         assert await ended_with(socket) == (4408, "missed 3-15")
 
 
-async def test_idle_sockets_are_asked_for_a_sign_of_life(client: Client) -> None:
+async def test_idle_sockets_are_pinged(client: Client) -> None:
     from event_gateway.api.live import connections
 
     class Idle:
-        """What the look at a socket goes by, and what it does."""
+        """A socket with the fields and methods that the ping loop uses."""
 
         def __init__(self, **seen: Any) -> None:
             self.writable, self.heard, self.moved, self.pinged = True, 0.0, 0.0, 0.0
@@ -290,7 +297,7 @@ async def test_idle_sockets_are_asked_for_a_sign_of_life(client: Client) -> None
         assert idle.did == did, (now, seen)
     # And the real one answers.
     async with client.websocket() as socket:
-        await socket.ask(action="ping")
+        await socket.request(action="ping")
         began = time.monotonic()
         await (await socket.connection.ping())
         assert time.monotonic() - began < 20

@@ -1,1 +1,1 @@
-"""What the tests share: programs, clients, receivers, generated events."""
+"""Modules that tests share: programs, clients, receivers, generated events."""

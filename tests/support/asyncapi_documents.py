@@ -1,4 +1,4 @@
-"""AsyncAPI documents of both major versions, as a team writes them."""
+"""Example AsyncAPI documents of both major versions."""
 
 from typing import Any
 
@@ -139,5 +139,5 @@ components:
 
 
 def documents() -> dict[str, Any]:
-    """Both documents as the gateway reads them."""
+    """Both documents, decoded, by major version."""
     return {"2": read_plain(TWO, 128), "3": read_plain(THREE, 128)}

@@ -1,8 +1,8 @@
-"""The Autobahn test suite against the gateway's WebSocket protocol: an echo on a port.
+"""An echo server with the gateway's WebSocket protocol, for the Autobahn test suite.
 
     PYTHONPATH=tests python -m support.autobahn PORT
 
-and beside it, under CPython 2.7 with autobahntestsuite,
+and at the same time, under CPython 2.7 with autobahntestsuite,
 
     wstest -m fuzzingclient -s tests/support/autobahn.json
 
@@ -26,7 +26,7 @@ LIMIT = 64 * 1024 * 1024  # group 9 sends messages of 16 MiB
 
 
 class Echo:
-    """Sends back what comes."""
+    """Sends each message back."""
 
     def __init__(self) -> None:
         self._socket: WebSocketProtocol | None = None

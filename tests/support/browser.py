@@ -1,4 +1,4 @@
-"""Debian's Chromium, without a window, over its DevTools protocol."""
+"""Controls a headless Chromium over its DevTools protocol."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import websockets
 from event_gateway.embedded.process import killed_with_parent
 from support.patience import PATIENCE
 
-FOUND = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Page:
@@ -25,13 +25,13 @@ class Page:
         self._session = session
         self._ids = itertools.count(100)
 
-    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """The result of a method."""
-        return await _ask(self._connection, next(self._ids), method, self._session, **params)
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Calls a method of the protocol, and returns its result."""
+        return await _call(self._connection, next(self._ids), method, self._session, **params)
 
     async def value(self, expression: str) -> Any:
-        """What an expression gives in the page."""
-        result = await self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Evaluates an expression in the page."""
+        result = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
@@ -47,10 +47,10 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def page(directory: Path, url: str) -> AsyncIterator[Page]:
-    """A page at an address, in a browser of its own."""
-    assert FOUND, "there is no Chromium"
+    """Opens a URL in a browser of its own."""
+    assert CHROMIUM, "there is no Chromium"
     process = await asyncio.create_subprocess_exec(
-        FOUND, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
         "--no-first-run", "--remote-debugging-port=0", f"--user-data-dir={directory}",
         stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
         preexec_fn=killed_with_parent,
@@ -58,9 +58,9 @@ async def page(directory: Path, url: str) -> AsyncIterator[Page]:
     try:
         address = await asyncio.wait_for(_address(process), PATIENCE)
         async with websockets.connect(address, max_size=None) as connection:
-            made = await _ask(connection, 1, "Target.createTarget", url=url)
-            attached = await _ask(
-                connection, 2, "Target.attachToTarget", targetId=made["targetId"], flatten=True
+            target = await _call(connection, 1, "Target.createTarget", url=url)
+            attached = await _call(
+                connection, 2, "Target.attachToTarget", targetId=target["targetId"], flatten=True
             )
             yield Page(connection, attached["sessionId"])
     finally:
@@ -76,7 +76,7 @@ async def _address(process: asyncio.subprocess.Process) -> str:
     raise AssertionError("the browser has ended")
 
 
-async def _ask(
+async def _call(
     connection: websockets.ClientConnection,
     number: int,
     method: str,

@@ -1,4 +1,4 @@
-"""A certificate authority for tests, and a client certificate in files as an operator keeps it."""
+"""A certificate authority for tests, and a client certificate in files."""
 
 import datetime
 import ipaddress
@@ -23,18 +23,17 @@ class Authority:
         self.certificate = self._sign(self._name, self._key, 1, authority=True)
 
     def server(self, address: str = "127.0.0.1", days: int = 1) -> ssl.SSLContext:
-        """A server's context with a certificate for that address or name, valid for so many
-        days."""
+        """The TLS context of a server with a certificate for this address or name."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         return self._context(self._sign(name, key, days, address=address), key)
 
     def self_signed(self) -> ssl.SSLContext:
-        """The context of a server that vouches for itself."""
+        """The TLS context of a server whose certificate no client trusts."""
         return Authority(self._directory).server()
 
     def client(self) -> ssl.SSLContext:
-        """The context of a client that trusts this authority alone."""
+        """The TLS context of a client that trusts only this authority."""
         pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
         return ssl.create_default_context(cadata=pem)
 
@@ -80,7 +79,7 @@ class Authority:
 
 
 class ClientFiles:
-    """A folder of secrets with a client certificate and its authority's."""
+    """A folder of secrets with a client certificate, its key, and its authority's certificate."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -93,12 +92,12 @@ class ClientFiles:
         self.renew(self.authority)
 
     def renew(self, authority: Authority, days: int = 1) -> None:
-        """Another certificate and key, in one file that both settings name."""
+        """Writes a new certificate and key, both into one file."""
         authority.server(days=days)
         (self.directory / "server.pem").replace(self.directory / "client.pem")
 
     def demanding(self) -> ssl.SSLContext:
-        """The context of a server that lets in only whom the authority has signed."""
+        """The TLS context of a server that requires a client certificate of the authority."""
         context = self.authority.server()
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(self.trusted)

@@ -1,4 +1,4 @@
-"""The clients that users of a gateway have: HTTP, NATS, WebSocket."""
+"""Clients of a gateway for tests: HTTP, NATS, WebSocket."""
 
 import asyncio
 import contextlib
@@ -23,18 +23,18 @@ _ids = itertools.count(1)
 
 
 def event(event_type: str, data: Any = None, **attributes: Any) -> dict[str, Any]:
-    """A CloudEvent with an id of its own."""
-    made = {
+    """A CloudEvent with a new id."""
+    event = {
         "specversion": "1.0", "id": f"e-{next(_ids)}", "source": "tests", "type": event_type,
         "time": "2026-05-04T03:02:01Z", "datacontenttype": "application/json",
         "data": {} if data is None else data,
     }  # fmt: skip
-    return made | attributes
+    return event | attributes
 
 
 @dataclass
 class Client:
-    """Clients of one gateway, open as long as the test."""
+    """Clients of one gateway, open until the test ends."""
 
     http: httpx.AsyncClient
     nats: Nats
@@ -42,7 +42,7 @@ class Client:
     lifecycle: list[dict[str, Any]] = field(default_factory=list)
 
     async def send(self, sent: Any, status: int = 202) -> dict[str, Any]:
-        """Sends an event, or a list as a batch, over HTTP."""
+        """Sends an event, or a list of events as a batch, over HTTP."""
         headers = BATCH if isinstance(sent, list) else STRUCTURED
         answer = await self.http.post("/v1/events", content=json.dumps(sent), headers=headers)
         assert answer.status_code == status, answer.text
@@ -55,7 +55,7 @@ class Client:
         return dict(answer.json())
 
     async def delivery(self, webhook: str, event_id: str, **query: str) -> dict[str, Any]:
-        """The state of the delivery of an event to a webhook."""
+        """The delivery of an event to a webhook."""
         answer = await self.http.get(f"/v1/deliveries/{webhook}/{event_id}", params=query)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -63,7 +63,7 @@ class Client:
     async def until(
         self, webhook: str, event_id: str, *statuses: str, timeout: float = PATIENCE
     ) -> dict[str, Any]:
-        """The delivery, once its status is among these."""
+        """Waits until the status of a delivery is one of these, and returns the delivery."""
         async with asyncio.timeout(timeout):
             while True:
                 answer = await self.http.get(f"/v1/deliveries/{webhook}/{event_id}")
@@ -71,19 +71,19 @@ class Client:
                     return dict(answer.json())
                 await asyncio.sleep(0.02)
 
-    async def told(
+    async def lifecycle_events(
         self, count: int, *types: str, timeout: float = PATIENCE
     ) -> list[dict[str, Any]]:
-        """The lifecycle events of these types, once there are ``count``."""
+        """Waits for ``count`` lifecycle events of these types, and returns all of them."""
         async with asyncio.timeout(timeout):
             while True:
-                found = [event for event in self.lifecycle if event["type"] in types]
-                if len(found) >= count:
-                    return found
+                events = [event for event in self.lifecycle if event["type"] in types]
+                if len(events) >= count:
+                    return events
                 await asyncio.sleep(0.01)
 
-    async def all_of(self, stream: str) -> list[Any]:
-        """All messages that a JetStream stream holds."""
+    async def stream_messages(self, stream: str) -> list[Any]:
+        """All messages in a JetStream stream."""
         js = self.nats.jetstream()
         state = (await js.stream_info(stream)).state
         if not state.messages:
@@ -93,16 +93,16 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def websocket(self, receive_buffer: int | None = None) -> AsyncIterator["Socket"]:
-        """A WebSocket client of ``/v1/ws``; ``receive_buffer``: bytes that the system buffers."""
+        """A WebSocket client of ``/v1/ws``. ``receive_buffer``: the size of the socket's buffer."""
         url = str(self.http.base_url).replace("http", "ws", 1).rstrip("/") + "/v1/ws"
         headers = {"Authorization": f"Bearer {self.key}"}
-        taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if receive_buffer is not None:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        taken.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.setblocking(False)
         address = (self.http.base_url.host, self.http.base_url.port)
-        await asyncio.get_running_loop().sock_connect(taken, address)
-        async with websockets.connect(url, additional_headers=headers, sock=taken) as connection:
+        await asyncio.get_running_loop().sock_connect(sock, address)
+        async with websockets.connect(url, additional_headers=headers, sock=sock) as connection:
             yield Socket(connection)
 
 
@@ -112,8 +112,8 @@ class Socket:
 
     connection: websockets.ClientConnection
 
-    async def ask(self, **request: Any) -> dict[str, Any]:
-        """Sends a request and gives the frame that comes next."""
+    async def request(self, **request: Any) -> dict[str, Any]:
+        """Sends a request, and returns the next frame."""
         await self.connection.send(json.dumps(request))
         return await self.next()
 
@@ -123,7 +123,7 @@ class Socket:
             return dict(msgspec.json.decode(await self.connection.recv()))
 
     async def silent(self, seconds: float = 0.3) -> bool:
-        """Whether nothing comes for so long."""
+        """Whether no frame arrives within this time."""
         try:
             await self.next(seconds)
         except TimeoutError:
@@ -133,7 +133,7 @@ class Socket:
 
 @contextlib.asynccontextmanager
 async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Client]:
-    """All clients; ``lifecycle`` fills with the lifecycle events that the gateway publishes."""
+    """Clients of a gateway; ``lifecycle`` collects the lifecycle events that it publishes."""
     async with httpx.AsyncClient(
         base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
     ) as http:

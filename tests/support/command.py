@@ -1,4 +1,4 @@
-"""The commands that ask a running gateway, as a user calls them: real processes."""
+"""Runs the commands of ``event-gateway`` as real processes."""
 
 import asyncio
 import contextlib
@@ -17,8 +17,8 @@ from support.patience import PATIENCE
 
 
 @dataclass
-class Ended:
-    """A command that has ended."""
+class CommandResult:
+    """The result of a command that has ended."""
 
     status: int
     out: str
@@ -26,13 +26,13 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """What it has printed, decoded."""
+        """Its output, decoded as JSON."""
         return json.loads(self.out)
 
 
 @dataclass
-class Begun:
-    """A command that runs."""
+class RunningCommand:
+    """A running command."""
 
     process: GatewayProcess
     _input: int
@@ -40,15 +40,15 @@ class Begun:
     _err: asyncio.StreamReader
 
     def interrupt(self) -> None:
-        """What Ctrl-C does."""
+        """Sends SIGINT, as Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
 
     async def line(self) -> str:
         """The next line that it prints."""
         return (await asyncio.wait_for(self._out.readline(), PATIENCE)).decode()
 
-    async def ended(self, given: str = "") -> Ended:
-        """How it has ended; ``given`` is on its standard input."""
+    async def ended(self, given: str = "") -> CommandResult:
+        """Writes ``given`` to its standard input, waits for its end, and returns the result."""
         async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(BrokenPipeError):  # it may end without reading
                 await asyncio.to_thread(os.write, self._input, given.encode())
@@ -56,11 +56,13 @@ class Begun:
             out, err = await asyncio.gather(self._out.read(), self._err.read())
             status = await asyncio.to_thread(self.process.wait, 60)
         assert b"Traceback" not in err, err.decode()
-        return Ended(status, out.decode(), err.decode())
+        return CommandResult(status, out.decode(), err.decode())
 
 
-async def begin(*words: str, directory: Path | None = None, **environ: str) -> Begun:
-    """Begins ``event-gateway WORDS``, without a terminal."""
+async def start_command(
+    *words: str, directory: Path | None = None, **environ: str
+) -> RunningCommand:
+    """Starts ``event-gateway WORDS``, without a terminal."""
     stdin, ours = os.pipe()
     out, stdout = os.pipe()
     err, stderr = os.pipe()
@@ -69,7 +71,7 @@ async def begin(*words: str, directory: Path | None = None, **environ: str) -> B
     )
     for theirs in (stdin, stdout, stderr):
         os.close(theirs)
-    return Begun(process, ours, await _reader(out), await _reader(err))
+    return RunningCommand(process, ours, await _reader(out), await _reader(err))
 
 
 async def _reader(descriptor: int) -> asyncio.StreamReader:
@@ -82,9 +84,9 @@ async def _reader(descriptor: int) -> asyncio.StreamReader:
 
 async def command(
     *words: str, given: str = "", directory: Path | None = None, **environ: str
-) -> Ended:
+) -> CommandResult:
     """Runs ``event-gateway WORDS`` with ``given`` on its standard input."""
-    return await (await begin(*words, directory=directory, **environ)).ended(given)
+    return await (await start_command(*words, directory=directory, **environ)).ended(given)
 
 
 def access(gateway: Running) -> dict[str, Any]:
@@ -93,24 +95,24 @@ def access(gateway: Running) -> dict[str, Any]:
 
 
 class Terminal:
-    """A command at a terminal; ``seen`` is what has been shown there."""
+    """A command at a terminal; ``seen`` is the output so far."""
 
     def __init__(self, process: GatewayProcess, ours: int) -> None:
         self._process, self._ours = process, ours
         self.seen = ""
 
     async def until(self, text: str, timeout: float = PATIENCE) -> None:
-        """Returns once ``text`` has been shown."""
+        """Waits until the command has printed ``text``."""
         async with asyncio.timeout(timeout):
             while text not in self.seen:
                 assert await self._read(), f"ended without {text!r}: {self.seen}"
 
     def types(self, text: str) -> None:
-        """What its user types."""
+        """Types a text at the terminal."""
         os.write(self._ours, text.encode())
 
     async def ended(self) -> int:
-        """Its exit status."""
+        """Waits for its end, and returns its exit status."""
         async with asyncio.timeout(PATIENCE):
             while await self._read():
                 pass
@@ -118,14 +120,14 @@ class Terminal:
 
     async def _read(self) -> bool:
         try:
-            got = await asyncio.to_thread(os.read, self._ours, 4096)
+            data = await asyncio.to_thread(os.read, self._ours, 4096)
         except OSError:  # the other end is closed
             return False
-        self.seen += got.decode(errors="replace")
-        return bool(got)
+        self.seen += data.decode(errors="replace")
+        return bool(data)
 
     def close(self) -> None:
-        """Ends it, where it has not ended."""
+        """Kills the command if it is still running."""
         self._process.kill()
         self._process.wait()
         os.close(self._ours)
@@ -133,7 +135,7 @@ class Terminal:
 
 @contextlib.asynccontextmanager
 async def at_a_terminal(*words: str, **environ: str) -> AsyncIterator[Terminal]:
-    """Runs ``event-gateway WORDS`` at a terminal, whose Ctrl-C interrupts it."""
+    """Runs ``event-gateway WORDS`` at a terminal, where Ctrl-C interrupts it."""
     ours, theirs = pty.openpty()
     process = GatewayProcess(
         list(words), (theirs, theirs, theirs), terminal=True,

@@ -1,4 +1,4 @@
-"""A hostile HTTP server: its answers repeat all that it was sent, in many spellings."""
+"""A hostile HTTP server: its responses repeat the request, secrets included, in many encodings."""
 
 import asyncio
 import base64
@@ -19,8 +19,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
-class Sent:
-    """One request as it came, with the subject of the certificate that it came with."""
+class EchoedRequest:
+    """A received request, with the subject of the client certificate."""
 
     method: str
     path: str
@@ -32,7 +32,7 @@ class Sent:
 
 @dataclass
 class Answer:
-    """What is sent back; ``delay`` in seconds."""
+    """A response; ``delay`` in seconds."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -42,19 +42,19 @@ class Answer:
 
 @dataclass
 class EchoServer:
-    """Answers by ``respond``, by default with :meth:`echo`; keeps what came."""
+    """Responds by ``respond``, by default with :meth:`echo`, and stores the requests."""
 
-    respond: Callable[[Sent], Answer] | None = None
-    got: list[Sent] = field(default_factory=list)
+    respond: Callable[[EchoedRequest], Answer] | None = None
+    requests: list[EchoedRequest] = field(default_factory=list)
     url: str = ""
 
-    def at(self, path: str) -> list[Sent]:
-        """What came to a path."""
-        return [request for request in self.got if request.path == path]
+    def requests_to(self, path: str) -> list[EchoedRequest]:
+        """The requests to a path."""
+        return [request for request in self.requests if request.path == path]
 
-    def echo(self, sent: Sent) -> Answer:
-        """500, 401 and 200 in turns; 401 alone at /401, and 500 alone, and late, at /slow."""
-        status = TURNS[(len(self.at(sent.path)) - 1) % len(TURNS)]
+    def echo(self, sent: EchoedRequest) -> Answer:
+        """500, 401 and 200 in turn; always 401 at /401; always 500, after a delay, at /slow."""
+        status = TURNS[(len(self.requests_to(sent.path)) - 1) % len(TURNS)]
         headers = [("x-all", json.dumps(sent.headers))]
         spellings = []
         for name, value in sent.headers.items():
@@ -68,14 +68,14 @@ class EchoServer:
             if value.startswith("Basic "):
                 spellings.append(base64.b64decode(last).decode())
                 spellings.append("wrong password " + spellings[-1].partition(":")[2])
-        # Some only once each, so that one that is over the part that is kept hides no other.
-        first = spellings[(len(self.at(sent.path)) // len(TURNS)) % len(spellings) :]
+        # Each encoding comes first once, since the gateway stores only the beginning of a response.
+        first = spellings[(len(self.requests_to(sent.path)) // len(TURNS)) % len(spellings) :]
         if "authorization" in sent.headers:
             first.insert(0, sent.headers["authorization"])
         body = " | ".join([*first, *spellings]).encode() + sent.head + sent.body
         if sent.method == "OPTIONS":
-            said = sent.headers.get("authorization", "")
-            headers += [("WebHook-Allowed-Origin", said), ("WebHook-Allowed-Rate", said)]
+            value = sent.headers.get("authorization", "")
+            headers += [("WebHook-Allowed-Origin", value), ("WebHook-Allowed-Rate", value)]
         if sent.path == "/cut":
             secret = sent.headers["authorization"].encode()
             body = b"." * (BODY_LIMIT - len(secret) + 5) + secret + b"." * BODY_LIMIT
@@ -103,13 +103,13 @@ class EchoServer:
                 certificate = writer.get_extra_info("peercert") or {}
                 method, path, _ = first.split(" ")
                 subject = str(certificate.get("subject", ""))
-                sent = Sent(method, path, head, headers, body, subject)
-                self.got.append(sent)
+                sent = EchoedRequest(method, path, head, headers, body, subject)
+                self.requests.append(sent)
                 answer = (self.respond or self.echo)(sent)
                 await asyncio.sleep(answer.delay)
-                said = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
+                text = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
                 writer.write(
-                    f"HTTP/1.1 {answer.status} {said and 'Said'}\r\n{said}"
+                    f"HTTP/1.1 {answer.status} {text and 'Said'}\r\n{text}"
                     f"content-length: {len(answer.body)}\r\n\r\n".encode("latin-1")
                     + answer.body
                 )

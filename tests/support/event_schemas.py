@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from event_gateway.core.schema.bounds import MAX_SUBSCHEMAS
 
-# Each keyword on its own and among others.
+# Keywords alone and combined with others.
 leaves: Any = st.one_of(
     st.booleans(),
     st.sampled_from([
@@ -45,7 +45,7 @@ BOMB = {
         "a40": {"type": "string"},
     },
 }
-# The schema, the key that is named, and what is said.
+# The schema, the key in the error, and a part of the error's text.
 REFUSED: list[tuple[Any, str, str]] = [
     ({"$ref": "https://example.com/s.json"}, "schema/$ref", "nothing is ever fetched"),
     ({"properties": {"a/b": {"$ref": "file:///etc/passwd"}}},

@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries: all in CI, a third elsewhere, other ones each time."""
+"""The number of examples that Hypothesis tries: all in CI, a third elsewhere."""
 
 import os
 
@@ -13,7 +13,7 @@ def examples(count: int) -> int:
 
 
 def no_deadlines() -> None:
-    """On a busy machine an example may take long, whatever it costs."""
+    """Turns off Hypothesis' deadlines: on a busy machine any example may take long."""
     settings.register_profile(
         "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow],
         max_examples=100 if ALL else 50,

@@ -1,7 +1,7 @@
-"""Makes a data directory with something of everything in it, to be opened by later versions.
+"""Makes a data directory with every kind of stored data, which later versions must open.
 
-``PYTHONPATH=tests python -m support.formats tests/data/NAME.tar.gz`` keeps what the present
-version writes.
+``PYTHONPATH=tests python -m support.formats tests/data/NAME.tar.gz`` stores the directory that the
+present version writes.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from support.client import connected, event
 from support.program import Program
 from support.receiver import receiving
 
-# So long that nothing in the archive expires before it is opened.
+# Long retentions, so that nothing in the archive expires before it is opened.
 CONFIG: dict[str, Any] = {
     "delivery": {"allow_networks": ["127.0.0.0/8"]},
     "ingest": {"retention": "50y"},
@@ -28,7 +28,7 @@ RULED = {"schema": {"type": "object", "required": ["n"]}, "enforce": "reject", "
 
 
 async def make(archive: Path) -> None:
-    """Runs a gateway through its main job and keeps its data directory."""
+    """Runs a gateway, lets it do its main job, and archives its data directory."""
     with tempfile.TemporaryDirectory() as name:
         program = Program(Path(name), CONFIG)
         at = await program.start()
@@ -46,13 +46,13 @@ async def make(archive: Path) -> None:
             await client.until("taken", "old-2", "succeeded")
             await client.until("waiting", "old-2", "retrying")
             await client.until("dead", "old-2", "dead_letter")
-            while not await client.all_of("GATEWAY_REJECTED"):
+            while not await client.stream_messages("GATEWAY_REJECTED"):
                 await asyncio.sleep(0.05)
         assert await program.stop() == 0
         archive.parent.mkdir(exist_ok=True)
         with tarfile.open(archive, "w:gz") as tar:
             for path in sorted(program.data.iterdir()):
-                if path.name != "logs" and path.suffix != ".conf":  # both are made anew
+                if path.name != "logs" and path.suffix != ".conf":  # a start writes these again
                     tar.add(path, arcname=path.name, filter=_anonymous)
 
 

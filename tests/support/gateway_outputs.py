@@ -1,4 +1,4 @@
-"""Everything that a gateway gives out or writes down, as pairs of place and bytes."""
+"""Collects everything that a gateway returns or stores, as pairs of place and bytes."""
 
 import json
 import stat
@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from support.client import Client
 
-# What holds a key on purpose, readable by its owner alone.
+# Files that contain a key on purpose, readable only by their owner.
 PRIVATE = ("admin.key", "sealing.key", "endpoints.json", "servers.json", "nats.conf", "valkey.conf")
 PAGES = (
     "/v1/webhooks", "/v1/streams", "/v1/rejected", "/v1/secrets", "/metrics", "/readyz", "/healthz",
@@ -23,7 +23,7 @@ Places = list[tuple[str, bytes]]
 
 
 class Recorded(httpx.AsyncHTTPTransport):
-    """Keeps each answer of the API, the headers too."""
+    """Stores each response of the API, headers included."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Recorded(httpx.AsyncHTTPTransport):
 
 
 async def from_api(client: Client, webhooks: list[str], events: list[str]) -> None:
-    """Asks for all that there is; the transport keeps it."""
+    """Requests every resource; the transport stores the responses."""
     for page in PAGES:
         await client.http.get(page)
     for webhook in webhooks:
@@ -50,7 +50,7 @@ async def from_api(client: Client, webhooks: list[str], events: list[str]) -> No
 
 
 async def from_nats(client: Client) -> Places:
-    """All messages of all streams, those behind key-value buckets too."""
+    """All messages of all streams, those of key-value buckets included."""
     out: Places = []
     for info in await client.nats.jetstream().streams_info():
         name = info.config.name or ""
@@ -59,7 +59,7 @@ async def from_nats(client: Client) -> Places:
         for seq in range(max(1, state.first_seq), state.last_seq + 1 if state.messages else 0):
             try:
                 message = await client.nats.jetstream().get_msg(name, seq)
-            except NotFoundError:  # a bucket keeps the last of each key
+            except NotFoundError:  # a bucket stores only the last message of each key
                 continue
             whole = f"{message.subject} {message.headers}".encode() + (message.data or b"")
             out.append((f"stream {name}: {message.subject}", whole))
@@ -74,7 +74,7 @@ async def from_redis(url: str) -> Places:
     out: Places = []
     async with Redis.from_url(url) as redis:
         async for key in redis.scan_iter(count=1000):
-            value = await _value(redis, key)  # none if it went since
+            value = await _value(redis, key)  # empty if the key was deleted since
             out.append((f"redis {key.decode(errors='replace')}", key + b" " + value))
     return out
 
@@ -100,7 +100,7 @@ async def _value(redis: Any, key: bytes) -> bytes:
 
 
 def from_files(data: Path) -> Iterator[tuple[str, bytes]]:
-    """All files, those of the embedded servers and their logs too, but the private ones."""
+    """All files but the private ones; the data and logs of the embedded servers included."""
     for path in sorted(data.rglob("*")):
         if not path.is_file():
             continue

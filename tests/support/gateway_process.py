@@ -1,7 +1,7 @@
 """Processes of ``event-gateway``, forked from an interpreter that has imported it already.
 
-None of them outlives the test run: all are killed when the interpreter that forked them ends, and
-that ends with the test runner.
+No process outlives the test run: when the test runner ends, the interpreter ends, and with it all
+processes that it has forked.
 """
 
 import atexit
@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).with_name("warm_interpreter.py")
 class GatewayProcess:
     """Like :class:`subprocess.Popen` of ``event-gateway WORDS``.
 
-    ``streams`` are file descriptors for standard input, output and error; they stay the caller's.
+    ``streams`` are file descriptors for standard input, output and error, which the caller closes.
     ``terminal``: standard input becomes the controlling terminal of a session of its own.
     """
 
@@ -83,18 +83,18 @@ _warm: subprocess.Popen[bytes] | None = None
 _started: list[tuple[GatewayProcess, str]] = []
 
 
-def running_still() -> list[str]:
+def still_running() -> list[str]:
     """The processes that have not ended: the test that started each, and its arguments."""
-    return [said for process, said in _started if process.poll() is None]
+    return [description for process, description in _started if process.poll() is None]
 
 
 def _interpreter() -> socket.socket:
-    """The socket to this process' warm interpreter, which is started once."""
+    """The socket to the warm interpreter of this process, which is started on first use."""
     global _requests, _warm
     if _requests is None:
         _requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         _requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
-        # It is no test's own: it serves all that follow.
+        # Without the name of the present test: it serves all later tests too.
         environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
         with theirs:
             _warm = subprocess.Popen(

@@ -1,20 +1,20 @@
-"""Runs the commands that need no gateway, within the test's own process."""
+"""Runs commands that need no gateway, in the test's own process."""
 
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from event_gateway.cli.main import app
-from support.command import Ended
+from support.command import CommandResult
 
 
-def run_here(*words: str) -> Ended:
+def run_here(*words: str) -> CommandResult:
     """Runs ``event-gateway WORDS``."""
     result = CliRunner().invoke(app, words)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return Ended(result.exit_code, result.stdout, result.stderr)
+    return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
-def check(path: Path, *options: str) -> Ended:
+def check(path: Path, *options: str) -> CommandResult:
     """Checks a configuration file."""
     return run_here("check", "-c", str(path), *options)

@@ -1,7 +1,7 @@
-"""Finds processes that were started by a test and live on after the run.
+"""Finds processes that a test has started and that still run after the test run.
 
-A forked gateway is known to who started it, a child to its parent, and what these have started in
-turn by its environment.
+Forked gateways are known to the test process, children are those of its process id, and their own
+children are recognized by their environment.
 """
 
 import contextlib
@@ -13,63 +13,64 @@ from pathlib import Path
 
 from support import gateway_process
 
-RUN = "TEST_RUN_ID"  # in the environment of all that is started during a run
+RUN = "TEST_RUN_ID"  # in the environment of all processes that a run starts
 TEST = "PYTEST_CURRENT_TEST"  # pytest sets it while a test runs
-GRACE = 15.0  # seconds in which what was told to end may still do so
+GRACE = 15.0  # seconds for processes to end
 
 
 class Leftovers:
     """The processes of one test run, known by a variable of their environment."""
 
     def __init__(self, *, worker: bool) -> None:
-        """``worker``: this process is a worker of xdist, and has the mark of its run."""
+        """``worker``: this process is a worker of xdist, whose environment has the run's mark."""
         if not worker:
-            # Also where it is a run within a run, as of the README's commands.
+            # Also for a run within a run, such as that of the README's commands.
             os.environ[RUN] = secrets.token_hex(8)
         self._mark = f"{RUN}={os.environ[RUN]}".encode()
 
     def end(self) -> list[str]:
-        """Kills what still runs after a time of grace; gives its test, id and command line."""
+        """Kills processes that still run after a grace period; returns test, id and command line
+        of each."""
         deadline = time.monotonic() + GRACE
-        while (found := self._found()) and time.monotonic() < deadline:
+        while (processes := self._processes()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        for pid in found:
+        for pid in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return list(found.values())
+        return list(processes.values())
 
     def of_this_process(self) -> list[str]:
-        """What this process has started and has not ended, after a time of grace."""
+        """The processes that this process has started and that run after a grace period."""
         deadline = time.monotonic() + GRACE
-        while (found := [*gateway_process.running_still(), *_children()]) and (
+        while (processes := [*gateway_process.still_running(), *_children()]) and (
             time.monotonic() < deadline
         ):
             time.sleep(0.1)
-        return found
+        return processes
 
-    def _found(self) -> dict[int, str]:
-        found = {}
+    def _processes(self) -> dict[int, str]:
+        processes = {}
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 environ = (path / "environ").read_bytes().split(b"\0")
                 command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
             except OSError:
-                continue  # it has ended, or is somebody else's
+                continue  # it has ended, or belongs to another user
             tests = [entry for entry in environ if entry.startswith(TEST.encode())]
             if command and tests and self._mark in environ:
                 test = tests[0].partition(b"=")[2].decode()
-                found[int(path.name)] = f"{test}: {path.name} {command[:200]}"
-        return found
+                processes[int(path.name)] = f"{test}: {path.name} {command[:200]}"
+        return processes
 
 
 def _children() -> list[str]:
-    """The children of this process that run, but for the warm interpreter and xdist's workers."""
-    found = []
+    """The running children of this process, without the warm interpreter and xdist's workers."""
+    children = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
             command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
             own = str(gateway_process.SCRIPT) in command or "exec(eval(sys.stdin" in command
             if int(parent) == os.getpid() and state != "Z" and not own:
-                found.append(f"{path.name} {command[:200]}")
-    return found
+                children.append(f"{path.name} {command[:200]}")
+    return children

@@ -1,4 +1,4 @@
-"""A TCP relay in front of a gateway that notes each HTTP request and can refuse connections."""
+"""A TCP relay in front of a gateway, which records each HTTP request and can refuse connections."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ class NotingRelay:
     refused: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Passes one connection on."""
+        """Relays one connection."""
         address = urlsplit(self.target)
         there, back = await asyncio.open_connection(address.hostname, address.port)
         await asyncio.gather(self._pass_on(reader, back, True), self._pass_on(there, writer, False))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-# What takes longest, longest first: half a minute and more.
+# The modules that take half a minute or more, the longest first.
 LONGEST = (
     "programs/test_readme.py", "programs/test_chaos.py", "streaming/test_hand_over.py",
     "programs/test_bench.py", "programs/test_bench_load.py", "programs/test_workers.py",
@@ -18,9 +18,10 @@ FOLDERS = (
 
 
 def mark_and_order(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each test gets the mark of its folder; with workers, each begins with long ones.
+    """Marks each test with its folder, and orders the tests so that each worker starts with long
+    ones.
 
-    xdist gives each worker a share of neighbours, and lets whoever has ended take from the others.
+    xdist gives each worker a range of tests, and lets an idle worker take tests from the others.
     """
     for item in items:
         item.add_marker(folder_of(item))
@@ -30,7 +31,7 @@ def mark_and_order(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def folder_of(item: pytest.Item) -> str:
-    """The folder under ``tests`` in which a test is."""
+    """The folder of a test under ``tests``."""
     return item.path.relative_to(TESTS).parts[0]
 
 

@@ -1,3 +1,3 @@
-"""How long a test waits for what must come: so long that a busy machine is no failure."""
+"""How long a test waits for a condition: long enough for a busy machine."""
 
 PATIENCE = 90.0  # seconds

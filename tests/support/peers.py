@@ -20,7 +20,7 @@ class Peers:
     async def start(
         self, stack: contextlib.AsyncExitStack, *configs: dict[str, Any]
     ) -> list[Client]:
-        """Starts one program for each configuration at the same time; gives their clients."""
+        """Starts a program for each configuration at the same time; returns their clients."""
         nats_url, redis_url = self.servers
         for number, config in enumerate(configs):
             directory = self._directory / f"{number}"

@@ -1,4 +1,4 @@
-"""A gateway's secrets, a canary in the place of each, and the webhooks that use them."""
+"""Secrets of a gateway, each of them a canary, and the webhooks that use them."""
 
 import base64
 import json
@@ -17,47 +17,47 @@ from cryptography.x509.oid import NameOID
 
 from support.canaries import Canaries
 from support.certificates import Authority
-from support.echo_server import Answer, EchoServer, Sent
+from support.echo_server import Answer, EchoedRequest, EchoServer
 
 PREFIX = "EVENT_GATEWAY_SECRET_"
 ODD = "\"'\\/&<+=%~ "
 
 
 class PlantedSecrets:
-    """Secrets of every kind: in ``environ``, in the folder ``secrets``, and what is sealed."""
+    """Secrets of every kind: in ``environ``, in the folder ``secrets``, and sealed."""
 
     def __init__(self, directory: Path) -> None:
-        self.canaries = made = Canaries()
+        self.canaries = result = Canaries()
         self.folder = directory / "secrets"
         self.folder.mkdir()
         self.authority = Authority(directory)
         self.tokens: list[str] = []
-        self.whsec = [made.key("hmac", "whsec_"), made.key("hmac2", "whsec_")]
-        self.proxy_password = made.make("proxy")
-        pair_password = made.make("pair", "ü:" + ODD)
-        made.plant("pair", f"user:{pair_password}")
+        self.whsec = [result.key("hmac", "whsec_"), result.key("hmac2", "whsec_")]
+        self.proxy_password = result.make("proxy")
+        pair_password = result.make("pair", "ü:" + ODD)
+        result.plant("pair", f"user:{pair_password}")
         self.values = {
-            "bearer": made.make("bearer", ODD),
-            "basic": made.make("basic", "ü" + ODD),
+            "bearer": result.make("bearer", ODD),
+            "basic": result.make("basic", "ü" + ODD),
             "pair": f"user:{pair_password}",
             "hmac": " ".join(self.whsec),
-            "ed": made.key("ed", "whsk_"),
-            "client": made.make("client", '/+&= %"'),
-            "client2": made.make("client2", '/+&= %"'),
-            "refused": made.make("refused", "/+&="),
-            "down": made.make("down"),
-            "spoilt": made.make("spoilt"),
-            "lines": made.make("lines") + "\n" + made.make("line2"),
-            "no_base64": made.make("nobase64", "!"),
-            "not_utf8": made.make("notutf8") + "\udcff",
-            "password": made.make("password", "ü"),
-            "wrong": made.make("wrong"),
+            "ed": result.key("ed", "whsk_"),
+            "client": result.make("client", '/+&= %"'),
+            "client2": result.make("client2", '/+&= %"'),
+            "refused": result.make("refused", "/+&="),
+            "down": result.make("down"),
+            "spoilt": result.make("spoilt"),
+            "lines": result.make("lines") + "\n" + result.make("line2"),
+            "no_base64": result.make("nobase64", "!"),
+            "not_utf8": result.make("notutf8") + "\udcff",
+            "password": result.make("password", "ü"),
+            "wrong": result.make("wrong"),
         }
-        (self.folder / "from-file").write_text(made.make("file", ODD) + "\n")
+        (self.folder / "from-file").write_text(result.make("file", ODD) + "\n")
         self._certificate("locked", self.values["password"].encode())
         self._certificate("open", None)
         (self.folder / "broken.pem").write_text(
-            f"-----BEGIN PRIVATE KEY-----\n{made.make('brokenpem')}\n-----END PRIVATE KEY-----\n"
+            f"-----BEGIN PRIVATE KEY-----\n{result.make('brokenpem')}\n-----END PRIVATE KEY-----\n"
         )
         authority = self.authority.certificate.public_bytes(Encoding.PEM)
         (self.folder / "ca.pem").write_bytes(authority)
@@ -65,8 +65,8 @@ class PlantedSecrets:
     @property
     def environ(self) -> dict[str, str]:
         """The environment of the gateway."""
-        found = {PREFIX + name.upper(): value for name, value in self.values.items()}
-        return found | {"PROXY_PASSWORD": self.proxy_password}
+        secrets = {PREFIX + name.upper(): value for name, value in self.values.items()}
+        return secrets | {"PROXY_PASSWORD": self.proxy_password}
 
     def _certificate(self, name: str, password: bytes | None) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -79,14 +79,14 @@ class PlantedSecrets:
         for line in pem.splitlines()[2:-2] or pem.splitlines()[1:2]:
             self.canaries.plant(f"key of {name}", line, base64.b64decode(line + b"=="))
 
-    def token(self, sent: Sent) -> Answer:
-        """A token endpoint: new tokens, errors that repeat what was sent, and what is no token."""
+    def token(self, sent: EchoedRequest) -> Answer:
+        """A token endpoint: new tokens, errors that repeat the request, and invalid tokens."""
         if sent.path.startswith("/refuse"):
-            said = sent.headers["authorization"] + json.dumps(sent.headers) + sent.body.decode()
-            if sent.path == "/refuse-cut":  # the secret is over the end of what is kept
-                both = base64.b64decode(sent.headers["authorization"].split()[-1]).decode()
-                said = "." * 145 + both
-            error = {"error": "invalid_client", "error_description": said}
+            text = sent.headers["authorization"] + json.dumps(sent.headers) + sent.body.decode()
+            if sent.path == "/refuse-cut":  # the secret crosses the end of the stored part
+                user_password = base64.b64decode(sent.headers["authorization"].split()[-1]).decode()
+                text = "." * 145 + user_password
+            error = {"error": "invalid_client", "error_description": text}
             return Answer(400, [("content-type", "application/json")], json.dumps(error).encode())
         token = self.canaries.make(f"token{len(self.tokens)}")
         self.tokens.append(token)
@@ -98,7 +98,7 @@ class PlantedSecrets:
     def webhooks(
         self, plain: EchoServer, tls: EchoServer, token: EchoServer, dead: str
     ) -> list[dict[str, Any]]:
-        """One webhook for each way, and for each way in which it can go wrong."""
+        """A webhook for each auth method, and for each way in which it can fail."""
         oauth = {"auth_type": "oauth2_client_credentials", "client_id": "gate way"}
         mtls = {"auth_type": "mtls", "ca": "ca.pem"}
         locked = mtls | {"cert": "locked.crt", "key": "locked.key"}

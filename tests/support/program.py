@@ -1,4 +1,4 @@
-"""The real program as a child process, to be started, killed and started again."""
+"""The real program as a child process that can be started, killed and started again."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import yaml
 from support.gateway_process import GatewayProcess
 from support.patience import PATIENCE
 
-# Receivers in tests are on the loopback, which is refused unless it is allowed.
+# Receivers in tests are on the loopback interface, which the egress guard refuses by default.
 LOOPBACK = {"delivery": {"allow_networks": ["127.0.0.0/8"]}}
 
 
@@ -36,19 +36,19 @@ class Program:
         self._config.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
 
     async def start(self, timeout: float = PATIENCE) -> dict[str, Any]:
-        """Starts it; gives its endpoints and its key once it is ready."""
-        endpoints = self.data / "endpoints.json"
-        endpoints.unlink(missing_ok=True)  # a killed one leaves its own behind
+        """Starts it, waits until it is ready, and returns its endpoints and its key."""
+        file = self.data / "endpoints.json"
+        file.unlink(missing_ok=True)  # a killed program leaves its file behind
         self._process = self._run()
         async with asyncio.timeout(timeout):
-            while not endpoints.exists():
+            while not file.exists():
                 assert self._process.poll() is None, self.output
                 await asyncio.sleep(0.02)
-        found: dict[str, Any] = json.loads(endpoints.read_text())
-        return found | {"key": (self.data / "admin.key").read_text()}
+        endpoints: dict[str, Any] = json.loads(file.read_text())
+        return endpoints | {"key": (self.data / "admin.key").read_text()}
 
     async def start_fails(self, timeout: float = PATIENCE) -> int:
-        """Starts it; gives its exit status when it has ended by itself."""
+        """Starts it, waits until it has ended by itself, and returns its exit status."""
         self._process = self._run()
         return await self.ended(timeout)
 
@@ -59,7 +59,7 @@ class Program:
             return GatewayProcess([*words, *self._words], streams, environ=self.environ)
 
     async def ended(self, timeout: float = PATIENCE) -> int:
-        """Its exit status, once it has ended by itself."""
+        """Waits until it has ended by itself, and returns its exit status."""
         assert self._process is not None
         return await asyncio.to_thread(self._process.wait, timeout)
 
@@ -70,7 +70,7 @@ class Program:
 
     @property
     def output(self) -> str:
-        """All that it has printed, over all starts."""
+        """Its whole output, over all starts."""
         path = self._directory / "output"
         return path.read_text() if path.exists() else ""
 
@@ -82,11 +82,12 @@ class Program:
 
     @property
     def runs(self) -> bool:
-        """Whether it was started, and has not ended since."""
+        """Whether it is running."""
         return self._process is not None and self._process.poll() is None
 
     async def reload(self, config: dict[str, Any] | str, says: str) -> str:
-        """Writes the file and sends SIGHUP; gives the output since, once it contains ``says``."""
+        """Writes the configuration file, sends SIGHUP, waits until the output contains ``says``,
+        and returns the output since the signal."""
         before = len(self.output)
         self.configure(config)
         os.kill(self.pid, signal.SIGHUP)
@@ -96,13 +97,13 @@ class Program:
         return self.output[before:]
 
     def kill(self) -> None:
-        """Ends it as a power cut would: no handler runs."""
+        """Kills it with SIGKILL."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     async def stop(self, timeout: float = PATIENCE) -> int:
-        """SIGTERM; gives the exit status."""
+        """Sends SIGTERM, waits for its end, and returns its exit status."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.terminate()

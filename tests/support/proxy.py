@@ -1,4 +1,4 @@
-"""A forward proxy for tests: answers CONNECT, by script where it is told, and passes bytes on."""
+"""A forward proxy for tests: answers CONNECT, by a script if it has one, and forwards bytes."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,10 @@ from support.tcp_server import tcp_server
 
 @dataclass
 class ConnectProxy:
-    """``script``: what to answer in place of a tunnel, in pieces; seconds are waited, None closes.
+    """``script``: the pieces of an answer in place of a tunnel: bytes to send, seconds to wait,
+    None to close.
 
-    ``hosts``: addresses by name, for what is asked for by name. ``heads``: the requests that came.
+    ``hosts``: addresses by name, for targets with a name. ``heads``: the received request heads.
     """
 
     script: Iterable[bytes | float | None] = ()
@@ -21,8 +22,8 @@ class ConnectProxy:
     port: int = 0
 
     @property
-    def asked(self) -> list[str]:
-        """What was asked for: HOST:PORT."""
+    def targets(self) -> list[str]:
+        """The targets of the received requests, as HOST:PORT."""
         return [head.split()[1] for head in self.heads]
 
     @contextlib.asynccontextmanager
@@ -56,7 +57,7 @@ class ConnectProxy:
         await reader.read()
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, _, port = self.asked[-1].rpartition(":")
+        host, _, port = self.targets[-1].rpartition(":")
         host = self.hosts.get(host, host).strip("[]")
         try:
             there_reader, there_writer = await asyncio.open_connection(host, int(port))

@@ -1,4 +1,4 @@
-"""A webhook receiver for tests: a real HTTP server that keeps what it got and answers as told."""
+"""A webhook receiver for tests: a real HTTP server that stores requests and answers by a script."""
 
 import asyncio
 import contextlib
@@ -19,10 +19,10 @@ from support.patience import PATIENCE
 
 
 @dataclass(frozen=True)
-class Got:
-    """One request and the status it was answered with.
+class ReceivedRequest:
+    """A request and the status of its response.
 
-    ``time`` is when its body was whole, in seconds since the epoch.
+    ``time`` is when its body was complete, in seconds since the epoch.
     """
 
     path: str
@@ -37,65 +37,72 @@ class Got:
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a receiver answers OPTIONS, after so many seconds."""
+class OptionsAnswer:
+    """The response of a receiver to OPTIONS, after ``delay`` seconds."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
 
 
-def agrees(origin: str = "*", rate: int | str | None = None, status: int = 200) -> Said:
-    """Consent to be sent to, or what looks like it."""
+def allows(origin: str = "*", rate: int | str | None = None, status: int = 200) -> OptionsAnswer:
+    """A response that allows deliveries, or looks as if it did."""
     allowed = {"WebHook-Allowed-Origin": origin}
-    return Said(status, allowed if rate is None else allowed | {"WebHook-Allowed-Rate": str(rate)})
+    return OptionsAnswer(
+        status, allowed if rate is None else allowed | {"WebHook-Allowed-Rate": str(rate)}
+    )
 
 
 @dataclass
 class Receiver:
-    """``answers``: statuses by path, used up from the front; the last one stays.
+    """``answers``: the statuses of the responses by path, in order; the last status repeats.
 
-    ``delays``: seconds to wait before each answer, likewise; ``headers`` of all answers. ``asked``
-    are the OPTIONS that came, ``says`` how they are answered, likewise; by default with 405.
-    ``most_at_once``: the most requests that waited for their answer at the same time.
+    ``delays``: seconds before each response, likewise; ``headers``: those of all responses by path.
+    ``requests``: the POST requests. ``options_requests``: the OPTIONS requests;
+    ``options_answers``: the responses to them by path, likewise, by default 405.
+    ``max_concurrent``: the most requests that waited for their response at the same time.
     """
 
     url: str = ""
-    got: list[Got] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     answers: dict[str, list[int]] = field(default_factory=dict)
     delays: dict[str, list[float]] = field(default_factory=dict)
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
-    asked: list[Got] = field(default_factory=list)
-    says: dict[str, list[Said]] = field(default_factory=dict)
-    most_at_once: int = 0
+    options_requests: list[ReceivedRequest] = field(default_factory=list)
+    options_answers: dict[str, list[OptionsAnswer]] = field(default_factory=dict)
+    max_concurrent: int = 0
     _at_once: int = 0
 
-    def at(self, path: str) -> list[Got]:
-        """What came to one path, in the order it came."""
-        return [request for request in self.got if request.path == path]
+    def requests_to(self, path: str) -> list[ReceivedRequest]:
+        """The POST requests to a path, in the order of their arrival."""
+        return [request for request in self.requests if request.path == path]
 
     async def until(
         self, count: int, path: str | None = None, timeout: float = PATIENCE
-    ) -> list[Got]:
-        """Returns once ``count`` requests have come (to ``path``)."""
+    ) -> list[ReceivedRequest]:
+        """Waits for ``count`` POST requests (to ``path``), and returns all of them."""
         async with asyncio.timeout(timeout):
-            while len(found := self.got if path is None else self.at(path)) < count:
+            while True:
+                requests = self.requests if path is None else self.requests_to(path)
+                if len(requests) >= count:
+                    return requests
                 await asyncio.sleep(0.01)
-        return found
 
-    async def until_asked(self, count: int, timeout: float = PATIENCE) -> list[Got]:
-        """Returns once ``count`` OPTIONS have come."""
+    async def until_options(self, count: int, timeout: float = PATIENCE) -> list[ReceivedRequest]:
+        """Waits for ``count`` OPTIONS requests, and returns all of them."""
         async with asyncio.timeout(timeout):
-            while len(self.asked) < count:
+            while len(self.options_requests) < count:
                 await asyncio.sleep(0.01)
-        return self.asked
+        return self.options_requests
 
     async def _options(self, request: Request) -> Response:
         path = request.url.path
-        said = self.says.get(path, [Said(405, {"Allow": "POST"})])
-        answer = said.pop(0) if len(said) > 1 else said[0]
+        response = self.options_answers.get(path, [OptionsAnswer(405, {"Allow": "POST"})])
+        answer = response.pop(0) if len(response) > 1 else response[0]
         body = await request.body()
-        self.asked.append(Got(path, dict(request.headers), body, time.time(), answer.status))
+        self.options_requests.append(
+            ReceivedRequest(path, dict(request.headers), body, time.time(), answer.status)
+        )
         await asyncio.sleep(answer.delay)
         return Response("", answer.status, answer.headers)
 
@@ -107,10 +114,10 @@ class Receiver:
         came = time.time()
         statuses = self.answers.get(path, [200])
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
-        self.got.append(Got(path, dict(request.headers), body, came, status))
+        self.requests.append(ReceivedRequest(path, dict(request.headers), body, came, status))
         delays = self.delays.get(path, [0.0])
         self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
+        self.max_concurrent = max(self.max_concurrent, self._at_once)
         try:
             await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
         finally:
@@ -121,12 +128,12 @@ class Receiver:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # the test runner keeps its own
+        yield  # the test runner handles signals itself
 
 
 @contextlib.asynccontextmanager
 async def receiving(**tls: Any) -> AsyncIterator[Receiver]:
-    """A receiver on a free port of the loopback."""
+    """A receiver on a free port of the loopback interface."""
     receiver = Receiver()
     route = Route("/{path:path}", receiver._answer, methods=["POST", "OPTIONS"])
     async with serving(route, **tls) as receiver.url:
@@ -135,12 +142,12 @@ async def receiving(**tls: Any) -> AsyncIterator[Receiver]:
 
 @contextlib.asynccontextmanager
 async def serving(route: Route, **tls: Any) -> AsyncIterator[str]:
-    """A real HTTP server of one route on a free port of the loopback; gives its URL.
+    """A real HTTP server with one route on a free port of the loopback interface; yields its URL.
 
     ``tls`` are uvicorn's ``ssl_…`` settings.
     """
     app = Starlette(routes=[route])
-    # asyncio turns Nagle's algorithm off only where the protocol is named.
+    # asyncio turns Nagle's algorithm off only if the protocol is given.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60, **tls)

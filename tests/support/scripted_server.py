@@ -1,4 +1,4 @@
-"""Raw TCP servers for tests: they answer by script, however badly, or count who connects."""
+"""Raw TCP servers for tests: they send scripted, often invalid responses, or count connections."""
 
 import asyncio
 import contextlib
@@ -12,10 +12,10 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 class ScriptedServer:
-    """Answers by script: for each request on a connection the next list of pieces.
+    """Sends scripted responses: for each request the next list of pieces.
 
-    A piece is bytes, or seconds to wait; None closes. The last list is repeated. ``reads``: whether
-    a request is read before it is answered.
+    A piece is bytes to send, seconds to wait, or None to close. The last list repeats. ``reads``:
+    whether the server reads a request before it responds.
     """
 
     def __init__(self, *scripts: Iterable[bytes | float | None], reads: bool = True) -> None:
@@ -54,29 +54,29 @@ class ScriptedServer:
 
 
 class Listening:
-    """The same port on several addresses; ``came`` counts connections by address."""
+    """A server on the same port of several addresses; ``connections`` counts them by address."""
 
     def __init__(self) -> None:
         self.port = 0
-        self.came: dict[str, int] = {}
+        self.connections: dict[str, int] = {}
 
     @contextlib.asynccontextmanager
     async def on(self, *addresses: str) -> AsyncIterator["Listening"]:
         async with contextlib.AsyncExitStack() as stack:
             for address in addresses:
-                self.came[address] = 0
+                self.connections[address] = 0
                 serving = tcp_server(self._serve(address), address, self.port)
                 self.port = await stack.enter_async_context(serving)
             yield self
 
     def _serve(self, address: str) -> Any:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.came[address] += 1
+            self.connections[address] += 1
             await ScriptedServer([OK])(reader, writer)
 
         return serve
 
 
 def drip(data: bytes, pause: float) -> list[bytes | float | None]:
-    """Byte by byte."""
+    """A script that sends the data byte by byte."""
     return [piece for byte in data for piece in (bytes((byte,)), pause)]

@@ -1,4 +1,4 @@
-"""A TCP server for tests that leaves no connection and no task behind."""
+"""A TCP server for tests that ends all its connections and tasks."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 async def tcp_server(
     handler: Handler, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
-    """Serves connections with ``handler`` and gives the port.
+    """Serves connections with ``handler``; yields the port.
 
-    At the end the handlers that still run are cancelled and their connections cut.
+    At the end, handlers that still run are cancelled, and their connections aborted.
     """
     running: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 

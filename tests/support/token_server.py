@@ -17,10 +17,11 @@ from support.receiver import serving
 
 @dataclass
 class TokenServer:
-    """Gives ``token-1``, ``token-2``, … to whoever has the right id and secret.
+    """Issues ``token-1``, ``token-2``, … to clients with the right id and secret.
 
-    ``expires_in`` seconds; ``delay`` before each answer; ``status``: what is answered in place of a
-    token, if it is not 200. ``asked`` are the forms that came, with how the client said who it is.
+    ``expires_in`` is in seconds, as is ``delay`` before each response. ``status`` is that of the
+    response; without 200 there is no token. ``requests``: the received forms, each with ``how`` the
+    client authenticated (``basic`` or ``body``).
     """
 
     url: str = ""
@@ -30,12 +31,12 @@ class TokenServer:
     delay: float = 0.0
     status: int = 200
     token_type: str = "Bearer"
-    asked: list[dict[str, str]] = field(default_factory=list)
+    requests: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def last(self) -> str:
-        """The token that was given last."""
-        return f"token-{len(self.asked)}"
+        """The token that was issued last."""
+        return f"token-{len(self.requests)}"
 
     async def _answer(self, request: Request) -> Response:
         form = {
@@ -49,7 +50,7 @@ class TokenServer:
             form |= {
                 "client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)
             }  # fmt: skip
-        self.asked.append(form | {"how": how})
+        self.requests.append(form | {"how": how})
         token = self.last
         await asyncio.sleep(self.delay)
         if self.status != 200:
@@ -57,8 +58,8 @@ class TokenServer:
         right = {"client_id": self.client_id, "client_secret": self.secret,
                  "grant_type": "client_credentials"}  # fmt: skip
         if not right.items() <= form.items():
-            said = f"no client has the secret {form.get('client_secret')}"
-            return JSONResponse({"error": "invalid_client", "error_description": said}, 401)
+            description = f"no client has the secret {form.get('client_secret')}"
+            return JSONResponse({"error": "invalid_client", "error_description": description}, 401)
         answer: dict[str, Any] = {"access_token": token, "token_type": self.token_type}
         if self.expires_in is not None:
             answer["expires_in"] = self.expires_in
@@ -66,9 +67,9 @@ class TokenServer:
 
 
 @contextlib.asynccontextmanager
-async def giving_tokens() -> AsyncIterator[TokenServer]:
-    """A server on a free port of the loopback."""
-    made = TokenServer()
-    async with serving(Route("/token", made._answer, methods=["POST"])) as url:
-        made.url = f"{url}/token"
-        yield made
+async def running_token_server() -> AsyncIterator[TokenServer]:
+    """A token server on a free port of the loopback interface."""
+    server = TokenServer()
+    async with serving(Route("/token", server._answer, methods=["POST"])) as url:
+        server.url = f"{url}/token"
+        yield server

@@ -28,7 +28,7 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
-LARGEST = 1024 * 1024  # bytes of a request
+MAX_REQUEST = 1024 * 1024  # bytes
 
 
 def serve(requests: socket.socket) -> list[str] | None:
@@ -46,7 +46,7 @@ def serve(requests: socket.socket) -> list[str] | None:
             _reap(reports)
         if requests.fileno() not in readable:
             continue
-        message, descriptors, _, _ = socket.recv_fds(requests, LARGEST, 4)
+        message, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, 4)
         if not message:
             return None
         pid = os.fork()
@@ -77,7 +77,7 @@ def _report(descriptor: int, number: int) -> None:
 
 
 def _become(request: dict[str, Any], streams: list[int]) -> list[str]:
-    """Makes the forked process what ``python -m event_gateway`` would be."""
+    """Sets up the forked process as ``python -m event_gateway`` would be."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

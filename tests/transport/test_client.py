@@ -1,4 +1,4 @@
-"""The sender against servers that misbehave, byte by byte over real sockets."""
+"""The HTTP client against servers that misbehave, byte by byte over real sockets."""
 
 import asyncio
 import contextlib
@@ -43,10 +43,10 @@ def answering(*pieces: bytes, close: bool = False) -> Handler:
 
 @pytest.fixture
 async def sender() -> AsyncIterator[HttpClient]:
-    made = HttpClient(EgressGuard(["127.0.0.0/8"]), body_limit=1000)
-    yield made
-    await made.close()
-    assert made.open_connections == 0
+    result = HttpClient(EgressGuard(["127.0.0.0/8"]), body_limit=1000)
+    yield result
+    await result.close()
+    assert result.open_connections == 0
 
 
 async def post(sender: HttpClient, url: str, timeout: float = 2.0) -> Response | Failure:
@@ -72,7 +72,7 @@ async def post(sender: HttpClient, url: str, timeout: float = 2.0) -> Response |
          False, 302, b""),
     ],
 )  # fmt: skip
-async def test_answers(
+async def test_responses(
     sender: HttpClient, pieces: tuple[bytes, ...], close: bool, status: int, body: bytes
 ) -> None:
     async with serving(answering(*pieces, close=close)) as url:
@@ -138,7 +138,7 @@ async def test_one_deadline_covers_a_body_that_drips(sender: HttpClient) -> None
     assert result.error_type == ErrorType.RESPONSE_TIMEOUT
 
 
-async def test_a_silent_server_and_one_that_is_not_there(sender: HttpClient) -> None:
+async def test_a_silent_server_and_a_missing_one(sender: HttpClient) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -167,8 +167,8 @@ async def test_a_server_that_does_not_speak_tls(sender: HttpClient) -> None:
         assert result.error_type == ErrorType.TLS_ERROR
 
 
-async def test_a_stale_connection_is_tried_once_more(sender: HttpClient) -> None:
-    """The server closes each connection after its first answer, without saying so."""
+async def test_a_request_on_a_stale_connection_is_sent_once_more(sender: HttpClient) -> None:
+    """The server closes each connection after its first response, without announcing it."""
     seen = 0
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -187,7 +187,7 @@ async def test_a_stale_connection_is_tried_once_more(sender: HttpClient) -> None
     assert seen == 3
 
 
-async def test_connections_are_kept_and_bytes_nobody_asked_for_are_not(sender: HttpClient) -> None:
+async def test_connections_are_reused_unless_unrequested_bytes_arrive(sender: HttpClient) -> None:
     connections = 0
     plain = answering(OK)
 

@@ -1,4 +1,4 @@
-"""Dialling: many at once hold up nobody, and what this machine lacks is no receiver's fault."""
+"""Dialing: many connections do not delay others, and local faults are not the receiver's."""
 
 import asyncio
 import os
@@ -24,10 +24,10 @@ LOOPBACK = EgressGuard(["127.0.0.0/8"])
 
 
 def _nobody(result: Response | Failure) -> None:
-    """Who asked has left."""
+    """The client that started the look-up has given up."""
 
 
-async def test_many_that_are_dialled_do_not_hold_up_a_warm_connection() -> None:
+async def test_dialing_many_hosts_does_not_delay_an_open_connection() -> None:
     sender = HttpClient(LOOPBACK)
     silent = ScriptedServer([9.0])
     async with ScriptedServer([OK]).running() as well, silent.running() as sick:
@@ -42,12 +42,12 @@ async def test_many_that_are_dialled_do_not_hold_up_a_warm_connection() -> None:
         await sender.close()
 
 
-async def test_names_that_hang_hold_up_no_other() -> None:
-    asked: Counter[str] = Counter()
+async def test_names_that_hang_do_not_delay_others() -> None:
+    request: Counter[str] = Counter()
     release = threading.Event()
 
     def look(host: str) -> list[str]:
-        asked[host] += 1
+        request[host] += 1
         if host.startswith("hangs"):
             release.wait(10)
         elif host == "unknown":
@@ -63,12 +63,12 @@ async def test_names_that_hang_hold_up_no_other() -> None:
         assert isinstance(await post(sender, f"http://well:{port}"), Response)
         assert not waiting.done()
         results = await waiting
-        assert {one.error_type for one in results if isinstance(one, Failure)} == {
+        assert {item.error_type for item in results if isinstance(item, Failure)} == {
             ErrorType.NAME_RESOLUTION
         }
         # Who asks for the same name again waits for the same answer: no second thread.
         await post(sender, f"http://hangs1:{port}", timeout=0.1)
-        assert asked["hangs1"] == 1
+        assert request["hangs1"] == 1
         release.set()
         result = await post(sender, f"http://unknown:{port}")
         assert isinstance(result, Failure)
@@ -116,7 +116,7 @@ async def test_without_threads_left_a_look_up_fails_and_the_next_one_goes_on(
     assert await names.addresses("b") == ["127.0.0.1"]
 
 
-async def test_look_ups_are_bounded() -> None:
+async def test_look_ups_are_limited() -> None:
     running = most = 0
     release = threading.Event()
     lock = threading.Lock()
@@ -140,7 +140,7 @@ async def test_look_ups_are_bounded() -> None:
     assert most == MAX_LOOKUPS
 
 
-async def test_an_address_that_refuses_leaves_the_others() -> None:
+async def test_the_next_address_is_tried_after_a_refusal() -> None:
     sender = HttpClient(
         LOOPBACK, resolver=Resolver(lambda host: ["127.0.0.9", "127.0.0.8", "127.0.0.1"])
     )
@@ -149,7 +149,7 @@ async def test_an_address_that_refuses_leaves_the_others() -> None:
     await sender.close()
 
 
-async def test_an_address_that_swallows_leaves_time_for_the_others() -> None:
+async def test_an_address_that_never_answers_leaves_time_for_the_others() -> None:
     sender = HttpClient(LOOPBACK, resolver=Resolver(lambda host: ["127.0.0.9", "127.0.0.1"]))
     async with ScriptedServer([OK]).running() as url:
         port = int(url.rstrip("/").rsplit(":", 1)[1])
@@ -158,17 +158,17 @@ async def test_an_address_that_swallows_leaves_time_for_the_others() -> None:
             full.listen(0)
             # Two connections that nobody accepts fill its queue: the next one gets no answer.
             others = [socket.socket() for _ in range(2)]
-            for one in others:
-                one.setblocking(False)
-                one.connect_ex(("127.0.0.9", port))
+            for other in others:
+                other.setblocking(False)
+                other.connect_ex(("127.0.0.9", port))
             result = await post(sender, f"http://several:{port}/", timeout=1.0)
-            for one in others:
-                one.close()
+            for other in others:
+                other.close()
         assert isinstance(result, Response), result
     await sender.close()
 
 
-async def test_without_files_left_it_waits_and_blames_nobody() -> None:
+async def test_without_file_descriptors_the_dialer_waits() -> None:
     sender = HttpClient(LOOPBACK)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with ScriptedServer([OK]).running() as url:
@@ -183,7 +183,7 @@ async def test_without_files_left_it_waits_and_blames_nobody() -> None:
     await sender.close()
 
 
-async def test_idle_connections_are_bounded_the_oldest_go_first() -> None:
+async def test_idle_connections_are_limited_and_the_oldest_close_first() -> None:
     sender = HttpClient(LOOPBACK, max_idle=2)
     servers = [ScriptedServer([OK]) for _ in range(3)]
     async with servers[0].running() as a, servers[1].running() as b, servers[2].running() as c:
@@ -192,12 +192,12 @@ async def test_idle_connections_are_bounded_the_oldest_go_first() -> None:
         assert sender.open_connections == 2
         for url in (b, c, a):
             assert isinstance(await post(sender, url), Response)
-        assert [one.connections for one in servers] == [2, 1, 1]
+        assert [server.connections for server in servers] == [2, 1, 1]
         await sender.close()
     assert sender.open_connections == 0
 
 
-def test_the_limit_of_files_is_raised_and_heeded() -> None:
+def test_the_limit_of_open_files_is_raised_and_respected() -> None:
     code = (
         "import resource; from event_gateway.cli.process.limits import raise_file_limit;"
         "print(raise_file_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))"
@@ -211,5 +211,5 @@ def test_the_limit_of_files_is_raised_and_heeded() -> None:
 
 
 @pytest.mark.parametrize(("files", "attempts"), [(900, 322), (65536, 4096), (100, 16)])
-def test_attempts_fit_into_the_files(files: int, attempts: int) -> None:
+def test_attempts_stay_below_the_limit_of_open_files(files: int, attempts: int) -> None:
     assert attempts_within(files) == attempts

@@ -1,4 +1,4 @@
-"""The egress guard: what may be registered, and what is dialed, over real sockets."""
+"""The egress guard: URLs at registration, and addresses at connection, over real sockets."""
 
 import asyncio
 import contextlib
@@ -20,12 +20,12 @@ from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.special_addresses import BAD_PORTS
 from support.client import Client
-from support.command import Ended
+from support.command import CommandResult
 from support.in_process import check
 from support.patience import PATIENCE
 from support.program import Program
 from support.scripted_server import Listening
-from support.sending import post, refused
+from support.sending import assert_refused, post
 
 USUAL = "usual form"
 HTTP = "use https"
@@ -167,15 +167,15 @@ TABLE: list[tuple[str, str | None]] = [
 ]  # fmt: skip
 
 
-def test_the_table_is_one_of_many_different_entries() -> None:
+def test_the_table_has_many_different_entries() -> None:
     judged = [text for text, _ in TABLE]
     assert len(set(judged)) == len(judged)
-    assert sum(says is not None for _, says in TABLE) >= 150
-    assert sum(says is None for _, says in TABLE) >= 50
+    assert sum(message is not None for _, message in TABLE) >= 150
+    assert sum(message is None for _, message in TABLE) >= 50
 
 
 @pytest.mark.parametrize(("text", "says"), TABLE, ids=[ascii(text) for text, _ in TABLE])
-def test_what_is_refused_and_what_is_not(text: str, says: str | None) -> None:
+def test_refused_and_allowed_addresses(text: str, says: str | None) -> None:
     guard = EgressGuard()
     url = _url(text)
     if url != text:
@@ -196,16 +196,16 @@ def _is_said(reason: str | None, says: str | None) -> None:
     assert says is None or says in str(reason)
 
 
-async def test_what_is_refused_is_not_dialled_either() -> None:
-    """The same with a sender: not even a name is looked up."""
+async def test_a_refused_address_is_not_dialed() -> None:
+    """The client refuses the same URLs, without resolving a name."""
 
     def look(host: str) -> list[str]:
         raise AssertionError(f"{host} was looked up")
 
     sender = HttpClient(EgressGuard(), resolver=Resolver(look))
     urls = []
-    for text, says in TABLE:
-        if says not in (None, HTTP, "valid URL", "URL"):
+    for text, message in TABLE:
+        if message not in (None, HTTP, "valid URL", "URL"):
             with contextlib.suppress(ValueError):
                 parse_target(_url(text))  # a webhook that it refuses is not even made
                 urls.append(_url(text))
@@ -242,7 +242,7 @@ def test_an_address_is_written_as_usual_or_refused(parts: list[str], end: str) -
     assert usual or USUAL in str(reason)
 
 
-def test_what_is_allowed() -> None:
+def test_allowed_networks_ports_and_http() -> None:
     guard = EgressGuard(["10.0.0.0/8", "::1/128", "127.0.0.1/32", "64:ff9b:1::/48", "2002::/16"])
     for address in ("10.9.9.9", "::ffff:10.9.9.9", "64:ff9b::a09:909", "::1", "64:ff9b:1::a00:1",
                     "2002:7f00:1::", "127.0.0.1"):  # fmt: skip
@@ -302,29 +302,31 @@ async def test_one_refused_address_refuses_the_name(answers: list[str]) -> None:
         Listening().on("127.0.0.1", "127.0.0.2", "::1") as there,
         sending(lambda host: answers) as sender,
     ):
-        refused(await post(sender, f"http://crm:{there.port}/"), "127.0.0.2 is in 127.0.0.0/8")
-        assert set(there.came.values()) == {0}
+        assert_refused(
+            await post(sender, f"http://crm:{there.port}/"), "127.0.0.2 is in 127.0.0.0/8"
+        )
+        assert set(there.connections.values()) == {0}
 
 
 @pytest.mark.parametrize("answers", [["127.0.0.1", "::1"], ["::1"], ["::ffff:127.0.0.1"]])
-async def test_a_name_all_of_whose_addresses_are_allowed_is_dialled(answers: list[str]) -> None:
+async def test_a_name_with_only_allowed_addresses_is_dialed(answers: list[str]) -> None:
     async with (
         Listening().on("127.0.0.1", "::1") as there,
         sending(lambda host: answers) as sender,
     ):
         result = await post(sender, f"http://crm:{there.port}/")
         assert isinstance(result, Response), result
-        assert sum(there.came.values()) == 1
+        assert sum(there.connections.values()) == 1
 
 
-async def test_what_was_checked_is_what_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that leads elsewhere at each look-up: the second one is refused, not dialed."""
+async def test_the_checked_address_is_dialed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with another address at each look-up: the second address is refused."""
     monkeypatch.setattr("event_gateway.transport.resolver.CACHED", 0.01)
-    looked: list[str] = []
+    lookups: list[str] = []
 
     def look(host: str) -> list[str]:
-        looked.append("127.0.0.2" if len(looked) % 2 else "127.0.0.1")
-        return [looked[-1]]
+        lookups.append("127.0.0.2" if len(lookups) % 2 else "127.0.0.1")
+        return [lookups[-1]]
 
     def nothing_else(*_: Any, **__: Any) -> Any:
         raise AssertionError("looked up once more")
@@ -333,21 +335,21 @@ async def test_what_was_checked_is_what_is_dialled(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(socket, "getaddrinfo", nothing_else)
         url = f"http://rebinding:{there.port}/"
         assert isinstance(await post(sender, url), Response)
-        assert looked == ["127.0.0.1"], "looked up again between the check and the connection"
+        assert lookups == ["127.0.0.1"], "looked up again between the check and the connection"
         sender.renew(None)  # so that the next one is dialed
         async with asyncio.timeout(PATIENCE):
             while isinstance(result := await post(sender, url), Response):
                 sender.renew(None)
-        refused(result, "127.0.0.2")
-        assert there.came["127.0.0.1"] >= 1
-        assert there.came["127.0.0.2"] == 0
+        assert_refused(result, "127.0.0.2")
+        assert there.connections["127.0.0.1"] >= 1
+        assert there.connections["127.0.0.2"] == 0
 
 
-async def test_literals_and_special_names_are_refused_without_a_look_up() -> None:
-    looked: list[str] = []
+async def test_addresses_and_special_names_are_refused_without_a_look_up() -> None:
+    lookups: list[str] = []
 
     def look(host: str) -> list[str]:
-        looked.append(host)
+        lookups.append(host)
         return ["127.0.0.1"]
 
     async with (
@@ -355,18 +357,18 @@ async def test_literals_and_special_names_are_refused_without_a_look_up() -> Non
         sending(look) as sender,
         sending(look, ()) as closed,
     ):
-        for host, says in (
+        for host, text in (
             ("127.0.0.2", "loopback"), ("127.1", USUAL), ("2130706433", USUAL), ("0x7f.1", USUAL),
             ("0177.0.0.1", USUAL), ("[::ffff:127.0.0.2]", "loopback"), ("[::1%25lo]", "zone"),
             ("metadata.goog", "link-local"), ("127.0.0.1.", USUAL), ("a,b", "host name"),
         ):  # fmt: skip
-            refused(await post(sender, f"http://{host}:{there.port}/"), says)
+            assert_refused(await post(sender, f"http://{host}:{there.port}/"), text)
         for host in ("localhost", "any.localhost", "127.0.0.1", "[::1]"):
-            refused(await post(closed, f"https://{host}:{there.port}/"), "loopback")
-        refused(await post(sender, "http://127.0.0.1:25/"), "port 25")
-        refused(await post(closed, f"http://crm:{there.port}/"), HTTP)
-        assert not looked
-        assert set(there.came.values()) == {0}
+            assert_refused(await post(closed, f"https://{host}:{there.port}/"), "loopback")
+        assert_refused(await post(sender, "http://127.0.0.1:25/"), "port 25")
+        assert_refused(await post(closed, f"http://crm:{there.port}/"), HTTP)
+        assert not lookups
+        assert set(there.connections.values()) == {0}
         assert isinstance(await post(sender, f"http://localhost:{there.port}/"), Response)
 
 
@@ -376,13 +378,13 @@ async def test_http_is_for_allowed_networks_and_ports_are_listed() -> None:
 
     async with Listening().on("127.0.0.1") as there, sending(look) as sender:
         assert isinstance(await post(sender, f"http://crm:{there.port}/"), Response)
-        refused(await post(sender, f"http://mixed:{there.port}/"), HTTP)
+        assert_refused(await post(sender, f"http://mixed:{there.port}/"), HTTP)
     async with Listening().on("127.0.0.1") as there:
         async with sending(look, allow_ports=[443, there.port]) as sender:
             assert isinstance(await post(sender, f"http://crm:{there.port}/"), Response)
         async with sending(look, allow_ports=[443]) as sender:
-            refused(await post(sender, f"http://crm:{there.port}/"), "delivery.allow_ports")
-        assert there.came["127.0.0.1"] == 1
+            assert_refused(await post(sender, f"http://crm:{there.port}/"), "delivery.allow_ports")
+        assert there.connections["127.0.0.1"] == 1
 
 
 # WebhookRegistration.
@@ -403,14 +405,14 @@ REFUSED_HEADERS = [
 ]  # fmt: skip
 
 
-async def test_what_the_api_does_not_register(client: Client) -> None:
+async def test_urls_that_the_api_refuses(client: Client) -> None:
     # Loopback is allowed here, and http with it.
-    kept = await client.webhook(id="kept", **WEBHOOK)
+    webhook = await client.webhook(id="kept", **WEBHOOK)
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"url": url}, "url") for url, says in REFUSED_URLS if says and "[::1]" not in url
+        ({"url": url}, "url") for url, text in REFUSED_URLS if text and "[::1]" not in url
     ]
     wrong += [({"url": url}, "url") for url in ("http://8.8.8.8/", "https://127.1/")]
-    wrong += [({"headers": one}, "headers") for one in REFUSED_HEADERS]
+    wrong += [({"headers": refused_header}, "headers") for refused_header in REFUSED_HEADERS]
     for change, key in wrong:
         for method, path in (("POST", ""), ("PUT", "/kept"), ("PATCH", "/kept")):
             body = change if method == "PATCH" else WEBHOOK | change | {"id": path[1:] or "new"}
@@ -419,14 +421,14 @@ async def test_what_the_api_does_not_register(client: Client) -> None:
             assert answer.json()["detail"].startswith(key), answer.text
             if "hunter2" in str(change):
                 assert "hunter2" not in answer.text
-    assert (await client.http.get("/v1/webhooks")).json()["items"] == [kept]
+    assert (await client.http.get("/v1/webhooks")).json()["items"] == [webhook]
     for url in ("http://127.0.0.1:8080/", "http://crm/", "https://[2606:4700::1111]/"):
         answer = await client.http.patch("/v1/webhooks/kept", json={"url": url})
         assert answer.status_code == 200, url
 
 
 @pytest.mark.parametrize(("url", "says"), REFUSED_URLS)
-def test_what_check_says(tmp_path: Path, url: str, says: str | None) -> None:
+def test_urls_that_check_refuses(tmp_path: Path, url: str, says: str | None) -> None:
     config: dict[str, Any] = {"webhooks": {"w": WEBHOOK | {"url": url}}}
     done = _check(tmp_path, config)
     assert (done.status, done.out) == (2, ""), done.out
@@ -436,7 +438,7 @@ def test_what_check_says(tmp_path: Path, url: str, says: str | None) -> None:
     assert "hunter2" not in line
 
 
-def test_check_goes_by_the_files_own_delivery_section(tmp_path: Path) -> None:
+def test_check_uses_the_delivery_section_of_the_file(tmp_path: Path) -> None:
     urls = {"a": "http://127.0.0.1:8080/", "b": "https://10.0.0.1/", "c": "http://example.com/"}
     webhooks = {name: WEBHOOK | {"url": url} for name, url in urls.items()}
 
@@ -465,23 +467,23 @@ def test_headers_in_the_file(tmp_path: Path, headers: dict[str, str]) -> None:
     assert "hunter2" not in line
 
 
-def _check(tmp_path: Path, config: dict[str, Any]) -> Ended:
+def _check(tmp_path: Path, config: dict[str, Any]) -> CommandResult:
     path = tmp_path / "gateway.yaml"
     path.write_text(yaml.safe_dump(config))
     return check(path)
 
 
-async def test_the_program_does_not_start_with_a_url_that_is_refused(tmp_path: Path) -> None:
+async def test_the_program_does_not_start_with_a_refused_url(tmp_path: Path) -> None:
     program = Program(tmp_path, {"webhooks": {"w": WEBHOOK | {"url": "https://10.0.0.1/"}}})
     assert await program.start_fails() == 2
     assert "gateway.yaml:5: webhooks.w.url: 10.0.0.1 is in 10.0.0.0/8" in program.last_line
 
 
-async def test_a_registered_webhook_that_is_not_allowed_any_more_only_fails(
+async def test_a_registered_webhook_that_is_no_longer_allowed_fails(
     gateway: Running, client: Client, receiver: Any
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     gateway.gateway.stages.requests.guard.allow()
     came = (await client.http.post("/v1/webhooks/w/test")).json()
     assert came["error_type"] == "EgressRefused"
-    assert not receiver.got
+    assert not receiver.requests

@@ -20,11 +20,11 @@ LIMIT = 1000
 
 @pytest.fixture
 async def sender() -> AsyncIterator[HttpClient]:
-    made = HttpClient(EgressGuard(["127.0.0.0/8"]), body_limit=LIMIT)
-    yield made
-    await made.close()
-    assert made.open_connections == 0
-    assert made.in_flight == 0
+    result = HttpClient(EgressGuard(["127.0.0.0/8"]), body_limit=LIMIT)
+    yield result
+    await result.close()
+    assert result.open_connections == 0
+    assert result.in_flight == 0
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -69,7 +69,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
         pytest.param([None], ErrorType.CONNECTION_RESET, id="closed without a word"),
     ],
 )  # fmt: skip
-async def test_what_is_no_answer(
+async def test_invalid_responses(
     sender: HttpClient, script: list[bytes | float | None], error: ErrorType
 ) -> None:
     async with ScriptedServer(script).running() as url:
@@ -105,7 +105,7 @@ async def test_what_is_no_answer(
                      200, b"ok", id="extension and trailer"),
     ],
 )  # fmt: skip
-async def test_odd_answers_are_understood_and_poison_nothing(
+async def test_unusual_responses_are_accepted_and_connections_stay_clean(
     sender: HttpClient, script: list[bytes | float | None], status: int, body: bytes
 ) -> None:
     server = ScriptedServer(script, [OK])
@@ -140,7 +140,7 @@ async def test_odd_answers_are_understood_and_poison_nothing(
                      id="a trailer"),
     ],
 )  # fmt: skip
-async def test_what_never_ends_is_cut_in_bounded_memory(
+async def test_endless_responses_are_cut_in_limited_memory(
     sender: HttpClient, first: bytes, more: bytes, answered: bool
 ) -> None:
     async with ScriptedServer([first, *[more] * 5000], reads=False).running() as url:
@@ -161,7 +161,7 @@ async def test_what_never_ends_is_cut_in_bounded_memory(
     assert sender.open_connections == 0
 
 
-async def test_an_answer_before_the_request_is_read(sender: HttpClient) -> None:
+async def test_a_response_before_the_request_is_read(sender: HttpClient) -> None:
     script = [b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno"]
     server = ScriptedServer(script, reads=False)
     async with server.running() as url:
@@ -173,7 +173,7 @@ async def test_an_answer_before_the_request_is_read(sender: HttpClient) -> None:
     assert server.connections == 3
 
 
-async def test_half_an_answer_on_a_kept_connection_is_not_tried_again(sender: HttpClient) -> None:
+async def test_half_a_response_on_a_reused_connection_is_not_retried(sender: HttpClient) -> None:
     server = ScriptedServer([OK], [HEAD, None], [OK])
     async with server.running() as url:
         assert isinstance(await post(sender, url), Response)
@@ -193,7 +193,7 @@ async def test_a_connection_closed_while_idle_is_not_used(sender: HttpClient) ->
     assert server.requests == 5
 
 
-async def test_a_connection_closed_as_it_is_reused_is_tried_once(sender: HttpClient) -> None:
+async def test_a_connection_closed_on_reuse_is_retried_once(sender: HttpClient) -> None:
     # Every kept connection ends just as the next request comes; a fresh one only answers once.
     server = ScriptedServer([OK], [None], [OK], [None], [None], [OK])
     async with server.running() as url:
@@ -233,7 +233,7 @@ async def test_certificates(tmp_path: Path) -> None:
     async with ScriptedServer([OK]).running(authority.server()) as url:
         result = await post(sender, url)
         assert isinstance(result, Response), result
-    for context, says in (
+    for context, text in (
         (authority.server(days=-1), "expired"),
         (authority.server(address="127.0.0.2"), "mismatch"),
         (authority.self_signed(), "self-signed|unable to get local issuer"),
@@ -241,8 +241,8 @@ async def test_certificates(tmp_path: Path) -> None:
         server = ScriptedServer([OK])
         async with server.running(context) as url:
             result = await post(sender, url)
-            assert isinstance(result, Failure), says
+            assert isinstance(result, Failure), text
             assert result.error_type == ErrorType.TLS_ERROR
-            assert any(one in result.message for one in says.split("|")), result.message
+            assert any(part in result.message for part in text.split("|")), result.message
             assert server.requests == 0
     await sender.close()

@@ -1,4 +1,4 @@
-"""Client certificates towards receivers that demand one, and authorities of one's own."""
+"""Client certificates for receivers that require one, and private authorities."""
 
 import asyncio
 from pathlib import Path
@@ -48,19 +48,19 @@ async def test_client_certificates(start: Start, connect: Start, files: ClientFi
         for authority, days in ((Authority(files.directory), 1), (files.authority, -1)):
             files.renew(authority, days)  # of nobody known; expired
             await asyncio.sleep(0.2)
-            one = event("a")
-            await client.send(one)
-            failed = await client.until("w", one["id"], "retrying")
+            sent = event("a")
+            await client.send(sent)
+            failed = await client.until("w", sent["id"], "retrying")
             # It is judged after the handshake; the alert may be lost as the server hangs up.
             assert failed["attempts"][0]["error_type"] in ("TlsError", "ConnectionReset")
             files.renew(files.authority)
-            await client.until("w", one["id"], "succeeded")
+            await client.until("w", sent["id"], "succeeded")
         # While the files are not whole deliveries go on with the former one.
         (files.directory / "client.pem").write_text("half")
         await asyncio.sleep(0.2)
-        one = event("a")
-        await client.send(one)
-        done = await client.until("w", one["id"], "succeeded")
+        sent = event("a")
+        await client.send(sent)
+        done = await client.until("w", sent["id"], "succeeded")
         assert len(done["attempts"]) == 1
         # A new webhook has no former one, and says what is wrong.
         came = await _tried(client, url, cert="none.pem")

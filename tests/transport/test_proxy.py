@@ -1,4 +1,4 @@
-"""Tunnels through a forward proxy: over real sockets, on both event loops, sound and hostile."""
+"""Tunnels through a forward proxy, over real sockets and on both event loops."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ from support.program import LOOPBACK, Program
 from support.proxy import ConnectProxy
 from support.receiver import Receiver
 from support.scripted_server import OK, Listening, ScriptedServer, drip
-from support.sending import post, refused
+from support.sending import assert_refused, post
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 BOTH_LOOPS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -40,11 +40,11 @@ AUTHORIZATION = base64.b64encode(b"gate-way:hunter2@/").decode()
 
 def through(port: int, resolve: str = "gateway", credentials: str = CREDENTIALS) -> Proxy:
     at = f"{credentials}@" if credentials else ""
-    made = proxy_of(ProxyModel.model_validate(
+    result = proxy_of(ProxyModel.model_validate(
         {"url": f"http://{at}127.0.0.1:{port}", "resolve": resolve}
     ))  # fmt: skip
-    assert made is not None
-    return made
+    assert result is not None
+    return result
 
 
 @contextlib.asynccontextmanager
@@ -55,7 +55,7 @@ async def sending(
     guard: EgressGuard | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[HttpClient]:
-    """A sender whose connections, and files, are all closed in the end."""
+    """An HTTP client all of whose connections are closed at the end."""
     before = len(os.listdir("/proc/self/fd"))
     sender = HttpClient(
         guard or EgressGuard(["127.0.0.0/8"]),
@@ -72,9 +72,7 @@ async def sending(
 
 
 @BOTH_LOOPS
-def test_http_and_https_are_tunnelled_to_the_address_that_was_checked(
-    run: Run, tmp_path: Path
-) -> None:
+def test_http_and_https_are_tunneled_to_the_checked_address(run: Run, tmp_path: Path) -> None:
     async def case() -> None:
         authority = Authority(tmp_path)
         plain, secure, proxy = ScriptedServer([OK]), ScriptedServer([OK]), ConnectProxy()
@@ -83,14 +81,14 @@ def test_http_and_https_are_tunnelled_to_the_address_that_was_checked(
             proxy.running(), sending(through(proxy.port), tls=authority.client()) as sender,
         ):  # fmt: skip
             for _ in range(3):  # one connection each, kept
-                for one in (url, tls_url.replace("127.0.0.1", "crm.test")):
-                    result = await post(sender, one)
+                for item in (url, tls_url.replace("127.0.0.1", "crm.test")):
+                    result = await post(sender, item)
                     assert isinstance(result, Response), result
                     assert result.body == b"ok"
             assert plain.connections == secure.connections == 1
-            assert proxy.asked == [one.split("/")[2] for one in (url, tls_url)]
-            for head, asked in zip(proxy.heads, proxy.asked, strict=True):
-                assert head == (f"CONNECT {asked} HTTP/1.1\r\nhost: {asked}\r\n"
+            assert proxy.targets == [item.split("/")[2] for item in (url, tls_url)]
+            for head, request in zip(proxy.heads, proxy.targets, strict=True):
+                assert head == (f"CONNECT {request} HTTP/1.1\r\nhost: {request}\r\n"
                                 f"proxy-authorization: Basic {AUTHORIZATION}\r\n\r\n")  # fmt: skip
             # TLS is the receiver's: a certificate for another name is refused through it, too.
             result = await post(sender, tls_url.replace("127.0.0.1", "other.test"))
@@ -102,11 +100,11 @@ def test_http_and_https_are_tunnelled_to_the_address_that_was_checked(
 
 
 @BOTH_LOOPS
-def test_names_are_the_proxys_where_it_looks_them_up(run: Run, tmp_path: Path) -> None:
-    looked: list[str] = []
+def test_the_proxy_gets_names_if_it_resolves_them(run: Run, tmp_path: Path) -> None:
+    lookups: list[str] = []
 
     def look(host: str) -> list[str]:
-        looked.append(host)
+        lookups.append(host)
         return ["127.0.0.1"]
 
     async def case() -> None:
@@ -121,33 +119,33 @@ def test_names_are_the_proxys_where_it_looks_them_up(run: Run, tmp_path: Path) -
             named = place.replace("127.0.0.1", "crm.test")
             assert isinstance(await post(sender, f"https://{named}/"), Response)
             assert proxy.heads == [f"CONNECT {named} HTTP/1.1\r\nhost: {named}\r\n\r\n"]
-            assert not looked
+            assert not lookups
             # What needs no look-up is judged as ever.
-            for bad, says in (
+            for bad, text in (
                 (f"https://{place}/", "loopback"), (f"https://localhost:{place[10:]}/", "loopback"),
                 ("https://127.1/", "usual form"), ("https://metadata.google.internal/", "metadata"),
                 ("https://[::1]/", "loopback"), ("https://crm.test:22/", "port 22"),
                 (f"http://{named}/", "use https"),
             ):  # fmt: skip
-                refused(await post(sender, bad), says)
+                assert_refused(await post(sender, bad), text)
             assert len(proxy.heads) == 1
 
     run(case())
 
 
-async def test_mixed_and_changing_answers_are_refused_before_the_proxy_is_asked() -> None:
+async def test_mixed_and_changing_addresses_are_refused_before_the_proxy_is_used() -> None:
     proxy = ConnectProxy()
     async with (
         Listening().on("127.0.0.1", "127.0.0.2") as there, proxy.running(),
         sending(through(proxy.port), lambda host: ["127.0.0.1", "127.0.0.2"],
                 guard=EgressGuard(["127.0.0.1/32"])) as sender,
     ):  # fmt: skip
-        refused(await post(sender, f"http://crm:{there.port}/"), "127.0.0.2")
+        assert_refused(await post(sender, f"http://crm:{there.port}/"), "127.0.0.2")
         assert isinstance(await post(sender, f"http://127.0.0.1:{there.port}/"), Response)
-        assert proxy.asked == [f"127.0.0.1:{there.port}"]
+        assert proxy.targets == [f"127.0.0.1:{there.port}"]
 
 
-async def test_the_next_address_is_tried_where_the_proxy_does_not_reach_one() -> None:
+async def test_the_next_address_is_tried_if_the_proxy_cannot_reach_one() -> None:
     proxy = ConnectProxy()
     async with (
         Listening().on("127.0.0.1", "::1") as there, proxy.running(),
@@ -155,8 +153,8 @@ async def test_the_next_address_is_tried_where_the_proxy_does_not_reach_one() ->
                 guard=EgressGuard(["127.0.0.0/8", "::1/128"])) as sender,
     ):  # fmt: skip
         assert isinstance(await post(sender, f"http://crm:{there.port}/"), Response)
-        assert proxy.asked == [f"127.0.0.9:{there.port}", f"[::1]:{there.port}"]
-        assert there.came == {"127.0.0.1": 0, "::1": 1}
+        assert proxy.targets == [f"127.0.0.9:{there.port}", f"[::1]:{there.port}"]
+        assert there.connections == {"127.0.0.1": 0, "::1": 1}
 
 
 OPENED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -225,7 +223,7 @@ def test_a_tunnel_that_does_not_lead_to_the_receiver(run: Run) -> None:
 
 
 @BOTH_LOOPS
-def test_a_proxy_that_is_not_there(run: Run) -> None:
+def test_an_unreachable_proxy(run: Run) -> None:
     def look(host: str) -> list[str]:
         if host == "proxy.test":
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
@@ -239,7 +237,7 @@ def test_a_proxy_that_is_not_there(run: Run) -> None:
             unknown = proxy_of(ProxyModel(url=url))
             assert unknown is not None
             full = [socket.socket() for _ in range(2)]
-            for proxy, error, says in (
+            for proxy, error, text in (
                 (through(port), ErrorType.CONNECTION_REFUSED,
                  f"the proxy 127.0.0.1:{port} refused the connection"),
                 (unknown, ErrorType.NAME_RESOLUTION, "the proxy proxy.test: no such name"),
@@ -248,20 +246,20 @@ def test_a_proxy_that_is_not_there(run: Run) -> None:
             ):  # fmt: skip
                 if error == ErrorType.CONNECT_TIMEOUT:
                     closed.listen(0)  # two connections that nobody accepts fill its queue
-                    for one in full:
-                        one.setblocking(False)
-                        one.connect_ex(("127.0.0.1", port))
+                    for item in full:
+                        item.setblocking(False)
+                        item.connect_ex(("127.0.0.1", port))
                 async with sending(proxy, look) as sender:
                     result = await post(sender, "http://crm:8080/", timeout=0.5)
                     assert isinstance(result, Failure), result
-                    assert (result.error_type, result.message) == (error, says)
-            for one in full:
-                one.close()
+                    assert (result.error_type, result.message) == (error, text)
+            for item in full:
+                item.close()
 
     run(case())
 
 
-def test_what_a_configuration_says_of_its_proxy(tmp_path: Path) -> None:
+def test_the_proxy_in_a_configuration(tmp_path: Path) -> None:
     text = "delivery:\n  proxy: {url: 'http://u:${PASSWORD}@proxy.test:3128', resolve: proxy}\n"
     config = loaded(text, tmp_path, PASSWORD="hunter2%2F")
     assert "hunter2" not in repr(config)
@@ -276,9 +274,9 @@ def test_what_a_configuration_says_of_its_proxy(tmp_path: Path) -> None:
     assert proxy_of(None) is None
     for resolve in ("gateway", "proxy"):
         model = ProxyModel.model_validate({"url": "http://[::1]/", "resolve": resolve})
-        made = proxy_of(model)
-        assert made is not None
-        assert (made.target.host, made.target.port, made.authorization) == ("::1", 80, b"")
+        result = proxy_of(model)
+        assert result is not None
+        assert (result.target.host, result.target.port, result.authorization) == ("::1", 80, b"")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +299,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
     assert "hunter2" not in line
 
 
-async def test_the_program_delivers_through_a_proxy_and_takes_up_another(
+async def test_the_program_delivers_through_a_proxy_and_changes_it_on_reload(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     """The real program, on its own event loop, with TLS to the receiver."""
@@ -331,7 +329,7 @@ async def test_the_program_delivers_through_a_proxy_and_takes_up_another(
                 await client.send(sent)
                 await receiver.until(1, "/w")
                 await client.until("plain", sent["id"], "succeeded")
-                assert {url.split("/")[2], receiver.url[7:]} == set(first.asked)
+                assert {url.split("/")[2], receiver.url[7:]} == set(first.targets)
                 assert all(AUTHORIZATION in head for head in first.heads)
                 before = len(first.heads)
                 program.configure(config(second.port))
@@ -342,8 +340,8 @@ async def test_the_program_delivers_through_a_proxy_and_takes_up_another(
                 for name in ("tls", "plain"):
                     answer = await client.http.post(f"/v1/webhooks/{name}/test")
                     assert answer.json()["error_type"] == "EgressRefused"
-                    says = f"the proxy 127.0.0.1:{second.port} answered 407"
-                    assert says in answer.text
+                    text = f"the proxy 127.0.0.1:{second.port} answered 407"
+                    assert text in answer.text
                     assert "hunter2" not in answer.text
                 assert len(second.heads) == 2
                 assert len(first.heads) == before

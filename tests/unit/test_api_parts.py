@@ -1,4 +1,4 @@
-"""What routes get: the parts that their module declares, and the state that a reload changes."""
+"""The parts that a route module declares, and the settings that a reload changes."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""AsyncAPI documents: the event types and schemas that are read from one."""
+"""AsyncAPI documents: the event types and schemas that are read from them."""
 
 import json
 from typing import Any
@@ -21,23 +21,23 @@ from support.examples import examples
 
 
 def schema_of(event_type: EventType) -> Any:
-    """Its schema, decoded."""
+    """The schema of an event type, decoded."""
     assert isinstance(event_type.schema, msgspec.Raw)
     return msgspec.json.decode(event_type.schema)
 
 
 def holds(event_type: EventType, data: Any) -> bool:
-    """Whether data holds to its schema."""
+    """Whether data is valid under the schema of an event type."""
     return EventSchema(schema_of(event_type)).violation(data, 100) is None
 
 
 def test_version_2() -> None:
-    found, skipped = read(documents()["2"])
-    types = {one.type: one for one in found}
+    result, skipped = read(documents()["2"])
+    types = {item.type: item for item in result}
     assert list(types) == ["shop.order.placed", "shop.order.paid", "stock.level.changed"]
     placed = types["shop.order.placed"]
     assert placed.description == "An order was placed."
-    assert [msgspec.json.decode(one) for one in placed.examples] == [
+    assert [msgspec.json.decode(example) for example in placed.examples] == [
         {"id": 7, "lines": [{"sku": "a"}]}
     ]
     for name in ("shop.order.placed", "shop.order.paid"):
@@ -49,7 +49,7 @@ def test_version_2() -> None:
     for other in ({"level": 0, "pair": []}, {"level": 1}, {"pair": []},
                   {"level": 1, "pair": ["a", 1, 2]}, {"level": 1, "pair": [1]}):  # fmt: skip
         assert not holds(level, other), other
-    reasons = {one.place.rpartition("/")[2]: one.reason for one in skipped}
+    reasons = {item.place.rpartition("/")[2]: item.reason for item in skipped}
     assert set(reasons) == {"message", "Avro", "Nameless", "Remote", "Wrong", "Reserved"}
     assert "./other.yaml#/messages/x, which is not in this document" in reasons["message"]
     assert "vnd.apache.avro" in reasons["Avro"]
@@ -60,8 +60,8 @@ def test_version_2() -> None:
 
 
 def test_version_3() -> None:
-    found, skipped = read(documents()["3"])
-    types = {one.type: one for one in found}
+    result, skipped = read(documents()["3"])
+    types = {item.type: item for item in result}
     assert not skipped
     assert set(types) == {"lights.office.switched", "lights.on", "lights.off", "lights.out",
                           "lights.modern.made", "lights.dated.made"}  # fmt: skip
@@ -76,7 +76,7 @@ def test_version_3() -> None:
     assert schema_of(types["lights.dated.made"]) == {"const": "2026-05-04"}
 
 
-def test_yaml_is_that_of_version_1_2() -> None:
+def test_yaml_1_2_is_read() -> None:
     text = "[ON, yes, 010, 1_0, 1:30, 0o17, 0x1F, 1e3, .5, ~, TRUE, '1', !!str 1, 2026-05-04, 1.]"
     assert read_plain(text, 8) == [
         "ON", "yes", 10, "1_0", "1:30", 15, 31, 1000.0, 0.5, None, True, "1", 1, "2026-05-04", 1.0,
@@ -111,7 +111,7 @@ def message(payload: Any, **more: Any) -> dict[str, Any]:
         ({"asyncapi": "4.0.0"}, "versions 2 and 3"),
     ],
 )
-def test_what_is_no_document_is_refused(content: Any, says: str) -> None:
+def test_invalid_documents_are_refused(content: Any, says: str) -> None:
     with pytest.raises(InvalidDefinition, match=says):
         read(content)
 
@@ -130,12 +130,12 @@ def test_hostile_documents_are_answered() -> None:
     for _ in range(50):
         overlapping = {"properties": {"x": overlapping}}
     pointers = ["#/components/schemas/deep" + "/properties/x" * n for n in range(50)]
-    for payload, components, says in (
+    for payload, components, text in (
         ({"$ref": "#/components/schemas/s0"}, chain, None),
         ({"$ref": "#/components/schemas/a"}, circle, "circular"),
         ({"$ref": "#/components/messages/m/payload"}, {}, "circular"),
         ({"allOf": [{"$ref": "#/components/messages/m/payload"}] * 2}, {}, None),
-        ({"allOf": [{"$ref": one} for one in pointers]}, {"deep": overlapping}, None),
+        ({"allOf": [{"$ref": pointer} for pointer in pointers]}, {"deep": overlapping}, None),
         ({"properties": 7, "allOf": 7, "items": 7, "$ref": 7, "oneOf": 7}, {}, "schema"),
         ({"properties": {"type": 7, "specversion": 7, "data": 7}}, {}, "object, true or false"),
         ({"pattern": "(a+)+$", "$ref": "#"}, {}, None),
@@ -143,11 +143,11 @@ def test_hostile_documents_are_answered() -> None:
     ):
         content = message(payload)
         content["components"]["schemas"] = components
-        found, skipped = read(content)
-        if says is None:
-            assert len(found) + len(skipped) == 1
+        result, skipped = read(content)
+        if text is None:
+            assert len(result) + len(skipped) == 1
         else:
-            assert says in skipped[0].reason
+            assert text in skipped[0].reason
     # Many messages that share a large part: bounded, and said.
     shared = {"properties": {f"p{n}": {"type": "string"} for n in range(5000)}}
     content = message({})
@@ -156,8 +156,8 @@ def test_hostile_documents_are_answered() -> None:
         "messages": {f"m{n}": {"name": f"a.m{n}", "payload": {"$ref": "#/components/schemas/s"}}
                      for n in range(150)},
     }  # fmt: skip
-    found, skipped = read(content)
-    assert len(found) + len(skipped) == 150
+    result, skipped = read(content)
+    assert len(result) + len(skipped) == 150
     assert "more than can be copied" in skipped[-1].reason
     for odd in (
         {"channels": 7},
@@ -194,16 +194,16 @@ json_values = st.recursive(
 
 @settings(max_examples=examples(300))
 @given(st.sampled_from(["2.6.0", "3.0.0"]), json_values, json_values, json_values)
-def test_whatever_a_document_holds_it_is_types_and_reasons(
+def test_any_document_gives_types_and_reasons(
     version: str, channels: Any, messages: Any, named: Any
 ) -> None:
-    found, skipped = read({
+    result, skipped = read({
         "asyncapi": version, "channels": channels,
         "components": {"messages": messages, "schemas": named},
     })  # fmt: skip
-    for one in found:
-        one.check()
-    assert all(one.reason for one in skipped)
+    for item in result:
+        item.check()
+    assert all(item.reason for item in skipped)
 
 
 texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "Zs"]), max_size=20)
@@ -217,30 +217,30 @@ def event_types(draw: Any) -> EventType:
     """Types that may be registered."""
     schema: Any = msgspec.UNSET
     if draw(st.booleans()):
-        made = draw(schemas)
-        if isinstance(made, dict):
-            made = made | {"$defs": {"d": draw(schemas), "a%b/c": {"$anchor": "x"}}}
-            made |= {"anyOf": [True, {"$ref": "#x"}, {"$ref": "#/$defs/a%25b~1c"}]}
+        result = draw(schemas)
+        if isinstance(result, dict):
+            result = result | {"$defs": {"d": draw(schemas), "a%b/c": {"$anchor": "x"}}}
+            result |= {"anyOf": [True, {"$ref": "#x"}, {"$ref": "#/$defs/a%25b~1c"}]}
         else:
-            made = {"allOf": [made], "$defs": {"d": True}}
-        schema = to_json(made, "schema")
+            result = {"allOf": [result], "$defs": {"d": True}}
+        schema = to_json(result, "schema")
     return EventType(
         draw(names), description=draw(texts.map(str.strip)), owner=draw(texts),
         dataschema=draw(st.sampled_from(["", "https://example.com/a"])), schema=schema,
-        examples=tuple(to_json(one, "e") for one in draw(st.lists(st.integers(), max_size=2))),
+        examples=tuple(to_json(item, "e") for item in draw(st.lists(st.integers(), max_size=2))),
         enforce=draw(st.sampled_from([None, "off", "warn", "reject"])),
     )  # fmt: skip
 
 
 @settings(max_examples=examples(300))
 @given(st.lists(event_types(), max_size=5, unique_by=lambda one: one.type))
-def test_an_export_read_again_is_the_catalog(types: list[EventType]) -> None:
-    types = [one for one in types if next(one.problems(), None) is None]
+def test_an_export_is_imported_unchanged(types: list[EventType]) -> None:
+    types = [type for type in types if next(type.problems(), None) is None]
     exported = json.loads(json.dumps(write([*types, *LIFECYCLE_TYPES.values()], "1.0")))
-    found, skipped = read(exported)
+    result, skipped = read(exported)
     assert not skipped
-    assert len(found) == len(types)
-    for before, after in zip(types, found, strict=True):
+    assert len(result) == len(types)
+    for before, after in zip(types, result, strict=True):
         assert after.same(before), (before, after)
 
 
@@ -261,11 +261,11 @@ def test_an_export_is_an_asyncapi_3_document() -> None:
 
     def references(node: Any) -> list[str]:
         if isinstance(node, list):
-            return [found for one in node for found in references(one)]
+            return [result for item in node for result in references(item)]
         if not isinstance(node, dict):
             return []
         own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
-        return own + [found for one in node.values() for found in references(one)]
+        return own + [result for item in node.values() for result in references(item)]
 
     for reference in references(exported):
         at: Any = exported

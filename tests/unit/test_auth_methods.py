@@ -1,4 +1,4 @@
-"""An auth method declares its settings, its header and its redaction, or it is not registered."""
+"""An auth method is registered only with its settings, its header and its redaction."""
 
 from pathlib import Path
 from typing import Any
@@ -80,18 +80,18 @@ def test_redaction_has_no_defaults(missing: str) -> None:
         ({"auth_type": "basic"}, "a method of this name already"),
     ],
 )
-def test_what_is_not_registered(changed: dict[str, Any], why: str) -> None:
+def test_invalid_methods_are_not_registered(changed: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         by_auth_type(METHODS["basic"], AuthMethod(**DECLARED | changed))
 
 
 def test_the_declared_header_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = authentication(monkeypatch)
-    line = made.lines(b"id", b"0", b"")
+    result = authentication(monkeypatch)
+    line = result.lines(b"id", b"0", b"")
     assert line == f"x-reversed: Rev {SECRET[::-1]}\r\n".encode()
     head = b"POST / HTTP/1.1\r\n%b\r\n" % line
     echo = Response(500, {"x-you-sent": line.decode()}, SECRET[::-1].encode(), False)
-    made.redact(Request(head, b""), echo)
+    result.redact(Request(head, b""), echo)
     assert SECRET[::-1] not in f"{echo}"
     assert echo.body == b"[hidden]"
 
@@ -106,8 +106,8 @@ def test_the_declared_header_is_redacted(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_no_other_header_leaves_the_gateway(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
-    made = authentication(monkeypatch, authenticator=lambda *_: lambda *_: line)
+    result = authentication(monkeypatch, authenticator=lambda *_: lambda *_: line)
     for _ in range(2):  # each attempt, not the first alone
         with pytest.raises(Unsendable, match="another header") as refused:
-            made.lines(b"id", b"0", b"")
+            result.lines(b"id", b"0", b"")
         assert SECRET not in str(refused.value)

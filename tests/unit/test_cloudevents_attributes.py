@@ -1,4 +1,4 @@
-"""The attributes of an event: what they may be, how large, and what is made of them."""
+"""The attributes of an event: validity, limits, and what the gateway derives from them."""
 
 import json
 import time
@@ -31,7 +31,7 @@ HEAD = '{"specversion":"1.0","id":"1","source":"s","type":"t"'
 
 
 def _lines(head: bytes) -> list[tuple[str, str]]:
-    """Header lines as a receiver has them."""
+    """Header lines as a receiver parses them."""
     lines = head.decode().removesuffix("\r\n").split("\r\n")
     return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
 
@@ -61,7 +61,7 @@ def test_a_source_that_is_a_uri_reference(source: str) -> None:
      ("a#b#c", "RFC 3986"), ("http://[::1", "RFC 3986"), ("http://[:::]/", "RFC 3986"),
      ("a[b]", "RFC 3986"), ("{}", "%7B"), ("a|b", "%7C"), ("€", "%E2%82%AC")],
 )  # fmt: skip
-def test_a_source_that_is_none(source: str, says: str) -> None:
+def test_an_invalid_source(source: str, says: str) -> None:
     body = json.dumps({"specversion": "1.0", "id": "1", "source": source, "type": "t"})
     error = _refused(body)
     assert error.reason == "invalid"
@@ -80,14 +80,14 @@ def test_a_dataschema_has_a_scheme() -> None:
 
 @settings(max_examples=examples(500))
 @given(source=sources, schema=uris, time=times)
-def test_generated_uris_and_times_are_right(source: str, schema: str, time: str) -> None:
+def test_generated_uris_and_times_are_valid(source: str, schema: str, time: str) -> None:
     assert is_uri_reference(source)
     assert is_uri(schema)
     assert is_uri_reference(schema)
     assert is_time(time)
 
 
-def test_uris_take_no_long_time() -> None:
+def test_uris_are_checked_in_linear_time() -> None:
     long = 60_000
     began = time.process_time()
     for text in ("a" * long + " ", "%41" * long, "a@" * long, "//" + "a" * long + "[",
@@ -136,7 +136,7 @@ def test_a_time_that_does_not_exist(wrong: str) -> None:
         ('"datacontenttype":""', "datacontenttype"), ('"datacontenttype":7', "string"),
     ],
 )  # fmt: skip
-def test_attributes_that_are_none(members: str, says: str) -> None:
+def test_invalid_attributes(members: str, says: str) -> None:
     error = _refused(f"{HEAD},{members}}}")
     assert (error.reason, says in error.detail) == ("invalid", True), error.detail
 
@@ -155,7 +155,7 @@ def test_all_types_and_what_is_unset() -> None:
     assert from_structured((HEAD + ',"data":null}').encode()).data == b"null"
 
 
-def test_one_bound_for_all_attributes() -> None:
+def test_all_attributes_share_one_limit() -> None:
     room = MAX_ATTRIBUTES - sum(len(part) for part in ("specversion", "1.0", "id", "1", "source",
                                                        "s", "type", "t"))  # fmt: skip
     for name in ("subject", "x" * 1000, "datacontenttype"):
@@ -180,16 +180,16 @@ def test_the_subject_of_a_type() -> None:
     assert subject_for(longest, captured) == longest
     for long in (longest + "x", "user." + "é" * 100, "user." + "a." * 30_000, "x" * 60_000,
                  "user." + "x" * 194 + "éé" + "x" * 100):  # fmt: skip
-        made = subject_for(long, captured)
-        assert len(made) <= MAX_LENGTH
-        assert made.startswith("events.")
-        assert all(made.split("."))
-        beginning, _, digest = made.removeprefix("events.").rpartition("~")
+        result = subject_for(long, captured)
+        assert len(result) <= MAX_LENGTH
+        assert result.startswith("events.")
+        assert all(result.split("."))
+        beginning, _, digest = result.removeprefix("events.").rpartition("~")
         assert len(digest) == 16
         encoded = subject_for(long[:40], ()).removeprefix("events.")
         assert beginning.startswith(encoded[:40].rstrip("%."))
         assert "%" not in beginning[-2:]
-        assert subject_for(long + "x", captured) != made
+        assert subject_for(long + "x", captured) != result
 
 
 @pytest.mark.parametrize(
@@ -205,14 +205,14 @@ def test_the_subject_of_a_type() -> None:
         (None, "a=1", False),
     ],
 )  # fmt: skip
-def test_the_trace_goes_along(parent: str | None, state: str | bool, goes: bool) -> None:
+def test_the_trace_is_forwarded(parent: str | None, state: str | bool, goes: bool) -> None:
     given: dict[str, Any] = {"tracestate": state} if parent is None else {"traceparent": parent,
                                                           "tracestate": state}  # fmt: skip
     lines = dict(_lines(trace_lines(Event("1", "s", "t", extensions=given))))
-    made = lines["traceparent"]
-    assert len(made) == 55
+    result = lines["traceparent"]
+    assert len(result) == 55
     if parent is not None and "-0000000000000000-" not in parent and parent[3:6] == "0af":
-        assert (made[:36], made[36:52] != parent[36:52]) == (parent[:36], True)
+        assert (result[:36], result[36:52] != parent[36:52]) == (parent[:36], True)
     else:
-        assert made[:35] != (parent or "")[:35]
+        assert result[:35] != (parent or "")[:35]
     assert ("tracestate" in lines) is goes

@@ -1,4 +1,4 @@
-"""CloudEvents in and out, by the codecs alone: whatever goes in comes out equal."""
+"""The codecs of CloudEvents alone: encoded and decoded events are equal."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from support.examples import examples
 from support.generated_events import (
-    Made,
+    GeneratedEvent,
     binary,
+    canonical,
     events,
-    meant,
     read_binary,
     read_structured,
     structured,
@@ -35,14 +35,14 @@ PLACE: dict[str, Any] = {"subject": "a.b", "stream": "S", "seq": 1, "time": 1.0}
 
 
 def _lines(head: bytes) -> list[tuple[str, str]]:
-    """Header lines as a receiver has them."""
+    """Header lines as a receiver parses them."""
     lines = head.decode().removesuffix("\r\n").split("\r\n")
     return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
 
 
 @settings(max_examples=examples(1500))
 @given(made=events())
-def test_whatever_goes_in_comes_out_equal(made: Made) -> None:
+def test_events_are_encoded_and_decoded_unchanged(made: GeneratedEvent) -> None:
     body = structured(made)
     headers, payload = binary(made)
     nats_headers, _ = binary(made, nats=True)
@@ -59,9 +59,9 @@ def test_whatever_goes_in_comes_out_equal(made: Made) -> None:
         from_message(nats_headers, payload, **PLACE).event,
     ]
     for event in with_types:
-        assert read_structured(to_structured(event)) == meant(made)
+        assert read_structured(to_structured(event)) == canonical(made)
     for event in with_types + of_texts:
-        expected = meant(made, texts_only=True)
+        expected = canonical(made, texts_only=True)
         assert read_structured(to_structured(event), texts_only=True) == expected
         assert from_structured(to_structured(event)) == event
         assert goes_binary(event)
@@ -71,7 +71,7 @@ def test_whatever_goes_in_comes_out_equal(made: Made) -> None:
 
 @settings(max_examples=examples(300))
 @given(made=events())
-def test_data_are_never_written_anew(made: Made) -> None:
+def test_data_is_copied_without_encoding_it_again(made: GeneratedEvent) -> None:
     kind, raw = made.payload or ("", b"")
     if kind == "json" and b"\\u" not in raw:
         assert from_structured(structured(made)).data == raw
@@ -99,19 +99,19 @@ def test_header_values(value: str | int | bool) -> None:
         ('"', '"'), ("a+b", "a+b"),
     ],
 )  # fmt: skip
-def test_a_header_is_read(value: str, read: str) -> None:
+def test_headers_are_decoded(value: str, read: str) -> None:
     assert decode_header(value, "ce-x") == read
 
 
 @pytest.mark.parametrize(
     "value", ["%", "%4", "%zz", "100%", "%C0%A0", "%ED%A0%80", "%FF", "%E2%82", "\ufffd", "a\ud800"]
 )
-def test_a_header_that_is_no_text_is_refused(value: str) -> None:
+def test_a_header_that_is_not_text_is_refused(value: str) -> None:
     with pytest.raises(InvalidEvent, match="ce-x"):
         decode_header(value, "ce-x")
 
 
-def test_the_mode_is_in_the_content_type() -> None:
+def test_the_content_type_decides_the_mode() -> None:
     for media in ("application/cloudevents", "APPLICATION/CloudEvents+JSON; charset=UTF-8"):
         assert mode_of(media) == "structured"
     assert mode_of('application/cloudevents-batch+json;charset="utf-8"') == "batch"
@@ -128,7 +128,7 @@ def test_the_mode_is_in_the_content_type() -> None:
         from_message({"Content-Type": "application/cloudevents-batch+json"}, b"[]", **PLACE)
 
 
-def test_headers_that_are_there_twice() -> None:
+def test_repeated_headers_are_refused() -> None:
     four = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}
     for more in ({"CE-ID": "2"}, {"Ce-Id": "1"}, {"Eg-Repeated": "ce-id"},
                  {"Content-Type": "text/plain", "content-type": "text/plain"}):  # fmt: skip
@@ -138,7 +138,7 @@ def test_headers_that_are_there_twice() -> None:
         from_binary((four | {"ce-data": "x"}).items(), None, b"")
 
 
-def test_a_content_type_that_is_not_there_is_found_out() -> None:
+def test_without_a_content_type_the_payload_decides() -> None:
     headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}
     for body, kind in ((b'{"a":1}', DataKind.JSON), (b" 7 ", DataKind.JSON),
                  (b"{", DataKind.BINARY),
@@ -161,7 +161,7 @@ def test_a_content_type_that_is_not_there_is_found_out() -> None:
         ("text/plain; charset=x-unknown", b"abc", "x-unknown"),
     ],
 )  # fmt: skip
-def test_other_encodings_are_kept_as_they_are(
+def test_text_in_other_encodings_is_kept_as_bytes(
     content_type: str, body: bytes, encoding: str
 ) -> None:
     assert declared_encoding(content_type, body) == encoding
@@ -184,7 +184,7 @@ def test_xml_and_text_in_utf8_are_text() -> None:
     assert from_binary(headers.items(), "text/plain", b"\xff").kind is DataKind.BINARY
 
 
-def test_text_goes_out_in_the_encoding_that_it_promises() -> None:
+def test_text_is_sent_in_its_declared_encoding() -> None:
     latin = f'{HEAD},"datacontenttype":"text/plain; charset=iso-8859-1","data":"é"}}'
     assert to_binary(from_structured(latin.encode()))[1] == b"\xe9"
     for content_type in ("text/plain; charset=iso-8859-1", "text/plain; charset=idna"):
@@ -193,7 +193,7 @@ def test_text_goes_out_in_the_encoding_that_it_promises() -> None:
             to_binary(event)
 
 
-def test_an_event_as_the_payload_of_another_goes_structured() -> None:
+def test_an_event_with_an_event_as_payload_is_sent_structured() -> None:
     inner = f'{HEAD},"datacontenttype":"application/cloudevents+json","data":{HEAD}}}}}'
     event = from_structured(inner.encode())
     assert not goes_binary(event)

@@ -1,4 +1,4 @@
-"""Events in JSON that is odd, or none: names twice, halves of characters, numbers, depth."""
+"""Unusual and invalid JSON: repeated names, halves of surrogate pairs, numbers, depth."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from support.examples import examples
 from support.generated_events import (
-    Made,
+    GeneratedEvent,
     binary,
     events,
     structured,
@@ -41,7 +41,7 @@ def _refused(body: str | bytes) -> InvalidEvent:
         ',"traceparent":"a","traceparent":""',
     ],
 )  # fmt: skip
-def test_a_name_that_is_there_twice_is_refused(more: str) -> None:
+def test_a_repeated_name_is_refused(more: str) -> None:
     error = _refused(HEAD + more + "}")
     assert error.reason == "invalid"
     assert "2 times" in error.detail
@@ -51,7 +51,7 @@ def test_a_name_that_is_there_twice_is_refused(more: str) -> None:
     assert isinstance(item, InvalidEvent)
 
 
-def test_names_that_only_look_as_if_they_were_there_twice() -> None:
+def test_names_that_only_look_repeated() -> None:
     for more in (',"data":{"id":"1","id":"2"}', ',"subject":"\\"id\\":"', ',"x":"\\"\\"\\""',
                  ', "data" : [{"a":"b","a":"\\"c\\""}] ',
                  ',"subject":null,"data":"\\"id"'):  # fmt: skip
@@ -66,7 +66,7 @@ def test_names_that_only_look_as_if_they_were_there_twice() -> None:
 
 @settings(max_examples=examples(500))
 @given(made=events(), twice=st.integers(0, 20), spaces=st.booleans())
-def test_any_name_may_be_the_one(made: Made, twice: int, spaces: bool) -> None:
+def test_any_repeated_name_is_refused(made: GeneratedEvent, twice: int, spaces: bool) -> None:
     body = structured(made)
     assert from_structured(body)
     names = [*made.attributes, *(["data"] if b'"data":' in body else [])]
@@ -91,12 +91,12 @@ def test_any_name_may_be_the_one(made: Made, twice: int, spaces: bool) -> None:
         (b"\x00", "not a JSON object"),
     ],
 )  # fmt: skip
-def test_json_that_is_none(body: bytes, says: str) -> None:
+def test_invalid_json(body: bytes, says: str) -> None:
     error = _refused(body)
     assert (error.reason, says in error.detail) == ("malformed", True), error.detail
 
 
-def test_data_that_nobody_else_could_hold() -> None:
+def test_data_that_other_decoders_would_change() -> None:
     for raw in (b"1e999", b"9" * 5000, b'{"a":1,"a":2}', b"[" * 800 + b"]" * 800,
                 b'"\\u0000"', b"-0.0e-999"):  # fmt: skip
         event = from_structured(f'{HEAD},"data":'.encode() + raw + b"}")
@@ -112,10 +112,12 @@ HALVES = [b'"\\ud800"', b'"\\udc00"', b'{"\\ud800x":1}', b'"\\ud800\\ud800\\udc0
 
 @pytest.mark.parametrize("raw", HALVES)
 @pytest.mark.parametrize("more", ["", ',"datacontenttype":"application/json","subject":"x"'])
-def test_half_a_surrogate_pair_in_data_passes_as_bytes(raw: bytes, more: str) -> None:
+def test_half_a_surrogate_pair_in_data_is_sent_as_bytes(raw: bytes, more: str) -> None:
     body = f'{{"data" : %b ,{HEAD[1:]}{more}, "x":1}}'.encode().replace(b"%b", raw)
     headers, payload = binary(
-        Made({"specversion": "1.0", "id": "1", "source": "s", "type": "a.b"}, ("json", raw))
+        GeneratedEvent(
+            {"specversion": "1.0", "id": "1", "source": "s", "type": "a.b"}, ("json", raw)
+        )
     )
     (of_batch,) = from_batch(b"[%b]" % body)
     for event in (

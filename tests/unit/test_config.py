@@ -1,4 +1,4 @@
-"""The configuration file: what loads, and the one line that each problem gets."""
+"""The configuration file: what loads, and the line for each problem."""
 
 import contextlib
 import json
@@ -141,7 +141,9 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         (W + "    retry_policy: {schedule: []}\n", 5, "schedule", "at least 1 item"),
     ],
 )
-def test_mistakes_get_a_line(tmp_path: Path, text: str, line: int, key: str, says: str) -> None:
+def test_each_mistake_is_reported_with_its_line(
+    tmp_path: Path, text: str, line: int, key: str, says: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(text, tmp_path)
     problem = str(caught.value.problems[0])
@@ -171,7 +173,7 @@ def test_one_definition_with_many_problems(tmp_path: Path) -> None:
     ]
 
 
-def test_everything_wrong_is_said_at_once_in_order(tmp_path: Path) -> None:
+def test_all_problems_are_reported_in_order(tmp_path: Path) -> None:
     text = "webhooks:\n  a: {url: 'ftp://x', events: [b]}\n  c: {events: 7}\n" \
            "streams:\n  s: {subjects: [a..b]}\nserver: {prt: 1}\n"  # fmt: skip
     with pytest.raises(ConfigError) as caught:
@@ -182,7 +184,7 @@ def test_everything_wrong_is_said_at_once_in_order(tmp_path: Path) -> None:
     assert str(caught.value.problems[-1]) == (
         "EVENT_GATEWAY__SERVER__HOSST: server.hosst: unknown key; did you mean host?"
     )
-    assert [(one.line, one.key) for one in caught.value.problems[:-2]] == [
+    assert [(problem.line, problem.key) for problem in caught.value.problems[:-2]] == [
         (2, "webhooks.a.url"), (3, "webhooks.c.url"), (3, "webhooks.c.events"),
         (5, "streams.s.subjects"), (6, "server.prt"),
     ]  # fmt: skip
@@ -199,7 +201,7 @@ server:
 streams:
 """
     config = loaded("\ufeff" + text, tmp_path)
-    assert [one.timeout for one in config.webhooks.values()] == [1.0, 2.0, 3.0]
+    assert [webhook.timeout for webhook in config.webhooks.values()] == [1.0, 2.0, 3.0]
     assert config.webhooks["three"].events == ["a.b"]
     assert config.server.port == 9000
     bomb = "a0: &a0 [x, x]\n" + "".join(
@@ -213,7 +215,7 @@ def _schema() -> dict[str, Any]:
     return dict(run_here("schema").json)
 
 
-def test_the_schema_knows_the_shape() -> None:
+def test_the_schema_describes_the_shape() -> None:
     schema = _schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
@@ -251,7 +253,7 @@ def test_check(tmp_path: Path) -> None:
     bad.write_text("server: {prt: 1}\nnats: {ulr: x}\n")
     done = check(bad)
     assert (done.status, done.out) == (2, "")
-    assert [one.split(": ")[:2] for one in done.err.splitlines()] == [
+    assert [line.split(": ")[:2] for line in done.err.splitlines()] == [
         [f"{bad}:1", "server.prt"], [f"{bad}:2", "nats.ulr"],
     ]  # fmt: skip
     missing = check(tmp_path / "none.yaml")
@@ -270,7 +272,7 @@ SCRAPS = st.sampled_from(
 @settings(max_examples=examples(400))
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), SCRAPS | st.text(max_size=3)),
                 min_size=1, max_size=8))  # fmt: skip
-def test_whatever_stands_in_a_file_it_is_taken_or_refused(
+def test_any_file_is_accepted_or_refused(
     edits: list[tuple[float, int, str]],
 ) -> None:
     text = Path("examples/gateway.yaml").read_text()

@@ -60,7 +60,7 @@ def test_bad_durations(text: str) -> None:
 
 
 def test_sizes() -> None:
-    assert [parse_size(one) for one in ("1MiB", "64KiB", "10MB", "7")] == [
+    assert [parse_size(item) for item in ("1MiB", "64KiB", "10MB", "7")] == [
         1048576, 65536, 10_000_000, 7,
     ]  # fmt: skip
 
@@ -101,8 +101,8 @@ def test_decisions() -> None:
 )
 def test_delays(policy: dict[str, Any], failures: int, wanted: float | None, delay: float) -> None:
     failed = Attempt(1, "", 5, 503, "ServerError", "HTTP 503")
-    made = RetryPolicy(max_attempts=50, **policy)
-    assert decide(made, [failed] * failures, 1e9, spread=0.5, retry_after=wanted) == Retry(delay)
+    result = RetryPolicy(max_attempts=50, **policy)
+    assert decide(result, [failed] * failures, 1e9, spread=0.5, retry_after=wanted) == Retry(delay)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,6 @@ def test_retry_after(value: str, seconds: float | None) -> None:
 )  # fmt: skip
 def test_abort_message(value: str, told: bool) -> None:
     assert aborts({"webhook-delivery": value}) is told
-    assert [error_for_status(one) for one in (200, 299, 301, 404, 503)] == [
+    assert [error_for_status(item) for item in (200, 299, 301, 404, 503)] == [
         None, None, "Redirect", "ClientError", "ServerError",
     ]  # fmt: skip

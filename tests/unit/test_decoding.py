@@ -1,4 +1,4 @@
-"""Messages of the log become events in one place, whoever reads them."""
+"""Messages of the log are decoded in one place, for every reader."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def admit(received: Received) -> None:
 
 
 class Enriched:
-    """Remembers what was to be enriched."""
+    """Records the events that were to be enriched."""
 
     def __init__(self) -> None:
         self.sequences: list[int] = []
@@ -37,7 +37,7 @@ class Enriched:
         self.sequences += [received.seq for received in events]
 
 
-def test_a_message_that_is_no_event_does_not_stop_the_others() -> None:
+def test_a_message_that_is_not_an_event_does_not_stop_the_others() -> None:
     not_json = Pulled("user.x", None, b"{", "", 2, 2, 1, 1000.0)
     batch = [message(1, a=1), not_json, message(3, refused=1), message(4, fault=1), message(5, a=2)]
     decoded = EventDecoder(admit, Enriched()).decode("ORDERS", batch)
@@ -49,7 +49,7 @@ def test_a_message_that_is_no_event_does_not_stop_the_others() -> None:
     ]  # fmt: skip
 
 
-def test_only_what_is_selected_is_enriched() -> None:
+def test_only_selected_events_are_enriched() -> None:
     enriched = Enriched()
     decoder = EventDecoder(admit, enriched)
     batch = [message(1, a=1), message(2, a=2), message(3, refused=1)]
@@ -58,7 +58,7 @@ def test_only_what_is_selected_is_enriched() -> None:
     assert len(decoded.rejected) == 1
 
 
-def test_an_event_of_a_named_stream_is_where_it_was_copied_from() -> None:
+def test_an_event_of_a_named_stream_has_its_original_position() -> None:
     copied = {"Nats-Stream-Source": f"{EVENTS} 70 user.x"}
     decoder = EventDecoder(admit, Enriched())
     ((pulled, received),) = decoder.decode("GATEWAY_STREAM_users", [message(7, copied)]).events
@@ -89,7 +89,7 @@ def test_an_event_has_its_origin(headers: dict[str, str] | None, origin: str) ->
     assert [received.origin for _, received in decoded.events] == [origin]
 
 
-def test_origins_are_counted_by_a_bounded_number_of_labels() -> None:
+def test_the_number_of_origin_labels_is_limited() -> None:
     metrics = Metrics()
     for number in range(MAX_ORIGINS + 10):
         metrics.received(f"source-{number}", 2)

@@ -1,4 +1,4 @@
-"""The pages lead somewhere: links have targets, and the names in the code that they use exist."""
+"""The documentation: links have targets, and the names of code exist."""
 
 import ast
 import re
@@ -21,10 +21,10 @@ def test_links_have_a_target(page: Path) -> None:
         path, _, anchor = target.partition("#")
         if "://" in path or path.startswith("mailto:"):
             continue
-        found = (page.parent / path).resolve() if path else page
-        assert found.exists(), f"{page.name} links {target}"
+        result = (page.parent / path).resolve() if path else page
+        assert result.exists(), f"{page.name} links {target}"
         if anchor:
-            assert anchor in _anchors(found), f"{page.name} links {target}"
+            assert anchor in _anchors(result), f"{page.name} links {target}"
 
 
 DEVELOPMENT = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "development").glob("*.md"))]
@@ -38,17 +38,17 @@ def test_names_in_the_code_exist(page: Path) -> None:
     for path, name in named:
         if "NAME" in path or "VERSION" in path:  # what the reader chooses
             continue
-        found = next((root / path for root in (SOURCE, ROOT) if (root / path).exists()), None)
-        if found is None:
+        frame = next((root / path for root in (SOURCE, ROOT) if (root / path).exists()), None)
+        if frame is None:
             missing.append(path)
-        elif name and name not in _defined(found):
+        elif name and name not in _defined(frame):
             missing.append(f"{path}::{name}")
     assert not missing
 
 
 def _anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Schemas of event data: which are accepted, and where data does not conform."""
+"""Schemas of event data: which are accepted, and the location of invalid data."""
 
 import json
 import time
@@ -27,24 +27,22 @@ TWOFOLD = {
 
 
 def nested(depth: int, leaf: Any = "x", key: str | None = None) -> Any:
-    """Lists (or objects) within each other."""
+    """Nested lists or objects."""
     for _ in range(depth):
         leaf = [leaf] if key is None else {key: leaf}
     return leaf
 
 
 def refusal(schema: Any) -> InvalidDefinition:
-    """What stands against registering a schema."""
+    """The problems of a schema."""
     (problem,) = EventType("user.made", schema=to_json(schema, "schema")).problems()
     return problem
 
 
 @pytest.mark.parametrize(
-    ("schema", "key", "says"), REFUSED, ids=[str(one[0])[:40] for one in REFUSED]
+    ("schema", "key", "says"), REFUSED, ids=[str(item[0])[:40] for item in REFUSED]
 )
-def test_a_schema_that_cannot_be_used_is_refused_with_its_place(
-    schema: Any, key: str, says: str
-) -> None:
+def test_an_unusable_schema_is_refused_with_the_pointer(schema: Any, key: str, says: str) -> None:
     if isinstance(schema, dict) and schema.get("const") == float("inf"):
         with pytest.raises(InvalidDefinition, match=says):
             EventSchema(schema)
@@ -88,7 +86,7 @@ def test_the_other_keys_of_a_type_are_checked() -> None:
         assert refused.value.key == key, wrong
 
 
-def test_hostile_patterns_and_data_take_no_time() -> None:
+def test_hostile_patterns_and_data_take_little_time() -> None:
     for schema, value in (
         ({"pattern": "^(a+)+$"}, "a" * 1_000_000 + "b"),
         (TWOFOLD, nested(900)),
@@ -105,15 +103,15 @@ def test_hostile_patterns_and_data_take_no_time() -> None:
         assert time.thread_time() - began < 1.5, schema
 
 
-def test_data_that_is_more_than_can_be_checked_does_not_hold() -> None:
+def test_data_that_is_too_large_to_check_is_not_valid() -> None:
     costly = EventSchema({"patternProperties": {f"^x.*{n}y+$": True for n in range(2000)}})
     value = {f"k{n}": n for n in range(60_000)}
     size = len(json.dumps(value))
     began = time.thread_time()
-    found = costly.violation(value, size)
+    result = costly.violation(value, size)
     assert time.thread_time() - began < 0.1
-    assert found is not None
-    assert "more than can be checked: with this schema at most" in found.detail
+    assert result is not None
+    assert "more than can be checked: with this schema at most" in result.detail
     assert costly.violation({"k": 1}, 8) is None
 
 
@@ -132,7 +130,7 @@ values = st.recursive(
 
 @settings(max_examples=examples(400))
 @given(schemas, schemas, values)
-def test_the_verdict_is_the_reference_implementations_and_the_path_leads_somewhere(
+def test_the_result_is_that_of_the_reference_implementation_and_the_path_exists(
     schema: Any, definition: Any, value: Any
 ) -> None:
     if isinstance(schema, dict):
@@ -140,18 +138,18 @@ def test_the_verdict_is_the_reference_implementations_and_the_path_leads_somewhe
     else:
         schema = {"allOf": [schema], "$defs": {"d": definition}}
     compiled = EventSchema(schema)
-    found = compiled.violation(value, 100)
+    result = compiled.violation(value, 100)
     try:
         expected = jsonschema.Draft202012Validator(schema).is_valid(value)
     except RecursionError:
         return  # a schema that leads to itself without end
-    assert (found is None) == expected
-    if found is not None:
+    assert (result is None) == expected
+    if result is not None:
         at = value
-        for part in found.path.split("/")[1:]:
+        for part in result.path.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
             at = at[int(name)] if isinstance(at, list) else at[name]
-        assert found.detail
+        assert result.detail
 
 
 @pytest.mark.parametrize(
@@ -172,28 +170,26 @@ def test_the_verdict_is_the_reference_implementations_and_the_path_leads_somewhe
         ({"properties": {"a": {"anyOf": [{"type": "null"}, {"minimum": 1}]}}}, {"a": 0}, "/a"),
     ],
 )  # fmt: skip
-def test_the_path_is_that_of_the_value_which_does_not_hold(
-    schema: Any, value: Any, path: str
-) -> None:
-    found = EventSchema(schema).violation(value, 100)
-    assert found is not None
-    assert found.path == path
+def test_the_path_is_that_of_the_invalid_value(schema: Any, value: Any, path: str) -> None:
+    result = EventSchema(schema).violation(value, 100)
+    assert result is not None
+    assert result.path == path
 
 
-def test_what_is_said_holds_nothing_of_the_data() -> None:
+def test_the_detail_contains_nothing_of_the_data() -> None:
     secret = "s3cr3t-\n-value"
     for schema in ({"type": "integer"}, {"enum": [1]}, {"const": {"a": 1}}, {"pattern": "^x$"},
                    {"format": "uuid"}, {"maxLength": 1}, {"not": {}}, {"anyOf": [{"type": "null"}]},
                    False):  # fmt: skip
-        found = EventSchema({"properties": {"a": schema}}).violation({"a": secret}, 100)
-        assert found is not None
-        assert "s3cr3t" not in found.detail
-        assert found.detail.isprintable()
+        result = EventSchema({"properties": {"a": schema}}).violation({"a": secret}, 100)
+        assert result is not None
+        assert "s3cr3t" not in result.detail
+        assert result.detail.isprintable()
 
 
-def test_types_that_say_the_same_are_the_same() -> None:
-    one = EventType("a", schema=msgspec.Raw(b'{"type":"object","required":["a"]}'))
+def test_equal_types_are_the_same() -> None:
+    first = EventType("a", schema=msgspec.Raw(b'{"type":"object","required":["a"]}'))
     other = EventType("a", schema=msgspec.Raw(b'{"required": ["a"], "type": "object"}'))
-    assert one.same(msgspec.structs.replace(other, created_at=1.0))
-    assert not one.same(EventType("a", schema=msgspec.Raw(b'{"type":"object"}')))
-    assert not one.same(msgspec.structs.replace(other, enforce="off"))
+    assert first.same(msgspec.structs.replace(other, created_at=1.0))
+    assert not first.same(EventType("a", schema=msgspec.Raw(b'{"type":"object"}')))
+    assert not first.same(msgspec.structs.replace(other, enforce="off"))

@@ -1,4 +1,4 @@
-"""CEL expressions: what they may say, and what each costs."""
+"""CEL expressions: their values, and the limits of their cost."""
 
 import contextlib
 import json
@@ -77,7 +77,7 @@ def test_payloads_of_every_kind() -> None:
         ("event.data.s.matches('(a')", "not a regular expression"),
     ],
 )
-def test_refused(text: str, says: str) -> None:
+def test_invalid_expressions_are_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)) as caught:
         Expression(text)
     assert "\n" not in str(caught.value)
@@ -95,7 +95,7 @@ def test_refused(text: str, says: str) -> None:
         ("timestamp(event.data.s) > timestamp(event.time)", "invalid_argument"),
     ],
 )
-def test_what_comes_to_no_value(text: str, kind: str) -> None:
+def test_expressions_without_a_value(text: str, kind: str) -> None:
     with pytest.raises(EvaluationError) as caught:
         Expression(text).holds(of())
     assert caught.value.kind == kind
@@ -123,7 +123,7 @@ HOSTILE: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("text", "data"), HOSTILE)
-def test_hostile_expressions_are_bounded(text: str, data: Any) -> None:
+def test_hostile_expressions_are_limited(text: str, data: Any) -> None:
     received = of(data)
     expression = Expression(text)
     began, memory = time.process_time(), _peak()
@@ -143,7 +143,7 @@ def _peak() -> int:
 
 
 @pytest.mark.parametrize("raw", [b'{"s":"admin\\u0000x"}', b'{"s\\u0000x":"admin"}'])
-def test_what_the_engine_would_cut_is_no_match(raw: bytes) -> None:
+def test_strings_that_the_engine_would_cut_do_not_match(raw: bytes) -> None:
     with pytest.raises(EvaluationError, match="NUL"):
         Expression("event.data.s == 'admin'").holds(of(raw=raw))
 
@@ -156,7 +156,7 @@ def test_what_the_engine_would_cut_is_no_match(raw: bytes) -> None:
         b'{"x":"a\\u0000b"}', b'{"x":1,"x":2}', b"7", b'""',
     ],
 )  # fmt: skip
-def test_hostile_data_is_no_more_than_no_match(raw: bytes) -> None:
+def test_hostile_data_only_fails_to_match(raw: bytes) -> None:
     for text in ("event.data.x == 1", 'event.data.x == "a"', "event.data == event.data",
                  "has(event.data.x)", "event.data.x > 1 || event.id == '8'"):  # fmt: skip
         with contextlib.suppress(EvaluationError):

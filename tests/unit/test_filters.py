@@ -1,4 +1,4 @@
-"""Filters, groups and paths: which events pass, and which filters are refused with their place."""
+"""Filters, groups and paths: which events match, and which filters are refused."""
 
 import json
 import time
@@ -126,16 +126,16 @@ CASES: list[tuple[str, str, Any, bool]] = [
 
 @pytest.mark.parametrize(("field", "operator", "value", "passes"), CASES)
 def test_conditions(field: str, operator: str, value: Any, passes: bool) -> None:
-    one = Filter(field, operator, value)
-    assert check_filter(one, "filters[0]") == 1
-    assert compile_filter(one)(E) is passes
-    assert compile_filter(Filter(not_=one))(E) is not passes
+    first = Filter(field, operator, value)
+    assert check_filter(first, "filters[0]") == 1
+    assert compile_filter(first)(E) is passes
+    assert compile_filter(Filter(not_=first))(E) is not passes
     # As it comes back from the registry.
-    again = msgspec.json.decode(msgspec.json.encode(one), type=Filter)
+    again = msgspec.json.decode(msgspec.json.encode(first), type=Filter)
     assert compile_filter(again)(E) is passes
 
 
-def test_text_in_binary_mode_passes_like_the_number() -> None:
+def test_numbers_as_text_in_binary_mode_match() -> None:
     binary = of(sequence="0009", priority="5", urgent="true")
     for field, operator, value, passes in CASES:
         if field in ("priority", "urgent", "sequence"):
@@ -144,7 +144,7 @@ def test_text_in_binary_mode_passes_like_the_number() -> None:
 
 def test_groups() -> None:
     yes, no = Filter("data.one", "equals", 1), Filter("data.one", "equals", 2)
-    for one, passes in (
+    for item, passes in (
         (Filter(all=(yes, yes)), True),
         (Filter(all=(yes, no)), False),
         (Filter(any=(no, yes)), True),
@@ -152,7 +152,7 @@ def test_groups() -> None:
         (Filter(not_=no), True),
         (Filter(any=(no, Filter(all=(yes, Filter(not_=no))))), True),
     ):
-        assert compile_filter(one)(E) is passes
+        assert compile_filter(item)(E) is passes
     assert check_filter(Filter(any=(no, Filter(all=(yes, Filter(not_=no))))), "f") == 3
 
 
@@ -179,15 +179,15 @@ def test_payloads_of_every_kind(received: Received, field: str, passes: bool) ->
 
 
 @pytest.mark.parametrize("pattern", ["(a|b)*a(a|b){200}c", "a.{900}c$", "(.{0,900}x){1}y"])
-def test_what_a_search_costs_is_bounded(pattern: str) -> None:
-    one = compile_filter(Filter("data.s", "matches", pattern))
+def test_the_cost_of_a_search_is_limited(pattern: str) -> None:
+    first = compile_filter(Filter("data.s", "matches", pattern))
     began = time.process_time()
-    assert not one(of({"s": "ab" * 500_000}))
+    assert not first(of({"s": "ab" * 500_000}))
     # Not a measurement: unbounded, it takes 5 to 28 seconds.
     assert time.process_time() - began < 2
 
 
-def test_a_path_gives_a_bounded_number_of_values() -> None:
+def test_the_number_of_values_of_a_path_is_limited() -> None:
     rows = [[[1] * 100] * 100] * 100
     assert len(path_of("data[*][*][*]").values(of(rows))) == 10_000
 
@@ -234,14 +234,14 @@ REFUSED: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("one", "key", "says"), REFUSED)
-def test_what_cannot_be_right_is_refused(one: Filter, key: str, says: str) -> None:
+def test_invalid_filters_are_refused(one: Filter, key: str, says: str) -> None:
     with pytest.raises(InvalidDefinition) as caught:
         check_filter(one, "f")
     assert caught.value.key == key
     assert says in caught.value.detail
 
 
-def test_groups_are_bounded() -> None:
+def test_groups_are_limited() -> None:
     deep = Filter("id", "exists")
     for _ in range(9):
         deep = Filter(not_=deep)
@@ -251,7 +251,10 @@ def test_groups_are_bounded() -> None:
     (problem,) = selection_problems(Selection(filters=(many,) * 5))
     assert "at most 200 conditions" in str(problem)
     assert [
-        str(one) for one in selection_problems(Selection(filters=(Filter("id", "exists"),) * 51))
+        str(selection_problem)
+        for selection_problem in selection_problems(
+            Selection(filters=(Filter("id", "exists"),) * 51)
+        )
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the guides show works: their configurations are right."""
+"""The configurations in the guides are valid."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_configuration_that_a_guide_shows(tmp_path: Path, block: str) -> None:
+def test_configurations_in_the_guides_are_valid(tmp_path: Path, block: str) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(block)
     environ = dict.fromkeys(re.findall(r"\$\{(\w+)", block), "set")

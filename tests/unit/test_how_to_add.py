@@ -1,4 +1,4 @@
-"""The pages for those who change the code name files that exist."""
+"""The files that how-to-add.md names exist."""
 
 import re
 from pathlib import Path
@@ -9,11 +9,11 @@ PAGE = Path("docs/development/how-to-add.md").read_text()
 NAMED = sorted(set(re.findall(r"`((?:src|tests|docs)/[^`\s]+|pyproject\.toml)`", PAGE)))
 
 
-@pytest.mark.parametrize("path", [one for one in NAMED if "NAME" not in one])
+@pytest.mark.parametrize("path", [item for item in NAMED if "NAME" not in item])
 def test_a_named_file_exists(path: str) -> None:
     assert Path(path).exists()
 
 
-@pytest.mark.parametrize("path", [one for one in NAMED if "NAME" in one])
+@pytest.mark.parametrize("path", [item for item in NAMED if "NAME" in item])
 def test_a_new_file_goes_into_a_folder_that_exists(path: str) -> None:
     assert Path(path).parent.is_dir()

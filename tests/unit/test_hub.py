@@ -9,7 +9,7 @@ from event_gateway.streaming.subscriber import Subscriber
 
 
 class _Lagging:
-    """As much of a subscriber as the hub and its readers see."""
+    """The part of a subscriber that the hub and its readers use."""
 
     def __init__(self) -> None:
         self.id = "a"
@@ -33,7 +33,7 @@ class _Readers:
         await self.closing.wait()
 
 
-async def test_who_falls_behind_while_its_reader_closes_gets_another_one() -> None:
+async def test_a_subscriber_that_falls_behind_while_its_reader_closes_gets_another_reader() -> None:
     nothing: Any = None
     hub = Hub(nothing, nothing, nothing, nothing)
     readers = _Readers()

@@ -1,4 +1,4 @@
-"""The page of keys in Redis: one place for each name, the same in the docs and in the scripts."""
+"""The page of Redis keys: each name in one place, the same in the docs and the scripts."""
 
 import re
 from importlib.resources import files
@@ -29,9 +29,9 @@ def test_a_key_is_of_one_family() -> None:
     for family in FAMILIES:
         key = family.key(*("x" for _ in family.placeholders))
         assert family_of(key) == family
-    named = {key: found.name for key in (
+    named = {key: result.name for key in (
         "delivery:w:e:with:colons", "replay:r1", "replay:r1:holder", "related:subject:a:b", "due",
-    ) if (found := family_of(key))}  # fmt: skip
+    ) if (result := family_of(key))}  # fmt: skip
     assert named == {
         "delivery:w:e:with:colons": "delivery", "replay:r1": "replay",
         "replay:r1:holder": "replay_lease", "related:subject:a:b": "related_by_subject",
@@ -47,11 +47,11 @@ def test_no_other_file_names_a_key() -> None:
         sorted({re.escape(family.literals[0]) for family in FAMILIES if ":" in family.pattern})
     )
     quoted = re.compile(rf"""f?["'](?:{stems})[^"' ]*["']""")
-    found = []
+    result = []
     for path in [*STATE.rglob("*.py"), *STATE.rglob("*.lua")]:
         if path.name != "keys.py":
-            found += [f"{path.name}: {name}" for name in quoted.findall(path.read_text())]
-    assert not found
+            result += [f"{path.name}: {name}" for name in quoted.findall(path.read_text())]
+    assert not result
 
 
 def test_scripts_name_only_what_is_generated_for_them() -> None:
@@ -61,13 +61,13 @@ def test_scripts_name_only_what_is_generated_for_them() -> None:
         code = "\n".join(scripts._uncommented(text) for _, text in parts)
         declared = set(re.findall(r"local (?:function )?([A-Za-z_]+)", code))
         used = set(re.findall(r"\b([A-Z][A-Z_]*[A-Z])\b|\b([a-z_]+_key)\(", code))
-        names = {one for pair in used for one in pair if one}
+        names = {item for pair in used for item in pair if item}
         texts = set(re.findall(r"'([^']*)'", code))
         known = declared | {"ARGV", "KEYS"} | {word for text in texts for word in text.split()}
         assert names <= known, (name, names - known)
 
 
-def test_a_field_of_the_record_has_its_place_in_lua() -> None:
+def test_the_fields_of_the_record_have_indexes_in_lua() -> None:
     generated = dict(scripts.parts("ledger/write.lua"))[""]
     for index, field in enumerate(Change.__struct_fields__, 1):
         assert f"local CHANGE_{field.upper()} = {index}\n" in generated + "\n"
@@ -96,8 +96,9 @@ def test_a_change_is_packed_in_the_order_of_its_fields() -> None:
 
 def test_every_file_of_lua_is_used() -> None:
     folder = files("event_gateway.state.scripts")
-    there = {f"{one.name}/{file.name}" for one in folder.iterdir()
-             if one.is_dir() and one.name != "__pycache__" for file in one.iterdir()}  # fmt: skip
+    there = {f"{owner.name}/{file.name}" for owner in folder.iterdir()
+             if owner.is_dir() and owner.name != "__pycache__"
+             for file in owner.iterdir()}  # fmt: skip
     used = {file for name in scripts.names() for file, _ in scripts.parts(name) if file}
     assert used == there
     source = "\n".join(path.read_text() for path in STATE.glob("*.py"))

@@ -1,4 +1,4 @@
-"""A lane changes itself: other modules read its fields and call its methods."""
+"""Only a lane changes its own fields; other modules read them and call its methods."""
 
 import ast
 from pathlib import Path
@@ -32,15 +32,15 @@ def _changes(source: str) -> list[int]:
 
 
 def test_only_a_lane_changes_its_fields() -> None:
-    found = {
+    result = {
         str(path.relative_to(SOURCES)): lines
         for path in SOURCES.rglob("*.py")
         if path.name != "lane.py" and (lines := _changes(path.read_text()))
     }
-    assert not found, found
+    assert not result, result
 
 
-def test_changes_from_outside_are_seen() -> None:
+def test_changes_from_outside_are_detected() -> None:
     code = """
 lane.failures = 0
 lane.in_flight += 1

@@ -1,4 +1,4 @@
-"""Each field of a selection reaches every place that has selections."""
+"""Each field of a selection reaches every form of a selection."""
 
 import json
 from typing import Any
@@ -59,7 +59,7 @@ def test_each_field_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_field_is_carried_everywhere(name: str) -> None:
+def test_each_field_reaches_every_form(name: str) -> None:
     example = EXAMPLES[name]
     webhook = of(**{name: example})
     value = getattr(webhook, name)
@@ -87,7 +87,7 @@ def test_a_field_is_carried_everywhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_field_decides_everywhere(name: str) -> None:
+def test_each_field_is_applied_everywhere(name: str) -> None:
     webhook = of(**{name: EXAMPLES[name]})
     index = Index()
     index.put(webhook)

@@ -12,7 +12,7 @@ from event_gateway.tasks import Policy, Supervisor, TaskCrashed, TaskGroup, end,
 
 
 class Work:
-    """Fails by its list of errors, one in each run, then works for ever."""
+    """Raises the errors of its list, one in each run, then runs for ever."""
 
     def __init__(self, *errors: BaseException | None) -> None:
         self._errors = list(errors)
@@ -32,7 +32,7 @@ class Work:
 
 @pytest.fixture
 def logs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the module logs."""
+    """The log entries of the module."""
     capture = LogCapture()
     logger = structlog.wrap_logger(None, processors=[capture])
     monkeypatch.setattr(tasks, "log", logger)
@@ -77,7 +77,7 @@ async def test_a_task_is_healthy_again_after_a_while(monkeypatch: pytest.MonkeyP
     await supervisor.stop()
 
 
-async def test_a_task_that_may_not_crash_ends_the_process() -> None:
+async def test_the_crash_of_a_required_task_ends_the_process() -> None:
     fatal: list[TaskCrashed] = []
     supervisor = Supervisor(on_fatal=fatal.append)
     work = Work(ValueError("wrong"))
@@ -92,7 +92,7 @@ async def test_a_task_that_may_not_crash_ends_the_process() -> None:
     await supervisor.stop()
 
 
-async def test_a_task_may_return_once_its_owner_says_so() -> None:
+async def test_a_task_may_return_once_its_owner_allows_it() -> None:
     crashes: list[str] = []
     supervisor = Supervisor(on_crash=crashes.append)
     stopping = asyncio.Event()
@@ -108,7 +108,7 @@ async def test_a_task_may_return_once_its_owner_says_so() -> None:
     assert not crashes
 
 
-async def test_ending_a_task_is_no_crash_and_what_it_raises_then_is_logged(logs: list[Any]) -> None:
+async def test_ending_a_task_is_no_crash_and_its_error_is_logged(logs: list[Any]) -> None:
     crashes: list[str] = []
     group = TaskGroup(Supervisor(on_crash=crashes.append))
     works = asyncio.Event()
@@ -151,7 +151,7 @@ async def test_a_task_that_misses_a_cancellation_is_cancelled_again() -> None:
     assert task.cancelled()
 
 
-async def test_what_a_short_task_raises_is_logged_once(logs: list[Any]) -> None:
+async def test_the_error_of_a_short_task_is_logged_once(logs: list[Any]) -> None:
     async def work() -> Any:
         raise ValueError("wrong")
 

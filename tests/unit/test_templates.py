@@ -1,4 +1,4 @@
-"""Templates: values by path with their types, and nothing that would run."""
+"""Templates: values by path with their types, and nothing executable."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def of(data: Any = DATA, **more: Any) -> Event:
                  data=raw, kind=kind, **more)  # fmt: skip
 
 
-def made(template: Any, event: Event | None = None) -> Any:
+def rendered(template: Any, event: Event | None = None) -> Any:
     content_type, body = compile_template(template, None)(event or of(), 0.0)
     assert content_type == b"application/json"
     return json.loads(body)
@@ -67,10 +67,10 @@ def made(template: Any, event: Event | None = None) -> Any:
         ({"$each": "data.items", "$do": "{{ item.n ?? omit }}"}, [1]),
     ],
 )  # fmt: skip
-def test_what_is_made(template: Any, wanted: Any) -> None:
-    found = made(template)
-    assert found == wanted
-    assert type(found) is type(wanted)
+def test_rendered_values(template: Any, wanted: Any) -> None:
+    result = rendered(template)
+    assert result == wanted
+    assert type(result) is type(wanted)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_what_is_made(template: Any, wanted: Any) -> None:
         (object(), "template", "is not a JSON value"),
     ],
 )  # fmt: skip
-def test_a_template_that_cannot_be(template: Any, key: str, says: str) -> None:
+def test_invalid_templates_are_refused(template: Any, key: str, says: str) -> None:
     with pytest.raises(InvalidDefinition, match=re.escape(says)) as raised:
         compile_template(template, None)
     assert raised.value.key.startswith(key)
 
 
-def test_how_deep_a_template_may_be() -> None:
+def test_the_depth_of_a_template_is_limited() -> None:
     def nested(depth: int) -> Any:
         return (
             nested(depth - 1) | {} if not depth else {"a": nested(depth - 1)} if depth > 1 else {}
@@ -116,7 +116,7 @@ def test_how_deep_a_template_may_be() -> None:
         compile_template(endless, None)
 
 
-def test_what_the_event_must_have() -> None:
+def test_a_required_value_that_is_missing_is_an_error() -> None:
     transform = compile_template({"who": {"id": "{{ data.user.uid ?? error }}"}}, None)
     with pytest.raises(TransformationError) as raised:
         transform(of(), 0.0)
@@ -125,7 +125,7 @@ def test_what_the_event_must_have() -> None:
     assert transform(of({"user": {"uid": 0}}), 0.0)[1] == b'{"who":{"id":0}}'
 
 
-def test_text_of_another_content_type() -> None:
+def test_templates_of_another_content_type() -> None:
     transform = compile_template("{{ type }}\n{{ data.user.id }}", "text/plain; charset=utf-8")
     assert transform(of(), 0.0) == (b"text/plain; charset=utf-8", b"order.placed\n7")
     assert compile_template("{{ id }}", "application/vnd.x+json")(of(), 0.0)[1] == b'"1"'
@@ -133,7 +133,7 @@ def test_text_of_another_content_type() -> None:
         compile_template({"a": 1}, "text/plain")
 
 
-def test_the_payload_goes_in_as_it_is() -> None:
+def test_the_payload_is_copied_unchanged() -> None:
     raw = b'{ "n": 1.50, "big": 123456789012345678901234567890, "e": 1e400, "n": 2 }'
     body = compile_template({"all": "{{ data }}"}, None)(of(raw), 0.0)[1]
     assert body == b'{"all":' + raw + b"}"
@@ -151,15 +151,15 @@ def test_the_payload_goes_in_as_it_is() -> None:
     ],
 )
 def test_other_payloads(kind: DataKind, data: bytes, wanted: Any) -> None:
-    assert made({"d": "{{ data }}", "b": "{{ data_base64 }}"}, of(data, kind=kind)) == wanted
+    assert rendered({"d": "{{ data }}", "b": "{{ data_base64 }}"}, of(data, kind=kind)) == wanted
 
 
-def test_what_no_character_is_ends_in_an_error_of_its_own() -> None:
+def test_a_code_point_that_is_not_a_character_is_an_error() -> None:
     with pytest.raises(TransformationError, match="not a character"):
         compile_template("{{ data.x }}", None)(of(b'{"x":"\\ud800"}'), 0.0)
 
 
-def test_what_a_template_makes_is_bounded_and_so_is_its_work() -> None:
+def test_the_output_and_the_work_of_a_template_are_limited() -> None:
     many = of({"list": list(range(100_000)), "text": "x" * 100_000})
     for template in (
         ["{{ data }}"] * 4000, "{{ data.text }}" * 3000, "{{ data | json }}" * 2000,
@@ -180,16 +180,16 @@ def test_what_a_template_makes_is_bounded_and_so_is_its_work() -> None:
      [{"$each": "data.x", "$do": 1}] * 100],
     ids=["lists", "literals", "left out", "a long number", "read, not made", "no list"],
 )  # fmt: skip
-def test_each_value_that_is_visited_spends(do: Any) -> None:
+def test_each_visited_value_counts(do: Any) -> None:
     transform = compile_template({"$each": "data.a", "$do": do}, None)
     assert transform(of({"a": [0] * 2}), 0.0)
     with pytest.raises(TransformationError, match=f"makes more than {MAX_OUTPUT} bytes"):
         transform(of({"a": [0] * 1000}), 0.0)
 
 
-def test_a_payload_that_is_repeated_over_is_decoded_once() -> None:
-    assert made({"$each": "data", "$do": "{{ item.n }}"}, of([{"n": 1}, {"n": 2}])) == [1, 2]
-    assert made({"$each": "data", "$do": 1}) == []
+def test_the_payload_is_decoded_once_for_a_repetition() -> None:
+    assert rendered({"$each": "data", "$do": "{{ item.n }}"}, of([{"n": 1}, {"n": 2}])) == [1, 2]
+    assert rendered({"$each": "data", "$do": 1}) == []
     again = {"$each": "data.a", "$do": {"$each": "data", "$do": 1}}
     event = of({"a": [0] * 5000, "b": [[1]] * 100_000})
     began = time.process_time()
@@ -197,14 +197,14 @@ def test_a_payload_that_is_repeated_over_is_decoded_once() -> None:
     assert time.process_time() - began < 2
 
 
-def test_filters_one_after_another_are_few_and_spend() -> None:
-    assert made("{{ id" + " | lower | upper" * 4 + " }}") == "1"
+def test_the_number_of_filters_is_limited_and_each_counts() -> None:
+    assert rendered("{{ id" + " | lower | upper" * 4 + " }}") == "1"
     with pytest.raises(InvalidDefinition, match="a placeholder has at most 8 filters"):
         compile_template({"a": "{{ id" + " | json" * 9 + " }}"}, None)
     with pytest.raises(InvalidDefinition, match="at most 8"):
         compile_template("{{ id" + "|lower|upper" * 4000 + " }}", None)
     text = of({"t": "x" * 900_000})
-    assert len(made("{{ data.t | upper }}", text)) == 900_000
+    assert len(rendered("{{ data.t | upper }}", text)) == 900_000
     for filters in ("| lower | upper", "| json | number | string", "| upper | number"):
         with pytest.raises(TransformationError, match=f"makes more than {MAX_OUTPUT} bytes"):
             compile_template("{{ data.t " + filters + " }}", None)(text, 0.0)
@@ -216,7 +216,7 @@ def test_filters_one_after_another_are_few_and_spend() -> None:
      '{{ "' * 10_001, "{{ }" * 15_000, "{{ '" + "{{" * 20_000,
      '{{ "' + "\\" * 15_001, "{{ " + "a[" * 20_000 + " }}", "{{ a" + " " * 40_000 + "b }}"],
 )  # fmt: skip
-def test_a_text_is_read_in_linear_time(text: str) -> None:
+def test_a_template_is_parsed_in_linear_time(text: str) -> None:
     began = time.process_time()
     for template in (text, ["x" + text]):
         with pytest.raises(InvalidDefinition):
@@ -234,7 +234,7 @@ json_values = st.recursive(
 
 
 @given(json_values, st.text(st.sampled_from('{}d. a[0]*?|"item\\x'), max_size=24))
-def test_any_template_is_refused_or_makes_json_of_any_event(data: Any, text: str) -> None:
+def test_any_template_is_refused_or_gives_json_for_any_event(data: Any, text: str) -> None:
     template = {"a": text, "b": "{{" + text + "}}", "c": ["{{ data.a ?? omit }}", "{{ data }}"]}
     try:
         transform = compile_template(template, None)
@@ -248,29 +248,29 @@ def test_any_template_is_refused_or_makes_json_of_any_event(data: Any, text: str
 
 
 @given(json_values)
-def test_a_template_without_places_is_itself(value: Any) -> None:
+def test_a_template_without_placeholders_is_constant(value: Any) -> None:
     try:
-        found = made(value)
+        result = rendered(value)
     except InvalidDefinition:
         assert "{{" in json.dumps(value)
         return
-    assert msgspec.json.encode(found) == msgspec.json.encode(value)
+    assert msgspec.json.encode(result) == msgspec.json.encode(value)
 
 
-def test_what_a_template_makes_of_it_is_bounded() -> None:
+def test_the_output_for_any_event_is_limited() -> None:
     items = {"a": [0] * 65_000, "q": '"'}
     for template in (
         {"$each": "data.a", "$do": [[[1]] * 1000] * 8},
         "{{ data.q " + "| json " * 8 + "}}" + "{{ data.a }}" * 20,
     ):
-        made = compile_template(template, None)
+        result = compile_template(template, None)
         with pytest.raises(TransformationError, match="makes more than"):
-            made(Event("1", "s", "t", data=json.dumps(items).encode(), kind=DataKind.JSON), 0.0)
+            result(Event("1", "s", "t", data=json.dumps(items).encode(), kind=DataKind.JSON), 0.0)
     with pytest.raises(InvalidDefinition, match="at most 8 filters"):
         compile_template("{{ data.q " + "| json " * 9 + "}}", None)
 
 
-def test_braces_without_end_are_read_in_no_time() -> None:
+def test_unclosed_braces_are_parsed_in_linear_time() -> None:
     began = time.process_time()
     with pytest.raises(InvalidDefinition, match="not closed"):
         compile_template("{{" * 20_000, None)

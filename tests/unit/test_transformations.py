@@ -1,4 +1,4 @@
-"""The built-in formats: exactly what receivers rely on, whatever event comes."""
+"""The built-in transformations: the formats on which receivers rely, for any event."""
 
 import ipaddress
 import json
@@ -39,7 +39,7 @@ EVERY = Transformations(
 )
 
 
-def made(name: str, event: Event) -> tuple[str, bytes]:
+def transformed(name: str, event: Event) -> tuple[str, bytes]:
     chosen = EVERY.find(name)
     assert chosen is not None
     result = chosen.transform(event, RECEIVED_AT)
@@ -52,20 +52,20 @@ def of(event_type: str = "a.b", data: Any = None, **more: Any) -> Event:
 
 
 def examples() -> dict[str, str]:
-    """The page's examples, by the name in the comment before each."""
+    """The examples of the page, by the name in the comment before each."""
     return dict(re.findall(r"<!-- example: (\w+) -->\n```\w*\n(.*?)\n```", DOCS, re.DOTALL))
 
 
-def test_the_examples_of_the_reference_are_what_is_made() -> None:
+def test_the_examples_of_the_reference_are_correct() -> None:
     shown = examples()
     event = from_structured(json.dumps(json.loads(shown["event"])).encode())
     assert len(shown) >= 6
     for name in ("standard", "analytics_format", "crm_format", "siem_format"):
-        content_type, body = made(name, event)
+        content_type, body = transformed(name, event)
         assert json.loads(body) == json.loads(shown[name]), name
         json_type = "application/cloudevents+json" if name == "standard" else "application/json"
         assert content_type == json_type
-    content_type, body = made("cef", event)
+    content_type, body = transformed("cef", event)
     assert body.decode() == shown["cef"]
     assert content_type == "text/plain; charset=utf-8"
 
@@ -84,15 +84,15 @@ def test_the_tables_of_the_reference_are_those_of_the_code() -> None:
     assert all(word in DOCS for words in KINDS.values() for word in words)
 
 
-def test_analytics_format_holds_exactly_what_it_promises() -> None:
+def test_analytics_format() -> None:
     event = of("terminus.commit.created", {"n": 1.50}, time="2026-05-04T03:02:01Z")
-    _, body = made("analytics_format", event)
+    _, body = transformed("analytics_format", event)
     assert json.loads(body) == {
         "timestamp": "2026-05-04T03:02:01Z", "event_type": "terminus.commit.created",
         "source_service": "s", "payload": {"n": 1.5},
         "metadata": {"platform": "arrakis", "version": "2.0.0", "correlation_id": "1"},
     }  # fmt: skip
-    assert json.loads(made("acme", event)[1])["metadata"]["platform"] == "acme"
+    assert json.loads(transformed("acme", event)[1])["metadata"]["platform"] == "acme"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_analytics_format_holds_exactly_what_it_promises() -> None:
     ],
 )  # fmt: skip
 def test_crm_format(event: Event, wanted: tuple[Any, ...]) -> None:
-    body = json.loads(made("crm_format", event)[1])
+    body = json.loads(transformed("crm_format", event)[1])
     assert list(body) == ["event", "event_id", "occurred_at", "object_type", "object_id", "action",
                           "account", "properties", "source"]  # fmt: skip
     names = ("object_type", "object_id", "action", "account")
@@ -132,12 +132,12 @@ def test_crm_format(event: Event, wanted: tuple[Any, ...]) -> None:
         ("файл.создан", [], ["info"], "unknown", "event"),
     ],
 )
-def test_what_a_type_says(
+def test_the_classification_of_types(
     event_type: str, category: list[str], types: list[str], outcome: str, kind: str
 ) -> None:
-    about = json.loads(made("siem_format", of(event_type))[1])["event"]
-    found = (about["category"], about["type"], about["outcome"], about["kind"])
-    assert found == (category, types, outcome, kind)
+    about = json.loads(transformed("siem_format", of(event_type))[1])["event"]
+    result = (about["category"], about["type"], about["outcome"], about["kind"])
+    assert result == (category, types, outcome, kind)
 
 
 def test_every_category_and_type_is_one_of_ecs() -> None:
@@ -209,8 +209,8 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @given(events())
-def test_siem_format_is_of_the_common_schema_whatever_the_event(event: Event) -> None:
-    body = json.loads(made("siem_format", event)[1])
+def test_siem_format_conforms_to_ecs_for_any_event(event: Event) -> None:
+    body = json.loads(transformed("siem_format", event)[1])
     custom = body.pop("arrakis")
     assert set(custom) == {"data"}
     if event.kind is DataKind.JSON:
@@ -223,13 +223,13 @@ def test_siem_format_is_of_the_common_schema_whatever_the_event(event: Event) ->
         field = ECS["fields"][name]
         many = value if field.get("array") else [value]
         assert isinstance(many, list)
-        for one in many:
+        for item in many:
             if field["type"] == "long":
-                assert type(one) is int
+                assert type(item) is int
             elif field["type"] == "object":
-                assert all(isinstance(v, str) and "." not in k for k, v in one.items())
+                assert all(isinstance(v, str) and "." not in k for k, v in item.items())
             else:
-                assert isinstance(one, str)
+                assert isinstance(item, str)
         if field["type"] == "ip":
             assert "%" not in value
             ipaddress.ip_address(value)
@@ -241,33 +241,33 @@ def test_siem_format_is_of_the_common_schema_whatever_the_event(event: Event) ->
     assert about["outcome"] in allowed["event.outcome"]
     assert 0 <= about["severity"] <= 10
     assert about["type"]
-    for one in about["type"]:
-        assert one in allowed["event.type"]
+    for item in about["type"]:
+        assert item in allowed["event.type"]
         for category in about["category"]:
-            assert one in allowed["event.category"][category]
+            assert item in allowed["event.category"][category]
 
 
 def _parsed_cef(line: str) -> tuple[list[str], dict[str, str]]:
-    """A line as a reader takes it apart: the seven fields of the header, and the extension."""
+    """Parses a line of CEF: the seven fields of the header, and the extension."""
     assert "\n" not in line
     assert "\r" not in line
     parts = re.split(r"(?<!\\)((?:\\\\)*)\|", line, maxsplit=7)
     fields = [parts[n] + parts[n + 1] for n in range(0, 14, 2)]
-    header = [re.sub(r"\\([\\|])", r"\1", one) for one in fields]
+    header = [re.sub(r"\\([\\|])", r"\1", field) for field in fields]
     extension = {}
     starts = [*re.finditer(r"(?:^| )([A-Za-z0-9]+)=", parts[14])]
     for start, after in zip(starts, [*starts[1:], None], strict=True):
         text = parts[14][start.end() : after.start() if after else None]
-        taken = re.sub(
+        result = re.sub(
             r"\\(.)", lambda m: {"n": "\n", "r": "\r"}.get(m[1], m[1]), text
         )  # fmt: skip
-        extension[start[1]] = taken
+        extension[start[1]] = result
     return header, extension
 
 
 @given(events())
-def test_a_line_of_cef_can_be_read_whatever_the_event(event: Event) -> None:
-    header, extension = _parsed_cef(made("cef", event)[1].decode())
+def test_cef_can_be_parsed_for_any_event(event: Event) -> None:
+    header, extension = _parsed_cef(transformed("cef", event)[1].decode())
     assert header[:3] == ["CEF:0", "Arrakis", "Event Gateway"]
     assert header[4] == event.type
     assert 0 <= int(header[6]) <= 10
@@ -284,17 +284,17 @@ def test_a_line_of_cef_can_be_read_whatever_the_event(event: Event) -> None:
         assert json.loads(extension["cs3"]) == json.loads(event.data)
 
 
-def test_what_cef_escapes() -> None:
+def test_the_escapes_of_cef() -> None:
     event = of("a|b\\c=d", {"message": "one | two \\ three = four\nfive\r\nsix"})
-    line = made("cef", event)[1].decode()
+    line = transformed("cef", event)[1].decode()
     assert "|a\\|b\\\\c=d|one \\| two \\\\ three = four five six|" in line
     assert "msg=one | two \\\\ three \\= four\\nfive\\nsix " in line
 
 
 @given(events())
-def test_the_other_formats_take_any_event(event: Event) -> None:
-    payload = json.loads(made("analytics_format", event)[1])["payload"]
-    assert payload == json.loads(made("crm_format", event)[1])["properties"]
+def test_the_other_formats_accept_any_event(event: Event) -> None:
+    payload = json.loads(transformed("analytics_format", event)[1])["payload"]
+    assert payload == json.loads(transformed("crm_format", event)[1])["properties"]
     if event.kind is DataKind.JSON:
         assert payload == json.loads(event.data)
     if event.kind is DataKind.NONE:
@@ -312,8 +312,8 @@ def test_the_other_formats_take_any_event(event: Event) -> None:
         ({"ip": 3232235777}, None, None), ([1], None, None),
     ],
 )  # fmt: skip
-def test_who_and_from_where(data: Any, user: str | None, ip: str | None) -> None:
-    body = json.loads(made("siem_format", of(data=data))[1])
+def test_user_and_address(data: Any, user: str | None, ip: str | None) -> None:
+    body = json.loads(transformed("siem_format", of(data=data))[1])
     assert body.get("user", {}).get("id") == user
     assert body.get("source", {}).get("ip") == ip
 
@@ -327,21 +327,21 @@ def test_who_and_from_where(data: Any, user: str | None, ip: str | None) -> None
         ({"severity": "odd", "outcome": "failure"}, 4, "failure"),
     ],
 )  # fmt: skip
-def test_what_the_data_says_of_severity_and_outcome(data: Any, severity: int, outcome: str) -> None:
-    about = json.loads(made("siem_format", of("file.deleted", data))[1])["event"]
+def test_severity_and_outcome_in_the_data(data: Any, severity: int, outcome: str) -> None:
+    about = json.loads(transformed("siem_format", of("file.deleted", data))[1])["event"]
     assert (about["severity"], about["outcome"]) == (severity, outcome)
 
 
-def test_without_a_time_it_is_when_the_event_was_received() -> None:
-    body = json.loads(made("siem_format", of())[1])
+def test_without_a_time_the_time_of_receipt_is_used() -> None:
+    body = json.loads(transformed("siem_format", of())[1])
     assert body["@timestamp"] == "2026-05-04T03:02:01.250Z"
-    assert json.loads(made("crm_format", of())[1])["occurred_at"] is None
-    assert json.loads(made("analytics_format", of())[1])["timestamp"] is None
+    assert json.loads(transformed("crm_format", of())[1])["occurred_at"] is None
+    assert json.loads(transformed("analytics_format", of())[1])["timestamp"] is None
 
 
-def test_severities_follow_kind_and_outcome() -> None:
+def test_severity_by_kind_and_outcome() -> None:
     types = ("a.violation", "a.failed", "a.deleted", "a.b")
-    assert [classify(one).severity for one in types] == [8, 6, 4, 2]
+    assert [classify(type).severity for type in types] == [8, 6, 4, 2]
 
 
 @pytest.mark.parametrize(
@@ -361,6 +361,6 @@ def test_severities_follow_kind_and_outcome() -> None:
         ({"name": "x", "template": {}, "content_type": "text/plain"}, "the template must be one"),
     ],
 )
-def test_a_definition_that_cannot_be(definition: dict[str, Any], says: str) -> None:
+def test_invalid_definitions_are_refused(definition: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidDefinition, match=re.escape(says)):
         Transformations([TransformationDefinition(**definition)], on_fallback=print)

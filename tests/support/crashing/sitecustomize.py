@@ -12,7 +12,7 @@ from pathlib import Path
 from event_gateway.tasks import Policy, Supervisor, Work, end
 
 DIRECTORY = Path(os.environ["CRASH_DIRECTORY"])
-LOOK = 0.02  # seconds
+INTERVAL = 0.02  # seconds between two checks for a file
 
 _start = Supervisor.start
 
@@ -21,12 +21,12 @@ class MadeToCrash(Exception):
     """What the task raises."""
 
 
-async def _asked(name: str) -> None:
+async def _crash_requested(name: str) -> None:
     while True:
         try:
             (DIRECTORY / "crash" / name).unlink()
         except FileNotFoundError:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(INTERVAL)
         else:
             return
 
@@ -35,15 +35,15 @@ def _start_crashing(
     self: Supervisor, name: str, work: Work, *, about: str = "", policy: Policy = Policy.RESTART
 ) -> asyncio.Task[None]:
     async def run() -> None:
-        working = asyncio.ensure_future(work())
-        asked = asyncio.ensure_future(_asked(name))
+        task = asyncio.ensure_future(work())
+        requested = asyncio.ensure_future(_crash_requested(name))
         try:
-            await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
+            await asyncio.wait({task, requested}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
                 raise MadeToCrash(name)
-            await working
+            await task
         finally:
-            await end([working, asked])
+            await end([task, requested])
 
     note = DIRECTORY / policy.value / name
     note.parent.mkdir(parents=True, exist_ok=True)

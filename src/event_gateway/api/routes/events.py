@@ -106,7 +106,7 @@ def _parse(request: Request, body: bytes, admit: Admit) -> list[tuple[Event, byt
 def _content_type(request: Request) -> str | None:
     given = [value for name, value in request.headers.raw if name == b"content-type"]
     if len(given) > 1:
-        raise InvalidEvent("invalid", "the header content-type is there twice")
+        raise InvalidEvent("invalid", "the header content-type occurs twice")
     return _text(b"content-type", given[0]) if given else None
 
 

@@ -1,9 +1,9 @@
-"""CEL expressions over an event: compiled once, checked, and bounded in what they may cost.
+"""CEL expressions over an event: compiled once, type-checked, and limited in their cost.
 
 The language: github.com/google/cel-spec. ``event`` is a map of the event's attributes, extensions
-among them, and its ``data``. An expression runs in the thread that routes, so what an evaluation
-could take is estimated before it is begun, from how the expression is written and how large the
-event's data is.
+among them, and its ``data``. An expression runs in the thread that routes events, so the cost of an
+evaluation is estimated before it starts, from the text of the expression and the size of the
+event's data.
 """
 
 import ast
@@ -20,10 +20,10 @@ from event_gateway.core.matching.operators import regex
 
 MAX_LENGTH = 4096  # characters
 MAX_MACROS = 8  # all, exists, exists_one, filter, map
-MAX_WORK = 64_000_000  # bytes that an evaluation may look at; some 0.3 s at the worst
-MAX_GROWTH = 64 << 20  # bytes of text that it may make
+MAX_WORK = 64_000_000  # bytes that an evaluation may read; some 0.3 s at most
+MAX_GROWTH = 64 << 20  # bytes of text that it may build
 MAX_STEPS = 10_000  # of all loops together: the engine's own budget
-USUAL = 64 << 10  # bytes: events up to here it must be able to look at
+USUAL = 64 << 10  # bytes: every expression must be able to read events of this size
 
 _TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*)"""
@@ -35,7 +35,7 @@ _TOKEN = re.compile(
 _RAW = re.compile(r"(?<!\w)(?:[bB]?[rR]|[rR][bB])['\"]")
 _ESCAPED_QUOTE = re.compile(r"\\['\"]")
 _MACROS = frozenset(("all", "exists", "exists_one", "map", "filter"))
-_CALLS = frozenset("+=!<>(")  # what may look at whole values
+_CALLS = frozenset("+=!<>(")  # operators and calls that may read whole values
 _ATTRIBUTES = ("id", "source", "type", "specversion", "subject", "time", "datacontenttype",
                "dataschema")  # fmt: skip
 
@@ -88,7 +88,7 @@ class Expression:
     def _evaluate(self, received: Received) -> Any:
         data = received.event.data
         size = (len(data) + 1024) * self._uses
-        # Each element stands behind a comma, the expression's own lists included.
+        # Each element follows a comma, those of the expression's own lists included.
         steps = 1
         if self._steps:
             elements = data.count(b",") + 1 + self.text.count(",")
@@ -96,13 +96,13 @@ class Expression:
         if steps * self._operations * size > MAX_WORK or self._growth * size > MAX_GROWTH:
             raise EvaluationError("too_costly", f"for an event with {len(data)} bytes of data")
         if received.activation is None:
-            # The engine takes a NUL for the end of a text.
+            # The engine treats NUL as the end of a string.
             if b"\\u0000" in data or b"\0" in data:
                 raise EvaluationError("invalid_argument", "the data contains a NUL character")
             received.activation = _environment().Activation({"event": _event_of(received)})
         try:
             value = self._program.eval(received.activation)
-        except Exception as error:  # the engine's own: a RuntimeError of any kind
+        except Exception as error:  # the engine raises RuntimeError for every fault
             raise _named(str(error)) from None
         if value.type().name() == "ERROR":
             raise _named(str(value.value()))
@@ -161,14 +161,14 @@ def _first_line(reason: str) -> str:
 
 
 def _estimate(text: str) -> tuple[int, int, int, int]:
-    """How many operations look at whole values, by how much text may grow, how many loops stand in
-    each other where they may look at the same values again (0: each is looked at once), and how
-    often the event is named.
+    """The number of operations that read whole values; the factor by which text may grow; the
+    depth of nested loops that may read the same values again (0: each value is read once); and how
+    often the expression names the event.
 
-    Raises ValueError where that cannot be told.
+    Raises ValueError if these cannot be determined.
     """
     if _RAW.search(text) and _ESCAPED_QUOTE.search(text):
-        # Where such a text ends, engines do not agree.
+        # Engines disagree on where such a string ends.
         raise ValueError(
             "mixes a raw string (r'…') with a backslash before a quote; use an ordinary string"
         )
@@ -263,7 +263,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(member) for key, member in value.items()}
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

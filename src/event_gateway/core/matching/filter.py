@@ -43,41 +43,41 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
         return None if self.not_ is None else (self.not_,)
 
 
-def compile_filter(one: Filter) -> Predicate:
+def compile_filter(condition: Filter) -> Predicate:
     """A function that tells whether an event passes the filter.
 
     A missing field passes only ``not_equals`` and ``not_in``. Of a path with ``[*]`` any value may
     pass; with ``not_equals`` and ``not_in`` every value must. Raises ValueError where the operator
     does not accept the value.
     """
-    if one.all is not None:
-        every = [compile_filter(part) for part in one.all]
+    if condition.all is not None:
+        every = [compile_filter(part) for part in condition.all]
         return lambda received: all(passes(received) for passes in every)
-    if one.any is not None:
-        alternatives = [compile_filter(part) for part in one.any]
+    if condition.any is not None:
+        alternatives = [compile_filter(part) for part in condition.any]
         return lambda received: any(passes(received) for passes in alternatives)
-    if one.not_ is not None:
-        inner = compile_filter(one.not_)
+    if condition.not_ is not None:
+        inner = compile_filter(condition.not_)
         return lambda received: not inner(received)
-    path = path_of(one.field)
-    if one.operator == "exists":
-        expected = one.value is not False
+    path = path_of(condition.field)
+    if condition.operator == "exists":
+        expected = condition.value is not False
         return lambda received: _exists(path, received) is expected
-    negated = one.operator in NEGATED
-    operator = NEGATED.get(one.operator, one.operator)
+    negated = condition.operator in NEGATED
+    operator = NEGATED.get(condition.operator, condition.operator)
     if path.attribute is not None:
-        test = attribute_test(operator, one.value)
+        test = attribute_test(operator, condition.value)
     else:
-        test = OPERATORS[operator](one.value)
+        test = OPERATORS[operator](condition.value)
     if path.many:
         return lambda received: any(map(test, path.values(received))) is not negated
     value = path.value
 
     def passes(received: Received) -> bool:
-        given = value(received)
-        if given is msgspec.UNSET:
+        actual = value(received)
+        if actual is msgspec.UNSET:
             return negated
-        return test(given) is not negated
+        return test(actual) is not negated
 
     return passes
 
@@ -86,41 +86,42 @@ def _exists(path: Path, received: Received) -> bool:
     return bool(path.values(received)) if path.many else path.value(received) is not msgspec.UNSET
 
 
-def check_filter(one: Filter, key: str, depth: int = 0) -> int:
+def check_filter(condition: Filter, key: str, depth: int = 0) -> int:
     """The number of conditions in a filter. Raises InvalidDefinition, with a key below ``key``,
     where it cannot be compiled."""
-    given = [name for name, part in (("all", one.all), ("any", one.any), ("not", one.not_))
-             if part is not None]  # fmt: skip
-    if given:
-        if len(given) > 1 or one.field or one.operator:
+    parts_by_name = {"all": condition.all, "any": condition.any, "not": condition.not_}
+    groups = [name for name, part in parts_by_name.items() if part is not None]
+    if groups:
+        if len(groups) > 1 or condition.field or condition.operator:
             raise InvalidDefinition(key, "must be either a condition or one of all, any and not")
         if depth >= MAX_DEPTH:
             raise InvalidDefinition(key, f"groups are nested more than {MAX_DEPTH} deep")
-        if one.not_ is not None:
-            return check_filter(one.not_, f"{key}.not", depth + 1)
-        parts = one.group or ()
+        if condition.not_ is not None:
+            return check_filter(condition.not_, f"{key}.not", depth + 1)
+        parts = condition.group or ()
         if not parts:
-            raise InvalidDefinition(f"{key}.{given[0]}", "contains no filter")
+            raise InvalidDefinition(f"{key}.{groups[0]}", "contains no filter")
         return sum(
-            check_filter(part, f"{key}.{given[0]}[{position}]", depth + 1)
+            check_filter(part, f"{key}.{groups[0]}[{position}]", depth + 1)
             for position, part in enumerate(parts)
         )
-    parse_path(one.field, f"{key}.field")
-    if one.operator not in ALL_OPERATORS:
+    parse_path(condition.field, f"{key}.field")
+    if condition.operator not in ALL_OPERATORS:
         raise InvalidDefinition(
-            f"{key}.operator", f"{one.operator!r} is unknown; there are: {', '.join(ALL_OPERATORS)}"
+            f"{key}.operator",
+            f"{condition.operator!r} is unknown; there are: {', '.join(ALL_OPERATORS)}",
         )
-    if one.operator == "exists":
-        if not isinstance(one.value, (bool, type(None), msgspec.UnsetType)):
+    if condition.operator == "exists":
+        if not isinstance(condition.value, (bool, type(None), msgspec.UnsetType)):
             raise InvalidDefinition(f"{key}.value", "exists takes true or false")
         return 1
-    if one.value is msgspec.UNSET:
-        raise InvalidDefinition(f"{key}.value", f"{one.operator} needs a value")
-    _check_size(one.value, f"{key}.value")
+    if condition.value is msgspec.UNSET:
+        raise InvalidDefinition(f"{key}.value", f"{condition.operator} needs a value")
+    _check_size(condition.value, f"{key}.value")
     try:
-        compile_filter(one)
+        compile_filter(condition)
     except ValueError as error:
-        raise InvalidDefinition(f"{key}.value", f"{one.operator} {error}") from None
+        raise InvalidDefinition(f"{key}.value", f"{condition.operator} {error}") from None
     return 1
 
 

@@ -18,64 +18,64 @@ from event_gateway.core.text.times import instant
 MAX_LIST = 1000  # values of one filter
 MAX_TEXT = 4096  # characters of one value
 MAX_PATTERN = 1024  # characters of a regular expression
-MAX_PROGRAM = 1 << 20  # bytes that a compiled one may take
-MAX_SEARCH = 16_000_000  # size of a compiled one times the text's length; some 0.25 s at the worst
+MAX_PROGRAM = 1 << 20  # bytes of a compiled regular expression
+MAX_SEARCH = 16_000_000  # program size times text length; some 0.25 s at most
 
 Test = Callable[[Any], bool]
 
 
-def same(one: Any, other: Any) -> bool:
+def same(first: Any, second: Any) -> bool:
     """JSON equality: ``true`` is not 1, ``1`` is 1.0."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    return bool(one == other)
+    if isinstance(first, bool) or isinstance(second, bool):
+        return first is second
+    return bool(first == second)
 
 
-def _equals(wanted: Any) -> Test:
-    return lambda given: same(given, wanted)
+def _equals(expected: Any) -> Test:
+    return lambda actual: same(actual, expected)
 
 
-def _in(wanted: Any) -> Test:
-    if not isinstance(wanted, (list, tuple)):
+def _in(expected: Any) -> Test:
+    if not isinstance(expected, (list, tuple)):
         raise ValueError("takes a list of values")
-    if len(wanted) > MAX_LIST:
+    if len(expected) > MAX_LIST:
         raise ValueError(f"takes at most {MAX_LIST} values")
-    return lambda given: any(same(given, one) for one in wanted)
+    return lambda actual: any(same(actual, item) for item in expected)
 
 
-def _contains(wanted: Any) -> Test:
-    def test(given: Any) -> bool:
-        if isinstance(given, str):
-            return isinstance(wanted, str) and wanted in given
-        return isinstance(given, list) and any(same(one, wanted) for one in given)
+def _contains(expected: Any) -> Test:
+    def test(actual: Any) -> bool:
+        if isinstance(actual, str):
+            return isinstance(expected, str) and expected in actual
+        return isinstance(actual, list) and any(same(item, expected) for item in actual)
 
     return test
 
 
-def _prefix(wanted: Any) -> Test:
-    text = _text(wanted)
-    return lambda given: isinstance(given, str) and given.startswith(text)
+def _prefix(expected: Any) -> Test:
+    text = _text(expected)
+    return lambda actual: isinstance(actual, str) and actual.startswith(text)
 
 
-def _suffix(wanted: Any) -> Test:
-    text = _text(wanted)
-    return lambda given: isinstance(given, str) and given.endswith(text)
+def _suffix(expected: Any) -> Test:
+    text = _text(expected)
+    return lambda actual: isinstance(actual, str) and actual.endswith(text)
 
 
-def _text(wanted: Any) -> str:
-    if not isinstance(wanted, str) or not wanted:
+def _text(expected: Any) -> str:
+    if not isinstance(expected, str) or not expected:
         raise ValueError("takes a non-empty string")
-    return wanted
+    return expected
 
 
-def _matches(wanted: Any) -> Test:
-    compiled = regex(_text(wanted))
+def _matches(expected: Any) -> Test:
+    compiled = regex(_text(expected))
     search, longest = compiled.search, MAX_SEARCH // compiled.programsize
 
-    def test(given: Any) -> bool:
+    def test(actual: Any) -> bool:
         try:
-            return isinstance(given, str) and len(given) <= longest and search(given) is not None
-        except UnicodeEncodeError:  # a lone surrogate: no text
+            return isinstance(actual, str) and len(actual) <= longest and search(actual) is not None
+        except UnicodeEncodeError:  # a lone surrogate, which is not text
             return False
 
     return test
@@ -106,32 +106,32 @@ def regex(pattern: str) -> Any:
         ) from None
 
 
-def _compared(wanted: Any) -> tuple[Callable[[Any], Any], Any]:
+def _compared(expected: Any) -> tuple[Callable[[Any], Any], Any]:
     """A function that makes an event's value comparable (None: it is not), and the comparable
     value of the filter.
 
     Numbers compare with numbers; times with times, as instants; other text with text.
     """
-    if isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
-        return _number, wanted
-    if isinstance(wanted, str):
-        at = instant(wanted)
+    if isinstance(expected, (int, float)) and not isinstance(expected, bool):
+        return _number, expected
+    if isinstance(expected, str):
+        at = instant(expected)
         if at is not None:
-            return lambda given: instant(given) if isinstance(given, str) else None, at
-        return lambda given: given if isinstance(given, str) else None, wanted
+            return lambda actual: instant(actual) if isinstance(actual, str) else None, at
+        return lambda actual: actual if isinstance(actual, str) else None, expected
     raise ValueError("takes a number, a time or a string")
 
 
-def _number(given: Any) -> int | float | None:
-    return given if isinstance(given, (int, float)) and not isinstance(given, bool) else None
+def _number(actual: Any) -> int | float | None:
+    return actual if isinstance(actual, (int, float)) and not isinstance(actual, bool) else None
 
 
 def _comparison(holds: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
-    def operator(wanted: Any) -> Test:
-        comparable, limit = _compared(wanted)
+    def operator(expected: Any) -> Test:
+        comparable, limit = _compared(expected)
 
-        def test(given: Any) -> bool:
-            value = comparable(given)
+        def test(actual: Any) -> bool:
+            value = comparable(actual)
             return value is not None and holds(value, limit)
 
         return test
@@ -139,11 +139,11 @@ def _comparison(holds: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
     return operator
 
 
-def _between(wanted: Any) -> Test:
-    if not isinstance(wanted, (list, tuple)) or len(wanted) != 2:
+def _between(expected: Any) -> Test:
+    if not isinstance(expected, (list, tuple)) or len(expected) != 2:
         raise ValueError("takes a list of two values, the least and the greatest")
-    comparable, least = _compared(wanted[0])
-    _, greatest = _compared(wanted[1])
+    comparable, least = _compared(expected[0])
+    _, greatest = _compared(expected[1])
     if type(least) is not type(greatest) and isinstance(least, (str, tuple)):
         raise ValueError("takes two values of the same type")
     try:
@@ -152,24 +152,24 @@ def _between(wanted: Any) -> Test:
     except TypeError:
         raise ValueError("takes two values of the same type") from None
 
-    def test(given: Any) -> bool:
-        value = comparable(given)
+    def test(actual: Any) -> bool:
+        value = comparable(actual)
         return value is not None and bool(least <= value <= greatest)
 
     return test
 
 
-def _cidr(wanted: Any) -> Test:
-    texts = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+def _cidr(expected: Any) -> Test:
+    texts = expected if isinstance(expected, (list, tuple)) else [expected]
     if not 1 <= len(texts) <= MAX_LIST:
         raise ValueError(f"takes 1 to {MAX_LIST} networks")
     try:
-        networks = [ipaddress.ip_network(_text(one)) for one in texts]
+        networks = [ipaddress.ip_network(_text(text)) for text in texts]
     except ValueError as error:
         raise ValueError(f"takes a network, such as 10.0.0.0/8: {error}") from None
 
-    def test(given: Any) -> bool:
-        address = _address(given) if isinstance(given, str) and len(given) < 64 else None
+    def test(actual: Any) -> bool:
+        address = _address(actual) if isinstance(actual, str) and len(actual) < 64 else None
         return address is not None and any(address in network for network in networks)
 
     return test
@@ -193,10 +193,10 @@ OPERATORS: dict[str, Callable[[Any], Test]] = {
     "prefix": _prefix,
     "suffix": _suffix,
     "matches": _matches,
-    "gt": _comparison(lambda given, limit: given > limit),
-    "gte": _comparison(lambda given, limit: given >= limit),
-    "lt": _comparison(lambda given, limit: given < limit),
-    "lte": _comparison(lambda given, limit: given <= limit),
+    "gt": _comparison(lambda actual, limit: actual > limit),
+    "gte": _comparison(lambda actual, limit: actual >= limit),
+    "lt": _comparison(lambda actual, limit: actual < limit),
+    "lte": _comparison(lambda actual, limit: actual <= limit),
     "between": _between,
     "cidr": _cidr,
 }
@@ -209,23 +209,25 @@ ALL_OPERATORS = (
 _INTEGER = re.compile(r"-?\d{1,10}")
 
 
-def attribute_test(operator: str, wanted: Any) -> Test:
+def attribute_test(operator: str, expected: Any) -> Test:
     """The test of a context attribute, which has the same answer in every mode: binary mode writes
     42 and true as text, so they are compared as CloudEvents 1.0.2, "Type System", writes them.
 
     Raises ValueError.
     """
     if operator in COMPARISONS:
-        numbers = isinstance(wanted[0] if isinstance(wanted, (list, tuple)) and wanted else wanted,
-                             (int, float))  # fmt: skip
-        test = OPERATORS[operator](wanted)
+        is_list = isinstance(expected, (list, tuple)) and expected
+        numbers = isinstance(expected[0] if is_list else expected, (int, float))
+        test = OPERATORS[operator](expected)
         comparable = _integer if numbers else canonical
-        return lambda given: test(comparable(given))
+        return lambda actual: test(comparable(actual))
     if operator in ("equals", "in"):
-        wanted = [canonical(one) for one in wanted] if isinstance(wanted, (list, tuple)) else (
-            canonical(wanted))  # fmt: skip
-    test = OPERATORS[operator](wanted)
-    return lambda given: test(canonical(given))
+        if isinstance(expected, (list, tuple)):
+            expected = [canonical(item) for item in expected]
+        else:
+            expected = canonical(expected)
+    test = OPERATORS[operator](expected)
+    return lambda actual: test(canonical(actual))
 
 
 def canonical(value: Any) -> Any:
@@ -235,7 +237,7 @@ def canonical(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
-def _integer(given: Any) -> Any:
-    if isinstance(given, str) and _INTEGER.fullmatch(given):
-        return int(given)
-    return given
+def _integer(actual: Any) -> Any:
+    if isinstance(actual, str) and _INTEGER.fullmatch(actual):
+        return int(actual)
+    return actual

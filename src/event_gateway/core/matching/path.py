@@ -11,10 +11,10 @@ from event_gateway.core.errors import InvalidDefinition
 
 MAX_PATH = 256  # characters
 MAX_STEPS = 32
-MAX_ANY = 3  # how often [*] may stand in one path
-MAX_VALUES = 10_000  # that one path gives of one event; what is behind them is not looked at
+MAX_ANY = 3  # [*] in one path
+MAX_VALUES = 10_000  # of one path in one event; further values are ignored
 
-ANY: Final = msgspec.UNSET  # the step that [*] stands for
+ANY: Final = msgspec.UNSET  # the step for [*]
 
 _ATTRIBUTE = re.compile(r"[a-z0-9]+")
 _STEP = re.compile(
@@ -60,16 +60,25 @@ class Path:
         if not self.many:
             value = self.value(received)
             return [] if value is msgspec.UNSET else [value]
-        found = [received.payload()]
+        values = [received.payload()]
         for step in self.steps:
             if step is ANY:
-                found = [one for at in found if isinstance(at, list) for one in at[:MAX_VALUES]]
+                values = [
+                    item
+                    for value in values
+                    if isinstance(value, list)
+                    for item in value[:MAX_VALUES]
+                ]
             else:
-                found = [one for at in found if (one := member_of(at, step)) is not msgspec.UNSET]
-            if not found:
+                values = [
+                    member
+                    for value in values
+                    if (member := member_of(value, step)) is not msgspec.UNSET
+                ]
+            if not values:
                 break
-            del found[MAX_VALUES:]
-        return found
+            del values[MAX_VALUES:]
+        return values
 
 
 def member_of(at: Any, step: Any) -> Any:
@@ -117,8 +126,8 @@ def path_of(text: str) -> Path:
         elif match["index"]:
             steps.append(int(match["index"]))
         else:
-            steps.append(next(one for one in match.group("name", "double", "single")
-                              if one is not None))  # fmt: skip
+            steps.append(next(name for name in match.group("name", "double", "single")
+                              if name is not None))  # fmt: skip
         at = match.end()
     if len(steps) > MAX_STEPS or steps.count(ANY) > MAX_ANY:
         raise ValueError(f"{text!r}: a path has at most {MAX_STEPS} steps, {MAX_ANY} of them [*]")

@@ -2,7 +2,7 @@
 
 :class:`Selection` is the only declaration. Webhooks extend it (and with them the registry and the
 API's answers), and these are made from it: the keys of webhooks in the configuration, in its JSON
-Schema and reference (``config.selection_model``), what a subscribe request may say, the conditions
+Schema and reference (``config.selection_model``), the fields of a subscribe request, the conditions
 in the index, and those that ``/v1/webhooks/match`` explains.
 
 To add a field, declare it in :class:`Selection`, with a default and a :class:`SelectionField`. A
@@ -76,19 +76,19 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     filters: Annotated[
         tuple[Filter, ...],
-        SelectionField("All must hold.", _filter, each=True),
+        SelectionField("Filters that must all match.", _filter, each=True),
     ] = ()
     cloudevents_filters: Annotated[
         tuple[dict[str, Any], ...],
         SelectionField(
-            "All must hold; as in CloudEvents Subscriptions: exact, prefix, suffix, all, any, not.",
+            "CloudEvents filters that must all match: exact, prefix, suffix, all, any, not.",
             filter_of,
             each=True,
         ),
     ] = ()
     expression: Annotated[
         str | None,
-        SelectionField("A CEL expression over event, which must be true of it.", _expression),
+        SelectionField("A CEL expression over event that must be true.", _expression),
     ] = None
 
 
@@ -149,7 +149,7 @@ def selection_problems(selection: Selection) -> Iterator[InvalidDefinition]:
 
 
 def compile_selection(selection: Selection) -> Predicate:
-    """A function that tells whether an event meets all conditions. An expression that comes to no
+    """A function that tells whether an event meets all conditions. An expression without a
     value is not met. Raises InvalidDefinition where :func:`selection_problems` reports one."""
     predicates = [_predicate(condition) for _, condition in conditions(selection)]
     return lambda received: all(holds(received) for holds in predicates)

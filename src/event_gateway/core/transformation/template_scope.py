@@ -62,6 +62,9 @@ class Scope:
                 self.spend(NODE * sum(map(len, lists)))  # limits the work
                 values = [item for items in lists for item in items]
             else:
-                members = (member_of(value, step) for value in values)
-                values = [member for member in members if member is not msgspec.UNSET]
+                values = [
+                    member
+                    for value in values
+                    if (member := member_of(value, step)) is not msgspec.UNSET
+                ]
         return values
