@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from event_gateway.api.server.connection import MAX_HEAD
+from event_gateway.api.http.limits import MAX_HEAD
 from event_gateway.cli.process.serve import Running
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import nats_binary, usable_port

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from event_gateway.cli.process.serve import Running
 from support.client import BATCH, STRUCTURED, Client, event
 from support.patience import PATIENCE
 from support.receiver import Receiver
@@ -246,20 +245,3 @@ async def test_no_body_is_read_beyond_the_limit(client: Client, method: str, pat
         )
         assert answer.status_code == 413, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
-
-
-async def test_a_body_that_does_not_arrive_times_out(
-    gateway: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("event_gateway.api.server.auth.BODY_TIMEOUT", 0.3)
-    host, _, port = gateway.http_url.removeprefix("http://").partition(":")
-    for path in ("/v1/events", "/v1/webhooks"):
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(
-            f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {gateway.admin_key}\r\n"
-            "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{".encode()
-        )
-        async with asyncio.timeout(PATIENCE):
-            assert b" 408 " in await reader.readline()
-            await reader.read()  # to its end: the connection is closed
-        writer.close()

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
 
+from event_gateway.api.http.connection import Connection
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.app.gauges import measure
 from event_gateway.app.reload import apply_configuration
@@ -39,7 +40,7 @@ async def open_gateway(
         stages = await build_stages(
             config, settings, supervisor=supervisor, metrics=metrics, closing=closing
         )
-        api = build_api(config, admin_key, stages)
+        api = build_api(config, admin_key, settings.max_connections, stages)
         return Gateway(config, stages, api, closing.pop_all())
 
 
@@ -59,6 +60,11 @@ class Gateway:
     def asgi(self) -> FastAPI:
         """The API of this process."""
         return self.api.asgi
+
+    @property
+    def http(self) -> Callable[..., Connection]:
+        """Makes the protocol of an HTTP connection."""
+        return self.api.http
 
     @property
     def sockets(self) -> Callable[..., WebSocketProtocol]:

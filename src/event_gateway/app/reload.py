@@ -44,7 +44,7 @@ async def apply_configuration(former: Config, config: Config, stages: Stages, ap
     stages.deliveries.configure(config)
     stages.routing.configure(config)
     stages.replaying.configure(config)
-    api.state.configure(config)
+    api.configure(config)
     stages.adapters.configure(config)  # last: the peers learn that this process has the file
 
 

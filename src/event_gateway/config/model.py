@@ -87,11 +87,41 @@ class ServerModel(Section):
     max_body: Annotated[Size, Field(ge=MIN_BODY)] = Field(
         1024 * 1024, description="The largest request body, in bytes; at least 64KiB."
     )
+    max_connections: Annotated[int, Field(ge=2)] | None = Field(
+        None,
+        description="Connections of clients that a process has, at most half of them for HTTP and "
+        "three quarters for live subscribers; by default as many as its file limit allows.",
+    )
+    max_connections_per_address: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="HTTP connections that a client address (an IPv6 network of 64 bits) may have "
+        "to a process; by default a quarter of all, and no bound for loopback.",
+    )
+    trusted_proxies: list[str] = Field(
+        [],
+        description="Networks (CIDR) of reverse proxies, which connect on behalf of many clients: "
+        "max_connections_per_address does not hold for them.",
+    )
+    body_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        30.0, description="Within which the whole body of a request must arrive."
+    )
+    keep_alive_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        75.0,
+        description="After which a connection without a request is closed. Let it be longer than "
+        "a load balancer keeps idle connections.",
+    )
     drain_timeout: Duration = Field(
         20.0,
         description="How long attempts in flight may go on when the gateway shuts down.",
     )
     subscribers: SubscribersModel = SubscribersModel()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: list[str]) -> list[str]:
+        for text in value:
+            ip_network(text)
+        return value
 
 
 class NatsModel(Section):

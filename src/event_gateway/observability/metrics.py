@@ -131,6 +131,45 @@ class StreamMetrics:
         self._slow.inc()
 
 
+class HttpMetrics:
+    """Figures of the API's connections."""
+
+    def __init__(self, common: dict[str, Any]) -> None:
+        self._connections = Gauge(
+            "http_connections", "Open connections; live: WebSocket and SSE.", ["kind"], **common
+        )
+        self._refused = Counter(
+            "http_connections_refused", "Connections over a bound, or closed to make room.",
+            ["reason"], **common,
+        )  # fmt: skip
+        self._timed_out = Counter(
+            "http_connections_timed_out",
+            "Connections whose client did not send or read in time.",
+            ["waiting_for"],
+            **common,
+        )
+        self._requests_refused = Counter(
+            "http_requests_refused", "Requests answered before any route.", ["status"], **common
+        )
+
+    def connections(self, http: int, live: int) -> None:
+        """Sets the number of open connections."""
+        self._connections.labels("http").set(http)
+        self._connections.labels("live").set(live)
+
+    def refused(self, reason: str) -> None:
+        """Counts a connection that was refused, or closed to make room."""
+        self._refused.labels(reason).inc()
+
+    def timed_out(self, waiting_for: str) -> None:
+        """Counts a connection that was closed because its client took too long."""
+        self._timed_out.labels(waiting_for).inc()
+
+    def request_refused(self, status: int) -> None:
+        """Counts a request that the HTTP layer refused."""
+        self._requests_refused.labels(str(status)).inc()
+
+
 class Metrics:
     """All metrics of this process."""
 
@@ -154,6 +193,7 @@ class Metrics:
             **common,
         )
         self.streams = StreamMetrics(common)
+        self.http = HttpMetrics(common)
         self._fallbacks = Counter(
             "transformation_fallbacks",
             "Requests made with standard in place of a missing transformation.",

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from event_gateway.api.http.connection import LIVE
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.requests import read_query
 from event_gateway.api.server.auth import Authenticator, Unauthenticated
@@ -68,6 +69,9 @@ async def server_sent_events(
         if not (last_event_id.isascii() and last_event_id.isdecimal()):
             raise Problem(422, "Last-Event-ID must be a sequence")
         start = str(int(last_event_id) + 1)
+    refusal = request.scope["extensions"][LIVE]()
+    if refusal is not None:
+        raise Problem(refusal.status, refusal.detail, {"Retry-After": "2"})
     response = SseResponse(parts.subscriptions, parts.connections, principal)
     query = {key: value for key, value in request.query_params.items() if key != "stream"}
     try:

@@ -15,6 +15,7 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from event_gateway.api.http.refusal import Header, Refusal
 from event_gateway.api.live.close_codes import GOING_AWAY, TOO_BIG
 
 HIGH_WATER = 64 * 1024  # bytes in the transport at which the gateway stops writing to it
@@ -50,7 +51,8 @@ class WebSocketProtocol(asyncio.Protocol):
     __slots__ = (
         "_closing", "_connection", "_deflate", "_handshake", "_limit", "_loop", "_open_session",
         "_parts",
-        "_session", "_size", "_state", "_transport", "heard", "moved", "pinged", "writable",
+        "_session", "_size", "_state", "_transport", "heard", "moved", "on_lost", "pinged",
+        "writable",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +71,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._parts: list[Any] = []
         self._size = 0
         self._closing: asyncio.TimerHandle | None = None
+        self.on_lost: Callable[[], None] | None = None  # called when the connection is closed
         self.writable = True
         self.heard = self.moved = self.pinged = self._loop.time()
 
@@ -81,6 +84,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is closed."""
         self._state.connections.discard(self)
+        if self.on_lost is not None:
+            self.on_lost()
         if self._closing is not None:
             self._closing.cancel()
         self._ended()
@@ -98,8 +103,8 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._connection.receive_data(data)
                 self._handle(self._connection)
         except RemoteProtocolError as error:
-            if error.event_hint is not None and self._handshake is not None:
-                self._transport.write(self._handshake.send(error.event_hint))
+            if self._handshake is not None:
+                self._refuse_handshake(error)
             self._transport.close()
         except LocalProtocolError:
             self._transport.close()  # bytes after the closing handshake
@@ -182,11 +187,7 @@ class WebSocketProtocol(asyncio.Protocol):
                 continue
             opened = self._open_session(event)
             if opened is None:
-                rejection = events.RejectConnection(
-                    status_code=404, headers=[(b"content-length", b"0")]
-                )
-                self._transport.write(self._handshake.send(rejection))
-                self._transport.close()
+                self._refuse(Refusal(404, "there is no WebSocket at this path"))
                 return
             session, subprotocol = opened
             deflate = PerMessageDeflate()
@@ -200,6 +201,18 @@ class WebSocketProtocol(asyncio.Protocol):
             self._session = session
             session.opened(self)
             return
+
+    def _refuse_handshake(self, error: RemoteProtocolError) -> None:
+        hint = error.event_hint
+        status, headers = 400, cast(tuple[Header, ...], ())
+        if isinstance(hint, events.RejectConnection):
+            status = hint.status_code
+            headers = tuple((name, value) for name, value in hint.headers)
+        self._refuse(Refusal(status, f"the WebSocket handshake is not valid: {error}", headers))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._transport.write(refusal.response(self._state.default_headers))
+        self._transport.close()
 
     def _handle(self, connection: Connection) -> None:
         for event in connection.events():

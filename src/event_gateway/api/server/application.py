@@ -1,24 +1,32 @@
 """The HTTP application: its routes, and how errors are answered."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Match, Route
 
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import PATH as SIGNING_KEYS
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server.auth import Authenticator
-from event_gateway.api.server.dependencies import check_provided, provide
+from event_gateway.api.server.dependencies import check_provided, part_of, provide
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
 
 log = structlog.get_logger(__name__)
+
+
+_DETAILS = {
+    404: "there is nothing at this path; note that no path of the API ends with a slash",
+    405: "this path does not have the method; the header Allow names those that it has",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,8 @@ def build_application(
     If two routes fit a path, the first in ``groups`` answers. Raises LookupError if a route needs
     parts that no group has.
     """
-    app = FastAPI(title="Event Gateway", version=version)
+    # A redirect would lead to whatever host the request names.
+    app = FastAPI(title="Event Gateway", version=version, redirect_slashes=False)
     provide(app, authenticator, state)
     app.router.routes.append(Route("/v1/events", events.post, methods=["POST"]))
     app.router.routes.append(Route("/v1/events", events.options, methods=["OPTIONS"]))
@@ -55,7 +64,10 @@ def build_application(
             app.include_router(router)
     for kind in HANDLED:
         app.add_exception_handler(kind, _on_problem)
-    app.add_exception_handler(HTTPException, _on_http_error)
+    routes = [*app.router.routes]
+    for group in groups:
+        routes += [route for router in group.routers for route in router.routes]
+    app.add_exception_handler(HTTPException, functools.partial(_on_http_error, routes))
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_unexpected)
     return app
@@ -65,10 +77,29 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
     return problem_of(error).response()
 
 
-async def _on_http_error(_request: Request, error: Exception) -> Response:
+async def _on_http_error(
+    routes: Sequence[BaseRoute], request: Request, error: Exception
+) -> Response:
+    """Answers where there is no route. Below ``/v1/`` only to a request that holds the key."""
     assert isinstance(error, HTTPException)
+    if request.url.path.startswith("/v1/") and error.status_code in _DETAILS:
+        authenticator = part_of(request, Authenticator)
+        if not authenticator.holds_key(request.headers):
+            return authenticator.key_missing().response()
     headers = dict(error.headers) if error.headers else None
-    return Problem(error.status_code, str(error.detail), headers).response()
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(sorted(_methods(routes, request)))}
+    detail = _DETAILS.get(error.status_code, str(error.detail))
+    return Problem(error.status_code, detail, headers).response()
+
+
+def _methods(routes: Sequence[BaseRoute], request: Request) -> set[str]:
+    """The methods of a path, over all routes that it fits."""
+    fitting = (
+        route for route in routes
+        if isinstance(route, Route | APIRoute) and route.matches(request.scope)[0] != Match.NONE
+    )  # fmt: skip
+    return {method for route in fitting for method in route.methods or ()}
 
 
 async def _on_invalid_request(_request: Request, error: Exception) -> Response:

@@ -18,9 +18,16 @@ CONTENT_TYPE = "application/problem+json"
 _TITLES = {
     400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found",
     405: "Method not allowed", 408: "Timeout", 409: "Conflict", 413: "Too large",
-    415: "Unsupported media type", 422: "Invalid", 429: "Too many requests",
-    500: "Internal error", 503: "Unavailable", 507: "Storage is full",
+    414: "URL too long", 415: "Unsupported media type", 417: "Expectation failed",
+    422: "Invalid", 426: "Upgrade required", 429: "Too many requests", 431: "Too large",
+    500: "Internal error", 501: "Not implemented", 503: "Unavailable",
+    505: "HTTP version not supported", 507: "Storage is full",
 }  # fmt: skip
+
+
+def title_of(status: int) -> str:
+    """The title of a problem with this status."""
+    return _TITLES.get(status, "Error")
 
 
 class Problem(Exception):
@@ -36,7 +43,7 @@ class Problem(Exception):
         """The problem as an HTTP response."""
         body = {
             "type": "about:blank",
-            "title": _TITLES.get(self.status, "Error"),
+            "title": title_of(self.status),
             "status": self.status,
             "detail": self.detail,
             **self.members,

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from event_gateway import __version__
+from event_gateway.api.http.connection import Connection, connection_for
+from event_gateway.api.http.limits import ConnectionLimits
+from event_gateway.api.http.open_connections import OpenConnections
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.websocket import sessions
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protocol_for
@@ -26,17 +29,28 @@ CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewher
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The parts of this stage. ``sockets`` makes the protocol of a WebSocket connection."""
+    """The parts of this stage. ``http`` makes the protocol of a connection, ``sockets`` that of a
+    WebSocket connection."""
 
     state: ApiState
     connections: Connections
     subscriptions: LiveSubscriptions
     asgi: FastAPI
+    max_connections: int
+    open_connections: OpenConnections
+    http: Callable[..., Connection]
     sockets: Callable[..., WebSocketProtocol]
 
     def start(self, tasks: TaskGroup) -> None:
-        """Starts to ping idle WebSocket connections."""
+        """Starts to ping idle WebSocket connections, and to close connections that take too
+        long."""
         tasks.start("connections", self.connections.watch)
+        tasks.start("http-deadlines", self.open_connections.watch)
+
+    def configure(self, config: Config) -> None:
+        """Applies another configuration."""
+        self.state.configure(config)
+        self.open_connections.configure(_limits(config, self.max_connections))
 
     async def go_away(self) -> None:
         """Is not ready any more, takes no events, and tells subscribers to connect elsewhere."""
@@ -48,12 +62,27 @@ class Api:
         await self.subscriptions.wait_until_ended(CLOSE_TIMEOUT)
 
 
-def build_api(config: Config, admin_key: str, stages: Stages) -> Api:
-    """Needs all stages: each route works with some of their parts."""
+def _limits(config: Config, max_connections: int) -> ConnectionLimits:
+    server = config.server
+    return ConnectionLimits(
+        total=min(server.max_connections or max_connections, max_connections),
+        per_address=server.max_connections_per_address,
+        proxies=server.trusted_proxies,
+        body_timeout=server.body_timeout,
+        keep_alive_timeout=server.keep_alive_timeout,
+    )
+
+
+def build_api(config: Config, admin_key: str, max_connections: int, stages: Stages) -> Api:
+    """Needs all stages: each route works with some of their parts. ``max_connections``: as many as
+    the process has files for."""
     state = ApiState(config)
     authenticator = Authenticator(admin_key, signing_key(stages.adapters.installation_key))
     subscribers = config.server.subscribers
     connections = Connections(subscribers)
+    open_connections = OpenConnections(
+        _limits(config, max_connections), stages.adapters.metrics.http
+    )
     subscriptions = stages.streaming.subscriptions
     application = build_application(
         __version__,
@@ -81,6 +110,9 @@ def build_api(config: Config, admin_key: str, stages: Stages) -> Api:
         connections=connections,
         subscriptions=subscriptions,
         asgi=application,
+        max_connections=max_connections,
+        open_connections=open_connections,
+        http=connection_for(open_connections),
         sockets=protocol_for(
             open_session, limit=subscribers.max_frame, deflate=subscribers.compression
         ),

@@ -22,8 +22,9 @@ from event_gateway.tasks import Supervisor
 class Settings:
     """What a process is given besides its configuration.
 
-    At most ``max_attempts`` are in flight at a time. ``sealing_key``: the file with the key of the
-    sealed store, used if there is no secret of that name.
+    At most ``max_attempts`` are in flight at a time, and clients of the API have at most
+    ``max_connections``. ``sealing_key``: the file with the key of the sealed store, used if there
+    is no secret of that name.
     """
 
     nats_url: str
@@ -31,6 +32,7 @@ class Settings:
     environ: Mapping[str, str]
     sealing_key: Path | None
     max_attempts: int
+    max_connections: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

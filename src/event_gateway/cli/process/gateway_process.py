@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 import uvicorn
 
-from event_gateway.api.server.connection import Connection
 from event_gateway.app.gateway import Gateway, open_gateway
 from event_gateway.app.stages.stages import Settings
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.process.host import Hosted, StartFailed
-from event_gateway.cli.process.limits import attempts_within, raise_file_limit, settle_memory
+from event_gateway.cli.process.limits import (
+    attempts_within,
+    connections_within,
+    raise_file_limit,
+    settle_memory,
+)
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
 from event_gateway.observability.metrics import Metrics
@@ -46,12 +50,14 @@ async def working(
     """
     async with contextlib.AsyncExitStack() as stack:
         try:
+            files = raise_file_limit()
             settings = Settings(
                 nats_url=hosted.nats_url,
                 redis_url=hosted.redis_url,
                 environ=environ,
                 sealing_key=hosted.sealing_key,
-                max_attempts=attempts_within(raise_file_limit()),
+                max_attempts=attempts_within(files),
+                max_connections=connections_within(files),
             )
             gateway = await open_gateway(
                 config, settings,
@@ -67,9 +73,11 @@ async def working(
             raise StartFailed(f"a call to Redis failed at the start: {error}") from error
         server = QuietServer(
             uvicorn.Config(
-                gateway.asgi, log_config=None, access_log=False, lifespan="off", http=Connection,
-                ws=gateway.sockets,  # type: ignore[arg-type]  # it only calls it
-                timeout_keep_alive=30, timeout_graceful_shutdown=5, server_header=False,
+                gateway.asgi, log_config=None, access_log=False, lifespan="off",
+                proxy_headers=False,
+                http=gateway.http,  # type: ignore[arg-type]  # it only calls it
+                ws=gateway.sockets,  # type: ignore[arg-type]
+                timeout_graceful_shutdown=5, server_header=False,
             )
         )  # fmt: skip
         serving = supervisor.start(

@@ -29,9 +29,16 @@ def raise_file_limit() -> int:
 
 
 def attempts_within(files: int) -> int:
-    """How many attempts may be in flight with so many files. They get half of the files; idle
-    connections to receivers get at most a quarter, and the API gets the rest."""
+    """How many attempts may be in flight with so many files: at most half of them. Idle
+    connections to receivers are at most a quarter of the attempts."""
     return max(16, min(MAX_ATTEMPTS, (files - OTHERS) // 2))
+
+
+def connections_within(files: int) -> int:
+    """How many connections clients of the API may have with so many files: what is left beside
+    attempts and idle connections to receivers."""
+    attempts = attempts_within(files)
+    return max(64, files - OTHERS - attempts - attempts // 4)
 
 
 def settle_memory() -> None:

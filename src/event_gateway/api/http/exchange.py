@@ -1,0 +1,265 @@
+"""One request and its response, as the ASGI application sees them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import structlog
+
+from event_gateway.api.http.head import Head
+from event_gateway.api.http.refusal import Header, Refusal
+
+log = structlog.get_logger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+# Bytes of a body that still come after its response: up to so many the connection is kept.
+MAX_DROPPED = 64 * 1024
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
+_UNKNOWN_LENGTH = -1
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+class Wire(Protocol):
+    """What an exchange needs of its connection."""
+
+    default_headers: list[Header]
+    writing_paused: bool
+
+    def write(self, data: bytes) -> None:
+        """Writes a piece of the response."""
+
+    async def writable(self) -> None:
+        """Waits until the client has read enough of what was written."""
+
+    def wants_body(self, exchange: "Exchange") -> None:
+        """The application waits for more of the body."""
+
+    def finished(self, exchange: "Exchange") -> None:
+        """The response is complete."""
+
+    def failed(self, exchange: "Exchange", refusal: Refusal) -> None:
+        """There will be no response, or no more of it."""
+
+
+class Exchange:
+    """``received``: bytes of the body that have arrived; ``complete``: the whole body has;
+    ``keep_alive``: the connection stays open for another request; ``started``: bytes of the
+    response were written; ``ended``: all of it; ``disconnected``: nobody reads it any more;
+    ``live``: it is a stream of events."""
+
+    __slots__ = (
+        "_announced",
+        "_body_allowed",
+        "_buffered",
+        "_chunked",
+        "_expects_continue",
+        "_head",
+        "_head_only",
+        "_left",
+        "_loop",
+        "_news",
+        "_parts",
+        "_waiter",
+        "_wire",
+        "complete",
+        "disconnected",
+        "ended",
+        "keep_alive",
+        "length",
+        "live",
+        "received",
+        "scope",
+        "started",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        wire: Wire,
+        loop: asyncio.AbstractEventLoop,
+        head: Head,
+        connection: Mapping[str, Any],
+    ) -> None:
+        """``connection``: what the ASGI scope says of the connection."""
+        self._wire = wire
+        self._loop = loop
+        # The response to HEAD is that to GET without its body (RFC 9110, 9.3.2).
+        self._head_only = head.method == b"HEAD"
+        self.scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": head.version,
+            "method": "GET" if self._head_only else head.method.decode("ascii"),
+            "root_path": "",
+            "path": head.path,
+            "raw_path": head.raw_path,
+            "query_string": head.query,
+            "headers": head.headers,
+            "state": {},
+            **connection,
+        }
+        self.length = head.length
+        self._expects_continue = head.expects_continue
+        self.keep_alive = head.keep_alive
+        self.live = False
+        self.received = 0
+        self.complete = self.started = self.ended = self.disconnected = False
+        self._parts: list[bytes] = []
+        self._buffered = 0
+        self._news = False  # something came since the application last received
+        self._waiter: asyncio.Future[None] | None = None
+        self._announced = False  # the application has given the head of the response
+        self._head = b""  # of the response, not yet written
+        self._chunked = False
+        self._body_allowed = True
+        self._left = _UNKNOWN_LENGTH  # bytes of the response that its length still promises
+
+    def feed(self, data: bytes) -> int:
+        """Takes a piece of the body; returns how many bytes wait for the application."""
+        self.received += len(data)
+        if self.ended:
+            return 0
+        self._parts.append(data)
+        self._buffered += len(data)
+        self._wake()
+        return self._buffered
+
+    def end_body(self) -> None:
+        """The body is complete."""
+        self.complete = True
+        self._wake()
+
+    def disconnect(self) -> None:
+        """Nobody reads the response any more."""
+        self.disconnected = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def run(self, application: Application) -> None:
+        """Lets the application answer."""
+        try:
+            await application(self.scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._wire.failed(self, Refusal(503, "the gateway is shutting down"))
+        except Exception as error:
+            # The application logs what it answers with 500 itself.
+            if not self.ended and not self.disconnected:
+                log.error("request failed", path=self.scope["path"], exc_info=error)
+            self._fail()
+        else:
+            if not self.ended and not self.disconnected:
+                log.error("a route gave no complete response", path=self.scope["path"])
+                self._fail()
+
+    def _fail(self) -> None:
+        detail = "internal error; the gateway's log has the details"
+        self._wire.failed(self, Refusal(500, detail))
+
+    async def receive(self) -> Message:
+        """What has arrived of the body, or that the client is gone (ASGI)."""
+        if self._expects_continue and not self.disconnected:
+            self._expects_continue = False
+            if not self.received:
+                self._wire.write(_CONTINUE)
+        while not (self._news or self.ended or self.disconnected):
+            self._wire.wants_body(self)
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        if self.ended or self.disconnected:
+            return {"type": "http.disconnect"}
+        self._news = False
+        parts, self._parts = self._parts, []
+        self._buffered = 0
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return {"type": "http.request", "body": body, "more_body": not self.complete}
+
+    async def send(self, message: Message) -> None:
+        """Writes the head of the response, or a piece of its body (ASGI)."""
+        if self._wire.writing_paused and not self.disconnected:
+            await self._wire.writable()
+        if self.disconnected or (self.ended and self._head_only):
+            return
+        kind = message["type"]
+        if not self._announced and kind == "http.response.start":
+            self._start(message["status"], message.get("headers", ()))
+        elif self._announced and not self.ended and kind == "http.response.body":
+            self._body(message.get("body", b""), message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{kind} does not fit the state of the response")
+
+    def _start(self, status: int, headers: Any) -> None:
+        lines = [_STATUS_LINES[status]]
+        says_close = False
+        for name, value in (*self._wire.default_headers, *headers):
+            lines.append(b"%b: %b\r\n" % (name, value))
+            if name == b"content-length":
+                self._left = int(value)
+            elif name == b"connection" and value.lower() == b"close":
+                self.keep_alive, says_close = False, True
+        self._body_allowed = not self._head_only and status not in (204, 304)
+        if self._body_allowed and self._left == _UNKNOWN_LENGTH:
+            if self.scope["http_version"] == "1.0":
+                self.keep_alive = False  # the end of the connection ends the body
+            else:
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+        if not self.complete and not self._rest_is_small():
+            self.keep_alive = False
+        if not self.keep_alive and not says_close:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        head = b"".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+            raise RuntimeError("a header of the response contains a line break")
+        self._announced = True
+        self._expects_continue = False
+        if self._body_allowed and self._left == _UNKNOWN_LENGTH:
+            self._write(head)
+        else:
+            self._head = head  # goes out together with the body
+        if self._head_only:
+            self._body(b"", more=False)
+
+    def _write(self, data: bytes) -> None:
+        self.started = True
+        self._wire.write(data)
+
+    def _rest_is_small(self) -> bool:
+        """Whether the rest of the request's body comes for certain, and is soon read."""
+        if self.length is None or self._expects_continue:
+            return False
+        return self.length - self.received <= MAX_DROPPED
+
+    def _body(self, body: bytes, more: bool) -> None:
+        if not self._body_allowed:
+            body = b""
+        elif self._chunked:
+            if body:
+                body = b"%x\r\n%b\r\n" % (len(body), body)
+            if not more:
+                body += b"0\r\n\r\n"
+        elif self._left != _UNKNOWN_LENGTH:
+            self._left -= len(body)
+            if self._left < 0 or (self._left and not more):
+                raise RuntimeError("the response does not have the length that it says")
+        if self._head:
+            body, self._head = self._head + body, b""
+        if body:
+            self._write(body)
+        if not more:
+            self.ended = True
+            self._wake()
+            self._wire.finished(self)

@@ -1,0 +1,156 @@
+"""All HTTP connections of a process: bounds their number, and enforces their deadlines."""
+
+import asyncio
+from collections import Counter
+from typing import Literal, Protocol
+
+import structlog
+
+from event_gateway.api.http.limits import AddressBound, ConnectionLimits
+from event_gateway.api.http.refusal import Refusal
+from event_gateway.observability.metrics import HttpMetrics
+
+log = structlog.get_logger(__name__)
+
+CHECK_INTERVAL = 1.0  # seconds
+SEARCH_INTERVAL = 0.1  # seconds between two searches for idle connections, if they find few
+LOG_INTERVAL = 60.0  # seconds between two warnings of the same kind
+MAX_TURNED_AWAY = 128  # connections over a bound that are open at a time, to receive their answer
+
+Kind = Literal["http", "live"]
+_RETRY = ((b"retry-after", b"2"),)
+
+
+class Checked(Protocol):
+    """A connection. Times on the loop's clock."""
+
+    read_deadline: float
+    write_deadline: float
+    idle_since: float
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is lost if the connection is closed."""
+
+    def check(self, now: float) -> None:
+        """Ends the connection if a deadline is over."""
+
+    def close_idle(self) -> None:
+        """Closes the connection to make room for another one."""
+
+
+class OpenConnections:
+    """Counts connections by kind, and by address while they are no live ones."""
+
+    def __init__(self, limits: ConnectionLimits, metrics: HttpMetrics) -> None:
+        self.metrics = metrics
+        self.configure(limits)
+        self._kinds: dict[Checked, tuple[Kind, str]] = {}
+        self._turned_away: set[Checked] = set()
+        self._live = 0
+        self._addresses: Counter[str] = Counter()
+        self._idle: list[Checked] = []  # candidates to be closed, those idle for longest last
+        self._idle_listed_until = float("-inf")
+        self._logged: dict[str, float] = {}
+        self._unlogged: Counter[str] = Counter()
+
+    def configure(self, limits: ConnectionLimits) -> None:
+        """Applies limits, at the start and at each reload."""
+        self.limits = limits
+        self._address_bound = AddressBound(limits)
+
+    def admit(self, connection: Checked, address: str, now: float) -> Refusal | None:
+        """Counts a new connection; the answer to it if it is over a bound.
+
+        If all connections of the process are taken, the one that has been idle for longest is
+        closed instead.
+        """
+        name, bound = self._address_bound.of(address)
+        if bound is not None and self._addresses[name] >= bound:
+            self._refused("address", now, limit=bound, address=name)
+            detail = f"{name} has {bound} connections to this process, the most it may have"
+            return Refusal(503, detail, _RETRY)
+        if self._full() and not self._close_idlest(now):
+            limit = self.limits.http
+            self._refused("total", now, limit=limit)
+            return Refusal(503, "this process has all the connections it may have", _RETRY)
+        self._kinds[connection] = ("http", name)
+        self._addresses[name] += 1
+        return None
+
+    def _full(self) -> bool:
+        count = len(self._kinds)
+        return count - self._live >= self.limits.http or count >= self.limits.total
+
+    def turn_away(self, connection: Checked) -> bool:
+        """Whether a connection over a bound may stay open for a moment to receive its answer."""
+        if len(self._turned_away) >= MAX_TURNED_AWAY:
+            return False
+        self._turned_away.add(connection)
+        return True
+
+    def become_live(self, connection: Checked, now: float) -> Refusal | None:
+        """From now on the connection is a live one; the answer to it if there are too many."""
+        if self._live >= self.limits.live:
+            self._refused("live", now, limit=self.limits.live)
+            return Refusal(503, "this process has all the subscribers it may have", _RETRY)
+        _, name = self._kinds[connection]
+        self._kinds[connection] = ("live", name)
+        self._live += 1
+        self._uncount_address(name)
+        return None
+
+    def remove(self, connection: Checked) -> None:
+        """The connection is closed."""
+        self._turned_away.discard(connection)
+        counted = self._kinds.pop(connection, None)
+        if counted is None:
+            return
+        kind, name = counted
+        if kind == "live":
+            self._live -= 1
+        else:
+            self._uncount_address(name)
+
+    def _uncount_address(self, name: str) -> None:
+        self._addresses[name] -= 1
+        if not self._addresses[name]:
+            del self._addresses[name]
+
+    def _close_idlest(self, now: float) -> bool:
+        """Closes the connection that is idle for longest; False if none is idle."""
+        if not self._idle and now >= self._idle_listed_until:
+            idle = [connection for connection in self._kinds if connection.idle]
+            self._idle = sorted(idle, key=lambda connection: -connection.idle_since)
+            # Where few are idle, the search is not worth its cost for each new connection.
+            few = len(idle) <= len(self._kinds) // 8
+            self._idle_listed_until = now + SEARCH_INTERVAL if few else now
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle and connection in self._kinds:
+                self._refused("idle", now, limit=self.limits.http)
+                self.remove(connection)
+                connection.close_idle()
+                return True
+        return False
+
+    def _refused(self, reason: str, now: float, **facts: object) -> None:
+        self.metrics.refused(reason)
+        self._unlogged[reason] += 1
+        if now - self._logged.get(reason, float("-inf")) < LOG_INTERVAL:
+            return
+        self._logged[reason] = now
+        log.warning("connections are over a bound, some are refused or closed", reason=reason,
+                    count=self._unlogged.pop(reason), **facts)  # fmt: skip
+
+    async def watch(self) -> None:
+        """Enforces the deadlines of all connections, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(CHECK_INTERVAL)
+            now = loop.time()
+            for connection in (*self._kinds, *self._turned_away):
+                if now >= connection.read_deadline or now >= connection.write_deadline:
+                    connection.check(now)
+            self._idle.clear()  # it may refer to connections that are closed
+            self.metrics.connections(http=len(self._kinds) - self._live, live=self._live)

@@ -1,0 +1,67 @@
+"""Answers that the HTTP layer gives by itself, before any route sees a request: problem details."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httptools
+import msgspec
+
+from event_gateway.api.server.problems import CONTENT_TYPE, title_of
+
+Header = tuple[bytes, bytes]
+
+# A first word that could be a method (RFC 9110, 5.6.2), as far as it has arrived.
+_METHOD = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}(?: |\Z)")
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer with an error status. The connection is closed after it."""
+
+    status: int
+    detail: str
+    headers: tuple[Header, ...] = ()
+
+    def response(self, default_headers: Iterable[Header] = ()) -> bytes:
+        """The whole response."""
+        members = {"type": "about:blank", "title": title_of(self.status), "status": self.status,
+                   "detail": self.detail}  # fmt: skip
+        body = _encode(members)
+        head = [
+            b"HTTP/1.1 %d %b\r\n" % (self.status, HTTPStatus(self.status).phrase.encode()),
+            *(b"%b: %b\r\n" % header for header in (*default_headers, *self.headers)),
+            b"content-type: %b\r\n" % CONTENT_TYPE.encode(),
+            b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body),
+        ]
+        return b"".join(head) + body
+
+
+class Refused(Exception):
+    """A request that the HTTP layer refuses; ``refusal`` is the answer."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+def refused(status: int, detail: str) -> Refused:
+    """The exception for an answer."""
+    return Refused(Refusal(status, detail))
+
+
+def refusal_of(error: httptools.HttpParserError, begins: bytes) -> Refusal:
+    """The answer to bytes that the parser does not take. ``begins``: how the request begins, or
+    nothing where that is not known."""
+    text = str(error)
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        if _METHOD.match(begins):
+            return Refusal(501, "the method is not implemented")
+        return Refusal(400, "the request does not begin with a method")
+    if isinstance(error, httptools.HttpParserInvalidURLError):
+        return Refusal(400, f"the URL is not valid: {text}")
+    if text == "Invalid HTTP version" or "PRI" in text or "HTTP/2" in text:
+        return Refusal(505, "the gateway speaks HTTP/1.1 and HTTP/1.0")
+    return Refusal(400, f"the request is not valid HTTP: {text}")
