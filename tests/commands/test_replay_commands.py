@@ -91,12 +91,12 @@ async def test_without_a_terminal_progress_is_printed_as_lines(
     await _held_up(client, receiver)
     replay = await start_command("replay", "--webhook", "w", "--since", "1h", **access(gateway))
     first = await replay.line()
-    begun = time.monotonic()
+    started = time.monotonic()
     assert re.fullmatch(r"r\w+: running \d+%, .*\n", first)
     path = f"/v1/replays/{await _running(client)}"
     await client.http.post(f"{path}/pause")
     second = await replay.line()
-    assert time.monotonic() - begun > 4, "no more than one every few seconds"
+    assert time.monotonic() - started > 4, "no more than one every few seconds"
     assert ": paused " in second
     await client.http.post(f"{path}/resume")
     replay.interrupt()
@@ -152,21 +152,23 @@ async def test_a_replay_that_fails_ends_the_command_with_an_error(
     gateway: Running, client: Client, receiver: Receiver, run: Command
 ) -> None:
     await _held_up(client, receiver)
-    begun = await run("replay", "--webhook", "w", "--since", "1h", "--no-wait", "--json")
-    assert (begun.status, begun.json["state"]) == (0, "running")
-    first = await start_command("replays", "follow", begun.json["id"], "--json", **access(gateway))
+    started = await run("replay", "--webhook", "w", "--since", "1h", "--no-wait", "--json")
+    assert (started.status, started.json["state"]) == (0, "running")
+    first = await start_command(
+        "replays", "follow", started.json["id"], "--json", **access(gateway)
+    )
     await asyncio.sleep(1)
-    assert (await run("replays", "cancel", begun.json["id"])).status == 0
+    assert (await run("replays", "cancel", started.json["id"])).status == 0
     ended = await first.ended()
     assert (ended.status, ended.json["state"]) == (1, "cancelled")
-    assert ended.err == f"{begun.json['id']} cancelled: on request\n"
+    assert ended.err == f"{started.json['id']} cancelled: on request\n"
 
     await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"], enabled=False)
     second = await start_command(
         "replay", "--webhook", "v", "--since", "1h", "--json", **access(gateway)
     )
     async with asyncio.timeout(PATIENCE):
-        while (replay := await _running(client)) == begun.json["id"]:
+        while (replay := await _running(client)) == started.json["id"]:
             await asyncio.sleep(0.05)
     await client.http.delete("/v1/webhooks/v")
     ended = await second.ended()

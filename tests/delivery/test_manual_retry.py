@@ -59,7 +59,7 @@ async def test_a_finished_delivery_gets_a_new_run(
         ):
             await asyncio.sleep(0.02)
     assert (again["run"], again["repeats"]) == (2, "retry")
-    assert len(again["attempts"]) == 1, "it begins anew"
+    assert len(again["attempts"]) == 1, "a new run starts with its first attempt"
     first, second = receiver.requests_to("/w")
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert second.headers["x-event-gateway-attempt"] == "1"

@@ -292,7 +292,7 @@ async def test_a_reload_changes_all_transformations_or_none(
                 }
 
             assert (await sent())["mine"] == {"v": 1}
-            # What waits for another try is made anew by what is in force then.
+            # A retry uses the transformation that is configured at that time.
             receiver.answers["/mine"] = [500, 200]
             await client.send(event("user.b"))
             await receiver.until(4)

@@ -71,7 +71,7 @@ async def test_an_attribute_of_60_kb_reaches_the_receiver(
     assert {result.json[name] for result in receiver.requests_to("/ill")[-2:]} == {
         entry[name] for entry in sent
     }
-    # By the short form a delivery is found, and begun anew.
+    # The short form of the id finds the delivery, and starts a new run.
     short = quote(member_of(sent[0]["id"]), safe="")
     answer = await client.http.post(f"/v1/deliveries/well/{short}/retry")
     assert (answer.status_code, answer.json()["event_id"]) == (202, sent[0]["id"])

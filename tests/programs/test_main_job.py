@@ -160,7 +160,7 @@ async def test_a_plain_json_object_becomes_an_event(client: Client, receiver: Re
         "type": "audit.events.login", "datacontenttype": "application/json",
         "data": {"user": "u-9"},
     }  # fmt: skip
-    # A subscriber gets the same event, though its stream numbers it anew.
+    # A subscriber gets the same event, with a sequence of the named stream.
     assert (frame["seq"], frame["event"]["id"], frame["event"]["source"]) == (
         1, "GATEWAY_EVENTS-1", "nats:GATEWAY_EVENTS",
     )  # fmt: skip

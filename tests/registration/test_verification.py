@@ -278,7 +278,7 @@ async def test_verify_turned_off_and_on(client: Client, receiver: Receiver) -> N
     await _until(client, "active")
     await client.send(event("user.b"))
     assert "webhook-request-origin" in (await receiver.until(2, "/w"))[1].headers
-    # A consent does not outlive that it is asked for.
+    # A verification ends when the webhook requires none any more.
     receiver.options_answers["/w"] = [OptionsAnswer(405)]
     await client.http.patch("/v1/webhooks/w", json={"verify": False})
     on = await client.http.patch("/v1/webhooks/w", json={"verify": True})
@@ -387,10 +387,10 @@ async def test_verification_survives_restarts_but_not_another_origin(
             await receiver.until(1, "/late")
             assert [options_request.path for options_request in receiver.options_requests] == [
                 "/late"
-            ], "a consent was forgotten"
+            ], "a verification was forgotten"
         assert await program.stop() == 0
 
-        # The consent was to another sender.
+        # The verification was for another origin.
         named = {"delivery": LOOPBACK["delivery"] | {"origin": "events.example.com"}}
         program.configure(config | named)
         at = await program.start()

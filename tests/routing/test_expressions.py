@@ -33,7 +33,7 @@ async def test_a_webhook_with_an_expression(client: Client, receiver: Receiver) 
         'event_gateway_expression_errors_total{webhook="w"} 1.0'
         in (await client.http.get("/metrics")).text
     )
-    # An answer can be sent back, and another expression begins anew.
+    # A response can be sent back, and the errors of another expression start at 0.
     answer = await client.http.put("/v1/webhooks/w", json=shown | {"expression": "true"})
     assert answer.status_code == 200, answer.text
     assert (await client.http.get("/v1/webhooks/w")).json()["expression_errors"] is None

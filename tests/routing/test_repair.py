@@ -250,12 +250,12 @@ async def test_redis_is_down_for_a_while(
                     await asyncio.sleep(0.1)
             assert delivery["reasons"] == ["redis unreachable"]
             await asyncio.sleep(2)
-            begun = {request.json["id"] for request in receiver.requests}
+            started = {request.json["id"] for request in receiver.requests}
             more = await _send(client, 20)
             await asyncio.sleep(1.5)
             assert not more & {request.json["id"] for request in receiver.requests}
             info = await client.nats.jetstream().consumer_info("GATEWAY_EVENTS", "router")
-            assert info.num_ack_pending + info.num_pending >= 20 + len(waiting - begun)
+            assert info.num_ack_pending + info.num_pending >= 20 + len(waiting - started)
             os.kill(pid, signal.SIGCONT)
             await _came(receiver, flying | waiting | more)
             await _ready(client.http)

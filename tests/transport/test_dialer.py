@@ -30,12 +30,12 @@ def _nobody(result: Response | Failure) -> None:
 async def test_dialing_many_hosts_does_not_delay_an_open_connection() -> None:
     sender = HttpClient(LOOPBACK)
     silent = ScriptedServer([9.0])
-    async with ScriptedServer([OK]).running() as well, silent.running() as sick:
-        assert isinstance(await post(sender, well), Response)
+    async with ScriptedServer([OK]).running() as healthy, silent.running() as hanging:
+        assert isinstance(await post(sender, healthy), Response)
         for _ in range(400):
-            sender.post(parse_target(sick), b"POST / HTTP/1.1\r\n\r\n", b"body", 5.0, _nobody)
-        assert isinstance(await post(sender, well), Response)
-        assert silent.connections < 200, "it came after those that were dialed"
+            sender.post(parse_target(hanging), b"POST / HTTP/1.1\r\n\r\n", b"body", 5.0, _nobody)
+        assert isinstance(await post(sender, healthy), Response)
+        assert silent.connections < 200, "it waited for the dialed connections"
         async with asyncio.timeout(PATIENCE):
             while silent.connections < 400:
                 await asyncio.sleep(0.01)

@@ -103,7 +103,7 @@ class Gateway:
         self._config = config
 
     async def drain(self) -> None:
-        """Takes nothing more, and finishes and records what has begun.
+        """Takes nothing more, and finishes and records what has started.
 
         Attempts that take longer than ``server.drain_timeout`` stay in progress under their leases.
         """

@@ -147,7 +147,7 @@ class DueLoop:
                 if lanes is signal.paced_lanes:
                     count = min(count, 1)  # they take turns
                 if lanes is signal.lanes and lane.paced:
-                    signal.paced_lanes[lane] = None  # it has begun to fail meanwhile
+                    signal.paced_lanes[lane] = None  # it has started to fail meanwhile
                 elif count:
                     most -= count
                     requests.append((lane, _lease_request(lane, count)))

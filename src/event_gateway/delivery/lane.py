@@ -93,7 +93,7 @@ class Lane:
         self.disable_pending = True
 
     def set_share(self, index: int, processes: int) -> None:
-        """Computes this process's share of the concurrency anew."""
+        """Computes this process's share of the concurrency again."""
         self.share = share_of(self.webhook, index, processes)
         self.limit = min(max(self.limit, 1.0), float(self.share))
 

@@ -31,7 +31,7 @@ from event_gateway.tasks import Supervisor, end
 log = structlog.get_logger(__name__)
 
 BATCH = 256
-PER_TURN = 32  # deliveries begun in one turn of the event loop
+PER_TURN = 32  # deliveries started in one turn of the event loop
 OVERDUE = 0.8  # of the time until JetStream redelivers an event
 STOP_TIMEOUT = 2.0  # seconds for the loop to end; it may be waiting for Redis
 # Events that this process may hold unacknowledged. Less than the consumer's limit, so that several

@@ -111,7 +111,7 @@ class LiveSubscriptions:
             passes=message_filter(patterns, request.selection),
             on_ended=on_ended,
         )
-        begun = False
+        started = False
 
         def on_joined(seq: int) -> None:
             joined(seq)
@@ -127,13 +127,13 @@ class LiveSubscriptions:
                 patterns=None if patterns is None else log_subjects(patterns),
                 holes=holes,
             )
-            begun = True
+            started = True
         except UnknownStream:
             raise _unknown(request.stream or "") from None
         except BrokerError:
             raise SubscriptionRefused("unavailable", "NATS cannot be reached") from None
         finally:
-            if not begun:
+            if not started:
                 await self._forget(subscriber)
         if request.stream is not None:
             self._lifecycle.stream("subscribed", request.stream, {

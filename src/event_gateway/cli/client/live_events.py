@@ -66,7 +66,7 @@ async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[
     without a stream go on with new events."""
     address = url.rstrip("/").replace("http", "ws", 1) + "/v1/ws"
     headers = {"Authorization": f"Bearer {key}"}
-    begun = False
+    started = False
     while True:
         try:
             async with websockets.connect(
@@ -81,9 +81,9 @@ async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[
                             request["from"] = {"seq": frame["seq"] + 1}
                         yield frame
                     elif kind == "subscribed":
-                        if not begun and request.get("from", "new") == "new":
+                        if not started and request.get("from", "new") == "new":
                             typer.echo("listening; end with Ctrl-C", err=True)
-                        begun = True
+                        started = True
                     elif kind == "missed":
                         typer.echo(
                             f"missed {frame['first']} to {frame['last']}: dropped by the stream",
@@ -97,8 +97,8 @@ async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[
             if closed.rcvd is not None and closed.rcvd.code in FINAL_CODES:
                 fail(closed.rcvd.reason or f"the gateway closed with {closed.rcvd.code}")
         except (OSError, websockets.WebSocketException) as error:
-            if not begun:
+            if not started:
                 fail(f"{url}: {error}")
-        if begun:
+        if started:
             typer.echo("connection lost; connecting again", err=True)
         await asyncio.sleep(RECONNECT_DELAY)
