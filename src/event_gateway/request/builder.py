@@ -148,18 +148,18 @@ class RequestBuilder:
             self._choose_transformation()
         if self._missing:
             self._transformations.on_fallback(self._webhook.transformation)
-        made: tuple[bytes, bytes] | PendingBody | None = received.bodies.get(self._body_key)
-        if made is None or (isinstance(made, PendingBody) and made.may_retry):
+        content: tuple[bytes, bytes] | PendingBody | None = received.bodies.get(self._body_key)
+        if content is None or (isinstance(content, PendingBody) and content.may_retry):
             event = received.event
             if self._webhook.enrich and received.enriched is not None:
                 event = received.enriched
             if self._binary and goes_binary(event):
-                made = to_binary(event)
+                content = to_binary(event)
             else:
-                made = self._transform(event, received.time)
-                made = _with_header(made) if isinstance(made, tuple) else made
-            received.bodies[self._body_key] = made
-        return made if isinstance(made, tuple) else _with_header(made.result())
+                content = self._transform(event, received.time)
+                content = _with_header(content) if isinstance(content, tuple) else content
+            received.bodies[self._body_key] = content
+        return content if isinstance(content, tuple) else _with_header(content.result())
 
     def _choose_transformation(self) -> None:
         """Looks up the webhook's transformation among those of now."""
@@ -210,6 +210,6 @@ class RequestBuilder:
         return b"msg_" + mac.hexdigest()[:32].encode()
 
 
-def _with_header(made: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+def _with_header(content: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     """From a content type and a body: the header line and the body."""
-    return b"content-type: %b\r\n" % made[0], made[1]
+    return b"content-type: %b\r\n" % content[0], content[1]

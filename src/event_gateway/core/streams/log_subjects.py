@@ -16,10 +16,10 @@ def merge_captured(have: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, .
     """
     out = list(have)
     for subject in more:
-        if any(covers(kept, subject) for kept in out):
+        if any(covers(captured, subject) for captured in out):
             continue
-        out = [kept for kept in out if not covers(subject, kept)]
-        if not any(overlaps(kept, subject) for kept in out):
+        out = [captured for captured in out if not covers(subject, captured)]
+        if not any(overlaps(captured, subject) for captured in out):
             out.append(subject)
     return tuple(out)
 
