@@ -200,7 +200,7 @@ async def test_at_a_terminal_the_command_asks_for_confirmation(
     filtered = ["--type", "a.*", "--since", "1h"]
     async with at_a_terminal("dead-letters", "purge", *filtered, **access(gateway)) as terminal:
         await terminal.until("Delete 2 dead letters for ever? [y/N]: ")
-        # What has come meanwhile was not counted, and stays.
+        # Dead letters written meanwhile were not counted, and stay.
         await client.send(event("a.z"))
         await client.lifecycle_events(4, "webhook.dead_lettered")
         terminal.types("y\n")

@@ -132,7 +132,7 @@ async def test_an_event_without_a_body_is_left_out(
     (request,) = await receiver.until(1, "/w")
     assert request.headers["content-type"] == "application/json"
     assert [item["name"] for item in request.json] == ["0", "1", "2"]
-    # More than a body may have: that one alone is a dead letter.
+    # Larger than a body may be: only this event is a dead letter.
     await client.webhook(
         id="v", url=f"{receiver.url}/v", events=["user.v"], mode="batch", transformation="big",
         batch=SLOW | {"max_bytes": "1MiB"},

@@ -52,7 +52,7 @@ async def test_a_breaker_opens_lets_one_probe_through_and_closes(
     await client.send(sent[1:])
     record = await client.until("w", sent[5]["id"], "pending")
     assert record["attempts"] == []
-    # One probe after a second fails, the next one succeeds; only then does the rest follow.
+    # The first probe fails, the next one succeeds; only then the other deliveries follow.
     requests = await receiver.until(5 + 1 + 20, "/w")
     assert requests[5].time - opened >= 1.0
     assert requests[6].time - requests[5].time >= 1.0
@@ -78,7 +78,7 @@ async def test_an_open_breaker_is_shared_by_processes_and_survives_a_kill(
     await asyncio.gather(*(client.send(event("user.a")) for client in (first, other)))
     stats = await _until(first, "w", breaker="open")
     opened = datetime.fromisoformat(stats["breaker"]["open_since"]).timestamp()
-    await asyncio.sleep(3)  # the other process receives the news meanwhile
+    await asyncio.sleep(3)  # meanwhile the other process learns of it
     before = len(receiver.requests)
     # Events for both processes while it is open.
     for _ in range(10):
@@ -144,7 +144,7 @@ async def test_status_410_disables_and_enabling_resumes(client: Client, receiver
     await client.send(sent[2])
     await client.until("w", sent[2]["id"], "pending")
     assert (await _stats(client, "w"))["state"] == "disabled"
-    # Another change does not enable it by the way.
+    # Another change does not enable it.
     changed = await client.http.patch("/v1/webhooks/w", json={"description": "x"})
     assert changed.json()["disabled"] == shown["disabled"]
     answer = await client.http.post("/v1/webhooks/w/enable")

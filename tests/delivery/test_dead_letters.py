@@ -114,7 +114,7 @@ async def test_a_dead_letter_is_replayed_and_marked(client: Client, receiver: Re
     first, second = await _letters(client)
     assert datetime.fromisoformat(first["replayed_at"]).timestamp() > 0
     assert second["replayed_at"] is None
-    # Named by its id it goes again; by a filter only what has not been replayed.
+    # By id it is replayed again; by a filter only dead letters not replayed yet.
     assert (await _replay(client, ids=[first["id"], 9999]))["queued"] == 1
     replay = await _replay(client, all=True)
     assert (replay["matched"], replay["queued"], replay["skipped"]) == (2, 1, 1)
@@ -334,7 +334,7 @@ async def test_an_unexpected_error_does_not_prevent_a_dead_letter(
 
     monkeypatch.setattr(DeadLetterLog, "append", fails_once)
     monkeypatch.setattr(outcomes, "DEAD_LETTER_RETRY", 0.1)
-    # An ordered webhook's delivery is not in a queue, from which it would come back by itself.
+    # The delivery of an ordered webhook is in no queue from which it would be retried.
     (first,) = await _dead(client, receiver, "w", "a", ordered=True)
     receiver.answers["/w"] = [200]
     second = event("a")

@@ -66,7 +66,7 @@ async def test_the_concurrency_limit_applies_in_two_processes(
     receiver.delays["/w"] = [0.1]
     first, other = await peers.start(stack, {}, {})
     await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=3)
-    await asyncio.sleep(1.5)  # until both know that they are two
+    await asyncio.sleep(1.5)  # until both processes know each other
     sent = [event("user.a") for _ in range(60)]
     await asyncio.gather(first.send(sent[:30]), other.send(sent[30:]))
     await receiver.until(60, "/w")
@@ -81,7 +81,7 @@ async def test_pending_deliveries_go_before_new_ones(client: Client, receiver: R
         await client.send(sent[start : start + 100])
         await asyncio.sleep(0.3)
     result = [came.json["data"]["n"] for came in await receiver.until(300, "/w")]
-    # Not in strict order, but none is overtaken by many.
+    # Not in strict order, but no delivery is overtaken by many others.
     late = [place - number for place, number in enumerate(result)]
     assert max(late) < 80, result
 
@@ -125,9 +125,9 @@ async def test_failing_lanes_are_paced(client: Client, receiver: Receiver) -> No
     await receiver.until(1, "/well")
     await receiver.until(60 * 12, "/failing")
     times = [request.time for request in receiver.requests_to("/failing")]
-    # They would be tried 1,200 times a second. The first attempts are before anything is known.
+    # Without pacing there were 1,200 attempts a second. The first attempts are not paced.
     assert not _beyond(times[60:], began, AT_ONCE + 60, PER_SECOND)
-    # In turn: none is tried twice before another is tried once.
+    # In turn: no webhook is tried twice before another is tried once.
     tried = [(await client.delivery(f"failing{n}", sent["id"]))["attempts"] for n in (0, 30, 59)]
     counts = [len(attempts) for attempts in tried]
     assert max(counts) - min(counts) <= 6, counts

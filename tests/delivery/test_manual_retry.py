@@ -83,7 +83,7 @@ async def test_the_dead_letter_has_an_event_that_the_log_has_dropped(
     await client.send(sent)
     await client.until("w", sent["id"], "dead_letter")
     await client.nats.jetstream().purge_stream("GATEWAY_EVENTS")
-    # The cache of recent events is not what is meant here.
+    # Without the cache of recent events.
     for _ in range(3):
         await client.send([event("other", "x" * 200_000) for _ in range(4)])
     answer = await _request_run(client, "w", sent["id"], "retry")

@@ -62,7 +62,7 @@ async def test_a_waiting_retry_does_not_delay_other_webhooks(
     for _ in range(6):
         answer = await client.http.post("/v1/replays", json={"webhook": "paused", "from_seq": 1})
         assert answer.status_code == 202
-        async with asyncio.timeout(PATIENCE):  # it is as far ahead as it may be
+        async with asyncio.timeout(PATIENCE):  # it is as far ahead as allowed
             while (await client.http.get("/v1/webhooks/paused/stats")).json()["queue_depth"] < 1024:
                 await asyncio.sleep(0.05)
     await client.webhook(id="well", url=f"{receiver.url}/w", events=["a"])
@@ -266,7 +266,7 @@ async def test_a_missing_answer_does_not_end_a_replay(
 
     async def add_and_lose(*about: Any, **more: Any) -> Any:
         result = await add(*about, **more)
-        await js.purge_stream("GATEWAY_EVENTS")  # as where they are lost on the way
+        await js.purge_stream("GATEWAY_EVENTS")  # as if they were lost on the way
         return result
 
     monkeypatch.setattr(stream_page, "RESPONSE_TIMEOUT", 0.5)

@@ -121,7 +121,7 @@ async def test_a_restart_continues_with_the_recorded_attempts(
             await client.until("w", sent[3]["id"], "succeeded")
             assert [came.json["data"]["n"] for came in receiver.requests] == [0, 1, 1, 1, 2, 3]
             assert receiver.requests[2].headers["x-event-gateway-attempt"] == "2"
-            # Its order cannot change while deliveries are under way; all else can.
+            # The order cannot be changed while deliveries are pending; other settings can.
             refused = {"webhooks": {"w": webhook | {"ordered": False}}}
         assert await program.stop() == 0
         program.configure(LOOPBACK | refused)

@@ -46,7 +46,7 @@ async def test_in_a_process_that_did_not_deliver_to_the_former_one(
     sent = event("user.a")
     await client.send(sent)
     await client.until("w", sent["id"], "retrying")
-    # The task that delivers to it ends, and another one goes on.
+    # The task that delivers to it ends, and another task continues.
     patched = await client.http.patch("/v1/webhooks/w", json={"events": ["user.*", "other"]})
     assert patched.status_code == 200, patched.text
     await client.until("w", sent["id"], "succeeded")

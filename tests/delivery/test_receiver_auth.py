@@ -270,7 +270,7 @@ async def test_a_refused_token_is_replaced_once(
     assert [result.headers["authorization"] for result in receiver.requests[1:]] == [
         "Bearer token-1", "Bearer token-2"
     ]  # fmt: skip
-    # Also where it has just been fetched; and who never takes one is not asked for ever.
+    # Also if the token is new; and a receiver that refuses every token is not asked for ever.
     receiver.answers["/w"] = [401]
     before = len(receiver.requests)
     sent = event("a.b")

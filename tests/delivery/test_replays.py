@@ -202,7 +202,7 @@ async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
     try:
         async with connected(at["http"], at["nats"], at["key"]) as client:
             sent = await _past(client, 3000, "a")
-            # These wait; those of the other webhook are the replay's.
+            # These are pending; those of the other webhook belong to the replay.
             await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"])
             replay = await _start_replay(client, webhook="v", from_seq=1)
             await receiver.until(200, "/v")
@@ -225,7 +225,7 @@ async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
         assert await program.stop() == 0
     finally:
         await program.stop()
-    # What came twice was in flight at the crash.
+    # Repeated deliveries were in flight at the crash.
     assert len(receiver.requests_to("/v")) <= 3000 + 300
 
 

@@ -86,7 +86,7 @@ async def test_lifecycle_events_in_order_and_with_their_data(
     assert succeeded == about | {
         "event_type": "user.authenticated", "attempt": 2, "status_code": 200,
     }  # fmt: skip
-    # They are kept in a stream of their own, too.
+    # They are also stored in a stream of their own.
     messages = await client.stream_messages("GATEWAY_LIFECYCLE")
     assert [json.loads(item.data)["id"] for item in messages][-5:] == [
         item["id"] for item in events

@@ -256,7 +256,7 @@ async def test_records_expire_as_configured(
     async with redis.asyncio.from_url(running.redis_url) as store:
         for key in (f"delivery:w:{first}", "recent:w"):
             assert 50_000 < await store.pttl(key) <= 60_000
-        await store.delete(f"delivery:w:{first}")  # as its expiry does
+        await store.delete(f"delivery:w:{first}")  # as its expiry would
         assert await _listed(client) == []
         assert await store.zcard("recent:w") == 0
 

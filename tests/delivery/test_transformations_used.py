@@ -138,7 +138,7 @@ async def test_a_function_that_hangs_does_not_delay_others(own: Client, receiver
     await own.send(hung)
     began = time.monotonic()
     data = {"do": "dict", "numbers": [1], "trace": "/dev/null"}
-    while time.monotonic() - began < 3:  # while its threads are taken, and after they were given up
+    while time.monotonic() - began < 3:  # while its threads are busy, and after the time limit
         sent = event("user.b", data)
         await own.send(sent)
         for name in ("counting", "standard"):
@@ -147,7 +147,7 @@ async def test_a_function_that_hangs_does_not_delay_others(own: Client, receiver
     for item in hung:
         record = await own.until("told", item["id"], "dead_letter")
         messages = {attempt["error_message"] for attempt in record["attempts"]}
-        assert len(record["attempts"]) == 2  # it was tried again: another time it may be in time
+        assert len(record["attempts"]) == 2  # it was retried: the next call may be in time
         assert messages <= {
             "told: took longer than 1s", "told: all 4 threads are in calls that do not end",
         }  # fmt: skip
@@ -315,7 +315,7 @@ async def test_a_reload_changes_all_transformations_or_none(
             name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
             assert f"{name} 2.0" in metrics
             assert program.output.count("transformation is missing") == 1
-            # It can still be paused, and given another one.
+            # The webhook can still be paused, and given another transformation.
             mine = "/v1/webhooks/mine"
             patched = await client.http.patch(mine, json={"enabled": False})
             assert patched.status_code == 200, patched.text
@@ -363,7 +363,7 @@ async def test_a_missing_transformation_falls_back_to_standard_with_a_warning(
     await clients[0].webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
                              transformation="mine")  # fmt: skip
     sent = [event("user.a") for _ in range(40)]
-    for item in sent:  # one by one, so that both take some
+    for item in sent:  # one by one, so that both processes take some
         await clients[0].send(item)
     requests = await receiver.until(40)
     standard = [request.json["id"] for request in requests if "id" in request.json]

@@ -26,7 +26,7 @@ async def test_an_import_reports_its_changes_and_applies_them(client: Client) ->
     done = await import_(client, TWO.encode(), "application/yaml")
     assert done == would | {"dry_run": False}
     assert len(done["skipped"]) == 6
-    # Where nothing is said of it, what was set here stays.
+    # Settings that the document does not mention stay unchanged.
     shown = (await client.http.get("/v1/event-types/shop.order.paid")).json()
     put = shown | {"enforce": "reject", "owner": "shop"}
     assert (await client.http.put("/v1/event-types/shop.order.paid", json=put)).status_code == 200

@@ -72,7 +72,7 @@ async def test_a_type_is_created_shown_replaced_and_deleted(client: Client) -> N
     assert (created["enforce"], created["in_force"], created["managed_by"]) == (None, "warn", "api")
     assert (await client.http.post("/v1/event-types", json=body)).status_code == 409
     assert (await client.http.get("/v1/event-types/user.made")).json() == created
-    # An answer can be sent back, and changes nothing.
+    # A response can be sent back, and changes nothing.
     same = await client.http.put("/v1/event-types/user.made", json=created)
     assert (same.status_code, same.json()) == (200, created)
     changed = await client.http.put("/v1/event-types/user.made", json=created | {"enforce": "off"})
@@ -120,7 +120,7 @@ async def test_lists_have_pages_and_filter_by_owner(client: Client) -> None:
     assert "webhook.succeeded" in seen
     own = (await client.http.get("/v1/event-types", params={"owner": "one"})).json()["items"]
     assert [item["type"] for item in own] == ["user.t1", "user.t3"]
-    # Large ones end a page early; nothing is left out.
+    # Large event types end a page early; none is left out.
     padding = {"schema": {"description": "x" * 250_000}}
     for number in range(20):
         await register(client, f"large.t{number:02}", **padding)
@@ -152,7 +152,7 @@ async def test_over_http_a_violation_is_refused_with_its_path(
               "content-type": "application/json"}  # fmt: skip
     refused = await client.http.post("/v1/events", content=json.dumps({}), headers=binary)
     assert (refused.status_code, refused.json()["path"]) == (422, "")
-    # Of a batch each bad one is named, whatever is wrong with it, and nothing is written.
+    # Each invalid event of a batch is named, and none is stored.
     batch = [event("user.made", GOOD), event("user.made", BAD), event("user.other", BAD),
              event("user.made", {"namespace": 7}), event("user.made", GOOD, id="")]  # fmt: skip
     answer = await client.send(batch, status=422)
@@ -208,7 +208,7 @@ async def test_from_nats_a_violation_is_rejected_and_can_be_retried(
     (message, _) = await client.stream_messages("GATEWAY_REJECTED")
     assert (message.subject, message.headers["Eg-Path"]) == ("eg.rejected.schema", PATH)
     assert message.data == json.dumps(bad).encode()
-    # As long as the rule holds it stays there; once it is lifted it comes in again.
+    # While the rule applies it stays rejected; after its removal it can be retried.
     again = await client.http.post(f"/v1/rejected/{aside[0]['seq']}/retry")
     assert (again.status_code, again.json()["path"]) == (422, PATH)
     await register(client, enforce="warn")

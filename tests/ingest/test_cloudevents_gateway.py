@@ -66,7 +66,7 @@ async def _by_nats(client: Client, made: list[GeneratedEvent], mode: str) -> Non
     for item in made:
         if mode == "binary":
             headers, body = binary(item, nats=True)
-            # Names count in any case.
+            # Names are compared without case.
             headers = {name.replace("ce-", "Ce-"): value for name, value in headers.items()}
             await client.nats.publish("gen.any", body, headers=headers)
         elif mode == "structured":
@@ -179,7 +179,7 @@ async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:
                 event_id = _compare(read_structured(body, texts_only=True), sent, enrich)
                 seen.add(event_id)
                 way, generated = sent[event_id]
-                if "binary" not in way:  # by all other ways types and bytes survive, too
+                if "binary" not in way:  # in all other ways types and bytes are unchanged too
                     assert _plain(read_structured(body)) == canonical(generated), (way, generated)
         assert seen == set(sent)
     for event_id, event in frames.items():

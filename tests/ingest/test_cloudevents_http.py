@@ -120,7 +120,7 @@ async def test_a_webhook_in_binary_mode(client: Client, receiver: Receiver) -> N
     assert request.json["a"] == 1
     assert request.json["enrichment"]["correlation_chain"] == []
 
-    # Without data there is no body, and no type of one.
+    # Without data there is no body, and no content type.
     bare = {name: sent[name] for name in ("specversion", "source", "type")} | {"id": "bare"}
     await client.send(bare)
     request = (await receiver.until(2))[1]
@@ -133,7 +133,7 @@ async def test_a_webhook_in_binary_mode(client: Client, receiver: Receiver) -> N
     request = (await receiver.until(3))[2]
     assert request.headers["content-type"] == "application/cloudevents+json"
     assert (request.json["id"], request.json["data"]["id"]) == (inner["id"], "bare")
-    # What cannot be written as it says is a failed transformation, and hurts nobody else.
+    # Text that its encoding cannot express is a failed transformation of only this event.
     odd = event("user.a", "€", datacontenttype="text/plain; charset=iso-8859-1")
     await client.send(odd)
     record = await client.until("w", odd["id"], "retrying", "dead_letter")

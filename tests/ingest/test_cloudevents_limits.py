@@ -148,7 +148,7 @@ async def test_larger_events_up_to_the_limit(start: Start, connect: Start) -> No
     most = running.gateway.stages.adapters.broker.nc.max_payload
     fits = event("user.a", "x" * (most - 2048))
     await client.send(fits)
-    # Above what NATS takes it is refused with words: NATS itself would hang up.
+    # Above the limit of NATS the gateway refuses it: NATS would close the connection.
     for sent in (event("user.a", "x" * most), [event("user.a"), event("user.a", "x" * most)]):
         problem = await client.send(sent, status=413)
         assert "NATS accepts at most" in problem["detail"]

@@ -7,7 +7,7 @@ from support.client import Client, event
 from support.event_schemas import REFUSED
 from support.patience import PATIENCE
 
-# Schemas, and what of them an event can say; each keyword on its own and among others.
+# Schemas with keywords alone and combined.
 
 
 async def test_hostile_types_are_refused_by_the_api(client: Client) -> None:

@@ -68,7 +68,7 @@ def _usable(made: Event) -> None:
     again = from_structured(to_structured(made))
     assert (again.id, again.source, again.type) == (made.id, made.source, made.type)
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        splice(made.data, b"{}")  # what it cannot read, the enricher passes on as it is
+        splice(made.data, b"{}")  # the enricher forwards unreadable data unchanged
 
 
 @settings(max_examples=examples(600))
@@ -199,7 +199,7 @@ async def test_large_invalid_input_does_not_delay_others(
             await client.nats.publish("user.x", body)
         good = event("user.x")
         await client.nats.publish("user.x", json.dumps(good).encode())
-        # All that nonsense is read before: some 13 MiB, each in far less than its size would allow.
+        # All the invalid input before it is read first: some 13 MiB.
         await client.until("w", good["id"], "succeeded")
     rejected = await client.stream_messages("GATEWAY_REJECTED")
     assert [item.data for item in rejected] == [*NONSENSE.values()] * 3

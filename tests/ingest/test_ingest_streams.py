@@ -50,7 +50,7 @@ async def test_an_existing_stream_is_read_unchanged(
         await js.publish("orders.old", json.dumps(before).encode())
         at = await program.start()
         async with connected(at["http"], servers[0], at["key"]) as client:
-            # The named stream begins with what its sources hold; webhooks with what comes later.
+            # The named stream starts with the stored events; webhooks get only later events.
             async with asyncio.timeout(PATIENCE):
                 while len(await client.stream_messages("GATEWAY_STREAM_live")) < 1:
                     await asyncio.sleep(0.05)
@@ -73,12 +73,12 @@ async def test_an_existing_stream_is_read_unchanged(
                 }
                 live = [(await socket.next())["event"]["id"] for _ in range(4)]
                 assert sorted(live) == sorted([first["id"], *(item["id"] for item in sent)])
-            # One registered later gets what comes later.
+            # A webhook registered later gets only later events.
             await client.webhook(id="later", url=f"{receiver.url}/later", events=["orders.*"])
             (rejected,) = (await client.http.get("/v1/rejected")).json()["items"]
             assert (rejected["stream"], rejected["sequence"]) == ("ORDERS", 4)
         assert await program.stop() == 0
-        # What came while nobody read is read at the next start.
+        # Events published while the gateway was down are read at its next start.
         missed = event("orders.made", {"n": 3})
         await js.publish("orders.made", json.dumps(missed).encode())
         await program.start()

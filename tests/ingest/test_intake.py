@@ -118,7 +118,7 @@ async def test_a_key_is_required(client: Client) -> None:
     for path, methods in described.items():
         for method in methods:
             wrong = {"Authorization": "Bearer wrong"}
-            # Without the key nothing of the body is looked at.
+            # Without the key the body is not parsed.
             answer = await client.http.request(method, path, headers=wrong, content=b"{")
             known = path in ("/healthz", "/readyz")
             assert answer.status_code == (200 if known else 401), (method, path)
@@ -137,7 +137,7 @@ async def test_messages_that_are_not_events_are_rejected_input(
         b"not json \xff": "malformed", b"[1, 2]": "malformed", b"7": "malformed", b"": "malformed",
         b'{"specversion": "1.0", "id": "1", "type": "user.x"}': "invalid",
         b'{"specversion": "2.0", "id": "1", "source": "s", "type": "user.x"}': "unsupported",
-        # Whoever may publish on the bus cannot forge the gateway's own events either.
+        # Publishers on NATS cannot forge lifecycle events either.
         b'{"specversion": "1.0", "id": "1", "source": "s", "type": "webhook.failed"}': "reserved",
         b'{"specversion": "1.0", "id": "1", "source": "event-gateway", "type": "user.x"}':
             "reserved",
@@ -206,7 +206,7 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
     assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
     assert (await client.http.post("/v1/rejected/99/retry")).status_code == 404
 
-    # What can be an event now is taken in, once, and is set aside no more.
+    # A message that is an event now is accepted once, and is no rejected input any more.
     await client.nats.jetstream().publish(
         "eg.rejected.unsupported", json.dumps(good).encode(),
         headers={"Eg-Subject": "user.x", "Eg-Reason": "unsupported", "Eg-Sequence": "1",

@@ -32,8 +32,8 @@ UNUSABLE = (
     "wrong", "broken",
 )  # fmt: skip
 JSON = {"Content-Type": "application/json"}
-# Where a canary may be: (name, beginning of the place).
-ALLOWED = [("admin", "output: first start")]  # shown once, to whoever starts the gateway
+# Where a secret is allowed: its name, and the beginning of the place.
+ALLOWED = [("admin", "output: first start")]  # shown once, at the start of the gateway
 
 
 def mutual(planted: PlantedSecrets) -> ssl.SSLContext:
@@ -79,7 +79,7 @@ async def _run(
 ) -> Places:
     """Runs, kills, restarts and stops the gateway; returns all its outputs."""
     at = await program.start()
-    async with asyncio.timeout(PATIENCE):  # the key is printed once all runs
+    async with asyncio.timeout(PATIENCE):  # the key is printed when the gateway is ready
         while "(shown once)" not in program.output:
             await asyncio.sleep(0.02)
     first = program.output
@@ -151,7 +151,7 @@ async def _seal(client: Client, planted: PlantedSecrets) -> None:
 async def _try(client: Client, planted: PlantedSecrets, ids: list[str]) -> None:
     """Sends each sample request three times, once for each status; changes secrets in between."""
     slow = asyncio.create_task(client.http.post("/v1/webhooks/slow/test"))
-    await asyncio.sleep(0.3)  # now it waits for its answer, and its token is renewed
+    await asyncio.sleep(0.3)  # now it waits for its response, and its token is renewed
     await client.http.post("/v1/webhooks/401/test")
     came = (await slow).json()
     assert came["status_code"] == 500

@@ -163,7 +163,7 @@ def test_urls_are_shown_without_passwords(url: str, shown: str) -> None:
 
 
 def test_texts_without_secrets() -> None:
-    # One that begins like another leaves nothing of the longer one behind.
+    # Of two secrets with the same beginning the longer one is hidden completely.
     assert redact({"abcd", "abcdefgh"}, "abcdefgh abcd") == "[hidden] [hidden]"
     assert redact({"abc"}, "abc") == "abc"  # guards nothing
     assert redact({'s3"cr/t'}, r'{"a": "s3\"cr/t", "b": "s3\"cr\/t"}').count("[hidden]") == 2

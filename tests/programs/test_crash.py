@@ -57,7 +57,7 @@ async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, a
     program = Program(tmp_path, _config(receiver))
     sent = [event("load.made", {"n": n}) for n in range(1000)]
     chunks = [sent[start : start + 50] for start in range(0, 1000, 50)]
-    # Some answers are failures, so that the crash also finds deliveries that wait for a retry.
+    # Some attempts fail, so that deliveries are waiting for a retry at the crash.
     receiver.answers["/two"] = [500] * 50 + [200]
 
     async def kill() -> None:
@@ -73,8 +73,8 @@ async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, a
                 with contextlib.suppress(httpx.TransportError):
                     while chunks:
                         await client.send(chunks[0])
-                        chunks.pop(0)  # what had no answer is sent again
-        # It may have died before, after or while the last answer came.
+                        chunks.pop(0)  # events without an answer are sent again
+        # The crash may come before, after or during the last answer.
         await killing
         if not program.runs:
             await program.start()
@@ -84,7 +84,7 @@ async def test_kill_the_gateway_under_load(tmp_path: Path, receiver: Receiver, a
     finally:
         killing.cancel()
         await program.stop()
-    # At least once; what came twice was in flight, or done and not yet written.
+    # At least once; repeated deliveries were in flight or not yet recorded.
     for name in WEBHOOKS:
         counts = Counter(request.json["id"] for request in receiver.requests_to(f"/{name}"))
         twice = sum(count - 1 for count in counts.values())
@@ -121,7 +121,7 @@ async def test_the_servers_end_with_the_gateway(tmp_path: Path, receiver: Receiv
     program.kill()
     await _wait_until_ended(first)
     again = await program.start()
-    # Ports and passwords stay, so that the clients' settings do.
+    # Ports and passwords stay the same, so clients need no change.
     assert (again["nats"], again["redis"], again["key"]) == (at["nats"], at["redis"], at["key"])
     second = server_pids(program.data)
     assert await program.stop() == 0
@@ -246,7 +246,7 @@ async def test_a_nats_that_hangs_is_not_ready(
     finally:
         os.kill(pid, signal.SIGCONT)
     await _until_ready(client)
-    # Whether it was written meanwhile is not known: sent again, it is there once.
+    # It may have been stored: sent again, it is stored once.
     await client.send(hanging)
     stored = [
         json.loads(message.data)["id"] for message in await client.stream_messages("GATEWAY_EVENTS")

@@ -74,7 +74,7 @@ async def _load(program: Program) -> set[str]:
     async with connected(at["http"], at["nats"], at["key"]) as client:
 
         async def kill() -> None:
-            # Not oftener: what ends again and again is started ever more slowly.
+            # Not more often: a server that keeps ending is restarted with growing delays.
             for name in ("nats", "valkey") * 2:
                 await asyncio.sleep(1.5)
                 os.kill(int((program.data / f"{name}.pid").read_text()), signal.SIGKILL)

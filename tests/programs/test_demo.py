@@ -99,7 +99,7 @@ def test_a_wrong_duration_is_refused() -> None:
 
 def test_the_example_configuration_is_the_original() -> None:
     example = Path("examples/gateway.yaml").read_bytes()
-    # The configuration that was asked for, byte for byte.
+    # The original configuration, byte for byte.
     original = "a2d0589b352f750b0e14e6b361b777c8161caadc7cab8b13d74d3d57fb1457a5"
     assert hashlib.sha256(example).hexdigest() == original
     assert (files("event_gateway.cli.demo") / "gateway.yaml").read_bytes() == example

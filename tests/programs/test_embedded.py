@@ -167,7 +167,7 @@ async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, e
         else:
             assert (await asyncio.to_thread(parent.stdout.readline)).startswith("ended")
             if not log.read_text()[:1].isdecimal():
-                return  # it was stopped before it had said who it is
+                return  # it was stopped before it had written its process id
         child = int(log.read_text().split()[0])
         async with asyncio.timeout(PATIENCE):
             while _alive(child):
@@ -176,7 +176,7 @@ async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, e
         parent.kill()
         parent.wait()
         parent.stdout.close()
-    # And nothing of the way itself is left.
+    # And no helper process is left.
     async with asyncio.timeout(PATIENCE):
         while _running(str(log)) or _running(CHILD):
             await asyncio.sleep(0.05)

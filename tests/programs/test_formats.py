@@ -32,7 +32,7 @@ async def test_the_data_of_an_earlier_version(
                 body = item | {"url": f"{receiver.url}/{item['id']}"}
                 answer = await client.http.put(f"/v1/webhooks/{item['id']}", json=body)
                 assert answer.status_code == 200, answer.text
-            # What waited is carried on with, and what was done is not done again.
+            # Pending deliveries continue, and finished ones are not repeated.
             requests = await receiver.until(3, "/waiting")
             assert {request.json["id"] for request in requests} == {"old-0", "old-1", "old-2"}
             assert all(int(request.headers["x-event-gateway-attempt"]) > 1 for request in requests)
@@ -91,7 +91,7 @@ async def test_newer_formats_are_refused_with_a_reason(
             assert [request.json["id"] for request in receiver.requests].count(sent["id"]) == 1
             (message,) = await client.stream_messages("GATEWAY_REJECTED")
             assert "format 2" in message.headers["Eg-Detail"]
-            # And so is a whole registry or ledger, before anything is done.
+            # And so is a whole registry or ledger, before anything is written.
             assert await program.stop() == 0
             bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
             await bucket.put("webhook.w2", b'{"v": 9, "webhook": {"shape": "unknown"}}')

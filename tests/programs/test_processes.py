@@ -24,7 +24,7 @@ async def test_a_change_applies_in_all_processes_once_it_is_answered(
         writer, reader = (first, other) if number % 2 else (other, first)
         await writer.webhook(id=f"w{number}", url=f"{receiver.url}/w{number}", events=["user.*"])
         assert (await reader.http.get(f"/v1/webhooks/w{number}")).status_code == 200
-        # Whoever routes them: events sent after the answer are for the new webhook too.
+        # Events sent after the answer match the new webhook in whichever process routes them.
         sent = [event("user.a") for _ in range(4)]
         for built in sent[:2]:
             await reader.nats.publish("user.a", json.dumps(built).encode())
@@ -61,7 +61,7 @@ async def test_the_answer_to_a_change_waits_for_a_slow_process(
             result[name] = time.monotonic() - began
         finally:
             os.kill(behind, signal.SIGCONT)
-    # It waits until the other has it in force, but not for ever.
+    # The answer waits until the other process has applied the change, but not for ever.
     assert result["soon"] > 0.45, result
     assert 1.9 < result["late"] < 25, result
     assert "have not applied a change" in peers.programs[0].output
@@ -77,7 +77,7 @@ async def test_two_processes_with_the_same_file_and_a_dead_process(
     events = [item for item in first.lifecycle if item["type"] == "webhook.registered"]
     assert len(events) == len({entry["subject"] for entry in events})
     peers.programs[1].kill()
-    # It is waited for as long as it may still live, and no longer.
+    # The gateway waits for the process as long as it may be alive, and no longer.
     began = time.monotonic()
     await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     assert time.monotonic() - began < 25
@@ -121,7 +121,7 @@ async def test_another_process_completes_a_deletion(
     sent = event("user.a")
     await first.send(sent)
     await other.until("w", sent["id"], "retrying")
-    # As a process leaves it that was killed between the mark and the clearing up.
+    # As left by a process that was killed between the mark and the cleanup.
     bucket = await first.nats.jetstream().key_value("GATEWAY_REGISTRY")
     entry = await bucket.get("webhook.w")
     marked = json.loads(entry.value or b"")

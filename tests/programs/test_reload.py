@@ -53,7 +53,7 @@ async def test_a_changed_file_is_applied(tmp_path: Path, receiver: Receiver) -> 
             await client.send(event("user.a", {"x": "y" * 70_000}), status=413)
             info = await client.nats.jetstream().stream_info("GATEWAY_EVENTS")
             assert info.config.max_age == 10 * 86400
-            # What is allowed to be dialed is, too; the file's own webhooks must stay within it.
+            # The egress rules change too; the file's own webhooks must comply with them.
             changed["delivery"] = {}
             output = await program.reload(changed, "not reloaded")
             assert "webhooks.kept.url: 127.0.0.1 is in 127.0.0.0/8: loopback" in output
@@ -62,7 +62,7 @@ async def test_a_changed_file_is_applied(tmp_path: Path, receiver: Receiver) -> 
             await client.send(sent)
             record = await client.until("api", sent["id"], "retrying")
             assert record["last_error"].startswith("EgressRefused")
-            # It can still be paused, but not sent elsewhere in there.
+            # The webhook can still be paused, but not given another refused URL.
             patched = await client.http.patch("/v1/webhooks/api", json={"enabled": False})
             assert patched.status_code == 200, patched.text
             elsewhere = {"url": f"{receiver.url}/elsewhere"}

@@ -39,7 +39,7 @@ async def cluster(directory: Path) -> AsyncIterator[tuple[list[str], list[Server
         urls, servers = _start(directory / f"cluster-{attempt}")
         try:
             if not await _formed(urls, servers):
-                continue  # somebody else has taken one of the ports meanwhile
+                continue  # another process has taken one of the ports
             yield urls, servers
             return
         finally:

@@ -81,7 +81,7 @@ async def test_a_wrong_password_is_reported_at_once(tmp_path: Path, run: Run) ->
     ("settings", "says"),
     [
         (("--maxmemory-policy", "allkeys-lru"), "maxmemory-policy allkeys-lru"),
-        # Unless told otherwise its nodes talk on the port + 10,000, which may be none.
+        # By default its nodes use the port + 10,000, which may be invalid.
         (("--cluster-enabled", "yes", "--cluster-port", "{free}"), "Redis Cluster"),
     ],
 )
@@ -113,7 +113,7 @@ async def test_the_gateway_waits_for_a_server_that_starts_later(tmp_path: Path, 
     async with asyncio.timeout(PATIENCE):
         while "does not respond yet" not in program.output:
             await asyncio.sleep(0.05)
-    # Meanwhile it can be told to end, and leaves nothing behind.
+    # While it waits it can be stopped, and leaves nothing behind.
     os.kill(program.pid, signal.SIGTERM)
     began = time.monotonic()
     assert await program.ended() == 0

@@ -45,7 +45,7 @@ async def test_the_gateway_drains_in_phases(tmp_path: Path, receiver: Receiver) 
                     await connection.wait_closed()
                 closed = (connection.close_code, connection.close_reason)
                 assert closed == (1012, "the gateway restarts")
-                # While the slow attempt runs on, it says so, and takes nothing more.
+                # While the slow attempt runs, the gateway is draining and accepts nothing more.
                 ready = await client.http.get("/readyz")
                 assert (ready.status_code, ready.json()["reasons"]) == (503, ["draining"])
                 refused = await client.send(event("load.made"), status=503)
@@ -54,7 +54,7 @@ async def test_the_gateway_drains_in_phases(tmp_path: Path, receiver: Receiver) 
             assert await program.ended() == 0
             took = time.monotonic() - began
             assert took > 1.5, "the slow attempt was not waited for"
-        # What ran was finished and recorded: it does not come again.
+        # The running attempt was finished and recorded: it is not repeated.
         at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:
             record = await client.until("slow", sent["id"], "succeeded")
@@ -87,7 +87,7 @@ async def test_an_attempt_that_is_cut_off_is_not_a_failure(
         async with connected(at["http"], at["nats"], at["key"]) as client:
             record = await client.delivery("slow", sent["id"])
             assert (record["status"], record["attempts"]) == ("in_progress", [])
-            # Its lease ends 10 s after the attempt's timeout; then it is tried again.
+            # Its lease ends 10 s after the attempt's timeout; then the delivery is retried.
             record = await client.until("slow", sent["id"], "succeeded")
             assert [attempt["number"] for attempt in record["attempts"]] == [1]
         assert await program.stop() == 0

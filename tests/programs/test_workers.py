@@ -72,7 +72,7 @@ async def test_workers_share_the_work(program: Program, receiver: Receiver) -> N
         shares = Counter(token.partition(".")[0] for token in tokens)
         assert len(shares) == 2
         assert min(shares.values()) > 15, shares
-        # What is registered in one is in force in all when that is answered.
+        # A registration in one process applies in all of them once it is answered.
         for number in range(5):
             await client.webhook(id=f"v{number}", url=f"{receiver.url}/v{number}", events=["b"])
             published = event("b")

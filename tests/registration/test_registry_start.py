@@ -18,7 +18,7 @@ async def test_a_registry_that_stops_sending_is_reported_with_its_progress(
     registry = Registry(broker, Peers(broker, "here", "", Supervisor()), Supervisor())
     try:
         await registry.open()
-        # Its last revision is known, and what it was is not there to be read.
+        # The last revision is known, but the message with it is missing.
         await broker.js.purge_stream(f"KV_{BUCKET}")
         with pytest.raises(TimeoutError, match=r"up to revision 0 of 1, then no entry arrived for"):
             await registry.watch()

@@ -90,7 +90,7 @@ async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver:
         ("n", {"value": " \n"}, "value"),
         ("n", {"value": 5}, "value"),
         ("n", {"value": "x" * 65_537}, "value"),
-        ("n", {"value": "x", "more": 1}, ""),  # it could be the value
+        ("n", {"value": "x", "more": 1}, ""),  # it could be the secret value
     ],
 )
 async def test_secrets_that_cannot_be_set(client: Client, name: str, body: Any, key: str) -> None:
@@ -109,11 +109,11 @@ async def test_a_signing_key_is_rotated_with_an_overlap(client: Client, receiver
     assert len(answer.json()["sealed"]["former_until"]) == 1
     request = await _deliver_one(client, receiver)
     assert _signed_with(request) == [FIRST, SECOND]
-    # The new one first: some receivers look no further.
+    # The new signature first: some receivers check only the first.
     first = request.headers["webhook-signature"].split()[0]
     standardwebhooks.Webhook(SECOND).verify(request.body, dict(request.headers, **{
         "webhook-signature": first}))  # fmt: skip
-    # An overlap that ends, and one of nothing.
+    # An overlap that ends, and an overlap of 0.
     rotate = {"value": THIRD, "overlap": "1s"}
     assert (await client.http.post("/v1/secrets/signing/rotate", json=rotate)).status_code == 200
     assert _signed_with(await _deliver_one(client, receiver)) == [FIRST, SECOND, THIRD]
@@ -127,7 +127,7 @@ async def test_a_replaced_key_expires(client: Client, receiver: Receiver) -> Non
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
     body = {"value": SECOND, "overlap": "1s"}
     assert (await client.http.post("/v1/webhooks/w/rotate-secret", json=body)).status_code == 200
-    async with asyncio.timeout(PATIENCE):  # it is looked at again every few seconds
+    async with asyncio.timeout(PATIENCE):  # the file is read again every few seconds
         while _signed_with(await _deliver_one(client, receiver)) != [SECOND]:
             await asyncio.sleep(0.3)
 

@@ -31,7 +31,7 @@ async def _ids(client: Client, name: str, count: int) -> list[str]:
     async with asyncio.timeout(PATIENCE):
         while (await _state(client, name))["messages"] < count:
             await asyncio.sleep(0.02)
-    await asyncio.sleep(0.2)  # for what should not come
+    await asyncio.sleep(0.2)  # for events that should not arrive
     return [
         json.loads(message.data)["id"]
         for message in await client.stream_messages(f"GATEWAY_STREAM_{name}")
@@ -52,7 +52,7 @@ async def test_a_stream_is_created_changed_and_deleted(client: Client) -> None:
         "max_bytes": None, "compliance": False, "compression": "s2", "replicas": None,
         "managed_by": "api", "created_at": "",
     }  # fmt: skip
-    # It begins with what the log holds, and a subject that only it names is captured from NATS.
+    # It starts with the events of the log, and its own subject is captured from NATS.
     await client.nats.publish("fresh.b", json.dumps(event("fresh.b")).encode())
     assert (await _ids(client, "s", 2))[0] == earlier["id"]
     state = await _state(client, "s")
@@ -247,7 +247,7 @@ async def test_new_subjects_continue_where_the_previous_ended(client: Client) ->
     assert [item["event"]["id"] for item in live] == expected
     assert await _ids(client, "s", len(expected)) == expected
     assert [item["seq"] for item in live] == list(range(1, len(expected) + 1))
-    # Also where nothing is left that tells how far it came.
+    # Also if no message is left that shows how far it came.
     await client.http.patch("/v1/streams/s", json={"retention": "1s"}, params={"force": "true"})
     async with asyncio.timeout(PATIENCE):
         while (await _state(client, "s"))["messages"]:
@@ -325,7 +325,7 @@ async def test_a_file_drops_events_only_on_request(tmp_path: Path) -> None:
         async with connected(at["http"], at["nats"], at["key"]) as client:
             assert (await _state(client, "f"))["messages"] == 5
         assert await forced.stop() == 0
-        # The same limits once more drop nothing, whatever time has made of what is held.
+        # The same limits again drop nothing, however old the stored events are by now.
         await program.start()
     finally:
         await program.stop()
@@ -340,7 +340,7 @@ async def test_several_processes_know_the_same_streams(peers: Peers, stack: Any)
             assert (await socket.request(action="subscribe", stream="s"))["type"] == "subscribed"
             assert (await writer.http.delete("/v1/streams/s")).status_code == 204
             assert (await socket.next())["code"] == "stream_deleted"
-    # Two at once: one of them makes it.
+    # Of two concurrent requests one creates it.
     answers = await asyncio.gather(*(
         client.http.post("/v1/streams", json={"name": "t", "subjects": [subject]})
         for client, subject in ((first, "user.a"), (other, "user.b"))
@@ -358,7 +358,7 @@ async def test_another_process_completes_a_change(client: Client) -> None:
     await _create(client, "t", "user.*")
     js = client.nats.jetstream()
     bucket = await js.key_value("GATEWAY_REGISTRY")
-    # Killed between the mark and the deletion, and between the registration and the making.
+    # Killed between mark and deletion, and between registration and creation.
     entry = await bucket.get("stream.s")
     marked = json.loads(entry.value or b"")
     marked["stream"]["deleting"] = True

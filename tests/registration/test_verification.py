@@ -22,7 +22,7 @@ from support.program import LOOPBACK, Program
 from support.receiver import OptionsAnswer, Receiver, allows
 
 ORIGIN = "event-gateway"
-EVER = 0.6  # seconds after which what has not come is taken not to come
+EVER = 0.6  # seconds after which a request counts as not sent
 
 
 async def _shown(client: Client, webhook: str = "w") -> dict[str, Any]:
@@ -73,7 +73,7 @@ async def test_a_verified_receiver_gets_events(client: Client, receiver: Receive
     assert (event_["subject"], event_["data"]["reason"]) == ("webhook/w", "verified")
     await asyncio.sleep(EVER)
     assert len(receiver.options_requests) == 1, "asked again after it had agreed"
-    # An answer can be sent back.
+    # A response can be sent back.
     again = await client.http.put("/v1/webhooks/w", json=shown)
     assert (again.status_code, again.json()["state"]) == (200, "active")
 
@@ -147,7 +147,7 @@ async def test_responses_that_verify(
     assert [options_request.path for options_request in receiver.options_requests] == ["/w"], (
         "a redirect was followed"
     )
-    # Who need not agree was asked all the same, and nothing is kept of it.
+    # A receiver without verify gets a handshake on request, and the result is not stored.
     shown = await _shown(client)
     assert (shown["state"], shown["verification"]) == ("active", None)
 
@@ -171,7 +171,7 @@ async def test_receivers_that_cannot_be_reached_or_do_not_answer(
         assert (came["verified"], came["status_code"], came["error_type"]) == (False, None, error)
         assert (await _shown(client, webhook))["state"] == "unverified"
     assert {options_request.path for options_request in receiver.options_requests} == {"/hangs"}
-    # Nobody who is slow to answer is in the way of one who agrees.
+    # A receiver that is slow to answer does not delay another one.
     receiver.options_answers["/w"] = [allows()]
     for n in range(30):
         await client.webhook(id=f"hangs{n}", url=f"{receiver.url}/hangs", events=["user.*"],
@@ -180,7 +180,7 @@ async def test_receivers_that_cannot_be_reached_or_do_not_answer(
     async with asyncio.timeout(PATIENCE):
         await _until(client, "active")
     assert (await client.http.post("/v1/webhooks/none/verify")).status_code == 404
-    # The guard holds for this as for deliveries: by now the network is closed again.
+    # The egress guard applies as for deliveries: the network is not allowed any more.
     await gateway.gateway.reload(Config())
     assert (await _verify(client, "w"))["error_type"] == "EgressRefused"
 
@@ -217,7 +217,7 @@ async def test_the_allowed_rate_is_respected(
     assert len(receiver.requests) == 12, "more than the receiver allows in a minute"
     for count, at in enumerate(times):
         assert at - began >= 2 * (count // 4) * 0.98, "more than 4 in 2 s"
-    # Asked again, it allows more, and what waits follows at the configured rate.
+    # After another handshake a higher rate is allowed, and pending deliveries use it.
     receiver.options_answers["/w"] = [allows("*", 6000)]
     assert (await _verify(other))["allowed_rate"] == 6000
     await receiver.until(24, "/w")
@@ -238,7 +238,7 @@ async def test_another_url_must_be_verified(client: Client, receiver: Receiver) 
     sent = event("user.a")
     await client.send(sent)
     await _until_tried(client)
-    # Back where it was it is asked again, too.
+    # With the earlier URL it is verified again, too.
     requested = len(
         [
             options_request
@@ -370,7 +370,7 @@ async def test_verification_survives_restarts_but_not_another_origin(
         async with connected(at["http"], at["nats"], at["key"]) as client:
             first = (await _until(client, "active"))["verification"]
             await _until_tried(client, "late")
-            await asyncio.sleep(2.5)  # in which it is asked once more
+            await asyncio.sleep(2.5)  # in which another handshake is sent
             answer = await client.http.post("/v1/webhooks/late/verify")
             assert answer.json()["error_type"] == "ConsentRefused"
         program.kill()
@@ -421,7 +421,7 @@ async def test_one_process_sends_handshakes_and_another_takes_over(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     single, other = await peers.start(stack, {}, {})
-    await asyncio.sleep(1.5)  # until both know that they are two
+    await asyncio.sleep(1.5)  # until both processes know each other
     await single.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
     await receiver.until_options(3)
     gaps = [

@@ -48,7 +48,7 @@ async def test_create_list_show_replace_delete(
     ]  # fmt: skip
     assert (await client.http.get("/v1/webhooks/w")).status_code == 404
     await client.send(event("user.b"))
-    # The id is free again, and its webhook gets only what comes from now on.
+    # The id is free again, and a new webhook with it gets only later events.
     await client.webhook(id="w", url=f"{receiver.url}/third", events=["user.*"])
     last = event("user.c")
     await client.send(last)

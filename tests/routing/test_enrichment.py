@@ -185,7 +185,7 @@ async def test_any_graph_of_causes(servers: tuple[str, str], seed: int) -> None:
                             kind=DataKind.JSON))  # fmt: skip
     client = await connect_redis(servers[1])
     try:
-        # From several logs: what counts is the time.
+        # From several streams: the time decides.
         batch = [
             Received(event, f"S{n % 2}", 100 - n, 1000.0 + n) for n, event in enumerate(events)
         ]
@@ -212,7 +212,7 @@ async def test_a_batch_is_one_round_trip(servers: tuple[str, str]) -> None:
         await cache.remember(batch)
         calls = {k: v["calls"] for k, v in (await client.info("commandstats")).items()}
         assert calls["cmdstat_evalsha"] == 1
-        # All else was called by the script.
+        # All other commands were called by the script.
         assert set(calls) <= {"cmdstat_evalsha", "cmdstat_info", "cmdstat_config|resetstat",
                               "cmdstat_hget", "cmdstat_hset", "cmdstat_hmget", "cmdstat_pexpire",
                               "cmdstat_zadd", "cmdstat_zremrangebyrank",

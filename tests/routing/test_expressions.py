@@ -22,7 +22,7 @@ async def test_a_webhook_with_an_expression(client: Client, receiver: Receiver) 
         await client.send(item)
     requests = await receiver.until(3, "/w")
     assert {request.json["id"] for request in requests} == {sent[n]["id"] for n in (1, 2, 4)}
-    # What came to no value is seen at the webhook.
+    # Failed evaluations are shown at the webhook.
     async with asyncio.timeout(PATIENCE):
         while not (shown := (await client.http.get("/v1/webhooks/w")).json())["expression_errors"]:
             await asyncio.sleep(0.05)

@@ -24,7 +24,7 @@ async def test_every_lifecycle_event_conforms_to_its_type(
         ("ok", {}),
         ("no", {"retry_policy": {"max_attempts": 2, "initial_delay": "100ms"}}),
         ("gone", {}),
-        # Nobody listens there, so that there is no status either.
+        # No server listens there, so there is no status either.
         ("none", {"url": "http://127.0.0.1:81/none", "retry_policy": {"max_attempts": 1}}),
     ):
         await client.webhook(
@@ -59,7 +59,7 @@ async def test_every_lifecycle_event_conforms_to_its_type(
     seen = set()
     for events in client.lifecycle:
         schema = shown[events["type"]]["schema"]
-        # Nothing is said that the catalog does not know of.
+        # No event was published that the catalog does not know.
         closed = schema | {"additionalProperties": False}
         jsonschema.Draft202012Validator(
             closed, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER

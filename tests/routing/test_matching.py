@@ -87,7 +87,7 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
     assert failed["by-filter"]["detail"] == "data.size is 7; wanted: between [8,9]"
     assert failed["by-dialect"]["detail"] == 'ext is not there; wanted: equals "x"'
     assert "no_such_key" in failed["by-error"]["detail"]
-    # The event itself will do as the body; page by page; some alone.
+    # The body may be the event itself; results have pages; webhooks can be selected.
     page = await ask(sent, limit=4)
     rest = await ask(sent, limit=100, cursor=page["next"])
     assert [item["webhook_id"] for item in page["items"] + rest["items"]] == sorted(items)
@@ -97,7 +97,7 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
     # Nothing was sent, recorded, or counted.
     assert not receiver.requests
     assert (await client.http.get("/v1/webhooks/by-error")).json()["expression_errors"] is None
-    # And the router is of the same mind.
+    # And the router decides in the same way.
     await client.send(sent)
     await receiver.until(2, "/w")
     await client.until("paused", sent["id"], "pending")

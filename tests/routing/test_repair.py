@@ -69,7 +69,7 @@ async def test_redis_loses_recent_writes_while_the_gateway_runs(
             await _came(receiver, before)
             await asyncio.sleep(2.5)  # a checkpoint is written
             shutil.copytree(store, tmp_path / "copy")
-            receiver.answers["/two"] = [500]  # these wait when the copy is put back
+            receiver.answers["/two"] = [500]  # these are pending when the copy is restored
             lost = await _send(client, 40)
             await _came(receiver, lost, "/one")
             await asyncio.sleep(2.5)  # and another checkpoint
@@ -240,7 +240,7 @@ async def test_redis_is_down_for_a_while(
         async with connected(at["http"], nats_url, at["key"]) as client:
             flying = await _send(client, 4)
             await receiver.until(4, "/one")
-            os.kill(pid, signal.SIGSTOP)  # it answers nobody
+            os.kill(pid, signal.SIGSTOP)  # it does not answer
             waiting = await _send(client, 20)
             async with asyncio.timeout(PATIENCE):
                 while True:

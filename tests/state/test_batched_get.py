@@ -145,7 +145,7 @@ async def test_deliveries_pending_over_a_kill_are_delivered_unchanged(
         async with asyncio.timeout(PATIENCE):
             while (await client.http.get("/v1/webhooks/w/stats")).json()["waiting"] < 60:
                 await asyncio.sleep(0.05)
-    program.kill()  # no event is at hand any more
+    program.kill()  # no event is cached any more
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
         await client.http.post("/v1/webhooks/w/enable")

@@ -90,7 +90,7 @@ async def test_a_delivery_that_is_not_final_is_queued_and_never_expires(
     assert later == pytest.approx(seen, abs=1000)
     (result,) = await queues.take([REQUEST])
     assert (result.event_id, result.seq, result.probe) == ("e", 1, False)
-    # It is under a lease now: nobody else gets it.
+    # It is under a lease now: no other process gets it.
     assert await queues.take([REQUEST]) == []
     assert await queues.due(0, 10) == []
 

@@ -70,7 +70,7 @@ async def _everything(client: Client, receiver: Receiver) -> None:
         assert answer.status_code == 202, answer.text
         await _until(lambda: _has_ended(client, answer.json()["id"]))
 
-    # By hand, from the log, and from dead letters: some while the receiver is back, some not.
+    # By hand, from the log, and from dead letters, with the receiver up and down.
     answer = await client.http.post("/v1/deliveries/well/last/retry")
     assert answer.status_code == 202, answer.text
     await replayed("/v1/replays", webhook="well", from_seq=1)

@@ -48,7 +48,7 @@ async def test_a_reconnect_continues_after_the_acknowledged_position(
         await client.send([event("scheduler.job.done") for _ in range(10)])
         assert await _events(socket, 10) == list(range(1, 11))
         await _ack(socket, mine["subscription"], 4)
-        await _ack(socket, mine["subscription"], 3)  # never back
+        await _ack(socket, mine["subscription"], 3)  # the position never goes back
         for request, code in (
             ({"seq": 11}, "invalid"), ({"seq": -1}, "invalid"), ({"seq": "4"}, "invalid"),
             ({}, "invalid"), ({"seq": 1, "subscription": "x"}, "unknown_subscription"),
@@ -65,7 +65,7 @@ async def test_a_reconnect_continues_after_the_acknowledged_position(
     await client.send([event("scheduler.job.done")])
     await client.lifecycle_events(2, "stream.unsubscribed")
     async with client.websocket() as socket:
-        mine = await socket.request(**WORK | {"from": "first"})  # what is kept goes before
+        mine = await socket.request(**WORK | {"from": "first"})  # the stored position counts
         assert mine["seq"] == 6
         assert await _events(socket, 5) == [7, 8, 9, 10, 11]
     state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
@@ -140,7 +140,7 @@ async def test_durable_names_while_redis_is_down(start: Start) -> None:
         await client.send([event("scheduler.job.done")])
         await _events(socket, 1)
         state = redis.asyncio.from_url(running.redis_url)
-        # Redis holds every answer back for a while, longer than the gateway waits for one.
+        # Redis delays every answer for longer than the gateway waits.
         pause = asyncio.ensure_future(state.client_pause(7000))
         await pause
         acking = asyncio.create_task(_ack(socket, mine["subscription"], 1))

@@ -130,7 +130,7 @@ async def test_exceeded_limits_have_their_codes(start: Start) -> None:
             for _ in range(20):
                 await first.connection.send(json.dumps({"action": "ping"}))
             assert (await closed_with(first))[0] == 4429
-        # Who is gone does not count any more.
+        # Closed connections do not count any more.
         async with client.websocket() as again:
             assert (await again.request(action="ping"))["type"] == "pong"
             await again.connection.send(b"binary")

@@ -217,7 +217,7 @@ async def test_a_slow_subscriber_delays_no_other_and_loses_nothing(
 ) -> None:
     filler = secrets.token_urlsafe(37_500)  # 50 kB that the socket's compression leaves alone
     sent = [event("scheduler.job.done", {"n": n, "filler": filler}) for n in range(400)]
-    # What the system buffers for the slow one must not hold all of it.
+    # The system's buffers for the slow subscriber must be too small for all events.
     async with client.websocket(receive_buffer=65536) as slow, client.websocket() as quick:
         await slow.request(action="subscribe", stream="work")
         await quick.request(action="subscribe", stream="work")
@@ -243,7 +243,7 @@ async def test_sockets_are_closed_with_a_reconnect_code_at_shutdown(start: Start
             await socket.next()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
-        # Who comes again meanwhile is sent elsewhere, too, and the end of each is told.
+        # Clients that reconnect meanwhile are refused too, and each end is reported.
         async with client.websocket() as again:
             with pytest.raises(websockets.ConnectionClosed) as refused:
                 await again.next()

@@ -97,7 +97,7 @@ async def test_subscribers_and_their_positions(
         await single.send([event("scheduler.job.done"), event("audit.events.a")])
         for socket, count in ((first, 1), (second, 2)):
             assert [(await socket.next())["type"] for _ in range(count)] == ["event"] * count
-        # Any process knows of all.
+        # Every process knows all subscriptions.
         for client in (single, other):
             shown = (await client.http.get("/v1/streams/work")).json()
             assert (shown["subscribers"]["count"], shown["subscribers"]["complete"]) == (2, True)
@@ -121,7 +121,7 @@ async def test_subscribers_and_their_positions(
             assert names == sorted(expected)
         only = (await single.http.get("/v1/subscriptions", params={"stream": "work"})).json()
         assert len(only["items"]) == 2
-        # It is ended in the process that has it.
+        # It is ended in the process that serves it.
         path = f"/v1/subscriptions/{ended['subscription']}"
         assert (await single.http.delete(path)).status_code == 204
         frame = await second.next()
@@ -164,7 +164,7 @@ async def test_subjects_without_a_stream(client: Client, gateway: Running) -> No
             ({"stream": "work", "form": "new"}, "invalid"),
         ):  # fmt: skip
             assert (await socket.request(action="subscribe", **request))["code"] == code, request
-        # What the gateway tells of itself is a stream of its own.
+        # Lifecycle events are in a stream of their own.
         assert (await socket.request(action="subscribe", subjects=["stream.>"]))["seq"] > 0
     state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
     async with asyncio.timeout(PATIENCE):

@@ -177,7 +177,7 @@ async def test_a_request_on_a_stale_connection_is_sent_once_more(sender: HttpCli
         await reader.readexactly(4)
         seen += 1
         writer.write(OK)
-        await reader.read(1)  # the next request begins, and is dropped
+        await reader.read(1)  # the next request starts, and is dropped
         writer.close()
 
     async with serving(once) as url:

@@ -66,7 +66,7 @@ async def test_names_that_hang_do_not_delay_others() -> None:
         assert {item.error_type for item in results if isinstance(item, Failure)} == {
             ErrorType.NAME_RESOLUTION
         }
-        # Who asks for the same name again waits for the same answer: no second thread.
+        # A second request for the same name waits for the same answer: no second thread.
         await post(sender, f"http://hangs1:{port}", timeout=0.1)
         assert request["hangs1"] == 1
         release.set()
@@ -156,7 +156,7 @@ async def test_an_address_that_never_answers_leaves_time_for_the_others() -> Non
         with socket.socket() as full:
             full.bind(("127.0.0.9", port))
             full.listen(0)
-            # Two connections that nobody accepts fill its queue: the next one gets no answer.
+            # Two connections that are never accepted fill the queue: the next gets no answer.
             others = [socket.socket() for _ in range(2)]
             for other in others:
                 other.setblocking(False)

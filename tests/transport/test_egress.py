@@ -62,7 +62,7 @@ TABLE: list[tuple[str, str | None]] = [
     ("223.255.255.255", None), ("224.0.0.0", "multicast"), ("239.255.255.255", "multicast"),
     ("240.0.0.0", "reserved"), ("255.255.255.255", "reserved"),
     ("8.8.8.8", None), ("1.1.1.1", None), ("93.184.216.34", None),
-    # Where clouds keep what they tell their machines, credentials among it.
+    # The metadata addresses of clouds, which serve credentials.
     ("169.254.169.254", "link-local"),  # AWS, GCP, Azure, Oracle, DigitalOcean and others
     ("169.254.170.2", "link-local"), ("169.254.170.23", "link-local"),  # AWS: ECS, EKS
     ("fd00:ec2::254", "private"), ("fd00:ec2::23", "private"),  # AWS
@@ -106,7 +106,7 @@ TABLE: list[tuple[str, str | None]] = [
     ("::ffff:8.8.8.8", None), ("::ffff:808:808", None),
     ("64:ff9b::127.0.0.1", "loopback"), ("64:ff9b::10.0.0.1", "private"),
     ("64:ff9b::8.8.8.8", None), ("64:ff9b::0:0", "this network"),
-    # Spellings of IPv4 that only some programs know.
+    # Forms of IPv4 addresses that only some programs accept.
     ("https://2130706433/", USUAL), ("https://017700000001/", USUAL),
     ("https://0x7f000001/", USUAL), ("https://0X7F000001/", USUAL), ("https://0x7f.1/", USUAL),
     ("https://0x7f.0x0.0x0.0x1/", USUAL), ("https://127.1/", USUAL), ("https://127.0.1/", USUAL),
@@ -142,7 +142,7 @@ TABLE: list[tuple[str, str | None]] = [
     ("https://" + "a." * 126 + "a/", None), ("https://" + "a." * 126 + "aa/", "host name"),
     ("https://b\u00fccher.example/", "non-ASCII"), ("https://\uff11\uff12\uff17.0.0.1/", "ASCII"),
     ("https://127\u30020\u30020\u30021/", "non-ASCII"),
-    # Schemes, ports, and what else a URL may not hold.
+    # Schemes, ports, and other parts that are refused.
     ("http://example.com/", HTTP), ("http://8.8.8.8/", HTTP), ("http://10.0.0.1/", "private"),
     ("HTTPS://EXAMPLE.COM/", None), ("HTTP://EXAMPLE.COM/", HTTP),
     ("ftp://example.com/", "http"), ("file:///etc/passwd", "http"), ("gopher://x:70/_", "http"),
@@ -207,7 +207,7 @@ async def test_a_refused_address_is_not_dialed() -> None:
     for text, message in TABLE:
         if message not in (None, HTTP, "valid URL", "URL"):
             with contextlib.suppress(ValueError):
-                parse_target(_url(text))  # a webhook that it refuses is not even made
+                parse_target(_url(text))  # a refused webhook is not created
                 urls.append(_url(text))
     results = await asyncio.gather(*(post(sender, url) for url in urls))
     assert len(results) > 120
@@ -336,7 +336,7 @@ async def test_the_checked_address_is_dialed(monkeypatch: pytest.MonkeyPatch) ->
         url = f"http://rebinding:{there.port}/"
         assert isinstance(await post(sender, url), Response)
         assert lookups == ["127.0.0.1"], "looked up again between the check and the connection"
-        sender.renew(None)  # so that the next one is dialed
+        sender.renew(None)  # so that the next request dials
         async with asyncio.timeout(PATIENCE):
             while isinstance(result := await post(sender, url), Response):
                 sender.renew(None)
@@ -452,7 +452,7 @@ def test_check_uses_the_delivery_section_of_the_file(tmp_path: Path) -> None:
     assert refused_with(allow_networks=["127.0.0.0/8", "10.0.0.0/8"]) == []
     assert refused_with(allow_http=True) == [url("a"), url("b")]
     assert refused_with(allow_networks=["0.0.0.0/0"], allow_ports=[443]) == [url("a"), url("c")]
-    # Where the section itself is wrong nothing else is said.
+    # If the section itself is invalid, only that is reported.
     assert refused_with(allow_networks=["10.0.0.1/8"]) == ["delivery.allow_networks"]
     assert refused_with(allow_ports=[70000]) == ["delivery.allow_ports[0]"]
     assert refused_with(allow_http="yes") == ["delivery.allow_http"]

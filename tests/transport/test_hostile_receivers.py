@@ -194,12 +194,12 @@ async def test_a_connection_closed_while_idle_is_not_used(sender: HttpClient) ->
 
 
 async def test_a_connection_closed_on_reuse_is_retried_once(sender: HttpClient) -> None:
-    # Every kept connection ends just as the next request comes; a fresh one only answers once.
+    # Each reused connection closes at the next request; a new one answers only once.
     server = ScriptedServer([OK], [None], [OK], [None], [None], [OK])
     async with server.running() as url:
         assert isinstance(await post(sender, url), Response)
         assert isinstance(await post(sender, url), Response)
-        result = await post(sender, url)  # the fresh one is closed, too: that is a failure
+        result = await post(sender, url)  # the new one is closed too: that is a failure
         assert isinstance(result, Failure), result
         assert result.error_type == ErrorType.CONNECTION_RESET
     assert (server.requests, server.connections) == (5, 3)

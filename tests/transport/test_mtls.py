@@ -44,18 +44,18 @@ async def test_client_certificates(start: Start, connect: Start, files: ClientFi
     async with ScriptedServer([OK]).running(files.demanding()) as url:
         came = await _tried(client, url)
         assert came["succeeded"], came
-        # Renewed: the lane, which has been there all the time, uses the new ones.
+        # Renewed: the existing lane uses the new certificate.
         for authority, days in ((Authority(files.directory), 1), (files.authority, -1)):
-            files.renew(authority, days)  # of nobody known; expired
+            files.renew(authority, days)  # of an unknown authority; expired
             await asyncio.sleep(0.2)
             sent = event("a")
             await client.send(sent)
             failed = await client.until("w", sent["id"], "retrying")
-            # It is judged after the handshake; the alert may be lost as the server hangs up.
+            # TLS 1.3 checks it after the handshake; the alert may be lost when the server closes.
             assert failed["attempts"][0]["error_type"] in ("TlsError", "ConnectionReset")
             files.renew(files.authority)
             await client.until("w", sent["id"], "succeeded")
-        # While the files are not whole deliveries go on with the former one.
+        # While the files are incomplete, deliveries use the previous certificate.
         (files.directory / "client.pem").write_text("half")
         await asyncio.sleep(0.2)
         sent = event("a")
@@ -65,7 +65,7 @@ async def test_client_certificates(start: Start, connect: Start, files: ClientFi
         # A new webhook has no former one, and says what is wrong.
         came = await _tried(client, url, cert="none.pem")
         assert (came["error_type"], "none.pem" in came["error_message"]) == ("AuthError", True)
-    # The receiver, too, must be of the authority that is named.
+    # The receiver's certificate must be of the named authority too.
     async with ScriptedServer([OK]).running(Authority(files.directory).server()) as url:
         files.renew(files.authority)
         came = await _tried(client, url)

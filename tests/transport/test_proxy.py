@@ -120,7 +120,7 @@ def test_the_proxy_gets_names_if_it_resolves_them(run: Run, tmp_path: Path) -> N
             assert isinstance(await post(sender, f"https://{named}/"), Response)
             assert proxy.heads == [f"CONNECT {named} HTTP/1.1\r\nhost: {named}\r\n\r\n"]
             assert not lookups
-            # What needs no look-up is judged as ever.
+            # Addresses are checked as always.
             for bad, text in (
                 (f"https://{place}/", "loopback"), (f"https://localhost:{place[10:]}/", "loopback"),
                 ("https://127.1/", "usual form"), ("https://metadata.google.internal/", "metadata"),
@@ -206,7 +206,7 @@ def test_a_proxy_that_misbehaves(
 @BOTH_LOOPS
 def test_a_tunnel_that_does_not_lead_to_the_receiver(run: Run) -> None:
     async def case() -> None:
-        # What comes in place of the receiver's TLS, at once and never.
+        # The bytes in place of the receiver's TLS, at once or never.
         scripts: list[tuple[list[bytes | float | None], ErrorType]] = [
             ([OPENED, 0.1, OK], ErrorType.TLS_ERROR),
             ([OPENED, 0.1, None], ErrorType.CONNECTION_RESET),
@@ -245,7 +245,7 @@ def test_an_unreachable_proxy(run: Run) -> None:
                  f"not connected in time through the proxy 127.0.0.1:{port}"),
             ):  # fmt: skip
                 if error == ErrorType.CONNECT_TIMEOUT:
-                    closed.listen(0)  # two connections that nobody accepts fill its queue
+                    closed.listen(0)  # two connections that are never accepted fill its queue
                     for item in full:
                         item.setblocking(False)
                         item.connect_ex(("127.0.0.1", port))

@@ -148,7 +148,7 @@ def test_hostile_documents_are_answered() -> None:
             assert len(result) + len(skipped) == 1
         else:
             assert text in skipped[0].reason
-    # Many messages that share a large part: bounded, and said.
+    # Many messages that share a large part: limited, and reported.
     shared = {"properties": {f"p{n}": {"type": "string"} for n in range(5000)}}
     content = message({})
     content["components"] = {

@@ -107,7 +107,7 @@ def test_the_declared_header_is_redacted(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_no_other_header_leaves_the_gateway(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
     result = authentication(monkeypatch, authenticator=lambda *_: lambda *_: line)
-    for _ in range(2):  # each attempt, not the first alone
+    for _ in range(2):  # each attempt, not only the first
         with pytest.raises(Unsendable, match="another header") as refused:
             result.lines(b"id", b"0", b"")
         assert SECRET not in str(refused.value)

@@ -29,7 +29,7 @@ def _refused(body: str | bytes) -> InvalidEvent:
     return caught.value
 
 
-# Names that are there twice, in all ways in which that can look like something else.
+# Repeated names, in all forms that can hide them.
 @pytest.mark.parametrize(
     "more",
     [
@@ -56,10 +56,10 @@ def test_names_that_only_look_repeated() -> None:
                  ', "data" : [{"a":"b","a":"\\"c\\""}] ',
                  ',"subject":null,"data":"\\"id"'):  # fmt: skip
         assert from_structured((HEAD + more + "}").encode()).id == "1"
-    # What is no CloudEvent is all data.
+    # A message that is not a CloudEvent is data as a whole.
     plain = from_message(None, b'{"id":"1","id":"2"}', **PLACE).event
     assert (plain.id, plain.data) == ("S-1", b'{"id":"1","id":"2"}')
-    # But for one that only leaves out what the log knows.
+    # Except an event that lacks only attributes that the log knows.
     with pytest.raises(InvalidEvent, match="2 times"):
         from_message(None, b'{"type":"a.b","source":"s","x":"1","x":"2"}', **PLACE)
 

@@ -77,7 +77,7 @@ def test_decisions() -> None:
     assert decide(policy, [failed], 60.0) == Retry(1.0)
     assert decide(policy, [failed] * 2, 60.0) == Retry(2.0)
     assert decide(policy, [failed] * 3, 60.0) == DeadLetter("ServerError")
-    # Nothing is tried beyond the deadline.
+    # No attempt is made after the deadline.
     assert decide(policy, [failed], 0.9) == DeadLetter("Expired")
     assert decide(policy, [failed] * 3, -1.0) == DeadLetter("ServerError")
     gone = Attempt(1, "2026-01-01T00:00:00Z", 1, 410, "ClientError", "HTTP 410")

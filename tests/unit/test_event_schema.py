@@ -16,7 +16,7 @@ from event_gateway.core.schema.event_type import EventType, to_json
 from support.event_schemas import REFUSED, schemas
 from support.examples import examples
 
-# Each level of the data may be one of two alternatives, which both look at the level below.
+# Each level has two alternatives that both check the level below.
 TWOFOLD = {
     "$ref": "#/$defs/n",
     "$defs": {"n": {"anyOf": [
@@ -115,7 +115,7 @@ def test_data_that_is_too_large_to_check_is_not_valid() -> None:
     assert costly.violation({"k": 1}, 8) is None
 
 
-# Schemas, and what of them an event can say; each keyword on its own and among others.
+# Schemas with keywords alone and combined.
 
 
 values = st.recursive(
@@ -142,7 +142,7 @@ def test_the_result_is_that_of_the_reference_implementation_and_the_path_exists(
     try:
         expected = jsonschema.Draft202012Validator(schema).is_valid(value)
     except RecursionError:
-        return  # a schema that leads to itself without end
+        return  # a schema that refers to itself
     assert (result is None) == expected
     if result is not None:
         at = value

@@ -133,7 +133,7 @@ def test_hostile_expressions_are_limited(text: str, data: Any) -> None:
     except EvaluationError as error:
         kind = error.kind
     assert kind == "too_costly"
-    # Not a measurement: unbounded, each of them takes many seconds, or gigabytes.
+    # Not a measurement: without limits each takes many seconds, or gigabytes.
     assert time.process_time() - began < 5
     assert _peak() - memory < 400 << 10
 

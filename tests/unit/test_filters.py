@@ -107,7 +107,7 @@ CASES: list[tuple[str, str, Any, bool]] = [
     ("data.0", "equals", "zero", True),
     ("data[0]", "exists", GONE, False),
     ("data", "exists", GONE, True),
-    # Attributes have the same answer in every mode: binary mode writes 5 and true as text.
+    # Attributes match in every mode: binary mode writes 5 and true as text.
     ("priority", "equals", 5, True),
     ("priority", "equals", "5", True),
     ("priority", "in", ["5"], True),
@@ -130,7 +130,7 @@ def test_conditions(field: str, operator: str, value: Any, passes: bool) -> None
     assert check_filter(first, "filters[0]") == 1
     assert compile_filter(first)(E) is passes
     assert compile_filter(Filter(not_=first))(E) is not passes
-    # As it comes back from the registry.
+    # As decoded from the registry.
     again = msgspec.json.decode(msgspec.json.encode(first), type=Filter)
     assert compile_filter(again)(E) is passes
 
@@ -183,7 +183,7 @@ def test_the_cost_of_a_search_is_limited(pattern: str) -> None:
     first = compile_filter(Filter("data.s", "matches", pattern))
     began = time.process_time()
     assert not first(of({"s": "ab" * 500_000}))
-    # Not a measurement: unbounded, it takes 5 to 28 seconds.
+    # Not a measurement: without a limit it takes 5 to 28 seconds.
     assert time.process_time() - began < 2
 
 

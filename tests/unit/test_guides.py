@@ -30,5 +30,5 @@ def test_configurations_in_the_guides_are_valid(tmp_path: Path, block: str) -> N
 def _rule(definition: TransformationDefinition) -> None:
     for problem in definition.problems():
         raise problem
-    if definition.python is None:  # a guide's functions are its readers' own
+    if definition.python is None:  # the functions in a guide do not exist
         compile_definition(definition)

@@ -122,7 +122,7 @@ def test_the_index_gives_the_same_result_as_checking_each_webhook(
     assert len(index) == len(known)
     for name in list(known):
         index.remove(name)
-    assert index._root.empty  # nothing is left of what was taken out
+    assert index._root.empty  # no entry of a removed webhook is left
 
 
 def of(data: Any, kind: str = "a.b", seq: int = 10) -> Received:

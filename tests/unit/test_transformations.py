@@ -217,7 +217,7 @@ def test_siem_format_conforms_to_ecs_for_any_event(event: Event) -> None:
         assert custom["data"] == json.loads(event.data)
     flat = _flat(body)
     for name in ECS["fields"]:
-        if not name.startswith(("user.", "source.")):  # they are there where they are known
+        if not name.startswith(("user.", "source.")):  # they are present if they are known
             assert name in flat, name
     for name, value in flat.items():
         field = ECS["fields"][name]
