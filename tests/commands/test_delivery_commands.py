@@ -274,7 +274,7 @@ async def test_lists_stop_at_the_limit_and_deletion_does_not(
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "says"),
+    ("words", "status", "message"),
     [
         (["deliveries", "list", "none"], 1, "none"),
         (["deliveries", "list", "w", "--since", "soon"], 2, "--since: 'soon' is neither a time"),
@@ -294,8 +294,10 @@ async def test_lists_stop_at_the_limit_and_deletion_does_not(
         (["dead-letters", "purge", "--webhook", "a.>", "--yes"], 1, "webhook"),
     ],
 )
-async def test_an_error_is_one_line(run: Command, words: list[str], status: int, says: str) -> None:
+async def test_an_error_is_one_line(
+    run: Command, words: list[str], status: int, message: str
+) -> None:
     ended = await run(*words)
     assert (ended.status, ended.out) == (status, ""), ended.err
     assert len(ended.err.splitlines()) == 1
-    assert says in ended.err
+    assert message in ended.err

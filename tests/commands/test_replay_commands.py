@@ -196,7 +196,7 @@ async def test_the_command_waits_for_a_gateway_that_restarts(
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "says"),
+    ("words", "status", "message"),
     [
         (["replay", "--webhook", "w"], 2, "--since"),
         (["replay", "--webhook", "w", "--since", "1x"], 2, "--since: '1x' is neither a time"),
@@ -211,10 +211,10 @@ async def test_the_command_waits_for_a_gateway_that_restarts(
     ],
 )
 async def test_an_error_is_one_line(
-    client: Client, receiver: Receiver, run: Command, words: list[str], status: int, says: str
+    client: Client, receiver: Receiver, run: Command, words: list[str], status: int, message: str
 ) -> None:
     await client.webhook(id="w", url=receiver.url, events=["a"])
     ended = await run(*words)
     assert (ended.status, ended.out) == (status, ""), ended.err
     assert len(ended.err.splitlines()) == 1
-    assert says in ended.err
+    assert message in ended.err

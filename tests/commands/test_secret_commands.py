@@ -126,7 +126,7 @@ async def test_commands_find_the_gateway_of_a_data_directory(
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "says"),
+    ("words", "status", "message"),
     [
         (["secrets", "list", "--key", "wrong"], 1, "key"),
         (["secrets", "set", "no such name"], 1, "name"),
@@ -140,9 +140,11 @@ async def test_commands_find_the_gateway_of_a_data_directory(
         (["webhooks", "list", "--key", "a\nb"], 2, "--key"),
     ],
 )  # fmt: skip
-async def test_an_error_is_one_line(run: Command, words: list[str], status: int, says: str) -> None:
+async def test_an_error_is_one_line(
+    run: Command, words: list[str], status: int, message: str
+) -> None:
     ended = await run(*words, given="a value")
     assert (ended.status, ended.out) == (status, ""), ended.err
     assert len(ended.err.splitlines()) == 1
-    assert says in ended.err
+    assert message in ended.err
     assert "a value" not in ended.err

@@ -23,14 +23,14 @@ from support.receiver import ReceivedRequest, Receiver, serving
 SLOW = {"max_events": 100, "max_wait": "1s"}
 
 
-def ids(got: list[ReceivedRequest]) -> list[list[str]]:
+def ids(received: list[ReceivedRequest]) -> list[list[str]]:
     """The events of each request."""
-    return [[item["id"] for item in request.json] for request in got]
+    return [[item["id"] for item in request.json] for request in received]
 
 
-def flat(got: list[ReceivedRequest]) -> list[str]:
+def flat(request: list[ReceivedRequest]) -> list[str]:
     """The events of all requests."""
-    return [item for batch in ids(got) for item in batch]
+    return [item for batch in ids(request) for item in batch]
 
 
 async def many(client: Client, count: int, **attributes: Any) -> list[str]:

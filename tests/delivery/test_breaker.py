@@ -23,13 +23,13 @@ async def _stats(client: Client, webhook: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def _until(client: Client, webhook: str, timeout: float = PATIENCE, **wanted: Any) -> Any:
+async def _until(client: Client, webhook: str, timeout: float = PATIENCE, **expected: Any) -> Any:
     """Waits until the webhook's stats have these values; ``breaker`` is the breaker's state."""
     async with asyncio.timeout(timeout):
         while True:
             stats = await _stats(client, webhook)
             flat = stats | {"breaker": stats["breaker"]["state"]}
-            if all(flat[key] == value for key, value in wanted.items()):
+            if all(flat[key] == value for key, value in expected.items()):
                 return stats
             await asyncio.sleep(0.02)
 

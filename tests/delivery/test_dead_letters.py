@@ -51,8 +51,8 @@ async def _letters(client: Client, **query: Any) -> list[dict[str, Any]]:
         cursor = {"cursor": answer.json()["next"]}
 
 
-async def _replay(client: Client, **wanted: Any) -> dict[str, Any]:
-    answer = await client.http.post("/v1/dead-letters/replay", json=wanted)
+async def _replay(client: Client, **expected: Any) -> dict[str, Any]:
+    answer = await client.http.post("/v1/dead-letters/replay", json=expected)
     assert answer.status_code == 202, answer.text
     body: dict[str, Any] = answer.json()
     assert answer.headers["Location"] == f"/v1/replays/{body['id']}"
@@ -266,7 +266,7 @@ async def test_a_purge_stops_at_an_unreadable_dead_letter(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "key"),
+    ("expected", "key"),
     [
         ({}, ""),
         ({"ids": [1], "all": True}, ""),
@@ -280,8 +280,8 @@ async def test_a_purge_stops_at_an_unreadable_dead_letter(
         ({"webhook": ">"}, "webhook"),
     ],
 )
-async def test_bad_replays_of_dead_letters(client: Client, wanted: Any, key: str) -> None:
-    answer = await client.http.post("/v1/dead-letters/replay", json=wanted)
+async def test_bad_replays_of_dead_letters(client: Client, expected: Any, key: str) -> None:
+    answer = await client.http.post("/v1/dead-letters/replay", json=expected)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["key"] == key, answer.text
 

@@ -22,8 +22,8 @@ from support.redis_values import hget
 ONCE = {"max_attempts": 1}
 
 
-async def _replay(client: Client, path: str = "/v1/replays", **wanted: Any) -> dict[str, Any]:
-    answer = await client.http.post(path, json=wanted)
+async def _replay(client: Client, path: str = "/v1/replays", **expected: Any) -> dict[str, Any]:
+    answer = await client.http.post(path, json=expected)
     assert answer.status_code == 202, answer.text
     body: dict[str, Any] = answer.json()
     async with asyncio.timeout(PATIENCE):

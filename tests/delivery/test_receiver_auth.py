@@ -129,9 +129,12 @@ async def test_settings_that_are_refused(client: Client, security: list[Any], ke
 # Signatures
 
 
-def _v1(key: str, got: Any) -> str:
+def _v1(key: str, request: Any) -> str:
     """The signature as Standard Webhooks defines it: HMAC-SHA256 of id.timestamp.body."""
-    content = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
+    content = (
+        f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode()
+        + request.body
+    )
     digest = hmac.digest(base64.b64decode(key), content, "sha256")
     return "v1," + base64.b64encode(digest).decode()
 

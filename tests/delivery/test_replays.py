@@ -249,7 +249,7 @@ async def test_another_process_takes_over_a_replay(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "status", "says"),
+    ("expected", "status", "message"),
     [
         ({}, 422, "webhook"),
         ({"webhook": "w"}, 422, "since: must be given"),
@@ -262,9 +262,9 @@ async def test_another_process_takes_over_a_replay(
     ],
 )
 async def test_bad_replays(
-    client: Client, receiver: Receiver, wanted: Any, status: int, says: str
+    client: Client, receiver: Receiver, expected: Any, status: int, message: str
 ) -> None:
     await client.webhook(id="w", url=receiver.url, events=["a"])
-    answer = await client.http.post("/v1/replays", json=wanted)
+    answer = await client.http.post("/v1/replays", json=expected)
     assert answer.status_code == status, answer.text
-    assert says in answer.json()["detail"]
+    assert message in answer.json()["detail"]

@@ -191,7 +191,7 @@ async def test_equal_ids_of_two_sources_in_lists(client: Client, receiver: Recei
 
 
 @pytest.mark.parametrize(
-    ("query", "status", "says"),
+    ("query", "status", "message"),
     [
         ({"status": "lost"}, 422, "status"),
         ({"since": "yesterday"}, 422, "since: 'yesterday' is not an RFC 3339 time"),
@@ -202,12 +202,12 @@ async def test_equal_ids_of_two_sources_in_lists(client: Client, receiver: Recei
     ],
 )
 async def test_bad_lists(
-    client: Client, receiver: Receiver, query: dict[str, str], status: int, says: str
+    client: Client, receiver: Receiver, query: dict[str, str], status: int, message: str
 ) -> None:
     await client.webhook(id="w", url=receiver.url, events=["a"])
     answer = await client.http.get("/v1/webhooks/w/deliveries", params=query)
     assert answer.status_code == status, answer.text
-    assert says in answer.json()["detail"]
+    assert message in answer.json()["detail"]
     assert (await client.http.get("/v1/webhooks/none/deliveries")).status_code == 404
 
 

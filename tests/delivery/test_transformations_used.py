@@ -379,7 +379,7 @@ async def test_a_missing_transformation_falls_back_to_standard_with_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("one", "says"),
+    ("one", "message"),
     [
         (
             "{python: 'support.functions:nope'}",
@@ -394,7 +394,9 @@ async def test_a_missing_transformation_falls_back_to_standard_with_a_warning(
         ("{template: '{{ dta.x }}'}", "begins with 'data.'"),
     ],
 )
-async def test_an_invalid_transformation_is_one_line(tmp_path: Path, one: str, says: str) -> None:
+async def test_an_invalid_transformation_is_one_line(
+    tmp_path: Path, one: str, message: str
+) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(f"transformations:\n  good: {{base: crm_format}}\n  bad: {one}\n")
     ended = await command("check", "-c", str(path), "--json", PYTHONPATH="tests")
@@ -402,7 +404,7 @@ async def test_an_invalid_transformation_is_one_line(tmp_path: Path, one: str, s
     (problem,) = ended.json["errors"]
     assert problem["line"] == 3
     assert problem["key"].startswith("transformations.bad")
-    assert says in problem["reason"]
+    assert message in problem["reason"]
 
 
 def test_a_transformation_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,9 +103,11 @@ async def test_the_commands(client: Client, run: Command, tmp_path: Any) -> None
     for name in ("lights.on", "lights.off"):
         assert (await client.http.delete(f"/v1/event-types/{name}")).status_code == 204
     assert (await ran("import", str(out), "--json")).json["created"] == ["lights.off", "lights.on"]
-    for text, says in (("a:\n  b: c: d", ":2: not YAML"), ('{"a": 1,}', "asyncapi: is missing"),
+    for text, detail in (("a:\n  b: c: d", ":2: not YAML"), ('{"a": 1,}', "asyncapi: is missing"),
                        ("a: 1\na: 1", ":2: a: occurs twice"),
                        ("x: !y z", ":1: x: tags")):  # fmt: skip
         file.write_text(text)
-        assert says in (await ran("import", str(file), status=1 if "missing" in says else 2)).err
+        assert (
+            detail in (await ran("import", str(file), status=1 if "missing" in detail else 2)).err
+        )
     assert "No such file" in (await ran("import", str(tmp_path / "none"), status=2)).err

@@ -36,34 +36,34 @@ def _generated(count: int) -> list[GeneratedEvent]:
         suppress_health_check=[HealthCheck.too_slow],
     )  # fmt: skip
     @given(events("gen."))
-    def generate(made: GeneratedEvent) -> None:
-        result.append(made)
+    def generate(generated: GeneratedEvent) -> None:
+        result.append(generated)
 
     generate()
     return result
 
 
-async def _by_http(client: Client, made: list[GeneratedEvent], binary_mode: bool) -> None:
+async def _by_http(client: Client, generated: list[GeneratedEvent], binary_mode: bool) -> None:
     async def send(one: GeneratedEvent) -> None:
         headers, body = binary(one) if binary_mode else (STRUCTURED, structured(one))
         answer = await client.http.post("/v1/events", content=body, headers=headers)
         assert answer.status_code == 202, (one, answer.text)
 
-    for start in range(0, len(made), AT_ONCE):
-        await asyncio.gather(*(send(item) for item in made[start : start + AT_ONCE]))
+    for start in range(0, len(generated), AT_ONCE):
+        await asyncio.gather(*(send(item) for item in generated[start : start + AT_ONCE]))
 
 
-async def _batched(client: Client, made: list[GeneratedEvent]) -> None:
-    for start in range(0, len(made), AT_ONCE):
-        batch = made[start : start + AT_ONCE]
+async def _batched(client: Client, generated: list[GeneratedEvent]) -> None:
+    for start in range(0, len(generated), AT_ONCE):
+        batch = generated[start : start + AT_ONCE]
         body = b"[%b]" % b",\n".join(structured(item) for item in batch)
         answer = await client.http.post("/v1/events", content=body, headers=BATCH)
         assert answer.status_code == 202, answer.text
         assert answer.json()["accepted"] == len(batch)
 
 
-async def _by_nats(client: Client, made: list[GeneratedEvent], mode: str) -> None:
-    for item in made:
+async def _by_nats(client: Client, generated: list[GeneratedEvent], mode: str) -> None:
+    for item in generated:
         if mode == "binary":
             headers, body = binary(item, nats=True)
             # Names are compared without case.
@@ -86,9 +86,9 @@ WAYS: dict[str, Callable[[Client, list[GeneratedEvent]], Any]] = {
 }
 
 
-def _plain(found: Meant) -> Meant:
+def _plain(decoded: Meant) -> Meant:
     """The payload without what the gateway adds."""
-    attributes, payload = found
+    attributes, payload = decoded
     if payload is not None and isinstance(payload[1], dict):
         stored = {name: value for name, value in payload[1].items() if name != "enrichment"}
         payload = (payload[0], stored)
@@ -113,18 +113,18 @@ async def _all_came(receiver: Receiver, path: str, count: int) -> list[ReceivedR
             await asyncio.sleep(0.05)
 
 
-def _compare(found: Meant, sent: dict[str, tuple[str, GeneratedEvent]], enrich: bool) -> str:
+def _compare(decoded: Meant, sent: dict[str, tuple[str, GeneratedEvent]], enrich: bool) -> str:
     """Compares an event with the sent one; returns its id."""
-    way, result = sent[found[0]["id"]]
-    expected, plain = canonical(result, texts_only=True), _plain(found)
+    way, result = sent[decoded[0]["id"]]
+    expected, plain = canonical(result, texts_only=True), _plain(decoded)
     assert plain == expected, (way, result)
     kind, raw = result.payload or ("", b"")
     if kind == "json" and b"\\ud" not in raw:
         of_object = expected[1] is not None and isinstance(expected[1][1], dict)
-        assert (found != plain) is (enrich and of_object), (way, result)
+        assert (decoded != plain) is (enrich and of_object), (way, result)
     elif not enrich:
-        assert found == plain, (way, result)
-    return str(found[0]["id"])
+        assert decoded == plain, (way, result)
+    return str(decoded[0]["id"])
 
 
 async def test_every_way_in_and_out(client: Client, receiver: Receiver) -> None:

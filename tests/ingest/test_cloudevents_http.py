@@ -31,7 +31,7 @@ _FOUR = [f"{name}: {value}".encode() for name, value in FOUR.items()]
 
 
 @pytest.mark.parametrize(
-    ("lines", "status", "says"),
+    ("lines", "status", "message"),
     [
         ([b"ce-x: \xff"], 422, "ce-x is not UTF-8"), ([b"ce-x: \xed\xa0\x80"], 422, "not UTF-8"),
         ([b"ce-x: %C3"], 422, "does not decode"), ([b"ce-x: 100%"], 422, "percent-encoding"),
@@ -51,11 +51,11 @@ _FOUR = [f"{name}: {value}".encode() for name, value in FOUR.items()]
     ],
 )  # fmt: skip
 async def test_headers_that_are_refused(
-    gateway: Running, lines: list[bytes], status: int, says: str
+    gateway: Running, lines: list[bytes], status: int, message: str
 ) -> None:
     answered, problem = await _raw(gateway, *_FOUR, *lines, body=b"{")
     assert (answered, problem["status"]) == (status, status), problem
-    assert says in problem["detail"]
+    assert message in problem["detail"]
 
 
 async def test_headers_are_bytes_in_utf8(gateway: Running, client: Client) -> None:

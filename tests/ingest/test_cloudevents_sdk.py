@@ -79,30 +79,30 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _of_sdk(found: CloudEvent) -> tuple[dict[str, str], bytes | Any]:
+def _of_sdk(decoded: CloudEvent) -> tuple[dict[str, str], bytes | Any]:
     """An event of the SDK in canonical form: attributes as text, and the payload decoded."""
     attributes = {
         name: value.isoformat() if isinstance(value, datetime) else str(value)
-        for name, value in found.get_attributes().items()
+        for name, value in decoded.get_attributes().items()
     }
-    data = found.get_data()
+    data = decoded.get_data()
     return attributes, data.encode() if isinstance(data, str) else data
 
 
-def _expected(made: GeneratedEvent) -> tuple[dict[str, str], bytes | Any]:
-    attributes = {name: str(value) for name, value in made.attributes.items()}
-    if made.payload is None:
+def _expected(generated: GeneratedEvent) -> tuple[dict[str, str], bytes | Any]:
+    attributes = {name: str(value) for name, value in generated.attributes.items()}
+    if generated.payload is None:
         return attributes, None
-    kind, raw = made.payload
+    kind, raw = generated.payload
     return attributes, json.loads(raw) if kind == "json" else raw
 
 
-def _sdk(made: GeneratedEvent) -> CloudEvent:
-    attributes = dict(made.attributes)
+def _sdk(generated: GeneratedEvent) -> CloudEvent:
+    attributes = dict(generated.attributes)
     if "time" in attributes:
         attributes["time"] = _time(attributes["time"])
-    _, data = _expected(made)
-    if made.payload and made.payload[0] == "text":
+    _, data = _expected(generated)
+    if generated.payload and generated.payload[0] == "text":
         data = data.decode()
     return CloudEvent(attributes, data)
 
@@ -116,17 +116,17 @@ def _read(message: HTTPMessage) -> Event:
     return from_binary(headers.items(), content_type, message.body)
 
 
-def _message(made: Event, in_binary: bool) -> HTTPMessage:
+def _message(generated: Event, in_binary: bool) -> HTTPMessage:
     """Encodes an event as the gateway sends it."""
     if not in_binary:
-        return HTTPMessage({"content-type": STRUCTURED}, to_structured(made))
-    lines, body = to_binary(made)
+        return HTTPMessage({"content-type": STRUCTURED}, to_structured(generated))
+    lines, body = to_binary(generated)
     pairs = [line.partition(": ") for line in lines.decode().split("\r\n") if line]
     return HTTPMessage({name: value for name, _, value in pairs}, body)
 
 
-def _utc(found: tuple[dict[str, Any], Any]) -> tuple[dict[str, Any], Any]:
-    attributes, payload = found
+def _utc(decoded: tuple[dict[str, Any], Any]) -> tuple[dict[str, Any], Any]:
+    attributes, payload = decoded
     if "time" in attributes:
         attributes = attributes | {"time": _time(attributes["time"])}
     return attributes, payload
@@ -134,12 +134,12 @@ def _utc(found: tuple[dict[str, Any], Any]) -> tuple[dict[str, Any], Any]:
 
 @settings(max_examples=examples(500))
 @given(made=shared())
-def test_the_gateway_reads_events_of_the_sdk(made: GeneratedEvent) -> None:
-    for message in (to_structured_event(_sdk(made)), to_binary_event(_sdk(made))):
+def test_the_gateway_reads_events_of_the_sdk(generated: GeneratedEvent) -> None:
+    for message in (to_structured_event(_sdk(generated)), to_binary_event(_sdk(generated))):
         result = to_structured(_read(message))
         conforms(result)
         assert _utc(read_structured(result, texts_only=True)) == _utc(
-            canonical(made, texts_only=True)
+            canonical(generated, texts_only=True)
         )
         # In NATS headers are written in the same way.
         headers = dict(message.headers)
@@ -151,19 +151,19 @@ def test_the_gateway_reads_events_of_the_sdk(made: GeneratedEvent) -> None:
 
 @settings(max_examples=examples(500))
 @given(made=shared(), in_binary=st.booleans())
-def test_the_sdk_reads_events_of_the_gateway(made: GeneratedEvent, in_binary: bool) -> None:
-    event = _read(to_structured_event(_sdk(made)))
+def test_the_sdk_reads_events_of_the_gateway(generated: GeneratedEvent, in_binary: bool) -> None:
+    event = _read(to_structured_event(_sdk(generated)))
     result = from_http_event(_message(event, in_binary))
     assert isinstance(result, CloudEvent)
-    assert _utc(_of_sdk(result)) == _utc(_expected(made))
+    assert _utc(_of_sdk(result)) == _utc(_expected(generated))
 
 
 @settings(max_examples=examples(1000))
 @given(made=events())
-def test_events_of_the_gateway_conform_to_the_schema(made: GeneratedEvent) -> None:
-    headers, body = binary(made)
+def test_events_of_the_gateway_conform_to_the_schema(generated: GeneratedEvent) -> None:
+    headers, body = binary(generated)
     content_type = headers.get("content-type")
-    conforms(to_structured(from_structured(structured(made))))
+    conforms(to_structured(from_structured(structured(generated))))
     conforms(to_structured(from_binary(headers.items(), content_type, body)))
 
 
@@ -175,16 +175,16 @@ async def test_the_sdk_at_both_ends_of_the_gateway(client: Client, receiver: Rec
 
     @settings(max_examples=40, database=None, deadline=None)
     @given(made=shared("sdk."))
-    def generate(made: GeneratedEvent) -> None:
-        named = made.named(id=f"{len(sent)} {made.attributes['id']}")
+    def generate(generated: GeneratedEvent) -> None:
+        named = generated.named(id=f"{len(sent)} {generated.attributes['id']}")
         sent[named.attributes["id"]] = named
 
     generate()
-    for number, made in enumerate(sent.values()):
+    for number, generated in enumerate(sent.values()):
         write = to_structured_event if number % 2 else to_binary_event
-        message = write(_sdk(made))
+        message = write(_sdk(generated))
         answer = await client.http.post("/v1/events", content=message.body, headers=message.headers)
-        assert answer.status_code == 202, (made, answer.text)
+        assert answer.status_code == 202, (generated, answer.text)
     for mode in ("structured", "binary"):
         for result in await receiver.until(len(sent), f"/{mode}"):
             matches = from_http_event(HTTPMessage(result.headers, result.body))

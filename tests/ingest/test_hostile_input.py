@@ -61,14 +61,14 @@ types = st.sampled_from(
 )  # fmt: skip
 
 
-def _usable(made: Event) -> None:
+def _usable(generated: Event) -> None:
     """An accepted event can be filtered, enriched, encoded and decoded."""
-    received = Received(made, "S", 1, 0.0)
+    received = Received(generated, "S", 1, 0.0)
     path_of("data.a[*].b").values(received)
-    again = from_structured(to_structured(made))
-    assert (again.id, again.source, again.type) == (made.id, made.source, made.type)
+    again = from_structured(to_structured(generated))
+    assert (again.id, again.source, again.type) == (generated.id, generated.source, generated.type)
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        splice(made.data, b"{}")  # the enricher forwards unreadable data unchanged
+        splice(generated.data, b"{}")  # the enricher forwards unreadable data unchanged
 
 
 @settings(max_examples=examples(600))
@@ -112,7 +112,7 @@ async def test_nothing_hostile_stops_the_gateway(client: Client, receiver: Recei
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "says"),
+    ("headers", "status", "message"),
     [
         ({"Content-Type": "application/json"}, 415, "application/cloudevents+json"),
         ({"Content-Type": "text/csv"}, 415, "ce-"),
@@ -122,13 +122,13 @@ async def test_nothing_hostile_stops_the_gateway(client: Client, receiver: Recei
     ],
 )
 async def test_errors_say_how_to_send_an_event(
-    client: Client, headers: dict[str, str], status: int, says: str
+    client: Client, headers: dict[str, str], status: int, message: str
 ) -> None:
     body = json.dumps(event("user.x")).encode()
     answer = await client.http.post("/v1/events", content=body, headers=headers)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert says in answer.json()["detail"]
+    assert message in answer.json()["detail"]
 
 
 ODD: list[Any] = [

@@ -100,7 +100,7 @@ async def test_an_existing_stream_is_read_unchanged(
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("config", "message"),
     [
         ({"retention": RetentionPolicy.WORK_QUEUE}, "workqueue retention"),
         ({"max_msgs": 1000}, "drops its oldest events at max_msgs 1000"),
@@ -113,13 +113,13 @@ async def test_a_stream_that_could_lose_events_is_refused(
     servers: tuple[str, str],
     receiver: Receiver,
     config: dict[str, Any],
-    says: str,
+    message: str,
 ) -> None:
     await _make(servers[0], **config)
     program = Program(tmp_path, _config(servers, receiver, ingest={"streams": ["ORDERS"]}))
     assert await program.start_fails() == 1
     assert program.last_line.startswith("event-gateway: ingest.streams: the stream ORDERS ")
-    assert says in program.last_line
+    assert message in program.last_line
     assert "Traceback" not in program.output
 
 

@@ -65,7 +65,7 @@ async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: R
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "status", "says"),
+    ("body", "headers", "status", "message"),
     [
         (b"{", STRUCTURED, 400, "not a JSON object"),
         (b"[]", STRUCTURED, 400, "not a JSON object"),
@@ -87,14 +87,14 @@ async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: R
     ],
 )  # fmt: skip
 async def test_invalid_input_is_answered_with_a_problem(
-    client: Client, body: bytes, headers: dict[str, str], status: int, says: str
+    client: Client, body: bytes, headers: dict[str, str], status: int, message: str
 ) -> None:
     answer = await client.http.post("/v1/events", content=body, headers=headers)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert (problem["status"], problem["title"] != "") == (status, True)
-    assert says in problem["detail"]
+    assert message in problem["detail"]
     assert await client.stream_messages("GATEWAY_EVENTS") == []
 
 

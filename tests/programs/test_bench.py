@@ -40,7 +40,7 @@ FIGURES = {
 
 
 @pytest.mark.parametrize(
-    ("command", "says"),
+    ("command", "message"),
     [
         (["isolation.py", "--case", "failing", "--failing", "10"], "p99: alone"),
         (["isolation.py", "--case", "backlog", "--backlog", "300"], "p99: alone"),
@@ -50,14 +50,14 @@ FIGURES = {
         ),
     ],
 )
-def test_the_benchmark_runs(command: list[str], says: str) -> None:
+def test_the_benchmark_runs(command: list[str], message: str) -> None:
     short = ["--runs", "1", "--seconds", "2", "--wave", "1"] if "isolation.py" in command else []
     done = subprocess.run(
         [sys.executable, str(BENCH / command[0]), *command[1:], *short],
         capture_output=True, text=True, check=False, preexec_fn=killed_with_parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert says in done.stdout
+    assert message in done.stdout
 
 
 def test_every_figure_is_measured_and_drawn(tmp_path: Path) -> None:

@@ -199,15 +199,17 @@ def _running(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "says"),
+    ("file", "text", "message"),
     [("admin.key", "", "holds no key"), ("admin.key", "short", "at least 16")],
 )
-async def test_an_invalid_key_is_refused(tmp_path: Path, file: str, text: str, says: str) -> None:
+async def test_an_invalid_key_is_refused(
+    tmp_path: Path, file: str, text: str, message: str
+) -> None:
     program = Program(tmp_path, LOOPBACK)
     program.data.mkdir()
     (program.data / file).write_text(text)
     assert await program.start_fails() == 1
-    assert says in program.last_line
+    assert message in program.last_line
     assert "Traceback" not in program.output
 
 
@@ -260,10 +262,10 @@ async def test_a_port_taken_between_the_check_and_the_start(
     """Another port is used: a free port can be taken right after the check."""
     thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
     result = thief.sockets[0].getsockname()[1]
-    looks = [result, result]
+    checks = [result, result]
     choose = servers.usable_port
     monkeypatch.setattr(
-        servers, "usable_port", lambda wanted: looks.pop() if looks else choose(wanted)
+        servers, "usable_port", lambda expected: checks.pop() if checks else choose(expected)
     )
     embedded = servers.EmbeddedServers(tmp_path)
     try:

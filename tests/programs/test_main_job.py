@@ -185,7 +185,7 @@ async def test_the_message_id_is_one_event_at_one_webhook(
     assert first.headers["traceparent"].count("-") == 3
 
 
-def _plain(got: dict[str, Any]) -> dict[str, Any]:
+def _plain(request: dict[str, Any]) -> dict[str, Any]:
     """The event without what the gateway adds."""
-    data = {name: value for name, value in got["data"].items() if name != "enrichment"}
-    return got | {"data": data}
+    data = {name: value for name, value in request["data"].items() if name != "enrichment"}
+    return request | {"data": data}

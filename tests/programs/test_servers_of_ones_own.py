@@ -78,7 +78,7 @@ async def test_a_wrong_password_is_reported_at_once(tmp_path: Path, run: Run) ->
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         (("--maxmemory-policy", "allkeys-lru"), "maxmemory-policy allkeys-lru"),
         # By default its nodes use the port + 10,000, which may be invalid.
@@ -86,12 +86,12 @@ async def test_a_wrong_password_is_reported_at_once(tmp_path: Path, run: Run) ->
     ],
 )
 async def test_a_redis_that_could_lose_deliveries(
-    tmp_path: Path, run: Run, settings: tuple[str, ...], says: str
+    tmp_path: Path, run: Run, settings: tuple[str, ...], message: str
 ) -> None:
     given = [setting.format(free=usable_port()) for setting in settings]
     port = await run(valkey_binary(), "--save", "", *given, port_option="--port")
     line = await _refused(tmp_path, {"redis": {"url": f"redis://127.0.0.1:{port}"}})
-    assert says in line
+    assert message in line
 
 
 async def test_a_redis_without_append_only_file_causes_a_warning(tmp_path: Path, run: Run) -> None:

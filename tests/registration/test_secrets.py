@@ -39,13 +39,13 @@ async def _deliver_one(client: Client, receiver: Receiver, webhook: str = "w") -
     return receiver.requests_to(f"/{webhook}")[-1]
 
 
-def _signed_with(got: Any) -> list[str]:
+def _signed_with(request: Any) -> list[str]:
     """The keys that verify the signatures; there must be no further signature."""
-    signatures = got.headers["webhook-signature"].split()
+    signatures = request.headers["webhook-signature"].split()
     result = []
     for key in (FIRST, SECOND, THIRD):
         try:
-            standardwebhooks.Webhook(key).verify(got.body, got.headers)
+            standardwebhooks.Webhook(key).verify(request.body, request.headers)
         except standardwebhooks.WebhookVerificationError:
             continue
         result.append(key)

@@ -111,7 +111,7 @@ async def test_pages(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "key", "says"),
+    ("body", "key", "message"),
     [
         ({"subjects": ["a.b"]}, "name", "is missing"),
         ({"name": "s"}, "subjects", "is missing"),
@@ -136,13 +136,13 @@ async def test_pages(client: Client) -> None:
     ],
 )  # fmt: skip
 async def test_a_wrong_definition_is_refused(
-    client: Client, body: dict[str, Any], key: str, says: str
+    client: Client, body: dict[str, Any], key: str, message: str
 ) -> None:
     answer = await client.http.post("/v1/streams", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["errors"][0]["key"] == key
-    assert says in answer.json()["errors"][0]["detail"]
+    assert message in answer.json()["errors"][0]["detail"]
     assert (await client.http.get("/v1/streams")).json()["items"] == []
 
 

@@ -111,7 +111,7 @@ async def test_deliveries_wait_until_the_receiver_is_verified(
 
 
 @pytest.mark.parametrize(
-    ("said", "allowed", "error"),
+    ("text", "allowed", "error"),
     [
         (allows("*"), ("*", None), None),
         (allows("Event-Gateway", "*"), ("Event-Gateway", "*"), None),
@@ -129,17 +129,17 @@ async def test_deliveries_wait_until_the_receiver_is_verified(
 async def test_responses_that_verify(
     client: Client,
     receiver: Receiver,
-    said: OptionsAnswer,
+    text: OptionsAnswer,
     allowed: tuple[Any, Any],
     error: str | None,
 ) -> None:
-    receiver.options_answers["/w"] = [said]
+    receiver.options_answers["/w"] = [text]
     receiver.options_answers["/agrees"] = [allows()]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     came = await _verify(client)
     message = came.pop("error_message")
     assert came == {
-        "webhook_id": "w", "verified": error is None, "status_code": said.status,
+        "webhook_id": "w", "verified": error is None, "status_code": text.status,
         "allowed_origin": allowed[0], "allowed_rate": allowed[1],
         "error_type": None if error is None else "ConsentRefused",
     }  # fmt: skip

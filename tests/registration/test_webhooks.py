@@ -86,7 +86,7 @@ async def test_deleting_waits_for_running_attempts(client: Client, receiver: Rec
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"url": "ftp://x/"}, "url"), ({"url": "http://user:pw@x/"}, "url"),
         ({"events": []}, "events"), ({"events": ["a..b"]}, "events"),
@@ -99,13 +99,13 @@ async def test_deleting_waits_for_running_attempts(client: Client, receiver: Rec
     ],
 )  # fmt: skip
 async def test_invalid_webhooks_are_refused(
-    client: Client, change: dict[str, Any], says: str
+    client: Client, change: dict[str, Any], message: str
 ) -> None:
     body = {"id": "w", "url": "https://example.com/hook", "events": ["user.*"]} | change
     answer = await client.http.post("/v1/webhooks", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert says in answer.json()["detail"]
+    assert message in answer.json()["detail"]
     assert (await client.http.get("/v1/webhooks")).json()["items"] == []
 
 

@@ -127,7 +127,7 @@ async def test_subscribers_get_enrichment_and_a_missing_redis_is_shown(
 
 
 @pytest.mark.parametrize(
-    ("data", "wanted"),
+    ("data", "expected"),
     [
         (b"{}", b'{"enrichment":1}'), (b' { "a" : 1 } ', b'{ "a" : 1,"enrichment":1}'),
         (b'{"enrichment":{"x":2},"a":1.50}', b'{"enrichment":1,"a":1.50}'),
@@ -136,8 +136,8 @@ async def test_subscribers_get_enrichment_and_a_missing_redis_is_shown(
         (b'{"a":{"enrichment":3}}', b'{"a":{"enrichment":3},"enrichment":1}'),
     ],
 )  # fmt: skip
-def test_the_form_of_the_enrichment(data: bytes, wanted: bytes | None) -> None:
-    assert splice(data, b"1") == wanted
+def test_the_form_of_the_enrichment(data: bytes, expected: bytes | None) -> None:
+    assert splice(data, b"1") == expected
 
 
 def _chain(events: list[Event], one: Event) -> list[str]:

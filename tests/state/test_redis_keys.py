@@ -65,8 +65,8 @@ async def _everything(client: Client, receiver: Receiver) -> None:
     ):  # fmt: skip
         await client.until(webhook, "last", status, "retrying" if webhook == "shut" else status)
 
-    async def replayed(path: str, **wanted: Any) -> None:
-        answer = await client.http.post(path, json=wanted)
+    async def replayed(path: str, **expected: Any) -> None:
+        answer = await client.http.post(path, json=expected)
         assert answer.status_code == 202, answer.text
         await _until(lambda: _has_ended(client, answer.json()["id"]))
 

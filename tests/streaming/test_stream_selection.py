@@ -19,7 +19,7 @@ async def gateway(start: Start) -> Running:
 
 
 LARGE = [{"field": "data.n", "operator": "gte", "value": 7}]
-ASKED: list[tuple[dict[str, Any], list[int]]] = [
+REQUESTED: list[tuple[dict[str, Any], list[int]]] = [
     ({"filters": LARGE}, [7, 8, 9]),
     ({"filters": [{"any": [*LARGE, {"field": "data.n", "operator": "equals", "value": 0}]}]},
      [0, 7, 8, 9]),
@@ -42,7 +42,7 @@ async def test_filters_and_expressions_live_and_from_the_log(client: Client) -> 
             (await live.request(action="subscribe", stream="work", **requested))[
                 "subscription"
             ]: expected
-            for requested, expected in ASKED
+            for requested, expected in REQUESTED
         }
         listening = await live.request(action="subscribe", subjects=["user.*"], filters=LARGE)
         by_id[listening["subscription"]] = [7, 9]
@@ -53,7 +53,7 @@ async def test_filters_and_expressions_live_and_from_the_log(client: Client) -> 
             result[frame["subscription"]].append(frame["event"]["data"]["n"])
         assert result == by_id
         assert await live.silent()
-        for requested, expected in ASKED:
+        for requested, expected in REQUESTED:
             request = {"action": "subscribe", "stream": "work", "from": "first"} | requested
             mine = (await late.request(**request))["subscription"]
             seen = []
@@ -85,7 +85,7 @@ async def test_selections_over_server_sent_events(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("conditions", "message"),
     [
         ({"filters": [{"field": "data.n", "operator": "is", "value": 1}]}, "filters"),
         ({"filters": {}}, "filters"),
@@ -96,8 +96,8 @@ async def test_selections_over_server_sent_events(client: Client) -> None:
     ],
 )
 async def test_an_invalid_selection_is_refused(
-    client: Client, asked: dict[str, Any], says: str
+    client: Client, conditions: dict[str, Any], message: str
 ) -> None:
     async with client.websocket() as socket:
-        answer = await socket.request(action="subscribe", stream="work", **asked)
-        assert (answer["code"], says in answer["detail"]) == ("invalid", True), answer
+        answer = await socket.request(action="subscribe", stream="work", **conditions)
+        assert (answer["code"], message in answer["detail"]) == ("invalid", True), answer

@@ -136,11 +136,11 @@ def events(draw: Any, root: str = "") -> GeneratedEvent:
     return GeneratedEvent(attributes | draw(extensions) | draw(known), payload)
 
 
-def structured(made: GeneratedEvent) -> bytes:
+def structured(generated: GeneratedEvent) -> bytes:
     """The event in the JSON format."""
-    members = {name: json.dumps(value).encode() for name, value in made.attributes.items()}
-    if made.payload is not None:
-        kind, raw = made.payload
+    members = {name: json.dumps(value).encode() for name, value in generated.attributes.items()}
+    if generated.payload is not None:
+        kind, raw = generated.payload
         if kind == "json":
             members["data"] = raw
         elif kind == "text":
@@ -160,26 +160,28 @@ def text_of(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def binary(made: GeneratedEvent, *, nats: bool = False) -> tuple[dict[str, str], bytes]:
+def binary(generated: GeneratedEvent, *, nats: bool = False) -> tuple[dict[str, str], bytes]:
     """The event in binary mode: headers and body."""
-    headers = {f"ce-{name}": written(value) for name, value in made.attributes.items()}
-    content_type = made.attributes.get("datacontenttype")
+    headers = {f"ce-{name}": written(value) for name, value in generated.attributes.items()}
+    content_type = generated.attributes.get("datacontenttype")
     headers.pop("ce-datacontenttype", None)
     if content_type is not None:
         headers["ce-datacontenttype" if nats else "content-type"] = (
             written(content_type) if nats else content_type
         )
-    return headers, made.payload[1] if made.payload else b""
+    return headers, generated.payload[1] if generated.payload else b""
 
 
-def canonical(made: GeneratedEvent, *, texts_only: bool = False) -> tuple[dict[str, Any], Payload]:
+def canonical(
+    generated: GeneratedEvent, *, texts_only: bool = False
+) -> tuple[dict[str, Any], Payload]:
     """Attributes and payload in a form that does not depend on the mode.
 
     ``texts_only``: all attributes as strings, as binary mode has them.
     """
-    raw = None if made.payload is None else made.payload[1]
-    attributes = dict(made.attributes)
-    return _canonical(attributes, made.payload and made.payload[0], raw, texts_only)
+    raw = None if generated.payload is None else generated.payload[1]
+    attributes = dict(generated.attributes)
+    return _canonical(attributes, generated.payload and generated.payload[0], raw, texts_only)
 
 
 def read_structured(body: bytes, *, texts_only: bool = False) -> tuple[dict[str, Any], Payload]:

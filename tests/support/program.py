@@ -85,14 +85,14 @@ class Program:
         """Whether it is running."""
         return self._process is not None and self._process.poll() is None
 
-    async def reload(self, config: dict[str, Any] | str, says: str) -> str:
+    async def reload(self, config: dict[str, Any] | str, message: str) -> str:
         """Writes the configuration file, sends SIGHUP, waits until the output contains ``says``,
         and returns the output since the signal."""
         before = len(self.output)
         self.configure(config)
         os.kill(self.pid, signal.SIGHUP)
         async with asyncio.timeout(PATIENCE):
-            while says not in self.output[before:]:
+            while message not in self.output[before:]:
                 await asyncio.sleep(0.02)
         return self.output[before:]
 

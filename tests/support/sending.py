@@ -16,6 +16,8 @@ async def post(
     return await asyncio.wait_for(answered, timeout + PATIENCE)
 
 
-def assert_refused(result: Response | Failure, says: str) -> None:
+def assert_refused(result: Response | Failure, message: str) -> None:
     assert isinstance(result, Failure), result
-    assert (result.error_type, says in result.message) == (ErrorType.EGRESS_REFUSED, True), result
+    assert (result.error_type, message in result.message) == (ErrorType.EGRESS_REFUSED, True), (
+        result
+    )

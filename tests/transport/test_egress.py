@@ -174,13 +174,13 @@ def test_the_table_has_many_different_entries() -> None:
     assert sum(message is None for _, message in TABLE) >= 50
 
 
-@pytest.mark.parametrize(("text", "says"), TABLE, ids=[ascii(text) for text, _ in TABLE])
-def test_refused_and_allowed_addresses(text: str, says: str | None) -> None:
+@pytest.mark.parametrize(("text", "message"), TABLE, ids=[ascii(text) for text, _ in TABLE])
+def test_refused_and_allowed_addresses(text: str, message: str | None) -> None:
     guard = EgressGuard()
     url = _url(text)
     if url != text:
-        _is_said(guard.refuses(text, 443, "https"), says)
-    _is_said(guard.refuses_url(url), says)
+        _is_said(guard.refuses(text, 443, "https"), message)
+    _is_said(guard.refuses_url(url), message)
 
 
 def _url(text: str) -> str:
@@ -191,9 +191,9 @@ def _url(text: str) -> str:
     return f"https://[{text}]/" if version == 6 else f"https://{text}/"
 
 
-def _is_said(reason: str | None, says: str | None) -> None:
-    assert (reason is None) == (says is None), reason
-    assert says is None or says in str(reason)
+def _is_said(reason: str | None, message: str | None) -> None:
+    assert (reason is None) == (message is None), reason
+    assert message is None or message in str(reason)
 
 
 async def test_a_refused_address_is_not_dialed() -> None:
@@ -427,14 +427,14 @@ async def test_urls_that_the_api_refuses(client: Client) -> None:
         assert answer.status_code == 200, url
 
 
-@pytest.mark.parametrize(("url", "says"), REFUSED_URLS)
-def test_urls_that_check_refuses(tmp_path: Path, url: str, says: str | None) -> None:
+@pytest.mark.parametrize(("url", "message"), REFUSED_URLS)
+def test_urls_that_check_refuses(tmp_path: Path, url: str, message: str | None) -> None:
     config: dict[str, Any] = {"webhooks": {"w": WEBHOOK | {"url": url}}}
     done = _check(tmp_path, config)
     assert (done.status, done.out) == (2, ""), done.out
     (line,) = done.err.splitlines()
     assert line.startswith(f"{tmp_path / 'gateway.yaml'}:5: webhooks.w.url: "), line
-    assert says is None or says in line
+    assert message is None or message in line
     assert "hunter2" not in line
 
 

@@ -183,9 +183,9 @@ HOSTILE: list[tuple[list[bytes | float | None], ErrorType, str]] = [
 
 
 @BOTH_LOOPS
-@pytest.mark.parametrize(("script", "error", "says"), HOSTILE)
+@pytest.mark.parametrize(("script", "error", "message"), HOSTILE)
 def test_a_proxy_that_misbehaves(
-    run: Run, script: list[bytes | float | None], error: ErrorType, says: str
+    run: Run, script: list[bytes | float | None], error: ErrorType, message: str
 ) -> None:
     async def case() -> None:
         proxy = ConnectProxy(script)
@@ -195,7 +195,7 @@ def test_a_proxy_that_misbehaves(
             assert asyncio.get_running_loop().time() - began < 5
             assert isinstance(result, Failure), result
             assert result.error_type == error, result
-            assert says in result.message
+            assert message in result.message
             assert f"the proxy 127.0.0.1:{proxy.port}" in result.message
             assert "hunter2" not in result.message
             assert AUTHORIZATION not in result.message

@@ -101,7 +101,7 @@ def message(payload: Any, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "detail"),
     [
         (None, "not an AsyncAPI document"),
         ([], "not an AsyncAPI document"),
@@ -111,8 +111,8 @@ def message(payload: Any, **more: Any) -> dict[str, Any]:
         ({"asyncapi": "4.0.0"}, "versions 2 and 3"),
     ],
 )
-def test_invalid_documents_are_refused(content: Any, says: str) -> None:
-    with pytest.raises(InvalidDefinition, match=says):
+def test_invalid_documents_are_refused(content: Any, detail: str) -> None:
+    with pytest.raises(InvalidDefinition, match=detail):
         read(content)
 
 

@@ -55,19 +55,19 @@ def test_a_source_that_is_a_uri_reference(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "says"),
+    ("source", "message"),
     [("a b", "' '"), ("é", "'é'"), ("a\\b", "'\\\\\\\\'"), ("<x>", "'<'"), ("%4", "'%'"),
      ("100%", "'%'"), ("a%zzb", "%25"), ("1a:b", "RFC 3986"), (":x", "RFC 3986"),
      ("a#b#c", "RFC 3986"), ("http://[::1", "RFC 3986"), ("http://[:::]/", "RFC 3986"),
      ("a[b]", "RFC 3986"), ("{}", "%7B"), ("a|b", "%7C"), ("€", "%E2%82%AC")],
 )  # fmt: skip
-def test_an_invalid_source(source: str, says: str) -> None:
+def test_an_invalid_source(source: str, message: str) -> None:
     body = json.dumps({"specversion": "1.0", "id": "1", "source": source, "type": "t"})
     error = _refused(body)
     assert error.reason == "invalid"
     assert error.detail.startswith("source ")
-    assert says.replace("\\\\\\\\", "\\\\") in error.detail
-    if says.startswith(("%", "'")):
+    assert message.replace("\\\\\\\\", "\\\\") in error.detail
+    if message.startswith(("%", "'")):
         assert "may be percent-encoded" in error.detail
 
 
@@ -120,7 +120,7 @@ def test_a_time_that_does_not_exist(wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "says"),
+    ("members", "message"),
     [
         ('"partitionkey":""', "partitionkey"), ('"subject":""', "subject"),
         ('"Ext":"x"', "attribute name"), ('"a_b":"x"', "attribute name"),
@@ -136,9 +136,9 @@ def test_a_time_that_does_not_exist(wrong: str) -> None:
         ('"datacontenttype":""', "datacontenttype"), ('"datacontenttype":7', "string"),
     ],
 )  # fmt: skip
-def test_invalid_attributes(members: str, says: str) -> None:
+def test_invalid_attributes(members: str, message: str) -> None:
     error = _refused(f"{HEAD},{members}}}")
-    assert (error.reason, says in error.detail) == ("invalid", True), error.detail
+    assert (error.reason, message in error.detail) == ("invalid", True), error.detail
 
 
 def test_all_types_and_what_is_unset() -> None:

@@ -42,10 +42,10 @@ def _lines(head: bytes) -> list[tuple[str, str]]:
 
 @settings(max_examples=examples(1500))
 @given(made=events())
-def test_events_are_encoded_and_decoded_unchanged(made: GeneratedEvent) -> None:
-    body = structured(made)
-    headers, payload = binary(made)
-    nats_headers, _ = binary(made, nats=True)
+def test_events_are_encoded_and_decoded_unchanged(generated: GeneratedEvent) -> None:
+    body = structured(generated)
+    headers, payload = binary(generated)
+    nats_headers, _ = binary(generated, nats=True)
     content_type = headers.get("content-type")
     (of_batch,) = from_batch(b"[%b]" % body)
     assert isinstance(of_batch, Event)
@@ -59,9 +59,9 @@ def test_events_are_encoded_and_decoded_unchanged(made: GeneratedEvent) -> None:
         from_message(nats_headers, payload, **PLACE).event,
     ]
     for event in with_types:
-        assert read_structured(to_structured(event)) == canonical(made)
+        assert read_structured(to_structured(event)) == canonical(generated)
     for event in with_types + of_texts:
-        expected = canonical(made, texts_only=True)
+        expected = canonical(generated, texts_only=True)
         assert read_structured(to_structured(event), texts_only=True) == expected
         assert from_structured(to_structured(event)) == event
         assert goes_binary(event)
@@ -71,12 +71,12 @@ def test_events_are_encoded_and_decoded_unchanged(made: GeneratedEvent) -> None:
 
 @settings(max_examples=examples(300))
 @given(made=events())
-def test_data_is_copied_without_encoding_it_again(made: GeneratedEvent) -> None:
-    kind, raw = made.payload or ("", b"")
+def test_data_is_copied_without_encoding_it_again(generated: GeneratedEvent) -> None:
+    kind, raw = generated.payload or ("", b"")
     if kind == "json" and b"\\u" not in raw:
-        assert from_structured(structured(made)).data == raw
-        assert b'"data":' + raw in to_structured(from_structured(structured(made)))
-    headers, payload = binary(made)
+        assert from_structured(structured(generated)).data == raw
+        assert b'"data":' + raw in to_structured(from_structured(structured(generated)))
+    headers, payload = binary(generated)
     event = from_binary(headers.items(), headers.get("content-type"), payload)
     assert event.data == payload
     assert to_binary(event)[1] == payload

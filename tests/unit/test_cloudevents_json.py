@@ -66,10 +66,10 @@ def test_names_that_only_look_repeated() -> None:
 
 @settings(max_examples=examples(500))
 @given(made=events(), twice=st.integers(0, 20), spaces=st.booleans())
-def test_any_repeated_name_is_refused(made: GeneratedEvent, twice: int, spaces: bool) -> None:
-    body = structured(made)
+def test_any_repeated_name_is_refused(generated: GeneratedEvent, twice: int, spaces: bool) -> None:
+    body = structured(generated)
     assert from_structured(body)
-    names = [*made.attributes, *(["data"] if b'"data":' in body else [])]
+    names = [*generated.attributes, *(["data"] if b'"data":' in body else [])]
     name = names[twice % len(names)]
     again = b'%b"%b"%b:null}' % (b", " if spaces else b",", name.encode(), b" " if spaces else b"")
     assert "2 times" in _refused(body[:-1] + again).detail or name == "data"
@@ -78,7 +78,7 @@ def test_any_repeated_name_is_refused(made: GeneratedEvent, twice: int, spaces: 
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "message"),
     [
         (b"\xef\xbb\xbf" + (HEAD + "}").encode(), "byte order mark"),
         (b"\xff\xfe" + (HEAD + "}").encode("utf-16-le"), "not UTF-8"),
@@ -91,9 +91,9 @@ def test_any_repeated_name_is_refused(made: GeneratedEvent, twice: int, spaces: 
         (b"\x00", "not a JSON object"),
     ],
 )  # fmt: skip
-def test_invalid_json(body: bytes, says: str) -> None:
+def test_invalid_json(body: bytes, message: str) -> None:
     error = _refused(body)
-    assert (error.reason, says in error.detail) == ("malformed", True), error.detail
+    assert (error.reason, message in error.detail) == ("malformed", True), error.detail
 
 
 def test_data_that_other_decoders_would_change() -> None:

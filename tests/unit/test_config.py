@@ -71,7 +71,7 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "key", "says"),
+    ("text", "line", "key", "message"),
     [
         ("webhoks: {}\n", 1, "webhoks", "webhooks"),
         (W + "    tmeout: 1s\n", 5, "webhooks.w.tmeout", "timeout"),
@@ -142,14 +142,14 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
     ],
 )
 def test_each_mistake_is_reported_with_its_line(
-    tmp_path: Path, text: str, line: int, key: str, says: str
+    tmp_path: Path, text: str, line: int, key: str, message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(text, tmp_path)
     problem = str(caught.value.problems[0])
     assert problem.startswith(f"{tmp_path / 'gateway.yaml'}:{line}: "), problem
     assert key in problem
-    assert says in problem
+    assert message in problem
     assert "\n" not in problem
     assert "hunter2" not in str(caught.value)
 

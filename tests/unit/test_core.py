@@ -86,7 +86,7 @@ def test_decisions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "failures", "wanted", "delay"),
+    ("policy", "failures", "expected", "delay"),
     [
         ({"schedule": (5.0, 300.0, 1800.0)}, 1, None, 5.0),
         ({"schedule": (5.0, 300.0, 1800.0)}, 3, None, 1800.0),
@@ -99,10 +99,14 @@ def test_decisions() -> None:
         ({"schedule": (7200.0,)}, 1, 1e9, 14400.0),
     ],
 )
-def test_delays(policy: dict[str, Any], failures: int, wanted: float | None, delay: float) -> None:
+def test_delays(
+    policy: dict[str, Any], failures: int, expected: float | None, delay: float
+) -> None:
     failed = Attempt(1, "", 5, 503, "ServerError", "HTTP 503")
     result = RetryPolicy(max_attempts=50, **policy)
-    assert decide(result, [failed] * failures, 1e9, spread=0.5, retry_after=wanted) == Retry(delay)
+    assert decide(result, [failed] * failures, 1e9, spread=0.5, retry_after=expected) == Retry(
+        delay
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,18 +40,20 @@ def refusal(schema: Any) -> InvalidDefinition:
 
 
 @pytest.mark.parametrize(
-    ("schema", "key", "says"), REFUSED, ids=[str(item[0])[:40] for item in REFUSED]
+    ("schema", "key", "message"), REFUSED, ids=[str(item[0])[:40] for item in REFUSED]
 )
-def test_an_unusable_schema_is_refused_with_the_pointer(schema: Any, key: str, says: str) -> None:
+def test_an_unusable_schema_is_refused_with_the_pointer(
+    schema: Any, key: str, message: str
+) -> None:
     if isinstance(schema, dict) and schema.get("const") == float("inf"):
-        with pytest.raises(InvalidDefinition, match=says):
+        with pytest.raises(InvalidDefinition, match=message):
             EventSchema(schema)
         return
     began = time.thread_time()
     problem = refusal(schema)
     assert time.thread_time() - began < 2
     assert problem.key.startswith(key)
-    assert says in problem.detail
+    assert message in problem.detail
 
 
 def test_a_deep_schema_is_refused() -> None:

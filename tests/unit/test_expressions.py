@@ -56,7 +56,7 @@ def test_payloads_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "is not valid CEL"),
         ("event.data.x ==", "line 1:"),
@@ -77,8 +77,8 @@ def test_payloads_of_every_kind() -> None:
         ("event.data.s.matches('(a')", "not a regular expression"),
     ],
 )
-def test_invalid_expressions_are_refused(text: str, says: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(says)) as caught:
+def test_invalid_expressions_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
         Expression(text)
     assert "\n" not in str(caught.value)
 

@@ -233,12 +233,12 @@ REFUSED: list[tuple[Any, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("one", "key", "says"), REFUSED)
-def test_invalid_filters_are_refused(one: Filter, key: str, says: str) -> None:
+@pytest.mark.parametrize(("one", "key", "message"), REFUSED)
+def test_invalid_filters_are_refused(one: Filter, key: str, message: str) -> None:
     with pytest.raises(InvalidDefinition) as caught:
         check_filter(one, "f")
     assert caught.value.key == key
-    assert says in caught.value.detail
+    assert message in caught.value.detail
 
 
 def test_groups_are_limited() -> None:

@@ -37,7 +37,7 @@ def rendered(template: Any, event: Event | None = None) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("template", "wanted"),
+    ("template", "expected"),
     [
         ("{{ data.user.id }}", 7), ("{{data.user}}", DATA["user"]), ("{{ data }}", DATA),
         ("{{ data.user.admin }}", True), (" {{ data.user.id }}", " 7"),
@@ -67,14 +67,14 @@ def rendered(template: Any, event: Event | None = None) -> Any:
         ({"$each": "data.items", "$do": "{{ item.n ?? omit }}"}, [1]),
     ],
 )  # fmt: skip
-def test_rendered_values(template: Any, wanted: Any) -> None:
+def test_rendered_values(template: Any, expected: Any) -> None:
     result = rendered(template)
-    assert result == wanted
-    assert type(result) is type(wanted)
+    assert result == expected
+    assert type(result) is type(expected)
 
 
 @pytest.mark.parametrize(
-    ("template", "key", "says"),
+    ("template", "key", "message"),
     [
         ({"a": ["x", "{{ y"]}, "template.a[1]", "is not closed"),
         ({"a": {"b": "{{ foo.bar }}"}}, "template.a.b", "a field is an attribute"),
@@ -95,8 +95,8 @@ def test_rendered_values(template: Any, wanted: Any) -> None:
         (object(), "template", "is not a JSON value"),
     ],
 )  # fmt: skip
-def test_invalid_templates_are_refused(template: Any, key: str, says: str) -> None:
-    with pytest.raises(InvalidDefinition, match=re.escape(says)) as raised:
+def test_invalid_templates_are_refused(template: Any, key: str, message: str) -> None:
+    with pytest.raises(InvalidDefinition, match=re.escape(message)) as raised:
         compile_template(template, None)
     assert raised.value.key.startswith(key)
 
@@ -142,7 +142,7 @@ def test_the_payload_is_copied_unchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "wanted"),
+    ("kind", "data", "expected"),
     [
         (DataKind.TEXT, "hé".encode(), {"d": "hé", "b": None}),
         (DataKind.BINARY, b"\xff", {"d": None, "b": "/w=="}),
@@ -150,8 +150,8 @@ def test_the_payload_is_copied_unchanged() -> None:
         (DataKind.JSON, b"null", {"d": None, "b": None}),
     ],
 )
-def test_other_payloads(kind: DataKind, data: bytes, wanted: Any) -> None:
-    assert rendered({"d": "{{ data }}", "b": "{{ data_base64 }}"}, of(data, kind=kind)) == wanted
+def test_other_payloads(kind: DataKind, data: bytes, expected: Any) -> None:
+    assert rendered({"d": "{{ data }}", "b": "{{ data_base64 }}"}, of(data, kind=kind)) == expected
 
 
 def test_a_code_point_that_is_not_a_character_is_an_error() -> None:

@@ -96,7 +96,7 @@ def test_analytics_format() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "wanted"),
+    ("event", "expected"),
     [
         (of("a.schema.created", {"namespace": "customer"}, subject="schema/x/y"),
          ("schema", "x/y", "created", "customer")),
@@ -106,12 +106,12 @@ def test_analytics_format() -> None:
         (Event("1", "s", "a.b", data=b"\xff", kind=DataKind.BINARY), ("a", None, "b", None)),
     ],
 )  # fmt: skip
-def test_crm_format(event: Event, wanted: tuple[Any, ...]) -> None:
+def test_crm_format(event: Event, expected: tuple[Any, ...]) -> None:
     body = json.loads(transformed("crm_format", event)[1])
     assert list(body) == ["event", "event_id", "occurred_at", "object_type", "object_id", "action",
                           "account", "properties", "source"]  # fmt: skip
     names = ("object_type", "object_id", "action", "account")
-    assert tuple(body[name] for name in names) == wanted
+    assert tuple(body[name] for name in names) == expected
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_severity_by_kind_and_outcome() -> None:
 
 
 @pytest.mark.parametrize(
-    ("definition", "says"),
+    ("definition", "message"),
     [
         ({"name": "standard", "base": "standard"}, "is built in"),
         ({"name": "a b", "base": "standard"}, "is not of the form"),
@@ -361,6 +361,6 @@ def test_severity_by_kind_and_outcome() -> None:
         ({"name": "x", "template": {}, "content_type": "text/plain"}, "the template must be one"),
     ],
 )
-def test_invalid_definitions_are_refused(definition: dict[str, Any], says: str) -> None:
-    with pytest.raises(InvalidDefinition, match=re.escape(says)):
+def test_invalid_definitions_are_refused(definition: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidDefinition, match=re.escape(message)):
         Transformations([TransformationDefinition(**definition)], on_fallback=print)
