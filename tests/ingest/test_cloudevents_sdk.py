@@ -133,7 +133,7 @@ def _utc(decoded: tuple[dict[str, Any], Any]) -> tuple[dict[str, Any], Any]:
 
 
 @settings(max_examples=examples(500))
-@given(made=shared())
+@given(generated=shared())
 def test_the_gateway_reads_events_of_the_sdk(generated: GeneratedEvent) -> None:
     for message in (to_structured_event(_sdk(generated)), to_binary_event(_sdk(generated))):
         result = to_structured(_read(message))
@@ -150,7 +150,7 @@ def test_the_gateway_reads_events_of_the_sdk(generated: GeneratedEvent) -> None:
 
 
 @settings(max_examples=examples(500))
-@given(made=shared(), in_binary=st.booleans())
+@given(generated=shared(), in_binary=st.booleans())
 def test_the_sdk_reads_events_of_the_gateway(generated: GeneratedEvent, in_binary: bool) -> None:
     event = _read(to_structured_event(_sdk(generated)))
     result = from_http_event(_message(event, in_binary))
@@ -159,7 +159,7 @@ def test_the_sdk_reads_events_of_the_gateway(generated: GeneratedEvent, in_binar
 
 
 @settings(max_examples=examples(1000))
-@given(made=events())
+@given(generated=events())
 def test_events_of_the_gateway_conform_to_the_schema(generated: GeneratedEvent) -> None:
     headers, body = binary(generated)
     content_type = headers.get("content-type")
@@ -174,7 +174,7 @@ async def test_the_sdk_at_both_ends_of_the_gateway(client: Client, receiver: Rec
     sent: dict[str, GeneratedEvent] = {}
 
     @settings(max_examples=40, database=None, deadline=None)
-    @given(made=shared("sdk."))
+    @given(generated=shared("sdk."))
     def generate(generated: GeneratedEvent) -> None:
         named = generated.named(id=f"{len(sent)} {generated.attributes['id']}")
         sent[named.attributes["id"]] = named

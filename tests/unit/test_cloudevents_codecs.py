@@ -41,7 +41,7 @@ def _lines(head: bytes) -> list[tuple[str, str]]:
 
 
 @settings(max_examples=examples(1500))
-@given(made=events())
+@given(generated=events())
 def test_events_are_encoded_and_decoded_unchanged(generated: GeneratedEvent) -> None:
     body = structured(generated)
     headers, payload = binary(generated)
@@ -70,7 +70,7 @@ def test_events_are_encoded_and_decoded_unchanged(generated: GeneratedEvent) -> 
 
 
 @settings(max_examples=examples(300))
-@given(made=events())
+@given(generated=events())
 def test_data_is_copied_without_encoding_it_again(generated: GeneratedEvent) -> None:
     kind, raw = generated.payload or ("", b"")
     if kind == "json" and b"\\u" not in raw:

@@ -65,7 +65,7 @@ def test_names_that_only_look_repeated() -> None:
 
 
 @settings(max_examples=examples(500))
-@given(made=events(), twice=st.integers(0, 20), spaces=st.booleans())
+@given(generated=events(), twice=st.integers(0, 20), spaces=st.booleans())
 def test_any_repeated_name_is_refused(generated: GeneratedEvent, twice: int, spaces: bool) -> None:
     body = structured(generated)
     assert from_structured(body)
