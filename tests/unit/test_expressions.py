@@ -5,6 +5,7 @@ import json
 import re
 import resource
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -161,3 +162,29 @@ def test_hostile_data_only_fails_to_match(raw: bytes) -> None:
                  "has(event.data.x)", "event.data.x > 1 || event.id == '8'"):  # fmt: skip
         with contextlib.suppress(EvaluationError):
             Expression(text).holds(of(raw=raw))
+
+
+def test_all_expressions_on_one_event_have_one_budget() -> None:
+    """Many costly ones cost no more together than one may alone, and do not displace cheap ones."""
+    received = of({"s": "a" * 1_000_000, "n": 7})
+    costly = [
+        Expression(" || ".join(f'event.data.s.contains("b{n}{m}")' for m in range(5)))
+        for n in range(100)
+    ]
+    began = time.process_time()
+    kinds = Counter[str]()
+    for expression in costly:
+        try:
+            assert not expression.holds(received)
+            kinds["evaluated"] += 1
+        except EvaluationError as error:
+            kinds[error.kind] += 1
+    # Not a measurement: without the budget they take many seconds.
+    assert time.process_time() - began < 5
+    assert 0 < kinds["evaluated"] < 10
+    assert kinds["too_costly"] == 100 - kinds["evaluated"]
+    small = of({"n": 7})
+    small.expression_work = received.expression_work
+    assert Expression("event.data.n == 7").holds(small)
+    # Another event has its own budget.
+    assert not costly[-1].holds(of({"s": "a" * 1_000_000}))

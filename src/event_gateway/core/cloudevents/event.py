@@ -57,8 +57,10 @@ class Received(msgspec.Struct):
 
     ``time`` is when the log stored it, in seconds since the epoch. ``origin`` is how it came in:
     ``nats`` (captured), ``http``, or the name of a source. ``content`` caches the decoded payload,
-    ``activation`` the variables that expressions read. ``bodies`` caches the bodies made for
-    receivers, or being made, by transformation: webhooks share them.
+    ``activation`` the variables that expressions read; ``expression_work`` is what the costly ones
+    of these have cost, in bytes read. ``duplicate_of`` is the position of the event of the same
+    source and id that was routed shortly before; None if this is the first. ``bodies`` caches the
+    bodies made for receivers, or being made, by transformation: webhooks share them.
     """
 
     event: Event
@@ -68,8 +70,10 @@ class Received(msgspec.Struct):
     origin: str = NATS
     content: tuple[Any] | None = None
     activation: Any = None
+    expression_work: int = 0
     bodies: dict[str, Any] = {}
     enriched: Event | None = None
+    duplicate_of: tuple[str, int] | None = None
 
     def payload(self) -> Any:
         """The payload: JSON decoded, text as str, else bytes; msgspec.UNSET if there is none, or if

@@ -21,6 +21,8 @@ from event_gateway.core.matching.operators import regex
 MAX_LENGTH = 4096  # characters
 MAX_MACROS = 8  # all, exists, exists_one, filter, map
 MAX_WORK = 64_000_000  # bytes that an evaluation may read; some 0.3 s at most
+MAX_EVENT_WORK = 64 << 20  # bytes that all evaluations for one event may read or build together
+LITTLE = 128 << 10  # bytes up to which an evaluation does not count for that
 MAX_GROWTH = 64 << 20  # bytes of text that it may build
 MAX_STEPS = 10_000  # of all loops together: the engine's own budget
 USUAL = 64 << 10  # bytes: every expression must be able to read events of this size
@@ -93,8 +95,17 @@ class Expression:
         if self._steps:
             elements = data.count(b",") + 1 + self.text.count(",")
             steps = min(MAX_STEPS, elements**self._steps)
+        work = max(steps * self._operations, self._growth) * size
         if steps * self._operations * size > MAX_WORK or self._growth * size > MAX_GROWTH:
             raise EvaluationError("too_costly", f"for an event with {len(data)} bytes of data")
+        if work > LITTLE:
+            if received.expression_work + work > MAX_EVENT_WORK:
+                raise EvaluationError(
+                    "too_costly",
+                    f"for an event with {len(data)} bytes of data: other expressions have used "
+                    "what all of them together may cost",
+                )
+            received.expression_work += work
         if received.activation is None:
             # The engine treats NUL as the end of a string.
             if b"\\u0000" in data or b"\0" in data:
