@@ -164,6 +164,10 @@ async def test_kill_external_nats_and_valkey(tmp_path: Path, receiver: Receiver)
                     published = event("load.made")
                     problem = await client.send(published, status=503)
                     assert "NATS" in problem["detail"]
+                    assert problem["outcome"] == "not taken"
+                    parts = [event("load.made") for _ in range(3)]
+                    assert (await client.send(parts, status=503))["outcome"] == "not taken"
+                    refused = {item["id"] for item in (published, *parts)}
                 else:
                     await _until_ready(client, "degraded")
                     sent = [event("load.made") for _ in range(20)]
@@ -178,6 +182,11 @@ async def test_kill_external_nats_and_valkey(tmp_path: Path, receiver: Receiver)
                 await client.send(sent)
                 ids |= {item["id"] for item in sent}
                 await _all_delivered(receiver, ids)
+            # What was answered with "not taken" has not been sent later, either.
+            log = {
+                json.loads(one.data)["id"] for one in await client.stream_messages("GATEWAY_EVENTS")
+            }
+            assert not refused & log
         assert await program.stop() == 0
     finally:
         await program.stop()
@@ -243,6 +252,8 @@ async def test_a_nats_that_hangs_is_not_ready(
         hanging = event("user.a")
         refused = await client.http.post("/v1/events", json=hanging, headers=STRUCTURED)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+        assert refused.json()["outcome"] == "unknown"
+        assert "the same source and id" in refused.json()["detail"]
     finally:
         os.kill(pid, signal.SIGCONT)
     await _until_ready(client)

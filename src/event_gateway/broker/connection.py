@@ -1,6 +1,7 @@
 """The connection to NATS: one per process. It reconnects by itself, however long NATS is away."""
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from nats.js.errors import APIError
 from event_gateway.broker.headers import parse_headers
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import servers_of, without_password
-from event_gateway.tasks import Supervisor, end
+from event_gateway.tasks import Supervisor, end, spawn
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +24,14 @@ OUTBOX_LIMIT = 50_000  # messages of `Broker.post`; at the limit the oldest mess
 MESSAGES_PER_WRITE = 256
 MAX_PENDING = 32 * 1024 * 1024  # bytes that the client buffers while NATS is away
 REQUEST_TIMEOUT = 5.0  # seconds
+DROP_AFTER = 0.5  # seconds for which a request is buffered while NATS is away, at most
 START_TIMEOUT = 30.0  # seconds for which the start waits for a server that does not respond
 MIN_SERVER_VERSION = (2, 10)
 # An event of 64 KiB can be six times as long in JSON, where control characters are escaped; and it
 # has headers.
 MIN_PAYLOAD = 7 * 64 * 1024
+
+_REQUEST = re.compile(rb"H?PUB \S+ _INBOX\.")  # a message that names the inbox of its answer
 
 # The exceptions that a call to NATS can raise while NATS is away or starting.
 BrokerError = (NatsError, OSError, asyncio.TimeoutError)
@@ -124,6 +128,7 @@ class Broker:
 
         async def disconnected() -> None:
             if not self._closing:
+                spawn(self._drop_requests(), name="nats-dropped-requests")
                 log.warning("disconnected from NATS")
 
         async def failed(error: Exception) -> None:
@@ -148,6 +153,26 @@ class Broker:
         )
         self.nc.options["allow_reconnect"] = True
         self.nc.options["max_reconnect_attempts"] = -1
+
+    async def wait_connected(self, timeout: float) -> bool:
+        """Whether NATS can be talked to, now or within ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        while not self.connected and not self._closing and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        return self.connected
+
+    async def _drop_requests(self) -> None:
+        """Drops the requests that the client buffers while NATS is away.
+
+        Their callers give up before NATS is back. The client would send them then, and the log
+        would take an event although the publisher was told that it did not. The client has no
+        documented way to drop requests. Acknowledgements stay in the buffer.
+        """
+        nc = self.nc
+        while not (nc.is_connected or nc.is_closed):
+            nc._pending = [command for command in nc._pending if not _REQUEST.match(command)]
+            nc._pending_data_size = sum(map(len, nc._pending))
+            await asyncio.sleep(DROP_AFTER)
 
     def post(self, subject: str, payload: Payload) -> None:
         """Publishes later, without confirmation: for acknowledgements and lifecycle events."""

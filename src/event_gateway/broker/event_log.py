@@ -37,7 +37,16 @@ SINGLE_READS = 300.0
 
 
 class LogUnavailable(Exception):
-    """NATS did not confirm the event. It may be stored or not; the caller can send it again."""
+    """NATS cannot be reached, or does not answer."""
+
+
+class NotTaken(LogUnavailable):
+    """An event was not appended, and will not be: it was not sent to NATS."""
+
+
+class NotConfirmed(LogUnavailable):
+    """NATS did not confirm an event that was sent to it. It may be stored or not; the caller can
+    send it again: the gateway recognises it by its source and id."""
 
 
 class LogFull(LogUnavailable):
@@ -109,8 +118,12 @@ class EventLog:
         """Publishes one structured event and waits until NATS confirms it.
 
         ``origin`` is ``http``, or the name of the source that the event came from. The body must
-        have passed :meth:`check_size`. Raises LogUnavailable, LogFull.
+        have passed :meth:`check_size`. Raises NotTaken, NotConfirmed, LogFull.
         """
+        # Not sent while NATS is away: the client would store the event, and send it when this call
+        # has long failed.
+        if not (self._broker.connected or await self._broker.wait_connected(REQUEST_TIMEOUT)):
+            raise NotTaken("NATS cannot be reached")
         headers = {
             "Nats-Msg-Id": message_id(source, event_id),
             "Content-Type": STRUCTURED,
@@ -124,9 +137,11 @@ class EventLog:
         except APIError as error:
             if error.err_code in (10077, 10122, 10047):  # stream or account storage is used up
                 raise LogFull(str(error.description)) from None
-            raise LogUnavailable(str(error.description)) from None
-        except (*BrokerError, NoStreamResponseError) as error:
-            raise LogUnavailable(str(error) or type(error).__name__) from None
+            raise NotTaken(str(error.description)) from None
+        except NoStreamResponseError as error:
+            raise NotTaken(str(error) or type(error).__name__) from None
+        except BrokerError as error:
+            raise NotConfirmed(str(error) or type(error).__name__) from None
         return Appended(ack.seq, bool(ack.duplicate))
 
     async def capture_for(self, patterns: Sequence[str]) -> None:

@@ -1,8 +1,9 @@
 """Intake: appends events to the log. They are answered only once the log has confirmed them."""
 
 import asyncio
+from collections.abc import Sequence
 
-from event_gateway.broker.event_log import Appended, EventLog
+from event_gateway.broker.event_log import Appended, EventLog, NotConfirmed, NotTaken
 from event_gateway.core.cloudevents.event import HTTP, Event
 
 MAX_APPENDING = 256  # events of one batch that are appended at the same time
@@ -19,8 +20,8 @@ class Intake:
         ``http``, or the name of the source that the events came from.
 
         Not atomic: if it fails halfway, the caller sends the whole batch again, and the log
-        recognises the events that it has. Raises LogUnavailable, LogFull, and TooLarge before
-        anything is written.
+        recognises the events that it has. Raises TooLarge before anything is written; NotTaken,
+        where no event was taken; NotConfirmed, where some may have been; LogFull.
         """
         for _, body in events:
             self._log.check_size(body)
@@ -29,10 +30,26 @@ class Intake:
             return [await self._log.append(event.type, event.source, event.id, body, origin)]
         out: list[Appended] = []
         for start in range(0, len(events), MAX_APPENDING):
-            out += await asyncio.gather(
+            answers = await asyncio.gather(
                 *(
                     self._log.append(event.type, event.source, event.id, body, origin)
                     for event, body in events[start : start + MAX_APPENDING]
-                )
+                ),
+                return_exceptions=True,
             )
+            taken = [answer for answer in answers if isinstance(answer, Appended)]
+            failed = [answer for answer in answers if isinstance(answer, BaseException)]
+            out += taken
+            if failed:
+                raise _failure(failed, taken=len(out))
         return out
+
+
+def _failure(errors: Sequence[BaseException], taken: int) -> BaseException:
+    """The error of a batch: NotTaken only if none of its events was taken."""
+    for error in errors:
+        if not isinstance(error, NotTaken):
+            return error
+    if taken:
+        return NotConfirmed(f"{taken} events of the batch were taken: {errors[0]}")
+    return errors[0]

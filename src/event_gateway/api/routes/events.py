@@ -59,7 +59,8 @@ class EventsEndpoint:
         """Takes events in; answers 202 once the log has confirmed them."""
         self.authenticator.require_key(request.headers)
         if self.state.draining:
-            raise Problem(503, "the gateway is shutting down", {"Retry-After": "2"})
+            detail = "the gateway is shutting down: the event was not taken, send it again"
+            raise Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
         body = await read_body(request, self.state.max_body)
         events = _parse(request, body, self.admit)
         appended = await self.intake.accept(events)

@@ -8,7 +8,13 @@ from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from event_gateway.broker.connection import BrokerError
-from event_gateway.broker.event_log import LogFull, LogUnavailable, TooLarge
+from event_gateway.broker.event_log import (
+    LogFull,
+    LogUnavailable,
+    NotConfirmed,
+    NotTaken,
+    TooLarge,
+)
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal
@@ -72,6 +78,19 @@ def unavailable(what: str) -> Problem:
     return Problem(503, f"{what} cannot be reached", {"Retry-After": "2"})
 
 
+def _not_confirmed(_error: NotConfirmed) -> Problem:
+    detail = (
+        "NATS did not confirm in time: the event may have been taken or not. Send it again with "
+        "the same source and id: if it was taken, it is recognised, and not delivered twice"
+    )
+    return Problem(503, detail, {"Retry-After": "2"}, outcome="unknown")
+
+
+def _not_taken(_error: NotTaken) -> Problem:
+    detail = "NATS cannot be reached: the event was not taken, send it again"
+    return Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
+
+
 _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (Problem, lambda error: error),
     (Unknown, lambda error: Problem(404, str(error))),
@@ -84,6 +103,8 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (NewerFormat, lambda error: Problem(409, str(error))),
     (TooLarge, lambda error: Problem(413, str(error))),
     (LogFull, lambda error: Problem(507, f"the log is full: {error}", {"Retry-After": "60"})),
+    (NotConfirmed, _not_confirmed),
+    (NotTaken, _not_taken),
     (RedisError, lambda _: unavailable("Redis")),
     *((kind, lambda _: unavailable("NATS")) for kind in (LogUnavailable, *BrokerError)),
 )
