@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from nats.js.errors import KeyNotFoundError
 
 from support.client import Client, connected, event
 from support.patience import PATIENCE
@@ -168,3 +171,44 @@ async def test_a_rate_limit_of_an_ordered_webhook(client: Client, receiver: Rece
     requests = await receiver.until(25, "/w")
     assert _numbers(receiver) == list(range(25))
     assert requests[-1].time - began >= 1.5, "10 at once, and 10 a second"
+
+
+async def test_a_position_outlives_the_loss_of_redis(tmp_path: Path, receiver: Receiver) -> None:
+    """The webhook goes on, and does not begin again at its registration; the order stays."""
+    program = Program(tmp_path, LOOPBACK)
+    try:
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], ordered=True)
+            sent = await _sent(client, range(30))
+            await client.until("w", sent[-1]["id"], "succeeded")
+            bucket = await client.nats.jetstream().key_value("GATEWAY_POSITIONS")
+            last = (await client.nats.jetstream().stream_info("GATEWAY_EVENTS")).state.last_seq
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    with contextlib.suppress(KeyNotFoundError):
+                        entry = await bucket.get("w.GATEWAY_EVENTS")
+                        if json.loads(entry.value or b"{}")["seq"] == last:
+                            break
+                    await asyncio.sleep(0.05)
+        assert await program.stop() == 0
+        shutil.rmtree(program.data / "valkey")
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            sent = await _sent(client, range(30, 40))
+            await client.until("w", sent[-1]["id"], "succeeded")
+            assert _numbers(receiver) == list(range(40))
+            assert len(receiver.requests_to("/w")) == 40
+            # Its positions go with the webhook.
+            assert (await client.http.delete("/v1/webhooks/w")).status_code in (202, 204)
+            bucket = await client.nats.jetstream().key_value("GATEWAY_POSITIONS")
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    try:
+                        await bucket.get("w.GATEWAY_EVENTS")
+                    except KeyNotFoundError:
+                        break
+                    await asyncio.sleep(0.05)
+        assert await program.stop() == 0
+    finally:
+        await program.stop()

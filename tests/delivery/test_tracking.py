@@ -273,3 +273,40 @@ async def test_deliveries_of_ordered_webhooks_are_listed(
         while not (listed := await _listed(client, status="in_progress")):
             await asyncio.sleep(0.05)
     assert [item["event_id"] for item in listed] == [first]
+
+
+async def test_in_flight_counts_the_attempts_that_run(client: Client, receiver: Receiver) -> None:
+    """Deliveries that a process has leased and that wait for a slot are pending, not in flight."""
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
+    await _sent(client, 100)
+    async with asyncio.timeout(PATIENCE):
+        while len(await _listed(client, status="pending")) < 100:
+            await asyncio.sleep(0.05)
+    receiver.delays["/w"] = [3600.0]
+    await client.http.patch("/v1/webhooks/w", json={"concurrency": 3, "timeout": "60s"})
+    await client.http.post("/v1/webhooks/w/enable")
+    async with asyncio.timeout(PATIENCE):
+        while len(await _listed(client, status="in_progress")) < 3:
+            await asyncio.sleep(0.02)
+    stats = (await client.http.get("/v1/webhooks/w/stats")).json()
+    assert (stats["in_flight"], stats["queue_depth"], stats["waiting"]) == (3, 100, 97)
+    waiting = await _listed(client, status="pending")
+    assert len(waiting) == 97
+    assert {one["attempts"] for one in waiting} == {0}
+    # One that a process holds for its turn cannot be hurried or cancelled.
+    held = waiting[0]["event_id"]
+    for action in ("retry", "cancel"):
+        answer = await client.http.post(f"/v1/deliveries/w/{held}/{action}")
+        assert answer.status_code == 409, answer.text
+
+
+async def test_in_flight_of_an_ordered_webhook(client: Client, receiver: Receiver) -> None:
+    receiver.delays["/w"] = [3600.0]
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["a"], ordered=True, timeout="60s"
+    )  # fmt: skip
+    await _sent(client, 3)
+    async with asyncio.timeout(PATIENCE):
+        while not await _listed(client, status="in_progress"):
+            await asyncio.sleep(0.05)
+    assert (await client.http.get("/v1/webhooks/w/stats")).json()["in_flight"] == 1

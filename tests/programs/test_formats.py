@@ -101,7 +101,7 @@ async def test_newer_formats_are_refused_with_a_reason(
             await state.set("format", 9)
             assert await program.start_fails() == 1
             assert "the ledger in Redis has format 9" in program.last_line
-            await state.set("format", 2)
+            await state.set("format", 3)
             await program.start()
             assert await program.stop() == 0
     finally:

@@ -1,18 +1,24 @@
 """The ledger on a real Valkey: what it writes, refuses, takes and looks up."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
 
+from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.state.script_arguments import LeaseRequest
+from event_gateway.state.scripts import parts
 from event_gateway.tasks import Supervisor
+from support.answer_loss import losing_answers
 from support.patience import PATIENCE
 
 REQUEST = LeaseRequest("w", 5, 10_000, 20_000)
@@ -40,6 +46,10 @@ def queues(redis: Redis, ledger: Ledger) -> Queues:
 
 def delivery(ledger: Ledger, event_id: str = "e", seq: int = 1, source: str = "s") -> Delivery:
     return Delivery("w", event_id, source, "LOG", seq, ledger.token())
+
+
+def _event(event_id: str, source: str, seq: int, at: float = 1e9) -> Received:
+    return Received(Event(event_id, source, "t"), "LOG", seq, at)
 
 
 async def written(ledger: Ledger) -> None:
@@ -131,8 +141,21 @@ async def test_the_same_id_of_two_sources_is_two_deliveries(
     await asyncio.sleep(0.005)
     (result,) = await queues.take([REQUEST])
     assert (result.event_id, result.source) == ("e", "b")
-    known = [("w", "e", "a", 1), ("w", "e", "b", 2), ("w", "e", "b", 3), ("w", "f", "a", 1)]
-    assert await ledger.known(known) == [True, True, False, False]
+    known = [_event("e", "a", 1), _event("e", "b", 2), _event("e", "b", 3), _event("f", "a", 1)]
+    assert await ledger.known([("w", each) for each in known]) == [True, True, False, False]
+
+
+async def test_an_event_published_again_is_known_for_a_while(ledger: Ledger, redis: Redis) -> None:
+    """By its source and id, whatever its sequence; but not if its record is of another run."""
+    first = delivery(ledger)
+    first.event_at = 1_000_000.0
+    ledger.submit(first, Status.SUCCEEDED, wait=None, fresh=True)
+    await written(ledger)
+    again = [_event("e", "s", 2, 1_000_000.0 + seconds) for seconds in (-1.0, 0.0, 119.9, 120.1)]
+    looked_up = [("w", each) for each in again]
+    assert await ledger.known(looked_up) == [False, True, True, False]
+    await redis.hset("delivery:w:e", "repeats", "replay")
+    assert await ledger.known(looked_up) == [False] * 4
 
 
 async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redis: Redis) -> None:
@@ -166,3 +189,102 @@ async def test_a_new_lease_is_not_overwritten_by_the_previous_process(
     record = await ledger.read("w", "e", None)
     assert record is not None
     assert (record.status, heard) == (Status.SUCCEEDED, [True])
+
+
+async def test_a_write_whose_answer_was_lost_is_done_once(
+    ledger: Ledger, redis: Redis, servers: tuple[str, str]
+) -> None:
+    """Redis has written and counted; the gateway does not know, and sends the same write again."""
+    address = urlsplit(servers[1])
+    assert address.port
+    async with losing_answers(address.port) as relay:
+        credentials = address.netloc.rpartition("@")[0]
+        client = await connect(f"redis://{credentials}@127.0.0.1:{relay.port}")
+        through = Ledger(client, 60.0, Supervisor())
+        try:
+            await through.start()
+            tried, first_answer_lost = delivery(through), []
+            through.submit(tried, Status.IN_PROGRESS, wait=25, fresh=True)
+            await written(through)
+            relay.to_lose = 2
+            tried.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 500, "ServerError")]
+            through.submit(
+                tried, Status.FAILED, wait=10, succeeded=False, written=first_answer_lost.append
+            )
+            async with asyncio.timeout(PATIENCE):
+                while relay.lost < 2:
+                    await asyncio.sleep(0.001)
+            # What comes meanwhile is written after it, and wins.
+            assert not through.reachable
+            tried.attempts = [*tried.attempts, Attempt(2, "2026-01-01T00:00:01Z", 5, 200)]
+            through.submit(tried, Status.SUCCEEDED, wait=None, succeeded=True)
+            assert through.is_pending("w", Event("e", "s", "t"))
+            await written(through)
+            counts = await redis.hgetall("stats:w")
+            assert (counts[b"attempts"], counts[b"succeeded"]) == (b"2", b"1")
+            assert counts[b"delivered"] == b"1"
+            record = await ledger.read("w", "e", "s")
+            assert record is not None
+            assert (record.status, len(record.attempts)) == (Status.SUCCEEDED, 2)
+            assert relay.lost == 2
+        finally:
+            await through.stop()
+            await client.aclose()
+
+
+async def test_a_refused_change_is_refused_again_when_the_answer_was_lost(
+    ledger: Ledger, redis: Redis, servers: tuple[str, str]
+) -> None:
+    address = urlsplit(servers[1])
+    assert address.port
+    async with losing_answers(address.port) as relay:
+        credentials = address.netloc.rpartition("@")[0]
+        client = await connect(f"redis://{credentials}@127.0.0.1:{relay.port}")
+        through = Ledger(client, 60.0, Supervisor())
+        try:
+            await through.start()
+            ours = delivery(ledger)
+            ledger.submit(ours, Status.IN_PROGRESS, wait=25, fresh=True)
+            await written(ledger)
+            answers: list[bool] = []
+            late, other = delivery(through), delivery(through, "other")
+            relay.to_lose = 1
+            through.submit(other, Status.FAILED, wait=10, fresh=True, written=answers.append)
+            through.submit(late, Status.FAILED, wait=10, written=answers.append)
+            await written(through)
+            assert (answers, relay.lost) == ([True, False], 1)
+        finally:
+            await through.stop()
+            await client.aclose()
+
+
+async def test_the_timestamp_of_a_record_is_iso_8601(ledger: Ledger, redis: Redis) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    ledger.submit(delivery(ledger), Status.PENDING, wait=25, fresh=True)
+    await written(ledger)
+    raw = await redis.hget("delivery:w:e", "timestamp")
+    assert isinstance(raw, bytes)
+    assert before <= datetime.fromisoformat(raw.decode()) <= datetime.now(UTC)
+    assert raw.endswith(b"Z")
+    assert await redis.hget("delivery:w:e", "v") == b"3"
+    record = await ledger.read("w", "e", "s")
+    assert record is not None
+    assert record.updated_at == pytest.approx(time.time(), abs=PATIENCE)
+    # Records of the formats before it have milliseconds.
+    await redis.hset("delivery:w:e", mapping={"v": 2, "timestamp": 1_767_225_600_250})
+    record = await ledger.read("w", "e", "s")
+    assert record is not None
+    assert record.updated_at == 1_767_225_600.25
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1970-01-01T00:00:00.000Z", "2000-02-29T23:59:59.999Z", "2023-12-31T23:59:59.999Z",
+     "2024-01-01T00:00:00.000Z", "2024-02-29T12:00:00.001Z", "2024-03-01T00:00:00.000Z",
+     "2026-11-28T17:36:00.123Z", "2099-12-31T10:20:30.456Z", "2100-03-01T00:00:00.000Z"],
+)  # fmt: skip
+async def test_times_as_text(redis: Redis, text: str) -> None:
+    shared = next(text for name, text in parts("ledger/write.lua") if "timestamp" in name)
+    milliseconds = round(datetime.fromisoformat(text).timestamp() * 1000)
+    asked = redis.register_script(f"{shared}\nreturn iso8601(tonumber(ARGV[1]))")
+    assert (await asked(args=[milliseconds])).decode() == text

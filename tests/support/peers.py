@@ -22,12 +22,13 @@ class Peers:
     ) -> list[Client]:
         """Starts a program for each configuration at the same time; returns their clients."""
         nats_url, redis_url = self.servers
-        for number, config in enumerate(configs):
+        for number, config in enumerate(configs, len(self.programs)):
             directory = self._directory / f"{number}"
             directory.mkdir()
             own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
             self.programs.append(Program(directory, LOOPBACK | own | config))
-        endpoints = await asyncio.gather(*(program.start() for program in self.programs))
+        started = self.programs[len(self.programs) - len(configs) :]
+        endpoints = await asyncio.gather(*(program.start() for program in started))
         return [
             await stack.enter_async_context(connected(endpoint["http"], nats_url, endpoint["key"]))
             for endpoint in endpoints

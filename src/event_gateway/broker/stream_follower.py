@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -26,13 +26,15 @@ async def follow_stream(
     from_seq: int | None = None,
     from_time: float | None = None,
     last_per_subject: bool = False,
+    filter_subjects: Sequence[str] = (),
     read_ahead: int = READ_AHEAD,
     max_bytes: int = MAX_BYTES,
 ) -> AsyncGenerator[list[Pulled], None]:
     """Yields the messages of a stream in batches, in order and without gaps. It never ends.
 
     Starts at ``from_seq``, at ``from_time`` (seconds since the epoch), with the last message of
-    each subject, or with the first message. An empty batch means that no message came for a second.
+    each subject, or with the first message. With ``filter_subjects`` it reads only messages whose
+    NATS subject one of them matches. An empty batch means that no message came for a second.
     If the server loses the consumer, reading continues behind the last message. At most
     ``read_ahead`` messages, and about ``max_bytes``, are requested in advance.
     """
@@ -40,7 +42,9 @@ async def follow_stream(
     while True:
         name = f"follow-{secrets.token_hex(6)}"
         try:
-            await _create(broker, stream, name, position, from_time, last_per_subject)
+            await _create(
+                broker, stream, name, position, from_time, last_per_subject, filter_subjects
+            )
         except BrokerError as error:
             log.debug("the stream cannot be read yet", stream=stream, error=str(error))
             yield []
@@ -86,6 +90,7 @@ async def _create(
     position: int | None,
     from_time: float | None,
     last_per_subject: bool,
+    filter_subjects: Sequence[str],
 ) -> None:
     config = ConsumerConfig(
         name=name,
@@ -94,6 +99,7 @@ async def _create(
         mem_storage=True,
         num_replicas=1,
         max_waiting=16,
+        filter_subjects=list(filter_subjects) or None,
     )
     if position is not None:
         config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE

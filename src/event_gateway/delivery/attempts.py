@@ -16,6 +16,7 @@ from event_gateway.request.request import Unsendable
 from event_gateway.state.ledger import Ledger
 from event_gateway.transport.client import Failure, Response
 
+MAX_BYTES = 128 * 1024 * 1024  # of the events' data of the deliveries in flight in this process
 MAX_UNRECORDED = 4096  # states that the ledger has yet to confirm, beyond which no attempt starts
 SECRET_WAIT = 15.0  # seconds until the next look for a missing secret
 
@@ -51,16 +52,18 @@ class Attempts:
         self._stopping = False
         self._cut_off = False
         self.in_flight = 0
+        self._bytes = 0  # of the events' data of the deliveries in flight
 
     @property
     def nearly_full(self) -> bool:
-        """Whether this process has at most one slot left."""
-        return self.in_flight + 1 >= self._max_in_flight
+        """Whether this process has hardly any room left, so that lanes may wait for it."""
+        return self.in_flight + 1 >= self._max_in_flight or self._bytes >= MAX_BYTES // 2
 
     def may_start(self) -> bool:
         """Whether any attempt may start in this process."""
         return (
             self.in_flight < self._max_in_flight
+            and self._bytes < MAX_BYTES
             and self._ledger.reachable
             # After a crash, what is not confirmed is delivered again: that has a bound.
             and self._ledger.unconfirmed < MAX_UNRECORDED
@@ -103,6 +106,8 @@ class Attempts:
             return
         lane.attempt_started()
         self.in_flight += len(jobs)
+        for job in jobs:
+            self._bytes += len(job.received.event.data)
         if lane.failing:
             jobs[0].paced = True
             self._pacing.take()
@@ -124,6 +129,8 @@ class Attempts:
     ) -> None:  # fmt: skip
         lane.attempt_ended()
         self.in_flight -= len(jobs)
+        for job in jobs:
+            self._bytes -= len(job.received.event.data)
         if jobs[0].paced:
             self._pacing.release()
         if self._cut_off:

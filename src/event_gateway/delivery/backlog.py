@@ -13,6 +13,7 @@ from event_gateway.delivery.outcomes import LEASE_MARGIN, Outcomes
 from event_gateway.delivery.pacing import Pacing
 
 MAX_WAITING = 16384  # deliveries that wait in this process, in all lanes
+MAX_WAITING_BYTES = 64 * 1024 * 1024  # of their events' data, counted for each delivery
 OFFERED_TO = 8  # lanes that get a slot each when one is free again after all were taken
 
 
@@ -30,6 +31,7 @@ class Backlogs:
         self._attempts = attempts
         self._signal = signal
         self._count = 0
+        self._bytes = 0  # of the data of their events
         self._waiting: dict[Lane, None] = {}  # lanes whose backlog is not empty
         self._timers: dict[Lane, asyncio.TimerHandle] = {}  # of requests that wait for more events
         self._stopping = False
@@ -37,7 +39,7 @@ class Backlogs:
     @property
     def full(self) -> bool:
         """Whether as many deliveries wait as may."""
-        return self._count >= MAX_WAITING
+        return self._count >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES
 
     @property
     def have_room(self) -> bool:
@@ -51,6 +53,7 @@ class Backlogs:
         if lane.failing:
             self._pacing.wait(lane)
         self._count += 1
+        self._bytes += len(job.received.event.data)
         self._waiting[lane] = None
 
     def enqueue(self, lane: Lane, job: Job) -> None:
@@ -68,8 +71,9 @@ class Backlogs:
     def return_to_queue(self, lane: Lane, keep: int = 0) -> None:
         """Puts all but the oldest ``keep`` deliveries of the backlog back into the queue."""
         while len(lane.backlog) > keep:
-            self._count -= 1
-            self.enqueue(lane, lane.pop_newest())
+            job = lane.pop_newest()
+            self._removed(job)
+            self.enqueue(lane, job)
         if not lane.backlog:
             self._waiting.pop(lane, None)
 
@@ -77,8 +81,9 @@ class Backlogs:
         """Takes all jobs out of the backlog of a lane whose webhook is deleted."""
         self._waiting.pop(lane, None)
         while lane.backlog:
-            self._count -= 1
-            yield lane.pop_oldest()
+            job = lane.pop_oldest()
+            self._removed(job)
+            yield job
 
     def drain(self, lane: Lane, most: int | None = None) -> None:
         """Starts as many requests of the lane as may start, at most ``most``."""
@@ -92,7 +97,8 @@ class Backlogs:
                 break
             most = None if most is None else most - 1
             jobs = batching.take_request(lane)
-            self._count -= len(jobs)
+            for job in jobs:
+                self._removed(job)
             if now < jobs[0].delivery.held_until - LEASE_MARGIN:
                 self._attempts.start(lane, jobs)
             else:  # their leases may end before the start is recorded
@@ -139,6 +145,10 @@ class Backlogs:
         self._stopping = True
         for lane in list(self._waiting):
             self.return_to_queue(lane)
+
+    def _removed(self, job: Job) -> None:
+        self._count -= 1
+        self._bytes -= len(job.received.event.data)
 
     def _gathered(self, lane: Lane) -> None:
         del self._timers[lane]

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 PAGE = 512  # webhooks looked at in one call
 MAX_LEASED = 256  # deliveries leased in one round
+MAX_LEASED_BYTES = 32 * 1024 * 1024  # of their events' data, if they are as large as the last ones
 LANES_PER_TURN = 64  # looked at in one turn of the event loop
 IDLE = 0.5  # seconds between two scans of everything that is due
 PAGE_PAUSE = 0.05  # seconds between two pages of such a scan
@@ -136,9 +137,10 @@ class DueLoop:
         out, so that none of them stands before one that has room."""
         signal = self._signal
         requests: list[tuple[Lane, LeaseRequest]] = []
+        large = MAX_LEASED_BYTES // max(1, self._handover.mean_size)
         for lanes, most in (
             (signal.paced_lanes, self._dispatcher.paced_room),
-            (signal.lanes, MAX_LEASED),
+            (signal.lanes, min(MAX_LEASED, max(1, large))),
         ):
             while lanes and most > 0:
                 lane = next(iter(lanes))

@@ -28,6 +28,7 @@ class Handover:
     def __init__(self, dispatcher: Dispatcher, load: Load) -> None:
         self._dispatcher = dispatcher
         self._load = load
+        self.mean_size = 0  # bytes of data of an event, on average over the latest deliveries
 
     async def hand_over(self, deliveries: Sequence[Delivery], *, expired: bool = False) -> None:
         """Loads the events of deliveries that this process has leased, and dispatches them.
@@ -45,6 +46,8 @@ class Handover:
         }
         if dead_letters:  # they hold events that the log has dropped since
             loaded |= await self._loaded(dead_letters)
+        sizes = [len(each.event.data) for each in loaded.values() if isinstance(each, Received)]
+        self.mean_size = sum(sizes) // len(sizes) if sizes else 0
         cancelled = False
         for number, delivery in enumerate(deliveries, 1):
             event = loaded[delivery.stream, delivery.seq]

@@ -16,6 +16,7 @@ import structlog
 
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.positions import PositionCopies
 from event_gateway.core.matching.selection import selection_values
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.webhook.webhook import Webhook
@@ -50,7 +51,7 @@ class _Worker:
 
 class OrderedDeliveries:
     """All ordered webhooks, as far as this process has their leases. ``source`` reads a webhook's
-    events from a stream."""
+    events from a stream; ``copies`` has the positions where Redis has lost them."""
 
     def __init__(
         self,
@@ -59,12 +60,14 @@ class OrderedDeliveries:
         dispatcher: Dispatcher,
         events: EventLog,
         *,
+        copies: PositionCopies,
         source: Source,
         supervisor: Supervisor,
     ) -> None:
         self._order = order
         self._ledger = ledger
         self._dispatcher = dispatcher
+        self._copies = copies
         self._source = source
         self._supervisor = supervisor
         self._streams = (EVENTS, *(stream.name for stream in events.external))
@@ -151,6 +154,7 @@ class OrderedDeliveries:
                 stream,
                 self._order,
                 self._ledger,
+                copies=self._copies,
                 dispatcher=self._dispatcher,
                 source=self._source,
             )
@@ -183,6 +187,9 @@ class OrderedDeliveries:
                     for line in lines:
                         await line.cancel_deliveries()
                     await self._order.forget(webhook.id)
+                    with contextlib.suppress(*BrokerError):
+                        for stream in self._streams:
+                            await self._copies.forget(webhook.id, stream)
                 # The next process need not wait for the end of the lease.
                 await self._order.release(webhook.id)
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.positions import PositionCopies
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.path import path_of
 from event_gateway.core.streams.definition import EVENTS
@@ -16,12 +18,16 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.job import Job
 from event_gateway.state.connection import StateError
+from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.order import Order
 from event_gateway.tasks import end
 
 WINDOW = 1000  # unfinished deliveries at a time; the log is not read beyond them
+WINDOW_BYTES = 16 * 1024 * 1024  # of their events' data
+MAX_ACCEPTED = 10_000  # events by which duplicates are recognised
 SAVE = 0.1  # seconds between two writes of the position
+COPY = 1.0  # seconds between two copies of it
 TRY_AGAIN = 1.0  # seconds until Redis is asked again after a failure
 
 Source = Callable[[Webhook, str, int], AsyncGenerator[tuple[list[Received], int]]]
@@ -31,7 +37,7 @@ class OrderedLine:
     """Delivers one webhook's events of one stream: those of a key one after the other.
 
     ``source`` reads the events. The position, up to which all deliveries are done, is stored in
-    Redis; another process goes on from there.
+    Redis; another process goes on from there. ``copies`` has it where Redis has lost it.
     """
 
     def __init__(
@@ -41,9 +47,11 @@ class OrderedLine:
         order: Order,
         ledger: Ledger,
         *,
+        copies: PositionCopies,
         dispatcher: Dispatcher,
         source: Source,
     ) -> None:
+        self._copies = copies
         self._webhook = webhook
         self._stream = stream
         self._order = order
@@ -51,12 +59,14 @@ class OrderedLine:
         self._dispatcher = dispatcher
         self._source = source
         self._unfinished: dict[int, bool] = {}  # by sequence, ascending: whether it is done
+        self._unfinished_bytes = 0
         self._jobs: dict[int, Job] = {}  # by sequence, once attempted
         self._pending: dict[bytes, deque[Received]] = {}  # by key
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempts: set[asyncio.Future[Outcome]] = set()
         self._window_moved = asyncio.Event()
         self._starting = asyncio.Lock()  # only one key at a time waits for a slot of the lane
+        self._accepted: dict[tuple[str, str], float] = {}  # source and id: when the log took it
         self._done = 0  # the position
         self._read = 0  # the sequence up to which the stream is read
         self._highest = 0  # the highest sequence that may have a record
@@ -67,7 +77,11 @@ class OrderedLine:
         webhook, stream = self._webhook, self._stream
         self._highest = await self._ledger.highest(stream)
         since = webhook.since if stream == EVENTS else webhook.since_in.get(stream, 0)
-        self._done = self._read = max(since, await self._order.position(webhook.id, stream))
+        position = await self._order.position(webhook.id, stream)
+        copied, last = await self._copies.read(webhook.id, stream)
+        if position > last:
+            position = 0  # of a stream that was deleted, and created again
+        self._done = self._read = max(since, position, copied)
         saving = asyncio.create_task(self._save())
         try:
             async with contextlib.aclosing(
@@ -93,12 +107,33 @@ class OrderedLine:
         for job in list(self._jobs.values()):
             await self._dispatcher.start_in_order(job)  # which finds no webhook any more
 
+    def _is_duplicate(self, received: Received) -> bool:
+        """Whether the webhook got this event when it was published first, shortly before."""
+        first = received.duplicate_of
+        if first is not None and self._webhook.is_older_than(*first):
+            return True
+        accepted, identity = self._accepted, (received.event.source, received.event.id)
+        since = received.time - DUPLICATE_WINDOW
+        while accepted:
+            oldest = next(iter(accepted))
+            if accepted[oldest] >= since and len(accepted) < MAX_ACCEPTED:
+                break
+            del accepted[oldest]
+        if identity in accepted:
+            return True
+        accepted[identity] = received.time
+        return False
+
     async def _accept(self, received: Received) -> None:
-        while len(self._unfinished) >= WINDOW:
+        if self._is_duplicate(received):
+            self._read = received.seq
+            return
+        while len(self._unfinished) >= WINDOW or self._unfinished_bytes >= WINDOW_BYTES:
             self._window_moved.clear()
             await self._window_moved.wait()
             self._check()
         self._unfinished[received.seq] = False
+        self._unfinished_bytes += len(received.event.data)
         self._read = received.seq
         key = _key(received, self._webhook.ordered_by)
         waiting = self._pending.get(key)
@@ -127,6 +162,7 @@ class OrderedLine:
             await self._deliver(waiting[0])
             received = waiting.popleft()
             self._jobs.pop(received.seq, None)
+            self._unfinished_bytes -= len(received.event.data)
             self._unfinished[received.seq] = True
             while self._unfinished and self._unfinished[first := next(iter(self._unfinished))]:
                 self._done = first
@@ -197,14 +233,22 @@ class OrderedLine:
         return await asyncio.shield(ended)
 
     async def _save(self) -> None:
-        saved = self._done
+        webhook_id, stream = self._webhook.id, self._stream
+        saved = copied = self._done
+        copied_at = 0.0
         while True:
             await asyncio.sleep(SAVE)
             done = self._done if self._unfinished else max(self._done, self._read)
             if done > saved:
                 with contextlib.suppress(*StateError):
-                    await self._order.advance(self._webhook.id, self._stream, done)
+                    await self._order.advance(webhook_id, stream, done)
                     saved = done
+            now = time.monotonic()
+            if done > copied and now - copied_at >= COPY:
+                copied_at = now
+                with contextlib.suppress(*BrokerError):
+                    await self._copies.write(webhook_id, stream, done)
+                    copied = done
 
 
 def _ignore() -> None:

@@ -179,6 +179,15 @@ class Metrics:
         common: Any = {"namespace": PREFIX, "registry": self.registry}
         self._received = Counter("events_received", "Events received.", ["origin"], **common)
         self._rejected = Counter("events_rejected", "Rejected input.", ["reason"], **common)
+        self._lag = Gauge("consumer_lag", "Events in the log that are not routed yet.", **common)
+        self._lag_seconds = Gauge(
+            "consumer_lag_seconds", "The age of the oldest event that is not routed yet.", **common
+        )
+        self._duplicates = Counter(
+            "events_duplicate",
+            "Events that were published again under the same source and id.",
+            **common,
+        )
         self._violations = Counter(
             "schema_violations",
             "Events whose data is not valid under the schema of their type.",
@@ -225,6 +234,15 @@ class Metrics:
     def rejected(self, reason: str) -> None:
         """Counts input that is not an event."""
         self._rejected.labels(reason).inc()
+
+    def lag(self, events: int, seconds: float) -> None:
+        """Events that are not routed yet, and for how long the oldest of them has waited."""
+        self._lag.set(events)
+        self._lag_seconds.set(seconds)
+
+    def duplicate(self) -> None:
+        """Counts an event that was published again."""
+        self._duplicates.inc()
 
     def fell_back(self, transformation: str) -> None:
         """Counts a request that used the standard transformation in place of a missing one."""

@@ -25,12 +25,15 @@ class Enricher:
         self._version = version.encode()
         self._reported = False
 
-    async def enrich(self, batch: Sequence[Received], *, keep: bool = True) -> None:
-        """Stores a batch in the event cache (if ``keep``) and enriches the events whose data is a
-        JSON object; in one round trip."""
+    async def enrich(
+        self, batch: Sequence[Received], *, keep: bool = True, routes: bool = False
+    ) -> None:
+        """Stores a batch in the event cache (if ``keep``), enriches the events whose data is a JSON
+        object, and notes which events are duplicates; in one round trip. ``routes`` is as for
+        :meth:`EventCache.remember`."""
         contexts: Sequence[Context | None]
         try:
-            contexts = await self._cache.remember(batch, keep=keep)
+            contexts = await self._cache.remember(batch, keep=keep, routes=routes)
             self._reported = False
         except StateError as error:
             if not self._reported:
@@ -40,6 +43,8 @@ class Enricher:
         now = rfc3339(time.time()).encode()
         for received, context in zip(batch, contexts, strict=True):
             received.enriched = self._enriched(received.event, context, now)
+            if context is not None and context.duplicate_of is not None:
+                received.duplicate_of = context.duplicate_of
 
     def _enriched(self, event: Event, context: Context | None, now: bytes) -> Event | None:
         if event.kind is not DataKind.JSON or not is_json_content(event.datacontenttype):

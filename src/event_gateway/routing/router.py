@@ -33,13 +33,16 @@ log = structlog.get_logger(__name__)
 BATCH = 256
 PER_TURN = 32  # deliveries started in one turn of the event loop
 OVERDUE = 0.8  # of the time until JetStream redelivers an event
+DUPLICATE_LOG = 60.0  # seconds between two log lines about events that were published again
 STOP_TIMEOUT = 2.0  # seconds for the loop to end; it may be waiting for Redis
 # Events that this process may hold unacknowledged. Less than the consumer's limit, so that several
 # processes can share it.
 MAX_UNSETTLED = MAX_UNACKED // 4
+MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of their data; what is requested already may come on top
 # An event whose deliveries cannot be started because of a fault in the gateway is taken again when
 # JetStream redelivers it, every ACK_WAIT seconds; at this delivery it is set aside.
 MAX_DELIVERIES = 5
+NOT_TAKEN = ""  # the reply of an event that is routed ahead: there is nothing to acknowledge yet
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
 
@@ -47,10 +50,11 @@ Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
 class _Settlement:
     """An event whose deliveries are not all recorded yet."""
 
-    __slots__ = ("reply", "router", "seq", "since", "waiting")
+    __slots__ = ("reply", "router", "seq", "since", "size", "waiting")
 
-    def __init__(self, router: "Router", seq: int, reply: str, waiting: int) -> None:
-        self.router, self.seq, self.reply, self.waiting = router, seq, reply, waiting
+    def __init__(self, router: "Router", pulled: Pulled, seq: int, waiting: int) -> None:
+        self.router, self.seq, self.waiting = router, seq, waiting
+        self.reply, self.size = pulled.reply, len(pulled.data)
         self.since = time.monotonic()
 
     def recorded(self) -> None:
@@ -113,6 +117,8 @@ class Router:
         self._supervisor = supervisor
         self._puller = Puller(broker, stream, ROUTER)
         self._unsettled: dict[int, _Settlement] = {}
+        self._unsettled_bytes = 0  # of the data of these events
+        self._duplicate_logged = -DUPLICATE_LOG  # when, on the monotonic clock
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -120,6 +126,31 @@ class Router:
     def unsettled(self) -> int:
         """Events taken from the log and not yet acknowledged."""
         return len(self._unsettled)
+
+    async def route_ahead(self, batch: list[Pulled]) -> None:
+        """Routes events that the router has not come to yet, and does not acknowledge them: it does
+        that when it comes to them, and skips the deliveries that are recorded."""
+        await self._ledger.wait_reachable()
+        while self._room <= 0 and not self._stopping.is_set():
+            await asyncio.sleep(0.05)
+        if self._stopping.is_set():
+            return
+        batch = [pulled for pulled in batch if pulled.seq not in self._unsettled]
+        for pulled in batch:
+            pulled.reply = NOT_TAKEN
+        decoded = await self._decoder.read(self._stream, batch)
+        # What is no event, or cannot be matched, the router sets aside when it comes to it.
+        await self._dispatch_all([
+            (pulled, received, self._index.match_safely(received))
+            for pulled, received in decoded.events
+        ])  # fmt: skip
+
+    @property
+    def _room(self) -> int:
+        """How many more events may be unsettled."""
+        if self._unsettled_bytes >= MAX_UNSETTLED_BYTES:
+            return 0
+        return MAX_UNSETTLED - len(self._unsettled)
 
     def start(self) -> None:
         """Starts to take events."""
@@ -141,8 +172,13 @@ class Router:
 
     def settle(self, settlement: _Settlement) -> None:
         """Acknowledges an event in the log."""
-        self._unsettled.pop(settlement.seq, None)
-        self._broker.post(settlement.reply, b"+ACK")
+        self._forget(settlement)
+        if settlement.reply:
+            self._broker.post(settlement.reply, b"+ACK")
+
+    def _forget(self, settlement: _Settlement) -> None:
+        if self._unsettled.pop(settlement.seq, None) is not None:
+            self._unsettled_bytes -= settlement.size
 
     async def _run(self) -> None:
         puller = self._puller = Puller(self._broker, self._stream, ROUTER)
@@ -157,7 +193,7 @@ class Router:
         while not self._stopping.is_set():
             try:
                 await self._ledger.wait_reachable()
-                await puller.request(MAX_UNSETTLED - len(self._unsettled))
+                await puller.request(self._room)
                 batch = await puller.take(BATCH, timeout=0.5)
                 if batch:
                     await self._route(batch)
@@ -215,19 +251,22 @@ class Router:
         dispatched = 0
         faults: list[_Fault] = []
         for pulled, received, webhooks in matched:
-            event = received.event
             new = webhooks
+            if received.duplicate_of is not None:
+                new = self._without_duplicates(received, received.duplicate_of, webhooks)
             if known:
-                new = [
-                    webhook
-                    for webhook in webhooks
-                    if (webhook.id, event.id, event.source, received.seq) not in known
-                ]
+                new = [webhook for webhook in new if (webhook.id, received.seq) not in known]
             if not new:
-                self._broker.post(pulled.reply, b"+ACK")
+                if pulled.reply:
+                    self._broker.post(pulled.reply, b"+ACK")
                 continue
-            settlement = _Settlement(self, received.seq, pulled.reply, len(new))
+            in_work = self._unsettled.get(received.seq)
+            if in_work is not None:  # it was routed ahead, or is, while this batch was decoded
+                in_work.reply = pulled.reply or in_work.reply
+                continue
+            settlement = _Settlement(self, pulled, received.seq, len(new))
             self._unsettled[received.seq] = settlement
+            self._unsettled_bytes += settlement.size
             failed: dict[str, Exception] = {}
             try:
                 for webhook in new:
@@ -240,10 +279,10 @@ class Router:
                         await asyncio.sleep(0)
             except BaseException:
                 # Not kept alive: NATS redelivers it, and what is recorded by then is skipped.
-                self._unsettled.pop(received.seq, None)
+                self._forget(settlement)
                 raise
             if failed:
-                self._unsettled.pop(received.seq, None)  # likewise
+                self._forget(settlement)  # likewise
                 faults.append(_Fault(pulled, failed, all_failed=len(failed) == len(new)))
         if faults:
             await self._handle_faults(faults)
@@ -265,24 +304,45 @@ class Router:
 
     async def _known(
         self, matched: list[tuple[Pulled, Received, list[Webhook]]]
-    ) -> set[tuple[str, str, str, int]]:
-        """The deliveries that are recorded already, of events that may have been routed before.
+    ) -> set[tuple[str, int]]:
+        """The deliveries (webhook and sequence) that are recorded already, of events that may have
+        been routed before.
 
-        An old event may have been redelivered to another process while this one was suspended.
+        A duplicate may be new to some of its webhooks. An old event may have been redelivered to
+        another process while this one was suspended.
         """
         long_ago = time.time() - ACK_WAIT * OVERDUE
         suspects = [
-            (webhook.id, received.event.id, received.event.source, received.seq)
+            (webhook.id, received)
             for pulled, received, webhooks in matched
             if pulled.delivered > 1
             or received.seq <= self._ledger.high.get(self._stream, 0)
             or received.time < long_ago
+            or received.duplicate_of is not None
             for webhook in webhooks
         ]
         if not suspects:
             return set()
         answers = await self._ledger.known(suspects)
-        return {suspect for suspect, known in zip(suspects, answers, strict=True) if known}
+        return {
+            (webhook_id, received.seq)
+            for (webhook_id, received), known in zip(suspects, answers, strict=True)
+            if known
+        }
+
+    def _without_duplicates(
+        self, received: Received, first: tuple[str, int], webhooks: list[Webhook]
+    ) -> list[Webhook]:
+        """The webhooks that did not get the event when it was published first, at ``first``: those
+        that were registered since."""
+        self._metrics.duplicate()
+        now = time.monotonic()
+        if now - self._duplicate_logged >= DUPLICATE_LOG:
+            self._duplicate_logged = now
+            log.warning("an event was published again, and is not delivered again",
+                        source=received.event.source[:200], id=received.event.id[:200],
+                        first_seq=first[1], seq=received.seq)  # fmt: skip
+        return [webhook for webhook in webhooks if not webhook.is_older_than(*first)]
 
     async def _reject(self, pulled: Pulled, error: InvalidEvent) -> None:
         await self._rejected.store(self._stream, pulled, error)
@@ -301,6 +361,6 @@ class Router:
         while True:  # at once after a restart: it may have crashed a while ago
             now = time.monotonic()
             for settlement in self._unsettled.values():
-                if now - settlement.since > ACK_WAIT / 4:
+                if settlement.reply and now - settlement.since > ACK_WAIT / 4:
                     self._broker.post(settlement.reply, b"+WPI")
             await asyncio.sleep(ACK_WAIT / 4)

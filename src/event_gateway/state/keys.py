@@ -145,6 +145,13 @@ HOURS = Family(
     lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
+LAST_WRITE = Family(
+    name="last_write", pattern="last_write:{process}", type="hash", owner="ledger",
+    value="The number of the latest write of a process' ledger, and which of its changes were "
+    "refused: a write whose answer was lost is recognised when it is sent again",
+    lifetime="a day after the latest write", expiry=Expiry.ALWAYS, ttl=DAY,
+    deleted_by="Redis, by expiry",
+)  # fmt: skip
 
 # Receiver health
 BREAKER = Family(

@@ -13,17 +13,19 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from event_gateway.core.cloudevents.event import Event
+from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.state.connection import StateError
+from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.keys import DELIVERY, HIGH, RESPONSES
 from event_gateway.state.keys import FORMAT as FORMAT_KEY
-from event_gateway.state.pending_changes import PendingChanges
+from event_gateway.state.pending_changes import Batch, PendingChanges
 from event_gateway.state.records import (
     FORMAT,
     Record,
     attempts_of,
+    changed_at,
     member_of,
     source_hash,
 )
@@ -66,7 +68,8 @@ class Ledger:
         self._reachable = asyncio.Event()
         self._reachable.set()
         self._flusher: asyncio.Task[None] | None = None
-        self._writing = 0
+        self._batch: Batch | None = None  # what is being written, until Redis confirms it
+        self._writes = 0  # batches that were sent; the number of the latest
         self._tokens = 0
         self.high: dict[str, int] = {}
 
@@ -82,7 +85,8 @@ class Ledger:
     @property
     def unconfirmed(self) -> int:
         """The number of changes that are not confirmed yet."""
-        return len(self._pending) + self._writing
+        batch = self._batch
+        return len(self._pending) + (0 if batch is None else len(batch))
 
     def report_lanes(self, report: LaneReport) -> None:
         """Calls ``report`` after each write from now on."""
@@ -131,20 +135,26 @@ class Ledger:
 
     def is_pending(self, webhook_id: str, event: Event) -> bool:
         """Whether a change of a delivery has not been written yet."""
-        return (webhook_id, member_of(event.id), event.source) in self._pending
+        key = (webhook_id, member_of(event.id), event.source)
+        return key in self._pending or (self._batch is not None and key in self._batch.keys)
 
-    async def known(self, deliveries: Sequence[tuple[str, str, str, int]]) -> list[bool]:
-        """Whether each delivery, as (webhook, event id, source, sequence), has a record.
+    async def known(self, deliveries: Sequence[tuple[str, Received]]) -> list[bool]:
+        """Whether each delivery, as (webhook id, event), has a record, or the same event published
+        shortly before has one.
 
         Raises the exceptions in StateError.
         """
         lookups = [
-            Lookup(webhook, member_of(event_id), source, source_hash(source), seq)
-            for webhook, event_id, source, seq in deliveries
-        ]
+            Lookup(
+                webhook_id, member_of(received.event.id), received.event.source,
+                source_hash(received.event.source), received.seq, round(received.time * 1000),
+            )
+            for webhook_id, received in deliveries
+        ]  # fmt: skip
+        window = round(DUPLICATE_WINDOW * 1000)
         recorded: list[int] = []
         for start in range(0, len(lookups), MAX_RECORDS):
-            recorded += await self._lookup(_pack(lookups[start : start + MAX_RECORDS]))
+            recorded += await self._lookup(_pack(lookups[start : start + MAX_RECORDS]), window)
         return [bool(flag) for flag in recorded]
 
     async def highest(self, stream: str) -> int:
@@ -153,6 +163,14 @@ class Ledger:
         Raises the exceptions in StateError.
         """
         return int(await cast(Any, self._client.hget(HIGH.key(), stream)) or 0)
+
+    async def refresh_high(self, stream: str) -> None:
+        """Learns the highest sequence of a stream that other processes have recorded meanwhile.
+
+        Raises the exceptions in StateError.
+        """
+        highest = await self.highest(stream)
+        self.high[stream] = max(self.high.get(stream, 0), highest)
 
     async def read(self, webhook_id: str, event_id: str, source: str | None) -> Record | None:
         """The record of a delivery; None if there is none.
@@ -174,7 +192,7 @@ class Ledger:
             event_id=fields[b"event_id"].decode() if b"event_id" in fields else event_id,
             source=fields[b"source"].decode(),
             status=Status(fields[b"status"].decode()),
-            updated_at=int(fields[b"timestamp"]) / 1000,
+            updated_at=changed_at(fields[b"timestamp"]),
             attempts=attempts_of(fields[b"log"], responses),
             last_error=fields[b"last_error"].decode() or None,
             next_attempt_at=int(next_at) / 1000 if next_at else None,
@@ -197,14 +215,18 @@ class Ledger:
         while True:
             await pending.submitted.wait()
             await asyncio.sleep(GATHER)
-            while len(pending) or not self.reachable:
+            while self.unconfirmed or not self.reachable:
                 if not await self._flush():
                     await asyncio.sleep(RETRY_AFTER)
             pending.submitted.clear()
 
     async def _flush(self) -> bool:
-        batch = self._pending.take(MAX_RECORDS)
-        self._writing = len(batch)
+        # A batch whose answer was lost may have been written: it is sent again as it was, under the
+        # same number, by which the script recognises it.
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = self._pending.take(MAX_RECORDS)
+            self._writes += 1
         try:
             # An empty batch tests whether the server can be reached again.
             not_closed, failing, refused = await self._write(
@@ -212,15 +234,13 @@ class Ledger:
                 round(self.retention * 1000),
                 FORMAT,
                 _pack([*batch.lanes.values()]),
+                self._process,
+                self._writes,
             )
-        except (*StateError, asyncio.CancelledError) as error:
-            self._pending.put_back(batch)
-            if isinstance(error, asyncio.CancelledError):
-                raise
+        except StateError as error:
             self.mark_unreachable(error)
             return False
-        finally:
-            self._writing = 0
+        self._batch = None
         if not self._reachable.is_set():
             log.info("the ledger in Redis can be reached again")
             self._reachable.set()
@@ -229,7 +249,7 @@ class Ledger:
             if seq > self.high.get(stream, 0):
                 self.high[stream] = seq
         self._pending.settle(batch, refused)
-        if self._report is not None:
+        if self._report is not None and not_closed is not None:
             webhooks = {key[0] for key in batch.keys}
             webhooks |= {change.webhook for change in batch.lanes.values()}
             self._report(

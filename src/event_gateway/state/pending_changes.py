@@ -152,22 +152,6 @@ class PendingChanges:
             {key: self._lanes.pop(key) for key in list(self._lanes)[:limit]},
         )
 
-    def put_back(self, batch: Batch) -> None:
-        """Restores the changes of a failed write, except those that a newer change has replaced."""
-        newer = self._changes
-        self._changes = dict(zip(batch.keys, batch.changes, strict=True))
-        for key, change in newer.items():
-            earlier = self._changes.get(key)
-            if earlier is not None:
-                change.fresh = change.fresh or earlier.fresh
-                change.tried += earlier.tried
-                change.succeeded += earlier.succeeded
-            self._changes[key] = change
-        # All callbacks of the batch are kept under a single key: they are called together anyway.
-        if batch.recorded:
-            self._recorded.setdefault(batch.keys[-1], [])[:0] = batch.recorded
-        self._lanes = batch.lanes | self._lanes
-
     def settle(self, batch: Batch, refused: Collection[int]) -> None:
         """Calls the callbacks of a batch that was written.
 

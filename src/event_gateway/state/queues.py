@@ -45,6 +45,7 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
 class LaneState(msgspec.Struct):
     """The state of a webhook's lane over all processes; times in seconds since the epoch.
 
+    ``in_flight`` is the number of attempts that run now, without the deliveries that wait for one.
     ``oldest`` is the receipt of the event at the head of the queue. ``rate`` is the attempts per
     second over the last minute. ``total`` counts since the registration, ``day`` in the last 24
     hours.
@@ -180,9 +181,10 @@ class Queues:
         due = await cast(Any, self._client.zrangebyscore(DUE.key(), "-inf", seconds * 1000))
         return [webhook.decode() for webhook in {*paused, *gates, *due}]
 
-    async def state(self, webhook_id: str) -> LaneState:
+    async def state(self, webhook: Webhook) -> LaneState:
         """The state of a webhook's lane."""
-        stats = _pairs(await self._lane_stats(webhook_id, MAX_LEASES, round(MAX_LEASE * 1000)))
+        max_lease, ordered = round(MAX_LEASE * 1000), int(bool(webhook.ordered))
+        stats = _pairs(await self._lane_stats(webhook.id, MAX_LEASES, max_lease, ordered))
         total, breaker = _pairs(stats[b"total"]), stats[b"breaker"]
         passed = stats[b"now"] / 60000 % 1  # the part of this minute that has passed
         in_a_minute = int(stats[b"this_minute"]) + int(stats[b"last_minute"]) * (1 - passed)

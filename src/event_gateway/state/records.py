@@ -5,9 +5,10 @@ from functools import lru_cache
 
 import msgspec
 
+from event_gateway.core.text.times import parse_time
 from event_gateway.core.webhook.delivery import Attempt, Status
 
-FORMAT = 2  # format of the records; a record of a newer format is neither read nor written
+FORMAT = 3  # format of the records; a record of a newer format is neither read nor written
 MAX_MEMBER = 512  # characters up to which an id is its own member
 MEMBER_PREFIX = 64  # characters of a longer id that begin its member
 MAX_RESPONSES = 5  # the latest attempts of a delivery whose responses are stored
@@ -64,6 +65,13 @@ def member_of(event_id: str) -> str:
 def source_hash(source: str) -> str:
     """A hash of the source, which tells events with the same id from different sources apart."""
     return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def changed_at(timestamp: bytes) -> float:
+    """The ``timestamp`` of a record as Unix time. In the formats 1 and 2 it is in ms."""
+    if timestamp.isdigit():
+        return int(timestamp) / 1000
+    return parse_time(timestamp.decode())
 
 
 def attempts_of(log: bytes, responses: bytes) -> list[Attempt]:

@@ -54,13 +54,15 @@ class LaneChange(msgspec.Struct, array_like=True):
 
 
 class Lookup(msgspec.Struct, array_like=True):
-    """A delivery whose record is looked up, for ``ledger/lookup.lua``."""
+    """A delivery whose record is looked up, for ``ledger/lookup.lua``. ``at``: when the log
+    received its event."""
 
     webhook: str
     member: str
     source: str
     source_hash: str
     seq: int
+    at: int
 
 
 class Limit(NamedTuple):
@@ -125,7 +127,8 @@ class CachedEvent(msgspec.Struct, array_like=True):
     """An event for ``events/remember.lua``.
 
     ``item``: what the script later returns for this event; an event with an empty item is not
-    remembered. ``at``: when the log received it, in us.
+    remembered. ``at``: when the log received it, in us. ``position``: the stream, the sequence, and
+    when the log received it in ms.
     """
 
     id: str
@@ -136,7 +139,7 @@ class CachedEvent(msgspec.Struct, array_like=True):
     subject: str
     correlation: str
     causation: str
-    seq: int
+    position: str
     item: str
     at: int
 

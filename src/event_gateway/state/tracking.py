@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.state.queues import MAX_LEASE
-from event_gateway.state.records import FORMAT, source_hash
+from event_gateway.state.records import FORMAT, changed_at, source_hash
 from event_gateway.state.script_arguments import ListedRecord
 from event_gateway.state.scripts import script
 
@@ -81,7 +81,7 @@ def _listed(member: bytes, record: ListedRecord) -> Listed:
         event_id=member.decode().removesuffix(f"~{source_hash(source)}"),
         source=source,
         status=Status(record.status.decode()),
-        updated_at=int(record.timestamp) / 1000,
+        updated_at=changed_at(record.timestamp),
         attempts=int(record.attempts),
         last_error=record.last_error.decode() or None,
         next_attempt_at=int(next_at) / 1000 if next_at else None,

@@ -12,6 +12,7 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.observability.metrics import CONTENT_TYPE, Metrics
+from event_gateway.routing.lag import RouterLag
 from event_gateway.routing.repair import Repair
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import Supervisor
@@ -31,6 +32,7 @@ class HealthParts:
     registry: Registry
     ledger: Ledger
     repair: Repair
+    lag: RouterLag
     supervisor: Supervisor
     metrics: Metrics
 
@@ -61,6 +63,7 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     if not parts.ledger.reachable:
         reasons.append("redis unreachable")
     reasons += parts.repair.reasons
+    reasons += parts.lag.reasons
     reasons += [f"the background task {name} crashed" for name in parts.supervisor.degraded]
     reasons += [f"the registry's entry {key} is left out" for key in parts.registry.left_out]
     if others := parts.peers.with_different_files:

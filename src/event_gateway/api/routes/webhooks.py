@@ -211,7 +211,7 @@ async def verify_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
 async def show_stats(parts: Parts, webhook_id: str) -> dict[str, Any]:
     """The state of a webhook's deliveries over all processes: circuit breaker, queue, counts."""
     webhook = _find(parts, webhook_id)
-    state = await parts.queues.state(webhook_id)
+    state = await parts.queues.state(webhook)
     return {
         "webhook_id": webhook_id,
         "state": webhook.state,

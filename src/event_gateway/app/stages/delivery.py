@@ -7,6 +7,7 @@ from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.ingest import Ingest
 from event_gateway.app.stages.registration import Registrations
 from event_gateway.app.stages.request import Requests
+from event_gateway.broker.positions import PositionCopies
 from event_gateway.config.model import Config
 from event_gateway.core.webhook.retry_policy import longest_wait
 from event_gateway.delivery.dead_letters import DeadLetters
@@ -89,7 +90,13 @@ def build_delivery(
             ledger, queues, dispatcher, signal, handover=handover, supervisor=supervisor
         ),
         ordered=OrderedDeliveries(
-            order, ledger, dispatcher, adapters.events, source=source.read, supervisor=supervisor
+            order,
+            ledger,
+            dispatcher,
+            adapters.events,
+            copies=PositionCopies(adapters.broker),
+            source=source.read,
+            supervisor=supervisor,
         ),
         lane_sync=LaneSync(ledger, queues, dispatcher, adapters.peers),
         expiry=ExpirySweep(queues, outcomes, dispatcher.lanes, handover),

@@ -1,5 +1,6 @@
 """Builds the ingest stage: what checks an event that comes in, and enriches it."""
 
+import functools
 from dataclasses import dataclass
 
 from event_gateway import __version__
@@ -65,7 +66,9 @@ def build_ingest(config: Config, adapters: Adapters) -> Ingest:
         catalog=Catalog(adapters.registry, policy),
         admission=admission,
         enricher=enricher,
-        capture=EventDecoder(admission.check_captured, enricher.enrich),
+        capture=EventDecoder(
+            admission.check_captured, functools.partial(enricher.enrich, routes=True)
+        ),
         decoder=EventDecoder(admission.check_again, enricher.enrich),
         stored_events=StoredEvents(adapters.reader, enricher.enrich),
         expression_errors=ExpressionErrors(adapters.redis),

@@ -151,6 +151,7 @@ def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
         registry=adapters.registry,
         ledger=adapters.ledger,
         repair=stages.routing.repair,
+        lag=stages.routing.lag,
         supervisor=stages.supervisor,
         metrics=adapters.metrics,
     )

@@ -12,6 +12,8 @@ from event_gateway.app.stages.streaming import Streaming
 from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.routing.index import Index
+from event_gateway.routing.lag import RouterLag
+from event_gateway.routing.overtaking import Overtaking
 from event_gateway.routing.repair import Repair
 from event_gateway.routing.router import Router
 from event_gateway.state.checkpoints import Checkpoints
@@ -28,6 +30,8 @@ class Routing:
     changes: RegistryChanges
     routers: tuple[Router, ...]
     repair: Repair
+    lag: RouterLag
+    overtaking: Overtaking
 
     def configure(self, config: Config) -> None:
         """Applies whether people decide about rereading the log."""
@@ -39,6 +43,8 @@ class Routing:
             router.start()
         tasks.start("webhook-copies", self.copies.run)
         tasks.start("repair", self.repair.run)
+        tasks.start("router-lag", self.lag.run)
+        tasks.start("overtaking", self.overtaking.run)
 
     async def stop_taking(self) -> None:
         """Takes no more events; those taken may still settle."""
@@ -84,4 +90,6 @@ def build_routing(
         on_loss=(changes.copy_again, deliveries.lane_sync.compare_paused),
         manual=config.repair == "manual",
     )  # fmt: skip
-    return Routing(index, copies, changes, routers, repair)
+    lag = RouterLag(adapters.broker, streams, adapters.ledger, adapters.metrics)
+    overtaking = Overtaking(adapters.broker, routers[0], lag, adapters.peers)
+    return Routing(index, copies, changes, routers, repair, lag, overtaking)

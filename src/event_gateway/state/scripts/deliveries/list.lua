@@ -7,9 +7,12 @@
 -- their attempts, none later than the longest lease; other deliveries from `recent`, the latest
 -- first.
 -- include shared/clock.lua
+-- include shared/timestamp.lua
 -- include shared/recent.lua
 local webhook, status, from, till, limit, after, after_member, longest_lease, ordered = unpack(ARGV)
-from, till, limit, after = tonumber(from), tonumber(till), tonumber(limit), tonumber(after)
+limit, after = tonumber(limit), tonumber(after)
+from = from ~= '' and iso8601(tonumber(from))
+till = till ~= '' and iso8601(tonumber(till))
 local latest = now + tonumber(longest_lease)
 -- Deliveries of ordered webhooks are not queued.
 local queued = (status == 'pending' or status == 'in_progress') and ordered == '0'
@@ -50,7 +53,7 @@ for index = 1, #entries, 2 do
     local key = delivery_key(webhook, member)
     -- Two fields first: most of the deliveries may have another status or time.
     local recorded, at = unpack(redis.call('HMGET', key, 'status', 'timestamp'))
-    at = tonumber(at or '')
+    at = at and timestamp_text(at)
     if not recorded then
       if not queued then redis.call('ZREM', list, member) end   -- its record has expired
     elseif (status == '' or recorded == status) and (not from or at >= from)

@@ -12,8 +12,9 @@ local webhook, id, event_source, hash, action, reason, ttl, format = unpack(ARGV
 if event_source == '' then
   event_source = redis.call('HGET', delivery_key(webhook, id), 'source') or ''
 end
-local member, key, source, status, v, last_error, stream, seq, dead_letter = find_record(
-  webhook, id, event_source, hash, 'status', 'v', 'last_error', 'stream', 'seq', 'letter')
+local member, key, source, status, v, last_error, stream, seq, dead_letter, next_attempt_at =
+  find_record(webhook, id, event_source, hash, 'status', 'v', 'last_error', 'stream', 'seq',
+    'letter', 'next_attempt_at')
 if not source then return { 'none', '' } end
 if tonumber(v) > tonumber(format) then return { 'newer', status } end
 if FINAL[status] then
@@ -23,9 +24,11 @@ end
 local queue = queue_key(webhook)
 local due = redis.call('ZSCORE', queue, member)
 if not due then return { 'in_order', status } end
--- Until its lease ends, a delivery is in the backlog of a process, or the process attempts it.
+-- Until its lease ends, a delivery is in the backlog of a process, or the process attempts it. A
+-- lease from the queue moves the delivery in the queue, and leaves in the record when it was due.
 local never_attempted = status == 'pending' and last_error == ''
-local leased = tonumber(due) > now and (status == 'in_progress' or never_attempted)
+local moved = tonumber(due) ~= tonumber(next_attempt_at)
+local leased = tonumber(due) > now and (status == 'in_progress' or never_attempted or moved)
 if leased or status == 'failed' then return { 'in_progress', status } end
 if action == 'retry' then
   local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')

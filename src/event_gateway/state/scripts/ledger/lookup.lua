@@ -1,11 +1,22 @@
--- Tells which deliveries have a record. ARGV: msgpack array of Lookup.
--- Returns 1 or 0 for each: a record counts if its source is equal and its sequence is not lower.
+-- Tells which deliveries have a record. ARGV: msgpack array of Lookup, ms within which an event
+-- that is published again is a duplicate.
+-- Returns 1 or 0 for each: a record counts if its source is equal and its sequence is not lower, or
+-- if its event came into the log shortly before. (The record of a run by hand or of a replay does
+-- not say when its event came.)
 -- include shared/find_record.lua
+local packed_lookups, window = unpack(ARGV)
+window = tonumber(window)
 local results = {}
-for position, lookup in ipairs(cmsgpack.unpack(ARGV[1])) do
-  local _, _, source, seq = find_record(lookup[LOOKUP_WEBHOOK], lookup[LOOKUP_MEMBER],
-    lookup[LOOKUP_SOURCE], lookup[LOOKUP_SOURCE_HASH], 'seq')
-  local recorded = source == lookup[LOOKUP_SOURCE] and tonumber(seq) >= lookup[LOOKUP_SEQ]
+for position, lookup in ipairs(cmsgpack.unpack(packed_lookups)) do
+  local _, _, source, seq, event_at, repeats = find_record(lookup[LOOKUP_WEBHOOK],
+    lookup[LOOKUP_MEMBER], lookup[LOOKUP_SOURCE], lookup[LOOKUP_SOURCE_HASH], 'seq', 'event_at',
+    'repeats')
+  local recorded = false
+  if source == lookup[LOOKUP_SOURCE] then
+    local since = lookup[LOOKUP_AT] - (tonumber(event_at or '') or 0)
+    local is_duplicate = since >= 0 and since <= window and (repeats or '') == ''
+    recorded = tonumber(seq) >= lookup[LOOKUP_SEQ] or is_duplicate
+  end
   results[position] = recorded and 1 or 0
 end
 return results

@@ -2,18 +2,30 @@
 -- together, and the changes of their webhooks' lanes.
 -- ARGV: changes (msgpack array of Change), ms for which records of final deliveries are stored,
 -- format of the records (a record of a newer format is not changed), lane changes (msgpack array of
--- LaneChange).
--- Returns {webhooks whose circuit breaker is not closed},
+-- LaneChange), the process, the number of this write among the writes of the process.
+-- If the answer to a write was lost, the process sends the write again with the same number: then
+-- nothing is written or counted, and the same refused changes are returned.
+-- Returns {webhooks whose circuit breaker is not closed} (false: this write was done before),
 -- {webhook, for how many ms all its attempts have failed, …}, {positions of the refused changes}.
 -- include shared/clock.lua
+-- include shared/timestamp.lua
 -- include shared/schedule.lua
 -- include shared/counts.lua
 -- include shared/recent.lua
 -- include shared/responses.lua
 -- include shared/find_record.lua
 
-local packed_changes, final_ttl, format, packed_lane_changes = unpack(ARGV)
+local packed_changes, final_ttl, format, packed_lane_changes, process, write_number = unpack(ARGV)
 final_ttl, format = tonumber(final_ttl), tonumber(format)
+local last_write = last_write_key(process)
+local last_number, last_refused = unpack(redis.call('HMGET', last_write, 'number', 'refused'))
+if tonumber(last_number or '0') >= tonumber(write_number) then
+  local positions = {}
+  for position in string.gmatch(last_refused, '%d+') do
+    positions[#positions + 1] = tonumber(position)
+  end
+  return { false, {}, positions }
+end
 local MAX_RESPONDED = 100
 -- By webhook: true if the call names it, true if it must be rescheduled, attempts, successful
 -- attempts.
@@ -21,6 +33,7 @@ local webhooks, touched, tried, succeeded = {}, {}, {}, {}
 -- By webhook: entries of its lists, and how many deliveries became final.
 local recent, responded, ended = {}, {}, {}
 local high, refused = {}, {}
+local timestamp = iso8601(now)
 
 local function add(lists, webhook, score, member)
   local list = lists[webhook]
@@ -74,10 +87,11 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
       redis.call('ZREM', queue, member)
     end
     if next_attempt then at = now + next_attempt end
-    redis.call('HSET', key, 'v', format, 'status', status, 'timestamp', now, 'attempts', attempts,
-      'last_error', change[CHANGE_LAST_ERROR], 'source', change[CHANGE_SOURCE], 'stream', stream,
-      'seq', seq, 'run', run, 'token', change[CHANGE_TOKEN], 'log', change[CHANGE_LOG],
-      'next_attempt_at', at, 'event_at', event_at)
+    redis.call('HSET', key, 'v', format, 'status', status, 'timestamp', timestamp,
+      'attempts', attempts, 'last_error', change[CHANGE_LAST_ERROR],
+      'source', change[CHANGE_SOURCE], 'stream', stream, 'seq', seq, 'run', run,
+      'token', change[CHANGE_TOKEN], 'log', change[CHANGE_LOG], 'next_attempt_at', at,
+      'event_at', event_at)
     if FINAL[status] then
       redis.call('PEXPIRE', key, final_ttl)
     elseif old_source and FINAL[old_status] then
@@ -212,4 +226,6 @@ for stream, seq in pairs(high) do
   local known = tonumber(redis.call('HGET', HIGH_KEY, stream) or '0')
   if seq > known then redis.call('HSET', HIGH_KEY, stream, seq) end
 end
+redis.call('HSET', last_write, 'number', write_number, 'refused', table.concat(refused, ' '))
+redis.call('PEXPIRE', last_write, LAST_WRITE_TTL)
 return { not_closed, failing, refused }

@@ -1,18 +1,25 @@
 -- Returns the state of a webhook's lane. ARGV: webhook, how many leases to read, the longest lease
--- in ms.
+-- in ms, 1 if the webhook is ordered.
 -- Returns {name, value, …}; a value may be false. `total` and `day` are such lists too: the counts
 -- since the registration, and of the last 24 hours.
 -- include shared/clock.lua
 -- include shared/counts.lua
-local webhook, max_leases, longest_lease = unpack(ARGV)
+local webhook, max_leases, longest_lease, ordered = unpack(ARGV)
 local queue = queue_key(webhook)
+-- Attempts that run: deliveries in progress whose lease has not ended. Deliveries of an ordered
+-- webhook are not queued: they are among those that changed last.
 local running = 0
-local members =
-  redis.call('ZRANGEBYSCORE', queue, '(' .. now, now + longest_lease, 'LIMIT', 0, max_leases)
+local members
+if ordered == '1' then
+  members = redis.call('ZREVRANGE', recent_key(webhook), 0, max_leases - 1)
+else
+  members =
+    redis.call('ZRANGEBYSCORE', queue, '(' .. now, now + longest_lease, 'LIMIT', 0, max_leases)
+end
 for _, member in ipairs(members) do
-  if redis.call('HGET', delivery_key(webhook, member), 'status') == 'in_progress' then
-    running = running + 1
-  end
+  local status, leased_until =
+    unpack(redis.call('HMGET', delivery_key(webhook, member), 'status', 'next_attempt_at'))
+  if status == 'in_progress' and (tonumber(leased_until) or 0) > now then running = running + 1 end
 end
 local first = redis.call('ZRANGE', queue, 0, 0)[1]
 local oldest = first and redis.call('HGET', delivery_key(webhook, first), 'event_at')

@@ -21,11 +21,8 @@ local function take(webhook, members, lease, probe)
     elseif tonumber(record[LEASED_V]) > format then
       redis.call('ZADD', queue, now + 60000, member)   -- for a newer version of the gateway
     else
-      -- A failed delivery keeps its status: only its dead letter has to be written.
-      if record[LEASED_STATUS] ~= 'failed' then
-        redis.call('HSET', key, 'status', 'in_progress', 'timestamp', now)
-      end
-      redis.call('HSET', key, 'token', token, 'next_attempt_at', now + lease)
+      -- It keeps its status until its attempt starts: it may wait in the backlog first.
+      redis.call('HSET', key, 'token', token)
       redis.call('ZADD', queue, now + lease, member)
       leased[#leased + 1] = leased_delivery(webhook, member, record, probe)
     end

@@ -25,8 +25,6 @@ for index = 1, #members, 2 do
     local record = redis.call('HMGET', key, unpack(LEASED_FIELDS))
     if record[LEASED_SOURCE] and tonumber(record[LEASED_V]) <= format then
       redis.call('HSET', key, 'token', token)
-      -- The API shows that a process works on it.
-      if record[LEASED_STATUS] ~= 'failed' then redis.call('HSET', key, 'status', 'in_progress') end
       redis.call('ZADD', queue, now + lease, member)
       record[LEASED_EVENT_AT] = event_at
       leased[#leased + 1] = leased_delivery(webhook, member, record, 0)

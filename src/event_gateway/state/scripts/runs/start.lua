@@ -7,6 +7,7 @@
 -- started it before, or the dead letter was used before), newer (the record has a newer format). If
 -- the replay is not running, or another process runs it, the script changes nothing.
 -- include shared/clock.lua
+-- include shared/timestamp.lua
 -- include shared/schedule.lua
 -- include shared/responses.lua
 -- include shared/find_record.lua
@@ -42,8 +43,8 @@ for position, run in ipairs(cmsgpack.unpack(packed_runs)) do
     results[position] = 'waiting'
   else
     forget_responses(webhook, member)
-    redis.call('HSET', key, 'v', format, 'status', 'pending', 'timestamp', now, 'attempts', 0,
-      'last_error', '', 'source', run[NEW_RUN_SOURCE], 'stream', stream, 'seq', seq,
+    redis.call('HSET', key, 'v', format, 'status', 'pending', 'timestamp', iso8601(now),
+      'attempts', 0, 'last_error', '', 'source', run[NEW_RUN_SOURCE], 'stream', stream, 'seq', seq,
       'run', source and tonumber(old_run) + 1 or 1, 'token', '', 'log', '',
       'next_attempt_at', now, 'event_at', run[NEW_RUN_MAX_AGE_FROM], 'repeats', run_by,
       'latest', run[NEW_RUN_LATEST])

@@ -1,0 +1,79 @@
+"""Copies of the positions of ordered webhooks, which outlive the loss of Redis.
+
+The position that counts is in Redis, beside the records, and is written ten times a second. Its
+copy is in a key-value bucket of NATS, written once a second while the position moves: after a loss
+of Redis, an ordered webhook goes on from there, and not from its registration.
+"""
+
+import re
+
+import msgspec
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError
+from nats.js.kv import KeyValue
+
+from event_gateway.broker.connection import Broker
+
+BUCKET = "GATEWAY_POSITIONS"
+FORMAT = 1  # of an entry; those of a newer one are left alone
+
+_AS_IT_IS = re.compile(r"[-_A-Za-z0-9]+")  # stream names that may stand in a key
+
+
+class _Entry(msgspec.Struct):
+    """``created``: when the stream was created. One that was deleted and created again counts its
+    messages from 1 again: the position says nothing of it."""
+
+    v: int
+    seq: int
+    created: str
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Entry).decode
+
+
+class PositionCopies:
+    """Copies of positions, by webhook and stream. Methods raise what BrokerError names."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._bucket: KeyValue | None = None
+        self._created: dict[str, str] = {}  # by stream
+
+    async def read(self, webhook_id: str, stream: str) -> tuple[int, int]:
+        """The copied position, 0 where there is none, and the stream's last sequence."""
+        info = await self._broker.js.stream_info(stream)
+        created = self._created[stream] = str(info.created)
+        try:
+            entry = await (await self._opened()).get(_key(webhook_id, stream))
+        except KeyNotFoundError:
+            return 0, info.state.last_seq
+        position = _decode(entry.value or b"")
+        is_current = position.v <= FORMAT and position.created == created
+        return position.seq if is_current else 0, info.state.last_seq
+
+    async def write(self, webhook_id: str, stream: str, seq: int) -> None:
+        """Stores a position of a stream of which one was read before."""
+        entry = _Entry(FORMAT, seq, self._created[stream])
+        await (await self._opened()).put(_key(webhook_id, stream), _encode(entry))
+
+    async def forget(self, webhook_id: str, stream: str) -> None:
+        """Deletes a position of a webhook that is deleted."""
+        await (await self._opened()).purge(_key(webhook_id, stream))
+
+    async def _opened(self) -> KeyValue:
+        """The bucket, which is created when the first ordered webhook needs it."""
+        if self._bucket is None:
+            js = self._broker.js
+            try:
+                self._bucket = await js.key_value(BUCKET)
+            except BucketNotFoundError:
+                self._bucket = await js.create_key_value(
+                    bucket=BUCKET, history=1, direct=True, replicas=self._broker.replicas or 1
+                )
+        return self._bucket
+
+
+def _key(webhook_id: str, stream: str) -> str:
+    name = stream if _AS_IT_IS.fullmatch(stream) else f"={stream.encode().hex()}"
+    return f"{webhook_id}.{name}"

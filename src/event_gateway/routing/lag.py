@@ -1,0 +1,122 @@
+"""How far the routers are behind: events of the log that are not routed yet."""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+from nats.js.errors import APIError, NotFoundError
+
+from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
+from event_gateway.broker.provision import ROUTER
+from event_gateway.core.text.times import parse_time
+from event_gateway.observability.metrics import Metrics
+from event_gateway.state.connection import StateError
+from event_gateway.state.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+
+LOOK = 1.0  # seconds between two measurements
+LOOK_BEHIND = 0.25  # while a router is far behind
+FAR = 1000  # events that the routers have not taken yet, from which on they are far behind
+TOO_OLD = 10.0  # seconds for which an event may wait to be routed before the health is degraded
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """How far the router of a stream is behind.
+
+    ``events``: those that are not acknowledged; ``untaken``: those of them that no process has
+    taken yet, which begin after the sequence ``taken``. ``oldest``: when the log took the oldest of
+    the first, Unix time, None where there is none.
+    """
+
+    events: int
+    untaken: int
+    taken: int
+    oldest: float | None
+
+
+class RouterLag:
+    """Measures the lag of the routers of ``streams``, over all processes."""
+
+    def __init__(
+        self, broker: Broker, streams: Sequence[str], ledger: Ledger, metrics: Metrics
+    ) -> None:
+        self._broker = broker
+        self._streams = tuple(streams)
+        self._ledger = ledger
+        self._metrics = metrics
+        self._behind: dict[str, Behind] = {}
+        self._oldest: dict[str, tuple[int, float | None]] = {}  # by stream: ack floor, time
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the gateway's health is degraded: events that have waited too long for a router."""
+        now = time.time()
+        return [
+            f"the router of {stream} is {behind.events} events behind, the oldest has waited "
+            f"{now - behind.oldest:.0f} s"
+            for stream, behind in self._behind.items()
+            if behind.oldest is not None and now - behind.oldest > TOO_OLD
+        ]
+
+    def untaken(self, stream: str) -> int:
+        """Events of a stream that no process had taken at the last measurement."""
+        behind = self._behind.get(stream)
+        return 0 if behind is None else behind.untaken
+
+    async def run(self) -> None:
+        """Measures for ever."""
+        while True:
+            for stream in self._streams:
+                try:
+                    await self._measure(stream)
+                except (*BrokerError, *StateError, APIError) as error:
+                    log.debug("lag not measured", stream=stream, error=repr(error))
+            far = any(behind.untaken > FAR for behind in self._behind.values())
+            await asyncio.sleep(LOOK_BEHIND if far else LOOK)
+
+    async def _measure(self, stream: str) -> None:
+        behind = self._behind[stream] = await measure(self._broker, stream, self._oldest)
+        now = time.time()
+        events = sum(each.events for each in self._behind.values())
+        waits = [now - each.oldest for each in self._behind.values() if each.oldest is not None]
+        self._metrics.lag(events, max([0.0, *waits]))
+        if behind.untaken > FAR:
+            # Another process may have routed events ahead of the others: they are looked up.
+            await self._ledger.refresh_high(stream)
+
+
+async def measure(
+    broker: Broker, stream: str, known: dict[str, tuple[int, float | None]]
+) -> Behind:
+    """Measures how far the router of a stream is behind.
+
+    ``known`` remembers, by stream, the time of the oldest event at an ack floor. Raises what
+    BrokerError names, and APIError.
+    """
+    try:
+        info = await broker.js.consumer_info(stream, ROUTER)
+    except NotFoundError:
+        return Behind(0, 0, 0, None)  # the router creates it again
+    untaken = info.num_pending or 0
+    events = untaken + (info.num_ack_pending or 0)
+    floor = info.ack_floor.stream_seq if info.ack_floor else 0
+    taken = info.delivered.stream_seq if info.delivered else 0
+    if not events:
+        return Behind(0, 0, taken, None)
+    if known.get(stream, (-1, None))[0] != floor:
+        known[stream] = (floor, await _time_after(broker, stream, floor))
+    return Behind(events, untaken, taken, known[stream][1])
+
+
+async def _time_after(broker: Broker, stream: str, seq: int) -> float | None:
+    """When the log took the first message after a sequence; None where there is none."""
+    request = json.dumps({"seq": seq + 1, "next_by_subj": ">"}).encode()
+    answer = await broker.nc.request(
+        f"$JS.API.STREAM.MSG.GET.{stream}", request, timeout=REQUEST_TIMEOUT
+    )
+    message = json.loads(answer.data).get("message")
+    return None if message is None else parse_time(message["time"])

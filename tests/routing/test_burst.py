@@ -1,0 +1,96 @@
+"""A burst of events: it is seen how far the router is behind, and others need not wait for it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from event_gateway.routing import lag
+from support.client import STRUCTURED, Client, event
+from support.patience import PATIENCE
+from support.peers import Peers
+from support.program import LOOPBACK, server_pids
+from support.receiver import Receiver
+
+BURST = 15_000
+
+
+async def _publish(client: Client, count: int, event_type: str) -> list[str]:
+    """Publishes events on NATS; gives their ids."""
+    sent = [event(event_type) for _ in range(count)]
+    for published in sent:
+        await client.nats.publish(event_type, json.dumps(published).encode(), headers=STRUCTURED)
+    await client.nats.flush()
+    return [published["id"] for published in sent]
+
+
+async def _lag(client: Client) -> dict[str, float]:
+    lines = (await client.http.get("/metrics")).text.splitlines()
+    return {
+        name: float(value)
+        for name, value in (line.split() for line in lines if not line.startswith("#"))
+        if name.startswith("event_gateway_consumer_lag")
+    }
+
+
+async def test_events_of_other_types_overtake_a_burst(
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    """The burst is in the log before the gateways start; what is behind it comes first."""
+    (client,) = await peers.start(stack, LOOPBACK)
+    for name in ("loud", "quiet"):
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=[f"{name}.*"])
+    assert await peers.programs[0].stop() == 0
+    await _publish(client, BURST, "loud.a")
+    sent = await _publish(client, 20, "quiet.a")
+    (other,) = await peers.start(stack, LOOPBACK)
+    await peers.programs[0].start()
+    got = await receiver.until(20, "/quiet")
+    assert len(receiver.requests_to("/loud")) < BURST / 2
+    assert sorted(request.json["id"] for request in got) == sorted(sent)
+    behind = await _lag(other)
+    assert behind["event_gateway_consumer_lag"] > 1000
+    assert behind["event_gateway_consumer_lag_seconds"] > 0
+    # And what comes now, too, also on a subject that is new.
+    (late,) = await _publish(other, 1, "quiet.b")
+    assert (await receiver.until(21, "/quiet"))[-1].json["id"] == late
+    assert len(receiver.requests_to("/loud")) < BURST
+    # Where the routers come to them they are not delivered again.
+    await other.http.patch("/v1/webhooks/loud", json={"enabled": False})
+    async with asyncio.timeout(PATIENCE):
+        while (await _lag(other))["event_gateway_consumer_lag"]:
+            await asyncio.sleep(0.1)
+    assert len(receiver.requests_to("/quiet")) == 21
+    for program in peers.programs:
+        program.kill()
+
+
+async def test_the_health_says_that_events_wait_for_the_router(
+    client: Client, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "TOO_OLD", 0.5)
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    pid = server_pids(tmp_path / "data")["valkey"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await _publish(client, 3, "user.a")
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                told = (await client.http.get("/readyz")).json()
+                found = [reason for reason in told["reasons"] if "events behind" in reason]
+                if found and "3 events behind" in found[0]:
+                    break
+                await asyncio.sleep(0.1)
+        assert told["status"] == "degraded"
+        assert found[0].startswith("the router of GATEWAY_EVENTS is 3 events behind, the oldest")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await receiver.until(3)
+    async with asyncio.timeout(PATIENCE):
+        while (await client.http.get("/readyz")).json()["status"] != "ok":
+            await asyncio.sleep(0.1)
+    assert (await _lag(client))["event_gateway_consumer_lag"] == 0
