@@ -185,7 +185,8 @@ async def test_asymmetric_signatures_and_their_public_key(
     ("auth_type", "secret", "words"),
     [
         ("hmac_signature", "not base64!", "base64"),
-        ("hmac_signature", "whsec_", "empty"),
+        ("hmac_signature", "whsec_", "24 to 64 bytes"),
+        ("hmac_signature", "whsec_" + base64.b64encode(b"k" * 23).decode(), "24 to 64 bytes"),
         ("hmac_signature", "whpk_" + FIRST, "public key"),
         ("hmac_signature", "whsk_" + base64.b64encode(b"short").decode(), "32 bytes"),
         ("hmac_signature", "whsk_" + base64.b64encode(SEED + SEED).decode(), "does not belong"),
@@ -199,8 +200,13 @@ async def test_an_unusable_secret_is_reported(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
     auth_type: str, secret: str, words: str,
 ) -> None:  # fmt: skip
-    _set(monkeypatch, bad=secret)
     await _hook(client, receiver, {"auth_type": auth_type, "secret_name": "bad"})
+    _set(monkeypatch, bad=secret)
+    again = {"auth_type": auth_type, "secret_name": "bad"}
+    changed = {"url": f"{receiver.url}/w", "events": ["a.>"], "security": again}
+    answer = await client.http.put("/v1/webhooks/w", json=changed)
+    if auth_type == "hmac_signature":  # of the others nothing can be said before they are used
+        assert (answer.status_code, words in answer.text) == (422, True), answer.text
     came = (await client.http.post("/v1/webhooks/w/test")).json()
     assert (came["succeeded"], came["error_type"]) == (False, "AuthError")
     assert words in came["error_message"]

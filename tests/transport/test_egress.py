@@ -256,7 +256,7 @@ def test_allowed_networks_ports_and_http() -> None:
     # A name may lead to an allowed network: whether it does is seen when it is dialed.
     assert guard.refuses_url("http://crm/") is None
     assert guard.refuses_url("http://localhost:8080/") is None
-    assert HTTP in str(guard.refuses_host("crm", 80, "http", resolved=False))
+    assert HTTP in str(guard.refuses_host("crm.example.com", 80, "http", resolved=False))
     for url in ("http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/"):
         assert USUAL in str(guard.refuses_url(url)), url
     assert "ftp" not in str(guard.refuses("10.0.0.1", 21, "https"))
@@ -487,3 +487,66 @@ async def test_a_registered_webhook_that_is_no_longer_allowed_fails(
     came = (await client.http.post("/v1/webhooks/w/test")).json()
     assert came["error_type"] == "EgressRefused"
     assert not receiver.requests
+
+
+@pytest.mark.parametrize(
+    "port", [22, 25, 2375, 2376, 2379, 3306, 4222, 5432, 6379, 9200, 10250, 11211, 27017]
+)
+def test_ports_of_internal_services_are_refused_unless_they_are_listed(port: int) -> None:
+    opened = EgressGuard(["10.0.0.0/8"])
+    for url in (f"http://10.1.2.3:{port}/", f"https://es.example.com:{port}/"):
+        assert f"port {port} is" in str(opened.refuses_url(url)), url
+    assert f"port {port} is" in str(opened.refuses("10.1.2.3", port, "http"))
+    listed = EgressGuard(["10.0.0.0/8"], allow_service_ports=[port])
+    assert listed.refuses("10.1.2.3", port, "http") is None
+    assert listed.refuses_url("https://example.com/") is None  # and all others as before
+    assert EgressGuard(["10.0.0.0/8"], allow_ports=[port]).refuses("10.1.2.3", port, "http") is None
+    assert opened.refuses("10.1.2.3", 8080, "http") is None
+
+
+def test_the_gateways_own_servers_are_always_refused() -> None:
+    own = [("127.0.0.1", 31000), ("10.0.0.5", 4222), ("Redis.internal", 6379)]
+    ports = [port for _, port in own]
+    guard = EgressGuard(
+        ["0.0.0.0/0", "::/0"], True, ports, allow_service_ports=ports, own_servers=own
+    )
+    for host in ("127.0.0.1", "127.9.9.9", "localhost", "LOCALHOST.", "[::1]", "[::ffff:127.0.0.1]",
+                 "0.0.0.0", "[::]"):  # fmt: skip
+        assert "the gateway itself" in str(guard.refuses_url(f"http://{host}:31000/")), host
+    for address in ("127.0.0.1", "::1", "::ffff:7f00:1", "0.0.0.0"):
+        assert "the gateway itself" in str(guard.refuses(address, 31000, "http")), address
+    assert "the gateway itself" in str(guard.refuses("::ffff:10.0.0.5", 4222, "http"))
+    assert "the gateway itself" in str(guard.refuses_url("http://redis.INTERNAL.:6379/"))
+    assert guard.refuses("10.0.0.5", 6379, "http") is None
+    assert guard.refuses("127.0.0.1", 4222, "http") is None
+
+
+INTERNAL = (
+    "localhost", "crm", "CRM.", "a.localhost", "printer.local", "Printer.LOCAL.", "api.internal",
+    "metadata", "metadata.example.com", "Metadata-Server.example.com", "metadata.google.internal",
+    "metadata.goog", "instance-data.ec2.internal", "kubernetes.default.svc", "x.svc.cluster.local",
+    "db.corp", "nas.home.arpa", "router.lan", "host.localdomain", "127.0.0.1.nip.io",
+    "10-0-0-1.sslip.io", "localtest.me", "app.localtest.me", "127.0.0.1", "127.1", "0x7f000001",
+    "2130706433", "10.0.0.1", "[::1]", "[fd00::1]", "[::ffff:10.0.0.1]", "169.254.169.254",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("host", INTERNAL)
+async def test_names_that_look_internal_are_not_for_a_proxy_to_resolve(
+    host: str, tmp_path: Path
+) -> None:
+    guard = EgressGuard(allow_http=True, proxy_resolves=True)
+    for scheme in ("http", "https"):
+        assert guard.refuses_url(f"{scheme}://{host}/"), host
+    path = tmp_path / "gateway.yaml"
+    delivery = {"allow_http": True, "proxy": {"url": "http://127.0.0.1:9", "resolve": "proxy"}}
+    webhook = {"url": f"https://{host}/", "events": ["a"]}
+    path.write_text(yaml.safe_dump({"delivery": delivery, "webhooks": {"w": webhook}}))
+    assert check(path).status == 2
+
+
+def test_other_names_are_for_a_proxy_to_resolve() -> None:
+    guard = EgressGuard(proxy_resolves=True)
+    for host in ("example.com", "local.example.com", "internal.example.com", "a.b.c.dev",
+                 "localhost.example.com", "meta.data.com", "8.8.8.8", "home.co"):  # fmt: skip
+        assert guard.refuses_url(f"https://{host}/") is None, host

@@ -79,7 +79,8 @@ def test_version_3() -> None:
 def test_yaml_1_2_is_read() -> None:
     text = "[ON, yes, 010, 1_0, 1:30, 0o17, 0x1F, 1e3, .5, ~, TRUE, '1', !!str 1, 2026-05-04, 1.]"
     assert read_plain(text, 8) == [
-        "ON", "yes", 10, "1_0", "1:30", 15, 31, 1000.0, 0.5, None, True, "1", 1, "2026-05-04", 1.0,
+        "ON", "yes", 10, "1_0", "1:30", 15, 31, 1000.0, 0.5, None, True, "1", "1", "2026-05-04",
+        1.0,
     ]  # fmt: skip
     for wrong in (
         "!x y",

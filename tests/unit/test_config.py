@@ -284,3 +284,97 @@ def test_any_file_is_accepted_or_refused(
         file.flush()
         with contextlib.suppress(ConfigError):
             load(Path(file.name), {}, transformation_rule=compile_definition, url_rule=url_rule)
+
+
+@pytest.mark.parametrize(("value", "key", "says"), [
+    (".nan", "webhooks.w.metadata.a", "finite"), (".NaN", "webhooks.w.metadata.a", "finite"),
+    ("-.inf", "webhooks.w.metadata.a", "finite"), ("+.Inf", "webhooks.w.metadata.a", "finite"),
+    ("1e999", "webhooks.w.metadata.a", "finite"), ("-1e999", "webhooks.w.metadata.a", "finite"),
+    ("18446744073709551616", "webhooks.w.metadata.a", "64 bits"),
+    ("-9223372036854775809", "webhooks.w.metadata.a", "64 bits"),
+    ("0x10000000000000000", "webhooks.w.metadata.a", "64 bits"),
+    ("9" * 5000, "webhooks.w.metadata.a", "too many digits"),
+    ("!!binary aGVsbG8=", "webhooks.w.metadata.a", "tags are not understood"),
+    ("!!binary hunter2", "webhooks.w.metadata.a", "tags are not understood"),
+    ("!!set {a}", "webhooks.w.metadata.a", "tags are not understood"),
+    ("!!omap [a: 1]", "webhooks.w.metadata.a", "tags are not understood"),
+    ("!!timestamp x", "webhooks.w.metadata.a", "tags are not understood"),
+    ("!hunter2", "webhooks.w.metadata.a", "tags are not understood"),
+    ('"\\ud800"', "", "not YAML"), ("[1, {b: .nan}]", "webhooks.w.metadata.a", "finite"),
+    ("[" + "[" * 40 + "]" * 41, "webhooks.w.metadata.a", "nested deeper"),
+    ("{a: 1, a: 2}", "webhooks.w.metadata.a.a", "twice"),
+    ('{"a": {"b": 1, "b": 1}}', "webhooks.w.metadata.a.a.b", "twice"),
+])  # fmt: skip
+def test_what_json_does_not_have_is_refused_in_a_file(
+    tmp_path: Path, value: str, key: str, says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(W + f"    metadata:\n      a: {value}\n", tmp_path)
+    problem = str(caught.value.problems[0])
+    assert problem.startswith(f"{tmp_path / 'gateway.yaml'}:6: {key}"), problem
+    assert says in problem
+    assert "\n" not in problem
+    assert "hunter2" not in problem
+
+
+def test_values_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    values = "[NO, on, 12:30, 01234, 2026-05-04, 0o17, true, ~, !!str 5, '5', 1e3, =]"
+    config = loaded(W + f"    metadata: {{a: {values}}}\n", tmp_path)
+    assert config.webhooks["w"].metadata["a"] == [
+        "NO", "on", "12:30", 1234, "2026-05-04", 15, True, None, "5", "5", 1000.0, "=",
+    ]  # fmt: skip
+
+
+def test_a_variable_is_read_as_strictly(tmp_path: Path) -> None:
+    place = "EVENT_GATEWAY__WEBHOOKS__W__METADATA"
+    for value, says in (
+        ("{a: .nan}", "a: must be a finite"), ("{a: 1e400}", "a: must be a finite"),
+        ("{a: 99999999999999999999}", "a: is an integer"), ("{a: 1, a: 2}", "a: occurs twice"),
+        ("[" * 40 + "]" * 40, "nested deeper"), ("a\udcff", "not UTF-8"),
+        ("{a: &a [1], b: [" + ", ".join(["*a"] * 60_000) + "]}", "more than 100000 values"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError) as caught:
+            loaded(W, tmp_path, **{place: value})
+        problem = str(caught.value.problems[0])
+        assert problem.startswith(f"{place}: webhooks.w.metadata"), problem
+        assert says in problem
+    config = loaded(W, tmp_path, EVENT_GATEWAY__WEBHOOKS__W__DESCRIPTION="!not: [yaml")
+    assert config.webhooks["w"].description == "!not: [yaml"
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        loaded(W.replace("example.com", "${HOST}"), tmp_path, HOST="\udcff")
+
+
+def test_merges_are_counted_too(tmp_path: Path) -> None:
+    """Merging brings in nothing here, a billion times."""
+    bomb = "a0: &a0 {}\n" + "".join(
+        f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 12)
+    )
+    with pytest.raises(ConfigError, match="more than 100000 values"):
+        loaded(bomb, tmp_path)
+
+
+def test_a_file_of_mistakes_ends_after_a_hundred(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text("".join(f"unknown{n}: 1\n" for n in range(30_000)))
+    done = check(path)
+    assert done.status == 2
+    lines = done.err.splitlines()
+    assert (len(lines), lines[-1]) == (101, f"{path}: and 29900 more mistakes")
+    assert len(json.loads(check(path, "--json").out)["errors"]) == 101
+
+
+def test_a_short_signing_secret_is_refused_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    security = "{auth_type: hmac_signature, secret_name: sig}"
+    path.write_text(W + f"    security: {security}\nsecrets: {{dir: {tmp_path}}}\n")
+    monkeypatch.setenv("EVENT_GATEWAY_SECRET_SIG", "whsec_" + "A" * 28)
+    done = check(path)
+    assert (done.status, f"{path}:5: webhooks.w.security" in done.err) == (2, True), done.err
+    assert "24 to 64 bytes" in done.err
+    monkeypatch.delenv("EVENT_GATEWAY_SECRET_SIG")
+    (tmp_path / "sig").write_text("whsec_" + "A" * 28)
+    assert check(path).status == 2
+    (tmp_path / "sig").write_text("whsec_" + "A" * 32 + "\n")
+    assert check(path).status == 0

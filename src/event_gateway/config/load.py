@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from event_gateway.config.definitions import stream_of, transformation_of, webhook_of
@@ -16,9 +15,16 @@ from event_gateway.config.model import (
     StreamModel,
     TransformationModel,
 )
-from event_gateway.config.problems import ConfigError, KeyPath, Problem, Source, is_relevant
+from event_gateway.config.problems import (
+    MAX_SUGGESTIONS,
+    ConfigError,
+    KeyPath,
+    Problem,
+    Source,
+    is_relevant,
+)
 from event_gateway.config.webhook_model import WebhookModel
-from event_gateway.config.yaml_source import BadYaml, read
+from event_gateway.config.yaml_source import BadYaml, read, read_value
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.transformation.definition import BUILT_IN, TransformationDefinition
 from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
@@ -71,12 +77,18 @@ def load_with_source(
             raise ConfigError([Problem(name, 1, "", "the file must be a mapping of keys")])
     # An empty section counts as a missing one.
     document = {key: value for key, value in document.items() if value is not None}
-    source = Source(name, lines, _override(document, environ))
+    variables, unread = _override(document, environ)
+    problems += unread
+    source = Source(name, lines, variables)
     config = None
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        problems += [source.from_pydantic(entry) for entry in error.errors() if is_relevant(entry)]
+        relevant = [entry for entry in error.errors(include_url=False) if is_relevant(entry)]
+        problems += [
+            source.from_pydantic(entry, suggest=position < MAX_SUGGESTIONS)
+            for position, entry in enumerate(relevant)
+        ]
     reported = {problem.key for problem in problems}
     problems += [
         source.problem(key, reason)
@@ -104,12 +116,15 @@ def _text(path: Path) -> str:
         raise BadYaml(0, "", "is not UTF-8") from None
 
 
-def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyPath, str]:
+def _override(
+    document: dict[str, Any], environ: Mapping[str, str]
+) -> tuple[dict[KeyPath, str], list[Problem]]:
     """``EVENT_GATEWAY__SERVER__PORT=9000`` sets ``server.port``; values are read as YAML.
 
-    Returns the variable that has set each key.
+    Returns the variable that has set each key, and the problems of values that cannot be used.
     """
     variables: dict[KeyPath, str] = {}
+    problems: list[Problem] = []
     for variable, text in sorted(environ.items()):
         if not variable.startswith(ENV_PREFIX):
             continue
@@ -122,15 +137,16 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyP
             path = (*path, name)
             if depth == len(keys) - 1:
                 try:
-                    at[name] = yaml.safe_load(text)
-                except yaml.YAMLError:
-                    at[name] = text
+                    at[name] = read_value(text)
+                except BadYaml as fault:
+                    below = f".{fault.key}" if fault.key else ""
+                    problems.append(Problem(variable, 0, ".".join(path) + below, fault.reason))
             else:
                 if not isinstance(at.get(name), dict):
                     at[name] = {}
                 at = at[name]
         variables[path] = variable
-    return variables
+    return variables, problems
 
 
 def _definition_problems(

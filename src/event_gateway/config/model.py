@@ -14,6 +14,7 @@ from event_gateway.core.text.urls import servers_of
 from event_gateway.core.transformation.definition import BUILT_IN, SIEM_FORMATS
 
 MIN_BODY = 64 * 1024  # events of this size must be accepted (CloudEvents 1.0.2, "Size Limits")
+MAX_LISTED = 1000  # entries of a list in the file
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
@@ -167,19 +168,23 @@ class IngestModel(Section):
     """The events log."""
 
     subjects: list[str] | None = Field(
-        None, description="NATS subjects that are captured; by default the original domains and "
-        "the root of every pattern in webhooks and streams."
-    )  # fmt: skip
+        None,
+        max_length=MAX_LISTED,
+        description="NATS subjects that are captured; by default the original domains and the root "
+        "of every pattern in webhooks and streams.",
+    )
     retention: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
         7 * 86400.0, description="How long the log stores events; at least 1m."
     )
     max_bytes: Size | None = Field(None, description="At this size the log refuses new events.")
     streams: list[str] = Field(
         [],
+        max_length=64,
         description="Your own JetStream streams to read, instead of capturing subjects.",
     )
     allowed_origins: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
         [],
+        max_length=MAX_LISTED,
         description="Origins that may send events, as OPTIONS /v1/events answers them: exactly the "
         "value of WebHook-Request-Origin; * is any origin.",
     )
@@ -229,13 +234,24 @@ class DeliveryModel(Section):
     """Deliveries, and the other requests that the gateway sends for them."""
 
     allow_networks: list[str] = Field(
-        [], description="Private networks (CIDR) that receivers may be in, also with plain http."
+        [],
+        max_length=MAX_LISTED,
+        description="Private networks (CIDR) that receivers may be in, also with plain http.",
     )
     allow_http: bool = Field(
         False, description="Plain http to everywhere, in place of https alone."
     )
     allow_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
-        [], description="The only ports to send to; by default all but those of other protocols."
+        [],
+        max_length=MAX_LISTED,
+        description="The only ports to send to; by default all but those of other protocols and of "
+        "internal services.",
+    )
+    allow_service_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        [],
+        max_length=MAX_LISTED,
+        description="Ports of other protocols and of internal services to send to all the same, "
+        "such as 9200.",
     )
     proxy: ProxyModel | None = Field(None, description="By default none.")
     keep_records: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(

@@ -1,7 +1,7 @@
 """Problems of a configuration, each shown as a line with file, line, key and reason."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,10 @@ from pydantic import BaseModel
 from event_gateway.config.model import Config
 
 KeyPath = tuple[str, ...]
+
+MAX_PROBLEMS = 100  # that are shown of one file or body
+MAX_SUGGESTIONS = 10  # unknown keys of one file or body for which a similar key is looked up
+MAX_KEY, MAX_REASON = 200, 500  # characters that are shown of each
 
 _BRANCHES = ("bool", "OrderedModel")  # the types of a union, which pydantic adds to a location
 
@@ -27,6 +31,7 @@ _REASONS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
     "string_too_long": "must have at most {max_length} characters",
 }
 
@@ -42,15 +47,21 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.key}: {self.reason}" if self.key else f"{where}: {self.reason}"
+        key, reason = shortened(self.key, self.reason)
+        return f"{where}: {key}: {reason}" if key else f"{where}: {reason}"
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` has all reasons."""
+    """The configuration cannot be used; ``problems`` has the first MAX_PROBLEMS reasons, and how
+    many others there are."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        shown = list(problems[:MAX_PROBLEMS])
+        if len(problems) > MAX_PROBLEMS:
+            more = f"and {len(problems) - MAX_PROBLEMS} more mistakes"
+            shown.append(Problem(problems[0].file, 0, "", more))
+        super().__init__("\n".join(str(problem) for problem in shown))
+        self.problems = shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +77,12 @@ class Source:
         path = tuple(key.replace("[", ".").replace("]", "").split(".")) if key else ()
         return self._at(path, key, reason)
 
-    def from_pydantic(self, error: Any) -> Problem:
-        """The problem for an error of pydantic."""
+    def from_pydantic(self, error: Any, *, suggest: bool) -> Problem:
+        """The problem for an error of pydantic; ``suggest`` as for :func:`reason_of`."""
         parts = [part for part in error["loc"] if part not in ("[key]", *_BRANCHES)]
         path = tuple(str(part) for part in parts)
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-        return self._at(path, key.removeprefix("."), reason_of(error, path))
+        return self._at(path, key.removeprefix("."), reason_of(error, path, suggest=suggest))
 
     def _at(self, path: KeyPath, key: str, reason: str) -> Problem:
         at = path
@@ -93,10 +104,22 @@ def is_relevant(error: Any) -> bool:
     )
 
 
-def reason_of(error: Any, path: KeyPath) -> str:
-    """The text for an error of pydantic, with a suggestion for an unknown key."""
+def shortened(key: str, reason: str) -> tuple[str, str]:
+    """A key and a reason as they are shown: one line each, and not longer than it can be read."""
+    return _shortened(key, MAX_KEY), _shortened(reason, MAX_REASON)
+
+
+def _shortened(text: str, longest: int) -> str:
+    text = text if text.isprintable() else text.encode("unicode_escape", "replace").decode()
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def reason_of(error: Any, path: KeyPath, *, suggest: bool) -> str:
+    """The text for an error of pydantic. ``suggest``: name a key similar to an unknown one."""
     if error["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
+        close = (
+            difflib.get_close_matches(path[-1][:64], _keys_at(path[:-1]), n=1) if suggest else []
+        )
         return f"unknown key; did you mean {close[0]}?" if close else "unknown key"
     reason = _REASONS.get(error["type"])
     if reason is not None:

@@ -1,29 +1,46 @@
 """Reads and validates the bodies of API requests that register something."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from event_gateway.config.definitions import stream_of, transformation_of, webhook_of
 from event_gateway.config.model import StreamModel, TransformationModel
-from event_gateway.config.problems import reason_of
+from event_gateway.config.problems import (
+    MAX_PROBLEMS,
+    MAX_SUGGESTIONS,
+    reason_of,
+    shortened,
+)
 from event_gateway.config.selection_model import SelectionModel, selection_arguments
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.selection import Selection, selection_problems
 from event_gateway.core.streams.definition import StreamDefinition
-from event_gateway.core.text.json_values import check_plain
+from event_gateway.core.text.json_values import check_bounds, check_plain
 from event_gateway.core.transformation.definition import TransformationDefinition
 from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
 from event_gateway.core.webhook.webhook import Webhook
 
+MAX_IN_DETAIL = 10  # problems that the text of an answer names
+
 
 class InvalidBody(Exception):
-    """A definition that cannot be registered; ``problems`` are pairs of key and reason."""
+    """A definition that cannot be registered. ``problems`` are pairs of key and reason, at most
+    MAX_PROBLEMS; ``more`` counts the others."""
 
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{key}: {reason}" for key, reason in problems))
-        self.problems = problems
+    def __init__(self, problems: Sequence[tuple[str, str]], more: int = 0) -> None:
+        self.problems = [shortened(key, reason) for key, reason in problems[:MAX_PROBLEMS]]
+        self.more = more + max(0, len(problems) - MAX_PROBLEMS)
+        super().__init__(self.detail)
+
+    @property
+    def detail(self) -> str:
+        """The first problems in one line."""
+        shown = [f"{key}: {reason}".lstrip(": ") for key, reason in self.problems[:MAX_IN_DETAIL]]
+        more = self.more + len(self.problems) - len(shown)
+        return "; ".join([*shown, *([f"and {more} more"] if more else [])])
 
 
 class _WebhookBody(WebhookModel):
@@ -52,21 +69,32 @@ _READ_ONLY = (
 
 
 def webhook_from_json(
-    body: object, transformations: frozenset[str], retention: float, refuses_url: RefusesUrl
+    body: object,
+    transformations: frozenset[str],
+    retention: float,
+    refuses_url: RefusesUrl,
+    *,
+    former: Webhook | None = None,
 ) -> Webhook:
     """The webhook in the body of an API request. Raises InvalidBody.
 
     Members that the API adds to its responses, such as ``managed_by``, are ignored, so that a
-    response can be sent back.
+    response can be sent back. ``former``: the stored webhook that the body changes. Faults that
+    this webhook already has, by newer rules, do not make the change invalid.
     """
-    model = validated(_WebhookBody, "webhooks", body)
+    model = validated(_WebhookBody, "webhooks", body, stored=former is not None)
     webhook = webhook_of(model, model.id, managed_by="api")
-    problems = [
-        (problem.key, problem.detail)
-        for problem in webhook_problems(webhook, transformations, retention, refuses_url)
-    ]
-    if problems:
-        raise InvalidBody(problems)
+
+    def problems(of: Webhook) -> list[tuple[str, str]]:
+        found = webhook_problems(of, transformations, retention, refuses_url)
+        return [(problem.key, problem.detail) for problem in found]
+
+    wrong = problems(webhook)
+    if wrong and former is not None:
+        known = frozenset(problems(former))
+        wrong = [problem for problem in wrong if problem not in known]
+    if wrong:
+        raise InvalidBody(wrong)
     return webhook
 
 
@@ -109,9 +137,9 @@ def selection_from_json(body: dict[str, Any]) -> Selection:
     return selection
 
 
-def validated(model: type[Model], section: str, body: object) -> Model:
+def validated(model: type[Model], section: str, body: object, *, stored: bool = False) -> Model:
     """The body of a request as a model. ``section`` is the section of the configuration file with
-    the same keys.
+    the same keys. ``stored``: most of the body is stored already, and may exceed today's bounds.
 
     Raises InvalidBody.
     """
@@ -119,16 +147,18 @@ def validated(model: type[Model], section: str, body: object) -> Model:
         raise InvalidBody([("", "the body must be a JSON object")])
     given = {k: v for k, v in body.items() if k not in _READ_ONLY}
     try:
+        if not stored:
+            check_bounds(given)
         check_plain(given)
     except InvalidDefinition as error:
         raise InvalidBody([(error.key, error.detail)]) from None
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise InvalidBody(
-            [
-                (".".join(path), reason_of(entry, (section, *path)))
-                for entry in error.errors()
-                for path in [tuple(str(part) for part in entry["loc"])]
-            ]
-        ) from None
+        wrong = error.errors(include_url=False, include_input=False)
+        problems = []
+        for position, entry in enumerate(wrong[:MAX_PROBLEMS]):
+            path = tuple(str(part) for part in entry["loc"])
+            reason = reason_of(entry, (section, *path), suggest=position < MAX_SUGGESTIONS)
+            problems.append((".".join(path), reason))
+        raise InvalidBody(problems, len(wrong) - len(problems)) from None

@@ -25,9 +25,12 @@ class FilterModel(Section):
         json_schema_extra={"enum": [*ALL_OPERATORS]},
     )
     value: Any = Field(None, description="What the field is compared with.")
-    all: "list[FilterModel] | None" = Field(None, description="Filters that must all match.")
+    # Only the first mistake of each list is reported: nested groups may have thousands.
+    all: "list[FilterModel] | None" = Field(
+        None, fail_fast=True, description="Filters that must all match."
+    )
     any: "list[FilterModel] | None" = Field(
-        None, description="Filters of which at least one must match."
+        None, fail_fast=True, description="Filters of which at least one must match."
     )
     not_: "FilterModel | None" = Field(
         None, alias="not", description="A filter that must not match."

@@ -1,10 +1,14 @@
-"""Reads YAML with the line of every key; refuses duplicate keys, and limits depth and size."""
+"""Reads YAML 1.2 (core schema) with the line of every key; refuses duplicate keys, and limits depth
+and size."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
+
+from event_gateway.core.text.json_values import INTEGERS
 
 Path = tuple[str, ...]
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -14,6 +18,7 @@ _QUOTED = re.compile(r"(alias|anchor|tag|handle|base \d+:|float:) (['\"]).*\2", 
 _CORE = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 MAX_DEPTH = 32
 MAX_NODES = 100_000  # with all aliases expanded
 # libyaml parses about ten times as fast as PyYAML itself, which is used where libyaml is missing.
@@ -26,6 +31,10 @@ class BadYaml(Exception):
     def __init__(self, line: int, key: str, reason: str) -> None:
         super().__init__(reason)
         self.line, self.key, self.reason = line, key, reason
+
+
+class NotYaml(BadYaml):
+    """Text that is not YAML, or whose tags are not understood."""
 
 
 def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], list[BadYaml]]:
@@ -43,13 +52,25 @@ def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], l
 
 
 def read_plain(text: str, max_depth: int) -> Any:
-    """A document from a client, by the rules of YAML 1.2, in which ``ON`` is a string.
+    """A document from a client. Variables are not replaced, so that a client cannot read the
+    environment; integers may have any size. Raises BadYaml."""
+    return _read_alone(text, max_depth, any_integer=True)
 
-    Variables are not replaced, so that a client cannot read the environment. Raises BadYaml.
-    """
+
+def read_value(text: str) -> Any:
+    """The value of an environment variable: YAML, else the text itself. Raises BadYaml, whose line
+    means nothing here."""
+    try:
+        return _read_alone(text, MAX_DEPTH, any_integer=False)
+    except NotYaml:
+        return _text(text, 1, ())
+
+
+def _read_alone(text: str, max_depth: int, *, any_integer: bool) -> Any:
     faults: list[BadYaml] = []
     node = _compose(text, max_depth)
-    value = None if node is None else _Reader({}, faults, None, max_depth).value(node, ())
+    reader = _Reader({}, faults, None, max_depth, any_integer=any_integer)
+    value = None if node is None else reader.value(node, ())
     if faults:
         raise faults[0]
     return value
@@ -58,17 +79,19 @@ def read_plain(text: str, max_depth: int) -> Any:
 def _compose(text: str, max_depth: int) -> yaml.Node | None:
     try:
         _check_size(text, max_depth)
-        root: yaml.Node | None = yaml.compose(text, Loader=_Loader)
-        return root
+        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        return node
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         hint = ""
         if "${" in "".join(text.split("\n")[line - 1 : line]):
             hint = "; between { and } put ${NAME} in quotes, or give its key a line of its own"
         problem = _without_quotes(error.problem)
-        raise BadYaml(line, "", f"not YAML: {problem}{hint}") from None
+        raise NotYaml(line, "", f"not YAML: {problem}{hint}") from None
     except yaml.YAMLError as error:
-        raise BadYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
+        raise NotYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise NotYaml(1, "", "not YAML: it is not UTF-8") from None
 
 
 def _check_size(text: str, max_depth: int) -> None:
@@ -102,7 +125,8 @@ def _without_quotes(problem: object) -> str:
 
 
 class _Reader:
-    """Turns nodes into values. ``environ`` has the values of ${NAME}; None: a plain document."""
+    """Turns nodes into values. ``environ`` has the values of ${NAME}; None: nothing is replaced.
+    ``any_integer``: integers may have more than 64 bits."""
 
     def __init__(
         self,
@@ -110,16 +134,32 @@ class _Reader:
         faults: list[BadYaml],
         environ: Mapping[str, str] | None,
         max_depth: int = MAX_DEPTH,
+        *,
+        any_integer: bool = False,
     ) -> None:
         self._lines, self._faults, self._max_depth = lines, faults, max_depth
-        self._plain, self._environ = environ is None, environ or {}
+        self._environ, self._any_integer = environ, any_integer
         self._nodes = 0
         self._merging: set[int] = set()
-        self._scalars = yaml.SafeLoader("")
+        self._resolver = yaml.SafeLoader("")
 
     def value(self, node: yaml.Node, path: Path) -> Any:
         line = node.start_mark.line + 1
         self._lines.setdefault(path, line)
+        self._count(line, path)
+        if isinstance(node, yaml.MappingNode) and node.tag == f"{_CORE}map":
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{_CORE}seq":
+            return [self.value(one, (*path, str(at))) for at, one in enumerate(node.value)]
+        if not isinstance(node, yaml.ScalarNode):
+            raise _tagged(line, path)
+        if self._environ is not None and "${" in node.value:
+            return self._interpolated(node, line, path)
+        if self._is_text(node, line, path):
+            return _text(node.value, line, path)
+        return self._scalar(node.value, line, path)
+
+    def _count(self, line: int, path: Path) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise BadYaml(
@@ -127,26 +167,39 @@ class _Reader:
             )
         if len(path) > self._max_depth:
             raise BadYaml(line, ".".join(path[:4]), f"nested deeper than {self._max_depth}")
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, str(at))) for at, item in enumerate(node.value)]
-        assert isinstance(node, yaml.ScalarNode)
-        if self._plain:
-            return _plain_scalar(node, line, path)
-        if node.tag == "tag:yaml.org,2002:timestamp":
-            return node.value
-        if "${" in node.value:
-            return self._interpolated(node, line, path)
-        return self._scalar(node, line, path)
 
-    def _scalar(self, node: yaml.ScalarNode, line: int, path: Path) -> Any:
+    def _is_text(self, node: yaml.ScalarNode, line: int, path: Path) -> bool:
+        """Whether a scalar is text whatever it looks like: in quotes, or tagged as !!str."""
+        quoted = bool(node.style)  # libyaml says "" where PyYAML says None
+        implicit = self._resolver.resolve(  # type: ignore[no-untyped-call]
+            yaml.ScalarNode, node.value, (not quoted, quoted)
+        )
+        if node.tag == implicit:
+            return quoted
+        if node.tag != f"{_CORE}str":
+            raise _tagged(line, path)
+        return True
+
+    def _scalar(self, text: str, line: int, path: Path) -> Any:
+        """A plain scalar by YAML 1.2's core schema (10.3.2)."""
+        if text in ("", "~", "null", "Null", "NULL"):
+            return None
+        if text.lower() in ("true", "false") and text in (text.lower(), text.title(), text.upper()):
+            return text.lower() == "true"
+        key = ".".join(path[:4])
         try:
-            return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            reason = getattr(error, "problem", None) or error
-            detail = _without_quotes(reason)
-            raise BadYaml(line, ".".join(path), f"not a plain value: {detail}") from None
+            if _INTEGER.fullmatch(text):
+                number = int(text, 0 if text[:2] in ("0o", "0x") else 10)
+                if self._any_integer or number in INTEGERS:
+                    return number
+                raise BadYaml(line, key, "is an integer of more than 64 bits")
+            if _FLOAT.fullmatch(text) and math.isfinite(real := float(text)):
+                return real
+        except ValueError:  # more digits than Python reads
+            raise BadYaml(line, key, "not a plain value: too many digits") from None
+        if _FLOAT.fullmatch(text) or _NOT_FINITE.fullmatch(text):
+            raise BadYaml(line, key, "must be a finite number")
+        return _text(text, line, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -159,7 +212,7 @@ class _Reader:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
                 raise BadYaml(line, ".".join(path), "a key must be plain text")
-            here = (*path, key)
+            here = (*path, _text(key, line, path))
             if key in out:
                 first = self._lines[here]
                 self._faults.append(
@@ -167,26 +220,27 @@ class _Reader:
                 )
                 continue
             self._lines[here] = line
-            out[key] = self.value(value_node, here)
+            out[here[-1]] = self.value(value_node, here)
         return merged | out
 
     def _merged(self, node: yaml.Node, line: int, path: Path) -> dict[str, Any]:
         """The members merged by ``<<: *name``; earlier mappings take precedence."""
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         out: dict[str, Any] = {}
-        for mapping in nodes:
-            if not isinstance(mapping, yaml.MappingNode):
+        for one in nodes:
+            if not isinstance(one, yaml.MappingNode):
                 raise BadYaml(line, ".".join(path), "<< takes a mapping (*name), or a list of them")
-            if id(mapping) in self._merging:
+            if id(one) in self._merging:
                 raise BadYaml(line, ".".join(path), "<< merges a mapping into itself")
-            self._merging.add(id(mapping))
-            out = self._mapping(mapping, path) | out
-            self._merging.discard(id(mapping))
+            self._count(line, path)
+            self._merging.add(id(one))
+            out = self._mapping(one, path) | out
+            self._merging.discard(id(one))
         return out
 
     def _interpolated(self, node: yaml.ScalarNode, line: int, path: Path) -> Any:
         def variable(match: re.Match[str]) -> str:
-            value = self._environ.get(match[1])
+            value = (self._environ or {}).get(match[1])
             if value is None and match[2] is None:
                 self._faults.append(
                     BadYaml(line, ".".join(path), f"the environment variable {match[1]} is not set")
@@ -194,28 +248,27 @@ class _Reader:
             return value if value is not None else match[2] or ""
 
         text = _VARIABLE.sub(variable, node.value)
-        if node.style or node.tag != "tag:yaml.org,2002:str":
-            return text  # a quoted scalar is always a string
-        tag = self._scalars.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-        return self._scalar(yaml.ScalarNode(tag, text), line, path)
+        if node.style or node.tag != f"{_CORE}str":
+            return _text(text, line, path)  # in quotes it is text, whatever it looks like
+        return self._scalar(text, line, path)
 
 
-def _plain_scalar(node: yaml.ScalarNode, line: int, path: Path) -> Any:
-    """A scalar by YAML 1.2's core schema (10.3.2); a quoted scalar is a string."""
-    if not node.tag.startswith(_CORE) or "/" in node.tag.removeprefix(_CORE):
-        raise BadYaml(line, ".".join(path[:4]), "tags are not supported")
-    text = node.value
-    if node.style:
+def _tagged(line: int, path: Path) -> NotYaml:
+    return NotYaml(
+        line,
+        ".".join(path[:4]),
+        "not a plain value: tags are not understood (text that begins with ! needs quotes)",
+    )
+
+
+def _text(text: str, line: int, path: Path) -> str:
+    """Text, in which the two halves of a surrogate pair are joined. Raises BadYaml for a half."""
+    if text.isascii():
         return text
-    if text in ("", "~", "null", "Null", "NULL"):
-        return None
-    if text.lower() in ("true", "false") and text in (text.lower(), text.title(), text.upper()):
-        return text.lower() == "true"
     try:
-        if _INTEGER.fullmatch(text):
-            return int(text, 0 if text[:2] in ("0o", "0x") else 10)
-        if _FLOAT.fullmatch(text):
-            return float(text)
-    except ValueError:  # more digits than Python converts
-        raise BadYaml(line, ".".join(path[:4]), "not a plain value: too many digits") from None
-    return text
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise BadYaml(
+            line, ".".join(path[:4]), "contains a code point that is not a character, or is not "
+            "UTF-8"
+        ) from None  # fmt: skip

@@ -42,7 +42,9 @@ class Authentication:
         self.identity: Callable[[], Identity] | None = None
         for settings in security:
             if settings.auth_type == "mtls":
-                self._certificate = ClientCertificate(settings, secrets.directory)
+                self._certificate = ClientCertificate(
+                    settings, secrets.directory, secrets.is_private
+                )
                 self._password = settings.secret_name or ""  # the name of the secret
                 self.identity = self._identity
 

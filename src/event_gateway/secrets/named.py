@@ -23,6 +23,14 @@ class Secrets:
         """The directory of the secrets' files."""
         return self._external.directory
 
+    def refuses(self, name: str) -> bool:
+        """Whether a name leads to the sealing key, or to a private file of the gateway."""
+        return self._external.refuses(name)
+
+    def is_private(self, path: Path) -> bool:
+        """Whether a path leads to the sealing key, or to a private file of the gateway."""
+        return self._external.is_private(path)
+
     def variable(self, name: str) -> str:
         """The environment variable of a secret."""
         return self._external.variable(name)
@@ -36,12 +44,15 @@ class Secrets:
         version = 0 if self._sealed is None else self._sealed.version
         cached = self._cached.get(name)
         if cached is None or now - cached[0] > CACHED or cached[1] != version:
-            external = self._external.find(name)
-            values = self._find_sealed(name) if external is None else (external[1],)
-            cached = self._cached[name] = (now, version, values)
+            cached = self._cached[name] = (now, version, self.look_up(name))
             if len(self._cached) > MAX_CACHED:
                 del self._cached[next(iter(self._cached))]
         return cached[2]
+
+    def look_up(self, name: str) -> tuple[str, ...]:
+        """As :meth:`find`, past the cache."""
+        external = self._external.find(name)
+        return self._find_sealed(name) if external is None else (external[1],)
 
     def origin(self, name: str) -> str | None:
         """The origin of the current value: ``environment``, ``file`` or ``sealed``; or None."""

@@ -4,7 +4,6 @@ They can be read only with a key that is outside the registry. The API never ret
 """
 
 import time
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -12,7 +11,8 @@ import structlog
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal, Sealed, SealingKeys
 from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
-from event_gateway.core.webhook.security import SEALED_NAME, SEALING_KEY
+from event_gateway.core.webhook.security import SEALED_NAME, SEALING_KEY, is_sealing_key
+from event_gateway.core.webhook.signing_keys import is_signing_key, signers
 from event_gateway.secrets.external import MAX_BYTES, ExternalSecrets
 
 log = structlog.get_logger(__name__)
@@ -46,19 +46,15 @@ class _Content(msgspec.Struct):
 
 
 class SealedSecrets:
-    """Reads and writes the sealed secrets of the registry.
+    """Reads and writes the sealed secrets of the registry; ``external`` has their key.
 
-    ``key_file``: the file with the sealing key, if ``external`` has no secret SEALING_KEY.
     ``version`` changes with each change of a secret.
     """
 
-    def __init__(
-        self, registry: Registry, external: ExternalSecrets, key_file: Path | None
-    ) -> None:
+    def __init__(self, registry: Registry, external: ExternalSecrets) -> None:
         self.version = 0
         self._registry = registry
         self._external = external
-        self._key_file = key_file
         self._key_text: str | None = None
         self._keys_read: SealingKeys | None = None
         self._warned: set[str] = set()
@@ -95,6 +91,7 @@ class SealedSecrets:
         Raises InvalidDefinition, Conflict, CannotSeal.
         """
         _check(name, value)
+        self._check_signing_key(name, value)
         former = self._registry.secrets.get(name)
         if former is None and len(self._registry.secrets) >= MAX_SECRETS:
             raise Conflict(f"there are {MAX_SECRETS} secrets already")
@@ -107,6 +104,7 @@ class SealedSecrets:
         Raises InvalidDefinition, Unknown, Conflict, CannotSeal, CannotOpen.
         """
         _check(name, value)
+        self._check_signing_key(name, value)
         if not 0 <= overlap <= MAX_OVERLAP:
             raise InvalidDefinition("overlap", "must be between 0s and 30d")
         sealed = self._registry.secrets.get(name)
@@ -153,6 +151,19 @@ class SealedSecrets:
                 users.setdefault(name, []).append(webhook.id)
         return users
 
+    def _check_signing_key(self, name: str, value: str) -> None:
+        """Raises InvalidDefinition if the value is meant to sign, and cannot."""
+        signs = is_signing_key(value) or any(
+            method.auth_type == "hmac_signature" and method.secret_name == name
+            for webhook in self._registry.webhooks.values()
+            for method in webhook.security
+        )
+        if signs:
+            try:
+                signers((value,))
+            except ValueError as error:
+                raise InvalidDefinition("value", str(error)) from None
+
     async def _put(
         self, name: str, content: _Content, updated_at: float, former: Sealed | None
     ) -> None:
@@ -166,7 +177,7 @@ class SealedSecrets:
         return msgspec.json.decode(self._keys().open(name, sealed), type=_Content)
 
     def _keys(self) -> SealingKeys:
-        text = self._external.sealing_key(self._key_file)
+        text = self._external.sealing_key()
         if text is None:
             raise CannotSeal(
                 NO_KEY.format(
@@ -187,7 +198,7 @@ def _check(name: str, value: str) -> None:
     if SEALED_NAME.fullmatch(name) is None:
         # The name is not repeated: it may be the value.
         raise InvalidDefinition("name", f"is not of the form {SEALED_NAME.pattern}")
-    if name.lower().replace("-", "_") == SEALING_KEY:
+    if is_sealing_key(name):
         raise InvalidDefinition("name", f"{SEALING_KEY} is the key that seals the other secrets")
     # Half of a surrogate pair, which JSON may hold, is no text that could be sent.
     if (

@@ -7,6 +7,7 @@ without a restart. Open connections keep the certificate with which they were op
 import hashlib
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -28,11 +29,18 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class ClientCertificate:
-    """The client certificate of one webhook; its file names are relative to ``directory``."""
+    """The client certificate of one webhook; its file names are relative to ``directory``.
+    ``is_private``: whether a file is one of the gateway's own, which are not read."""
 
-    def __init__(self, method: Security, directory: Path) -> None:
+    def __init__(
+        self,
+        method: Security,
+        directory: Path,
+        is_private: Callable[[Path], bool] = lambda _path: False,
+    ) -> None:
         self._method = method
         self._directory = directory
+        self._is_private = is_private
         self._identity: Identity | None = None
         self._checked_at = 0.0
         self._digest = b""
@@ -70,6 +78,8 @@ class ClientCertificate:
         path = self._path(name)
         if path is None:
             return b""
+        if self._is_private(path):
+            raise ValueError(f"{name}: {path} is a private file of the gateway")
         try:
             with path.open("rb") as file:
                 content = file.read(MAX_FILE_BYTES + 1)

@@ -67,3 +67,28 @@ BAD_PORTS = frozenset(
         6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
     )
 )  # fmt: skip
+
+# Services of an internal network that take commands over HTTP, or that read text as commands: in
+# an opened network a webhook must not reach them.
+SERVICE_PORTS = frozenset(
+    (
+        111, 445, 873, 1433, 1434, 1521, 1883, 2181, 2375, 2376, 2377, 2379, 2380, 2381, 3306, 3389,
+        4222, 4369, 4505, 4506, 4646, 4647, 4648, 5432, 5672, 5671, 5900, 5984, 5985, 5986, 6222,
+        6379, 6380, 6432, 6443, 8086, 8200, 8201, 8222, 8300, 8301, 8302, 8500, 8501, 8502,
+        8600, 8983, 9042, 9092, 9093, 9160, 9200, 9229, 9300, 10248, 10249, 10250, 10255, 10256,
+        10257, 10259, 11211, 15672, 26379, 26257, 27017, 27018, 27019, 28015, 28017,
+    )
+)  # fmt: skip
+
+# Names that are internal by their form: where a proxy resolves names, nobody checks the addresses.
+# RFC 6761 and 6762, RFC 8375, ICANN's .internal, and what networks use by habit.
+INTERNAL_DOMAINS = (
+    "localhost", "local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan",
+    "svc", "default", "kube-system", "consul", "invalid", "onion", "arpa",
+)  # fmt: skip
+
+# Public names below which every address, private ones too, can be written into the name.
+ADDRESS_DOMAINS = ("nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me")
+
+# The first label of names for a cloud's metadata.
+METADATA_LABELS = ("metadata", "instance-data")

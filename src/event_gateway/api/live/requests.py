@@ -1,19 +1,22 @@
 """Reads and checks the requests of clients of ``/v1/ws`` and of Server-Sent Events."""
 
-import json
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import msgspec
 
 from event_gateway.config.request_bodies import InvalidBody, selection_from_json
+from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.selection import FIELDS, TEXT_FIELDS
 from event_gateway.core.streams.start import start_of, start_of_text
 from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.core.text.identifier import ID
+from event_gateway.core.text.json_text import MalformedJson, read_json
 from event_gateway.streaming.refusal import SubscriptionRefused
 
 MAX_SUBJECTS = 32
+MAX_REF = 256  # characters
 _SUBSCRIBE = FIELDS.keys() | frozenset(
     ("action", "ref", "stream", "subjects", "from", "durable", "take_over")
 )  # fmt: skip
@@ -22,12 +25,24 @@ _SUBSCRIBE = FIELDS.keys() | frozenset(
 def read_frame(text: str) -> dict[str, Any]:
     """The JSON object in a text frame. Raises SubscriptionRefused."""
     try:
-        frame = json.loads(text)
-    except (ValueError, RecursionError):
-        raise SubscriptionRefused("malformed", "the frame is not JSON") from None
+        frame = read_json(text)
+    except MalformedJson as error:
+        raise SubscriptionRefused("malformed", f"the frame {error}") from None
+    except InvalidDefinition as error:
+        raise SubscriptionRefused("malformed", str(error)) from None
     if not isinstance(frame, dict):
         raise SubscriptionRefused("malformed", "the frame is not a JSON object")
     return frame
+
+
+def ref_of(frame: Mapping[str, Any]) -> str | int | float | bool | None:
+    """The ``ref`` of a frame, which its answer repeats. Raises SubscriptionRefused."""
+    ref = frame.get("ref")
+    if not isinstance(ref, (str, int, float, NoneType)):
+        raise SubscriptionRefused("invalid", "ref must be a string or a number")
+    if len(ref) > MAX_REF if isinstance(ref, str) else not -(2**63) <= (ref or 0) < 2**64:
+        raise SubscriptionRefused("invalid", f"ref must have at most {MAX_REF} characters")
+    return ref
 
 
 def read_subscribe(frame: Mapping[str, Any]) -> SubscribeRequest:
@@ -98,6 +113,8 @@ def read_query(query: Mapping[str, str], stream: str | None = None) -> Subscribe
 
 def _json(key: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise SubscriptionRefused("invalid", f"{key} must be JSON") from None
+        return read_json(text)
+    except MalformedJson as error:
+        raise SubscriptionRefused("invalid", f"{key} must be JSON: it {error}") from None
+    except InvalidDefinition as error:
+        raise SubscriptionRefused("invalid", f"{key}: {error}") from None

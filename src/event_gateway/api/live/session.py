@@ -9,7 +9,7 @@ import structlog
 
 from event_gateway.api.live.close_codes import GOING_AWAY, TOO_MANY, UNSUPPORTED
 from event_gateway.api.live.connections import Connections
-from event_gateway.api.live.requests import read_frame, read_subscribe
+from event_gateway.api.live.requests import read_frame, read_subscribe, ref_of
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.core.access.principal import Principal
 from event_gateway.streaming.framing import EnvelopeFraming
@@ -126,7 +126,7 @@ class LiveSession:
         ref = None
         try:
             frame = read_frame(text)
-            ref = frame.get("ref")
+            ref = ref_of(frame)
             action = frame.get("action")
             if self._socket is None and action != "ack":
                 return  # the client has gone; its acknowledgements count all the same

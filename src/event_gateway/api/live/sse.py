@@ -15,6 +15,7 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.core.access.principal import Principal
+from event_gateway.core.streams.start import MAX_SEQ, sequence_of
 from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.streaming.framing import SseFraming
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
@@ -66,9 +67,10 @@ async def server_sent_events(
     except Unauthenticated as error:
         raise Problem(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
     if last_event_id is not None:
-        if not (last_event_id.isascii() and last_event_id.isdecimal()):
+        last = sequence_of(last_event_id)
+        if last is None or last == MAX_SEQ:
             raise Problem(422, "Last-Event-ID must be a sequence")
-        start = str(int(last_event_id) + 1)
+        start = str(last + 1)
     refusal = request.scope["extensions"][LIVE]()
     if refusal is not None:
         raise Problem(refusal.status, refusal.detail, {"Retry-After": "2"})

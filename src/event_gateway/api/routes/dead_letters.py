@@ -13,12 +13,13 @@ from event_gateway.api.routes.replays import ReplayParts, begin, checked_types
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.api.server.pages import SeqPath, cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.dead_letters import DeadLetterLog, StoredDeadLetter
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, matches
+from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import FINAL
@@ -35,7 +36,7 @@ MAX_BYTES = 32 * 1024 * 1024  # event data of a response, held in memory
 MAX_IDS = 1000
 
 # The id of a dead letter: its sequence in the stream of dead letters.
-LetterId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+LetterId = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQ)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ async def list_dead_letters(
 
 
 @router.get("/{letter_id}")
-async def show_dead_letter(parts: Parts, letter_id: int) -> Response:
+async def show_dead_letter(parts: Parts, letter_id: SeqPath) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was then."""
     stored = await parts.dead_letters.read(letter_id)
     if stored is None:
@@ -153,7 +154,7 @@ async def replay_dead_letters(
 
 
 @router.delete("/{letter_id}", status_code=204)
-async def delete_dead_letter(parts: Parts, letter_id: int) -> None:
+async def delete_dead_letter(parts: Parts, letter_id: SeqPath) -> None:
     """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
     stored = await parts.dead_letters.read(letter_id)
     if stored is not None and await _needed(parts, stored):

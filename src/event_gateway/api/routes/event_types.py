@@ -21,12 +21,15 @@ from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
 from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
 from event_gateway.core.schema.event_type import EventType, to_json
+from event_gateway.core.text.json_text import MalformedJson, read_json
 from event_gateway.core.text.times import rfc3339
 from event_gateway.ingest.catalog import Catalog
 
 router = APIRouter(prefix="/v1/event-types", tags=["event types"], route_class=GuardedRoute)
 document = APIRouter(tags=["event types"], route_class=GuardedRoute)
 
+MAX_SKIPPED = 1000  # messages that an answer names
+MAX_TEXT = 500  # characters of what it says of each
 MAX_PAGE = 4 * 1024 * 1024  # bytes of a page, about; a single type may be larger
 
 
@@ -94,7 +97,8 @@ async def import_event_types(
 ) -> dict[str, Any]:
     """Registers the event types of an AsyncAPI document (2 or 3; JSON or YAML).
 
-    ``skipped`` names each message that is not registered, with the reason.
+    ``skipped`` names each message that is not registered, with the reason; ``skipped_omitted``
+    counts those beyond the first 1,000.
     """
     body = await request.body()
     content_type = request.headers.get("content-type", "")
@@ -105,7 +109,13 @@ async def import_event_types(
     return (
         {"dry_run": dry_run}
         | outcome
-        | {"skipped": [{"place": message.place, "reason": message.reason} for message in skipped]}
+        | {
+            "skipped": [
+                {"place": message.place[:MAX_TEXT], "reason": message.reason[:MAX_TEXT]}
+                for message in skipped[:MAX_SKIPPED]
+            ],
+            "skipped_omitted": max(0, len(skipped) - MAX_SKIPPED),
+        }
     )
 
 
@@ -150,9 +160,9 @@ async def export_event_types(parts: Parts) -> Response:
 def _document(body: bytes, content_type: str) -> Any:
     if "json" in content_type or ("yaml" not in content_type and body.lstrip()[:1] == b"{"):
         try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise Problem(400, f"the document is not JSON: {str(error)[:200]}") from None
+            return read_json(body)
+        except MalformedJson as error:
+            raise Problem(400, f"the document {error}") from None
     try:
         return read_plain(body.decode("utf-8-sig"), MAX_DEPTH)
     except UnicodeDecodeError:

@@ -12,16 +12,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from event_gateway.api.server.auth import Authenticator, read_body
-from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.problems import Problem, invalid
 from event_gateway.api.server.state import ApiState
+from event_gateway.config.problems import MAX_PROBLEMS
 from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.event import Event
-from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
+from event_gateway.core.cloudevents.json_format import (
+    MAX_BATCH,
+    TooManyEvents,
+    from_batch,
+    from_structured,
+    to_structured,
+)
 from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.ingest.intake import Intake
 
-MAX_BATCH = 1000
 HOW_TO_SEND = (
     "send application/cloudevents+json, application/cloudevents-batch+json, "
     "or the attributes as ce- headers"
@@ -136,9 +142,10 @@ def _check_encoding(request: Request) -> None:
 
 def _parse_batch(body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
     """The events of a batch. Raises a Problem that names each bad item; then nothing is written."""
-    items = from_batch(body)
-    if len(items) > MAX_BATCH:
-        raise Problem(413, f"a batch has at most {MAX_BATCH} events")
+    try:
+        items = from_batch(body)
+    except TooManyEvents:
+        raise Problem(413, f"a batch has at most {MAX_BATCH} events") from None
     events: list[tuple[Event, bytes]] = []
     errors, statuses = [], set()
     for position, item in enumerate(items):
@@ -152,8 +159,9 @@ def _parse_batch(body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
             statuses.add(error.reason)
     if errors:
         status = 403 if statuses == {"reserved"} else 422
-        raise Problem(status, f"{len(errors)} of {len(items)} events are not valid; "
-                              "none was written", errors=errors[:100])  # fmt: skip
+        shown = errors[:MAX_PROBLEMS]
+        detail = f"{len(errors)} of {len(items)} events are not valid; none was written"
+        raise invalid(status, detail, shown, len(errors) - len(shown))
     return events
 
 

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Depends, Query
 
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.dependencies import provided
+from event_gateway.api.server.pages import SeqPath
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.rejected import NotCaptured, Rejected, RejectedInput
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
 
 router = APIRouter(prefix="/v1/rejected", tags=["rejected"], route_class=GuardedRoute)
@@ -33,7 +35,7 @@ Parts = Annotated[RejectedParts, Depends(provided(RejectedParts))]
 async def list_rejected(
     parts: Parts,
     limit: int = Query(100, ge=1, le=1000),
-    cursor: int = Query(1, ge=1, description="``next`` of the page before."),
+    cursor: int = Query(1, ge=1, le=MAX_SEQ, description="``next`` of the page before."),
 ) -> dict[str, Any]:
     """Rejected input, the oldest first, with its original bytes."""
     entries, more = await parts.rejected.page(cursor, limit)
@@ -44,7 +46,7 @@ async def list_rejected(
 
 
 @router.post("/{seq}/retry", status_code=202)
-async def retry_rejected(parts: Parts, seq: int) -> dict[str, int]:
+async def retry_rejected(parts: Parts, seq: SeqPath) -> dict[str, int]:
     """Takes the input in again. If it is still not a valid event: 422 with the reason, and the
     input stays here."""
     try:

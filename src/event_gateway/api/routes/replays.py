@@ -18,6 +18,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
 from event_gateway.core.webhook.validation import MAX_PATTERNS
@@ -46,8 +47,8 @@ class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     webhook: str
     since: str | None = None
     until: str | None = None
-    from_seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | None = None
-    until_seq: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    from_seq: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQ)] | None = None
+    until_seq: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)] | None = None
     stream: str = EVENTS
     types: list[str] = []
     dry_run: bool = False

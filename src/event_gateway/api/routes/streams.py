@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from event_gateway.api.routes.subscriptions import shown as shown_subscription
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import cursor_of, page_of, read_cursor, registered
+from event_gateway.api.server.pages import SeqCursor, cursor_of, page_of, read_cursor, registered
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.connection import Broker
@@ -20,6 +20,7 @@ from event_gateway.broker.stream_page import read_page
 from event_gateway.config.request_bodies import stream_from_json
 from event_gateway.config.response_bodies import stream_to_json
 from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.streaming.batches import MessageBatches
@@ -91,7 +92,7 @@ async def show_stream(parts: Parts, name: str) -> dict[str, Any]:
 async def list_messages(
     parts: Parts,
     name: str,
-    from_seq: int = Query(1, ge=0, description="The first sequence."),
+    from_seq: int = Query(1, ge=0, le=MAX_SEQ, description="The first sequence."),
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> Response:
@@ -101,7 +102,7 @@ async def list_messages(
     next page.
     """
     _find(parts, name)
-    start = read_cursor(cursor, int) or from_seq
+    start = read_cursor(cursor, SeqCursor) or from_seq
     raw = await read_page(parts.broker, stream_name(name), from_seq=start, limit=limit)
     messages = await parts.batches.read(stream_name(name), raw.messages)
     items = b",".join(

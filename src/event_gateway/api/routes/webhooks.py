@@ -20,8 +20,9 @@ from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import webhook_from_json
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.text.times import rfc3339
-from event_gateway.core.webhook.signing_keys import check_keys
+from event_gateway.core.webhook.signing_keys import check_keys, signers
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.webhooks import WebhookRegistration
@@ -29,6 +30,7 @@ from event_gateway.request import sample_request
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
+from event_gateway.secrets.named import Secrets
 from event_gateway.state.connection import StateError
 from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.queues import DeliveryCounts, Queues
@@ -118,6 +120,7 @@ async def change_webhook(
     # Fields without a value are left out, but in the user's own metadata null is a value.
     metadata = {"metadata": shown.pop("metadata")}
     changed = merge_patch(merge_patch({}, shown) | metadata, body)
+    check_bounds(body)
     # A webhook can be paused even if its url is not allowed any more or its transformation is gone.
     webhook = _parse(parts, changed, former)
     if body.get("enabled") is not True and webhook.url == former.url:
@@ -279,7 +282,27 @@ def _parse(parts: WebhookParts, body: dict[str, Any], former: Webhook | None = N
     def refuses_url(url: str) -> str | None:
         return None if url in unchanged else parts.guard.refuses_url(url)
 
-    return webhook_from_json(body, names, parts.state.retention, refuses_url)
+    webhook = webhook_from_json(body, names, parts.state.retention, refuses_url, former=former)
+    _check_secrets(parts.secrets.secrets, webhook, former)
+    return webhook
+
+
+def _check_secrets(available: Secrets, webhook: Webhook, former: Webhook | None) -> None:
+    """Raises InvalidDefinition if a name leads to a private file of the gateway, or if a secret
+    that signs is there and cannot sign. Those that ``former`` names are not checked again."""
+    known = () if former is None else former.security
+    for position, method in enumerate(webhook.security):
+        name = method.secret_name
+        if name is None or method in known:
+            continue
+        key = f"security[{position}].secret_name"
+        if available.refuses(name):
+            raise InvalidDefinition(key, "leads to a private file or variable of the gateway")
+        if method.auth_type == "hmac_signature":
+            try:
+                signers(available.look_up(name))
+            except ValueError as error:
+                raise InvalidDefinition(key, f"the secret {name}: {error}") from None
 
 
 def _find(parts: WebhookParts, webhook_id: str) -> Webhook:

@@ -19,6 +19,7 @@ from event_gateway.api.server.auth import Authenticator
 from event_gateway.api.server.dependencies import check_provided, part_of, provide
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
+from event_gateway.config.request_bodies import InvalidBody
 
 log = structlog.get_logger(__name__)
 
@@ -104,13 +105,11 @@ def _methods(routes: Sequence[BaseRoute], request: Request) -> set[str]:
 
 async def _on_invalid_request(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [
-        {"key": ".".join(str(part) for part in item["loc"][1:]), "detail": item["msg"]}
+    problems = [
+        (".".join(str(part) for part in item["loc"][1:]), str(item["msg"]))
         for item in error.errors()
     ]
-    malformed = any(item["type"] == "json_invalid" for item in error.errors())
-    detail = "; ".join(f"{item['key']}: {item['detail']}".lstrip(": ") for item in errors[:10])
-    return Problem(400 if malformed else 422, detail, errors=errors).response()
+    return problem_of(InvalidBody(problems)).response()
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

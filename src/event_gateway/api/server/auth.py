@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message
 
+from event_gateway.api.server.bodies import json_of
 from event_gateway.api.server.dependencies import part_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
@@ -71,7 +72,7 @@ class Authenticator:
 
 class GuardedRoute(APIRoute):
     """A route that needs the admin key. It reads the body only of a request that holds the key, and
-    only up to the limit."""
+    only up to the limit; a JSON body is read strictly."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, behind the two checks."""
@@ -84,9 +85,28 @@ class GuardedRoute(APIRoute):
             async def receive() -> Message:
                 return {"type": "http.request", "body": body, "more_body": False}
 
-            return await handle(Request(request.scope, receive))
+            inner = _ReadRequest(request.scope, receive)
+            if body and self.body_field is not None and _is_json(request.headers):
+                inner.value = json_of(body)
+            return await handle(inner)
 
         return guarded
+
+
+class _ReadRequest(Request):
+    """A request whose JSON body was read already."""
+
+    value: Any = None
+
+    async def json(self) -> Any:
+        return self.value
+
+
+def _is_json(headers: Mapping[str, str]) -> bool:
+    """Whether FastAPI would read the body as JSON, by its content type."""
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, _, subtype = media.partition("/")
+    return kind == "application" and (subtype == "json" or subtype.endswith("+json"))
 
 
 def given_key(headers: Mapping[str, str]) -> str:

@@ -1,17 +1,29 @@
-"""Reads JSON bodies of requests into structs and events."""
+"""Reads JSON bodies of requests: as values, structs and events."""
 
 import re
 from typing import Any, TypeVar
 
 import msgspec
 
+from event_gateway.api.server.problems import Problem
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.cloudevents.json_format import from_structured
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
+from event_gateway.core.text.json_text import MalformedJson, read_json
 from event_gateway.core.text.json_values import check_plain
 
 T = TypeVar("T")
+MAX_EVENT_DEPTH = 900  # Python cannot encode what is nested much deeper
 _PATH = re.compile(r"^(.*) - at `\$\.?(.*)`$")
+
+
+def json_of(body: bytes) -> Any:
+    """The value of a JSON body. Raises a Problem (400) if it is not JSON or not UTF-8, and
+    InvalidDefinition if an object in it has a name twice."""
+    try:
+        return read_json(body)
+    except MalformedJson as error:
+        raise Problem(400, f"the body {error}") from None
 
 
 def body_as(kind: type[T], body: Any) -> T:
@@ -29,6 +41,7 @@ def event_in(given: Any) -> Event:
     """The event in a body's member ``event``, which is in the JSON format. Raises
     InvalidDefinition with that key."""
     try:
+        check_plain(given, "event", max_depth=MAX_EVENT_DEPTH)
         return from_structured(msgspec.json.encode(given))
     except InvalidEvent as error:
         raise InvalidDefinition("event", error.detail) from None

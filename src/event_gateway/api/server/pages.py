@@ -2,17 +2,22 @@
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from fastapi import Path
 
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import parse_time
 from event_gateway.core.webhook.webhook import Webhook
 
 T = TypeVar("T")
+# A sequence in a cursor, in a path, and in a query string or body.
+SeqCursor = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
+SeqPath = Annotated[int, Path(ge=0, le=MAX_SEQ)]
 
 
 def registered(definitions: Mapping[str, Webhook] | Mapping[str, StreamDefinition]) -> list[str]:

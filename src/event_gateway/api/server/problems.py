@@ -20,6 +20,7 @@ from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal
 from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, Unknown
 
+MAX_DETAIL = 8192  # characters; texts of clients may be part of it
 CONTENT_TYPE = "application/problem+json"
 _TITLES = {
     400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found",
@@ -51,7 +52,9 @@ class Problem(Exception):
             "type": "about:blank",
             "title": title_of(self.status),
             "status": self.status,
-            "detail": self.detail,
+            "detail": self.detail
+            if len(self.detail) <= MAX_DETAIL
+            else f"{self.detail[:MAX_DETAIL]}…",
             **self.members,
         }
         return Response(
@@ -67,10 +70,15 @@ def problem_of(error: Exception) -> Problem:
     raise error
 
 
-def _invalid(error: Any) -> Problem:
-    detail = "; ".join(f"{key}: {reason}".lstrip(": ") for key, reason in error.problems[:10])
+def _invalid(error: InvalidBody) -> Problem:
     errors = [{"key": key, "detail": reason} for key, reason in error.problems]
-    return Problem(422, detail, errors=errors)
+    return invalid(422, error.detail, errors, error.more)
+
+
+def invalid(status: int, detail: str, errors: list[dict[str, Any]], more: int) -> Problem:
+    """A problem with a list of mistakes; ``more``: how many others there are."""
+    members: dict[str, Any] = {"errors_omitted": more} if more else {}
+    return Problem(status, detail, errors=errors, **members)
 
 
 def unavailable(what: str) -> Problem:

@@ -1,6 +1,6 @@
 """Builds the requests stage: what makes a webhook's request and sends it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
+from event_gateway.secrets.private_files import PrivateFiles
 from event_gateway.secrets.sealed import SealedSecrets
 from event_gateway.transport.client import HttpClient
-from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.egress_guard import EgressGuard, configure, guard_of
 from event_gateway.transport.proxy import proxy_of
 
 
@@ -40,7 +41,7 @@ class Requests:
     def configure_egress(self, config: Config) -> None:
         """Allows the receivers, and uses the proxy, that the configuration names."""
         delivery = config.delivery
-        self.guard.allow(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
+        configure(self.guard, delivery)
         self.http.renew(proxy_of(delivery.proxy))
 
     async def stop(self) -> None:
@@ -53,16 +54,22 @@ def build_requests(
     config: Config,
     adapters: Adapters,
     environ: Mapping[str, str],
+    *,
     sealing_key: Path | None,
+    private: PrivateFiles,
+    own_servers: Sequence[tuple[str, int]],
     max_attempts: int,
 ) -> Requests:
     """``max_attempts``: how many may be in flight at a time; ``sealing_key``: the file with the
-    key of the sealed store, used if there is no secret of that name."""
-    external = ExternalSecrets(environ, config.secrets.env_prefix, Path(config.secrets.dir))
-    sealed = SealedSecrets(adapters.registry, external, sealing_key)
+    key of the sealed store, used if there is no secret of that name; ``private``: files that
+    nobody may name; ``own_servers``: hosts and ports to which nothing is sent."""
+    external = ExternalSecrets(
+        environ, config.secrets.env_prefix, Path(config.secrets.dir), private, sealing_key
+    )
+    sealed = SealedSecrets(adapters.registry, external)
     secrets = Secrets(external, sealed)
     delivery = config.delivery
-    guard = EgressGuard(delivery.allow_networks, delivery.allow_http, delivery.allow_ports)
+    guard = guard_of(delivery, own_servers)
     http = HttpClient(guard, max_idle=max(1, max_attempts // 4), proxy=proxy_of(delivery.proxy))
     transformations = Transformations(
         transformations_of(config), on_fallback=adapters.metrics.fell_back

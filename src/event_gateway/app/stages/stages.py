@@ -14,7 +14,9 @@ from event_gateway.app.stages.request import Requests, build_requests
 from event_gateway.app.stages.routing import Routing, build_routing
 from event_gateway.app.stages.streaming import Streaming, build_streaming
 from event_gateway.config.model import Config
+from event_gateway.core.text.urls import places_of
 from event_gateway.observability.metrics import Metrics
+from event_gateway.secrets.private_files import PrivateFiles
 from event_gateway.tasks import Supervisor
 
 
@@ -24,13 +26,14 @@ class Settings:
 
     At most ``max_attempts`` are in flight at a time, and clients of the API have at most
     ``max_connections``. ``sealing_key``: the file with the key of the sealed store, used if there
-    is no secret of that name.
+    is no secret of that name. ``private``: files that no webhook may name.
     """
 
     nats_url: str
     redis_url: str
     environ: Mapping[str, str]
     sealing_key: Path | None
+    private: PrivateFiles
     max_attempts: int
     max_connections: int
 
@@ -69,7 +72,13 @@ async def build_stages(
     )  # fmt: skip
     ingest = build_ingest(config, adapters)
     requests = build_requests(
-        config, adapters, settings.environ, settings.sealing_key, settings.max_attempts
+        config,
+        adapters,
+        settings.environ,
+        sealing_key=settings.sealing_key,
+        private=settings.private,
+        own_servers=[*places_of(settings.nats_url, 4222), *places_of(settings.redis_url, 6379)],
+        max_attempts=settings.max_attempts,
     )
     registrations = build_registration(config, adapters, requests)
     deliveries = build_delivery(

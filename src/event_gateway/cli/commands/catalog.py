@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import fail, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.config.yaml_source import BadYaml, read_plain
+from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
+from event_gateway.core.text.json_text import MalformedJson, read_json
 
 app = typer.Typer(no_args_is_help=True, help="Event types: list, show, import, export.")
 
@@ -87,8 +88,8 @@ def _read(file: Path) -> Any:
         fail(f"{file}: {getattr(error, 'strerror', None) or 'is not UTF-8'}", 2)
     if text.lstrip().startswith("{"):
         try:
-            return msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+            return read_json(text)
+        except (MalformedJson, InvalidDefinition):
             pass  # YAML in braces, or invalid JSON: the YAML reader names the line of the error
     try:
         return read_plain(text, MAX_DEPTH)
@@ -105,11 +106,11 @@ def _imported(content: dict[str, Any]) -> list[str]:
     ]
     lines += [f"{name}: unchanged" for name in content["unchanged"]]
     lines += [f"skipped, {message['place']}: {message['reason']}" for message in content["skipped"]]
-    counts = ", ".join(
-        f"{len(content[outcome])} {outcome}"
-        for outcome in ("created", "changed", "unchanged", "skipped")
-    )
-    return [*lines, counts]
+    counts = {
+        outcome: len(content[outcome]) for outcome in ("created", "changed", "unchanged", "skipped")
+    }
+    counts["skipped"] += content.get("skipped_omitted", 0)
+    return [*lines, ", ".join(f"{count} {outcome}" for outcome, count in counts.items())]
 
 
 def _rows(event_types: list[dict[str, Any]]) -> list[str]:

@@ -1,42 +1,69 @@
 """Reads the configuration file of a command."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import load_with_source
 from event_gateway.config.model import Config
-from event_gateway.config.problems import Problem, Source
+from event_gateway.config.problems import ConfigError, Problem, Source
+from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.signing_keys import signers
 from event_gateway.request.transformations import compile_definition
 from event_gateway.secrets.external import ExternalSecrets
-from event_gateway.secrets.named import Secrets
 from event_gateway.transport.egress_guard import url_rule
 
 
 def read_config(path: Path | None) -> tuple[Config, Source]:
-    """The configuration, and the lines of its keys. Raises ConfigError."""
-    return load_with_source(
+    """The configuration, and the lines of its keys. Raises ConfigError, also if a webhook of the
+    file has a signing secret in the environment or in a file that cannot sign."""
+    config, source = load_with_source(
         path, os.environ, transformation_rule=compile_definition, url_rule=url_rule
     )
+    problems = list(_unusable_keys(config, source))
+    if problems:
+        raise ConfigError(problems)
+    return config, source
 
 
 def warnings(config: Config, source: Source) -> list[Problem]:
     """Warnings: patterns that match no captured subject, and secrets that are missing."""
     problems = [source.problem(key, reason) for key, reason in unfed_patterns(config)]
-    secrets = Secrets(
-        ExternalSecrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))
-    )
+    external = _external(config)
+    for key, method in _security(config):
+        if method.secret_name and external.find(method.secret_name) is None:
+            variable = external.variable(method.secret_name)
+            problems.append(
+                source.problem(
+                    key,
+                    f"the secret {method.secret_name} is missing (neither {variable} nor a "
+                    f"file in {config.secrets.dir}); unless it is in the sealed store, "
+                    "its deliveries wait",
+                )
+            )
+    return problems
+
+
+def _unusable_keys(config: Config, source: Source) -> Iterator[Problem]:
+    external = _external(config)
+    for key, method in _security(config):
+        if method.auth_type != "hmac_signature" or not method.secret_name:
+            continue
+        found = external.find(method.secret_name)
+        try:
+            signers(() if found is None else (found[1],))
+        except ValueError as error:
+            yield source.problem(key, f"the secret {method.secret_name}: {error}")
+
+
+def _security(config: Config) -> Iterator[tuple[str, Security]]:
+    """The auth methods of all webhooks of the file, each after the key that it stands under."""
     for name, model in config.webhooks.items():
         for method in webhook_of(model, name, managed_by="file").security:
-            if method.secret_name and not secrets.find(method.secret_name):
-                variable = secrets.variable(method.secret_name)
-                problems.append(
-                    source.problem(
-                        f"webhooks.{name}.security",
-                        f"the secret {method.secret_name} is missing (neither {variable} nor a "
-                        f"file in {config.secrets.dir}); unless it is in the sealed store, "
-                        "its deliveries wait",
-                    )
-                )
-    return problems
+            yield f"webhooks.{name}.security", method
+
+
+def _external(config: Config) -> ExternalSecrets:
+    return ExternalSecrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))

@@ -20,6 +20,7 @@ from event_gateway.cli.process.limits import (
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
 from event_gateway.observability.metrics import Metrics
+from event_gateway.secrets.private_files import PrivateFiles
 from event_gateway.state.connection import StateError
 from event_gateway.tasks import Policy, Supervisor, end
 
@@ -56,6 +57,9 @@ async def working(
                 redis_url=hosted.redis_url,
                 environ=environ,
                 sealing_key=hosted.sealing_key,
+                private=PrivateFiles(
+                    hosted.data_dir, () if hosted.config_path is None else (hosted.config_path,)
+                ),
                 max_attempts=attempts_within(files),
                 max_connections=connections_within(files),
             )

@@ -32,6 +32,8 @@ class Hosted:
     admin_key: str = field(repr=False)
     sealing_key: Path | None = None
     first_start: bool = False
+    data_dir: Path | None = None
+    config_path: Path | None = None
 
     @property
     def http_url(self) -> str:
@@ -48,8 +50,10 @@ async def hosting(
     *,
     host: str | None,
     port: int | None,
+    config_path: Path | None = None,
 ) -> AsyncIterator[Hosted]:
-    """Takes the data directory and the port, and starts the embedded servers.
+    """Takes the data directory and the port, and starts the embedded servers. ``config_path``: the
+    file that ``config`` is from.
 
     Raises StartFailed.
     """
@@ -80,7 +84,7 @@ async def hosting(
         embedded.keep(supervisor)
         yield Hosted(
             listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
-            admin_key, sealing_key, first_start,
+            admin_key, sealing_key, first_start, data_dir.absolute(), config_path,
         )  # fmt: skip
 
 

@@ -112,7 +112,9 @@ async def _serve(
     try:
         async with (
             supervising(metrics.task_crashed) as supervisor,
-            hosting(config, data_dir, supervisor, host=host, port=port) as hosted,
+            hosting(
+                config, data_dir, supervisor, host=host, port=port, config_path=config_path
+            ) as hosted,
         ):
             if workers == 1:
                 async with working(

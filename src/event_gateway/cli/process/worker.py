@@ -46,6 +46,8 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
             settings["redis_url"],
             settings["admin_key"],
             sealing_key,
+            data_dir=None if settings["data_dir"] is None else Path(settings["data_dir"]),
+            config_path=path,
         )
         try:
             async with (

@@ -26,6 +26,7 @@ from event_gateway.core.errors import InvalidEvent
 
 _objects = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
+MAX_BATCH = 1000  # events
 MAX_ENCODED = 6 * MAX_ATTRIBUTES  # bytes of attributes if each character is escaped
 MAX_MEMBERS = MAX_ATTRIBUTES // 2  # including attributes that are null
 _INT32 = range(-(2**31), 2**31)
@@ -41,16 +42,23 @@ def from_structured(body: bytes) -> Event:
     return event
 
 
+class TooManyEvents(Exception):
+    """A batch has more events than are taken."""
+
+
 def from_batch(body: bytes) -> list[Event | InvalidEvent]:
     """Each item of a JSON batch, as an event or as the error that it has. Raises InvalidEvent if
-    the body is not a batch."""
+    the body is not a batch, TooManyEvents if it has more than MAX_BATCH items."""
     check_utf8(body)
     clean = replace_halves(body)
     try:
-        items = [bytes(item) for item in _objects.decode(clean)]
+        decoded = _objects.decode(clean)
     except UNREADABLE as error:
         reason = why_unreadable(body, error)
         raise InvalidEvent("malformed", f"the batch is not a JSON array: {reason}") from None
+    if len(decoded) > MAX_BATCH:
+        raise TooManyEvents
+    items = [bytes(item) for item in decoded]
     out: list[Event | InvalidEvent] = []
     if clean is not body:
         items = list(values(body, [len(item) for item in items]))

@@ -9,6 +9,7 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.operators import (
     ALL_OPERATORS,
+    MAX_LIST,
     MAX_TEXT,
     NEGATED,
     OPERATORS,
@@ -131,6 +132,8 @@ def _check_size(value: Any, key: str, depth: int = 0) -> None:
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise InvalidDefinition(key, f"is longer than {MAX_TEXT} characters")
     if isinstance(value, (list, tuple, dict)):
+        if len(value) > MAX_LIST:
+            raise InvalidDefinition(key, f"has {len(value)} values; at most {MAX_LIST} allowed")
         if depth >= MAX_DEPTH:
             raise InvalidDefinition(key, f"is nested more than {MAX_DEPTH} deep")
         for part in value.values() if isinstance(value, dict) else value:

@@ -20,7 +20,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.dialects import filter_of
 from event_gateway.core.matching.expression import EvaluationError, Expression, expression_of
 from event_gateway.core.matching.filter import Filter, Predicate, check_filter, compile_filter
-from event_gateway.core.matching.operators import MAX_LIST
+from event_gateway.core.matching.operators import MAX_LIST, MAX_TEXT
 
 MAX_FILTERS = 50  # in one list
 MAX_CONDITIONS = 200  # in all filters together
@@ -47,6 +47,10 @@ def _one_of(path: str) -> Callable[[Any, str], Filter]:
     def condition(values: Any, key: str) -> Filter:
         if len(values) > MAX_LIST:
             raise InvalidDefinition(key, f"has {len(values)} values; at most {MAX_LIST} allowed")
+        for position, value in enumerate(values):
+            if len(value) > MAX_TEXT:
+                at = f"{key}[{position}]"
+                raise InvalidDefinition(at, f"is longer than {MAX_TEXT} characters")
         return Filter(path, "in", list(values))
 
     return condition

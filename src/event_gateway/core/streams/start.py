@@ -6,6 +6,7 @@ import msgspec
 
 from event_gateway.core.text.times import parse_time
 
+MAX_SEQ = 2**63 - 1  # of JetStream, as far as all clients can count
 FORMS = '"new", "first", {"seq": N} or {"time": "RFC 3339"}'
 TEXT_FORMS = "new, first, a sequence or an RFC 3339 time"
 
@@ -31,7 +32,7 @@ def start_of(given: Any) -> Start:
         return Start(first=True)
     if isinstance(given, dict) and len(given) == 1:
         seq, at = given.get("seq"), given.get("time")
-        if isinstance(seq, int) and not isinstance(seq, bool) and seq >= 0:
+        if isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq <= MAX_SEQ:
             return Start(seq=seq)
         if isinstance(at, str):
             try:
@@ -41,10 +42,19 @@ def start_of(given: Any) -> Start:
     raise ValueError(f"from must be {FORMS}")
 
 
+def sequence_of(text: str) -> int | None:
+    """A sequence written as text; None where it is none, or above MAX_SEQ."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 19):
+        return None
+    seq = int(text)
+    return seq if seq <= MAX_SEQ else None
+
+
 def start_of_text(given: str) -> Start:
     """The start for the ``from`` of a query string. Raises ValueError."""
-    if given.isdecimal() and given.isascii():
-        return start_of({"seq": int(given)})
+    seq = sequence_of(given)
+    if seq is not None:
+        return Start(seq=seq)
     if given in ("new", "first"):
         return start_of(given)
     try:

@@ -15,6 +15,7 @@ _BYTES = {
     "kib": 1024, "mib": 1024**2, "gib": 1024**3, "tib": 1024**4,
 }  # fmt: skip
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+LONGEST = 64  # characters
 MAX_SECONDS = 100 * _SECONDS["y"]
 
 
@@ -24,6 +25,8 @@ def parse_duration(text: str) -> float:
     Raises ValueError where the text is not a duration, or is longer than 100 years.
     """
     text = text.strip()
+    if len(text) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST} characters: that is not a duration")
     if text.isdecimal():
         raise ValueError(f"{text!r} has no unit; write for example {text}s, {text}m or {text}d")
     iso = _ISO.fullmatch(text)
@@ -57,6 +60,8 @@ def format_duration(seconds: float) -> str:
 
 def parse_size(text: str) -> int:
     """Bytes in ``64KiB``, ``1MiB``, ``10MB`` or a bare number. Raises ValueError otherwise."""
+    if len(text) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST} characters: that is not a size")
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[2].lower() not in _BYTES:
         raise ValueError(f"{text!r} is not a size; write for example 64KiB, 1MiB or 10GB")

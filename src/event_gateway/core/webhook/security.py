@@ -6,7 +6,7 @@ import msgspec
 
 SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 SEALED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")  # of a secret in the registry
-SEALING_KEY = "sealing_key"  # the secret that seals the others; no webhook can name it
+SEALING_KEY = "sealing_key"  # the secret that seals the others; nothing can name it
 API_KEY_HEADER = "X-API-Key"
 CLIENT_AUTH = ("basic", "body")
 
@@ -31,3 +31,9 @@ class Security(msgspec.Struct, frozen=True, omit_defaults=True):
     cert: str = ""
     key: str = ""
     ca: str = ""
+
+
+def is_sealing_key(name: str) -> bool:
+    """Whether a name leads to the sealing key: names are equal if they lead to one environment
+    variable, or to one file where the file system ignores case."""
+    return name.upper().replace("-", "_").replace(".", "_") == SEALING_KEY.upper()

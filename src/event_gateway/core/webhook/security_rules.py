@@ -1,29 +1,27 @@
 """Checks a webhook's ``security`` before it is registered."""
 
-import re
 from collections.abc import Callable, Iterator
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.auth.method import AuthMethod
-from event_gateway.core.webhook.security import CLIENT_AUTH, SEALING_KEY, SECRET_NAME, Security
+from event_gateway.core.webhook.headers import HEADER_NAME, is_reserved, normal
+from event_gateway.core.webhook.security import CLIENT_AUTH, SECRET_NAME, Security, is_sealing_key
 
 MAX_METHODS = 8
 MAX_TEXT = 2048
-HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 def security_problems(
     methods: tuple[Security, ...],
     check_url: Callable[[str, str], object],
-    reserved: frozenset[str],
     headers: frozenset[str],
     any_file: bool,
 ) -> Iterator[InvalidDefinition]:
     """All problems of a webhook's ``security``.
 
-    ``check_url`` raises InvalidDefinition for a URL and its key. ``reserved``: headers that the
-    gateway sets, and ``headers``: those that the webhook configures, both in lower case.
+    ``check_url`` raises InvalidDefinition for a URL and its key. ``headers``: those that
+    the webhook configures, in the form in which names are compared.
     ``any_file``: files may be anywhere, not only in the folder of the secrets.
     """
     if len(methods) > MAX_METHODS:
@@ -40,15 +38,13 @@ def security_problems(
         yield from _field_problems(settings, at, method)
         yield from _value_problems(settings, at, check_url, any_file)
         name = method.exclusive(settings)
-        if name.lower() in used:
+        if normal(name) in used:
             yield InvalidDefinition(f"{at}.auth_type", f"{name} is set by an entry before it")
-        if name.lower() in headers:
+        if normal(name) in headers:
             yield InvalidDefinition(f"{at}.auth_type", f"{name} is also in headers")
-        if "header" in method.settings and (
-            name.lower() in reserved or name.lower().startswith("ce-")
-        ):
+        if "header" in method.settings and is_reserved(name):
             yield InvalidDefinition(f"{at}.header", f"{name} is set by the gateway itself")
-        used.add(name.lower())
+        used.add(normal(name))
 
 
 def _field_problems(settings: Security, at: str, method: AuthMethod) -> Iterator[InvalidDefinition]:
@@ -74,7 +70,7 @@ def _value_problems(
             f"{at}.secret_name",
             f"is not of the form {SECRET_NAME.pattern}: it is the name of a secret, not its value",
         )
-    if name and name.lower().replace("-", "_") == SEALING_KEY:
+    if name and is_sealing_key(name):
         yield InvalidDefinition(f"{at}.secret_name", "is the key that seals other secrets")
     if settings.header and HEADER_NAME.fullmatch(settings.header) is None:
         yield InvalidDefinition(f"{at}.header", "is not a header name")

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
 MAX_KEYS = 5  # that sign one request
 SEED = 32  # bytes of an ed25519 key, which its public part may follow
+SHORTEST, LONGEST = 24, 64  # bytes of a shared key (Standard Webhooks 1.0, "Signature scheme")
 
 
 def split_keys(secrets: tuple[str, ...]) -> list[str]:
@@ -27,8 +28,18 @@ def check_keys(value: object) -> None:
     """Raises ValueError if a value is not one or more signing keys."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a signing key in base64 is required")
-    for key in split_keys((value,)):
-        signer(key)
+    signers((value,))
+
+
+def signers(secrets: tuple[str, ...]) -> list[Callable[[bytes], bytes]]:
+    """What makes the signatures with all keys in some secrets. Raises ValueError where one of them
+    is not a signing key, or where there are too many."""
+    return [signer(key) for key in split_keys(secrets)]
+
+
+def is_signing_key(value: str) -> bool:
+    """Whether a secret is meant as a signing key, by its prefix."""
+    return value.lstrip().startswith((SHARED, PRIVATE))
 
 
 def public_key(key: str) -> bytes | None:
@@ -49,8 +60,11 @@ def signer(key: str) -> Callable[[bytes], bytes]:
     if key.startswith(PUBLIC):
         raise ValueError("it is a public key; the private one (whsk_…) signs")
     raw = _decoded(key.removeprefix(SHARED))
-    if not raw:
-        raise ValueError("the signing secret is empty")
+    if not SHORTEST <= len(raw) <= LONGEST:
+        raise ValueError(
+            f"a signing secret has {SHORTEST} to {LONGEST} bytes, written as base64; this one has "
+            f"{len(raw)}"
+        )
     keyed = hmac.new(raw, digestmod="sha256")  # computes the key schedule only once
 
     def sign(content: bytes) -> bytes:
@@ -74,6 +88,8 @@ def _private(key: str) -> Ed25519PrivateKey:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        # Padding may be left out; where some is there, it must be right.
+        padding = "" if "=" in text else "=" * (-len(text) % 4)
+        return base64.b64decode(text + padding, validate=True)
     except ValueError:  # also raised for text that is not ASCII
         raise ValueError("a signing secret is base64, with or without whsec_ before it") from None

@@ -1,15 +1,18 @@
 """The rules for webhooks: every reason why a webhook cannot be registered."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.path import parse_path
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.matching.selection import selection_problems
 from event_gateway.core.text.identifier import ID
+from event_gateway.core.text.json_values import check_bounds
+from event_gateway.core.webhook.headers import header_problems, normal
 from event_gateway.core.webhook.retry_policy import retry_problems
 from event_gateway.core.webhook.security_rules import security_problems
 from event_gateway.core.webhook.webhook import MAX_RATE, MODES, Webhook
@@ -17,23 +20,11 @@ from event_gateway.core.webhook.webhook import MAX_RATE, MODES, Webhook
 RefusesUrl = Callable[[str], str | None]  # why requests to a URL are refused; None: they are not
 
 MAX_PATTERNS = 100
-MAX_HEADERS = 32
+MAX_METADATA = 65_536  # bytes, as JSON
 MAX_DISABLE_AFTER = 366 * 86400.0  # seconds
 MAX_BATCH = 1000  # events of one request
 MAX_BATCH_BYTES = 16 << 20
 MAX_BATCH_WAIT = 5.0  # seconds; a process returns waiting deliveries to the queue after 10
-# Headers that the gateway sets, and headers that would change how the request is framed.
-RESERVED_HEADERS = frozenset(
-    (
-        "host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade",
-        "te", "trailer", "expect", "user-agent", "keep-alive", "proxy-connection", "webhook-id",
-        "webhook-timestamp", "webhook-signature", "traceparent", "tracestate",
-        "x-event-gateway-attempt",
-        "webhook-request-origin", "webhook-request-rate", "webhook-request-callback",
-    )
-)  # fmt: skip
-# Credentials are secrets: a webhook refers to them by name.
-SECRET_HEADERS = frozenset(("authorization", "proxy-authorization"))
 
 
 def webhook_problems(
@@ -72,12 +63,12 @@ def webhook_problems(
         yield InvalidDefinition("concurrency", "must be between 1 and 1024")
     yield from _batch_problems(webhook)
     yield from _lane_problems(webhook)
-    yield from _caught(_check_headers, webhook.headers)
+    yield from header_problems(webhook.headers)
+    yield from _caught(_check_metadata, webhook.metadata)
     yield from security_problems(
         webhook.security,
         lambda url, key: _check_url(url, refuses_url, key),
-        RESERVED_HEADERS,
-        frozenset(name.lower() for name in webhook.headers),
+        frozenset(normal(name) for name in webhook.headers),
         any_file=webhook.managed_by == "file",
     )
 
@@ -123,6 +114,12 @@ def _check_order(by: str) -> None:
         raise InvalidDefinition("ordered.by", "must lead to a single value, without [*]")
 
 
+def _check_metadata(metadata: dict[str, Any]) -> None:
+    check_bounds(metadata, "metadata")
+    if len(msgspec.json.encode(metadata)) > MAX_METADATA:
+        raise InvalidDefinition("metadata", f"is larger than {MAX_METADATA} bytes as JSON")
+
+
 def _check_url(url: str, refuses_url: RefusesUrl, key: str = "url") -> None:
     if any(not 0x20 < ord(c) < 0x7F for c in url):
         raise InvalidDefinition(key, "contains a space, a control or a non-ASCII character")
@@ -146,27 +143,3 @@ def _check_url(url: str, refuses_url: RefusesUrl, key: str = "url") -> None:
     reason = refuses_url(url)
     if reason is not None:
         raise InvalidDefinition(key, reason)
-
-
-def _check_headers(headers: dict[str, str]) -> None:
-    if len(headers) > MAX_HEADERS:
-        raise InvalidDefinition("headers", f"a webhook has at most {MAX_HEADERS} headers")
-    for name, value in headers.items():
-        token = name.replace("-", "").replace("_", "")
-        if not token.isascii() or not token.isalnum() or len(name) > 128:
-            # Only the beginning is shown: a secret may follow a colon or a scheme.
-            begins = re.split(r"[^A-Za-z0-9_-]", name[:64], maxsplit=1)[0]
-            raise InvalidDefinition(
-                "headers", f"the name that begins with {begins!r} is not a header name"
-            )
-        if name.lower() in RESERVED_HEADERS or name.lower().startswith("ce-"):
-            raise InvalidDefinition(f"headers.{name}", "is set by the gateway itself")
-        if name.lower() in SECRET_HEADERS:
-            raise InvalidDefinition(
-                f"headers.{name}",
-                "would store a secret in clear text; use security with a secret_name",
-            )
-        if len(value) > 4096 or not value.isascii() or not value.isprintable():
-            raise InvalidDefinition(
-                f"headers.{name}", "must be printable ASCII of at most 4096 characters"
-            )

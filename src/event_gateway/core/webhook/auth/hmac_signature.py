@@ -13,7 +13,7 @@ from event_gateway.core.webhook.auth.method import (
     nothing_more,
 )
 from event_gateway.core.webhook.security import Security
-from event_gateway.core.webhook.signing_keys import signer, split_keys
+from event_gateway.core.webhook.signing_keys import signers
 
 
 def hmac_signature(
@@ -23,11 +23,11 @@ def hmac_signature(
 
     Raises ValueError if one of them is not a signing key.
     """
-    signers = [signer(key) for key in split_keys(secrets)]
+    signing = signers(secrets)
 
     def authenticate(message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
         content = b"%b.%b.%b" % (message_id, timestamp, body)
-        return b"webhook-signature: %b\r\n" % b" ".join([sign(content) for sign in signers])
+        return b"webhook-signature: %b\r\n" % b" ".join([sign(content) for sign in signing])
 
     return authenticate
 
