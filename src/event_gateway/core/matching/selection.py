@@ -47,10 +47,6 @@ def _one_of(path: str) -> Callable[[Any, str], Filter]:
     def condition(values: Any, key: str) -> Filter:
         if len(values) > MAX_LIST:
             raise InvalidDefinition(key, f"has {len(values)} values; at most {MAX_LIST} allowed")
-        for position, value in enumerate(values):
-            if len(value) > MAX_TEXT:
-                at = f"{key}[{position}]"
-                raise InvalidDefinition(at, f"is longer than {MAX_TEXT} characters")
         return Filter(path, "in", list(values))
 
     return condition
@@ -144,12 +140,21 @@ def selection_problems(selection: Selection) -> Iterator[InvalidDefinition]:
             condition = field.condition(value, key)
             if field.each and isinstance(condition, Filter):
                 count += check_filter(condition, key)
+            elif isinstance(value, tuple):
+                _check_texts(value, key)
         except InvalidDefinition as problem:
             yield problem
     if count > MAX_CONDITIONS:
         yield InvalidDefinition(
             "filters", f"with their groups there are at most {MAX_CONDITIONS} conditions"
         )
+
+
+def _check_texts(values: tuple[str, ...], key: str) -> None:
+    """Only at a registration: what is stored already keeps working."""
+    for position, value in enumerate(values):
+        if len(value) > MAX_TEXT:
+            raise InvalidDefinition(f"{key}[{position}]", f"is longer than {MAX_TEXT} characters")
 
 
 def compile_selection(selection: Selection) -> Predicate:
