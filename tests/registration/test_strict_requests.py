@@ -68,9 +68,9 @@ async def test_numbers_beyond_64_bits_are_named(client: Client) -> None:
                     answer = await client.http.request(method, url, params=query, json=SENT)
                 elif name == "cursor":
                     cursor = base64.urlsafe_b64encode(number.encode()).decode()
-                    url = _filled(path)
+                    query = {name: cursor, "all": "true"}  # without a filter, DELETE needs all
                     answer = await client.http.request(
-                        method, url, params={name: cursor}, json=SENT
+                        method, _filled(path), params=query, json=SENT
                     )
                 elif name == "from":
                     answer = await client.http.get(_filled(path), params={name: number})

@@ -189,6 +189,7 @@ async def purge_dead_letters(
     if not dry_run and (leased := await parts.runs.dead_letter_in_use(webhook)) is not None:
         raise Problem(409, f"dead letters are being replayed, {leased} among them: wait until they "
                            "are delivered, or cancel these deliveries")  # fmt: skip
+    from_id = read_cursor(cursor, LetterId)
     last = await parts.dead_letters.last_position()
     if type is None and reason is None and since is None:
         before = last + 1 if filters.until is None else await _first(parts, filters.until, last)
@@ -196,7 +197,7 @@ async def purge_dead_letters(
         if not dry_run:
             count = await parts.dead_letters.purge(webhook_id=webhook, before=before)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    dead_letters, next_id = await _scan(parts, filters, read_cursor(cursor, LetterId), SCAN)
+    dead_letters, next_id = await _scan(parts, filters, from_id, SCAN)
     count = len(dead_letters)
     if not dry_run:
         count = await parts.dead_letters.delete_all([stored.position for stored in dead_letters])
