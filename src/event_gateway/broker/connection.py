@@ -158,7 +158,7 @@ class Broker:
         """Whether NATS can be talked to, now or within ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while not self.connected and not self._closing and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
         return self.connected
 
     async def _drop_requests(self) -> None:
