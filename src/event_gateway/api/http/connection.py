@@ -12,30 +12,26 @@ from event_gateway.api.http import limits
 from event_gateway.api.http.exchange import Application, Exchange
 from event_gateway.api.http.head import Head
 from event_gateway.api.http.open_connections import OpenConnections
-from event_gateway.api.http.refusal import Refusal
+from event_gateway.api.http.refusal import Header, Refusal
 from event_gateway.api.http.request_reader import RequestReader
+from event_gateway.api.http.wire import NEVER, Wire
 
 LIVE = "event_gateway.live"  # the ASGI extension: a call makes the connection a live one
 
-_NEVER = float("inf")
-
 
 class Connection(asyncio.Protocol):
-    """``read_deadline``: until when the client must have sent what is due from it;
-    ``write_deadline``: until when it must have read some of what waits for it."""
+    """Requests in their order: each is read, answered by the application, and followed by the next.
+
+    ``wire`` is the transport; ``idle_since``: on the loop's clock, since when nothing is under way.
+    """
 
     __slots__ = (
-        "_application", "_closing", "_config", "_connections", "_current", "_dropping", "_eof",
-        "_linger_left", "_linger_until", "_loop", "_pending", "_pipeline", "_reader",
-        "_reading_paused", "_scope", "_state", "_transport", "_unwritten", "_writable",
-        "default_headers", "idle_since", "read_deadline", "write_deadline", "writing_paused",
+        "_application", "_config", "_connections", "_current", "_loop", "_pending", "_pipeline",
+        "_reader", "_scope", "_state", "default_headers", "idle_since", "wire",
     )  # fmt: skip
 
     def __init__(
-        self,
-        connections: OpenConnections,
-        config: uvicorn.Config,
-        state: ServerState,
+        self, connections: OpenConnections, config: uvicorn.Config, state: ServerState
     ) -> None:
         self._connections = connections
         self._config = config
@@ -43,27 +39,16 @@ class Connection(asyncio.Protocol):
         self._state = state
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(self)
-        self.read_deadline = self.write_deadline = _NEVER
         self._current: Exchange | None = None  # that the application answers
         self._pipeline: deque[Exchange] = deque()  # further ones
         self._pending: Refusal | None = None  # the answer to what came after them
-
-        self._reading_paused = False
-        self._eof = False  # the client sends no more
-        self._dropping = False  # the answer is written, what comes is dropped
-        self._linger_until = 0.0
-        self._linger_left = 0
-        self._closing = False  # as soon as all is written
-        self.writing_paused = False
-        self._unwritten = 0  # bytes, when the write deadline was set
-        self._writable: asyncio.Event | None = None
+        self.default_headers: list[Header] = state.default_headers
 
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection was accepted."""
-        self._transport = cast(asyncio.Transport, transport)
-        self.default_headers = self._state.default_headers
+        self.wire = wire = Wire(cast(asyncio.Transport, transport), self._loop)
         peer = transport.get_extra_info("peername")
         client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
         own = transport.get_extra_info("sockname")
@@ -73,72 +58,65 @@ class Connection(asyncio.Protocol):
             "scheme": "http",
             "extensions": {LIVE: self.become_live},
         }
-        now = self._loop.time()
+        self.idle_since = now = self._loop.time()
         refusal = self._connections.admit(self, client[0] if client else "", now)
-        if refusal is not None:
-            self._turn_away(refusal)
+        if refusal is None:
+            self._state.connections.add(self)  # type: ignore[arg-type]
+            wire.read_deadline = now + limits.HEAD_TIMEOUT
             return
-        self._state.connections.add(self)  # type: ignore[arg-type]
-        self.idle_since = now
-        self.read_deadline = now + limits.HEAD_TIMEOUT
+        wire.write(refusal.response(self.default_headers))
+        if self._connections.turn_away(self):
+            wire.linger(limits.TURNED_AWAY_LINGER)
+        else:
+            wire.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is closed."""
         self._state.connections.discard(self)
         self._connections.remove(self)
-        self.read_deadline = self.write_deadline = _NEVER
-        self._dropping = True
+        self.wire.over = True
+        self.wire.read_deadline = NEVER
         for exchange in (self._current, *self._pipeline):
             if exchange is not None:
                 exchange.disconnect()
         self._pipeline.clear()
         self._current = None
-        self._let_write()
+        self.wire.resume_writing()
         self._reader.close()
         self._scope = {}
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still read: then True."""
-        self._eof = True
-        current = self._current
-        if self._dropping or self._closing or (current is not None and current.live):
+        self.wire.client_done = True
+        if self.wire.over or self.wire.live:
             return False
         reading = self._reader.exchange
         if self._reader.in_head or (reading is not None and not reading.ended):
             self.refuse(Refusal(400, "the request ended early"))
             return True
-        return current is not None
+        return self._current is not None
 
     def data_received(self, data: bytes) -> None:
-        """Parses what the client sent."""
-        if self._dropping:
-            self._drop(len(data))
+        """The client sent something."""
+        if self.wire.over:
+            self.wire.drop(len(data))
         else:
             self._reader.feed(data)
 
     def pause_writing(self) -> None:
         """The transport's buffer is full."""
-        self.writing_paused = True
-        self._unwritten = self._transport.get_write_buffer_size()
-        self.write_deadline = self._loop.time() + self._write_timeout()
+        self.wire.pause_writing()
 
     def resume_writing(self) -> None:
         """The transport's buffer has room."""
-        self.write_deadline = _NEVER
-        self._let_write()
-
-    def _let_write(self) -> None:
-        self.writing_paused = False
-        if self._writable is not None:
-            self._writable.set()
-            self._writable = None
+        self.wire.resume_writing()
 
     # -- what uvicorn's server calls
 
     def shutdown(self) -> None:
         """The server shuts down: the exchange that goes on is the last one."""
         if self._current is None:
-            self._transport.close()
+            self.wire.close()
         else:
             self._current.keep_alive = False
 
@@ -146,134 +124,34 @@ class Connection(asyncio.Protocol):
 
     @property
     def takes_requests(self) -> bool:
-        """Whether another request may be parsed now: one waits for its turn at most."""
-        return not (self._pipeline or self._dropping or self._pending)
+        """Whether more may be parsed now: not while a request waits for its turn."""
+        return not (self._pipeline or self.wire.over or self._pending)
 
     def begin_head(self) -> None:
         """The first byte of a request has come."""
         if self._current is None:
-            self.read_deadline = self._loop.time() + limits.HEAD_TIMEOUT
+            self.wire.read_deadline = self._loop.time() + limits.HEAD_TIMEOUT
 
     def begin_exchange(self, head: Head) -> Exchange:
         """The head is complete: the request is answered now, or after those before it."""
-        if self._eof:
-            head.keep_alive = False
-        exchange = Exchange(self, self._loop, head, self._scope)
+        exchange = Exchange(self, self.wire, self._loop, head, self._scope)
         if self._current is None:
-            self.read_deadline = self._loop.time() + self._connections.limits.body_timeout
-            self._start(exchange)
+            self._start(exchange, complete=False)
         else:
             self._pipeline.append(exchange)
-            self.pause_reading()
+            self.wire.pause_reading()
         return exchange
+
+    def pause_reading(self) -> None:
+        """Enough has come for now."""
+        self.wire.pause_reading()
 
     def complete(self, exchange: Exchange) -> None:
         """The request is complete."""
         if exchange.ended:
             self._await_request()
         elif exchange is self._current:
-            self.read_deadline = _NEVER
-
-    def pause_reading(self) -> None:
-        """Enough has come for now."""
-        if not self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = True
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._reading_paused and not self._eof and not self._transport.is_closing():
-            self._reading_paused = False
-            self._transport.resume_reading()
-
-    def _start(self, exchange: Exchange) -> None:
-        self._current = exchange
-        self.default_headers = self._state.default_headers
-        application = self._application if exchange.scope["path"] != "*" else _answer_options
-        task = self._loop.create_task(exchange.run(application))
-        tasks = self._state.tasks
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    # -- what an exchange calls
-
-    def write(self, data: bytes) -> None:
-        """Writes a piece of the response."""
-        self._transport.write(data)
-
-    async def writable(self) -> None:
-        """Waits until the client has read enough of what was written."""
-        if self._writable is None:
-            self._writable = asyncio.Event()
-        await self._writable.wait()
-
-    def wants_body(self, exchange: Exchange) -> None:
-        """The application waits for more of the body, or for the client to go away."""
-        if not self._pipeline:
-            self._resume_reading()
-
-    def finished(self, exchange: Exchange) -> None:
-        """The response is complete."""
-        self._state.total_requests += 1
-        self._current = None
-        if not exchange.keep_alive:
-            self._close()
-        elif exchange is self._reader.exchange:
-            self.read_deadline = self._loop.time() + limits.DROP_TIMEOUT
-            self._resume_reading()
-        else:
-            self._go_on()
-
-    def failed(self, exchange: Exchange, refusal: Refusal) -> None:
-        """There will be no response, or no more of it."""
-        if exchange is not self._current or exchange.ended:
-            return
-        if exchange.started:
-            self._transport.abort()
-        else:
-            self._answer(refusal)
-
-    def become_live(self) -> Refusal | None:
-        """The response is a stream of events, with bounds of its own; the answer if there are too
-        many of them."""
-        current = self._current
-        assert current is not None
-        refusal = self._connections.become_live(self, self._loop.time())
-        if refusal is None:
-            current.live = True
-            current.keep_alive = False
-        return refusal
-
-    # -- between requests, and at the end
-
-    def _go_on(self) -> None:
-        """The response is complete, and the request, too: what comes next."""
-        if self._pipeline:
-            exchange = self._pipeline.popleft()
-            if exchange is self._reader.exchange:
-                self.read_deadline = self._loop.time() + self._connections.limits.body_timeout
-            self._start(exchange)
-        if self._reader.unparsed and self.takes_requests:
-            self._reader.go_on()
-        if self._current is None and not self._dropping:
-            self._await_request()
-        if not self._pipeline:
-            self._resume_reading()
-
-    def _await_request(self) -> None:
-        if self._pending is not None:
-            self._answer(self._pending)
-            return
-        if self._eof:
-            self._close()
-            return
-        now = self._loop.time()
-        self.idle_since = now
-        timeout = (
-            limits.HEAD_TIMEOUT
-            if self._reader.in_head
-            else self._connections.limits.keep_alive_timeout
-        )
-        self.read_deadline = now + timeout
+            self.wire.read_deadline = NEVER
 
     def refuse(self, refusal: Refusal) -> None:
         """Answers what is being read with an error, after the responses to what came before."""
@@ -281,12 +159,9 @@ class Connection(asyncio.Protocol):
         reading = self._reader.exchange
         self._reader.stop()
         if reading is not None and reading.ended:
-            self._close(linger=True)
+            self._end(unread=True)
         elif reading is not None and reading is self._current:
-            if reading.started:
-                self._transport.abort()
-            else:
-                self._answer(refusal)
+            self.failed(reading, refusal)
         else:
             if reading is not None:
                 self._pipeline.remove(reading)
@@ -294,115 +169,7 @@ class Connection(asyncio.Protocol):
                 self._answer(refusal)
             else:
                 self._pending = refusal
-                self.pause_reading()
-
-    def _answer(self, refusal: Refusal) -> None:
-        """Answers with an error in place of the application, and closes."""
-        current, self._current = self._current, None
-        if current is not None:
-            current.disconnect()
-        self._transport.write(refusal.response(self.default_headers))
-        self._close(linger=True)
-
-    def _close(self, linger: bool = False) -> None:
-        """Closes once all is written. If the client may still be sending, it would not see the
-        answer: then its bytes are read and dropped first."""
-        self._pipeline.clear()
-        if self._transport.is_closing():
-            return
-        unread = linger or self._reader.exchange is not None or bool(self._reader.unparsed)
-        self._reader.stop()
-        if unread and not self._eof and self._transport.can_write_eof():
-            self._linger(limits.LINGER_TIMEOUT)
-        else:
-            self._close_transport()
-
-    def _close_transport(self) -> None:
-        self._closing = True
-        self._unwritten = self._transport.get_write_buffer_size()
-        self.read_deadline = self._loop.time() + limits.WRITE_TIMEOUT
-        self._transport.close()
-
-    def _linger(self, timeout: float) -> None:
-        now = self._loop.time()
-        self.idle_since = now
-        self._dropping = True
-        self._linger_until = now + timeout
-        self._linger_left = limits.MAX_LINGER
-        self.read_deadline = now + min(timeout, limits.LINGER_IDLE)
-        self._transport.write_eof()
-        self._resume_reading()
-
-    def _drop(self, size: int) -> None:
-        self._linger_left -= size
-        if self._linger_left < 0:
-            self._transport.abort()
-        else:
-            self.read_deadline = min(self._loop.time() + limits.LINGER_IDLE, self._linger_until)
-
-    def _turn_away(self, refusal: Refusal) -> None:
-        self._transport.write(refusal.response(self.default_headers))
-        if self._connections.turn_away(self):
-            self._linger(limits.TURNED_AWAY_LINGER)
-        else:
-            self._dropping = True
-            self._transport.close()
-
-    # -- deadlines
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is lost if the connection is closed."""
-        return self._current is None and (self._dropping or self._reader.exchange is None)
-
-    def close_idle(self) -> None:
-        """Closes the connection to make room for another one."""
-        if self._transport.get_write_buffer_size() or self._dropping or self._closing:
-            self._transport.abort()
-        else:
-            self._dropping = True
-            self._transport.close()
-
-    def check(self, now: float) -> None:
-        """Ends the connection if a deadline is over."""
-        if now >= self.write_deadline and not self._progress():
-            self._connections.metrics.timed_out("response")
-            self._transport.abort()
-        elif now >= self.write_deadline:
-            self.write_deadline = now + self._write_timeout()
-        elif now >= self.read_deadline:
-            self._missed(now)
-
-    def _missed(self, now: float) -> None:
-        """The client has not sent in time what was due."""
-        timed_out = self._connections.metrics.timed_out
-        if self._closing and self._progress():
-            self.read_deadline = now + limits.WRITE_TIMEOUT
-        elif self._closing or self._dropping:
-            self._transport.abort()
-        elif self._reader.exchange is not None:
-            timed_out("body")
-            seconds = self._connections.limits.body_timeout
-            self.refuse(Refusal(408, f"the body did not arrive within {seconds:g} seconds"))
-        elif self._reader.in_head:
-            timed_out("head")
-            detail = f"the head did not arrive within {limits.HEAD_TIMEOUT:g} seconds"
-            self.refuse(Refusal(408, detail))
-        else:
-            timed_out("idle")
-            self._dropping = True
-            self._close_transport()
-
-    def _progress(self) -> bool:
-        """Whether the client has read enough since the deadline was set."""
-        before, self._unwritten = self._unwritten, self._transport.get_write_buffer_size()
-        return 0 < self._unwritten <= before - limits.MIN_READ
-
-    def _write_timeout(self) -> float:
-        live = self._current is not None and self._current.live
-        return limits.LIVE_WRITE_TIMEOUT if live else limits.WRITE_TIMEOUT
-
-    # -- upgrades
+                self.wire.pause_reading()
 
     def upgrade(self, head: Head, rest: bytes) -> bool:
         """The request asks for another protocol; ``rest`` is what came after its head. False if
@@ -415,20 +182,137 @@ class Connection(asyncio.Protocol):
             self.refuse(refusal)
             return True
         self._state.connections.discard(self)
-        self.read_deadline = self.write_deadline = _NEVER
-        self._dropping = True
         make = cast(Callable[..., Any], self._config.ws_protocol_class)
         websocket = make(config=self._config, server_state=self._state, app_state={})
         websocket.on_lost = self._lost_websocket
         lines = [b"%b %b HTTP/%b" % (head.method, head.url, head.version.encode())]
         lines += [b"%b: %b" % header for header in head.headers]
-        websocket.connection_made(self._transport)
+        self.wire.hand_over(websocket)
         websocket.data_received(b"\r\n".join((*lines, b"", b"")) + rest)
-        self._transport.set_protocol(websocket)
         return True
 
     def _lost_websocket(self) -> None:
         self._connections.remove(self)
+
+    # -- what an exchange calls
+
+    def wants_body(self, exchange: Exchange) -> None:
+        """The application waits for more of the body, or for the client to go away."""
+        if not self._pipeline:
+            self.wire.resume_reading()
+
+    def finished(self, exchange: Exchange) -> None:
+        """The response is complete."""
+        self._state.total_requests += 1
+        self._current = None
+        if not exchange.keep_alive:
+            self._end()
+        elif exchange is self._reader.exchange:
+            self.wire.read_deadline = self._loop.time() + limits.DROP_TIMEOUT
+            self.wire.resume_reading()
+        else:
+            self._go_on()
+
+    def failed(self, exchange: Exchange, refusal: Refusal) -> None:
+        """There will be no response, or no more of it."""
+        if exchange is not self._current or exchange.ended:
+            return
+        if exchange.started:
+            self.wire.abort()
+        else:
+            self._answer(refusal)
+
+    def become_live(self) -> Refusal | None:
+        """The response is a stream of events, with bounds of its own; the answer if there are too
+        many of them."""
+        assert self._current is not None
+        refusal = self._connections.become_live(self, self._loop.time())
+        if refusal is None:
+            self.wire.live = True
+            self._current.keep_alive = False
+        return refusal
+
+    # -- from one request to the next
+
+    def _start(self, exchange: Exchange, *, complete: bool) -> None:
+        """The application answers. ``complete``: the whole request has arrived."""
+        self._current = exchange
+        self.default_headers = self._state.default_headers
+        body_timeout = self._connections.limits.body_timeout
+        self.wire.read_deadline = NEVER if complete else self._loop.time() + body_timeout
+        application = self._application if exchange.scope["path"] != "*" else _answer_options
+        task = self._loop.create_task(exchange.run(application))
+        tasks = self._state.tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _go_on(self) -> None:
+        """The response is complete, and so is the request: what comes next."""
+        if self._pipeline:
+            exchange = self._pipeline.popleft()
+            self._start(exchange, complete=exchange is not self._reader.exchange)
+        if self._reader.unparsed and self.takes_requests:
+            self._reader.go_on()
+        if self._current is None and not self.wire.over:
+            self._await_request()
+        if not self._pipeline:
+            self.wire.resume_reading()
+
+    def _await_request(self) -> None:
+        if self._pending is not None:
+            self._answer(self._pending)
+        elif self.wire.client_done:
+            self._end()
+        else:
+            self.idle_since = now = self._loop.time()
+            keep_alive = self._connections.limits.keep_alive_timeout
+            timeout = limits.HEAD_TIMEOUT if self._reader.in_head else keep_alive
+            self.wire.read_deadline = now + timeout
+
+    def _answer(self, refusal: Refusal) -> None:
+        """Answers with an error in place of the application, and closes."""
+        current, self._current = self._current, None
+        if current is not None:
+            current.disconnect()
+        self.wire.write(refusal.response(self.default_headers))
+        self._end(unread=True)
+
+    def _end(self, *, unread: bool = False) -> None:
+        """Closes in order. ``unread``: the client may still be sending."""
+        self._pipeline.clear()
+        unread = unread or self._reader.exchange is not None or bool(self._reader.unparsed)
+        self._reader.stop()
+        self.idle_since = self._loop.time()
+        self.wire.end(unread=unread)
+
+    # -- deadlines
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is lost if the connection is closed."""
+        return self._current is None and (self.wire.over or self._reader.exchange is None)
+
+    def check(self, now: float) -> None:
+        """A deadline may be over: then the connection ends."""
+        timed_out = self._connections.metrics.timed_out
+        if self.wire.reads_too_slowly(now):
+            timed_out("response")
+            self.wire.abort()
+        elif now < self.wire.read_deadline:
+            return
+        elif self.wire.over:
+            self.wire.check_end(now)
+        elif self._reader.exchange is not None:
+            timed_out("body")
+            seconds = self._connections.limits.body_timeout
+            self.refuse(Refusal(408, f"the body did not arrive within {seconds:g} seconds"))
+        elif self._reader.in_head:
+            timed_out("head")
+            detail = f"the head did not arrive within {limits.HEAD_TIMEOUT:g} seconds"
+            self.refuse(Refusal(408, detail))
+        else:
+            timed_out("idle")
+            self.wire.close()
 
 
 async def _answer_options(scope: Any, receive: Any, send: Any) -> None:

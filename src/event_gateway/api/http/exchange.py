@@ -9,6 +9,7 @@ import structlog
 
 from event_gateway.api.http.head import Head
 from event_gateway.api.http.refusal import Header, Refusal
+from event_gateway.api.http.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -29,17 +30,10 @@ _UNKNOWN_LENGTH = -1
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class Wire(Protocol):
+class Connection(Protocol):
     """What an exchange needs of its connection."""
 
     default_headers: list[Header]
-    writing_paused: bool
-
-    def write(self, data: bytes) -> None:
-        """Writes a piece of the response."""
-
-    async def writable(self) -> None:
-        """Waits until the client has read enough of what was written."""
 
     def wants_body(self, exchange: "Exchange") -> None:
         """The application waits for more of the body."""
@@ -54,42 +48,24 @@ class Wire(Protocol):
 class Exchange:
     """``received``: bytes of the body that have arrived; ``complete``: the whole body has;
     ``keep_alive``: the connection stays open for another request; ``started``: bytes of the
-    response were written; ``ended``: all of it; ``disconnected``: nobody reads it any more;
-    ``live``: it is a stream of events."""
+    response were written; ``ended``: all of it; ``disconnected``: nobody reads it any more."""
 
     __slots__ = (
-        "_announced",
-        "_body_allowed",
-        "_buffered",
-        "_chunked",
-        "_expects_continue",
-        "_head",
-        "_head_only",
-        "_left",
-        "_loop",
-        "_news",
-        "_parts",
-        "_waiter",
-        "_wire",
-        "complete",
-        "disconnected",
-        "ended",
-        "keep_alive",
-        "length",
-        "live",
-        "received",
-        "scope",
-        "started",
+        "_announced", "_body_allowed", "_buffered", "_chunked", "_connection", "_expects_continue",
+        "_head", "_head_only", "_left", "_loop", "_news", "_parts", "_waiter", "_wire", "complete",
+        "disconnected", "ended", "keep_alive", "length", "received", "scope", "started",
     )  # fmt: skip
 
     def __init__(
         self,
+        connection: Connection,
         wire: Wire,
         loop: asyncio.AbstractEventLoop,
         head: Head,
-        connection: Mapping[str, Any],
+        scope: Mapping[str, Any],
     ) -> None:
-        """``connection``: what the ASGI scope says of the connection."""
+        """``scope``: what the ASGI scope says of the connection."""
+        self._connection = connection
         self._wire = wire
         self._loop = loop
         # The response to HEAD is that to GET without its body (RFC 9110, 9.3.2).
@@ -105,12 +81,11 @@ class Exchange:
             "query_string": head.query,
             "headers": head.headers,
             "state": {},
-            **connection,
+            **scope,
         }
         self.length = head.length
         self._expects_continue = head.expects_continue
         self.keep_alive = head.keep_alive
-        self.live = False
         self.received = 0
         self.complete = self.started = self.ended = self.disconnected = False
         self._parts: list[bytes] = []
@@ -153,7 +128,7 @@ class Exchange:
         try:
             await application(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            self._wire.failed(self, Refusal(503, "the gateway is shutting down"))
+            self._connection.failed(self, Refusal(503, "the gateway is shutting down"))
         except Exception as error:
             # The application logs what it answers with 500 itself.
             if not self.ended and not self.disconnected:
@@ -166,7 +141,7 @@ class Exchange:
 
     def _fail(self) -> None:
         detail = "internal error; the gateway's log has the details"
-        self._wire.failed(self, Refusal(500, detail))
+        self._connection.failed(self, Refusal(500, detail))
 
     async def receive(self) -> Message:
         """What has arrived of the body, or that the client is gone (ASGI)."""
@@ -175,7 +150,7 @@ class Exchange:
             if not self.received:
                 self._wire.write(_CONTINUE)
         while not (self._news or self.ended or self.disconnected):
-            self._wire.wants_body(self)
+            self._connection.wants_body(self)
             self._waiter = self._loop.create_future()
             await self._waiter
         if self.ended or self.disconnected:
@@ -203,7 +178,7 @@ class Exchange:
     def _start(self, status: int, headers: Any) -> None:
         lines = [_STATUS_LINES[status]]
         says_close = False
-        for name, value in (*self._wire.default_headers, *headers):
+        for name, value in (*self._connection.default_headers, *headers):
             lines.append(b"%b: %b\r\n" % (name, value))
             if name == b"content-length":
                 self._left = int(value)
@@ -262,4 +237,4 @@ class Exchange:
         if not more:
             self.ended = True
             self._wake()
-            self._wire.finished(self)
+            self._connection.finished(self)

@@ -8,6 +8,7 @@ import structlog
 
 from event_gateway.api.http.limits import AddressBound, ConnectionLimits
 from event_gateway.api.http.refusal import Refusal
+from event_gateway.api.http.wire import Wire
 from event_gateway.observability.metrics import HttpMetrics
 
 log = structlog.get_logger(__name__)
@@ -22,10 +23,9 @@ _RETRY = ((b"retry-after", b"2"),)
 
 
 class Checked(Protocol):
-    """A connection. Times on the loop's clock."""
+    """A connection. ``idle_since``: on the loop's clock, since when nothing is under way."""
 
-    read_deadline: float
-    write_deadline: float
+    wire: Wire
     idle_since: float
 
     @property
@@ -33,10 +33,7 @@ class Checked(Protocol):
         """Whether nothing is lost if the connection is closed."""
 
     def check(self, now: float) -> None:
-        """Ends the connection if a deadline is over."""
-
-    def close_idle(self) -> None:
-        """Closes the connection to make room for another one."""
+        """A deadline may be over: then the connection ends."""
 
 
 class OpenConnections:
@@ -130,7 +127,7 @@ class OpenConnections:
             if connection.idle and connection in self._kinds:
                 self._refused("idle", now, limit=self.limits.http)
                 self.remove(connection)
-                connection.close_idle()
+                connection.wire.close_at_once()
                 return True
         return False
 
@@ -150,7 +147,8 @@ class OpenConnections:
             await asyncio.sleep(CHECK_INTERVAL)
             now = loop.time()
             for connection in (*self._kinds, *self._turned_away):
-                if now >= connection.read_deadline or now >= connection.write_deadline:
+                wire = connection.wire
+                if now >= wire.read_deadline or now >= wire.write_deadline:
                     connection.check(now)
             self._idle.clear()  # it may refer to connections that are closed
             self.metrics.connections(http=len(self._kinds) - self._live, live=self._live)
