@@ -220,7 +220,7 @@ async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_pa
     for given, key, text in (
         ({"transformation": "nope"}, "transformation", "there are: acme, analytics_format"),
         ({}, "transformation", "name a transformation"),
-        ({"transformation": {"python": "os:getcwd"}}, "transformation.python", "file alone"),
+        ({"transformation": {"python": "os:getcwd"}}, "transformation.python", "only in the"),
         ({"transformation": {"tmpl": 1}}, "transformation.tmpl", "unknown key"),
         ({"transformation": {"template": {"a": ["{{"]}}}, "transformation.template.a[0]", "closed"),
         ({"transformation": {"template": "{{ data.x ?? error }}"}}, "transformation",

@@ -105,7 +105,7 @@ async def test_the_commands(client: Client, run: Command, tmp_path: Any) -> None
     assert (await ran("import", str(out), "--json")).json["created"] == ["lights.off", "lights.on"]
     for text, detail in (("a:\n  b: c: d", ":2: not YAML"), ('{"a": 1,}', "asyncapi: is missing"),
                        ("a: 1\na: 1", ":2: a: occurs twice"),
-                       ("x: !y z", ":1: x: tags")):  # fmt: skip
+                       ("x: !y z", ":1: x: not a plain value: tags")):  # fmt: skip
         file.write_text(text)
         assert (
             detail in (await ran("import", str(file), status=1 if "missing" in detail else 2)).err

@@ -28,9 +28,10 @@ from support.proxy import ConnectProxy
 
 # Webhooks whose secrets, tokens or certificates cannot be used.
 UNUSABLE = (
-    "refused", "refused-cut", "spoilt", "down", "lines", "no-base64", "not-utf8", "not-utf8-key",
-    "wrong", "broken",
+    "refused", "refused-cut", "spoilt", "down", "lines", "no-base64", "not-utf8", "wrong",
+    "broken",
 )  # fmt: skip
+REFUSED = "not-utf8-key"  # a webhook whose secret signs nothing
 JSON = {"Content-Type": "application/json"}
 # Where a secret is allowed: its name, and the beginning of the place.
 ALLOWED = [("admin", "output: first start")]  # shown once, at the start of the gateway
@@ -90,11 +91,19 @@ async def _run(
     planted.canaries.plant("sealing", sealing, base64.b64decode(sealing))
     assert first.count(at["key"]) == 1
     out: Places = [("output: first start", first.encode())]
-    ids = [item["id"] for item in webhooks]
+    ids = [item["id"] for item in webhooks if item["id"] != REFUSED]
     async with _recorded(at, places) as client:
         await _seal(client, planted)
         for definition in webhooks:
-            await client.webhook(**definition)
+            if definition["id"] != REFUSED:
+                await client.webhook(**definition)
+        planted.add_no_base64()
+        for definition in webhooks:
+            if definition["id"] in ("no-base64", REFUSED):
+                method = "POST" if definition["id"] == REFUSED else "PUT"
+                path = "/v1/webhooks" if method == "POST" else "/v1/webhooks/no-base64"
+                answer = await client.http.request(method, path, json=definition)
+                assert answer.status_code == 422, answer.text
         await _try(client, planted, ids)
         sent = [event("user.a") for _ in range(3)]
         for item in sent:

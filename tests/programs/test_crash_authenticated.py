@@ -16,7 +16,7 @@ from support.program import LOOPBACK, Program
 from support.receiver import Receiver, receiving
 from support.token_server import running_token_server
 
-KEY = "whsec_c2lnbmluZyBrZXkgb2YgdGhlIHRlc3Q="
+KEY = "whsec_YSBzaWduaW5nIGtleSBvZiB0aGUgdGVzdA=="
 EVENTS = 400
 
 

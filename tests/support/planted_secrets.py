@@ -48,11 +48,11 @@ class PlantedSecrets:
             "down": result.make("down"),
             "spoilt": result.make("spoilt"),
             "lines": result.make("lines") + "\n" + result.make("line2"),
-            "no_base64": result.make("nobase64", "!"),
             "not_utf8": result.make("notutf8") + "\udcff",
             "password": result.make("password", "ü"),
             "wrong": result.make("wrong"),
         }
+        self.no_base64 = result.make("nobase64", "!")
         (self.folder / "from-file").write_text(result.make("file", ODD) + "\n")
         self._certificate("locked", self.values["password"].encode())
         self._certificate("open", None)
@@ -67,6 +67,11 @@ class PlantedSecrets:
         """The environment of the gateway."""
         secrets = {PREFIX + name.upper(): value for name, value in self.values.items()}
         return secrets | {"PROXY_PASSWORD": self.proxy_password}
+
+    def add_no_base64(self) -> None:
+        """Writes the secret of the webhook ``no-base64``: while it is there the API refuses that
+        webhook."""
+        (self.folder / "no_base64").write_text(self.no_base64)
 
     def _certificate(self, name: str, password: bytes | None) -> None:
         key = ec.generate_private_key(ec.SECP256R1())

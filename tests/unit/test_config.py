@@ -325,6 +325,15 @@ def test_values_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_file_may_be_json(tmp_path: Path) -> None:
+    escaped = r'"\\ud83d\\ude00 \ud83d\ude00\uD83D\uDE00 \u20ac"'
+    text = '{"webhooks": {"w": {"url": "https://x.y/", "events": ["a"], "description": %s}}}'
+    config = loaded(text % escaped, tmp_path)
+    assert config.webhooks["w"].description == json.loads(escaped)
+    with pytest.raises(ConfigError, match="not YAML"):
+        loaded(text % r'"\ud83d"', tmp_path)
+
+
 def test_a_variable_is_read_as_strictly(tmp_path: Path) -> None:
     place = "EVENT_GATEWAY__WEBHOOKS__W__METADATA"
     for value, says in (
@@ -361,6 +370,19 @@ def test_a_file_of_mistakes_ends_after_a_hundred(tmp_path: Path) -> None:
     lines = done.err.splitlines()
     assert (len(lines), lines[-1]) == (101, f"{path}: and 29900 more mistakes")
     assert len(json.loads(check(path, "--json").out)["errors"]) == 101
+
+
+def test_a_file_of_warnings_ends_after_a_hundred(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    patterns = "".join(f"      - nothing.feeds{n}\n" for n in range(100))
+    webhooks = "".join(
+        f"  w{n}:\n    url: https://example.com/\n    events:\n{patterns}" for n in range(3)
+    )
+    path.write_text(f"ingest: {{subjects: ['a.>']}}\nwebhooks:\n{webhooks}")
+    done = check(path)
+    lines = done.err.splitlines()
+    assert (done.status, len(lines)) == (0, 101)
+    assert lines[-1] == f"warning: {path}: and 200 more warnings"
 
 
 def test_a_short_signing_secret_is_refused_with_its_line(

@@ -19,6 +19,10 @@ _CORE = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+# JSON writes a character beyond U+FFFF as two escapes, which libyaml does not accept.
+_PAIR = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+)
 MAX_DEPTH = 32
 MAX_NODES = 100_000  # with all aliases expanded
 # libyaml parses about ten times as fast as PyYAML itself, which is used where libyaml is missing.
@@ -77,6 +81,8 @@ def _read_alone(text: str, max_depth: int, *, any_integer: bool) -> Any:
 
 
 def _compose(text: str, max_depth: int) -> yaml.Node | None:
+    if text.lstrip()[:1] in ("{", "["):
+        text = _PAIR.sub(_joined, text)
     try:
         _check_size(text, max_depth)
         node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
@@ -92,6 +98,11 @@ def _compose(text: str, max_depth: int) -> yaml.Node | None:
         raise NotYaml(1, "", f"not YAML: {str(error).splitlines()[0]}") from None
     except UnicodeEncodeError:  # half of a surrogate pair
         raise NotYaml(1, "", "not YAML: it is not UTF-8") from None
+
+
+def _joined(pair: re.Match[str]) -> str:
+    halves = chr(int(pair[2], 16)) + chr(int(pair[3], 16))
+    return pair[1] + halves.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _check_size(text: str, max_depth: int) -> None:
