@@ -277,7 +277,7 @@ async def test_idle_sockets_are_pinged(client: Client) -> None:
         """A socket with the fields and methods that the ping loop uses."""
 
         def __init__(self, **seen: Any) -> None:
-            self.writable, self.heard, self.moved, self.pinged = True, 0.0, 0.0, 0.0
+            self.writable, self.received_at, self.moved, self.pinged = True, 0.0, 0.0, 0.0
             self.did: list[Any] = []
             self.__dict__.update(seen)
 
@@ -289,7 +289,7 @@ async def test_idle_sockets_are_pinged(client: Client) -> None:
 
     for now, seen, did in (
         (20.0, {}, []), (26.0, {}, ["ping"]), (40.0, {"pinged": 26.0}, []),
-        (91.0, {"pinged": 80.0}, [4408]), (91.0, {"heard": 70.0}, []),
+        (91.0, {"pinged": 80.0}, [4408]), (91.0, {"received_at": 70.0}, []),
         (200.0, {"writable": False}, []), (301.0, {"writable": False}, [4408]),
     ):  # fmt: skip
         idle: Any = Idle(**seen)

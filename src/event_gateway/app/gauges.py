@@ -16,7 +16,7 @@ INTERVAL = 5.0  # seconds
 
 
 async def measure(registry: Registry, hub: Hub, queues: Queues, metrics: Metrics) -> None:
-    """Measures live subscribers and the webhooks' queues, for ever."""
+    """Measures live subscribers and the webhooks' queues. It never returns."""
     while True:
         counts = hub.counts()
         for name in registry.streams:

@@ -20,7 +20,7 @@ MAX_BYTES = 128 * 1024 * 1024  # of the events' data of the deliveries in flight
 MAX_UNRECORDED = 4096  # states that the ledger has yet to confirm, beyond which no attempt starts
 SECRET_WAIT = 15.0  # seconds until the next look for a missing secret
 
-# Of the gateway itself, found after something was waited for: the receiver was not asked.
+# Errors of the gateway itself: no request was sent to the receiver.
 OWN_ERRORS = frozenset((ErrorType.TRANSFORMATION_ERROR, ErrorType.SECRET_MISSING))
 
 
@@ -172,7 +172,7 @@ class Attempts:
 
 
 def is_own(result: Response | Failure) -> bool:
-    """Whether an attempt ended before the receiver was asked."""
+    """Whether an attempt ended before a request was sent to the receiver."""
     return isinstance(result, Failure) and result.error_type in OWN_ERRORS
 
 

@@ -20,7 +20,7 @@ OFFERED_TO = 8  # lanes that get a slot each when one is free again after all we
 class Backlogs:
     """Moves deliveries into the backlogs, from there to attempts, or back to the queue.
 
-    ``signal`` is told of a lane that has room while deliveries are in its queue.
+    ``signal`` is notified of a lane that has room while deliveries are in its queue.
     """
 
     def __init__(

@@ -4,8 +4,8 @@
 ``open_for`` seconds: none starts, and deliveries wait in the queue. Then it is *half-open*: the
 queue gives out one delivery, the probe. Its success closes the breaker, its failure opens it again.
 
-The state is in Redis, where all processes share it. Here is what a process does about it: it asks
-the ledger to write a change, and applies the state that the ledger reports back to its lanes.
+The state is in Redis, where all processes share it. Each process submits its changes to the ledger,
+and applies the state that the ledger reports back to its lanes.
 """
 
 from collections.abc import Callable, Mapping

@@ -44,8 +44,8 @@ SLOT_WAIT = 0.25  # seconds between two looks whether an ordered webhook's attem
 class Dispatcher:
     """All lanes of this process.
 
-    ``signal`` is told when the due loop is to look at the queues. ``disable(webhook, reason)`` has
-    the registry disable a webhook. Public: ``lanes`` by webhook, and what works on them:
+    ``signal`` is notified when the due loop has to read the queues. ``disable(webhook, reason)``
+    has the registry disable a webhook. Public: ``lanes`` by webhook, and what works on them:
     ``breakers``, ``health``, ``backlogs``.
     """
 

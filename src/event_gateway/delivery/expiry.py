@@ -40,7 +40,7 @@ class ExpirySweep:
         self._next: dict[str, tuple[float, int]] = {}
 
     async def run(self) -> None:
-        """Sweeps for ever."""
+        """Sweeps again and again. It never returns."""
         while True:
             await asyncio.sleep(INTERVAL)
             with contextlib.suppress(*StateError, LogUnavailable):

@@ -26,7 +26,7 @@ class Lane:
     concurrency limit now, at most the share. ``has_queued``: older deliveries may be in the queue.
     ``failures``: attempts that failed since the last success. ``failing``: the receiver gives
     nothing but failures. ``tripped``: the circuit breaker is not closed, and an attempt starts only
-    as its probe. ``disable_pending``: this process has asked for the webhook to be disabled, and
+    as its probe. ``disable_pending``: this process has requested that the webhook is disabled, and
     starts nothing until the registry says so. ``deleted``: the webhook is. ``slot_freed`` is set
     when an attempt may start that could not before.
     """
@@ -179,10 +179,10 @@ class Lane:
         return self._overflows, self._unrecorded
 
     def queue_read(self, before: tuple[int, int], *, more: bool) -> None:
-        """Deliveries were taken from the queue; ``more``: as many as were asked for.
+        """Records that deliveries were leased from the queue; ``more``: as many as were requested.
 
-        With fewer than that the queue is empty, unless this process has put something into it that
-        the read may not have seen.
+        With fewer the queue is empty, unless this process has added deliveries to it that the
+        lease request may not have seen.
         """
         overflows, unrecorded = before
         self.has_queued = more or unrecorded > 0 or self._overflows != overflows

@@ -27,7 +27,7 @@ class LaneSync:
         self._rounds = 0
 
     async def run(self) -> None:
-        """Goes on for ever."""
+        """Synchronizes the lanes again and again. It never returns."""
         while True:
             await asyncio.sleep(INTERVAL)
             with contextlib.suppress(*StateError):

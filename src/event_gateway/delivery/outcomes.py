@@ -39,7 +39,7 @@ KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are stored, an
 class Outcomes:
     """Carries out decisions: the one place where an outcome becomes a state in the ledger.
 
-    ``signal`` is told when a delivery becomes due, ``cache_event`` gets the event that will be
+    ``signal`` is notified when a delivery becomes due, ``cache_event`` gets the event that will be
     needed then. ``max_age`` (seconds) is that of webhooks that set none, or set more than the
     log's retention allows.
     """
@@ -110,8 +110,8 @@ class Outcomes:
     ) -> None:  # fmt: skip
         """Records a failed attempt and decides what follows.
 
-        ``at_receiver``: the receiver was asked; ``final``: another attempt would fail in the same
-        way; ``alone``: the request held this event only.
+        ``at_receiver``: a request was sent to the receiver; ``final``: another attempt would fail
+        in the same way; ``alone``: the request held this event only.
         """
         delivery = job.delivery
         now = time.time()

@@ -1,4 +1,4 @@
-"""Webhooks by their filters: webhooks whose filters an event cannot meet are never looked at.
+"""Webhooks by their filters: webhooks whose filters an event cannot meet are not evaluated.
 
 A tree of lookup tables: the values of equality filters are hashed, prefixes and suffixes are looked
 up by their lengths, limits of numbers are sorted. Only the remaining filters are tested webhook by

@@ -105,7 +105,7 @@ class Repair:
         ]
 
     async def run(self) -> None:
-        """Writes checkpoints, and rereads streams where it must, for ever."""
+        """Writes checkpoints, and reads streams again if needed. It never returns."""
         try:
             while True:
                 try:

@@ -95,8 +95,8 @@ class Feed:
         counters: StreamCounters,
         on_behind: Callable[["Feed", Subscriber], None],
     ) -> None:
-        """Sends messages to all live subscribers, for ever; calls ``on_behind`` for each that falls
-        behind."""
+        """Sends messages to all live subscribers, without an end; calls ``on_behind`` for each that
+        falls behind."""
         # A former run may have crashed before all live subscribers got its last messages.
         for subscriber in list(self.live.values()):
             if subscriber.position < self.position:

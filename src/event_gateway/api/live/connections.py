@@ -12,7 +12,7 @@ from event_gateway.tasks import spawn
 # Seconds.
 PING_AFTER = 25.0  # without a byte from the client, until the gateway pings it
 DEAD_AFTER = 90.0  # without a byte from the client, until its connection counts as dead
-STALLED_AFTER = 300.0  # in which the client reads nothing of what waits for it
+STALLED_AFTER = 300.0  # seconds in which the client reads none of its pending messages
 CHECK_INTERVAL = 5.0
 
 
@@ -20,7 +20,7 @@ class LiveConnection(Protocol):
     """A connection with its subscriptions."""
 
     async def going_away(self) -> None:
-        """Tells the client to connect elsewhere; returns once the client is told."""
+        """Tells the client to connect elsewhere; returns once the message is sent."""
 
 
 class Connections:
@@ -34,7 +34,7 @@ class Connections:
 
     @property
     def too_many(self) -> str:
-        """What a client is told when :meth:`add` returns False."""
+        """The reason for a client when :meth:`add` returns False."""
         return f"this key has {self.limits.max_connections} connections, the most it may have"
 
     def add(
@@ -72,7 +72,7 @@ class Connections:
             await asyncio.wait(tasks, timeout=timeout)
 
     async def watch(self) -> None:
-        """Pings idle sockets and closes dead ones, for ever."""
+        """Pings idle sockets and closes dead ones. It never returns."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(CHECK_INTERVAL)
@@ -87,7 +87,7 @@ def check(socket: WebSocketProtocol, now: float) -> None:
         # The client may be slow. It answers a ping only after it has read all before it.
         if now - socket.moved > STALLED_AFTER:
             socket.close(TOO_SLOW, f"nothing was read for {STALLED_AFTER:.0f} s")
-    elif now - max(socket.heard, socket.moved) > DEAD_AFTER:
+    elif now - max(socket.received_at, socket.moved) > DEAD_AFTER:
         socket.close(TOO_SLOW, f"no sign of life for {DEAD_AFTER:.0f} s")
-    elif now - max(socket.heard, socket.pinged) > PING_AFTER:
+    elif now - max(socket.received_at, socket.pinged) > PING_AFTER:
         socket.ping()

@@ -56,7 +56,7 @@ class LiveSession:
         """Counts the connection; closes it if its key has too many."""
         self._socket = socket
         self._tokens = 2.0 * self._connections.limits.max_requests
-        self._tokens_at = socket.heard
+        self._tokens_at = socket.received_at
         if not self._connections.add(self._principal.name, self, socket):
             socket.close(TOO_MANY, self._connections.too_many)
 
@@ -68,9 +68,9 @@ class LiveSession:
             socket.close(UNSUPPORTED, "frames must be text")
             return
         rate = self._connections.limits.max_requests
-        since = socket.heard - self._tokens_at
+        since = socket.received_at - self._tokens_at
         self._tokens = min(2.0 * rate, self._tokens + since * rate)
-        self._tokens_at = socket.heard
+        self._tokens_at = socket.received_at
         if self._tokens < 1:
             detail = f"more than {rate} requests a second"
             self._send({"type": "error", "ref": None, "code": "too_many_requests",

@@ -45,13 +45,26 @@ OpenSession = Callable[[events.Request], OpenedSession | None]
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """One connection. Times on the loop's clock: ``heard``, when the client last sent a byte;
+    """One connection. Times on the loop's clock: ``received_at``, when the client last sent a byte;
     ``moved``, when the transport last wrote, or had nothing to write; ``pinged``."""
 
     __slots__ = (
-        "_closing", "_connection", "_deflate", "_handshake", "_limit", "_loop", "_open_session",
+        "_closing",
+        "_connection",
+        "_deflate",
+        "_handshake",
+        "_limit",
+        "_loop",
+        "_open_session",
         "_parts",
-        "_session", "_size", "_state", "_transport", "heard", "moved", "on_lost", "pinged",
+        "_session",
+        "_size",
+        "_state",
+        "_transport",
+        "moved",
+        "on_lost",
+        "pinged",
+        "received_at",
         "writable",
     )  # fmt: skip
 
@@ -73,7 +86,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._closing: asyncio.TimerHandle | None = None
         self.on_lost: Callable[[], None] | None = None  # called when the connection is closed
         self.writable = True
-        self.heard = self.moved = self.pinged = self._loop.time()
+        self.received_at = self.moved = self.pinged = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """uvicorn hands the connection over."""
@@ -95,7 +108,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses the client's bytes."""
-        self.heard = self._loop.time()
+        self.received_at = self._loop.time()
         try:
             if self._connection is None:
                 self._complete_handshake(data)
