@@ -262,11 +262,11 @@ class Outcomes:
 
 
 def _first_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The first headers of a response, as many as fit, each of them whole."""
-    kept, room = {}, KEPT_RESPONSE
+    """The first headers of a response, as many as fit completely."""
+    stored, room = {}, KEPT_RESPONSE
     for name, value in headers.items():
         room -= len(name) + len(value)
         if room < 0:
             break
-        kept[name] = value
-    return kept
+        stored[name] = value
+    return stored

@@ -140,12 +140,12 @@ def _dated(event_type: EventType, former: EventType | None) -> EventType:
 
 
 def _completed(event_type: EventType, former: EventType) -> EventType:
-    """A type, with those members of the former one that it leaves out."""
-    kept = {
+    """A type, with the members of the former definition that it leaves out."""
+    added = {
         name: getattr(former, name)
         for name in ("description", "owner", "dataschema", "schema", "examples", "enforce")
         if getattr(event_type, name) in ("", (), None, msgspec.UNSET)
     }
-    if "schema" not in kept:
-        kept.pop("examples", None)  # they may not match another schema
-    return msgspec.structs.replace(event_type, **kept)
+    if "schema" not in added:
+        added.pop("examples", None)  # they may not match another schema
+    return msgspec.structs.replace(event_type, **added)

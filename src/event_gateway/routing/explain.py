@@ -75,8 +75,8 @@ def _failed_filter(condition: Filter, key: str, received: Received) -> Failed:
         actual = f"is {_short(values[0])}"
     else:
         actual = f"has {len(values)} values, {_short(values[0])} the first"
-    wanted = "" if condition.value is msgspec.UNSET else f" {_short(condition.value)}"
-    return Failed(key, f"{condition.field} {actual}; wanted: {condition.operator}{wanted}")
+    value = "" if condition.value is msgspec.UNSET else f" {_short(condition.value)}"
+    return Failed(key, f"{condition.field} {actual}; wanted: {condition.operator}{value}")
 
 
 def _short(value: Any) -> str:

@@ -95,10 +95,10 @@ class Hub:
             position = feed.position
             if not start.new and start.seq != position + 1:
                 first, last = await bounds(self._broker, subscriber.source)
-                wanted = 1 if start.seq is None else max(start.seq, 1)
-                position = min(max(wanted, first), last + 1) - 1
-                if start.seq is not None and wanted <= position and not holes:
-                    missed = wanted, position
+                requested = 1 if start.seq is None else max(start.seq, 1)
+                position = min(max(requested, first), last + 1) - 1
+                if start.seq is not None and requested <= position and not holes:
+                    missed = requested, position
         except BaseException:
             feed.opening -= 1
             self._leave(feed)
