@@ -33,8 +33,8 @@ async def open_gateway(
 ) -> "Gateway":
     """Connects to NATS and Redis, provisions the streams, and builds all stages.
 
-    Raises ProvisionError, ServerRefused, or what BrokerError and StateError name where a server
-    cannot be reached; then nothing is left open.
+    Raises ProvisionError, ServerRefused, or the exceptions in BrokerError and StateError where a
+    server cannot be reached; then nothing is left open.
     """
     async with AsyncExitStack() as closing:
         stages = await build_stages(
@@ -75,7 +75,8 @@ class Gateway:
         """Reads the registry and the ledger, writes the file's definitions, and starts to work.
 
         ``force``: the file's streams may drop events that they hold. Raises ProvisionError,
-        ServerRefused, InvalidDefinition, NewerFormat, or what BrokerError and StateError name.
+        ServerRefused, InvalidDefinition, NewerFormat, or the exceptions in BrokerError and
+        StateError.
         """
         stages, tasks = self.stages, self._tasks
         stages.routing.changes.follow()
@@ -96,8 +97,8 @@ class Gateway:
     async def reload(self, config: Config) -> None:
         """Applies another configuration, all or nothing.
 
-        Raises ReloadRefused, and the former configuration stays; or what BrokerError names if NATS
-        goes away on the way: then the caller tries again.
+        Raises ReloadRefused, and the former configuration stays; or the exceptions in BrokerError
+        if NATS goes away on the way: then the caller tries again.
         """
         await apply_configuration(self._config, config, self.stages, self.api)
         self._config = config

@@ -30,8 +30,8 @@ class ReloadRefused(Exception):
 async def apply_configuration(former: Config, config: Config, stages: Stages, api: Api) -> None:
     """Checks the configuration, then applies it to each stage.
 
-    Raises ReloadRefused, with all as it was; or what BrokerError names if NATS goes away on the
-    way: then the caller tries again.
+    Raises ReloadRefused, with all as it was; or the exceptions in BrokerError if NATS goes away on
+    the way: then the caller tries again.
     """
     await _check(former, config, stages)
     # Before the file's webhooks, whose receivers must be allowed and transformations known.

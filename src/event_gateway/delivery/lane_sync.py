@@ -34,7 +34,7 @@ class LaneSync:
                 await self.sync()
 
     async def sync(self) -> None:
-        """One round. Raises what StateError names."""
+        """One round. Raises the exceptions in StateError."""
         self._dispatcher.set_share(*self._peers.index_and_count)
         paused, not_closed = await self._queues.paused_and_open()
         self._dispatcher.breakers.load(not_closed)

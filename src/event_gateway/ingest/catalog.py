@@ -49,7 +49,10 @@ class Catalog:
         return self._policy.of(event_type)
 
     async def create(self, event_type: EventType) -> EventType:
-        """Registers a type. Raises InvalidDefinition, Conflict, and what BrokerError names."""
+        """Registers a type.
+
+        Raises InvalidDefinition, Conflict, and the exceptions in BrokerError.
+        """
         if event_type.type in self._registry.event_types:
             raise Conflict(f"the event type {event_type.type} exists already")
         return (await self.put(event_type))[0]
@@ -74,8 +77,8 @@ class Catalog:
         """Registers the types of a document; returns their names as ``created``, ``changed`` and
         ``unchanged``.
 
-        What the document does not say of a registered type stays as it is. Raises Conflict, and
-        what BrokerError names: then some types are registered, and the import can be repeated.
+        What the document does not say of a registered type stays as it is. Raises Conflict, and the
+        exceptions in BrokerError: then some types are registered, and the import can be repeated.
         """
         outcome: dict[str, list[str]] = {"created": [], "changed": [], "unchanged": []}
         changes: list[tuple[EventType, EventType | None]] = []
@@ -97,7 +100,7 @@ class Catalog:
     async def remove(self, name: str) -> None:
         """Deletes a type: its events pass, unless the catalog is strict.
 
-        Raises Unknown, Conflict, and what BrokerError names.
+        Raises Unknown, Conflict, and the exceptions in BrokerError.
         """
         event_type = self.find(name)
         if event_type.managed_by == "gateway":

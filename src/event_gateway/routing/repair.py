@@ -119,7 +119,7 @@ class Repair:
             await end(self._rereading.values())
 
     async def write_checkpoints(self) -> None:
-        """Writes the present checkpoints. Raises what BrokerError and StateError name."""
+        """Writes the present checkpoints. Raises the exceptions in BrokerError and StateError."""
         await self._write(await self._floors())
 
     def decide(self, *, reread: bool) -> list[str]:

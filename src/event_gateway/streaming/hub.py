@@ -87,7 +87,7 @@ class Hub:
         Calls ``joined`` with the sequence before the first message, before any message is sent.
         ``patterns``: the only subjects of the log that the subscriber is interested in; None for
         all. ``holes``: whether the stream's sequences have holes that are no loss.
-        Raises UnknownStream, or what BrokerError names.
+        Raises UnknownStream, or the exceptions in BrokerError.
         """
         feed = await self._open(subscriber.source, holes=holes)
         missed = None

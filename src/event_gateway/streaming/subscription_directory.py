@@ -64,7 +64,7 @@ class SubscriptionDirectory:
         self._hub = hub
 
     async def start(self) -> None:
-        """Starts to answer requests. Raises what BrokerError names."""
+        """Starts to answer requests. Raises the exceptions in BrokerError."""
         await self._broker.nc.subscribe(SUBJECT, cb=self._answer)
 
     async def subscribers(
@@ -73,7 +73,7 @@ class SubscriptionDirectory:
         """At most ``limit`` subscribers, sorted by id, of one stream or of all; how many there are
         in total; and whether every live process has answered.
 
-        Raises what BrokerError names.
+        Raises the exceptions in BrokerError.
         """
         answers, whole = await self._request(_Request(stream=stream, after=after, limit=limit))
         items = sorted(
@@ -83,7 +83,7 @@ class SubscriptionDirectory:
 
     async def close(self, subscription_id: str, code: str = "closed_by_operator") -> bool | None:
         """Ends a subscription in whichever process it is. False if no process has it, None if that
-        is unknown because not all have answered. Raises what BrokerError names."""
+        is unknown because not all have answered. Raises the exceptions in BrokerError."""
         return await self._find(_Request(close=subscription_id, code=code))
 
     async def holds(self, subscription_id: str) -> bool | None:

@@ -54,7 +54,7 @@ class Adapters:
     async def provision(self, config: Config) -> None:
         """Checks ``ingest.streams`` and makes the gateway's own streams as configured.
 
-        Raises ProvisionError, ServerRefused, or what BrokerError names.
+        Raises ProvisionError, ServerRefused, or the exceptions in BrokerError.
         """
         external = self.events.external
         names = [stream.name for stream in external]
@@ -81,7 +81,7 @@ async def open_adapters(
 ) -> Adapters:
     """Connects to both servers and provisions the streams. ``closing`` gets what is to be closed.
 
-    Raises ProvisionError, ServerRefused, or what BrokerError and StateError name.
+    Raises ProvisionError, ServerRefused, or the exceptions in BrokerError and StateError.
     """
     broker = await connect_nats(nats_url, supervisor, replicas=config.nats.replicas)
     closing.push_async_callback(broker.close)

@@ -26,7 +26,7 @@ class Registrations:
         """Writes the file's streams and webhooks into the registry. ``force``: the streams may
         drop events that they hold.
 
-        Raises ProvisionError, ServerRefused, InvalidDefinition, or what BrokerError names.
+        Raises ProvisionError, ServerRefused, InvalidDefinition, or the exceptions in BrokerError.
         """
         await self.streams.load_file(streams_of(config), force=force)
         await self.webhooks.load_file(webhooks_of(config))

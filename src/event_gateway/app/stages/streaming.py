@@ -25,7 +25,7 @@ class Streaming:
 
     async def start(self, tasks: TaskGroup) -> None:
         """Starts to answer for the subscribers of this process, and to keep what Redis knows of
-        them. Raises what BrokerError names."""
+        them. Raises the exceptions in BrokerError."""
         await self.directory.start()
         tasks.start("subscriptions", lambda: self.stored.run(self.hub.subscription_ids))
         tasks.start("durable-positions", self.durables.run)
