@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +11,6 @@ import redis.asyncio
 from event_gateway.api.routes import dead_letters
 from event_gateway.broker import pull
 from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog
-from event_gateway.broker.event_reader import EventReader
 from event_gateway.cli.process.serve import Running
 from event_gateway.delivery import outcomes
 from support.client import Client, event
@@ -300,27 +298,6 @@ async def test_bad_replays_of_dead_letters(client: Client, expected: Any, key: s
 async def test_bad_purges(client: Client, query: dict[str, str], status: int) -> None:
     answer = await client.http.delete("/v1/dead-letters", params=query)
     assert answer.status_code == status, answer.text
-
-
-async def test_a_delivery_whose_event_cannot_be_loaded_expires(
-    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await client.webhook(
-        id="w", url=f"{receiver.url}/w", events=["a"], enabled=False,
-        retry_policy={"max_age": "1s"},
-    )  # fmt: skip
-
-    async def unreadable(
-        self: EventReader, positions: Sequence[tuple[str, int]]
-    ) -> list[tuple[Exception, bool]]:
-        return [(ValueError("unreadable"), False) for _ in positions]
-
-    monkeypatch.setattr(EventReader, "read_many", unreadable)
-    sent = event("a")
-    await client.send(sent)
-    await client.until("w", sent["id"], "dead_letter")
-    (letter,) = await _letters(client)
-    assert (letter["event_id"], letter["reason"]) == (sent["id"], "EventLost")
 
 
 async def test_an_unexpected_error_does_not_prevent_a_dead_letter(

@@ -35,7 +35,7 @@ async def _filled(broker: Broker, count: int, size: int = 0) -> list[str]:
     return [item["id"] for item in sent]
 
 
-def _ids(read: list[Received | LogUnavailable | None]) -> list[str | None]:
+def _ids(read: list[Received | Exception | None]) -> list[str | None]:
     return [item.event.id if isinstance(item, Received) else None for item in read]
 
 

@@ -84,11 +84,12 @@ class Gateway:
         await stages.registrations.load_file(self._config, force=force)
         await stages.adapters.ledger.start()
         await stages.deliveries.lane_sync.sync()
+        # Before the first attempt: if this fails, nothing is in flight.
+        await stages.streaming.start(tasks)
         # What delivers starts first, so that it is there for what takes events.
         stages.deliveries.start(tasks)
         stages.routing.start(tasks)
         stages.registrations.start(tasks)
-        await stages.streaming.start(tasks)
         stages.replaying.start(tasks)
         stages.ingest.start(tasks)
         self.api.start(tasks)
@@ -126,12 +127,13 @@ class Gateway:
         """
         stages = self.stages
         async with self._connections:  # closed last
+            # Without a drain the router may still take events, which nobody would record.
+            await stages.routing.stop()
             await self._tasks.stop()
             await stages.deliveries.stop_taking()
             await stages.adapters.registry.stop()
             await stages.registrations.stop()
             await stages.streaming.stop()
-            await stages.routing.stop()
             await stages.requests.stop()
 
     async def _measure(self) -> None:

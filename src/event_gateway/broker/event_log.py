@@ -57,6 +57,19 @@ class TooLarge(Exception):
     """The event is larger than the largest message of NATS. The text names both sizes."""
 
 
+class Undecodable(Exception):
+    """The log holds a message, and no event can be made of it; ``data`` are its bytes.
+
+    ``refused``: for this version it is no event. Else the decoder has a fault, which another
+    version may not have.
+    """
+
+    def __init__(self, data: bytes, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.data = data
+        self.refused = isinstance(error, InvalidEvent)
+
+
 class Appended(msgspec.Struct, frozen=True):
     """The sequence of an event in the log; ``duplicate``: the log had stored the event before."""
 
@@ -172,34 +185,25 @@ class EventLog:
     async def read(self, stream: str, seq: int) -> Received | None:
         """The event at a sequence; None if the stream has no event there, or no longer.
 
-        Raises LogUnavailable.
+        Raises LogUnavailable, and Undecodable where the decoder has a fault.
         """
-        try:
-            message = await get_message(
-                self._broker, stream, seq, direct=stream not in self._indirect
-            )
-        except NotFoundError:
+        message = await self._message(stream, seq)
+        if message is None:
             return None
-        except (*BrokerError, APIError) as error:
-            raise LogUnavailable(str(error) or type(error).__name__) from None
-        try:
-            return from_message(
-                message.headers,
-                message.data or b"",
-                subject=message.subject or "",
-                stream=stream,
-                seq=seq,
-                time=message.time.timestamp() if message.time else 0.0,
-            )
-        except InvalidEvent:
-            return None
+        event = _event(message, stream, seq)
+        if isinstance(event, Received):
+            return event
+        if not event.refused:
+            raise event
+        return None
 
     async def read_many(
         self, stream: str, seqs: Sequence[int]
-    ) -> list[Received | LogUnavailable | None]:
+    ) -> list[Received | Exception | None]:
         """The events at these sequences (a few hundred at most), in their order.
 
-        Each is what :meth:`read` returns or raises.
+        None where the stream has no message, or no longer; Undecodable where the message is not an
+        event; LogUnavailable, or another exception, where the message cannot be read now.
         """
         messages: dict[int, StoredMessage] = {}
         now = time.monotonic()
@@ -221,21 +225,38 @@ class EventLog:
                 log.debug("a batched read failed, reading message by message", stream=stream,
                           error=str(error))  # fmt: skip
 
-        async def event_at(seq: int) -> Received | LogUnavailable | None:
-            message = messages.get(seq)
+        async def event_at(seq: int) -> Received | Exception | None:
             try:
-                if message is None:
-                    return await self.read(stream, seq)
-                return from_message(
-                    message.headers, message.data, subject=message.subject, stream=stream,
-                    seq=seq, time=message.time,
-                )  # fmt: skip
-            except LogUnavailable as error:
+                message = messages.get(seq) or await self._message(stream, seq)
+            except Exception as error:  # of one event, which is no reason to fail the others
                 return error
-            except InvalidEvent:
-                return None
+            return None if message is None else _event(message, stream, seq)
 
         return await asyncio.gather(*(event_at(seq) for seq in seqs))
+
+    async def _message(self, stream: str, seq: int) -> StoredMessage | None:
+        try:
+            message = await get_message(
+                self._broker, stream, seq, direct=stream not in self._indirect
+            )
+        except NotFoundError:
+            return None
+        except (*BrokerError, APIError) as error:
+            raise LogUnavailable(str(error) or type(error).__name__) from None
+        return StoredMessage(
+            message.subject or "", message.headers or {}, message.data or b"",
+            message.time.timestamp() if message.time else 0.0,
+        )  # fmt: skip
+
+
+def _event(message: StoredMessage, stream: str, seq: int) -> Received | Undecodable:
+    try:
+        return from_message(
+            message.headers, message.data, subject=message.subject, stream=stream,
+            seq=seq, time=message.time,
+        )  # fmt: skip
+    except Exception as error:
+        return Undecodable(message.data, error)
 
 
 async def get_message(

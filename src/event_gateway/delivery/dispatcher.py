@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 
 import structlog
+from msgspec.structs import replace
 
-from event_gateway.core.cloudevents.event import Event, Received
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook.delivery import (
     Cancelled,
@@ -152,12 +153,14 @@ class Dispatcher:
         else:
             self.backlogs.enqueue(lane, job)
 
-    def dispatch_leased(self, delivery: Delivery, received: Received | None) -> None:
+    def dispatch_leased(
+        self, delivery: Delivery, received: Received | None, *, stored: bytes = b""
+    ) -> None:
         """Goes on with a delivery that was leased from its queue; ``received`` is None where its
-        event is lost."""
+        event is lost. ``stored``: the bytes of a message that is no event, for the dead letter."""
         lane = self.lanes.get(delivery.webhook_id)
         if received is None:
-            event = Event(delivery.event_id, delivery.source, "unknown")
+            event = _lost_event(delivery, stored)
             delivery.event_at = delivery.event_at or time.time()
             lost = Received(event, delivery.stream, delivery.seq, delivery.event_at)
             job = Job(delivery, lost)
@@ -276,3 +279,12 @@ class Dispatcher:
             self._pacing.wait(lane)  # behind the lanes that have not had their turn yet
         else:
             self.backlogs.drain(lane)
+
+
+def _lost_event(delivery: Delivery, stored: bytes) -> Event:
+    """What stands in a dead letter for an event that is lost."""
+    event = Event(delivery.event_id, delivery.source, "unknown")
+    if not stored:
+        return event
+    content_type = "application/octet-stream"
+    return replace(event, datacontenttype=content_type, data=stored, kind=DataKind.BINARY)

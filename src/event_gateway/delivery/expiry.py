@@ -7,11 +7,13 @@ breaker or a rate limit, or of a lane that is always full.
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Mapping
 
 import structlog
 
 from event_gateway.broker.event_log import LogUnavailable
+from event_gateway.core.webhook.retry_policy import LONGEST_WAIT
 from event_gateway.delivery.handover import Handover
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcomes
@@ -71,7 +73,9 @@ class ExpirySweep:
             )
             if deliveries:
                 log.info("deliveries have expired", webhook=webhook_id, count=len(deliveries))
-                await self._handover.hand_over(deliveries, expired=True)
+                # The log keeps an event longer than any delivery may wait for it.
+                dropped_before = time.time() - self._outcomes.max_age / LONGEST_WAIT
+                await self._handover.hand_over(deliveries, dropped_before=dropped_before)
             if part < 0:
                 break
         return part

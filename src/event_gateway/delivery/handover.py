@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
-from event_gateway.broker.event_log import LogUnavailable
+from event_gateway.broker.event_log import LogUnavailable, Undecodable
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.delivery import Delivery
@@ -23,19 +23,22 @@ Load = Callable[[Sequence[Position]], Awaitable[list[Received | Exception | None
 
 class Handover:
     """Loads events with ``load``: for each position an event, None where the stream has none any
-    more, or the exception that loading it raised."""
+    more, or the exception that loading it raised, Undecodable where the message is no event."""
 
     def __init__(self, dispatcher: Dispatcher, load: Load) -> None:
         self._dispatcher = dispatcher
         self._load = load
         self.mean_size = 0  # bytes of data of an event, on average over the latest deliveries
 
-    async def hand_over(self, deliveries: Sequence[Delivery], *, expired: bool = False) -> None:
+    async def hand_over(
+        self, deliveries: Sequence[Delivery], *, dropped_before: float | None = None
+    ) -> None:
         """Loads the events of deliveries that this process has leased, and dispatches them.
 
-        A delivery whose event cannot be loaded is leased again when its lease has ended. If its
-        deadline has passed (``expired``) and the log can be read, it is dispatched as one whose
-        event is lost.
+        A delivery whose event cannot be read now is leased again when its lease has ended. One
+        whose event is gone is dispatched as lost, and so is one whose stored message is no event:
+        with the message's bytes. ``dropped_before``: the deliveries are past their deadline, and
+        the log has dropped the events that came in before that time (Unix time).
         """
         # Deliveries of one event share its loading, and all of a round one enrichment.
         loaded = await self._loaded({(each.stream, each.seq): None for each in deliveries})
@@ -52,16 +55,18 @@ class Handover:
         for number, delivery in enumerate(deliveries, 1):
             event = loaded[delivery.stream, delivery.seq]
             if _is_missing(loaded, delivery):
-                event = loaded.get(_dead_letter(delivery))
+                event = loaded.get(_dead_letter(delivery)) or event
             if isinstance(event, LogUnavailable):
                 continue
+            stored = b""
             if isinstance(event, Exception):
                 log.error("the event of a delivery cannot be loaded", webhook=delivery.webhook_id,
                           stream=delivery.stream, seq=delivery.seq, exc_info=event)  # fmt: skip
-                if not expired:
+                if not _is_final(event, delivery, dropped_before):
                     continue
+                stored = event.data if isinstance(event, Undecodable) else b""
                 event = None
-            self._dispatcher.dispatch_leased(delivery, _checked(event, delivery))
+            self._dispatcher.dispatch_leased(delivery, _checked(event, delivery), stored=stored)
             if number % PER_TURN == 0 and not cancelled:
                 try:
                     await asyncio.sleep(0)
@@ -78,9 +83,19 @@ class Handover:
 
 
 def _is_missing(loaded: Loaded, delivery: Delivery) -> bool:
-    """Whether the log does not hold the delivery's event any more."""
+    """Whether the log does not hold the delivery's event (any more)."""
     event = loaded[delivery.stream, delivery.seq]
-    return not isinstance(event, Exception) and _checked(event, delivery) is None
+    if isinstance(event, Exception):
+        return isinstance(event, Undecodable) and event.refused
+    return _checked(event, delivery) is None
+
+
+def _is_final(error: Exception, delivery: Delivery, dropped_before: float | None) -> bool:
+    """Whether trying again to load the event of a delivery is of no use."""
+    if isinstance(error, Undecodable):
+        # While time is left, another version of the gateway may be able to decode it.
+        return error.refused or dropped_before is not None
+    return dropped_before is not None and delivery.event_at < dropped_before
 
 
 def _dead_letter(delivery: Delivery) -> Position:

@@ -167,7 +167,8 @@ class Router:
         await asyncio.wait(self._tasks[:1], timeout=STOP_TIMEOUT)
 
     async def close(self) -> None:
-        """Ends the keep-alive of unsettled events: JetStream redelivers them."""
+        """Takes no more events, and ends the keep-alive of those that are not settled: JetStream
+        redelivers them."""
         await end(self._tasks)
 
     def settle(self, settlement: _Settlement) -> None:

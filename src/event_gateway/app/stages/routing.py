@@ -51,7 +51,8 @@ class Routing:
         await asyncio.gather(*(router.stop() for router in self.routers))
 
     async def stop(self) -> None:
-        """Ends the keep-alive of events that are not settled: NATS redelivers them."""
+        """Takes no more events, and ends the keep-alive of those that are not settled: NATS
+        redelivers them."""
         for router in self.routers:
             await router.close()
 

@@ -9,6 +9,7 @@ from event_gateway.core.text.units import format_duration
 
 MAX_ATTEMPTS = 100
 MAX_DELAY = 7 * 86400.0  # seconds
+LONGEST_WAIT = 0.8  # of the log's retention
 BACKOFFS = ("exponential", "linear", "fixed")
 
 
@@ -48,7 +49,7 @@ def longest_wait(retention: float) -> float:
 
     The remaining time is for writing the dead letter before the log drops the event.
     """
-    return 0.8 * retention
+    return LONGEST_WAIT * retention
 
 
 def retry_problems(policy: RetryPolicy, retention: float) -> Iterator[InvalidDefinition]:
