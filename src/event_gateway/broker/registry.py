@@ -6,7 +6,7 @@ everywhere without a restart, and survives the loss of Redis.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ from event_gateway.tasks import Supervisor
 __all__ = ["Registry", "RegistryConflict"]
 
 T = TypeVar("T")
+Kind = Literal["webhook", "stream", "secret", "type"]  # of an entry; its key begins with it
 
 CONCURRENT_WRITES = 64
 
@@ -97,6 +98,41 @@ class Registry:
     def left_out(self) -> set[str]:
         """The keys of entries that this process cannot read and therefore ignores."""
         return self._bucket.left_out
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the bucket holds a change that this process should have applied long ago."""
+        return self._bucket.stalled
+
+    def may_have_webhook(self, webhook_id: str) -> bool:
+        """Whether a webhook of that id may be registered, also if this process does not know it:
+        because its entry cannot be read, or because the watch has stalled."""
+        known = webhook_id in self.webhooks or f"webhook.{webhook_id}" in self.left_out
+        return known or self.stalled
+
+    def is_unreadable(self, kind: Kind, name: str) -> bool:
+        """Whether the registry has an entry of that name, and nothing can be made of it. It can be
+        replaced as if the name were free, or deleted with :meth:`remove_unreadable`."""
+        return _key(kind, name) in self.left_out and name not in self._entries(kind)
+
+    async def remove_unreadable(self, kind: Kind, name: str) -> None:
+        """Deletes an entry that cannot be read. Raises RegistryConflict where it was changed or
+        deleted in between."""
+        key = _key(kind, name)
+        await self._bucket.delete(key)
+        await self._bucket.until(lambda: key not in self.left_out)
+        await self._bucket.confirmed(self._bucket.revision)
+
+    def _entries(self, kind: Kind) -> Mapping[str, object]:
+        match kind:
+            case "webhook":
+                return self.webhooks
+            case "stream":
+                return self.streams
+            case "secret":
+                return self.secrets
+            case "type":
+                return self.event_types
 
     @property
     def revision(self) -> int:
@@ -214,11 +250,13 @@ class Registry:
         kind, _, name = key.partition(".")
         if kind == "webhook":
             webhook = None if data is None else decode(key, data, StoredWebhook).webhook
+            _check_name(name, None if webhook is None else webhook.id)
             _set(self.webhooks, name, webhook)
             for on_webhook in self._on_webhook:
                 on_webhook(name, webhook)
         elif kind == "stream":
             stream = None if data is None else decode(key, data, StoredStream).stream
+            _check_name(name, None if stream is None else stream.name)
             _set(self.streams, name, stream)
             for on_stream in self._on_stream:
                 on_stream(name, stream)
@@ -230,9 +268,21 @@ class Registry:
         elif kind == "type":
             name = event_type_of(name)
             event_type = None if data is None else decode(key, data, StoredType).event_type
+            _check_name(name, None if event_type is None else event_type.type)
             _set(self.event_types, name, event_type)
             for on_event_type in self._on_event_type:
                 on_event_type(name, event_type, time)
+
+
+def _key(kind: Kind, name: str) -> str:
+    return event_type_key(name) if kind == "type" else f"{kind}.{name}"
+
+
+def _check_name(name: str, stored: str | None) -> None:
+    """Raises ValueError where an entry is of another name than its key, and could be neither
+    replaced nor deleted."""
+    if stored is not None and stored != name:
+        raise ValueError(f"the entry of {name} is named {stored}")
 
 
 def _set(entries: dict[str, T], name: str, entry: T | None) -> None:

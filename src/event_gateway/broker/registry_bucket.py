@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import Callable
 
@@ -11,10 +12,11 @@ from nats.js.errors import (
     BucketNotFoundError,
     KeyNotFoundError,
     KeyWrongLastSequenceError,
+    NotFoundError,
 )
 from nats.js.kv import KeyValue
 
-from event_gateway.broker.connection import Broker
+from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.pull import Pulled
@@ -26,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 BUCKET = "GATEWAY_REGISTRY"
 START_TIMEOUT = 30.0  # seconds without an entry after which reading the registry at start fails
+CHECK_INTERVAL = 5.0  # seconds between two checks whether the watch has stalled
 APPLY_TIMEOUT = 2.0  # seconds to wait until a change is applied
 _PREFIX = f"$KV.{BUCKET}."
 _INSTALLATION_KEY = "key.webhook-id"
@@ -52,11 +55,13 @@ class RegistryBucket:
         self._apply = apply
         self._bucket: KeyValue | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._check: asyncio.Task[None] | None = None
         self._applied = 0
         self._changed = asyncio.Condition()
         self._revisions: dict[str, int] = {}
         self._newer: NewerFormat | None = None
         self.left_out: set[str] = set()
+        self.stalled = False
 
     async def open(self) -> bytes:
         """Opens the bucket, or creates it; returns the installation's own key, created on first
@@ -98,9 +103,11 @@ class RegistryBucket:
                     ) from None
         if self._newer is not None:
             raise self._newer
+        self._check = self._supervisor.start("registry-check", self._check_watch)
 
     async def stop(self) -> None:
         """Ends the watch."""
+        await end([self._check])
         await end([self._watch])
 
     @property
@@ -130,14 +137,14 @@ class RegistryBucket:
     async def write(self, key: str, value: bytes, *, new: bool) -> int:
         """Writes an entry and returns its revision.
 
-        It replaces the revision that this process has applied; ``new``: the key must be free.
-        Raises RegistryConflict.
+        It replaces the revision that this process has applied; ``new``: the key must be free, or
+        hold an entry that cannot be read. Raises RegistryConflict.
         """
         try:
-            if new:
+            if new and key not in self.left_out:
                 return await self._kv.create(key, value)
             return await self._kv.update(key, value, last=self._revisions[key])
-        except (KeyWrongLastSequenceError, KeyNotFoundError):
+        except (KeyWrongLastSequenceError, KeyNotFoundError, KeyError):
             raise RegistryConflict(key) from None
         except APIError as error:
             raise RegistryConflict(f"{key}: {error.description}") from None
@@ -146,6 +153,8 @@ class RegistryBucket:
         """Deletes an entry of the revision that this process applied. Raises RegistryConflict."""
         try:
             await self._kv.delete(key, last=self._revisions[key])
+        except KeyError:
+            raise RegistryConflict(key) from None  # another process has just deleted it
         except APIError as error:
             raise RegistryConflict(f"{key}: {error.description}") from None
 
@@ -153,6 +162,34 @@ class RegistryBucket:
     def _kv(self) -> KeyValue:
         assert self._bucket is not None, "the registry was not opened"
         return self._bucket
+
+    async def _check_watch(self) -> None:
+        """Compares what the watch has applied with what the bucket holds, and starts a watch that
+        has stalled again."""
+        last, applied = 0.0, 0  # at the check before
+        while True:
+            await asyncio.sleep(CHECK_INTERVAL)
+            behind = last > self._applied == applied
+            if behind and self._watch is not None:
+                if not self.stalled:
+                    log.error("the watch of the registry has stalled, it is started again",
+                              applied=self._applied, last=last)  # fmt: skip
+                await end([self._watch])
+                self._watch = self._supervisor.start("registry", self._follow)
+            elif self.stalled and not behind:
+                log.info("the registry is followed again", applied=self._applied)
+            self.stalled, applied = behind, self._applied
+            with contextlib.suppress(*BrokerError):  # which /readyz shows already
+                last = await self._last_revision()
+
+    async def _last_revision(self) -> float:
+        """The revision of the newest entry; infinite if there is none: the bucket is gone or was
+        emptied, as it always holds the installation's key."""
+        try:
+            entry = await self._broker.js.get_last_msg(f"KV_{BUCKET}", f"{_PREFIX}>")
+        except NotFoundError:
+            return math.inf
+        return entry.seq or 0
 
     async def _follow(self) -> None:
         # After a crash of this task its next run continues where this one ended.

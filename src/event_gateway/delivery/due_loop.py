@@ -1,7 +1,7 @@
 """The due loop: leases deliveries that are due from the queues, and hands them to their lanes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -32,6 +32,8 @@ class DueLoop:
 
     It wakes by ``signal``: when a delivery becomes due, and when a lane has room again. Twice a
     second it scans everything that is due, for deliveries that other processes have left.
+    ``may_exist``: whether a webhook without a lane may be registered all the same; the deliveries
+    of the others are cancelled.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class DueLoop:
         signal: DueSignal,
         *,
         handover: Handover,
+        may_exist: Callable[[str], bool],
         supervisor: Supervisor,
     ) -> None:
         self._ledger = ledger
@@ -49,6 +52,7 @@ class DueLoop:
         self._dispatcher = dispatcher
         self._signal = signal
         self._handover = handover
+        self._may_exist = may_exist
         self._supervisor = supervisor
         self._seen_until = 0.0  # what became due before, by the server's clock (ms), is known
         self._scan_at = 0.0  # when to look at the next page of everything due, on the loop's clock
@@ -105,6 +109,8 @@ class DueLoop:
         for number, webhook_id in enumerate(webhooks, 1):
             lane = self._dispatcher.lanes.get(webhook_id)
             if lane is None:
+                if self._may_exist(webhook_id):
+                    continue
                 await self._queues.cancel(webhook_id, "webhook deleted", deleted=True)
                 continue
             lane.found_queued()

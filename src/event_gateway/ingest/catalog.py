@@ -102,11 +102,15 @@ class Catalog:
 
         Raises Unknown, Conflict, and the exceptions in BrokerError.
         """
-        event_type = self.find(name)
-        if event_type.managed_by == "gateway":
+        unreadable = self._registry.is_unreadable("type", name)
+        event_type = None if unreadable else self.find(name)
+        if event_type is not None and event_type.managed_by == "gateway":
             raise Conflict(f"the event type {name} is the gateway's own")
         try:
-            await self._registry.remove_event_type(event_type)
+            if event_type is None:
+                await self._registry.remove_unreadable("type", name)
+            else:
+                await self._registry.remove_event_type(event_type)
         except RegistryConflict:
             raise Conflict(f"the event type {name} was changed in between") from None
 

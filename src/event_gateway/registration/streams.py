@@ -94,6 +94,14 @@ class StreamRegistration:
         Raises Unknown, Conflict, and the exceptions in BrokerError: then the deletion is completed
         in the background.
         """
+        if self._registry.is_unreadable("stream", name):
+            # Its messages stay, which may be stored for compliance. A new stream of the name gets
+            # them.
+            try:
+                await self._registry.remove_unreadable("stream", name)
+            except RegistryConflict:
+                raise Conflict(f"the stream {name} was changed in between") from None
+            return
         definition = self._registry.stream(name)
         if definition.compliance:
             raise Conflict(f"the stream {name} stores records for compliance and is never deleted")

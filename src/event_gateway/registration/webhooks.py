@@ -85,6 +85,9 @@ class WebhookRegistration:
 
         Raises Unknown, Conflict.
         """
+        if self._registry.is_unreadable("webhook", webhook_id):
+            await self._delete_unreadable(webhook_id)
+            return
         webhook = self._registry.webhook(webhook_id)
         if webhook.deleting:
             return
@@ -237,6 +240,14 @@ class WebhookRegistration:
                 return changed
             except RegistryConflict:
                 await asyncio.sleep(0.05)  # until the watch has received the other change
+
+    async def _delete_unreadable(self, webhook_id: str) -> None:
+        while await self._queues.cancel(webhook_id, "webhook deleted", deleted=True):
+            await asyncio.sleep(0)
+        try:
+            await self._registry.remove_unreadable("webhook", webhook_id)
+        except RegistryConflict:
+            raise Conflict(f"the webhook {webhook_id} was changed in between") from None
 
     def _start_cleanup(self, webhook_id: str) -> None:
         if webhook_id not in self._deleting:

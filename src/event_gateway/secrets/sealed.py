@@ -120,13 +120,17 @@ class SealedSecrets:
     async def remove(self, name: str) -> None:
         """Deletes a secret. Raises Unknown, Conflict."""
         sealed = self._registry.secrets.get(name)
-        if sealed is None:
+        unreadable = self._registry.is_unreadable("secret", name)
+        if sealed is None and not unreadable:
             raise Unknown(f"there is no sealed secret {name}")
         users = self.users().get(name)
         if users:
             raise Conflict(f"the secret {name} is used by the webhooks {', '.join(users[:10])}")
         try:
-            await self._registry.remove_secret(name, sealed)
+            if sealed is None:
+                await self._registry.remove_unreadable("secret", name)
+            else:
+                await self._registry.remove_secret(name, sealed)
         except RegistryConflict:
             raise Conflict(f"the secret {name} was changed by another request") from None
 

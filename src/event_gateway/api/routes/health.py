@@ -66,6 +66,8 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     reasons += parts.lag.reasons
     reasons += [f"the background task {name} crashed" for name in parts.supervisor.degraded]
     reasons += [f"the registry's entry {key} is left out" for key in parts.registry.left_out]
+    if parts.registry.stalled:
+        reasons.append("the registry cannot be followed: changes are not applied")
     if others := parts.peers.with_different_files:
         reasons.append(f"a different configuration file in {', '.join(others)}")
     return {"status": "degraded" if reasons else "ok", "reasons": reasons}

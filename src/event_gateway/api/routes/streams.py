@@ -134,7 +134,8 @@ async def change_stream(
 @router.delete("/{name}", status_code=204)
 async def delete_stream(parts: Parts, name: str) -> None:
     """Deletes a stream and its events, and ends its subscriptions."""
-    _writable(_find(parts, name))
+    if not parts.registry.is_unreadable("stream", name):
+        _writable(_find(parts, name))
     await parts.registration.delete(name)
 
 

@@ -87,7 +87,13 @@ def build_delivery(
         outcomes=outcomes,
         dispatcher=dispatcher,
         due_loop=DueLoop(
-            ledger, queues, dispatcher, signal, handover=handover, supervisor=supervisor
+            ledger,
+            queues,
+            dispatcher,
+            signal,
+            handover=handover,
+            may_exist=adapters.registry.may_have_webhook,
+            supervisor=supervisor,
         ),
         ordered=OrderedDeliveries(
             order,
