@@ -2,7 +2,7 @@
 
 import asyncio
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from support.patience import PATIENCE
 

@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from event_gateway.cli.process.limits import attempts_within
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.resolver import MAX_LOOKUPS, Resolver

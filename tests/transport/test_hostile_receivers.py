@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard
 from support.certificates import Authority

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from event_gateway.config.load import ConfigError
 from event_gateway.config.model import ProxyModel
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy, proxy_of

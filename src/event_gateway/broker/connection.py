@@ -51,7 +51,7 @@ class Broker:
         self.replicas = replicas
         self._supervisor = supervisor
         self._create_client()
-        self.on_reconnect: list[Callable[[], None]] = []
+        self._on_reconnect: list[Callable[[], None]] = []
         self.dropped = 0
         self._outbox: deque[tuple[str, Payload]] = deque()
         self._posted = asyncio.Event()
@@ -62,6 +62,14 @@ class Broker:
     def connected(self) -> bool:
         """Whether the connection is up."""
         return self.nc.is_connected
+
+    def add_reconnect_listener(self, listener: Callable[[], None]) -> None:
+        """Calls a function after each reconnect, until the listener is removed."""
+        self._on_reconnect.append(listener)
+
+    def remove_reconnect_listener(self, listener: Callable[[], None]) -> None:
+        """Does not call a function that was added any more."""
+        self._on_reconnect.remove(listener)
 
     def _create_client(self) -> None:
         self.nc = Client()
@@ -123,7 +131,7 @@ class Broker:
     async def _connect(self, client_errors: list[Exception]) -> None:
         async def reconnected() -> None:
             log.info("reconnected to NATS")
-            for notify in self.on_reconnect:
+            for notify in self._on_reconnect:
                 notify()
 
         async def disconnected() -> None:

@@ -17,8 +17,9 @@ from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.cloudevents.json_format import from_structured, to_structured
-from event_gateway.core.errors import ErrorType, InvalidEvent
+from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.webhook.delivery import Attempt
+from event_gateway.core.webhook.error_type import ErrorType
 
 log = structlog.get_logger(__name__)
 

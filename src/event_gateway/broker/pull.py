@@ -69,11 +69,11 @@ class Puller:
         self._subscription = await self._broker.nc.subscribe(
             self._inbox, cb=self._on_message, pending_msgs_limit=0, pending_bytes_limit=0
         )
-        self._broker.on_reconnect.append(self._forget_requests)
+        self._broker.add_reconnect_listener(self._forget_requests)
 
     async def stop(self) -> None:
         """Ends the subscription. NATS redelivers the messages that were requested but not taken."""
-        self._broker.on_reconnect.remove(self._forget_requests)
+        self._broker.remove_reconnect_listener(self._forget_requests)
         if self._subscription is not None and not self._broker.nc.is_closed:
             await self._subscription.unsubscribe()
 

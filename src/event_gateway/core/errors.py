@@ -1,6 +1,4 @@
-"""The errors of the core: refused events and definitions, and why delivery attempts fail."""
-
-from enum import StrEnum
+"""The errors of the core: refused events and definitions."""
 
 
 class InvalidEvent(Exception):
@@ -50,26 +48,3 @@ class InvalidDefinition(Exception):
         super().__init__(f"{key}: {detail}")
         self.key = key
         self.detail = detail
-
-
-class ErrorType(StrEnum):
-    """Why an attempt failed, as the API and the metrics name it."""
-
-    NAME_RESOLUTION = "NameResolution"
-    CONNECTION_REFUSED = "ConnectionRefused"
-    CONNECTION_RESET = "ConnectionReset"
-    CONNECT_TIMEOUT = "ConnectTimeout"
-    TLS_ERROR = "TlsError"
-    RESPONSE_TIMEOUT = "ResponseTimeout"
-    PROTOCOL_ERROR = "ProtocolError"
-    RESPONSE_TOO_LARGE = "ResponseTooLarge"
-    REDIRECT = "Redirect"
-    CLIENT_ERROR = "ClientError"
-    SERVER_ERROR = "ServerError"
-    EGRESS_REFUSED = "EgressRefused"
-    SECRET_MISSING = "SecretMissing"
-    AUTH_ERROR = "AuthError"
-    TRANSFORMATION_ERROR = "TransformationError"
-    CONSENT_REFUSED = "ConsentRefused"
-    EXPIRED = "Expired"
-    EVENT_LOST = "EventLost"

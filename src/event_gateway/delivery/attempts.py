@@ -4,8 +4,8 @@ import functools
 import time
 from collections.abc import Callable
 
-from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook.delivery import error_for_status
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.delivery.circuit_breaker import release_probe
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import Lane

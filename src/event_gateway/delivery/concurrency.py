@@ -7,7 +7,7 @@ A lane starts with a limit of a few attempts. Each success raises the limit by o
 
 import zlib
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.transport.client import Failure, Response
 

@@ -9,7 +9,6 @@ import structlog
 from msgspec.structs import replace
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook.delivery import (
     Cancelled,
     DeadLetter,
@@ -17,6 +16,7 @@ from event_gateway.core.webhook.delivery import (
     Outcome,
     Status,
 )
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery import batching
 from event_gateway.delivery.attempts import Attempts

@@ -5,9 +5,9 @@ The auth methods themselves are declared in :mod:`event_gateway.core.webhook.aut
 
 from collections.abc import Callable
 
-from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.auth.method import Authenticator, AuthMethod
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.security import Security
 from event_gateway.request.access_tokens import AccessTokens, TokenSource
 from event_gateway.request.redaction import redact

@@ -9,8 +9,8 @@ import structlog
 
 from event_gateway.core.cloudevents.binary_mode import goes_binary, to_binary
 from event_gateway.core.cloudevents.event import Event, Received
-from event_gateway.core.errors import ErrorType
 from event_gateway.core.transformation.definition import TransformationError
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request import batch_body
 from event_gateway.request.access_tokens import AccessTokens

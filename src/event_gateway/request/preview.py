@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.media_types import is_json_content
-from event_gateway.core.errors import ErrorType
 from event_gateway.core.webhook.auth import METHODS
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.request import Request, Unsendable

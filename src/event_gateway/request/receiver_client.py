@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.request.access_tokens import TokenPending, TokenRefused, TokenSource
 from event_gateway.request.builder import RequestBuilder
 from event_gateway.request.request import Request, Unsendable

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client_certificate import Identity
 
 

@@ -80,7 +80,7 @@ class Repair:
         self._decoder = decoder
         self._deadlines = deadlines
         self._on_loss = tuple(on_loss)
-        self.manual = manual
+        self._manual = manual
         self._known: dict[str, Checkpoint] = {}
         self._since: dict[str, float] = {}
         self._acknowledged: dict[str, int] = {}
@@ -88,7 +88,7 @@ class Repair:
 
     def set_manual(self, manual: bool) -> None:
         """Whether people say if all is reread, from now on."""
-        self.manual = manual
+        self._manual = manual
 
     @property
     def reasons(self) -> list[str]:
@@ -136,7 +136,7 @@ class Repair:
 
     def _waits_for_decision(self, stream: str) -> bool:
         """Whether rereading a stream waits for a decision."""
-        if not self.manual or self._known[stream].seq is not None or stream in self._rereading:
+        if not self._manual or self._known[stream].seq is not None or stream in self._rereading:
             return False
         return self._acknowledged.get(stream, 1) > 0  # nothing is lost if nothing was routed
 
@@ -194,7 +194,7 @@ class Repair:
             until = info.delivered.stream_seq if info.delivered else 0
             settled = info.ack_floor.stream_seq if info.ack_floor else 0
             at = self._known[stream].seq
-            if at is None and self.manual and until and not decided:
+            if at is None and self._manual and until and not decided:
                 return
             position = until + 1 if skip else (at or 0) + 1
             since = time.time() - self._deadlines.max_age if at is None and not skip else None

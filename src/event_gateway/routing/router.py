@@ -209,7 +209,7 @@ class Router:
     async def _create_consumer(self) -> None:
         try:
             # Events that were not settled are at most so far back; all before are recorded.
-            high = self._ledger.high.get(self._stream, 0)
+            high = self._ledger.highest_recorded(self._stream)
             own = self._stream == EVENTS
             await ensure_router(
                 self._broker, self._stream, 1 if own else max(1, high - MAX_UNACKED)
@@ -312,12 +312,13 @@ class Router:
         A duplicate may be new to some of its webhooks. An old event may have been redelivered to
         another process while this one was suspended.
         """
+        high = self._ledger.highest_recorded(self._stream)
         long_ago = time.time() - ACK_WAIT * OVERDUE
         suspects = [
             (webhook.id, received)
             for pulled, received, webhooks in matched
             if pulled.delivered > 1
-            or received.seq <= self._ledger.high.get(self._stream, 0)
+            or received.seq <= high
             or received.time < long_ago
             or received.duplicate_of is not None
             for webhook in webhooks

@@ -49,8 +49,7 @@ LaneReport = Callable[[Sequence[str], frozenset[str], dict[str, float]], None]
 class Ledger:
     """Writes and reads the records of deliveries.
 
-    ``high`` is the highest recorded sequence of each stream. ``submit`` and ``change_lane`` accept
-    changes, as :class:`PendingChanges` describes.
+    ``submit`` and ``change_lane`` accept changes, as :class:`PendingChanges` describes.
     """
 
     def __init__(self, client: Redis, retention: float, supervisor: Supervisor) -> None:
@@ -71,11 +70,15 @@ class Ledger:
         self._batch: Batch | None = None  # what is being written, until Redis confirms it
         self._writes = 0  # batches that were sent; the number of the latest
         self._tokens = 0
-        self.high: dict[str, int] = {}
+        self._high: dict[str, int] = {}
 
     def set_retention(self, seconds: float) -> None:
         """Sets for how long the records of final deliveries are stored."""
         self.retention = seconds
+
+    def highest_recorded(self, stream: str) -> int:
+        """The highest sequence of a stream that this process knows to be recorded; 0 if none is."""
+        return self._high.get(stream, 0)
 
     @property
     def reachable(self) -> bool:
@@ -103,7 +106,7 @@ class Ledger:
         if stored < FORMAT:
             await self._client.set(FORMAT_KEY.key(), FORMAT)
         known = cast(dict[bytes, bytes], await self._client.hgetall(HIGH.key()))
-        self.high = {stream.decode(): int(seq) for stream, seq in known.items()}
+        self._high = {stream.decode(): int(seq) for stream, seq in known.items()}
         self._flusher = self._supervisor.start("ledger", self._run, policy=Policy.END_PROCESS)
 
     async def stop(self, timeout: float = 5.0) -> None:
@@ -246,8 +249,8 @@ class Ledger:
             self._reachable.set()
         for change in batch.changes:
             stream, seq = change.delivery.stream, change.delivery.seq
-            if seq > self.high.get(stream, 0):
-                self.high[stream] = seq
+            if seq > self._high.get(stream, 0):
+                self._high[stream] = seq
         self._pending.settle(batch, refused)
         if self._report is not None and not_closed is not None:
             webhooks = {key[0] for key in batch.keys}

@@ -10,7 +10,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client_certificate import Identity
 from event_gateway.transport.connection import (
     Exchange,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httptools
 import msgspec
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client_certificate import Identity
 from event_gateway.transport.target import Target
 

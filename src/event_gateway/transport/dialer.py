@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.tasks import end, spawn
 from event_gateway.transport.connection import Exchange, Failure, HttpConnection
 from event_gateway.transport.egress_guard import EgressGuard

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from event_gateway.config.model import ProxyModel
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.target import Target, parse_target
 
 MAX_ANSWER = 16 * 1024  # bytes of the response to CONNECT

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from event_gateway.core.errors import ErrorType
+from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 
 
