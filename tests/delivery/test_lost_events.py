@@ -44,7 +44,7 @@ async def _waiting(
 
 async def _dead_letter(client: Client, sent: dict[str, Any]) -> dict[str, Any]:
     await client.until("w", sent["id"], "dead_letter")
-    (message,) = await client.all_of("GATEWAY_DEAD_LETTERS")
+    (message,) = await client.stream_messages("GATEWAY_DEAD_LETTERS")
     letter: dict[str, Any] = json.loads(message.data)
     assert letter["event"]["id"] == sent["id"]
     return letter
@@ -101,7 +101,7 @@ async def test_one_that_is_gone_for_good_is_lost(client: Client, receiver: Recei
     letter = await _dead_letter(client, sent)
     assert letter["reason"] == "EventLost"
     assert "data_base64" not in letter["event"]
-    assert not receiver.got
+    assert not receiver.requests
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ async def test_one_that_is_no_event_any_more_is_lost_with_its_bytes(
     assert letter["reason"] == "EventLost"
     assert letter["event"]["datacontenttype"] == "application/octet-stream"
     assert json.loads(base64.b64decode(letter["event"]["data_base64"])) == sent
-    assert not receiver.got
+    assert not receiver.requests

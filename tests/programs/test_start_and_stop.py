@@ -13,7 +13,7 @@ from event_gateway.config.model import Config
 from event_gateway.delivery.due_loop import DueLoop
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.observability.metrics import Metrics
-from event_gateway.request.transformations import compiled
+from event_gateway.request.transformations import compile_definition
 from event_gateway.routing.router import Router
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 from event_gateway.tasks import Supervisor
@@ -23,7 +23,7 @@ from support.program import LOOPBACK
 
 def _loaded(path: Path) -> Config:
     path.write_text(yaml.safe_dump(LOOPBACK))
-    return load(path, {}, transformation_rule=compiled, url_rule=url_rule)
+    return load(path, {}, transformation_rule=compile_definition, url_rule=url_rule)
 
 
 @pytest.fixture
