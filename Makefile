@@ -48,7 +48,7 @@ docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.config.reference > docs/reference/configuration.md
 	$(bin)/python -m event_gateway.state.keys docs/operations.md
 
-lock: ## Update the lock files; needs uv
+lock: $(installed) ## Update the lock files
 	scripts/lock
 
 ci: ## Run everything that must pass before a change lands

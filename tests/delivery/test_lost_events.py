@@ -25,7 +25,7 @@ def _short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events are read from the log, not from this process's memory."""
-    monkeypatch.setattr(EventReader, "keep", lambda self, received: None)
+    monkeypatch.setattr(EventReader, "cache", lambda self, received: None)
 
 
 async def _waiting(
