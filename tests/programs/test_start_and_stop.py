@@ -54,7 +54,12 @@ async def test_nothing_is_attempted_before_all_that_may_fail_has_started(
 ) -> None:
     nats_url, redis_url = servers
     settings = Settings(
-        nats_url=nats_url, redis_url=redis_url, environ={}, sealing_key=None, max_attempts=16
+        nats_url=nats_url,
+        redis_url=redis_url,
+        environ={},
+        sealing_key=None,
+        max_attempts=16,
+        max_connections=16,
     )
     supervisor = Supervisor()
     gateway = await open_gateway(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 
 from event_gateway.broker import registry_bucket
 from event_gateway.cli.process.serve import Running
+from event_gateway.delivery import due_loop
 from support.client import Client, event
 from support.fixtures import Start
 from support.patience import PATIENCE
@@ -74,9 +76,10 @@ async def test_others_of_no_shape_are_replaced_or_deleted(client: Client) -> Non
 
 
 async def test_deliveries_of_a_webhook_that_cannot_be_read_wait(
-    start: Start, connect: Start, receiver: Receiver
+    start: Start, connect: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are not cancelled as those of a deleted webhook."""
+    """They are not cancelled as those of a deleted webhook, and those not at once."""
+    monkeypatch.setattr(due_loop, "UNKNOWN", 1.5)
     gateway = await start()
     client: Client = await connect(gateway)
     await _store(client, "webhook.w", b"no JSON")
@@ -85,9 +88,11 @@ async def test_deliveries_of_a_webhook_that_cannot_be_read_wait(
         await store.zadd("due", {"w": 1})
         await store.zadd("queue:unknown", {"e-1": 1})
         await store.zadd("due", {"unknown": 1})
+        began = time.monotonic()
         async with asyncio.timeout(PATIENCE):
             while await store.exists("queue:unknown"):  # the due loop has looked at both
                 await asyncio.sleep(0.02)
+        assert time.monotonic() - began >= 1.0
         assert await store.exists("queue:w")
         assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
         assert not await store.exists("queue:w")

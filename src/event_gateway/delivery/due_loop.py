@@ -23,6 +23,7 @@ PAGE = 512  # webhooks looked at in one call
 MAX_LEASED = 256  # deliveries leased in one round
 MAX_LEASED_BYTES = 32 * 1024 * 1024  # of their events' data, if they are as large as the last ones
 LANES_PER_TURN = 64  # looked at in one turn of the event loop
+UNKNOWN = 10.0  # seconds without a lane after which a webhook's deliveries are cancelled
 IDLE = 0.5  # seconds between two scans of everything that is due
 PAGE_PAUSE = 0.05  # seconds between two pages of such a scan
 
@@ -32,8 +33,9 @@ class DueLoop:
 
     It wakes by ``signal``: when a delivery becomes due, and when a lane has room again. Twice a
     second it scans everything that is due, for deliveries that other processes have left.
-    ``may_exist``: whether a webhook without a lane may be registered all the same; the deliveries
-    of the others are cancelled.
+    ``may_exist``: whether a webhook without a lane may be registered all the same. The deliveries
+    of others are cancelled, after a while: this process may learn of a new webhook a little later
+    than the process that has queued its deliveries.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class DueLoop:
         self._signal = signal
         self._handover = handover
         self._may_exist = may_exist
+        self._unknown_since: dict[str, float] = {}  # by webhook without a lane, on the loop's clock
         self._supervisor = supervisor
         self._seen_until = 0.0  # what became due before, by the server's clock (ms), is known
         self._scan_at = 0.0  # when to look at the next page of everything due, on the loop's clock
@@ -97,6 +100,8 @@ class DueLoop:
     async def _scan(self) -> None:
         """Finds lanes with due deliveries, a page at a time."""
         if self._page == 0:
+            lanes, unknown = self._dispatcher.lanes, self._unknown_since
+            self._unknown_since = {id_: at for id_, at in unknown.items() if id_ not in lanes}
             self._dispatcher.backlogs.drain_all()
         due = await self._queues.due(self._page, PAGE)
         await self._request_for(due)
@@ -109,8 +114,11 @@ class DueLoop:
         for number, webhook_id in enumerate(webhooks, 1):
             lane = self._dispatcher.lanes.get(webhook_id)
             if lane is None:
-                if self._may_exist(webhook_id):
+                now = asyncio.get_running_loop().time()
+                since = self._unknown_since.setdefault(webhook_id, now)
+                if now - since < UNKNOWN or self._may_exist(webhook_id):
                     continue
+                del self._unknown_since[webhook_id]
                 await self._queues.cancel(webhook_id, "webhook deleted", deleted=True)
                 continue
             lane.found_queued()
