@@ -42,6 +42,7 @@ MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of their data; what is requested alrea
 # An event whose deliveries cannot be started because of a fault in the gateway is taken again when
 # JetStream redelivers it, every ACK_WAIT seconds; at this delivery it is set aside.
 MAX_DELIVERIES = 5
+FAULT_LOG = 10.0  # seconds between two log entries about that
 NOT_TAKEN = ""  # the reply of an event that is routed ahead: there is nothing to acknowledge yet
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
@@ -120,6 +121,8 @@ class Router:
         self._unsettled_bytes = 0  # of the data of these events
         self._duplicate_logged = -DUPLICATE_LOG  # when, on the monotonic clock
         self._stopping = asyncio.Event()
+        self._faults = 0  # events with deliveries that could not be started, not logged yet
+        self._log_faults_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -292,12 +295,15 @@ class Router:
         """Logs the deliveries of a batch that could not be started. JetStream redelivers their
         events; an event that has failed too often is set aside once its other deliveries are
         recorded."""
-        first = faults[0]
-        log.error(
-            "deliveries cannot be started, their events are taken again", stream=self._stream,
-            events=len(faults), seq=first.pulled.seq, webhooks=sorted(first.failed),
-            exc_info=next(iter(first.failed.values())),
-        )  # fmt: skip
+        self._faults += len(faults)
+        if (now := time.monotonic()) >= self._log_faults_at:
+            first = faults[0]
+            log.error(
+                "deliveries cannot be started, their events are taken again", stream=self._stream,
+                events=self._faults, seq=first.pulled.seq, webhooks=sorted(first.failed),
+                exc_info=next(iter(first.failed.values())),
+            )  # fmt: skip
+            self._faults, self._log_faults_at = 0, now + FAULT_LOG
         for fault in faults:
             # At the next delivery of the event, what could be started now is found in the ledger.
             if fault.all_failed and fault.pulled.delivered >= MAX_DELIVERIES:
