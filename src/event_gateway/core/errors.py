@@ -6,7 +6,8 @@ class InvalidEvent(Exception):
 
     ``reason`` is ``malformed``, ``invalid``, ``unsupported``, ``reserved``, ``schema``, or
     ``failed`` where a fault of the gateway is the cause: metrics count by it, and it is part of the
-    subject under which rejected input is stored. ``detail`` says what is wrong. ``path`` is a JSON Pointer into the data; None where the data is not the cause.
+    subject under which rejected input is stored. ``detail`` says what is wrong. ``path`` is a JSON
+    Pointer into the data; None where the data is not the cause.
     """
 
     def __init__(self, reason: str, detail: str, path: str | None = None) -> None:
