@@ -173,7 +173,7 @@ class Ledger:
         Raises the exceptions in StateError.
         """
         highest = await self.highest(stream)
-        self._high[stream] = max(self.high.get(stream, 0), highest)
+        self._high[stream] = max(self._high.get(stream, 0), highest)
 
     async def read(self, webhook_id: str, event_id: str, source: str | None) -> Record | None:
         """The record of a delivery; None if there is none.
