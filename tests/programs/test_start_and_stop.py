@@ -15,6 +15,7 @@ from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.observability.metrics import Metrics
 from event_gateway.request.transformations import compile_definition
 from event_gateway.routing.router import Router
+from event_gateway.secrets.private_files import PrivateFiles
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 from event_gateway.tasks import Supervisor
 from event_gateway.transport.egress_guard import url_rule
@@ -60,6 +61,7 @@ async def test_nothing_is_attempted_before_all_that_may_fail_has_started(
         sealing_key=None,
         max_attempts=16,
         max_connections=16,
+        private=PrivateFiles(),
     )
     supervisor = Supervisor()
     gateway = await open_gateway(
