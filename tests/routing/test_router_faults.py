@@ -95,3 +95,4 @@ async def test_an_event_that_always_fails_is_rejected_after_the_others_are_recor
     answer = await client.http.post(f"/v1/rejected/{rejected['seq']}/retry")
     assert answer.status_code in (200, 202), answer.text
     await client.until("bad", failing["id"], "succeeded")
+    assert _received_ids(receiver, "/first") == _received_ids(receiver, "/last") == [failing["id"]]

@@ -29,6 +29,7 @@ async def test_large_events_are_leased_a_few_at_a_time(mean_size: int, count: in
         cast(Any, SimpleNamespace(paced_room=0, room=lambda _lane: 4096)),
         signal,
         handover=cast(Any, SimpleNamespace(mean_size=mean_size)),
+        may_exist=unused,
         supervisor=unused,
     )
     assert [request.count for _, request in loop._requests()] == [count]

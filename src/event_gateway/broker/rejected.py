@@ -23,6 +23,7 @@ MAX_HEADERS = 65_535  # bytes; the limit of JetStream
 MAX_COPIED = MAX_HEADERS - 8192  # bytes for the headers of the input
 _HEADER = "Eg-Header-"  # prefix of the headers of the input
 _MESSAGE_ID = "Nats-Msg-Id"
+_RETRY = "rejected:"  # the beginning of the message id of retried input
 _CUT = "Eg-Cut"  # set if body or headers did not fit: the size of the original body in bytes
 # The header names that the NATS client accepts; it refuses a message with others.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -120,7 +121,7 @@ class RejectedInput:
         # With its former message id the log would drop it as a duplicate. The new id lets two
         # retries at the same time store it once.
         headers = {k: v for k, v in rejected.headers.items() if k.lower() != _MESSAGE_ID.lower()}
-        headers[_MESSAGE_ID] = f"rejected:{seq}"
+        headers[_MESSAGE_ID] = f"{_RETRY}{seq}"
         try:
             ack = await self._broker.js.publish(rejected.subject, rejected.body, headers=headers)
             with contextlib.suppress(APIError):  # another retry has just deleted it
@@ -130,6 +131,14 @@ class RejectedInput:
         except _UNAVAILABLE as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None
         return ack.seq
+
+
+def is_retry(pulled: Pulled) -> bool:
+    """Whether a message of the log is rejected input that was retried."""
+    return any(
+        name.lower() == _MESSAGE_ID.lower() and value.startswith(_RETRY)
+        for name, value in (pulled.headers or {}).items()
+    )
 
 
 def _copied(headers: Mapping[str, str]) -> tuple[dict[str, str], bool]:

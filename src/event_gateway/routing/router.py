@@ -16,7 +16,7 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER, ensure_router
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
-from event_gateway.broker.rejected import RejectedInput
+from event_gateway.broker.rejected import RejectedInput, is_retry
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
@@ -256,7 +256,8 @@ class Router:
         faults: list[_Fault] = []
         for pulled, received, webhooks in matched:
             new = webhooks
-            if received.duplicate_of is not None:
+            # Input that was rejected is not delivered yet to all webhooks when it is retried.
+            if received.duplicate_of is not None and not is_retry(pulled):
                 new = self._without_duplicates(received, received.duplicate_of, webhooks)
             if known:
                 new = [webhook for webhook in new if (webhook.id, received.seq) not in known]
