@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hmac
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from support.client import Client, event
 from support.patience import PATIENCE
 from support.receiver import Receiver
+from support.scripted_server import ScriptedServer
 from support.token_server import TokenServer, running_token_server
 
 SEED = bytes(range(32))
@@ -359,3 +361,22 @@ async def test_secrets_in_a_response_are_redacted(
         receiver.answers["/w"] = [status]
         came = await client.http.post("/v1/webhooks/w/test")
         assert came.json()["response"]["headers"]["x-you-sent"] == "[hidden] and [hidden]"
+
+
+async def test_secrets_in_a_compressed_response_are_redacted(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver that compresses although the request says that it must not."""
+    _set(monkeypatch, key="the-key-of-the-receiver")
+    body = gzip.compress(b"no such account: the-key-of-the-receiver")
+    server = ScriptedServer([
+        b"HTTP/1.1 500 No\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body),
+        body,
+    ], reads=False)  # fmt: skip
+    async with server.running() as url:
+        await client.webhook(
+            id="w", url=url, events=["a.>"],
+            security=[{"auth_type": "api_key", "secret_name": "key"}],
+        )  # fmt: skip
+        came = await client.http.post("/v1/webhooks/w/test")
+    assert came.json()["response"]["body"] == "no such account: [hidden]"

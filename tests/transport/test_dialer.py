@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.resolver import MAX_LOOKUPS, Resolver
+from support.certificates import Authority
 from support.patience import PATIENCE
 from support.scripted_server import OK, ScriptedServer
 from support.sending import post
@@ -213,3 +215,41 @@ def test_the_limit_of_open_files_is_raised_and_respected() -> None:
 @pytest.mark.parametrize(("files", "attempts"), [(900, 322), (65536, 4096), (100, 16)])
 def test_attempts_stay_below_the_limit_of_open_files(files: int, attempts: int) -> None:
     assert attempts_within(files) == attempts
+
+
+async def test_a_former_answer_is_used_only_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("event_gateway.transport.resolver.CACHED", 0.0)
+    release = threading.Event()
+    answers = iter(["127.0.0.1"])
+
+    def look(host: str) -> list[str]:
+        if (address := next(answers, None)) is None:
+            release.wait(PATIENCE)
+        return [address or "127.0.0.2"]
+
+    names = Resolver(look, max_stale=0.0)
+    assert await names.addresses("moved.example") == ["127.0.0.1"]
+    await asyncio.sleep(0.05)  # the answer is no longer cached
+    pending = asyncio.create_task(names.addresses("moved.example"))
+    await asyncio.sleep(0.05)
+    assert not pending.done()
+    release.set()
+    assert await pending == ["127.0.0.2"]
+
+
+async def test_a_dot_at_the_end_of_a_name_is_not_sent_in_the_handshake(tmp_path: Path) -> None:
+    """RFC 6066, 3: the server's name has no dot at its end, and certificates have none."""
+    authority = Authority(tmp_path)
+    sender = HttpClient(
+        LOOPBACK, ssl_context=authority.client(), resolver=Resolver(lambda host: ["127.0.0.1"])
+    )
+    server = ScriptedServer([OK])
+    async with server.running(authority.server("receiver.example")) as url:
+        port = url.rsplit(":", 1)[1]
+        for name in ("receiver.example", "receiver.example."):
+            result = await post(sender, f"https://{name}:{port}")
+            assert isinstance(result, Response), result
+        result = await post(sender, f"https://other.example.:{port}")
+        assert isinstance(result, Failure)
+        assert result.error_type == ErrorType.TLS_ERROR
+    await sender.close()

@@ -34,38 +34,18 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
     ("script", "error"),
     [
         pytest.param(drip(OK, 0.03), ErrorType.RESPONSE_TIMEOUT, id="headers dripped"),
-        pytest.param([HEAD + b"content-length: 90\r\n\r\n", *drip(b"z" * 90, 0.02)],
-                     ErrorType.RESPONSE_TIMEOUT, id="body dripped"),
-        pytest.param([HEAD + b"\r\nabc", 9.0], ErrorType.RESPONSE_TIMEOUT,
-                     id="no length and no close"),
-        pytest.param([HEAD + b"content-length: 5\r\n\r\nabc", 9.0], ErrorType.RESPONSE_TIMEOUT,
-                     id="shorter than its length, open"),
-        pytest.param([HEAD + b"content-length: 5\r\n\r\nabc", None], ErrorType.CONNECTION_RESET,
-                     id="shorter than its length, closed"),
-        pytest.param([HEAD + b"content-length: -1\r\n\r\n"], ErrorType.PROTOCOL_ERROR,
-                     id="negative length"),
-        pytest.param([HEAD + b"content-length: 99999999999999999999999\r\n\r\n"],
-                     ErrorType.PROTOCOL_ERROR, id="length beyond all bounds"),
-        pytest.param([HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\nok!"],
-                     ErrorType.PROTOCOL_ERROR, id="two lengths"),
-        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"],
-                     ErrorType.PROTOCOL_ERROR, id="a chunk's length is none"),
-        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nokay\r\n0\r\n\r\n"],
-                     ErrorType.PROTOCOL_ERROR, id="a chunk longer than it says"),
-        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n"],
-                     ErrorType.PROTOCOL_ERROR, id="a chunk beyond all bounds"),
-        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n", None],
-                     ErrorType.CONNECTION_RESET, id="no last chunk"),
-        pytest.param([HEAD + b"x\0y: z\r\n\r\n"], ErrorType.PROTOCOL_ERROR,
-                     id="NUL in a header's name"),
+        pytest.param([HEAD + b"x: y\r\n", None], ErrorType.CONNECTION_RESET, id="half a head"),
         pytest.param([b"HTTP/1.1\0200 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR,
                      id="NUL in the status line"),
+        pytest.param([b"HTTP/1.1 2x0 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR, id="no status"),
         pytest.param([b"\0" * 100], ErrorType.PROTOCOL_ERROR, id="nothing but NUL"),
         pytest.param([b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n"
                       b"\r\n"], ErrorType.PROTOCOL_ERROR, id="switches protocols"),
         pytest.param([b"HTTP/9.9 200 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR, id="HTTP/9.9"),
         pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n", None], ErrorType.CONNECTION_RESET,
                      id="1xx and no more"),
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\nx: y\r\n"], ErrorType.PROTOCOL_ERROR,
+                     id="1xx and no HTTP"),
         pytest.param([None], ErrorType.CONNECTION_RESET, id="closed without a word"),
     ],
 )  # fmt: skip
@@ -78,6 +58,51 @@ async def test_invalid_responses(
         assert isinstance(result, Failure), result
         assert result.error_type == error
         assert asyncio.get_running_loop().time() - began < 5
+        assert sender.open_connections == 0
+
+
+@pytest.mark.parametrize("status", [200, 410, 500])
+@pytest.mark.parametrize(
+    ("rest", "body"),
+    [
+        pytest.param([b"content-length: 90\r\n\r\n", *drip(b"z" * 90, 0.02)], b"z",
+                     id="body dripped"),
+        pytest.param([b"\r\nabc", 9.0], b"abc", id="no length and no close"),
+        pytest.param([b"content-length: 5\r\n\r\nabc", 9.0], b"abc",
+                     id="shorter than its length, open"),
+        pytest.param([b"content-length: 5\r\n\r\nabc", None], b"abc",
+                     id="shorter than its length, closed"),
+        pytest.param([b"content-length: -1\r\n\r\n"], b"", id="negative length"),
+        pytest.param([b"content-length: 99999999999999999999999\r\n\r\n"], b"",
+                     id="length beyond all bounds"),
+        pytest.param([b"content-length: 2\r\ncontent-length: 2\r\n\r\nok!"], b"",
+                     id="a length twice"),
+        pytest.param([b"content-length: 2\r\ncontent-length: 3\r\n\r\nok!"], b"",
+                     id="two lengths"),
+        pytest.param([b"transfer-encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"], b"",
+                     id="a chunk's length is none"),
+        pytest.param([b"transfer-encoding: chunked\r\n\r\n2\r\nokay\r\n0\r\n\r\n"], b"ok",
+                     id="a chunk longer than it says"),
+        pytest.param([b"transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n"], b"",
+                     id="a chunk beyond all bounds"),
+        pytest.param([b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n", None], b"ok",
+                     id="no last chunk"),
+        pytest.param([b"transfer-encoding: chunked\n\n2\nok\n0\n\n"], b"",
+                     id="chunks with line feeds alone"),
+        pytest.param([b"x\0y: z\r\n\r\n"], b"", id="NUL in a header's name"),
+        pytest.param([b"no header\r\n\r\n"], b"", id="a header without a colon"),
+    ],
+)  # fmt: skip
+async def test_a_status_counts_whatever_follows_it(
+    sender: HttpClient, status: int, rest: list[bytes | float | None], body: bytes
+) -> None:
+    first = b"HTTP/1.1 %d Status\r\n" % status
+    script = [first + rest[0] if isinstance(rest[0], bytes) else first, *rest[1:]]
+    async with ScriptedServer(script).running() as url:
+        result = await post(sender, url, timeout=0.5)
+        assert isinstance(result, Response), result
+        assert (result.status, result.truncated) == (status, True)
+        assert result.body.startswith(body)
         assert sender.open_connections == 0
 
 
@@ -96,6 +121,14 @@ async def test_invalid_responses(
                      id="304 with a body"),
         pytest.param([HEAD + b"content-length: 2\r\n\r\nok and more"], 200, b"ok",
                      id="longer than its length"),
+        pytest.param([HEAD + b"x: a\r\n b\r\ncontent-length: 2\r\n\r\nok"], 200, b"ok",
+                     id="a folded header"),
+        pytest.param([b"HTTP/1.1 200 OK\nx: y\ncontent-length: 2\n\nok"], 200, b"ok",
+                     id="line feeds alone"),
+        pytest.param([HEAD + b"content-length: 9\r\ntransfer-encoding: chunked\r\n\r\n",
+                      b"2\r\nok\r\n0\r\n\r\n"], 200, b"ok", id="a length and chunks"),
+        pytest.param([HEAD + b"transfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n",
+                      b"2  \r\nok\r\n0\r\n\r\n"], 200, b"ok", id="chunks and a length"),
         pytest.param([OK + b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"], 200, b"ok", id="junk behind"),
         pytest.param([OK, 0.02, b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"], 200, b"ok",
                      id="a second answer, later"),

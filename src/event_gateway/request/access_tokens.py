@@ -16,6 +16,7 @@ from event_gateway.core.webhook.auth.method import header_line
 from event_gateway.core.webhook.security import Security
 from event_gateway.request.redaction import redact
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
+from event_gateway.transport.response_text import decode_body
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,8 @@ class TokenSource:
             identity = header_line("Authorization", f"Basic {encoded}")
         self._body = urlencode(form).encode()
         self._head = (
-            b"POST %b HTTP/1.1\r\nhost: %b\r\naccept: application/json\r\n%b"
+            b"POST %b HTTP/1.1\r\nhost: %b\r\naccept: application/json\r\n"
+            b"accept-encoding: identity\r\n%b"
             b"content-type: application/x-www-form-urlencoded\r\ncontent-length: %d\r\n\r\n"
         ) % (self._target.path.encode(), self._target.host_header, identity, len(self._body))
         self._token = ""
@@ -146,6 +148,7 @@ class TokenSource:
         """The token and its lifetime in seconds. Raises TokenRefused."""
         if isinstance(result, Failure):
             raise TokenRefused(f"{result.error_type}, {result.message}")
+        decode_body(result)
         if result.status != 200:
             detail = ""
             try:

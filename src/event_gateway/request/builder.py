@@ -69,6 +69,8 @@ class RequestBuilder:
         self._choose_transformation()
         self._mac = hmac.new(common.key, webhook.id.encode() + b"\0", "sha256")
         lines = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
+        if all(name.lower() != "accept-encoding" for name in webhook.headers):
+            lines += "accept-encoding: identity\r\n"
         if webhook.verify and webhook.verified is not None:
             # The origin that the receiver confirmed, even if the gateway has another one by now.
             lines += f"WebHook-Request-Origin: {webhook.verified.origin}\r\n"

@@ -17,6 +17,7 @@ from event_gateway.request.request import Request, Unsendable
 from event_gateway.request.transformations import BodyPending, PendingBody
 from event_gateway.tasks import end, spawn
 from event_gateway.transport.client import Failure, HttpClient, Response
+from event_gateway.transport.response_text import decode_body
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +98,7 @@ class ReceiverClient:
                     call.renewed = True
                     self._fetch(call, source)
                     return
+            decode_body(result)  # first: a secret in a compressed body would not be found
             call.builder.authentication.redact(request, result)
         call.done(result)
 

@@ -33,6 +33,9 @@ BODY_LIMIT = 16 * 1024
 MAX_IDLE = 1024  # open connections without a request; beyond it the oldest are closed
 MAX_IDLE_PER_ORIGIN = 64
 IDLE_TIMEOUT = 30.0
+# Seconds after which a connection takes no other request: a receiver that moved to another address
+# gets its requests there, however steady they are.
+MAX_AGE = 60.0
 
 
 class HttpClient:
@@ -46,6 +49,7 @@ class HttpClient:
         max_idle: int = MAX_IDLE,
         max_idle_per_origin: int = MAX_IDLE_PER_ORIGIN,
         idle_timeout: float = IDLE_TIMEOUT,
+        max_age: float = MAX_AGE,
         ssl_context: ssl.SSLContext | None = None,
         resolver: Resolver | None = None,
         proxy: Proxy | None = None,
@@ -53,6 +57,7 @@ class HttpClient:
         self._max_idle = max_idle
         self._max_idle_per_origin = max_idle_per_origin
         self._idle_timeout = idle_timeout
+        self._max_age = max_age
         context = ssl_context or ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         self._dialer = Dialer(
@@ -136,6 +141,7 @@ class HttpClient:
 
     def _opened(self, connection: HttpConnection, exchange: Exchange) -> None:
         connection.generation = exchange.generation
+        connection.opened_at = asyncio.get_running_loop().time()
         self._busy.add(connection)
         connection.send(exchange)
 
@@ -161,11 +167,13 @@ class HttpClient:
 
     def _keep(self, connection: HttpConnection) -> None:
         idle = self._idle.setdefault(connection.origin, deque())
+        now = asyncio.get_running_loop().time()
         current = connection.generation == self._generation and not self._closed
-        if not current or len(idle) >= self._max_idle_per_origin:
+        too_old = now - connection.opened_at > self._max_age
+        if not current or too_old or len(idle) >= self._max_idle_per_origin:
             connection.abort()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = now
         idle.append(connection)
         self._oldest[connection] = None
         if len(self._oldest) > self._max_idle:

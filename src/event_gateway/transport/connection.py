@@ -20,7 +20,8 @@ Origin = tuple[str, str, int, str]  # scheme, host, port, key of the client cert
 
 
 class Response(msgspec.Struct):
-    """A receiver's response. ``truncated``: ``body`` was cut at the client's limit."""
+    """A receiver's response. ``truncated``: ``body`` is not complete: it is over the client's
+    limit, or the response was damaged or ended early after its status."""
 
     status: int
     headers: dict[str, str]
@@ -78,10 +79,18 @@ class HttpConnection(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
+        # What RFC 9112 lets a client take: folded headers (5.2), line feeds alone (2.2),
+        # Transfer-Encoding beside Content-Length (6.3), white space after a chunk's size (7.1).
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_chunked_length=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
         self.exchange: Exchange | None = None
         self.origin: Origin = ("", "", 0, "")
         self.reusable = True
-        self.idle_since = 0.0
+        self.opened_at = self.idle_since = 0.0  # in the event loop's time
         self.generation = 0  # see Exchange.generation
         self._reset()
 
@@ -99,8 +108,12 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def expire(self) -> None:
-        """Ends the exchange, whose deadline has passed, as a timeout."""
-        self._fail(ErrorType.RESPONSE_TIMEOUT, "no complete response in time")
+        """Ends the exchange, whose deadline has passed: with the response if its head is complete,
+        as a timeout otherwise."""
+        if self._status:
+            self._truncate()
+        else:
+            self._fail(ErrorType.RESPONSE_TIMEOUT, "no complete response in time")
 
     # asyncio.Protocol
 
@@ -119,10 +132,13 @@ class HttpConnection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
         except httptools.HttpParserError as error:
-            if self.exchange is not None:
-                self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
-            else:
+            if self.exchange is None:
                 self.abort()  # garbage behind a complete response
+            elif self._status_line >= 200:  # what was read of the status counts
+                self._status = self._status_line
+                self._truncate()
+            else:
+                self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
         if self.exchange is not None and self._received > self._max_received:
             # The parser buffers a header until it is complete, and 1xx responses may never end.
             if self._status:
@@ -140,6 +156,8 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._status and self._until_close and error is None:
             self._complete()
+        elif self._status:
+            self._truncate()
         elif isinstance(error, ssl.SSLError):  # TLS 1.3 refuses a client certificate this late
             self._fail(ErrorType.TLS_ERROR, error.reason or str(error))
         elif self._answered:
@@ -153,7 +171,12 @@ class HttpConnection(asyncio.Protocol):
         if self.exchange is None:
             self.reusable = False
 
+    def on_status(self, reason: bytes) -> None:
+        self._status_line = self._parser.get_status_code()
+
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._status_line:  # it has no reason phrase
+            self._status_line = self._parser.get_status_code()
         self._header_bytes += len(name) + len(value)
         self._header_count += 1
         if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
@@ -187,6 +210,7 @@ class HttpConnection(asyncio.Protocol):
         if not self._status:  # 100 Continue and the like: the real response follows
             self._headers.clear()
             self._framed = False
+            self._status_line = 0
             return
         if not self._parser.should_keep_alive():
             self.reusable = False
@@ -195,7 +219,7 @@ class HttpConnection(asyncio.Protocol):
     def _reset(self) -> None:
         self._answered = False
         self._received = 0
-        self._status = 0
+        self._status = self._status_line = 0
         self._headers: dict[str, str] = {}
         self._header_bytes = 0
         self._header_count = 0
@@ -212,7 +236,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _truncate(self) -> None:
         """Completes the exchange with what has arrived: the status is known, and the rest of the
-        response could be endless."""
+        response is damaged, missing, or could be endless."""
         self._truncated = True
         self.reusable = False
         self._complete()

@@ -200,7 +200,7 @@ class Dialer:
         context = server_name = None
         if target.scheme == "https":
             context = identity.context if identity else self._context
-            server_name = target.host
+            server_name = target.host.removesuffix(".")  # RFC 6066, 3
         if via is None:
             _, connection = await loop.create_connection(
                 self._make, address, target.port, ssl=context, server_hostname=server_name

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 MAX_LOOKUPS = 64  # threads at a time; further names wait
 CACHED = 5.0  # seconds for which an answer is used
 CACHED_FAILURE = 1.0  # seconds
+MAX_STALE = 60.0  # seconds for which a former answer is used while the name is looked up again
 MAX_CACHED = 4096  # names
 
 LookUp = Callable[[str], list[str]]
@@ -29,18 +31,20 @@ def look_up(host: str) -> list[str]:
 class Resolver:
     """Caches the addresses of names; ``look_up`` resolves a name and may block."""
 
-    def __init__(self, look_up: LookUp = look_up) -> None:
+    def __init__(self, look_up: LookUp = look_up, *, max_stale: float = MAX_STALE) -> None:
         self._look_up = look_up
+        self._max_stale = max_stale
         self._answers: dict[str, asyncio.Future[list[str]]] = {}
-        self._last_good: dict[str, list[str]] = {}  # the last addresses of each name
+        # The last addresses of each name, and when they were looked up (monotonic clock).
+        self._last_good: dict[str, tuple[list[str], float]] = {}
         self._waiting: deque[tuple[str, asyncio.Future[list[str]]]] = deque()
         self._running = 0
 
     async def addresses(self, host: str) -> list[str]:
         """The addresses of a name. Raises OSError (socket.gaierror) or UnicodeError if it has none.
 
-        While a known name is resolved again, its previous addresses are returned, however long the
-        look-up takes.
+        While a known name is resolved again, its previous addresses are returned, up to
+        :data:`MAX_STALE` seconds after they were looked up.
         """
         answer = self._answers.get(host)
         if answer is None:
@@ -50,8 +54,10 @@ class Resolver:
                 del self._answers[next(iter(self._answers))]
             self._waiting.append((host, answer))
             self._start_next()
-        if not answer.done() and host in self._last_good:
-            return self._last_good[host]
+        if not answer.done() and (former := self._last_good.get(host)) is not None:
+            addresses, looked_up_at = former
+            if time.monotonic() - looked_up_at < self._max_stale:
+                return addresses
         return await asyncio.shield(answer)
 
     def _start_next(self) -> None:
@@ -88,7 +94,7 @@ class Resolver:
             answer.exception()  # marks it as retrieved: no caller may be waiting any more
         else:
             answer.set_result(result)
-            self._last_good[host] = result
+            self._last_good[host] = result, time.monotonic()
             if len(self._last_good) > MAX_CACHED:
                 del self._last_good[next(iter(self._last_good))]
         cached = CACHED_FAILURE if isinstance(result, Exception) else CACHED

@@ -42,7 +42,7 @@ def parse_target(url: str) -> Target:
     shown = f"[{host}]" if ":" in host else host
     header = shown if port in (None, default) else f"{shown}:{port}"
     path = parts.path or "/"
-    if parts.query:
+    if "?" in url:  # an empty query, too
         path = f"{path}?{parts.query}"
     literal = _is_address(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     return Target(parts.scheme, host, port or default, path, header.encode(), literal)
