@@ -91,7 +91,7 @@ class ServerModel(Section):
     max_connections: Annotated[int, Field(ge=2)] | None = Field(
         None,
         description="Connections of clients that a process has, at most half of them for HTTP and "
-        "three quarters for live subscribers; by default as many as its file limit allows.",
+        "three quarters for live subscribers; by default, and at most, what its file limit allows.",
     )
     max_connections_per_address: Annotated[int, Field(ge=1)] | None = Field(
         None,
