@@ -60,7 +60,7 @@ async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: R
     requests = await receiver.until(2)
     assert {item.json["source"] for item in requests} == {"tests", "another"}
     for source in ("tests", "another"):
-        record = await client.delivery("w", sent["id"], source=source)
+        record = await client.until("w", sent["id"], "succeeded", source=source)
         assert record["source"] == source
 
 

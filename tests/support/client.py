@@ -61,12 +61,13 @@ class Client:
         return dict(answer.json())
 
     async def until(
-        self, webhook: str, event_id: str, *statuses: str, timeout: float = PATIENCE
+        self, webhook: str, event_id: str, *statuses: str, timeout: float = PATIENCE, **query: str
     ) -> dict[str, Any]:
         """Waits until the status of a delivery is one of these, and returns the delivery."""
+        path = f"/v1/deliveries/{webhook}/{event_id}"
         async with asyncio.timeout(timeout):
             while True:
-                answer = await self.http.get(f"/v1/deliveries/{webhook}/{event_id}")
+                answer = await self.http.get(path, params=query)
                 if answer.status_code == 200 and answer.json()["status"] in statuses:
                     return dict(answer.json())
                 await asyncio.sleep(0.02)
