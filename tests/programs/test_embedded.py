@@ -297,12 +297,12 @@ async def test_a_server_may_take_long_to_load_its_data(
         await embedded.stop()
 
     def slow(*args: Any) -> str:
-        return normal(*args) + (
+        return f"{normal(*args)}" + (
             "key-load-delay 50000\nloading-process-events-interval-bytes 1024\n"
         )
 
-    normal = servers._CONFIGS["valkey"]
-    monkeypatch.setitem(servers._CONFIGS, "valkey", slow)
+    normal = servers._valkey_config
+    monkeypatch.setattr(servers, "_valkey_config", slow)
     embedded = servers.EmbeddedServers(tmp_path, nats=False)
     starting = asyncio.create_task(embedded.start(timeout=0.5))
     try:

@@ -139,5 +139,9 @@ class Gateway:
     async def _measure(self) -> None:
         adapters = self.stages.adapters
         await measure(
-            adapters.registry, self.stages.streaming.hub, adapters.queues, adapters.metrics
+            adapters.registry,
+            self.stages.streaming.hub,
+            adapters.queues,
+            adapters.metrics,
+            adapters.storage.disk,
         )

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from event_gateway.broker.registry import Registry
+from event_gateway.embedded.disk import Disk
 from event_gateway.observability.metrics import MAX_WEBHOOKS, Metrics
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
@@ -15,9 +16,14 @@ log = structlog.get_logger(__name__)
 INTERVAL = 5.0  # seconds
 
 
-async def measure(registry: Registry, hub: Hub, queues: Queues, metrics: Metrics) -> None:
-    """Measures live subscribers and the webhooks' queues. It never returns."""
+async def measure(
+    registry: Registry, hub: Hub, queues: Queues, metrics: Metrics, disk: Disk | None
+) -> None:
+    """Measures live subscribers, the webhooks' queues, and the disk of embedded servers. It never
+    returns."""
     while True:
+        if disk is not None:
+            metrics.disk_free.set(disk.free)
         counts = hub.counts()
         for name in registry.streams:
             metrics.streams.subscribers.labels(name).set(counts.get(name, 0))

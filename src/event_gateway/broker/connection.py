@@ -14,6 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
 from event_gateway.broker.headers import parse_headers
+from event_gateway.broker.violations import Violations
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import servers_of, without_password
 from event_gateway.tasks import Supervisor, end, spawn
@@ -44,11 +45,22 @@ class Broker:
 
     ``dropped`` counts the messages of :meth:`post` that were dropped. ``replicas`` is the number of
     replicas of each stream whose configuration names none; None leaves existing streams unchanged.
+    ``shortage`` says why the disk of the server has no room for events; None while it has, or if
+    that cannot be known. ``violations``: what NATS does not allow this user.
     """
 
-    def __init__(self, url: str, supervisor: Supervisor, *, replicas: int | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        supervisor: Supervisor,
+        *,
+        replicas: int | None = None,
+        shortage: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.url = url
         self.replicas = replicas
+        self.shortage = shortage
+        self.violations = Violations()
         self._supervisor = supervisor
         self._create_client()
         self._on_reconnect: list[Callable[[], None]] = []
@@ -141,6 +153,7 @@ class Broker:
 
         async def failed(error: Exception) -> None:
             client_errors[:] = [error]
+            self.violations.note(str(error))
             log.debug("error in the NATS client", error=str(error))
 
         await self.nc.connect(
@@ -255,8 +268,14 @@ class Broker:
         await nc._flush_pending()
 
 
-async def connect(url: str, supervisor: Supervisor, *, replicas: int | None = None) -> Broker:
+async def connect(
+    url: str,
+    supervisor: Supervisor,
+    *,
+    replicas: int | None = None,
+    shortage: Callable[[], str | None] = lambda: None,
+) -> Broker:
     """Returns a connected broker. Raises ServerRefused."""
-    broker = Broker(url, supervisor, replicas=replicas)
+    broker = Broker(url, supervisor, replicas=replicas, shortage=shortage)
     await broker.connect()
     return broker

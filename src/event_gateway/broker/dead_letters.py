@@ -12,7 +12,8 @@ import structlog
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
-from event_gateway.broker.event_log import LogUnavailable, get_message
+from event_gateway.broker.event_log import get_message
+from event_gateway.broker.failures import LogUnavailable, failure
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
@@ -89,7 +90,7 @@ class DeadLetterLog:
                 headers={"Nats-Msg-Id": hashlib.sha256(identity.encode()).hexdigest()[:32]},
             )  # fmt: skip
         except _FAILURES as error:
-            raise _unavailable(error) from None
+            raise failure(self._broker, error) from None
         return ack.seq
 
     async def page(
@@ -111,7 +112,7 @@ class DeadLetterLog:
                 subject=subject, limit=limit,
             )  # fmt: skip
         except _FAILURES as error:
-            raise _unavailable(error) from None
+            raise failure(self._broker, error) from None
         decoded = [_decode(message.seq, message.time, message.data) for message in page.messages]
         last = page.messages[-1].seq if page.messages else from_position - 1
         return [stored for stored in decoded if stored is not None], last, page.remaining
@@ -125,7 +126,7 @@ class DeadLetterLog:
         except NotFoundError:
             return None
         except _FAILURES as error:
-            raise _unavailable(error) from None
+            raise failure(self._broker, error) from None
         time = message.time.timestamp() if message.time else 0.0
         return _decode(position, time, message.data or b"")
 
@@ -141,7 +142,7 @@ class DeadLetterLog:
         try:
             return (await self._broker.js.stream_info(DEAD_LETTERS)).state.last_seq
         except _FAILURES as error:
-            raise _unavailable(error) from None
+            raise failure(self._broker, error) from None
 
     async def delete(self, position: int) -> bool:
         """Deletes one dead letter and overwrites its bytes; False if there was none."""
@@ -186,7 +187,7 @@ class DeadLetterLog:
                 timeout=REQUEST_TIMEOUT,
             )  # fmt: skip
         except _FAILURES as error:
-            raise _unavailable(error) from None
+            raise failure(self._broker, error) from None
         return json.loads(message.data)  # type: ignore[no-any-return]
 
 
@@ -235,7 +236,3 @@ def _decode(position: int, time: float, data: bytes) -> StoredDeadLetter | None:
         return StoredDeadLetter(position, time, body, from_structured(bytes(body.event)))
     except (msgspec.DecodeError, InvalidEvent, zlib.error):
         return None
-
-
-def _unavailable(error: BaseException) -> LogUnavailable:
-    return LogUnavailable(str(error) or type(error).__name__)

@@ -15,6 +15,13 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from event_gateway.broker.batched_get import StoredMessage, get_batch, supports_batches
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
 from event_gateway.broker.external_streams import ExternalStream
+from event_gateway.broker.failures import (
+    LogFull,
+    LogUnavailable,
+    NotConfirmed,
+    NotTaken,
+    failure,
+)
 from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.provision import ProvisionError, capture
 from event_gateway.core.cloudevents.event import HTTP, Received
@@ -31,26 +38,21 @@ from event_gateway.core.streams.log_subjects import capturable, subject_for
 
 log = structlog.get_logger(__name__)
 
+__all__ = [
+    "Appended",
+    "EventLog",
+    "LogFull",
+    "LogUnavailable",
+    "NotConfirmed",
+    "NotTaken",
+    "TooLarge",
+    "get_message",
+    "message_id",
+]
+
 MAX_HEADERS = 1024  # bytes for the subject and headers of a message that the gateway publishes
 # Seconds without batched reads from a stream after its server did not end a batched response.
 SINGLE_READS = 300.0
-
-
-class LogUnavailable(Exception):
-    """NATS cannot be reached, or does not answer."""
-
-
-class NotTaken(LogUnavailable):
-    """An event was not appended, and will not be: it was not sent to NATS."""
-
-
-class NotConfirmed(LogUnavailable):
-    """NATS did not confirm an event that was sent to it. It may be stored or not; the caller can
-    send it again: the gateway recognises it by its source and id."""
-
-
-class LogFull(LogUnavailable):
-    """The log is at its size limit. It refuses new events and never drops old ones for them."""
 
 
 class TooLarge(Exception):
@@ -133,6 +135,8 @@ class EventLog:
         ``origin`` is ``http``, or the name of the source that the event came from. The body must
         have passed :meth:`check_size`. Raises NotTaken, NotConfirmed, LogFull.
         """
+        if shortage := self._broker.shortage():
+            raise LogFull(shortage)
         # Not sent while NATS is away: the client would store the event, and send it when this call
         # has long failed.
         if not (self._broker.connected or await self._broker.wait_connected(REQUEST_TIMEOUT)):
@@ -147,14 +151,12 @@ class EventLog:
             ack = await self._broker.js.publish(
                 subject_for(event_type, self.captured), body, headers=headers
             )
-        except APIError as error:
-            if error.err_code in (10077, 10122, 10047):  # stream or account storage is used up
-                raise LogFull(str(error.description)) from None
-            raise NotTaken(str(error.description)) from None
-        except NoStreamResponseError as error:
-            raise NotTaken(str(error) or type(error).__name__) from None
+        except (APIError, NoStreamResponseError) as error:
+            cause = failure(self._broker, error)
+            raise (cause if isinstance(cause, LogFull) else NotTaken(str(cause))) from None
         except BrokerError as error:
-            raise NotConfirmed(str(error) or type(error).__name__) from None
+            cause = failure(self._broker, error)
+            raise (cause if isinstance(cause, LogFull) else NotConfirmed(str(cause))) from None
         return Appended(ack.seq, bool(ack.duplicate))
 
     async def capture_for(self, patterns: Sequence[str]) -> None:
@@ -242,7 +244,7 @@ class EventLog:
         except NotFoundError:
             return None
         except (*BrokerError, APIError) as error:
-            raise LogUnavailable(str(error) or type(error).__name__) from None
+            raise failure(self._broker, error) from None
         return StoredMessage(
             message.subject or "", message.headers or {}, message.data or b"",
             message.time.timestamp() if message.time else 0.0,

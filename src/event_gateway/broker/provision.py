@@ -20,6 +20,7 @@ from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.external_streams import ExternalStream, describe_overlap
+from event_gateway.broker.failures import is_full
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
 from event_gateway.core.streams.log_subjects import merge_captured
 
@@ -36,7 +37,9 @@ ACK_WAIT = 10.0  # seconds until NATS redelivers an event that was not acknowled
 MAX_UNACKED = 16_384
 OVERLAP = 10065  # error code of the server: another stream captures these subjects
 RESCALE_TIMEOUT = 60.0  # seconds to change the number of a stream's replicas
-REJECTED_LIMIT = 1024**3  # bytes
+SIDE_LIMIT = 1024**3  # bytes of the streams of lifecycle events and of rejected input
+SIDE_SHARE = 16  # with little storage, each of them gets one part in so many
+LEAST_SIDE_LIMIT = 1024**2
 
 
 class ProvisionError(Exception):
@@ -50,12 +53,14 @@ async def provision(
     max_bytes: int | None,
     dead_letter_retention: float,
     external: Sequence[ExternalStream] = (),
+    storage: int | None = None,
 ) -> tuple[str, ...]:
     """Creates or updates the gateway's own streams and the router's consumers.
 
     ``retention`` (of events) and ``dead_letter_retention`` in seconds, ``max_bytes`` of the events
-    log. Returns the captured subjects: those that an earlier start captured, and those of
-    ``captured`` that no external stream captures. Raises ProvisionError.
+    log. ``storage``: bytes that all streams together may use, None if that is not known. Returns
+    the captured subjects: those that an earlier start captured, and those of ``captured`` that no
+    external stream captures. Raises ProvisionError.
     """
     captured = tuple(
         subject for subject in captured if not any(stream.overlaps(subject) for stream in external)
@@ -77,12 +82,13 @@ async def provision(
             allow_direct=True,
         ),
     )
-    await ensure(
+    await _ensure_side(
         broker,
         StreamConfig(
             name=LIFECYCLE, subjects=list(LIFECYCLE_SUBJECTS), storage=StorageType.FILE,
-            max_age=DAY, max_bytes=1024**3, discard=DiscardPolicy.OLD, allow_direct=True,
+            max_age=DAY, discard=DiscardPolicy.OLD, allow_direct=True,
         ),
+        storage,
     )  # fmt: skip
     await ensure(
         broker,
@@ -91,17 +97,51 @@ async def provision(
             max_age=dead_letter_retention, discard=DiscardPolicy.OLD, allow_direct=True,
         ),
     )  # fmt: skip
-    await ensure(
+    await _ensure_side(
         broker,
         StreamConfig(
             name=REJECTED, subjects=["eg.rejected.>"], storage=StorageType.FILE,
-            max_age=7 * DAY, max_bytes=REJECTED_LIMIT, discard=DiscardPolicy.OLD, allow_direct=True,
+            max_age=7 * DAY, discard=DiscardPolicy.OLD, allow_direct=True,
         ),
+        storage,
     )  # fmt: skip
     await ensure_router(broker, EVENTS, 1)
     for stream in external:
         await ensure_router(broker, stream.name, None)
     return captured
+
+
+async def _ensure_side(broker: Broker, config: StreamConfig, storage: int | None) -> None:
+    """Makes a stream that drops its oldest messages at a limit, which NATS reserves: SIDE_LIMIT, or
+    less where NATS has not so much. A stream that is there is not made smaller: it would drop
+    messages. Raises ProvisionError."""
+    assert config.name
+    if storage is None:
+        storage = await _account_storage(broker)
+    limit = SIDE_LIMIT
+    if storage is not None:
+        limit = min(limit, max(storage // SIDE_SHARE, LEAST_SIDE_LIMIT))
+    former = await existing(broker, config.name)
+    least = LEAST_SIDE_LIMIT if former is None else former.max_bytes or LEAST_SIDE_LIMIT
+    limit = max(limit, min(least, SIDE_LIMIT))
+    while True:
+        config.max_bytes = limit
+        try:
+            await ensure(broker, config)
+            break
+        except ProvisionError as error:
+            if limit <= least or not (error.__context__ and is_full(error.__context__)):
+                raise
+            limit = max(limit // 2, least)
+    if limit < SIDE_LIMIT:
+        log.info("NATS has little storage: a stream drops its oldest messages earlier",
+                    stream=config.name, max_bytes=limit)  # fmt: skip
+
+
+async def _account_storage(broker: Broker) -> int | None:
+    """Bytes that the account may store; None if it has no limit."""
+    limits = (await broker.js.account_info()).limits
+    return limits.max_storage if limits.max_storage > 0 else None
 
 
 async def ensure_router(broker: Broker, stream: str, from_seq: int | None) -> None:

@@ -12,11 +12,13 @@ from nats.js.errors import (
     BucketNotFoundError,
     KeyNotFoundError,
     KeyWrongLastSequenceError,
+    NoStreamResponseError,
     NotFoundError,
 )
 from nats.js.kv import KeyValue
 
 from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.failures import failure, is_full
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.pull import Pulled
@@ -138,7 +140,7 @@ class RegistryBucket:
         """Writes an entry and returns its revision.
 
         It replaces the revision that this process has applied; ``new``: the key must be free, or
-        hold an entry that cannot be read. Raises RegistryConflict.
+        hold an entry that cannot be read. Raises RegistryConflict, LogUnavailable and LogFull.
         """
         try:
             if new and key not in self.left_out:
@@ -146,8 +148,10 @@ class RegistryBucket:
             return await self._kv.update(key, value, last=self._revisions[key])
         except (KeyWrongLastSequenceError, KeyNotFoundError, KeyError):
             raise RegistryConflict(key) from None
-        except APIError as error:
-            raise RegistryConflict(f"{key}: {error.description}") from None
+        except (*BrokerError, NoStreamResponseError, APIError) as error:
+            if isinstance(error, APIError) and not is_full(error) and error.code != 503:
+                raise RegistryConflict(f"{key}: {error.description}") from None
+            raise failure(self._broker, error) from None
 
     async def delete(self, key: str) -> None:
         """Deletes an entry of the revision that this process applied. Raises RegistryConflict."""

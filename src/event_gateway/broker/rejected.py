@@ -9,7 +9,7 @@ import msgspec
 from nats.js.errors import APIError, NoStreamResponseError
 
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.event_log import LogUnavailable
+from event_gateway.broker.failures import failure
 from event_gateway.broker.provision import REJECTED
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_page import read_page
@@ -86,8 +86,8 @@ class RejectedInput:
             await self._broker.js.publish(
                 f"eg.rejected.{error.reason}", body, stream=REJECTED, headers=headers
             )
-        except (*_UNAVAILABLE, NoStreamResponseError) as failure:
-            raise LogUnavailable(str(failure) or type(failure).__name__) from None
+        except (*_UNAVAILABLE, NoStreamResponseError) as problem:
+            raise failure(self._broker, problem) from None
 
     async def page(self, from_seq: int, limit: int) -> tuple[list[Rejected], bool]:
         """Reads rejected messages from a sequence on, the oldest first, and whether more follow.
@@ -97,7 +97,7 @@ class RejectedInput:
         try:
             page = await read_page(self._broker, REJECTED, from_seq=from_seq, limit=limit)
         except _UNAVAILABLE as error:
-            raise LogUnavailable(str(error) or type(error).__name__) from None
+            raise failure(self._broker, error) from None
         return [_rejected(message) for message in page.messages], page.remaining > 0
 
     async def retry(self, seq: int, admit: Callable[[Event], None]) -> int:
@@ -129,7 +129,7 @@ class RejectedInput:
         except NoStreamResponseError:
             raise NotCaptured(f"no stream captures {rejected.subject} any more") from None
         except _UNAVAILABLE as error:
-            raise LogUnavailable(str(error) or type(error).__name__) from None
+            raise failure(self._broker, error) from None
         return ack.seq
 
 

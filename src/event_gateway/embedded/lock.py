@@ -1,5 +1,6 @@
 """The lock on a data directory: one gateway uses it at a time."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -33,9 +34,9 @@ class DirectoryLock:
                 f"the data directory {self._directory} is in use by another gateway"
                 f"{f' (process {holder})' if holder else ''}; give each its own --data-dir"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, str(os.getpid()).encode())
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, str(os.getpid()).ljust(12).encode())
         self._descriptor = descriptor
 
     def release(self) -> None:

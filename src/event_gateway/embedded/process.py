@@ -1,6 +1,7 @@
 """Runs an embedded server as a child process that ends with the gateway."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import shutil
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+NEW_LOG = 64 * 1024  # bytes of a log that are read at a time
 MAX_LOG = 10 * 1024 * 1024  # bytes after which a log is moved to ``.log.old``
 _PR_SET_PDEATHSIG = 1
 _PASSED_ON = frozenset({
@@ -36,6 +38,7 @@ class ServerProcess:
         self._log = directory / "logs" / f"{name}.log"
         self._pid_file = directory / f"{name}.pid"
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_read = 0  # bytes of the log, by :meth:`new_log`
         self.started = 0.0
 
     @property
@@ -44,12 +47,14 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self, command: list[str]) -> None:
-        """Starts the server."""
+        """Starts the server. Raises OSError."""
         self._log.parent.mkdir(mode=0o700, exist_ok=True)
-        self.limit_log()
+        with contextlib.suppress(OSError):  # the disk is full
+            self.limit_log()
         with self._log.open("ab") as log:
+            self._log_read = log.tell()
             self._process = start_child(command, log)
-        self._pid_file.write_text(str(self._process.pid))
+        self._write_pid(self._process.pid)
         self.started = time.monotonic()
 
     def limit_log(self, limit: int = MAX_LOG) -> None:
@@ -60,6 +65,30 @@ class ServerProcess:
         if self._log.exists() and self._log.stat().st_size > limit:
             shutil.copyfile(self._log, self._log.with_suffix(".log.old"))
             os.truncate(self._log, 0)
+
+    def _write_pid(self, pid: int) -> None:
+        # In place: on a full disk a file that was made shorter could not be written again.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._pid_file, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(descriptor, str(pid).ljust(12).encode(), 0)
+            finally:
+                os.close(descriptor)
+
+    def new_log(self) -> bytes:
+        """What the server has logged since the last call, or since it was started; of much, the
+        last part."""
+        try:
+            size = self._log.stat().st_size
+            if size == self._log_read:
+                return b""
+            begin = self._log_read if size > self._log_read else 0
+            self._log_read = size
+            with self._log.open("rb") as file:
+                file.seek(max(begin, size - NEW_LOG))
+                return file.read(NEW_LOG)
+        except OSError:
+            return b""
 
     async def stop(self, timeout: float) -> None:
         """SIGTERM, then SIGKILL after ``timeout`` seconds."""

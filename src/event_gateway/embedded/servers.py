@@ -15,6 +15,8 @@ from pathlib import Path
 
 import structlog
 
+from event_gateway.embedded.disk import Disk, store_limit
+from event_gateway.embedded.keeper import Keeper
 from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
 from event_gateway.tasks import Supervisor, end
 
@@ -23,9 +25,6 @@ log = structlog.get_logger(__name__)
 __all__ = ["EmbeddedServerError", "EmbeddedServers"]
 
 USER = "gateway"
-INTERVAL = 0.2  # seconds between checks whether a server is alive
-STEADY = 60.0  # seconds after which a restarted server counts as healthy
-MAX_DELAY = 10.0  # seconds between two starts of a server that does not stay alive
 LOADING = 30.0  # seconds without an answer that are allowed while a server loads its data
 STARTS = 5  # tries, if another process takes the port before the server does
 PORTS = range(20_000, 32_000)
@@ -39,6 +38,9 @@ class EmbeddedServers:
         self._dir = data_dir.resolve()
         self._names = [name for name, on in (("nats", nats), ("valkey", valkey)) if on]
         self._processes: dict[str, ServerProcess] = {}
+        self._settings: dict[str, dict[str, object]] = {}
+        self.disk = Disk(self._dir)
+        self.store_limit: int | None = None  # bytes that the streams may have; None: unknown
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self, timeout: float = 30.0) -> tuple[str | None, str | None]:
@@ -47,7 +49,7 @@ class EmbeddedServers:
         Raises EmbeddedServerError.
         """
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = self._load()
+        settings = self._settings = self._load()
         deadline = time.monotonic() + timeout
         errors = await asyncio.gather(
             *(self._bring_up(name, settings, deadline) for name in self._names),
@@ -69,8 +71,7 @@ class EmbeddedServers:
     def keep(self, supervisor: Supervisor) -> None:
         """Restarts servers that end by themselves, from now on until :meth:`stop`."""
         self._keepers = [
-            supervisor.start(f"embedded-{name}", functools.partial(self._keep, name))
-            for name in self._names
+            supervisor.start(f"embedded-{name}", self._keeper(name).run) for name in self._names
         ]
 
     async def stop(self, timeout: float = 10.0) -> None:
@@ -79,26 +80,31 @@ class EmbeddedServers:
         for process in self._processes.values():
             await process.stop(timeout)
 
-    async def _keep(self, name: str) -> None:
-        """Restarts a server that has ended by itself, and limits its log."""
-        process = self._processes[name]
-        delay = 0.0
-        while True:
-            await asyncio.sleep(INTERVAL)
-            process.limit_log()
-            if process.running:
-                if time.monotonic() - process.started > STEADY:
-                    delay = 0.0
-                continue
-            log.warning("an embedded server has ended by itself, the gateway restarts it",
-                        server=name, last_log_line=process.last_log_line(),
-                        seconds=delay)  # fmt: skip
-            await asyncio.sleep(delay)
-            delay = min(max(2 * delay, 0.25), MAX_DELAY)
-            try:
-                process.start(_COMMANDS[name](str(self._dir / f"{name}.conf")))
-            except (OSError, EmbeddedServerError) as error:
-                log.error("an embedded server cannot be started", server=name, error=str(error))
+    def _keeper(self, name: str) -> Keeper:
+        return Keeper(
+            self._processes[name],
+            functools.partial(self._command, name),
+            self.disk,
+            # Valkey ends by itself when it cannot write.
+            restart_after_full=name == "nats",
+        )
+
+    def _command(self, name: str) -> list[str]:
+        """Writes a server's configuration; returns the command that starts it."""
+        entry = self._settings[name]
+        config = self._dir / f"{name}.conf"
+        if name == "nats":
+            self.store_limit = store_limit(self.disk, self._dir / "nats")
+            text = _nats_config(self._dir, entry["port"], entry["password"], self.store_limit)
+        else:
+            text = _valkey_config(self._dir, entry["port"], entry["password"])
+        try:
+            _write_private(config, text)
+        except OSError:
+            if not config.exists():
+                raise
+            # The disk is full: the former configuration is as good.
+        return _COMMANDS[name](str(config))
 
     async def _bring_up(
         self, name: str, settings: dict[str, dict[str, object]], deadline: float
@@ -119,8 +125,7 @@ class EmbeddedServers:
                 log.warning("the port of an embedded server is taken, another port is used",
                             server=name, previous=previous, port=port)  # fmt: skip
             self._save(settings)
-            _write_private(mark, _CONFIGS[name](self._dir, port, entry["password"]))
-            process.start(_COMMANDS[name](str(mark)))
+            process.start(self._command(name))
             if await self._answers(process, port, str(entry["password"]), deadline):
                 return
             # Another process may have taken the port between the check and its use.
@@ -163,13 +168,13 @@ class EmbeddedServers:
         _write_private(self._dir / "servers.json", json.dumps(settings))
 
 
-def _nats_config(directory: Path, port: object, password: object) -> str:
+def _nats_config(directory: Path, port: object, password: object, limit: int) -> str:
     return f"""
 server_name: event-gateway
 listen: "127.0.0.1:{port}"
 max_payload: {MAX_PAYLOAD}
 write_deadline: "10s"
-jetstream {{ store_dir: {json.dumps(str(directory / "nats"))} }}
+jetstream {{ store_dir: {json.dumps(str(directory / "nats"))}, max_file_store: {limit} }}
 authorization {{ users: [ {{ user: {USER}, password: {json.dumps(password)} }} ] }}
 """
 
@@ -214,7 +219,6 @@ def valkey_binary() -> str:
     return _on_path("valkey-server", "redis.url")
 
 
-_CONFIGS = {"nats": _nats_config, "valkey": _valkey_config}
 _COMMANDS = {
     "nats": lambda config: [nats_binary(), "-c", config],
     "valkey": lambda config: [valkey_binary(), config],
@@ -257,9 +261,19 @@ def _is_free(port: int) -> bool:
 
 
 def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    """Writes a file that only its owner can read. On a full disk the former one stays."""
+    with contextlib.suppress(OSError):
+        if path.read_text() == text:
+            return
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 async def _check_nats(port: int, password: str) -> bool | None:

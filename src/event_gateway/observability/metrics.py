@@ -195,6 +195,9 @@ class Metrics:
             **common,
         )
         self._types: set[str] = set()
+        self.disk_free = Gauge(
+            "disk_free_bytes", "Free on the disk of the embedded servers.", **common
+        )
         self.queue_depth = Gauge(
             "queue_depth",
             "Deliveries that are not final.",

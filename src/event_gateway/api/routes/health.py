@@ -1,5 +1,6 @@
 """``/healthz``, ``/readyz`` and ``/metrics``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -35,6 +36,7 @@ class HealthParts:
     lag: RouterLag
     supervisor: Supervisor
     metrics: Metrics
+    storage_reasons: Callable[[], list[str]]
 
 
 Parts = Annotated[HealthParts, Depends(provided(HealthParts))]
@@ -62,6 +64,8 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
         return {"status": "unavailable", "reasons": reasons}
     if not parts.ledger.reachable:
         reasons.append("redis unreachable")
+    reasons += parts.storage_reasons()
+    reasons += parts.broker.violations.recent()
     reasons += parts.repair.reasons
     reasons += parts.lag.reasons
     reasons += [f"the background task {name} crashed" for name in parts.supervisor.degraded]

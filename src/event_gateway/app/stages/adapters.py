@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from redis.asyncio import Redis
 
@@ -21,6 +22,7 @@ from event_gateway.config.definitions import definitions_digest
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
 from event_gateway.core.webhook.retry_policy import longest_wait
+from event_gateway.embedded.disk import Disk
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.connection import connect as connect_redis
@@ -28,6 +30,25 @@ from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.state.runs import Runs
 from event_gateway.tasks import Supervisor
+
+
+class Storage:
+    """Where the embedded servers keep their data. ``disk``: None if there are none; ``limit``:
+    bytes that the streams of an embedded NATS may have, None if NATS is not embedded."""
+
+    def __init__(self, data_dir: Path | None, limit: int | None) -> None:
+        self.disk = None if data_dir is None else Disk(data_dir)
+        self.limit = limit
+
+    def shortage(self) -> str | None:
+        """Why NATS takes no more events, as far as the disk is the reason."""
+        return None if self.disk is None or self.limit is None else self.disk.shortage()
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the gateway's health is degraded."""
+        shortage = None if self.disk is None else self.disk.shortage()
+        return [shortage] if shortage else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +71,7 @@ class Adapters:
     metrics: Metrics
     installation_key: bytes
     external_retention: Mapping[str, float]
+    storage: Storage
 
     async def provision(self, config: Config) -> None:
         """Checks ``ingest.streams`` and makes the gateway's own streams as configured.
@@ -59,7 +81,9 @@ class Adapters:
         external = self.events.external
         names = [stream.name for stream in external]
         await open_streams(self.broker, names, longest_wait(config.ingest.retention))
-        self.events.set_captured(await _provision(self.broker, config, external))
+        self.events.set_captured(
+            await _provision(self.broker, config, external, self.storage.limit)
+        )
 
     def configure(self, config: Config) -> None:
         """Applies how long records are kept, and what the log may capture; tells the peers which
@@ -75,6 +99,7 @@ async def open_adapters(
     nats_url: str,
     redis_url: str,
     *,
+    storage: Storage,
     metrics: Metrics,
     supervisor: Supervisor,
     closing: AsyncExitStack,
@@ -83,13 +108,15 @@ async def open_adapters(
 
     Raises ProvisionError, ServerRefused, or the exceptions in BrokerError and StateError.
     """
-    broker = await connect_nats(nats_url, supervisor, replicas=config.nats.replicas)
+    broker = await connect_nats(
+        nats_url, supervisor, replicas=config.nats.replicas, shortage=storage.shortage
+    )
     closing.push_async_callback(broker.close)
     redis = await connect_redis(redis_url)
     closing.push_async_callback(redis.aclose)
     wait = longest_wait(config.ingest.retention)
     external = await open_streams(broker, config.ingest.streams, wait)
-    captured = await _provision(broker, config, external)
+    captured = await _provision(broker, config, external, storage.limit)
     events = EventLog(broker, captured, external, captures_new_roots=config.ingest.subjects is None)
     peers = Peers(broker, secrets.token_hex(6), definitions_digest(config), supervisor)
     await peers.start()
@@ -115,15 +142,16 @@ async def open_adapters(
         metrics=metrics,
         installation_key=installation_key,
         external_retention={stream.name: stream.max_age for stream in external},
+        storage=storage,
     )
 
 
 async def _provision(
-    broker: Broker, config: Config, external: Sequence[ExternalStream]
+    broker: Broker, config: Config, external: Sequence[ExternalStream], limit: int | None
 ) -> tuple[str, ...]:
     return await provision(
         broker, captured_subjects(config), config.ingest.retention, config.ingest.max_bytes,
-        config.dead_letters.retention, external,
+        config.dead_letters.retention, external, limit,
     )  # fmt: skip
 
 

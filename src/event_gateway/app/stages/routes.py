@@ -154,5 +154,6 @@ def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
         lag=stages.routing.lag,
         supervisor=stages.supervisor,
         metrics=adapters.metrics,
+        storage_reasons=lambda: adapters.storage.reasons,
     )
     return RouteGroup(parts, (health.health, health.metrics))

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from event_gateway.app.stages.adapters import Adapters, open_adapters
+from event_gateway.app.stages.adapters import Adapters, Storage, open_adapters
 from event_gateway.app.stages.delivery import Deliveries, build_delivery
 from event_gateway.app.stages.ingest import Ingest, build_ingest
 from event_gateway.app.stages.registration import Registrations, build_registration
@@ -26,7 +26,9 @@ class Settings:
 
     At most ``max_attempts`` are in flight at a time, and clients of the API have at most
     ``max_connections``. ``sealing_key``: the file with the key of the sealed store, used if there
-    is no secret of that name. ``private``: files that no webhook may name.
+    is no secret of that name. ``private``: files that no webhook may name. ``data_dir``: where
+    embedded servers keep their data, None if there are none; ``store_limit``: bytes that the
+    streams of an embedded NATS may use.
     """
 
     nats_url: str
@@ -36,6 +38,8 @@ class Settings:
     private: PrivateFiles
     max_attempts: int
     max_connections: int
+    data_dir: Path | None = None
+    store_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ async def build_stages(
     """
     adapters = await open_adapters(
         config, settings.nats_url, settings.redis_url,
+        storage=Storage(settings.data_dir, settings.store_limit),
         metrics=metrics, supervisor=supervisor, closing=closing,
     )  # fmt: skip
     ingest = build_ingest(config, adapters)

@@ -62,6 +62,8 @@ async def working(
                 ),
                 max_attempts=attempts_within(files),
                 max_connections=connections_within(files),
+                data_dir=hosted.data_dir if None in (config.nats.url, config.redis.url) else None,
+                store_limit=hosted.store_limit,
             )
             gateway = await open_gateway(
                 config, settings,

@@ -24,7 +24,11 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """What a gateway process works with. The URLs contain credentials, which local tools need."""
+    """What a gateway process works with. The URLs contain credentials, which local tools need.
+
+    ``data_dir``: where embedded servers keep their data, None if there are none; ``store_limit``:
+    bytes that the streams of the embedded NATS may have, None if NATS is not embedded.
+    """
 
     listener: socket.socket
     nats_url: str = field(repr=False)
@@ -34,6 +38,7 @@ class Hosted:
     first_start: bool = False
     data_dir: Path | None = None
     config_path: Path | None = None
+    store_limit: int | None = None
 
     @property
     def http_url(self) -> str:
@@ -81,10 +86,14 @@ async def hosting(
             urls = await embedded.start()
         except EmbeddedServerError as error:
             raise StartFailed(str(error)) from error
+        except OSError as error:
+            where = data_dir.resolve()
+            raise StartFailed(f"the data directory {where} cannot be used: {error}") from error
         embedded.keep(supervisor)
         yield Hosted(
             listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
             admin_key, sealing_key, first_start, data_dir.absolute(), config_path,
+            embedded.store_limit,
         )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from event_gateway.cli.process.workers import Workers
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 from event_gateway.core.text.urls import without_password
+from event_gateway.embedded.disk import shown
 from event_gateway.observability.metrics import Metrics
 from event_gateway.tasks import TaskCrashed, end
 
@@ -151,6 +152,8 @@ async def _until_told_to_end(
         typer.echo(f"event gateway   {hosted.http_url}   (API docs: {hosted.http_url}/docs)")
         typer.echo(f"NATS            {without_password(hosted.nats_url)}")
         typer.echo(f"Redis           {without_password(hosted.redis_url)}")
+        if hosted.store_limit is not None:
+            typer.echo(f"storage         {shown(hosted.store_limit)} for the streams of NATS")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
         if hosted.first_start:
             typer.echo(f"                {hosted.admin_key}   (shown once)")

@@ -48,6 +48,7 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
             sealing_key,
             data_dir=None if settings["data_dir"] is None else Path(settings["data_dir"]),
             config_path=path,
+            store_limit=settings["store_limit"],
         )
         try:
             async with (

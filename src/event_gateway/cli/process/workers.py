@@ -60,6 +60,7 @@ class _Worker:
             "admin_key": hosted.admin_key,
             "sealing_key": None if hosted.sealing_key is None else str(hosted.sealing_key),
             "data_dir": None if hosted.data_dir is None else str(hosted.data_dir),
+            "store_limit": hosted.store_limit,
         }
         assert self.process.stdin is not None
         # By standard input, as other users see the command line and the environment.
