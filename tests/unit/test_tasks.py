@@ -160,3 +160,22 @@ async def test_the_error_of_a_short_task_is_logged_once(logs: list[Any]) -> None
     await end([task])
     await asyncio.sleep(0)
     assert [(log["task"], str(log["exc_info"])) for log in logs] == [("look-up", "wrong")]
+
+
+async def test_wait_for_never_forgets_a_cancellation() -> None:
+    """Also not one that comes together with the result. NATS' client calls asyncio's own."""
+    result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(asyncio.wait_for(result, 60))
+    await asyncio.sleep(0)
+    result.set_result(1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_wait_for_has_a_limit() -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), 0.01)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), 0)
+    assert await asyncio.wait_for(asyncio.sleep(0, "done"), None) == "done"

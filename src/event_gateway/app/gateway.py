@@ -94,6 +94,7 @@ class Gateway:
         stages.ingest.start(tasks)
         self.api.start(tasks)
         tasks.start("gauges", self._measure)
+        tasks.start("redis-settings", stages.adapters.redis_settings.run)
 
     async def reload(self, config: Config) -> None:
         """Applies another configuration, all or nothing.

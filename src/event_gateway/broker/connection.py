@@ -4,7 +4,8 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
 from nats.aio.client import Client
@@ -16,7 +17,12 @@ from nats.js.errors import APIError
 from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.violations import Violations
 from event_gateway.core.errors import ServerRefused
-from event_gateway.core.text.urls import servers_of, without_password
+from event_gateway.core.text.urls import (
+    ServerUrl,
+    parse_server_url,
+    servers_of,
+    without_password,
+)
 from event_gateway.tasks import Supervisor, end, spawn
 
 log = structlog.get_logger(__name__)
@@ -134,7 +140,10 @@ class Broker:
         try:
             await self.js.account_info()
         except (*BrokerError, APIError) as error:
+            denied = self.violations.during_call()
             await self.nc.close()
+            if denied:
+                raise ServerRefused(f"NATS at {shown}: {denied}") from None
             raise ServerRefused(
                 f"NATS at {shown} has no JetStream for this account ({error}): start the server "
                 "with JetStream enabled"
@@ -156,8 +165,10 @@ class Broker:
             self.violations.note(str(error))
             log.debug("error in the NATS client", error=str(error))
 
+        servers = [parse_server_url(server) for server in servers_of(self.url)]
         await self.nc.connect(
-            servers_of(self.url),
+            [server.url for server in servers],
+            **_credentials(servers),
             name="event-gateway",
             # The first connection succeeds or fails; with endless attempts the client would spin.
             allow_reconnect=False,
@@ -266,6 +277,18 @@ class Broker:
             raise OutboundBufferLimitError
         await nc._send_command(commands)
         await nc._flush_pending()
+
+
+def _credentials(servers: Sequence[ServerUrl]) -> dict[str, Any]:
+    """The client's arguments for the user of all servers: it does not decode those of a URL."""
+    users = {(server.user, server.password) for server in servers if server.user is not None}
+    if not users:
+        return {}
+    if len(users) > 1:
+        raise ServerRefused("nats.url: all servers must have the same user and password")
+    user, password = users.pop()
+    assert user is not None
+    return {"token": user} if password is None else {"user": user, "password": password}
 
 
 async def connect(

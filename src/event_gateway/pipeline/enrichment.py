@@ -1,5 +1,6 @@
 """Enrichment: adds a member ``enrichment`` to an event's data, without parsing the data."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -14,6 +15,9 @@ from event_gateway.state.event_cache import Context, EventCache
 
 log = structlog.get_logger(__name__)
 
+LIVE_WAIT = 0.5  # seconds
+LIVE_PAUSE = 10.0  # seconds
+
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -24,6 +28,20 @@ class Enricher:
         self._cache = cache
         self._version = version.encode()
         self._reported = False
+        self._skip_until = 0.0  # on the monotonic clock
+
+    async def enrich_live(self, batch: Sequence[Received]) -> None:
+        """Enriches a batch for live subscribers as :meth:`enrich` does, but waits for Redis at most
+        LIVE_WAIT seconds, and then leaves Redis alone for LIVE_PAUSE seconds."""
+        contexts: Sequence[Context | None] = [None] * len(batch)
+        if time.monotonic() >= self._skip_until:
+            try:
+                async with asyncio.timeout(LIVE_WAIT):
+                    contexts = await self._cache.remember(batch)
+            except StateError as error:
+                log.debug("live events are not enriched", error=str(error))
+                self._skip_until = time.monotonic() + LIVE_PAUSE
+        self._set_enriched(batch, contexts)
 
     async def enrich(
         self, batch: Sequence[Received], *, keep: bool = True, routes: bool = False
@@ -40,6 +58,9 @@ class Enricher:
                 log.warning("enrichment is incomplete, Redis cannot be reached", error=str(error))
             self._reported = True
             contexts = [None] * len(batch)
+        self._set_enriched(batch, contexts)
+
+    def _set_enriched(self, batch: Sequence[Received], contexts: Sequence[Context | None]) -> None:
         now = rfc3339(time.time()).encode()
         for received, context in zip(batch, contexts, strict=True):
             received.enriched = self._enriched(received.event, context, now)

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
 from event_gateway.core.errors import ServerRefused
-from event_gateway.core.text.urls import without_password
+from event_gateway.core.text.urls import parse_server_url, without_password
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ async def connect(url: str, timeout: float = START_TIMEOUT) -> "Redis":
     """
     # If all connections are in use, a call waits for a free connection instead of failing.
     pool = BlockingConnectionPool.from_url(
-        url,
+        parse_server_url(url).encoded,
         max_connections=32,
         timeout=5,
         socket_timeout=5.0,

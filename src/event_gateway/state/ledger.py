@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.webhook.delivery import Status
+from event_gateway.state.condition import condition_of
 from event_gateway.state.connection import StateError
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.keys import DELIVERY, HIGH, RESPONSES
@@ -69,6 +70,7 @@ class Ledger:
         self._flusher: asyncio.Task[None] | None = None
         self._batch: Batch | None = None  # what is being written, until Redis confirms it
         self._writes = 0  # batches that were sent; the number of the latest
+        self.condition: str | None = None  # what is wrong with Redis
         self._tokens = 0
         self._high: dict[str, int] = {}
 
@@ -122,8 +124,12 @@ class Ledger:
 
     def mark_unreachable(self, error: Exception) -> None:
         """Records that a call has failed: no attempt may start until a call succeeds."""
+        condition = condition_of(error)
+        if condition != self.condition:
+            self.condition = condition
+            log.error("the ledger in Redis cannot be written, no attempt starts",
+                      reason=condition, error=str(error))  # fmt: skip
         if self.reachable:
-            log.error("the ledger in Redis cannot be reached, no attempt starts", error=str(error))
             self._reachable.clear()
             self._pending.submitted.set()
 
@@ -247,6 +253,7 @@ class Ledger:
         if not self._reachable.is_set():
             log.info("the ledger in Redis can be reached again")
             self._reachable.set()
+            self.condition = None
         for change in batch.changes:
             stream, seq = change.delivery.stream, change.delivery.seq
             if seq > self._high.get(stream, 0):

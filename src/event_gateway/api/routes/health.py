@@ -15,6 +15,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.observability.metrics import CONTENT_TYPE, Metrics
 from event_gateway.routing.lag import RouterLag
 from event_gateway.routing.repair import Repair
+from event_gateway.state.condition import UNREACHABLE, RedisSettings
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import Supervisor
 
@@ -36,6 +37,7 @@ class HealthParts:
     lag: RouterLag
     supervisor: Supervisor
     metrics: Metrics
+    redis_settings: RedisSettings
     storage_reasons: Callable[[], list[str]]
 
 
@@ -63,7 +65,9 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
         response.status_code = 503
         return {"status": "unavailable", "reasons": reasons}
     if not parts.ledger.reachable:
-        reasons.append("redis unreachable")
+        reasons.append(parts.ledger.condition or UNREACHABLE)
+    if parts.redis_settings.reason is not None:
+        reasons.append(parts.redis_settings.reason)
     reasons += parts.storage_reasons()
     reasons += parts.broker.violations.recent()
     reasons += parts.repair.reasons

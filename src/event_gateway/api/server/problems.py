@@ -19,6 +19,7 @@ from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal
 from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, Unknown
+from event_gateway.state.condition import UNREACHABLE, condition_of
 
 MAX_DETAIL = 8192  # characters; texts of clients may be part of it
 CONTENT_TYPE = "application/problem+json"
@@ -99,6 +100,13 @@ def _not_taken(_error: NotTaken) -> Problem:
     return Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
 
 
+def _redis(error: RedisError) -> Problem:
+    condition = condition_of(error)
+    if condition == UNREACHABLE:
+        return unavailable("Redis")
+    return Problem(503, f"R{condition[1:]}", {"Retry-After": "2"})
+
+
 _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (Problem, lambda error: error),
     (Unknown, lambda error: Problem(404, str(error))),
@@ -113,7 +121,7 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (LogFull, lambda error: Problem(507, f"the log is full: {error}", {"Retry-After": "60"})),
     (NotConfirmed, _not_confirmed),
     (NotTaken, _not_taken),
-    (RedisError, lambda _: unavailable("Redis")),
+    (RedisError, _redis),
     *((kind, lambda _: unavailable("NATS")) for kind in (LogUnavailable, *BrokerError)),
 )
 HANDLED = tuple(kind for kind, _ in _KINDS)  # the others are bugs: 500

@@ -25,6 +25,7 @@ from event_gateway.core.webhook.retry_policy import longest_wait
 from event_gateway.embedded.disk import Disk
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
+from event_gateway.state.condition import RedisSettings
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
@@ -72,6 +73,7 @@ class Adapters:
     installation_key: bytes
     external_retention: Mapping[str, float]
     storage: Storage
+    redis_settings: RedisSettings
 
     async def provision(self, config: Config) -> None:
         """Checks ``ingest.streams`` and makes the gateway's own streams as configured.
@@ -143,6 +145,7 @@ async def open_adapters(
         installation_key=installation_key,
         external_retention={stream.name: stream.max_age for stream in external},
         storage=storage,
+        redis_settings=RedisSettings(redis),
     )
 
 

@@ -25,7 +25,7 @@ from event_gateway.tasks import TaskGroup
 @dataclass(frozen=True, slots=True)
 class Ingest:
     """The parts of this stage. ``capture`` decodes the events that the router takes from the log,
-    ``decoder`` those that are read again."""
+    ``decoder`` those that are read again, ``live_decoder`` those for live subscribers."""
 
     intake: Intake
     schema_policy: SchemaPolicy
@@ -34,6 +34,7 @@ class Ingest:
     enricher: Enricher
     capture: EventDecoder
     decoder: EventDecoder
+    live_decoder: EventDecoder
     stored_events: StoredEvents
     expression_errors: ExpressionErrors
     metrics: Metrics
@@ -70,6 +71,7 @@ def build_ingest(config: Config, adapters: Adapters) -> Ingest:
             admission.check_captured, functools.partial(enricher.enrich, routes=True)
         ),
         decoder=EventDecoder(admission.check_again, enricher.enrich),
+        live_decoder=EventDecoder(admission.check_again, enricher.enrich_live),
         stored_events=StoredEvents(adapters.reader, enricher.enrich),
         expression_errors=ExpressionErrors(adapters.redis),
         metrics=adapters.metrics,

@@ -154,6 +154,7 @@ def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
         lag=stages.routing.lag,
         supervisor=stages.supervisor,
         metrics=adapters.metrics,
+        redis_settings=adapters.redis_settings,
         storage_reasons=lambda: adapters.storage.reasons,
     )
     return RouteGroup(parts, (health.health, health.metrics))

@@ -37,7 +37,7 @@ class Streaming:
 
 def build_streaming(adapters: Adapters, ingest: Ingest, supervisor: Supervisor) -> Streaming:
     """Needs the ingest stage, through which each message goes before it is sent."""
-    hub = Hub(adapters.broker, ingest.decoder, adapters.metrics.streams, supervisor)
+    hub = Hub(adapters.broker, ingest.live_decoder, adapters.metrics.streams, supervisor)
     directory = SubscriptionDirectory(adapters.broker, adapters.peers, hub)
     durables = DurablePositions(adapters.redis)
     stored = Subscriptions(adapters.redis)

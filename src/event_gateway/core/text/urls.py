@@ -1,9 +1,30 @@
-"""Server URLs: several in one text, and without their passwords."""
+"""Server URLs: several in one text, their credentials, and their texts without passwords."""
 
 import re
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlsplit
 
 _BETWEEN = re.compile(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")  # a password may contain a comma
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:/?#\[\]@]*)(:[0-9]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUrl:
+    """A URL, its credentials apart: ``url`` is without them. ``user`` and ``password`` are decoded;
+    None if there are none."""
+
+    url: str
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def encoded(self) -> str:
+        """The whole URL, with the credentials percent-encoded."""
+        if self.user is None:
+            return self.url
+        scheme, mark, rest = self.url.partition("://")
+        password = "" if self.password is None else f":{quote(self.password, safe='')}"
+        return f"{scheme}{mark}{quote(self.user, safe='')}{password}@{rest}"
 
 
 def servers_of(url: str) -> list[str]:
@@ -11,12 +32,31 @@ def servers_of(url: str) -> list[str]:
     return [server.strip() for server in _BETWEEN.split(url)]
 
 
+def parse_server_url(url: str) -> ServerUrl:
+    """Separates the credentials from one URL.
+
+    A password may be percent-encoded or not. Unless it is, an ``@``, ``/``, ``?`` or ``#`` in it is
+    found by what follows it: the host is behind the last ``@`` that is not in the query.
+    """
+    scheme, mark, rest = url.partition("://")
+    before_query = re.split("[?#]", rest, maxsplit=1)[0]
+    if "@" in before_query:
+        credentials, _, host = before_query.rpartition("@")
+        host += rest[len(before_query) :]
+    elif "@" in rest and not _HOST_AND_PORT.fullmatch(before_query.partition("/")[0]):
+        credentials, _, host = rest.rpartition("@")
+    else:
+        return ServerUrl(url)
+    user, colon, password = credentials.partition(":")
+    return ServerUrl(f"{scheme}{mark}{host}", unquote(user), unquote(password) if colon else None)
+
+
 def places_of(url: str, default_port: int) -> list[tuple[str, int]]:
     """Host and port of each server in a text; those without a host (``unix://``) are left out."""
     places = []
     for server in servers_of(url):
         try:
-            parts = urlsplit(server)
+            parts = urlsplit(parse_server_url(server).url)
             host, port = parts.hostname, parts.port
         except ValueError:
             continue
@@ -30,7 +70,7 @@ def without_password(url: str) -> str:
     password in the query, too."""
     shown = []
     for server in servers_of(url):
-        scheme, mark, rest = server.partition("://")
-        host = re.split("[?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        scheme, mark, rest = parse_server_url(server).url.partition("://")
+        host = re.split("[?#]", rest, maxsplit=1)[0]
         shown.append(f"{scheme}{mark}{host}" if mark else "")
     return ",".join(shown)
