@@ -143,7 +143,7 @@ async def _while_full(client: Client, accepted: set[str], disk: SmallDisk) -> No
     change = await client.http.post(
         "/v1/webhooks", json={"id": "x", "url": "https://example.com", "events": ["a"]}
     )
-    assert change.status_code in (201, 507), change.text
+    assert change.status_code in (201, 503, 507), change.text
     disk.free()
 
 

@@ -16,6 +16,7 @@ from event_gateway.app.gauges import measure
 from event_gateway.app.reload import apply_configuration
 from event_gateway.app.stages.api import Api, build_api
 from event_gateway.app.stages.stages import Settings, Stages, build_stages
+from event_gateway.app.stream_upkeep import StreamUpkeep
 from event_gateway.broker.connection import BrokerError
 from event_gateway.config.model import Config
 from event_gateway.observability.metrics import Metrics
@@ -55,6 +56,16 @@ class Gateway:
         self._tasks = TaskGroup(stages.supervisor)
         self.stages = stages
         self.api = api
+        adapters = stages.adapters
+        self._upkeep = StreamUpkeep(
+            adapters.broker,
+            adapters.peers,
+            adapters.registry,
+            create_own=self._create_own_streams,
+            create_named=stages.registrations.streams.create_again,
+            recreated=stages.streaming.hub.stream_recreated,
+        )
+        api.state.stream_reasons = lambda: self._upkeep.reasons
 
     @property
     def asgi(self) -> FastAPI:
@@ -94,6 +105,7 @@ class Gateway:
         stages.ingest.start(tasks)
         self.api.start(tasks)
         tasks.start("gauges", self._measure)
+        tasks.start("stream-upkeep", self._upkeep.run)
         tasks.start("redis-settings", stages.adapters.redis_settings.run)
 
     async def reload(self, config: Config) -> None:
@@ -136,6 +148,14 @@ class Gateway:
             await stages.registrations.stop()
             await stages.streaming.stop()
             await stages.requests.stop()
+
+    async def _create_own_streams(self) -> None:
+        registry = self.stages.adapters.registry
+        patterns = [
+            *(pattern for webhook in registry.webhooks.values() for pattern in webhook.events),
+            *(subject for stream in registry.streams.values() for subject in stream.subjects),
+        ]
+        await self.stages.adapters.provision_again(self._config, patterns)
 
     async def _measure(self) -> None:
         adapters = self.stages.adapters

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 OUTBOX_LIMIT = 50_000  # messages of `Broker.post`; at the limit the oldest message is dropped
 MESSAGES_PER_WRITE = 256
 MAX_PENDING = 32 * 1024 * 1024  # bytes that the client buffers while NATS is away
+# Messages that a stream may have got between the last look at it and its deletion.
+SEQ_MARGIN = 1_000_000
 REQUEST_TIMEOUT = 5.0  # seconds
 DROP_AFTER = 0.5  # seconds for which a request is buffered while NATS is away, at most
 START_TIMEOUT = 30.0  # seconds for which the start waits for a server that does not respond
@@ -67,6 +69,7 @@ class Broker:
         self.replicas = replicas
         self.shortage = shortage
         self.violations = Violations()
+        self._last_seqs: dict[str, int] = {}
         self._supervisor = supervisor
         self._create_client()
         self._on_reconnect: list[Callable[[], None]] = []
@@ -205,6 +208,16 @@ class Broker:
             nc._pending = [command for command in nc._pending if not _REQUEST.match(command)]
             nc._pending_data_size = sum(map(len, nc._pending))
             await asyncio.sleep(DROP_AFTER)
+
+    def note_last_seq(self, stream: str, seq: int) -> None:
+        """Notes a sequence that a stream has had."""
+        self._last_seqs[stream] = max(seq, self._last_seqs.get(stream, 0))
+
+    def first_seq(self, stream: str) -> int | None:
+        """Where a stream begins that is created now: behind all that one of its name may have had;
+        None if there was none."""
+        last = self._last_seqs.get(stream, 0)
+        return last + SEQ_MARGIN if last else None
 
     def post(self, subject: str, payload: Payload) -> None:
         """Publishes later, without confirmation: for acknowledgements and lifecycle events."""

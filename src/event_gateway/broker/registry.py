@@ -90,6 +90,23 @@ class Registry:
         """
         await self._bucket.watch()
 
+    async def restore(self) -> None:
+        """Creates the bucket again, which was deleted, with all that this process has applied.
+
+        Raises ProvisionError, and what BrokerError names.
+        """
+        encode = msgspec.json.encode
+        await self._bucket.restore(
+            {f"webhook.{key}": encode(StoredWebhook(FORMAT, value))
+             for key, value in self.webhooks.items()}
+            | {f"stream.{key}": encode(StoredStream(FORMAT, value))
+               for key, value in self.streams.items()}
+            | {f"secret.{key}": encode(StoredSecret(FORMAT, value))
+               for key, value in self.secrets.items()}
+            | {event_type_key(key): encode(StoredType(FORMAT, value))
+               for key, value in self.event_types.items()}
+        )  # fmt: skip
+
     async def stop(self) -> None:
         """Ends the watch."""
         await self._bucket.stop()

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import copy
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
+from nats.js.api import StreamConfig
 from nats.js.errors import (
     APIError,
     BucketNotFoundError,
@@ -29,6 +31,7 @@ from event_gateway.tasks import Supervisor, end
 log = structlog.get_logger(__name__)
 
 BUCKET = "GATEWAY_REGISTRY"
+BUCKET_STREAM = f"KV_{BUCKET}"
 START_TIMEOUT = 30.0  # seconds without an entry after which reading the registry at start fails
 CHECK_INTERVAL = 5.0  # seconds between two checks whether the watch has stalled
 APPLY_TIMEOUT = 2.0  # seconds to wait until a change is applied
@@ -64,6 +67,8 @@ class RegistryBucket:
         self._newer: NewerFormat | None = None
         self.left_out: set[str] = set()
         self.stalled = False
+        self._config: StreamConfig | None = None
+        self._installation_key = b""
 
     async def open(self) -> bytes:
         """Opens the bucket, or creates it; returns the installation's own key, created on first
@@ -82,7 +87,20 @@ class RegistryBucket:
         with contextlib.suppress(KeyWrongLastSequenceError):  # created at an earlier start
             await self._bucket.create(_INSTALLATION_KEY, secrets.token_hex(32).encode())
         entry = await self._bucket.get(_INSTALLATION_KEY)
-        return bytes.fromhex((entry.value or b"").decode())
+        self._installation_key = entry.value or b""
+        self._config = await existing(self._broker, BUCKET_STREAM)
+        return bytes.fromhex(self._installation_key.decode())
+
+    async def restore(self, entries: Mapping[str, bytes]) -> None:
+        """Creates the bucket again, which was deleted, with these entries.
+
+        Raises ProvisionError, and what BrokerError names.
+        """
+        assert self._config is not None, "the registry was not opened"
+        await ensure(self._broker, copy.copy(self._config))
+        for key, value in {_INSTALLATION_KEY: self._installation_key, **entries}.items():
+            with contextlib.suppress(KeyWrongLastSequenceError):  # a newer one
+                await self._kv.create(key, value)
 
     async def watch(self) -> None:
         """Starts to watch the bucket; returns once all its present entries are applied.

@@ -196,6 +196,15 @@ class StreamRegistration:
             )
         self._ensured.add(name)
 
+    async def create_again(self, name: str) -> None:
+        """Creates a registered stream again that was deleted in NATS: with what the log has.
+
+        Raises ProvisionError, and what BrokerError names.
+        """
+        definition = self._registry.streams.get(name)
+        if definition is not None and not definition.deleting:
+            await ensure_named(self._broker, definition, self._events.external)
+
     async def _put(self, definition: StreamDefinition) -> None:
         known = self._registry.streams.get(definition.name)
         created_at = time.time() if known is None else known.created_at

@@ -124,6 +124,7 @@ class Router:
         self._faults = 0  # events with deliveries that could not be started, not logged yet
         self._log_faults_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
+        self._consumer_missing = False
 
     @property
     def unsettled(self) -> int:
@@ -200,9 +201,13 @@ class Router:
                 await puller.request(self._room)
                 batch = await puller.take(BATCH, timeout=0.5)
                 if batch:
+                    self._consumer_missing = False
                     await self._route(batch)
             except ConsumerGone:
-                log.warning("the router's consumer was deleted, creating it again")
+                if not self._consumer_missing:
+                    self._consumer_missing = True
+                    log.warning("the router's consumer was deleted, creating it again",
+                                stream=self._stream)  # fmt: skip
                 await self._create_consumer()
             except (*BrokerError, *StateError, LogUnavailable) as error:
                 # Events that are not settled are not acknowledged: JetStream redelivers them.
@@ -218,7 +223,7 @@ class Router:
                 self._broker, self._stream, 1 if own else max(1, high - MAX_UNACKED)
             )
         except BrokerError as error:
-            log.warning("the consumer cannot be created yet", error=str(error))
+            log.debug("the consumer cannot be created yet", error=str(error))
             await asyncio.sleep(0.5)
 
     async def _route(self, batch: list[Pulled]) -> None:

@@ -107,8 +107,7 @@ class Ledger:
             raise NewerFormat("the ledger in Redis", stored, FORMAT)
         if stored < FORMAT:
             await self._client.set(FORMAT_KEY.key(), FORMAT)
-        known = cast(dict[bytes, bytes], await self._client.hgetall(HIGH.key()))
-        self._high = {stream.decode(): int(seq) for stream, seq in known.items()}
+        self._high = await highest_sequences(self._client)
         self._flusher = self._supervisor.start("ledger", self._run, policy=Policy.END_PROCESS)
 
     async def stop(self, timeout: float = 5.0) -> None:
@@ -269,3 +268,9 @@ class Ledger:
                 {failing[i].decode(): failing[i + 1] / 1000 for i in range(0, len(failing), 2)},
             )
         return True
+
+
+async def highest_sequences(client: Redis) -> dict[str, int]:
+    """The highest recorded sequence of each stream. Raises what StateError names."""
+    known = cast(dict[bytes, bytes], await client.hgetall(HIGH.key()))
+    return {stream.decode(): int(seq) for stream, seq in known.items()}

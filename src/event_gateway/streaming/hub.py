@@ -130,6 +130,13 @@ class Hub:
             if subscriber.stream == stream:
                 subscriber.on_ended(subscriber.id, "stream_deleted")
 
+    def stream_recreated(self, source: str) -> None:
+        """Ends all subscriptions of a JetStream stream that was deleted and created again: what it
+        holds now has other sequences."""
+        for subscriber in list(self._subscribers.values()):
+            if subscriber.source == source:
+                subscriber.on_ended(subscriber.id, "stream_recreated")
+
     async def stop(self) -> None:
         """Ends all feeds."""
         await end([*(feed.task for feed in self._feeds.values()), *self._readers.values()])

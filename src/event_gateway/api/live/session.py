@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 MAX_QUEUED = 32  # requests that may wait to be answered; the socket is paused at so many
 _DETAILS = {
     "stream_deleted": "the stream was deleted",
+    "stream_recreated": "the stream was deleted in NATS and created again",
     "closed_by_operator": "an operator ended the subscription",
     "taken_over": "another connection took over the durable name",
 }

@@ -69,6 +69,7 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     if parts.redis_settings.reason is not None:
         reasons.append(parts.redis_settings.reason)
     reasons += parts.storage_reasons()
+    reasons += parts.state.stream_reasons()
     reasons += parts.broker.violations.recent()
     reasons += parts.repair.reasons
     reasons += parts.lag.reasons

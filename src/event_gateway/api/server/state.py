@@ -1,5 +1,7 @@
 """What changes in the API of a running process: three settings, and whether it drains."""
 
+from collections.abc import Callable
+
 from event_gateway.config.model import Config
 
 
@@ -11,10 +13,11 @@ class ApiState:
     process shuts down, so that it takes no more events and no more subscribers.
     """
 
-    __slots__ = ("allowed_origins", "draining", "max_body", "retention")
+    __slots__ = ("allowed_origins", "draining", "max_body", "retention", "stream_reasons")
 
     def __init__(self, config: Config) -> None:
         self.draining = False
+        self.stream_reasons: Callable[[], list[str]] = list  # why a stream makes health degraded
         self.configure(config)
 
     def configure(self, config: Config) -> None:

@@ -15,7 +15,7 @@ from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.event_reader import EventReader
 from event_gateway.broker.external_streams import ExternalStream, open_streams
 from event_gateway.broker.peers import Peers
-from event_gateway.broker.provision import provision
+from event_gateway.broker.provision import capture, provision
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.config.definitions import definitions_digest
@@ -27,7 +27,7 @@ from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.condition import RedisSettings
 from event_gateway.state.connection import connect as connect_redis
-from event_gateway.state.ledger import Ledger
+from event_gateway.state.ledger import Ledger, highest_sequences
 from event_gateway.state.queues import Queues
 from event_gateway.state.runs import Runs
 from event_gateway.tasks import Supervisor
@@ -87,6 +87,18 @@ class Adapters:
             await _provision(self.broker, config, external, self.storage.limit)
         )
 
+    async def provision_again(self, config: Config, patterns: Sequence[str]) -> None:
+        """Creates the gateway's own streams that were deleted. ``patterns``: the subjects that
+        webhooks and streams need. Raises ProvisionError, or what BrokerError names."""
+        captured = self.events.captured
+        self.events.set_captured(
+            await _provision(self.broker, config, self.events.external, self.storage.limit)
+        )
+        # Also the subjects that the log captured for webhooks which have gone since.
+        if set(captured) - set(self.events.captured):
+            self.events.set_captured(await capture(self.broker, captured))
+        await self.events.capture_for(patterns)
+
     def configure(self, config: Config) -> None:
         """Applies how long records are kept, and what the log may capture; tells the peers which
         configuration file this process has."""
@@ -118,6 +130,9 @@ async def open_adapters(
     closing.push_async_callback(redis.aclose)
     wait = longest_wait(config.ingest.retention)
     external = await open_streams(broker, config.ingest.streams, wait)
+    # An events log that is created now must not have the sequences of one that was there before.
+    for stream, seq in (await highest_sequences(redis)).items():
+        broker.note_last_seq(stream, seq)
     captured = await _provision(broker, config, external, storage.limit)
     events = EventLog(broker, captured, external, captures_new_roots=config.ingest.subjects is None)
     peers = Peers(broker, secrets.token_hex(6), definitions_digest(config), supervisor)

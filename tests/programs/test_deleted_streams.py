@@ -1,0 +1,137 @@
+"""Streams of the gateway that somebody deletes in NATS, while it runs or while it does not."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.client import Client, connected, event
+from support.patience import PATIENCE
+from support.program import LOOPBACK, Program
+from support.receiver import Receiver
+
+STREAMS = (
+    "GATEWAY_STREAM_all", "GATEWAY_EVENTS", "GATEWAY_DEAD_LETTERS", "GATEWAY_REJECTED",
+    "GATEWAY_LIFECYCLE", "KV_GATEWAY_REGISTRY",
+)  # fmt: skip
+
+
+def _config(receiver: Receiver) -> dict[str, Any]:
+    ordered = {"url": f"{receiver.url}/ordered", "events": ["load.*"], "ordered": True}
+    webhook = {"url": f"{receiver.url}/w", "events": ["load.*"]}
+    return LOOPBACK | {
+        "webhooks": {"w": webhook, "ordered": ordered},
+        "streams": {"all": {"subjects": ["load.*"]}},
+    }
+
+
+async def _accept(client: Client, accepted: list[str]) -> None:
+    """Sends an event until it is accepted."""
+    sent = event("load.made")
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            answer = await client.http.post(
+                "/v1/events", json=sent, headers={"Content-Type": "application/cloudevents+json"}
+            )
+            if answer.status_code == 202:
+                accepted.append(sent["id"])
+                return
+            assert answer.status_code == 503
+            await asyncio.sleep(0.05)
+
+
+async def _delivered(receiver: Receiver, accepted: list[str]) -> None:
+    for path in ("/w", "/ordered"):
+        async with asyncio.timeout(PATIENCE):
+            while set(accepted) - {one.json["id"] for one in receiver.requests_to(path)}:
+                await asyncio.sleep(0.05)
+    ids = list(dict.fromkeys(one.json["id"] for one in receiver.requests_to("/ordered")))
+    assert ids == accepted
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_a_deleted_stream_is_created_again(
+    tmp_path: Path, receiver: Receiver, stream: str
+) -> None:
+    """Health is degraded until then, one line is logged, and no later event is skipped."""
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    accepted: list[str] = []
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            js = client.nats.jetstream()
+            for _ in range(5):
+                await _accept(client, accepted)
+            await _delivered(receiver, accepted)
+            before = (await js.stream_info(stream)).state.last_seq
+            # The gateway has seen it, at its looks every second.
+            await asyncio.sleep(2.5)
+            async with client.http.stream("GET", "/v1/streams/all/sse?from=new") as live:
+                lines = live.aiter_lines()
+                await js.delete_stream(stream)
+                reason = f"the stream {stream} was deleted, the gateway creates it again"
+                async with asyncio.timeout(PATIENCE):
+                    while reason not in (await client.http.get("/readyz")).json()["reasons"]:
+                        await asyncio.sleep(0.02)
+                    while (await client.http.get("/readyz")).json()["status"] != "ok":
+                        await asyncio.sleep(0.05)
+                if stream == "GATEWAY_STREAM_all":
+                    async with asyncio.timeout(PATIENCE):
+                        assert [line async for line in lines if "stream_recreated" in line]
+            info = await js.stream_info(stream)
+            if before:
+                assert info.state.first_seq > before
+            for _ in range(5):
+                await _accept(client, accepted)
+            await _delivered(receiver, accepted)
+            created = await client.http.post(
+                "/v1/webhooks", json={"id": "x", "url": "https://example.com", "events": ["a.b"]}
+            )
+            assert created.status_code == 201, created.text
+    finally:
+        await program.stop()
+    lines_about = [line for line in program.output.splitlines() if "creates it again" in line]
+    assert len(lines_about) == 1
+    assert "Traceback" not in program.output, program.output
+    # All that was registered is still there.
+    at = await program.start()
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+        listed = (await client.http.get("/v1/webhooks")).json()["items"]
+        assert {one["id"] for one in listed} == {"w", "ordered", "x"}
+    await program.stop()
+
+
+async def test_a_log_that_is_lost_while_redis_is_not(tmp_path: Path, receiver: Receiver) -> None:
+    """The new log begins behind the former one, so that what Redis knows of it skips nothing."""
+    program = Program(tmp_path, _config(receiver))
+    accepted: list[str] = []
+    for lost in (True, False):
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            for _ in range(5):
+                await _accept(client, accepted)
+            await _delivered(receiver, accepted)
+        assert await program.stop() == 0
+        if lost:
+            shutil.rmtree(program.data / "nats")
+
+
+async def test_a_deleted_consumer_is_created_again(tmp_path: Path, receiver: Receiver) -> None:
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    accepted: list[str] = []
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            js = client.nats.jetstream()
+            for _ in range(2):
+                await _accept(client, accepted)
+                await _delivered(receiver, accepted)
+                for info in await js.consumers_info("GATEWAY_EVENTS"):
+                    await js.delete_consumer("GATEWAY_EVENTS", info.name)
+            await _accept(client, accepted)
+            await _delivered(receiver, accepted)
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
