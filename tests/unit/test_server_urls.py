@@ -5,7 +5,9 @@ import pytest
 from event_gateway.core.text.urls import parse_server_url, without_password
 
 
-@pytest.mark.parametrize("password", ["p@ss", "p/ss", "p:ss", "p?ss", "p#ss", "a/b?c#d:e", "100%"])
+@pytest.mark.parametrize(
+    "password", ["p@ss", "p/ss", "p:ss", "p?ss", "p#ss", "a/b?c#d:e", "100%", "p@ss/w:rd?", "@/?#"]
+)
 @pytest.mark.parametrize("scheme", ["nats", "redis"])
 def test_a_password_is_understood_in_both_forms(scheme: str, password: str) -> None:
     from urllib.parse import quote

@@ -15,6 +15,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
 from event_gateway.broker.headers import parse_headers
+from event_gateway.broker.permissions import missing_permissions
 from event_gateway.broker.violations import Violations
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import (
@@ -124,6 +125,7 @@ class Broker:
                 self._create_client()
                 await asyncio.sleep(0.5)
         await self._check(shown)
+        await self._check_permissions(shown)
         self._pump = self._supervisor.start("nats-outbox", self._run_outbox)
 
     async def _check(self, shown: str) -> None:
@@ -151,6 +153,15 @@ class Broker:
                 f"NATS at {shown} has no JetStream for this account ({error}): start the server "
                 "with JetStream enabled"
             ) from None
+
+    async def _check_permissions(self, shown: str) -> None:
+        try:
+            missing = await missing_permissions(self.nc, self.violations)
+        except BrokerError as error:
+            missing = [f"it does not answer: {error}"]
+        if missing:
+            await self.nc.close()
+            raise ServerRefused(f"NATS at {shown}: {'; '.join(missing)}")
 
     async def _connect(self, client_errors: list[Exception]) -> None:
         async def reconnected() -> None:

@@ -11,12 +11,33 @@ RECENT = 60.0  # seconds for which a violation is reported after it happened las
 DURING_CALL = 6.0  # seconds: a call that is not allowed is not answered, and times out
 MAX_KINDS = 256
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.I)
-# Parts of subjects that differ from call to call.
-_VARYING = (
-    (re.compile(r"^_INBOX\..*"), "_INBOX.>"),
-    (re.compile(r"^\$JS\.ACK\.([^.]+)\.([^.]+)\..*"), r"$JS.ACK.\1.\2.>"),
-    (re.compile(r"\b(follow|page|rate)-[0-9a-f]{12}"), "*"),
-    (re.compile(r"^eg\.process\.[0-9a-f]+$"), "eg.process.*"),
+# The permission that a subject needs. The client gives the subject in lower case.
+_PERMISSIONS = tuple(
+    (re.compile(re.escape(prefix.lower()) + ending), permission)
+    for prefix, ending, permission in (
+        ("_INBOX.", ".*", "_INBOX.>"),
+        ("$JS.ACK.", ".*", "$JS.ACK.>"),
+        ("$KV.GATEWAY_REGISTRY.", ".*", "$KV.GATEWAY_REGISTRY.>"),
+        ("$JS.API.INFO", "", "$JS.API.INFO"),
+        ("$JS.API.STREAM.LIST", "", "$JS.API.STREAM.LIST"),
+        ("$JS.API.STREAM.INFO.", ".*", "$JS.API.STREAM.INFO.*"),
+        ("$JS.API.STREAM.CREATE.", ".*", "$JS.API.STREAM.CREATE.*"),
+        ("$JS.API.STREAM.UPDATE.", ".*", "$JS.API.STREAM.UPDATE.*"),
+        ("$JS.API.STREAM.DELETE.", ".*", "$JS.API.STREAM.DELETE.*"),
+        ("$JS.API.STREAM.PURGE.", ".*", "$JS.API.STREAM.PURGE.GATEWAY_DEAD_LETTERS"),
+        ("$JS.API.STREAM.MSG.GET.", ".*", "$JS.API.STREAM.MSG.GET.*"),
+        ("$JS.API.STREAM.MSG.DELETE.", ".*", "$JS.API.STREAM.MSG.DELETE.*"),
+        ("$JS.API.DIRECT.GET.", ".*", "$JS.API.DIRECT.GET.>"),
+        ("$JS.API.CONSUMER.INFO.", ".*", "$JS.API.CONSUMER.INFO.*.*"),
+        ("$JS.API.CONSUMER.LIST.", ".*", "$JS.API.CONSUMER.LIST.*"),
+        ("$JS.API.CONSUMER.CREATE.", ".*", "$JS.API.CONSUMER.CREATE.>"),
+        ("$JS.API.CONSUMER.DURABLE.CREATE.", ".*", "$JS.API.CONSUMER.DURABLE.CREATE.*.*"),
+        ("$JS.API.CONSUMER.DELETE.", ".*", "$JS.API.CONSUMER.DELETE.*.*"),
+        ("$JS.API.CONSUMER.MSG.NEXT.", ".*", "$JS.API.CONSUMER.MSG.NEXT.*.*"),
+        ("eg.dead.", ".*", "eg.dead.*"),
+        ("eg.rejected.", ".*", "eg.rejected.*"),
+        ("eg.process.", ".*", "eg.process.*"),
+    )
 )
 _ALLOWED = {"publish": "publish to", "subscription": "subscribe to"}
 
@@ -33,8 +54,9 @@ class Violations:
         if found is None:
             return
         subject = found[2]
-        for pattern, shown in _VARYING:
-            subject = pattern.sub(shown, subject)
+        for pattern, permission in _PERMISSIONS:
+            if pattern.fullmatch(subject.lower()):
+                subject = permission
         text = f'NATS does not allow this user to {_ALLOWED[found[1].lower()]} "{subject}"'
         if text not in self._last:
             if len(self._last) >= MAX_KINDS:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 _BETWEEN = re.compile(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")  # a password may contain a comma
-_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:/?#\[\]@]*)(:[0-9]*)?")
+# Host, port, and the number of a database.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:/?#\[\]@]+)(:[0-9]*)?(/[0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,10 @@ def parse_server_url(url: str) -> ServerUrl:
     """
     scheme, mark, rest = url.partition("://")
     before_query = re.split("[?#]", rest, maxsplit=1)[0]
-    if "@" in before_query:
-        credentials, _, host = before_query.rpartition("@")
+    credentials, at, host = before_query.rpartition("@")
+    if at and _HOST.fullmatch(host):
         host += rest[len(before_query) :]
-    elif "@" in rest and not _HOST_AND_PORT.fullmatch(before_query.partition("/")[0]):
+    elif "@" in rest and not (_HOST.fullmatch(before_query) and not at):
         credentials, _, host = rest.rpartition("@")
     else:
         return ServerUrl(url)
