@@ -186,12 +186,7 @@ async def test_the_second_source_of_an_id_outlives_the_first(
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         await store.delete(f"delivery:w:{sent['id']}")
     await receiver.until(3)
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            delivery = await client.delivery("w", sent["id"], source="two")
-            if delivery["status"] == "succeeded":
-                break
-            await asyncio.sleep(0.05)
+    delivery = await client.until("w", sent["id"], "succeeded", source="two")
     assert len(delivery["attempts"]) == 2
     stats = (await client.http.get("/v1/webhooks/w/stats")).json()
     assert stats["queue_depth"] == 0

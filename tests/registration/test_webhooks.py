@@ -81,7 +81,8 @@ async def test_deleting_waits_for_running_attempts(client: Client, receiver: Rec
     assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
     await asyncio.sleep(1.5)
     assert len(receiver.requests) == 2, "what waited in memory was sent after the deletion"
-    statuses = [(await client.delivery("w", item["id"]))["status"] for item in sent]
+    records = [await client.until("w", item["id"], "cancelled", "succeeded") for item in sent]
+    statuses = [record["status"] for record in records]
     assert sorted(statuses) == ["cancelled"] * 18 + ["succeeded"] * 2
 
 
