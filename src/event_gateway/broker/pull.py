@@ -57,6 +57,7 @@ class Puller:
         self._inbox = broker.nc.new_inbox()
         self._subscription: Subscription | None = None
         self._arrived: deque[Pulled] = deque()
+        self.arrived_bytes = 0  # of the data of messages that arrived and are not taken yet
         self._signal = asyncio.Event()
         self._outstanding = 0
         self._active_at = 0.0  # loop time of the last request or response
@@ -119,7 +120,10 @@ class Puller:
                     await self._signal.wait()
             except TimeoutError:
                 return []
-        return [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
+        batch = [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
+        for pulled in batch:
+            self.arrived_bytes -= len(pulled.data)
+        return batch
 
     def interrupt(self) -> None:
         """Lets a waiting :meth:`take` return early."""
@@ -136,6 +140,7 @@ class Puller:
             return
         self._outstanding -= 1
         self._answered = True
+        self.arrived_bytes += len(msg.data)
         tokens = msg.reply.split(".")
         # $JS.ACK.[domain.account.]stream.consumer.delivered.seq.consumer_seq.time.pending[.random]
         start = 2 if len(tokens) == 9 else 4

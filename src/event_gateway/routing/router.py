@@ -152,7 +152,7 @@ class Router:
     @property
     def _room(self) -> int:
         """How many more events may be unsettled."""
-        if self._unsettled_bytes >= MAX_UNSETTLED_BYTES:
+        if self._unsettled_bytes + self._puller.arrived_bytes >= MAX_UNSETTLED_BYTES:
             return 0
         return MAX_UNSETTLED - len(self._unsettled)
 
