@@ -25,10 +25,10 @@ FIGURES = {
     ],
     "queued": [
         "recording: rate", "recording: CPU", "Redis: memory per queued delivery",
-        "Redis: of it the record", "Redis: of it the place in the queue",
+        "Redis: of it the record", "Redis: of it the member of the queue",
         "Redis: of it the event in the cache", "NATS: log per event", "gateway: RSS before",
         "gateway: RSS with all queued", "drain: time", "drain: rate", "drain: CPU",
-        "drain: came twice", "gateway: RSS while draining, most",
+        "drain: duplicates", "gateway: peak RSS while draining",
         "Redis: memory per delivery once drained",
     ],
 }  # fmt: skip
