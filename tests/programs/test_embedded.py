@@ -298,18 +298,18 @@ async def test_a_server_may_take_long_to_load_its_data(
 
     def slow(*args: Any) -> str:
         return f"{normal(*args)}" + (
-            "key-load-delay 50000\nloading-process-events-interval-bytes 1024\n"
+            "key-load-delay 150000\nloading-process-events-interval-bytes 1024\n"
         )
 
     normal = servers._valkey_config
     monkeypatch.setattr(servers, "_valkey_config", slow)
     embedded = servers.EmbeddedServers(tmp_path, nats=False)
-    starting = asyncio.create_task(embedded.start(timeout=0.5))
+    starting = asyncio.create_task(embedded.start(timeout=3))
     try:
         async with asyncio.timeout(PATIENCE):
             while not _loading(tmp_path):
                 await asyncio.sleep(0.02)
-        connecting = asyncio.create_task(connect(_url(tmp_path), timeout=0.5))
+        connecting = asyncio.create_task(connect(_url(tmp_path), timeout=3))
         _, url = await starting
         client = await connecting
         assert await client.dbsize() == 40

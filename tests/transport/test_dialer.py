@@ -174,13 +174,20 @@ async def test_without_file_descriptors_the_dialer_waits() -> None:
     sender = HttpClient(LOOPBACK)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with ScriptedServer([OK]).running() as url:
-        posting = asyncio.create_task(post(sender, url, timeout=5.0))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+        # All numbers below the limit are taken, also those between open descriptors.
+        highest = max(int(number) for number in os.listdir("/proc/self/fd"))
+        spare = [os.open(os.devnull, os.O_RDONLY)]
+        while spare[-1] < highest:
+            spare.append(os.open(os.devnull, os.O_RDONLY))
+        posting = asyncio.create_task(post(sender, url, timeout=PATIENCE))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spare[-1] + 1, hard))
         try:
             await asyncio.sleep(0.3)
             assert not posting.done()
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for number in spare:
+                os.close(number)
         assert isinstance(await posting, Response)
     await sender.close()
 
