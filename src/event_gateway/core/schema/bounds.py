@@ -30,6 +30,7 @@ EACH = (  # a schema for each item or member, or for a part of the value
     "unevaluatedProperties", "contentSchema",
 )  # fmt: skip
 MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")  # by name
+MAX_DIGITS = 20  # of a count in a regular expression
 _TOO_MANY = 1_000_000  # positions; more are not counted
 
 
@@ -234,7 +235,11 @@ def _positions(pattern: str) -> int:
             last, total = total, open_groups.pop()
         elif character == "{":
             end = pattern.find("}", at)
-            counts = [int(n) for n in pattern[at:end].split(",") if n.strip().isdecimal()]
+            written = [part.strip() for part in pattern[at:end].split(",")]
+            digits = [part for part in written if part.isdecimal()]  # no name, as in \p{Greek}
+            if any(len(part) > MAX_DIGITS for part in digits):
+                return _TOO_MANY
+            counts = [int(part) for part in digits]
             total += last * (max(counts, default=1) - 1)
             last *= max(counts, default=1)
             at = end + 1 if end >= 0 else at
