@@ -135,6 +135,31 @@ def test_silent_connections_make_room(bounded: Any) -> None:
     assert gateway.program.output.count("connections are over a bound") == 1
 
 
+def test_live_connections_make_no_room(bounded: Any) -> None:
+    gateway: Bounded = bounded(max_connections=16)  # 8 for HTTP, 12 live ones
+    upgrade = (
+        b"GET /v1/ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    )
+    events = b"GET /v1/streams/work/sse HTTP/1.1\r\n"
+    with contextlib.ExitStack() as stack:
+        subscribers = [stack.enter_context(RawClient(gateway.url)) for _ in range(4)]
+        for client, head in zip(subscribers, [upgrade, events] * 2, strict=True):
+            client.send(head + HOST + gateway.key + b"\r\n")
+            assert client.response().status in (101, 200)
+        silent = [stack.enter_context(RawClient(gateway.url)) for _ in range(40)]
+        for client in silent:
+            with contextlib.suppress(OSError):  # it may be closed already
+                client.send(HEALTH[:10])
+        assert gateway.metric("http_connections_refused_total", "idle") >= 30
+        for client in subscribers[::2]:  # WebSockets: each answers a ping
+            client.send(b"\x89\x80\0\0\0\0")
+            assert client.socket.recv(2) == b"\x8a\0"
+        subscribers[1].socket.settimeout(0.1)
+        with contextlib.suppress(TimeoutError):  # nothing, or a heartbeat: not the end
+            assert subscribers[1].socket.recv(4096)
+
+
 def test_over_the_bound_is_refused_at_once(bounded: Any) -> None:
     gateway: Bounded = bounded(max_connections=40)
     with contextlib.ExitStack() as stack:

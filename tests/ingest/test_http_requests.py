@@ -292,6 +292,9 @@ def test_an_upgrade_to_http_2_is_ignored(served: Served) -> None:
     with RawClient(served.url) as client:
         client.send(served.post(headers, body) + HEALTH)
         assert [client.response().status for _ in range(2)] == [202, 200]
+    with RawClient(served.url) as client:  # it waits for its turn, and keeps its body
+        client.send(HEALTH + served.post(headers, body) + HEALTH)
+        assert [client.response().status for _ in range(3)] == [200, 202, 200]
     with RawClient(served.url) as client:
         client.send(served.post(headers))
         client.send(body)

@@ -1,5 +1,6 @@
 """Bodies of responses become text, whatever their coding and charset."""
 
+import encodings
 import gzip
 import tracemalloc
 import zlib
@@ -25,13 +26,17 @@ def _decoded(body: bytes, coding: str = "", content_type: str = "") -> Response:
     [
         (TEXT.encode(), "", ""),
         (TEXT.encode(), "identity", "text/plain; charset=utf-8"),
-        (gzip.compress(TEXT.encode()), "gzip", "text/plain"),
-        (gzip.compress(TEXT.encode()), " GZIP ", "text/plain"),
-        (gzip.compress(TEXT.encode()), "x-gzip", ""),
+        (gzip.compress(TEXT.encode(), mtime=0), "gzip", "text/plain"),
+        (gzip.compress(TEXT.encode(), mtime=0), " GZIP ", "text/plain"),
+        (gzip.compress(TEXT.encode(), mtime=0), "x-gzip", ""),
         (zlib.compress(TEXT.encode()), "deflate", ""),
         (TEXT.encode("utf-16"), "", "text/plain; charset=UTF-16"),
         (TEXT.encode("shift_jis", "xmlcharrefreplace"), "", "text/plain;charset=x-no-such"),
-        (gzip.compress(TEXT.encode("utf-16")), "gzip", 'text/plain; a=b; charset="utf-16"'),
+        (
+            gzip.compress(TEXT.encode("utf-16"), mtime=0),
+            "gzip",
+            'text/plain; a=b; charset="utf-16"',
+        ),
     ],
 )
 def test_text(body: bytes, coding: str, content_type: str) -> None:
@@ -50,9 +55,25 @@ def test_what_cannot_be_decoded_stays(body: bytes, coding: str) -> None:
     assert _decoded(body, coding).body == body
 
 
-@pytest.mark.parametrize("charset", ["hex", "zip", "rot13", "undefined", "base64", "idna"])
+@pytest.mark.parametrize(
+    "charset",
+    ["hex", "zip", "rot13", "undefined", "base64", "idna", "punycode", "unicode_escape", "utf-7"],
+)
 def test_a_name_that_is_no_charset_changes_nothing(charset: str) -> None:
-    assert _decoded(b"abc", "", f"text/plain; charset={charset}").body == b"abc"
+    body = rb"abc-\u0041+AEE-"
+    assert _decoded(body, "", f"text/plain; charset={charset}").body == body
+
+
+def test_names_that_are_no_charsets_are_not_remembered() -> None:
+    before = len(encodings._cache)
+    for number in range(100):
+        _decoded(b"abc", "", f"text/plain; charset=none-{number}")
+    assert len(encodings._cache) == before
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "ISO_8859-15", "windows-1252", "latin1"])
+def test_charsets_of_one_byte(charset: str) -> None:
+    assert _decoded(b"r\xe9ponse", "", f"text/plain; charset={charset}").body == "réponse".encode()
 
 
 def test_a_body_that_was_cut_off_is_decoded_as_far_as_it_came() -> None:

@@ -117,14 +117,20 @@ class OpenConnections:
     def _close_idlest(self, now: float) -> bool:
         """Closes the connection that is idle for longest; False if none is idle."""
         if not self._idle and now >= self._idle_listed_until:
-            idle = [connection for connection in self._kinds if connection.idle]
+            # A live connection makes no room for one of HTTP, and its subscriber is not idle.
+            idle = [
+                connection
+                for connection, (kind, _) in self._kinds.items()
+                if kind == "http" and connection.idle
+            ]
             self._idle = sorted(idle, key=lambda connection: -connection.idle_since)
             # Where few are idle, the search is not worth its cost for each new connection.
             few = len(idle) <= len(self._kinds) // 8
             self._idle_listed_until = now + SEARCH_INTERVAL if few else now
         while self._idle:
             connection = self._idle.pop()
-            if connection.idle and connection in self._kinds:
+            kind, _ = self._kinds.get(connection, ("live", ""))  # it may have become a live one
+            if kind == "http" and connection.idle:
                 self._refused("idle", now, limit=self.limits.http)
                 self.remove(connection)
                 connection.wire.close_at_once()

@@ -142,7 +142,7 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self.in_head = False
         self._parse(b"\r\n".join((*lines, b"", b"")))
-        if rest and self._requests.takes_requests:
+        if rest and not self._stopped:  # its body, also if the request waits for its turn
             self._parse(rest)
 
     def on_message_begin(self) -> None:
