@@ -194,6 +194,15 @@ async def test_endless_responses_are_cut_in_limited_memory(
     assert sender.open_connections == 0
 
 
+async def test_a_response_with_a_length_and_chunks_ends_its_connection(sender: HttpClient) -> None:
+    """RFC 9112, 6.3: what follows may be the response to another request."""
+    head = HEAD + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with ScriptedServer([head + b"2\r\nok\r\n0\r\n\r\n"]).running() as url:
+        result = await post(sender, url)
+        assert isinstance(result, Response), result
+        assert sender.open_connections == 0
+
+
 async def test_a_response_before_the_request_is_read(sender: HttpClient) -> None:
     script = [b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno"]
     server = ScriptedServer(script, reads=False)

@@ -69,6 +69,8 @@ class HttpConnection(asyncio.Protocol):
     """Writes requests and parses responses. Calls ``finished`` when an exchange ends, and ``lost``
     when the connection closes while idle. ``reusable``: it can take another request."""
 
+    _framed: bool  # a header says how the body ends
+
     def __init__(
         self, body_limit: int, finished: Finished, lost: Callable[["HttpConnection"], None]
     ) -> None:
@@ -184,6 +186,8 @@ class HttpConnection(asyncio.Protocol):
             return
         lowered = name.lower()
         if lowered in (b"content-length", b"transfer-encoding"):
+            if self._framed:  # both: the connection must end after the response (RFC 9112, 6.3)
+                self.reusable = False
             self._framed = True
         if len(self._headers) < KEPT_HEADERS:
             self._headers[lowered.decode("latin-1")] = value.decode("latin-1")
