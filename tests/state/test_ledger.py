@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
@@ -22,6 +23,7 @@ from support.answer_loss import losing_answers
 from support.patience import PATIENCE
 
 REQUEST = LeaseRequest("w", 5, 10_000, 20_000)
+WEBHOOK = Webhook("w", "http://x", ("a.*",))
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ async def test_the_same_id_of_two_sources_is_two_deliveries(
     (result,) = await queues.take([REQUEST])
     assert (result.event_id, result.source) == ("e", "b")
     known = [_event("e", "a", 1), _event("e", "b", 2), _event("e", "b", 3), _event("f", "a", 1)]
-    assert await ledger.known([("w", each) for each in known]) == [True, True, False, False]
+    assert await ledger.known([(WEBHOOK, each) for each in known]) == [True, True, False, False]
 
 
 async def test_an_event_published_again_is_known_for_a_while(ledger: Ledger, redis: Redis) -> None:
@@ -152,8 +154,11 @@ async def test_an_event_published_again_is_known_for_a_while(ledger: Ledger, red
     ledger.submit(first, Status.SUCCEEDED, wait=None, fresh=True)
     await written(ledger)
     again = [_event("e", "s", 2, 1_000_000.0 + seconds) for seconds in (-1.0, 0.0, 119.9, 120.1)]
-    looked_up = [("w", each) for each in again]
+    looked_up = [(WEBHOOK, each) for each in again]
     assert await ledger.known(looked_up) == [False, True, True, False]
+    # A webhook of the same id that was registered later did not get the first one.
+    later = Webhook("w", "http://x", ("a.*",), since_in={"LOG": 1})
+    assert await ledger.known([(later, each) for each in again]) == [False] * 4
     await redis.hset("delivery:w:e", "repeats", "replay")
     assert await ledger.known(looked_up) == [False] * 4
 

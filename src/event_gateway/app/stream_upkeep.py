@@ -82,10 +82,10 @@ class StreamUpkeep:
             info = infos.get(name)
             if info is not None:
                 self._seen(name, info)
-        # A stream that was never seen is just being created.
+        # A named stream that was never seen is just being created.
         missing = [
             name for name in (*OWN, BUCKET_STREAM, *named)
-            if name not in infos and name in self._created
+            if name not in infos and (name in self._created or name not in named)
         ]  # fmt: skip
         for name in missing:
             if name not in self._missing:

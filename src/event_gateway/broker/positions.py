@@ -11,7 +11,7 @@ import msgspec
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
-from event_gateway.broker.connection import Broker
+from event_gateway.broker.connection import Broker, BrokerError
 
 BUCKET = "GATEWAY_POSITIONS"
 FORMAT = 1  # of an entry; those of a newer one are left alone
@@ -48,6 +48,9 @@ class PositionCopies:
             entry = await (await self._opened()).get(_key(webhook_id, stream))
         except KeyNotFoundError:
             return 0, info.state.last_seq
+        except BrokerError:
+            self._bucket = None  # it may have been deleted: the next call creates it again
+            raise
         position = _decode(entry.value or b"")
         is_current = position.v <= FORMAT and position.created == created
         return position.seq if is_current else 0, info.state.last_seq
@@ -55,7 +58,11 @@ class PositionCopies:
     async def write(self, webhook_id: str, stream: str, seq: int) -> None:
         """Stores a position of a stream of which one was read before."""
         entry = _Entry(FORMAT, seq, self._created[stream])
-        await (await self._opened()).put(_key(webhook_id, stream), _encode(entry))
+        try:
+            await (await self._opened()).put(_key(webhook_id, stream), _encode(entry))
+        except BrokerError:
+            self._bucket = None
+            raise
 
     async def forget(self, webhook_id: str, stream: str) -> None:
         """Deletes a position of a webhook that is deleted."""

@@ -251,7 +251,7 @@ class Repair:
     async def _without_record(
         self, pairs: Sequence[tuple[Received, Webhook]]
     ) -> list[tuple[Received, Webhook]]:
-        known = await self._ledger.known([(webhook.id, received) for received, webhook in pairs])
+        known = await self._ledger.known([(webhook, received) for received, webhook in pairs])
         return [pair for pair, recorded in zip(pairs, known, strict=True) if not recorded]
 
     async def _queue(self, missing: Sequence[tuple[Received, Webhook]]) -> None:

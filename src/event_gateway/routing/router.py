@@ -327,7 +327,7 @@ class Router:
         high = self._ledger.highest_recorded(self._stream)
         long_ago = time.time() - ACK_WAIT * OVERDUE
         suspects = [
-            (webhook.id, received)
+            (webhook, received)
             for pulled, received, webhooks in matched
             if pulled.delivered > 1
             or received.seq <= high
@@ -339,8 +339,8 @@ class Router:
             return set()
         answers = await self._ledger.known(suspects)
         return {
-            (webhook_id, received.seq)
-            for (webhook_id, received), known in zip(suspects, answers, strict=True)
+            (webhook.id, received.seq)
+            for (webhook, received), known in zip(suspects, answers, strict=True)
             if known
         }
 

@@ -16,10 +16,11 @@ from redis.asyncio import Redis
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.webhook.delivery import Status
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.condition import condition_of
 from event_gateway.state.connection import StateError
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
-from event_gateway.state.keys import DELIVERY, HIGH, RESPONSES
+from event_gateway.state.keys import CHECKPOINT, DELIVERY, HIGH, RESPONSES
 from event_gateway.state.keys import FORMAT as FORMAT_KEY
 from event_gateway.state.pending_changes import Batch, PendingChanges
 from event_gateway.state.records import (
@@ -146,18 +147,19 @@ class Ledger:
         key = (webhook_id, member_of(event.id), event.source)
         return key in self._pending or (self._batch is not None and key in self._batch.keys)
 
-    async def known(self, deliveries: Sequence[tuple[str, Received]]) -> list[bool]:
-        """Whether each delivery, as (webhook id, event), has a record, or the same event published
+    async def known(self, deliveries: Sequence[tuple[Webhook, Received]]) -> list[bool]:
+        """Whether each delivery, as (webhook, event), has a record, or the same event published
         shortly before has one.
 
         Raises the exceptions in StateError.
         """
         lookups = [
             Lookup(
-                webhook_id, member_of(received.event.id), received.event.source,
+                webhook.id, member_of(received.event.id), received.event.source,
                 source_hash(received.event.source), received.seq, round(received.time * 1000),
+                received.stream, webhook.since_of(received.stream),
             )
-            for webhook_id, received in deliveries
+            for webhook, received in deliveries
         ]  # fmt: skip
         window = round(DUPLICATE_WINDOW * 1000)
         recorded: list[int] = []
@@ -272,5 +274,18 @@ class Ledger:
 
 async def highest_sequences(client: Redis) -> dict[str, int]:
     """The highest recorded sequence of each stream. Raises what StateError names."""
-    known = cast(dict[bytes, bytes], await client.hgetall(HIGH.key()))
+    return await _sequences(client, HIGH.key())
+
+
+async def reached_sequences(client: Redis) -> dict[str, int]:
+    """The highest sequence of each stream that Redis knows of, also of events that no webhook
+    matched. Raises what StateError names."""
+    reached = await _sequences(client, CHECKPOINT.key())
+    for stream, seq in (await highest_sequences(client)).items():
+        reached[stream] = max(seq, reached.get(stream, 0))
+    return reached
+
+
+async def _sequences(client: Redis, key: str) -> dict[str, int]:
+    known = cast(dict[bytes, bytes], await client.hgetall(key))
     return {stream.decode(): int(seq) for stream, seq in known.items()}

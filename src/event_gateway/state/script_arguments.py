@@ -55,7 +55,8 @@ class LaneChange(msgspec.Struct, array_like=True):
 
 class Lookup(msgspec.Struct, array_like=True):
     """A delivery whose record is looked up, for ``ledger/lookup.lua``. ``at``: when the log
-    received its event."""
+    received its event. ``since``: up to this sequence of the stream, a record belongs to a deleted
+    webhook of the same id."""
 
     webhook: str
     member: str
@@ -63,6 +64,8 @@ class Lookup(msgspec.Struct, array_like=True):
     source_hash: str
     seq: int
     at: int
+    stream: str
+    since: int
 
 
 class Limit(NamedTuple):

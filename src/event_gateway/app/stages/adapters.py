@@ -27,7 +27,7 @@ from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.condition import RedisSettings
 from event_gateway.state.connection import connect as connect_redis
-from event_gateway.state.ledger import Ledger, highest_sequences
+from event_gateway.state.ledger import Ledger, reached_sequences
 from event_gateway.state.queues import Queues
 from event_gateway.state.runs import Runs
 from event_gateway.tasks import Supervisor
@@ -131,7 +131,7 @@ async def open_adapters(
     wait = longest_wait(config.ingest.retention)
     external = await open_streams(broker, config.ingest.streams, wait)
     # An events log that is created now must not have the sequences of one that was there before.
-    for stream, seq in (await highest_sequences(redis)).items():
+    for stream, seq in (await reached_sequences(redis)).items():
         broker.note_last_seq(stream, seq)
     captured = await _provision(broker, config, external, storage.limit)
     events = EventLog(broker, captured, external, captures_new_roots=config.ingest.subjects is None)

@@ -127,7 +127,11 @@ class Webhook(Selection, frozen=True):
 
     def is_older_than(self, stream: str, seq: int) -> bool:
         """Whether the webhook was registered before the event at that position was logged."""
-        return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
+        return seq > self.since_of(stream)
+
+    def since_of(self, stream: str) -> int:
+        """The last sequence of a stream at the registration."""
+        return self.since if stream == EVENTS else self.since_in.get(stream, 0)
 
 
 def _a_minute(rate: int) -> RateLimit:

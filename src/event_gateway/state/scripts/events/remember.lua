@@ -43,7 +43,10 @@ local function remember(event)
     known, first = unpack(redis.call('HMGET', key, 'source', 'first'))
   end
   local stream, seq
-  if known then
+  -- An event of a third source can have an id that looks like this key: it is another event.
+  if known and known ~= source then
+    stream = nil
+  elseif known then
     stream, seq = duplicate_of(event, key, first)
   else
     redis.call('HSET', key, 'source', source, 'type', event[CACHED_EVENT_TYPE],

@@ -2,17 +2,20 @@
 -- that is published again is a duplicate.
 -- Returns 1 or 0 for each: a record counts if its source is equal and its sequence is not lower, or
 -- if its event came into the log shortly before. (The record of a run by hand or of a replay does
--- not say when its event came.)
+-- not say when its event came.) A record from before the webhook was registered does not count: it
+-- is that of a deleted webhook with the same id.
 -- include shared/find_record.lua
 local packed_lookups, window = unpack(ARGV)
 window = tonumber(window)
 local results = {}
 for position, lookup in ipairs(cmsgpack.unpack(packed_lookups)) do
-  local _, _, source, seq, event_at, repeats = find_record(lookup[LOOKUP_WEBHOOK],
+  local _, _, source, seq, event_at, repeats, stream = find_record(lookup[LOOKUP_WEBHOOK],
     lookup[LOOKUP_MEMBER], lookup[LOOKUP_SOURCE], lookup[LOOKUP_SOURCE_HASH], 'seq', 'event_at',
-    'repeats')
+    'repeats', 'stream')
   local recorded = false
-  if source == lookup[LOOKUP_SOURCE] then
+  local of_deleted_webhook = stream == lookup[LOOKUP_STREAM]
+    and tonumber(seq) <= lookup[LOOKUP_SINCE]
+  if source == lookup[LOOKUP_SOURCE] and not of_deleted_webhook then
     local since = lookup[LOOKUP_AT] - (tonumber(event_at or '') or 0)
     local is_duplicate = since >= 0 and since <= window and (repeats or '') == ''
     recorded = tonumber(seq) >= lookup[LOOKUP_SEQ] or is_duplicate
