@@ -273,31 +273,30 @@ async def test_lists_stop_at_the_limit_and_deletion_does_not(
     assert await _places(run) == []
 
 
-@pytest.mark.parametrize(
-    ("words", "status", "message"),
-    [
-        (["deliveries", "list", "none"], 1, "none"),
-        (["deliveries", "list", "w", "--since", "soon"], 2, "--since: 'soon' is neither a time"),
-        (["deliveries", "list", "w", "--until", "1"], 2, "--until: '1' is neither a time"),
-        (["deliveries", "show", "none", "x"], 1, "no delivery of x to none"),
-        (["deliveries", "retry", "none", "x"], 1, "none"),
-        (["dead-letters", "list", "--since", "2026-05-04T03:02:01"], 2, "--since: "),
-        (["dead-letters", "list", "--type", "a..b"], 1, "type"),
-        (["dead-letters", "list", "--webhook", "a b"], 1, "webhook"),
-        (["dead-letters", "show", "1"], 1, "there is no dead letter 1"),
-        (["dead-letters", "replay"], 2, "--webhook"),
-        (["dead-letters", "replay", "1", "--all"], 2, "--all"),
-        (["dead-letters", "replay", "--all", "--until", "1x"], 2, "--until: "),
-        (["dead-letters", "replay", "--type", "a..b", "--yes"], 1, "types[0]"),
-        (["dead-letters", "purge", "--yes"], 2, "--all"),
-        (["dead-letters", "purge", "1", "--since", "1h", "--yes"], 2, "--all"),
-        (["dead-letters", "purge", "--webhook", "a.>", "--yes"], 1, "webhook"),
-    ],
-)
-async def test_an_error_is_one_line(
-    run: Command, words: list[str], status: int, message: str
-) -> None:
-    ended = await run(*words)
-    assert (ended.status, ended.out) == (status, ""), ended.err
-    assert len(ended.err.splitlines()) == 1
-    assert message in ended.err
+WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
+    (["deliveries", "list", "none"], 1, "none"),
+    (["deliveries", "list", "w", "--since", "soon"], 2, "--since: 'soon' is neither a time"),
+    (["deliveries", "list", "w", "--until", "1"], 2, "--until: '1' is neither a time"),
+    (["deliveries", "show", "none", "x"], 1, "no delivery of x to none"),
+    (["deliveries", "retry", "none", "x"], 1, "none"),
+    (["dead-letters", "list", "--since", "2026-05-04T03:02:01"], 2, "--since: "),
+    (["dead-letters", "list", "--type", "a..b"], 1, "type"),
+    (["dead-letters", "list", "--webhook", "a b"], 1, "webhook"),
+    (["dead-letters", "show", "1"], 1, "there is no dead letter 1"),
+    (["dead-letters", "replay"], 2, "--webhook"),
+    (["dead-letters", "replay", "1", "--all"], 2, "--all"),
+    (["dead-letters", "replay", "--all", "--until", "1x"], 2, "--until: "),
+    (["dead-letters", "replay", "--type", "a..b", "--yes"], 1, "types[0]"),
+    (["dead-letters", "purge", "--yes"], 2, "--all"),
+    (["dead-letters", "purge", "1", "--since", "1h", "--yes"], 2, "--all"),
+    (["dead-letters", "purge", "--webhook", "a.>", "--yes"], 1, "webhook"),
+]
+
+
+async def test_an_error_is_one_line(run: Command, subtests: pytest.Subtests) -> None:
+    for words, status, message in WRONG_COMMANDS:
+        with subtests.test(words=words, message=message):
+            ended = await run(*words)
+            assert (ended.status, ended.out) == (status, ""), ended.err
+            assert len(ended.err.splitlines()) == 1
+            assert message in ended.err

@@ -195,26 +195,27 @@ async def test_the_command_waits_for_a_gateway_that_restarts(
     assert ended.out.endswith("1500 queued\n")
 
 
-@pytest.mark.parametrize(
-    ("words", "status", "message"),
-    [
-        (["replay", "--webhook", "w"], 2, "--since"),
-        (["replay", "--webhook", "w", "--since", "1x"], 2, "--since: '1x' is neither a time"),
-        (["replay", "--webhook", "w", "--since", "1h", "--until", "noon"], 2, "--until: 'noon'"),
-        (["replay", "--webhook", "none", "--since", "1h"], 1, "none"),
-        (["replay", "--webhook", "w", "--since", "1h", "--type", "a..b"], 1, "types[0]"),
-        (["replay", "--webhook", "w", "--since", "1h", "--stream", "X"], 1, "stream"),
-        (["replays", "show", "none"], 1, "there is no replay none"),
-        (["replays", "follow", "none"], 1, "there is no replay none"),
-        (["replays", "cancel", "none"], 1, "there is no replay none"),
-        (["replays", "follow", "x", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1: "),
-    ],
-)
+WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
+    (["replay", "--webhook", "w"], 2, "--since"),
+    (["replay", "--webhook", "w", "--since", "1x"], 2, "--since: '1x' is neither a time"),
+    (["replay", "--webhook", "w", "--since", "1h", "--until", "noon"], 2, "--until: 'noon'"),
+    (["replay", "--webhook", "none", "--since", "1h"], 1, "none"),
+    (["replay", "--webhook", "w", "--since", "1h", "--type", "a..b"], 1, "types[0]"),
+    (["replay", "--webhook", "w", "--since", "1h", "--stream", "X"], 1, "stream"),
+    (["replays", "show", "none"], 1, "there is no replay none"),
+    (["replays", "follow", "none"], 1, "there is no replay none"),
+    (["replays", "cancel", "none"], 1, "there is no replay none"),
+    (["replays", "follow", "x", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1: "),
+]
+
+
 async def test_an_error_is_one_line(
-    client: Client, receiver: Receiver, run: Command, words: list[str], status: int, message: str
+    client: Client, receiver: Receiver, run: Command, subtests: pytest.Subtests
 ) -> None:
     await client.webhook(id="w", url=receiver.url, events=["a"])
-    ended = await run(*words)
-    assert (ended.status, ended.out) == (status, ""), ended.err
-    assert len(ended.err.splitlines()) == 1
-    assert message in ended.err
+    for words, status, message in WRONG_COMMANDS:
+        with subtests.test(words=words, message=message):
+            ended = await run(*words)
+            assert (ended.status, ended.out) == (status, ""), ended.err
+            assert len(ended.err.splitlines()) == 1
+            assert message in ended.err

@@ -125,26 +125,25 @@ async def test_commands_find_the_gateway_of_a_data_directory(
     assert other.err == "no key for http://127.0.0.1:1: give --key, or set EVENT_GATEWAY_KEY\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "status", "message"),
-    [
-        (["secrets", "list", "--key", "wrong"], 1, "key"),
-        (["secrets", "set", "no such name"], 1, "name"),
-        (["secrets", "set", "x", "--file", "/nowhere/at/all"], 2, "/nowhere/at/all: No such file"),
-        (["secrets", "rotate", "x", "--overlap", "long"], 1, "overlap"),
-        (["webhooks", "rotate-secret", "none"], 1, "none"),
-        (["webhooks", "rotate-secret", "none", "--own"], 2, "the new key: a signing secret is"),
-        (["webhooks", "show", "a b"], 1, "a b"),
-        (["webhooks", "list", "--url", "ftp://x"], 2, "--url: must begin with http://"),
-        (["webhooks", "list", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1: "),
-        (["webhooks", "list", "--key", "a\nb"], 2, "--key"),
-    ],
-)  # fmt: skip
-async def test_an_error_is_one_line(
-    run: Command, words: list[str], status: int, message: str
-) -> None:
-    ended = await run(*words, given="a value")
-    assert (ended.status, ended.out) == (status, ""), ended.err
-    assert len(ended.err.splitlines()) == 1
-    assert message in ended.err
-    assert "a value" not in ended.err
+WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
+    (["secrets", "list", "--key", "wrong"], 1, "key"),
+    (["secrets", "set", "no such name"], 1, "name"),
+    (["secrets", "set", "x", "--file", "/nowhere/at/all"], 2, "/nowhere/at/all: No such file"),
+    (["secrets", "rotate", "x", "--overlap", "long"], 1, "overlap"),
+    (["webhooks", "rotate-secret", "none"], 1, "none"),
+    (["webhooks", "rotate-secret", "none", "--own"], 2, "the new key: a signing secret is"),
+    (["webhooks", "show", "a b"], 1, "a b"),
+    (["webhooks", "list", "--url", "ftp://x"], 2, "--url: must begin with http://"),
+    (["webhooks", "list", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1: "),
+    (["webhooks", "list", "--key", "a\nb"], 2, "--key"),
+]
+
+
+async def test_an_error_is_one_line(run: Command, subtests: pytest.Subtests) -> None:
+    for words, status, message in WRONG_COMMANDS:
+        with subtests.test(words=words, message=message):
+            ended = await run(*words, given="a value")
+            assert (ended.status, ended.out) == (status, ""), ended.err
+            assert len(ended.err.splitlines()) == 1
+            assert message in ended.err
+            assert "a value" not in ended.err

@@ -142,14 +142,18 @@ async def test_dead_letters_of_a_filter_are_counted_and_replayed(
     assert (await _replay(client, webhook="w", reason="Expired"))["matched"] == 0
 
 
-@pytest.mark.parametrize("place", [-1, 0, 9999, 10**30])
-async def test_positions_without_a_dead_letter(client: Client, place: int) -> None:
-    path = f"/v1/dead-letters/{place}"
-    status = 404 if 0 <= place < 2**63 else 422
-    assert (await client.http.get(path)).status_code == status
-    assert (await client.http.delete(path)).status_code == status
-    answer = await client.http.post("/v1/dead-letters/replay", json={"ids": [place]})
-    assert answer.status_code == (202 if place == 9999 else 422)
+FREE_POSITIONS: list[int] = [-1, 0, 9999, 10**30]
+
+
+async def test_positions_without_a_dead_letter(client: Client, subtests: pytest.Subtests) -> None:
+    for place in FREE_POSITIONS:
+        with subtests.test(place=place):
+            path = f"/v1/dead-letters/{place}"
+            status = 404 if 0 <= place < 2**63 else 422
+            assert (await client.http.get(path)).status_code == status
+            assert (await client.http.delete(path)).status_code == status
+            answer = await client.http.post("/v1/dead-letters/replay", json={"ids": [place]})
+            assert answer.status_code == (202 if place == 9999 else 422)
 
 
 async def test_a_dead_letter_of_a_deleted_webhook_is_skipped(
@@ -264,40 +268,42 @@ async def test_a_purge_stops_at_an_unreadable_dead_letter(
     assert [letter["run"] for letter in await _letters(client)] == [2]
 
 
-@pytest.mark.parametrize(
-    ("expected", "key"),
-    [
-        ({}, ""),
-        ({"ids": [1], "all": True}, ""),
-        ({"ids": []}, "ids"),
-        ({"ids": ["x"]}, "ids[0]"),
-        ({"types": ["a..b"]}, "types[0]"),
-        ({"since": "yesterday"}, "since"),
-        ({"all": "yes"}, "all"),
-        ({"hook": "w"}, ""),
-        ({"webhook": "a b"}, "webhook"),
-        ({"webhook": ">"}, "webhook"),
-    ],
-)
-async def test_bad_replays_of_dead_letters(client: Client, expected: Any, key: str) -> None:
-    answer = await client.http.post("/v1/dead-letters/replay", json=expected)
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["errors"][0]["key"] == key, answer.text
+BAD_REPLAYS: list[tuple[Any, str]] = [
+    ({}, ""),
+    ({"ids": [1], "all": True}, ""),
+    ({"ids": []}, "ids"),
+    ({"ids": ["x"]}, "ids[0]"),
+    ({"types": ["a..b"]}, "types[0]"),
+    ({"since": "yesterday"}, "since"),
+    ({"all": "yes"}, "all"),
+    ({"hook": "w"}, ""),
+    ({"webhook": "a b"}, "webhook"),
+    ({"webhook": ">"}, "webhook"),
+]
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ({}, 422),
-        ({"all": "true", "webhook": "w"}, 422),
-        ({"type": "a..b"}, 422),
-        ({"webhook": "a.>"}, 422),
-        ({"type": "a", "cursor": "x"}, 400),
-    ],
-)
-async def test_bad_purges(client: Client, query: dict[str, str], status: int) -> None:
-    answer = await client.http.delete("/v1/dead-letters", params=query)
-    assert answer.status_code == status, answer.text
+async def test_bad_replays_of_dead_letters(client: Client, subtests: pytest.Subtests) -> None:
+    for expected, key in BAD_REPLAYS:
+        with subtests.test(expected=expected, key=key):
+            answer = await client.http.post("/v1/dead-letters/replay", json=expected)
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["errors"][0]["key"] == key, answer.text
+
+
+BAD_PURGES: list[tuple[dict[str, str], int]] = [
+    ({}, 422),
+    ({"all": "true", "webhook": "w"}, 422),
+    ({"type": "a..b"}, 422),
+    ({"webhook": "a.>"}, 422),
+    ({"type": "a", "cursor": "x"}, 400),
+]
+
+
+async def test_bad_purges(client: Client, subtests: pytest.Subtests) -> None:
+    for query, status in BAD_PURGES:
+        with subtests.test(query=query):
+            answer = await client.http.delete("/v1/dead-letters", params=query)
+            assert answer.status_code == status, answer.text
 
 
 async def test_an_unexpected_error_does_not_prevent_a_dead_letter(

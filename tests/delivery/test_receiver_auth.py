@@ -94,38 +94,36 @@ async def test_auth_methods_are_combined(
     standardwebhooks.Webhook(FIRST).verify(request.body, request.headers)
 
 
-@pytest.mark.parametrize(
-    ("security", "key"),
-    [
-        ([{"auth_type": "basic", "secret_name": "a"}, {"auth_type": "bearer_token",
-          "secret_name": "b"}], "security.1.auth_type"),
-        ([{"auth_type": "api_key", "secret_name": "a", "header": "Webhook-Id"}],
-         "security.0.header"),
-        ([{"auth_type": "api_key", "secret_name": "a", "header": "X Y"}], "security.0.header"),
-        ([{"auth_type": "api_key", "secret_name": "a", "header": "X\nY"}], "security.0.header"),
-        ([{"auth_type": "basic", "secret_name": "a", "username": "x:y"}], "security.0.username"),
-        ([{"auth_type": "bearer_token", "secret_name": "a", "header": "X"}], "security.0.header"),
-        ([{"auth_type": "bearer_token", "secret_name": "../a"}], "security.0.secret_name"),
-        ([{"auth_type": "bearer_token", "secret_name": "sealing_key"}], "security.0.secret_name"),
-        ([{"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c"}],
-         "security.0.token_url"),
-        ([{"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c",
-           "token_url": "https://u:p@auth.example/t"}], "security.0.token_url"),
-        ([{"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c",
-           "token_url": "https://169.254.169.254/t"}], "security.0.token_url"),
-        ([{"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c",
-           "token_url": "https://auth.example/t", "client_auth": "no"}], "security.0.client_auth"),
-        ([{"auth_type": "mtls", "cert": "c.pem"}], "security.0.key"),
-        ([{"auth_type": "mtls", "cert": "/etc/passwd", "key": "k.pem"}], "security.0.cert"),
-        ([{"auth_type": "mtls", "cert": "c.pem", "key": "a/../../k.pem"}], "security.0.key"),
-    ],
-)  # fmt: skip
-async def test_settings_that_are_refused(client: Client, security: list[Any], key: str) -> None:
-    body = {"id": "w", "url": "https://receiver.example/", "events": ["a"], "security": security}
-    answer = await client.http.post("/v1/webhooks", json=body)
-    assert answer.status_code == 422, answer.text
-    expected = key.replace(".0.", "[0].").replace(".1.", "[1].")
-    assert answer.json()["errors"][0]["key"] == expected
+CLIENT = {"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c"}
+BAD_SETTINGS: list[tuple[list[Any], str]] = [
+    ([{"auth_type": "basic", "secret_name": "a"}, {"auth_type": "bearer_token",
+      "secret_name": "b"}], "security.1.auth_type"),
+    ([{"auth_type": "api_key", "secret_name": "a", "header": "Webhook-Id"}], "security.0.header"),
+    ([{"auth_type": "api_key", "secret_name": "a", "header": "X Y"}], "security.0.header"),
+    ([{"auth_type": "api_key", "secret_name": "a", "header": "X\nY"}], "security.0.header"),
+    ([{"auth_type": "basic", "secret_name": "a", "username": "x:y"}], "security.0.username"),
+    ([{"auth_type": "bearer_token", "secret_name": "a", "header": "X"}], "security.0.header"),
+    ([{"auth_type": "bearer_token", "secret_name": "../a"}], "security.0.secret_name"),
+    ([{"auth_type": "bearer_token", "secret_name": "sealing_key"}], "security.0.secret_name"),
+    ([CLIENT], "security.0.token_url"),
+    ([CLIENT | {"token_url": "https://u:p@auth.example/t"}], "security.0.token_url"),
+    ([CLIENT | {"token_url": "https://169.254.169.254/t"}], "security.0.token_url"),
+    ([CLIENT | {"token_url": "https://auth.example/t", "client_auth": "no"}],
+     "security.0.client_auth"),
+    ([{"auth_type": "mtls", "cert": "c.pem"}], "security.0.key"),
+    ([{"auth_type": "mtls", "cert": "/etc/passwd", "key": "k.pem"}], "security.0.cert"),
+    ([{"auth_type": "mtls", "cert": "c.pem", "key": "a/../../k.pem"}], "security.0.key"),
+]  # fmt: skip
+
+
+async def test_settings_that_are_refused(client: Client, subtests: pytest.Subtests) -> None:
+    body = {"id": "w", "url": "https://receiver.example/", "events": ["a"]}
+    for security, key in BAD_SETTINGS:
+        with subtests.test(security=security, key=key):
+            answer = await client.http.post("/v1/webhooks", json=body | {"security": security})
+            assert answer.status_code == 422, answer.text
+            expected = key.replace(".0.", "[0].").replace(".1.", "[1].")
+            assert answer.json()["errors"][0]["key"] == expected
 
 
 # Signatures

@@ -248,23 +248,22 @@ async def test_another_process_takes_over_a_replay(
     assert (ended["state"], ended["queued"]) == ("done", 3000)
 
 
-@pytest.mark.parametrize(
-    ("expected", "status", "message"),
-    [
-        ({}, 422, "webhook"),
-        ({"webhook": "w"}, 422, "since: must be given"),
-        ({"webhook": "none", "from_seq": 1}, 404, "none"),
-        ({"webhook": "w", "since": "1h"}, 422, "since: '1h' is not an RFC 3339"),
-        ({"webhook": "w", "from_seq": "1"}, 422, "from_seq"),
-        ({"webhook": "w", "from_seq": 1, "types": ["a..b"]}, 422, "types[0]"),
-        ({"webhook": "w", "from_seq": 1, "stream": "OTHER"}, 422, "stream"),
-        ({"webhook": "w", "from_seq": 1, "form_seq": 1}, 422, "form_seq"),
-    ],
-)
-async def test_bad_replays(
-    client: Client, receiver: Receiver, expected: Any, status: int, message: str
-) -> None:
+BAD_REPLAYS: list[tuple[Any, int, str]] = [
+    ({}, 422, "webhook"),
+    ({"webhook": "w"}, 422, "since: must be given"),
+    ({"webhook": "none", "from_seq": 1}, 404, "none"),
+    ({"webhook": "w", "since": "1h"}, 422, "since: '1h' is not an RFC 3339"),
+    ({"webhook": "w", "from_seq": "1"}, 422, "from_seq"),
+    ({"webhook": "w", "from_seq": 1, "types": ["a..b"]}, 422, "types[0]"),
+    ({"webhook": "w", "from_seq": 1, "stream": "OTHER"}, 422, "stream"),
+    ({"webhook": "w", "from_seq": 1, "form_seq": 1}, 422, "form_seq"),
+]
+
+
+async def test_bad_replays(client: Client, receiver: Receiver, subtests: pytest.Subtests) -> None:
     await client.webhook(id="w", url=receiver.url, events=["a"])
-    answer = await client.http.post("/v1/replays", json=expected)
-    assert answer.status_code == status, answer.text
-    assert message in answer.json()["detail"]
+    for expected, status, message in BAD_REPLAYS:
+        with subtests.test(expected=expected, message=message):
+            answer = await client.http.post("/v1/replays", json=expected)
+            assert answer.status_code == status, answer.text
+            assert message in answer.json()["detail"]

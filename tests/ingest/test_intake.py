@@ -64,38 +64,55 @@ async def test_duplicates_are_known_by_source_and_id(client: Client, receiver: R
         assert record["source"] == source
 
 
-@pytest.mark.parametrize(
-    ("body", "headers", "status", "message"),
-    [
-        (b"{", STRUCTURED, 400, "not a JSON object"),
-        (b"[]", STRUCTURED, 400, "not a JSON object"),
-        (b'{"id": "1", "source": "s", "type": "t"}', STRUCTURED, 422, "specversion"),
-        (b'{"specversion": "0.3", "id": "1", "source": "s", "type": "t"}', STRUCTURED, 415, "0.3"),
-        (b'{"specversion": "1.0", "source": "s", "type": "t"}', STRUCTURED, 422, "id is missing"),
-        (b'{"specversion": "1.0", "id": 7, "source": "s", "type": "t"}', STRUCTURED, 422, "string"),
-        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "noon"}',
-         STRUCTURED, 422, "RFC 3339"),
-        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "Bad_Name": "x"}',
-         STRUCTURED, 422, "Bad_Name"),
-        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "webhook.failed"}',
-         STRUCTURED, 403, "webhook."),
-        (b'{"specversion": "1.0", "id": "1", "source": "event-gateway", "type": "t"}',
-         STRUCTURED, 403, "event-gateway"),
-        (b"<a/>", {"Content-Type": "application/cloudevents+xml"}, 415, "xml"),
-        (b"[1]", BATCH, 422, "1 of 1"),
-        (b"x" * (1024 * 1024 + 1), STRUCTURED, 413, "1048576"),
-    ],
-)  # fmt: skip
+INVALID_INPUT: list[tuple[bytes, dict[str, str], int, str]] = [
+    (b"{", STRUCTURED, 400, "not a JSON object"),
+    (b"[]", STRUCTURED, 400, "not a JSON object"),
+    (b'{"id": "1", "source": "s", "type": "t"}', STRUCTURED, 422, "specversion"),
+    (b'{"specversion": "0.3", "id": "1", "source": "s", "type": "t"}', STRUCTURED, 415, "0.3"),
+    (b'{"specversion": "1.0", "source": "s", "type": "t"}', STRUCTURED, 422, "id is missing"),
+    (b'{"specversion": "1.0", "id": 7, "source": "s", "type": "t"}', STRUCTURED, 422, "string"),
+    (
+        b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "noon"}',
+        STRUCTURED,
+        422,
+        "RFC 3339",
+    ),
+    (
+        b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "Bad_Name": "x"}',
+        STRUCTURED,
+        422,
+        "Bad_Name",
+    ),
+    (
+        b'{"specversion": "1.0", "id": "1", "source": "s", "type": "webhook.failed"}',
+        STRUCTURED,
+        403,
+        "webhook.",
+    ),
+    (
+        b'{"specversion": "1.0", "id": "1", "source": "event-gateway", "type": "t"}',
+        STRUCTURED,
+        403,
+        "event-gateway",
+    ),
+    (b"<a/>", {"Content-Type": "application/cloudevents+xml"}, 415, "xml"),
+    (b"[1]", BATCH, 422, "1 of 1"),
+    (b"x" * (1024 * 1024 + 1), STRUCTURED, 413, "1048576"),
+]
+
+
 async def test_invalid_input_is_answered_with_a_problem(
-    client: Client, body: bytes, headers: dict[str, str], status: int, message: str
+    client: Client, subtests: pytest.Subtests
 ) -> None:
-    answer = await client.http.post("/v1/events", content=body, headers=headers)
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert (problem["status"], problem["title"] != "") == (status, True)
-    assert message in problem["detail"]
-    assert await client.stream_messages("GATEWAY_EVENTS") == []
+    for body, headers, status, message in INVALID_INPUT:
+        with subtests.test(headers=headers, message=message):
+            answer = await client.http.post("/v1/events", content=body, headers=headers)
+            assert answer.status_code == status
+            assert answer.headers["content-type"] == "application/problem+json"
+            problem = answer.json()
+            assert (problem["status"], problem["title"] != "") == (status, True)
+            assert message in problem["detail"]
+            assert await client.stream_messages("GATEWAY_EVENTS") == []
 
 
 async def test_a_batch_is_accepted_whole_or_not_at_all(client: Client) -> None:
@@ -229,19 +246,22 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
     assert (answer.status_code, "nowhere.x" in answer.json()["detail"]) == (409, True)
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("POST", "/v1/events"), ("POST", "/v1/webhooks"), ("PUT", "/v1/webhooks/w"),
-     ("POST", "/v1/streams"), ("PATCH", "/v1/streams/s"), ("POST", "/v1/rejected/1/retry")],
-)  # fmt: skip
-async def test_no_body_is_read_beyond_the_limit(client: Client, method: str, path: str) -> None:
+TAKE_A_BODY = [
+    ("POST", "/v1/events"), ("POST", "/v1/webhooks"), ("PUT", "/v1/webhooks/w"),
+    ("POST", "/v1/streams"), ("PATCH", "/v1/streams/s"), ("POST", "/v1/rejected/1/retry"),
+]  # fmt: skip
+
+
+async def test_no_body_is_read_beyond_the_limit(client: Client, subtests: pytest.Subtests) -> None:
     async def parts() -> AsyncIterator[bytes]:
         for _ in range(64):
             yield b" " * 65536
 
-    for content in (b" " * (1024 * 1024 + 1), parts()):
-        answer = await client.http.request(
-            method, path, content=content, headers={"Content-Type": "application/json"}
-        )
-        assert answer.status_code == 413, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
+    for method, path in TAKE_A_BODY:
+        with subtests.test(method=method, path=path):
+            for content in (b" " * (1024 * 1024 + 1), parts()):
+                answer = await client.http.request(
+                    method, path, content=content, headers={"Content-Type": "application/json"}
+                )
+                assert answer.status_code == 413, answer.text
+                assert answer.headers["content-type"] == "application/problem+json"

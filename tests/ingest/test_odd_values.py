@@ -25,31 +25,32 @@ def _filter(operator: str, value: str) -> dict[str, str]:
     return {"filters": f'[{{"field":"data.x","operator":"{operator}","value":{value}}}]'}
 
 
-@pytest.mark.parametrize(
-    ("more", "key"),
-    [
-        (_filter("gt", "NaN"), "filters[0].value"),
-        (_filter("between", "[100,1e999]"), "filters[0].value[1]"),
-        (_filter("equals", "123456789012345678901234567890"), "filters[0].value"),
-        (_filter("equals", '"\\ud800"'), "filters[0].value"),
-        ({"metadata": f'{{"a":{DEEP}}}'}, "metadata.a"),
-        ({"metadata": '{"a":-Infinity}'}, "metadata.a"),
-        ({"events": '["user.\\ud800"]'}, "events[0]"),
-        ({"namespaces": '["\\ud800"]'}, "namespaces[0]"),
-        ({"sources": '["\\ud800"]'}, "sources[0]"),
-        ({"cloudevents_filters": '[{"exact":{"type":"\\ud800"}}]'}, "cloudevents_filters[0]"),
-    ],
-)
+ODD_CONDITIONS: list[tuple[dict[str, str], str]] = [
+    (_filter("gt", "NaN"), "filters[0].value"),
+    (_filter("between", "[100,1e999]"), "filters[0].value[1]"),
+    (_filter("equals", "123456789012345678901234567890"), "filters[0].value"),
+    (_filter("equals", '"\\ud800"'), "filters[0].value"),
+    ({"metadata": f'{{"a":{DEEP}}}'}, "metadata.a"),
+    ({"metadata": '{"a":-Infinity}'}, "metadata.a"),
+    ({"events": '["user.\\ud800"]'}, "events[0]"),
+    ({"namespaces": '["\\ud800"]'}, "namespaces[0]"),
+    ({"sources": '["\\ud800"]'}, "sources[0]"),
+    ({"cloudevents_filters": '[{"exact":{"type":"\\ud800"}}]'}, "cloudevents_filters[0]"),
+]
+
+
 async def test_values_that_cannot_be_stored_are_refused(
-    client: Client, receiver: Receiver, more: dict[str, str], key: str
+    client: Client, receiver: Receiver, subtests: pytest.Subtests
 ) -> None:
-    answer = await client.http.post(
-        "/v1/webhooks", content=_definition(receiver.url, **more),
-        headers={"Content-Type": "application/json"},
-    )  # fmt: skip
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["errors"][0]["key"].startswith(key)
-    assert (await client.http.get("/v1/webhooks")).json()["items"] == []
+    for more, key in ODD_CONDITIONS:
+        with subtests.test(more=more, key=key):
+            answer = await client.http.post(
+                "/v1/webhooks", content=_definition(receiver.url, **more),
+                headers={"Content-Type": "application/json"},
+            )  # fmt: skip
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["errors"][0]["key"].startswith(key)
+            assert (await client.http.get("/v1/webhooks")).json()["items"] == []
 
 
 async def test_deep_examples_are_refused(client: Client) -> None:

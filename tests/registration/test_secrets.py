@@ -78,26 +78,27 @@ async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver:
     assert (await client.http.delete("/v1/secrets/theirs")).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("name", "body", "key"),
-    [
-        ("a.b", {"value": "x"}, "name"),
-        ("sealing_key", {"value": "x"}, "name"),
-        ("SEALING-KEY", {"value": "x"}, "name"),
-        ("n" * 129, {"value": "x"}, "name"),
-        ("n", {}, "value"),
-        ("n", {"value": ""}, "value"),
-        ("n", {"value": " \n"}, "value"),
-        ("n", {"value": 5}, "value"),
-        ("n", {"value": "x" * 65_537}, "value"),
-        ("n", {"value": "x", "more": 1}, ""),  # it could be the secret value
-    ],
-)
-async def test_secrets_that_cannot_be_set(client: Client, name: str, body: Any, key: str) -> None:
-    answer = await client.http.put(f"/v1/secrets/{name}", json=body)
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["errors"][0]["key"] == key
-    assert await _listed(client) == {}
+BAD_SECRETS: list[tuple[str, Any, str]] = [
+    ("a.b", {"value": "x"}, "name"),
+    ("sealing_key", {"value": "x"}, "name"),
+    ("SEALING-KEY", {"value": "x"}, "name"),
+    ("n" * 129, {"value": "x"}, "name"),
+    ("n", {}, "value"),
+    ("n", {"value": ""}, "value"),
+    ("n", {"value": " \n"}, "value"),
+    ("n", {"value": 5}, "value"),
+    ("n", {"value": "x" * 65_537}, "value"),
+    ("n", {"value": "x", "more": 1}, ""),  # it could be the secret value
+]
+
+
+async def test_secrets_that_cannot_be_set(client: Client, subtests: pytest.Subtests) -> None:
+    for name, body, key in BAD_SECRETS:
+        with subtests.test(name=name, body=body, key=key):
+            answer = await client.http.put(f"/v1/secrets/{name}", json=body)
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["errors"][0]["key"] == key
+            assert await _listed(client) == {}
 
 
 async def test_a_signing_key_is_rotated_with_an_overlap(client: Client, receiver: Receiver) -> None:
@@ -132,24 +133,25 @@ async def test_a_replaced_key_expires(client: Client, receiver: Receiver) -> Non
             await asyncio.sleep(0.3)
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "words"),
-    [
-        ({}, 422, "value"),
-        ({"value": "not base64!"}, 422, "base64"),
-        ({"value": SECOND, "overlap": "soon"}, 422, "overlap"),
-        ({"value": SECOND, "overlap": "31d"}, 422, "overlap"),
-        ({"value": SECOND, "key": 1}, 422, "unknown key"),
-    ],
-)
+BAD_ROTATIONS: list[tuple[Any, int, str]] = [
+    ({}, 422, "value"),
+    ({"value": "not base64!"}, 422, "base64"),
+    ({"value": SECOND, "overlap": "soon"}, 422, "overlap"),
+    ({"value": SECOND, "overlap": "31d"}, 422, "overlap"),
+    ({"value": SECOND, "key": 1}, 422, "unknown key"),
+]
+
+
 async def test_secrets_that_cannot_be_rotated(
-    client: Client, receiver: Receiver, body: Any, status: int, words: str
+    client: Client, receiver: Receiver, subtests: pytest.Subtests
 ) -> None:
     await _set(client, "signing", FIRST)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
-    answer = await client.http.post("/v1/webhooks/w/rotate-secret", json=body)
-    assert (answer.status_code, words in answer.text) == (status, True), answer.text
-    assert _signed_with(await _deliver_one(client, receiver)) == [FIRST]
+    for body, status, words in BAD_ROTATIONS:
+        with subtests.test(body=body, words=words):
+            answer = await client.http.post("/v1/webhooks/w/rotate-secret", json=body)
+            assert (answer.status_code, words in answer.text) == (status, True), answer.text
+            assert _signed_with(await _deliver_one(client, receiver)) == [FIRST]
 
 
 async def test_external_secrets_take_precedence_and_cannot_be_changed(

@@ -110,40 +110,39 @@ async def test_pages(client: Client) -> None:
     assert wrong.status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("body", "key", "message"),
-    [
-        ({"subjects": ["a.b"]}, "name", "is missing"),
-        ({"name": "s"}, "subjects", "is missing"),
-        ({"name": "s", "subjects": []}, "subjects", "at least one"),
-        ({"name": "s", "subjects": "a.b"}, "subjects", "must be a list"),
-        ({"name": "s", "subjects": ["a..b"]}, "subjects", "empty token"),
-        ({"name": "s", "subjects": ["*.b"]}, "subjects", "begins with a wildcard"),
-        ({"name": "s", "subjects": [">"]}, "subjects", "begins with a wildcard"),
-        ({"name": "s", "subjects": ["a.*", "a.b"]}, "subjects", "overlap"),
-        ({"name": "s", "subjects": ["events.a.b", "a.>"]}, "subjects", "overlap"),
-        ({"name": "s", "subjects": ["a.b", "webhook.>"]}, "subjects", "of their own"),
-        ({"name": "s", "subjects": [f"a{n}.b" for n in range(65)]}, "subjects", "at most 64"),
-        ({"name": "a/b", "subjects": ["a.b"]}, "name", "not of the form"),
-        ({"name": "s", "subjects": ["a.b"], "retention": 5}, "retention", "no unit"),
-        ({"name": "s", "subjects": ["a.b"], "retention": "0s"}, "retention", "at least 1s"),
-        ({"name": "s", "subjects": ["a.b"], "max_messages": 0}, "max_messages", "at least 1"),
-        ({"name": "s", "subjects": ["a.b"], "max_messages": 2**63}, "max_messages", "at most"),
-        ({"name": "s", "subjects": ["a.b"], "max_bytes": "many"}, "max_bytes", "not a size"),
-        ({"name": "s", "subjects": ["a.b"], "compression": "zip"}, "compression", "s2"),
-        ({"name": "s", "subjects": ["a.b"], "replicas": 6}, "replicas", "5"),
-        ({"name": "s", "subjects": ["a.b"], "retentoin": "1d"}, "retentoin", "did you mean"),
-    ],
-)  # fmt: skip
-async def test_a_wrong_definition_is_refused(
-    client: Client, body: dict[str, Any], key: str, message: str
-) -> None:
-    answer = await client.http.post("/v1/streams", json=body)
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["errors"][0]["key"] == key
-    assert message in answer.json()["errors"][0]["detail"]
-    assert (await client.http.get("/v1/streams")).json()["items"] == []
+WRONG_DEFINITIONS: list[tuple[dict[str, Any], str, str]] = [
+    ({"subjects": ["a.b"]}, "name", "is missing"),
+    ({"name": "s"}, "subjects", "is missing"),
+    ({"name": "s", "subjects": []}, "subjects", "at least one"),
+    ({"name": "s", "subjects": "a.b"}, "subjects", "must be a list"),
+    ({"name": "s", "subjects": ["a..b"]}, "subjects", "empty token"),
+    ({"name": "s", "subjects": ["*.b"]}, "subjects", "begins with a wildcard"),
+    ({"name": "s", "subjects": [">"]}, "subjects", "begins with a wildcard"),
+    ({"name": "s", "subjects": ["a.*", "a.b"]}, "subjects", "overlap"),
+    ({"name": "s", "subjects": ["events.a.b", "a.>"]}, "subjects", "overlap"),
+    ({"name": "s", "subjects": ["a.b", "webhook.>"]}, "subjects", "of their own"),
+    ({"name": "s", "subjects": [f"a{n}.b" for n in range(65)]}, "subjects", "at most 64"),
+    ({"name": "a/b", "subjects": ["a.b"]}, "name", "not of the form"),
+    ({"name": "s", "subjects": ["a.b"], "retention": 5}, "retention", "no unit"),
+    ({"name": "s", "subjects": ["a.b"], "retention": "0s"}, "retention", "at least 1s"),
+    ({"name": "s", "subjects": ["a.b"], "max_messages": 0}, "max_messages", "at least 1"),
+    ({"name": "s", "subjects": ["a.b"], "max_messages": 2**63}, "max_messages", "at most"),
+    ({"name": "s", "subjects": ["a.b"], "max_bytes": "many"}, "max_bytes", "not a size"),
+    ({"name": "s", "subjects": ["a.b"], "compression": "zip"}, "compression", "s2"),
+    ({"name": "s", "subjects": ["a.b"], "replicas": 6}, "replicas", "5"),
+    ({"name": "s", "subjects": ["a.b"], "retentoin": "1d"}, "retentoin", "did you mean"),
+]
+
+
+async def test_a_wrong_definition_is_refused(client: Client, subtests: pytest.Subtests) -> None:
+    for body, key, message in WRONG_DEFINITIONS:
+        with subtests.test(body=body, key=key, message=message):
+            answer = await client.http.post("/v1/streams", json=body)
+            assert answer.status_code == 422, answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["errors"][0]["key"] == key
+            assert message in answer.json()["errors"][0]["detail"]
+            assert (await client.http.get("/v1/streams")).json()["items"] == []
 
 
 async def test_a_stream_that_nats_refuses_leaves_nothing_behind(client: Client) -> None:

@@ -116,22 +116,21 @@ async def test_gone_events_and_the_end_are_reported(client: Client) -> None:
             await anext(matches)
 
 
-@pytest.mark.parametrize(
-    ("path", "query", "headers", "status"),
-    [
-        ("/v1/streams/nope/sse", {}, {}, 404),
-        (PATH, {"from": "noon"}, {}, 422),
-        (PATH, {}, {"Last-Event-ID": "x"}, 422),
-        (PATH, {}, {"Authorization": "Bearer nonsense"}, 401),
-        (PATH, {"token": "egt_x.y"}, {"Authorization": ""}, 401),
-    ],
-)
-async def test_invalid_requests_are_answered(
-    client: Client, path: str, query: dict[str, str], headers: dict[str, str], status: int
-) -> None:
-    answer = await client.http.get(path, params=query, headers=headers)
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
+INVALID_REQUESTS: list[tuple[str, dict[str, str], dict[str, str], int]] = [
+    ("/v1/streams/nope/sse", {}, {}, 404),
+    (PATH, {"from": "noon"}, {}, 422),
+    (PATH, {}, {"Last-Event-ID": "x"}, 422),
+    (PATH, {}, {"Authorization": "Bearer nonsense"}, 401),
+    (PATH, {"token": "egt_x.y"}, {"Authorization": ""}, 401),
+]
+
+
+async def test_invalid_requests_are_answered(client: Client, subtests: pytest.Subtests) -> None:
+    for path, query, headers, status in INVALID_REQUESTS:
+        with subtests.test(path=path, query=query, headers=headers):
+            answer = await client.http.get(path, params=query, headers=headers)
+            assert answer.status_code == status
+            assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_a_token_allows_only_its_streams(client: Client) -> None:
