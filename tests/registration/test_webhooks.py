@@ -28,7 +28,7 @@ async def test_create_list_show_replace_delete(
     assert [item["id"] for item in page["items"]] == ["a", "b", "c"]
     rest = (await client.http.get("/v1/webhooks", params={"cursor": page["next"]})).json()
     assert ([item["id"] for item in rest["items"]], rest["next"]) == (["w"], None)
-    assert (await client.http.get("/v1/webhooks/w")).json() == webhook
+    assert (await client.http.get("/v1/webhooks/w")).json() | {"warnings": []} == webhook
 
     changed = await client.http.put(
         "/v1/webhooks/w", json={"url": f"{receiver.url}/other", "events": ["user.*"]}
@@ -207,4 +207,21 @@ async def test_patching(client: Client) -> None:
                   {"retry_policy": {"jitter": 2}}, {"ordered": True}):  # fmt: skip
         refused = await client.http.patch("/v1/webhooks/w", json=wrong)
         assert refused.status_code == 422, wrong
-    assert (await client.http.get("/v1/webhooks/w")).json() == changed
+    assert (await client.http.get("/v1/webhooks/w")).json() | {"warnings": []} == changed
+
+
+async def test_a_change_is_answered_with_warnings(client: Client, receiver: Receiver) -> None:
+    named = {"auth_type": "bearer_token", "secret_name": "no_such_token"}
+    definition = {"id": "w", "url": f"{receiver.url}/w", "events": ["a"], "security": named}
+    created = await client.webhook(**definition)
+    (warning,) = created["warnings"]
+    assert warning["code"] == "secret_missing"
+    assert warning["detail"].startswith("security[0].secret_name: there is no secret no_such_token")
+    assert "warnings" not in (await client.http.get("/v1/webhooks/w")).json()
+    # An answer can be sent back.
+    replaced = await client.http.put("/v1/webhooks/w", json=created)
+    assert (replaced.status_code, replaced.json()["warnings"]) == (200, [warning])
+    changed = await client.http.patch("/v1/webhooks/w", json={"security": []})
+    assert (changed.status_code, changed.json()["warnings"]) == (200, [])
+    stream = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a"]})
+    assert (stream.status_code, stream.json()["warnings"]) == (201, [])

@@ -65,6 +65,7 @@ _READ_ONLY = (
     "expression_errors",
     "rate",
     "subscribers",
+    "warnings",
 )  # members of the API's responses that are not part of the definition
 
 

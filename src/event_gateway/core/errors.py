@@ -1,4 +1,6 @@
-"""The errors of the core: refused events and definitions."""
+"""The errors of the core: refused events and definitions, and warnings about the latter."""
+
+import msgspec
 
 
 class InvalidEvent(Exception):
@@ -49,3 +51,15 @@ class InvalidDefinition(Exception):
         super().__init__(f"{key}: {detail}")
         self.key = key
         self.detail = detail
+
+
+class DefinitionWarning(msgspec.Struct, frozen=True):
+    """A definition is registered, and will not work as its owner may expect.
+
+    ``code`` names the kind, for programs; ``key`` is where in the definition; ``detail`` says what
+    will happen and what to do. The API answers them in ``warnings``, ``check`` prints them.
+    """
+
+    code: str
+    key: str
+    detail: str

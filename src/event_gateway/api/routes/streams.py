@@ -13,6 +13,7 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import SeqCursor, cursor_of, page_of, read_cursor, registered
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.warnings import with_warnings
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import message_rate, stream_contents, stream_name
 from event_gateway.broker.registry import Registry
@@ -61,7 +62,7 @@ async def create_stream(
     """Creates a stream. It starts with the events that the log already holds for it."""
     created = await parts.registration.create(stream_from_json(body))
     response.headers["Location"] = f"/v1/streams/{created.name}"
-    return stream_to_json(created)
+    return with_warnings(stream_to_json(created), ())
 
 
 @router.get("/{name}")
@@ -128,7 +129,7 @@ async def change_stream(
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
     changed = await parts.registration.change(stream_from_json(_merged(former, body)), force=force)
-    return stream_to_json(changed)
+    return with_warnings(stream_to_json(changed), ())
 
 
 @router.delete("/{name}", status_code=204)

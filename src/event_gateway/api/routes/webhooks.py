@@ -16,6 +16,7 @@ from event_gateway.api.server.pages import page_of, registered
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
+from event_gateway.api.server.warnings import with_warnings
 from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import webhook_from_json
 from event_gateway.config.response_bodies import webhook_to_json
@@ -23,6 +24,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.signing_keys import check_keys, signers
+from event_gateway.core.webhook.warnings import webhook_warnings
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.webhooks import WebhookRegistration
@@ -77,7 +79,7 @@ async def create_webhook(
     webhook = _parse(parts, body)
     created = await parts.registration.create(webhook)
     response.headers["Location"] = f"/v1/webhooks/{created.id}"
-    return webhook_to_json(created)
+    return _changed(parts, created)
 
 
 @router.get("/{webhook_id}")
@@ -103,8 +105,8 @@ async def replace_webhook(
         raise Problem(422, "the id in the body differs from the id in the path")
     webhook = _parse(parts, body)
     if unreadable:
-        return webhook_to_json(await parts.registration.create(webhook))
-    return webhook_to_json(await parts.registration.replace(webhook))
+        return _changed(parts, await parts.registration.create(webhook))
+    return _changed(parts, await parts.registration.replace(webhook))
 
 
 @router.patch("/{webhook_id}")
@@ -129,7 +131,7 @@ async def change_webhook(
     webhook = _parse(parts, changed, former)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
-    return webhook_to_json(await parts.registration.replace(webhook))
+    return _changed(parts, await parts.registration.replace(webhook))
 
 
 @router.post("/{webhook_id}/test")
@@ -191,7 +193,7 @@ async def enable_webhook(
 ) -> dict[str, Any]:
     """Enables a webhook that was paused, or that the gateway has disabled."""
     _find(parts, webhook_id)
-    return webhook_to_json(await parts.registration.enable(webhook_id, discard=discard))
+    return _changed(parts, await parts.registration.enable(webhook_id, discard=discard))
 
 
 @router.post("/{webhook_id}/verify")
@@ -258,6 +260,13 @@ def _shown(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
     if webhook.verify:
         shown["verification"] |= parts.verifier.progress(webhook.id)
     return shown
+
+
+def _changed(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
+    """The answer to a change: the webhook, and what will not work as its owner may expect."""
+    available = parts.secrets.secrets
+    warnings = webhook_warnings(webhook, lambda name: bool(available.look_up(name)))
+    return with_warnings(webhook_to_json(webhook), warnings)
 
 
 def _counts(counts: DeliveryCounts) -> dict[str, Any]:
