@@ -20,7 +20,6 @@ from support.patience import PATIENCE
 DEMO = [sys.executable, "-m", "event_gateway", "demo"]
 
 
-@pytest.mark.smoke
 async def test_the_demo_ends_by_itself_and_keeps_every_promise() -> None:
     process = await asyncio.create_subprocess_exec(
         *DEMO,
