@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint format browser demo serve bench chaos docs lock ci clean
+.PHONY: help install test unit lint format browser demo serve bench chaos fuzz docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -43,6 +43,9 @@ bench: $(installed) ## Run the benchmarks, some 25 minutes
 
 chaos: $(installed) ## Kill the gateway, NATS and Valkey at random for 20 minutes
 	$(bin)/python tests/chaos --minutes 20
+
+fuzz: $(installed) ## Try all generated examples, and not a third of them
+	FUZZ=1 $(bin)/pytest tests/unit tests/ingest
 
 docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.config.reference > docs/reference/configuration.md

@@ -1,14 +1,15 @@
-"""The number of examples that Hypothesis tries: all in CI, a third elsewhere."""
+"""The number of examples that Hypothesis tries: all in the long form, ``make fuzz``, a third
+elsewhere."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-ALL = "CI" in os.environ
+ALL = "FUZZ" in os.environ
 
 
 def examples(count: int) -> int:
-    """``count`` in CI, a third of it elsewhere."""
+    """``count`` in the long form, a third of it elsewhere."""
     return count if ALL else count // 3
 
 
