@@ -103,7 +103,7 @@ class Bench:
         """
         row, last = Row(name), [None] * len(of)
         self.valkey.slowlog_reset()
-        for number in range(times):
+        for number in range(min(times, self.given.calls)):
             for which, webhook in enumerate(of):
                 method, path, body = call(webhook, number)
                 self.pinger.reset()
@@ -430,6 +430,7 @@ def main() -> None:
     parser.add_argument("--dead-letters", type=int, default=100_000, help="at least 3,000")
     parser.add_argument("--events", type=int, help="events in the log (default: as --pending)")
     parser.add_argument("--idle", type=float, default=20, help="seconds without calls")
+    parser.add_argument("--calls", type=int, default=100, help="at most, of each kind")
     parser.add_argument("--json", type=Path, help="a file for the results")
     given = parser.parse_args()
     given.events = max(given.events or given.pending, ENDED + RUNNING)

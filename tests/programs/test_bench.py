@@ -45,7 +45,17 @@ FIGURES = {
         (["isolation.py", "--case", "failing", "--failing", "10"], "p99: alone"),
         (["isolation.py", "--case", "backlog", "--backlog", "300"], "p99: alone"),
         (
-            ["tracking.py", "--pending", "1200", "--dead-letters", "3000", "--idle", "0.1"],
+            [
+                "tracking.py",
+                "--pending",
+                "1200",
+                "--dead-letters",
+                "3000",
+                "--calls",
+                "3",
+                "--idle",
+                "0.1",
+            ],
             "delete: sec",
         ),
     ],

@@ -8,8 +8,8 @@ from chaos.run import Plan, run
 
 async def test_nothing_is_lost(tmp_path: Path) -> None:
     seed = int(os.environ.get("CHAOS_SEED", "20261"))
-    report = await run(tmp_path, Plan(seconds=75, seed=seed, rate=20))
+    report = await run(tmp_path, Plan(seconds=50, seed=seed, rate=15))
     print(report)
     assert not report.lost, str(report)
-    assert report.accepted > 200
-    assert len(report.done) >= 7
+    assert report.accepted > 150
+    assert len(report.done) >= 5

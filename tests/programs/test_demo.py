@@ -9,8 +9,6 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-import pytest
-
 from event_gateway.cli.demo.events import demo_events
 from event_gateway.cli.demo.receivers import Receivers
 from event_gateway.cli.demo.tally import Tally

@@ -14,7 +14,6 @@ from support.fixtures import Start
 from support.program import LOOPBACK
 from support.receiver import Receiver
 
-
 SIEM_TOKEN = "a-token-for-the-siem"
 SIGNING_KEY = base64.b64encode(b"a signing key of 32 bytes length").decode()
 

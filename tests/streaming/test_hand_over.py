@@ -16,8 +16,9 @@ from support.client import Client, Socket, connected, event
 from support.fixtures import Start
 from support.program import LOOPBACK, Program
 
-EVENTS = 10_000
+EVENTS = 4_000
 SUBSCRIBERS = 50
+JOINING = 5  # at the same time
 STREAMS = {
     "streams": {
         "work": {"subjects": ["scheduler.job.*"]},
@@ -31,15 +32,18 @@ async def gateway(start: Start) -> Running:
     return await start(STREAMS)  # type: ignore[no-any-return]
 
 
-async def _publish(url: str, count: int, first: int = 0) -> None:
-    """Publishes as fast as the log accepts events, on a connection of its own."""
+async def _publish(url: str, joined: list[asyncio.Event], published: list[int]) -> None:
+    """Publishes on a connection of its own, as fast as the log accepts events and subscribers join:
+    by the time of the last event all but JOINING of them have joined. Notes in ``published`` how
+    many events are published."""
     bus = await nats.connect(url)
-    for number in range(first, first + count):
+    for number in range(EVENTS):
         sent = event("scheduler.job.done", {"n": number})
         await bus.publish("scheduler.job.done", json.dumps(sent).encode())
-        if number % 250 == 249:
+        if number % 50 == 49:
             await bus.flush()
-    await bus.flush()
+            published.append(number + 1)
+            await joined[max(0, number * SUBSCRIBERS // EVENTS - JOINING)].wait()
     await bus.close()
 
 
@@ -62,22 +66,23 @@ async def test_a_subscriber_that_joins_at_any_moment_gets_every_event_once_and_i
 ) -> None:
     seed = random.randrange(2**32)
     dice = random.Random(seed)
-    publishing = asyncio.create_task(_publish(gateway.nats_url, EVENTS))
+    joined = [asyncio.Event() for _ in range(SUBSCRIBERS)]
+    published = [1]
+    publishing = asyncio.create_task(_publish(gateway.nats_url, joined, published))
 
     async def subscriber(number: int) -> None:
-        await asyncio.sleep(dice.uniform(0, 1.5))
-        start: Any = ("new", "first", {"seq": dice.randrange(1, EVENTS)})[number % 3]
+        if number >= JOINING:
+            await joined[number - JOINING].wait()
+        start: Any = ("new", "first", {"seq": dice.randint(1, published[-1])})[number % 3]
         async with client.websocket() as socket:
             stream = ("work", "wide")[number % 2]
             answer = await socket.request(action="subscribe", stream=stream, **{"from": start})
+            joined[number].set()
             begin = answer["seq"] + 1
-            if begin > EVENTS:
-                return
             result = await _suffix(socket, EVENTS)
             assert result == list(range(begin, EVENTS + 1)), (seed, number, start, begin)
 
-    await asyncio.gather(*(subscriber(number) for number in range(SUBSCRIBERS)))
-    await publishing
+    await asyncio.gather(publishing, *(subscriber(number) for number in range(SUBSCRIBERS)))
 
 
 class _Reconnecting:
