@@ -221,7 +221,13 @@ async def test_a_change_is_answered_with_warnings(client: Client, receiver: Rece
     # An answer can be sent back.
     replaced = await client.http.put("/v1/webhooks/w", json=created)
     assert (replaced.status_code, replaced.json()["warnings"]) == (200, [warning])
-    changed = await client.http.patch("/v1/webhooks/w", json={"security": []})
+    idn = await client.http.patch("/v1/webhooks/w", json={"url": "https://b\u00fccher.example/w"})
+    assert idn.json()["url"] == "https://b\u00fccher.example/w"
+    assert [each["code"] for each in idn.json()["warnings"]] == ["idn_host", "secret_missing"]
+    assert "to the host xn--bcher-kva.example" in idn.json()["warnings"][0]["detail"]
+    changed = await client.http.patch(
+        "/v1/webhooks/w", json={"security": [], "url": f"{receiver.url}/w"}
+    )
     assert (changed.status_code, changed.json()["warnings"]) == (200, [])
     stream = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a"]})
     assert (stream.status_code, stream.json()["warnings"]) == (201, [])

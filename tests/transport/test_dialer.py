@@ -260,3 +260,34 @@ async def test_a_dot_at_the_end_of_a_name_is_not_sent_in_the_handshake(tmp_path:
         assert isinstance(result, Failure)
         assert result.error_type == ErrorType.TLS_ERROR
     await sender.close()
+
+
+async def test_an_international_name_is_converted_for_dns_tls_and_the_host_header(
+    tmp_path: Path,
+) -> None:
+    looked: list[str] = []
+
+    def look(host: str) -> list[str]:
+        looked.append(host)
+        return ["127.0.0.1"]
+
+    shown: list[str | None] = []
+    authority = Authority(tmp_path)
+    context = authority.server("xn--bcher-kva.example")
+    context.sni_callback = lambda _socket, name, _context: shown.append(name)
+    sender = HttpClient(LOOPBACK, ssl_context=authority.client(), resolver=Resolver(look))
+    async with ScriptedServer([OK]).running(context) as url:
+        port = url.rsplit(":", 1)[1].strip("/")
+        for name in ("bücher.example", "BÜCHER。example", "xn--Bcher-kva.EXAMPLE"):
+            target = parse_target(f"https://{name}:{port}/")
+            assert target.host_header == f"xn--bcher-kva.example:{port}".encode()
+            result = await post(sender, f"https://{name}:{port}/")
+            assert isinstance(result, Response), result
+        result = await post(sender, f"https://bücher。example.:{port}/")
+        assert isinstance(result, Response), result
+        result = await post(sender, f"https://bucher.example:{port}/")
+        assert isinstance(result, Failure)
+        assert result.error_type == ErrorType.TLS_ERROR
+    await sender.close()
+    assert looked == ["xn--bcher-kva.example", "xn--bcher-kva.example.", "bucher.example"]
+    assert shown == ["xn--bcher-kva.example", "xn--bcher-kva.example", "bucher.example"]

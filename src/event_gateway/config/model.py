@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, field_validator
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.streams.definition import MAX_REPLICAS
-from event_gateway.core.text.urls import servers_of
+from event_gateway.core.text.endpoint_url import parse_endpoint_url
+from event_gateway.core.text.urls import parse_server_url, servers_of
 from event_gateway.core.transformation.definition import BUILT_IN, SIEM_FORMATS
 
 MIN_BODY = 64 * 1024  # events of this size must be accepted (CloudEvents 1.0.2, "Size Limits")
@@ -40,6 +41,8 @@ def _check_server_url(url: str, schemes: tuple[str, ...]) -> None:
             raise ValueError("has no socket path")
     elif not parts.hostname or port == 0:
         raise ValueError("has no host")
+    else:
+        parse_server_url(url)  # an international host
 
 
 class StreamModel(Section):
@@ -221,10 +224,14 @@ class ProxyModel(Section):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
-        if any(not 0x20 < ord(character) < 0x7F for character in value):
-            raise ValueError("contains a space, a control or a non-ASCII character")
+        if any(ord(character) <= 0x20 or character == "\x7f" for character in value):
+            raise ValueError("contains a space or a control character")
         _check_server_url(value, ("http",))
         parts = urlsplit(value)
+        credentials, _, place = parts.netloc.rpartition("@")
+        if not credentials.isascii():
+            raise ValueError("has a non-ASCII character in user or password: percent-encode it")
+        parse_endpoint_url(f"http://{place}/")
         if parts.path not in ("", "/") or parts.query or parts.fragment or value[-1] in "?#":
             raise ValueError("is not http://USER:PASSWORD@HOST:PORT; percent-encode the password")
         return value

@@ -14,7 +14,6 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from urllib.parse import urlsplit
 
 from event_gateway.config.model import DeliveryModel
 from event_gateway.core.webhook.validation import RefusesUrl
@@ -37,7 +36,6 @@ Network = IPv4Network | IPv6Network
 _NETWORKS = [(ip_network(text), reason) for text, reason in NETWORKS.items()]
 _GLOBAL_UNICAST = IPv6Network(GLOBAL_UNICAST)
 _WRAPS_IPV4 = [IPv6Network(text) for text in WRAPS_IPV4]
-_NETLOC = re.compile(r"(\[[^\[\]]*:[^\[\]]*\]|[^\[\]:]+)(:[0-9]*)?")
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOOPBACK = [ip_network(text) for text in ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128")]
@@ -153,8 +151,6 @@ class EgressGuard:
             target = parse_target(url)
         except ValueError as error:
             return str(error)
-        if _NETLOC.fullmatch(urlsplit(url).netloc) is None:
-            return "is not a valid URL: the part before its path is not HOST or HOST:PORT"
         return self.refuses_host(target.host, target.port, target.scheme)
 
     def _refuses_port(self, port: int) -> str | None:

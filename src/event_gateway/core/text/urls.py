@@ -4,9 +4,12 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
+from event_gateway.core.text.hosts import ascii_host
+
 _BETWEEN = re.compile(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")  # a password may contain a comma
 # Host, port, and the number of a database.
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:/?#\[\]@]+)(:[0-9]*)?(/[0-9]*)?")
+_NAME = re.compile(r"[^:/?#\[\]]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ def servers_of(url: str) -> list[str]:
 
 
 def parse_server_url(url: str) -> ServerUrl:
-    """Separates the credentials from one URL.
+    """Separates the credentials from one URL, and converts an international host
+    (:func:`~event_gateway.core.text.hosts.ascii_host`). Raises ValueError if it is none.
 
     A password may be percent-encoded or not. Unless it is, an ``@``, ``/``, ``?`` or ``#`` in it is
     found by what follows it: the host is behind the last ``@`` that is not in the query.
@@ -47,9 +51,17 @@ def parse_server_url(url: str) -> ServerUrl:
     elif "@" in rest and not (_HOST.fullmatch(before_query) and not at):
         credentials, _, host = rest.rpartition("@")
     else:
-        return ServerUrl(url)
+        return ServerUrl(_converted(scheme, mark, rest))
     user, colon, password = credentials.partition(":")
-    return ServerUrl(f"{scheme}{mark}{host}", unquote(user), unquote(password) if colon else None)
+    url = _converted(scheme, mark, host)
+    return ServerUrl(url, unquote(user), unquote(password) if colon else None)
+
+
+def _converted(scheme: str, mark: str, rest: str) -> str:
+    host = _NAME.match(rest)
+    if host is None or host[0].isascii() or scheme == "unix":
+        return f"{scheme}{mark}{rest}"
+    return f"{scheme}{mark}{ascii_host(host[0])}{rest[host.end() :]}"
 
 
 def places_of(url: str, default_port: int) -> list[tuple[str, int]]:

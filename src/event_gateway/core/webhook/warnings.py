@@ -1,8 +1,10 @@
 """What will not work as the owner of a webhook may expect, although it can be registered."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 from event_gateway.core.errors import DefinitionWarning
+from event_gateway.core.text.endpoint_url import parse_endpoint_url
 from event_gateway.core.webhook.webhook import Webhook
 
 
@@ -10,6 +12,7 @@ def webhook_warnings(
     webhook: Webhook, has_secret: Callable[[str], bool]
 ) -> Iterator[DefinitionWarning]:
     """The warnings about a webhook. ``has_secret``: whether there is a secret of a name."""
+    yield from _converted("url", webhook.url)
     for position, method in enumerate(webhook.security):
         if method.secret_name and not has_secret(method.secret_name):
             yield DefinitionWarning(
@@ -17,3 +20,13 @@ def webhook_warnings(
                 f"security[{position}].secret_name",
                 f"there is no secret {method.secret_name}; deliveries wait until there is one",
             )
+        if method.token_url:
+            yield from _converted(f"security[{position}].token_url", method.token_url)
+
+
+def _converted(key: str, url: str) -> Iterator[DefinitionWarning]:
+    """A name with characters outside ASCII can look like another one."""
+    if not url.isascii():
+        with contextlib.suppress(ValueError):  # registered before it was refused
+            host = parse_endpoint_url(url).host
+            yield DefinitionWarning("idn_host", key, f"requests are sent to the host {host}")
