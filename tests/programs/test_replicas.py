@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import nats
+import pytest
 
 from event_gateway.broker.connection import BrokerError
 from event_gateway.embedded.process import killed_with_parent
@@ -30,6 +31,8 @@ def _ports(count: int) -> list[int]:
 
 
 Server = subprocess.Popen[bytes]
+# Seconds. Where a source cannot be read, nats-server tries again after 10 s, 20 s … 2 minutes.
+SOURCE_RETRIES = 240.0
 
 
 @contextlib.asynccontextmanager
@@ -86,6 +89,7 @@ async def _formed(urls: list[str], servers: list[Server]) -> bool:
     return False
 
 
+@pytest.mark.timeout(600)
 async def test_streams_have_their_replicas_and_survive_a_server(
     tmp_path: Path, servers: tuple[str, str]
 ) -> None:
@@ -120,15 +124,15 @@ async def test_streams_have_their_replicas_and_survive_a_server(
                 async with client.websocket() as socket:
                     await socket.request(action="subscribe", stream="work")
                     await client.send(event("user.a"))
-                    assert (await socket.next())["seq"] == 1
+                    assert (await socket.next(SOURCE_RETRIES))["seq"] == 1
                     processes[0].kill()
-                    async with asyncio.timeout(PATIENCE):
+                    async with asyncio.timeout(SOURCE_RETRIES):
                         sent = event("user.a")
                         while (await client.http.post("/v1/events", json=sent, headers={
                             "Content-Type": "application/cloudevents+json"})
                         ).status_code != 202:  # fmt: skip
                             await asyncio.sleep(0.5)
-                        while (frame := await socket.next())["type"] != "event":
+                        while (frame := await socket.next(SOURCE_RETRIES))["type"] != "event":
                             pass
                     assert (frame["seq"], frame["event"]["id"]) == (2, sent["id"])
         finally:

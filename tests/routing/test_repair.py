@@ -243,9 +243,9 @@ async def test_redis_is_down_for_a_while(
             os.kill(pid, signal.SIGSTOP)  # it does not answer
             waiting = await _send(client, 20)
             async with asyncio.timeout(PATIENCE):
-                while True:  # just after the start, the log may still be read again
+                while True:  # there are other reasons, too: routing is behind after 10 s
                     health = (await client.http.get("/readyz")).json()
-                    if health["reasons"] == ["redis unreachable"]:
+                    if "redis unreachable" in health["reasons"]:
                         break
                     await asyncio.sleep(0.1)
             assert health["status"] == "degraded"
