@@ -1,5 +1,6 @@
 """The pure rules: patterns, subjects, durations, backoff, decisions."""
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_delays(
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        ("0", 0.0), ("120", 120.0), (" 7 ", 7.0), ("9" * 11, None), ("-1", None), ("1.5", None),
+        ("0", 0.0), ("120", 120.0), (" 7 ", 7.0), ("9" * 11, math.inf), ("-1", None), ("1.5", None),
         ("", None), ("soon", None), ("\u0663", None),
         ("Sun, 06 Nov 1994 08:49:37 GMT", 37.0), ("Sunday, 06-Nov-94 08:49:37 GMT", 37.0),
         ("Sun Nov  6 08:49:37 1994", 37.0), ("Sun, 06 Nov 1994 08:48:00 GMT", 0.0),
@@ -122,6 +123,11 @@ def test_delays(
 def test_retry_after(value: str, seconds: float | None) -> None:
     now = datetime(1994, 11, 6, 8, 49, 0, tzinfo=UTC).timestamp()
     assert retry_after({"retry-after": value}, now) == seconds
+    # A receiver whose clock is wrong by an hour means the same time.
+    if value.endswith("GMT") and seconds:
+        said_at = {"date": "Sun, 06 Nov 1994 08:49:00 GMT"}
+        assert retry_after({"retry-after": value} | said_at, now + 3600) == seconds
+        assert retry_after({"retry-after": value, "date": "soon"}, now) == seconds
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,10 @@ async def measure(
                 webhook_ids, await queues.depths(webhook_ids), strict=True
             ):
                 metrics.queue_depth.labels(webhook_id).set(depth)
+            _, _, throttled = await queues.lane_states()
+            for webhook_id in webhook_ids:
+                left = throttled.get(webhook_id, 0.0)
+                metrics.throttled_seconds.labels(webhook_id).set(left)
         except StateError as error:
             log.debug("queues not measured", error=str(error))
         await asyncio.sleep(INTERVAL)

@@ -29,6 +29,7 @@ from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcomes
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.delivery.receiver_health import ReceiverHealth
+from event_gateway.delivery.throttling import Throttles
 from event_gateway.observability.metrics import Metrics
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
@@ -47,7 +48,7 @@ class Dispatcher:
 
     ``signal`` is notified when the due loop has to read the queues. ``disable(webhook, reason)``
     has the registry disable a webhook. Public: ``lanes`` by webhook, and what works on them:
-    ``breakers``, ``health``, ``backlogs``.
+    ``breakers``, ``throttles``, ``health``, ``backlogs``.
     """
 
     def __init__(
@@ -81,8 +82,14 @@ class Dispatcher:
         self.backlogs = Backlogs(outcomes, self._pacing, self._attempts, signal)
         return_to_queue = self.backlogs.return_to_queue
         self.breakers = CircuitBreakers(ledger, self.lanes, signal, return_to_queue)
+        self.throttles = Throttles(ledger, self.lanes, signal, return_to_queue)
         self.health = ReceiverHealth(
-            self.lanes, self.breakers, signal, return_to_queue=return_to_queue, disable=disable
+            self.lanes,
+            self.breakers,
+            self.throttles,
+            signal,
+            return_to_queue=return_to_queue,
+            disable=disable,
         )
 
     def put(self, webhook: Webhook) -> None:
@@ -97,6 +104,7 @@ class Dispatcher:
             was_active, limits = lane.active, lane.limits
             if lane.webhook.url != webhook.url:
                 self.breakers.reset(lane)
+                self.throttles.lift(lane)
             lane.configure(webhook, builder)
         self._set_share(lane)
         if lane.limits != limits:
@@ -115,6 +123,7 @@ class Dispatcher:
         lane = self.lanes.pop(webhook_id, None)
         if lane is not None:
             lane.mark_deleted()
+            self.throttles.lift(lane)
             for job in self.backlogs.remove(lane):
                 self._outcomes.apply(None, job, Cancelled("webhook deleted"))
 
@@ -173,12 +182,15 @@ class Dispatcher:
         if outcome is not None or lane is None:
             release_probe(self._ledger, delivery)
             self._outcomes.apply(lane, job, outcome or Cancelled("webhook deleted"))
-        elif delivery.probe or (batching.goes_alone(lane, job) and self._attempts.can_start(lane)):
+        elif (delivery.probe and not lane.throttled) or (
+            batching.goes_alone(lane, job) and self._attempts.can_start(lane)
+        ):
             self._attempts.start(lane, [job])
         elif lane.accepts:
             self.backlogs.add(lane, job)
             self.backlogs.gather(lane)
         else:
+            release_probe(self._ledger, delivery)  # of a webhook that was throttled meanwhile
             self.backlogs.enqueue(lane, job)
 
     async def start_in_order(self, job: Job) -> None:
@@ -199,7 +211,7 @@ class Dispatcher:
             elif not self._attempts.has_slot(lane):
                 await self._slot_freed(lane)
             else:
-                if not (lane.tripped or lane.limits):
+                if not (lane.tripped or lane.throttled or lane.limits):
                     break
                 admitted, delivery.probe, wait = await self._queues.admit(
                     lane.webhook, delivery.token, lane.webhook.timeout + LEASE_MARGIN

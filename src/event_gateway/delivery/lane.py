@@ -26,7 +26,8 @@ class Lane:
     concurrency limit now, at most the share. ``has_queued``: older deliveries may be in the queue.
     ``failures``: attempts that failed since the last success. ``failing``: the receiver gives
     nothing but failures. ``tripped``: the circuit breaker is not closed, and an attempt starts only
-    as its probe. ``disable_pending``: this process has requested that the webhook is disabled, and
+    as its probe. ``throttled``: the receiver has asked for no requests for a while, and none
+    starts. ``disable_pending``: this process has requested that the webhook is disabled, and
     starts nothing until the registry says so. ``deleted``: the webhook is. ``slot_freed`` is set
     when an attempt may start that could not before.
     """
@@ -51,6 +52,7 @@ class Lane:
         "metrics",
         "share",
         "slot_freed",
+        "throttled",
         "tripped",
         "webhook",
     )
@@ -66,6 +68,7 @@ class Lane:
         self.failures = 0
         self.failing = False
         self.tripped = False
+        self.throttled = False
         self.deleted = False
         self.slot_freed = asyncio.Event()
         self._overflows = 0  # deliveries that this process has put into the queue
@@ -139,6 +142,16 @@ class Lane:
         self.failing = False
         self.has_queued = True
 
+    def throttle(self) -> None:
+        """The receiver has asked for no requests for a while."""
+        self.throttled = True
+
+    def end_throttle(self) -> None:
+        """Attempts may start again; deliveries may have piled up in the queue meanwhile."""
+        self.throttled = False
+        self.has_queued = True
+        self.slot_freed.set()
+
     # The backlog
 
     def push(self, job: Job) -> None:
@@ -192,7 +205,8 @@ class Lane:
     @property
     def accepts(self) -> bool:
         """Whether deliveries may wait in the backlog, rather than in the queue."""
-        return self.active and not (self.tripped or self.disable_pending) and self.share > 0
+        blocked = self.tripped or self.throttled or self.disable_pending
+        return self.active and not blocked and self.share > 0
 
     @property
     def paced(self) -> bool:
@@ -226,7 +240,8 @@ class Lane:
     def room(self) -> int:
         """How many deliveries to request: one, the probe, where the breaker is not closed."""
         if self.tripped:
-            return int(self.active and not self.disable_pending and self.share > 0)
+            blocked = self.throttled or self.disable_pending
+            return int(self.active and not blocked and self.share > 0)
         return self.free_slots
 
     @property

@@ -14,8 +14,9 @@ COMPARE_PAUSED = 30  # rounds between two comparisons of the paused queues
 
 
 class LaneSync:
-    """Applies, once a second, how many processes share each concurrency limit and which circuit
-    breakers are open; and every half minute corrects which queues are paused."""
+    """Applies, once a second, how many processes share each concurrency limit, which circuit
+    breakers are open and which webhooks are throttled; and every half minute corrects which queues
+    are paused."""
 
     def __init__(
         self, ledger: Ledger, queues: Queues, dispatcher: Dispatcher, peers: Peers
@@ -36,8 +37,9 @@ class LaneSync:
     async def sync(self) -> None:
         """One round. Raises the exceptions in StateError."""
         self._dispatcher.set_share(*self._peers.index_and_count)
-        paused, not_closed = await self._queues.paused_and_open()
+        paused, not_closed, throttled = await self._queues.lane_states()
         self._dispatcher.breakers.load(not_closed)
+        self._dispatcher.throttles.load(throttled)
         if self._rounds % COMPARE_PAUSED == 0:
             self._correct_paused(paused)
         self._rounds += 1

@@ -1,14 +1,15 @@
 """Receiver health: what the results of attempts change in a lane.
 
-A result adapts the concurrency limit, is counted by the circuit breaker, and may disable the
-webhook: on the receiver's request (410 Gone, ``webhook-delivery: disable``), or after nothing but
-failures for the webhook's ``disable_after``.
+A result adapts the concurrency limit, is counted by the circuit breaker, may throttle the webhook
+(429 or 503 with ``Retry-After``), and may disable it: on the receiver's request (410 Gone,
+``webhook-delivery: disable``), or after nothing but failures for the webhook's ``disable_after``.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from event_gateway.core.text.units import format_duration
-from event_gateway.core.webhook.delivery import GONE, error_for_status
+from event_gateway.core.webhook.delivery import GONE, THROTTLING, error_for_status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.attempts import is_own
 from event_gateway.delivery.circuit_breaker import CircuitBreakers
@@ -16,7 +17,8 @@ from event_gateway.delivery.concurrency import is_overloaded
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import BACKLOG_PER_SLOT, Lane
-from event_gateway.delivery.response_directives import disables
+from event_gateway.delivery.response_directives import disables, retry_after
+from event_gateway.delivery.throttling import Throttles
 from event_gateway.transport.client import Failure, Response
 
 
@@ -31,6 +33,7 @@ class ReceiverHealth:
         self,
         lanes: Mapping[str, Lane],
         breakers: CircuitBreakers,
+        throttles: Throttles,
         signal: DueSignal,
         *,
         return_to_queue: Callable[[Lane, int], None],
@@ -38,6 +41,7 @@ class ReceiverHealth:
     ) -> None:
         self._lanes = lanes
         self._breakers = breakers
+        self._throttles = throttles
         self._signal = signal
         self._return_to_queue = return_to_queue
         self._disable_webhook = disable
@@ -53,19 +57,25 @@ class ReceiverHealth:
             self._request_failed(lane, job, result)
 
     def apply_report(
-        self, webhooks: Sequence[str], not_closed: frozenset[str], failing: Mapping[str, float]
+        self,
+        webhooks: Sequence[str],
+        not_closed: frozenset[str],
+        failing: Mapping[str, float],
+        throttled: Mapping[str, float],
     ) -> None:
         """Applies what the ledger reports after each write.
 
         ``webhooks``: those of which something was written; ``not_closed``: those of them whose
         circuit breaker is open or half-open; ``failing``: for how many seconds a receiver that has
-        just failed has done nothing else.
+        just failed has done nothing else; ``throttled``: for how many seconds which of them are.
         """
         for webhook_id in webhooks:
             lane = self._lanes.get(webhook_id)
             if lane is None:
                 continue
             self._breakers.apply(lane, closed=webhook_id not in not_closed)
+            if webhook_id in throttled:
+                self._throttles.apply(lane, throttled[webhook_id])
             # What was written of it may be due at once.
             if lane.needs_refill:
                 self._signal.request_deliveries(lane)
@@ -76,13 +86,26 @@ class ReceiverHealth:
                 self._disable(lane, lane.webhook.url, reason)
 
     def _request_failed(self, lane: Lane, job: Job, result: Response | Failure) -> None:
-        if is_overloaded(result):
+        wait = self._requested_wait(lane, job, result)
+        if wait > 0:
+            self._throttles.request(lane, wait)
+        if wait > 0 or is_overloaded(result):
             lane.lower_limit()
             self._return_to_queue(lane, BACKLOG_PER_SLOT * int(lane.limit))
         lane.record_failure()
         self._breakers.attempt_failed(lane, job.delivery)
         if isinstance(result, Response):
             self._obey(lane, job, result)
+
+    def _requested_wait(self, lane: Lane, job: Job, result: Response | Failure) -> float:
+        """For how many seconds the receiver wants no request of this webhook; 0: not said."""
+        if not isinstance(result, Response) or result.status not in THROTTLING:
+            return 0.0
+        requested = retry_after(result.headers, time.time())
+        if requested is None or job.url != lane.webhook.url:
+            return 0.0
+        policy, failed = lane.webhook.retry_policy, len(job.delivery.attempts) + 1
+        return policy.bounded(requested, failed)
 
     def _obey(self, lane: Lane, job: Job, response: Response) -> None:
         """Disables the webhook where the response, of whatever status, asks for it."""

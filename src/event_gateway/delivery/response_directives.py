@@ -1,27 +1,37 @@
 """Directives in a receiver's response: when to retry, and whether to send anything more."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-MAX_DIGITS = 10
+MAX_DIGITS = 10  # of a number of seconds; a longer one is endless
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds until the receiver wants the next attempt (RFC 9110, 10.2.3: seconds or a date).
 
-    None where the header is missing or malformed. ``now`` in seconds since the epoch.
+    None where the header is missing or malformed. ``now`` in seconds since the epoch. A date counts
+    from the ``Date`` of the response, where it has one: the receiver's clock may be wrong.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdecimal():
-        return float(value) if len(value) <= MAX_DIGITS else None
+        return float(value) if len(value) <= MAX_DIGITS else math.inf
+    at = _time_of(value)
+    if at is None:
+        return None
+    said_at = _time_of(headers.get("date", "").strip())
+    return max(0.0, at - (now if said_at is None else said_at))
+
+
+def _time_of(date: str) -> float | None:
+    """The seconds since the epoch of an HTTP date; None if it is none."""
     try:
-        date = parsedate_to_datetime(value)
+        parsed = parsedate_to_datetime(date)
+        # The old form of a date names no zone; it is GMT all the same.
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
-    # The old form of a date names no zone; it is GMT all the same.
-    at = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, at.timestamp() - now)
 
 
 def aborts(headers: Mapping[str, str]) -> bool:

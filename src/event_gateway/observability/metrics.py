@@ -204,6 +204,12 @@ class Metrics:
             ["webhook"],
             **common,
         )
+        self.throttled_seconds = Gauge(
+            "throttled_seconds",
+            "For how long the receiver has asked for no requests.",
+            ["webhook"],
+            **common,
+        )
         self.streams = StreamMetrics(common)
         self.http = HttpMetrics(common)
         self._fallbacks = Counter(

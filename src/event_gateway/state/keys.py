@@ -179,6 +179,13 @@ GATES = Family(
     lifetime="a field: until the breaker closes or the rate limit changes",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
 )  # fmt: skip
+THROTTLED = Family(
+    name="throttled", pattern="throttled", type="hash", owner="ledger",
+    value="By webhook: until when its receiver has asked for no requests (ms), by `Retry-After`",
+    lifetime="a field: until that time, and the next use of the queue",
+    deleted_by="the scripts that read it; deleting the webhook",
+    at_deletion=Deletion.FORGET_HISTORY,
+)  # fmt: skip
 FAILING = Family(
     name="failing", pattern="failing", type="hash", owner="ledger",
     value="By webhook: the time since which all its attempts have failed (ms)",

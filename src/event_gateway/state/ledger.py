@@ -44,8 +44,9 @@ RETRY_AFTER = 0.25  # seconds between two writes while the ledger cannot be reac
 _pack = msgspec.msgpack.Encoder().encode
 
 # Called after each write with: the webhooks in the write; those of them whose circuit breaker is
-# not closed; and, for those with a failed attempt, for how many seconds all attempts have failed.
-LaneReport = Callable[[Sequence[str], frozenset[str], dict[str, float]], None]
+# not closed; for those with a failed attempt, for how many seconds all attempts have failed; and
+# for how many seconds which of them are throttled.
+LaneReport = Callable[[Sequence[str], frozenset[str], dict[str, float], dict[str, float]], None]
 
 
 class Ledger:
@@ -239,7 +240,7 @@ class Ledger:
             self._writes += 1
         try:
             # An empty batch tests whether the server can be reached again.
-            not_closed, failing, refused = await self._write(
+            not_closed, failing, refused, throttled = await self._write(
                 _pack([change.packed() for change in batch.changes]),
                 round(self.retention * 1000),
                 FORMAT,
@@ -267,9 +268,15 @@ class Ledger:
                 # A pending change of a circuit breaker is newer than its state in Redis.
                 [webhook for webhook in webhooks if not self._pending.changes_breaker(webhook)],
                 frozenset(webhook.decode() for webhook in not_closed),
-                {failing[i].decode(): failing[i + 1] / 1000 for i in range(0, len(failing), 2)},
+                _seconds(failing),
+                _seconds(throttled),
             )
         return True
+
+
+def _seconds(row: Sequence[Any]) -> dict[str, float]:
+    """Makes a mapping from a flat array of webhooks and ms."""
+    return {row[i].decode(): row[i + 1] / 1000 for i in range(0, len(row), 2)}
 
 
 async def highest_sequences(client: Redis) -> dict[str, int]:

@@ -11,6 +11,9 @@ from event_gateway.state.script_arguments import LaneChange
 
 Key = tuple[str, str, str]  # webhook id, member, source
 
+# Of the changes of a lane with the same subject, the newest is written. Others: "breaker".
+_SUBJECTS = {"pause": "paused", "resume": "paused", "rate": "rate", "throttle": "throttle"}
+
 
 class PendingChange(msgspec.Struct):
     """The newest submitted state of a delivery.
@@ -128,10 +131,11 @@ class PendingChanges:
         """Submits a change of a webhook's lane, to be written soon.
 
         ``what`` is ``open`` (opens its circuit breaker for ``seconds``), ``close``, ``release``
-        (ends a probe that was not sent), ``reset``, ``pause`` or ``resume`` (its queue), or
-        ``rate`` (its rate limit has changed). ``token`` is that of the probe's delivery.
+        (ends a probe that was not sent), ``reset``, ``throttle`` (for ``seconds``, by its
+        receiver's wish), ``pause`` or ``resume`` (its queue), or ``rate`` (its rate limit has
+        changed). ``token`` is that of the probe's delivery.
         """
-        subject = {"pause": "paused", "resume": "paused", "rate": "rate"}.get(what, "breaker")
+        subject = _SUBJECTS.get(what, "breaker")
         self._lanes.pop((webhook_id, subject), None)  # the newest change is written last
         self._lanes[webhook_id, subject] = LaneChange(
             webhook=webhook_id, what=what, wait=round(seconds * 1000), token=token

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.webhook.delivery import Delivery
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.state.keys import BREAKERS_NOT_CLOSED, DUE, GATES, PAUSED
+from event_gateway.state.keys import BREAKERS_NOT_CLOSED, DUE, GATES, PAUSED, THROTTLED
 from event_gateway.state.ledger import MAX_RECORDS, Ledger
 from event_gateway.state.records import FORMAT, attempts_of, source_hash
 from event_gateway.state.script_arguments import LeasedRecord, LeaseRequest, Limit
@@ -58,6 +58,7 @@ class LaneState(msgspec.Struct):
     breaker: str
     open_until: float | None
     open_since: float | None
+    throttled_until: float | None
     failing_since: float | None
     last_success: float | None
     last_failure: float | None
@@ -157,29 +158,37 @@ class Queues:
         depths = await self._depths(_pack(webhook_ids))
         return [int(depth) for depth in depths]
 
-    async def paused_and_open(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The webhooks that are paused, and those whose circuit breaker is not closed."""
+    async def lane_states(self) -> tuple[frozenset[str], frozenset[str], dict[str, float]]:
+        """The webhooks that are paused, those whose circuit breaker is not closed, and for how many
+        seconds those are throttled that are."""
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.smembers(PAUSED.key())
             pipe.smembers(BREAKERS_NOT_CLOSED.key())
-            paused, not_closed = await pipe.execute()
+            pipe.hgetall(THROTTLED.key())
+            pipe.time()
+            paused, not_closed, throttled, (seconds, micros) = await pipe.execute()
+        now = seconds + micros / 1e6
+        left = {name.decode(): int(ends) / 1000 - now for name, ends in throttled.items()}
         return (
             frozenset(webhook.decode() for webhook in paused),
             frozenset(webhook.decode() for webhook in not_closed),
+            {webhook: remaining for webhook, remaining in left.items() if remaining > 0},
         )
 
     async def paused_gated_or_due(self) -> list[str]:
         """The webhooks that may have due deliveries in their queue: paused, gated or due ones.
 
-        A webhook is gated while its circuit breaker is open or its rate limit is used up.
+        A webhook is gated while it is throttled, its circuit breaker is open or its rate limit is
+        used up.
         """
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.smembers(PAUSED.key())
             pipe.hkeys(GATES.key())
+            pipe.hkeys(THROTTLED.key())
             pipe.time()
-            paused, gates, (seconds, _) = await pipe.execute()
+            paused, gates, throttled, (seconds, _) = await pipe.execute()
         due = await cast(Any, self._client.zrangebyscore(DUE.key(), "-inf", seconds * 1000))
-        return [webhook.decode() for webhook in {*paused, *gates, *due}]
+        return [webhook.decode() for webhook in {*paused, *gates, *throttled, *due}]
 
     async def state(self, webhook: Webhook) -> LaneState:
         """The state of a webhook's lane."""
@@ -196,6 +205,7 @@ class Queues:
             breaker=breaker.decode() if breaker else "closed",
             open_until=_seconds(stats[b"open_until"]),
             open_since=_seconds(stats[b"open_since"]),
+            throttled_until=_seconds(stats[b"throttled_until"]),
             failing_since=_seconds(stats[b"failing_since"]),
             last_success=_seconds(total.get(b"last_success")),
             last_failure=_seconds(total.get(b"last_failure")),

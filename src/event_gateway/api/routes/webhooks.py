@@ -229,6 +229,7 @@ async def show_stats(parts: Parts, webhook_id: str) -> dict[str, Any]:
             "open_since": _time(state.open_since),
             "next_probe_at": _time(state.open_until),
         },
+        "throttled_until": _time(state.throttled_until),
         "failing_since": _time(state.failing_since),
         "in_flight": state.in_flight,
         "queue_depth": state.depth,

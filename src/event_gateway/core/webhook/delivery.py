@@ -107,6 +107,7 @@ def error_for_status(status: int) -> ErrorType | None:
     return ErrorType.CLIENT_ERROR if status < 500 else ErrorType.SERVER_ERROR
 
 
+THROTTLING = frozenset((429, 503))  # with Retry-After: no request of the webhook before that
 GONE = 410  # CloudEvents webhooks 2.2: the receiver is retired and wants nothing more
 
 
@@ -123,7 +124,7 @@ def decide(
 
     ``left``: seconds until the delivery's deadline, after which there is no attempt. ``spread``: a
     random number from 0 to 1 for the jitter. ``retry_after``: seconds for which the receiver asks
-    the gateway to wait; respected up to ``max_delay`` or twice the planned delay. ``aborted``:
+    the gateway to wait; respected as far as ``RetryPolicy.bounded`` says. ``aborted``:
     there must be no further attempt.
     """
     last = attempts[-1]
@@ -134,5 +135,5 @@ def decide(
     planned = policy.delay(len(attempts))
     delay = planned * (1 + policy.jitter * spread)
     if retry_after is not None:
-        delay = max(delay, min(retry_after, max(policy.max_delay, 2 * planned)))
+        delay = max(delay, policy.bounded(retry_after, len(attempts)))
     return Retry(delay) if delay <= left else DeadLetter(ErrorType.EXPIRED)

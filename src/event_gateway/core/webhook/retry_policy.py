@@ -43,6 +43,11 @@ class RetryPolicy(msgspec.Struct, frozen=True):
             delay = self.initial_delay * self.multiplier ** min(failed - 1, 64)
         return min(delay, self.max_delay)
 
+    def bounded(self, requested: float, failed: int) -> float:
+        """The seconds to wait if a receiver has requested so many after the ``failed``-th failed
+        attempt: at most ``max_delay`` or twice the planned delay, whichever is longer."""
+        return min(requested, max(self.max_delay, 2 * self.delay(failed)))
+
 
 def longest_wait(retention: float) -> float:
     """The longest time in seconds that a delivery may wait; ``retention`` of the log in seconds.

@@ -6,7 +6,8 @@
 -- If the answer to a write was lost, the process sends the write again with the same number: then
 -- nothing is written or counted, and the same refused changes are returned.
 -- Returns {webhooks whose circuit breaker is not closed} (false: this write was done before),
--- {webhook, for how many ms all its attempts have failed, …}, {positions of the refused changes}.
+-- {webhook, for how many ms all its attempts have failed, …}, {positions of the refused changes},
+-- {webhook, for how many ms it is throttled, …}.
 -- include shared/clock.lua
 -- include shared/timestamp.lua
 -- include shared/schedule.lua
@@ -14,6 +15,7 @@
 -- include shared/recent.lua
 -- include shared/responses.lua
 -- include shared/find_record.lua
+-- include shared/throttle.lua
 
 local packed_changes, final_ttl, format, packed_lane_changes, process, write_number = unpack(ARGV)
 final_ttl, format = tonumber(final_ttl), tonumber(format)
@@ -24,7 +26,7 @@ if tonumber(last_number or '0') >= tonumber(write_number) then
   for position in string.gmatch(last_refused, '%d+') do
     positions[#positions + 1] = tonumber(position)
   end
-  return { false, {}, positions }
+  return { false, {}, positions, {} }
 end
 local MAX_RESPONDED = 100
 -- By webhook: true if the call names it, true if it must be rescheduled, attempts, successful
@@ -130,11 +132,22 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
   if seq > (high[stream] or 0) then high[stream] = seq end
 end
 
+-- A receiver that has said when it wants the next request gets it then: a circuit breaker that is
+-- open does not lengthen that.
+local function open_breaker(webhook, breaker, ends)
+  local throttled = throttled_until(webhook)
+  if throttled > 0 then ends = math.min(ends, throttled) end
+  redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', ends)
+  redis.call('HSET', GATES_KEY, webhook, ends)
+end
+
 -- The values of `what` in a LaneChange:
 --   open     the circuit breaker opens for `wait` ms; with a token: the probe with it has failed
 --   close    the probe with the token has succeeded: the circuit breaker closes
 --   release  the probe with the token was not sent: another delivery can be the probe
---   reset    the webhook has another URL: its circuit breaker closes, its failures are forgotten
+--   throttle the receiver has asked for no requests for `wait` ms
+--   reset    the webhook has another URL: its circuit breaker closes, its failures and what the
+--            former receiver has asked for are forgotten
 --   pause    no delivery of the queue starts
 --   resume   deliveries of the queue start again
 --   rate     the rate limit has changed: the gate of the former limit opens
@@ -144,10 +157,14 @@ for _, change in ipairs(cmsgpack.unpack(packed_lane_changes)) do
   local breaker = breaker_key(webhook)
   local holder = redis.call('HGET', breaker, 'token')
   if what == 'open' and (holder == token or not holder and token == '') then
-    redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', now + wait)
+    open_breaker(webhook, breaker, now + wait)
     redis.call('HSETNX', breaker, 'since', now)
     redis.call('SADD', BREAKERS_NOT_CLOSED_KEY, webhook)
-    redis.call('HSET', GATES_KEY, webhook, now + wait)
+  elseif what == 'throttle' then
+    redis.call('HSET', THROTTLED_KEY, webhook, math.max(now + wait, throttled_until(webhook)))
+    any_throttled = true
+    local state, open_until = unpack(redis.call('HMGET', breaker, 'state', 'until'))
+    if state == 'open' then open_breaker(webhook, breaker, tonumber(open_until)) end
   elseif what == 'release' and holder == token then
     redis.call('HSET', breaker, 'state', 'open', 'token', '', 'until', now)
     redis.call('HDEL', GATES_KEY, webhook)
@@ -155,7 +172,10 @@ for _, change in ipairs(cmsgpack.unpack(packed_lane_changes)) do
     redis.call('DEL', breaker)
     redis.call('SREM', BREAKERS_NOT_CLOSED_KEY, webhook)
     redis.call('HDEL', GATES_KEY, webhook)
-    if what == 'reset' then redis.call('HDEL', FAILING_KEY, webhook) end
+    if what == 'reset' then
+      redis.call('HDEL', FAILING_KEY, webhook)
+      redis.call('HDEL', THROTTLED_KEY, webhook)
+    end
   elseif what == 'pause' then
     redis.call('SADD', PAUSED_KEY, webhook)
   elseif what == 'resume' then
@@ -216,8 +236,13 @@ for webhook, number in pairs(tried) do
     failing[#failing + 1] = now - redis.call('HGET', FAILING_KEY, webhook)
   end
 end
-local not_closed = {}
+local not_closed, throttled = {}, {}
 for webhook in pairs(webhooks) do
+  local throttle_ends = throttled_until(webhook)
+  if throttle_ends > 0 then
+    throttled[#throttled + 1] = webhook
+    throttled[#throttled + 1] = throttle_ends - now
+  end
   if redis.call('SISMEMBER', BREAKERS_NOT_CLOSED_KEY, webhook) == 1 then
     not_closed[#not_closed + 1] = webhook
   end
@@ -228,4 +253,4 @@ for stream, seq in pairs(high) do
 end
 redis.call('HSET', last_write, 'number', write_number, 'refused', table.concat(refused, ' '))
 redis.call('PEXPIRE', last_write, LAST_WRITE_TTL)
-return { not_closed, failing, refused }
+return { not_closed, failing, refused, throttled }

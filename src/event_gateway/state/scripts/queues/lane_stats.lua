@@ -4,6 +4,7 @@
 -- since the registration, and of the last 24 hours.
 -- include shared/clock.lua
 -- include shared/counts.lua
+-- include shared/throttle.lua
 local webhook, max_leases, longest_lease, ordered = unpack(ARGV)
 local queue = queue_key(webhook)
 -- Attempts that run: deliveries in progress whose lease has not ended. Deliveries of an ordered
@@ -25,6 +26,7 @@ local first = redis.call('ZRANGE', queue, 0, 0)[1]
 local oldest = first and redis.call('HGET', delivery_key(webhook, first), 'event_at')
 local state, open_until, open_since =
   unpack(redis.call('HMGET', breaker_key(webhook), 'state', 'until', 'since'))
+local throttled = throttled_until(webhook)
 local minute, in_minute, in_last =
   unpack(redis.call('HMGET', stats_key(webhook), 'minute', 'this', 'before'))
 local this_minute = math.floor(now / 60000)
@@ -51,6 +53,7 @@ return {
   'depth', redis.call('ZCARD', queue), 'due', redis.call('ZCOUNT', queue, '-inf', now),
   'running', running, 'oldest', oldest or false, 'breaker', state, 'open_until', open_until,
   'open_since', open_since, 'failing_since', redis.call('HGET', FAILING_KEY, webhook),
+  'throttled_until', throttled > 0 and tostring(throttled),
   'this_minute', this, 'last_minute', before, 'now', now,
   'total', redis.call('HGETALL', stats_key(webhook)), 'day', day,
 }

@@ -1,10 +1,12 @@
 -- Leases due deliveries to a process.
 -- ARGV: msgpack array of LeaseRequest, fencing token of the leases, newest format of a record that
 -- the caller reads.
--- Returns an array of leased deliveries. While a circuit breaker is open, no delivery is leased;
--- after that time a single delivery is leased to a single process, as the probe.
+-- Returns an array of leased deliveries. While a circuit breaker is open, or the webhook is
+-- throttled, no delivery is leased; after an open circuit breaker a single delivery is leased to a
+-- single process, as the probe.
 -- include shared/clock.lua
 -- include shared/schedule.lua
+-- include shared/throttle.lua
 -- include shared/rate_limit.lua
 -- include shared/leased_delivery.lua
 local packed_requests, token, format = unpack(ARGV)
@@ -34,7 +36,7 @@ for _, request in ipairs(cmsgpack.unpack(packed_requests)) do
   local probe_lease, limits = request[LEASE_REQUEST_PROBE_LEASE], request[LEASE_REQUEST_LIMITS]
   local breaker, probe = breaker_key(webhook), 0
   local open_until = redis.call('HGET', breaker, 'until')
-  if redis.call('SISMEMBER', PAUSED_KEY, webhook) == 1 then
+  if redis.call('SISMEMBER', PAUSED_KEY, webhook) == 1 or throttled_until(webhook) > 0 then
     count = 0
   elseif open_until then
     count, probe = tonumber(open_until) <= now and 1 or 0, 1
