@@ -41,6 +41,8 @@ async def _until(condition: Callable[[], Any]) -> None:
 async def _everything(client: Client, receiver: Receiver) -> None:
     """Uses every feature that stores data in Redis, with events of two sources."""
     receiver.answers["/dead"] = receiver.answers["/shut"] = receiver.answers["/late"] = [500]
+    receiver.answers["/throttled"] = [503]
+    receiver.headers["/throttled"] = {"Retry-After": "3600"}
     definitions: dict[str, dict[str, Any]] = {
         "well": {"rate_limit": {"events": 100, "per": "1s"}},
         "dead": {"retry_policy": {"max_attempts": 1}},
@@ -48,6 +50,7 @@ async def _everything(client: Client, receiver: Receiver) -> None:
         "shut": {
             "retry_policy": LATER, "circuit_breaker": {"failure_threshold": 1, "open_for": "1h"},
         },
+        "throttled": {"retry_policy": LATER},
         "paused": {"enabled": False},
         "inorder": {"ordered": True},
         "wrong": {"expression": "event.data.missing > 2"},
@@ -61,9 +64,11 @@ async def _everything(client: Client, receiver: Receiver) -> None:
         await client.send(sent)
     for webhook, status in (
         ("well", "succeeded"), ("dead", "dead_letter"), ("late", "retrying"), ("shut", "pending"),
-        ("paused", "pending"), ("inorder", "succeeded"),
+        ("paused", "pending"), ("inorder", "succeeded"), ("throttled", "pending"),
     ):  # fmt: skip
-        await client.until(webhook, "last", status, "retrying" if webhook == "shut" else status)
+        await client.until(
+            webhook, "last", status, "retrying" if webhook in ("shut", "throttled") else status
+        )
 
     async def replayed(path: str, **expected: Any) -> None:
         answer = await client.http.post(path, json=expected)
@@ -139,7 +144,7 @@ async def test_every_key_is_declared_and_a_deleted_webhook_leaves_only_declared_
         seen = {await _assert_declared(redis, key) async for key in redis.scan_iter()}
     assert {family.name for family in FAMILIES} - seen <= FLEETING
 
-    webhooks = ["well", "dead", "late", "shut", "paused", "inorder", "wrong"]
+    webhooks = ["well", "dead", "late", "shut", "throttled", "paused", "inorder", "wrong"]
     for webhook in webhooks:
         assert (await client.http.delete(f"/v1/webhooks/{webhook}")).status_code in (202, 204)
     left: list[str] = []
