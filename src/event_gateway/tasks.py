@@ -34,8 +34,8 @@ async def wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:
     """``asyncio.wait_for`` as Python 3.12 has it: it never forgets a cancellation.
 
     That of 3.11 returns the result if it comes together with a cancellation (gh-86296). The clients
-    of NATS and Redis call it, so a task that was told to end, or a block with a time limit, went on
-    as if nothing had been said, and whoever awaited its end did so for ever.
+    of NATS and Redis call it, so a cancelled task, or a block with a time limit, continued
+    as if it had not been cancelled, and whoever awaited its end did so for ever.
     """
     if timeout is not None and timeout <= 0:
         future = asyncio.ensure_future(awaitable)

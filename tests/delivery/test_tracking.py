@@ -291,7 +291,7 @@ async def test_in_flight_counts_the_attempts_that_run(client: Client, receiver: 
     assert (stats["in_flight"], stats["queue_depth"], stats["waiting"]) == (3, 100, 97)
     waiting = await _listed(client, status="pending")
     assert len(waiting) == 97
-    assert {one["attempts"] for one in waiting} == {0}
+    assert {delivery["attempts"] for delivery in waiting} == {0}
     # One that a process holds for its turn cannot be hurried or cancelled.
     held = waiting[0]["event_id"]
     for action in ("retry", "cancel"):

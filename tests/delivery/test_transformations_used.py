@@ -217,7 +217,7 @@ async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_pa
     assert inline["body"]["v"]["gateway_version"]
     assert (inline["url"], inline["transformation"], inline["authentication"]) == (None, None, [])
     assert "host" not in inline["headers"]
-    for given, key, text in (
+    for body, key, text in (
         ({"transformation": "nope"}, "transformation", "there are: acme, analytics_format"),
         ({}, "transformation", "name a transformation"),
         ({"transformation": {"python": "os:getcwd"}}, "transformation.python", "only in the"),
@@ -228,7 +228,7 @@ async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_pa
         ({"transformation": "told"}, "transformation", "told: KeyError: 'do'"),
         ({"transformation": "standard", "event": {"id": "1"}}, "event", "specversion is missing"),
     ):  # fmt: skip
-        (error,) = (await preview(422, **given))["errors"]
+        (error,) = (await preview(422, **body))["errors"]
         assert error["key"] == key
         assert text in error["detail"]
     assert (await own.http.post("/v1/transformations/preview", json={

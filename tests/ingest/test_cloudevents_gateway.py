@@ -45,10 +45,10 @@ def _generated(count: int) -> list[GeneratedEvent]:
 
 
 async def _by_http(client: Client, generated: list[GeneratedEvent], binary_mode: bool) -> None:
-    async def send(one: GeneratedEvent) -> None:
-        headers, body = binary(one) if binary_mode else (STRUCTURED, structured(one))
+    async def send(event: GeneratedEvent) -> None:
+        headers, body = binary(event) if binary_mode else (STRUCTURED, structured(event))
         answer = await client.http.post("/v1/events", content=body, headers=headers)
-        assert answer.status_code == 202, (one, answer.text)
+        assert answer.status_code == 202, (event, answer.text)
 
     for start in range(0, len(generated), AT_ONCE):
         await asyncio.gather(*(send(item) for item in generated[start : start + AT_ONCE]))
@@ -96,12 +96,12 @@ def _plain(decoded: Meant) -> Meant:
     return attributes, payload
 
 
-def _bodies(one: ReceivedRequest) -> list[bytes] | None:
+def _bodies(request: ReceivedRequest) -> list[bytes] | None:
     """The events of a request in the JSON format; None for a request in binary mode."""
-    media = one.headers.get("content-type", "")
+    media = request.headers.get("content-type", "")
     if media == "application/cloudevents-batch+json":
-        return [bytes(raw) for raw in msgspec.json.decode(one.body, type=list[msgspec.Raw])]
-    return [one.body] if media == "application/cloudevents+json" else None
+        return [bytes(raw) for raw in msgspec.json.decode(request.body, type=list[msgspec.Raw])]
+    return [request.body] if media == "application/cloudevents+json" else None
 
 
 async def _all_came(receiver: Receiver, path: str, count: int) -> list[ReceivedRequest]:

@@ -111,7 +111,9 @@ def test_each_part_of_a_request_has_its_time(bounded: Any) -> None:
         got = _end(clients[name])
         lines = [part.split()[0] for part in got.split(b"HTTP/1.1 ")[1:]]
         assert lines == statuses, (name, got)
-        assert got.count(b"problem+json") == len([one for one in statuses if one != b"200"])
+        assert got.count(b"problem+json") == len(
+            [status for status in statuses if status != b"200"]
+        )
         clients[name].socket.close()
     for thread in threads:
         thread.join()

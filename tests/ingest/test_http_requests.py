@@ -249,13 +249,13 @@ def test_an_early_answer_arrives(served: Served, name: str, close: bool, chunked
 
 def test_an_invalid_event_is_answered_to_urllib(served: Served) -> None:
     key = served.key.decode().partition(": ")[2].strip()
-    for body, given, status in (
+    for body, sent_key, status in (
         (b"x" * 4 * MIB, "", 401), (b"x" * 4 * MIB, key, 413), (b'{"specversion":"1.0"}', key, 422),
     ):  # fmt: skip
         request = urllib.request.Request(
             f"{served.url}/v1/events",
             body,
-            {"X-API-Key": given, "Content-Type": "application/cloudevents+json"},
+            {"X-API-Key": sent_key, "Content-Type": "application/cloudevents+json"},
         )
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(request)

@@ -184,7 +184,8 @@ async def test_kill_external_nats_and_valkey(tmp_path: Path, receiver: Receiver)
                 await _all_delivered(receiver, ids)
             # What was answered with "not taken" has not been sent later, either.
             log = {
-                json.loads(one.data)["id"] for one in await client.stream_messages("GATEWAY_EVENTS")
+                json.loads(message.data)["id"]
+                for message in await client.stream_messages("GATEWAY_EVENTS")
             }
             assert not refused & log
         assert await program.stop() == 0

@@ -60,8 +60,8 @@ async def test_every_request_is_authenticated_after_kills(
         finally:
             await program.stop()
     assert len(tokens.requests) > 2
-    given = {f"Bearer token-{number + 1}" for number in range(len(tokens.requests))}
-    assert {request.headers["authorization"] for request in receiver.requests} <= given
+    tokens_issued = {f"Bearer token-{number + 1}" for number in range(len(tokens.requests))}
+    assert {request.headers["authorization"] for request in receiver.requests} <= tokens_issued
     for result in (*receiver.requests, *guarded.requests):
         standardwebhooks.Webhook(KEY).verify(result.body, result.headers)
     assert "Traceback" not in program.output
@@ -92,8 +92,8 @@ async def _load(program: Program) -> set[str]:
     return sent
 
 
-async def _until_taken(http: httpx.AsyncClient, one: dict[str, object]) -> None:
+async def _until_taken(http: httpx.AsyncClient, event: dict[str, object]) -> None:
     headers = {"Content-Type": "application/cloudevents+json"}
     async with asyncio.timeout(PATIENCE):
-        while (await http.post("/v1/events", json=one, headers=headers)).status_code != 202:
+        while (await http.post("/v1/events", json=event, headers=headers)).status_code != 202:
             await asyncio.sleep(0.05)

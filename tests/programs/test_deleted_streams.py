@@ -45,9 +45,9 @@ async def _accept(client: Client, accepted: list[str]) -> None:
 async def _delivered(receiver: Receiver, accepted: list[str]) -> None:
     for path in ("/w", "/ordered"):
         async with asyncio.timeout(PATIENCE):
-            while set(accepted) - {one.json["id"] for one in receiver.requests_to(path)}:
+            while set(accepted) - {request.json["id"] for request in receiver.requests_to(path)}:
                 await asyncio.sleep(0.05)
-    ids = list(dict.fromkeys(one.json["id"] for one in receiver.requests_to("/ordered")))
+    ids = list(dict.fromkeys(request.json["id"] for request in receiver.requests_to("/ordered")))
     assert ids == accepted
 
 
@@ -99,7 +99,7 @@ async def test_a_deleted_stream_is_created_again(
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
         listed = (await client.http.get("/v1/webhooks")).json()["items"]
-        assert {one["id"] for one in listed} == {"w", "ordered", "x"}
+        assert {webhook["id"] for webhook in listed} == {"w", "ordered", "x"}
     await program.stop()
 
 

@@ -28,7 +28,7 @@ def _documented() -> tuple[list[str], list[str]]:
     block = re.search(r"```\npublish: (\[.*?\])\nsubscribe: (\[.*?\])\n```", PAGE.read_text(), re.S)
     assert block is not None
     publish, subscribe = (re.findall(r'"([^"]+)"', found) for found in block.groups())
-    return ["load.>" if one == "orders.>" else one for one in publish], subscribe
+    return ["load.>" if subject == "orders.>" else subject for subject in publish], subscribe
 
 
 @contextlib.asynccontextmanager
@@ -98,12 +98,12 @@ async def test_the_documented_permissions_are_enough(
 async def test_each_missing_permission_is_named(tmp_path: Path) -> None:
     """At the start, which is refused, or in the log and in /readyz."""
     publish, subscribe = _documented()
-    for kind, missing in [("publish", one) for one in publish if one not in LATER] + [
-        ("subscribe", one) for one in subscribe
+    for kind, missing in [("publish", subject) for subject in publish if subject not in LATER] + [
+        ("subscribe", subject) for subject in subscribe
     ]:
         allowed = (
-            [one for one in publish if kind != "publish" or one != missing],
-            [one for one in subscribe if kind != "subscribe" or one != missing],
+            [subject for subject in publish if kind != "publish" or subject != missing],
+            [subject for subject in subscribe if kind != "subscribe" or subject != missing],
         )
         async with _nats(tmp_path, *allowed) as port:
             program = Program(tmp_path, _config(port, None, PASSWORD))

@@ -140,14 +140,14 @@ def test_the_form_of_the_enrichment(data: bytes, expected: bytes | None) -> None
     assert splice(data, b"1") == expected
 
 
-def _chain(events: list[Event], one: Event) -> list[str]:
+def _chain(events: list[Event], effect: Event) -> list[str]:
     """The correlation chain that is expected of an event, root first."""
     known = {event.id: event for event in events}
     chain: list[str] = []
-    at = one
+    at = effect
     while len(chain) < MAX_CHAIN:
         parent = at.extensions.get("causationid") or at.extensions.get("correlationid")
-        if parent not in known or parent == one.id or parent in chain:
+        if parent not in known or parent == effect.id or parent in chain:
             break
         chain.append(str(parent))
         at = known[str(parent)]

@@ -235,7 +235,7 @@ def event_types(draw: Any) -> EventType:
 
 
 @settings(max_examples=examples(300))
-@given(st.lists(event_types(), max_size=5, unique_by=lambda one: one.type))
+@given(st.lists(event_types(), max_size=5, unique_by=lambda event_type: event_type.type))
 def test_an_export_is_imported_unchanged(types: list[EventType]) -> None:
     types = [type for type in types if next(type.problems(), None) is None]
     exported = json.loads(json.dumps(write([*types, *LIFECYCLE_TYPES.values()], "1.0")))

@@ -233,10 +233,10 @@ REFUSED: list[tuple[Any, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("one", "key", "message"), REFUSED)
-def test_invalid_filters_are_refused(one: Filter, key: str, message: str) -> None:
+@pytest.mark.parametrize(("invalid", "key", "message"), REFUSED)
+def test_invalid_filters_are_refused(invalid: Filter, key: str, message: str) -> None:
     with pytest.raises(InvalidDefinition) as caught:
-        check_filter(one, "f")
+        check_filter(invalid, "f")
     assert caught.value.key == key
     assert message in caught.value.detail
 
@@ -274,13 +274,13 @@ DIALECTS: list[tuple[Any, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "passes"), DIALECTS)
-def test_dialects(given: Any, passes: bool) -> None:
-    assert compile_filter(filter_of(given, "f"))(E) is passes
+@pytest.mark.parametrize(("dialect", "passes"), DIALECTS)
+def test_dialects(dialect: Any, passes: bool) -> None:
+    assert compile_filter(filter_of(dialect, "f"))(E) is passes
 
 
 @pytest.mark.parametrize(
-    ("given", "key"),
+    ("dialect", "key"),
     [
         ({"sql": "type = 'a'"}, "f.sql"),
         ({"like": {"type": "x"}}, "f.like"),
@@ -296,7 +296,7 @@ def test_dialects(given: Any, passes: bool) -> None:
         ({"not": []}, "f.not"),
     ],
 )  # fmt: skip
-def test_dialects_that_are_refused(given: Any, key: str) -> None:
+def test_dialects_that_are_refused(dialect: Any, key: str) -> None:
     with pytest.raises(InvalidDefinition) as caught:
-        filter_of(given, "f")
+        filter_of(dialect, "f")
     assert caught.value.key == key

@@ -33,7 +33,7 @@ def test_reserved_headers_are_refused_in_any_spelling(name: str) -> None:
     assert problem.key == f"headers.{name}"
     api_key = Security("api_key", secret_name="s", header=name)
     problems = list(security_problems((api_key,), lambda *_: None, frozenset(), any_file=False))
-    assert [one.key for one in problems] == ["security[0].header"]
+    assert [problem.key for problem in problems] == ["security[0].header"]
 
 
 def test_other_headers_are_taken() -> None:

@@ -21,7 +21,7 @@ from support.examples import examples
 tokens = st.sampled_from(["a", "b", "c"])
 patterns = st.lists(tokens | st.just("*"), min_size=1, max_size=3).map(".".join) | st.lists(
     tokens | st.just("*"), max_size=2
-).map(lambda some: ".".join([*some, ">"]))
+).map(lambda tokens: ".".join([*tokens, ">"]))
 values = st.sampled_from(
     [0, 1, 1.0, 2, -1, True, False, None, "", "x", "xy", "xyz", "yz", "1", "true", 2**70, 1e999,
      [1], {"a": 1}]
@@ -43,14 +43,14 @@ conditions = st.one_of(
 filters = st.recursive(
     conditions,
     lambda inner: st.one_of(
-        st.lists(inner, min_size=1, max_size=3).map(lambda some: Filter(all=tuple(some))),
-        st.lists(inner, min_size=1, max_size=3).map(lambda some: Filter(any=tuple(some))),
-        inner.map(lambda one: Filter(not_=one)),
+        st.lists(inner, min_size=1, max_size=3).map(lambda filters: Filter(all=tuple(filters))),
+        st.lists(inner, min_size=1, max_size=3).map(lambda filters: Filter(any=tuple(filters))),
+        inner.map(lambda inverted: Filter(not_=inverted)),
     ),
     max_leaves=4,
 )
 dialects = st.dictionaries(st.sampled_from(["source", "ext", "type"]), texts, min_size=1).map(
-    lambda given: {"exact": given}
+    lambda attributes: {"exact": attributes}
 ) | st.just({"prefix": {"type": "a."}})
 webhooks = st.builds(
     Webhook,
@@ -65,14 +65,14 @@ webhooks = st.builds(
     since=st.sampled_from([0, 0, 0, 5, 50]),
 )
 contents = st.dictionaries(st.sampled_from(["x", "y"]), values).flatmap(
-    lambda some: st.fixed_dictionaries(
+    lambda members: st.fixed_dictionaries(
         {},
         optional={
             "namespace": st.sampled_from(["n1", "n2", "n3", 1]),
             "l": st.lists(values, max_size=3),
             "m": st.lists(st.fixed_dictionaries({}, optional={"x": values}), max_size=2),
         },
-    ).map(lambda more: {**some, **more})
+    ).map(lambda more: {**members, **more})
 )
 events = st.builds(
     lambda kind, source, ext, data: Event(
@@ -99,9 +99,9 @@ def naive(known: dict[str, Webhook], received: Received) -> set[str]:
 
 
 @settings(max_examples=examples(250))
-@given(changes=steps, some=st.lists(events, min_size=1, max_size=5))
+@given(changes=steps, matched=st.lists(events, min_size=1, max_size=5))
 def test_the_index_gives_the_same_result_as_checking_each_webhook(
-    changes: list[Webhook | str], some: list[Event]
+    changes: list[Webhook | str], matched: list[Event]
 ) -> None:
     index, known = Index(), dict[str, Webhook]()
     for change in changes:
@@ -111,7 +111,7 @@ def test_the_index_gives_the_same_result_as_checking_each_webhook(
         else:
             index.put(change)
             known[change.id] = change
-        for event in some:
+        for event in matched:
             result = [item.id for item in index.match(Received(event, "GATEWAY_EVENTS", 10, 0.0))]
             assert len(result) == len(set(result))
             assert set(result) == naive(known, Received(event, "GATEWAY_EVENTS", 10, 0.0))
@@ -130,8 +130,10 @@ def of(data: Any, kind: str = "a.b", seq: int = 10) -> Received:
     return Received(event, "GATEWAY_EVENTS", seq, 0.0)
 
 
-def webhook(name: str, *some: Filter, events: tuple[str, ...] = ("a.*",), **more: Any) -> Webhook:
-    return Webhook(name, "https://example.com/", events, filters=some, **more)
+def webhook(
+    name: str, *filters: Filter, events: tuple[str, ...] = ("a.*",), **more: Any
+) -> Webhook:
+    return Webhook(name, "https://example.com/", events, filters=filters, **more)
 
 
 def test_only_webhooks_that_can_match_are_checked() -> None:
@@ -158,8 +160,8 @@ def test_an_expression_is_evaluated_once_and_its_failure_is_reported() -> None:
         index.put(webhook(f"w{number}", expression="event.data.size > 100"))
     index.put(webhook("other", expression="has(event.data.size) && event.data.size > 1"))
 
-    def on_error(one: Webhook, received: Received, error: EvaluationError) -> None:
-        lifecycle.append((one.id, error.kind))
+    def on_error(failing: Webhook, received: Received, error: EvaluationError) -> None:
+        lifecycle.append((failing.id, error.kind))
 
     assert {item.id for item in index.match(of({"size": 5}), on_error)} == {"other"}
     assert not lifecycle

@@ -211,7 +211,7 @@ class Broker:
         """Drops the requests that the client buffers while NATS is away.
 
         Their callers give up before NATS is back. The client would send them then, and the log
-        would take an event although the publisher was told that it did not. The client has no
+        would take an event although the publisher has received an error. The client has no
         documented way to drop requests. Acknowledgements stay in the buffer.
         """
         nc = self.nc

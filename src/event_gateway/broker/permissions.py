@@ -39,7 +39,7 @@ _REQUIRED: tuple[tuple[str, str, bytes], ...] = (
     ("eg.rejected.*", f"eg.rejected.{_NONE}", b""),
     ("eg.process.*", f"eg.process.{_NONE}", b""),
 )
-# What may be withheld: then what needs it fails, and is told why.
+# These may be withheld. A call that needs a missing one fails, and its error names the permission.
 _OPTIONAL: tuple[tuple[str, str, bytes], ...] = (
     ("$JS.API.STREAM.DELETE.*", f"$JS.API.STREAM.DELETE.GATEWAY_STREAM_{_NONE}", _REFUSED),
     (

@@ -99,7 +99,7 @@ class Backlogs:
             jobs = batching.take_request(lane)
             for job in jobs:
                 self._removed(job)
-            if now < jobs[0].delivery.held_until - LEASE_MARGIN:
+            if now < jobs[0].delivery.leased_until - LEASE_MARGIN:
                 self._attempts.start(lane, jobs)
             else:  # their leases may end before the start is recorded
                 for job in jobs:

@@ -38,7 +38,7 @@ class Disk:
 
     def shortage(self) -> str | None:
         """Why no more events are accepted; None while the disk has more than its reserve. The
-        answer may be LOOK seconds old, as this is asked for each event."""
+        answer may be LOOK seconds old, as this is called for each event."""
         now = time.monotonic()
         if now - self._looked >= LOOK:
             self._looked = now

@@ -236,7 +236,7 @@ def _delivery(row: Sequence[Any], token: str, leased_until: Mapping[str, float])
         run=int(record.run),
         attempts=attempts_of(record.log, responses),
         failed=record.status == b"failed",
-        held_until=leased_until[webhook_id],
+        leased_until=leased_until[webhook_id],
         probe=bool(probe),
         event_at=float(record.event_at) / 1000 if record.event_at else 0.0,
         run_by=record.repeats.decode() if record.repeats else "",

@@ -24,7 +24,7 @@ from event_gateway.core.access.browser_token import signing_key
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import TaskGroup
 
-CLOSE_TIMEOUT = 2.0  # seconds in which subscribers are told to connect elsewhere
+CLOSE_TIMEOUT = 2.0  # seconds for the notice to subscribers to connect elsewhere
 
 
 @dataclass(frozen=True, slots=True)

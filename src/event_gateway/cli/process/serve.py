@@ -137,7 +137,7 @@ async def _serve(
             typer.echo(f"event-gateway: {error}", err=True)
         return 1
     except asyncio.CancelledError:
-        if not ending.asked:
+        if not ending.requested:
             raise
         typer.echo("ended before it had started")
     return 0
@@ -146,7 +146,7 @@ async def _serve(
 async def _until_told_to_end(
     hosted: Hosted, data_dir: Path, ending: Ending, work: Sequence[asyncio.Task[None]]
 ) -> None:
-    """Prints the addresses, and returns when the process is told to end."""
+    """Prints the addresses, and returns when the process is to end."""
     ending.started()
     with announced(hosted, data_dir):
         typer.echo(f"event gateway   {hosted.http_url}   (API docs: {hosted.http_url}/docs)")

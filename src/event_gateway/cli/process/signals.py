@@ -15,8 +15,8 @@ class Ending:
             asyncio.get_running_loop().add_signal_handler(name, self._on_signal)
 
     @property
-    def asked(self) -> bool:
-        """Whether the process was told to end."""
+    def requested(self) -> bool:
+        """Whether the process is to end."""
         return self._end.is_set()
 
     def started(self) -> None:
@@ -24,11 +24,11 @@ class Ending:
         self._starting = None
 
     async def wait(self) -> None:
-        """Returns when the process is told to end."""
+        """Returns when the process is to end."""
         await self._end.wait()
 
     def _on_signal(self) -> None:
-        if self.asked:
+        if self.requested:
             os._exit(130)
         self._end.set()
         if self._starting is not None:

@@ -71,7 +71,7 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
             typer.echo(f"event-gateway: {error}", err=True)
             return 1
         except asyncio.CancelledError:
-            if not ending.asked:
+            if not ending.requested:
                 raise
     return 0
 

@@ -48,7 +48,7 @@ class Delivery(msgspec.Struct):
     ``source`` and ``event_id`` are the event's identity, ``stream`` and ``seq`` its position in the
     log. ``token`` is the fencing token of the lease. ``run`` counts the runs: a retry by hand of a
     finished delivery and a replay start a new one; ``run_by`` names which started this one, empty
-    for the first run. ``failed``: it is to become a dead letter. ``held_until``: when the lease
+    for the first run. ``failed``: it is to become a dead letter. ``leased_until``: when the lease
     ends, on this process's monotonic clock, in seconds. ``probe``: its attempt tests the receiver
     for a half-open circuit breaker. ``event_at``: when the event came into the log, or from when
     the time of a new run counts, Unix time. ``dead_letter``: the sequence of its latest dead
@@ -65,7 +65,7 @@ class Delivery(msgspec.Struct):
     run: int = 1
     attempts: list[Attempt] = []
     failed: bool = False
-    held_until: float = 0.0
+    leased_until: float = 0.0
     probe: bool = False
     event_at: float = 0.0
     run_by: str = ""
