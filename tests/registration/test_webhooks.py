@@ -231,3 +231,30 @@ async def test_a_change_is_answered_with_warnings(client: Client, receiver: Rece
     assert (changed.status_code, changed.json()["warnings"]) == (200, [])
     stream = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a"]})
     assert (stream.status_code, stream.json()["warnings"]) == (201, [])
+
+
+async def test_the_allowed_address_of_a_name_is_used_and_the_answer_names_the_others(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loopback is allowed here as 127.0.0.0/8, and localhost is ::1 too on most machines."""
+    looked_up = {"localhost": ["::1", "127.0.0.1"], "crm.test": ["::1", "192.168.0.1"]}
+    real = socket.getaddrinfo
+
+    def look(host: str, *more: Any, **options: Any) -> Any:
+        if host not in looked_up:
+            return real(host, *more, **options)
+        return [(0, 0, 0, "", (address, 0)) for address in looked_up[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    url = f"{receiver.url}/w".replace("127.0.0.1", "localhost")
+    created = await client.webhook(id="w", url=url, events=["user.*"])
+    (warning,) = created["warnings"]
+    assert warning["code"] == "addresses_refused"
+    assert warning["detail"].startswith("url: localhost: ::1 is in ::/96: unspecified, loopback")
+    assert warning["detail"].endswith("are not tried, requests go to 127.0.0.1")
+    sent = event("user.a")
+    await client.send(sent)
+    await receiver.until(1, "/w")
+    assert len((await client.until("w", sent["id"], "succeeded"))["attempts"]) == 1
+    (refused,) = (await client.webhook(id="v", url="http://crm.test/", events=["a"]))["warnings"]
+    assert refused["detail"].endswith("requests fail with EgressRefused")

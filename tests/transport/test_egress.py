@@ -328,19 +328,45 @@ async def sending(
 
 @pytest.mark.parametrize(
     "answers",
-    [["127.0.0.2"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "127.0.0.1"],
-     ["::1", "127.0.0.2", "127.0.0.1"], ["127.0.0.1"] * 9 + ["127.0.0.2"],
-     ["127.0.0.1", "::ffff:127.0.0.2"]],
+    [["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "127.0.0.1"], ["::ffff:127.0.0.2", "::1"],
+     ["127.0.0.2"] * 9 + ["127.0.0.1"]],
 )  # fmt: skip
-async def test_one_refused_address_refuses_the_name(answers: list[str]) -> None:
+async def test_only_the_allowed_addresses_of_a_name_are_tried(answers: list[str]) -> None:
     async with (
         Listening().on("127.0.0.1", "127.0.0.2", "::1") as there,
         sending(lambda host: answers) as sender,
     ):
-        assert_refused(
-            await post(sender, f"http://crm:{there.port}/"), "127.0.0.2 is in 127.0.0.0/8"
+        for _ in range(2):
+            result = await post(sender, f"http://crm:{there.port}/")
+            assert isinstance(result, Response), result
+            sender.renew(None)
+        assert (sum(there.connections.values()), there.connections["127.0.0.2"]) == (2, 0)
+        assert_refused(await post(sender, "http://crm:25/"), "port 25")
+
+
+async def test_a_name_without_an_allowed_address_is_refused() -> None:
+    async with (
+        Listening().on("127.0.0.2") as there,
+        sending(lambda host: ["127.0.0.2", "10.0.0.1"]) as sender,
+    ):
+        url = f"http://crm:{there.port}/"
+        assert_refused(await post(sender, url), "127.0.0.2 is in 127.0.0.0/8")
+        assert there.connections == {"127.0.0.2": 0}
+
+
+async def test_a_failure_names_the_addresses_that_were_not_tried() -> None:
+    """Where nobody listens at the allowed address, the refused one is not tried either."""
+    async with (
+        Listening().on("127.0.0.2") as there,
+        sending(lambda host: ["127.0.0.2", "127.0.0.1"]) as sender,
+    ):
+        result = await post(sender, f"http://crm:{there.port}/")
+        assert isinstance(result, Failure)
+        assert (result.error_type, result.message) == (
+            ErrorType.CONNECTION_REFUSED,
+            f"crm:{there.port} refused (not tried: 127.0.0.2, which the guard refuses)",
         )
-        assert set(there.connections.values()) == {0}
+        assert there.connections == {"127.0.0.2": 0}
 
 
 @pytest.mark.parametrize("answers", [["127.0.0.1", "::1"], ["::1"], ["::ffff:127.0.0.1"]])
@@ -413,7 +439,8 @@ async def test_http_is_for_allowed_networks_and_ports_are_listed() -> None:
 
     async with Listening().on("127.0.0.1") as there, sending(look) as sender:
         assert isinstance(await post(sender, f"http://crm:{there.port}/"), Response)
-        assert_refused(await post(sender, f"http://mixed:{there.port}/"), HTTP)
+        # Plain http goes to the allowed network alone, and not to the public address.
+        assert isinstance(await post(sender, f"http://mixed:{there.port}/"), Response)
     async with Listening().on("127.0.0.1") as there:
         async with sending(look, allow_ports=[443, there.port]) as sender:
             assert isinstance(await post(sender, f"http://crm:{there.port}/"), Response)

@@ -16,7 +16,13 @@ from event_gateway.request.builder import RequestBuilder
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.request.transformations import BodyPending, PendingBody
 from event_gateway.tasks import end, spawn
-from event_gateway.transport.client import Failure, HttpClient, Response
+from event_gateway.transport.client import (
+    Failure,
+    HttpClient,
+    JudgedAddresses,
+    Response,
+    Target,
+)
 from event_gateway.transport.response_text import decode_body
 
 log = structlog.get_logger(__name__)
@@ -78,6 +84,10 @@ class ReceiverClient:
                 done.set_result(result)
 
         return self.send(builder, build, timeout, answered, shown=True) or await done
+
+    async def judge_addresses(self, target: Target, timeout: float) -> JudgedAddresses:
+        """See :meth:`HttpClient.judge_addresses`."""
+        return await self._http.judge_addresses(target, timeout)
 
     async def stop(self) -> None:
         """Cancels the calls that wait for tokens or bodies, without calling their ``done``."""

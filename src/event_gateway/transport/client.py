@@ -19,13 +19,13 @@ from event_gateway.transport.connection import (
     Origin,
     Response,
 )
-from event_gateway.transport.dialer import Dialer
+from event_gateway.transport.dialer import Dialer, JudgedAddresses
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy
 from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Target, parse_target
 
-__all__ = ["Failure", "HttpClient", "Response", "Target", "parse_target"]
+__all__ = ["Failure", "HttpClient", "JudgedAddresses", "Response", "Target", "parse_target"]
 
 SWEEP = 0.05  # seconds between two checks for requests past their deadline
 EXPIRED_PER_TURN = 4  # requests ended in one turn of the event loop, which must not be blocked
@@ -115,6 +115,11 @@ class HttpClient:
                 connection.send(exchange)
                 return
         self._dialer.dial(exchange)
+
+    async def judge_addresses(self, target: Target, timeout: float) -> JudgedAddresses:
+        """What the egress guard says of the addresses of a target now; nothing if they are not
+        known within ``timeout`` seconds."""
+        return await self._dialer.judge_addresses(target, timeout)
 
     async def close(self) -> None:
         """Closes all connections; requests without a result fail."""

@@ -4,12 +4,12 @@ The dialer connects to the very address that was checked; it does not resolve th
 """
 
 import asyncio
-import errno
 import functools
 import socket
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import structlog
 
@@ -18,6 +18,12 @@ from event_gateway.tasks import end, spawn
 from event_gateway.transport.connection import Exchange, Failure, HttpConnection
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy, ProxyFailed, tunnel
+from event_gateway.transport.racing import (
+    EXHAUSTED,
+    first_connected,
+    interleaved,
+    open_socket,
+)
 from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Target
 
@@ -25,11 +31,17 @@ log = structlog.get_logger(__name__)
 
 PER_TURN = 2  # connections started in one turn of the event loop, which must not be blocked
 MAX_ADDRESSES = 4  # tried for one name
-# Errors of this machine and not of the receiver: no socket is left.
-EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-EXHAUSTED_WAIT = 0.1  # seconds until the next try
+EXHAUSTED_WAIT = 0.1  # seconds until the next try, while this machine has no socket left
 
 Tunnel = Callable[[str, int], Awaitable[socket.socket]]
+
+
+class JudgedAddresses(NamedTuple):
+    """The addresses of a name: those to which the egress guard allows connections, and the others
+    with the reasons."""
+
+    allowed: list[str]
+    refused: dict[str, str]
 
 
 class _Refused(Exception):
@@ -94,8 +106,9 @@ class Dialer:
     async def _dial(self, exchange: Exchange) -> None:
         failure: Failure
         target, proxy = exchange.target, self.proxy
+        skipped: list[str] = []
         try:
-            connection = await self._open(exchange, proxy)
+            connection = await self._open(exchange, proxy, skipped)
         except TimeoutError:
             through = f" through {proxy}" if proxy else ""
             failure = Failure(ErrorType.CONNECT_TIMEOUT, f"not connected in time{through}")
@@ -118,29 +131,56 @@ class Dialer:
         else:
             self._opened(connection, exchange)
             return
+        if skipped:
+            failure.message += f" (not tried: {', '.join(skipped)}, which the guard refuses)"
         exchange.done(failure)
 
-    async def _open(self, exchange: Exchange, proxy: Proxy | None) -> HttpConnection:
-        deadline = exchange.deadline
-        addresses = await self._checked_addresses(exchange.target, deadline, proxy)
-        via = None if proxy is None else await self._tunnel(proxy, deadline)
-        loop = asyncio.get_running_loop()
-        error = OSError("no address")
-        addresses = addresses[:MAX_ADDRESSES]
-        for tried, address in enumerate(addresses):
-            # An address that never answers must leave time for the others.
-            now = loop.time()
-            try:
-                async with asyncio.timeout((deadline - now) / (len(addresses) - tried)):
-                    return await self._connect_when_possible(address, exchange, via)
-            except OSError as failed:  # including TimeoutError
-                error = failed
-        raise error
+    async def judge_addresses(self, target: Target, timeout: float) -> JudgedAddresses:
+        """What the guard says of the addresses of a target now. Nothing if the proxy resolves the
+        name, or if it is not resolved within ``timeout`` seconds."""
+        judged = JudgedAddresses([], {})
+        if self.proxy is not None and self.proxy.resolves_names:
+            return judged
+        try:
+            addresses = await self._addresses(target, asyncio.get_running_loop().time() + timeout)
+        except _NotFound:
+            return judged
+        for address in addresses:
+            self._judge(address, target, judged)
+        return judged
 
-    async def _checked_addresses(
-        self, target: Target, deadline: float, proxy: Proxy | None
+    async def _open(
+        self, exchange: Exchange, proxy: Proxy | None, skipped: list[str]
+    ) -> HttpConnection:
+        """Connects to the first address that answers. Adds to ``skipped`` the addresses that the
+        guard refuses while it allows others."""
+        deadline = exchange.deadline
+        addresses = await self._allowed_addresses(exchange.target, deadline, proxy, skipped)
+        via = None if proxy is None else await self._tunnel(proxy, deadline)
+        left = interleaved(addresses)[:MAX_ADDRESSES]
+        connect = functools.partial(_open_socket, exchange.target.port, via)
+        loop = asyncio.get_running_loop()
+        tls_error: OSError | None = None
+        async with asyncio.timeout_at(deadline):
+            while left:
+                try:
+                    address, sock = await first_connected(connect, left)
+                except OSError as error:
+                    raise tls_error or error from None
+                # A handshake that is never answered must leave time for the other addresses.
+                try:
+                    async with asyncio.timeout((deadline - loop.time()) / len(left)):
+                        return await self._connect(sock, exchange)
+                except OSError as error:  # including TimeoutError
+                    left.remove(address)
+                    tls_error = error
+        raise tls_error or OSError("no address")
+
+    async def _allowed_addresses(
+        self, target: Target, deadline: float, proxy: Proxy | None, skipped: list[str]
     ) -> list[str]:
-        """The addresses of a target, all allowed; only its name where the proxy resolves names."""
+        """The allowed addresses of a target; only its name where the proxy resolves names. Adds the
+        others to ``skipped``. Raises _Refused if none is allowed."""
         by_proxy = proxy is not None and proxy.resolves_names and not target.literal
         reason = self._guard.refuses_host(
             target.host, target.port, target.scheme, resolved=not by_proxy
@@ -149,12 +189,20 @@ class Dialer:
             raise _Refused(reason)
         if by_proxy:
             return [target.host]
-        addresses = await self._addresses(target, deadline)
-        for address in addresses:
-            reason = self._guard.refuses(address, target.port, target.scheme)
-            if reason is not None:  # one refused address refuses the name
-                raise _Refused(reason)
-        return addresses
+        judged = JudgedAddresses([], {})
+        for address in await self._addresses(target, deadline):
+            self._judge(address, target, judged)
+        if not judged.allowed:
+            raise _Refused(next(iter(judged.refused.values()), f"{target.host} has no address"))
+        skipped += judged.refused
+        return judged.allowed
+
+    def _judge(self, address: str, target: Target, judged: JudgedAddresses) -> None:
+        reason = self._guard.refuses(address, target.port, target.scheme)
+        if reason is None:
+            judged.allowed.append(address)
+        else:
+            judged.refused[address] = reason
 
     async def _tunnel(self, proxy: Proxy, deadline: float) -> Tunnel:
         # The guard does not check the proxy's own address: the operator configured it.
@@ -177,37 +225,32 @@ class Dialer:
             why = getattr(error, "strerror", None) or str(error)
             raise _NotFound(f"{host}: {why}") from None
 
-    async def _connect_when_possible(
-        self, address: str, exchange: Exchange, via: Tunnel | None
-    ) -> HttpConnection:
-        """Connects; waits while this machine has no socket left."""
-        while True:
-            try:
-                connection = await self._connect(address, exchange, via)
-            except OSError as error:
-                if error.errno not in EXHAUSTED:
-                    raise
-                await asyncio.sleep(EXHAUSTED_WAIT)
-            else:
-                connection.origin = exchange.origin
-                return connection
-
-    async def _connect(
-        self, address: str, exchange: Exchange, via: Tunnel | None
-    ) -> HttpConnection:
+    async def _connect(self, sock: socket.socket, exchange: Exchange) -> HttpConnection:
+        """An HTTP connection over a connected socket, which is closed if that fails."""
         loop = asyncio.get_running_loop()
         target, identity = exchange.target, exchange.identity
         context = server_name = None
         if target.scheme == "https":
             context = identity.context if identity else self._context
             server_name = target.host.removesuffix(".")  # RFC 6066, 3
-        if via is None:
-            _, connection = await loop.create_connection(
-                self._make, address, target.port, ssl=context, server_hostname=server_name
-            )
-        else:
-            sock = await via(address, target.port)
+        try:
             _, connection = await loop.create_connection(
                 self._make, sock=sock, ssl=context, server_hostname=server_name
             )
+        except BaseException:
+            sock.close()
+            raise
+        connection.origin = exchange.origin
         return connection
+
+
+async def _open_socket(port: int, via: Tunnel | None, address: str) -> socket.socket:
+    """A connection to an address, through a tunnel if that is given. Waits while this machine has
+    no socket left."""
+    while True:
+        try:
+            return await (open_socket(address, port) if via is None else via(address, port))
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            await asyncio.sleep(EXHAUSTED_WAIT)

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from event_gateway.config.model import ProxyModel
 from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.transport.racing import EXHAUSTED, first_connected, open_socket
 from event_gateway.transport.target import Target, parse_target
 
 MAX_ANSWER = 16 * 1024  # bytes of the response to CONNECT
@@ -80,29 +81,20 @@ async def tunnel(proxy: Proxy, addresses: list[str], host: str, port: int) -> so
 
 
 async def _connect(proxy: Proxy, addresses: list[str]) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    failed = OSError("it has no address")
-    for address in addresses:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        # With the protocol given, asyncio turns Nagle's algorithm off.
-        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            sock.setblocking(False)
-            await loop.sock_connect(sock, (address, proxy.target.port))
-        except TimeoutError:  # ETIMEDOUT of the operating system
-            sock.close()
+    try:
+        _, sock = await first_connected(
+            lambda address: open_socket(address, proxy.target.port), addresses
+        )
+        return sock
+    except ConnectionRefusedError:
+        raise ProxyFailed(ErrorType.CONNECTION_REFUSED, f"{proxy} refused the connection") from None
+    except TimeoutError:  # ETIMEDOUT of the operating system
+        raise
+    except OSError as error:
+        if error.errno in EXHAUSTED:
             raise
-        except OSError as error:
-            sock.close()
-            failed = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    if isinstance(failed, ConnectionRefusedError):
-        raise ProxyFailed(ErrorType.CONNECTION_REFUSED, f"{proxy} refused the connection")
-    raise ProxyFailed(ErrorType.CONNECTION_RESET, f"{proxy}: {failed.strerror or failed}")
+        why = error.strerror or str(error)
+        raise ProxyFailed(ErrorType.CONNECTION_RESET, f"{proxy}: {why}") from None
 
 
 async def _read_status(proxy: Proxy, sock: socket.socket) -> int:

@@ -29,6 +29,7 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.request import sample_request
+from event_gateway.request.address_warnings import address_warnings
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
@@ -79,7 +80,7 @@ async def create_webhook(
     webhook = _parse(parts, body)
     created = await parts.registration.create(webhook)
     response.headers["Location"] = f"/v1/webhooks/{created.id}"
-    return _changed(parts, created)
+    return await _changed(parts, created)
 
 
 @router.get("/{webhook_id}")
@@ -105,8 +106,8 @@ async def replace_webhook(
         raise Problem(422, "the id in the body differs from the id in the path")
     webhook = _parse(parts, body)
     if unreadable:
-        return _changed(parts, await parts.registration.create(webhook))
-    return _changed(parts, await parts.registration.replace(webhook))
+        return await _changed(parts, await parts.registration.create(webhook))
+    return await _changed(parts, await parts.registration.replace(webhook))
 
 
 @router.patch("/{webhook_id}")
@@ -131,7 +132,7 @@ async def change_webhook(
     webhook = _parse(parts, changed, former)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
-    return _changed(parts, await parts.registration.replace(webhook))
+    return await _changed(parts, await parts.registration.replace(webhook))
 
 
 @router.post("/{webhook_id}/test")
@@ -193,7 +194,7 @@ async def enable_webhook(
 ) -> dict[str, Any]:
     """Enables a webhook that was paused, or that the gateway has disabled."""
     _find(parts, webhook_id)
-    return _changed(parts, await parts.registration.enable(webhook_id, discard=discard))
+    return await _changed(parts, await parts.registration.enable(webhook_id, discard=discard))
 
 
 @router.post("/{webhook_id}/verify")
@@ -263,10 +264,13 @@ def _shown(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
     return shown
 
 
-def _changed(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
+async def _changed(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
     """The answer to a change: the webhook, and what will not work as its owner may expect."""
     available = parts.secrets.secrets
-    warnings = webhook_warnings(webhook, lambda name: bool(available.look_up(name)))
+    warnings = [
+        *webhook_warnings(webhook, lambda name: bool(available.look_up(name))),
+        *await address_warnings(parts.receivers, webhook),
+    ]
     return with_warnings(webhook_to_json(webhook), warnings)
 
 

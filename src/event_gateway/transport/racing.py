@@ -1,0 +1,84 @@
+"""Connects to the first of several addresses that answers, as RFC 8305 ("happy eyeballs") says."""
+
+import asyncio
+import errno
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain, zip_longest
+
+from event_gateway.tasks import end, spawn
+
+# Seconds after which the next address is tried beside one that has not answered (RFC 8305, 5).
+ATTEMPT_DELAY = 0.25
+
+# Errors of this machine and not of the other side: no socket is left.
+EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+Connect = Callable[[str], Awaitable[socket.socket]]
+
+
+async def first_connected(connect: Connect, addresses: Sequence[str]) -> tuple[str, socket.socket]:
+    """The first address that ``connect`` reaches, with its socket.
+
+    The next address is tried once the one before has failed, or has not answered for
+    :data:`ATTEMPT_DELAY`. Raises OSError, that of the last address, if all fail, and at once what
+    else ``connect`` raises. It has no time limit of its own. Other connections are closed.
+    """
+    if len(addresses) == 1:
+        return addresses[0], await connect(addresses[0])
+    waiting, racing = deque(addresses), dict[asyncio.Task[socket.socket | Exception], str]()
+    error = OSError("no address")
+    try:
+        while waiting or racing:
+            if waiting:
+                address = waiting.popleft()
+                racing[spawn(_result(connect, address), name="dial-address")] = address
+            ended, _ = await asyncio.wait(
+                racing,
+                timeout=ATTEMPT_DELAY if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in ended:
+                result = task.result()
+                if isinstance(result, socket.socket):
+                    return racing.pop(task), result
+                if not isinstance(result, OSError):
+                    raise result
+                del racing[task]
+                error = result
+        raise error
+    finally:
+        await end(racing)
+        for task in racing:
+            if not task.cancelled() and isinstance(sock := task.result(), socket.socket):
+                sock.close()
+
+
+async def _result(connect: Connect, address: str) -> socket.socket | Exception:
+    try:
+        return await connect(address)
+    except Exception as error:
+        return error
+
+
+def interleaved(addresses: Sequence[str]) -> list[str]:
+    """IPv6 and IPv4 addresses in turn, the family of the first one first (RFC 8305, 4)."""
+    first = [address for address in addresses if (":" in address) == (":" in addresses[0])]
+    others = [address for address in addresses if (":" in address) != (":" in addresses[0])]
+    pairs = chain.from_iterable(zip_longest(first, others))
+    return [address for address in pairs if address is not None]
+
+
+async def open_socket(address: str, port: int) -> socket.socket:
+    """A TCP connection to an IP address. Raises OSError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # With the protocol given, asyncio turns Nagle's algorithm off.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
