@@ -14,12 +14,13 @@ from event_gateway.pipeline.enrichment import Enricher
 
 
 async def _no_enrichment(
-    self: Enricher, batch: Sequence[Received], *, keep: bool = True, routes: bool = False
+    self: Enricher, batch: Sequence[Received], *, routes: bool = False
 ) -> None:
     """Enriches nothing and remembers nothing."""
 
 
 Enricher.enrich = _no_enrichment  # type: ignore[method-assign]
+Enricher.enrich_now = _no_enrichment  # type: ignore[method-assign]
 Lifecycle.webhook = lambda self, action, webhook_id, data: None  # type: ignore[method-assign]
 Lifecycle.stream = lambda self, action, name, data: None  # type: ignore[method-assign]
 

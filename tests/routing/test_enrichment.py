@@ -102,9 +102,11 @@ async def test_a_webhook_can_turn_enrichment_off(client: Client, receiver: Recei
 
 
 async def test_subscribers_get_enrichment_and_a_missing_redis_is_shown(
-    start: Start, connect: Start, tmp_path: Path
+    start: Start, connect: Start, tmp_path: Path, receiver: Receiver
 ) -> None:
+    """Only to subscribers: a webhook gets its events once Redis is back."""
     client = await connect(await start({"streams": {"live": {"subjects": ["user.*"]}}}))
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.b"])
     root = event("user.a", subject="user/1")
     async with client.websocket() as socket:
         await socket.request(action="subscribe", stream="live")
@@ -116,8 +118,12 @@ async def test_subscribers_get_enrichment_and_a_missing_redis_is_shown(
         try:
             await client.send(event("user.b", {"n": 1}, causationid=root["id"], subject="user/1"))
             data = (await socket.next(timeout=20))["event"]["data"]
+            assert not receiver.requests
         finally:
             os.kill(pid, signal.SIGCONT)
+    (request,) = await receiver.until(1)
+    assert request.json["data"]["enrichment"]["correlation_chain"] == [_item(root)]
+    assert "incomplete" not in request.json["data"]["enrichment"]
     assert data["n"] == 1
     assert data["enrichment"].pop("processed_at")
     assert data["enrichment"] == {
@@ -189,7 +195,7 @@ async def test_any_graph_of_causes(servers: tuple[str, str], seed: int) -> None:
         batch = [
             Received(event, f"S{n % 2}", 100 - n, 1000.0 + n) for n, event in enumerate(events)
         ]
-        await Enricher(EventCache(client), "1").enrich(batch)
+        await Enricher(EventCache(client, "1"), "1").enrich(batch, routes=True)
         for number, received in enumerate(batch):
             assert received.enriched is not None
             result = json.loads(received.enriched.data)["enrichment"]
@@ -204,18 +210,18 @@ async def test_any_graph_of_causes(servers: tuple[str, str], seed: int) -> None:
 async def test_a_batch_is_one_round_trip(servers: tuple[str, str]) -> None:
     client = await connect_redis(servers[1])
     try:
-        cache = EventCache(client)
+        cache = EventCache(client, "1")
         events = [Event(f"e{n}", "s", "t", "x", data=b"{}", kind=DataKind.JSON) for n in range(200)]
         batch = [Received(event, "S", n, 1000.0 + n) for n, event in enumerate(events)]
-        await cache.remember(batch[:1])  # the server knows the script from here on
+        await cache.remember(batch[:1], routes=True)  # the server knows the script from here on
         await client.config_resetstat()
-        await cache.remember(batch)
+        await cache.remember(batch, routes=True)
         calls = {k: v["calls"] for k, v in (await client.info("commandstats")).items()}
         assert calls["cmdstat_evalsha"] == 1
         # All other commands were called by the script.
         assert set(calls) <= {"cmdstat_evalsha", "cmdstat_info", "cmdstat_config|resetstat",
                               "cmdstat_hget", "cmdstat_hset", "cmdstat_hmget", "cmdstat_pexpire",
-                              "cmdstat_zadd", "cmdstat_zremrangebyrank",
+                              "cmdstat_hsetnx", "cmdstat_zadd", "cmdstat_zremrangebyrank",
                               "cmdstat_zrevrangebyscore"}  # fmt: skip
     finally:
         await client.aclose()

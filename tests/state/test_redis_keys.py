@@ -60,7 +60,8 @@ async def _everything(client: Client, receiver: Receiver) -> None:
     first = event("user.a", {"n": 1}, id="first", subject="s", correlationid="c")
     other = event("user.a", {"n": 2}, id="first", source="other", subject="s", causationid="first")
     last = event("user.a", {"n": 3}, id="last", subject="s")
-    for sent in (first, other, last):
+    long = event("other", subject="s" * 5000)  # too long to be remembered
+    for sent in (long, first, other, last):
         await client.send(sent)
     for webhook, status in (
         ("well", "succeeded"), ("dead", "dead_letter"), ("late", "retrying"), ("shut", "pending"),

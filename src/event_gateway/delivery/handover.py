@@ -10,6 +10,7 @@ from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.delivery import Delivery
 from event_gateway.delivery.dispatcher import Dispatcher
+from event_gateway.pipeline.stored_events import NotEnriched
 from event_gateway.state.records import member_of
 
 log = structlog.get_logger(__name__)
@@ -35,10 +36,10 @@ class Handover:
     ) -> None:
         """Loads the events of deliveries that this process has leased, and dispatches them.
 
-        A delivery whose event cannot be read now is leased again when its lease has ended. One
-        whose event is gone is dispatched as lost, and so is one whose stored message is no event:
-        with the message's bytes. ``dropped_before``: the deliveries are past their deadline, and
-        the log has dropped the events that came in before that time (Unix time).
+        A delivery whose event cannot be read or enriched now is leased again when its lease has
+        ended. One whose event is gone is dispatched as lost, and so is one whose stored message is
+        no event: with the message's bytes. ``dropped_before``: the deliveries are past their
+        deadline, and the log has dropped the events that came in before that time (Unix time).
         """
         # Deliveries of one event share its loading, and all of a round one enrichment.
         loaded = await self._loaded({(each.stream, each.seq): None for each in deliveries})
@@ -56,7 +57,7 @@ class Handover:
             event = loaded[delivery.stream, delivery.seq]
             if _is_missing(loaded, delivery):
                 event = loaded.get(_dead_letter(delivery)) or event
-            if isinstance(event, LogUnavailable):
+            if isinstance(event, (LogUnavailable, NotEnriched)):
                 continue
             stored = b""
             if isinstance(event, Exception):

@@ -1,4 +1,8 @@
-"""Enrichment: adds a member ``enrichment`` to an event's data, without parsing the data."""
+"""Enrichment: adds a member ``enrichment`` to an event's data, without parsing the data.
+
+The event cache makes the enrichment of an event once. All who read the event get the same, so that
+a retry, a replay and a live subscriber see the bytes of the first attempt.
+"""
 
 import asyncio
 import time
@@ -6,87 +10,152 @@ from collections.abc import Sequence
 
 import msgspec
 import structlog
+from redis.exceptions import ResponseError
 
-from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.core.cloudevents.media_types import is_json_content
+from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.text.times import rfc3339
 from event_gateway.state.connection import StateError
-from event_gateway.state.event_cache import Context, EventCache
+from event_gateway.state.event_cache import Context, EventCache, takes_enrichment
 
 log = structlog.get_logger(__name__)
 
+AGAIN = 0.25  # seconds until Redis is asked again
+REFUSED = 5.0  # seconds for which a refusal by Redis is not taken as its answer
 LIVE_WAIT = 0.5  # seconds
 LIVE_PAUSE = 10.0  # seconds
+FRESH = 2.0  # seconds for which an event may be waiting for the router
+HEAD_START = 0.02  # seconds that the router has to be the first reader of an event
 
+_BEGIN = b'{"processed_at":"'
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Enricher:
-    """Sets ``enriched`` of events. Never fails: without Redis, an enrichment is ``incomplete``."""
+    """Sets ``enriched`` of events. ``version`` of the gateway."""
 
     def __init__(self, cache: EventCache, version: str) -> None:
         self._cache = cache
-        self._version = version.encode()
-        self._reported = False
+        self._version = version
         self._skip_until = 0.0  # on the monotonic clock
+
+    async def enrich(self, batch: Sequence[Received], *, routes: bool = False) -> None:
+        """Enriches the events of a batch whose data is a JSON object, and notes which events are
+        duplicates. ``routes`` is as for :meth:`EventCache.remember`; then it is one round trip.
+
+        While Redis is away it waits: without Redis nothing is delivered anyway. If Redis refuses
+        the call for REFUSED seconds, the enrichments are incomplete.
+        """
+        refused_since = None
+        reported = False
+        while True:
+            try:
+                contexts = await (
+                    self._cache.remember(batch, routes=True)
+                    if routes
+                    else self._after_the_router(batch)
+                )
+                self._set_enriched(batch, contexts)
+                return
+            except StateError as error:
+                if not reported:
+                    log.warning("events cannot be enriched yet", error=str(error))
+                    reported = True
+                now = time.monotonic()
+                refused_since = (refused_since or now) if isinstance(error, ResponseError) else None
+                if refused_since is not None and now - refused_since >= REFUSED:
+                    log.error("events are not enriched, Redis refuses the call", error=str(error))
+                    self._set_enriched(batch, [None] * len(batch))
+                    return
+            await asyncio.sleep(AGAIN)
+
+    async def enrich_now(self, batch: Sequence[Received]) -> None:
+        """As :meth:`enrich`, for events that are routed, without waiting: raises the exceptions in
+        StateError while Redis is away."""
+        contexts: Sequence[Context | None]
+        try:
+            contexts = await self._cache.remember(batch)
+        except ResponseError as error:
+            log.error("events are not enriched, Redis refuses the call", error=str(error))
+            contexts = [None] * len(batch)
+        self._set_enriched(batch, contexts)
 
     async def enrich_live(self, batch: Sequence[Received]) -> None:
         """Enriches a batch for live subscribers as :meth:`enrich` does, but waits for Redis at most
-        LIVE_WAIT seconds, and then leaves Redis alone for LIVE_PAUSE seconds."""
+        LIVE_WAIT seconds, then leaves Redis alone for LIVE_PAUSE seconds; meanwhile the enrichments
+        are incomplete."""
         contexts: Sequence[Context | None] = [None] * len(batch)
         if time.monotonic() >= self._skip_until:
             try:
                 async with asyncio.timeout(LIVE_WAIT):
-                    contexts = await self._cache.remember(batch)
+                    contexts = await self._after_the_router(batch)
             except StateError as error:
                 log.debug("live events are not enriched", error=str(error))
                 self._skip_until = time.monotonic() + LIVE_PAUSE
         self._set_enriched(batch, contexts)
 
-    async def enrich(
-        self, batch: Sequence[Received], *, keep: bool = True, routes: bool = False
-    ) -> None:
-        """Stores a batch in the event cache (if ``keep``), enriches the events whose data is a JSON
-        object, and notes which events are duplicates; in one round trip. ``routes`` is as for
-        :meth:`EventCache.remember`."""
-        contexts: Sequence[Context | None]
+    async def _after_the_router(self, batch: Sequence[Received]) -> Sequence[Context]:
+        """The contexts of a batch, for somebody who reads events of some kinds only. The router
+        reads all, and so knows those that are related: it is the first, if it is not behind."""
+        if batch[-1].time > time.time() - FRESH:
+            contexts = await self._cache.peek(batch)
+            if all(
+                context.enrichment or not takes_enrichment(received.event)
+                for received, context in zip(batch, contexts, strict=True)
+            ):
+                return contexts
+            await asyncio.sleep(HEAD_START)
+        return await self._cache.remember(batch)
+
+    async def preview(self, received: Received) -> None:
+        """Enriches an event that somebody gave: as it was enriched if the cache has an event of the
+        same source and id, else as a new one. Keeps nothing."""
+        context = None
         try:
-            contexts = await self._cache.remember(batch, keep=keep, routes=routes)
-            self._reported = False
+            async with asyncio.timeout(LIVE_WAIT):
+                context = await self._cache.preview(received)
         except StateError as error:
-            if not self._reported:
-                log.warning("enrichment is incomplete, Redis cannot be reached", error=str(error))
-            self._reported = True
-            contexts = [None] * len(batch)
-        self._set_enriched(batch, contexts)
+            log.debug("a preview is not enriched", error=str(error))
+        self._set_enriched([received], [context])
 
     def _set_enriched(self, batch: Sequence[Received], contexts: Sequence[Context | None]) -> None:
-        now = rfc3339(time.time()).encode()
         for received, context in zip(batch, contexts, strict=True):
-            received.enriched = self._enriched(received.event, context, now)
-            if context is not None and context.duplicate_of is not None:
+            if context is None:
+                if takes_enrichment(received.event):
+                    received.enriched = _enriched(received.event, self._incomplete(received))
+                continue
+            if context.enrichment:
+                if received.undated:
+                    _date(received, context.enrichment)
+                received.enriched = _enriched(received.event, context.enrichment)
+            if context.duplicate_of is not None:
                 received.duplicate_of = context.duplicate_of
 
-    def _enriched(self, event: Event, context: Context | None, now: bytes) -> Event | None:
-        if event.kind is not DataKind.JSON or not is_json_content(event.datacontenttype):
-            return None
-        chain = b",".join(context.chain) if context else b""
-        related = b",".join(context.related) if context else b""
-        mark = b"" if context else b',"incomplete":true'
-        enrichment = (
-            b'{"processed_at":"%b","gateway_version":"%b","correlation_chain":[%b],'
-            b'"related_events":[%b]%b}' % (now, self._version, chain, related, mark)
-        )
-        try:
-            data = splice(event.data, enrichment)
-        except (msgspec.DecodeError, RecursionError):
-            data = None  # such data is passed on unchanged
-        if data is None:
-            return None
-        return Event(
-            event.id, event.source, event.type, event.subject, event.time,
-            event.datacontenttype, event.dataschema, event.extensions, data, DataKind.JSON,
-        )  # fmt: skip
+    def _incomplete(self, received: Received) -> bytes:
+        return (
+            f'{{"processed_at":"{rfc3339(received.time)}","gateway_version":"{self._version}",'
+            '"correlation_chain":[],"related_events":[],"incomplete":true}'
+        ).encode()
+
+
+def _date(received: Received, enrichment: bytes) -> None:
+    """Gives an event without a time the one that its first reader gave it: a copy in a named stream
+    has another time than the log."""
+    time_text = enrichment[len(_BEGIN) : enrichment.index(b'"', len(_BEGIN))].decode()
+    if received.event.time != time_text:
+        received.event = msgspec.structs.replace(received.event, time=time_text)
+
+
+def _enriched(event: Event, enrichment: bytes) -> Event | None:
+    try:
+        data = splice(event.data, enrichment)
+    except (msgspec.DecodeError, RecursionError):
+        return None  # such data is passed on unchanged
+    if data is None:
+        return None
+    return Event(
+        event.id, event.source, event.type, event.subject, event.time,
+        event.datacontenttype, event.dataschema, event.extensions, data, event.kind,
+    )  # fmt: skip
 
 
 def splice(data: bytes, enrichment: bytes) -> bytes | None:

@@ -1,53 +1,90 @@
-"""The event cache: the last day's events by id, subject and correlation, for enrichment."""
+"""The event cache: the last day's events by id, subject and correlation, and their enrichments.
 
-from collections.abc import Sequence
+The enrichment of an event is made once, by the first reader, and kept as text: every other reader
+gets the same bytes.
+"""
+
+import time
+from collections.abc import Collection, Sequence
 
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.cloudevents.media_types import is_json_content
+from event_gateway.core.text.times import rfc3339
+from event_gateway.state.keys import EVENT
 from event_gateway.state.records import source_hash
+from event_gateway.state.script_arguments import Reading
 from event_gateway.state.scripts import script
 
 MAX_REMEMBERED = 4096  # characters to be stored of an event; if it has more it is not remembered
 MAX_CHAIN = 32
 DUPLICATE_WINDOW = 120.0  # seconds in which an event that is published again is a duplicate
 MAX_RELATED = 10
+KEPT = EVENT.ttl_ms / 1000  # seconds from the log's time of an event for which readers keep it
 
 _pack = msgspec.msgpack.Encoder().encode
 _item = msgspec.json.Encoder().encode
 
 
 class Context(msgspec.Struct):
-    """The events around an event: JSON objects ``{id, source, type, time}``, encoded.
+    """What the cache knows of an event.
 
-    ``chain``: the events that led to it, root first. ``related``: newest first. ``duplicate_of``:
-    the stream and sequence of the event of the same source and id that was routed; None where the
-    event is the first, or the former is longer ago than :data:`DUPLICATE_WINDOW`.
+    ``enrichment``: a JSON object; empty where the event takes none, or where
+    :meth:`EventCache.peek` finds none. ``duplicate_of``: the stream and sequence of the event of
+    the same source and id that was routed; None where the event is the first, or the former is
+    longer ago than :data:`DUPLICATE_WINDOW`.
     """
 
-    chain: list[bytes]
-    related: list[bytes]
+    enrichment: bytes
     duplicate_of: tuple[str, int] | None = None
 
 
 class EventCache:
-    """Remembers events, and finds the events that are related to an event."""
+    """Remembers events with their enrichments. ``version``: the gateway's. ``copies``: streams in
+    which an event has another sequence and time than in the log, and does not tell them."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, version: str, copies: Collection[str] = ()) -> None:
         self._remember = script(client, "events/remember.lua")
+        self._version = version
+        self._copies = frozenset(copies)
 
-    async def remember(
-        self, events: Sequence[Received], *, keep: bool = True, routes: bool = False
-    ) -> list[Context]:
-        """Remembers a batch of events (unless ``keep`` is false) and returns the context of each,
-        in one round trip. ``routes``: the caller routes them, so that later events of the same
-        source and id are duplicates of them.
+    async def remember(self, events: Sequence[Received], *, routes: bool = False) -> list[Context]:
+        """Remembers a batch of events, makes the enrichment of those that have none, and returns
+        the context of each, in one round trip. Events that are older than :data:`KEPT` and are not
+        in the cache get an incomplete enrichment, which is not kept.
 
-        Raises the exceptions in StateError.
+        ``routes``: the caller routes them: events of any age are kept, and later events of the same
+        source and id are duplicates of them. Raises the exceptions in StateError.
         """
+        oldest = 0.0 if routes else time.time() - KEPT
+        return await self._contexts(
+            events,
+            [
+                Reading.KEEP
+                if received.time >= oldest and received.stream not in self._copies
+                else Reading.LATE
+                for received in events
+            ],
+            routes=routes,
+        )
+
+    async def peek(self, events: Sequence[Received]) -> list[Context]:
+        """The contexts of events as far as there are any; changes nothing. Raises the exceptions in
+        StateError."""
+        return await self._contexts(events, [Reading.PEEK] * len(events))
+
+    async def preview(self, event: Received) -> Context:
+        """The context of an event, whether the log holds it or not; keeps nothing. Raises the
+        exceptions in StateError."""
+        return (await self._contexts([event], [Reading.PREVIEW]))[0]
+
+    async def _contexts(
+        self, events: Sequence[Received], readings: Sequence[Reading], *, routes: bool = False
+    ) -> list[Context]:
         request = []
-        for received in events:
+        for received, reading in zip(events, readings, strict=True):
             event = received.event
             correlation = str(event.extensions.get("correlationid", ""))
             causation = str(event.extensions.get("causationid", ""))
@@ -58,20 +95,31 @@ class EventCache:
             if len(item) + len(subject) + len(correlation) + len(causation) > MAX_REMEMBERED:
                 item = ""
             at = round(received.time * 1e6)
+            has_position = reading is not Reading.PREVIEW and received.stream not in self._copies
             request.append(
                 # The fields of CachedEvent in their order; a plain tuple is the cheapest.
                 (
                     event.id, event.source, source_hash(event.source), event.type,
                     event.time or "", subject, correlation, causation,
-                    f"{received.stream} {received.seq} {at // 1000}", item, at,
+                    f"{received.stream} {received.seq} {at // 1000}" if has_position else "",
+                    item, at, reading, rfc3339(received.time) if takes_enrichment(event) else "",
                 )
             )  # fmt: skip
-        rows, duplicates = await self._remember(
-            _pack(request), MAX_CHAIN, MAX_RELATED, 0 if keep else 1, 1 if routes else 0,
-            round(DUPLICATE_WINDOW * 1000),
+        texts, duplicates = await self._remember(
+            _pack(request), MAX_CHAIN, MAX_RELATED, 1 if routes else 0,
+            round(DUPLICATE_WINDOW * 1000), self._version, round(time.time() * 1000),
         )  # fmt: skip
-        contexts = [Context(chain, related) for chain, related in rows]
+        contexts = [Context(text) for text in texts]
         for i in range(0, len(duplicates), 3):
-            position, stream, seq = duplicates[i : i + 3]
-            contexts[position - 1].duplicate_of = (stream.decode(), seq)
+            number, stream, seq = duplicates[i : i + 3]
+            contexts[number - 1].duplicate_of = (stream.decode(), seq)
         return contexts
+
+
+def takes_enrichment(event: Event) -> bool:
+    """Whether the data of an event is a JSON object, as far as its first character tells."""
+    return (
+        event.kind is DataKind.JSON
+        and event.data.lstrip()[:1] == b"{"
+        and is_json_content(event.datacontenttype)
+    )

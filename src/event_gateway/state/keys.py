@@ -283,9 +283,16 @@ REREADING = Family(
 # Enrichment
 EVENT = Family(
     name="event", pattern="event:{id}", type="hash", owner="event_cache",
-    value="The attributes of an event that enrichment needs; `~` and a hash of the source follow "
-    "where another source's event has the same id",
-    lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
+    value="The attributes of an event that enrichment needs, and its enrichment; `~` and a hash of "
+    "the source follow where another source's event has the same id",
+    lifetime="24 hours; 48 hours from each reading that is an hour after the event or later",
+    expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
+)  # fmt: skip
+ENRICHMENT = Family(
+    name="enrichment", pattern="enrichment:{stream}:{seq}", type="string", owner="event_cache",
+    value="The enrichment of an event that has no place in `event:{id}`, because its attributes "
+    "are too long, or its source and id were used before for another event",
+    lifetime="as `event:{id}`", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
 )  # fmt: skip
 RELATED_BY_SUBJECT = Family(
     name="related_by_subject", pattern="related:subject:{subject}", type="zset",

@@ -5,6 +5,7 @@ Python packs them with msgpack. In Lua ``CHANGE_TOKEN`` is the index of ``token`
 are in ms of Redis' clock, durations in ms. Texts are ``str``, as Lua's msgpack has no binary type.
 """
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import msgspec
@@ -126,12 +127,26 @@ class ReplayStep(msgspec.Struct, frozen=True, array_like=True):
     depths_of: tuple[str, ...]
 
 
+class Reading(IntEnum):
+    """What ``events/remember.lua`` does with an event that has no enrichment yet.
+
+    ``KEEP``: remembers the event, makes its enrichment and keeps it. ``PEEK``: nothing. ``LATE``:
+    makes one that is incomplete, and keeps nothing. ``PREVIEW``: makes it, and keeps nothing.
+    """
+
+    KEEP = 0
+    PEEK = 1
+    LATE = 2
+    PREVIEW = 3
+
+
 class CachedEvent(msgspec.Struct, array_like=True):
     """An event for ``events/remember.lua``.
 
     ``item``: what the script later returns for this event; an event with an empty item is not
     remembered. ``at``: when the log received it, in us. ``position``: the stream, the sequence, and
-    when the log received it in ms.
+    when the log received it in ms; empty if the caller does not know its place in the log.
+    ``processed_at``: empty if the event is not to be enriched.
     """
 
     id: str
@@ -145,6 +160,8 @@ class CachedEvent(msgspec.Struct, array_like=True):
     position: str
     item: str
     at: int
+    mode: Reading
+    processed_at: str
 
 
 class LeasedRecord(NamedTuple):

@@ -67,7 +67,7 @@ async def preview_transformation(parts: Parts, body: dict[str, Any] = Body(...))
         builders, name = _with(builders, name)
     received = Received(event_in(given.event), "", 0, time.time())
     if webhook is None or webhook.enrich:
-        await parts.enricher.enrich([received], keep=False)
+        await parts.enricher.preview(received)
     try:
         shown = await preview(builders, webhook, name, received)
     except Unsendable as error:

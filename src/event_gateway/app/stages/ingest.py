@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from event_gateway import __version__
 from event_gateway.app.stages.adapters import Adapters
+from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.config.model import Config
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.expression import EvaluationError
@@ -60,7 +61,7 @@ def build_ingest(config: Config, adapters: Adapters) -> Ingest:
     """Needs the registry (event types) and the event log."""
     policy = SchemaPolicy(enforce=config.catalog.enforce, strict=config.catalog.strict)
     admission = Admission(adapters.registry, policy, adapters.metrics)
-    enricher = Enricher(EventCache(adapters.redis), __version__)
+    enricher = Enricher(EventCache(adapters.redis, __version__, (DEAD_LETTERS,)), __version__)
     return Ingest(
         intake=Intake(adapters.events),
         schema_policy=policy,
@@ -72,7 +73,7 @@ def build_ingest(config: Config, adapters: Adapters) -> Ingest:
         ),
         decoder=EventDecoder(admission.check_again, enricher.enrich),
         live_decoder=EventDecoder(admission.check_again, enricher.enrich_live),
-        stored_events=StoredEvents(adapters.reader, enricher.enrich),
+        stored_events=StoredEvents(adapters.reader, enricher.enrich_now),
         expression_errors=ExpressionErrors(adapters.redis),
         metrics=adapters.metrics,
     )

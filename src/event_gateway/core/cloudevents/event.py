@@ -59,8 +59,9 @@ class Received(msgspec.Struct):
     ``nats`` (captured), ``http``, or the name of a source. ``content`` caches the decoded payload,
     ``activation`` the variables that expressions read; ``expression_work`` is what the costly ones
     of these have cost, in bytes read. ``duplicate_of`` is the position of the event of the same
-    source and id that was routed shortly before; None if this is the first. ``bodies`` caches the
-    bodies made for receivers, or being made, by transformation: webhooks share them.
+    source and id that was routed shortly before; None if this is the first. ``undated``: the
+    publisher gave no time, the event's is when the log stored it. ``bodies`` caches the bodies
+    made for receivers, or being made, by transformation: webhooks share them.
     """
 
     event: Event
@@ -74,6 +75,7 @@ class Received(msgspec.Struct):
     bodies: dict[str, Any] = {}
     enriched: Event | None = None
     duplicate_of: tuple[str, int] | None = None
+    undated: bool = False
 
     def payload(self) -> Any:
         """The payload: JSON decoded, text as str, else bytes; msgspec.UNSET if there is none, or if

@@ -61,6 +61,7 @@ def from_message(
                 )
             elif name == ORIGIN_HEADER:
                 origin = value
+    undated = False
     mode = "binary" if content_type is None else mode_of(content_type)
     if mode == "structured":
         event = from_structured(body)
@@ -80,7 +81,8 @@ def from_message(
             event = from_structured(body)
         else:
             event = _from_plain_object(fields, body, kind, subject, stream, seq, time)
-    return Received(event, stream, seq, time, origin)
+            undated = event.time == rfc3339(time)
+    return Received(event, stream, seq, time, origin, undated=undated)
 
 
 def _from_plain_object(

@@ -10,7 +10,8 @@ definitions that the script uses:
   assigns to them;
 - ``CHANGE_TOKEN``: the index of a field of :mod:`event_gateway.state.script_arguments`, and
   ``LEASED_FIELDS``: the names of all its fields;
-- ``FINAL``: the final statuses of a delivery.
+- ``FINAL``: the final statuses of a delivery;
+- ``READING_KEEP``: the values of :class:`~event_gateway.state.script_arguments.Reading`.
 """
 
 import re
@@ -23,7 +24,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.state.keys import FAMILIES, PREFIX, Deletion, Family
-from event_gateway.state.script_arguments import LAYOUTS
+from event_gateway.state.script_arguments import LAYOUTS, Reading
 
 _INCLUDE = re.compile(r"^-- include (\S+)$", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -109,6 +110,11 @@ def _preamble(words: set[str]) -> str:
     if "FINAL" in words:
         statuses = ", ".join(f"{status.value} = true" for status in sorted(FINAL))
         keys.append(f"local FINAL = {{ {statuses} }}")
+    keys += [
+        f"local READING_{reading.name} = {reading.value}"
+        for reading in Reading
+        if f"READING_{reading.name}" in words
+    ]
     lines = keys + lines
     if any("prefix" in line for line in lines):
         lines.insert(0, "local prefix = KEYS[1]")

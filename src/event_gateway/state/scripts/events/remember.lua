@@ -1,13 +1,21 @@
--- Remembers a batch of events, and returns which remembered events are related to each.
--- ARGV: msgpack array of CachedEvent (an empty item: the event is not remembered), longest chain,
--- limit of related events, 1 to remember nothing, 1 if the caller routes the events, ms within
--- which an event that is published again is a duplicate.
--- Returns {for each event {chain, related}: arrays of items, root first and newest first},
+-- Remembers a batch of events, and returns the enrichment of each. The first caller makes it, from
+-- what is remembered by then; all others get the same text.
+-- ARGV: msgpack array of CachedEvent, longest chain, limit of related events, 1 if the caller
+-- routes the events, ms within which an event that is published again is a duplicate, the version
+-- of the gateway, the caller's time (ms).
+-- Returns {enrichment of each event, JSON; '' where there is none},
 -- {index of a duplicate, stream and sequence of the event that it duplicates, …}.
-local packed_events, max_chain, max_related, read_only, routes, window = unpack(ARGV)
+local packed_events, max_chain, max_related, routes, window, version, now = unpack(ARGV)
 max_chain, max_related, window = tonumber(max_chain), tonumber(max_related), tonumber(window)
+now = tonumber(now)
 local events = cmsgpack.unpack(packed_events)
 local MAX_INDEXED = 3 * max_related
+-- An event that is read again after an hour is likely to be read again: its enrichment is kept for
+-- longer than the pause between two attempts.
+local READ_LATE = 3600000
+local LONGER = 2 * EVENT_TTL
+local MAX_SIZE = 8192 -- bytes of a chain, and of related events; what is further away is left out
+local INCOMPLETE = ',"incomplete":true'
 
 -- By time, not by sequence: related events can be in several streams.
 local function index(key, time, item)
@@ -31,46 +39,19 @@ local function duplicate_of(event, key, first)
   end
 end
 
--- Returns what duplicate_of does.
-local function remember(event)
-  local source, item = event[CACHED_EVENT_SOURCE], event[CACHED_EVENT_ITEM]
-  local time = event[CACHED_EVENT_AT]
-  local subject, correlation = event[CACHED_EVENT_SUBJECT], event[CACHED_EVENT_CORRELATION]
-  local key = event_key(event[CACHED_EVENT_ID])
-  local known, first = unpack(redis.call('HMGET', key, 'source', 'first'))
-  if known and known ~= source then
-    key = key .. '~' .. event[CACHED_EVENT_SOURCE_HASH]
-    known, first = unpack(redis.call('HMGET', key, 'source', 'first'))
-  end
-  local stream, seq
-  -- An event of a third source can have an id that looks like this key: it is another event.
-  if known and known ~= source then
-    stream = nil
-  elseif known then
-    stream, seq = duplicate_of(event, key, first)
-  else
-    redis.call('HSET', key, 'source', source, 'type', event[CACHED_EVENT_TYPE],
-      'time', event[CACHED_EVENT_TIME], 'item', item, 'correlation', correlation,
-      'causation', event[CACHED_EVENT_CAUSATION],
-      'first', routes == '1' and event[CACHED_EVENT_POSITION] or '')
-    redis.call('PEXPIRE', key, EVENT_TTL)
-  end
-  if subject ~= '' then index(related_by_subject_key(subject), time, item) end
-  if correlation ~= '' then index(related_by_correlation_key(correlation), time, item) end
-  return stream, seq
-end
-
 -- The remembered events that caused this event: by its causation id, else its correlation id.
 local function chain_of(event)
   local chain, seen = {}, { [event[CACHED_EVENT_ID]] = true }
   local causation, correlation = event[CACHED_EVENT_CAUSATION], event[CACHED_EVENT_CORRELATION]
   local parent = causation ~= '' and causation or correlation
+  local size = 0
   while parent ~= '' and not seen[parent] and #chain < max_chain do
     seen[parent] = true
     local item
     item, causation, correlation =
       unpack(redis.call('HMGET', event_key(parent), 'item', 'causation', 'correlation'))
-    if not item then break end
+    size = size + #(item or '')
+    if not item or size > MAX_SIZE then break end
     table.insert(chain, 1, item)
     parent = causation ~= '' and causation or correlation
   end
@@ -94,24 +75,136 @@ local function related_to(event)
     end
   end
   table.sort(merged, function(a, b) return a.time > b.time end)
-  local related = {}
-  for at = 1, math.min(#merged, max_related) do related[at] = merged[at].item end
+  local related, size = {}, 0
+  for at = 1, math.min(#merged, max_related) do
+    size = size + #merged[at].item
+    if size > MAX_SIZE then break end
+    related[at] = merged[at].item
+  end
   return related
 end
 
+local function enrichment(event, chain, related, mark)
+  return table.concat({
+    '{"processed_at":"', event[CACHED_EVENT_PROCESSED_AT], '","gateway_version":"', version,
+    '","correlation_chain":[', table.concat(chain, ','), '],"related_events":[',
+    table.concat(related, ','), ']', mark, '}',
+  })
+end
+
+local function has_links(event)
+  return event[CACHED_EVENT_SUBJECT] ~= '' or event[CACHED_EVENT_CORRELATION] ~= ''
+    or event[CACHED_EVENT_CAUSATION] ~= ''
+end
+
+-- What is stored of an enrichment: the position of its event, as in CachedEvent, and the text.
+local function stored_form(event, text) return event[CACHED_EVENT_POSITION] .. ' ' .. text end
+
+-- The text of a stored enrichment, if it is that of the event: the event was at the same position,
+-- or is published again within the window, or the caller does not know its position.
+local function text_of(event, stored)
+  local place, at, text = string.match(stored, '^(%S+ %d+) (%d+) (.*)$')
+  local position = event[CACHED_EVENT_POSITION]
+  if position == '' or math.abs(event[CACHED_EVENT_AT] / 1000 - tonumber(at)) <= window
+    or string.sub(position, 1, #place + 1) == place .. ' ' then
+    return text
+  end
+end
+
+-- The key for the enrichment of an event that has no place in `event:{id}`: another event of this
+-- source and id has it, or of another source, or it is not remembered.
+local function own_key(event)
+  local stream, seq = string.match(event[CACHED_EVENT_POSITION], '^(%S+) (%d+)')
+  return enrichment_key(stream, seq)
+end
+
+local function keep_under_own_key(event, text)
+  local key = own_key(event)
+  if redis.call('SET', key, stored_form(event, text), 'NX', 'PX', EVENT_TTL) then return text end
+  return text_of(event, redis.call('GET', key)) or text
+end
+
+-- Stores the enrichment of an event unless there is one; returns the one that is stored.
+local function keep(event, key, has_place, text)
+  if has_place then
+    if redis.call('HSETNX', key, 'enrichment', stored_form(event, text)) == 1 then return text end
+    local stored = text_of(event, redis.call('HGET', key, 'enrichment'))
+    if stored then return stored end
+  end
+  return keep_under_own_key(event, text)
+end
+
 local duplicates = {}
-if read_only ~= '1' then
-  for position, event in ipairs(events) do
-    if event[CACHED_EVENT_ITEM] ~= '' then
-      local stream, seq = remember(event)
-      if stream then
-        for _, value in ipairs({ position, stream, seq }) do duplicates[#duplicates + 1] = value end
-      end
+
+-- Looks an event up, and remembers it if it is new. Returns the text of its enrichment if there is
+-- one, its key, and whether its enrichment has its place there.
+local function look_up(number, event)
+  local mode, item, source = event[CACHED_EVENT_MODE], event[CACHED_EVENT_ITEM],
+    event[CACHED_EVENT_SOURCE]
+  local key = event_key(event[CACHED_EVENT_ID])
+  local known, first, stored = unpack(redis.call('HMGET', key, 'source', 'first', 'enrichment'))
+  if known and known ~= source then
+    key = key .. '~' .. event[CACHED_EVENT_SOURCE_HASH]
+    known, first, stored = unpack(redis.call('HMGET', key, 'source', 'first', 'enrichment'))
+  end
+  -- An event of a third source can have an id that looks like this key: it is another event.
+  local is_own = item ~= '' and (not known or known == source)
+  local kept_at = key
+  local text = is_own and stored and text_of(event, stored) or nil
+  if not text and (stored or not is_own) and event[CACHED_EVENT_POSITION] ~= '' then
+    kept_at = own_key(event)
+    local found = redis.call('GET', kept_at)
+    text = found and text_of(event, found) or nil
+  end
+  if text and now - event[CACHED_EVENT_AT] / 1000 > READ_LATE and mode ~= READING_PREVIEW then
+    redis.call('PEXPIRE', kept_at, LONGER)
+  end
+  if mode ~= READING_KEEP or item == '' then return text, key, is_own and not stored end
+  if is_own and known then
+    local stream, seq = duplicate_of(event, key, first)
+    if stream then
+      for _, value in ipairs({ number, stream, seq }) do duplicates[#duplicates + 1] = value end
+    end
+  elseif is_own then
+    local fields = {
+      'source', source, 'type', event[CACHED_EVENT_TYPE], 'time', event[CACHED_EVENT_TIME],
+      'item', item, 'correlation', event[CACHED_EVENT_CORRELATION],
+      'causation', event[CACHED_EVENT_CAUSATION],
+      'first', routes == '1' and event[CACHED_EVENT_POSITION] or '',
+    }
+    if event[CACHED_EVENT_PROCESSED_AT] ~= '' and not has_links(event) then
+      text = enrichment(event, {}, {}, '')
+      fields[#fields + 1] = 'enrichment'
+      fields[#fields + 1] = stored_form(event, text)
+    end
+    redis.call('HSET', key, unpack(fields))
+    redis.call('PEXPIRE', key, EVENT_TTL)
+  end
+  if not text then
+    local subject, correlation = event[CACHED_EVENT_SUBJECT], event[CACHED_EVENT_CORRELATION]
+    local at = event[CACHED_EVENT_AT]
+    if subject ~= '' then index(related_by_subject_key(subject), at, item) end
+    if correlation ~= '' then index(related_by_correlation_key(correlation), at, item) end
+  end
+  return text, key, is_own and not stored
+end
+
+local texts, keys, places = {}, {}, {}
+for number, event in ipairs(events) do
+  local text, key, has_place = look_up(number, event)
+  texts[number], keys[number], places[number] = text or '', key, has_place
+end
+-- Only now, so that an event finds its causes in the whole batch.
+for number, event in ipairs(events) do
+  local mode = event[CACHED_EVENT_MODE]
+  if texts[number] == '' and event[CACHED_EVENT_PROCESSED_AT] ~= '' and mode ~= READING_PEEK then
+    if mode == READING_LATE then
+      texts[number] = enrichment(event, {}, {}, INCOMPLETE)
+    else
+      local text = enrichment(event, chain_of(event), related_to(event), '')
+      if mode == READING_KEEP then text = keep(event, keys[number], places[number], text) end
+      texts[number] = text
     end
   end
 end
-local contexts = {}
-for position, event in ipairs(events) do
-  contexts[position] = { chain_of(event), related_to(event) }
-end
-return { contexts, duplicates }
+return { texts, duplicates }

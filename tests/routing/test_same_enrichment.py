@@ -1,0 +1,234 @@
+"""Enrichment is fixed once: all who get an event get the same bytes of it."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import redis.asyncio
+
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.pipeline.enrichment import Enricher
+from event_gateway.state.connection import connect as connect_redis
+from event_gateway.state.event_cache import KEPT, EventCache
+from event_gateway.state.keys import ENRICHMENT, EVENT
+from support.client import Client, Socket, connected, event
+from support.patience import PATIENCE
+from support.peers import Peers
+from support.receiver import Receiver
+
+STREAMS = {"streams": {"opened": {"subjects": ["user.opened"]}}}
+_frame = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+async def _live(socket: Socket, count: int) -> list[bytes]:
+    """The events of the next frames that hold one, as their bytes."""
+    out: list[bytes] = []
+    async with asyncio.timeout(PATIENCE):
+        while len(out) < count:
+            frame = _frame.decode(await socket.connection.recv())
+            if "event" in frame:
+                out.append(bytes(frame["event"]))
+    return out
+
+
+async def _caught_up(client: Client, count: int) -> list[bytes]:
+    """The first events of the stream, read from its beginning over Server-Sent Events."""
+    out: list[bytes] = []
+    path = "/v1/streams/opened/sse"
+    async with client.http.stream("GET", path, params={"from": "first"}) as answer:
+        async with asyncio.timeout(PATIENCE):
+            async for line in answer.aiter_lines():
+                if line.startswith("data:") and '"specversion"' in line:
+                    out.append(line.removeprefix("data:").strip().encode())
+                    if len(out) == count:
+                        break
+    return out
+
+
+async def _replayed(client: Client, webhook: str) -> None:
+    answer = await client.http.post("/v1/replays", json={"webhook": webhook, "from_seq": 1})
+    assert answer.status_code in (201, 202), answer.text
+    async with asyncio.timeout(PATIENCE):
+        while answer.json()["state"] == "running":
+            await asyncio.sleep(0.02)
+            answer = await client.http.get(f"/v1/replays/{answer.json()['id']}")
+    assert answer.json()["state"] == "done", answer.text
+
+
+async def test_all_who_get_an_event_get_the_same_bytes(
+    peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
+) -> None:
+    """Two processes; an event, and a plain object, which has its id and time from the log."""
+    receiver.answers["/w"] = [500, 500, 200]
+    one, other = await peers.start(stack, STREAMS, STREAMS)
+    policy = {"initial_delay": "100ms", "backoff": "fixed"}
+    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.opened"],
+                      retry_policy=policy)  # fmt: skip
+    await one.webhook(id="o", url=f"{receiver.url}/o", events=["user.opened"], ordered=True)
+    await one.webhook(id="b", url=f"{receiver.url}/began", events=["user.began"])
+    live = [await stack.enter_async_context(client.websocket()) for client in (one, other)]
+    for socket in live:
+        await socket.request(action="subscribe", stream="opened")
+    by_subject = await stack.enter_async_context(other.websocket())
+    await by_subject.request(action="subscribe", subjects=["user.opened"])
+    causes = [event("user.began", {"n": n}, subject="user/1") for n in range(3)]
+    sent = event("user.opened", {"n": 1.50}, subject="user/1", causationid=causes[0]["id"])
+    await one.send(causes)
+    await receiver.until(3, "/began")
+    await one.send(sent)
+    await receiver.until(1, "/w")
+    await one.nats.jetstream().publish("user.opened", b'{"plain": 1}')
+    await receiver.until(4, "/w")
+    await receiver.until(2, "/o")
+    bodies = {request.json["id"]: request.body for request in receiver.requests_to("/o")}
+    opened, plain = bodies[sent["id"]], next(v for k, v in bodies.items() if k != sent["id"])
+    enrichment = json.loads(opened)["data"]["enrichment"]
+    assert [item["id"] for item in enrichment["correlation_chain"]] == [causes[0]["id"]]
+    assert [item["id"] for item in enrichment["related_events"]] == [
+        item["id"] for item in reversed(causes)
+    ]
+    for socket in (*live, by_subject):
+        assert await _live(socket, 2) == [opened, plain]
+    # More related events than the cache remembers of a subject.
+    await other.send([event("user.began", {"n": n}, subject="user/1") for n in range(40)])
+    for client in (one, other):
+        assert await _caught_up(client, 2) == [opened, plain]
+    answer = await one.http.post(f"/v1/deliveries/w/{sent['id']}/retry")
+    assert answer.status_code == 202, answer.text
+    await receiver.until(5, "/w")
+    await _replayed(other, "w")
+    await receiver.until(7, "/w")
+    shown = await one.http.post("/v1/transformations/preview",
+                                json={"webhook": "w", "event": sent})  # fmt: skip
+    assert shown.json()["body"] == json.loads(opened)
+    await peers.programs[1].stop()
+    endpoints = await peers.programs[1].start()
+    again = await stack.enter_async_context(
+        connected(endpoints["http"], peers.servers[0], endpoints["key"])
+    )
+    assert await _caught_up(again, 2) == [opened, plain]
+    assert {request.body for request in receiver.requests_to("/w")} == {opened, plain}
+
+
+def _received(event: Event, seq: int, at: float, stream: str = "S") -> Received:
+    return Received(event, stream, seq, at)
+
+
+@contextlib.asynccontextmanager
+async def _caching(servers: tuple[str, str]) -> AsyncIterator[tuple[redis.asyncio.Redis, Any]]:
+    client = await connect_redis(servers[1])
+
+    async def enrich(*batch: Received, version: str = "1", routes: bool = True) -> list[bytes]:
+        cache = EventCache(client, version, ("DEAD",))
+        await Enricher(cache, version).enrich(batch, routes=routes)
+        return [received.enriched.data for received in batch if received.enriched is not None]
+
+    try:
+        yield client, enrich
+    finally:
+        await client.aclose()
+
+
+def _event(name: str, source: str = "s", subject: str | None = "x", **rest: Any) -> Event:
+    return Event(name, source, "t", subject, data=b"{}", kind=DataKind.JSON, **rest)
+
+
+async def test_which_event_an_enrichment_is_of(servers: tuple[str, str]) -> None:
+    """It is of a source and id at a position; whoever comes first makes it."""
+    now = time.time()
+    async with _caching(servers) as (client, enrich):
+        async with asyncio.TaskGroup() as tasks:  # side by side, with others before them
+            readers = [
+                tasks.create_task(
+                    enrich(*(_received(_event(f"b{i}-{n}"), n, now) for n in range(i)),
+                           _received(_event("a"), 100, now + 1), version=str(i))
+                )
+                for i in range(8)
+            ]  # fmt: skip
+        (first,) = {task.result()[-1] for task in readers}
+        # After an upgrade, from a copy at another time, from a dead letter, published again.
+        for received in (
+            _received(_event("a"), 100, now + 1), _received(_event("a"), 100, now - 900),
+            _received(_event("a"), 7, now, "DEAD"), _received(_event("a"), 101, now + 60),
+        ):  # fmt: skip
+            assert await enrich(received, version="9", routes=False) == [first]
+        # The same source and id for another event: both keep theirs, in one batch, too.
+        (second,) = await enrich(_received(_event("a"), 200, now + 500))
+        assert second != first
+        assert await enrich(_received(_event("a"), 200, now + 501), version="9") == [second]
+        assert await enrich(_received(_event("a"), 100, now + 1), version="9") == [first]
+        both = [_received(_event("twice"), n, now + 500 * n) for n in (1, 2)]
+        texts = await enrich(*both)
+        assert texts[0] != texts[1]
+        assert await enrich(*both, version="9") == texts
+        # Other sources with this id, and attributes that are too long to remember.
+        for event_ in (_event("a", "s2"), _event("a", "s3"), _event("long", subject="x" * 5000)):
+            made = await enrich(_received(event_, 300, now))
+            assert made[0] != first
+            assert await enrich(_received(event_, 300, now), version="9") == made
+        # However long the attributes are, an enrichment takes at most 16 KiB and a bit.
+        names = [f"{n}{'y' * 1500}" for n in range(20)]
+        chain = [
+            _received(
+                _event(name, subject="long", extensions={"causationid": names[n - 1]}), n, now
+            )
+            for n, name in enumerate(names)
+        ]
+        longest = (await enrich(*chain))[-1]
+        assert 12_000 < len(longest) < 17_000
+        last = json.loads(longest)["enrichment"]["correlation_chain"][-1]
+        assert last["id"] == names[-2], "the nearest are left"
+        keys = [key.decode() async for key in client.scan_iter("*")]
+        assert {ENRICHMENT.key("S", "200"), ENRICHMENT.key("S", "300")} <= set(keys)
+        assert all([await client.pttl(key) > 0 for key in keys])
+
+
+async def test_how_long_it_is_kept(servers: tuple[str, str]) -> None:
+    now = time.time()
+    async with _caching(servers) as (client, enrich):
+        received = _received(_event("a"), 1, now - 7200)
+        (first,) = await enrich(received)
+        assert await client.pttl(EVENT.key("a")) <= KEPT * 1000
+        # Whoever reads it an hour after the event, or later, has it kept for longer.
+        assert await enrich(received, routes=False) == [first]
+        assert KEPT * 1000 < await client.pttl(EVENT.key("a")) <= 2 * KEPT * 1000
+        # An event that is older than what is kept, and is not in the cache: nothing is written.
+        for name, at in (("old", now - KEPT - 60), ("dead", now)):
+            stream = "DEAD" if name == "dead" else "S"
+            late = [
+                await enrich(_received(_event(name), 5, at, stream), routes=False) for _ in range(2)
+            ]
+            assert late[0] == late[1]
+            enrichment = json.loads(late[0][0])["enrichment"]
+            assert enrichment["incomplete"] is True
+            assert enrichment["correlation_chain"] == enrichment["related_events"] == []
+            assert not await client.exists(EVENT.key(name))
+        # The router has it as the first, however long it has been behind.
+        (routed,) = await enrich(_received(_event("old"), 5, now - KEPT - 60))
+        assert "incomplete" not in json.loads(routed)["enrichment"]
+
+
+async def test_live_subscribers_leave_the_first_reading_to_the_router(
+    servers: tuple[str, str],
+) -> None:
+    now = time.time()
+    async with _caching(servers) as (client, enrich):
+        live = Enricher(EventCache(client, "live"), "live")
+        batch = [_received(_event("before"), 1, now), _received(_event("a"), 2, now + 0.001)]
+        seen = _received(_event("a"), 2, now + 0.002)
+        reading = asyncio.create_task(live.enrich_live([seen]))
+        await asyncio.sleep(0)
+        routed = await enrich(*batch)
+        await reading
+        assert seen.enriched is not None
+        assert seen.enriched.data == routed[1]
+        # A router that is behind is not waited for.
+        alone = _received(_event("alone"), 3, now)
+        async with asyncio.timeout(PATIENCE):
+            await live.enrich_live([alone])
+        assert alone.enriched is not None
+        assert await enrich(_received(_event("alone"), 3, now)) == [alone.enriched.data]
