@@ -251,6 +251,35 @@ async def test_the_delays_between_attempts(
         assert _at(after["time"]) >= _at(before["next_attempt_at"]) - 0.01
 
 
+async def test_only_what_retry_on_names_is_retried(client: Client, receiver: Receiver) -> None:
+    policy = {"initial_delay": "50ms"}
+    receiver.answers |= {"/refused": [404], "/flaky": [503, 200], "/batch": [413, 404]}
+    batch = {"mode": "batch", "batch": {"max_wait": "500ms", "max_events": 2}}
+    for name, settings in {"refused": {}, "flaky": {}, "batch": batch}.items():
+        await client.webhook(
+            id=name, url=f"{receiver.url}/{name}", events=["user.*"], retry_policy=policy,
+            retry_on=["5xx", "network"], **settings,
+        )  # fmt: skip
+    sent = [event("user.a"), event("user.b")]
+    await client.send(sent)
+    why = "retry_on does not name the status 404"
+    for item in sent:
+        record = await client.until("refused", item["id"], "dead_letter")
+        (attempt,) = record["attempts"]
+        assert (attempt["not_retried"], attempt.get("next_attempt_at")) == (why, None)
+        await client.until("flaky", item["id"], "succeeded")
+        # What a receiver says to a batch is not about each of its events.
+        record = await client.until("batch", item["id"], "dead_letter")
+        tried = [
+            (attempt["status_code"], attempt.get("not_retried")) for attempt in record["attempts"]
+        ]
+        assert tried == [(413, None), (404, why)]
+    letters = await client.stream_messages("GATEWAY_DEAD_LETTERS")
+    assert [json.loads(letter.data)["attempts"][-1]["not_retried"] for letter in letters] == [
+        why
+    ] * 4
+
+
 async def test_a_receiver_that_aborts_a_delivery(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [500]
     receiver.headers["/w"] = {"webhook-delivery": "abort-message"}

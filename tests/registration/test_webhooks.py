@@ -28,7 +28,8 @@ async def test_create_list_show_replace_delete(
     assert [item["id"] for item in page["items"]] == ["a", "b", "c"]
     rest = (await client.http.get("/v1/webhooks", params={"cursor": page["next"]})).json()
     assert ([item["id"] for item in rest["items"]], rest["next"]) == (["w"], None)
-    assert (await client.http.get("/v1/webhooks/w")).json() | {"warnings": []} == webhook
+    shown = (await client.http.get("/v1/webhooks/w")).json()
+    assert shown | {"warnings": webhook["warnings"]} == webhook
 
     changed = await client.http.put(
         "/v1/webhooks/w", json={"url": f"{receiver.url}/other", "events": ["user.*"]}
@@ -212,7 +213,8 @@ async def test_patching(client: Client) -> None:
 
 async def test_a_change_is_answered_with_warnings(client: Client, receiver: Receiver) -> None:
     named = {"auth_type": "bearer_token", "secret_name": "no_such_token"}
-    definition = {"id": "w", "url": f"{receiver.url}/w", "events": ["a"], "security": named}
+    definition = {"id": "w", "url": f"{receiver.url}/w", "events": ["a"], "security": named,
+                  "retry_policy": "standard"}  # fmt: skip
     created = await client.webhook(**definition)
     (warning,) = created["warnings"]
     assert warning["code"] == "secret_missing"
@@ -229,6 +231,9 @@ async def test_a_change_is_answered_with_warnings(client: Client, receiver: Rece
         "/v1/webhooks/w", json={"security": [], "url": f"{receiver.url}/w"}
     )
     assert (changed.status_code, changed.json()["warnings"]) == (200, [])
+    changed = await client.http.patch("/v1/webhooks/w", json={"retry_policy": None})
+    assert [each["code"] for each in changed.json()["warnings"]] == ["short_retries"]
+    assert "retry_policy: standard" in changed.json()["warnings"][0]["detail"]
     stream = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a"]})
     assert (stream.status_code, stream.json()["warnings"]) == (201, [])
 
@@ -247,7 +252,8 @@ async def test_the_allowed_address_of_a_name_is_used_and_the_answer_names_the_ot
 
     monkeypatch.setattr(socket, "getaddrinfo", look)
     url = f"{receiver.url}/w".replace("127.0.0.1", "localhost")
-    created = await client.webhook(id="w", url=url, events=["user.*"])
+    patient = {"retry_policy": "standard"}
+    created = await client.webhook(id="w", url=url, events=["user.*"], **patient)
     (warning,) = created["warnings"]
     assert warning["code"] == "addresses_refused"
     assert warning["detail"].startswith("url: localhost: ::1 is in ::/96: unspecified, loopback")
@@ -256,5 +262,6 @@ async def test_the_allowed_address_of_a_name_is_used_and_the_answer_names_the_ot
     await client.send(sent)
     await receiver.until(1, "/w")
     assert len((await client.until("w", sent["id"], "succeeded"))["attempts"]) == 1
-    (refused,) = (await client.webhook(id="v", url="http://crm.test/", events=["a"]))["warnings"]
+    other = await client.webhook(id="v", url="http://crm.test/", events=["a"], **patient)
+    (refused,) = other["warnings"]
     assert refused["detail"].endswith("requests fail with EgressRefused")

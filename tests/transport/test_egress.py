@@ -484,7 +484,7 @@ async def test_urls_that_the_api_refuses(client: Client) -> None:
             if "hunter2" in str(change):
                 assert "hunter2" not in answer.text
     (kept,) = (await client.http.get("/v1/webhooks")).json()["items"]
-    assert kept | {"warnings": []} == webhook
+    assert kept | {"warnings": webhook["warnings"]} == webhook
     for url in ("http://127.0.0.1:8080/", "http://crm/", "https://[2606:4700::1111]/"):
         answer = await client.http.patch("/v1/webhooks/kept", json={"url": url})
         assert answer.status_code == 200, url

@@ -43,12 +43,13 @@ def test_a_pattern_that_matches_no_captured_subject_is_reported(
 ) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text("ingest: {subjects: ['a.>']}\nwebhooks:\n  w:\n    url: https://x.y/\n"
+                    "    retry_policy: standard\n"
                     "    events:\n      - a.b\n      - c.d\n")  # fmt: skip
     done = check(path, "--json")
     assert done.status == 0
     assert json.loads(done.out) == {
         "ok": True, "errors": [], "warnings": [{
-            "file": str(path), "line": 7, "key": "webhooks.w.events[1]",
+            "file": str(path), "line": 8, "key": "webhooks.w.events[1]",
             "reason": "no captured subject matches 'c.d': add its subject to ingest.subjects",
         }],
     }  # fmt: skip
@@ -382,7 +383,7 @@ def test_a_file_of_warnings_ends_after_a_hundred(tmp_path: Path) -> None:
     done = check(path)
     lines = done.err.splitlines()
     assert (done.status, len(lines)) == (0, 101)
-    assert lines[-1] == f"warning: {path}: and 200 more warnings"
+    assert lines[-1] == f"warning: {path}: and 203 more warnings"
 
 
 def test_a_short_signing_secret_is_refused_with_its_line(

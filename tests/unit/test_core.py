@@ -77,13 +77,16 @@ def test_decisions() -> None:
     policy = RetryPolicy()
     assert decide(policy, [failed], 60.0) == Retry(1.0)
     assert decide(policy, [failed] * 2, 60.0) == Retry(2.0)
-    assert decide(policy, [failed] * 3, 60.0) == DeadLetter("ServerError")
+    assert decide(policy, [failed] * 3, 60.0) == DeadLetter("ServerError", "it was attempt 3 of 3")
     # No attempt is made after the deadline.
-    assert decide(policy, [failed], 0.9) == DeadLetter("Expired")
-    assert decide(policy, [failed] * 3, -1.0) == DeadLetter("ServerError")
+    late = decide(policy, [failed], 0.9)
+    assert late == DeadLetter("Expired", "the next attempt would be after the deadline (max_age)")
+    assert decide(policy, [failed] * 3, -1.0) == DeadLetter("ServerError", "it was attempt 3 of 3")
     gone = Attempt(1, "2026-01-01T00:00:00Z", 1, 410, "ClientError", "HTTP 410")
-    assert decide(policy, [gone], 60.0) == DeadLetter("ClientError")
-    assert decide(policy, [failed], 60.0, aborted=True) == DeadLetter("ServerError")
+    assert decide(policy, [gone], 60.0) == DeadLetter(
+        "ClientError", "the receiver answered 410 Gone"
+    )
+    assert decide(policy, [failed], 60.0, final="no") == DeadLetter("ServerError", "no")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         events=tuple(model.events),
         **selection_arguments(model),
         retry_policy=_retry_policy(model.retry_policy),
+        retry_on=None if model.retry_on is None else tuple(dict.fromkeys(model.retry_on)),
         rate_limit=_rate_limit(model.rate_limit),
         batch=Batch(**model.batch.model_dump(exclude_none=True)),
         circuit_breaker=CircuitBreaker(**model.circuit_breaker.model_dump(exclude_none=True)),

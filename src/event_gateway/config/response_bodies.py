@@ -40,6 +40,8 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
             "jitter": policy.jitter,
             "max_age": None if policy.max_age is None else format_duration(policy.max_age),
         },
+        "retry_on": webhook.retry_on
+        and [int(entry) if entry.isdigit() else entry for entry in webhook.retry_on],
         "timeout": format_duration(webhook.timeout),
         "concurrency": webhook.concurrency,
         "rate_limit": None

@@ -3,6 +3,7 @@
 from typing import Any
 
 from event_gateway.config.model import Config
+from event_gateway.config.webhook_model import STANDARD_POLICY
 from event_gateway.core.transformation.definition import BUILT_IN
 
 
@@ -21,6 +22,11 @@ def json_schema() -> dict[str, Any]:
     webhook["security"] = {
         "anyOf": [settings, {"type": "array", "items": settings}],
         "description": webhook["security"]["description"],
+    }
+    policy = webhook["retry_policy"]
+    webhook["retry_policy"] = {
+        "anyOf": [{"const": STANDARD_POLICY}, {"$ref": policy["$ref"]}],
+        "description": policy["description"],
     }
     for section in ("webhooks", "streams", "transformations"):
         schema["properties"][section]["propertyNames"] = {"pattern": name["pattern"]}

@@ -2,19 +2,47 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from event_gateway.config.selection_model import SelectionModel
 from event_gateway.config.values import Duration, Section, Size
+from event_gateway.core.text.units import format_duration
 from event_gateway.core.transformation.definition import BUILT_IN
 from event_gateway.core.webhook.auth import AUTH_TYPES
-from event_gateway.core.webhook.retry_policy import BACKOFFS
+from event_gateway.core.webhook.retry_on import NETWORK
+from event_gateway.core.webhook.retry_policy import BACKOFFS, STANDARD
 from event_gateway.core.webhook.security import API_KEY_HEADER, CLIENT_AUTH
 from event_gateway.core.webhook.webhook import MODES
+
+STANDARD_POLICY = "standard"
 
 
 def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
+
+
+def _named_policy(value: Any) -> Any:
+    if isinstance(value, str):
+        if value != STANDARD_POLICY:
+            raise ValueError(f"{value!r} is unknown: {STANDARD_POLICY}, or an object")
+        return {"schedule": [format_duration(delay) for delay in STANDARD]}
+    return value
+
+
+def _retry_on(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.lower() if isinstance(value, str) else value
+
+
+RetryOn = Annotated[
+    str,
+    BeforeValidator(_retry_on),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 300, "maximum": 599},
+                   {"type": "string", "pattern": f"^([345][0-9][0-9]|[345]xx|{NETWORK})$"}]}
+    ),
+]  # fmt: skip
 
 
 class RetryPolicyModel(Section):
@@ -145,7 +173,16 @@ class WebhookModel(SelectionModel):
         json_schema_extra={"enum": [*MODES, None]},
     )
     batch: BatchModel = Field(BatchModel(), description="How large a request of mode batch is.")
-    retry_policy: RetryPolicyModel = Field(RetryPolicyModel(), description="When to retry.")
+    retry_policy: Annotated[RetryPolicyModel, BeforeValidator(_named_policy)] = Field(
+        RetryPolicyModel(),
+        description=f"When to retry: an object, or {STANDARD_POLICY}, the schedule of Standard "
+        "Webhooks, 10 attempts over 3 days.",
+    )
+    retry_on: list[RetryOn] | None = Field(
+        None,
+        description="Which failures are retried: statuses (429), classes of them (5xx), and "
+        f"{NETWORK} for attempts without a response; by default every failure but 410.",
+    )
     timeout: Duration | None = Field(None, description="The longest time for an attempt; 15s.")
     concurrency: int | None = Field(None, description="Attempts at the same time; 32.")
     rate_limit: RateLimitModel | None = Field(None, description="By default none.")

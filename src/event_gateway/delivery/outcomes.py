@@ -135,10 +135,16 @@ class Outcomes:
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
             self.time_left(lane.webhook, delivery.event_at, delivery.latest),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            retry_after=retry_after(headers, now), aborted=final or (alone and aborts(headers)),
+            retry_after=retry_after(headers, now),
+            # What a receiver says to a batch is not about each of its events.
+            retry_on=lane.webhook.retry_on if alone else None,
+            final=_why_final(final, aborted=alone and aborts(headers)),
         )  # fmt: skip
         next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
-        delivery.attempts = [*delivery.attempts, replace(attempt, next_attempt_at=next_at)]
+        why = outcome.not_retried if isinstance(outcome, DeadLetter) else None
+        delivery.attempts = [
+            *delivery.attempts, replace(attempt, next_attempt_at=next_at, not_retried=why)
+        ]  # fmt: skip
         self._lifecycle.webhook("failed", delivery.webhook_id, {
             "event_id": delivery.event_id,
             "error_type": attempt.error_type,
@@ -259,6 +265,12 @@ class Outcomes:
             "reason": outcome.reason,
             "attempts": len(delivery.attempts),
         })  # fmt: skip
+
+
+def _why_final(final: bool, *, aborted: bool) -> str | None:
+    if aborted:
+        return "the receiver answered webhook-delivery: abort-message"
+    return "another attempt would fail in the same way" if final else None
 
 
 def _first_headers(headers: Mapping[str, str]) -> dict[str, str]:

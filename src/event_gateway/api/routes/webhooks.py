@@ -268,7 +268,9 @@ async def _changed(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
     """The answer to a change: the webhook, and what will not work as its owner may expect."""
     available = parts.secrets.secrets
     warnings = [
-        *webhook_warnings(webhook, lambda name: bool(available.look_up(name))),
+        *webhook_warnings(
+            webhook, lambda name: bool(available.look_up(name)), parts.state.retention
+        ),
         *await address_warnings(parts.receivers, webhook),
     ]
     return with_warnings(webhook_to_json(webhook), warnings)

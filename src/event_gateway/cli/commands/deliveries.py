@@ -86,7 +86,7 @@ def _changed(delivery: dict[str, Any]) -> list[str]:
 
 
 def _details(delivery: dict[str, Any]) -> list[str]:
-    run, cause = delivery["run"], delivery["repeats"]
+    run, cause, attempts = delivery["run"], delivery["repeats"], delivery["attempts"]
     lines = fields({
         "status": delivery["status"],
         "source": delivery["source"],
@@ -94,6 +94,7 @@ def _details(delivery: dict[str, Any]) -> list[str]:
         "updated": delivery["updated_at"],
         "next attempt": delivery["next_attempt_at"],
         "last error": delivery["last_error"],
+        "not retried": attempts[-1].get("not_retried") if attempts else None,
         "dead letter": delivery["dead_letter"],
     })  # fmt: skip
     rows = [
@@ -104,7 +105,7 @@ def _details(delivery: dict[str, Any]) -> list[str]:
             str(attempt.get("status_code", "-")),
             ": ".join(filter(None, map(attempt.get, ("error_type", "error_message")))) or "-",
         ]
-        for attempt in delivery["attempts"]
+        for attempt in attempts
     ]
     if not rows:
         return lines

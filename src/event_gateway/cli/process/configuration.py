@@ -9,6 +9,7 @@ from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import load_with_source
 from event_gateway.config.model import Config
 from event_gateway.config.problems import MAX_PROBLEMS, ConfigError, Problem, Source
+from event_gateway.core.webhook.retry_warnings import retry_warnings
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.signing_keys import signers
 from event_gateway.request.transformations import compile_definition
@@ -29,8 +30,8 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
 
 
 def warnings(config: Config, source: Source) -> list[Problem]:
-    """Warnings: patterns that match no captured subject, and secrets that are missing. At most
-    MAX_PROBLEMS, and how many more there are."""
+    """Warnings: patterns that match no captured subject, secrets that are missing, and retries that
+    may not be what somebody expects. At most MAX_PROBLEMS, and how many more there are."""
     problems = [source.problem(key, reason) for key, reason in unfed_patterns(config)]
     external = _external(config)
     for key, method in _security(config):
@@ -44,6 +45,10 @@ def warnings(config: Config, source: Source) -> list[Problem]:
                     "its deliveries wait",
                 )
             )
+    for name, model in config.webhooks.items():
+        webhook = webhook_of(model, name, managed_by="file")
+        for warning in retry_warnings(webhook, config.ingest.retention):
+            problems.append(source.problem(f"webhooks.{name}.{warning.key}", warning.detail))
     more = len(problems) - MAX_PROBLEMS
     if more > 0:
         problems[MAX_PROBLEMS:] = [Problem(source.file, 0, "", f"and {more} more warnings")]

@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.retry_on import not_retried
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 
 
@@ -27,7 +28,8 @@ FINAL = frozenset((Status.SUCCEEDED, Status.DEAD_LETTER, Status.CANCELLED))
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """When it started (RFC 3339), how long it took, how it ended, when the next attempt is due.
 
-    ``response`` and ``response_headers`` are the beginning of the receiver's response, stored where
+    ``not_retried``: why it is the last attempt of its run, where it failed. ``response`` and
+    ``response_headers`` are the beginning of the receiver's response, stored where
     the attempt failed.
     """
 
@@ -40,6 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     response: str | None = None
     response_headers: dict[str, str] | None = None
     next_attempt_at: str | None = None
+    not_retried: str | None = None
 
 
 class Delivery(msgspec.Struct):
@@ -87,6 +90,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     """It is not retried by the policy; the event is stored as a dead letter with the reason."""
 
     reason: str
+    not_retried: str | None = None  # why there is no other attempt, after one that failed
 
 
 class Cancelled(msgspec.Struct, frozen=True):
@@ -118,22 +122,31 @@ def decide(
     *,
     spread: float = 0.0,
     retry_after: float | None = None,
-    aborted: bool = False,
+    retry_on: tuple[str, ...] | None = None,
+    final: str | None = None,
 ) -> Outcome:
     """The outcome after the last attempt: every failure but 410 is retried while attempts are left.
 
     ``left``: seconds until the delivery's deadline, after which there is no attempt. ``spread``: a
     random number from 0 to 1 for the jitter. ``retry_after``: seconds for which the receiver asks
-    the gateway to wait; respected as far as ``RetryPolicy.bounded`` says. ``aborted``:
-    there must be no further attempt.
+    the gateway to wait; respected as far as ``RetryPolicy.bounded`` says. ``retry_on``:
+    the failures that are retried (None: all). ``final``: why there must be no further attempt.
     """
     last = attempts[-1]
     if last.error_type is None:
         return Succeeded()
-    if aborted or last.status_code == GONE or len(attempts) >= policy.max_attempts:
-        return DeadLetter(last.error_type)
+    if last.status_code == GONE:
+        final = "the receiver answered 410 Gone"
+    elif final is None and retry_on is not None:
+        final = not_retried(retry_on, last.status_code, last.error_type)
+    if final is None and len(attempts) >= policy.max_attempts:
+        final = f"it was attempt {len(attempts)} of {policy.max_attempts}"
+    if final is not None:
+        return DeadLetter(last.error_type, final)
     planned = policy.delay(len(attempts))
     delay = planned * (1 + policy.jitter * spread)
     if retry_after is not None:
         delay = max(delay, policy.bounded(retry_after, len(attempts)))
-    return Retry(delay) if delay <= left else DeadLetter(ErrorType.EXPIRED)
+    if delay <= left:
+        return Retry(delay)
+    return DeadLetter(ErrorType.EXPIRED, "the next attempt would be after the deadline (max_age)")

@@ -11,6 +11,9 @@ MAX_ATTEMPTS = 100
 MAX_DELAY = 7 * 86400.0  # seconds
 LONGEST_WAIT = 0.8  # of the log's retention
 BACKOFFS = ("exponential", "linear", "fixed")
+# The example schedule of Standard Webhooks 1.0 (Deliverability and reliability), in seconds after
+# the first attempt and each following one: 10 attempts in 75:35:05 hours.
+STANDARD = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -42,6 +45,19 @@ class RetryPolicy(msgspec.Struct, frozen=True):
             # The exponent is capped so that a float cannot overflow; max_delay rules long before.
             delay = self.initial_delay * self.multiplier ** min(failed - 1, 64)
         return min(delay, self.max_delay)
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first attempt to the last, with the most jitter."""
+        return sum(map(self.delay, range(1, self.max_attempts))) * (1 + self.jitter)
+
+    def has_times_of(self, other: "RetryPolicy") -> bool:
+        """Whether the attempts have the times of another policy."""
+        return (
+            self.max_attempts == other.max_attempts
+            and self.jitter == other.jitter
+            and all(self.delay(n) == other.delay(n) for n in range(1, self.max_attempts))
+        )
 
     def bounded(self, requested: float, failed: int) -> float:
         """The seconds to wait if a receiver has requested so many after the ``failed``-th failed

@@ -13,6 +13,7 @@ from event_gateway.core.text.endpoint_url import parse_endpoint_url
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.webhook.headers import header_problems, normal
+from event_gateway.core.webhook.retry_on import retry_on_problems
 from event_gateway.core.webhook.retry_policy import retry_problems
 from event_gateway.core.webhook.security_rules import security_problems
 from event_gateway.core.webhook.webhook import MAX_RATE, MODES, Webhook
@@ -58,6 +59,7 @@ def webhook_problems(
             "mode", "binary sends the event itself: the transformation must be standard"
         )
     yield from retry_problems(webhook.retry_policy, retention)
+    yield from retry_on_problems(webhook.retry_on)
     if not 0.1 <= webhook.timeout <= 300:
         yield InvalidDefinition("timeout", "must be between 100ms and 5m")
     if not 1 <= webhook.concurrency <= 1024:

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 
 from event_gateway.core.errors import DefinitionWarning
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
+from event_gateway.core.webhook.retry_warnings import retry_warnings
 from event_gateway.core.webhook.webhook import Webhook
 
 
 def webhook_warnings(
-    webhook: Webhook, has_secret: Callable[[str], bool]
+    webhook: Webhook, has_secret: Callable[[str], bool], retention: float
 ) -> Iterator[DefinitionWarning]:
-    """The warnings about a webhook. ``has_secret``: whether there is a secret of a name."""
+    """The warnings about a webhook. ``has_secret``: whether there is a secret of a name;
+    ``retention`` of the log in seconds."""
     yield from _converted("url", webhook.url)
     for position, method in enumerate(webhook.security):
         if method.secret_name and not has_secret(method.secret_name):
@@ -22,6 +24,7 @@ def webhook_warnings(
             )
         if method.token_url:
             yield from _converted(f"security[{position}].token_url", method.token_url)
+    yield from retry_warnings(webhook, retention)
 
 
 def _converted(key: str, url: str) -> Iterator[DefinitionWarning]:

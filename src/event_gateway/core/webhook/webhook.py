@@ -66,7 +66,8 @@ class Webhook(Selection, frozen=True):
     nothing but failures, after which the gateway sets ``disabled``; ``enabled`` is set by users.
     ``ordered``: events are delivered in the order of the log; with ``ordered_by`` those that have
     the same value at this path. ``verify``: the receiver must complete the handshake first;
-    ``verified``: its result.
+    ``verified``: its result. ``retry_on``: the failures that are retried, by status or class of
+    statuses, and ``network``; None: every failure but 410.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Webhook(Selection, frozen=True):
     disabled: Disabled | None = None
     verify: bool = False
     verified: Verification | None = None
+    retry_on: tuple[str, ...] | None = None
 
     @property
     def active(self) -> bool:
