@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint format browser demo serve bench chaos fuzz docs lock ci clean
+.PHONY: help install test unit lint format browser demo serve bench chaos fuzz coverage docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -46,6 +46,9 @@ chaos: $(installed) ## Kill the gateway, NATS and Valkey at random for 20 minute
 
 fuzz: $(installed) ## Try all generated examples, and not a third of them
 	FUZZ=1 $(bin)/pytest tests/unit tests/ingest
+
+coverage: $(installed) ## Run the tests, and measure the branch coverage of all code
+	$(bin)/pytest --cov
 
 docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.config.reference > docs/reference/configuration.md
