@@ -95,6 +95,7 @@ async def test_auth_methods_are_combined(
 
 
 CLIENT = {"auth_type": "oauth2_client_credentials", "secret_name": "a", "client_id": "c"}
+TOKENS = CLIENT | {"token_url": "https://auth.example/t"}
 BAD_SETTINGS: list[tuple[list[Any], str]] = [
     ([{"auth_type": "basic", "secret_name": "a"}, {"auth_type": "bearer_token",
       "secret_name": "b"}], "security.1.auth_type"),
@@ -110,6 +111,18 @@ BAD_SETTINGS: list[tuple[list[Any], str]] = [
     ([CLIENT | {"token_url": "https://169.254.169.254/t"}], "security.0.token_url"),
     ([CLIENT | {"token_url": "https://auth.example/t", "client_auth": "no"}],
      "security.0.client_auth"),
+    ([TOKENS | {"params": {"grant_type": "password"}}], "security.0.params.grant_type"),
+    ([TOKENS | {"params": {"Client_Secret": "x"}}], "security.0.params.Client_Secret"),
+    ([TOKENS | {"params": {"audience": "x"}}], "security.0.params.audience"),
+    ([TOKENS | {"params": {"password": "hunter2"}}], "security.0.params.password"),
+    ([TOKENS | {"params": {"a&b": "x"}}], "security.0.params"),
+    ([TOKENS | {"params": {"": "x"}}], "security.0.params"),
+    ([TOKENS | {"params": {"a": "x\ny"}}], "security.0.params.a"),
+    ([TOKENS | {"params": {"a": "x" * 3000}}], "security.0.params.a"),
+    ([TOKENS | {"params": {f"p{n}": "x" for n in range(17)}}], "security.0.params"),
+    ([TOKENS | {"audience": "a\rb"}], "security.0.audience"),
+    ([{"auth_type": "bearer_token", "secret_name": "a", "params": {"a": "b"}}],
+     "security.0.params"),
     ([{"auth_type": "mtls", "cert": "c.pem"}], "security.0.key"),
     ([{"auth_type": "mtls", "cert": "/etc/passwd", "key": "k.pem"}], "security.0.cert"),
     ([{"auth_type": "mtls", "cert": "c.pem", "key": "a/../../k.pem"}], "security.0.key"),
@@ -240,6 +253,35 @@ async def test_a_token_is_fetched_once_and_shared(
     assert {request.headers["authorization"] for request in requests} == {"Bearer token-1"}
     (received,) = tokens.requests
     assert (received["how"], received["scope"]) == (how, "events:write a")
+
+
+async def test_audience_and_further_parameters_are_sent_and_tell_tokens_apart(
+    client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, client_secret=tokens.secret)
+    resource: dict[str, Any] = {
+        "params": {"resource": "https://crm.example/a b&c=d", "x.y": "\u00fc"}
+    }
+    settings: dict[str, dict[str, Any]] = {
+        "plain": {}, "audience": {"audience": "https://crm.example/"}, "resource": resource,
+        "same": resource, "other": {"params": {"resource": "https://crm.example/"}},
+    }  # fmt: skip
+    for name, more in settings.items():
+        webhook = await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["a.>"],
+                                       security=_oauth(tokens) | more, **FAST)  # fmt: skip
+        assert webhook["security"] == [_oauth(tokens) | more]
+    await client.send([event("a.b")])
+    requests = await receiver.until(5)
+    used = {request.path[1:]: request.headers["authorization"] for request in requests}
+    assert used["resource"] == used["same"]
+    assert len(set(used.values())) == len(tokens.requests) == 4
+    asked: list[dict[str, str]] = [
+        {name: form[name] for name in ("audience", "resource", "x.y") if name in form}
+        for form in tokens.requests
+    ]
+    for expected in ({}, {"audience": "https://crm.example/"}, resource["params"],
+                     {"resource": "https://crm.example/"}):  # fmt: skip
+        assert asked.count(expected) == 1, asked
 
 
 async def test_a_token_is_renewed_before_it_ends(

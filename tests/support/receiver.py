@@ -30,6 +30,7 @@ class ReceivedRequest:
     body: bytes
     time: float
     status: int
+    method: str = "POST"
 
     @property
     def json(self) -> Any:
@@ -58,7 +59,7 @@ class Receiver:
     """``answers``: the statuses of the responses by path, in order; the last status repeats.
 
     ``delays``: seconds before each response, likewise; ``headers``: those of all responses by path.
-    ``requests``: the POST requests. ``options_requests``: the OPTIONS requests;
+    ``requests``: all requests but OPTIONS. ``options_requests``: the OPTIONS requests;
     ``options_answers``: the responses to them by path, likewise, by default 405.
     ``max_concurrent``: the most requests that waited for their response at the same time.
     """
@@ -74,13 +75,13 @@ class Receiver:
     _at_once: int = 0
 
     def requests_to(self, path: str) -> list[ReceivedRequest]:
-        """The POST requests to a path, in the order of their arrival."""
+        """The requests to a path, in the order of their arrival."""
         return [request for request in self.requests if request.path == path]
 
     async def until(
         self, count: int, path: str | None = None, timeout: float = PATIENCE
     ) -> list[ReceivedRequest]:
-        """Waits for ``count`` POST requests (to ``path``), and returns all of them."""
+        """Waits for ``count`` requests (to ``path``), and returns all of them."""
         async with asyncio.timeout(timeout):
             while True:
                 requests = self.requests if path is None else self.requests_to(path)
@@ -114,7 +115,9 @@ class Receiver:
         came = time.time()
         statuses = self.answers.get(path, [200])
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
-        self.requests.append(ReceivedRequest(path, dict(request.headers), body, came, status))
+        self.requests.append(
+            ReceivedRequest(path, dict(request.headers), body, came, status, request.method)
+        )
         delays = self.delays.get(path, [0.0])
         self._at_once += 1
         self.max_concurrent = max(self.max_concurrent, self._at_once)
@@ -135,7 +138,7 @@ class _Server(uvicorn.Server):
 async def receiving(**tls: Any) -> AsyncIterator[Receiver]:
     """A receiver on a free port of the loopback interface."""
     receiver = Receiver()
-    route = Route("/{path:path}", receiver._answer, methods=["POST", "OPTIONS"])
+    route = Route("/{path:path}", receiver._answer, methods=["POST", "PUT", "PATCH", "OPTIONS"])
     async with serving(route, **tls) as receiver.url:
         yield receiver
 

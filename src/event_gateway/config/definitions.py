@@ -28,6 +28,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         for name in (
             "transformation",
             "mode",
+            "method",
             "timeout",
             "concurrency",
             "disable_after",

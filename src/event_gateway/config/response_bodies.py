@@ -25,6 +25,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         **_as_json(selection_values(webhook)),
         "transformation": webhook.transformation,
         "mode": webhook.mode,
+        "method": webhook.method,
         "batch": {
             "max_events": webhook.batch.max_events,
             "max_bytes": webhook.batch.max_bytes,

@@ -12,7 +12,7 @@ from event_gateway.core.webhook.auth import AUTH_TYPES
 from event_gateway.core.webhook.retry_on import NETWORK
 from event_gateway.core.webhook.retry_policy import BACKOFFS, STANDARD
 from event_gateway.core.webhook.security import API_KEY_HEADER, CLIENT_AUTH
-from event_gateway.core.webhook.webhook import MODES
+from event_gateway.core.webhook.webhook import MODES, REQUEST_METHODS
 
 STANDARD_POLICY = "standard"
 
@@ -142,6 +142,14 @@ class SecurityModel(Section):
         "body in the form.",
         json_schema_extra={"enum": [*CLIENT_AUTH]},
     )
+    audience: str | None = Field(
+        None, description="oauth2_client_credentials: the audience of the token."
+    )
+    params: dict[str, str] = Field(
+        {},
+        description="oauth2_client_credentials: further parameters of the token request, such as "
+        "resource.",
+    )
     cert: str | None = Field(
         None, description="mtls: the client certificate, a PEM file; relative to secrets.dir."
     )
@@ -158,7 +166,7 @@ class SecurityModel(Section):
 class WebhookModel(SelectionModel):
     """A receiver of events."""
 
-    url: str = Field(description="Where events are posted to.")
+    url: str = Field(description="Where events are sent to.")
     events: list[str] = Field(description="Patterns on the event's type: * one token, > the rest.")
     transformation: str | None = Field(
         None,
@@ -171,6 +179,12 @@ class WebhookModel(SelectionModel):
         "body and its attributes as ce- headers, with the standard transformation; batch: several "
         "events in one request.",
         json_schema_extra={"enum": [*MODES, None]},
+    )
+    method: str | None = Field(
+        None,
+        description="The method of requests; POST, which receivers of CloudEvents and of Standard "
+        "Webhooks expect.",
+        json_schema_extra={"enum": [*REQUEST_METHODS, None]},
     )
     batch: BatchModel = Field(BatchModel(), description="How large a request of mode batch is.")
     retry_policy: Annotated[RetryPolicyModel, BeforeValidator(_named_policy)] = Field(

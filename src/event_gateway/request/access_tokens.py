@@ -1,12 +1,13 @@
 """Access tokens: fetches them from authorization servers, caches them, renews them in time.
 
-Webhooks with the same client and scope share a source (RFC 6749, 4.4 and 5).
+Webhooks with the same client, scope, audience and parameters share a source (RFC 6749, 4.4 and 5).
 """
 
 import asyncio
 import base64
 import hashlib
 import time
+from itertools import chain
 from urllib.parse import quote_plus, urlencode
 
 import msgspec
@@ -58,7 +59,7 @@ class _ErrorResponse(msgspec.Struct):
 
 
 class TokenSource:
-    """The tokens of one client for one scope."""
+    """The tokens of one client for one scope, audience and set of parameters."""
 
     def __init__(self, http: HttpClient, method: Security, secret: str) -> None:
         """``method`` names the authorization server, the client and the scope; ``secret`` is the
@@ -68,6 +69,9 @@ class TokenSource:
         form = {"grant_type": "client_credentials"}
         if method.scope:
             form["scope"] = method.scope
+        if method.audience:
+            form["audience"] = method.audience
+        form |= method.params
         identity = b""
         plain = base64.b64encode(f"{method.client_id}:{secret}".encode()).decode()
         self._hidden = {secret, quote_plus(secret), plain}
@@ -179,10 +183,13 @@ class AccessTokens:
         self._sources: dict[tuple[str, ...], TokenSource] = {}
 
     def source(self, method: Security, secret: str) -> TokenSource:
-        """The source for a client, a scope and a secret. Raises ValueError if requests cannot be
+        """The source for a token request and a secret. Raises ValueError if requests cannot be
         sent to the token URL."""
         digest = hashlib.sha256(secret.encode()).hexdigest()
-        key = (method.token_url, method.client_id, method.scope, method.client_auth, digest)
+        key = (
+            method.token_url, method.client_id, method.scope, method.client_auth, method.audience,
+            *chain.from_iterable(sorted(method.params.items())), digest,
+        )  # fmt: skip
         source = self._sources.get(key)
         if source is None:
             source = self._sources[key] = TokenSource(self._http, method, secret)

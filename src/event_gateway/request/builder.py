@@ -75,7 +75,8 @@ class RequestBuilder:
             # The origin that the receiver confirmed, even if the gateway has another one by now.
             lines += f"WebHook-Request-Origin: {webhook.verified.origin}\r\n"
         self._head = (
-            f"POST {self.target.path} HTTP/1.1\r\nhost: {self.target.host_header.decode()}\r\n"
+            f"{webhook.method} {self.target.path} HTTP/1.1\r\n"
+            f"host: {self.target.host_header.decode()}\r\n"
             f"user-agent: event-gateway/{common.version}\r\n{lines}"
         ).encode()
         self._authenticate = self.authentication.lines
@@ -137,7 +138,7 @@ class RequestBuilder:
         lines += b"content-length: 0\r\nwebhook-id: %b\r\nwebhook-timestamp: %b\r\n" % (
             message_id, timestamp,
         )  # fmt: skip
-        head = b"OPTIONS%b%b\r\n" % (self._head.removeprefix(b"POST"), lines)
+        head = b"OPTIONS%b%b\r\n" % (self._head.removeprefix(self._webhook.method.encode()), lines)
         return Request(head, b"", None if self._identity is None else self._identity())
 
     def body(self, received: Received) -> tuple[bytes, bytes]:

@@ -44,7 +44,7 @@ async def preview(
     content_type = headers.get("content-type")
     return {
         "transformation": transformation,
-        "method": "POST",
+        "method": shown.method,
         "url": webhook and webhook.url,
         "headers": headers,
         "authentication": [

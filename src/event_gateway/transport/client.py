@@ -1,4 +1,4 @@
-"""The sender: POSTs over pooled keep-alive connections, each under one deadline.
+"""The sender: requests over pooled keep-alive connections, each under one deadline.
 
 Narrow on purpose: no redirects, no cookies, no decompression. Results come by callback, so that
 a request on a warm connection costs no task.
@@ -39,7 +39,7 @@ MAX_AGE = 60.0
 
 
 class HttpClient:
-    """Sends POST requests to receivers, and owns the connections to them."""
+    """Sends requests to receivers, and owns the connections to them."""
 
     def __init__(
         self,

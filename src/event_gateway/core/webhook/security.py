@@ -17,7 +17,8 @@ class Security(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Secrets come by name and are never in here. ``header``: that of an API key. ``username``: for
     basic; without it the secret is ``user:password``. ``token_url``, ``client_id``, ``scope``,
-    ``client_auth``: of OAuth 2.0 client credentials. ``cert``, ``key``, ``ca``: paths of PEM files.
+    ``client_auth``, ``audience``, ``params`` (further parameters of the token request): of OAuth
+    2.0 client credentials. ``cert``, ``key``, ``ca``: paths of PEM files.
     """
 
     auth_type: str
@@ -28,6 +29,8 @@ class Security(msgspec.Struct, frozen=True, omit_defaults=True):
     client_id: str = ""
     scope: str = ""
     client_auth: str = ""
+    audience: str = ""
+    params: dict[str, str] = msgspec.field(default_factory=dict)
     cert: str = ""
     key: str = ""
     ca: str = ""

@@ -1,5 +1,6 @@
 """Checks a webhook's ``security`` before it is registered."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from event_gateway.core.errors import InvalidDefinition
@@ -10,6 +11,13 @@ from event_gateway.core.webhook.security import CLIENT_AUTH, SECRET_NAME, Securi
 
 MAX_METHODS = 8
 MAX_TEXT = 2048
+MAX_PARAMS = 16
+PARAM_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+# Parameters of a token request that have settings of their own, and those that are credentials.
+_OWN_PARAMS = frozenset(("grant_type", "scope", "audience", "client_id", "client_secret"))
+_SECRET_PARAMS = frozenset(
+    ("assertion", "client_assertion", "code", "password", "refresh_token", "subject_token")
+)
 
 
 def security_problems(
@@ -54,7 +62,27 @@ def _field_problems(settings: Security, at: str, method: AuthMethod) -> Iterator
             yield InvalidDefinition(f"{at}.{name}", f"{method.auth_type} needs a {name}")
         elif value and name not in method.settings:
             yield InvalidDefinition(f"{at}.{name}", f"{method.auth_type} takes no {name}")
+        elif isinstance(value, dict):
+            yield from _param_problems(value, f"{at}.{name}")
         elif value and (len(value) > MAX_TEXT or not value.isprintable()):
+            yield InvalidDefinition(
+                f"{at}.{name}", f"must be printable and of at most {MAX_TEXT} characters"
+            )
+
+
+def _param_problems(params: dict[str, str], at: str) -> Iterator[InvalidDefinition]:
+    """Problems of the further parameters of a token request."""
+    if len(params) > MAX_PARAMS:
+        yield InvalidDefinition(at, f"has at most {MAX_PARAMS} entries")
+        return
+    for name, value in params.items():
+        if PARAM_NAME.fullmatch(name) is None:
+            yield InvalidDefinition(at, f"{name[:64]!r} is not of the form {PARAM_NAME.pattern}")
+        elif name.lower() in _OWN_PARAMS:
+            yield InvalidDefinition(f"{at}.{name}", "is set by the gateway itself")
+        elif name.lower() in _SECRET_PARAMS:
+            yield InvalidDefinition(f"{at}.{name}", "would store a secret in clear text")
+        elif len(value) > MAX_TEXT or not value.isprintable():
             yield InvalidDefinition(
                 f"{at}.{name}", f"must be printable and of at most {MAX_TEXT} characters"
             )

@@ -16,7 +16,7 @@ from event_gateway.core.webhook.headers import header_problems, normal
 from event_gateway.core.webhook.retry_on import retry_on_problems
 from event_gateway.core.webhook.retry_policy import retry_problems
 from event_gateway.core.webhook.security_rules import security_problems
-from event_gateway.core.webhook.webhook import MAX_RATE, MODES, Webhook
+from event_gateway.core.webhook.webhook import MAX_RATE, MODES, REQUEST_METHODS, Webhook
 
 RefusesUrl = Callable[[str], str | None]  # why requests to a URL are refused; None: they are not
 
@@ -58,6 +58,8 @@ def webhook_problems(
         yield InvalidDefinition(
             "mode", "binary sends the event itself: the transformation must be standard"
         )
+    if webhook.method not in REQUEST_METHODS:
+        yield InvalidDefinition("method", f"must be one of {', '.join(REQUEST_METHODS)}")
     yield from retry_problems(webhook.retry_policy, retention)
     yield from retry_on_problems(webhook.retry_on)
     if not 0.1 <= webhook.timeout <= 300:

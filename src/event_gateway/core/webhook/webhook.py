@@ -11,6 +11,7 @@ from event_gateway.core.webhook.security import Security
 
 MAX_RATE = 10_000  # attempts in a period; Redis keeps each of them
 MODES = ("structured", "binary", "batch")
+REQUEST_METHODS = ("POST", "PUT", "PATCH")
 
 
 class RateLimit(msgspec.Struct, frozen=True):
@@ -82,6 +83,7 @@ class Webhook(Selection, frozen=True):
     disable_after: float = 5 * 86400.0
     ordered: bool = False
     ordered_by: str = ""
+    method: str = "POST"
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     mode: str = "structured"
     batch: Batch = Batch()

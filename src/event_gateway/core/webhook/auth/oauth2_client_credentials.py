@@ -22,7 +22,7 @@ def _authenticator(
 OAUTH2_CLIENT_CREDENTIALS = AuthMethod(
     auth_type="oauth2_client_credentials",
     required=("token_url", "client_id", "secret_name"),
-    optional=("scope", "client_auth"),
+    optional=("scope", "client_auth", "audience", "params"),
     header=authorization,
     authenticator=_authenticator,
     redaction=Redaction(header=True, from_secret=nothing_more, from_header=nothing_more),
