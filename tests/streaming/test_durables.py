@@ -8,6 +8,7 @@ import pytest
 import redis.asyncio
 
 from event_gateway.cli.process.serve import Running
+from event_gateway.streaming import live_subscriptions
 from support.client import Client, Socket, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
@@ -116,18 +117,76 @@ async def test_a_durable_name_is_for_one_subscription_at_a_time(
         assert await _events(first, 1) == [3]
 
 
-async def test_a_stream_created_again_starts_from_its_beginning(client: Client) -> None:
+async def test_a_position_in_a_former_stream_is_told(client: Client) -> None:
     body = {"name": "s", "subjects": ["user.*"]}
-    for _ in range(2):
+    request = WORK | {"stream": "s"}
+    for again in (False, True):
         assert (await client.http.post("/v1/streams", json=body)).status_code == 201
         await client.send([event("user.a") for _ in range(3)])
-        await asyncio.sleep(0.3)
-        async with client.websocket() as socket:
-            mine = await socket.request(**WORK | {"stream": "s", "from": "first"})
-            assert mine["seq"] == 0
-            result = await _events(socket, 3)
-            await _ack(socket, mine["subscription"], result[-1])
-        assert (await client.http.delete("/v1/streams/s")).status_code == 204
+        async with asyncio.timeout(PATIENCE):
+            while (await client.http.get("/v1/streams/s")).json()["state"]["messages"] < 3:
+                await asyncio.sleep(0.02)
+        if again:
+            # It is told until a position in the present stream is stored, and gets all of it.
+            async with client.websocket() as socket:
+                mine = await socket.request(**request)
+                missed = await socket.next()
+                assert (missed["type"], missed["code"]) == ("missed", "stream_recreated")
+                assert missed["last"] == mine["seq"]
+                await _events(socket, 6)
+            await client.lifecycle_events(2, "stream.unsubscribed")
+        else:
+            async with client.websocket() as socket:
+                mine = await socket.request(**request | {"from": "first"})
+                assert mine["seq"] == 0
+                result = await _events(socket, 3)
+                await _ack(socket, mine["subscription"], result[-1])
+            assert (await client.http.delete("/v1/streams/s")).status_code == 204
+
+
+async def test_events_that_are_left_out_move_the_position(
+    client: Client, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also over them nothing is missed when the stream has dropped them since."""
+    state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
+
+    async def stored(position: str) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await state.hget("durable:work:reader", "position") != position:
+                await asyncio.sleep(0.02)
+
+    only = WORK | {"expression": "event.data.n == 7"}
+    async with client.websocket() as socket:
+        mine = await socket.request(**only)
+        await client.send([event("scheduler.job.done", {"n": n}) for n in range(10)])
+        assert await _events(socket, 1) == [8]
+        await _reached(client, 10)
+        await _ack(socket, mine["subscription"], 8)
+        await stored("10")
+        # Without an event there is nothing to acknowledge.
+        monkeypatch.setattr(live_subscriptions, "POSITION_INTERVAL", 0.05)
+    async with client.websocket() as socket:
+        mine = await socket.request(**only)
+        await client.send([event("scheduler.job.done", {"n": 1}) for _ in range(5)])
+        await _reached(client, 15)
+    await stored("15")  # when it ends
+    async with client.websocket() as socket:
+        mine = await socket.request(**only)
+        await client.send([event("scheduler.job.done", {"n": n}) for n in (7, 8)])
+        assert await _events(socket, 1) == [16]
+        await _reached(client, 17)
+    await client.lifecycle_events(3, "stream.unsubscribed")
+    assert await state.hget("durable:work:reader", "position") == "15", "16 is not acknowledged"
+    await state.aclose()
+
+
+async def _reached(client: Client, position: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            listed = (await client.http.get("/v1/subscriptions")).json()["items"]
+            if [item["position"] for item in listed] == [position]:
+                return
+            await asyncio.sleep(0.02)
 
 
 async def test_durable_names_while_redis_is_down(start: Start) -> None:

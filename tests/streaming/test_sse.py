@@ -1,16 +1,20 @@
 """Named streams over Server-Sent Events."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from event_gateway.api.live import sse
+from event_gateway.api.live import sse_response
 from event_gateway.cli.process.serve import Running
-from support.client import Client, connected, event
+from event_gateway.streaming import live_subscriptions
+from support.client import STRUCTURED, Client, connected, event
+from support.event_stream import EventStream, Parser
 from support.fixtures import Start
 from support.patience import PATIENCE
 
@@ -28,97 +32,209 @@ async def gateway(start: Start) -> Running:
     return await start(STREAMS)  # type: ignore[no-any-return]
 
 
-async def blocks(answer: httpx.Response) -> AsyncIterator[dict[str, str]]:
-    """The blocks of a response; a comment is a block of its own."""
-    block: dict[str, str] = {}
-    async for line in answer.aiter_lines():
-        if not line:
-            yield block
-            block = {}
-        else:
-            field, _, value = line.partition(":")
-            block[field] = value.strip()
-
-
-async def _read_blocks(answer: httpx.Response, count: int) -> list[dict[str, str]]:
-    out: list[dict[str, str]] = []
-    async with asyncio.timeout(PATIENCE):
-        async for block in blocks(answer):
-            if block.keys() != {"retry"}:
-                out.append(block)
-            if len(out) == count:
-                break
-    return out
-
-
-async def _held(client: Client, last: int) -> None:
+async def _held(client: Client, last: int, name: str = "work") -> None:
     js = client.nats.jetstream()
     async with asyncio.timeout(PATIENCE):
-        while (await js.stream_info("GATEWAY_STREAM_work")).state.last_seq < last:
+        while (await js.stream_info(f"GATEWAY_STREAM_{name}")).state.last_seq < last:
             await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    client: Client, last: str | None = None, path: str = PATH, **query: str
+) -> AsyncIterator[EventStream]:
+    """An open stream of an EventSource, with the id that it has received last."""
+    headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+    async with client.http.stream("GET", path, params=query, headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        yield EventStream(answer, Parser(last or ""))
 
 
 async def test_events_have_sequences_and_a_reconnect_continues(client: Client) -> None:
     sent = [event("scheduler.job.done", {"n": n, "text": "a\nb é"}) for n in range(6)]
     await client.send(sent[:3])
     await _held(client, 3)
-    async with client.http.stream("GET", PATH, params={"from": "first"}) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        assert answer.headers["cache-control"] == "no-store"
-        result = await _read_blocks(answer, 4)
-    assert [request.get("id") for request in result] == ["1", "2", "3", None]
-    assert [json.loads(request["data"])["id"] for request in result[:3]] == [
+    async with opened(client, **{"from": "first"}) as stream:
+        result = await stream.take(4)
+        assert stream.parser.retry == 2000
+    assert [message.id for message in result] == ["1", "2", "3", "3"]
+    assert [json.loads(message.data)["id"] for message in result[:3]] == [
         item["id"] for item in sent[:3]
     ]
-    assert json.loads(result[0]["data"])["data"]["text"] == "a\nb é"
-    assert result[3]["event"] == "caught_up"
+    assert json.loads(result[0].data)["data"]["text"] == "a\nb é"
+    assert result[3].event == "caught_up"
     await client.send(sent[3:])
     await _held(client, 6)
     # A browser connects again with the same address, and says what it has got.
-    again = {"Last-Event-ID": "3"}
-    async with client.http.stream("GET", PATH, params={"from": "first"}, headers=again) as answer:
-        result = await _read_blocks(answer, 3)
-    assert [request["id"] for request in result] == ["4", "5", "6"]
+    async with opened(client, "3", **{"from": "first"}) as stream:
+        result = await stream.take(3)
+    assert [message.id for message in result] == ["4", "5", "6"]
     events = await client.lifecycle_events(2, "stream.unsubscribed")
     assert [(item["data"]["reason"], item["data"]["sent"]) for item in events] == [
         ("closed", 3), ("closed", 3),
     ]  # fmt: skip
 
 
+LINES = {
+    "lf": b'{\n  "n": 1,\n\n  "text": "x"\n}',
+    "crlf": b'{\r\n  "n": 1,\r\n\r\n  "text": "x"\r\n}\r\n',
+    "cr": b'{\r"n":\r\r1,"text":"x"\r}',
+    "mixed": b'\n\r{\n\r"n":1,\r\n\n"text":\n"x"}\r\r\n',
+    # A line of its own that looks like a field, a comment or nothing.
+    "tempting": b'{"n":1,"text":\n"x"\n,"id: 7":\n"event: y"\n,"data":\n":"\n}',
+    "other breaks": '{"n":1,\n"text":"x","u":"\u2028\u2029\u0085\ufeff"}'.encode(),
+}
+
+
+@pytest.mark.parametrize("mode", ["structured", "binary", "nats"])
+async def test_data_with_line_breaks_arrives_whole(client: Client, mode: str) -> None:
+    """Every publisher that indents sends such data."""
+    for name, data in LINES.items():
+        headers = {
+            "ce-specversion": "1.0", "ce-id": name, "ce-source": "tests",
+            "ce-type": "scheduler.job.done", "content-type": "application/json",
+        }  # fmt: skip
+        if mode == "nats":
+            await client.nats.publish("scheduler.job.done", data, headers=headers)
+            continue
+        content = data
+        if mode == "structured":
+            headers = STRUCTURED
+            content = (
+                b'{"specversion":"1.0",\r\n"id":"%b","source":"tests",\n'
+                b'"type":"scheduler.job.done","data":%b}' % (name.encode(), data)
+            )
+        answer = await client.http.post("/v1/events", content=content, headers=headers)
+        assert answer.status_code == 202, answer.text
+    text = event("scheduler.job.done", "a\r\nb\rc\nd\u2028\0", datacontenttype="text/plain")
+    await client.send(text)
+    await _held(client, len(LINES) + 1)
+    async with opened(client, **{"from": "first"}) as stream:
+        result = await stream.take(len(LINES) + 1)
+    assert [message.id for message in result] == [str(n + 1) for n in range(len(LINES) + 1)]
+    for message, (name, data) in zip(result, LINES.items(), strict=False):
+        decoded = json.loads(message.data)
+        decoded["data"].pop("enrichment", None)
+        assert (decoded["id"], decoded["data"]) == (name, json.loads(data)), mode
+    assert json.loads(result[-1].data)["data"] == text["data"]
+
+
+async def test_a_client_resumes_where_its_connection_began(client: Client) -> None:
+    """It may be lost before the first event."""
+    await client.send([event("scheduler.job.done") for _ in range(2)])
+    await _held(client, 2)
+    async with opened(client) as stream:
+        await stream.until_id("2")
+        last = stream.parser.last_event_id
+    await client.send(event("scheduler.job.done"))
+    await _held(client, 3)
+    async with opened(client, last) as stream:
+        assert (await stream.next()).id == "3"
+    # In the URL it counts as in the header, the header rules, and an empty one is none.
+    for headers, query, first in (
+        ({}, {"lastEventId": "1"}, "2"),
+        ({"Last-Event-ID": "2"}, {"lastEventId": "1"}, "3"),
+        ({"Last-Event-ID": ""}, {"lastEventId": "1"}, "2"),
+        ({"Last-Event-ID": ""}, {"lastEventId": "", "from": "first"}, "1"),
+    ):
+        async with client.http.stream("GET", PATH, headers=headers, params=query) as answer:
+            assert (await EventStream(answer).next()).id == first, (headers, query)
+    since = datetime.now(UTC).isoformat()
+    await client.send(event("scheduler.job.done"))
+    async with opened(client, **{"from": since}) as stream:
+        await stream.until_id("3")  # not the first of the stream
+        assert (await stream.next()).id == "4"
+
+
+async def test_events_that_a_filter_leaves_out_move_the_position(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_subscriptions, "POSITION_INTERVAL", 0.1)
+    only = {"expression": "event.data.n == 7"}
+    async with opened(client, **only) as stream:
+        await client.send([event("scheduler.job.done", {"n": n}) for n in range(3)])
+        await stream.until_id("3")
+    async with opened(client, "0", **only) as stream:
+        await stream.until_id("3")
+        assert stream.parser.blocks == 3, "one for the start, one that it has caught up"
+    await client.send([event("scheduler.job.done", {"n": n}) for n in range(80)])  # 50 are kept
+    await _held(client, 83)
+    async with opened(client, "3", **only) as stream:
+        missed, _ = await stream.take(2)
+    assert (missed.event, json.loads(missed.data)) == ("missed", {"first": 4, "last": 33})
+    async with opened(client, "33", **only) as stream:
+        assert (await stream.next()).event == "caught_up"
+
+
+async def test_a_position_of_another_stream_is_told(client: Client) -> None:
+    path = "/v1/streams/s/sse"
+    body = {"name": "s", "subjects": ["user.*"]}
+    assert (await client.http.post("/v1/streams", json=body)).status_code == 201
+    await client.send([event("user.a") for _ in range(3)])
+    await _held(client, 3, "s")
+    async with opened(client, "9", path) as stream:
+        messages = await stream.take(5)
+        told = {"first": 1, "last": 0, "code": "stream_recreated"}
+        assert (messages[0].event, json.loads(messages[0].data)) == ("missed", told)
+        assert [message.id for message in messages[1:4]] == ["1", "2", "3"]
+        assert messages[4].event == "caught_up"
+    async with opened(client, "3", path) as stream:  # at the end: nothing to tell
+        await client.send(event("user.a"))
+        assert (await stream.next()).id == "4"
+
+
 async def test_comments_are_sent_while_there_are_no_events(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "HEARTBEAT", 0.1)
-    async with client.http.stream("GET", PATH) as answer:
-        assert await _read_blocks(answer, 2) == [{"": ""}, {"": ""}]
+    monkeypatch.setattr(sse_response, "HEARTBEAT", 0.1)
+    async with opened(client) as stream:
+        await stream.comment()
+        await stream.comment()
 
 
 async def test_gone_events_and_the_end_are_reported(client: Client) -> None:
     await client.send([event("scheduler.job.done") for _ in range(80)])
     await _held(client, 80)
-    async with client.http.stream("GET", PATH, params={"from": "11"}) as answer:
-        result = await _read_blocks(answer, 52)
-    assert result[0] == {"event": "missed", "data": '{"first":11,"last":30}'}
-    assert [request["id"] for request in result[1:51]] == [str(n) for n in range(31, 81)]
+    async with opened(client, **{"from": "11"}) as stream:
+        result = await stream.take(52)
+    assert (result[0].event, result[0].data) == ("missed", '{"first":11,"last":30}')
+    assert [message.id for message in result[1:51]] == [str(n) for n in range(31, 81)]
 
     response = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["user.*"]})
     assert response.status_code == 201
-    async with client.http.stream("GET", "/v1/streams/s/sse") as answer:
-        matches = blocks(answer)
-        assert (await anext(matches)).keys() == {"retry"}
+    async with opened(client, path="/v1/streams/s/sse") as stream:
+        await stream.until_id("0")
         assert (await client.http.delete("/v1/streams/s")).status_code == 204
-        assert await anext(matches) == {
-            "event": "unsubscribed",
-            "data": '{"code":"stream_deleted"}',
-        }
-        with pytest.raises(StopAsyncIteration):
-            await anext(matches)
+        assert [(message.event, message.data) for message in await stream.rest()] == [
+            ("unsubscribed", '{"code":"stream_deleted"}')
+        ]
+        last = stream.parser.last_event_id
+    # What an operator has ended is not begun again by a browser.
+    again = await client.http.get("/v1/streams/s/sse", headers={"Last-Event-ID": last})
+    assert (again.status_code, again.content) == (204, b"")
+    assert (await client.http.get("/v1/streams/s/sse")).status_code == 404
+    async with opened(client) as stream:
+        await stream.until_id("80")
+        listed = (await client.http.get("/v1/subscriptions")).json()["items"]
+        assert (await client.http.delete(f"/v1/subscriptions/{listed[0]['id']}")).is_success
+        assert (await stream.rest())[-1].event == "unsubscribed"
+        last = stream.parser.last_event_id
+    again = await client.http.get(PATH, headers={"Last-Event-ID": last})
+    assert again.status_code == 204
+    ended = await client.lifecycle_events(3, "stream.unsubscribed")
+    assert [item["data"]["reason"] for item in ended] == [
+        "closed", "stream deleted", "closed by operator",
+    ]  # fmt: skip
 
 
-INVALID_REQUESTS: list[tuple[str, dict[str, str], dict[str, str], int]] = [
+INVALID_REQUESTS: list[tuple[str, Any, dict[str, str], int]] = [
     ("/v1/streams/nope/sse", {}, {}, 404),
     (PATH, {"from": "noon"}, {}, 422),
+    (PATH, {"form": "first"}, {}, 422),
+    (PATH, {"stream": "audit"}, {}, 422),
+    (PATH, [("from", "1"), ("from", "2")], {}, 422),
     (PATH, {}, {"Last-Event-ID": "x"}, 422),
     (PATH, {}, {"Authorization": "Bearer nonsense"}, 401),
     (PATH, {"token": "egt_x.y"}, {"Authorization": ""}, 401),
@@ -127,10 +243,12 @@ INVALID_REQUESTS: list[tuple[str, dict[str, str], dict[str, str], int]] = [
 
 async def test_invalid_requests_are_answered(client: Client, subtests: pytest.Subtests) -> None:
     for path, query, headers, status in INVALID_REQUESTS:
-        with subtests.test(path=path, query=query, headers=headers):
-            answer = await client.http.get(path, params=query, headers=headers)
-            assert answer.status_code == status
-            assert answer.headers["content-type"] == "application/problem+json"
+        for accept in ("*/*", "text/event-stream"):  # a browser is right to give up, too
+            with subtests.test(path=path, query=query, headers=headers, accept=accept):
+                sent = {"Accept": accept} | headers
+                answer = await client.http.get(path, params=query, headers=sent)
+                assert answer.status_code == status
+                assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_a_token_allows_only_its_streams(client: Client) -> None:
@@ -141,7 +259,7 @@ async def test_a_token_allows_only_its_streams(client: Client) -> None:
         async with stranger.stream("GET", PATH, params=token) as answer:
             assert answer.status_code == 200
             await client.send(event("scheduler.job.done"))
-            assert (await _read_blocks(answer, 1))[0]["id"] == "1"
+            assert (await EventStream(answer).next()).id == "1"
         refused = await stranger.get("/v1/streams/audit/sse", params=token)
         assert refused.status_code == 403
     events = await client.lifecycle_events(1, "stream.subscribed")
@@ -150,12 +268,67 @@ async def test_a_token_allows_only_its_streams(client: Client) -> None:
 
 async def test_the_response_ends_with_the_gateway(start: Start) -> None:
     running = await start(STREAMS)
+    only = {"expression": "event.data.n == 7"}
     async with (
         connected(running.http_url, running.nats_url, running.admin_key) as client,
-        client.http.stream("GET", PATH) as answer,
+        opened(client, **only) as stream,
+        opened(client) as other,
     ):
-        result = blocks(answer)
-        await anext(result)
+        await client.send(event("scheduler.job.done"))
+        assert (await other.next()).id == "1"
         await running.gateway.drain()
-        with pytest.raises(StopAsyncIteration):
-            await anext(result)
+        assert await stream.rest() == []
+        assert stream.parser.last_event_id == "1", "an event that was left out"
+        # A browser comes again after this answer, and would not after 503.
+        async with opened(client, "1", **only) as stream:
+            assert await stream.rest() == []
+            assert (stream.parser.retry, stream.parser.last_event_id) == (2000, "1")
+            assert stream.parser.comments == [" the gateway restarts"]
+        assert (await client.http.get(PATH)).status_code == 503
+
+
+async def test_a_browser_comes_again_when_its_key_has_too_many_connections(start: Start) -> None:
+    running = await start(STREAMS | {"server": {"subscribers": {"max_connections": 1}}})
+    async with (
+        connected(running.http_url, running.nats_url, running.admin_key) as client,
+        opened(client) as stream,
+    ):
+        await stream.until_id("0")
+        assert (await client.http.get(PATH)).status_code == 429
+        async with opened(client) as refused:
+            assert await refused.rest() == []
+            assert refused.parser.retry == 10_000
+
+
+async def test_head_begins_no_subscription(client: Client) -> None:
+    answer = await client.http.head(PATH)
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (
+        200, "text/event-stream; charset=utf-8", b"",
+    )  # fmt: skip
+    assert "content-length" not in answer.headers
+    for path, status in (
+        ("/v1/streams/nope/sse", 404), ("/v1/streams", 200), ("/v1/streams/work", 200),
+        ("/v1/streams/work/messages", 200), ("/v1/subscriptions", 200), ("/healthz", 200),
+        ("/v1/ws", 426), ("/v1/events/nope", 404), ("/openapi.json", 200),
+    ):  # fmt: skip
+        got = await client.http.get(path)
+        head = await client.http.head(path)
+        assert (head.status_code, got.status_code, head.content) == (status, status, b""), path
+        for name in ("content-type", "content-length", "upgrade"):
+            assert head.headers.get(name) == got.headers.get(name), (path, name)
+    assert not [item for item in client.lifecycle if item["type"] == "stream.subscribed"]
+
+
+async def test_unknown_parameters_are_refused_with_a_suggestion(client: Client) -> None:
+    for path, parameter, suggested in (
+        ("/v1/streams", "lmit", "limit"), ("/v1/streams/work/messages", "from", "from_seq"),
+        ("/v1/streams/work/sse", "form", "from"), ("/v1/streams/work/sse", "last_event_id", None),
+        ("/v1/subscriptions", "steam", "stream"), ("/v1/streams/work", "x" * 5000, None),
+    ):  # fmt: skip
+        answer = await client.http.get(path, params={parameter: "1"})
+        assert answer.status_code == 422, path
+        detail = answer.json()["detail"]
+        assert "parameter" in detail
+        assert len(detail) < 300
+        if suggested is not None:
+            assert f"did you mean {suggested}?" in detail

@@ -11,6 +11,7 @@ import redis.asyncio
 import websockets
 
 from event_gateway.cli.process.serve import Running
+from event_gateway.streaming import live_subscriptions
 from support.client import Client, Socket, event
 from support.fixtures import Start
 from support.patience import PATIENCE
@@ -246,6 +247,8 @@ async def test_bare_cloudevents(client: Client) -> None:
         (f"token={built}&stream=audit", 4403),
         (f"token={built}", 1008),
         (f"token={built}&stream=work&from=noon", 1008),
+        (f"token={built}&stream=work&form=first", 1008),
+        (f"token={built}&stream=work&stream=work", 1008),
         ("stream=work", 4401),
     ):
         async with stranger(client, query, "cloudevents.json") as socket:
@@ -257,6 +260,48 @@ async def test_bare_cloudevents(client: Client) -> None:
         await asyncio.sleep(0.2)
         await client.send([event("user.c"), event("user.b")])
         assert (await socket.next())["type"] == "user.b"
+
+
+async def test_a_url_that_says_what_does_not_count_is_refused(client: Client) -> None:
+    built = await token(client, streams=["work"])
+    for query, reason in (
+        (f"tokne={built}&token={built}", "did you mean token?"),
+        (f"token={built}&stream=work", "only the subprotocol cloudevents.json"),
+    ):
+        async with stranger(client, query) as socket:
+            code, told = await ended_with(socket)
+            assert (code, reason in str(told)) == (1008, True), told
+    for path in ("/v1/ws", f"/v1/ws?token={built}"):
+        answer = await client.http.get(path, headers={"Authorization": ""})
+        assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+        assert "proxy" in answer.json()["detail"]
+
+
+async def test_positions_of_a_websocket(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_subscriptions, "POSITION_INTERVAL", 0.05)
+    work: dict[str, Any] = {"action": "subscribe", "stream": "work"}
+    async with client.websocket() as socket:
+        await socket.request(**work, expression="event.data.n == 7")
+        await client.send([event("scheduler.job.done", {"n": n}) for n in range(3)])
+        frame = await socket.next()
+        while frame["seq"] < 3:
+            frame = await socket.next()
+        assert frame | {"subscription": ""} == {
+            "type": "position", "subscription": "", "stream": "work", "seq": 3,
+        }  # fmt: skip
+        assert await socket.silent(0.5), "told once"
+        # A position behind the end is of another stream: all that there is comes, and is told.
+        answer = await socket.request(**work, **{"from": {"seq": 500}})
+        assert answer["seq"] == 0
+        told = await socket.next()
+        assert told | {"subscription": ""} == {
+            "type": "missed", "subscription": "", "stream": "work", "first": 1, "last": 0,
+            "code": "stream_recreated",
+        }  # fmt: skip
+        assert [(await socket.next())["seq"] for _ in range(3)] == [1, 2, 3]
+        assert (await socket.next())["type"] == "caught_up"
+        later = await socket.request(**work, **{"from": {"time": "2126-01-01T00:00:00Z"}})
+        assert later["seq"] == 3
 
 
 async def test_bare_cloudevents_end_if_events_are_gone(client: Client) -> None:

@@ -27,7 +27,7 @@ class _Readers:
         self.runs = 0
         self.closing = asyncio.Event()
 
-    async def run(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+    async def run(self, feed: Feed, subscriber: Subscriber) -> None:
         self.runs += 1
         feed.live[subscriber.id] = subscriber
         await self.closing.wait()

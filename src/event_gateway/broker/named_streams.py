@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from nats.js.api import (
     AckPolicy,
@@ -22,10 +23,10 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-from event_gateway.broker.connection import Broker
+from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.provision import LIFECYCLE, ensure, existing
-from event_gateway.broker.stream_page import read_page
+from event_gateway.broker.stream_page import LATEST, read_page
 from event_gateway.core.streams.definition import EVENTS, StreamContents, StreamDefinition
 
 _PREFIX = "GATEWAY_STREAM_"
@@ -98,17 +99,42 @@ def copied_from(headers: Mapping[str, str] | None) -> tuple[str, int] | None:
     return (parts[0].split(":")[0], int(parts[1])) if len(parts) > 1 else None
 
 
-async def bounds(broker: Broker, source: str) -> tuple[int, int]:
-    """The first and the last sequence of a JetStream stream.
+class Bounds(NamedTuple):
+    """The first and the last sequence of a JetStream stream; in an empty stream the first one is
+    higher than the last. ``begin``: the first sequence that it has ever had. A stream that was
+    created again begins behind the sequences of the former one."""
 
-    In an empty stream the first sequence is higher than the last. Raises UnknownStream, and the
-    exceptions in BrokerError.
-    """
+    first: int
+    last: int
+    begin: int
+
+
+async def bounds(broker: Broker, source: str) -> Bounds:
+    """The bounds of a JetStream stream. Raises UnknownStream, and the exceptions in BrokerError."""
     try:
-        state = (await broker.js.stream_info(source)).state
+        info = await broker.js.stream_info(source)
     except NotFoundError:
         raise UnknownStream(source) from None
-    return max(state.first_seq, 1), state.last_seq
+    state = info.state
+    return Bounds(max(state.first_seq, 1), state.last_seq, max(info.config.first_seq or 1, 1))
+
+
+async def seq_before(broker: Broker, source: str, at: float) -> int:
+    """The last sequence of a JetStream stream that was stored before a time, in seconds since the
+    epoch. Raises UnknownStream, and the exceptions in BrokerError."""
+    consumer = f"time-{secrets.token_hex(6)}"
+    config = ConsumerConfig(
+        name=consumer, ack_policy=AckPolicy.NONE, inactive_threshold=MINUTE, mem_storage=True,
+        num_replicas=1, deliver_policy=DeliverPolicy.BY_START_TIME,
+        opt_start_time=datetime.fromtimestamp(min(max(at, 0.0), LATEST), UTC),
+    )  # fmt: skip
+    try:
+        delivered = (await broker.js.add_consumer(source, config)).delivered
+    except NotFoundError:
+        raise UnknownStream(source) from None
+    with contextlib.suppress(NotFoundError, *BrokerError):  # else the server deletes it
+        await broker.js.delete_consumer(source, consumer)
+    return 0 if delivered is None else delivered.stream_seq
 
 
 async def stream_contents(broker: Broker, name: str) -> StreamContents:

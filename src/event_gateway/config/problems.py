@@ -1,6 +1,5 @@
 """Problems of a configuration, each shown as a line with file, line, key and reason."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from event_gateway.config.model import Config
+from event_gateway.core.text.suggestion import suggestion
 
 KeyPath = tuple[str, ...]
 
@@ -117,10 +117,8 @@ def _shortened(text: str, longest: int) -> str:
 def reason_of(error: Any, path: KeyPath, *, suggest: bool) -> str:
     """The text for an error of pydantic. ``suggest``: name a key similar to an unknown one."""
     if error["type"] == "extra_forbidden":
-        close = (
-            difflib.get_close_matches(path[-1][:64], _keys_at(path[:-1]), n=1) if suggest else []
-        )
-        return f"unknown key; did you mean {close[0]}?" if close else "unknown key"
+        known = _keys_at(path[:-1]) if suggest else []
+        return f"unknown key{suggestion(path[-1], known)}"
     reason = _REASONS.get(error["type"])
     if reason is not None:
         return reason.format(**error.get("ctx", {}))

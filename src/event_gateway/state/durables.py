@@ -34,11 +34,13 @@ class Claim(msgspec.Struct, frozen=True):
     """The result of a claim.
 
     ``holder``: the other subscription that uses the name; empty if the claim succeeded.
-    ``position``: the last acknowledged sequence; None if there is none.
+    ``position``: the last acknowledged sequence; None if there is none. ``former``: the name has
+    only a position in a former stream of the same name.
     """
 
     holder: str = ""
     position: int | None = None
+    former: bool = False
 
 
 Written = Callable[[bool], None]  # gets False if another subscription uses the name by now
@@ -62,7 +64,7 @@ class DurablePositions:
         text = reply.decode() if isinstance(reply, bytes) else str(reply)
         if not int(taken):
             return Claim(text)
-        return Claim("", None if text == "-1" else int(text))
+        return Claim("", int(text) if text.isdecimal() else None, text == "former")
 
     def advance(self, name: Name, subscription_id: str, position: int, written: Written) -> None:
         """Advances the position, soon and together with others; a lower position is ignored.

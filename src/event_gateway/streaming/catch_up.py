@@ -30,12 +30,11 @@ class CatchUp:
         self._counters = counters
         self._turns = asyncio.Semaphore(READERS)
 
-    async def run(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
-        """Returns once the subscriber is live. ``from_time``: where it starts, in seconds since the
-        epoch, in place of its position."""
+    async def run(self, feed: Feed, subscriber: Subscriber) -> None:
+        """Returns once the subscriber is live."""
         while True:
             await subscriber.outbox.room()
-            recent = None if from_time is not None else feed.recent.after(subscriber.position)
+            recent = feed.recent.after(subscriber.position)
             if recent is not None:
                 before = subscriber.sent
                 complete = subscriber.offer(recent)
@@ -43,12 +42,9 @@ class CatchUp:
                 if complete and self._joined(feed, subscriber):
                     return
                 continue
-            before_read = subscriber.position
             async with self._turns:
-                if await self._read(feed, subscriber, from_time):
+                if await self._read(feed, subscriber):
                     return
-            if subscriber.position != before_read:
-                from_time = None
 
     def _joined(self, feed: Feed, subscriber: Subscriber) -> bool:
         if not feed.join(subscriber):
@@ -57,30 +53,25 @@ class CatchUp:
         subscriber.notify("caught_up")
         return True
 
-    async def _read(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> bool:
+    async def _read(self, feed: Feed, subscriber: Subscriber) -> bool:
         """Reads the stream; True once the subscriber is live, False if it must wait for a turn."""
         batches = follow_stream(
-            self._broker, feed.source, from_time=from_time, read_ahead=READ_AHEAD,
+            self._broker, feed.source, from_seq=subscriber.position + 1, read_ahead=READ_AHEAD,
             max_bytes=READ_AHEAD_BYTES,
-            from_seq=None if from_time is not None else subscriber.position + 1,
         )  # fmt: skip
         async with aclosing(batches):
             async for batch in batches:
                 if batch:
-                    if not await self._send(feed, subscriber, batch, from_time):
+                    if not await self._send(feed, subscriber, batch):
                         return False
-                    from_time = None
                 elif self._broker.connected:
-                    await self._skip(feed, subscriber, from_time)
+                    await self._skip(feed, subscriber)
                 if self._joined(feed, subscriber):
                     return True
         return False
 
-    async def _send(
-        self, feed: Feed, subscriber: Subscriber, batch: list[Pulled], from_time: float | None
-    ) -> bool:
-        gaps_are_loss = from_time is None and not feed.holes
-        expected = subscriber.position + 1 if gaps_are_loss else None
+    async def _send(self, feed: Feed, subscriber: Subscriber, batch: list[Pulled]) -> bool:
+        expected = None if feed.holes else subscriber.position + 1
         messages = await self._batches.read(feed.source, batch, expected)
         before = subscriber.sent
         try:
@@ -93,15 +84,15 @@ class CatchUp:
             self._counters.sent(subscriber.stream or "", subscriber.sent - before)
         return True
 
-    async def _skip(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+    async def _skip(self, feed: Feed, subscriber: Subscriber) -> None:
         """Nothing came: the messages after the position may have expired."""
         try:
-            first, last = await bounds(self._broker, feed.source)
+            first, _, _ = await bounds(self._broker, feed.source)
         except (*BrokerError, UnknownStream):
             return
-        past = last if from_time is not None else first - 1
+        past = first - 1
         if past <= subscriber.position:
             return
-        if from_time is None and not feed.holes:
+        if not feed.holes:
             subscriber.missed(subscriber.position + 1, past)
         subscriber.position = past

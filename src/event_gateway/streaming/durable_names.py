@@ -31,7 +31,8 @@ class DurableNames:
 
     async def claim(self, request: SubscribeRequest, subscription_id: str) -> tuple[Name, Start]:
         """Claims the requested name; returns it, and where its subscription starts: behind the
-        last acknowledged sequence, or where the request says if there is none.
+        last acknowledged sequence, at the first event if that sequence is of a former stream, or
+        where the request says if there is none.
 
         A name that a live subscription holds is claimed only with ``take_over``, which ends that
         subscription. Raises SubscriptionRefused.
@@ -48,8 +49,9 @@ class DurableNames:
             ) from None
         except BrokerError:
             raise SubscriptionRefused("unavailable", "NATS cannot be reached") from None
-        start = request.start if claimed.position is None else Start(seq=claimed.position + 1)
-        return name, start
+        if claimed.position is not None:
+            return name, Start(seq=claimed.position + 1)
+        return name, Start(first=True, recreated=True) if claimed.former else request.start
 
     def started(self, name: Name, subscription_id: str, seq: int) -> None:
         """Stores the sequence before the first message: without any acknowledgement, the next
@@ -58,7 +60,10 @@ class DurableNames:
 
     def acknowledge(self, subscriber: Subscriber, seq: object, stored: Callable[[], None]) -> None:
         """The client has processed all up to ``seq``. Calls ``stored`` once Redis has it; ends the
-        subscription if another one holds its name by then. Raises SubscriptionRefused."""
+        subscription if another one holds its name by then. Raises SubscriptionRefused.
+
+        If that was the last event sent, what was left out behind it counts as processed, too.
+        """
         if subscriber.durable is None:
             raise SubscriptionRefused(
                 "not_durable", "only subscriptions with a durable name store a position"
@@ -68,12 +73,28 @@ class DurableNames:
                 "invalid", f"seq must be a sequence up to {subscriber.position}"
             )
 
+        self._advance(
+            subscriber, subscriber.position if seq >= subscriber.last_event else seq, stored
+        )
+
+    def settle(self, subscriber: Subscriber) -> None:
+        """Advances the position of a durable name over messages that were left out, if the client
+        has acknowledged every event that it was sent: it has nothing else to acknowledge."""
+        if subscriber.durable is None or subscriber.acked < subscriber.last_event:
+            return
+        if subscriber.position > subscriber.acked:
+            self._advance(subscriber, subscriber.position, lambda: None)
+
+    def _advance(self, subscriber: Subscriber, seq: int, stored: Callable[[], None]) -> None:
+        assert subscriber.durable is not None
+
         def written(still_held: bool) -> None:
             if still_held:
                 stored()
             else:
                 subscriber.on_ended(subscriber.id, "taken_over")
 
+        subscriber.acked = max(subscriber.acked, seq)
         self._durables.advance(subscriber.durable, subscriber.id, seq, written)
 
     async def release(self, name: Name, subscription_id: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any, Protocol
 
+from event_gateway.streaming.event_stream import ENDED, named_block, position_block
 from event_gateway.streaming.outbox import Piece
 from event_gateway.streaming.stream_message import StreamMessage
 
@@ -16,6 +17,9 @@ class Framing(Protocol):
     def notice(self, name: str, members: dict[str, Any]) -> Piece | None:
         """The frame of a notice, such as ``lagging``; None if this framing has no notices."""
 
+    def position(self, seq: int) -> Piece | None:
+        """The frame that tells the client to resume behind ``seq``; None if there is none."""
+
 
 class EnvelopeFraming:
     """Frames of a connection with several subscriptions: each names the subscription and the
@@ -25,8 +29,7 @@ class EnvelopeFraming:
 
     def __init__(self, subscription_id: str, stream: str | None) -> None:
         self._names = {"subscription": subscription_id, "stream": stream}
-        head = json.dumps({"type": "event", **self._names}, separators=(",", ":"))
-        self._head = f'{head[:-1]},"seq":'.encode()
+        self._head = _compact({"type": "event", **self._names})[:-1] + b',"seq":'
 
     def event(self, message: StreamMessage) -> Piece:
         """The frame of an event."""
@@ -34,9 +37,11 @@ class EnvelopeFraming:
 
     def notice(self, name: str, members: dict[str, Any]) -> Piece:
         """The frame of a notice."""
-        return json.dumps(
-            {"type": name, **self._names, **members}, separators=(",", ":")
-        ).encode(), b""
+        return _compact({"type": name, **self._names, **members}), b""
+
+    def position(self, seq: int) -> Piece:
+        """The frame of a position."""
+        return self.notice("position", {"seq": seq})
 
 
 class BareFraming:
@@ -51,6 +56,9 @@ class BareFraming:
     def notice(self, name: str, members: dict[str, Any]) -> None:
         """There are no frames for notices."""
 
+    def position(self, seq: int) -> None:
+        """There is no frame for positions."""
+
 
 class SseFraming:
     """Server-Sent Events: a notice has an event name and no id."""
@@ -63,5 +71,17 @@ class SseFraming:
 
     def notice(self, name: str, members: dict[str, Any]) -> Piece:
         """The notice as a named event."""
-        data = json.dumps(members, separators=(",", ":"))
-        return f"event: {name}\ndata: {data}\n\n".encode(), b""
+        return named_block(name, _compact(members)), b""
+
+    def position(self, seq: int) -> Piece:
+        """A block with an id and without data."""
+        return position_block(seq), b""
+
+    def ended(self, code: str, *, for_good: bool) -> Piece:
+        """The last event. ``for_good``: the client shall not connect again."""
+        data = _compact({"code": code})
+        return named_block("unsubscribed", data, ENDED if for_good else None), b""
+
+
+def _compact(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, separators=(",", ":")).encode()

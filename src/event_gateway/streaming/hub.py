@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.named_streams import bounds
+from event_gateway.broker.named_streams import bounds, seq_before
 from event_gateway.core.streams.start import Start
 from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.catch_up import CatchUp
 from event_gateway.streaming.feed import Feed, StreamCounters
 from event_gateway.streaming.outbox import Budget
+from event_gateway.streaming.start_position import Gap, former_position, position_of
 from event_gateway.streaming.subscriber import Subscriber
 from event_gateway.tasks import Supervisor, end, spawn
 
@@ -90,28 +91,33 @@ class Hub:
         Raises UnknownStream, or the exceptions in BrokerError.
         """
         feed = await self._open(subscriber.source, holes=holes)
-        missed = None
         try:
-            position = feed.position
-            if not start.new and start.seq != position + 1:
-                first, last = await bounds(self._broker, subscriber.source)
-                requested = 1 if start.seq is None else max(start.seq, 1)
-                position = min(max(requested, first), last + 1) - 1
-                if start.seq is not None and requested <= position and not holes:
-                    missed = requested, position
+            position, gap = await self._position(feed, start)
         except BaseException:
             feed.opening -= 1
             self._leave(feed)
             raise
-        subscriber.position = position
+        subscriber.begin(position)
         self._subscribers[subscriber.id] = subscriber
         feed.enter(subscriber, patterns)
         feed.opening -= 1
         joined(position)
-        if missed is not None:
-            subscriber.missed(*missed)
-        if start.time is not None or not feed.join(subscriber):
-            self._catch_up(feed, subscriber, start.time)
+        if gap is not None and not holes:
+            subscriber.missed(gap.first, gap.last, recreated=gap.recreated)
+        if not feed.join(subscriber):
+            self._catch_up(feed, subscriber)
+
+    async def _position(self, feed: Feed, start: Start) -> tuple[int, Gap | None]:
+        """The sequence before the first message, and what the stream does not have of those that
+        the start requests."""
+        if start.new or start.seq == feed.position + 1:
+            return feed.position, None
+        if start.time is not None:
+            return await seq_before(self._broker, feed.source, start.time), None
+        stream = await bounds(self._broker, feed.source)
+        if start.seq is None:
+            return stream.first - 1, former_position(stream) if start.recreated else None
+        return position_of(stream, max(start.seq, 1))
 
     def unsubscribe(self, subscription_id: str) -> Subscriber | None:
         """Ends a subscription; returns the subscriber, None if it has ended already."""
@@ -147,7 +153,7 @@ class Hub:
         async with self._opening:
             feed = self._feeds.get(source)
             if feed is None:
-                _, last = await bounds(self._broker, source)
+                last = (await bounds(self._broker, source)).last
                 feed = self._feeds[source] = Feed(source, last, holes=holes)
                 run = functools.partial(
                     feed.run, self._broker, self.batches, self._counters, self._on_behind
@@ -171,38 +177,30 @@ class Hub:
     def _on_behind(self, feed: Feed, subscriber: Subscriber) -> None:
         subscriber.lagging = True
         subscriber.notify("lagging")
-        self._catch_up(feed, subscriber, None)
+        self._catch_up(feed, subscriber)
 
-    def _catch_up(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+    def _catch_up(self, feed: Feed, subscriber: Subscriber) -> None:
         # A former reader may still be closing its consumer; it does nothing for the subscriber.
         reader = asyncio.create_task(
-            self._catching_up.run(feed, subscriber, from_time), name=f"catch-up-{subscriber.id}"
+            self._catching_up.run(feed, subscriber), name=f"catch-up-{subscriber.id}"
         )
         self._readers[subscriber.id] = reader
-        reader.add_done_callback(
-            functools.partial(self._on_reader_done, feed, subscriber, from_time)
-        )
+        reader.add_done_callback(functools.partial(self._on_reader_done, feed, subscriber))
 
-    def _on_reader_done(
-        self,
-        feed: Feed,
-        subscriber: Subscriber,
-        from_time: float | None,
-        task: asyncio.Task[None],
-    ) -> None:
+    def _on_reader_done(self, feed: Feed, subscriber: Subscriber, task: asyncio.Task[None]) -> None:
         if self._readers.get(subscriber.id) is task:
             del self._readers[subscriber.id]
         if not task.cancelled() and task.exception() is not None:
             log.error("catching up failed, it is tried again",
                       subscription=subscriber.id, exc_info=task.exception())  # fmt: skip
             loop = asyncio.get_running_loop()
-            loop.call_later(CATCH_UP_AGAIN, self._catch_up_again, feed, subscriber, from_time)
+            loop.call_later(CATCH_UP_AGAIN, self._catch_up_again, feed, subscriber)
 
-    def _catch_up_again(self, feed: Feed, subscriber: Subscriber, from_time: float | None) -> None:
+    def _catch_up_again(self, feed: Feed, subscriber: Subscriber) -> None:
         """Tries once more after a failure, unless the subscriber has ended or does not need it."""
         if (
             self._subscribers.get(subscriber.id) is subscriber
             and subscriber.id not in feed.live
             and subscriber.id not in self._readers
         ):
-            self._catch_up(feed, subscriber, from_time)
+            self._catch_up(feed, subscriber)

@@ -24,11 +24,14 @@ from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.message_filter import log_subjects, message_filter
 from event_gateway.streaming.outbox import Budget, Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
-from event_gateway.streaming.subject_source import check_subjects, source_of
+from event_gateway.streaming.subject_source import Source, check_subjects, source_of
 from event_gateway.streaming.subscriber import Subscriber
 from event_gateway.tasks import spawn
 
 log = structlog.get_logger(__name__)
+
+POSITION_INTERVAL = 15.0  # seconds between two reports of positions that moved without an event
+AT_ONCE = 256  # subscribers that are told their positions in one turn of the event loop
 
 
 def new_id() -> str:
@@ -67,6 +70,17 @@ class LiveSubscriptions:
         """The subscriber, None if this process has none of that id."""
         return self._hub.subscriber(subscription_id)
 
+    def check(self, principal: Principal, request: SubscribeRequest) -> Source:
+        """The JetStream stream to read for a request. Raises SubscriptionRefused if there is none,
+        or it is not open to the principal."""
+        if request.stream is not None:
+            self._check_readable(principal, request.stream)
+            return Source(stream_name(request.stream), holes=False)
+        check_subjects(request.subjects)
+        if not principal.may_listen(request.subjects):
+            raise SubscriptionRefused("forbidden", "the key does not open these subjects")
+        return source_of(self._events, request.subjects)
+
     async def begin(
         self,
         principal: Principal,
@@ -84,15 +98,7 @@ class LiveSubscriptions:
         ``on_ended(id, code)`` once, if the subscription ends without the client's request.
         Raises SubscriptionRefused.
         """
-        holes = False
-        if request.stream is None:
-            check_subjects(request.subjects)
-            if not principal.may_listen(request.subjects):
-                raise SubscriptionRefused("forbidden", "the key does not open these subjects")
-            source, holes = source_of(self._events, request.subjects)
-        else:
-            self._check_readable(principal, request.stream)
-            source = stream_name(request.stream)
+        source, holes = self.check(principal, request)
         patterns = request.subjects if request.stream is None else None
         durable, start = None, request.start
         if request.durable is not None:
@@ -129,7 +135,10 @@ class LiveSubscriptions:
             )
             started = True
         except UnknownStream:
-            raise _unknown(request.stream or "") from None
+            if request.stream is not None and not self._exists(request.stream):
+                raise _unknown(request.stream) from None
+            # Deleted in NATS: the gateway creates it again.
+            raise SubscriptionRefused("unavailable", "NATS does not have the stream") from None
         except BrokerError:
             raise SubscriptionRefused("unavailable", "NATS cannot be reached") from None
         finally:
@@ -144,12 +153,32 @@ class LiveSubscriptions:
                 on_ended(subscription_id, "stream_deleted")  # while the subscription began
         return subscriber
 
+    async def tell_positions(self) -> None:
+        """Tells subscribers their positions, where these moved without an event. It never
+        returns."""
+        while True:
+            await asyncio.sleep(POSITION_INTERVAL)
+            for number, subscriber in enumerate(self._hub.subscribers(), 1):
+                self._tell_position(subscriber)
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    def tell_positions_at_once(self) -> None:
+        """Does the same now, before the connections are closed."""
+        for subscriber in self._hub.subscribers():
+            self._tell_position(subscriber)
+
+    def _tell_position(self, subscriber: Subscriber) -> None:
+        subscriber.tell_position()
+        self.names.settle(subscriber)
+
     async def end(self, subscription_id: str, reason: str) -> None:
         """Ends a subscription, if there is one of that id. ``reason`` goes into the lifecycle
         event, as a phrase such as ``closed``."""
         subscriber = self._hub.unsubscribe(subscription_id)
         if subscriber is None:
             return
+        self.names.settle(subscriber)
         if subscriber.stream is not None:
             self._lifecycle.stream("unsubscribed", subscriber.stream, {
                 "subscription_id": subscription_id, "reason": reason, "sent": subscriber.sent,

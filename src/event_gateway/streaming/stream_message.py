@@ -2,6 +2,7 @@
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
+from event_gateway.streaming.event_stream import event_block
 
 
 class StreamMessage:
@@ -45,7 +46,7 @@ class StreamMessage:
         return self._enveloped
 
     def sse(self) -> bytes:
-        """The event as a Server-Sent Event; its JSON has no line break."""
+        """The event as a Server-Sent Event."""
         if self._sse is None:
-            self._sse = b"id: %d\ndata: %b\n\n" % (self.seq, self.json())
+            self._sse = event_block(self.seq, self.json())
         return self._sse

@@ -1,6 +1,7 @@
 """A subscriber: its position in a stream, its filter, and its connection."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from event_gateway.state.durables import Name
 from event_gateway.streaming.framing import Framing
@@ -12,16 +13,20 @@ from event_gateway.streaming.stream_message import StreamMessage
 class Subscriber:
     """One subscription to the JetStream stream ``source``.
 
-    ``position`` is the sequence up to which it has received all. ``stream`` is the named stream;
-    without one, ``subjects`` are the patterns. ``passes`` selects the messages that it gets; None:
-    all. ``on_ended(id, code)`` is called once if the gateway ends the subscription. ``durable`` is
-    the name under which its acknowledged position is stored. ``start`` is the start position as
-    JSON, as the client gave it; ``since`` is when it began, in seconds since the epoch.
+    ``position``: the sequence up to which it has received all that its filter passes.
+    ``last_event``: the last sequence that was sent, or where the subscription began; ``told``: the
+    last position that was told without an event; ``acked``: up to where a client with a durable
+    name has acknowledged. ``stream``: the named stream; without one, ``subjects`` are the patterns.
+    ``passes`` selects the messages that it gets; None: all. ``on_ended(id, code)`` is called once
+    if the gateway ends the subscription. ``durable``: the name under which its acknowledged
+    position is stored. ``start``: the start position as JSON, as the client gave it; ``since``:
+    when it began, in seconds since the epoch.
     """
 
     __slots__ = (
-        "durable", "framing", "id", "lagging", "on_ended", "outbox", "passes", "position",
-        "principal", "sent", "since", "source", "start", "stream", "subjects",
+        "acked", "durable", "framing", "id", "lagging", "last_event", "on_ended", "outbox",
+        "passes", "position", "principal", "sent", "since", "source", "start", "stream", "subjects",
+        "told",
     )  # fmt: skip
 
     def __init__(
@@ -52,9 +57,13 @@ class Subscriber:
         self.framing = framing
         self.passes = passes
         self.on_ended = on_ended
-        self.position = 0
+        self.position = self.last_event = self.told = self.acked = 0
         self.sent = 0
         self.lagging = False
+
+    def begin(self, position: int) -> None:
+        """Sets where the subscription begins: the sequence before its first message."""
+        self.position = self.last_event = self.told = self.acked = position
 
     def offer(self, messages: Sequence[StreamMessage]) -> bool:
         """Sends the messages after its position; False if its buffer is full before the end."""
@@ -70,20 +79,36 @@ class Subscriber:
                 if passes is None or passes(message):
                     outbox.put(*self.framing.event(message))
                     self.sent += 1
+                    self.last_event = message.seq
             elif message.missed:
                 self.missed(max(message.missed, self.position + 1), message.seq)
             self.position = message.seq
         outbox.flush()
         return True
 
-    def missed(self, first: int, last: int) -> None:
-        """Tells the client which sequences the stream dropped before they could be sent."""
-        frame = self.framing.notice("missed", {"first": first, "last": last})
+    def missed(self, first: int, last: int, *, recreated: bool = False) -> None:
+        """Tells the client which sequences the stream does not have any more. ``recreated``: as it
+        is another stream than the one that the client's position is from."""
+        members: dict[str, Any] = {"first": first, "last": last}
+        if recreated:
+            members["code"] = "stream_recreated"
+        frame = self.framing.notice("missed", members)
         if frame is None:
             self.on_ended(self.id, f"missed {first}-{last}")
             return
         self.outbox.put(*frame)
         self.outbox.flush()
+
+    def tell_position(self) -> None:
+        """Tells the client to resume behind its position, if messages were left out since the last
+        event: the stream may drop them, and the client would be told that it missed them."""
+        if self.position <= max(self.told, self.last_event) or self.outbox.full:
+            return
+        frame = self.framing.position(self.position)
+        if frame is not None:
+            self.told = self.position
+            self.outbox.put(*frame)
+            self.outbox.flush()
 
     def notify(self, state: str) -> None:
         """Tells the client its state: ``lagging`` or ``caught_up``."""

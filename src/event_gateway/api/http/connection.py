@@ -297,6 +297,8 @@ class Connection(asyncio.Protocol):
         timed_out = self._connections.metrics.timed_out
         if self.wire.reads_too_slowly(now):
             timed_out("response")
+            if self._current is not None:
+                self._current.disconnect("too slow")
             self.wire.abort()
         elif now < self.wire.read_deadline:
             return

@@ -21,6 +21,11 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 # Bytes of a body that still come after its response: up to so many the connection is kept.
 MAX_DROPPED = 64 * 1024
 
+# The key of the ASGI scope under which a route finds whether the request's method is HEAD.
+HEAD_ONLY = "event_gateway.head_only"
+# The key of the ASGI message http.disconnect for the reason, where the gateway ended the response.
+DISCONNECT_REASON = "event_gateway.reason"
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
@@ -52,7 +57,8 @@ class Exchange:
 
     __slots__ = (
         "_announced", "_body_allowed", "_buffered", "_chunked", "_connection", "_expects_continue",
-        "_head", "_head_only", "_left", "_loop", "_news", "_parts", "_waiter", "_wire", "complete",
+        "_head", "_head_only", "_left", "_loop", "_news", "_parts", "_reason", "_waiter", "_wire",
+        "complete",
         "disconnected", "ended", "keep_alive", "length", "received", "scope", "started",
     )  # fmt: skip
 
@@ -81,6 +87,7 @@ class Exchange:
             "query_string": head.query,
             "headers": head.headers,
             "state": {},
+            HEAD_ONLY: self._head_only,
             **scope,
         }
         self.length = head.length
@@ -90,6 +97,7 @@ class Exchange:
         self.complete = self.started = self.ended = self.disconnected = False
         self._parts: list[bytes] = []
         self._buffered = 0
+        self._reason = ""  # why nobody reads the response any more, where the gateway decided it
         self._news = False  # something came since the application last received
         self._waiter: asyncio.Future[None] | None = None
         self._announced = False  # the application has given the head of the response
@@ -113,9 +121,10 @@ class Exchange:
         self.complete = True
         self._wake()
 
-    def disconnect(self) -> None:
-        """Nobody reads the response any more."""
+    def disconnect(self, reason: str = "") -> None:
+        """Nobody reads the response any more. ``reason``: why the gateway ends it, if it does."""
         self.disconnected = True
+        self._reason = self._reason or reason
         self._wake()
 
     def _wake(self) -> None:
@@ -154,7 +163,7 @@ class Exchange:
             self._waiter = self._loop.create_future()
             await self._waiter
         if self.ended or self.disconnected:
-            return {"type": "http.disconnect"}
+            return {"type": "http.disconnect", DISCONNECT_REASON: self._reason}
         self._news = False
         parts, self._parts = self._parts, []
         self._buffered = 0

@@ -14,6 +14,7 @@ from event_gateway.api.live.close_codes import (
     TOO_MANY,
     TOO_SLOW,
     TRY_AGAIN,
+    reason_of,
 )
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.requests import read_query
@@ -76,7 +77,8 @@ class BareSession:
         self._outbox.take()
         self._connections.remove(self._principal.name, self, socket)
         if self._task is None or self._task.done():
-            self._subscriptions.end_soon(self._id, "closed")
+            reason = reason_of(None if socket is None else socket.close_code)
+            self._subscriptions.end_soon(self._id, reason)
 
     async def going_away(self) -> None:
         """Tells the client to connect again, to another process."""

@@ -10,3 +10,9 @@ UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
 TOO_SLOW = 4408
 TOO_MANY = 4429
+
+
+def reason_of(code: int | None) -> str:
+    """Why subscriptions ended, for lifecycle events. ``code``: with which the gateway closed their
+    connection; None if the client closed it."""
+    return "too slow" if code == TOO_SLOW else "closed"

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Protocol
 
+from event_gateway.api.http.limits import LIVE_WRITE_TIMEOUT
 from event_gateway.api.live.close_codes import TOO_SLOW
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.config.model import SubscribersModel
@@ -12,7 +13,7 @@ from event_gateway.tasks import spawn
 # Seconds.
 PING_AFTER = 25.0  # without a byte from the client, until the gateway pings it
 DEAD_AFTER = 90.0  # without a byte from the client, until its connection counts as dead
-STALLED_AFTER = 300.0  # seconds in which the client reads none of its pending messages
+STALLED_AFTER = LIVE_WRITE_TIMEOUT  # in which the client reads none of its pending messages
 CHECK_INTERVAL = 5.0
 
 

@@ -1,6 +1,6 @@
 """Reads and checks the requests of clients of ``/v1/ws`` and of Server-Sent Events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from types import NoneType
 from typing import Any
 
@@ -13,10 +13,13 @@ from event_gateway.core.streams.start import start_of, start_of_text
 from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.json_text import MalformedJson, read_json
+from event_gateway.core.text.suggestion import suggestion
 from event_gateway.streaming.refusal import SubscriptionRefused
 
 MAX_SUBJECTS = 32
 MAX_REF = 256  # characters
+# The parameters of a query string that describes a subscription.
+QUERY = FIELDS.keys() | frozenset(("stream", "subjects", "from", "token"))
 _SUBSCRIBE = FIELDS.keys() | frozenset(
     ("action", "ref", "stream", "subjects", "from", "durable", "take_over")
 )  # fmt: skip
@@ -49,7 +52,8 @@ def read_subscribe(frame: Mapping[str, Any]) -> SubscribeRequest:
     """The request in a ``subscribe`` frame. Raises SubscriptionRefused."""
     unknown = sorted(frame.keys() - _SUBSCRIBE)
     if unknown:
-        raise SubscriptionRefused("invalid", f"subscribe has no {unknown[0][:64]!r}")
+        hint = suggestion(unknown[0], _SUBSCRIBE)
+        raise SubscriptionRefused("invalid", f"subscribe has no {unknown[0][:64]!r}{hint}")
     stream, subjects = frame.get("stream"), frame.get("subjects")
     durable, take_over = frame.get("durable"), frame.get("take_over", False)
     if (stream is None) == (subjects is None):
@@ -84,6 +88,20 @@ def read_subscribe(frame: Mapping[str, Any]) -> SubscribeRequest:
             "invalid", "subjects without a stream are live only: no from, no durable"
         )
     return SubscribeRequest(None, tuple(subjects), start, start_given, selection=selection)
+
+
+def read_parameters(given: Sequence[tuple[str, str]], known: Set[str]) -> dict[str, str]:
+    """The parameters of a query string. Raises SubscriptionRefused if one of them is not among the
+    ``known`` ones, or is given twice."""
+    query: dict[str, str] = {}
+    for name, value in given:
+        if name not in known:
+            hint = suggestion(name, known)
+            raise SubscriptionRefused("invalid", f"there is no parameter {name[:64]!r}{hint}")
+        if name in query:
+            raise SubscriptionRefused("invalid", f"the parameter {name} is given twice")
+        query[name] = value
+    return query
 
 
 def read_query(query: Mapping[str, str], stream: str | None = None) -> SubscribeRequest:

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from event_gateway.api.live.close_codes import GOING_AWAY, TOO_MANY, UNSUPPORTED
+from event_gateway.api.live.close_codes import GOING_AWAY, TOO_MANY, UNSUPPORTED, reason_of
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.requests import read_frame, read_subscribe, ref_of
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
@@ -35,8 +35,8 @@ class LiveSession:
     are any."""
 
     __slots__ = (
-        "_connections", "_outbox", "_principal", "_requests", "_socket", "_subscription_ids",
-        "_subscriptions", "_task", "_tokens", "_tokens_at",
+        "_connections", "_outbox", "_principal", "_reason", "_requests", "_socket",
+        "_subscription_ids", "_subscriptions", "_task", "_tokens", "_tokens_at",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +50,7 @@ class LiveSession:
         self._requests: deque[str] = deque()
         self._task: asyncio.Task[None] | None = None
         self._socket: WebSocketProtocol | None = None
+        self._reason = "closed"  # why its subscriptions ended
         self._tokens = 0.0  # requests that the rate limit still allows
         self._tokens_at = 0.0  # when they were counted, on the loop's clock
 
@@ -92,6 +93,8 @@ class LiveSession:
     def closed(self) -> None:
         """Answers the acknowledgements that are queued, then ends the client's subscriptions."""
         socket, self._socket = self._socket, None
+        if socket is not None:
+            self._reason = reason_of(socket.close_code)
         self._outbox.take()
         self._connections.remove(self._principal.name, self, socket)
         if self._task is None and self._subscription_ids:
@@ -119,7 +122,7 @@ class LiveSession:
                     await self._answer(text)
                 if self._socket is not None or not self._subscription_ids:
                     return
-                await self._end(next(iter(self._subscription_ids)), "closed")
+                await self._end(next(iter(self._subscription_ids)), self._reason)
         finally:
             self._task = None
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
+from fastapi import APIRouter
 from wsproto import events
 
 from event_gateway.api.live.bare_session import SUBPROTOCOL, BareSession
-from event_gateway.api.live.close_codes import GOING_AWAY, UNAUTHENTICATED
+from event_gateway.api.live.close_codes import GOING_AWAY, POLICY, UNAUTHENTICATED
 from event_gateway.api.live.connections import Connections
+from event_gateway.api.live.requests import QUERY, read_parameters
 from event_gateway.api.live.session import LiveSession
 from event_gateway.api.live.websocket_protocol import (
     OpenedSession,
@@ -15,10 +17,26 @@ from event_gateway.api.live.websocket_protocol import (
     WebSocketProtocol,
 )
 from event_gateway.api.server.auth import Authenticator, Unauthenticated
+from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
+from event_gateway.streaming.refusal import SubscriptionRefused
 
 PATH = "/v1/ws"
+NOT_BARE = f"only the subprotocol {SUBPROTOCOL} takes a subscription from the URL: send subscribe"
+NO_UPGRADE = (
+    "this path speaks WebSocket, and the request has no 'Connection: Upgrade' and 'Upgrade: "
+    "websocket'. If the client sent them, a proxy has removed them: it must speak HTTP/1.1 to the "
+    "gateway and pass both on (nginx: proxy_http_version 1.1; proxy_set_header Upgrade "
+    "$http_upgrade; proxy_set_header Connection upgrade;)"
+)
+router = APIRouter(tags=["streams"])
+
+
+@router.get(PATH, include_in_schema=False)
+async def no_upgrade() -> None:
+    """Answers requests that are no WebSocket handshake (RFC 9110, 15.5.22 and 7.8)."""
+    raise Problem(426, NO_UPGRADE, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 class _RefusedSession:
@@ -59,11 +77,17 @@ def sessions(
             return _RefusedSession(GOING_AWAY, "the gateway restarts"), None
         bare = SUBPROTOCOL in request.subprotocols
         subprotocol = SUBPROTOCOL if bare else None
-        query = dict(parse_qsl(target.query, keep_blank_values=True))
+        given = parse_qsl(target.query, keep_blank_values=True)
         try:
-            principal = authenticator.subscriber(_headers(request), query)
+            principal = authenticator.subscriber(_headers(request), dict(given))
         except Unauthenticated as error:
             return _RefusedSession(UNAUTHENTICATED, str(error)), subprotocol
+        try:
+            query = read_parameters(given, QUERY)
+        except SubscriptionRefused as refused:
+            return _RefusedSession(POLICY, f"{refused.code}: {refused.detail}"), subprotocol
+        if not bare and query.keys() - {"token"}:
+            return _RefusedSession(POLICY, NOT_BARE), None
         if bare:
             return BareSession(subscriptions, connections, principal, query), subprotocol
         return LiveSession(subscriptions, connections, principal), None

@@ -46,7 +46,8 @@ OpenSession = Callable[[events.Request], OpenedSession | None]
 
 class WebSocketProtocol(asyncio.Protocol):
     """One connection. Times on the loop's clock: ``received_at``, when the client last sent a byte;
-    ``moved``, when the transport last wrote, or had nothing to write; ``pinged``."""
+    ``moved``, when the transport last wrote, or had nothing to write; ``pinged``. ``close_code``:
+    with which the gateway has closed it, if it has."""
 
     __slots__ = (
         "_closing",
@@ -61,6 +62,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_size",
         "_state",
         "_transport",
+        "close_code",
         "moved",
         "on_lost",
         "pinged",
@@ -85,6 +87,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._size = 0
         self._closing: asyncio.TimerHandle | None = None
         self.on_lost: Callable[[], None] | None = None  # called when the connection is closed
+        self.close_code: int | None = None
         self.writable = True
         self.received_at = self.moved = self.pinged = self._loop.time()
 
@@ -177,6 +180,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Begins to close. Frames sent before go out first, if the client reads them."""
         if self._connection is None or self._closing is not None:
             return
+        self.close_code = code
         self._closing = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
         if self._connection.state is ConnectionState.OPEN and not self._transport.is_closing():
             reason = reason.encode()[:120].decode(errors="ignore")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from event_gateway.api.routes.subscriptions import shown as shown_subscription
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.dependencies import provided
+from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import SeqCursor, cursor_of, page_of, read_cursor, registered
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
@@ -27,7 +28,8 @@ from event_gateway.registration.streams import StreamRegistration
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 
-router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute)
+router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute,
+                   dependencies=[Depends(only_known_parameters)])  # fmt: skip
 
 MAX_SHOWN = 100  # subscribers in the answer about their stream
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from event_gateway.api.server.auth import Authenticator, GuardedRoute
 from event_gateway.api.server.dependencies import provided
+from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import cursor_of, read_cursor
 from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.broker.registry import Registry
@@ -16,7 +17,8 @@ from event_gateway.config.token_model import token_from_json
 from event_gateway.core.text.times import rfc3339
 from event_gateway.streaming.subscription_directory import ListedSubscription, SubscriptionDirectory
 
-router = APIRouter(prefix="/v1", tags=["streams"], route_class=GuardedRoute)
+router = APIRouter(prefix="/v1", tags=["streams"], route_class=GuardedRoute,
+                   dependencies=[Depends(only_known_parameters)])  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

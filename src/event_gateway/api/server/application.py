@@ -100,7 +100,8 @@ def _methods(routes: Sequence[BaseRoute], request: Request) -> set[str]:
         route for route in routes
         if isinstance(route, Route | APIRoute) and route.matches(request.scope)[0] != Match.NONE
     )  # fmt: skip
-    return {method for route in fitting for method in route.methods or ()}
+    methods = {method for route in fitting for method in route.methods or ()}
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 async def _on_invalid_request(_request: Request, error: Exception) -> Response:

@@ -55,6 +55,7 @@ class Api:
     async def go_away(self) -> None:
         """Is not ready any more, takes no events, and tells subscribers to connect elsewhere."""
         self.state.drain()
+        self.subscriptions.tell_positions_at_once()
         await self.connections.going_away(CLOSE_TIMEOUT)
 
     async def finish(self) -> None:

@@ -1,7 +1,7 @@
 """Gives each group of routes the parts of the stages that it works with."""
 
 from event_gateway import __version__
-from event_gateway.api.live import sse
+from event_gateway.api.live import sse, websocket
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.routes import (
     dead_letters,
@@ -88,7 +88,7 @@ def _stream_groups(
     )
     return [
         RouteGroup(stream_parts, (streams.router,)),
-        RouteGroup(sse_parts, (sse.router,)),
+        RouteGroup(sse_parts, (sse.router, websocket.router)),
         RouteGroup(subscription_parts, (subscriptions.router,)),
     ]
 

@@ -29,6 +29,7 @@ class Streaming:
         await self.directory.start()
         tasks.start("subscriptions", lambda: self.stored.run(self.hub.subscription_ids))
         tasks.start("durable-positions", self.durables.run)
+        tasks.start("subscriber-positions", self.subscriptions.tell_positions)
 
     async def stop(self) -> None:
         """Ends all feeds."""

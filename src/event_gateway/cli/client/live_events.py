@@ -76,19 +76,16 @@ async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[
                 async for text in socket:
                     frame = json.loads(text)
                     kind = frame["type"]
-                    if kind == "event":
-                        if request.get("stream") is not None:
-                            request["from"] = {"seq": frame["seq"] + 1}
-                        yield frame
-                    elif kind == "subscribed":
+                    if kind == "subscribed":
                         if not started and request.get("from", "new") == "new":
                             typer.echo("listening; end with Ctrl-C", err=True)
                         started = True
+                    if kind in ("subscribed", "event", "position") and request.get("stream"):
+                        request["from"] = {"seq": frame["seq"] + 1}
+                    if kind == "event":
+                        yield frame
                     elif kind == "missed":
-                        typer.echo(
-                            f"missed {frame['first']} to {frame['last']}: dropped by the stream",
-                            err=True,
-                        )
+                        typer.echo(_missed(frame), err=True)
                     elif kind in ("error", "unsubscribed"):
                         if frame.get("code") != "unavailable":
                             fail(frame["detail"])
@@ -102,3 +99,9 @@ async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[
         if started:
             typer.echo("connection lost; connecting again", err=True)
         await asyncio.sleep(RECONNECT_DELAY)
+
+
+def _missed(frame: dict[str, Any]) -> str:
+    if frame.get("code") == "stream_recreated":
+        return "the stream was created again, and begins anew with its first event"
+    return f"missed {frame['first']} to {frame['last']}: dropped by the stream"

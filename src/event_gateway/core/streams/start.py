@@ -12,11 +12,16 @@ TEXT_FORMS = "new, first, a sequence or an RFC 3339 time"
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Only new events; or from the first event, a sequence, or a time (seconds since the epoch)."""
+    """Only new events; or from the first event, a sequence, or a time (seconds since the epoch).
+
+    ``recreated``: from the first event, as the position that was stored for the client is of a
+    former stream of the name.
+    """
 
     first: bool = False
     seq: int | None = None
     time: float | None = None
+    recreated: bool = False
 
     @property
     def new(self) -> bool:

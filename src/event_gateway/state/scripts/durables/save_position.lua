@@ -6,6 +6,7 @@ local subscription, position, release, ttl = unpack(ARGV)
 if redis.call('HGET', KEYS[1], 'holder') ~= subscription then return 0 end
 if tonumber(position) > tonumber(redis.call('HGET', KEYS[1], 'position') or '-1') then
   redis.call('HSET', KEYS[1], 'position', position)
+  redis.call('HDEL', KEYS[1], 'former')
 end
 if release == '1' then redis.call('HDEL', KEYS[1], 'holder') end
 redis.call('PEXPIRE', KEYS[1], ttl)
