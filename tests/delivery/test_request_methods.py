@@ -1,4 +1,4 @@
-"""Webhooks with the method PUT or PATCH: everything but the method is as with POST."""
+"""Webhooks with a method or a content type of their own: all else is as without."""
 
 import base64
 from pathlib import Path
@@ -61,3 +61,42 @@ async def test_other_methods_are_refused(client: Client) -> None:
         answer = await client.http.post("/v1/webhooks", json=body | {"method": method})
         assert answer.status_code == 422, method
         assert answer.json()["errors"][0]["key"] == "method", answer.text
+
+
+async def test_the_content_type_of_a_webhook_replaces_that_of_its_transformation(
+    start: Start, connect: Start, receiver: Receiver
+) -> None:
+    form = "application/x-www-form-urlencoded"
+    own = {
+        "form": {"template": "type={{ type | urlencode }}&n={{ data.n | urlencode }}",
+                 "content_type": form},
+        "lines": {"template": "<e n=\"{{ data.n }}\"/>", "content_type": "application/xml"},
+    }  # fmt: skip
+    client: Client = await connect(await start({"transformations": own}))
+    for name, transformation, more in (
+        ("plain", "standard", {"content_type": "application/json"}),
+        ("form", "form", {}), ("xml", "lines", {"content_type": "text/xml; charset=utf-8"}),
+        ("batch", "standard",
+         {"content_type": "application/json", "mode": "batch", "batch": {"max_wait": "10ms"}}),
+    ):  # fmt: skip
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
+                             transformation=transformation, enrich=False, **more)  # fmt: skip
+    sent = event("user.a", {"n": "1&2"})
+    await client.send(sent)
+    await receiver.until(4)
+    came = {request.path[1:]: request for request in receiver.requests}
+    assert {name: request.headers["content-type"] for name, request in came.items()} == {
+        "plain": "application/json", "form": form, "xml": "text/xml; charset=utf-8",
+        "batch": "application/json",
+    }  # fmt: skip
+    assert (came["plain"].json, came["batch"].json) == (sent, [sent])
+    assert came["form"].body == b"type=user.a&n=1%262"
+    body = {"event": sent, "webhook": "plain"}
+    preview = (await client.http.post("/v1/transformations/preview", json=body)).json()
+    assert (preview["content_type"], preview["body"]) == ("application/json", sent)
+    wrong = {"id": "w", "url": "https://receiver.example/", "events": ["a"]}
+    for more in ({"content_type": "a\r\nb: c"}, {"content_type": "text/plain; charset=latin1"},
+                 {"content_type": "application/json", "mode": "binary"}):  # fmt: skip
+        answer = await client.http.post("/v1/webhooks", json=wrong | more)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["key"] == "content_type"

@@ -507,6 +507,8 @@ def test_check_uses_the_delivery_section_of_the_file(tmp_path: Path) -> None:
 
     def refused_with(**delivery: Any) -> list[str]:
         done = _check(tmp_path, {"webhooks": webhooks, "delivery": delivery})
+        if done.status == 0:
+            return []  # with warnings only
         return [line.split(": ")[1] for line in done.err.splitlines()]
 
     url = "webhooks.{}.url".format

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 import pytest
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.transformation.definition import MAX_OUTPUT, TransformationError
+from event_gateway.core.transformation.definition import (
+    MAX_OUTPUT,
+    TransformationError,
+    content_type_problems,
+)
 from event_gateway.core.transformation.template import MAX_DEPTH, MAX_TEMPLATE, compile_template
 
 DATA = {
@@ -276,3 +281,55 @@ def test_unclosed_braces_are_parsed_in_linear_time() -> None:
         compile_template("{{" * 20_000, None)
     # Not a measurement: with a search from each brace it takes half a minute.
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        ("a b&c=d+e", "a%20b%26c%3Dd%2Be"),
+        ("../../etc/passwd?x#y", "..%2F..%2Fetc%2Fpasswd%3Fx%23y"),
+        ("a\r\nb: c", "a%0D%0Ab%3A%20c"), ("%2F%00", "%252F%2500"),
+        ("\u00fc\u20ac", "%C3%BC%E2%82%AC"),
+        ("\0", "%00"), ("Az09-._~", "Az09-._~"), ("", ""), (None, ""), (True, "true"), (0, "0"),
+        (["a", 1], "%5B%22a%22%2C1%5D"), ({"a": "b&c"}, "%7B%22a%22%3A%22b%26c%22%7D"),
+    ],
+)  # fmt: skip
+def test_values_in_forms_are_percent_encoded(value: Any, encoded: str) -> None:
+    """A value cannot add a parameter or end a path segment."""
+    form = "application/x-www-form-urlencoded"
+    render = compile_template("a={{ data.a | urlencode }}&b={{ type | urlencode }}", form)
+    body = f"a={encoded}&b=order.placed"
+    assert render(of({"a": value}), 0.0) == (form.encode(), body.encode())
+    parsed = parse_qs(body, keep_blank_values=True, strict_parsing=True)
+    assert list(parsed) == ["a", "b"]
+    text = value if isinstance(value, str) else "" if value is None else None
+    assert text is None or parsed["a"] == [text]
+
+
+def test_urlencode_has_limits_and_refuses_what_is_no_character() -> None:
+    with pytest.raises(TransformationError, match="makes more than"):
+        compile_template("{{ data.a | urlencode }}", "text/plain")(of({"a": "&" * 400_000}), 0.0)
+    with pytest.raises(TransformationError, match="not a character"):
+        compile_template("{{ data.a | urlencode }}", "text/plain")(of(b'{"a": "\\ud800"}'), 0.0)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/xml", "text/xml; charset=utf-8", "application/x-www-form-urlencoded",
+     "application/x-ndjson", 'multipart/mixed; boundary="a b"', "application/soap+xml;action=x",
+     "application/vnd.acme.v1+json; profile=\"a;b\"; x=y"],
+)  # fmt: skip
+def test_media_types_of_bodies(content_type: str) -> None:
+    assert not list(content_type_problems(content_type))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "xml", "a/", "/b", "a/b/c", "a b/c", "text/plain; charset", "text/plain; =x",
+     "text/plain;",
+     "text/plain; a=b c", 'text/plain; a="b', "text/plain\r\nx: y", "text/plain; a=\u00fc", "*/*",
+     "text/plain, text/html", " text/plain", "text/plain; charset=latin1",
+     'text/plain; charset="UTF-16"', "a/" + "b" * 300],
+)  # fmt: skip
+def test_what_is_no_media_type_of_a_body(content_type: str) -> None:
+    assert [problem.key for problem in content_type_problems(content_type)] == ["content_type"]

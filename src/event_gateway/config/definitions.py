@@ -29,6 +29,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
             "transformation",
             "mode",
             "method",
+            "content_type",
             "timeout",
             "concurrency",
             "disable_after",

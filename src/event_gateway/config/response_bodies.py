@@ -26,6 +26,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "transformation": webhook.transformation,
         "mode": webhook.mode,
         "method": webhook.method,
+        "content_type": webhook.content_type,
         "batch": {
             "max_events": webhook.batch.max_events,
             "max_bytes": webhook.batch.max_bytes,

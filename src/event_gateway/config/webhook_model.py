@@ -186,6 +186,11 @@ class WebhookModel(SelectionModel):
         "Webhooks expect.",
         json_schema_extra={"enum": [*REQUEST_METHODS, None]},
     )
+    content_type: str | None = Field(
+        None,
+        description="The content type of requests, such as application/json; by default that of "
+        "the transformation.",
+    )
     batch: BatchModel = Field(BatchModel(), description="How large a request of mode batch is.")
     retry_policy: Annotated[RetryPolicyModel, BeforeValidator(_named_policy)] = Field(
         RetryPolicyModel(),

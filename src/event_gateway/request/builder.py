@@ -79,6 +79,9 @@ class RequestBuilder:
             f"host: {self.target.host_header.decode()}\r\n"
             f"user-agent: event-gateway/{common.version}\r\n{lines}"
         ).encode()
+        self._content_type = b""  # the header line, if the webhook has one of its own
+        if webhook.content_type is not None:
+            self._content_type = b"content-type: %b\r\n" % webhook.content_type.encode()
         self._authenticate = self.authentication.lines
         self._identity = self.authentication.identity
 
@@ -197,8 +200,8 @@ class RequestBuilder:
             b"%b%bcontent-length: %d\r\nwebhook-id: %b\r\n"
             b"webhook-timestamp: %b\r\n%b%bx-event-gateway-attempt: %d\r\n\r\n"
             % (
-                self._head, body_header, len(body), message_id, timestamp, authentication,
-                trace, attempt,
+                self._head, self._content_type or body_header, len(body), message_id, timestamp,
+                authentication, trace, attempt,
             )
         )  # fmt: skip
         return Request(head, body, None if self._identity is None else self._identity())

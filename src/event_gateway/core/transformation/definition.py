@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.cloudevents.event import DataKind, Event, decoded
-from event_gateway.core.cloudevents.media_types import is_json_content
+from event_gateway.core.cloudevents.media_types import declared_encoding, is_json_content
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.identifier import ID
 
@@ -17,7 +17,12 @@ SIEM_FORMATS = ("ecs", "cef")
 MAX_OUTPUT = 1024 * 1024  # bytes of a body that a template or a function makes
 MAX_PLATFORM = 256  # characters
 JSON = "application/json"
-_CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?: *;[\x20-\x7e]+)?")
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_QUOTED = r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"'
+_CONTENT_TYPE = re.compile(  # RFC 9110, 8.3.1; names by RFC 6838, 4.2
+    rf"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*"
+    rf"(?: *; *{_TOKEN}=(?:{_TOKEN}|{_QUOTED}))*"
+)
 
 
 class TransformationError(Exception):
@@ -71,14 +76,25 @@ class TransformationDefinition(msgspec.Struct, frozen=True):
             return
         if self.base is not None:
             yield InvalidDefinition("content_type", "is an option of template and python")
-        elif not is_content_type(self.content_type):
-            yield InvalidDefinition("content_type", f"{self.content_type!r} is not a media type")
-        elif not (
+            return
+        # A function may make bytes in any encoding.
+        yield from content_type_problems(self.content_type, utf8=self.python is None)
+        if not (
             self.template is msgspec.UNSET
             or isinstance(self.template, str)
             or is_json_content(self.content_type)
         ):
             yield InvalidDefinition("content_type", "is not JSON: the template must be one text")
+
+
+def content_type_problems(text: str, *, utf8: bool = True) -> Iterator[InvalidDefinition]:
+    """Why a text cannot be the content type of what a transformation makes. ``utf8``: that is
+    written in UTF-8."""
+    if not is_content_type(text):
+        shown = text[:MAX_PLATFORM]
+        yield InvalidDefinition("content_type", f"{shown!r} is not a media type (RFC 9110, 8.3)")
+    elif utf8 and (encoding := declared_encoding(text, b"")) is not None:
+        yield InvalidDefinition("content_type", f"says {encoding[:40]}: the body is in UTF-8")
 
 
 def is_content_type(text: str) -> bool:

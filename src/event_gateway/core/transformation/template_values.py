@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -49,4 +50,6 @@ FILTERS: dict[str, Callable[[Any], Any]] = {
     "json": lambda value: encode(value).decode(),
     "upper": lambda value: value.upper() if isinstance(value, str) else value,
     "lower": lambda value: value.lower() if isinstance(value, str) else value,
+    # %20 and not + for a space, and %2F for a slash: right in a form, a query and a path segment.
+    "urlencode": lambda value: None if value is None else quote(as_text(value), safe=""),
 }

@@ -12,6 +12,7 @@ from event_gateway.core.matching.selection import selection_problems
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.json_values import check_bounds
+from event_gateway.core.transformation.definition import content_type_problems
 from event_gateway.core.webhook.headers import header_problems, normal
 from event_gateway.core.webhook.retry_on import retry_on_problems
 from event_gateway.core.webhook.retry_policy import retry_problems
@@ -58,6 +59,10 @@ def webhook_problems(
         yield InvalidDefinition(
             "mode", "binary sends the event itself: the transformation must be standard"
         )
+    if webhook.content_type is not None:
+        yield from content_type_problems(webhook.content_type)
+        if webhook.mode == "binary":
+            yield InvalidDefinition("content_type", "is that of the event's data in mode binary")
     if webhook.method not in REQUEST_METHODS:
         yield InvalidDefinition("method", f"must be one of {', '.join(REQUEST_METHODS)}")
     yield from retry_problems(webhook.retry_policy, retention)

@@ -65,6 +65,7 @@ class Webhook(Selection, frozen=True):
     log at the registration, ``since_in`` that of other streams; the webhook gets later events only.
     ``deleting``: the webhook is being deleted and gets no new events. ``disable_after``: seconds of
     nothing but failures, after which the gateway sets ``disabled``; ``enabled`` is set by users.
+    ``content_type`` replaces the content type of the transformation.
     ``ordered``: events are delivered in the order of the log; with ``ordered_by`` those that have
     the same value at this path. ``verify``: the receiver must complete the handshake first;
     ``verified``: its result. ``retry_on``: the failures that are retried, by status or class of
@@ -84,6 +85,7 @@ class Webhook(Selection, frozen=True):
     ordered: bool = False
     ordered_by: str = ""
     method: str = "POST"
+    content_type: str | None = None
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     mode: str = "structured"
     batch: Batch = Batch()
