@@ -163,6 +163,48 @@ async def test_an_event_published_again_is_known_for_a_while(ledger: Ledger, red
     assert await ledger.known(looked_up) == [False] * 4
 
 
+async def test_an_event_published_again_later_is_another_run(ledger: Ledger) -> None:
+    ledger.submit(delivery(ledger), Status.SUCCEEDED, wait=None, fresh=True)
+    await written(ledger)
+    again = delivery(ledger, seq=2)
+    for status, wait in ((Status.IN_PROGRESS, 25), (Status.RETRYING, 5), (Status.SUCCEEDED, None)):
+        ledger.submit(again, status, wait=wait, fresh=status is Status.IN_PROGRESS)
+        await written(ledger)
+        record = await ledger.read("w", "e", None)
+        assert record is not None
+        assert (record.status, record.run, record.seq) == (status, 2, 2)
+
+
+async def test_a_success_after_the_cancellation_is_counted_once(
+    ledger: Ledger, queues: Queues
+) -> None:
+    running, waiting = delivery(ledger), delivery(ledger, "other", 2)
+    ledger.submit(running, Status.IN_PROGRESS, wait=25, fresh=True)
+    ledger.submit(waiting, Status.RETRYING, wait=60, fresh=True)
+    await written(ledger)
+    assert await queues.cancel("w", "discarded") == 0
+    assert (await queues.state(WEBHOOK)).total.cancelled == 2
+    ledger.submit(running, Status.SUCCEEDED, wait=None, succeeded=True)
+    await written(ledger)
+    record = await ledger.read("w", "e", None)
+    assert record is not None
+    assert record.status == Status.SUCCEEDED
+    state = await queues.state(WEBHOOK)
+    for counts in (state.total, state.day):
+        assert (counts.cancelled, counts.attempts, counts.succeeded) == (1, 1, 1)
+
+
+async def test_the_oldest_event_of_a_queue(ledger: Ledger, queues: Queues) -> None:
+    assert (await queues.state(WEBHOOK)).oldest is None
+    # The oldest has failed most often: its next attempt is the last of all.
+    for number in range(250):
+        each = delivery(ledger, f"e{number}", number + 1)
+        each.event_at = 1_700_000_000.5 - number
+        ledger.submit(each, Status.RETRYING, wait=60 + number, fresh=True)
+    await written(ledger)
+    assert (await queues.state(WEBHOOK)).oldest == 1_700_000_000.5 - 249
+
+
 async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redis: Redis) -> None:
     for number in range(7):
         ledger.submit(delivery(ledger, f"e{number}"), Status.RETRYING, wait=60, fresh=True)

@@ -46,9 +46,10 @@ class LaneState(msgspec.Struct):
     """The state of a webhook's lane over all processes; times in seconds since the epoch.
 
     ``in_flight`` is the number of attempts that run now, without the deliveries that wait for one.
-    ``oldest`` is the receipt of the event at the head of the queue. ``rate`` is the attempts per
-    second over the last minute. ``total`` counts since the registration, ``day`` in the last 24
-    hours.
+    ``oldest`` is the receipt of the oldest event in the queue, exact for up to 200 deliveries; of
+    more it is the oldest of the 100 that are due first and the 100 that are due last. ``rate`` is
+    the attempts per second over the last minute. ``total`` counts since the registration, ``day``
+    in the last 24 hours.
     """
 
     depth: int

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.routes.subscriptions import shown as shown_subscription
 from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.server.definitions import present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import SeqCursor, cursor_of, page_of, read_cursor, registered
@@ -71,7 +72,7 @@ async def create_stream(
 async def show_stream(parts: Parts, name: str) -> dict[str, Any]:
     """One stream, what it holds, its ``rate`` in events a second over the last minute, and its
     first hundred subscribers."""
-    _find(parts, name)
+    present(parts.registry.stream(name))
     (subscribers, count, complete), shown, rate = await asyncio.gather(
         parts.directory.subscribers(stream=name, limit=MAX_SHOWN),
         _shown(parts, [name]),
@@ -104,7 +105,7 @@ async def list_messages(
     Messages that are not events are left out: a page may hold fewer than ``limit`` items and have a
     next page.
     """
-    _find(parts, name)
+    present(parts.registry.stream(name))
     start = read_cursor(cursor, SeqCursor) or from_seq
     raw = await read_page(parts.broker, stream_name(name), from_seq=start, limit=limit)
     messages = await parts.batches.read(stream_name(name), raw.messages)
@@ -127,7 +128,7 @@ async def change_stream(
     body: dict[str, Any] = Body(...),
 ) -> dict[str, Any]:
     """Changes the fields that the body names (RFC 7396; null removes a limit), keeps the others."""
-    former = _writable(_find(parts, name))
+    former = writable(parts.registry.stream(name))
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
     changed = await parts.registration.change(stream_from_json(_merged(former, body)), force=force)
@@ -138,7 +139,7 @@ async def change_stream(
 async def delete_stream(parts: Parts, name: str) -> None:
     """Deletes a stream and its events, and ends its subscriptions."""
     if not parts.registry.is_unreadable("stream", name):
-        _writable(_find(parts, name))
+        writable(parts.registry.stream(name))
     await parts.registration.delete(name)
 
 
@@ -164,17 +165,3 @@ def _merged(former: StreamDefinition, patch: dict[str, Any]) -> dict[str, Any]:
     """The body of the whole stream. What the patch removes gets its default."""
     whole = merge_patch(stream_to_json(former), patch)
     return {key: value for key, value in whole.items() if value is not None}
-
-
-def _find(parts: StreamParts, name: str) -> StreamDefinition:
-    definition = parts.registry.stream(name)
-    if definition.deleting:
-        raise Problem(409, f"the stream {name} is being deleted")
-    return definition
-
-
-def _writable(definition: StreamDefinition) -> StreamDefinition:
-    if definition.managed_by == "file":
-        raise Problem(409, f"the stream {definition.name} comes from the configuration file; "
-                           "change it there")  # fmt: skip
-    return definition

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from event_gateway.api.routes import secrets
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import event_in
+from event_gateway.api.server.definitions import present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
 from event_gateway.api.server.patch import merge_patch
@@ -86,7 +87,7 @@ async def create_webhook(
 @router.get("/{webhook_id}")
 async def show_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
     """One webhook; with an expression also how often its evaluation failed, in all processes."""
-    webhook = _find(parts, webhook_id)
+    webhook = present(parts.registry.webhook(webhook_id))
     shown = _shown(parts, webhook)
     if webhook.expression is not None:
         with contextlib.suppress(*StateError):
@@ -101,7 +102,7 @@ async def replace_webhook(
     """Replaces the whole definition, also one that the registry holds and nobody can read."""
     unreadable = parts.registry.is_unreadable("webhook", webhook_id)
     if not unreadable:
-        _writable(_find(parts, webhook_id))
+        writable(parts.registry.webhook(webhook_id))
     if body.setdefault("id", webhook_id) != webhook_id:
         raise Problem(422, "the id in the body differs from the id in the path")
     webhook = _parse(parts, body)
@@ -119,8 +120,7 @@ async def change_webhook(
     ``{"enabled": false}`` pauses the webhook: its deliveries stay pending. ``{"enabled": true}``,
     or another url, also enables a webhook that the gateway has disabled.
     """
-    former = _find(parts, webhook_id)
-    _writable(former)
+    former = writable(parts.registry.webhook(webhook_id))
     if body.get("id", webhook_id) != webhook_id:
         raise Problem(422, "a webhook's id cannot be changed")
     shown = webhook_to_json(former)
@@ -145,7 +145,7 @@ async def try_webhook(
     webhook's first pattern. It is not a delivery: nothing is recorded or retried, and it works for
     paused webhooks. 409 if the webhook needs verification and is not verified.
     """
-    webhook = _find(parts, webhook_id)
+    webhook = present(parts.registry.webhook(webhook_id))
     if not webhook.is_verified:
         raise Problem(409, f"the webhook {webhook_id} is not verified; "
                            f"POST /v1/webhooks/{webhook_id}/verify verifies it")  # fmt: skip
@@ -172,7 +172,7 @@ async def rotate_signing_key(
     For the time of ``overlap`` (24h) requests carry a signature of the former key too. The gateway
     never shows a key: give it to the receiver yourself.
     """
-    webhook = _find(parts, webhook_id)
+    webhook = present(parts.registry.webhook(webhook_id))
     names = [
         method.secret_name for method in webhook.security if method.auth_type == "hmac_signature"
     ]
@@ -193,7 +193,7 @@ async def enable_webhook(
     discard: bool = Query(False, description="Cancel the deliveries that are pending."),
 ) -> dict[str, Any]:
     """Enables a webhook that was paused, or that the gateway has disabled."""
-    _find(parts, webhook_id)
+    present(parts.registry.webhook(webhook_id))
     return await _changed(parts, await parts.registration.enable(webhook_id, discard=discard))
 
 
@@ -204,7 +204,7 @@ async def verify_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
     If the webhook has ``verify`` the result counts, also a failure: then its deliveries stay
     pending until a later handshake succeeds. Otherwise the result is not stored.
     """
-    _find(parts, webhook_id)
+    present(parts.registry.webhook(webhook_id))
     answer = await parts.verifier.verify(webhook_id)
     return {
         "webhook_id": webhook_id,
@@ -220,7 +220,7 @@ async def verify_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
 @router.get("/{webhook_id}/stats")
 async def show_stats(parts: Parts, webhook_id: str) -> dict[str, Any]:
     """The state of a webhook's deliveries over all processes: circuit breaker, queue, counts."""
-    webhook = _find(parts, webhook_id)
+    webhook = present(parts.registry.webhook(webhook_id))
     state = await parts.queues.state(webhook)
     return {
         "webhook_id": webhook_id,
@@ -252,7 +252,7 @@ async def delete_webhook(parts: Parts, webhook_id: str) -> None:
     Requests with its id are answered with 409 until that is done.
     """
     if not parts.registry.is_unreadable("webhook", webhook_id):
-        _writable(_find(parts, webhook_id))
+        writable(parts.registry.webhook(webhook_id))
     await parts.registration.delete(webhook_id)
 
 
@@ -324,16 +324,3 @@ def _check_secrets(available: Secrets, webhook: Webhook, former: Webhook | None)
                 signers(available.look_up(name))
             except ValueError as error:
                 raise InvalidDefinition(key, f"the secret {name}: {error}") from None
-
-
-def _find(parts: WebhookParts, webhook_id: str) -> Webhook:
-    webhook = parts.registry.webhook(webhook_id)
-    if webhook.deleting:
-        raise Problem(409, f"the webhook {webhook_id} is being deleted")
-    return webhook
-
-
-def _writable(webhook: Webhook) -> None:
-    if webhook.managed_by == "file":
-        raise Problem(409, f"the webhook {webhook.id} comes from the configuration file; "
-                           "change it there")  # fmt: skip

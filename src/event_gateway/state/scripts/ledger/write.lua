@@ -52,7 +52,10 @@ local function accepted(change, webhook, member, key, source, status, token, seq
   local new_run = change[CHANGE_RUN]
   if not source then return true, new_run end
   if tonumber(v) > format then return false end
-  if token == change[CHANGE_TOKEN] then return not FINAL[status], new_run end
+  if token == change[CHANGE_TOKEN] then
+    -- The process does not know that its delivery has become a later run (below).
+    return not FINAL[status], math.max(tonumber(run), new_run)
+  end
   local same_run = tonumber(seq) == change[CHANGE_SEQ] and tonumber(run) == new_run
   if change[CHANGE_STATUS] == 'succeeded' and same_run and status ~= 'succeeded' then
     return true, new_run   -- the receiver has accepted the event, whoever has the lease
@@ -118,6 +121,10 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
         ended[webhook] = counts
       end
       counts[status] = counts[status] + 1
+      -- The receiver has accepted an event whose delivery was cancelled, or given up, meanwhile.
+      if old_source and FINAL[old_status] and run == tonumber(old_run) then
+        counts[old_status] = counts[old_status] - 1
+      end
       if status == 'succeeded' then
         counts.latency = counts.latency + math.max(0, now - event_at)
       end

@@ -22,8 +22,18 @@ for _, member in ipairs(members) do
     unpack(redis.call('HMGET', delivery_key(webhook, member), 'status', 'next_attempt_at'))
   if status == 'in_progress' and (tonumber(leased_until) or 0) > now then running = running + 1 end
 end
-local first = redis.call('ZRANGE', queue, 0, 0)[1]
-local oldest = first and redis.call('HGET', delivery_key(webhook, first), 'event_at')
+-- The oldest event: of the deliveries that are next, and of those that are due last, which have
+-- failed most often.
+local SAMPLE = 100
+local oldest
+local function look_at(from, to)
+  for _, member in ipairs(redis.call('ZRANGE', queue, from, to)) do
+    local event_at = tonumber(redis.call('HGET', delivery_key(webhook, member), 'event_at') or '')
+    if event_at and event_at > 0 then oldest = math.min(oldest or event_at, event_at) end
+  end
+end
+look_at(0, SAMPLE - 1)
+if redis.call('ZCARD', queue) > SAMPLE then look_at(-SAMPLE, -1) end
 local state, open_until, open_since =
   unpack(redis.call('HMGET', breaker_key(webhook), 'state', 'until', 'since'))
 local throttled = throttled_until(webhook)
@@ -51,7 +61,8 @@ for name, number in pairs(sums) do
 end
 return {
   'depth', redis.call('ZCARD', queue), 'due', redis.call('ZCOUNT', queue, '-inf', now),
-  'running', running, 'oldest', oldest or false, 'breaker', state, 'open_until', open_until,
+  'running', running,
+  'oldest', oldest and tostring(oldest) or false, 'breaker', state, 'open_until', open_until,
   'open_since', open_since, 'failing_since', redis.call('HGET', FAILING_KEY, webhook),
   'throttled_until', throttled > 0 and tostring(throttled),
   'this_minute', this, 'last_minute', before, 'now', now,

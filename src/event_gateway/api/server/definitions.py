@@ -1,0 +1,31 @@
+"""What a route may do with a registered webhook or stream."""
+
+from typing import TypeVar
+
+from event_gateway.api.server.problems import Problem
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.webhook.webhook import Webhook
+
+Definition = TypeVar("Definition", Webhook, StreamDefinition)
+
+
+def present(definition: Definition) -> Definition:
+    """The definition. Raises a Problem if it is being deleted."""
+    if definition.deleting:
+        raise Problem(409, f"the {_named(definition)} is being deleted")
+    return definition
+
+
+def writable(definition: Definition) -> Definition:
+    """The definition. Raises a Problem if the API may not change it."""
+    present(definition)
+    if definition.managed_by == "file":
+        reason = "comes from the configuration file; change it there"
+        raise Problem(409, f"the {_named(definition)} {reason}")
+    return definition
+
+
+def _named(definition: Webhook | StreamDefinition) -> str:
+    if isinstance(definition, Webhook):
+        return f"webhook {definition.id}"
+    return f"stream {definition.name}"
