@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects, unfed_patterns
-from event_gateway.config.load import ConfigError, load
+from event_gateway.config.load import ConfigError, load, load_with_source
 from event_gateway.config.reference import reference
 from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
@@ -324,6 +324,51 @@ def test_values_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     assert config.webhooks["w"].metadata["a"] == [
         "NO", "on", "12:30", 1234, "2026-05-04", 15, True, None, "5", "5", 1000.0, "=",
     ]  # fmt: skip
+
+
+def test_what_yaml_1_1_reads_differently_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "webhooks:\n  v: &base {url: 'https://e.com/', events: [ontology.a]}\n"
+        "  # none\n  w:\n    <<: *base\n    metadata:\n      countries: [SE, NO, 'NO', !!str on]\n"
+        "      on: ${ANSWER:-yes}\n      d: 012\n      e: 1_000\n      f: 1:30\n      g: =\n"
+        "      h: 2026-05-04\n      i: 1e3\n      j: 0o17\n      k: y\n      l: 1e3\n"
+        "      m: [~, 12, 1.5, true, text, .5, -0]\n      api_key: 0_123\n"
+    )
+    done = check(path)
+    assert done.status == 0, done.err
+    said = [line.removeprefix(f"warning: {path}:") for line in done.err.splitlines()]
+    keys = [line.partition(" is ")[0] for line in said]
+    place = "webhooks.w.metadata"
+    assert keys == [
+        "5: webhooks.w.<<: << merges a mapping here, as in YAML 1.1; in YAML 1.2 it",
+        f"7: {place}.countries.1: NO", f"8: {place}.on: the key on", f"8: {place}.on: yes",
+        f"9: {place}.d: 012", f"10: {place}.e: 1_000", f"11: {place}.f: 1:30", f"12: {place}.g: =",
+        f"13: {place}.h: 2026-05-04", f"14: {place}.i: 1e3", f"15: {place}.j: 0o17",
+        f"16: {place}.k: y", f"17: {place}.l: 1e3", f"19: {place}.api_key: the value",
+    ]  # fmt: skip
+    assert said[1].endswith("NO is text here, as in YAML 1.2, but false in YAML 1.1; "
+                            "quotes make it text in both")  # fmt: skip
+    for at, readings in ((4, ("the number 12", "the number 10")), (6, ("text", "the number 90")),
+                         (8, ("text", "the time 2026-05-04")),
+                         (9, ("the number 1000.0", "text"))):  # fmt: skip
+        now, former = readings
+        assert f" is {now} here" in said[at]
+        assert f"but {former} in YAML 1.1" in said[at]
+    assert "123" not in said[-1]
+    assert len(json.loads(check(path, "--json").out)["warnings"]) == len(said)
+    path.write_text(W + "    metadata: {a: [" + "NO, " * 500 + "]}\n")
+    lines = check(path).err.splitlines()
+    assert len(lines) == 101
+    variables = {"EVENT_GATEWAY__WEBHOOKS__W__METADATA": "{a: off, password: 1_0}"}
+    path.write_text(W)
+    _, source = load_with_source(path, variables, transformation_rule=lambda _: None,
+                                 url_rule=lambda _: lambda _: None)  # fmt: skip
+    shown = [str(problem) for problem in source.differences]
+    assert [line.partition(" is ")[0] for line in shown] == [
+        "EVENT_GATEWAY__WEBHOOKS__W__METADATA: webhooks.w.metadata.a: off",
+        "EVENT_GATEWAY__WEBHOOKS__W__METADATA: webhooks.w.metadata.password: the value",
+    ]
 
 
 def test_a_file_may_be_json(tmp_path: Path) -> None:

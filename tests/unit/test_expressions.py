@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 import resource
 import time
@@ -50,6 +51,93 @@ def test_values(text: str, value: Any) -> None:
     assert Expression(text, condition=False).value(of()) == value
 
 
+HUNDRED = (b"100", b"100.0", b"1e2", b"1.000e+2", b"1000E-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("event.data.n * 1.2", 120),
+        ("event.data.n * 1.2 == 120", True),
+        ("event.data.n + 0.5 > 100", True),
+        ("0.5 + event.data.n - 1", 99.5),
+        ("event.data.n / 8", 12),  # CEL divides whole numbers so
+        ("event.data.n / 8.0", 12.5),
+        ("event.data.n % 7", 2),
+        ("event.data.n * event.data.half == 50", True),
+        ("event.data.n == 100 && event.data.n == 100.0 && event.data.n in [5, 100]", True),
+        ("event.data.n in [100.0] && {100: true}[event.data.n]", True),
+        ("event.data.n >= 100 && event.data.n < 100.5 && event.data.n != 99", True),
+        ("event.data.l[event.data.n / 100]", 8),
+        ("string(event.data.n)", "100"),
+        ("timestamp(event.data.n)", "1970-01-01T00:01:40+00:00"),
+        ("type(event.data.n) == int", True),
+        ("size(event.data.l) / 4.0", 0.5),
+        ("event.data.l.map(x, x * 1.5) == [10.5, 12]", True),
+        ("event.data.l.exists(x, x * event.data.half == 4)", True),
+        ("-event.data.n", -100),
+    ],
+)
+def test_a_number_is_its_value_however_it_is_written(text: str, value: Any) -> None:
+    for number in HUNDRED:
+        received = of(raw=b'{"half": 0.5, "l": [7, 8], "n": %b}' % number)
+        assert Expression("event.type == 'a.b'").holds(received)  # shares the variables
+        assert Expression(text, condition=False).value(received) == value, number
+
+
+@pytest.mark.parametrize(
+    ("number", "seen"),
+    [
+        (b"9007199254740993", 9007199254740993),
+        (b"18446744073709551615", 18446744073709551615),
+        (b"18446744073709551616", 18446744073709551616.0),
+        (b"-9223372036854775809", -9223372036854775808.0),
+        (b"1e22", 1e22),
+        (b"3.14159265358979323846264338", 3.141592653589793),
+        (b"1" * 400, math.inf),
+        (b"1" * 5000, math.inf),
+        (b"-1e400", -math.inf),
+    ],
+)
+def test_numbers_beyond_64_bits_are_the_nearest_double(number: bytes, seen: float) -> None:
+    received = of(raw=b'{"deep": [{"n": %b}], "x": 1}' % number)
+    assert Expression('event.type == "a.b" && event.data.x == 1').holds(received)
+    value = Expression("event.data.deep[0].n", condition=False).value(received)
+    assert (value, type(value)) == (seen, type(seen))
+    assert Expression(f"event.data.deep[0].n {'<' if seen <= 0 else '>'} 0.5").holds(received)
+    assert Expression("event.data.deep.exists(d, d.n * 2.0 != 3.0)").holds(received)
+    assert Expression("event.data.deep[0].n / 2 != 0.3").holds(received)
+
+
+def test_integers_of_two_kinds() -> None:
+    """Those above the signed ones are uint to the engine."""
+    received = of({"n": 2**63 + 7, "m": -3})
+    for text, value in (
+        ("event.data.n + 1", 2**63 + 8), ("event.data.n - 8", 2**63 - 1),
+        ("1 + event.data.n % 10", 6),
+        ("event.data.n / event.data.m", -3074457345618258605), ("event.data.n * 0.5", 2.0**62),
+        ("-event.data.n", -(2.0**63)),
+    ):  # fmt: skip
+        assert Expression(text, condition=False).value(received) == value, text
+    for text, kind in (("event.data.n * event.data.m", "overflow"),
+                       ("event.data.n / (event.data.m + 3)", "divide_by_zero"),
+                       ("event.data.n % (event.data.m + 3)", "divide_by_zero")):  # fmt: skip
+        with pytest.raises(EvaluationError) as caught:
+            Expression(text, condition=False).value(received)
+        assert caught.value.kind == kind
+    halves = of({"n": 1.5, "zero": 0, "none": -0.0})
+    assert Expression("event.data.none == 0 && event.data.none * 1.5 == 0").holds(halves)
+    assert Expression("event.data.n / event.data.zero", condition=False).value(halves) == math.inf
+    assert Expression("event.data.n / (event.data.none + 0.0) > 0.0").holds(halves)
+
+
+def test_deep_data_with_odd_numbers() -> None:
+    depth = 600
+    received = of(raw=b"[" * depth + b"1.0,18446744073709551616" + b"]" * depth)
+    assert Expression('string(event.type) == "a.b"').holds(received)
+    assert Expression("size(event.data) == 1").holds(received)
+
+
 def test_payloads_of_every_kind() -> None:
     assert Expression('event.data == "text"').holds(of(kind=DataKind.TEXT, raw=b"text"))
     assert Expression('event.data == b"\\xff"').holds(of(kind=DataKind.BINARY, raw=b"\xff"))
@@ -67,6 +155,8 @@ def test_payloads_of_every_kind() -> None:
         ("nofunction(event.data)", "undeclared reference"),
         ("event.type", "gives STRING, not true or false"),
         ("size(event.data)", "gives INT"),
+        ("event.data.total * 1.2", "gives DOUBLE"),
+        ("event.data.n % 2.5 == 1.0", "no matching overload"),
         ("true && " * 600 + "true", "longer than 4096"),
         ("(" * 200 + "true" + ")" * 200, "recursion"),
         ('event.data.s == "\ud800"', "half of a surrogate pair"),
@@ -120,6 +210,7 @@ HOSTILE: list[tuple[str, Any]] = [
     ("[" + ",".join(["event.data.s"] * 50) + "].exists(x, x.matches('(a|b)*a(a|b){200}c'))",
      {"s": "ab" * 250_000}),
     ("event.data.s.matches('(.{0,900}x){1}y')", {"s": "ab" * 400_000}),
+    ("event.data.l.all(x, event.data.l.all(y, x" + " * y * 1.0" * 12 + " > 0))", {"l": [1] * 100}),
 ]  # fmt: skip
 
 

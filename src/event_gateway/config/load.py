@@ -25,6 +25,7 @@ from event_gateway.config.problems import (
 )
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_source import BadYaml, read, read_value
+from event_gateway.config.yaml_versions import Differences
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.transformation.definition import BUILT_IN, TransformationDefinition
 from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
@@ -67,19 +68,21 @@ def load_with_source(
     document: Any = {}
     lines: dict[KeyPath, int] = {}
     problems: list[Problem] = []
+    differences: list[Problem] = []
     if path is not None:
         try:
-            document, lines, faults = read(_text(path), environ)
+            document, lines, faults, found = read(_text(path), environ)
         except BadYaml as fault:
             raise ConfigError([Problem(name, fault.line, fault.key, fault.reason)]) from None
+        differences += _differences(found, name)
         problems += [Problem(name, fault.line, fault.key, fault.reason) for fault in faults]
         if not isinstance(document, dict):
             raise ConfigError([Problem(name, 1, "", "the file must be a mapping of keys")])
     # An empty section counts as a missing one.
     document = {key: value for key, value in document.items() if value is not None}
-    variables, unread = _override(document, environ)
+    variables, unread, differing = _override(document, environ)
     problems += unread
-    source = Source(name, lines, variables)
+    source = Source(name, lines, variables, tuple(differences + differing))
     config = None
     try:
         config = Config.model_validate(document)
@@ -118,13 +121,15 @@ def _text(path: Path) -> str:
 
 def _override(
     document: dict[str, Any], environ: Mapping[str, str]
-) -> tuple[dict[KeyPath, str], list[Problem]]:
+) -> tuple[dict[KeyPath, str], list[Problem], list[Problem]]:
     """``EVENT_GATEWAY__SERVER__PORT=9000`` sets ``server.port``; values are read as YAML.
 
-    Returns the variable that has set each key, and the problems of values that cannot be used.
+    Returns the variable that has set each key, the problems of values that cannot be used, and what
+    YAML 1.1 reads differently.
     """
     variables: dict[KeyPath, str] = {}
     problems: list[Problem] = []
+    differences: list[Problem] = []
     for variable, text in sorted(environ.items()):
         if not variable.startswith(ENV_PREFIX):
             continue
@@ -136,8 +141,10 @@ def _override(
             name = next((other for other in at if other.lower() == key.lower()), key.lower())
             path = (*path, name)
             if depth == len(keys) - 1:
+                found = Differences(path)
                 try:
-                    at[name] = read_value(text)
+                    at[name] = read_value(text, found)
+                    differences += _differences(found, variable)
                 except BadYaml as fault:
                     below = f".{fault.key}" if fault.key else ""
                     problems.append(Problem(variable, 0, ".".join(path) + below, fault.reason))
@@ -146,7 +153,15 @@ def _override(
                     at[name] = {}
                 at = at[name]
         variables[path] = variable
-    return variables, problems
+    return variables, problems, differences
+
+
+def _differences(found: Differences, name: str) -> Iterator[Problem]:
+    """What YAML 1.1 reads differently in a file or a variable."""
+    for line, path, reason in found.first:
+        yield Problem(name, line, ".".join(path), reason)
+    if found.more:
+        yield Problem(name, 0, "", f"YAML 1.1 reads {found.more} more values differently")
 
 
 def _definition_problems(

@@ -66,11 +66,15 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The location of each key of a configuration: its line, or its environment variable."""
+    """The location of each key of a configuration: its line, or its environment variable.
+
+    ``differences``: warnings of values that YAML 1.1 reads differently.
+    """
 
     file: str
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
     variables: Mapping[KeyPath, str] = field(default_factory=dict)
+    differences: Sequence[Problem] = ()
 
     def problem(self, key: str, reason: str) -> Problem:
         """A problem of a key, given as ``webhooks.w.events[0]``."""

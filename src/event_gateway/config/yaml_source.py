@@ -4,10 +4,11 @@ and size."""
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from event_gateway.config.yaml_versions import Differences
 from event_gateway.core.text.json_values import INTEGERS
 
 Path = tuple[str, ...]
@@ -41,18 +42,27 @@ class NotYaml(BadYaml):
     """Text that is not YAML, or whose tags are not understood."""
 
 
-def read(text: str, environ: Mapping[str, str]) -> tuple[Any, dict[Path, int], list[BadYaml]]:
-    """The document, the line of each key path, and the faults within the document.
+class Document(NamedTuple):
+    """A document: its value, the line of each key path, the faults within it, and what YAML 1.1
+    reads differently."""
 
-    ``${NAME}`` and ``${NAME:-default}`` in strings are replaced from ``environ``. Raises BadYaml if
-    the document cannot be read at all.
+    value: Any
+    lines: dict[Path, int]
+    faults: list[BadYaml]
+    differences: Differences
+
+
+def read(text: str, environ: Mapping[str, str]) -> Document:
+    """A document. ``${NAME}`` and ``${NAME:-default}`` in strings are replaced from ``environ``.
+
+    Raises BadYaml if the document cannot be read at all.
     """
-    lines: dict[Path, int] = {}
-    faults: list[BadYaml] = []
+    document = Document({}, {}, [], Differences())
     node = _compose(text, MAX_DEPTH)
     if node is None:
-        return {}, lines, faults
-    return _Reader(lines, faults, environ).value(node, ()), lines, faults
+        return document
+    reader = _Reader(document.lines, document.faults, environ, differences=document.differences)
+    return document._replace(value=reader.value(node, ()))
 
 
 def read_plain(text: str, max_depth: int) -> Any:
@@ -61,19 +71,21 @@ def read_plain(text: str, max_depth: int) -> Any:
     return _read_alone(text, max_depth, any_integer=True)
 
 
-def read_value(text: str) -> Any:
-    """The value of an environment variable: YAML, else the text itself. Raises BadYaml, whose line
-    means nothing here."""
+def read_value(text: str, differences: Differences) -> Any:
+    """The value of an environment variable: YAML, else the text itself. ``differences`` receives
+    what YAML 1.1 reads differently. Raises BadYaml, whose line means nothing here."""
     try:
-        return _read_alone(text, MAX_DEPTH, any_integer=False)
+        return _read_alone(text, MAX_DEPTH, any_integer=False, differences=differences)
     except NotYaml:
         return _text(text, 1, ())
 
 
-def _read_alone(text: str, max_depth: int, *, any_integer: bool) -> Any:
+def _read_alone(
+    text: str, max_depth: int, *, any_integer: bool, differences: Differences | None = None
+) -> Any:
     faults: list[BadYaml] = []
     node = _compose(text, max_depth)
-    reader = _Reader({}, faults, None, max_depth, any_integer=any_integer)
+    reader = _Reader({}, faults, None, max_depth, any_integer=any_integer, differences=differences)
     value = None if node is None else reader.value(node, ())
     if faults:
         raise faults[0]
@@ -137,7 +149,8 @@ def _without_quotes(problem: object) -> str:
 
 class _Reader:
     """Turns nodes into values. ``environ`` has the values of ${NAME}; None: nothing is replaced.
-    ``any_integer``: integers may have more than 64 bits."""
+    ``any_integer``: integers may have more than 64 bits. ``differences`` receives what YAML 1.1
+    reads differently."""
 
     def __init__(
         self,
@@ -147,9 +160,11 @@ class _Reader:
         max_depth: int = MAX_DEPTH,
         *,
         any_integer: bool = False,
+        differences: Differences | None = None,
     ) -> None:
         self._lines, self._faults, self._max_depth = lines, faults, max_depth
         self._environ, self._any_integer = environ, any_integer
+        self._differences = differences
         self._nodes = 0
         self._merging: set[int] = set()
         self._resolver = yaml.SafeLoader("")
@@ -168,7 +183,13 @@ class _Reader:
             return self._interpolated(node, line, path)
         if self._is_text(node, line, path):
             return _text(node.value, line, path)
-        return self._scalar(node.value, line, path)
+        return self._plain(node, node.value, line, path)
+
+    def _plain(self, node: yaml.ScalarNode, text: str, line: int, path: Path) -> Any:
+        value = self._scalar(text, line, path)
+        if self._differences is not None:
+            self._differences.value(node, text, value, path)
+        return value
 
     def _count(self, line: int, path: Path) -> None:
         self._nodes += 1
@@ -192,25 +213,19 @@ class _Reader:
         return True
 
     def _scalar(self, text: str, line: int, path: Path) -> Any:
-        """A plain scalar by YAML 1.2's core schema (10.3.2)."""
-        if text in ("", "~", "null", "Null", "NULL"):
-            return None
-        if text.lower() in ("true", "false") and text in (text.lower(), text.title(), text.upper()):
-            return text.lower() == "true"
+        """A plain scalar. Raises BadYaml for a number that cannot be stored."""
         key = ".".join(path[:4])
         try:
-            if _INTEGER.fullmatch(text):
-                number = int(text, 0 if text[:2] in ("0o", "0x") else 10)
-                if self._any_integer or number in INTEGERS:
-                    return number
-                raise BadYaml(line, key, "is an integer of more than 64 bits")
-            if _FLOAT.fullmatch(text) and math.isfinite(real := float(text)):
-                return real
+            value = _core_value(text)
         except ValueError:  # more digits than Python reads
             raise BadYaml(line, key, "not a plain value: too many digits") from None
-        if _FLOAT.fullmatch(text) or _NOT_FINITE.fullmatch(text):
+        if isinstance(value, str):
+            return _text(text, line, path)
+        if isinstance(value, float) and not math.isfinite(value):
             raise BadYaml(line, key, "must be a finite number")
-        return _text(text, line, path)
+        if isinstance(value, int) and not (self._any_integer or value in INTEGERS):
+            raise BadYaml(line, key, "is an integer of more than 64 bits")
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -219,11 +234,15 @@ class _Reader:
             line = key_node.start_mark.line + 1
             if key_node.tag == "tag:yaml.org,2002:merge":
                 merged = self._merged(value_node, line, path) | merged
+                if self._differences is not None:
+                    self._differences.merge(key_node, (*path, "<<"))
                 continue
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
                 raise BadYaml(line, ".".join(path), "a key must be plain text")
             here = (*path, _text(key, line, path))
+            if self._differences is not None and not key_node.style:
+                self._differences.key(key_node, _core_value(key), here)
             if key in out:
                 first = self._lines[here]
                 self._faults.append(
@@ -261,7 +280,21 @@ class _Reader:
         text = _VARIABLE.sub(variable, node.value)
         if node.style or node.tag != f"{_CORE}str":
             return _text(text, line, path)  # in quotes it is text, whatever it looks like
-        return self._scalar(text, line, path)
+        return self._plain(node, text, line, path)
+
+
+def _core_value(text: str) -> Any:
+    """A plain scalar by YAML 1.2's core schema (10.3.2). Raises ValueError for an integer of too
+    many digits."""
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return text[0] in "tT"
+    if _INTEGER.fullmatch(text):
+        return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return math.nan if _NOT_FINITE.fullmatch(text) else text
 
 
 def _tagged(line: int, path: Path) -> NotYaml:

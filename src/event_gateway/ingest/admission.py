@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from event_gateway.broker.registry import Registry
-from event_gateway.core.cloudevents.event import NATS, DataKind, Event, Received
+from event_gateway.core.cloudevents.event import NATS, DataKind, Event, Received, decoded
 from event_gateway.core.cloudevents.reserved_types import check_reserved
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.schema.event_schema import EventSchema, Violation
@@ -17,6 +17,7 @@ from event_gateway.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+HUGE = 10**400  # for a number beyond doubles, for which the validator has no infinity
 WARNING_INTERVAL = 60.0  # seconds between two warnings about events of one type
 
 
@@ -176,12 +177,12 @@ def _violation(schema: EventSchema, event: Event, received: Received | None) -> 
     if event.kind is DataKind.JSON:
         try:
             value = msgspec.json.decode(event.data)
-        except RecursionError:
-            return Violation("", "is nested too deeply to be checked")
-        except msgspec.DecodeError as error:
-            return Violation("", f"cannot be checked: {str(error)[:200]}")
-        if received is not None:
-            received.content = (value,)
+            if received is not None:
+                received.content = (value,)
+        except (msgspec.DecodeError, RecursionError):
+            value = decoded(event.data, beyond=HUGE)
+            if value is msgspec.UNSET:
+                return Violation("", "is nested too deeply to be checked")
     elif event.kind is DataKind.TEXT:
         value = event.data.decode()
     elif event.kind is DataKind.BINARY:

@@ -30,8 +30,9 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
 
 
 def warnings(config: Config, source: Source) -> list[Problem]:
-    """Warnings: patterns that match no captured subject, secrets that are missing, and retries that
-    may not be what somebody expects. At most MAX_PROBLEMS, and how many more there are."""
+    """Warnings: patterns that match no captured subject, secrets that are missing, retries that may
+    not be what somebody expects, and values that YAML 1.1 reads differently. At most MAX_PROBLEMS,
+    and how many more there are."""
     problems = [source.problem(key, reason) for key, reason in unfed_patterns(config)]
     external = _external(config)
     for key, method in _security(config):
@@ -49,6 +50,7 @@ def warnings(config: Config, source: Source) -> list[Problem]:
         webhook = webhook_of(model, name, managed_by="file")
         for warning in retry_warnings(webhook, config.ingest.retention):
             problems.append(source.problem(f"webhooks.{name}.{warning.key}", warning.detail))
+    problems += source.differences
     more = len(problems) - MAX_PROBLEMS
     if more > 0:
         problems[MAX_PROBLEMS:] = [Problem(source.file, 0, "", f"and {more} more warnings")]

@@ -1,6 +1,7 @@
 """The event: its CloudEvents 1.0.2 attributes, and its payload as the bytes that came in."""
 
 import json
+import math
 from enum import IntEnum
 from typing import Any
 
@@ -21,6 +22,8 @@ class DataKind(IntEnum):
 
 
 Extension = str | int | bool
+
+MAX_DIGITS = 1000  # of an integer that is read exactly: the time to read one grows with the square
 
 # Origins of events. The other origins are the names of sources.
 NATS = "nats"
@@ -93,12 +96,24 @@ def _content(event: Event) -> Any:
     return msgspec.UNSET if event.kind is DataKind.NONE else event.data
 
 
-def decoded(data: bytes) -> Any:
-    """A JSON payload as Python values; UNSET if it is nested too deep for Python."""
+def decoded(data: bytes, beyond: int | float = math.inf) -> Any:
+    """A JSON payload as Python values; UNSET if it is nested too deep for Python.
+
+    Integers are exact. ``beyond`` stands for a number that a double cannot express (1e999, or an
+    integer of more than MAX_DIGITS digits); it gets the number's sign.
+    """
+
+    def number(text: str) -> int | float:
+        whole = len(text) <= MAX_DIGITS and text.removeprefix("-").isdigit()
+        value = int(text) if whole else float(text)
+        if isinstance(value, float) and math.isinf(value):
+            return -beyond if value < 0 else beyond
+        return value
+
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         try:
-            return json.loads(data)  # slower, but accepts numbers such as 1e999
+            return json.loads(data, parse_int=number, parse_float=number)  # slower
         except (ValueError, RecursionError):
             return msgspec.UNSET

@@ -8,6 +8,7 @@ event's data.
 
 import ast
 import base64
+import contextlib
 import re
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -15,7 +16,12 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.event import DataKind, Received, decoded
+from event_gateway.core.matching.expression_numbers import (
+    has_odd_numbers,
+    mixed_arithmetic,
+    normalize,
+)
 from event_gateway.core.matching.operators import regex
 
 MAX_LENGTH = 4096  # characters
@@ -25,6 +31,7 @@ MAX_EVENT_WORK = 64 << 20  # bytes that all evaluations for one event may read o
 LITTLE = 128 << 10  # bytes up to which an evaluation does not count for that
 MAX_GROWTH = 64 << 20  # bytes of text that it may build
 MAX_STEPS = 10_000  # of all loops together: the engine's own budget
+MAX_ARITHMETIC = 200_000  # operations of all loops together; some 0.3 s at most
 USUAL = 64 << 10  # bytes: every expression must be able to read events of this size
 
 _TOKEN = re.compile(
@@ -38,6 +45,10 @@ _RAW = re.compile(r"(?<!\w)(?:[bB]?[rR]|[rR][bB])['\"]")
 _ESCAPED_QUOTE = re.compile(r"\\['\"]")
 _MACROS = frozenset(("all", "exists", "exists_one", "map", "filter"))
 _CALLS = frozenset("+=!<>(")  # operators and calls that may read whole values
+_ARITHMETIC = frozenset("+-*/%")
+# What tells an int from a double of the same value. Comparisons, indexes and sums do not.
+_TELLS_KINDS = frozenset(("/", "%", "string", "type", "timestamp", "duration"))
+_TOO_LARGE = "out of range for"  # in the engine's error of an integer of more than 64 bits
 _ATTRIBUTES = ("id", "source", "type", "specversion", "subject", "time", "datacontenttype",
                "dataschema")  # fmt: skip
 
@@ -54,7 +65,10 @@ class EvaluationError(Exception):
 class Expression:
     """A compiled expression. Raises ValueError where a text does not compile or costs too much."""
 
-    __slots__ = ("_growth", "_operations", "_program", "_steps", "_uses", "text")
+    __slots__ = (
+        "_arithmetic", "_growth", "_operations", "_program", "_steps", "_tells_kinds", "_uses",
+        "text",
+    )  # fmt: skip
 
     def __init__(self, text: str, *, condition: bool = True) -> None:
         """``condition``: the expression's type must be boolean, or dynamic."""
@@ -63,10 +77,11 @@ class Expression:
             raise ValueError(f"is longer than {MAX_LENGTH} characters")
         if any("\ud800" <= c <= "\udfff" for c in text):
             raise ValueError("contains half of a surrogate pair, which is not a character")
-        checked, self._program = _compiled(text)
-        if condition and checked.return_type().name() not in ("BOOL", "DYN"):
-            raise ValueError(f"gives {checked.return_type().name()}, not true or false")
-        self._operations, self._growth, self._steps, self._uses = _estimate(text)
+        kind, self._program = _compiled(text)
+        if condition and kind not in ("BOOL", "DYN"):
+            raise ValueError(f"gives {kind}, not true or false")
+        self._operations, self._growth, self._steps, self._uses, self._arithmetic = _estimate(text)
+        self._tells_kinds = any(match.group() in _TELLS_KINDS for match in _TOKEN.finditer(text))
         if self._growth * USUAL > MAX_GROWTH:
             raise ValueError("costs too much: it concatenates text in nested loops")
 
@@ -96,7 +111,11 @@ class Expression:
             elements = data.count(b",") + 1 + self.text.count(",")
             steps = min(MAX_STEPS, elements**self._steps)
         work = max(steps * self._operations, self._growth) * size
-        if steps * self._operations * size > MAX_WORK or self._growth * size > MAX_GROWTH:
+        if (
+            steps * self._operations * size > MAX_WORK
+            or self._growth * size > MAX_GROWTH
+            or steps * self._arithmetic > MAX_ARITHMETIC
+        ):
             raise EvaluationError("too_costly", f"for an event with {len(data)} bytes of data")
         if work > LITTLE:
             if received.expression_work + work > MAX_EVENT_WORK:
@@ -106,18 +125,31 @@ class Expression:
                     "what all of them together may cost",
                 )
             received.expression_work += work
-        if received.activation is None:
+        value = self._run(received, normalized=self._tells_kinds)
+        if value.type().name() == "ERROR":
+            message = str(value.value())
+            if _TOO_LARGE in message and not received.activation[1]:
+                value = self._run(received, normalized=True)
+                message = str(value.value())
+            if value.type().name() == "ERROR":
+                raise _named(message)
+        return value
+
+    def _run(self, received: Received, *, normalized: bool) -> Any:
+        """The engine's value. ``normalized``: it needs each number of the data as the kind that its
+        value has, which costs a search of the data. Expressions on one event share the variables.
+        """
+        if received.activation is None or (normalized and not received.activation[1]):
+            data = received.event.data
             # The engine treats NUL as the end of a string.
             if b"\\u0000" in data or b"\0" in data:
                 raise EvaluationError("invalid_argument", "the data contains a NUL character")
-            received.activation = _environment().Activation({"event": _event_of(received)})
+            variables = {"event": _event_of(received, normalized=normalized)}
+            received.activation = (_environment().Activation(variables), normalized)
         try:
-            value = self._program.eval(received.activation)
+            return self._program.eval(received.activation[0])
         except Exception as error:  # the engine raises RuntimeError for every fault
             raise _named(str(error)) from None
-        if value.type().name() == "ERROR":
-            raise _named(str(value.value()))
-        return value
 
 
 @lru_cache(maxsize=4096)
@@ -138,32 +170,35 @@ def _engine() -> Any:
     return cel
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Any:
+@lru_cache(maxsize=4)
+def _environment(*, attributes: bool = False, mixed: bool = True) -> Any:
+    """An environment of the engine. Expressions run in the one without arguments.
+
+    ``attributes``: it knows that attributes are text, and refuses ``event.type > 5``. ``mixed``: it
+    has arithmetic between the kinds of numbers, whose result is dynamic.
+    """
     cel = _engine()
-    return cel.NewEnv(variables={"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)})
+    variables = {"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
+    if attributes:
+        variables |= {f"event.{name}": cel.Type.STRING for name in _ATTRIBUTES}
+    return cel.NewEnv(variables=variables, extensions=[mixed_arithmetic(cel)] if mixed else [])
 
 
-@lru_cache(maxsize=1)
-def _checking() -> Any:
-    """The environment for type checks, where attributes are text: ``event.type > 5`` is refused."""
-    cel = _engine()
-    variables = {f"event.{name}": cel.Type.STRING for name in _ATTRIBUTES}
-    return cel.NewEnv(variables={"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN), **variables})
-
-
-def _compiled(text: str) -> tuple[Any, Any]:
-    """The program with checked types, and the program to run. Raises ValueError."""
+def _compiled(text: str) -> tuple[str, Any]:
+    """The name of the type that it gives, and the program to run. Raises ValueError."""
     names = {match["name"] for match in _TOKEN.finditer(text)}
     _engine()
+    # has(event.subject) asks for a member, which the environment with attributes does not know.
+    attributes = "has" not in names
     try:
         program = _environment().compile(text)
-        # has(event.subject) asks for a member, and the checking environment knows none.
-        checked = program if "has" in names else _checking().compile(text)
+        checked = _environment(attributes=True).compile(text) if attributes else program
     except Exception as error:
         reason = str(error).partition("ERROR: ")[2] or str(error)
         raise ValueError(f"is not valid CEL: {_first_line(reason)}") from None
-    return checked, program
+    with contextlib.suppress(Exception):  # where it calculates with several kinds of numbers
+        checked = _environment(attributes=attributes, mixed=False).compile(text)
+    return checked.return_type().name(), program
 
 
 def _first_line(reason: str) -> str:
@@ -171,10 +206,10 @@ def _first_line(reason: str) -> str:
     return line.replace("<input>:", "line ").removesuffix(" [INVALID_ARGUMENT]")[:300]
 
 
-def _estimate(text: str) -> tuple[int, int, int, int]:
+def _estimate(text: str) -> tuple[int, int, int, int, int]:
     """The number of operations that read whole values; the factor by which text may grow; the
-    depth of nested loops that may read the same values again (0: each value is read once); and how
-    often the expression names the event.
+    depth of nested loops that may read the same values again (0: each value is read once); how
+    often the expression names the event; and the number of its arithmetic operations.
 
     Raises ValueError if these cannot be determined.
     """
@@ -183,7 +218,7 @@ def _estimate(text: str) -> tuple[int, int, int, int]:
         raise ValueError(
             "mixes a raw string (r'…') with a backslash before a quote; use an ordinary string"
         )
-    operations, plus, macros, deepest, uses, again = 1, 0, 0, 0, 0, False
+    operations, plus, macros, deepest, uses, again, arithmetic = 1, 0, 0, 0, 0, False, 0
     inside: list[bool] = []  # of each open bracket: whether a macro's body
     tokens = [match for match in _TOKEN.finditer(text) if not match["comment"]]
     former = ""
@@ -208,12 +243,14 @@ def _estimate(text: str) -> tuple[int, int, int, int]:
         elif token == "matches":
             operations += 3 * _program(tokens[position + 1 : position + 4])
         plus += token == "+"
+        arithmetic += token in _ARITHMETIC
         operations += token in _CALLS or token == "in"
         former = token
     if macros > MAX_MACROS:
         raise ValueError(f"has more than {MAX_MACROS} macros (all, exists, map, filter…)")
     growth = (plus + 1) ** (macros + 1)
-    return operations, growth, deepest if again or deepest > 1 else 0, max(1, uses)
+    depth = deepest if again or deepest > 1 else 0
+    return operations, growth, depth, max(1, uses), arithmetic
 
 
 def _program(following: list[re.Match[str]]) -> int:
@@ -232,7 +269,7 @@ def _program(following: list[re.Match[str]]) -> int:
     raise ValueError('matches needs its regular expression as a literal: x.matches("^a")')
 
 
-def _event_of(received: Received) -> dict[str, Any]:
+def _event_of(received: Received, *, normalized: bool) -> dict[str, Any]:
     event = received.event
     out: dict[str, Any] = dict(event.extensions)
     for name in _ATTRIBUTES:
@@ -240,6 +277,8 @@ def _event_of(received: Received) -> dict[str, Any]:
         if value is not None:
             out[name] = value
     data = received.payload()
+    if normalized and event.kind is DataKind.JSON and has_odd_numbers(event.data):
+        data = normalize(decoded(event.data))  # a copy: filters see the numbers as they are
     if data is not msgspec.UNSET:
         out["data"] = data
     return out
