@@ -26,8 +26,8 @@ Every key has a default unless it says *required*. Durations are written `30s`, 
 replaced from the environment; `EVENT_GATEWAY__SERVER__PORT=9000` sets `server.port`. Anchors,
 aliases and `<<` work. `event-gateway check -c FILE` prints each problem as a line.
 
-The file is YAML 1.2 (core schema): `NO`, `on` and `12:30` are text, `012` is the number 12. `check`,
-the start and a reload warn of each value that YAML 1.1 reads differently, up to 100.
+The file is YAML 1.2 (core schema): `NO`, `on` and `12:30` are text, `012` is the number 12.
+`check`, the start and a reload warn of each value that YAML 1.1 reads differently, up to 100.
 """
 
 

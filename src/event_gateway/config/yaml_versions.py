@@ -79,7 +79,9 @@ class Differences:
 
     def _former(self, text: str) -> tuple[Any, str]:
         """The value in YAML 1.1, and its description."""
-        tag = self._yaml_1_1.resolve(yaml.ScalarNode, text, (True, False))
+        tag = self._yaml_1_1.resolve(  # type: ignore[no-untyped-call]
+            yaml.ScalarNode, text, (True, False)
+        )
         if text in _SHORT:
             return _SHORT[text], _described(_SHORT[text])
         name = tag.rpartition(":")[2]
