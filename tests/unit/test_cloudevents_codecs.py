@@ -1,5 +1,7 @@
 """The codecs of CloudEvents alone: encoded and decoded events are equal."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -15,7 +17,12 @@ from event_gateway.core.cloudevents.binary_mode import (
 )
 from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
-from event_gateway.core.cloudevents.media_types import declared_encoding, mode_of
+from event_gateway.core.cloudevents.media_types import (
+    check_content_type,
+    declared_encoding,
+    is_media_type,
+    mode_of,
+)
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from support.examples import examples
@@ -153,7 +160,8 @@ def test_without_a_content_type_the_payload_decides() -> None:
     [
         ("text/plain; charset=ISO-8859-1", "é".encode("latin-1"), "iso-8859-1"),
         ('text/plain; a=b ; Charset="utf-16"', "é".encode("utf-16"), "utf-16"),
-        ("application/json; charset=utf-16", '{"a":1}'.encode("utf-16"), "utf-16"),
+        ("application/json; charset=utf-16", '{"a":}'.encode("utf-16"), "utf-16"),
+        ("application/json; charset=punycode", b"{}\xff", "punycode"),
         ("application/xml", '<?xml version="1.0" encoding="iso-8859-1"?><é/>'.encode("latin-1"),
          "iso-8859-1"),
         ("application/soap+xml", b"<?xml version='1.0' encoding='windows-1252' ?><a/>",
@@ -169,6 +177,71 @@ def test_text_in_other_encodings_is_kept_as_bytes(
     event = from_binary(headers.items(), content_type, body)
     assert (event.kind, event.data) == (DataKind.BINARY, body)
     assert to_binary(from_structured(to_structured(event)))[1] == body
+
+
+ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "s", "type": "t"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "value"),
+    [
+        ("application/json", '{"a":"é"}'.encode(), '{"a":"é"}'),
+        ("application/vnd.x+json; charset=UTF-8", b" [1.10] ", " [1.10] "),
+        ("application/json; charset=iso-8859-1", '{"a":"é"}'.encode("latin-1"), '{"a":"é"}'),
+        ('text/json;charset="utf-16"', '{"a":1.50}'.encode("utf-16"), '{"a":1.50}'),
+        ("application/json; charset=utf-32be", "7".encode("utf-32be"), "7"),
+        ("application/json; charset=ebcdic", b'{"a":1}', '{"a":1}'),
+    ],
+)
+def test_json_is_json_however_it_comes_in(content_type: str, body: bytes, value: str) -> None:
+    """As a body, or in base64; receivers in binary mode get the same bytes."""
+    headers = {f"ce-{name}": text for name, text in ATTRIBUTES.items()}
+    encoded = {"datacontenttype": content_type, "data_base64": base64.b64encode(body).decode()}
+    for event in (
+        from_binary(headers.items(), content_type, body),
+        from_structured(json.dumps(ATTRIBUTES | encoded).encode()),
+    ):
+        assert (event.kind, event.data.decode()) == (DataKind.JSON, value)
+        again = from_structured(to_structured(event))
+        assert (again.kind, again.data.decode()) == (DataKind.JSON, value.strip())
+        assert to_binary(event)[1] == body
+    for other in ("text/plain", None, "application/octet-stream"):
+        kept = encoded | {"datacontenttype": other}
+        assert from_structured(json.dumps(ATTRIBUTES | kept).encode()).kind is DataKind.BINARY
+
+
+def test_json_that_its_declared_encoding_does_not_have_is_escaped() -> None:
+    event = Event("1", "s", "t", datacontenttype="application/json; charset=iso-8859-1",
+                  data='{"é":"€😀"}'.encode(), kind=DataKind.JSON)  # fmt: skip
+    assert to_binary(event)[1] == b'{"\xe9":"\\u20ac\\ud83d\\ude00"}'
+
+
+MEDIA_TYPES = (
+    "application/json", "text/plain; charset=utf-8", 'text/plain;a="b;\\"c"; d=e', "a/b;",
+    "A/B ; c=d", "application/vnd.acme.x-y+json;v=1", "x/1!#$&^_.+-",
+    "application/json ;\tcharset=utf-8",
+)  # fmt: skip
+NOT_MEDIA_TYPES = (
+    "xyz", "application/", "/json", "a/b/c", "a b/c", "text/plain charset=utf-8", "text/*", "*/*",
+    "text/plain; charset", "text/pl\u00e4in", "text/plain; a=\u00e4", 'text/plain; a="\u00e4"',
+    "a/b, c/d", "a/b;c=d e", 'a/b;c="d', " a/b", "a/b ", "-a/b", "a/" + "b" * 128, "a/b;=c",
+    "a/b;c=", "a/b\r\nx: y",
+)  # fmt: skip
+
+
+def test_what_is_no_media_type_is_refused() -> None:
+    for text in MEDIA_TYPES:
+        assert is_media_type(text), text
+        check_content_type(Event("1", "s", "t", datacontenttype=text))
+    for text in NOT_MEDIA_TYPES:
+        assert not is_media_type(text), text
+        with pytest.raises(InvalidEvent, match="is no media type"):
+            check_content_type(Event("1", "s", "t", datacontenttype=text))
+        # An earlier version may have stored such an event.
+        assert not goes_binary(Event("1", "s", "t", datacontenttype=text))
+    check_content_type(Event("1", "s", "t"))
+    for hostile in ("a/" + "b" * 60_000, "a/b;" * 15_000, "a/b" + ' ;c="\\' * 8000):
+        assert not is_media_type(hostile + "\0")
 
 
 def test_xml_and_text_in_utf8_are_text() -> None:

@@ -27,7 +27,10 @@ def test_matching(pattern: str, subject: str, expected: bool) -> None:
     assert matches(pattern, subject) is expected
 
 
-@pytest.mark.parametrize("pattern", ["", "a..b", ".a", "a.", "a.>.b", "a.b*", "a b"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "a..b", ".a", "a.", "a.>.b", "a.b*", " a", "a.b ", "a.b, c", "a\tb", "a.b\n", "a\u0085"],
+)
 def test_bad_patterns(pattern: str) -> None:
     with pytest.raises(InvalidDefinition):
         check_pattern(pattern, "events")

@@ -130,6 +130,29 @@ def test_a_required_value_that_is_missing_is_an_error() -> None:
     assert transform(of({"user": {"uid": 0}}), 0.0)[1] == b'{"who":{"id":0}}'
 
 
+def test_numbers_keep_their_digits() -> None:
+    digits = ("10.10", "0.1000000000000000055511151231257827", "1e5", "-0.0", "1E+400",
+              "123456789012345678901234567890", "100.00", "9" * 5000)  # fmt: skip
+    for number in digits:
+        raw = f'{{"a": {number}, "s": "{number}", "l": [{number}, {{"x": {number} }}]}}'.encode()
+        for template, body in (
+            ("{{ data.a }}", number),
+            ({"a": ["{{ data.a }}", "{{ data.l[1].x }}"]}, f'{{"a":[{number},{number}]}}'),
+            ("{{ data.l }}", f'[{number}, {{"x": {number} }}]'),
+            ("{{ data.l[*].x }}", f"[{number}]"),
+            ("{{ data.l[1] }} {{ data.a }}", f'"{{\\"x\\":{number}}} {number}"'),
+            ("{{ data.a | string }}", f'"{number}"'), ("{{ data.s | number }}", number),
+            ("{{ data.a | number | json }}", f'"{number}"'), ("{{ data.l[0] | upper }}", number),
+            ({"$each": "data.l", "$do": "{{ item.x ?? item }}".replace("item }", "0.50 }")},
+             f"[0.50,{number}]"),
+            ({"$each": "data.l", "$do": "{{ item }}"}, f'[{number},{{"x": {number} }}]'),
+            (f"{{{{ data.no ?? {number[:300]} }}}}", number[:300]),
+        ):  # fmt: skip
+            assert compile_template(template, None)(of(raw), 0.0)[1].decode() == body, template
+        text = compile_template("{{ data.a }};{{ data.l }}", "text/plain")(of(raw), 0.0)[1]
+        assert text.decode() == f'{number};[{number},{{"x":{number}}}]'
+
+
 def test_templates_of_another_content_type() -> None:
     transform = compile_template("{{ type }}\n{{ data.user.id }}", "text/plain; charset=utf-8")
     assert transform(of(), 0.0) == (b"text/plain; charset=utf-8", b"order.placed\n7")

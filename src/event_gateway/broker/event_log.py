@@ -166,7 +166,7 @@ class EventLog:
         """
         if not self.captures_new_roots:
             return
-        roots = tuple(root for pattern in patterns if (root := capturable(pattern)))
+        roots = tuple(root for pattern in patterns for root in capturable(pattern))
         own = tuple(
             root for root in roots if not any(stream.overlaps(root) for stream in self.external)
         )

@@ -28,6 +28,7 @@ from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.provision import LIFECYCLE, ensure, existing
 from event_gateway.broker.stream_page import LATEST, read_page
 from event_gateway.core.streams.definition import EVENTS, StreamContents, StreamDefinition
+from event_gateway.core.streams.log_subjects import log_subjects, spellings
 
 _PREFIX = "GATEWAY_STREAM_"
 SOURCE_HEADER = "Nats-Stream-Source"
@@ -182,31 +183,34 @@ def _sources(
         StreamSource(
             name=stream.name,
             subject_transforms=_transforms(
-                tuple(subject for subject in definition.subjects if stream.overlaps(subject)),
+                tuple(subject for subject in definition.subjects if _overlaps(stream, subject)),
                 of_http=False,
             ),
         )
         for stream in external
-        if any(stream.overlaps(subject) for subject in definition.subjects)
+        if any(_overlaps(stream, subject) for subject in definition.subjects)
     ]
     return [log, *others]
+
+
+def _overlaps(stream: ExternalStream, pattern: str) -> bool:
+    return any(stream.overlaps(subject) for subject in spellings(pattern))
 
 
 def _transforms(subjects: tuple[str, ...], *, of_http: bool) -> list[SubjectTransform]:
     """``of_http``: also copies the events that came over HTTP and lie on ``events.<type>``."""
     transforms = []
-    for subject in subjects:
-        tokens = subject.split(".")
+    for pattern in subjects:
         wildcards = 0
         target = []
-        for token in tokens:
+        for token in pattern.split("."):
             if token == "*":
                 wildcards += 1
                 token = f"{{{{wildcard({wildcards})}}}}"  # a bare * is refused as destination
             target.append(token)
-        transforms.append(SubjectTransform(src=subject, dest=".".join(target)))
-        if of_http and tokens[0] != "events":
-            transforms.append(SubjectTransform(src=f"events.{subject}", dest=".".join(target)))
+        dest = spellings(".".join(target))[0]
+        for subject in log_subjects(pattern) if of_http else spellings(pattern):
+            transforms.append(SubjectTransform(src=subject, dest=dest))
     return transforms
 
 

@@ -6,7 +6,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
 from event_gateway.core.streams.definition import LIFECYCLE_SUBJECTS
-from event_gateway.core.streams.log_subjects import capturable, merge_captured
+from event_gateway.core.streams.log_subjects import capturable, merge_captured, spellings
 
 DEFAULT = ("ontology.>", "terminus.>", "audit.>", "scheduler.>", "user.>")
 ALWAYS = "events.>"  # for events over HTTP whose type matches no other captured subject
@@ -16,8 +16,8 @@ def captured_subjects(config: Config) -> tuple[str, ...]:
     """The subjects to capture from NATS, without overlaps."""
     if config.ingest.subjects is not None:
         return merge_captured((), (ALWAYS, *config.ingest.subjects))
-    roots = (capturable(pattern) for _, pattern in _patterns(config))
-    return merge_captured((*DEFAULT, ALWAYS), tuple(root for root in roots if root))
+    roots = tuple(root for _, pattern in _patterns(config) for root in capturable(pattern))
+    return merge_captured((*DEFAULT, ALWAYS), roots)
 
 
 def check_subjects(subjects: list[str]) -> Iterator[tuple[str, str]]:
@@ -29,7 +29,9 @@ def check_subjects(subjects: list[str]) -> Iterator[tuple[str, str]]:
         except InvalidDefinition as error:
             yield key, error.detail
             continue
-        if capturable(subject) is None:
+        if " " in subject:
+            yield key, f"{subject!r} has a space, which a NATS subject cannot have"
+        if not capturable(subject):
             yield (
                 key,
                 (
@@ -50,7 +52,9 @@ def unfed_patterns(config: Config) -> list[tuple[str, str]]:
     return [
         (key, reason)
         for key, pattern in _patterns(config)
-        if not any(overlaps(pattern, subject) for subject in captured)
+        if not any(
+            overlaps(written, subject) for written in spellings(pattern) for subject in captured
+        )
         if (reason := _reason(pattern, for_stream=key.startswith("streams.")))
     ]
 

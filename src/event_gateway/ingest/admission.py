@@ -8,6 +8,7 @@ import structlog
 
 from event_gateway.broker.registry import Registry
 from event_gateway.core.cloudevents.event import NATS, DataKind, Event, Received, decoded
+from event_gateway.core.cloudevents.media_types import check_content_type
 from event_gateway.core.cloudevents.reserved_types import check_reserved
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.schema.event_schema import EventSchema, Violation
@@ -56,6 +57,7 @@ class Admission:
         self._policy = policy
         self._metrics = metrics
         self._rules: dict[str, _Rule] = {}
+        self._began = time.time()
         self._warned: dict[str, float] = {}  # by event type, on the monotonic clock
         registry.notify(event_type=self._on_event_type)
 
@@ -65,6 +67,7 @@ class Admission:
         Raises InvalidEvent (``reserved``, ``schema``).
         """
         check_reserved(event)
+        check_content_type(event)
         rule = self._rules.get(event.type)
         if rule is not None or self._policy.strict:
             self._apply(rule, event)
@@ -77,10 +80,11 @@ class Admission:
         """
         event = received.event
         check_reserved(event)
+        if received.origin != NATS:
+            return
+        check_content_type(event)
         rule = self._rules.get(event.type)
         if rule is None and not self._policy.strict:
-            return
-        if received.origin != NATS:
             return
         if rule is None or rule.since <= received.time:
             self._apply(rule, event, received)
@@ -92,6 +96,8 @@ class Admission:
         """
         event = received.event
         check_reserved(event)
+        if received.origin == NATS and received.time >= self._began:
+            check_content_type(event)
         policy = self._policy
         rule = self._rules.get(event.type)
         if (rule is None and not policy.strict) or received.origin != NATS:

@@ -21,7 +21,7 @@ from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.streaming.durable_names import DurableNames
 from event_gateway.streaming.framing import Framing
 from event_gateway.streaming.hub import Hub
-from event_gateway.streaming.message_filter import log_subjects, message_filter
+from event_gateway.streaming.message_filter import message_filter, subjects_of
 from event_gateway.streaming.outbox import Budget, Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
 from event_gateway.streaming.subject_source import Source, check_subjects, source_of
@@ -130,7 +130,7 @@ class LiveSubscriptions:
                 subscriber,
                 start,
                 joined=on_joined,
-                patterns=None if patterns is None else log_subjects(patterns),
+                patterns=None if patterns is None else subjects_of(patterns),
                 holes=holes,
             )
             started = True

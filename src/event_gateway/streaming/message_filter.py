@@ -8,16 +8,16 @@ import msgspec
 from event_gateway.core.matching.filter import Predicate
 from event_gateway.core.matching.pattern import matches
 from event_gateway.core.matching.selection import Selection, compile_selection
+from event_gateway.core.streams.log_subjects import log_subjects
 from event_gateway.streaming.stream_message import StreamMessage
 
 MessageFilter = Callable[[StreamMessage], bool]
 MAX_COMPILED = 1024  # selections that are kept compiled
 
 
-def log_subjects(patterns: Sequence[str]) -> tuple[str, ...]:
-    """The subjects of the log for patterns. Events over HTTP whose type no subject captures are
-    below ``events``."""
-    return tuple(subject for pattern in patterns for subject in (pattern, f"events.{pattern}"))
+def subjects_of(patterns: Sequence[str]) -> tuple[str, ...]:
+    """The subjects of the log for patterns."""
+    return tuple(subject for pattern in patterns for subject in log_subjects(pattern))
 
 
 def message_filter(patterns: Sequence[str] | None, selection: Selection) -> MessageFilter | None:
@@ -26,7 +26,7 @@ def message_filter(patterns: Sequence[str] | None, selection: Selection) -> Mess
     passes = None if selection == Selection() else _passing(msgspec.json.encode(selection))
     if patterns is None:
         return passes
-    subjects = log_subjects(patterns)
+    subjects = subjects_of(patterns)
 
     def both(message: StreamMessage) -> bool:
         if not any(matches(subject, message.subject) for subject in subjects):

@@ -8,6 +8,7 @@ from event_gateway.broker.provision import LIFECYCLE
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
+from event_gateway.core.streams.log_subjects import spellings
 from event_gateway.streaming.refusal import SubscriptionRefused
 
 
@@ -42,10 +43,11 @@ def _source_of(events: EventLog, pattern: str) -> Source:
     # A pattern that begins with a wildcard means the events, not the gateway's lifecycle events.
     if pattern[0] not in "*>" and _any_overlaps(LIFECYCLE_SUBJECTS, pattern):
         return Source(LIFECYCLE, holes=False)
-    if _any_overlaps(events.captured, pattern):
+    written = spellings(pattern)
+    if any(_any_overlaps(events.captured, subject) for subject in written):
         return Source(EVENTS, holes=False)
     for stream in events.external:
-        if _any_overlaps(stream.subjects, pattern):
+        if any(_any_overlaps(stream.subjects, subject) for subject in written):
             return Source(stream.name, holes=True)
     raise SubscriptionRefused(
         "not_captured",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import event_in
@@ -15,7 +15,7 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
-from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.reserved_types import check_reserved
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.matching.expression import EvaluationError, Expression
@@ -42,6 +42,7 @@ Parts = Annotated[MatchingParts, Depends(provided(MatchingParts))]
 
 @router.post("/webhooks/match")
 async def match_webhooks(
+    request: Request,
     parts: Parts,
     body: dict[str, Any] = Body(...),
     limit: int = Query(100, ge=1, le=1000),
@@ -53,7 +54,7 @@ async def match_webhooks(
     The body is ``{"event": {…}}`` or the CloudEvent itself. ``matched`` has the ids of all webhooks
     that match (the first 1,000), ``items`` the result for each webhook, by id, page by page.
     """
-    received = _event(body if "specversion" in body else body.get("event"), check=True)
+    received = _event(event_in(await request.body(), whole="specversion" in body), check=True)
     matched = sorted(webhook.id for webhook in parts.matching(received))
     names = webhook or registered(parts.registry.webhooks)
     page, more = page_of(names, limit, cursor)
@@ -78,7 +79,7 @@ async def match_webhooks(
 
 
 @router.post("/expressions/evaluate")
-async def evaluate(parts: Parts, body: dict[str, Any] = Body(...)) -> Response:
+async def evaluate(request: Request, body: dict[str, Any] = Body(...)) -> Response:
     """An expression's value for an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
 
     422 if the expression cannot be compiled. If its evaluation fails, ``value`` is null and
@@ -97,7 +98,7 @@ async def evaluate(parts: Parts, body: dict[str, Any] = Body(...)) -> Response:
         expression = Expression(text, condition=False)
     except ValueError as error:
         raise InvalidDefinition("expression", str(error)) from None
-    received = _event(body.get("event"))
+    received = _event(event_in(await request.body()))
     value, errors = None, []
     try:
         value = expression.value(received)
@@ -108,8 +109,7 @@ async def evaluate(parts: Parts, body: dict[str, Any] = Body(...)) -> Response:
     )
 
 
-def _event(given: Any, *, check: bool = False) -> Received:
-    event = event_in(given)
+def _event(event: Event, *, check: bool = False) -> Received:
     if check:
         try:
             check_reserved(event)

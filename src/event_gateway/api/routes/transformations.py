@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import APIRouter, Body, Depends, Request, Response
 
 from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import body_as, event_in
@@ -38,20 +38,22 @@ Parts = Annotated[TransformationParts, Depends(provided(TransformationParts))]
 
 
 class _PreviewRequest(msgspec.Struct, forbid_unknown_fields=True):
-    event: dict[str, Any]
     transformation: str | dict[str, Any] | None = None
     webhook: str | None = None
 
 
 @router.post("/preview")
-async def preview_transformation(parts: Parts, body: dict[str, Any] = Body(...)) -> Response:
+async def preview_transformation(
+    request: Request, parts: Parts, body: dict[str, Any] = Body(...)
+) -> Response:
     """The request that the gateway would send for an event. Nothing is sent or stored.
 
     ``transformation``: a name, or a definition as in the configuration file (no Python function);
     by default the transformation of ``webhook``. With ``webhook`` its url, headers and ``enrich``
     are applied.
     """
-    given = body_as(_PreviewRequest, body)
+    event = event_in(await request.body())
+    given = body_as(_PreviewRequest, {key: body[key] for key in body if key != "event"})
     webhook = None if given.webhook is None else parts.registry.webhook(given.webhook)
     name = given.transformation
     builders = parts.builders
@@ -65,7 +67,7 @@ async def preview_transformation(parts: Parts, body: dict[str, Any] = Body(...))
             raise InvalidDefinition("transformation", f"{name!r} is unknown; there are: {known}")
     else:
         builders, name = _with(builders, name)
-    received = Received(event_in(given.event), "", 0, time.time())
+    received = Received(event, "", 0, time.time())
     if webhook is None or webhook.enrich:
         await parts.enricher.preview(received)
     try:

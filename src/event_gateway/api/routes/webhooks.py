@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from event_gateway.api.routes import secrets
 from event_gateway.api.server.auth import GuardedRoute
@@ -137,7 +137,7 @@ async def change_webhook(
 
 @router.post("/{webhook_id}/test")
 async def try_webhook(
-    parts: Parts, webhook_id: str, body: dict[str, Any] | None = Body(None)
+    request: Request, parts: Parts, webhook_id: str, body: dict[str, Any] | None = Body(None)
 ) -> Response:
     """Sends one event to the receiver at once and returns its answer.
 
@@ -153,7 +153,7 @@ async def try_webhook(
     if body is not None:
         if set(body) != {"event"}:
             raise Problem(422, 'the body is {"event": {…}}, or empty')
-        event = event_in(body["event"])
+        event = event_in(await request.body())
     shown = await sample_request.send(
         parts.receivers,
         parts.builders.for_webhook(webhook),

@@ -13,7 +13,7 @@ from event_gateway.core.text.json_text import MalformedJson, read_json
 from event_gateway.core.text.json_values import check_plain
 
 T = TypeVar("T")
-MAX_EVENT_DEPTH = 900  # Python cannot encode what is nested much deeper
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PATH = re.compile(r"^(.*) - at `\$\.?(.*)`$")
 
 
@@ -37,17 +37,17 @@ def body_as(kind: type[T], body: Any) -> T:
         raise InvalidDefinition(key, detail.replace("`", "")) from None
 
 
-def event_in(given: Any) -> Event:
-    """The event in a body's member ``event``, which is in the JSON format. Raises
-    InvalidDefinition with that key."""
+def event_in(body: bytes, *, whole: bool = False) -> Event:
+    """The event in the JSON body of a request, in the JSON format: its member ``event``, or with
+    ``whole`` the body itself. Its data are the bytes that were sent.
+
+    Raises InvalidDefinition with the key ``event``. The body was read by :func:`json_of` before.
+    """
     try:
-        check_plain(given, "event", max_depth=MAX_EVENT_DEPTH)
-        return from_structured(msgspec.json.encode(given))
+        return from_structured(body if whole else bytes(_members(body)["event"]))
+    except KeyError:
+        raise InvalidDefinition("event", "is missing") from None
     except InvalidEvent as error:
         raise InvalidDefinition("event", error.detail) from None
-    except UnicodeEncodeError:
-        raise InvalidDefinition("event", "contains a code point that is not a character") from None
-    except (RecursionError, OverflowError):
-        raise InvalidDefinition(
-            "event", "is nested too deep, or contains too large a number"
-        ) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidDefinition("event", f"cannot be decoded: {error}") from None

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgspec
 import typer
 import websockets
 
@@ -44,7 +45,8 @@ def follow(
     each: Callable[[dict[str, Any]], Awaitable[None]],
     limit: int | None,
 ) -> None:
-    """Subscribes and calls ``each`` with the frame of each event, ``limit`` times or for ever."""
+    """Subscribes and calls ``each`` with the frame of each event, ``limit`` times or for ever. The
+    event in a frame is JSON text (``msgspec.Raw``)."""
 
     async def main() -> None:
         left = limit
@@ -61,6 +63,14 @@ def follow(
         raise typer.Exit(130) from None
 
 
+def _frame(text: str | bytes) -> dict[str, Any]:
+    """A frame, its event as JSON text: a command prints the digits of numbers as they came in."""
+    members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    return {
+        name: raw if name == "event" else msgspec.json.decode(raw) for name, raw in members.items()
+    }
+
+
 async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """Frames of events. After a lost connection a stream goes on behind the last event; subjects
     without a stream go on with new events."""
@@ -74,7 +84,7 @@ async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[
             ) as socket:
                 await socket.send(json.dumps({"action": "subscribe"} | request))
                 async for text in socket:
-                    frame = json.loads(text)
+                    frame = _frame(text)
                     kind = frame["type"]
                     if kind == "subscribed":
                         if not started and request.get("from", "new") == "new":

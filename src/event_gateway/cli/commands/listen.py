@@ -129,7 +129,7 @@ class _Forwarder:
 
     async def post(self, frame: dict[str, Any]) -> dict[str, Any]:
         """Posts the event of a frame; returns the result as the command prints it."""
-        event = from_structured(msgspec.json.encode(frame["event"]))
+        event = from_structured(bytes(frame["event"]))
         request = self._builder.build(Received(event, "", frame["seq"], time.time()), 1)
         future: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
 

@@ -1,8 +1,8 @@
 """``event-gateway streams``: lists and shows named streams, and prints their events."""
 
-import json
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from event_gateway.cli.client.live_events import follow, parse_filter
@@ -12,6 +12,8 @@ from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.cli.client.times import time_option
 
 app = typer.Typer(no_args_is_help=True, help="Named streams: list, show, tail.")
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 NameArgument = Annotated[str, typer.Argument(help="The stream's name.")]
 FilterOption = Annotated[
@@ -80,15 +82,23 @@ def selection_of(filters: list[str] | None, expression: str | None) -> dict[str,
 
 def event_line(frame: dict[str, Any], *, as_json: bool) -> str:
     """An event as one line, without what the gateway added to its data."""
-    event = frame["event"]
+    raw = bytes(frame["event"])
     if as_json:
-        return json.dumps({"seq": frame["seq"], "event": event})
-    data = event.get("data", event.get("data_base64"))
-    if isinstance(data, dict):
-        data = {key: value for key, value in data.items() if key != "enrichment"}
-    parts = [str(frame["seq"]), event.get("time", "-"), event["type"], event["source"], event["id"]]
-    text = "  ".join([*parts, json.dumps(data, ensure_ascii=False)])
-    return printable(text)
+        return _one_line(b'{"seq":%d,"event":%b}' % (frame["seq"], raw))
+    event = _members(raw)
+    data = bytes(event.get("data", event.get("data_base64", b"null")))
+    if data[:1] == b"{":
+        members = _members(data)
+        members.pop("enrichment", None)
+        data = msgspec.json.encode(members)
+    texts = {name: msgspec.json.decode(value) for name, value in event.items() if name != "data"}
+    parts = [str(frame["seq"]), texts.get("time", "-"), texts["type"], texts["source"], texts["id"]]
+    return printable("  ".join([*parts, _one_line(data)]))
+
+
+def _one_line(text: bytes) -> str:
+    """JSON on one line, with the numbers as they are written."""
+    return msgspec.json.format(text, indent=0).decode()
 
 
 def _rows(streams: list[dict[str, Any]]) -> list[str]:

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from event_gateway.core.cloudevents.attributes import MAX_ATTRIBUTES, check_event
 from event_gateway.core.cloudevents.event import DataKind, Event, Extension
 from event_gateway.core.cloudevents.json_format import OWN_FIELDS
-from event_gateway.core.cloudevents.json_members import check_json, check_version
+from event_gateway.core.cloudevents.json_members import check_json, check_version, json_payload
 from event_gateway.core.cloudevents.media_types import (
     declared_encoding,
     is_json_content,
+    is_media_type,
     is_text_content,
+    json_as_declared,
     text_as_declared,
 )
 from event_gateway.core.errors import InvalidEvent
@@ -45,7 +47,7 @@ def from_binary(headers: Iterable[tuple[str, str]], content_type: str | None, bo
     if "data" in attributes:
         raise InvalidEvent("invalid", "ce-data is not an attribute: the payload is the body")
     content_type = attributes.pop("datacontenttype", None) or content_type or None
-    kind = _kind(content_type, body)
+    kind, body = _payload(content_type, body)
     extensions: dict[str, Extension] = {
         name: value for name, value in attributes.items() if name not in OWN_FIELDS
     }
@@ -65,26 +67,28 @@ def from_binary(headers: Iterable[tuple[str, str]], content_type: str | None, bo
     )
 
 
-def _kind(content_type: str | None, body: bytes) -> DataKind:
-    """The kind of a payload. Raises InvalidEvent if it should be JSON and is not."""
+def _payload(content_type: str | None, body: bytes) -> tuple[DataKind, bytes]:
+    """The kind of a payload, and the payload: JSON in UTF-8, all else as it is. Raises InvalidEvent
+    if it should be JSON in UTF-8 and is not."""
     if not body:
-        return DataKind.NONE
+        return DataKind.NONE, body
     if declared_encoding(content_type, body) is not None:
-        return DataKind.BINARY
+        converted = json_payload(content_type, body)
+        return (DataKind.BINARY, body) if converted is None else (DataKind.JSON, converted)
     if content_type is None:
         try:
-            return DataKind.JSON if check_json(body, None) else DataKind.BINARY
+            return DataKind.JSON if check_json(body, None) else DataKind.BINARY, body
         except InvalidEvent:
-            return DataKind.BINARY
+            return DataKind.BINARY, body
     if is_json_content(content_type):
-        return DataKind.JSON if check_json(body, content_type) else DataKind.BINARY
+        return DataKind.JSON if check_json(body, content_type) else DataKind.BINARY, body
     if is_text_content(content_type):
         try:
             body.decode()
         except UnicodeDecodeError:
-            return DataKind.BINARY
-        return DataKind.TEXT
-    return DataKind.BINARY
+            return DataKind.BINARY, body
+        return DataKind.TEXT, body
+    return DataKind.BINARY, body
 
 
 def decode_header(value: str, name: str) -> str:
@@ -124,10 +128,12 @@ def _escaped(match: re.Match[str]) -> str:
 
 def goes_binary(event: Event) -> bool:
     """Whether binary mode can carry the event. It cannot if the payload's content type is a
-    CloudEvent's: receivers would read the payload as an event in structured mode."""
+    CloudEvent's: receivers would read the payload as an event in structured mode. Nor if it is no
+    media type, which may be raw text above ASCII in a header."""
     content_type = event.datacontenttype
-    return content_type is None or not content_type.lstrip().lower().startswith(
-        "application/cloudevents"
+    return content_type is None or (
+        is_media_type(content_type)
+        and not content_type.lower().startswith("application/cloudevents")
     )
 
 
@@ -155,4 +161,6 @@ def to_binary(event: Event) -> tuple[bytes, bytes]:
         lines.append(f"content-type: {content_type}\r\n")
     if event.kind is DataKind.TEXT:
         body = text_as_declared(content_type, body)
+    elif event.kind is DataKind.JSON:
+        body = json_as_declared(content_type, body)
     return "".join(lines).encode(), body

@@ -17,6 +17,7 @@ from event_gateway.core.cloudevents.json_members import (
     check_utf8,
     check_version,
     decode_value,
+    json_payload,
     readable,
     why_unreadable,
 )
@@ -214,6 +215,9 @@ def _build(
         raise InvalidEvent("invalid", BOTH_DATA)
     if encoded is not None:
         raw, kind = _from_base64(encoded), DataKind.BINARY
+        text = json_payload(content_type, raw)
+        if text is not None:
+            raw, kind = text, DataKind.JSON
     elif data is not None:
         raw, kind = bytes(data), DataKind.JSON
         if not is_json_content(content_type) and raw[:1] == b'"':

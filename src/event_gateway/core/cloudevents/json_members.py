@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.cloudevents.media_types import is_json_content
+from event_gateway.core.cloudevents.media_types import is_json_content, json_in_utf8
 from event_gateway.core.cloudevents.surrogates import replace_halves, values
 from event_gateway.core.errors import InvalidEvent
 
@@ -131,6 +131,18 @@ def check_json(body: bytes, content_type: str | None) -> bool:
             f"{why_unreadable(body, error)}",
         ) from None
     return False
+
+
+def json_payload(content_type: str | None, body: bytes) -> bytes | None:
+    """A payload as JSON in UTF-8, if its content type says JSON and it is JSON in the encoding that
+    is declared; else None."""
+    if content_type is None or not is_json_content(content_type):
+        return None
+    text = json_in_utf8(content_type, body)
+    try:
+        return text if text and check_json(text, content_type) else None
+    except InvalidEvent:
+        return None
 
 
 def check_version(version: object) -> None:

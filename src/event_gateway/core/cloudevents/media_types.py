@@ -1,8 +1,11 @@
 """Media types: the CloudEvents mode of a message, and the kind and encoding of its payload."""
 
+import codecs
 import re
+from functools import lru_cache
 from typing import Literal
 
+from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import InvalidEvent
 
 STRUCTURED = "application/cloudevents+json"
@@ -10,12 +13,47 @@ BATCH = "application/cloudevents-batch+json"
 
 Mode = Literal["structured", "batch", "binary"]
 
+# RFC 6838, 4.2 for the names; RFC 9110, 5.6.6 and 8.3.1 for the parameters.
+_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+_PARAMETER = (
+    r"[A-Za-z0-9!#$%&'*+.^_`|~-]+="
+    r"(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+|\"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*+\")"
+)
+_MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:[ \t]*+;[ \t]*+(?:{_PARAMETER})?)*+")
+_MAX_CACHED = 256  # characters
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 # An XML declaration stands at the very beginning (XML 1.0, 2.8).
 _XML_ENCODING = re.compile(rb"""<\?xml[^>]{0,80}?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _UTF8 = frozenset(("utf-8", "utf8", "us-ascii", "ascii"))
 # Encodings that Python writes as the standards say, and quickly.
 _WRITABLE = re.compile(r"iso-8859-\d{1,2}|windows-125\d|utf-(?:16|32)(?:le|be)?", re.IGNORECASE)
+
+
+def is_media_type(text: str) -> bool:
+    """Whether it is a media type: names by RFC 6838, parameters by RFC 9110, all in ASCII."""
+    return _is_media_type(text) if len(text) <= _MAX_CACHED else _matches(text)
+
+
+@lru_cache(maxsize=1024)
+def _is_media_type(text: str) -> bool:
+    return _matches(text)
+
+
+def _matches(text: str) -> bool:
+    return _MEDIA_TYPE.fullmatch(text) is not None
+
+
+def check_content_type(event: Event) -> None:
+    """Refuses an event from outside whose datacontenttype is no media type. Raises InvalidEvent.
+
+    The log may hold such events of an earlier version, which are still delivered.
+    """
+    content_type = event.datacontenttype
+    if content_type is not None and not is_media_type(content_type):
+        shown = ascii(content_type[:64])
+        raise InvalidEvent(
+            "invalid", f"datacontenttype {shown} is no media type (RFC 6838), such as text/plain"
+        )
 
 
 def mode_of(content_type: str | None) -> Mode:
@@ -72,14 +110,54 @@ def text_as_declared(content_type: str | None, text: bytes) -> bytes:
     Raises ValueError if that is not possible.
     """
     encoding = declared_encoding(content_type, text)
+    return text if encoding is None else _encoded(text.decode(), encoding)
+
+
+def json_as_declared(content_type: str | None, text: bytes) -> bytes:
+    """As :func:`text_as_declared`, for JSON: what the encoding does not have is escaped."""
+    encoding = declared_encoding(content_type, b"")
+    if encoding is None or _WRITABLE.fullmatch(encoding) is None:
+        return text  # RFC 8259, 11: a charset that is not known means nothing for JSON
+    return _encoded(text.decode(), encoding, _ESCAPED)
+
+
+def json_in_utf8(content_type: str | None, body: bytes) -> bytes | None:
+    """A body of a JSON content type in UTF-8; None if it is not text in the encoding that the
+    content type declares, or if it would not come back unchanged from :func:`json_as_declared`.
+
+    The caller checks whether it is JSON.
+    """
+    encoding = declared_encoding(content_type, b"")
     if encoding is None:
-        return text
+        return body
+    try:
+        if _WRITABLE.fullmatch(encoding) is None:
+            return body if body.isascii() and b"\0" not in body else None
+        text = body.decode(encoding)
+        return text.encode() if _encoded(text, encoding) == body else None
+    except (ValueError, LookupError):
+        return None
+
+
+def _encoded(text: str, encoding: str, errors: str = "strict") -> bytes:
     if _WRITABLE.fullmatch(encoding) is None:
         raise ValueError(f"text cannot be encoded as {encoding[:40]}")
     try:
-        return text.decode().encode(encoding)
+        return text.encode(encoding, errors)
     except LookupError:
         raise ValueError(f"text cannot be encoded as {encoding}") from None
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Escapes characters as JSON does, where an encoding does not have them (RFC 8259, 7)."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)), error.end
+
+
+_ESCAPED = "event-gateway-json"
+codecs.register_error(_ESCAPED, _escape)
 
 
 def _media(content_type: str | None) -> str:

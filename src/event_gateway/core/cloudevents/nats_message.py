@@ -14,6 +14,7 @@ from event_gateway.core.cloudevents.json_members import decode_object, decode_va
 from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.cloudevents.surrogates import replace_halves
 from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.streams.log_subjects import type_of
 from event_gateway.core.text.times import rfc3339
 
 LOG_FORMAT = 1  # the value of FORMAT_HEADER in messages that the gateway writes into the log
@@ -94,7 +95,7 @@ def _from_plain_object(
     seq: int,
     time: float,
 ) -> Event:
-    event_type = subject.removeprefix("events.")
+    event_type = type_of(subject)
     values = {
         name: decode_value(name, raw) for name, raw in fields.items() if name in ("type", "source")
     }

@@ -1,4 +1,5 @@
-"""Subject patterns, as in NATS: tokens between dots, ``*`` for one token, ``>`` for the rest."""
+"""Patterns of types and subjects, as in NATS: tokens between dots, ``*`` for one token, ``>`` for
+the rest. A pattern may contain what a type may, spaces and characters above ASCII too."""
 
 from event_gateway.core.errors import InvalidDefinition
 
@@ -17,10 +18,13 @@ def check_pattern(pattern: str, key: str) -> tuple[str, ...]:
             raise InvalidDefinition(key, f"{pattern!r} has an empty token between its dots")
         if token == ">" and position != len(tokens) - 1:
             raise InvalidDefinition(key, f"in {pattern!r} '>' may only be the last token")
-        if token not in ("*", ">") and any(c in "*> \t\r\n" for c in token):
-            raise InvalidDefinition(
-                key, f"in {pattern!r} a wildcard must be a whole token, and spaces are not allowed"
-            )
+        if token not in ("*", ">") and any(c in token for c in "*>"):
+            raise InvalidDefinition(key, f"in {pattern!r} a wildcard must be a whole token")
+    if pattern != pattern.strip() or not pattern.isprintable() or ", " in pattern:
+        raise InvalidDefinition(
+            key, f"{pattern!r} has spaces around a pattern, or a character that no type has; write "
+                 "several patterns as a list"
+        )  # fmt: skip
     return tokens
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
+from event_gateway.core.streams.log_subjects import log_subjects
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.units import format_duration
 
@@ -57,10 +58,8 @@ class StreamDefinition(msgspec.Struct, frozen=True):
                     "subjects", f"{subject!r} begins with a wildcard; name the first token"
                 )
         for subject, other in itertools.combinations(self.subjects, 2):
-            if any(overlaps(a, b) for a in _sources(subject) for b in _sources(other)):
-                raise InvalidDefinition(
-                    "subjects", f"{subject!r} and {other!r} overlap; keep the wider one"
-                )
+            if (reason := _overlap(subject, other)) is not None:
+                raise InvalidDefinition("subjects", reason)
         if self.retention is not None and self.retention < 1:
             raise InvalidDefinition("retention", "must be at least 1s")
         for key in ("max_messages", "max_bytes"):
@@ -115,9 +114,19 @@ class StreamDefinition(msgspec.Struct, frozen=True):
         return _is_lifecycle(self.subjects[0])
 
 
-def _sources(subject: str) -> tuple[str, ...]:
-    """The subjects of the log for a stream's subject."""
-    return (subject,) if subject.startswith("events.") else (subject, f"events.{subject}")
+def _overlap(subject: str, other: str) -> str | None:
+    """Why JetStream would refuse these two subjects in one stream; None if it would not."""
+    if overlaps(subject, other):
+        return f"{subject!r} and {other!r} overlap; keep the wider one"
+    for first in log_subjects(subject):
+        for second in log_subjects(other):
+            if overlaps(first, second):
+                return (
+                    f"{subject!r} and {other!r} overlap: the stream also takes {first!r} and "
+                    f"{second!r} from the log, where types are percent-encoded, and those that no "
+                    "captured subject matches lie below events.; keep the wider one"
+                )
+    return None
 
 
 def _narrower(limit: float | None, former: float | None) -> bool:

@@ -27,9 +27,9 @@ from event_gateway.core.transformation.template_values import (
     FILTERS,
     OMIT,
     as_text,
-    decode_raw,
     encode,
     measure,
+    scalar,
 )
 
 MAX_TEMPLATE = 64 * 1024  # bytes
@@ -131,14 +131,12 @@ def _each(value: dict[str, Any], key: str, depth: int, *, in_each: bool) -> _Nod
     """``{"$each": PATH, "$do": …}``: a list with the rendered ``$do`` for each item."""
     if set(value) != {EACH, DO} or not isinstance(value[EACH], str):
         raise InvalidDefinition(key, f"a repetition is {{{EACH}: PATH, {DO}: …}}, and nothing else")
-    # The whole payload is decoded once for all repetitions, not once for each.
-    whole = value[EACH] == "data"
-    read = Scope.data if whole else _reader(value[EACH], f"{key}.{EACH}", in_each=in_each)
+    read = _reader(value[EACH], f"{key}.{EACH}", in_each=in_each)
     node = _compile(value[DO], f"{key}.{DO}", depth + 1, in_each=True)
 
     def repeat(scope: Scope) -> list[Any]:
         scope.spend(NODE)
-        items = read(scope)
+        items = scope.container(read(scope))
         if not isinstance(items, list):
             return []
         outer, out = scope.item, []
@@ -217,7 +215,7 @@ def _value(expression: str, key: str, *, in_each: bool) -> _Node:
         for apply in filters:
             spent = len(value) if isinstance(value, (str, msgspec.Raw)) else 0
             scope.spend(spent)  # counts the input of a filter too: its output may be empty
-            value = apply(decode_raw(value))
+            value = apply(scalar(value))
         size, value = measure(value)
         scope.spend(max(size - spent, 0))
         return value
@@ -231,7 +229,7 @@ _NULL = msgspec.Raw(b"null")
 def _reader(text: str, key: str, *, in_each: bool) -> _Node:
     """A function that returns the value at a path; UNSET if there is none."""
     if text == "data":
-        return _payload
+        return lambda scope: scope.data  # copied without decoding
     if text == "data_base64":
         return lambda scope: (
             payload_of(scope.event) if scope.event.kind is DataKind.BINARY else msgspec.UNSET
@@ -244,18 +242,12 @@ def _reader(text: str, key: str, *, in_each: bool) -> _Node:
     name = path.attribute
     if name is not None:
         return lambda scope: scope.event.attribute(name)
-    return lambda scope: scope.follow(scope.data(), path.steps)
-
-
-def _payload(scope: Scope) -> Any:
-    if scope.event.kind is DataKind.JSON:
-        return msgspec.Raw(scope.event.data)  # copied without decoding
-    return scope.data()
+    return lambda scope: scope.follow(scope.data, path.steps)
 
 
 def _literal(text: str, key: str) -> Any:
     try:
-        return msgspec.json.decode(text)
+        return scalar(msgspec.Raw(bytes(msgspec.json.decode(text, type=msgspec.Raw))))
     except msgspec.DecodeError:
         raise InvalidDefinition(
             key, f'{text[:64]} is neither a JSON value (strings in "…") nor omit or error'

@@ -6,11 +6,8 @@ import msgspec
 
 from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.matching.path import ANY, Step, member_of
-from event_gateway.core.transformation.definition import (
-    MAX_OUTPUT,
-    TransformationError,
-    payload_of,
-)
+from event_gateway.core.transformation.definition import MAX_OUTPUT, TransformationError
+from event_gateway.core.transformation.template_values import opened, scalar
 
 NODE = 16  # bytes that each value counts at least, so that the number of values is limited too
 
@@ -19,11 +16,18 @@ class Scope:
     """One rendering: the event, the current ``item`` of a repetition, and the bytes of output that
     are left (``room``)."""
 
-    __slots__ = ("_data", "event", "item", "room")
+    __slots__ = ("_opened", "data", "event", "item", "room")
 
     def __init__(self, event: Event) -> None:
         self.event = event
-        self._data: tuple[Any] | None = None
+        # The payload: JSON text, or text; UNSET if there is none, or if it is binary.
+        self.data: Any = msgspec.UNSET
+        if event.kind is DataKind.JSON:
+            self.data = msgspec.Raw(event.data)
+        elif event.kind is DataKind.TEXT:
+            self.data = event.data.decode()
+        # By the identity of a JSON text: the text, and the object or list that it is.
+        self._opened: dict[int, tuple[msgspec.Raw, Any]] = {}
         self.item: Any = msgspec.UNSET
         self.room = MAX_OUTPUT
 
@@ -33,13 +37,15 @@ class Scope:
         if self.room < 0:
             raise TransformationError(f"makes more than {MAX_OUTPUT} bytes")
 
-    def data(self) -> Any:
-        """The payload; UNSET if there is none, or if it is binary."""
-        if self._data is None:
-            event = self.event
-            binary = event.kind in (DataKind.BINARY, DataKind.NONE)
-            self._data = (msgspec.UNSET if binary else payload_of(event),)
-        return self._data[0]
+    def container(self, value: Any) -> Any:
+        """The object or list that a value is; the value if it is neither. Each is decoded once, and
+        only one level deep."""
+        if not isinstance(value, msgspec.Raw):
+            return value
+        known = self._opened.get(id(value))
+        if known is None:
+            known = self._opened[id(value)] = (value, opened(value))
+        return known[1]
 
     def follow(self, value: Any, steps: tuple[Step, ...]) -> Any:
         """The value at the end of a path from ``value``; with ``[*]`` in the path the list of all
@@ -47,24 +53,26 @@ class Scope:
         for position, step in enumerate(steps):
             if step is ANY:
                 return self._all(value, steps[position:])
-            value = member_of(value, step)
+            value = member_of(self.container(value), step)
             if value is msgspec.UNSET:
                 break
-        return value
+        return scalar(value)
 
     def _all(self, value: Any, steps: tuple[Step, ...]) -> Any:
+        value = self.container(value)
         if not isinstance(value, list):
             return msgspec.UNSET
         values = [value]
         for step in steps:
             if step is ANY:
-                lists = [value for value in values if isinstance(value, list)]
+                opened_values = [self.container(value) for value in values]
+                lists = [value for value in opened_values if isinstance(value, list)]
                 self.spend(NODE * sum(map(len, lists)))  # limits the work
                 values = [item for items in lists for item in items]
             else:
                 values = [
                     member
                     for value in values
-                    if (member := member_of(value, step)) is not msgspec.UNSET
+                    if (member := member_of(self.container(value), step)) is not msgspec.UNSET
                 ]
         return values
