@@ -3,16 +3,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.pattern import check_pattern, matches
-from event_gateway.core.streams.log_subjects import (
-    capturable,
+from event_gateway.core.cloudevents.type_subject import (
     log_subjects,
     spellings,
-    subject_for,
     subject_of,
     type_of,
 )
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.pattern import check_pattern, matches
+from event_gateway.core.streams.log_subjects import capturable, subject_for
 from support.examples import examples
 
 # Odd characters, and tokens that are long, or long once they are encoded.

@@ -27,8 +27,8 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.provision import LIFECYCLE, ensure, existing
 from event_gateway.broker.stream_page import LATEST, read_page
+from event_gateway.core.cloudevents.type_subject import log_subjects, spellings
 from event_gateway.core.streams.definition import EVENTS, StreamContents, StreamDefinition
-from event_gateway.core.streams.log_subjects import log_subjects, spellings
 
 _PREFIX = "GATEWAY_STREAM_"
 SOURCE_HEADER = "Nats-Stream-Source"

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from event_gateway.config.model import Config
+from event_gateway.core.cloudevents.type_subject import spellings
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
 from event_gateway.core.streams.definition import LIFECYCLE_SUBJECTS
-from event_gateway.core.streams.log_subjects import capturable, merge_captured, spellings
+from event_gateway.core.streams.log_subjects import capturable, merge_captured
 
 DEFAULT = ("ontology.>", "terminus.>", "audit.>", "scheduler.>", "user.>")
 ALWAYS = "events.>"  # for events over HTTP whose type matches no other captured subject

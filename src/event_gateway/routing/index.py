@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import structlog
 
 from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.type_subject import MAX_LENGTH
 from event_gateway.core.matching.expression import EvaluationError, Expression
-from event_gateway.core.matching.pattern import MAX_LENGTH
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.condition_tree import ConditionTree, Entry, entry_of
 

@@ -5,10 +5,10 @@ from functools import lru_cache
 
 import msgspec
 
+from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.matching.filter import Predicate
 from event_gateway.core.matching.pattern import matches
 from event_gateway.core.matching.selection import Selection, compile_selection
-from event_gateway.core.streams.log_subjects import log_subjects
 from event_gateway.streaming.stream_message import StreamMessage
 
 MessageFilter = Callable[[StreamMessage], bool]

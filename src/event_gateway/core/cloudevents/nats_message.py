@@ -13,8 +13,8 @@ from event_gateway.core.cloudevents.json_format import decode_common, from_field
 from event_gateway.core.cloudevents.json_members import decode_object, decode_value, readable
 from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.cloudevents.surrogates import replace_halves
+from event_gateway.core.cloudevents.type_subject import type_of
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.streams.log_subjects import type_of
 from event_gateway.core.text.times import rfc3339
 
 LOG_FORMAT = 1  # the value of FORMAT_HEADER in messages that the gateway writes into the log

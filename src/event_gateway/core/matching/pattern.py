@@ -1,10 +1,8 @@
 """Patterns of types and subjects, as in NATS: tokens between dots, ``*`` for one token, ``>`` for
 the rest. A pattern may contain what a type may, spaces and characters above ASCII too."""
 
+from event_gateway.core.cloudevents.type_subject import MAX_LENGTH, MAX_TOKENS
 from event_gateway.core.errors import InvalidDefinition
-
-MAX_LENGTH = 255
-MAX_TOKENS = 32
 
 
 def check_pattern(pattern: str, key: str) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ import itertools
 
 import msgspec
 
+from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
-from event_gateway.core.streams.log_subjects import log_subjects
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.units import format_duration
 
