@@ -208,7 +208,8 @@ def _transforms(subjects: tuple[str, ...], *, of_http: bool) -> list[SubjectTran
                 wildcards += 1
                 token = f"{{{{wildcard({wildcards})}}}}"  # a bare * is refused as destination
             target.append(token)
-        dest = spellings(".".join(target))[0]
+        # In ASCII: NATS writes it into a header, and not every client reads others there.
+        dest = next(text for text in spellings(".".join(target)) if text.isascii())
         for subject in log_subjects(pattern) if of_http else spellings(pattern):
             transforms.append(SubjectTransform(src=subject, dest=dest))
     return transforms
