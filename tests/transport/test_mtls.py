@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from event_gateway.transport import client_certificate
+from event_gateway.transport import tls_files
 from support.certificates import Authority, ClientFiles
 from support.client import Client, event
 from support.fixtures import Start
@@ -20,7 +20,7 @@ def files(tmp_path: Path) -> ClientFiles:
 
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_certificate, "CHECK_INTERVAL", 0.1)
+    monkeypatch.setattr(tls_files, "CHECK_INTERVAL", 0.1)
 
 
 async def _tried(client: Client, url: str, **security: str) -> Any:

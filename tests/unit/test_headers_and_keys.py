@@ -14,7 +14,7 @@ from event_gateway.core.webhook.security_rules import security_problems
 from event_gateway.core.webhook.signing_keys import check_keys, signer
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.private_files import PrivateFiles
-from event_gateway.transport.client_certificate import ClientCertificate
+from event_gateway.transport.tls_files import TlsFiles
 
 RESERVED = (
     "Host", "host", "HOST", "Content-Length", "Content_Length", "content_length", "Content_Type",
@@ -160,7 +160,7 @@ def test_a_client_certificate_is_no_private_file(tmp_path: Path) -> None:
     (tmp_path / "sealing.key").write_text("private")
     external = ExternalSecrets({}, "S_", tmp_path, PrivateFiles(tmp_path))
     settings = Security("mtls", cert="sealing.key", key="sealing.key")
-    certificate = ClientCertificate(settings, tmp_path, external.is_private)
+    certificate = TlsFiles(settings, tmp_path, external.is_private)
     with pytest.raises(ValueError, match="private file of the gateway"):
         certificate.identity(None)
 

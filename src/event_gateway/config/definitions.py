@@ -18,7 +18,7 @@ from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.transformation.definition import TransformationDefinition
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.security import Security
-from event_gateway.core.webhook.webhook import Batch, CircuitBreaker, RateLimit, Webhook
+from event_gateway.core.webhook.webhook import Batch, CircuitBreaker, RateLimit, Tls, Webhook
 
 
 def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webhook:
@@ -56,6 +56,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
         security=tuple(
             _security(settings) for settings in model.security if settings.auth_type != "none"
         ),
+        tls=Tls(model.tls.ca or ""),
         metadata=dict(model.metadata),
         managed_by=managed_by,
         **given,

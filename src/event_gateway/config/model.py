@@ -261,6 +261,12 @@ class DeliveryModel(Section):
         "such as 9200.",
     )
     proxy: ProxyModel | None = Field(None, description="By default none.")
+    ca: str | None = Field(
+        None,
+        min_length=1,
+        description="A PEM file with authorities that may have issued the certificates of "
+        "receivers and token servers, beside the system's; relative to secrets.dir.",
+    )
     keep_records: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
         7 * 86400.0,
         description="How long the gateway stores the records of finished deliveries; "

@@ -56,6 +56,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "disable_after": format_duration(webhook.disable_after),
         "ordered": {"by": webhook.ordered_by} if webhook.ordered_by else webhook.ordered,
         "verify": webhook.verify,
+        "tls": {"ca": webhook.tls.ca or None},
         "headers": dict(webhook.headers),
         "enrich": webhook.enrich,
         "security": [msgspec.to_builtins(settings) for settings in webhook.security],

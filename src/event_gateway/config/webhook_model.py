@@ -163,6 +163,16 @@ class SecurityModel(Section):
     )
 
 
+class TlsModel(Section):
+    """TLS to a receiver."""
+
+    ca: str | None = Field(
+        None,
+        description="A PEM file with the only authorities that may have issued the receiver's "
+        "certificate, relative to secrets.dir; by default the system's and delivery.ca.",
+    )
+
+
 class WebhookModel(SelectionModel):
     """A receiver of events."""
 
@@ -191,6 +201,7 @@ class WebhookModel(SelectionModel):
         description="The content type of requests, such as application/json; by default that of "
         "the transformation.",
     )
+    tls: TlsModel = Field(TlsModel(), description="TLS to the receiver.")
     batch: BatchModel = Field(BatchModel(), description="How large a request of mode batch is.")
     retry_policy: Annotated[RetryPolicyModel, BeforeValidator(_named_policy)] = Field(
         RetryPolicyModel(),

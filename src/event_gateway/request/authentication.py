@@ -5,6 +5,8 @@ The auth methods themselves are declared in :mod:`event_gateway.core.webhook.aut
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.auth.method import Authenticator, AuthMethod
 from event_gateway.core.webhook.error_type import ErrorType
@@ -14,18 +16,25 @@ from event_gateway.request.redaction import redact
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import Response
-from event_gateway.transport.client_certificate import ClientCertificate, Identity
+from event_gateway.transport.tls_files import Identity, TlsFiles, Trust
 
 
 class Authentication:
     """Applies a webhook's auth methods to its requests.
 
-    ``identity`` is None where the webhook has no client certificate; else it returns the
-    certificate as it is now, and raises Unsendable where it cannot be used.
+    ``ca``: the webhook's own authorities (a file), in place of those of ``trust``. ``identity`` is
+    None where the webhook has neither them nor a client certificate; else it returns these files
+    as they are now, and raises Unsendable where they cannot be used.
     """
 
     def __init__(
-        self, security: tuple[Security, ...], secrets: Secrets, tokens: AccessTokens
+        self,
+        security: tuple[Security, ...],
+        secrets: Secrets,
+        tokens: AccessTokens,
+        *,
+        ca: str = "",
+        trust: Trust | None = None,
     ) -> None:
         self._security = security
         self._secrets = secrets
@@ -40,13 +49,14 @@ class Authentication:
         self._authenticators: list[tuple[tuple[str, ...], Authenticator] | None]
         self._authenticators = [None] * len(self._in_head)
         self.identity: Callable[[], Identity] | None = None
-        for settings in security:
-            if settings.auth_type == "mtls":
-                self._certificate = ClientCertificate(
-                    settings, secrets.directory, secrets.is_private
-                )
-                self._password = settings.secret_name or ""  # the name of the secret
-                self.identity = self._identity
+        mtls = next((settings for settings in security if settings.auth_type == "mtls"), None)
+        if mtls is not None or ca:
+            files = mtls or Security("mtls")
+            files = replace(files, ca=files.ca or ca)
+            self._files = TlsFiles(files, secrets.directory, secrets.is_private, trust)
+            self._password = files.secret_name or ""  # the name of the secret
+            self._files_error = ErrorType.AUTH_ERROR if mtls else ErrorType.TLS_ERROR
+            self.identity = self._identity
 
     def lines(self, message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
         """The header lines of one request.
@@ -133,11 +143,11 @@ class Authentication:
     def _identity(self) -> Identity:
         password = self._values(self._password)[0] if self._password else None
         try:
-            return self._certificate.identity(password)
+            return self._files.identity(password)
         except UnicodeError:
             raise _auth_error(f"secret {self._password}: it is not UTF-8") from None
         except ValueError as error:
-            raise _auth_error(str(error)) from None
+            raise Unsendable(self._files_error, str(error)) from None
 
 
 def _checked(method: AuthMethod, settings: Security, line: bytes) -> bytes:

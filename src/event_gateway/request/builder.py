@@ -20,6 +20,7 @@ from event_gateway.request.trace_context import trace_lines
 from event_gateway.request.transformations import BodyPending, PendingBody, Transformations
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.target import Target, parse_target
+from event_gateway.transport.tls_files import Trust
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,9 @@ class RequestBuilders:
         key: bytes,
         version: str,
         transformations: Transformations,
+        trust: Trust | None = None,
     ) -> None:
+        self.trust = trust or Trust()
         self.secrets = secrets
         self.tokens = tokens
         self.key = key
@@ -55,6 +58,7 @@ class RequestBuilders:
             key=self.key,
             version=self.version,
             transformations=transformations,
+            trust=self.trust,
         )
 
 
@@ -63,7 +67,9 @@ class RequestBuilder:
 
     def __init__(self, webhook: Webhook, common: RequestBuilders) -> None:
         self.target: Target = parse_target(webhook.url)
-        self.authentication = Authentication(webhook.security, common.secrets, common.tokens)
+        self.authentication = Authentication(
+            webhook.security, common.secrets, common.tokens, ca=webhook.tls.ca, trust=common.trust
+        )
         self._webhook = webhook
         self._transformations = common.transformations
         self._choose_transformation()

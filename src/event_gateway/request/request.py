@@ -3,7 +3,7 @@
 import msgspec
 
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.client_certificate import Identity
+from event_gateway.transport.tls_files import Identity
 
 
 class Unsendable(Exception):
@@ -19,8 +19,8 @@ class Unsendable(Exception):
 
 
 class Request(msgspec.Struct):
-    """One request. ``head`` ends with its empty line; ``identity`` is the client certificate that
-    its connection must present."""
+    """One request. ``head`` ends with its empty line; ``identity``: the TLS files that its
+    connection needs."""
 
     head: bytes
     body: bytes

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.client_certificate import Identity
 from event_gateway.transport.connection import (
     Exchange,
     Failure,
@@ -24,6 +23,7 @@ from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy
 from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Target, parse_target
+from event_gateway.transport.tls_files import Identity, Trust
 
 __all__ = ["Failure", "HttpClient", "JudgedAddresses", "Response", "Target", "parse_target"]
 
@@ -53,7 +53,9 @@ class HttpClient:
         ssl_context: ssl.SSLContext | None = None,
         resolver: Resolver | None = None,
         proxy: Proxy | None = None,
+        trust: Trust | None = None,
     ) -> None:
+        self._trust = trust or Trust()
         self._max_idle = max_idle
         self._max_idle_per_origin = max_idle_per_origin
         self._idle_timeout = idle_timeout
@@ -94,10 +96,12 @@ class HttpClient:
         """Sends a request; ``done`` is called once with the result, later, from the event loop.
 
         ``head`` is the complete request head with its empty line. ``timeout`` in seconds covers
-        name resolution, connecting, TLS, headers and body. ``identity`` is the client certificate
-        that the connection must present.
+        name resolution, connecting, TLS, headers and body. ``identity``: the TLS files of the
+        webhook; None for the gateway's own authorities and no client certificate.
         """
         loop = asyncio.get_running_loop()
+        if identity is None and self._trust.file is not None:
+            identity = self._trust.identity()
         exchange = Exchange(target, head + body, timeout, done, self._generation, identity)
         if self._sweeper is None or self._resting:
             if self._sweeper is not None:

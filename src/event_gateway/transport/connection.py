@@ -8,15 +8,15 @@ import httptools
 import msgspec
 
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.client_certificate import Identity
 from event_gateway.transport.target import Target
+from event_gateway.transport.tls_files import Identity
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADERS = 256
 KEPT_HEADERS = 64
 
 
-Origin = tuple[str, str, int, str]  # scheme, host, port, key of the client certificate or ""
+Origin = tuple[str, str, int, str]  # scheme, host, port, key of the identity or ""
 
 
 class Response(msgspec.Struct):

@@ -39,6 +39,7 @@ from event_gateway.state.connection import StateError
 from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.queues import DeliveryCounts, Queues
 from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.tls_files import read_file
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
 
@@ -305,6 +306,12 @@ def _parse(parts: WebhookParts, body: dict[str, Any], former: Webhook | None = N
 
     webhook = webhook_from_json(body, names, parts.state.retention, refuses_url, former=former)
     _check_secrets(parts.secrets.secrets, webhook, former)
+    if webhook.tls.ca and (former is None or webhook.tls != former.tls):
+        available = parts.secrets.secrets
+        try:
+            read_file(available.directory / webhook.tls.ca, "ca", available.is_private)
+        except ValueError as error:
+            raise InvalidDefinition("tls", str(error)) from None
     return webhook
 
 

@@ -20,6 +20,7 @@ from event_gateway.secrets.sealed import SealedSecrets
 from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard, configure, guard_of
 from event_gateway.transport.proxy import proxy_of
+from event_gateway.transport.tls_files import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Requests:
     secrets: Secrets
     sealed: SealedSecrets
     guard: EgressGuard
+    trust: Trust
     http: HttpClient
     transformations: Transformations
     builders: RequestBuilders
@@ -42,6 +44,7 @@ class Requests:
         """Allows the receivers, and uses the proxy, that the configuration names."""
         delivery = config.delivery
         configure(self.guard, delivery)
+        self.trust.use(authorities_file(config))
         self.http.renew(proxy_of(delivery.proxy))
 
     async def stop(self) -> None:
@@ -70,7 +73,10 @@ def build_requests(
     secrets = Secrets(external, sealed)
     delivery = config.delivery
     guard = guard_of(delivery, own_servers)
-    http = HttpClient(guard, max_idle=max(1, max_attempts // 4), proxy=proxy_of(delivery.proxy))
+    trust = Trust(authorities_file(config))
+    http = HttpClient(
+        guard, max_idle=max(1, max_attempts // 4), proxy=proxy_of(delivery.proxy), trust=trust
+    )
     transformations = Transformations(
         transformations_of(config), on_fallback=adapters.metrics.fell_back
     )
@@ -78,6 +84,7 @@ def build_requests(
         secrets=secrets,
         sealed=sealed,
         guard=guard,
+        trust=trust,
         http=http,
         transformations=transformations,
         builders=RequestBuilders(
@@ -86,9 +93,16 @@ def build_requests(
             key=adapters.installation_key,
             version=__version__,
             transformations=transformations,
+            trust=trust,
         ),
         receivers=ReceiverClient(http),
     )
+
+
+def authorities_file(config: Config) -> Path | None:
+    """The file of ``delivery.ca``."""
+    ca = config.delivery.ca
+    return None if ca is None else Path(config.secrets.dir) / ca
 
 
 def transformations_of(config: Config) -> list[TransformationDefinition]:

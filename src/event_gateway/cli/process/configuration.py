@@ -15,6 +15,7 @@ from event_gateway.core.webhook.signing_keys import signers
 from event_gateway.request.transformations import compile_definition
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.transport.egress_guard import url_rule
+from event_gateway.transport.tls_files import read_file
 
 
 def read_config(path: Path | None) -> tuple[Config, Source]:
@@ -23,7 +24,7 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
     config, source = load_with_source(
         path, os.environ, transformation_rule=compile_definition, url_rule=url_rule
     )
-    problems = list(_unusable_keys(config, source))
+    problems = [*_unusable_keys(config, source), *_unusable_authorities(config, source)]
     if problems:
         raise ConfigError(problems)
     return config, source
@@ -67,6 +68,16 @@ def _unusable_keys(config: Config, source: Source) -> Iterator[Problem]:
             signers(() if found is None else (found[1],))
         except ValueError as error:
             yield source.problem(key, f"the secret {method.secret_name}: {error}")
+
+
+def _unusable_authorities(config: Config, source: Source) -> Iterator[Problem]:
+    files = {f"webhooks.{name}.tls.ca": model.tls.ca for name, model in config.webhooks.items()}
+    for key, ca in {"delivery.ca": config.delivery.ca, **files}.items():
+        if ca:
+            try:
+                read_file(Path(config.secrets.dir) / ca, "ca")
+            except ValueError as error:
+                yield source.problem(key, str(error).removeprefix("ca: "))
 
 
 def _security(config: Config) -> Iterator[tuple[str, Security]]:

@@ -10,6 +10,7 @@ from event_gateway.core.webhook.headers import HEADER_NAME, is_reserved, normal
 from event_gateway.core.webhook.security import CLIENT_AUTH, SECRET_NAME, Security, is_sealing_key
 
 MAX_METHODS = 8
+PATH_RULE = "must be a path within secrets.dir; only the configuration file may name others"
 MAX_TEXT = 2048
 MAX_PARAMS = 16
 PARAM_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -113,8 +114,10 @@ def _value_problems(
             yield problem
     for field in ("cert", "key", "ca"):
         path = getattr(settings, field)
-        if path and not any_file and (path.startswith("/") or ".." in path.split("/")):
-            yield InvalidDefinition(
-                f"{at}.{field}",
-                "must be a path within secrets.dir; only the configuration file may name others",
-            )
+        if path and not any_file and leads_out(path):
+            yield InvalidDefinition(f"{at}.{field}", PATH_RULE)
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path leads out of the folder to which it is relative."""
+    return path.startswith("/") or ".." in path.split("/")

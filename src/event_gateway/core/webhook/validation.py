@@ -16,11 +16,12 @@ from event_gateway.core.transformation.definition import content_type_problems
 from event_gateway.core.webhook.headers import header_problems, normal
 from event_gateway.core.webhook.retry_on import retry_on_problems
 from event_gateway.core.webhook.retry_policy import retry_problems
-from event_gateway.core.webhook.security_rules import security_problems
+from event_gateway.core.webhook.security_rules import PATH_RULE, leads_out, security_problems
 from event_gateway.core.webhook.webhook import MAX_RATE, MODES, REQUEST_METHODS, Webhook
 
 RefusesUrl = Callable[[str], str | None]  # why requests to a URL are refused; None: they are not
 
+MAX_PATH = 2048  # characters
 MAX_URL = 2048  # characters
 MAX_PATTERNS = 100
 MAX_METADATA = 65_536  # bytes, as JSON
@@ -74,6 +75,7 @@ def webhook_problems(
     yield from _batch_problems(webhook)
     yield from _lane_problems(webhook)
     yield from header_problems(webhook.headers)
+    yield from _tls_problems(webhook)
     yield from _caught(_check_metadata, webhook.metadata)
     yield from security_problems(
         webhook.security,
@@ -117,6 +119,16 @@ def _batch_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
         yield InvalidDefinition("batch.max_bytes", "must be between 1 byte and 16MiB")
     if not 0 <= batch.max_wait <= MAX_BATCH_WAIT:
         yield InvalidDefinition("batch.max_wait", "must be at most 5s")
+
+
+def _tls_problems(webhook: Webhook) -> Iterator[InvalidDefinition]:
+    ca = webhook.tls.ca
+    if len(ca) > MAX_PATH or not ca.isprintable():
+        yield InvalidDefinition("tls.ca", f"must be printable, of at most {MAX_PATH} characters")
+    elif ca and webhook.managed_by != "file" and leads_out(ca):
+        yield InvalidDefinition("tls.ca", PATH_RULE)
+    if ca and any(method.ca for method in webhook.security):
+        yield InvalidDefinition("tls.ca", "is given in security, too; give it once")
 
 
 def _check_order(by: str) -> None:

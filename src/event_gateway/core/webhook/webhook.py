@@ -14,6 +14,13 @@ MODES = ("structured", "binary", "batch")
 REQUEST_METHODS = ("POST", "PUT", "PATCH")
 
 
+class Tls(msgspec.Struct, frozen=True, omit_defaults=True):
+    """TLS to the receiver. ``ca``: path of a PEM file with the only authorities that may have
+    issued the receiver's certificate; empty for the gateway's own and the system's."""
+
+    ca: str = ""
+
+
 class RateLimit(msgspec.Struct, frozen=True):
     """All processes together start at most ``events`` attempts within ``per`` seconds."""
 
@@ -86,6 +93,7 @@ class Webhook(Selection, frozen=True):
     ordered_by: str = ""
     method: str = "POST"
     content_type: str | None = None
+    tls: Tls = Tls()
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     mode: str = "structured"
     batch: Batch = Batch()

@@ -1,6 +1,6 @@
 """``mtls``: a client certificate, which the connection presents; it sets no header.
 
-:mod:`event_gateway.transport.client_certificate` reads its files. The secret is the password of the
+:mod:`event_gateway.transport.tls_files` reads its files. The secret is the password of the
 certificate's private key.
 """
 
