@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from support.browser import page
-from support.client import Client, event
+from support.client import Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
+from support.program import LOOPBACK, Program
 from support.tcp_server import tcp_server
 
 pytestmark = pytest.mark.browser
@@ -26,10 +30,10 @@ async def gateway(start: Start) -> Running:
 
 
 class Wire:
-    """A relay to the gateway whose connections can be cut."""
+    """A relay to the gateway at ``port`` whose connections can be cut."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
         self._writers: set[asyncio.StreamWriter] = set()
         self.whole = True
 
@@ -38,7 +42,11 @@ class Wire:
         if not self.whole:
             writer.transport.abort()
             return
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            writer.transport.abort()
+            return
         self._writers |= {writer, back}
         with contextlib.suppress(OSError):
             await asyncio.gather(_copy(reader, back), _copy(there, writer))
@@ -129,3 +137,119 @@ async def test_a_page_gets_server_sent_events_and_resumes(
         await shown.until("got.length >= 100")
         assert await shown.value("got.join()") == ",".join(map(str, range(1, 101)))
         assert await shown.value("opened") == 2
+
+
+LISTEN = """
+window.got = []; window.opened = 0; window.ended = [];
+window.source = new EventSource('/v1/streams/work/sse?from=first&token=%s');
+source.onopen = () => { opened += 1 };
+source.onmessage = one => got.push([Number(one.lastEventId), JSON.parse(one.data).data.n]);
+source.addEventListener('unsubscribed', one => ended.push(JSON.parse(one.data).code)); 1
+"""
+CLOSED = "source.readyState === EventSource.CLOSED"
+INDENTED = {
+    "ce-specversion": "1.0", "ce-source": "tests", "ce-type": "scheduler.job.done",
+    "content-type": "application/json",
+}  # fmt: skip
+
+
+async def _send(client: Client, numbers: range) -> None:
+    """Sends events whose data has every kind of line break, until each is accepted."""
+    for number in numbers:
+        body = b'{\r\n  "a": 1,\n\n  "b": 2,\r  "n": %d\r}\r\n' % number
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                answer = await client.http.post(
+                    "/v1/events", content=body, headers=INDENTED | {"ce-id": str(number)}
+                )
+                if answer.status_code == 202:
+                    break
+                await asyncio.sleep(0.2)
+
+
+async def test_an_event_source_survives_restarts_and_outages(tmp_path: Path) -> None:
+    """It gives up for good on every status but 200."""
+    program = Program(tmp_path, LOOPBACK | STREAMS)
+    wire = Wire(0)
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            relay = await stack.enter_async_context(_serving(wire.serve))
+            at = await program.start()
+            wire.port = int(at["http"].rpartition(":")[2])
+            shown = await stack.enter_async_context(
+                page(tmp_path / "browser", f"http://127.0.0.1:{relay}/healthz")
+            )
+            await shown.until("location.pathname === '/healthz'")
+            async with connected(at["http"], at["nats"], at["key"]) as client:
+                answer = await client.http.post("/v1/tokens", json={"streams": ["work"]})
+                await shown.value(LISTEN % answer.json()["token"])
+                await shown.until("opened === 1")
+                # The connection is lost before its first event.
+                wire.cut()
+                await _send(client, range(1, 6))
+                wire.whole = True
+                await shown.until("got.length === 5")
+            assert await program.stop() == 0
+            at = await program.start()
+            wire.port = int(at["http"].rpartition(":")[2])
+            async with connected(at["http"], at["nats"], at["key"]) as client:
+                await _send(client, range(6, 11))
+                await shown.until("got.length === 10")
+                nats = int((program.data / "nats.pid").read_text())
+                os.kill(nats, signal.SIGSTOP)
+                try:
+                    wire.cut()
+                    before = await shown.value("opened")
+                    wire.whole = True
+                    # It is answered, and comes again.
+                    await shown.until(f"opened > {before}")
+                    assert not await shown.value(CLOSED)
+                finally:
+                    os.kill(nats, signal.SIGCONT)
+                os.kill(nats, signal.SIGKILL)
+                await _send(client, range(11, 16))
+                await shown.until("got.length === 15")
+                expected = ",".join(f"{n},{n}" for n in range(1, 16))
+                assert await shown.value("got.join()") == expected
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_an_event_source_gives_up_where_that_is_right(
+    client: Client, gateway: Running, tmp_path: Path
+) -> None:
+    wire = Wire(int(gateway.http_url.rpartition(":")[2]))
+    body = {"name": "gone", "subjects": ["user.*"]}
+    assert (await client.http.post("/v1/streams", json=body)).status_code == 201
+    async with contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(_serving(wire.serve))
+        url = f"http://127.0.0.1:{relay}/healthz"
+        shown = await stack.enter_async_context(page(tmp_path / "browser", url))
+        await shown.until("location.pathname === '/healthz'")
+        answer = await client.http.post("/v1/tokens", json={"streams": ["work", "gone"]})
+        token = answer.json()["token"]
+        # An operator ends its subscription: it connects once more, and stays away.
+        await shown.value(LISTEN % token)
+        await shown.until("opened === 1")
+        listed = (await client.http.get("/v1/subscriptions")).json()["items"]
+        assert (await client.http.delete(f"/v1/subscriptions/{listed[0]['id']}")).is_success
+        await shown.until(CLOSED)
+        assert await shown.value("[opened, ended].join()") == "1,closed_by_operator"
+        # The stream is deleted.
+        await shown.value(LISTEN.replace("work", "gone") % token)
+        await shown.until("opened === 1")
+        assert (await client.http.delete("/v1/streams/gone")).status_code == 204
+        await shown.until(CLOSED)
+        assert await shown.value("[opened, ended].join()") == "1,stream_deleted"
+        # The token has expired when it connects again.
+        answer = await client.http.post(
+            "/v1/tokens", json={"streams": ["work"], "expires_in": "2s"}
+        )
+        await shown.value(LISTEN % answer.json()["token"])
+        await shown.until("opened === 1")
+        await asyncio.sleep(2.1)
+        wire.cut()
+        wire.whole = True
+        await shown.until(CLOSED)
+        assert await shown.value("[opened, ended].join()") == "1,"

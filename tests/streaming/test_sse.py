@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from event_gateway.api.live import sse_response
+from event_gateway.api.http import limits
+from event_gateway.api.live import connections, sse_response
 from event_gateway.cli.process.serve import Running
 from event_gateway.streaming import live_subscriptions
 from support.client import STRUCTURED, Client, connected, event
@@ -332,3 +334,31 @@ async def test_unknown_parameters_are_refused_with_a_suggestion(client: Client) 
         assert len(detail) < 300
         if suggested is not None:
             assert f"did you mean {suggested}?" in detail
+
+
+async def test_clients_that_read_nothing_are_closed(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of Server-Sent Events as one of a WebSocket, and events are buffered for neither."""
+    monkeypatch.setattr(limits, "LIVE_WRITE_TIMEOUT", 0.5)
+    monkeypatch.setattr(connections, "STALLED_AFTER", 0.5)
+    monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.1)
+    host, port = client.http.base_url.host, client.http.base_url.port
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect((host, port))
+        raw.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.key}\r\n\r\n".encode())
+        async with client.websocket(receive_buffer=4096) as websocket:
+            await websocket.request(action="subscribe", stream="work")
+            websocket.connection.transport.pause_reading()
+            await client.lifecycle_events(2, "stream.subscribed")
+            while len(await _unsubscribed(client)) < 2:
+                await client.send([event("scheduler.job.done", "x" * 50_000) for _ in range(10)])
+    assert [item["data"]["reason"] for item in await _unsubscribed(client)] == ["too slow"] * 2
+    metrics = (await client.http.get("/metrics")).text
+    assert 'event_gateway_http_connections_timed_out_total{waiting_for="response"} 1.0' in metrics
+    assert "event_gateway_stream_slow_consumers_total 2.0" in metrics
+
+
+async def _unsubscribed(client: Client) -> list[dict[str, Any]]:
+    return [item for item in client.lifecycle if item["type"] == "stream.unsubscribed"]
