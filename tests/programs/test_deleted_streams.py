@@ -1,6 +1,7 @@
 """Streams of the gateway that somebody deletes in NATS, while it runs or while it does not."""
 
 import asyncio
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.client import Client, connected, event
+from support.event_stream import EventStream
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -135,3 +137,45 @@ async def test_a_deleted_consumer_is_created_again(tmp_path: Path, receiver: Rec
     finally:
         await program.stop()
     assert "Traceback" not in program.output, program.output
+
+
+async def test_positions_of_a_stream_that_was_deleted_over_the_api(tmp_path: Path) -> None:
+    """A later stream of the name has other sequences, also after a restart: a position in the
+    former one is recognised, and nothing of the present one is skipped."""
+    program = Program(tmp_path, LOOPBACK)
+    body = {"name": "s", "subjects": ["user.*"]}
+    try:
+        for again in (False, True):
+            at = await program.start()
+            async with connected(at["http"], at["nats"], at["key"]) as client:
+                if not again:
+                    missing = await client.http.get("/v1/streams/s")
+                    assert missing.status_code == 404
+                    await client.http.post("/v1/streams", json=body)
+                    await client.send([event("user.a") for _ in range(3)])
+                created = await client.http.post("/v1/streams", json=body)
+                assert created.status_code == (201 if again else 409)
+                async with asyncio.timeout(PATIENCE):
+                    while True:
+                        state = (await client.http.get("/v1/streams/s")).json()["state"]
+                        if state["messages"] == 3:
+                            break
+                        await asyncio.sleep(0.02)
+                if not again:
+                    assert (state["first_seq"], state["last_seq"]) == (1, 3)
+                    assert (await client.http.delete("/v1/streams/s")).status_code == 204
+                else:
+                    first = state["first_seq"]
+                    assert first > 3
+                    for last in ("1", "3", str(first + 500)):
+                        async with client.http.stream(
+                            "GET", "/v1/streams/s/sse", headers={"Last-Event-ID": last}
+                        ) as answer:
+                            missed, *events = await EventStream(answer).take(4)
+                        told = json.loads(missed.data)
+                        assert (missed.event, told["code"]) == ("missed", "stream_recreated")
+                        assert told["last"] == first - 1
+                        assert [int(one.id) for one in events] == [first, first + 1, first + 2]
+            assert await program.stop() == 0
+    finally:
+        await program.stop()

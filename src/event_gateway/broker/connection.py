@@ -224,10 +224,14 @@ class Broker:
         """Notes a sequence that a stream has had."""
         self._last_seqs[stream] = max(seq, self._last_seqs.get(stream, 0))
 
+    def last_seq(self, stream: str) -> int:
+        """The highest sequence that was noted of a stream; 0 for none."""
+        return self._last_seqs.get(stream, 0)
+
     def first_seq(self, stream: str) -> int | None:
         """Where a stream begins that is created now: behind all that one of its name may have had;
         None if there was none."""
-        last = self._last_seqs.get(stream, 0)
+        last = self.last_seq(stream)
         return last + SEQ_MARGIN if last else None
 
     def post(self, subject: str, payload: Payload) -> None:

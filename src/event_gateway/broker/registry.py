@@ -230,12 +230,14 @@ class Registry:
         """Deletes a secret. Raises RegistryConflict if it was deleted or changed before."""
         await self._remove(f"secret.{name}", self.secrets, name, sealed)
 
-    async def remove_stream(self, definition: StreamDefinition) -> None:
-        """Deletes a stream's definition, so that its name is free again.
+    async def remove_stream(self, definition: StreamDefinition, last_seq: int = 0) -> None:
+        """Deletes a stream's definition, so that its name is free again. ``last_seq``: its last
+        sequence, behind which a later stream of the name begins.
 
         Raises RegistryConflict if it was deleted or changed before.
         """
-        await self._remove(f"stream.{definition.name}", self.streams, definition.name, definition)
+        key = f"stream.{definition.name}"
+        await self._remove(key, self.streams, definition.name, definition, last_seq)
 
     async def remove_webhook(self, webhook: Webhook) -> None:
         """Deletes a webhook, so that its id is free again.
@@ -245,11 +247,11 @@ class Registry:
         await self._remove(f"webhook.{webhook.id}", self.webhooks, webhook.id, webhook)
 
     async def _remove(
-        self, key: str, known: Mapping[str, object], name: str, expected: object
+        self, key: str, known: Mapping[str, object], name: str, expected: object, last_seq: int = 0
     ) -> None:
         if known.get(name) != expected:
             raise RegistryConflict(f"{key} was deleted or changed in between")
-        await self._bucket.delete(key)
+        await self._bucket.delete(key, last_seq)
         await self._bucket.until(lambda: known.get(name) != expected)
         await self._bucket.confirmed(self._bucket.revision)
 

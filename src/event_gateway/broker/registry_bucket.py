@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 
 import structlog
-from nats.js.api import StreamConfig
+from nats.js.api import Header, StreamConfig
 from nats.js.errors import (
     APIError,
     BucketNotFoundError,
@@ -17,10 +17,11 @@ from nats.js.errors import (
     NoStreamResponseError,
     NotFoundError,
 )
-from nats.js.kv import KeyValue
+from nats.js.kv import KV_DEL, KV_OP, KeyValue
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import failure, is_full
+from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.pull import Pulled
@@ -35,6 +36,7 @@ BUCKET_STREAM = f"KV_{BUCKET}"
 START_TIMEOUT = 30.0  # seconds without an entry after which reading the registry at start fails
 CHECK_INTERVAL = 5.0  # seconds between two checks whether the watch has stalled
 APPLY_TIMEOUT = 2.0  # seconds to wait until a change is applied
+LAST_SEQ_HEADER = "Eg-Last-Seq"  # of the marker of a named stream's deletion
 _PREFIX = f"$KV.{BUCKET}."
 _INSTALLATION_KEY = "key.webhook-id"
 
@@ -171,10 +173,19 @@ class RegistryBucket:
                 raise RegistryConflict(f"{key}: {error.description}") from None
             raise failure(self._broker, error) from None
 
-    async def delete(self, key: str) -> None:
-        """Deletes an entry of the revision that this process applied. Raises RegistryConflict."""
+    async def delete(self, key: str, last_seq: int = 0) -> None:
+        """Deletes an entry of the revision that this process applied. Raises RegistryConflict.
+
+        ``last_seq``: the last sequence of the named stream that the entry was of. The marker of the
+        deletion keeps it, so that a later stream of the name begins behind it.
+        """
         try:
-            await self._kv.delete(key, last=self._revisions[key])
+            headers = {
+                KV_OP: KV_DEL,
+                Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(self._revisions[key]),
+                LAST_SEQ_HEADER: str(last_seq),
+            }
+            await self._broker.js.publish(f"{_PREFIX}{key}", headers=headers)
         except KeyError:
             raise RegistryConflict(key) from None  # another process has just deleted it
         except APIError as error:
@@ -234,6 +245,7 @@ class RegistryBucket:
         deleted = bool(pulled.headers and pulled.headers.get("KV-Operation"))
         if deleted:
             self._revisions.pop(key, None)
+            self._note_last_seq(key, pulled)
         else:
             self._revisions[key] = pulled.seq
         try:
@@ -246,3 +258,9 @@ class RegistryBucket:
             self.left_out.add(key)
             if not known:
                 log.exception("a registry entry cannot be used, it is ignored", key=key)
+
+    def _note_last_seq(self, key: str, marker: Pulled) -> None:
+        kind, _, name = key.partition(".")
+        last = (marker.headers or {}).get(LAST_SEQ_HEADER, "")
+        if kind == "stream" and last.isascii() and last.isdecimal():
+            self._broker.note_last_seq(stream_name(name), int(last))

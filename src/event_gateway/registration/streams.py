@@ -1,6 +1,7 @@
 """Registers named streams, over the API and from the configuration file."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -9,7 +10,14 @@ import structlog
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import EventLog
-from event_gateway.broker.named_streams import delete_named, ensure_named, stream_contents
+from event_gateway.broker.named_streams import (
+    UnknownStream,
+    bounds,
+    delete_named,
+    ensure_named,
+    stream_contents,
+    stream_name,
+)
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.errors import Conflict
@@ -221,9 +229,13 @@ class StreamRegistration:
         definition = self._registry.streams.get(name)
         if definition is None or not definition.deleting:
             return
+        with contextlib.suppress(UnknownStream):  # deleted by a former try
+            stream = stream_name(name)
+            self._broker.note_last_seq(stream, (await bounds(self._broker, stream)).last)
         await delete_named(self._broker, name)
         try:
-            await self._registry.remove_stream(definition)
+            last_seq = self._broker.last_seq(stream_name(name))
+            await self._registry.remove_stream(definition, last_seq)
         except RegistryConflict:
             return  # another process has completed it
         self._ensured.discard(name)
