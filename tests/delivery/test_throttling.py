@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+from event_gateway.state.connection import connect
+from event_gateway.state.keys import THROTTLED
 from support.client import Client, event
 from support.patience import PATIENCE
 from support.peers import Peers
 from support.receiver import Receiver
 
-WAIT = 4.0  # seconds that the receivers here ask for
+WAIT = 3.0  # seconds that the receivers here ask for
 EARLY = 0.01  # seconds between the receiver's reading of its clock and the gateway's
 PATIENT = {"max_attempts": 9, "backoff": "fixed", "initial_delay": "100ms"}
 
@@ -57,7 +59,9 @@ async def test_the_whole_webhook_waits_as_long_as_its_receiver_asks(
         )  # fmt: skip
         sent[name] = [event(f"{name}.a", {"n": n}) for n in range(30)]
     await asyncio.gather(*(client.send(sent[name][: refusals[name]]) for name in kinds))
-    await asyncio.gather(*(_throttled(client, name) for name in kinds))
+    for name in kinds:
+        for item in sent[name][: refusals[name]]:
+            await client.until(name, item["id"], "retrying", "succeeded")
     await asyncio.gather(*(client.send(sent[name][refusals[name] :]) for name in kinds))
     for name in kinds:
         for item in sent[name]:
@@ -158,7 +162,7 @@ async def test_all_processes_wait_and_so_does_one_that_starts_meanwhile(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     receiver.answers["/w"] = [429, 200]
-    receiver.headers["/w"] = {"Retry-After": "8"}
+    receiver.headers["/w"] = {"Retry-After": "15"}
     first, other = await peers.start(stack, {}, {})
     await first.webhook(
         id="w", url=f"{receiver.url}/w", events=["user.*"], retry_policy=PATIENT, concurrency=16
@@ -177,3 +181,15 @@ async def test_all_processes_wait_and_so_does_one_that_starts_meanwhile(
     requests = await receiver.until(before + 22, "/w")
     assert requests[before].time >= ends - EARLY
     assert len({request.json["id"] for request in requests if request.status == 200}) >= 22
+
+    # No process waits for what Redis does not have any more.
+    receiver.answers["/w"] = [503, 200]
+    receiver.headers["/w"] = {"Retry-After": "3600"}
+    await other.send(event("user.a"))
+    await _throttled(other, "w")
+    await asyncio.sleep(1.5)
+    async with await connect(peers.servers[1]) as redis:
+        await redis.hdel(THROTTLED.key(), "w")
+    for client in (other, third):
+        await client.send(last := event("user.a"))
+        await client.until("w", last["id"], "succeeded")

@@ -39,6 +39,7 @@ class Throttles:
         self._signal = signal
         self._return_to_queue = return_to_queue
         self._timers: dict[Lane, asyncio.TimerHandle] = {}
+        self._unlisted: set[Lane] = set()  # throttled here, and not in Redis at the last look
 
     def request(self, lane: Lane, seconds: float) -> None:
         """The receiver has asked for no requests for so many seconds. An earlier wish for a longer
@@ -57,11 +58,19 @@ class Throttles:
         self._extend(lane, seconds)
 
     def load(self, throttled: Mapping[str, float]) -> None:
-        """Applies what Redis has: for how many seconds which webhooks are throttled."""
+        """Applies what Redis has: for how many seconds which webhooks are throttled.
+
+        A lane that Redis twice does not have as throttled is not: another process has lifted that,
+        or Redis has lost it. (Once, it may not have been written yet.)
+        """
         for webhook_id, seconds in throttled.items():
             lane = self._lanes.get(webhook_id)
             if lane is not None:
                 self._extend(lane, seconds)
+        unlisted = {lane for lane in self._timers if lane.webhook.id not in throttled}
+        for lane in unlisted & self._unlisted:
+            self.lift(lane)
+        self._unlisted = unlisted
 
     def lift(self, lane: Lane) -> None:
         """Ends the wait, as the webhook has another endpoint URL or is deleted."""
