@@ -11,6 +11,7 @@ from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.streams.definition import MAX_REPLICAS
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
+from event_gateway.core.text.origin import parse_origin
 from event_gateway.core.text.urls import parse_server_url, servers_of
 from event_gateway.core.transformation.definition import BUILT_IN, SIEM_FORMATS
 
@@ -83,6 +84,19 @@ class SubscribersModel(Section):
     )
 
 
+class CorsModel(Section):
+    """Pages of other origins in browsers."""
+
+    origins: Annotated[
+        list[Annotated[str, AfterValidator(parse_origin)]], Field(max_length=100)
+    ] = Field(
+        [],
+        description="The origins whose pages may use the API and the streams, such as "
+        "https://app.example.com; without any, browsers let no page of another origin read an "
+        "answer.",
+    )
+
+
 class ServerModel(Section):
     """The HTTP API."""
 
@@ -119,6 +133,7 @@ class ServerModel(Section):
         description="How long attempts in flight may go on when the gateway shuts down.",
     )
     subscribers: SubscribersModel = SubscribersModel()
+    cors: CorsModel = CorsModel()
 
     @field_validator("trusted_proxies")
     @classmethod

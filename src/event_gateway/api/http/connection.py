@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from event_gateway.api.http import limits
+from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.exchange import Application, Exchange
 from event_gateway.api.http.head import Head
 from event_gateway.api.http.open_connections import OpenConnections
@@ -26,14 +27,15 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_application", "_config", "_connections", "_current", "_loop", "_pending", "_pipeline",
-        "_reader", "_scope", "_state", "default_headers", "idle_since", "wire",
+        "_application", "_config", "_connections", "_cors", "_current", "_loop", "_pending",
+        "_pipeline", "_reader", "_scope", "_state", "default_headers", "idle_since", "wire",
     )  # fmt: skip
 
     def __init__(
-        self, connections: OpenConnections, config: uvicorn.Config, state: ServerState
+        self, connections: OpenConnections, cors: Cors, config: uvicorn.Config, state: ServerState
     ) -> None:
         self._connections = connections
+        self._cors = cors
         self._config = config
         self._application = cast(Application, config.loaded_app)
         self._state = state
@@ -134,7 +136,17 @@ class Connection(asyncio.Protocol):
 
     def begin_exchange(self, head: Head) -> Exchange:
         """The head is complete: the request is answered now, or after those before it."""
-        exchange = Exchange(self, self.wire, self._loop, head, self._scope)
+        application: Application
+        if head.path == "*":
+            application = _answer_options
+        elif self._cors.is_preflight(head):
+            application = self._cors.preflight(head)
+        else:
+            application = self._application
+        exchange = Exchange(
+            self, self.wire, self._loop, head, self._scope, application=application,
+            cors=self._cors.headers(head.headers),
+        )  # fmt: skip
         if self._current is None:
             self._start(exchange, complete=False)
         else:
@@ -157,6 +169,8 @@ class Connection(asyncio.Protocol):
         """Answers what is being read with an error, after the responses to what came before."""
         self._connections.metrics.request_refused(refusal.status)
         reading = self._reader.exchange
+        if reading is None:  # else it is the exchange that has the headers
+            refusal = refusal.with_headers(self._cors.headers(self._reader.head_so_far))
         self._reader.stop()
         if reading is not None and reading.ended:
             self._end(unread=True)
@@ -165,6 +179,7 @@ class Connection(asyncio.Protocol):
         else:
             if reading is not None:
                 self._pipeline.remove(reading)
+                refusal = refusal.with_headers(reading.cors)
             if self._current is None:
                 self._answer(refusal)
             else:
@@ -177,7 +192,9 @@ class Connection(asyncio.Protocol):
         protocol = next((value for name, value in head.headers if name == b"upgrade"), b"")
         if protocol.lower() != b"websocket" or self._current is not None:
             return False
-        refusal = self._connections.become_live(self, self._loop.time())
+        refusal = self._cors.refuses_socket(head) or self._connections.become_live(
+            self, self._loop.time()
+        )
         if refusal is not None:
             self.refuse(refusal)
             return True
@@ -220,7 +237,7 @@ class Connection(asyncio.Protocol):
         if exchange.started:
             self.wire.abort()
         else:
-            self._answer(refusal)
+            self._answer(refusal.with_headers(exchange.cors))
 
     def become_live(self) -> Refusal | None:
         """The response is a stream of events, with bounds of its own; the answer if there are too
@@ -240,8 +257,7 @@ class Connection(asyncio.Protocol):
         self.default_headers = self._state.default_headers
         body_timeout = self._connections.limits.body_timeout
         self.wire.read_deadline = NEVER if complete else self._loop.time() + body_timeout
-        application = self._application if exchange.scope["path"] != "*" else _answer_options
-        task = self._loop.create_task(exchange.run(application))
+        task = self._loop.create_task(exchange.run())
         tasks = self._state.tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -323,7 +339,7 @@ async def _answer_options(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body"})
 
 
-def connection_for(connections: OpenConnections) -> Callable[..., Connection]:
+def connection_for(connections: OpenConnections, cors: Cors) -> Callable[..., Connection]:
     """What uvicorn takes as ``http``: makes the protocol of a connection."""
 
     def make(
@@ -332,6 +348,6 @@ def connection_for(connections: OpenConnections) -> Callable[..., Connection]:
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> Connection:
-        return Connection(connections, config, server_state)
+        return Connection(connections, cors, config, server_state)
 
     return make

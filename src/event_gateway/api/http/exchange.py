@@ -1,7 +1,7 @@
 """One request and its response, as the ASGI application sees them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -51,15 +51,16 @@ class Connection(Protocol):
 
 
 class Exchange:
-    """``received``: bytes of the body that have arrived; ``complete``: the whole body has;
-    ``keep_alive``: the connection stays open for another request; ``started``: bytes of the
-    response were written; ``ended``: all of it; ``disconnected``: nobody reads it any more."""
+    """``application``: what answers; ``cors``: headers of every answer; ``received``: bytes of the
+    body that have arrived; ``complete``: the whole body has; ``keep_alive``: the connection stays
+    open for another request; ``started``: bytes of the response were written; ``ended``: all of it;
+    ``disconnected``: nobody reads it any more."""
 
     __slots__ = (
         "_announced", "_body_allowed", "_buffered", "_chunked", "_connection", "_expects_continue",
         "_head", "_head_only", "_left", "_loop", "_news", "_parts", "_reason", "_waiter", "_wire",
-        "complete",
-        "disconnected", "ended", "keep_alive", "length", "received", "scope", "started",
+        "application", "complete", "cors", "disconnected", "ended", "keep_alive", "length",
+        "received", "scope", "started",
     )  # fmt: skip
 
     def __init__(
@@ -69,11 +70,16 @@ class Exchange:
         loop: asyncio.AbstractEventLoop,
         head: Head,
         scope: Mapping[str, Any],
+        *,
+        application: Application,
+        cors: Sequence[Header],
     ) -> None:
         """``scope``: what the ASGI scope says of the connection."""
         self._connection = connection
         self._wire = wire
         self._loop = loop
+        self.application = application
+        self.cors = cors
         # The response to HEAD is that to GET without its body (RFC 9110, 9.3.2).
         self._head_only = head.method == b"HEAD"
         self.scope = {
@@ -132,10 +138,10 @@ class Exchange:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def run(self, application: Application) -> None:
+    async def run(self) -> None:
         """Lets the application answer."""
         try:
-            await application(self.scope, self.receive, self.send)
+            await self.application(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
             self._connection.failed(self, Refusal(503, "the gateway is shutting down"))
         except Exception as error:
@@ -187,7 +193,7 @@ class Exchange:
     def _start(self, status: int, headers: Any) -> None:
         lines = [_STATUS_LINES[status]]
         says_close = False
-        for name, value in (*self._connection.default_headers, *headers):
+        for name, value in (*self._connection.default_headers, *self.cors, *headers):
             lines.append(b"%b: %b\r\n" % (name, value))
             if name == b"content-length":
                 self._left = int(value)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 import httptools
@@ -24,6 +24,10 @@ class Refusal:
     status: int
     detail: str
     headers: tuple[Header, ...] = ()
+
+    def with_headers(self, headers: Iterable[Header]) -> "Refusal":
+        """The same answer with further headers."""
+        return replace(self, headers=(*self.headers, *headers))
 
     def response(self, default_headers: Iterable[Header] = ()) -> bytes:
         """The whole response."""

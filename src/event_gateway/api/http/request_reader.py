@@ -87,6 +87,11 @@ class RequestReader:
             self.unparsed = bytes(view[at:])
             self._requests.pause_reading()
 
+    @property
+    def head_so_far(self) -> list[Header]:
+        """The headers that have arrived of a head that is not complete."""
+        return self._headers if self.in_head else []
+
     def stop(self) -> None:
         """Reads no more, and forgets what has been read."""
         self._stopped = True

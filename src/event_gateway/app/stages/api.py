@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from event_gateway import __version__
 from event_gateway.api.http.connection import Connection, connection_for
+from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.limits import ConnectionLimits
 from event_gateway.api.http.open_connections import OpenConnections
 from event_gateway.api.live.connections import Connections
@@ -38,6 +39,7 @@ class Api:
     asgi: FastAPI
     max_connections: int
     open_connections: OpenConnections
+    cors: Cors
     http: Callable[..., Connection]
     sockets: Callable[..., WebSocketProtocol]
 
@@ -50,6 +52,7 @@ class Api:
     def configure(self, config: Config) -> None:
         """Applies another configuration."""
         self.state.configure(config)
+        self.cors.configure(config.server.cors.origins)
         self.open_connections.configure(_limits(config, self.max_connections))
 
     async def go_away(self) -> None:
@@ -84,6 +87,7 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
     open_connections = OpenConnections(
         _limits(config, max_connections), stages.adapters.metrics.http
     )
+    cors = Cors(config.server.cors.origins)
     subscriptions = stages.streaming.subscriptions
     application = build_application(
         __version__,
@@ -113,7 +117,8 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
         asgi=application,
         max_connections=max_connections,
         open_connections=open_connections,
-        http=connection_for(open_connections),
+        cors=cors,
+        http=connection_for(open_connections, cors),
         sockets=protocol_for(
             open_session, limit=subscribers.max_frame, deflate=subscribers.compression
         ),
