@@ -111,6 +111,11 @@ class EventLog:
         """Sets the subjects that the ingest stream captures."""
         self.captured = captured
 
+    @property
+    def all_captured(self) -> tuple[str, ...]:
+        """The subjects that the ingest stream or an external stream captures."""
+        return (*self.captured, *(s for stream in self.external for s in stream.subjects))
+
     def allow_new_roots(self, allowed: bool) -> None:
         """Sets whether :meth:`capture_for` may add subjects."""
         self.captures_new_roots = allowed

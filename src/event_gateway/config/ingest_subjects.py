@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from event_gateway.config.model import Config
-from event_gateway.core.cloudevents.type_subject import spellings
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
-from event_gateway.core.streams.definition import LIFECYCLE_SUBJECTS
+from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.log_subjects import capturable, merge_captured
 
 DEFAULT = ("ontology.>", "terminus.>", "audit.>", "scheduler.>", "user.>")
@@ -17,7 +16,12 @@ def captured_subjects(config: Config) -> tuple[str, ...]:
     """The subjects to capture from NATS, without overlaps."""
     if config.ingest.subjects is not None:
         return merge_captured((), (ALWAYS, *config.ingest.subjects))
-    roots = tuple(root for _, pattern in _patterns(config) for root in capturable(pattern))
+    roots = tuple(
+        root
+        for _, _, patterns in _definitions(config)
+        for pattern in patterns
+        for root in capturable(pattern)
+    )
     return merge_captured((*DEFAULT, ALWAYS), roots)
 
 
@@ -46,32 +50,20 @@ def check_subjects(subjects: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def unfed_patterns(config: Config) -> list[tuple[str, str]]:
-    """Pairs of key and reason for each pattern that no event from NATS could match."""
-    if config.ingest.streams:
-        return []  # only NATS knows the subjects of those streams
-    captured = captured_subjects(config)
+    """Pairs of key and reason for each pattern whose events on NATS the gateway does not get, or
+    not all of them."""
+    # Only NATS knows the subjects of external streams.
+    captured = None if config.ingest.streams else captured_subjects(config)
     return [
-        (key, reason)
-        for key, pattern in _patterns(config)
-        if not any(
-            overlaps(written, subject) for written in spellings(pattern) for subject in captured
-        )
-        if (reason := _reason(pattern, for_stream=key.startswith("streams.")))
+        (f"{place}.{warning.key}", warning.detail)
+        for place, key, patterns in _definitions(config)
+        for warning in capture_warnings(patterns, captured, key)
     ]
 
 
-def _reason(pattern: str, *, for_stream: bool) -> str | None:
-    if any(overlaps(pattern, subject) for subject in LIFECYCLE_SUBJECTS):
-        if for_stream:
-            return None
-        return f"{pattern!r}: webhooks do not get events of these types from NATS"
-    return f"no captured subject matches {pattern!r}: add its subject to ingest.subjects"
-
-
-def _patterns(config: Config) -> Iterator[tuple[str, str]]:
+def _definitions(config: Config) -> Iterator[tuple[str, str, list[str]]]:
+    """Of each webhook and stream: its place, the key of its patterns, and the patterns."""
     for name, webhook in config.webhooks.items():
-        for position, pattern in enumerate(webhook.events):
-            yield f"webhooks.{name}.events[{position}]", pattern
+        yield f"webhooks.{name}", "events", webhook.events
     for name, stream in config.streams.items():
-        for position, subject in enumerate(stream.subjects):
-            yield f"streams.{name}.subjects[{position}]", subject
+        yield f"streams.{name}", "subjects", stream.subjects

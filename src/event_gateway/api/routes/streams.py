@@ -17,11 +17,13 @@ from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.broker.connection import Broker
+from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.named_streams import message_rate, stream_contents, stream_name
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.stream_page import read_page
 from event_gateway.config.request_bodies import stream_from_json
 from event_gateway.config.response_bodies import stream_to_json
+from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
@@ -41,6 +43,7 @@ class StreamParts:
 
     registry: Registry
     registration: StreamRegistration
+    events: EventLog
     broker: Broker
     directory: SubscriptionDirectory
     batches: MessageBatches
@@ -65,7 +68,7 @@ async def create_stream(
     """Creates a stream. It starts with the events that the log already holds for it."""
     created = await parts.registration.create(stream_from_json(body))
     response.headers["Location"] = f"/v1/streams/{created.name}"
-    return with_warnings(stream_to_json(created), ())
+    return _changed(parts, created)
 
 
 @router.get("/{name}")
@@ -132,7 +135,7 @@ async def change_stream(
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
     changed = await parts.registration.change(stream_from_json(_merged(former, body)), force=force)
-    return with_warnings(stream_to_json(changed), ())
+    return _changed(parts, changed)
 
 
 @router.delete("/{name}", status_code=204)
@@ -141,6 +144,13 @@ async def delete_stream(parts: Parts, name: str) -> None:
     if not parts.registry.is_unreadable("stream", name):
         writable(parts.registry.stream(name))
     await parts.registration.delete(name)
+
+
+def _changed(parts: StreamParts, definition: StreamDefinition) -> dict[str, Any]:
+    """The answer to a change: the stream, and what will not work as its owner may expect."""
+    captured = parts.events.all_captured
+    warnings = capture_warnings(definition.subjects, captured, "subjects")
+    return with_warnings(stream_to_json(definition), warnings)
 
 
 async def _shown(parts: StreamParts, names: list[str]) -> list[dict[str, Any]]:

@@ -18,10 +18,12 @@ from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.api.server.warnings import with_warnings
+from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import webhook_from_json
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.signing_keys import check_keys, signers
@@ -50,6 +52,7 @@ class WebhookParts:
 
     registry: Registry
     registration: WebhookRegistration
+    events: EventLog
     verifier: Verifier
     receivers: ReceiverClient
     builders: RequestBuilders
@@ -272,6 +275,7 @@ async def _changed(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
         *webhook_warnings(
             webhook, lambda name: bool(available.look_up(name)), parts.state.retention
         ),
+        *capture_warnings(webhook.events, parts.events.all_captured, "events"),
         *await address_warnings(parts.receivers, webhook),
     ]
     return with_warnings(webhook_to_json(webhook), warnings)

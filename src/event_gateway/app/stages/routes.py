@@ -49,6 +49,7 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
     webhook_parts = webhooks.WebhookParts(
         registry=registry,
         registration=stages.registrations.webhooks,
+        events=stages.adapters.events,
         verifier=stages.registrations.verifier,
         receivers=stages.requests.receivers,
         builders=stages.requests.builders,
@@ -73,6 +74,7 @@ def _stream_groups(
     stream_parts = streams.StreamParts(
         registry=adapters.registry,
         registration=stages.registrations.streams,
+        events=adapters.events,
         broker=adapters.broker,
         directory=streaming.directory,
         batches=streaming.hub.batches,

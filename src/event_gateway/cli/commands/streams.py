@@ -1,5 +1,7 @@
 """``event-gateway streams``: lists and shows named streams, and prints their events."""
 
+import json
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -13,6 +15,8 @@ from event_gateway.cli.client.times import time_option
 
 app = typer.Typer(no_args_is_help=True, help="Named streams: list, show, tail.")
 
+# Escaped characters in JSON, with the escaped backslashes before them.
+_ESCAPES = re.compile(r"(?<!\\)(?:\\\\)*(?:\\u[0-9a-fA-F]{4})+")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 NameArgument = Annotated[str, typer.Argument(help="The stream's name.")]
@@ -93,7 +97,8 @@ def event_line(frame: dict[str, Any], *, as_json: bool) -> str:
         data = msgspec.json.encode(members)
     texts = {name: msgspec.json.decode(value) for name, value in event.items() if name != "data"}
     parts = [str(frame["seq"]), texts.get("time", "-"), texts["type"], texts["source"], texts["id"]]
-    return printable("  ".join([*parts, _one_line(data)]))
+    shown = _ESCAPES.sub(lambda match: json.loads(f'"{match[0]}"'), _one_line(data))
+    return printable("  ".join([*parts, shown]))
 
 
 def _one_line(text: bytes) -> str:
