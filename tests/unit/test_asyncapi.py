@@ -32,6 +32,56 @@ def holds(event_type: EventType, data: Any) -> bool:
     return EventSchema(schema_of(event_type)).violation(data, 100) is None
 
 
+def test_traits_win_in_version_2_and_the_message_in_version_3() -> None:
+    message: dict[str, Any] = {
+        "name": "own.name", "description": "own", "contentType": "application/json",
+        "headers": {"properties": {"ce_type": {"const": "own.type"}}},
+        "payload": {"type": "object", "required": ["own"]},
+        "x-event-gateway": {"owner": "own", "dataschema": "https://e.com/own"},
+        "examples": [{"payload": {"own": 1}}],
+        "traits": [
+            {"$ref": "#/components/messageTraits/first"},
+            {"description": "second",
+             "headers": {"properties": {"ce_type": {"const": "second.type"}}}},
+            {"$ref": "https://cloudevents.io/trait.json"},
+        ],
+    }  # fmt: skip
+    first: dict[str, Any] = {
+        "description": "first", "summary": "first", "payload": False,
+        "x-event-gateway": {"owner": "first", "enforce": "reject"},
+        "headers": {"properties": {"ce_type": {"const": "first.type"}}},
+    }  # fmt: skip
+    parts: dict[str, Any] = {"messages": {"m": message}, "messageTraits": {"first": first}}
+    seen = {}
+    for version in ("2.6.0", "3.0.0"):
+        [found], skipped = read({"asyncapi": version, "components": parts})
+        assert not skipped
+        assert holds(found, {"own": 1})
+        assert not holds(found, {})
+        seen[version] = (
+            found.type,
+            found.description,
+            found.owner,
+            found.dataschema,
+            found.enforce,
+        )
+    assert seen == {
+        "2.6.0": ("second.type", "second", "first", "https://e.com/own", "reject"),
+        "3.0.0": ("own.type", "own", "own", "https://e.com/own", "reject"),
+    }
+    del message["headers"], message["description"]
+    for trait in (first, message["traits"][1]):
+        del trait["headers"]
+    first["name"] = "first.name"
+    for version, name in (("2.6.0", "first.name"), ("3.0.0", "own.name")):
+        [found], _ = read({"asyncapi": version, "components": parts})
+        assert (found.type, found.description) == (name, "second")
+    first["name"] = None  # RFC 7396: removes it, and the key of the message is its next name
+    parts["messages"] = {"by.key": message}
+    [found], _ = read({"asyncapi": "2.6.0", "components": parts})
+    assert found.type == "by.key"
+
+
 def test_version_2() -> None:
     result, skipped = read(documents()["2"])
     types = {item.type: item for item in result}

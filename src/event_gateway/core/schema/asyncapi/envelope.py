@@ -37,7 +37,7 @@ def describe(document: Document, message: Message) -> list[TypeDescription]:
 
     Raises Skip if it names no type.
     """
-    whole = _with_traits(document, message)
+    whole = message.content
     payload, pointer, draft_07 = _payload(document, whole, message.pointer)
     structured = text(
         whole.get("contentType") or document.content.get("defaultContentType")
@@ -76,22 +76,6 @@ def _type_from_name(message: Message) -> tuple[str, ...]:
         "names no type: neither a const or enum of the attribute type (or of the header ce_type), "
         "nor a dotted name of the message or its channel"
     )
-
-
-def _with_traits(document: Document, message: Message) -> dict[str, Any]:
-    """A message merged with its traits; its own members take precedence."""
-    whole = dict(message.content)
-    headers = [whole["headers"]] if "headers" in whole else []
-    for value in items(whole.get("traits")):
-        try:
-            trait, _ = document.follow(value, "")
-        except Skip:
-            continue  # the trait of CloudEvents is in another document, and describes no type
-        whole = mapping(trait) | whole
-        headers += [mapping(trait)["headers"]] if "headers" in mapping(trait) else []
-    if headers:
-        whole["headers"] = {"allOf": headers}
-    return whole
 
 
 def _payload(document: Document, message: dict[str, Any], at: str) -> tuple[Any, str, bool]:

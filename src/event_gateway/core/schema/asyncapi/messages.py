@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.schema.asyncapi.document import Document, Skip, items, mapping, text
+from event_gateway.core.schema.asyncapi.traits import with_traits
 from event_gateway.core.schema.bounds import token
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A message with its JSON Pointer. ``names``: candidates for its event type, the likeliest
-    first; ``problem``: why it cannot be read, or empty."""
+    """A message with its JSON Pointer; its traits are merged into it. ``names``: candidates for its
+    event type, the likeliest first; ``problem``: why it cannot be read, or empty."""
 
     pointer: str
     content: dict[str, Any] = {}
@@ -36,6 +37,7 @@ def messages(document: Document) -> Iterator[Message]:
         if not isinstance(content, dict):
             yield Message(at, problem="is not an object")
             continue
+        content = with_traits(document, content)
         key = pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
         own = (text(content.get("name")), text(content.get("messageId")), key)
         yield Message(pointer, content, (*own, *names))
