@@ -314,6 +314,9 @@ async def test_bare_cloudevents_end_if_events_are_gone(client: Client) -> None:
     opened = await token(client, streams=["s"])
     async with stranger(client, f"token={opened}&stream=s&from=3", "cloudevents.json") as socket:
         assert await ended_with(socket) == (4408, "missed 3-15")
+    # The same URL would be wrong again: the client shall not connect with it any more.
+    async with stranger(client, f"token={opened}&stream=s&from=99", "cloudevents.json") as socket:
+        assert await ended_with(socket) == (1008, "stream_recreated")
 
 
 async def test_idle_sockets_are_pinged(client: Client) -> None:

@@ -94,7 +94,7 @@ class Subscriber:
             members["code"] = "stream_recreated"
         frame = self.framing.notice("missed", members)
         if frame is None:
-            self.on_ended(self.id, f"missed {first}-{last}")
+            self.on_ended(self.id, "stream_recreated" if recreated else f"missed {first}-{last}")
             return
         self.outbox.put(*frame)
         self.outbox.flush()
