@@ -90,9 +90,9 @@ async def test_responses(
         ((b"HTTP/1.1 200 OK\r\ncontent-le",), True, ErrorType.CONNECTION_RESET),
         ((b"SSH-2.0-OpenSSH_9.2\r\n",), False, ErrorType.PROTOCOL_ERROR),
         ((b"\x15\x03\x01\x00\x02\x02\x46",), False, ErrorType.PROTOCOL_ERROR),
-        ((b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 70_000 + b"\r\n\r\n",), False,
+        ((b"HTTP/1.1 103 Early\r\n" + b"x: " + b"y" * 70_000 + b"\r\n\r\n",), False,
          ErrorType.RESPONSE_TOO_LARGE),
-        ((b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 300 + b"\r\n",), False,
+        ((b"HTTP/1.1 103 Early\r\n" + b"x: y\r\n" * 300 + b"\r\n",), False,
          ErrorType.RESPONSE_TOO_LARGE),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard
 from support.certificates import Authority
+from support.patience import PATIENCE
 from support.scripted_server import OK, ScriptedServer, drip
 from support.sending import post
 
@@ -41,6 +42,10 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
         pytest.param([b"\0" * 100], ErrorType.PROTOCOL_ERROR, id="nothing but NUL"),
         pytest.param([b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n"
                       b"\r\n"], ErrorType.PROTOCOL_ERROR, id="switches protocols"),
+        pytest.param([b"HTTP/1.1 101 Switching Protocols\r\n\r\nab"], ErrorType.PROTOCOL_ERROR,
+                     id="switches to none"),
+        pytest.param([b"HTTP/1.1 099 Early\r\ncontent-length: 0\r\n\r\n"],
+                     ErrorType.PROTOCOL_ERROR, id="a status below 100"),
         pytest.param([b"HTTP/9.9 200 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR, id="HTTP/9.9"),
         pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n", None], ErrorType.CONNECTION_RESET,
                      id="1xx and no more"),
@@ -157,10 +162,11 @@ async def test_unusual_responses_are_accepted_and_connections_stay_clean(
 @pytest.mark.parametrize(
     ("first", "more", "answered"),
     [
-        pytest.param(HEAD, b"x: y\r\n" * 1000, False, id="headers"),
-        pytest.param(HEAD + b"x: ", b"y" * 10_000, False, id="one header's value"),
-        pytest.param(HEAD, b"n" * 10_000, False, id="one header's name"),
-        pytest.param(b"HTTP/1.1 200 ", b"r" * 10_000, False, id="the reason"),
+        pytest.param(HEAD, b"x: y\r\n" * 1000, True, id="headers"),
+        pytest.param(HEAD + b"x: ", b"y" * 10_000, True, id="one header's value"),
+        pytest.param(HEAD, b"n" * 10_000, True, id="one header's name"),
+        pytest.param(b"HTTP/1.1 200 ", b"r" * 10_000, True, id="the reason"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\nx: ", b"y" * 10_000, False, id="a 103"),
         pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 400, False, id="1xx"),
         pytest.param(HEAD + b"\r\n", b"z" * 10_000, True, id="body until close"),
         pytest.param(HEAD + b"content-length: 999999999999\r\n\r\n", b"z" * 10_000, True,
@@ -192,6 +198,40 @@ async def test_endless_responses_are_cut_in_limited_memory(
         assert result.error_type == ErrorType.RESPONSE_TOO_LARGE
     assert peak < 4 * 1024 * 1024
     assert sender.open_connections == 0
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_trailers_say_nothing_of_the_response(sender: HttpClient, status: int) -> None:
+    """RFC 9110, 6.5.1: only the head has fields that direct the sender."""
+    head = b"HTTP/1.1 %d Status\r\ntransfer-encoding: chunked\r\nx: head\r\n\r\n" % status
+    trailers = b"retry-after: 9999\r\nwebhook-delivery: disable\r\nx: trailer\r\n"
+    server = ScriptedServer([head + b"2\r\nok\r\n0\r\n" + trailers + b"\r\n"])
+    async with server.running() as url:
+        for _ in range(2):
+            result = await post(sender, url)
+            assert isinstance(result, Response), result
+            assert (result.status, result.body, result.truncated) == (status, b"ok", False)
+            assert result.headers == {"transfer-encoding": "chunked", "x": "head"}
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_a_body_that_never_ends_does_not_hold_the_request(status: int) -> None:
+    head = b"HTTP/1.1 %d Status\r\ncontent-length: 9\r\nretry-after: 7\r\n\r\n" % status
+    sender = HttpClient(EgressGuard(["127.0.0.0/8"]), body_timeout=0.2)
+    server = ScriptedServer([head + b"half", 60.0], [0.5, head, 0.1, b"123456789"])
+    async with server.running() as url:
+        began = asyncio.get_running_loop().time()
+        result = await post(sender, url, timeout=60.0)
+        assert isinstance(result, Response), result
+        assert (result.status, result.body, result.truncated) == (status, b"half", True)
+        assert result.headers["retry-after"] == "7"
+        assert asyncio.get_running_loop().time() - began < PATIENCE
+        # The time runs from the head on, and not before.
+        result = await post(sender, url, timeout=60.0)
+        assert isinstance(result, Response), result
+        assert (result.body, result.truncated) == (b"123456789", False)
+    await sender.close()
 
 
 async def test_a_response_with_a_length_and_chunks_ends_its_connection(sender: HttpClient) -> None:

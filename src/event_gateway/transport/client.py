@@ -6,6 +6,7 @@ a request on a warm connection costs no task.
 
 import asyncio
 import contextlib
+import math
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class HttpClient:
         guard: EgressGuard,
         *,
         body_limit: int = BODY_LIMIT,
+        body_timeout: float = math.inf,
         max_idle: int = MAX_IDLE,
         max_idle_per_origin: int = MAX_IDLE_PER_ORIGIN,
         idle_timeout: float = IDLE_TIMEOUT,
@@ -55,6 +57,8 @@ class HttpClient:
         proxy: Proxy | None = None,
         trust: Trust | None = None,
     ) -> None:
+        """``body_limit`` in bytes and ``body_timeout`` in seconds, from the head on: a response
+        whose body exceeds them is complete without the rest."""
         self._trust = trust or Trust()
         self._max_idle = max_idle
         self._max_idle_per_origin = max_idle_per_origin
@@ -63,7 +67,8 @@ class HttpClient:
         context = ssl_context or ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         self._dialer = Dialer(
-            guard, context, lambda: HttpConnection(body_limit, self._finished, self._lost),
+            guard, context,
+            lambda: HttpConnection(body_limit, self._finished, self._lost, body_timeout),
             self._opened, resolver or Resolver(), proxy,
         )  # fmt: skip
         self._idle: dict[Origin, deque[HttpConnection]] = {}

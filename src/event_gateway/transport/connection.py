@@ -1,6 +1,7 @@
 """One keep-alive HTTP/1.1 connection to a receiver (RFC 9112), for one request at a time."""
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 
@@ -55,6 +56,10 @@ class Exchange(msgspec.Struct, gc=True):
     def __repr__(self) -> str:  # the event loop logs the arguments of a callback that raises
         return f"Exchange({self.target.host}, {len(self.data)} bytes)"
 
+    def end_body_within(self, seconds: float) -> None:
+        """Moves the deadline forward, where that is later."""
+        self.deadline = min(self.deadline, asyncio.get_running_loop().time() + seconds)
+
     @property
     def origin(self) -> Origin:
         """Exchanges with the same origin may use the same connections."""
@@ -70,11 +75,19 @@ class HttpConnection(asyncio.Protocol):
     when the connection closes while idle. ``reusable``: it can take another request."""
 
     _framed: bool  # a header says how the body ends
+    _body_waits: bool  # the time for the rest of the body runs
 
     def __init__(
-        self, body_limit: int, finished: Finished, lost: Callable[["HttpConnection"], None]
+        self,
+        body_limit: int,
+        finished: Finished,
+        lost: Callable[["HttpConnection"], None],
+        body_timeout: float = math.inf,
     ) -> None:
+        """``body_timeout``: seconds from the head to the end of the body, after which the response
+        is complete as it is."""
         self._body_limit = body_limit
+        self._body_timeout = body_timeout
         # The body may come in chunks of one byte, each with its length and two line ends.
         self._max_received = 2 * MAX_HEADER_BYTES + 8 * body_limit
         self._finished = finished
@@ -143,10 +156,10 @@ class HttpConnection(asyncio.Protocol):
                 self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
         if self.exchange is not None and self._received > self._max_received:
             # The parser buffers a header until it is complete, and 1xx responses may never end.
-            if self._status:
-                self._truncate()
-            else:
-                self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
+            self._too_large()
+        elif self.exchange is not None and self._status and not self._body_waits:
+            self._body_waits = True
+            self.exchange.end_body_within(self._body_timeout)
 
     def eof_received(self) -> bool:
         return False
@@ -182,7 +195,9 @@ class HttpConnection(asyncio.Protocol):
         self._header_bytes += len(name) + len(value)
         self._header_count += 1
         if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
-            self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
+            self._too_large()
+            return
+        if self._status:  # a trailer: it says nothing of the response (RFC 9110, 6.5.1)
             return
         lowered = name.lower()
         if lowered in (b"content-length", b"transfer-encoding"):
@@ -194,6 +209,10 @@ class HttpConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if status < 100:
+            self._fail(ErrorType.PROTOCOL_ERROR, f"the receiver answered with the status {status}")
+        elif status == 101:
+            self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
         if status < 200:
             return
         self._status = status
@@ -232,6 +251,7 @@ class HttpConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._truncated = False
+        self._body_waits = False
 
     @property
     def answered(self) -> bool:
@@ -244,6 +264,14 @@ class HttpConnection(asyncio.Protocol):
         self._truncated = True
         self.reusable = False
         self._complete()
+
+    def _too_large(self) -> None:
+        """Ends the exchange, whose response is over a bound: with its status if that was read."""
+        self._status = self._status or (self._status_line if self._status_line >= 200 else 0)
+        if self._status:
+            self._truncate()
+        else:
+            self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
 
     def _complete(self) -> None:
         transport = self._transport

@@ -22,6 +22,10 @@ from event_gateway.transport.egress_guard import EgressGuard, configure, guard_o
 from event_gateway.transport.proxy import proxy_of
 from event_gateway.transport.tls_files import Trust
 
+# Seconds for the body of a response, from its head on. The head decides; the body is only shown,
+# and one that never ends must not hold a place in the lane for the whole timeout of the webhook.
+BODY_TIMEOUT = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Requests:
@@ -75,7 +79,11 @@ def build_requests(
     guard = guard_of(delivery, own_servers)
     trust = Trust(authorities_file(config))
     http = HttpClient(
-        guard, max_idle=max(1, max_attempts // 4), proxy=proxy_of(delivery.proxy), trust=trust
+        guard,
+        body_timeout=BODY_TIMEOUT,
+        max_idle=max(1, max_attempts // 4),
+        proxy=proxy_of(delivery.proxy),
+        trust=trust,
     )
     transformations = Transformations(
         transformations_of(config), on_fallback=adapters.metrics.fell_back
