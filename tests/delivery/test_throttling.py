@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -115,6 +116,14 @@ async def test_limits_of_the_wait(client: Client, receiver: Receiver) -> None:
             continue
         left = await _throttled(client, name) - datetime.now(UTC).timestamp()
         assert least <= left <= most, name
+
+    async with asyncio.timeout(PATIENCE):  # it is measured every few seconds
+        while True:
+            metrics = (await client.http.get("/metrics")).text
+            if re.search(r'throttled_seconds\{webhook="hours"\} 3[0-9]{3}\.', metrics):
+                break
+            await asyncio.sleep(0.1)
+    assert 'throttled_seconds{webhook="zero"} 0.0' in metrics
 
     # A new URL is another receiver. The next deliveries need not wait.
     receiver.answers["/hours"] = [200]

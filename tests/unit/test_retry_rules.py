@@ -111,6 +111,11 @@ def test_warnings_about_retries() -> None:
     assert _codes(_webhook(retry_policy={"max_attempts": 5})) == []
     assert _codes(_webhook(retry_policy={"max_age": "1d"})) == ["short_retries"]
     assert _codes(_webhook(retry_policy={"max_delay": "5m", "jitter": 0})) == ["short_retries"]
+    ordered = _webhook(retry_policy="standard", ordered={"by": "data.account"})
+    (warning,) = retry_warnings(ordered, WEEK)
+    assert warning.code == "ordered_retries_block"
+    assert "of the same data.account are not" in warning.detail
+    assert _codes(_webhook(retry_policy={"max_attempts": 8}, ordered=True)) == []
     limited = _webhook(retry_policy="standard", retry_on=["5xx"])
     assert _codes(limited) == ["retry_on_without_network"]
     assert RetryPolicy(max_attempts=1).span == 0

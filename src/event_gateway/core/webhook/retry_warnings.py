@@ -8,6 +8,7 @@ from event_gateway.core.webhook.retry_on import NETWORK
 from event_gateway.core.webhook.retry_policy import RetryPolicy, longest_wait
 from event_gateway.core.webhook.webhook import Webhook
 
+LONG_BLOCK = 3600.0  # seconds of retries after which the owner of an ordered webhook is warned
 _DEFAULT = RetryPolicy()
 
 
@@ -31,6 +32,14 @@ def retry_warnings(webhook: Webhook, retention: float) -> Iterator[DefinitionWar
             f"{policy.max_attempts} attempts take {format_duration(int(policy.span))}, and none "
             f"is made later than {format_duration(max_age)} after the receipt of the event "
             "(max_age, at most 80% of ingest.retention): such a delivery ends as Expired before",
+        )
+    if webhook.ordered and policy.span >= LONG_BLOCK:
+        which = f"of the same {webhook.ordered_by} " if webhook.ordered_by else ""
+        yield DefinitionWarning(
+            "ordered_retries_block",
+            "retry_policy",
+            f"while a delivery is retried, for up to {format_duration(int(policy.span))}, later "
+            f"events {which}are not delivered, as the webhook is ordered",
         )
     if webhook.retry_on is not None and NETWORK not in webhook.retry_on:
         yield DefinitionWarning(
