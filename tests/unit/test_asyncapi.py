@@ -82,6 +82,52 @@ def test_traits_win_in_version_2_and_the_message_in_version_3() -> None:
     assert found.type == "by.key"
 
 
+def test_what_an_envelope_requires_beyond_its_data_is_named() -> None:
+    uri = {"type": "string", "minLength": 1, "format": "uri-reference"}
+    envelope: dict[str, Any] = {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "time", "data"],
+        "allOf": [{"properties": {"partitionkey": {"$ref": "#/components/schemas/key"}}}],
+        "properties": {
+            "specversion": {"const": "1.0"}, "type": {"const": "a.b"}, "id": {"type": "string"},
+            "source": {"const": "/shop"}, "time": {"type": "string", "format": "date-time"},
+            "dataschema": uri, "subject": {"type": ["string", "null"], "pattern": "^o/"},
+            "level": {"type": "integer"}, "never": False, "data": {"type": "object"},
+        },
+        "additionalProperties": False,
+    }  # fmt: skip
+    schemas = {"key": {"type": "string", "maxLength": 5, "description": "…"}}
+    binary = {
+        "name": "c.d",
+        "payload": {"type": "object"},
+        "headers": {
+            "required": ["ce-time", "x-other"],
+            "properties": {
+                "ce-source": {"enum": ["/a"]},
+                "ce-id": {"type": "string"},
+                "x-other": {"const": 1},
+            },
+        },
+    }
+    parts = {"messages": {"m": {"payload": envelope}, "n": binary}, "schemas": schemas}
+    found, skipped = read({"asyncapi": "3.0.0", "components": parts})
+    assert [event_type.type for event_type in found] == ["a.b", "c.d"]
+    assert [(one.place, one.reason.partition("requirements: ")[2]) for one in skipped] == [
+        ("/components/messages/m",
+         "time (required), source (const), subject (pattern), level (type), never (not allowed), "
+         "additionalProperties of the event, partitionkey (maxLength)"),
+        ("/components/messages/n", "time (required), source (enum)"),
+    ]  # fmt: skip
+    for plain in ("source", "subject", "level", "never"):
+        del envelope["properties"][plain]
+    del envelope["additionalProperties"], envelope["allOf"]
+    envelope["required"].remove("time")
+    assert (
+        read({"asyncapi": "3.0.0", "components": {"messages": {"m": {"payload": envelope}}}})[1]
+        == []
+    )
+
+
 def test_version_2() -> None:
     result, skipped = read(documents()["2"])
     types = {item.type: item for item in result}

@@ -13,8 +13,8 @@ import msgspec
 
 from event_gateway.core.schema.asyncapi.document import Document, Skip, items, mapping, text
 from event_gateway.core.schema.asyncapi.messages import Message
+from event_gateway.core.schema.asyncapi.requirements import dropped_requirements, parts_of
 
-MAX_PARTS = 1000  # schemas that together describe an envelope
 _DOTTED = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _HEADER = re.compile(r"ce[-_]type", re.IGNORECASE)
 _SCHEMA_FORMATS = ("application/vnd.aai.asyncapi", "application/schema")
@@ -24,12 +24,14 @@ _STRUCTURED = "application/cloudevents"
 class TypeDescription(msgspec.Struct, frozen=True):
     """Event types that share a schema of their data. ``schema`` has its parts, which must all be
     valid, each with its pointer; ``draft_07``: it is in draft 07, or in AsyncAPI's own form.
-    ``enveloped``: the examples are whole events."""
+    ``enveloped``: the examples are whole events. ``dropped``: what the message requires of the
+    attributes, which the catalog does not check."""
 
     types: tuple[str, ...]
     schema: tuple[tuple[Any, str], ...]
     draft_07: bool
     enveloped: bool
+    dropped: tuple[str, ...] = ()
 
 
 def describe(document: Document, message: Message) -> list[TypeDescription]:
@@ -44,7 +46,7 @@ def describe(document: Document, message: Message) -> list[TypeDescription]:
     ).startswith(_STRUCTURED)
     descriptions = []
     for variant in _variants(document, payload, pointer):
-        parts, external = _parts(document, *variant)
+        parts, external = parts_of(document, *variant)
         names = {name for part, _ in parts for name in mapping(part.get("properties"))}
         if (
             "specversion" in names or {"type", "source", "data"} <= names or structured
@@ -56,15 +58,21 @@ def describe(document: Document, message: Message) -> list[TypeDescription]:
                 for part, at in parts
                 if (schema := mapping(part.get("properties")).get("data", True)) not in (True, {})
             )
+            dropped = dropped_requirements(document, parts, lambda name: name)
             descriptions.append(
-                TypeDescription(types or _type_from_name(message), data, draft_07, True)
+                TypeDescription(types or _type_from_name(message), data, draft_07, True, dropped)
             )
     if descriptions:
         return descriptions
-    headers, _ = _parts(document, (whole.get("headers"), f"{message.pointer}/headers"))
+    headers, _ = parts_of(document, (whole.get("headers"), f"{message.pointer}/headers"))
     types = _values(document, headers, lambda name: _HEADER.fullmatch(name) is not None)
     data = () if payload is None else ((payload, pointer),)
-    return [TypeDescription(types or _type_from_name(message), data, draft_07, False)]
+    dropped = dropped_requirements(document, headers, _attribute_of_header)
+    return [TypeDescription(types or _type_from_name(message), data, draft_07, False, dropped)]
+
+
+def _attribute_of_header(name: str) -> str | None:
+    return name[3:].lower() if name[:3].lower() in ("ce-", "ce_") else None
 
 
 def _type_from_name(message: Message) -> tuple[str, ...]:
@@ -110,31 +118,6 @@ def _variants(document: Document, payload: Any, pointer: str) -> list[list[tuple
     return [[(payload, pointer)]]
 
 
-def _parts(
-    document: Document, *schemas: tuple[Any, str]
-) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
-    """All schemas that apply to the same value, and their references to other documents."""
-    parts: list[tuple[dict[str, Any], str]] = []
-    external: list[str] = []
-    seen: set[str] = set()
-    waiting = list(schemas)
-    while waiting and len(parts) < MAX_PARTS:
-        value, at = waiting.pop(0)
-        if not isinstance(value, dict) or at in seen:
-            continue
-        seen.add(at)
-        parts.append((value, at))
-        reference = value.get("$ref")
-        if isinstance(reference, str):
-            try:
-                waiting.append(document.at(reference))
-            except Skip:
-                external.append(reference)
-        all_of = items(value.get("allOf"))
-        waiting += [(schema, f"{at}/allOf/{n}") for n, schema in enumerate(all_of)]
-    return parts, external
-
-
 def _values(
     document: Document, parts: list[tuple[dict[str, Any], str]], selects: Callable[[str], bool]
 ) -> tuple[str, ...]:
@@ -144,7 +127,7 @@ def _values(
         for name, value in mapping(part.get("properties")).items():
             if not selects(name):
                 continue
-            for limits, _ in _parts(document, (value, f"{at}/properties/{name}"))[0]:
+            for limits, _ in parts_of(document, (value, f"{at}/properties/{name}"))[0]:
                 allowed = [limits["const"]] if "const" in limits else items(limits.get("enum"))
                 strings = tuple(item for item in allowed if isinstance(item, str))
                 if strings:

@@ -38,7 +38,7 @@ def read(content: Any) -> tuple[list[EventType], list[Skipped]]:
         if mapping(message.content.get(EXTENSION)).get("managed_by") == "gateway":
             continue  # the gateway's own lifecycle events, which every gateway has
         try:
-            for event_type in _types_of(document, message, budget):
+            for event_type, dropped in _types_of(document, message, budget):
                 earlier = types.get(event_type.type)
                 if earlier is not None:
                     if not earlier.same(event_type):
@@ -54,6 +54,12 @@ def read(content: Any) -> tuple[list[EventType], list[Skipped]]:
                 if problem is not None:
                     raise Skip(f"{event_type.type[:255]}: {problem}")
                 types[event_type.type] = event_type
+                if dropped:
+                    skipped.append(Skipped(
+                        message.pointer,
+                        f"{event_type.type[:255]} is registered, but the catalog checks the data "
+                        f"alone, and not these requirements: {', '.join(dropped)}",
+                    ))  # fmt: skip
                 total += len(msgspec.json.encode(event_type))
         except Skip as skip:
             skipped.append(Skipped(message.pointer, str(skip)))
@@ -64,7 +70,10 @@ def read(content: Any) -> tuple[list[EventType], list[Skipped]]:
     return list(types.values()), skipped
 
 
-def _types_of(document: Document, message: Message, budget: Budget) -> Iterator[EventType]:
+def _types_of(
+    document: Document, message: Message, budget: Budget
+) -> Iterator[tuple[EventType, tuple[str, ...]]]:
+    """The event types of a message, each with the requirements that the catalog does not check."""
     if message.problem:
         raise Skip(message.problem)
     content = message.content
@@ -73,7 +82,7 @@ def _types_of(document: Document, message: Message, budget: Budget) -> Iterator[
     for description in describe(document, message):
         schema = _schema(document, description, budget)
         for name in description.types:
-            yield EventType(
+            event_type = EventType(
                 type=name,
                 description=next(
                     (value for key in ("description", "summary", "title")
@@ -85,6 +94,7 @@ def _types_of(document: Document, message: Message, budget: Budget) -> Iterator[
                 examples=tuple(_examples(content, description, name)),
                 enforce=enforce if isinstance(enforce, str) else None,
             )  # fmt: skip
+            yield event_type, description.dropped
 
 
 def _schema(
