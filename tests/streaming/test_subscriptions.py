@@ -82,6 +82,11 @@ async def test_the_events_of_a_stream_in_pages(client: Client) -> None:
     assert result[0]["event"]["data"]["enrichment"]
     later = (await client.http.get(path, params={"from_seq": 5})).json()
     assert [item["seq"] for item in later["items"]] == [5, 6]
+    assert "missed" not in later
+    # Who polls from the next sequence on gets nothing, and from one behind it is told why.
+    for from_seq, missed in ((7, None), (8, {"first": 1, "last": 0, "code": "stream_recreated"})):
+        page = (await client.http.get(path, params={"from_seq": from_seq})).json()
+        assert (page["items"], page.get("missed")) == ([], missed)
     for query, status in (({"limit": 0}, 422), ({"cursor": "x"}, 400), ({"from_seq": -1}, 422)):
         assert (await client.http.get(path, params=query)).status_code == status
     assert (await client.http.get("/v1/streams/nope/messages")).status_code == 404

@@ -11,6 +11,7 @@ from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.feed import Feed, StreamCounters
+from event_gateway.streaming.start_position import Gap
 from event_gateway.streaming.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
@@ -94,5 +95,5 @@ class CatchUp:
         if past <= subscriber.position:
             return
         if not feed.holes:
-            subscriber.missed(subscriber.position + 1, past)
+            subscriber.missed(Gap(subscriber.position + 1, past, recreated=False))
         subscriber.position = past

@@ -103,7 +103,7 @@ class Hub:
         feed.opening -= 1
         joined(position)
         if gap is not None and not holes:
-            subscriber.missed(gap.first, gap.last, recreated=gap.recreated)
+            subscriber.missed(gap)
         if not feed.join(subscriber):
             self._catch_up(feed, subscriber)
 

@@ -1,6 +1,6 @@
 """Where a subscription starts that names a sequence, by what the stream has."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from event_gateway.broker.named_streams import Bounds
 
@@ -15,6 +15,11 @@ class Gap(NamedTuple):
     first: int
     last: int
     recreated: bool
+
+    def members(self) -> dict[str, Any]:
+        """The members of a notice of what was missed."""
+        members: dict[str, Any] = {"first": self.first, "last": self.last}
+        return members | {"code": "stream_recreated"} if self.recreated else members
 
 
 def former_position(stream: Bounds) -> Gap:

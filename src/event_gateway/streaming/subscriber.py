@@ -1,12 +1,12 @@
 """A subscriber: its position in a stream, its filter, and its connection."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from event_gateway.state.durables import Name
 from event_gateway.streaming.framing import Framing
 from event_gateway.streaming.message_filter import MessageFilter
 from event_gateway.streaming.outbox import Outbox
+from event_gateway.streaming.start_position import Gap
 from event_gateway.streaming.stream_message import StreamMessage
 
 
@@ -81,20 +81,18 @@ class Subscriber:
                     self.sent += 1
                     self.last_event = message.seq
             elif message.missed:
-                self.missed(max(message.missed, self.position + 1), message.seq)
+                first = max(message.missed, self.position + 1)
+                self.missed(Gap(first, message.seq, recreated=False))
             self.position = message.seq
         outbox.flush()
         return True
 
-    def missed(self, first: int, last: int, *, recreated: bool = False) -> None:
-        """Tells the client which sequences the stream does not have any more. ``recreated``: as it
-        is another stream than the one that the client's position is from."""
-        members: dict[str, Any] = {"first": first, "last": last}
-        if recreated:
-            members["code"] = "stream_recreated"
-        frame = self.framing.notice("missed", members)
+    def missed(self, gap: Gap) -> None:
+        """Tells the client which sequences the stream does not have any more."""
+        frame = self.framing.notice("missed", gap.members())
         if frame is None:
-            self.on_ended(self.id, "stream_recreated" if recreated else f"missed {first}-{last}")
+            reason = f"missed {gap.first}-{gap.last}"
+            self.on_ended(self.id, "stream_recreated" if gap.recreated else reason)
             return
         self.outbox.put(*frame)
         self.outbox.flush()

@@ -18,7 +18,13 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.event_log import EventLog
-from event_gateway.broker.named_streams import message_rate, stream_contents, stream_name
+from event_gateway.broker.named_streams import (
+    UnknownStream,
+    bounds,
+    message_rate,
+    stream_contents,
+    stream_name,
+)
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.stream_page import read_page
 from event_gateway.config.request_bodies import stream_from_json
@@ -29,6 +35,7 @@ from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.streaming.batches import MessageBatches
+from event_gateway.streaming.start_position import position_of
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"], route_class=GuardedRoute,
@@ -106,7 +113,8 @@ async def list_messages(
     """The events that a stream holds, in order, as subscribers receive them.
 
     Messages that are not events are left out: a page may hold fewer than ``limit`` items and have a
-    next page.
+    next page. ``missed`` names sequences from ``from_seq`` on that the stream does not have any
+    more, as subscribers are told.
     """
     present(parts.registry.stream(name))
     start = read_cursor(cursor, SeqCursor) or from_seq
@@ -118,9 +126,22 @@ async def list_messages(
         for message in messages
         if message.received is not None
     )
-    more = cursor_of(raw.messages[-1].seq + 1) if raw.remaining and raw.messages else None
-    body = b'{"items":[%b],"next":%b}' % (items, json.dumps(more).encode())
+    rest: dict[str, Any] = {
+        "next": cursor_of(raw.messages[-1].seq + 1) if raw.remaining and raw.messages else None
+    }
+    if start > 1 and not (raw.messages and raw.messages[0].seq == start):
+        rest |= await _missed(parts.broker, name, start)
+    body = b'{"items":[%b],%b' % (items, json.dumps(rest, separators=(",", ":")).encode()[1:])
     return Response(body, media_type="application/json")
+
+
+async def _missed(broker: Broker, name: str, start: int) -> dict[str, Any]:
+    """The member ``missed`` of a page that should begin at ``start``; nothing if it has none."""
+    try:
+        _, gap = position_of(await bounds(broker, stream_name(name)), start)
+    except UnknownStream:
+        return {}  # it was deleted in between
+    return {} if gap is None else {"missed": gap.members()}
 
 
 @router.patch("/{name}")
