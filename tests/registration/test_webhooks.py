@@ -213,7 +213,7 @@ async def test_patching(client: Client) -> None:
 
 async def test_a_change_is_answered_with_warnings(client: Client, receiver: Receiver) -> None:
     named = {"auth_type": "bearer_token", "secret_name": "no_such_token"}
-    definition = {"id": "w", "url": f"{receiver.url}/w", "events": ["a"], "security": named,
+    definition = {"id": "w", "url": f"{receiver.url}/w", "events": ["a.b"], "security": named,
                   "retry_policy": "standard"}  # fmt: skip
     created = await client.webhook(**definition)
     (warning,) = created["warnings"]
@@ -234,7 +234,7 @@ async def test_a_change_is_answered_with_warnings(client: Client, receiver: Rece
     changed = await client.http.patch("/v1/webhooks/w", json={"retry_policy": None})
     assert [each["code"] for each in changed.json()["warnings"]] == ["short_retries"]
     assert "retry_policy: standard" in changed.json()["warnings"][0]["detail"]
-    stream = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a"]})
+    stream = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a.b"]})
     assert (stream.status_code, stream.json()["warnings"]) == (201, [])
 
 
@@ -262,6 +262,6 @@ async def test_the_allowed_address_of_a_name_is_used_and_the_answer_names_the_ot
     await client.send(sent)
     await receiver.until(1, "/w")
     assert len((await client.until("w", sent["id"], "succeeded"))["attempts"]) == 1
-    other = await client.webhook(id="v", url="http://crm.test/", events=["a"], **patient)
+    other = await client.webhook(id="v", url="http://crm.test/", events=["a.b"], **patient)
     (refused,) = other["warnings"]
     assert refused["detail"].endswith("requests fail with EgressRefused")
