@@ -53,6 +53,8 @@ def test_a_pattern_that_matches_no_captured_subject_is_reported(
             "reason": "no captured subject matches 'c.d': add its subject to ingest.subjects",
         }],
     }  # fmt: skip
+    path.write_text(W.replace("example.com", "b\u00fccher.example"))
+    assert "webhooks.w.url: requests are sent to the host xn--bcher-kva.example" in check(path).err
     path.write_text(W.replace("a.b", "webhook.failed"))
     assert "webhooks do not get events of these types" in check(path).err
     path.write_text("servr: 1\n")

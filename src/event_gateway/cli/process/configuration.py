@@ -9,9 +9,9 @@ from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import load_with_source
 from event_gateway.config.model import Config
 from event_gateway.config.problems import MAX_PROBLEMS, ConfigError, Problem, Source
-from event_gateway.core.webhook.retry_warnings import retry_warnings
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.signing_keys import signers
+from event_gateway.core.webhook.warnings import webhook_warnings
 from event_gateway.request.transformations import compile_definition
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.transport.egress_guard import url_rule
@@ -49,7 +49,7 @@ def warnings(config: Config, source: Source) -> list[Problem]:
             )
     for name, model in config.webhooks.items():
         webhook = webhook_of(model, name, managed_by="file")
-        for warning in retry_warnings(webhook, config.ingest.retention):
+        for warning in webhook_warnings(webhook, lambda _name: True, config.ingest.retention):
             problems.append(source.problem(f"webhooks.{name}.{warning.key}", warning.detail))
     problems += source.differences
     more = len(problems) - MAX_PROBLEMS
