@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nats
 import pytest
+from nats.js import JetStreamContext
 
 from event_gateway.broker.connection import BrokerError
 from event_gateway.embedded.process import killed_with_parent
@@ -89,6 +90,17 @@ async def _formed(urls: list[str], servers: list[Server]) -> bool:
     return False
 
 
+async def _copied(js: JetStreamContext) -> bool:
+    """Whether each replica of the log and of the named stream has all messages."""
+    for name in ("GATEWAY_EVENTS", "GATEWAY_STREAM_work"):
+        cluster = (await js.stream_info(name)).cluster
+        if not cluster or not cluster.leader:
+            return False
+        if not all(replica.current for replica in cluster.replicas or []):
+            return False
+    return True
+
+
 @pytest.mark.timeout(600)
 async def test_streams_have_their_replicas_and_survive_a_server(
     tmp_path: Path, servers: tuple[str, str]
@@ -125,6 +137,10 @@ async def test_streams_have_their_replicas_and_survive_a_server(
                     await socket.request(action="subscribe", stream="work")
                     await client.send(event("user.a"))
                     assert (await socket.next(SOURCE_RETRIES))["seq"] == 1
+                    # A server that has no copy yet cannot take over.
+                    async with asyncio.timeout(SOURCE_RETRIES):
+                        while not await _copied(js):
+                            await asyncio.sleep(0.2)
                     processes[0].kill()
                     async with asyncio.timeout(SOURCE_RETRIES):
                         sent = event("user.a")
