@@ -115,6 +115,8 @@ def text_as_declared(content_type: str | None, text: bytes) -> bytes:
 
 def json_as_declared(content_type: str | None, text: bytes) -> bytes:
     """As :func:`text_as_declared`, for JSON: what the encoding does not have is escaped."""
+    if content_type is None or ";" not in content_type:
+        return text
     encoding = declared_encoding(content_type, b"")
     if encoding is None or _WRITABLE.fullmatch(encoding) is None:
         return text  # RFC 8259, 11: a charset that is not known means nothing for JSON
