@@ -152,3 +152,19 @@ async def test_json_in_other_clothes(client: Client, receiver: Receiver) -> None
         str(at): '{"a":"é"}'.encode(encoding) for at, (_, encoding) in enumerate(sent)
     }
     assert [request.json["a"] for request in await receiver.until(3, "/t")] == ["é"] * 3
+
+
+async def test_schemas_check_numbers_of_any_size(client: Client) -> None:
+    http = client.http
+    limits = {"properties": {"n": {"type": "number", "maximum": 100}, "i": {"type": "integer"}}}
+    body = {"type": "user.n", "enforce": "reject", "schema": limits}
+    assert (await http.post("/v1/event-types", json=body)).status_code == 201
+    for at, (data, status) in enumerate({
+        '{"n":100.0}': 202, '{"n":-1e400,"i":1e2}': 202, '{"n":1e400}': 422,
+        '{"n":1e2,"x":1e999}': 202,
+        '{"n":123456789012345678901234567890}': 422, '{"i":123456789012345678901234567890}': 202,
+        '{"i":100.5}': 422, f'{{"n":{"9" * 5000}}}': 422, f'{{"n":-{"9" * 5000}}}': 202,
+    }.items()):  # fmt: skip
+        sent = f'{HEAD % at},"data":{data}}}'
+        answer = await http.post("/v1/events", content=sent, headers=STRUCTURED)
+        assert answer.status_code == status, (data[:40], answer.text)
