@@ -14,10 +14,11 @@ from event_gateway.transport.client import Failure, HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.tls_files import Trust
 from support.certificates import Authority
-from support.client import Client, event
+from support.client import Client, connected, event
 from support.fixtures import Start
 from support.in_process import check
 from support.patience import PATIENCE
+from support.program import Program
 from support.scripted_server import OK, ScriptedServer
 from support.sending import post
 
@@ -97,19 +98,34 @@ async def test_a_webhook_has_authorities_of_its_own(
         assert answer.json()["errors"][0]["key"].startswith("tls")
 
 
-async def test_authorities_for_all_receivers(start: Start, connect: Start, tmp_path: Path) -> None:
+async def test_authorities_for_all_receivers(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
     authority, other = Authority(tmp_path), Authority(tmp_path)
-    (tmp_path / "all.pem").write_bytes(pem(authority))
-    (tmp_path / "other.pem").write_bytes(pem(other))
-    delivery = {"allow_networks": ["127.0.0.0/8"], "ca": "all.pem"}
-    client: Client = await connect(
-        await start({"secrets": {"dir": str(tmp_path)}, "delivery": delivery})
-    )
-    async with ScriptedServer([OK]).running(authority.server()) as url:
-        await client.webhook(id="all", url=url, events=["a"])
-        await client.webhook(id="own", url=url, events=["a"], tls={"ca": "other.pem"})
-        assert (await _tried(client, "all"))["succeeded"]
-        assert (await _tried(client, "own"))["error_type"] == "TlsError"
+    (secrets / "all.pem").write_bytes(pem(authority))
+    (secrets / "other.pem").write_bytes(pem(other))
+    delivery = {"allow_networks": ["127.0.0.0/8"]}
+    config = {"secrets": {"dir": str(secrets)}, "delivery": delivery | {"ca": "all.pem"}}
+    program = Program(tmp_path, config)
+    at = await program.start()
+    try:
+        async with (
+            connected(at["http"], at["nats"], at["key"]) as client,
+            ScriptedServer([OK]).running(authority.server()) as url,
+        ):
+            await client.webhook(id="all", url=url, events=["a"])
+            await client.webhook(id="own", url=url, events=["a"], tls={"ca": "other.pem"})
+            assert (await _tried(client, "all"))["succeeded"]
+            assert (await _tried(client, "own"))["error_type"] == "TlsError"
+            # The file can be another one, or none, after a reload.
+            for ca, expected in (("other.pem", "TlsError"), ("all.pem", None), (None, "TlsError")):
+                changed = config | {"delivery": delivery | ({"ca": ca} if ca else {})}
+                await program.reload(changed, "configuration reloaded")
+                assert (await _tried(client, "all"))["error_type"] == expected
+            refused = config | {"delivery": delivery | {"ca": "none.pem"}}
+            assert "none.pem cannot be read" in await program.reload(refused, "not reloaded")
+    finally:
+        await program.stop()
 
 
 async def test_replaced_authorities_are_used_and_the_system_stays_trusted(tmp_path: Path) -> None:

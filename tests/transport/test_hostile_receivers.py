@@ -218,8 +218,8 @@ async def test_trailers_say_nothing_of_the_response(sender: HttpClient, status: 
 @pytest.mark.parametrize("status", [200, 503])
 async def test_a_body_that_never_ends_does_not_hold_the_request(status: int) -> None:
     head = b"HTTP/1.1 %d Status\r\ncontent-length: 9\r\nretry-after: 7\r\n\r\n" % status
-    sender = HttpClient(EgressGuard(["127.0.0.0/8"]), body_timeout=0.2)
-    server = ScriptedServer([head + b"half", 60.0], [0.5, head, 0.1, b"123456789"])
+    sender = HttpClient(EgressGuard(["127.0.0.0/8"]), body_timeout=1.0)
+    server = ScriptedServer([head + b"half", 60.0], [1.2, head, 0.1, b"123456789"])
     async with server.running() as url:
         began = asyncio.get_running_loop().time()
         result = await post(sender, url, timeout=60.0)

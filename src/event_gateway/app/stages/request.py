@@ -45,10 +45,11 @@ class Requests:
         self.transformations.load(transformations_of(config))
 
     def configure_egress(self, config: Config) -> None:
-        """Allows the receivers, and uses the proxy, that the configuration names."""
+        """Allows the receivers, and uses the proxy and the authorities, that the configuration
+        names. Changes nothing and raises ValueError if the authorities are unusable."""
         delivery = config.delivery
-        configure(self.guard, delivery)
         self.trust.use(authorities_file(config))
+        configure(self.guard, delivery)
         self.http.renew(proxy_of(delivery.proxy))
 
     async def stop(self) -> None:
