@@ -11,6 +11,7 @@ import redis.asyncio
 from event_gateway.cli.process.serve import Running
 from event_gateway.delivery import attempts, backlog, ordered_line
 from event_gateway.routing import router
+from event_gateway.routing.log_consumer import LogConsumers
 from support.client import STRUCTURED, Client, event
 from support.patience import PATIENCE
 from support.receiver import Receiver
@@ -38,7 +39,9 @@ async def test_the_router_requests_no_more_than_it_may_hold(
     adapters = stages.adapters
     dispatched: list[Callable[[], None]] = []
     bounded = router.Router(
-        adapters.broker, decoder=stages.ingest.capture, rejected=adapters.rejected,
+        adapters.broker, consumers=LogConsumers(
+            adapters.broker, adapters.registry.logs, stages.routing.checkpoints
+        ), decoder=stages.ingest.capture, rejected=adapters.rejected,
         ledger=adapters.ledger, index=stages.routing.index,
         dispatch=lambda _received, _webhook, recorded: dispatched.append(recorded),
         metrics=adapters.metrics, on_error=stages.ingest.note_expression_error,

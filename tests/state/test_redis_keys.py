@@ -18,7 +18,7 @@ from support.receiver import Receiver
 
 LATER = {"max_attempts": 9, "backoff": "fixed", "initial_delay": "1h"}
 # Present for moments only, while a replay runs or the log is read again.
-FLEETING = {"replay_lease", "replaying", "rereading", "reread"}
+FLEETING = {"replay_lease", "replaying", "rereading", "reread", "reset"}
 
 
 @pytest.fixture

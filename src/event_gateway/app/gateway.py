@@ -13,12 +13,14 @@ from fastapi import FastAPI
 from event_gateway.api.http.connection import Connection
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.app.gauges import measure
+from event_gateway.app.log_adoption import LogAdoption
 from event_gateway.app.reload import apply_configuration
 from event_gateway.app.stages.api import Api, build_api
 from event_gateway.app.stages.stages import Settings, Stages, build_stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
 from event_gateway.broker.connection import BrokerError
 from event_gateway.config.model import Config
+from event_gateway.core.streams.definition import EVENTS
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.connection import StateError
 from event_gateway.tasks import Supervisor, TaskGroup
@@ -57,10 +59,20 @@ class Gateway:
         self.stages = stages
         self.api = api
         adapters = stages.adapters
+        external = [stream.name for stream in adapters.events.external]
+        self._adoption = LogAdoption(
+            adapters.broker,
+            adapters.registry,
+            stages.routing.checkpoints,
+            logs=[EVENTS, *external],
+            copy_again=stages.registrations.streams.copy_from,
+        )
         self._upkeep = StreamUpkeep(
             adapters.broker,
             adapters.peers,
             adapters.registry,
+            self._adoption,
+            external=external,
             create_own=self._create_own_streams,
             create_named=stages.registrations.streams.create_again,
             recreated=stages.streaming.hub.stream_recreated,
@@ -92,6 +104,7 @@ class Gateway:
         stages, tasks = self.stages, self._tasks
         stages.routing.changes.follow()
         await stages.adapters.registry.watch()
+        await self._adoption.check_all()
         await stages.registrations.load_file(self._config, force=force)
         await stages.adapters.ledger.start()
         await stages.deliveries.lane_sync.sync()

@@ -1,18 +1,23 @@
 """Applies each change of a registered webhook or stream to the parts of the process that use it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.event_reader import EventReader
 from event_gateway.broker.registry import Registry
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.routing.condition_tree import entry_of
 from event_gateway.routing.explain import explain
 from event_gateway.routing.index import Index
+from event_gateway.routing.router import Router
+from event_gateway.state.ledger import Ledger
 from event_gateway.state.webhooks import WebhookCopies
 from event_gateway.streaming.hub import Hub
 
@@ -31,10 +36,14 @@ class RegistryChanges:
     copies: WebhookCopies
     hub: Hub
     disable: Callable[[Webhook, str], None]
+    routers: Mapping[str, Router]
+    reader: EventReader
+    broker: Broker
+    ledger: Ledger
 
     def follow(self) -> None:
         """Applies each change from now on."""
-        self.registry.notify(webhook=self._webhook, stream=self._stream)
+        self.registry.notify(webhook=self._webhook, stream=self._stream, log=self._log)
 
     def copy_again(self) -> None:
         """Writes the copies of all webhooks to Redis again, which may have lost them."""
@@ -72,6 +81,15 @@ class RegistryChanges:
         else:
             self.index.put(webhook)
         self.ordered.put(webhook)
+
+    def _log(self, stream: str, _known: KnownLog) -> None:
+        self.broker.forget_last_seq(stream)
+        self.ledger.forget_high(stream)
+        self.reader.forget(stream)
+        self.hub.stream_recreated(stream)
+        if stream in self.routers:
+            self.routers[stream].log_reset()
+            self.ordered.begin_again()
 
     def _stream(self, name: str, definition: StreamDefinition | None) -> None:
         if definition is None or definition.deleting:

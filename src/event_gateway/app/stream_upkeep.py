@@ -2,23 +2,27 @@
 
 A stream that is created again begins behind the last sequence of the deleted one, so that delivery
 records, checkpoints, ordered webhooks and durable positions, which name sequences, neither skip its
-messages nor take them for others.
+messages nor take them for others. A stream that somebody else has created again counts from 1:
+:mod:`.log_adoption` lowers what is known of its sequences.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import structlog
 from nats.js.api import StreamInfo
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NotFoundError
 
+from event_gateway.app.log_adoption import LogAdoption
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import DEAD_LETTERS, LIFECYCLE, REJECTED, ProvisionError
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.registry_bucket import BUCKET_STREAM
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, StreamDefinition
+from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +35,7 @@ class StreamUpkeep:
     """Looks whether the streams of the gateway exist, and creates those that do not.
 
     ``create_own`` creates the streams in :data:`OWN`, ``create_named`` one named stream.
+    ``external`` are the names of external streams, which are only looked at.
     ``recreated`` gets the name of each JetStream stream that is another one than before: its
     subscribers are told.
     """
@@ -40,7 +45,9 @@ class StreamUpkeep:
         broker: Broker,
         peers: Peers,
         registry: Registry,
+        adoption: LogAdoption,
         *,
+        external: Sequence[str],
         create_own: Callable[[], Awaitable[None]],
         create_named: Callable[[str], Awaitable[None]],
         recreated: Callable[[str], None],
@@ -48,18 +55,33 @@ class StreamUpkeep:
         self._broker = broker
         self._peers = peers
         self._registry = registry
+        self._adoption = adoption
+        self._external = tuple(external)
         self._create_own = create_own
         self._create_named = create_named
         self._recreated = recreated
-        self._created: dict[str, object] = {}  # when each stream was created
+        self._created: dict[str, datetime] = {}  # when each stream was created
+        registry.notify(stream=self._on_stream)
         self._missing: dict[str, str] = {}  # why each stream is missing still
+        # Why each stream that is not the known one is not adopted yet.
+        self._other: dict[str, str] = {}
 
     @property
     def reasons(self) -> list[str]:
         """Why the gateway's health is degraded."""
+        external = self._external
         return [
-            f"the stream {name} was deleted, the gateway creates it again{why and f' ({why})'}"
-            for name, why in self._missing.items()
+            *(
+                f"the stream {name} was deleted"
+                f"{'' if name in external else ', the gateway creates it again'}"
+                f"{why and f' ({why})'}"
+                for name, why in self._missing.items()
+            ),
+            *(
+                f"the sequences of the stream {name} have gone back, the gateway lowers what it "
+                f"knows of them{why and f' ({why})'}"
+                for name, why in self._other.items()
+            ),
         ]
 
     async def run(self) -> None:
@@ -77,38 +99,89 @@ class StreamUpkeep:
             for name, definition in list(self._registry.streams.items())
             if not definition.deleting
         }
+        own = (*OWN, BUCKET_STREAM, *named)
         infos = await self._infos()
-        for name in (*OWN, BUCKET_STREAM, *named):
-            info = infos.get(name)
-            if info is not None:
-                self._seen(name, info)
         # A named stream that was never seen is just being created.
-        missing = [
-            name for name in (*OWN, BUCKET_STREAM, *named)
+        absent = await self._confirmed(infos, [
+            name for name in (*own, *self._external)
             if name not in infos and (name in self._created or name not in named)
-        ]  # fmt: skip
-        for name in missing:
-            if name not in self._missing:
-                log.error("a stream was deleted, the gateway creates it again", stream=name)
-                self._missing[name] = ""
-        self._created = {
-            name: created
-            for name, created in self._created.items()
-            if name in infos or name in missing
-        }
-        self._missing = {name: why for name, why in self._missing.items() if name in missing}
+        ])  # fmt: skip
         index, _ = self._peers.index_and_count
+        for name in (*own, *self._external):
+            if name in infos:
+                await self._seen(name, infos[name], leads=index == 0, named=named.get(name))
+        for name in absent:
+            if name not in self._missing:
+                remedy = ", the gateway creates it again" if name in own else ""
+                log.error(f"a stream was deleted{remedy}", stream=name)
+        self._missing = {name: self._missing.get(name, "") for name in absent}
+        tracked = {*own, *self._external}
+        for known in (self._created, self._other):
+            for name in known.keys() - tracked:
+                del known[name]
         if index == 0:
-            for name in missing:
-                await self._create(name, named.get(name))
+            for name in absent:
+                if name in own:
+                    await self._create(name, named.get(name))
 
-    def _seen(self, name: str, info: StreamInfo) -> None:
+    async def _confirmed(self, infos: dict[str, StreamInfo], absent: list[str]) -> list[str]:
+        """Those of these streams that do not exist. A cluster leaves streams whose servers are slow
+        out of its list: ``infos`` gets them."""
+        confirmed = []
+        for name in absent:
+            try:
+                infos[name] = await self._broker.js.stream_info(name)
+            except NotFoundError:
+                confirmed.append(name)
+            except (*BrokerError, APIError) as error:
+                log.debug("a stream does not answer", stream=name, error=str(error))
+        return confirmed
+
+    async def _seen(self, name: str, info: StreamInfo, *, leads: bool, named: str | None) -> None:
         before = self._created.get(name)
-        self._created[name] = info.created
-        self._broker.note_last_seq(name, info.state.last_seq)
+        self._created[name] = info.created or datetime.fromtimestamp(0, UTC)
+        begins_later = info.state.first_seq > self._broker.last_seq(name)
         if before is not None and before != info.created:
             log.info("a stream was created again", stream=name, first_seq=info.state.first_seq)
             self._recreated(name)
+            if name == BUCKET_STREAM and leads and not begins_later:
+                await self._create(name, None)
+                return
+        if named is not None or name == EVENTS or name in self._external:
+            await self._compare(name, info, leads=leads, named=named)
+        self._broker.note_last_seq(name, info.state.last_seq)
+
+    async def _compare(
+        self, name: str, info: StreamInfo, *, leads: bool, named: str | None
+    ) -> None:
+        """Adopts a stream that is not the known one, or whose sequences have gone back."""
+        if not self._adoption.is_other(name, info):
+            self._other.pop(name, None)
+            return
+        if name in self._registry.logs:
+            self._other.setdefault(name, "")
+        if not leads:
+            return
+        try:
+            info = await self._broker.js.stream_info(name)  # the list may be an older one
+            if not self._adoption.is_other(name, info):
+                return
+            begins_later = info.state.first_seq > self._broker.last_seq(name)
+            if named is not None and not begins_later and not info.state.messages:
+                # Somebody else created it: the gateway fills its own with what the log has.
+                await self._broker.js.delete_stream(name)
+                await self._create_named(named)
+                info = await self._broker.js.stream_info(name)
+            await self._adoption.adopt(name, info)
+            if not begins_later and name not in self._external:
+                await self._create(name, named)  # with the settings of the gateway
+        except (*BrokerError, *StateError, APIError, ProvisionError) as error:
+            self._other[name] = str(error) or type(error).__name__
+
+    def _on_stream(self, name: str, definition: StreamDefinition | None) -> None:
+        if definition is None or definition.deleting:
+            # A later one of the name is not this one, created again.
+            self._created.pop(stream_name(name), None)
 
     async def _create(self, stream: str, named: str | None) -> None:
         try:
@@ -117,8 +190,10 @@ class StreamUpkeep:
             elif stream == BUCKET_STREAM:
                 await self._registry.restore()
             else:
+                if stream == EVENTS:
+                    await self._adoption.expect_new(EVENTS)
                 await self._create_own()
-        except (*BrokerError, APIError, ProvisionError) as error:
+        except (*BrokerError, *StateError, APIError, ProvisionError) as error:
             self._missing[stream] = str(error) or type(error).__name__
 
     async def _infos(self) -> dict[str, StreamInfo]:

@@ -225,8 +225,12 @@ class Broker:
         self._last_seqs[stream] = max(seq, self._last_seqs.get(stream, 0))
 
     def last_seq(self, stream: str) -> int:
-        """The highest sequence that was noted of a stream; 0 for none."""
+        """The highest sequence that a stream is known to have had; 0 if none is known."""
         return self._last_seqs.get(stream, 0)
+
+    def forget_last_seq(self, stream: str) -> None:
+        """Forgets the sequences of a stream: it is another one than before."""
+        self._last_seqs.pop(stream, None)
 
     def first_seq(self, stream: str) -> int | None:
         """Where a stream begins that is created now: behind all that one of its name may have had;

@@ -36,6 +36,11 @@ class EventReader:
             _, dropped = self._cached.popitem(last=False)
             self._bytes -= len(dropped.event.data)
 
+    def forget(self, stream: str) -> None:
+        """Drops the cached events of a stream, which has others at their sequences now."""
+        for position in [position for position in self._cached if position[0] == stream]:
+            self._bytes -= len(self._cached.pop(position).event.data)
+
     async def read(self, stream: str, seq: int) -> Received | None:
         """The event at a position; None if there is none, or no longer."""
         cached = self._cached.get((stream, seq))

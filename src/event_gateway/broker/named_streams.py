@@ -88,6 +88,26 @@ async def ensure_named(
     return former is None
 
 
+async def restart_source(broker: Broker, name: str, source: str, from_seq: int) -> None:
+    """Has a named stream copy one of its sources from a sequence on, in place of where it is.
+
+    Does nothing if the stream does not exist, or has no such source. Raises ProvisionError, and the
+    exceptions in BrokerError.
+    """
+    config = await existing(broker, stream_name(name))
+    if config is None:
+        return
+    sources = list(config.sources or ())
+    for position, former in enumerate(sources):
+        if former.name == source:
+            sources[position] = StreamSource(
+                name=source, subject_transforms=_subjects(former), opt_start_seq=from_seq
+            )
+            _add_marker(sources[position], time.time_ns())  # else JetStream goes on where it is
+            config.sources = sources
+            await ensure(broker, config)
+
+
 async def delete_named(broker: Broker, name: str) -> None:
     """Deletes a named stream with its messages, if it exists."""
     with contextlib.suppress(NotFoundError):

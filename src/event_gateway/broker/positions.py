@@ -12,6 +12,7 @@ from nats.js.errors import BucketNotFoundError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
 from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.core.streams.known_log import KnownLog
 
 BUCKET = "GATEWAY_POSITIONS"
 FORMAT = 1  # of an entry; those of a newer one are left alone
@@ -21,11 +22,13 @@ _AS_IT_IS = re.compile(r"[-_A-Za-z0-9]+")  # stream names that may stand in a ke
 
 class _Entry(msgspec.Struct):
     """``created``: when the stream was created. One that was deleted and created again counts its
-    messages from 1 again: the position says nothing of it."""
+    messages from 1 again: the position says nothing of it. ``reset_at``: when its sequences had
+    gone back the last time (0: never)."""
 
     v: int
     seq: int
     created: str
+    reset_at: float = 0.0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -38,26 +41,24 @@ class PositionCopies:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._bucket: KeyValue | None = None
-        self._created: dict[str, str] = {}  # by stream
 
-    async def read(self, webhook_id: str, stream: str) -> tuple[int, int]:
-        """The copied position, 0 where there is none, and the stream's last sequence."""
-        info = await self._broker.js.stream_info(stream)
-        created = self._created[stream] = str(info.created)
+    async def read(self, webhook_id: str, stream: str, log: KnownLog) -> int:
+        """The copied position as it counts in ``log``, which is what is known of the stream; 0
+        where there is none."""
         try:
             entry = await (await self._opened()).get(_key(webhook_id, stream))
         except KeyNotFoundError:
-            return 0, info.state.last_seq
+            return 0
         except BrokerError:
             self._bucket = None  # it may have been deleted: the next call creates it again
             raise
         position = _decode(entry.value or b"")
-        is_current = position.v <= FORMAT and position.created == created
-        return position.seq if is_current else 0, info.state.last_seq
+        is_of_log = position.v <= FORMAT and position.created == log.created
+        return log.lowered(position.seq, position.reset_at) if is_of_log else 0
 
-    async def write(self, webhook_id: str, stream: str, seq: int) -> None:
-        """Stores a position of a stream of which one was read before."""
-        entry = _Entry(FORMAT, seq, self._created[stream])
+    async def write(self, webhook_id: str, stream: str, seq: int, log: KnownLog) -> None:
+        """Stores a position in ``log``."""
+        entry = _Entry(FORMAT, seq, log.created, log.reset_at)
         try:
             await (await self._opened()).put(_key(webhook_id, stream), _encode(entry))
         except BrokerError:

@@ -5,28 +5,33 @@ everywhere without a restart, and survives the loss of Redis.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, KeysView, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import msgspec
 
 from event_gateway.broker.connection import Broker
+from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry_bucket import RegistryBucket, RegistryConflict
 from event_gateway.broker.registry_entries import (
     FORMAT,
+    StoredLog,
     StoredSecret,
     StoredStream,
     StoredType,
     StoredWebhook,
     decode,
+    decoded_name,
     event_type_key,
-    event_type_of,
+    log_key,
 )
 from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.errors import Unknown
 from event_gateway.core.schema.event_type import EventType
 from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.tasks import Supervisor
 
@@ -40,6 +45,7 @@ CONCURRENT_WRITES = 64
 # Each gets an id or name and the definition; None if it was deleted.
 OnWebhook = Callable[[str, Webhook | None], None]
 OnStream = Callable[[str, StreamDefinition | None], None]
+OnLog = Callable[[str, KnownLog], None]
 OnSecret = Callable[[str], None]  # the name of a secret that was changed or deleted
 # The last argument: when the broker stored the change, in seconds since the epoch.
 OnEventType = Callable[[str, EventType | None, float], None]
@@ -49,7 +55,8 @@ class Registry:
     """Everything that is registered, as this process has applied it, and the methods to change it.
 
     ``webhooks``, ``streams``, ``secrets`` and ``event_types`` hold the latest definitions that the
-    watch has received, by id or name.
+    watch has received, by id or name. ``logs`` has what is known of the JetStream streams that are
+    read by sequence; the sequences in ``webhooks`` are those that count in them.
     """
 
     def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor) -> None:
@@ -58,10 +65,12 @@ class Registry:
         self.streams: dict[str, StreamDefinition] = {}
         self.secrets: dict[str, Sealed] = {}
         self.event_types: dict[str, EventType] = {}
+        self.logs: dict[str, KnownLog] = {}
         self._on_webhook: list[OnWebhook] = []
         self._on_stream: list[OnStream] = []
         self._on_secret: list[OnSecret] = []
         self._on_event_type: list[OnEventType] = []
+        self._on_log: list[OnLog] = []
 
     def notify(
         self,
@@ -70,8 +79,13 @@ class Registry:
         stream: OnStream | None = None,
         secret: OnSecret | None = None,
         event_type: OnEventType | None = None,
+        log: OnLog | None = None,
     ) -> None:
-        """Calls these functions with every change from now on, in the order of their addition."""
+        """Calls these functions with every change from now on, in the order of their addition.
+
+        ``log`` gets the streams that are not those that were known before.
+        """
+        self._on_log += [log] if log else []
         self._on_webhook += [webhook] if webhook else []
         self._on_stream += [stream] if stream else []
         self._on_secret += [secret] if secret else []
@@ -105,6 +119,8 @@ class Registry:
                for key, value in self.secrets.items()}
             | {event_type_key(key): encode(StoredType(FORMAT, value))
                for key, value in self.event_types.items()}
+            | {log_key(key): encode(StoredLog(FORMAT, value))
+               for key, value in self.logs.items()}
         )  # fmt: skip
 
     async def stop(self) -> None:
@@ -112,9 +128,9 @@ class Registry:
         await self._bucket.stop()
 
     @property
-    def left_out(self) -> set[str]:
+    def left_out(self) -> KeysView[str]:
         """The keys of entries that this process cannot read and therefore ignores."""
-        return self._bucket.left_out
+        return self._bucket.left_out.keys()
 
     @property
     def stalled(self) -> bool:
@@ -202,6 +218,12 @@ class Registry:
         value = msgspec.json.encode(StoredSecret(FORMAT, sealed))
         await self._put(f"secret.{name}", value, self.secrets.get(name), former)
 
+    async def put_log(self, stream: str, known: KnownLog) -> None:
+        """Writes what is known of a JetStream stream, as :meth:`put_webhook` does a webhook."""
+        former = self.logs.get(stream)
+        value = msgspec.json.encode(StoredLog(FORMAT, known))
+        await self._put(log_key(stream), value, former, former)
+
     async def put_event_types(self, changes: Sequence[tuple[EventType, EventType | None]]) -> None:
         """Writes event types as :meth:`put_webhook` does a webhook, and waits once for all of them.
 
@@ -238,6 +260,10 @@ class Registry:
         """
         key = f"stream.{definition.name}"
         await self._remove(key, self.streams, definition.name, definition, last_seq)
+        source = stream_name(definition.name)
+        if (known := self.logs.get(source)) is not None:
+            with contextlib.suppress(RegistryConflict):
+                await self._remove(log_key(source), self.logs, source, known)
 
     async def remove_webhook(self, webhook: Webhook) -> None:
         """Deletes a webhook, so that its id is free again.
@@ -270,9 +296,7 @@ class Registry:
         if kind == "webhook":
             webhook = None if data is None else decode(key, data, StoredWebhook).webhook
             _check_name(name, None if webhook is None else webhook.id)
-            _set(self.webhooks, name, webhook)
-            for on_webhook in self._on_webhook:
-                on_webhook(name, webhook)
+            self._set_webhook(name, None if webhook is None else webhook.counted_in(self.logs))
         elif kind == "stream":
             stream = None if data is None else decode(key, data, StoredStream).stream
             _check_name(name, None if stream is None else stream.name)
@@ -285,12 +309,32 @@ class Registry:
             for on_secret in self._on_secret:
                 on_secret(name)
         elif kind == "type":
-            name = event_type_of(name)
+            name = decoded_name(name)
             event_type = None if data is None else decode(key, data, StoredType).event_type
             _check_name(name, None if event_type is None else event_type.type)
             _set(self.event_types, name, event_type)
             for on_event_type in self._on_event_type:
                 on_event_type(name, event_type, time)
+        elif kind == "log" and data is not None:
+            self._set_log(decoded_name(name), decode(key, data, StoredLog).log)
+        elif kind == "log":
+            self.logs.pop(decoded_name(name), None)
+
+    def _set_webhook(self, webhook_id: str, webhook: Webhook | None) -> None:
+        _set(self.webhooks, webhook_id, webhook)
+        for on_webhook in self._on_webhook:
+            on_webhook(webhook_id, webhook)
+
+    def _set_log(self, stream: str, known: KnownLog) -> None:
+        former, self.logs[stream] = self.logs.get(stream), known
+        for webhook in list(self.webhooks.values()):
+            counted = webhook.counted_in(self.logs)
+            if counted is not webhook:
+                with contextlib.suppress(Exception):  # an unusable webhook, which was disabled
+                    self._set_webhook(webhook.id, counted)
+        if former is not None and former.resets != known.resets:
+            for on_log in self._on_log:
+                on_log(stream, known)
 
 
 def _key(kind: Kind, name: str) -> str:

@@ -26,6 +26,7 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_follower import follow_stream
+from event_gateway.broker.stream_page import read_page
 from event_gateway.core.errors import NewerFormat
 from event_gateway.tasks import Supervisor, end
 
@@ -35,6 +36,7 @@ BUCKET = "GATEWAY_REGISTRY"
 BUCKET_STREAM = f"KV_{BUCKET}"
 START_TIMEOUT = 30.0  # seconds without an entry after which reading the registry at start fails
 CHECK_INTERVAL = 5.0  # seconds between two checks whether the watch has stalled
+PAGE = 256  # entries that are read at a time
 APPLY_TIMEOUT = 2.0  # seconds to wait until a change is applied
 LAST_SEQ_HEADER = "Eg-Last-Seq"  # of the marker of a named stream's deletion
 _PREFIX = f"$KV.{BUCKET}."
@@ -52,7 +54,7 @@ class RegistryConflict(Exception):
 class RegistryBucket:
     """The entries of the bucket. ``apply`` gets each change, also those of other processes.
 
-    ``left_out`` holds the keys of entries that ``apply`` could not use.
+    ``left_out`` holds the entries that ``apply`` could not use, by key.
     """
 
     def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor, apply: Apply) -> None:
@@ -67,7 +69,8 @@ class RegistryBucket:
         self._changed = asyncio.Condition()
         self._revisions: dict[str, int] = {}
         self._newer: NewerFormat | None = None
-        self.left_out: set[str] = set()
+        self.left_out: dict[str, bytes] = {}
+        self._newer_entries: dict[str, bytes] = {}  # those of a newer version
         self.stalled = False
         self._config: StreamConfig | None = None
         self._installation_key = b""
@@ -94,15 +97,40 @@ class RegistryBucket:
         return bytes.fromhex(self._installation_key.decode())
 
     async def restore(self, entries: Mapping[str, bytes]) -> None:
-        """Creates the bucket again, which was deleted, with these entries.
+        """Creates the bucket again, which was deleted, with these entries and those that this
+        process cannot use.
 
-        Raises ProvisionError, and what BrokerError names.
+        A bucket that somebody else has created in its place counts its revisions from 1 again: it
+        is replaced, and what was written into it meanwhile is kept. Raises ProvisionError, and what
+        BrokerError names.
         """
         assert self._config is not None, "the registry was not opened"
+        written: dict[str, bytes] = {}
+        if await existing(self._broker, BUCKET_STREAM) is not None:
+            written = await self._written_meanwhile()
+            await self._broker.js.delete_stream(BUCKET_STREAM)
         await ensure(self._broker, copy.copy(self._config))
-        for key, value in {_INSTALLATION_KEY: self._installation_key, **entries}.items():
+        own = {_INSTALLATION_KEY: self._installation_key}
+        kept = self.left_out | self._newer_entries
+        for key, value in (dict(entries) | kept | written | own).items():
             with contextlib.suppress(KeyWrongLastSequenceError):  # a newer one
                 await self._kv.create(key, value)
+
+    async def _written_meanwhile(self) -> dict[str, bytes]:
+        stream, position = BUCKET_STREAM, 1
+        written: dict[str, bytes] = {}
+        last = (await self._broker.js.stream_info(stream)).state.last_seq
+        while position <= last:
+            page = await read_page(self._broker, stream, from_seq=position, limit=PAGE)
+            if not page.messages:
+                break
+            for pulled in page.messages:
+                key = pulled.subject.removeprefix(_PREFIX)
+                written.pop(key, None)
+                if not (pulled.headers and pulled.headers.get("KV-Operation")):
+                    written[key] = pulled.data
+            position = page.messages[-1].seq + 1
+        return written
 
     async def watch(self) -> None:
         """Starts to watch the bucket; returns once all its present entries are applied.
@@ -241,7 +269,8 @@ class RegistryBucket:
     def _apply_message(self, pulled: Pulled) -> None:
         key = pulled.subject.removeprefix(_PREFIX)
         known = key in self.left_out
-        self.left_out.discard(key)
+        self.left_out.pop(key, None)
+        self._newer_entries.pop(key, None)
         deleted = bool(pulled.headers and pulled.headers.get("KV-Operation"))
         if deleted:
             self._revisions.pop(key, None)
@@ -252,10 +281,11 @@ class RegistryBucket:
             self._apply(key, None if deleted else pulled.data, pulled.time)
         except NewerFormat as error:
             self._newer = self._newer or error
+            self._newer_entries[key] = pulled.data
             log.error("a newer version of the gateway wrote this registry entry, it is ignored",
                       key=key, error=str(error))  # fmt: skip
         except Exception:  # an entry that cannot be read must not block the others
-            self.left_out.add(key)
+            self.left_out[key] = pulled.data
             if not known:
                 log.exception("a registry entry cannot be used, it is ignored", key=key)
 

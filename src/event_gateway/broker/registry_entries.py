@@ -9,6 +9,7 @@ from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.schema.event_type import EventType
 from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.webhook import Webhook
 
 FORMAT = 3  # version of the stored form; an entry of a newer version is not read
@@ -40,18 +41,31 @@ class StoredType(msgspec.Struct):
     event_type: EventType
 
 
+class StoredLog(msgspec.Struct):
+    v: int
+    log: KnownLog
+
+
 class _Version(msgspec.Struct):
     v: int = 0
 
 
 def event_type_key(name: str) -> str:
     """The key of an event type, whose name can contain characters that a key cannot."""
-    encoded = _NOT_IN_KEY.sub(lambda m: b"=%02X" % m[0][0], name.encode())
-    return f"type.{encoded.decode()}"
+    return f"type.{_encoded(name)}"
 
 
-def event_type_of(encoded: str) -> str:
-    """The name of an event type from its key without ``type.``."""
+def log_key(stream: str) -> str:
+    """The key of what is known of a JetStream stream."""
+    return f"log.{_encoded(stream)}"
+
+
+def _encoded(name: str) -> str:
+    return _NOT_IN_KEY.sub(lambda m: b"=%02X" % m[0][0], name.encode()).decode()
+
+
+def decoded_name(encoded: str) -> str:
+    """The name of an event type or a JetStream stream from its key without the kind."""
     decoded = _ENCODED.sub(lambda m: bytes((int(m[1], 16),)), encoded.encode())
     return decoded.decode(errors="replace")
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,6 +20,7 @@ from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.positions import PositionCopies
 from event_gateway.core.matching.selection import selection_values
 from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.ordered_line import OrderedLine, Source
@@ -51,7 +53,8 @@ class _Worker:
 
 class OrderedDeliveries:
     """All ordered webhooks, as far as this process has their leases. ``source`` reads a webhook's
-    events from a stream; ``copies`` has the positions where Redis has lost them."""
+    events from a stream; ``copies`` has the positions where Redis has lost them; ``logs`` is what
+    is known of the streams."""
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class OrderedDeliveries:
         events: EventLog,
         *,
         copies: PositionCopies,
+        logs: Mapping[str, KnownLog],
         source: Source,
         supervisor: Supervisor,
     ) -> None:
@@ -68,6 +72,7 @@ class OrderedDeliveries:
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._copies = copies
+        self._logs = logs
         self._source = source
         self._supervisor = supervisor
         self._streams = (EVENTS, *(stream.name for stream in events.external))
@@ -105,6 +110,12 @@ class OrderedDeliveries:
         if deleted:
             for ending in self._ending_of(webhook_id):
                 ending.deleted = True
+
+    def begin_again(self) -> None:
+        """Ends all reading of the logs, and reads on from the positions as they count now."""
+        for worker in list(self._workers.values()):
+            self.remove(worker.webhook.id)
+            self._start_worker(worker.webhook)
 
     async def stop(self, timeout: float) -> None:
         """Starts no more attempts; those in flight may take ``timeout`` seconds."""
@@ -154,6 +165,7 @@ class OrderedDeliveries:
                 stream,
                 self._order,
                 self._ledger,
+                log=self._logs[stream],
                 copies=self._copies,
                 dispatcher=self._dispatcher,
                 source=self._source,

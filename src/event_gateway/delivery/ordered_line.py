@@ -13,6 +13,7 @@ from event_gateway.broker.positions import PositionCopies
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.path import path_of
 from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.delivery import FINAL, Delivery, Outcome, Retry, Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
@@ -37,7 +38,8 @@ class OrderedLine:
     """Delivers one webhook's events of one stream: those of a key one after the other.
 
     ``source`` reads the events. The position, up to which all deliveries are done, is stored in
-    Redis; another process goes on from there. ``copies`` has it where Redis has lost it.
+    Redis; another process goes on from there. ``copies`` has it where Redis has lost it. ``log``
+    is what is known of the stream.
     """
 
     def __init__(
@@ -47,10 +49,12 @@ class OrderedLine:
         order: Order,
         ledger: Ledger,
         *,
+        log: KnownLog,
         copies: PositionCopies,
         dispatcher: Dispatcher,
         source: Source,
     ) -> None:
+        self._log = log
         self._copies = copies
         self._webhook = webhook
         self._stream = stream
@@ -77,10 +81,8 @@ class OrderedLine:
         webhook, stream = self._webhook, self._stream
         self._highest = await self._ledger.highest(stream)
         since = webhook.since if stream == EVENTS else webhook.since_in.get(stream, 0)
-        position = await self._order.position(webhook.id, stream)
-        copied, last = await self._copies.read(webhook.id, stream)
-        if position > last:
-            position = 0  # of a stream that was deleted, and created again
+        position = await self._order.position(webhook.id, stream, self._log)
+        copied = await self._copies.read(webhook.id, stream, self._log)
         self._done = self._read = max(since, position, copied)
         saving = asyncio.create_task(self._save())
         try:
@@ -206,6 +208,8 @@ class OrderedLine:
                 await asyncio.sleep(TRY_AGAIN)
         if record is None or record.seq < delivery.seq:
             return 0.0
+        if record.seq != delivery.seq and record.updated_at < self._log.reset_at:
+            return 0.0  # of a log that was lost
         if record.status in FINAL or record.seq > delivery.seq or record.run_by:
             return None  # retries by hand and replays go through the queue
         delivery.attempts, delivery.run = record.attempts, record.run
@@ -241,13 +245,13 @@ class OrderedLine:
             done = self._done if self._unfinished else max(self._done, self._read)
             if done > saved:
                 with contextlib.suppress(*StateError):
-                    await self._order.advance(webhook_id, stream, done)
+                    await self._order.advance(webhook_id, stream, done, self._log)
                     saved = done
             now = time.monotonic()
             if done > copied and now - copied_at >= COPY:
                 copied_at = now
                 with contextlib.suppress(*BrokerError):
-                    await self._copies.write(webhook_id, stream, done)
+                    await self._copies.write(webhook_id, stream, done, self._log)
                     copied = done
 
 

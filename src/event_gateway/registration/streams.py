@@ -15,6 +15,7 @@ from event_gateway.broker.named_streams import (
     bounds,
     delete_named,
     ensure_named,
+    restart_source,
     stream_contents,
     stream_name,
 )
@@ -212,6 +213,14 @@ class StreamRegistration:
         definition = self._registry.streams.get(name)
         if definition is not None and not definition.deleting:
             await ensure_named(self._broker, definition, self._events.external)
+
+    async def copy_from(self, source: str, floor: int) -> None:
+        """Has the named streams copy a JetStream stream from behind a sequence on.
+
+        Raises ProvisionError, and what BrokerError names."""
+        for definition in list(self._registry.streams.values()):
+            if not definition.deleting:
+                await restart_source(self._broker, definition.name, source, floor + 1)
 
     async def _put(self, definition: StreamDefinition) -> None:
         known = self._registry.streams.get(definition.name)

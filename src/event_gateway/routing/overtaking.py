@@ -66,6 +66,8 @@ class Overtaking:
         if not filters:
             await asyncio.sleep(LOOK_AGAIN)
             return
+        if self._position > last_seq:
+            self._position = 0  # of another log of the name
         start = max(behind.taken + MARGIN, self._position) + 1
         read = start - 1
         looked = time.monotonic()

@@ -14,7 +14,7 @@ import structlog
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
-from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER, ensure_router
+from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
 from event_gateway.broker.rejected import RejectedInput, is_retry
 from event_gateway.core.cloudevents.event import Received
@@ -24,6 +24,7 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
 from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.routing.index import Index, OnError
+from event_gateway.routing.log_consumer import LogConsumers
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import Supervisor, end
@@ -97,6 +98,7 @@ class Router:
         broker: Broker,
         stream: str = EVENTS,
         *,
+        consumers: LogConsumers,
         decoder: EventDecoder,
         rejected: RejectedInput,
         ledger: Ledger,
@@ -108,6 +110,7 @@ class Router:
     ) -> None:
         self._broker = broker
         self._stream = stream
+        self._consumers = consumers
         self._decoder = decoder
         self._rejected = rejected
         self._ledger = ledger
@@ -125,6 +128,8 @@ class Router:
         self._log_faults_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._consumer_missing = False
+        self._batch: list[Pulled] = []  # what is being routed
+        self._was_reset = False  # the stream, while that batch was routed
 
     @property
     def unsettled(self) -> int:
@@ -181,8 +186,20 @@ class Router:
         if settlement.reply:
             self._broker.post(settlement.reply, b"+ACK")
 
+    def log_reset(self) -> None:
+        """The stream has other messages now: those that are in work are not acknowledged, as the
+        acknowledgements would be taken for messages of the same sequences."""
+        self._was_reset = True
+        for pulled in self._batch:
+            pulled.reply = NOT_TAKEN
+        for settlement in self._unsettled.values():
+            settlement.reply = NOT_TAKEN
+        self._unsettled.clear()
+        self._unsettled_bytes = 0
+
     def _forget(self, settlement: _Settlement) -> None:
-        if self._unsettled.pop(settlement.seq, None) is not None:
+        if self._unsettled.get(settlement.seq) is settlement:
+            del self._unsettled[settlement.seq]
             self._unsettled_bytes -= settlement.size
 
     async def _run(self) -> None:
@@ -201,8 +218,11 @@ class Router:
                 await puller.request(self._room)
                 batch = await puller.take(BATCH, timeout=0.5)
                 if batch:
-                    self._consumer_missing = False
+                    self._consumer_missing, self._was_reset = False, False
+                    self._batch = batch
                     await self._route(batch)
+                    if self._was_reset:
+                        self.log_reset()
             except ConsumerGone:
                 if not self._consumer_missing:
                     self._consumer_missing = True
@@ -216,15 +236,11 @@ class Router:
 
     async def _create_consumer(self) -> None:
         try:
-            # Events that were not settled are at most so far back; all before are recorded.
-            high = self._ledger.highest_recorded(self._stream)
-            own = self._stream == EVENTS
-            await ensure_router(
-                self._broker, self._stream, 1 if own else max(1, high - MAX_UNACKED)
-            )
-        except BrokerError as error:
+            if await self._consumers.create(self._stream):
+                return
+        except (*BrokerError, *StateError) as error:
             log.debug("the consumer cannot be created yet", error=str(error))
-            await asyncio.sleep(0.5)
+        await asyncio.sleep(0.25)
 
     async def _route(self, batch: list[Pulled]) -> None:
         decoded = await self._decoder.read(self._stream, self._new(batch))

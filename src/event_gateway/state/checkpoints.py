@@ -4,11 +4,12 @@ Checkpoints are stored beside the records: a server that loses records loses the
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 from redis.asyncio import Redis
 
-from event_gateway.state.keys import REREADING
+from event_gateway.state.keys import CHECKPOINT, REREADING
 from event_gateway.state.leases import Leases
 from event_gateway.state.scripts import script
 
@@ -31,8 +32,10 @@ class Checkpoints:
 
     def __init__(self, client: Redis, holder: str) -> None:
         self.server = ""  # the identity of the server at the last call of `exchange`
+        self._client = client
         self._leases = Leases(client, holder)
         self._note = script(client, "checkpoints/note.lua")
+        self._reset = script(client, "checkpoints/reset.lua")
         self._advance = script(client, "checkpoints/advance.lua")
 
     async def exchange(
@@ -58,6 +61,16 @@ class Checkpoints:
         records, was replaced or restarted since.
         """
         return bool(await self._advance(server, stream, seq, int(complete)))
+
+    async def read(self, stream: str) -> int | None:
+        """The checkpoint of a stream; None if there is none."""
+        stored = await cast(Any, self._client.hget(CHECKPOINT.key(), stream))
+        return None if stored is None else int(stored)
+
+    async def reset(self, stream: str, at: float, floor: int) -> None:
+        """Lowers what is stored of a stream whose sequences have gone back to ``floor``; records
+        and cached events from before ``at`` (Unix time) do not count for its new messages."""
+        await self._reset(stream, round(at * 1000), floor)
 
     async def lease(self, stream: str, seconds: float) -> bool:
         """Takes or renews the lease to read a stream again; False if another process has it."""

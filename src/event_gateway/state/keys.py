@@ -249,7 +249,8 @@ ORDERED = Family(
 )  # fmt: skip
 POSITION = Family(
     name="position", pattern="position:{webhook}", type="hash", owner="order",
-    value="By stream: the sequence up to which all deliveries of an ordered webhook are done",
+    value="By stream: the sequence up to which all deliveries of an ordered webhook are done; if "
+    "the sequences of the stream have gone back, also when (Unix time)",
     lifetime="as its webhook",
     deleted_by="deleting the webhook; the process that delivers to it", at_deletion=Deletion.FORGET,
 )  # fmt: skip
@@ -273,6 +274,13 @@ REREAD = Family(
     name="reread", pattern="reread", type="hash", owner="checkpoints",
     value="The streams that must be read again from their checkpoint",
     lifetime="a field: until the stream has been read again", deleted_by="the repair",
+)  # fmt: skip
+RESET = Family(
+    name="reset", pattern="reset", type="hash", owner="checkpoints",
+    value="By stream: when the gateway found that its sequences had gone back (ms). Records and "
+    "cached events from before are of events that the stream does not hold any more, unless they "
+    "have the time of the event",
+    lifetime="without end", deleted_by=_NOTHING,
 )  # fmt: skip
 REREADING = Family(
     name="rereading", pattern="rereading:{stream}", type="string", owner="checkpoints",

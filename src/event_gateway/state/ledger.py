@@ -84,6 +84,10 @@ class Ledger:
         """The highest sequence of a stream that this process knows to be recorded; 0 if none is."""
         return self._high.get(stream, 0)
 
+    def forget_high(self, stream: str) -> None:
+        """Forgets the highest recorded sequence of a stream whose sequences have gone back."""
+        self._high.pop(stream, None)
+
     @property
     def reachable(self) -> bool:
         """Whether the last call succeeded. If not, no attempt may start."""

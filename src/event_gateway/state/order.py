@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.state.keys import ORDERED, POSITION
 from event_gateway.state.leases import Leases
 
@@ -26,13 +27,19 @@ class Order:
         """Releases the webhook's lease, if this process has it."""
         await self._leases.release(ORDERED.key(webhook_id))
 
-    async def position(self, webhook_id: str, stream: str) -> int:
-        """The sequence up to which all deliveries from a stream are done."""
-        return int(await cast(Any, self._client.hget(POSITION.key(webhook_id), stream)) or 0)
+    async def position(self, webhook_id: str, stream: str, log: KnownLog) -> int:
+        """The sequence up to which all deliveries from a stream are done, as it counts in ``log``,
+        which is what is known of the stream."""
+        stored = await cast(Any, self._client.hget(POSITION.key(webhook_id), stream))
+        if stored is None:
+            return 0
+        seq, _, reset = stored.decode().partition(" ")
+        return log.lowered(int(seq), float(reset or 0))
 
-    async def advance(self, webhook_id: str, stream: str, seq: int) -> None:
-        """Stores that all deliveries up to a sequence are done."""
-        await cast(Any, self._client.hset(POSITION.key(webhook_id), stream, str(seq)))
+    async def advance(self, webhook_id: str, stream: str, seq: int, log: KnownLog) -> None:
+        """Stores that all deliveries up to a sequence of ``log`` are done."""
+        value = f"{seq} {log.reset_at!r}" if log.resets else str(seq)
+        await cast(Any, self._client.hset(POSITION.key(webhook_id), stream, value))
 
     async def forget(self, webhook_id: str) -> None:
         """Deletes the positions of a deleted webhook."""

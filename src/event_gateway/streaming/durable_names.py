@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.registry import Registry
 from event_gateway.core.streams.start import Start
 from event_gateway.core.streams.subscription import SubscribeRequest
@@ -40,6 +41,9 @@ class DurableNames:
         assert request.stream is not None
         assert request.durable is not None
         created = self._registry.streams[request.stream].created_at
+        known = self._registry.logs.get(stream_name(request.stream))
+        if known is not None:
+            created = max(created, known.reset_at)
         name = Name(request.stream, request.durable, created)
         try:
             claimed = await self._claim(name, subscription_id, take_over=request.take_over)

@@ -43,6 +43,7 @@ class Hub:
         self.batches = MessageBatches(decoder)
         self.budget = Budget()
         self._feeds: dict[str, Feed] = {}
+        self._feed_of: dict[str, Feed] = {}  # by subscription
         self._opening = asyncio.Lock()
         self._catching_up = CatchUp(broker, self.batches, counters)
         self._readers: dict[str, asyncio.Task[None]] = {}
@@ -99,6 +100,7 @@ class Hub:
             raise
         subscriber.begin(position)
         self._subscribers[subscriber.id] = subscriber
+        self._feed_of[subscriber.id] = feed
         feed.enter(subscriber, patterns)
         feed.opening -= 1
         joined(position)
@@ -106,6 +108,8 @@ class Hub:
             subscriber.missed(gap)
         if not feed.join(subscriber):
             self._catch_up(feed, subscriber)
+        if self._feeds.get(subscriber.source) is not feed:
+            subscriber.on_ended(subscriber.id, "stream_recreated")  # in between
 
     async def _position(self, feed: Feed, start: Start) -> tuple[int, Gap | None]:
         """The sequence before the first message, and what the stream does not have of those that
@@ -125,7 +129,7 @@ class Hub:
         if subscriber is None:
             return None
         self._end(self._readers.pop(subscription_id, None))
-        feed = self._feeds[subscriber.source]
+        feed = self._feed_of.pop(subscription_id)
         feed.leave(subscription_id)
         self._leave(feed)
         return subscriber
@@ -138,14 +142,18 @@ class Hub:
 
     def stream_recreated(self, source: str) -> None:
         """Ends all subscriptions of a JetStream stream that was deleted and created again: what it
-        holds now has other sequences."""
+        holds now has other sequences. Later ones get a feed of their own."""
+        feed = self._feeds.pop(source, None)
+        if feed is not None:
+            self._leave(feed)
         for subscriber in list(self._subscribers.values()):
             if subscriber.source == source:
                 subscriber.on_ended(subscriber.id, "stream_recreated")
 
     async def stop(self) -> None:
         """Ends all feeds."""
-        await end([*(feed.task for feed in self._feeds.values()), *self._readers.values()])
+        feeds = [*self._feeds.values(), *self._feed_of.values()]
+        await end([*{feed.task for feed in feeds}, *self._readers.values()])
         await asyncio.gather(*self._ending)
 
     async def _open(self, source: str, *, holes: bool) -> Feed:
@@ -163,8 +171,9 @@ class Hub:
             return feed
 
     def _leave(self, feed: Feed) -> None:
-        if not feed.subscribers and not feed.opening and self._feeds.get(feed.source) is feed:
-            del self._feeds[feed.source]
+        if not feed.subscribers and not feed.opening:
+            if self._feeds.get(feed.source) is feed:
+                del self._feeds[feed.source]
             self._end(feed.task)
 
     def _end(self, task: asyncio.Task[None] | None) -> None:

@@ -101,6 +101,7 @@ def build_delivery(
             dispatcher,
             adapters.events,
             copies=PositionCopies(adapters.broker),
+            logs=adapters.registry.logs,
             source=source.read,
             supervisor=supervisor,
         ),

@@ -13,6 +13,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.routing.index import Index
 from event_gateway.routing.lag import RouterLag
+from event_gateway.routing.log_consumer import LogConsumers
 from event_gateway.routing.overtaking import Overtaking
 from event_gateway.routing.repair import Repair
 from event_gateway.routing.router import Router
@@ -30,6 +31,7 @@ class Routing:
     changes: RegistryChanges
     routers: tuple[Router, ...]
     repair: Repair
+    checkpoints: Checkpoints
     lag: RouterLag
     overtaking: Overtaking
 
@@ -70,27 +72,29 @@ def build_routing(
     from here, the streaming stage, and the registrations, where webhooks are disabled."""
     index = Index()
     copies = WebhookCopies(adapters.redis)
-    changes = RegistryChanges(
-        adapters.registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub,
-        registrations.webhooks.disable,
-    )  # fmt: skip
     streams = (EVENTS, *config.ingest.streams)
+    checkpoints = Checkpoints(adapters.redis, adapters.peers.process)
+    consumers = LogConsumers(adapters.broker, adapters.registry.logs, checkpoints)
     routers = tuple(
         Router(
-            adapters.broker, stream, decoder=ingest.capture, rejected=adapters.rejected,
-            ledger=adapters.ledger, index=index, dispatch=deliveries.dispatcher.dispatch,
-            metrics=adapters.metrics, on_error=ingest.note_expression_error,
-            supervisor=supervisor,
+            adapters.broker, stream, consumers=consumers, decoder=ingest.capture,
+            rejected=adapters.rejected, ledger=adapters.ledger, index=index,
+            dispatch=deliveries.dispatcher.dispatch, metrics=adapters.metrics,
+            on_error=ingest.note_expression_error, supervisor=supervisor,
         )
         for stream in streams
     )  # fmt: skip
+    changes = RegistryChanges(
+        adapters.registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub,
+        registrations.webhooks.disable, dict(zip(streams, routers, strict=True)), adapters.reader,
+        adapters.broker, adapters.ledger,
+    )  # fmt: skip
     repair = Repair(
-        adapters.broker, streams, peers=adapters.peers,
-        checkpoints=Checkpoints(adapters.redis, adapters.peers.process), ledger=adapters.ledger,
-        index=index, decoder=ingest.decoder, deadlines=deliveries.outcomes,
+        adapters.broker, streams, peers=adapters.peers, checkpoints=checkpoints,
+        ledger=adapters.ledger, index=index, decoder=ingest.decoder, deadlines=deliveries.outcomes,
         on_loss=(changes.copy_again, deliveries.lane_sync.compare_paused),
         manual=config.repair == "manual",
     )  # fmt: skip
     lag = RouterLag(adapters.broker, streams, adapters.ledger, adapters.metrics)
     overtaking = Overtaking(adapters.broker, routers[0], lag, adapters.peers)
-    return Routing(index, copies, changes, routers, repair, lag, overtaking)
+    return Routing(index, copies, changes, routers, repair, checkpoints, lag, overtaking)

@@ -1,11 +1,13 @@
 """The webhook: a receiver, the events that it gets, and how the gateway delivers them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from event_gateway.core.matching.selection import Selection
 from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.security import Security
 
@@ -142,6 +144,19 @@ class Webhook(Selection, frozen=True):
     def is_older_than(self, stream: str, seq: int) -> bool:
         """Whether the webhook was registered before the event at that position was logged."""
         return seq > self.since_of(stream)
+
+    def counted_in(self, logs: Mapping[str, KnownLog]) -> "Webhook":
+        """The webhook with the sequences of its registration as they count in the present logs."""
+        since = self.since
+        if EVENTS in logs:
+            since = logs[EVENTS].lowered(since, self.created_at)
+        since_in = {
+            stream: logs[stream].lowered(seq, self.created_at) if stream in logs else seq
+            for stream, seq in self.since_in.items()
+        }
+        if since == self.since and since_in == self.since_in:
+            return self
+        return msgspec.structs.replace(self, since=since, since_in=since_in)
 
     def since_of(self, stream: str) -> int:
         """The last sequence of a stream at the registration."""

@@ -9,6 +9,7 @@ local packed_events, max_chain, max_related, routes, window, version, now = unpa
 max_chain, max_related, window = tonumber(max_chain), tonumber(max_related), tonumber(window)
 now = tonumber(now)
 local events = cmsgpack.unpack(packed_events)
+-- include shared/resets.lua
 local MAX_INDEXED = 3 * max_related
 -- An event that is read again after an hour is likely to be read again: its enrichment is kept for
 -- longer than the pause between two attempts.
@@ -26,13 +27,14 @@ end
 
 -- The position of which an event is a duplicate. `first` is where the event stood that was routed
 -- under this source and id: "stream seq time". An event takes its place if it is later than the
--- window; else only an event at that same position, which has come again, is no duplicate.
+-- window, or if the sequences of that stream have gone back since; else only an event at that same
+-- position, which has come again, is no duplicate.
 local function duplicate_of(event, key, first)
   local position = event[CACHED_EVENT_POSITION]
   if first == position then return end
   local stream, seq, at = string.match(first or '', '^(%S+) (%d+) (%d+)$')
   local since = at and event[CACHED_EVENT_AT] / 1000 - tonumber(at)
-  if not at or since > window then
+  if not at or since > window or is_before_reset(stream, at) then
     if routes == '1' then redis.call('HSET', key, 'first', position) end
   elseif since >= -window then
     return stream, tonumber(seq)

@@ -16,6 +16,7 @@
 -- include shared/responses.lua
 -- include shared/find_record.lua
 -- include shared/throttle.lua
+-- include shared/resets.lua
 
 local packed_changes, final_ttl, format, packed_lane_changes, process, write_number = unpack(ARGV)
 final_ttl, format = tonumber(final_ttl), tonumber(format)
@@ -34,7 +35,7 @@ local MAX_RESPONDED = 100
 local webhooks, touched, tried, succeeded = {}, {}, {}, {}
 -- By webhook: entries of its lists, and how many deliveries became final.
 local recent, responded, ended = {}, {}, {}
-local high, refused = {}, {}
+local high, high_at, refused = {}, {}, {}
 local timestamp = iso8601(now)
 
 local function add(lists, webhook, score, member)
@@ -48,7 +49,7 @@ local function add(lists, webhook, score, member)
 end
 
 -- Whether a change may replace the record, and the number of the run that the change belongs to.
-local function accepted(change, webhook, member, key, source, status, token, seq, run, v)
+local function accepted(change, webhook, member, key, source, status, token, seq, run, v, event_at)
   local new_run = change[CHANGE_RUN]
   if not source then return true, new_run end
   if tonumber(v) > format then return false end
@@ -60,8 +61,11 @@ local function accepted(change, webhook, member, key, source, status, token, seq
   if change[CHANGE_STATUS] == 'succeeded' and same_run and status ~= 'succeeded' then
     return true, new_run   -- the receiver has accepted the event, whoever has the lease
   end
-  if change[CHANGE_FRESH] and FINAL[status] and change[CHANGE_SEQ] > tonumber(seq) then
-    -- The event was published again, after the duplicate window: this is another delivery.
+  if change[CHANGE_FRESH] and (FINAL[status] and change[CHANGE_SEQ] > tonumber(seq)
+      or tonumber(event_at or '') ~= change[CHANGE_EVENT_AT]
+      and is_before_reset(change[CHANGE_STREAM], event_at)) then
+    -- The event was published again, after the duplicate window, or after its log was lost: this is
+    -- another delivery.
     redis.call('HDEL', key, 'repeats', 'letter', 'latest')
     forget_responses(webhook, member)
     return true, tonumber(run) + 1
@@ -73,11 +77,13 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
   local webhook, stream, seq = change[CHANGE_WEBHOOK], change[CHANGE_STREAM], change[CHANGE_SEQ]
   local status, attempts, wait = change[CHANGE_STATUS], change[CHANGE_ATTEMPTS], change[CHANGE_WAIT]
   local event_at, next_attempt = change[CHANGE_EVENT_AT], change[CHANGE_NEXT_ATTEMPT]
-  local member, key, old_source, old_status, old_token, old_seq, old_run, old_v = find_record(
+  local member, key, old_source, old_status, old_token, old_seq, old_run, old_v,
+    old_event_at = find_record(
     webhook, change[CHANGE_MEMBER], change[CHANGE_SOURCE], change[CHANGE_SOURCE_HASH],
-    'status', 'token', 'seq', 'run', 'v')
+    'status', 'token', 'seq', 'run', 'v', 'event_at')
   local write, run = accepted(
-    change, webhook, member, key, old_source, old_status, old_token, old_seq, old_run, old_v)
+    change, webhook, member, key, old_source, old_status, old_token, old_seq, old_run, old_v,
+    old_event_at)
   if not write then
     refused[#refused + 1] = position
   else
@@ -136,7 +142,7 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
     tried[webhook] = (tried[webhook] or 0) + change[CHANGE_TRIED]
     succeeded[webhook] = (succeeded[webhook] or 0) + change[CHANGE_SUCCEEDED]
   end
-  if seq > (high[stream] or 0) then high[stream] = seq end
+  if seq > (high[stream] or 0) then high[stream], high_at[stream] = seq, event_at end
 end
 
 -- A receiver that has said when it wants the next request gets it then: a circuit breaker that is
@@ -256,7 +262,9 @@ for webhook in pairs(webhooks) do
 end
 for stream, seq in pairs(high) do
   local known = tonumber(redis.call('HGET', HIGH_KEY, stream) or '0')
-  if seq > known then redis.call('HSET', HIGH_KEY, stream, seq) end
+  if seq > known and not is_before_reset(stream, high_at[stream]) then
+    redis.call('HSET', HIGH_KEY, stream, seq)
+  end
 end
 redis.call('HSET', last_write, 'number', write_number, 'refused', table.concat(refused, ' '))
 redis.call('PEXPIRE', last_write, LAST_WRITE_TTL)

@@ -1,0 +1,124 @@
+"""Recognises logs that are not the ones that the gateway knows: their sequences have gone back.
+
+Somebody has deleted a stream and created it again, has restored an older copy, or the server has
+lost the end of it in a power failure. Then new events get sequences that registrations, records,
+checkpoints and positions have named before, and would be skipped by them. So what was noted before
+counts up to a floor only, and the routers wait until that is in force.
+"""
+
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from nats.js.api import StreamInfo
+from nats.js.errors import NotFoundError
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.provision import ROUTER
+from event_gateway.broker.registry import Registry, RegistryConflict
+from event_gateway.broker.stream_page import read_page
+from event_gateway.core.streams.known_log import KnownLog
+from event_gateway.state.checkpoints import Checkpoints
+
+log = structlog.get_logger(__name__)
+
+UNSEEN = 60.0  # seconds before a start in which a log may have got events after it had gone back
+
+
+class LogAdoption:
+    """Keeps in the registry what is known of each log. ``logs``: the streams that routers read;
+    ``copy_again`` has the named streams copy a stream from behind a sequence."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        registry: Registry,
+        checkpoints: Checkpoints,
+        *,
+        logs: Sequence[str],
+        copy_again: Callable[[str, int], Awaitable[None]],
+    ) -> None:
+        self._broker = broker
+        self._registry = registry
+        self._checkpoints = checkpoints
+        self._logs = tuple(logs)
+        self._copy_again = copy_again
+        self._looked: dict[str, float] = {}  # when each stream was as it was known, Unix time
+
+    async def check_all(self) -> None:
+        """Compares all logs with what is known of them, before a process reads them.
+
+        Raises the exceptions in BrokerError and StateError.
+        """
+        for stream in self._logs:
+            info = await self._broker.js.stream_info(stream)
+            if self.is_other(stream, info):
+                await self.adopt(stream, info)
+
+    def is_other(self, stream: str, info: StreamInfo) -> bool:
+        """Whether a stream is not the known one, or its sequences have gone back."""
+        known = self._registry.logs.get(stream)
+        if known is None or known.created != str(info.created):
+            return True
+        if info.state.last_seq < self._broker.last_seq(stream):
+            return True
+        self._looked[stream] = time.time()
+        return False
+
+    async def adopt(self, stream: str, info: StreamInfo) -> None:
+        """Makes this stream the known one, and lowers what was noted of the former one.
+
+        Raises the exceptions in BrokerError and StateError.
+        """
+        created, last = str(info.created), info.state.last_seq
+        known = self._registry.logs.get(stream)
+        former = max(self._broker.last_seq(stream), self._registered(stream))
+        if known is None and last >= former:
+            await self._put(stream, KnownLog(created))
+            return
+        is_same = known is not None and known.created == created
+        now = time.time()
+        floor = await self._floor(stream, info) if is_same else max(info.state.first_seq, 1) - 1
+        if floor < former:
+            log.error(
+                "the sequences of a stream have gone back, what was known of them is lowered",
+                stream=stream, known_last_seq=former, first_seq=info.state.first_seq,
+                last_seq=last, floor=floor,
+            )  # fmt: skip
+            await self._copy_again(stream, floor)
+        known = (known or KnownLog(created)).after_reset(created, now, floor)
+        if stream in self._logs:
+            since = now if is_same or info.created is None else info.created.timestamp()
+            await self._checkpoints.reset(stream, since, floor)
+        await self._put(stream, known)
+        if is_same and stream in self._logs:
+            # Where it stands is of the former log, too.
+            with contextlib.suppress(NotFoundError):
+                await self._broker.js.delete_consumer(stream, ROUTER)
+
+    async def expect_new(self, stream: str) -> None:
+        """Prepares for a log that is about to be created behind the sequences of the former one."""
+        floor = (self._broker.first_seq(stream) or 1) - 1
+        await self._checkpoints.reset(stream, time.time(), floor)
+
+    async def _put(self, stream: str, known: KnownLog) -> None:
+        with contextlib.suppress(RegistryConflict):  # another process was first
+            await self._registry.put_log(stream, known)
+
+    def _registered(self, stream: str) -> int:
+        """The highest sequence of a stream at which a webhook was registered."""
+        sequences = [hook.since_of(stream) for hook in self._registry.webhooks.values()]
+        return max(sequences, default=0)
+
+    async def _floor(self, stream: str, info: StreamInfo) -> int:
+        """The last sequence of the log that the gateway has surely seen there."""
+        last = info.state.last_seq
+        seen = self._looked.get(stream, time.time() - UNSEEN)
+        registered = [
+            hook.created_at
+            for hook in self._registry.webhooks.values()
+            if hook.since_of(stream) > last
+        ]
+        page = await read_page(self._broker, stream, from_time=min([seen, *registered]), limit=1)
+        return page.messages[0].seq - 1 if page.messages else last
