@@ -555,7 +555,28 @@ async def test_a_registered_webhook_that_is_no_longer_allowed_fails(
 
 
 @pytest.mark.parametrize(
-    "port", [22, 25, 2375, 2376, 2379, 3306, 4222, 5432, 6379, 9200, 10250, 11211, 27017]
+    "port",
+    [
+        22,
+        25,
+        2375,
+        2376,
+        2379,
+        3306,
+        4222,
+        4243,
+        5432,
+        6379,
+        7687,
+        8009,
+        8091,
+        8123,
+        9200,
+        10250,
+        11211,
+        27017,
+        61616,
+    ],
 )
 def test_ports_of_internal_services_are_refused_unless_they_are_listed(port: int) -> None:
     opened = EgressGuard(["10.0.0.0/8"])
@@ -613,5 +634,6 @@ async def test_names_that_look_internal_are_not_for_a_proxy_to_resolve(
 def test_other_names_are_for_a_proxy_to_resolve() -> None:
     guard = EgressGuard(proxy_resolves=True)
     for host in ("example.com", "local.example.com", "internal.example.com", "a.b.c.dev",
-                 "localhost.example.com", "meta.data.com", "8.8.8.8", "home.co"):  # fmt: skip
+                 "localhost.example.com", "meta.data.com", "8.8.8.8", "home.co",
+                 "metadata-api.example.com", "instance-database.example.com"):  # fmt: skip
         assert guard.refuses_url(f"https://{host}/") is None, host

@@ -232,7 +232,7 @@ def _internal_name(name: str) -> str | None:
     for domain in (*INTERNAL_DOMAINS, *ADDRESS_DOMAINS):
         if name == domain or name.endswith(f".{domain}"):
             return f"{name}: names below {domain} are internal, and the proxy would resolve it"
-    if first.startswith(METADATA_LABELS):
+    if first in METADATA_LABELS:
         return f"{name}: it looks like a cloud's metadata, and the proxy would resolve it"
     return None
 
