@@ -150,4 +150,11 @@ async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Cli
         try:
             yield client
         finally:
-            await bus.close()
+            try:
+                await bus.close()
+            except (
+                asyncio.CancelledError
+            ):  # the client raises it if the connection is cut meanwhile
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise

@@ -15,7 +15,7 @@ from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.provision import ROUTER
+from event_gateway.broker.provision import ROUTER, has_leader
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.streams.known_log import KnownLog
@@ -57,7 +57,10 @@ class LogAdoption:
                 await self.adopt(stream, info)
 
     def is_other(self, stream: str, info: StreamInfo) -> bool:
-        """Whether a stream is not the known one, or its sequences have gone back."""
+        """Whether a stream is not the known one, or its sequences have gone back. No, where that
+        cannot be known, as a stream without a leader is described as an empty one."""
+        if not has_leader(info):
+            return False
         known = self._registry.logs.get(stream)
         if known is None or known.created != str(info.created):
             return True

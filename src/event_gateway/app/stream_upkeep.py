@@ -18,7 +18,13 @@ from event_gateway.app.log_adoption import LogAdoption
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.peers import Peers
-from event_gateway.broker.provision import DEAD_LETTERS, LIFECYCLE, REJECTED, ProvisionError
+from event_gateway.broker.provision import (
+    DEAD_LETTERS,
+    LIFECYCLE,
+    REJECTED,
+    ProvisionError,
+    has_leader,
+)
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.registry_bucket import BUCKET_STREAM
 from event_gateway.core.streams.definition import EVENTS, StreamDefinition
@@ -65,6 +71,7 @@ class StreamUpkeep:
         self._missing: dict[str, str] = {}  # why each stream is missing still
         # Why each stream that is not the known one is not adopted yet.
         self._other: dict[str, str] = {}
+        self._leaderless: set[str] = set()  # streams that no server of the cluster answers for
 
     @property
     def reasons(self) -> list[str]:
@@ -81,6 +88,10 @@ class StreamUpkeep:
                 f"the sequences of the stream {name} have gone back, the gateway lowers what it "
                 f"knows of them{why and f' ({why})'}"
                 for name, why in self._other.items()
+            ),
+            *(
+                f"the stream {name} has no leader in the NATS cluster"
+                for name in sorted(self._leaderless)
             ),
         ]
 
@@ -102,13 +113,17 @@ class StreamUpkeep:
         own = (*OWN, BUCKET_STREAM, *named)
         infos = await self._infos()
         # A named stream that was never seen is just being created.
-        absent = await self._confirmed(infos, [
+        absent, silent = await self._confirmed(infos, [
             name for name in (*own, *self._external)
             if name not in infos and (name in self._created or name not in named)
         ])  # fmt: skip
+        # What the cluster says of a stream without a leader is not what the stream has.
+        looked_at = infos.keys() & {*own, *self._external}
+        leaderless = {name for name in looked_at if not has_leader(infos[name])}
+        self._leaderless = leaderless | silent
         index, _ = self._peers.index_and_count
         for name in (*own, *self._external):
-            if name in infos:
+            if name in infos and name not in self._leaderless:
                 await self._seen(name, infos[name], leads=index == 0, named=named.get(name))
         for name in absent:
             if name not in self._missing:
@@ -124,10 +139,12 @@ class StreamUpkeep:
                 if name in own:
                     await self._create(name, named.get(name))
 
-    async def _confirmed(self, infos: dict[str, StreamInfo], absent: list[str]) -> list[str]:
-        """Those of these streams that do not exist. A cluster leaves streams whose servers are slow
-        out of its list: ``infos`` gets them."""
-        confirmed = []
+    async def _confirmed(
+        self, infos: dict[str, StreamInfo], absent: list[str]
+    ) -> tuple[list[str], set[str]]:
+        """Those of these streams that do not exist, and those that do not answer. A cluster leaves
+        streams whose servers are slow out of its list: ``infos`` gets them."""
+        confirmed, silent = [], set()
         for name in absent:
             try:
                 infos[name] = await self._broker.js.stream_info(name)
@@ -135,7 +152,8 @@ class StreamUpkeep:
                 confirmed.append(name)
             except (*BrokerError, APIError) as error:
                 log.debug("a stream does not answer", stream=name, error=str(error))
-        return confirmed
+                silent.add(name)
+        return confirmed, silent
 
     async def _seen(self, name: str, info: StreamInfo, *, leads: bool, named: str | None) -> None:
         before = self._created.get(name)

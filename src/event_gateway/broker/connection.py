@@ -265,6 +265,11 @@ class Broker:
             await self.nc.close()
         except Exception as error:  # the client may write to a closed connection
             log.debug("closing the NATS connection failed", error=str(error))
+        except asyncio.CancelledError:
+            # If the connection is cut at this moment, the client raises this by itself.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
 
     async def _run_outbox(self) -> None:
         outbox = self._outbox

@@ -15,6 +15,7 @@ from nats.js.api import (
     RetentionPolicy,
     StorageType,
     StreamConfig,
+    StreamInfo,
 )
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
@@ -227,6 +228,11 @@ async def _rescale(broker: Broker, config: StreamConfig) -> None:
                     await broker.js.consumers_info(config.name)
                     return
             await asyncio.sleep(0.5)
+
+
+def has_leader(info: StreamInfo) -> bool:
+    """Whether a server answers for a stream. Where none does, NATS describes it as empty."""
+    return info.cluster is None or bool(info.cluster.leader)
 
 
 async def existing(broker: Broker, name: str) -> StreamConfig | None:
