@@ -2,6 +2,7 @@
 answer is ever taken for another's."""
 
 import asyncio
+import contextlib
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.client import Failure, HttpClient, Response
+from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from support.certificates import Authority
 from support.patience import PATIENCE
@@ -241,6 +242,57 @@ async def test_a_response_with_a_length_and_chunks_ends_its_connection(sender: H
         result = await post(sender, url)
         assert isinstance(result, Response), result
         assert sender.open_connections == 0
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param(OK, id="a whole response"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nx: y", id="half a response"),
+        pytest.param(b"garbage", id="no response"),
+    ],
+)
+async def test_what_follows_a_response_does_not_answer_the_next_request(
+    sender: HttpClient, more: bytes
+) -> None:
+    """The next request is sent as soon as the response is there, as by a lane with a backlog."""
+    failed = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
+    opened: set[object] = set()
+
+    async def receiver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.add(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(failed if b"/0 " in head else OK + more)
+        opened.discard(writer)
+        writer.close()
+
+    statuses: list[int | str] = []
+    all_answered = asyncio.Event()
+
+    def post_next() -> None:
+        head = b"POST /%d HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+        sender.post(target, head % ((len(statuses) + 1) % 2), b"", PATIENCE, answered)
+
+    def answered(result: Response | Failure) -> None:
+        statuses.append(result.status if isinstance(result, Response) else result.message)
+        if len(statuses) < 6:
+            post_next()
+        else:
+            all_answered.set()
+
+    server = await asyncio.start_server(receiver, "127.0.0.1", 0)
+    async with server:
+        target = parse_target(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        post_next()
+        async with asyncio.timeout(PATIENCE):
+            await all_answered.wait()
+            while len(opened) > 1:  # the others are closed
+                await asyncio.sleep(0.01)
+        assert statuses == [200, 500] * 3
+        assert sender.open_connections == len(opened)
+        await sender.close()
 
 
 async def test_a_response_before_the_request_is_read(sender: HttpClient) -> None:

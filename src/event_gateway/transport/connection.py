@@ -93,6 +93,8 @@ class HttpConnection(asyncio.Protocol):
         self._finished = finished
         self._lost = lost
         self._transport: asyncio.Transport | None = None
+        self._feeding = False
+        self._ended: tuple[Exchange, Response | Failure] | None = None  # while feeding
         self._parser = httptools.HttpResponseParser(self)
         # What RFC 9112 lets a client take: folded headers (5.2), line feeds alone (2.2),
         # Transfer-Encoding beside Content-Length (6.3), white space after a chunk's size (7.1).
@@ -142,13 +144,25 @@ class HttpConnection(asyncio.Protocol):
             return
         self._answered = True
         self._received += len(data)
+        # The exchange ends once all of the data is parsed: `finished` may send the next request on
+        # this connection, and what follows a response in the data would be taken for its response.
+        self._feeding = True
+        try:
+            self._parse(data)
+        finally:
+            self._feeding = False
+        if self._ended is not None:
+            (exchange, result), self._ended = self._ended, None
+            self._end(exchange, result)
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
         except httptools.HttpParserError as error:
             if self.exchange is None:
-                self.abort()  # garbage behind a complete response
+                self.reusable = False  # garbage behind a complete response
             elif self._status_line >= 200:  # what was read of the status counts
                 self._status = self._status_line
                 self._truncate()
@@ -287,6 +301,12 @@ class HttpConnection(asyncio.Protocol):
         exchange, self.exchange = self.exchange, None
         if exchange is None:
             return
+        if self._feeding:
+            self._ended = exchange, result
+        else:
+            self._end(exchange, result)
+
+    def _end(self, exchange: Exchange, result: Response | Failure) -> None:
         if not self.reusable:
             self.abort()
         self._finished(self, exchange, result)
