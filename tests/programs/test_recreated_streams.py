@@ -1,6 +1,7 @@
 """Streams that somebody else deletes and creates again, so that their sequences go back."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
 from nats.js.api import StreamConfig
+from nats.js.errors import KeyNotFoundError
 
 from support.client import Client, connected, event
 from support.patience import PATIENCE
@@ -121,3 +124,54 @@ async def test_an_events_log_that_counts_from_one_again(
     lines = [line for line in program.output.splitlines() if "have gone back" in line]
     assert len(lines) == 1, lines
     assert "Traceback" not in program.output, program.output
+
+
+async def test_a_log_that_is_created_again_while_redis_takes_nothing(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """It is adopted when Redis is back; a named stream has each event once, however often the
+    gateway has tried, and a stream that was just registered is not taken for one of before."""
+    program = Program(tmp_path, _config(receiver))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            js = client.nats.jetstream()
+            registry = await js.key_value("GATEWAY_REGISTRY")
+            await client.http.post("/v1/streams", json={"name": "new", "subjects": ["other.*"]})
+            created = (await js.stream_info("GATEWAY_STREAM_new")).created
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    with contextlib.suppress(KeyNotFoundError):
+                        entry = await registry.get("log.GATEWAY_STREAM_new")
+                        break
+                    await asyncio.sleep(0.05)
+            assert json.loads(entry.value or b"")["log"]["created"] == str(created)
+
+            before = [event("load.made") for _ in range(BEFORE)]
+            for sent in before:
+                await _publish(client, sent)
+            await _received(receiver, "/ordered", [sent["id"] for sent in before])
+            await _stream_holds(client, [sent["id"] for sent in before])
+            admin: Any = redis.asyncio.from_url(at["redis"])
+            await admin.config_set("maxmemory", "1")
+            await _create_again(client, "GATEWAY_EVENTS")
+            after = [event("load.made") for _ in range(3)]
+            for sent in after:
+                await _publish(client, sent)
+            async with asyncio.timeout(PATIENCE):
+                while "gone back" not in (await client.http.get("/readyz")).text:
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(2.5)  # further attempts, of every second
+            await admin.config_set("maxmemory", "0")
+            await admin.aclose()
+            ids = [sent["id"] for sent in after]
+            await _received(receiver, "/ordered", ids)
+            await _stream_holds(client, ids)
+            await _ok(client)
+            page = (await client.http.get("/v1/streams/all/messages?limit=1000")).json()
+            held = [item["event"]["id"] for item in page["items"]]
+            assert {event_id: held.count(event_id) for event_id in ids} == dict.fromkeys(ids, 1)
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output
+    assert program.output.count("have gone back") == 1

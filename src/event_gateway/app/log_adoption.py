@@ -45,6 +45,12 @@ class LogAdoption:
         self._logs = tuple(logs)
         self._copy_again = copy_again
         self._looked: dict[str, float] = {}  # when each stream was as it was known, Unix time
+        # What was known of each stream, and when that was created which is being adopted in its
+        # place: adoptions that are in the log, and those for which it is copied again already.
+        self._begun: dict[str, tuple[KnownLog | None, str]] = {}
+        self._copied: dict[str, tuple[KnownLog | None, str]] = {}
+        # Adopted logs whose routers still stand where the former one was.
+        self._routed_before: set[str] = set()
 
     async def check_all(self) -> None:
         """Compares all logs with what is known of them, before a process reads them.
@@ -55,6 +61,13 @@ class LogAdoption:
             info = await self._broker.js.stream_info(stream)
             if self.is_other(stream, info):
                 await self.adopt(stream, info)
+            with contextlib.suppress(NotFoundError):
+                router = await self._broker.js.consumer_info(stream, ROUTER)
+                info = await self._broker.js.stream_info(stream)  # not before the other
+                if router.delivered and router.delivered.stream_seq > info.state.last_seq:
+                    # The process that adopted the log has ended before it had finished.
+                    self._routed_before.add(stream)
+                    await self.finish(stream)
 
     def is_other(self, stream: str, info: StreamInfo) -> bool:
         """Whether a stream is not the known one, or its sequences have gone back. No, where that
@@ -83,22 +96,41 @@ class LogAdoption:
         is_same = known is not None and known.created == created
         now = time.time()
         floor = await self._floor(stream, info) if is_same else max(info.state.first_seq, 1) - 1
-        if floor < former:
+        attempt = known, created
+        if floor < former and self._begun.get(stream) != attempt:
+            self._begun[stream] = attempt
             log.error(
                 "the sequences of a stream have gone back, what was known of them is lowered",
                 stream=stream, known_last_seq=former, first_seq=info.state.first_seq,
                 last_seq=last, floor=floor,
             )  # fmt: skip
-            await self._copy_again(stream, floor)
-        known = (known or KnownLog(created)).after_reset(created, now, floor)
+        reset = (known or KnownLog(created)).after_reset(created, now, floor)
         if stream in self._logs:
             since = now if is_same or info.created is None else info.created.timestamp()
             await self._checkpoints.reset(stream, since, floor)
-        await self._put(stream, known)
+        if floor < former and self._copied.get(stream) != attempt:
+            # Once, also if what follows fails and is tried again: it doubles what was copied.
+            await self._copy_again(stream, floor)
+            self._copied[stream] = attempt
         if is_same and stream in self._logs:
-            # Where it stands is of the former log, too.
+            self._routed_before.add(stream)
+        await self._put(stream, reset)
+        for attempts in (self._begun, self._copied):
+            attempts.pop(stream, None)
+        if known is None:  # no change of what was known, which would have it forgotten
+            self._broker.forget_last_seq(stream)
+        await self.finish(stream)
+
+    async def finish(self, stream: str) -> None:
+        """Ends what :meth:`adopt` began: the consumer of the router, whose place is of the former
+        log if it has lost its end, is deleted.
+
+        Raises the exceptions in BrokerError.
+        """
+        if stream in self._routed_before:
             with contextlib.suppress(NotFoundError):
                 await self._broker.js.delete_consumer(stream, ROUTER)
+            self._routed_before.discard(stream)
 
     async def expect_new(self, stream: str) -> None:
         """Prepares for a log that is about to be created behind the sequences of the former one."""

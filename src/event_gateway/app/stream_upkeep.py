@@ -174,7 +174,12 @@ class StreamUpkeep:
     ) -> None:
         """Adopts a stream that is not the known one, or whose sequences have gone back."""
         if not self._adoption.is_other(name, info):
-            self._other.pop(name, None)
+            try:
+                await self._adoption.finish(name)
+            except (*BrokerError, APIError) as error:
+                self._other[name] = str(error) or type(error).__name__
+            else:
+                self._other.pop(name, None)
             return
         if name in self._registry.logs:
             self._other.setdefault(name, "")
@@ -185,7 +190,8 @@ class StreamUpkeep:
             if not self._adoption.is_other(name, info):
                 return
             begins_later = info.state.first_seq > self._broker.last_seq(name)
-            if named is not None and not begins_later and not info.state.messages:
+            is_known = name in self._registry.logs  # else it is one that was just registered
+            if named is not None and is_known and not begins_later and not info.state.messages:
                 # Somebody else created it: the gateway fills its own with what the log has.
                 await self._broker.js.delete_stream(name)
                 await self._create_named(named)
