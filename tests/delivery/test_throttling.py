@@ -134,6 +134,22 @@ async def test_limits_of_the_wait(client: Client, receiver: Receiver) -> None:
     await client.until("hours", later["id"], "succeeded")
     assert (await _stats(client, "hours"))["throttled_until"] is None
 
+    # A delivery of an ordered webhook is retried there at once: the others wait for it.
+    receiver.answers["/former"] = [429]
+    receiver.headers["/former"] = {"Retry-After": "600"}
+    await client.webhook(
+        id="in_order", url=f"{receiver.url}/former", events=["order.*"], ordered=True
+    )
+    refused, next_one = event("order.a"), event("order.a")
+    await client.send([refused, next_one])
+    await client.until("in_order", refused["id"], "retrying")
+    moved = {"url": f"{receiver.url}/ordered"}
+    assert (await client.http.patch("/v1/webhooks/in_order", json=moved)).status_code == 200
+    await client.until("in_order", refused["id"], "succeeded")
+    await client.until("in_order", next_one["id"], "succeeded")
+    assert len(receiver.requests_to("/former")) == 1
+    assert (await client.http.delete("/v1/webhooks/in_order")).status_code == 204
+
     # Deliveries that wait still have their deadline.
     receiver.answers["/short"] = [429]
     receiver.headers["/short"] = {"Retry-After": "600"}

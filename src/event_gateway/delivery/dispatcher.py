@@ -105,6 +105,7 @@ class Dispatcher:
             if lane.webhook.url != webhook.url:
                 self.breakers.reset(lane)
                 self.throttles.lift(lane)
+                lane.mark_moved()
             lane.configure(webhook, builder)
         self._set_share(lane)
         if lane.limits != limits:
@@ -192,6 +193,16 @@ class Dispatcher:
         else:
             release_probe(self._ledger, delivery)  # of a webhook that was throttled meanwhile
             self.backlogs.enqueue(lane, job)
+
+    async def wait_to_retry(self, webhook_id: str, seconds: float) -> None:
+        """Waits so long, or until the webhook gets another endpoint URL."""
+        lane = self.lanes.get(webhook_id)
+        if lane is None or seconds <= 0:
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await lane.moved.wait()
 
     async def start_in_order(self, job: Job) -> None:
         """Starts an attempt of an ordered webhook's delivery, once it may start.

@@ -29,7 +29,8 @@ class Lane:
     as its probe. ``throttled``: the receiver has asked for no requests for a while, and none
     starts. ``disable_pending``: this process has requested that the webhook is disabled, and
     starts nothing until the registry says so. ``deleted``: the webhook is. ``slot_freed`` is set
-    when an attempt may start that could not before.
+    when an attempt may start that could not before, ``moved`` when the webhook gets another
+    endpoint URL; the next one is another event.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Lane:
         "limit",
         "limits",
         "metrics",
+        "moved",
         "share",
         "slot_freed",
         "throttled",
@@ -71,6 +73,7 @@ class Lane:
         self.throttled = False
         self.deleted = False
         self.slot_freed = asyncio.Event()
+        self.moved = asyncio.Event()
         self._overflows = 0  # deliveries that this process has put into the queue
         self._unrecorded = 0  # those of them that the ledger has yet to confirm
         self._proven = False  # whether an attempt has ever succeeded
@@ -130,6 +133,11 @@ class Lane:
     def trip(self) -> None:
         """The circuit breaker has opened."""
         self.tripped = True
+
+    def mark_moved(self) -> None:
+        """The webhook has another endpoint URL: retries need not wait for the former receiver."""
+        self.moved.set()
+        self.moved = asyncio.Event()
 
     def reset(self) -> None:
         """The circuit breaker has closed, or the receiver is another one."""

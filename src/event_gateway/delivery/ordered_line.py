@@ -186,7 +186,7 @@ class OrderedLine:
                 return
             wait = recorded_wait
         while True:
-            await asyncio.sleep(wait)
+            await self._dispatcher.wait_to_retry(self._webhook.id, wait)
             try:
                 outcome = await self._attempt(delivery, received)
             except StateError:

@@ -135,7 +135,8 @@ class Outcomes:
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
             self.time_left(lane.webhook, delivery.event_at, delivery.latest),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            retry_after=retry_after(headers, now),
+            # A former receiver says nothing about the present one.
+            retry_after=retry_after(headers, now) if job.url == lane.webhook.url else None,
             # What a receiver says to a batch is not about each of its events.
             retry_on=lane.webhook.retry_on if alone else None,
             final=_why_final(final, aborted=alone and aborts(headers)),
