@@ -109,6 +109,19 @@ def test_numbers_beyond_64_bits_are_the_nearest_double(number: bytes, seen: floa
     assert Expression("event.data.deep[0].n / 2 != 0.3").holds(received)
 
 
+def test_a_value_does_not_depend_on_other_expressions() -> None:
+    for others in ([], ["event.data.n / 2 == 1"], ["event.type == 'a.b'", "event.data.n % 2 == 1"]):
+        received = of(raw=b'{"n": 1e10}')
+        for other in others:
+            Expression(other).holds(received)
+        assert Expression("event.data.n * event.data.n > 1.0").holds(received), others
+
+
+def test_a_number_that_is_all_of_the_data() -> None:
+    for number in (b"7", b"7.0", b" 70e-1 ", b"7.00\n"):
+        assert Expression("event.data / 2", condition=False).value(of(raw=number)) == 3
+
+
 def test_integers_of_two_kinds() -> None:
     """Those above the signed ones are uint to the engine."""
     received = of({"n": 2**63 + 7, "m": -3})

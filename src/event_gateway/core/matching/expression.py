@@ -128,26 +128,37 @@ class Expression:
         value = self._run(received, normalized=self._tells_kinds)
         if value.type().name() == "ERROR":
             message = str(value.value())
-            if _TOO_LARGE in message and not received.activation[1]:
+            if _TOO_LARGE in message and not self._tells_kinds:
                 value = self._run(received, normalized=True)
                 message = str(value.value())
+                # The engine does not take the others: no expression has to try again.
+                received.activation = (received.activation[1],) * 2
             if value.type().name() == "ERROR":
                 raise _named(message)
         return value
 
     def _run(self, received: Received, *, normalized: bool) -> Any:
         """The engine's value. ``normalized``: it needs each number of the data as the kind that its
-        value has, which costs a search of the data. Expressions on one event share the variables.
+        value has, which costs a search of the data. Expressions on one event share the variables,
+        those that need this and those that do not: no value depends on what other expressions need.
         """
-        if received.activation is None or (normalized and not received.activation[1]):
-            data = received.event.data
+        plain, full = received.activation or (None, None)
+        activation = full if normalized else plain
+        if activation is None:
+            event = received.event
             # The engine treats NUL as the end of a string.
-            if b"\\u0000" in data or b"\0" in data:
+            if b"\\u0000" in event.data or b"\0" in event.data:
                 raise EvaluationError("invalid_argument", "the data contains a NUL character")
-            variables = {"event": _event_of(received, normalized=normalized)}
-            received.activation = (_environment().Activation(variables), normalized)
+            odd = normalized and event.kind is DataKind.JSON and has_odd_numbers(event.data)
+            if normalized and plain is not None and not odd:
+                activation = plain
+            else:
+                variables = {"event": _event_of(received, normalized=odd)}
+                activation = _environment().Activation(variables)
+            plain = activation if not odd else plain
+            received.activation = (plain, activation if normalized else full)
         try:
-            return self._program.eval(received.activation[0])
+            return self._program.eval(activation)
         except Exception as error:  # the engine raises RuntimeError for every fault
             raise _named(str(error)) from None
 
@@ -277,7 +288,7 @@ def _event_of(received: Received, *, normalized: bool) -> dict[str, Any]:
         if value is not None:
             out[name] = value
     data = received.payload()
-    if normalized and event.kind is DataKind.JSON and has_odd_numbers(event.data):
+    if normalized:
         data = normalize(decoded(event.data))  # a copy: filters see the numbers as they are
     if data is not msgspec.UNSET:
         out["data"] = data

@@ -16,7 +16,7 @@ from event_gateway.core.text.json_values import INTEGERS
 
 # In JSON text: a number with a fraction of zeros or an exponent, or of 19 digits or more. Some
 # strings match, too; that costs time, and changes nothing.
-_ODD = re.compile(rb"\d(?:\.0+\s*[,}\]]|[eE][-+]?\d+\s*[,}\]]|\d{18})")
+_ODD = re.compile(rb"\d(?:\.0+\s*(?:[,}\]]|$)|[eE][-+]?\d+\s*(?:[,}\]]|$)|\d{18})")
 
 
 def has_odd_numbers(data: bytes) -> bool:
