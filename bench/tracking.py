@@ -357,7 +357,7 @@ def _measured(gateway: Gateway, given: Any) -> dict[str, Any]:
     while _routed(gateway) < given.events:
         time.sleep(0.2)
     print(f"routed after {time.monotonic() - began:.0f} s", flush=True)
-    hook = {"url": "http://127.0.0.1:8009/x", "events": ["bench.>"], "enabled": False}
+    hook = {"url": "http://127.0.0.1:18009/x", "events": ["bench.>"], "enabled": False}
     for name in ("deep", "shallow"):
         api.result("POST", "/v1/webhooks", hook | {"id": name})
     began = time.monotonic()

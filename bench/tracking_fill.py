@@ -58,7 +58,7 @@ def _dead_letters(deep: int, shallow: int) -> Iterator[tuple[str, bytes]]:
     A hundredth of those of `deep`, and a third of those of `shallow`, have a rare reason.
     """
     every, counts = max(1, deep // shallow), {"deep": 0, "shallow": 0}
-    definition = {"id": "x", "url": "http://127.0.0.1:8009/x", "events": ["bench.>"],
+    definition = {"id": "x", "url": "http://127.0.0.1:18009/x", "events": ["bench.>"],
                   "description": "y" * 600}  # fmt: skip
     attempts = failed_attempts(3)
     for number in range(deep):
@@ -66,7 +66,7 @@ def _dead_letters(deep: int, shallow: int) -> Iterator[tuple[str, bytes]]:
             counts[webhook] += 1
             rare = counts[webhook] % (100 if webhook == "deep" else 3) == 0
             body = DeadLetterBody(
-                webhook_id=webhook, url="http://127.0.0.1:8009/x",
+                webhook_id=webhook, url="http://127.0.0.1:18009/x",
                 reason="Expired" if rare else "ServerError", attempts=attempts, stream=EVENTS,
                 seq=number + 1, run=1, time=rfc3339(time.time()),
                 event=msgspec.Raw(event(number).replace(b'"e-', b'"d-')),
