@@ -179,3 +179,34 @@ async def test_positions_of_a_stream_that_was_deleted_over_the_api(tmp_path: Pat
             assert await program.stop() == 0
     finally:
         await program.stop()
+
+
+async def test_subscribers_of_a_new_stream_stay(tmp_path: Path) -> None:
+    """A stream that is empty when the gateway first looks at it is no stream of somebody else. A
+    creation that fails does not lose where the former stream of the name ended."""
+    program = Program(tmp_path, LOOPBACK)
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            js = client.nats.jetstream()
+            body = {"name": "fresh", "subjects": ["user.*"]}
+            assert (await client.http.post("/v1/streams", json=body)).status_code == 201
+            created = (await js.stream_info("GATEWAY_STREAM_fresh")).created
+            async with client.http.stream("GET", "/v1/streams/fresh/sse") as answer:
+                events = EventStream(answer)
+                registry = await js.key_value("GATEWAY_REGISTRY")
+                async with asyncio.timeout(PATIENCE):
+                    while "log.GATEWAY_STREAM_fresh" not in await registry.keys():
+                        await asyncio.sleep(0.02)  # until the gateway has looked at it
+                await client.send([event("user.a") for _ in range(2)])
+                assert [one.id for one in await events.take(2)] == ["1", "2"]
+            assert (await js.stream_info("GATEWAY_STREAM_fresh")).created == created
+            assert (await client.http.delete("/v1/streams/fresh")).status_code == 204
+            refused = await client.http.post("/v1/streams", json=body | {"replicas": 3})
+            assert refused.status_code >= 400, "this NATS is one server"
+            marker = await js.get_last_msg(
+                "KV_GATEWAY_REGISTRY", "$KV.GATEWAY_REGISTRY.stream.fresh"
+            )
+            assert (marker.headers or {})["Eg-Last-Seq"] == "2"
+    finally:
+        await program.stop()

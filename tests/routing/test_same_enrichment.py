@@ -14,7 +14,7 @@ from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import KEPT, EventCache
-from event_gateway.state.keys import ENRICHMENT, EVENT
+from event_gateway.state.keys import ENRICHMENT, EVENT, RESET
 from support.client import Client, Socket, connected, event
 from support.patience import PATIENCE
 from support.peers import Peers
@@ -170,6 +170,13 @@ async def test_which_event_an_enrichment_is_of(servers: tuple[str, str]) -> None
             made = await enrich(_received(event_, 300, now))
             assert made[0] != first
             assert await enrich(_received(event_, 300, now), version="9") == made
+        # The stream has gone back: what was at that place is not what is there now.
+        assert await enrich(_received(event_, 300, now + 500), version="9") == made
+        await client.hset(RESET.key(), "S", round((now + 200) * 1000))
+        later = await enrich(_received(event_, 300, now + 500), version="9")
+        assert later != made
+        assert await enrich(_received(event_, 300, now + 500), version="8") == later
+        await client.delete(RESET.key())
         # However long the attributes are, an enrichment takes at most 16 KiB and a bit.
         names = [f"{n}{'y' * 1500}" for n in range(20)]
         chain = [

@@ -62,7 +62,9 @@ class StreamRegistration:
         try:
             await ensure_named(self._broker, definition, self._events.external)
         except ProvisionError:
-            await self._registry.remove_stream(definition)
+            # The marker of a former stream of the name, which the definition has replaced.
+            last_seq = self._broker.last_seq(stream_name(definition.name))
+            await self._registry.remove_stream(definition, last_seq)
             raise
         self._ensured.add(definition.name)
         self._publish("created", definition)

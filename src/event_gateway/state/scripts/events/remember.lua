@@ -102,13 +102,14 @@ end
 -- What is stored of an enrichment: the position of its event, as in CachedEvent, and the text.
 local function stored_form(event, text) return event[CACHED_EVENT_POSITION] .. ' ' .. text end
 
--- The text of a stored enrichment, if it is that of the event: the event was at the same position,
--- or is published again within the window, or the caller does not know its position.
+-- The text of a stored enrichment, if it is that of the event: the event was at the same position
+-- since the sequences of that stream have gone back, or is published again within the window, or
+-- the caller does not know its position.
 local function text_of(event, stored)
-  local place, at, text = string.match(stored, '^(%S+ %d+) (%d+) (.*)$')
-  local position = event[CACHED_EVENT_POSITION]
+  local stream, seq, at, text = string.match(stored, '^(%S+) (%d+) (%d+) (.*)$')
+  local place, position = stream .. ' ' .. seq .. ' ', event[CACHED_EVENT_POSITION]
   if position == '' or math.abs(event[CACHED_EVENT_AT] / 1000 - tonumber(at)) <= window
-    or string.sub(position, 1, #place + 1) == place .. ' ' then
+    or (string.sub(position, 1, #place) == place and not is_before_reset(stream, at)) then
     return text
   end
 end
@@ -123,7 +124,11 @@ end
 local function keep_under_own_key(event, text)
   local key = own_key(event)
   if redis.call('SET', key, stored_form(event, text), 'NX', 'PX', EVENT_TTL) then return text end
-  return text_of(event, redis.call('GET', key)) or text
+  local stored = text_of(event, redis.call('GET', key))
+  if stored then return stored end
+  -- There is one of a former stream.
+  redis.call('SET', key, stored_form(event, text), 'PX', EVENT_TTL)
+  return text
 end
 
 -- Stores the enrichment of an event unless there is one; returns the one that is stored.
