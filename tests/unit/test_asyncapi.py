@@ -245,6 +245,17 @@ def test_hostile_documents_are_answered(monkeypatch: pytest.MonkeyPatch) -> None
             assert len(result) + len(skipped) == 1
         else:
             assert text in skipped[0].reason
+    # Many references to one large trait, of one message and of many.
+    trait = {f"x-{n}": n for n in range(1000)}
+    for count, each in ((1, 2000), (2000, 1)):
+        refs = [{"$ref": "#/components/messageTraits/t"}] * each
+        content = message({})
+        content["components"] = {"messageTraits": {"t": trait}, "messages": {
+            f"m{n}": {"name": f"a.m{n}", "payload": {}, "traits": refs} for n in range(count)
+        }}  # fmt: skip
+        result, skipped = read(content)
+        assert len(result) + len(skipped) == count
+        assert "more than can be copied" in skipped[-1].reason
     # Many messages that share a large part: limited, and reported.
     monkeypatch.setattr(reading, "MAX_COPIED", 25_000)
     shared = {"properties": {f"p{n}": {"type": "string"} for n in range(250)}}

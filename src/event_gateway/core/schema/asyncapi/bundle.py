@@ -23,9 +23,9 @@ class Budget:
     def __init__(self, left: int) -> None:
         self.left = left
 
-    def spend(self) -> None:
-        """Counts a value. Raises Skip if none was left."""
-        self.left -= 1
+    def spend(self, count: int = 1) -> None:
+        """Counts values. Raises Skip if fewer were left."""
+        self.left -= count
         if self.left < 0:
             raise Skip("refers to more than can be copied out of one document")
 

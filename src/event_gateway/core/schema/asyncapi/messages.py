@@ -5,9 +5,12 @@ from typing import Any
 
 import msgspec
 
+from event_gateway.core.schema.asyncapi.bundle import Budget
 from event_gateway.core.schema.asyncapi.document import Document, Skip, items, mapping, text
 from event_gateway.core.schema.asyncapi.traits import with_traits
 from event_gateway.core.schema.bounds import token
+
+MAX_MERGED = 500_000  # members of messages and traits that are merged in one document
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -23,6 +26,7 @@ class Message(msgspec.Struct, frozen=True):
 def messages(document: Document) -> Iterator[Message]:
     """All messages: first those of channels, then those that are only in the components."""
     seen: set[str] = set()
+    budget = Budget(MAX_MERGED)
     for at, value, names in _entries(document):
         try:
             if isinstance(value, Skip):
@@ -37,7 +41,11 @@ def messages(document: Document) -> Iterator[Message]:
         if not isinstance(content, dict):
             yield Message(at, problem="is not an object")
             continue
-        content = with_traits(document, content)
+        try:
+            content = with_traits(document, content, budget)
+        except Skip as skip:
+            yield Message(pointer, problem=str(skip))
+            continue
         key = pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
         own = (text(content.get("name")), text(content.get("messageId")), key)
         yield Message(pointer, content, (*own, *names))

@@ -7,14 +7,15 @@ traits. In 3.0 ("Traits Merge Mechanism") a property of a trait never replaces t
 
 from typing import Any
 
+from event_gateway.core.schema.asyncapi.bundle import Budget
 from event_gateway.core.schema.asyncapi.document import Document, Skip, items, mapping
 
 _NOT_IN_TRAITS = ("payload", "traits", "headers")
 
 
-def with_traits(document: Document, message: dict[str, Any]) -> dict[str, Any]:
+def with_traits(document: Document, message: dict[str, Any], budget: Budget) -> dict[str, Any]:
     """A message merged with its traits. Its headers and those of the traits become one schema, in
-    which the headers that win come first."""
+    which the headers that win come first. Raises Skip if the budget of members is used up."""
     traits = []
     for value in items(message.get("traits")):
         try:
@@ -32,19 +33,20 @@ def with_traits(document: Document, message: dict[str, Any]) -> dict[str, Any]:
         merged, headers = {}, [*own, *of_traits]
         patches.append(message)
     for patch in patches:
-        merged = _patched(merged, patch)
+        merged = _patched(merged, patch, budget)
     return merged | {"headers": {"allOf": headers}} if headers else merged
 
 
-def _patched(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+def _patched(target: dict[str, Any], patch: dict[str, Any], budget: Budget) -> dict[str, Any]:
     """A copy of an object with a patch applied; what they do not share is not copied."""
+    budget.spend(len(target) + len(patch))
     out = dict(target)
     for key, value in patch.items():
         former = out.get(key)
         if value is None:
             out.pop(key, None)
         elif isinstance(value, dict) and isinstance(former, dict):
-            out[key] = _patched(former, value)
+            out[key] = _patched(former, value, budget)
         else:
             out[key] = value
     return out
