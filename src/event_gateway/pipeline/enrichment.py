@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.text.times import rfc3339
+from event_gateway.state.condition import refuses_one_command
 from event_gateway.state.connection import StateError
 from event_gateway.state.event_cache import Context, EventCache, takes_enrichment
 
@@ -75,7 +76,9 @@ class Enricher:
         contexts: Sequence[Context | None]
         try:
             contexts = await self._cache.remember(batch)
-        except ResponseError as error:
+        except StateError as error:
+            if not refuses_one_command(error):
+                raise
             log.error("events are not enriched, Redis refuses the call", error=str(error))
             contexts = [None] * len(batch)
         self._set_enriched(batch, contexts)

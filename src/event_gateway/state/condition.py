@@ -29,6 +29,7 @@ _KINDS: tuple[tuple[type[Exception], str, str], ...] = (
     (BusyLoadingError, "LOADING", "redis is loading its data (LOADING)"),
     (MasterDownError, "MASTERDOWN", "redis is a replica without its primary server (MASTERDOWN)"),
 )
+_REFUSES = "redis refuses a command: "
 
 
 def condition_of(error: BaseException) -> str:
@@ -46,8 +47,13 @@ def condition_of(error: BaseException) -> str:
     if "NOREPLICAS" in text:
         return "redis has too few replicas to accept writes (NOREPLICAS)"
     if isinstance(error, ResponseError):
-        return f"redis refuses a command: {text[:200]}"
+        return f"{_REFUSES}{text[:200]}"
     return UNREACHABLE
+
+
+def refuses_one_command(error: BaseException) -> bool:
+    """Whether an error is about one command, and not about the server: to wait is of no use."""
+    return condition_of(error).startswith(_REFUSES) and not str(error).startswith("BUSY ")
 
 
 class RedisSettings:
