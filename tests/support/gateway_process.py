@@ -5,6 +5,7 @@ processes that it has forked.
 """
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("warm_interpreter.py")
@@ -42,6 +44,7 @@ class GatewayProcess:
         os.close(theirs)
         self._report = os.fdopen(ours, "rb")
         self.returncode: int | None = None
+        self._reading = threading.Lock()  # tests wait in a thread, and look from another one
         self.pid = int(self._report.readline())
         _started.append((self, f"{os.environ.get('PYTEST_CURRENT_TEST')}: {' '.join(words)}"))
 
@@ -58,10 +61,12 @@ class GatewayProcess:
 
     def _ended(self, timeout: float | None) -> int | None:
         if self.returncode is None:
-            readable, _, _ = select.select([self._report], [], [], timeout)
-            if readable:
-                self.returncode = int(self._report.readline() or -signal.SIGKILL)
-                self._report.close()
+            with contextlib.suppress(ValueError):  # another thread has closed the report meanwhile
+                readable, _, _ = select.select([self._report], [], [], timeout)
+                with self._reading:
+                    if readable and self.returncode is None:
+                        self.returncode = int(self._report.readline() or -signal.SIGKILL)
+                        self._report.close()
         return self.returncode
 
     def send_signal(self, number: int) -> None:
