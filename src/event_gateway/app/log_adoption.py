@@ -6,6 +6,7 @@ checkpoints and positions have named before, and would be skipped by them. So wh
 counts up to a floor only, and the routers wait until that is in force.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +24,7 @@ from event_gateway.state.checkpoints import Checkpoints
 
 log = structlog.get_logger(__name__)
 
+APPLIED = 5.0  # seconds until this process has what another one has written
 UNSEEN = 60.0  # seconds before a start in which a log may have got events after it had gone back
 
 
@@ -138,8 +140,12 @@ class LogAdoption:
         await self._checkpoints.reset(stream, time.time(), floor)
 
     async def _put(self, stream: str, known: KnownLog) -> None:
-        with contextlib.suppress(RegistryConflict):  # another process was first
+        try:
             await self._registry.put_log(stream, known)
+        except RegistryConflict:  # another process was first
+            async with asyncio.timeout(APPLIED):
+                while stream not in self._registry.logs:
+                    await asyncio.sleep(0.01)
 
     def _registered(self, stream: str) -> int:
         """The highest sequence of a stream at which a webhook was registered."""
