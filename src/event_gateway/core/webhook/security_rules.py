@@ -16,9 +16,10 @@ MAX_PARAMS = 16
 PARAM_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 # Parameters of a token request that have settings of their own, and those that are credentials.
 _OWN_PARAMS = frozenset(("grant_type", "scope", "audience", "client_id", "client_secret"))
-_SECRET_PARAMS = frozenset(
-    ("assertion", "client_assertion", "code", "password", "refresh_token", "subject_token")
-)
+_SECRET_PARAMS = frozenset((
+    "actor_token", "assertion", "client_assertion", "code", "password", "refresh_token",
+    "subject_token",
+))  # fmt: skip
 
 
 def security_problems(
