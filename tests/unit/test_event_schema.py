@@ -145,8 +145,11 @@ def test_the_result_is_that_of_the_reference_implementation_and_the_path_exists(
     result = compiled.violation(value, 100)
     try:
         expected = jsonschema.Draft202012Validator(schema).is_valid(value)
-    except RecursionError:
-        return  # a schema that refers to itself
+    except BaseException as error:
+        # A schema that refers to itself; the depth may be reached in Rust code, which panics then.
+        if isinstance(error, RecursionError) or type(error).__name__ == "PanicException":
+            return
+        raise
     assert (result is None) == expected
     if result is not None:
         at = value
