@@ -296,7 +296,4 @@ WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
 async def test_an_error_is_one_line(run: Command, subtests: pytest.Subtests) -> None:
     for words, status, message in WRONG_COMMANDS:
         with subtests.test(words=words, message=message):
-            ended = await run(*words)
-            assert (ended.status, ended.out) == (status, ""), ended.err
-            assert len(ended.err.splitlines()) == 1
-            assert message in ended.err
+            (await run(*words)).assert_refused(status, message)

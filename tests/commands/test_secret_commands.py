@@ -143,7 +143,5 @@ async def test_an_error_is_one_line(run: Command, subtests: pytest.Subtests) -> 
     for words, status, message in WRONG_COMMANDS:
         with subtests.test(words=words, message=message):
             ended = await run(*words, given="a value")
-            assert (ended.status, ended.out) == (status, ""), ended.err
-            assert len(ended.err.splitlines()) == 1
-            assert message in ended.err
+            ended.assert_refused(status, message)
             assert "a value" not in ended.err

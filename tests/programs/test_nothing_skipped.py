@@ -1,8 +1,10 @@
 """Events that the gateway must not take for ones it knows, with the real program."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,16 @@ from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
 CONFIG = LOOPBACK | {"ingest": {"subjects": ["load.>"]}}
+
+
+@contextlib.asynccontextmanager
+async def _running(program: Program) -> AsyncIterator[Client]:
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            yield client
+    finally:
+        await program.stop()
 
 
 async def _publish(client: Client, sent: dict[str, Any]) -> None:
@@ -28,41 +40,31 @@ async def test_a_webhook_registered_again_gets_what_is_published_again(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     """The records of the deleted webhook with the same id do not count."""
-    program = Program(tmp_path, CONFIG)
-    at = await program.start()
-    try:
-        async with connected(at["http"], at["nats"], at["key"]) as client:
-            await client.webhook(id="w", url=f"{receiver.url}/first", events=["load.*"])
-            sent = event("load.made")
-            await _publish(client, sent)
-            await client.until("w", sent["id"], "succeeded")
-            await client.http.delete("/v1/webhooks/w")
-            second = {"id": "w", "url": f"{receiver.url}/second", "events": ["load.*"]}
-            async with asyncio.timeout(PATIENCE):
-                while (await client.http.post("/v1/webhooks", json=second)).status_code != 201:
-                    await asyncio.sleep(0.05)
-            await _publish(client, sent)
-            await _received(receiver, "/second", 1)
-    finally:
-        await program.stop()
+    async with _running(Program(tmp_path, CONFIG)) as client:
+        await client.webhook(id="w", url=f"{receiver.url}/first", events=["load.*"])
+        sent = event("load.made")
+        await _publish(client, sent)
+        await client.until("w", sent["id"], "succeeded")
+        await client.http.delete("/v1/webhooks/w")
+        second = {"id": "w", "url": f"{receiver.url}/second", "events": ["load.*"]}
+        async with asyncio.timeout(PATIENCE):
+            while (await client.http.post("/v1/webhooks", json=second)).status_code != 201:
+                await asyncio.sleep(0.05)
+        await _publish(client, sent)
+        await _received(receiver, "/second", 1)
 
 
 async def test_an_id_that_looks_like_the_key_of_another_event(
     tmp_path: Path, receiver: Receiver
 ) -> None:
-    program = Program(tmp_path, CONFIG)
-    at = await program.start()
-    try:
-        async with connected(at["http"], at["nats"], at["key"]) as client:
-            await client.webhook(id="w", url=f"{receiver.url}/w", events=["load.*"])
-            suffix = hashlib.sha256(b"s2").hexdigest()[:16]
-            await _publish(client, event("load.made", id="a", source="s1"))
-            await _publish(client, event("load.made", id=f"a~{suffix}", source="s3"))
-            await _received(receiver, "/w", 2)
-            await _publish(client, event("load.made", id="a", source="s2"))
-            await _received(receiver, "/w", 3)
-    finally:
-        await program.stop()
+    async with _running(Program(tmp_path, CONFIG)) as client:
+        await client.webhook(id="w", url=f"{receiver.url}/w", events=["load.*"])
+        suffix = hashlib.sha256(b"s2").hexdigest()[:16]
+        await _publish(client, event("load.made", id="a", source="s1"))
+        await _publish(client, event("load.made", id=f"a~{suffix}", source="s3"))
+        await _received(receiver, "/w", 2)
+        await _publish(client, event("load.made", id="a", source="s2"))
+        await _received(receiver, "/w", 3)
 
 
 async def test_a_log_deleted_while_the_gateway_is_down_begins_behind_registrations(
@@ -89,17 +91,12 @@ async def test_a_log_deleted_while_the_gateway_is_down_begins_behind_registratio
 
 async def test_the_copies_of_positions_are_deleted(tmp_path: Path, receiver: Receiver) -> None:
     """An ordered webhook that starts afterwards creates their bucket again."""
-    program = Program(tmp_path, CONFIG)
-    at = await program.start()
-    try:
-        async with connected(at["http"], at["nats"], at["key"]) as client:
-            definition = {"events": ["load.*"], "ordered": True}
-            await client.webhook(id="first", url=f"{receiver.url}/first", **definition)
-            await client.send(event("load.made"))
-            await _received(receiver, "/first", 1)
-            await client.nats.jetstream().delete_stream("KV_GATEWAY_POSITIONS")
-            await client.webhook(id="second", url=f"{receiver.url}/second", **definition)
-            await client.send(event("load.made"))
-            await _received(receiver, "/second", 1)
-    finally:
-        await program.stop()
+    async with _running(Program(tmp_path, CONFIG)) as client:
+        definition = {"events": ["load.*"], "ordered": True}
+        await client.webhook(id="first", url=f"{receiver.url}/first", **definition)
+        await client.send(event("load.made"))
+        await _received(receiver, "/first", 1)
+        await client.nats.jetstream().delete_stream("KV_GATEWAY_POSITIONS")
+        await client.webhook(id="second", url=f"{receiver.url}/second", **definition)
+        await client.send(event("load.made"))
+        await _received(receiver, "/second", 1)

@@ -29,6 +29,12 @@ class CommandResult:
         """Its output, decoded as JSON."""
         return json.loads(self.out)
 
+    def assert_refused(self, status: int, message: str) -> None:
+        """It has printed one line, the error with this message, and nothing else."""
+        assert (self.status, self.out) == (status, ""), self.err
+        assert len(self.err.splitlines()) == 1
+        assert message in self.err
+
 
 @dataclass
 class RunningCommand:
