@@ -33,6 +33,7 @@ from event_gateway.state.connection import StateError
 log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks
+AT_ONCE = 64  # streams that are asked for by name
 MANY = 1000  # streams, above which there are fewer looks
 OWN = (EVENTS, LIFECYCLE, DEAD_LETTERS, REJECTED)
 
@@ -67,11 +68,11 @@ class StreamUpkeep:
         self._create_named = create_named
         self._recreated = recreated
         self._created: dict[str, datetime] = {}  # when each stream was created
-        registry.notify(stream=self._on_stream)
         self._missing: dict[str, str] = {}  # why each stream is missing still
         # Why each stream that is not the known one is not adopted yet.
         self._other: dict[str, str] = {}
         self._leaderless: set[str] = set()  # streams that no server of the cluster answers for
+        registry.notify(stream=self._on_stream)
 
     @property
     def reasons(self) -> list[str]:
@@ -144,8 +145,9 @@ class StreamUpkeep:
     ) -> tuple[list[str], set[str]]:
         """Those of these streams that do not exist, and those that do not answer. A cluster leaves
         streams whose servers are slow out of its list: ``infos`` gets them."""
-        confirmed, silent = [], set()
-        for name in absent:
+        confirmed, silent = list[str](), set[str]()
+
+        async def confirm(name: str) -> None:
             try:
                 infos[name] = await self._broker.js.stream_info(name)
             except NotFoundError:
@@ -153,6 +155,10 @@ class StreamUpkeep:
             except (*BrokerError, APIError) as error:
                 log.debug("a stream does not answer", stream=name, error=str(error))
                 silent.add(name)
+
+        # At the same time, as one that does not answer takes seconds.
+        for start in range(0, len(absent), AT_ONCE):
+            await asyncio.gather(*map(confirm, absent[start : start + AT_ONCE]))
         return confirmed, silent
 
     async def _seen(self, name: str, info: StreamInfo, *, leads: bool, named: str | None) -> None:

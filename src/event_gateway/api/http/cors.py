@@ -76,7 +76,7 @@ class Cors:
             "access-control-allow-headers": allowed.decode("ascii"),
             "access-control-max-age": str(MAX_AGE),
         }
-        # Chromium asked this from 2022 on, and asks the user instead today.
+        # Private Network Access: Chromium sent this header from 2022 on. Today it asks the user.
         if _only(head.headers, b"access-control-request-private-network") == b"true":
             headers["access-control-allow-private-network"] = "true"
         return Response(status_code=204, headers=headers)
