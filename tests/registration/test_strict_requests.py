@@ -2,12 +2,12 @@
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+from tests.support.limited_work import limited_work
 
 from event_gateway.cli.process.serve import Running
 from support.client import BATCH, Client, event
@@ -107,10 +107,8 @@ async def test_bodies_are_read_strictly_everywhere(client: Client) -> None:
         url = _filled(path)
 
         async def sent(content: bytes, method: str = method, url: str = url) -> httpx.Response:
-            before = time.process_time()
-            answer = await client.http.request(method, url, content=content, headers=JSON)
-            assert time.process_time() - before < 2, url
-            return answer
+            with limited_work(url):
+                return await client.http.request(method, url, content=content, headers=JSON)
 
         for content in (b'{"a": "\xff"}', '{"a": 1}'.encode("utf-16")):
             answer = await sent(content)
@@ -149,11 +147,11 @@ async def test_a_document_of_event_types_is_read_strictly(client: Client) -> Non
 
 
 async def test_a_batch_of_too_much_is_refused_at_once(client: Client) -> None:
-    before = time.process_time()
-    answer = await client.http.post(
-        "/v1/events", content="[" + "1," * 400_000 + "1]", headers=BATCH
-    )
-    assert (answer.status_code, time.process_time() - before < 2) == (413, True)
+    with limited_work():
+        answer = await client.http.post(
+            "/v1/events", content="[" + "1," * 400_000 + "1]", headers=BATCH
+        )
+    assert answer.status_code == 413
     bad = [{"x" * 300: 1}] * 900
     answer = await client.http.post("/v1/events", content=json.dumps(bad), headers=BATCH)
     assert (answer.status_code, len(answer.json()["errors"])) == (422, 100)

@@ -1,11 +1,11 @@
 """The attributes of an event: validity, limits, and what the gateway derives from them."""
 
 import json
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from tests.support.limited_work import limited_work
 
 from event_gateway.core.cloudevents.attributes import (
     MAX_ATTRIBUTES,
@@ -89,12 +89,11 @@ def test_generated_uris_and_times_are_valid(source: str, schema: str, time: str)
 
 def test_uris_are_checked_in_linear_time() -> None:
     long = 60_000
-    began = time.process_time()
     for text in ("a" * long + " ", "%41" * long, "a@" * long, "//" + "a" * long + "[",
                  "a:" * long, "//" + "a:" * long, "/" * long + "^", "a" * long + ":"):  # fmt: skip
-        is_uri_reference(text)
-        is_uri(text)
-    assert time.process_time() - began < 2
+        with limited_work(text[:9]):
+            is_uri_reference(text)
+            is_uri(text)
 
 
 @pytest.mark.parametrize(

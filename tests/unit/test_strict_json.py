@@ -1,10 +1,10 @@
 """JSON bodies are read strictly, values are bounded, and lists of mistakes are cut."""
 
 import json
-import time
 from typing import Any
 
 import pytest
+from tests.support.limited_work import limited_work
 
 from event_gateway.config.problems import MAX_PROBLEMS, MAX_SUGGESTIONS
 from event_gateway.config.request_bodies import (
@@ -75,10 +75,8 @@ def test_a_value_that_would_not_come_back_is_named(value: Any, key: str) -> None
 def test_a_long_name_costs_nothing_for_each_value_below_it() -> None:
     """Each of the 200,000 paths would be 500 KB long."""
     value = {"n" * 500_000: [0] * 200_000 + [2**64]}
-    before = time.process_time()
-    with pytest.raises(InvalidDefinition) as caught:
+    with limited_work(), pytest.raises(InvalidDefinition) as caught:
         check_plain(value)
-    assert time.process_time() - before < 2
     assert len(caught.value.key) == 200
 
 
@@ -152,9 +150,8 @@ def test_lists_of_mistakes_are_cut_and_only_the_first_get_a_suggestion() -> None
     [{"not": {"not": {"all": [7] * 900}}}] * 50,
 ])  # fmt: skip
 def test_mistakes_in_many_groups_take_no_time(filters: list[Any]) -> None:
-    before = time.process_time()
-    found = mistakes(GOOD | {"filters": filters})
-    assert time.process_time() - before < 1
+    with limited_work():
+        found = mistakes(GOOD | {"filters": filters})
     assert len(json.dumps(found.problems)) < 100_000
     with pytest.raises(InvalidBody) as caught:
         selection_from_json({"filters": filters})
