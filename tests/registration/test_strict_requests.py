@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from tests.support.limited_work import limited_work
 
 from event_gateway.cli.process.serve import Running
 from support.client import BATCH, Client, event
+from support.limited_work import limited_work
 
 JSON = {"Content-Type": "application/json"}
 SENT = event("a.b")

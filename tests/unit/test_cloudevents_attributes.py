@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from tests.support.limited_work import limited_work
 
 from event_gateway.core.cloudevents.attributes import (
     MAX_ATTRIBUTES,
@@ -26,6 +25,7 @@ from support.generated_events import (
     times,
     uris,
 )
+from support.limited_work import limited_work
 
 HEAD = '{"specversion":"1.0","id":"1","source":"s","type":"t"'
 

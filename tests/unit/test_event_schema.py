@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.limited_work import limited_work
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.event_schema import EventSchema
 from event_gateway.core.schema.event_type import EventType, to_json
 from support.event_schemas import REFUSED, schemas
 from support.examples import examples
+from support.limited_work import limited_work
 
 # Each level has two alternatives that both check the level below.
 TWOFOLD = {

@@ -9,10 +9,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.support.limited_work import limited_work
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.matching.expression import EvaluationError, Expression
+from support.limited_work import limited_work
 
 DATA = {"changes": {"insertions": 120}, "l": [1, 2.5, {"a": True}], "s": "text", "n": None}
 

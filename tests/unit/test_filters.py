@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.limited_work import limited_work
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.errors import InvalidDefinition
@@ -13,6 +12,7 @@ from event_gateway.core.matching.dialects import filter_of
 from event_gateway.core.matching.filter import Filter, check_filter, compile_filter
 from event_gateway.core.matching.path import path_of
 from event_gateway.core.matching.selection import Selection, selection_problems
+from support.limited_work import limited_work
 
 DATA = {
     "namespace": "customer",

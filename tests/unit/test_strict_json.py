@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from tests.support.limited_work import limited_work
 
 from event_gateway.config.problems import MAX_PROBLEMS, MAX_SUGGESTIONS
 from event_gateway.config.request_bodies import (
@@ -23,6 +22,7 @@ from event_gateway.core.text.json_values import (
 )
 from event_gateway.core.text.units import parse_duration, parse_size
 from event_gateway.core.webhook.webhook import Webhook
+from support.limited_work import limited_work
 
 GOOD: dict[str, Any] = {"id": "w", "url": "https://example.com/", "events": ["a.b"]}
 

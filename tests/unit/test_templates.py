@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.limited_work import limited_work
 
 from event_gateway.core.cloudevents.event import DataKind, Event
 from event_gateway.core.errors import InvalidDefinition
@@ -19,6 +18,7 @@ from event_gateway.core.transformation.definition import (
     content_type_problems,
 )
 from event_gateway.core.transformation.template import MAX_DEPTH, MAX_TEMPLATE, compile_template
+from support.limited_work import limited_work
 
 DATA = {
     "user": {"id": 7, "name": "Ann", "admin": True, "none": None},
