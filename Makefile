@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint format browser demo serve bench chaos fuzz coverage docs lock ci clean
+.PHONY: help install test unit lint format browser demo serve bench chaos fuzz examples coverage docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -44,7 +44,10 @@ bench: $(installed) ## Run the benchmarks, some 25 minutes
 chaos: $(installed) ## Kill the gateway, NATS and Valkey at random for 20 minutes
 	$(bin)/python tests/chaos --minutes 20
 
-fuzz: $(installed) ## Try all generated examples, and not a third of them
+fuzz: $(installed) ## Fuzz the parsers for 10 minutes, guided by coverage
+	$(bin)/python tests/fuzz --minutes 10
+
+examples: $(installed) ## Try all generated examples, and not a third of them
 	FUZZ=1 $(bin)/pytest tests/unit tests/ingest
 
 coverage: $(installed) ## Run the tests, and measure the branch coverage of all code

@@ -1,0 +1,19 @@
+"""All targets by name."""
+
+from collections.abc import Callable
+
+from fuzz import events, http_requests, http_responses, selections, templates, websocket
+
+TARGETS: dict[str, Callable[[], None]] = {
+    "structured": events.structured_mode,
+    "binary": events.binary_mode,
+    "batch": events.batch_mode,
+    "nats": events.nats_message,
+    "filters": selections.filters,
+    "expressions": selections.expressions,
+    "templates": templates.any_template,
+    "http-requests": http_requests.any_request,
+    "http-responses": http_responses.any_response,
+    "websocket-frames": websocket.any_frames,
+    "websocket-messages": websocket.any_message,
+}
