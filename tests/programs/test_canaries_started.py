@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from event_gateway.api.server.auth import Authenticator
+from event_gateway.api.access.api_keys import ApiKeys
+from event_gateway.api.access.browser_tokens import BrowserTokens
 from event_gateway.cli.process.host import Hosted
 from event_gateway.cli.process.serve import Running
 from event_gateway.config.model import Config
@@ -204,7 +205,7 @@ async def test_reprs_contain_no_secret(tmp_path: Path) -> None:
         tokens._TokenResponse(value), tokens._ErrorResponse("x", value),
         Running(None, "", url, url, admin),  # type: ignore[arg-type]
         Hosted(None, url, url, admin),  # type: ignore[arg-type]
-        Authenticator(admin, key),  # type: ignore[arg-type]
+        ApiKeys(admin), BrowserTokens(key.encode()),
     ]  # fmt: skip
     await sender.close()
     assert secrets.find("token") == (value,)

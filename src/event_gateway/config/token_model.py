@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from event_gateway.config.request_bodies import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
-from event_gateway.core.access.principal import ADMIN, Principal
+from event_gateway.core.access.principal import OPERATOR, Principal, subscriber
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern
 
@@ -41,8 +41,8 @@ def token_from_json(body: object, streams: frozenset[str]) -> TokenRequest:
     model = validated(_TokenBody, "tokens", body)
     if not model.streams and not model.subjects:
         raise InvalidBody([("streams", "a token needs at least one stream or subject")])
-    if model.principal == ADMIN.name:
-        raise InvalidBody([("principal", f"{ADMIN.name} is the name of the admin key")])
+    if model.principal == OPERATOR.name:
+        raise InvalidBody([("principal", f"{OPERATOR.name} is the name of the admin key")])
     problems = [
         (f"streams.{at}", f"there is no stream {name[:64]}")
         for at, name in enumerate(model.streams)
@@ -56,5 +56,5 @@ def token_from_json(body: object, streams: frozenset[str]) -> TokenRequest:
     if problems:
         raise InvalidBody(problems)
     return TokenRequest(
-        Principal(model.principal, tuple(model.streams), tuple(model.subjects)), model.expires_in
+        subscriber(model.principal, tuple(model.streams), tuple(model.subjects)), model.expires_in
     )

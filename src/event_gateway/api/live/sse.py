@@ -5,15 +5,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from event_gateway.api.access.authenticator import Authenticator, authorize
+from event_gateway.api.access.guarded_route import BodyOnce, caller
 from event_gateway.api.http.connection import LIVE
 from event_gateway.api.http.exchange import HEAD_ONLY
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.requests import QUERY, read_parameters, read_query
 from event_gateway.api.live.sse_response import RETRY, SseResponse, event_stream_headers
-from event_gateway.api.server.auth import Authenticator, Unauthenticated
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
+from event_gateway.core.access.scope import STREAMS_READ
 from event_gateway.core.streams.start import MAX_SEQ, sequence_of
 from event_gateway.streaming.event_stream import ENDED, accepts_event_stream, ending
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
@@ -80,10 +82,9 @@ async def server_sent_events(
 
 
 async def _answer(request: Request, parts: SseParts, name: str, last: str | None) -> Response:
-    try:
-        principal = parts.authenticator.subscriber(request.headers, request.query_params)
-    except Unauthenticated as error:
-        raise Problem(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
+    body = BodyOnce(request, parts.state.max_body)
+    principal = await caller(parts.authenticator, request, body, live=True)
+    authorize(principal, STREAMS_READ)
     if parts.state.draining:
         raise Problem(503, "the gateway restarts", {"Retry-After": "2"})
     if last == ENDED:

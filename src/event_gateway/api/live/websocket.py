@@ -1,24 +1,29 @@
 """``/v1/ws``: live events of named streams, and of subjects of the log, over WebSocket."""
 
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import APIRouter
 from wsproto import events
 
+from event_gateway.api.access.authenticator import Authenticator, Unauthenticated
+from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.live.bare_session import SUBPROTOCOL, BareSession
-from event_gateway.api.live.close_codes import GOING_AWAY, POLICY, UNAUTHENTICATED
+from event_gateway.api.live.close_codes import FORBIDDEN, GOING_AWAY, POLICY, UNAUTHENTICATED
 from event_gateway.api.live.connections import Connections
+from event_gateway.api.live.opening_session import OpeningSession
 from event_gateway.api.live.requests import QUERY, read_parameters
 from event_gateway.api.live.session import LiveSession
 from event_gateway.api.live.websocket_protocol import (
     OpenedSession,
     OpenSession,
+    Session,
     WebSocketProtocol,
 )
-from event_gateway.api.server.auth import Authenticator, Unauthenticated
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
+from event_gateway.core.access.scope import STREAMS_READ
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.streaming.refusal import SubscriptionRefused
 
@@ -76,23 +81,41 @@ def sessions(
         if state.draining:
             return _RefusedSession(GOING_AWAY, "the gateway restarts"), None
         bare = SUBPROTOCOL in request.subprotocols
-        subprotocol = SUBPROTOCOL if bare else None
         given = parse_qsl(target.query, keep_blank_values=True)
+        find = partial(find_session, _caller_request(request, given), given, bare)
+        return OpeningSession(find), SUBPROTOCOL if bare else None
+
+    async def find_session(
+        caller: CallerRequest, given: list[tuple[str, str]], bare: bool
+    ) -> Session:
         try:
-            principal = authenticator.subscriber(_headers(request), dict(given))
+            principal = await authenticator.authenticate(caller)
         except Unauthenticated as error:
-            return _RefusedSession(UNAUTHENTICATED, str(error)), subprotocol
+            return _RefusedSession(UNAUTHENTICATED, str(error))
+        if not principal.allows(STREAMS_READ):
+            return _RefusedSession(FORBIDDEN, f"the caller lacks the scope {STREAMS_READ}")
         try:
             query = read_parameters(given, QUERY)
         except SubscriptionRefused as refused:
-            return _RefusedSession(POLICY, f"{refused.code}: {refused.detail}"), subprotocol
+            return _RefusedSession(POLICY, f"{refused.code}: {refused.detail}")
         if not bare and query.keys() - {"token"}:
-            return _RefusedSession(POLICY, NOT_BARE), None
+            return _RefusedSession(POLICY, NOT_BARE)
         if bare:
-            return BareSession(subscriptions, connections, principal, query), subprotocol
-        return LiveSession(subscriptions, connections, principal), None
+            return BareSession(subscriptions, connections, principal, query)
+        return LiveSession(subscriptions, connections, principal)
 
     return open_session
+
+
+def _caller_request(request: events.Request, query: list[tuple[str, str]]) -> CallerRequest:
+    return CallerRequest(
+        method="GET", path=PATH, headers=_headers(request), query=dict(query), client="",
+        body=_no_body,
+    )  # fmt: skip
+
+
+async def _no_body() -> bytes:
+    return b""
 
 
 def _headers(request: events.Request) -> Mapping[str, str]:

@@ -170,6 +170,11 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             self._transport.writelines(out)
 
+    def hand_over(self, session: Session) -> None:
+        """Goes on with another session."""
+        self._session = session
+        session.opened(self)
+
     def ping(self) -> None:
         """Sends a ping."""
         if self._connection is not None and self.open and not self._transport.is_closing():

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from event_gateway.api.access.callers import ManagesDeliveries
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.routes.replays import ReplayParts, begin, checked_types
-from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import SeqPath, cursor_of, read_cursor, time_of
@@ -83,6 +84,7 @@ class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 @router.get("")
 async def list_dead_letters(
     parts: Parts,
+    caller: ManagesDeliveries,
     webhook: str | None = None,
     type: str | None = Query(None, description="A pattern of the event's type."),
     reason: str | None = Query(None, description="Such as ServerError or Expired."),
@@ -104,7 +106,7 @@ async def list_dead_letters(
 
 
 @router.get("/{letter_id}")
-async def show_dead_letter(parts: Parts, letter_id: SeqPath) -> Response:
+async def show_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was then."""
     stored = await parts.dead_letters.read(letter_id)
     if stored is None:
@@ -121,7 +123,7 @@ async def show_dead_letter(parts: Parts, letter_id: SeqPath) -> Response:
 
 @router.post("/replay", status_code=202)
 async def replay_dead_letters(
-    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesDeliveries, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Starts a replay of dead letters; its progress is at ``/v1/replays``.
 
@@ -154,7 +156,7 @@ async def replay_dead_letters(
 
 
 @router.delete("/{letter_id}", status_code=204)
-async def delete_dead_letter(parts: Parts, letter_id: SeqPath) -> None:
+async def delete_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> None:
     """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
     stored = await parts.dead_letters.read(letter_id)
     if stored is not None and await _needed(parts, stored):
@@ -166,6 +168,7 @@ async def delete_dead_letter(parts: Parts, letter_id: SeqPath) -> None:
 @router.delete("")
 async def purge_dead_letters(
     parts: Parts,
+    caller: ManagesDeliveries,
     webhook: str | None = None,
     type: str | None = Query(None, description="A pattern of the event's type."),
     reason: str | None = None,

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Query
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import ManagesDeliveries
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
@@ -40,6 +41,7 @@ Parts = Annotated[DeliveryParts, Depends(provided(DeliveryParts))]
 @router.get("/webhooks/{webhook_id}/deliveries")
 async def list_deliveries(
     parts: Parts,
+    caller: ManagesDeliveries,
     webhook_id: str,
     status: Status | None = None,
     since: Since = None,
@@ -72,7 +74,11 @@ async def list_deliveries(
 
 @router.get("/deliveries/{webhook_id}/{event_id:path}")
 async def show_delivery(
-    parts: Parts, webhook_id: str, event_id: str, source: str | None = None
+    parts: Parts,
+    caller: ManagesDeliveries,
+    webhook_id: str,
+    event_id: str,
+    source: str | None = None,
 ) -> dict[str, Any]:
     """A delivery's status, its attempts and the time of the next one.
 
@@ -90,20 +96,28 @@ async def show_delivery(
 
 @router.post("/deliveries/{webhook_id}/{event_id:path}/retry", status_code=202)
 async def retry_delivery(
-    parts: Parts, webhook_id: str, event_id: str, source: str | None = None
+    parts: Parts,
+    caller: ManagesDeliveries,
+    webhook_id: str,
+    event_id: str,
+    source: str | None = None,
 ) -> dict[str, Any]:
     """Attempts a pending delivery at once; starts a new run of one that has ended."""
     await parts.manual_retry.retry(webhook_id, event_id, source)
-    return await show_delivery(parts, webhook_id, event_id, source)
+    return await show_delivery(parts, caller, webhook_id, event_id, source)
 
 
 @router.post("/deliveries/{webhook_id}/{event_id:path}/cancel")
 async def cancel_delivery(
-    parts: Parts, webhook_id: str, event_id: str, source: str | None = None
+    parts: Parts,
+    caller: ManagesDeliveries,
+    webhook_id: str,
+    event_id: str,
+    source: str | None = None,
 ) -> dict[str, Any]:
     """Cancels a pending delivery. 409 if an attempt is in progress or the delivery has ended."""
     await parts.manual_retry.cancel(webhook_id, event_id, source)
-    return await show_delivery(parts, webhook_id, event_id, source)
+    return await show_delivery(parts, caller, webhook_id, event_id, source)
 
 
 def _shown(webhook_id: str, delivery: Record | Listed) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from urllib.parse import quote
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import Operator, ReadsEvents
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
@@ -64,6 +65,7 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 @router.get("")
 async def list_event_types(
     parts: Parts,
+    caller: ReadsEvents,
     owner: str | None = None,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
@@ -80,7 +82,7 @@ async def list_event_types(
 
 @router.post("", status_code=201)
 async def create_event_type(
-    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: Operator, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Registers an event type. All processes apply its rule once this is answered."""
     catalog = parts.catalog
@@ -93,6 +95,7 @@ async def create_event_type(
 async def import_event_types(
     request: Request,
     parts: Parts,
+    caller: Operator,
     dry_run: bool = Query(False, description="Change nothing, only say what would change."),
 ) -> dict[str, Any]:
     """Registers the event types of an AsyncAPI document (2 or 3; JSON or YAML).
@@ -120,7 +123,7 @@ async def import_event_types(
 
 
 @router.get("/{name:path}")
-async def show_event_type(parts: Parts, name: str) -> dict[str, Any]:
+async def show_event_type(parts: Parts, caller: ReadsEvents, name: str) -> dict[str, Any]:
     """One event type."""
     catalog = parts.catalog
     return _shown(catalog, catalog.find(name))
@@ -128,7 +131,7 @@ async def show_event_type(parts: Parts, name: str) -> dict[str, Any]:
 
 @router.put("/{name:path}")
 async def put_event_type(
-    parts: Parts, response: Response, name: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: Operator, response: Response, name: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Replaces the event type of this name, or registers it: then the answer is 201."""
     catalog = parts.catalog
@@ -141,13 +144,13 @@ async def put_event_type(
 
 
 @router.delete("/{name:path}", status_code=204)
-async def delete_event_type(parts: Parts, name: str) -> None:
+async def delete_event_type(parts: Parts, caller: Operator, name: str) -> None:
     """Deletes an event type. Its events are accepted from now on, unless the catalog is strict."""
     await parts.catalog.remove(name)
 
 
 @document.get("/asyncapi.json")
-async def export_event_types(parts: Parts) -> Response:
+async def export_event_types(parts: Parts, caller: ReadsEvents) -> Response:
     """The catalog, the gateway's own types included, as an AsyncAPI 3.0 document."""
     types = [parts.catalog.find(name) for name in sorted(parts.catalog.names())]
 

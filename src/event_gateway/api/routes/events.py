@@ -11,10 +11,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from event_gateway.api.server.auth import Authenticator, read_body
+from event_gateway.api.access.authenticator import Authenticator, authorize
+from event_gateway.api.access.guarded_route import BodyOnce, caller
 from event_gateway.api.server.problems import Problem, invalid
 from event_gateway.api.server.state import ApiState
 from event_gateway.config.problems import MAX_PROBLEMS
+from event_gateway.core.access.scope import EVENTS_PUBLISH
 from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.cloudevents.json_format import (
@@ -63,12 +65,13 @@ class EventsEndpoint:
 
     async def post(self, request: Request) -> Response:
         """Takes events in; answers 202 once the log has confirmed them."""
-        self.authenticator.require_key(request.headers)
+        body = BodyOnce(request, self.state.max_body)
+        principal = await caller(self.authenticator, request, body)
+        authorize(principal, EVENTS_PUBLISH)
         if self.state.draining:
             detail = "the gateway is shutting down: the event was not taken, send it again"
             raise Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
-        body = await read_body(request, self.state.max_body)
-        events = _parse(request, body, self.admit)
+        events = _parse(request, await body.read(), self.admit)
         appended = await self.intake.accept(events)
         duplicates = sum(1 for ack in appended if ack.duplicate)
         answer = {

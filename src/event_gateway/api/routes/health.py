@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import ReadsMetrics
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.state import ApiState
 from event_gateway.broker.connection import Broker
@@ -83,6 +84,6 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
 
 
 @metrics.get("/metrics")
-async def show_metrics(parts: Parts) -> Response:
+async def show_metrics(parts: Parts, caller: ReadsMetrics) -> Response:
     """The metrics of this process, for Prometheus."""
     return Response(parts.metrics.text(), media_type=CONTENT_TYPE)

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import ManagesWebhooks, ReadsEvents
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
@@ -44,6 +45,7 @@ Parts = Annotated[MatchingParts, Depends(provided(MatchingParts))]
 async def match_webhooks(
     request: Request,
     parts: Parts,
+    caller: ManagesWebhooks,
     body: dict[str, Any] = Body(...),
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
@@ -79,7 +81,9 @@ async def match_webhooks(
 
 
 @router.post("/expressions/evaluate")
-async def evaluate(request: Request, body: dict[str, Any] = Body(...)) -> Response:
+async def evaluate(
+    caller: ReadsEvents, request: Request, body: dict[str, Any] = Body(...)
+) -> Response:
     """An expression's value for an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
 
     422 if the expression cannot be compiled. If its evaluation fails, ``value`` is null and

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import Operator
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import SeqPath
 from event_gateway.api.server.problems import Problem
@@ -34,6 +35,7 @@ Parts = Annotated[RejectedParts, Depends(provided(RejectedParts))]
 @router.get("")
 async def list_rejected(
     parts: Parts,
+    caller: Operator,
     limit: int = Query(100, ge=1, le=1000),
     cursor: int = Query(1, ge=1, le=MAX_SEQ, description="``next`` of the page before."),
 ) -> dict[str, Any]:
@@ -46,7 +48,7 @@ async def list_rejected(
 
 
 @router.post("/{seq}/retry", status_code=202)
-async def retry_rejected(parts: Parts, seq: SeqPath) -> dict[str, int]:
+async def retry_rejected(parts: Parts, caller: Operator, seq: SeqPath) -> dict[str, int]:
     """Takes the input in again. If it is still not a valid event: 422 with the reason, and the
     input stays here."""
     try:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import Operator
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
@@ -30,7 +31,9 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @router.post("", status_code=202)
-async def repair(parts: Parts, body: dict[str, Any] = Body(...)) -> dict[str, Any]:
+async def repair(
+    parts: Parts, caller: Operator, body: dict[str, Any] = Body(...)
+) -> dict[str, Any]:
     """``{"reread": true}``: delivers all events in the log again, except those past their deadline.
     ``{"reread": false}``: delivers none; deliveries that were pending are lost."""
     streams = parts.repair.decide(reread=body_as(_Decision, body).reread)

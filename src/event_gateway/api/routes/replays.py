@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Response
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import ManagesDeliveries
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
@@ -56,7 +57,7 @@ class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @router.post("", status_code=202)
 async def create_replay(
-    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesDeliveries, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Starts a replay: delivers the events in the log that match the webhook as it is now.
 
@@ -90,7 +91,10 @@ async def create_replay(
 
 @router.get("")
 async def list_replays(
-    parts: Parts, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+    parts: Parts,
+    caller: ManagesDeliveries,
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
 ) -> dict[str, Any]:
     """All replays, also those of dead letters, the newest first."""
     page, more = await parts.replays.page(read_cursor(cursor, str), limit)
@@ -101,25 +105,25 @@ async def list_replays(
 
 
 @router.get("/{replay_id}")
-async def show_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
+async def show_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """A replay and its progress."""
     return await _show(parts, replay_id)
 
 
 @router.post("/{replay_id}/pause")
-async def pause_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
+async def pause_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """Pauses a replay: it queues no more deliveries. Those that it has queued are attempted."""
     return await _move(parts, replay_id, ReplayState.PAUSED)
 
 
 @router.post("/{replay_id}/resume")
-async def resume_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
+async def resume_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """Resumes a paused replay where it stopped."""
     return await _move(parts, replay_id, ReplayState.RUNNING)
 
 
 @router.post("/{replay_id}/cancel")
-async def cancel_replay(parts: Parts, replay_id: str) -> dict[str, Any]:
+async def cancel_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """Cancels a replay. Deliveries that it has queued are attempted all the same."""
     return await _move(parts, replay_id, ReplayState.CANCELLED)
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import ManagesSecrets, Operator
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
@@ -35,7 +36,10 @@ Parts = Annotated[SecretParts, Depends(provided(SecretParts))]
 
 @router.get("")
 async def list_secrets(
-    parts: Parts, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+    parts: Parts,
+    caller: ManagesSecrets,
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
 ) -> dict[str, Any]:
     """The secrets in the sealed store and those that webhooks name: where each comes from, and
     which webhooks use it."""
@@ -46,14 +50,18 @@ async def list_secrets(
 
 
 @router.post("/reseal")
-async def reseal(parts: Parts) -> dict[str, Any]:
+async def reseal(parts: Parts, caller: Operator) -> dict[str, Any]:
     """Seals all secrets with the first sealing key, so that the other keys can be removed."""
     return {"resealed": await parts.sealed.reseal()}
 
 
 @router.put("/{name}")
 async def set_secret(
-    parts: Parts, response: Response, name: str, body: dict[str, Any] = Body(...)
+    parts: Parts,
+    caller: ManagesSecrets,
+    response: Response,
+    name: str,
+    body: dict[str, Any] = Body(...),
 ) -> dict[str, Any]:
     """Sets a secret: ``{"value": "…"}``. All processes use it once this is answered."""
     if await parts.sealed.set(name, _value(body, {"value"})):
@@ -63,7 +71,7 @@ async def set_secret(
 
 @router.post("/{name}/rotate")
 async def rotate_secret(
-    parts: Parts, name: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesSecrets, name: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Replaces a secret's value: ``{"value": "…", "overlap": "24h"}``.
 
@@ -75,7 +83,7 @@ async def rotate_secret(
 
 
 @router.delete("/{name}", status_code=204)
-async def delete_secret(parts: Parts, name: str) -> None:
+async def delete_secret(parts: Parts, caller: ManagesSecrets, name: str) -> None:
     """Deletes a secret. 409 if a webhook names it."""
     await parts.sealed.remove(name)
 

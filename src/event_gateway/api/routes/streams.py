@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from event_gateway.api.access.callers import Operator, ReadsStreams
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.routes.subscriptions import shown as shown_subscription
-from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.definitions import present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
@@ -61,7 +62,10 @@ Parts = Annotated[StreamParts, Depends(provided(StreamParts))]
 
 @router.get("")
 async def list_streams(
-    parts: Parts, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+    parts: Parts,
+    caller: ReadsStreams,
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
 ) -> dict[str, Any]:
     """All streams, by name."""
     page, more = page_of(registered(parts.registry.streams), limit, cursor)
@@ -70,7 +74,7 @@ async def list_streams(
 
 @router.post("", status_code=201)
 async def create_stream(
-    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: Operator, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Creates a stream. It starts with the events that the log already holds for it."""
     created = await parts.registration.create(stream_from_json(body))
@@ -79,7 +83,7 @@ async def create_stream(
 
 
 @router.get("/{name}")
-async def show_stream(parts: Parts, name: str) -> dict[str, Any]:
+async def show_stream(parts: Parts, caller: ReadsStreams, name: str) -> dict[str, Any]:
     """One stream, what it holds, its ``rate`` in events a second over the last minute, and its
     first hundred subscribers."""
     present(parts.registry.stream(name))
@@ -105,6 +109,7 @@ async def show_stream(parts: Parts, name: str) -> dict[str, Any]:
 @router.get("/{name}/messages")
 async def list_messages(
     parts: Parts,
+    caller: ReadsStreams,
     name: str,
     from_seq: int = Query(1, ge=0, le=MAX_SEQ, description="The first sequence."),
     limit: int = Query(100, ge=1, le=1000),
@@ -147,6 +152,7 @@ async def _missed(broker: Broker, name: str, start: int) -> dict[str, Any]:
 @router.patch("/{name}")
 async def change_stream(
     parts: Parts,
+    caller: Operator,
     name: str,
     force: bool = Query(False, description="Even if that drops events."),
     body: dict[str, Any] = Body(...),
@@ -160,7 +166,7 @@ async def change_stream(
 
 
 @router.delete("/{name}", status_code=204)
-async def delete_stream(parts: Parts, name: str) -> None:
+async def delete_stream(parts: Parts, caller: Operator, name: str) -> None:
     """Deletes a stream and its events, and ends its subscriptions."""
     if not parts.registry.is_unreadable("stream", name):
         writable(parts.registry.stream(name))

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from event_gateway.api.server.auth import Authenticator, GuardedRoute
+from event_gateway.api.access.browser_tokens import BrowserTokens
+from event_gateway.api.access.callers import ReadsStreams
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import cursor_of, read_cursor
@@ -27,7 +29,7 @@ class SubscriptionParts:
 
     registry: Registry
     directory: SubscriptionDirectory
-    authenticator: Authenticator
+    tokens: BrowserTokens
 
 
 Parts = Annotated[SubscriptionParts, Depends(provided(SubscriptionParts))]
@@ -36,6 +38,7 @@ Parts = Annotated[SubscriptionParts, Depends(provided(SubscriptionParts))]
 @router.get("/subscriptions")
 async def list_subscriptions(
     parts: Parts,
+    caller: ReadsStreams,
     stream: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
@@ -55,7 +58,7 @@ async def list_subscriptions(
 
 
 @router.delete("/subscriptions/{subscription_id}", status_code=204)
-async def close_subscription(parts: Parts, subscription_id: str) -> None:
+async def close_subscription(parts: Parts, caller: ReadsStreams, subscription_id: str) -> None:
     """Ends a subscription, whichever process has it, and tells its client."""
     closed = await parts.directory.close(subscription_id)
     if closed is None:
@@ -65,12 +68,12 @@ async def close_subscription(parts: Parts, subscription_id: str) -> None:
 
 
 @router.post("/tokens", status_code=201)
-async def make_token(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
+async def make_token(parts: Parts, caller: ReadsStreams, body: dict[str, Any]) -> dict[str, Any]:
     """Issues a token that opens the given streams or subjects for a short time."""
     requested = token_from_json(body, frozenset(parts.registry.streams))
     until = time.time() + requested.lifetime
     return {
-        "token": parts.authenticator.issue_token(requested.principal, until),
+        "token": parts.tokens.issue(requested.principal, until),
         "expires_at": rfc3339(until),
         "principal": requested.principal.name,
         "streams": list(requested.principal.streams or ()),

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Request, Response
 
-from event_gateway.api.server.auth import GuardedRoute
+from event_gateway.api.access.callers import ManagesWebhooks
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.server.bodies import body_as, event_in
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
@@ -44,7 +45,7 @@ class _PreviewRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 @router.post("/preview")
 async def preview_transformation(
-    request: Request, parts: Parts, body: dict[str, Any] = Body(...)
+    request: Request, parts: Parts, caller: ManagesWebhooks, body: dict[str, Any] = Body(...)
 ) -> Response:
     """The request that the gateway would send for an event. Nothing is sent or stored.
 

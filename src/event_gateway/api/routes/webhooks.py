@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
+from event_gateway.api.access.callers import ManagesWebhooks
+from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.routes import secrets
-from event_gateway.api.server.auth import GuardedRoute
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.definitions import present, writable
 from event_gateway.api.server.dependencies import provided
@@ -69,7 +70,10 @@ Parts = Annotated[WebhookParts, Depends(provided(WebhookParts))]
 
 @router.get("")
 async def list_webhooks(
-    parts: Parts, limit: int = Query(100, ge=1, le=1000), cursor: str | None = None
+    parts: Parts,
+    caller: ManagesWebhooks,
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
 ) -> dict[str, Any]:
     """All webhooks, by id."""
     page, more = page_of(registered(parts.registry.webhooks), limit, cursor)
@@ -79,7 +83,7 @@ async def list_webhooks(
 
 @router.post("", status_code=201)
 async def create_webhook(
-    parts: Parts, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesWebhooks, response: Response, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Registers a webhook. It gets every matching event that comes in after the answer."""
     webhook = _parse(parts, body)
@@ -89,7 +93,7 @@ async def create_webhook(
 
 
 @router.get("/{webhook_id}")
-async def show_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
+async def show_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
     """One webhook; with an expression also how often its evaluation failed, in all processes."""
     webhook = present(parts.registry.webhook(webhook_id))
     shown = _shown(parts, webhook)
@@ -101,7 +105,7 @@ async def show_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
 
 @router.put("/{webhook_id}")
 async def replace_webhook(
-    parts: Parts, webhook_id: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Replaces the whole definition, also one that the registry holds and nobody can read."""
     unreadable = parts.registry.is_unreadable("webhook", webhook_id)
@@ -117,7 +121,7 @@ async def replace_webhook(
 
 @router.patch("/{webhook_id}")
 async def change_webhook(
-    parts: Parts, webhook_id: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Changes the fields that the body names (RFC 7396), keeps the others.
 
@@ -141,7 +145,11 @@ async def change_webhook(
 
 @router.post("/{webhook_id}/test")
 async def try_webhook(
-    request: Request, parts: Parts, webhook_id: str, body: dict[str, Any] | None = Body(None)
+    request: Request,
+    parts: Parts,
+    caller: ManagesWebhooks,
+    webhook_id: str,
+    body: dict[str, Any] | None = Body(None),
 ) -> Response:
     """Sends one event to the receiver at once and returns its answer.
 
@@ -169,7 +177,7 @@ async def try_webhook(
 
 @router.post("/{webhook_id}/rotate-secret")
 async def rotate_signing_key(
-    parts: Parts, webhook_id: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: dict[str, Any] = Body(...)
 ) -> dict[str, Any]:
     """Replaces the key that signs the webhook's requests: ``{"value": "whsec_…"}``.
 
@@ -193,6 +201,7 @@ async def rotate_signing_key(
 @router.post("/{webhook_id}/enable")
 async def enable_webhook(
     parts: Parts,
+    caller: ManagesWebhooks,
     webhook_id: str,
     discard: bool = Query(False, description="Cancel the deliveries that are pending."),
 ) -> dict[str, Any]:
@@ -202,7 +211,7 @@ async def enable_webhook(
 
 
 @router.post("/{webhook_id}/verify")
-async def verify_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
+async def verify_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
     """Does the verification handshake with the receiver at once, and returns its answer.
 
     If the webhook has ``verify`` the result counts, also a failure: then its deliveries stay
@@ -222,7 +231,7 @@ async def verify_webhook(parts: Parts, webhook_id: str) -> dict[str, Any]:
 
 
 @router.get("/{webhook_id}/stats")
-async def show_stats(parts: Parts, webhook_id: str) -> dict[str, Any]:
+async def show_stats(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
     """The state of a webhook's deliveries over all processes: circuit breaker, queue, counts."""
     webhook = present(parts.registry.webhook(webhook_id))
     state = await parts.queues.state(webhook)
@@ -250,7 +259,7 @@ async def show_stats(parts: Parts, webhook_id: str) -> dict[str, Any]:
 
 
 @router.delete("/{webhook_id}", status_code=204)
-async def delete_webhook(parts: Parts, webhook_id: str) -> None:
+async def delete_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> None:
     """Deletes a webhook and cancels its pending deliveries.
 
     Requests with its id are answered with 409 until that is done.

@@ -12,10 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
+from event_gateway.api.access.authenticator import Authenticator
+from event_gateway.api.access.guarded_route import BodyOnce, caller
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import PATH as SIGNING_KEYS
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
-from event_gateway.api.server.auth import Authenticator
 from event_gateway.api.server.dependencies import check_provided, part_of, provide
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
@@ -81,12 +82,14 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 async def _on_http_error(
     routes: Sequence[BaseRoute], request: Request, error: Exception
 ) -> Response:
-    """Answers where there is no route. Below ``/v1/`` only to a request that holds the key."""
+    """Answers where there is no route. Below ``/v1/`` only to a known caller."""
     assert isinstance(error, HTTPException)
     if request.url.path.startswith("/v1/") and error.status_code in _DETAILS:
-        authenticator = part_of(request, Authenticator)
-        if not authenticator.holds_key(request.headers):
-            return authenticator.key_missing().response()
+        body = BodyOnce(request, part_of(request, ApiState).max_body)
+        try:
+            await caller(part_of(request, Authenticator), request, body)
+        except HANDLED as problem:
+            return problem_of(problem).response()
     headers = dict(error.headers) if error.headers else None
     if error.status_code == 405:
         headers = {"Allow": ", ".join(sorted(_methods(routes, request)))}

@@ -1,9 +1,10 @@
-"""Reads JSON bodies of requests: as values, structs and events."""
+"""Reads bodies of requests: as bytes, and JSON as values, structs and events."""
 
 import re
 from typing import Any, TypeVar
 
 import msgspec
+from starlette.requests import ClientDisconnect, Request
 
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.cloudevents.event import Event
@@ -51,3 +52,27 @@ def event_in(body: bytes, *, whole: bool = False) -> Event:
         raise InvalidDefinition("event", error.detail) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidDefinition("event", f"cannot be decoded: {error}") from None
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body. Raises a Problem: 413 as soon as it is over ``limit`` bytes, 400 if it ends early.
+
+    The HTTP layer bounds the time in which it arrives.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise _too_large(limit)
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            parts.append(part)
+    except ClientDisconnect:
+        raise Problem(400, "the body ended early") from None
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, f"the body is over the limit of {limit} bytes")

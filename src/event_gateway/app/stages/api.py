@@ -16,12 +16,11 @@ from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protoco
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server.application import build_application
-from event_gateway.api.server.auth import Authenticator
 from event_gateway.api.server.state import ApiState
+from event_gateway.app.stages.access import build_access
 from event_gateway.app.stages.routes import route_groups
 from event_gateway.app.stages.stages import Stages
 from event_gateway.config.model import Config
-from event_gateway.core.access.browser_token import signing_key
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import TaskGroup
 
@@ -81,7 +80,7 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
     """Needs all stages: each route works with some of their parts. ``max_connections``: as many as
     the process has files for."""
     state = ApiState(config)
-    authenticator = Authenticator(admin_key, signing_key(stages.adapters.installation_key))
+    access = build_access(admin_key, stages.adapters.installation_key)
     subscribers = config.server.subscribers
     connections = Connections(subscribers)
     open_connections = OpenConnections(
@@ -91,23 +90,21 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
     subscriptions = stages.streaming.subscriptions
     application = build_application(
         __version__,
-        authenticator=authenticator,
+        authenticator=access.authenticator,
         state=state,
         events=EventsEndpoint(
             intake=stages.ingest.intake,
             admit=stages.ingest.admission.check,
-            authenticator=authenticator,
+            authenticator=access.authenticator,
             state=state,
         ),
         signing_keys=SigningKeysEndpoint(stages.adapters.registry, stages.requests.secrets),
-        groups=route_groups(
-            stages, authenticator=authenticator, state=state, connections=connections
-        ),
+        groups=route_groups(stages, access=access, state=state, connections=connections),
     )
     open_session = sessions(
         subscriptions=subscriptions,
         connections=connections,
-        authenticator=authenticator,
+        authenticator=access.authenticator,
         state=state,
     )
     return Api(

@@ -19,19 +19,19 @@ from event_gateway.api.routes import (
     webhooks,
 )
 from event_gateway.api.server.application import RouteGroup
-from event_gateway.api.server.auth import Authenticator
 from event_gateway.api.server.state import ApiState
+from event_gateway.app.stages.access import Access
 from event_gateway.app.stages.stages import Stages
 from event_gateway.state.tracking import Tracking
 
 
 def route_groups(
-    stages: Stages, *, authenticator: Authenticator, state: ApiState, connections: Connections
+    stages: Stages, *, access: Access, state: ApiState, connections: Connections
 ) -> list[RouteGroup]:
     """All routes but those of ``/v1/events`` and the signing keys, each with its parts."""
     return [
         *_webhook_groups(stages, state),
-        *_stream_groups(stages, authenticator, state, connections),
+        *_stream_groups(stages, access, state, connections),
         *_delivery_groups(stages),
         *_event_groups(stages),
         _health_group(stages, state),
@@ -68,7 +68,7 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
 
 
 def _stream_groups(
-    stages: Stages, authenticator: Authenticator, state: ApiState, connections: Connections
+    stages: Stages, access: Access, state: ApiState, connections: Connections
 ) -> list[RouteGroup]:
     adapters, streaming = stages.adapters, stages.streaming
     stream_parts = streams.StreamParts(
@@ -82,11 +82,11 @@ def _stream_groups(
     sse_parts = sse.SseParts(
         subscriptions=streaming.subscriptions,
         connections=connections,
-        authenticator=authenticator,
+        authenticator=access.authenticator,
         state=state,
     )
     subscription_parts = subscriptions.SubscriptionParts(
-        registry=adapters.registry, directory=streaming.directory, authenticator=authenticator
+        registry=adapters.registry, directory=streaming.directory, tokens=access.tokens
     )
     return [
         RouteGroup(stream_parts, (streams.router,)),

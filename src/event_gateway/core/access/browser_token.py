@@ -6,7 +6,7 @@ import hmac
 
 import msgspec
 
-from event_gateway.core.access.principal import Principal
+from event_gateway.core.access.principal import Principal, subscriber
 
 PREFIX = "egt_"
 MAX_LENGTH = 8192
@@ -55,7 +55,7 @@ def read(key: bytes, token: str, now: float) -> Principal:
         raise InvalidToken("the token was made by another version of the gateway") from None
     if content.until <= now:
         raise InvalidToken("the token has expired")
-    return Principal(content.name, content.streams, content.subjects)
+    return subscriber(content.name, content.streams, content.subjects, content.until)
 
 
 def _text(raw: bytes) -> str:

@@ -1,19 +1,48 @@
-"""The caller of a request, and the streams and subjects that it may read."""
+"""The caller of a request, and what it may do."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
+from event_gateway.core.access.scope import ADMIN, STREAMS_READ
 from event_gateway.core.matching.pattern import covers
 
+Method = Literal["api_key", "browser_token", "hmac", "jwt", "mtls"]
 
-class Principal(msgspec.Struct, frozen=True):
-    """A caller. ``streams`` None: it may read every stream and every subject of the log; otherwise
-    these streams, and the subjects that a pattern in ``subjects`` covers."""
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """A caller that has proved itself by ``method`` as ``id``: the id of a key, the subject of a
+    token. ``name`` is for people.
+
+    Each of ``namespaces``, ``types`` (patterns of event types) and ``streams`` narrows what the
+    scopes allow, unless it is None. ``subjects``: patterns of subjects of the log that a caller
+    with ``streams`` may listen to. ``expires_at``: in seconds since the epoch.
+    """
 
     name: str
+    method: Method
+    id: str
+    scopes: frozenset[str]
+    namespaces: tuple[str, ...] | None = None
+    types: tuple[str, ...] | None = None
     streams: tuple[str, ...] | None = None
     subjects: tuple[str, ...] = ()
+    expires_at: float | None = None
+
+    def allows(self, scope: str) -> bool:
+        """Whether the caller has a scope."""
+        return scope in self.scopes or ADMIN in self.scopes
+
+    @property
+    def confined(self) -> bool:
+        """Whether something narrows the caller's scopes."""
+        return any(limit is not None for limit in (self.namespaces, self.types, self.streams))
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the caller may do what concerns the whole installation."""
+        return ADMIN in self.scopes and not self.confined
 
     def may_read(self, stream: str) -> bool:
         """Whether the caller may read a named stream."""
@@ -26,4 +55,18 @@ class Principal(msgspec.Struct, frozen=True):
         )
 
 
-ADMIN = Principal("admin")
+OPERATOR = Principal(name="admin", method="api_key", id="admin", scopes=frozenset((ADMIN,)))
+"""The holder of the key in the data directory."""
+
+
+def subscriber(
+    name: str,
+    streams: tuple[str, ...],
+    subjects: tuple[str, ...],
+    expires_at: float | None = None,
+) -> Principal:
+    """The holder of a token that reads some streams, and some subjects of the log."""
+    return Principal(
+        name=name, method="browser_token", id=name, scopes=frozenset((STREAMS_READ,)),
+        streams=streams, subjects=subjects, expires_at=expires_at,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Who calls: the methods by which callers prove themselves, and what each route asks of them."""

@@ -1,0 +1,62 @@
+"""Finds out who calls, by the methods that are configured."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from event_gateway.api.access.caller_request import CallerRequest
+from event_gateway.api.server.problems import Problem
+from event_gateway.core.access.principal import Principal
+
+HOW_TO_CALL = "send a key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+
+
+class Unauthenticated(Exception):
+    """The request does not prove who sends it; the text says what to send."""
+
+
+class AuthMethod(Protocol):
+    """A method by which callers prove themselves."""
+
+    async def authenticate(self, request: CallerRequest) -> Principal | None:
+        """The caller; None if the request has no credential of this method.
+
+        Raises Unauthenticated if it has one that is not valid.
+        """
+
+    def still_valid(self, principal: Principal) -> bool:
+        """Whether the credential of a caller of this method is still valid."""
+
+
+class Authenticator:
+    """Asks each method, in order. ``methods``: by the name that their principals have."""
+
+    def __init__(self, methods: dict[str, AuthMethod]) -> None:
+        self._methods = methods
+        self._in_order: Sequence[AuthMethod] = tuple(methods.values())
+
+    async def authenticate(self, request: CallerRequest) -> Principal:
+        """The caller of a request. Raises Unauthenticated."""
+        for method in self._in_order:
+            principal = await method.authenticate(request)
+            if principal is not None:
+                return principal
+        raise Unauthenticated(HOW_TO_CALL)
+
+    def still_valid(self, principal: Principal) -> bool:
+        """Whether a caller could come again: its credential is not revoked or expired."""
+        return self._methods[principal.method].still_valid(principal)
+
+
+def unauthenticated(error: Unauthenticated) -> Problem:
+    """The answer to a request without a valid credential (RFC 9110, 15.5.2)."""
+    return Problem(401, str(error), {"WWW-Authenticate": "Bearer"})
+
+
+def authorize(principal: Principal, scope: str, *, unconfined: bool = False) -> None:
+    """Raises the 403 problem if the caller lacks a scope, or, with ``unconfined``, if the scope is
+    narrowed."""
+    if not principal.allows(scope):
+        has = ", ".join(sorted(principal.scopes)) or "none"
+        raise Problem(403, f"this needs the scope {scope}; the caller has: {has}")
+    if unconfined and principal.confined:
+        raise Problem(403, f"this needs the scope {scope} without namespaces, types or streams")

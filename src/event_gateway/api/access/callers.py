@@ -1,0 +1,37 @@
+"""What a route asks of its caller: each declares it by the type of a parameter.
+
+async def list_webhooks(parts: Parts, caller: ManagesWebhooks, …) -> …:
+"""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from event_gateway.core.access import scope
+from event_gateway.core.access.principal import Principal
+
+# The key of the ASGI scope under which a guarded route finds its caller.
+PRINCIPAL = "event_gateway.principal"
+
+
+class Requirement:
+    """A scope that the caller must have; ``unconfined``: nothing may narrow it."""
+
+    def __init__(self, scope: str, *, unconfined: bool = False) -> None:
+        self.scope = scope
+        self.unconfined = unconfined
+
+    # A coroutine function, as FastAPI calls other functions in a thread.
+    async def __call__(self, request: Request) -> Principal:
+        principal: Principal = request.scope[PRINCIPAL]
+        return principal
+
+
+PublishesEvents = Annotated[Principal, Depends(Requirement(scope.EVENTS_PUBLISH))]
+ReadsEvents = Annotated[Principal, Depends(Requirement(scope.EVENTS_READ))]
+ReadsStreams = Annotated[Principal, Depends(Requirement(scope.STREAMS_READ))]
+ManagesWebhooks = Annotated[Principal, Depends(Requirement(scope.WEBHOOKS_MANAGE))]
+ManagesDeliveries = Annotated[Principal, Depends(Requirement(scope.DELIVERIES_MANAGE))]
+ManagesSecrets = Annotated[Principal, Depends(Requirement(scope.SECRETS_MANAGE))]
+ReadsMetrics = Annotated[Principal, Depends(Requirement(scope.METRICS_READ, unconfined=True))]
+Operator = Annotated[Principal, Depends(Requirement(scope.ADMIN, unconfined=True))]

@@ -1,0 +1,119 @@
+"""A route that asks something of its caller, and reads a body only after that."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message
+
+from event_gateway.api.access.authenticator import (
+    Authenticator,
+    Unauthenticated,
+    authorize,
+    unauthenticated,
+)
+from event_gateway.api.access.caller_request import CallerRequest
+from event_gateway.api.access.callers import PRINCIPAL, Requirement
+from event_gateway.api.server.bodies import json_of, read_body
+from event_gateway.api.server.dependencies import part_of
+from event_gateway.api.server.state import ApiState
+from event_gateway.core.access.principal import Principal
+
+
+class GuardedRoute(APIRoute):
+    """A route whose caller has what its parameter of :mod:`api.access.callers` asks.
+
+    It reads the body only of such a request, and only up to the limit; a JSON body is read
+    strictly. ``requirement``: what the route asks. Raises LookupError if it has no such parameter.
+    """
+
+    requirement: Requirement
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, behind the checks."""
+        requirement = self.requirement = _requirement(self)
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            body = BodyOnce(request, part_of(request, ApiState).max_body)
+            principal = await caller(part_of(request, Authenticator), request, body)
+            authorize(principal, requirement.scope, unconfined=requirement.unconfined)
+            request.scope[PRINCIPAL] = principal
+            content = await body.read()
+
+            async def receive() -> Message:
+                return {"type": "http.request", "body": content, "more_body": False}
+
+            inner = _ReadRequest(request.scope, receive)
+            if content and self.body_field is not None and _is_json(request.headers):
+                inner.value = json_of(content)
+            return await handle(inner)
+
+        return guarded
+
+
+class BodyOnce:
+    """The body of a request, which is read when somebody first needs it."""
+
+    __slots__ = ("_content", "_limit", "_request")
+
+    def __init__(self, request: Request, limit: int) -> None:
+        """``limit``: bytes."""
+        self._request = request
+        self._limit = limit
+        self._content: bytes | None = None
+
+    async def read(self) -> bytes:
+        """The whole body. Raises what read_body raises."""
+        if self._content is None:
+            self._content = await read_body(self._request, self._limit)
+        return self._content
+
+
+async def caller(
+    authenticator: Authenticator, request: Request, body: BodyOnce, *, live: bool = False
+) -> Principal:
+    """The caller of a request. ``live``: the request is for events of a stream, which a browser
+    token opens, and nothing else. Raises the 401 problem."""
+    client = request.client
+    try:
+        principal = await authenticator.authenticate(
+            CallerRequest(
+                method=request.method,
+                path=request.url.path,
+                headers=request.headers,
+                query=request.query_params,
+                client="" if client is None else client.host,
+                body=body.read,
+            )
+        )
+        if principal.method == "browser_token" and not live:
+            raise Unauthenticated("a browser token opens streams and nothing else")
+    except Unauthenticated as error:
+        raise unauthenticated(error) from None
+    return principal
+
+
+def _requirement(route: APIRoute) -> Requirement:
+    for dependency in route.dependant.dependencies:
+        if isinstance(dependency.call, Requirement):
+            return dependency.call
+    raise LookupError(f"{route.path} has no parameter that says who may call it")
+
+
+class _ReadRequest(Request):
+    """A request whose JSON body was read already."""
+
+    value: Any = None
+
+    async def json(self) -> Any:
+        return self.value
+
+
+def _is_json(headers: Mapping[str, str]) -> bool:
+    """Whether FastAPI would read the body as JSON, by its content type."""
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, _, subtype = media.partition("/")
+    return kind == "application" and (subtype == "json" or subtype.endswith("+json"))
