@@ -127,8 +127,8 @@ async def test_a_pending_delivery_is_cancelled(client: Client, receiver: Receive
 async def test_a_delivery_with_a_running_attempt_is_refused(
     client: Client, receiver: Receiver
 ) -> None:
-    receiver.delays["/w"] = [1.0]
-    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
+    hold = receiver.holds["/w"] = asyncio.Event()
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], timeout="60s")
     sent = event("a")
     await client.send(sent)
     await receiver.until(1, "/w")
@@ -136,6 +136,7 @@ async def test_a_delivery_with_a_running_attempt_is_refused(
     for what in ("retry", "cancel"):
         answer = await _request_run(client, "w", sent["id"], what)
         assert (answer.status_code, "its attempt runs" in answer.text) == (409, True)
+    hold.set()
     await client.until("w", sent["id"], "succeeded")
     assert len(receiver.requests_to("/w")) == 1
 

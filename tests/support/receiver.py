@@ -58,7 +58,8 @@ def allows(origin: str = "*", rate: int | str | None = None, status: int = 200) 
 class Receiver:
     """``answers``: the statuses of the responses by path, in order; the last status repeats.
 
-    ``delays``: seconds before each response, likewise; ``headers``: those of all responses by path.
+    ``delays``: seconds before each response, likewise; ``holds``: by path, what each response waits
+    for; ``headers``: those of all responses by path.
     ``requests``: all requests but OPTIONS. ``options_requests``: the OPTIONS requests;
     ``options_answers``: the responses to them by path, likewise, by default 405.
     ``max_concurrent``: the most requests that waited for their response at the same time.
@@ -68,6 +69,7 @@ class Receiver:
     requests: list[ReceivedRequest] = field(default_factory=list)
     answers: dict[str, list[int]] = field(default_factory=dict)
     delays: dict[str, list[float]] = field(default_factory=dict)
+    holds: dict[str, asyncio.Event] = field(default_factory=dict)
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     options_requests: list[ReceivedRequest] = field(default_factory=list)
     options_answers: dict[str, list[OptionsAnswer]] = field(default_factory=dict)
@@ -123,6 +125,8 @@ class Receiver:
         self.max_concurrent = max(self.max_concurrent, self._at_once)
         try:
             await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
+            if path in self.holds:
+                await self.holds[path].wait()
         finally:
             self._at_once -= 1
         return Response(f"answer {status}", status, self.headers.get(path))
