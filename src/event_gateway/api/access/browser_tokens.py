@@ -16,7 +16,7 @@ class BrowserTokens:
 
     async def authenticate(self, request: CallerRequest) -> Principal | None:
         """The holder of a token."""
-        token = request.query.get("token") or request.bearer
+        token = request.parameter("token") or request.bearer
         if not token.startswith(PREFIX):
             return None
         try:

@@ -1,26 +1,56 @@
 """What a request tells about its caller."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import parse_qs
+
+# Headers as ASGI has them: names in lower case.
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallerRequest:
-    """A request whose caller is not known yet. ``headers`` by their names in lower case; ``query``:
-    its parameters; ``client``: the address of the client; ``body``: reads the whole body, which is
-    bounded, and may be called again."""
+    """A request whose caller is not known yet. It decodes what somebody asks for, and no more.
 
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    client: str
-    body: Callable[[], Awaitable[bytes]]
+    ``client``: the address of the client; ``body``: reads the whole body, which is bounded, and may
+    be called again; ``bearer``: the credential in ``Authorization: Bearer``, else in ``X-API-Key``,
+    or empty.
+    """
 
-    @property
-    def bearer(self) -> str:
-        """The credential in ``Authorization: Bearer``, else in ``X-API-Key``; or empty."""
-        scheme, _, credential = self.headers.get("authorization", "").partition(" ")
+    __slots__ = ("_headers", "_query", "bearer", "body", "client", "method", "path")
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        headers: RawHeaders,
+        query: bytes,
+        client: str,
+        body: Callable[[], Awaitable[bytes]],
+    ) -> None:
+        """``query``: the query string."""
+        self.method = method
+        self.path = path
+        self.client = client
+        self.body = body
+        self._headers = headers
+        self._query = query
+        self.bearer = self._bearer()
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of a name, which is in lower case."""
+        for given, value in self._headers:
+            if given == name:
+                return value.decode("latin-1")
+        return None
+
+    def parameter(self, name: str) -> str | None:
+        """The first parameter of a name in the query string."""
+        if not self._query:
+            return None
+        return parse_qs(self._query.decode("latin-1")).get(name, [None])[0]
+
+    def _bearer(self) -> str:
+        scheme, _, credential = (self.header(b"authorization") or "").partition(" ")
         if scheme.lower() == "bearer":
             return credential.strip()
-        return self.headers.get("x-api-key", "")
+        return self.header(b"x-api-key") or ""

@@ -77,15 +77,16 @@ async def caller(
 ) -> Principal:
     """The caller of a request. ``live``: the request is for events of a stream, which a browser
     token opens, and nothing else. Raises the 401 problem."""
-    client = request.client
+    scope = request.scope
+    client = scope["client"]
     try:
         principal = await authenticator.authenticate(
             CallerRequest(
-                method=request.method,
-                path=request.url.path,
-                headers=request.headers,
-                query=request.query_params,
-                client="" if client is None else client.host,
+                method=scope["method"],
+                path=scope["path"],
+                headers=scope["headers"],
+                query=scope["query_string"],
+                client=client[0] if client else "",
                 body=body.read,
             )
         )

@@ -1,6 +1,5 @@
 """``/v1/ws``: live events of named streams, and of subjects of the log, over WebSocket."""
 
-from collections.abc import Mapping
 from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter
 from wsproto import events
 
 from event_gateway.api.access.authenticator import Authenticator, Unauthenticated
-from event_gateway.api.access.caller_request import CallerRequest
+from event_gateway.api.access.caller_request import CallerRequest, RawHeaders
 from event_gateway.api.live.bare_session import SUBPROTOCOL, BareSession
 from event_gateway.api.live.close_codes import FORBIDDEN, GOING_AWAY, POLICY, UNAUTHENTICATED
 from event_gateway.api.live.connections import Connections
@@ -82,7 +81,7 @@ def sessions(
             return _RefusedSession(GOING_AWAY, "the gateway restarts"), None
         bare = SUBPROTOCOL in request.subprotocols
         given = parse_qsl(target.query, keep_blank_values=True)
-        find = partial(find_session, _caller_request(request, given), given, bare)
+        find = partial(find_session, _caller_request(request, target.query), given, bare)
         return OpeningSession(find), SUBPROTOCOL if bare else None
 
     async def find_session(
@@ -107,9 +106,9 @@ def sessions(
     return open_session
 
 
-def _caller_request(request: events.Request, query: list[tuple[str, str]]) -> CallerRequest:
+def _caller_request(request: events.Request, query: str) -> CallerRequest:
     return CallerRequest(
-        method="GET", path=PATH, headers=_headers(request), query=dict(query), client="",
+        method="GET", path=PATH, headers=_headers(request), query=query.encode(), client="",
         body=_no_body,
     )  # fmt: skip
 
@@ -118,8 +117,5 @@ async def _no_body() -> bytes:
     return b""
 
 
-def _headers(request: events.Request) -> Mapping[str, str]:
-    return {
-        name.decode("latin-1").lower(): value.decode("latin-1")
-        for name, value in request.extra_headers
-    }
+def _headers(request: events.Request) -> RawHeaders:
+    return [(name.lower(), value) for name, value in request.extra_headers]
