@@ -14,6 +14,7 @@ from event_gateway.config.load import load
 from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
+from support.certificates import IssuedFiles
 from support.client import Client, connected
 from support.command import CommandResult, access, command
 from support.environment import prepare_environment
@@ -68,6 +69,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def issued(tmp_path: Path) -> IssuedFiles:
+    """Certificates of an authority of the test's own: of a server, and of the client ``alice``."""
+    issued = IssuedFiles(tmp_path / "certificates")
+    issued.serve()
+    issued.issue("alice")
+    return issued
 
 
 @pytest.fixture

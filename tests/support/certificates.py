@@ -78,6 +78,103 @@ class Authority:
         return context
 
 
+class IssuedFiles:
+    """Certificates of an authority in a folder, each with its key: ``ca.pem``, ``NAME.pem``,
+    ``NAME.key``."""
+
+    def __init__(self, directory: Path, common_name: str = "test authority") -> None:
+        self.directory = directory
+        directory.mkdir()
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _named(CN=common_name)
+        self._certificate = self._sign(self._name, self._key, 1, [], authority=True)
+        self.ca = directory / "ca.pem"
+        self.ca.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+
+    def issue(
+        self, name: str, *alternatives: x509.GeneralName, days: float = 1,
+        subject: x509.Name | None = None,
+    ) -> tuple[Path, Path]:  # fmt: skip
+        """Writes certificate and key, each in place of the former file; returns the paths.
+        ``subject``: by default ``CN=NAME``."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(subject or _named(CN=name), key, days, list(alternatives))
+        paths = self.directory / f"{name}.pem", self.directory / f"{name}.key"
+        contents = certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )  # fmt: skip
+        for path, content in zip(paths, contents, strict=True):
+            new = path.with_suffix(".new")
+            new.write_bytes(content)
+            new.replace(path)
+        return paths
+
+    def serve(self, days: float = 1) -> tuple[Path, Path]:
+        """Certificate and key of a server on loopback."""
+        return self.issue(
+            "server",
+            x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+            x509.IPAddress(ipaddress.ip_address("::1")),
+            days=days,
+        )  # fmt: skip
+
+    def revoke(self, *certificates: Path, days: float = 1) -> Path:
+        """Writes ``crl.pem``, which revokes these certificates, and no others."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - datetime.timedelta(days=30))
+            .next_update(now + datetime.timedelta(days=days))
+        )
+        for path in certificates:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder()
+                .serial_number(certificate.serial_number)
+                .revocation_date(now)
+                .build()
+            )
+        crl = builder.sign(self._key, hashes.SHA256())
+        path = self.directory / "crl.pem"
+        new = path.with_suffix(".new")
+        new.write_bytes(crl.public_bytes(serialization.Encoding.PEM))
+        new.replace(path)
+        return path
+
+    def client(self, name: str | None = None) -> ssl.SSLContext:
+        """The TLS context of a client that trusts the authority, and shows a certificate."""
+        context = ssl.create_default_context(cafile=self.ca)
+        if name is not None:
+            context.load_cert_chain(self.directory / f"{name}.pem", self.directory / f"{name}.key")
+        return context
+
+    def _sign(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: float,
+        alternatives: list[x509.GeneralName], *, authority: bool = False,
+    ) -> x509.Certificate:  # fmt: skip
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name).issuer_name(self._name).public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=30))
+            .not_valid_after(now + datetime.timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        )  # fmt: skip
+        if alternatives:
+            names = x509.SubjectAlternativeName(alternatives)
+            builder = builder.add_extension(names, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _named(**parts: str) -> x509.Name:
+    kinds = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME}
+    return x509.Name([x509.NameAttribute(kinds[kind], text) for kind, text in parts.items()])
+
+
 class ClientFiles:
     """A folder of secrets with a client certificate, its key, and its authority's certificate."""
 

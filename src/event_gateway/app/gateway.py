@@ -4,13 +4,13 @@ Only this package knows which adapter stands behind which name: :mod:`event_gate
 a function for each stage that builds it.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
 
-from event_gateway.api.http.connection import Connection
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.app.gauges import measure
 from event_gateway.app.log_adoption import LogAdoption
@@ -85,7 +85,7 @@ class Gateway:
         return self.api.asgi
 
     @property
-    def http(self) -> Callable[..., Connection]:
+    def http(self) -> Callable[..., asyncio.Protocol]:
         """Makes the protocol of an HTTP connection."""
         return self.api.http
 

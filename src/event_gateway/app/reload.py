@@ -51,6 +51,8 @@ async def apply_configuration(former: Config, config: Config, stages: Stages, ap
 async def _check(former: Config, config: Config, stages: Stages) -> None:
     """Raises ReloadRefused, with the streams as they were."""
     changed = [key for key in FIXED if _at(config, key) != _at(former, key)]
+    if (config.server.tls is None) != (former.server.tls is None):
+        changed.append("server.tls")  # the files may change, but the port speaks TLS or does not
     if changed:
         raise ReloadRefused([(key, "cannot change without a restart") for key in changed])
     streams = stages.registrations.streams

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from event_gateway import __version__
+from event_gateway.cli.client.authorities import take_ca
 from event_gateway.cli.commands import (
     catalog,
     check,
@@ -41,6 +42,7 @@ app.command()(schema.schema)
 app.command()(demo.demo)
 app.command()(replays.replay)
 app.command()(listen.listen)
+take_ca(app)
 
 
 def _print_version(requested: bool) -> None:

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
@@ -97,6 +97,45 @@ class CorsModel(Section):
     )
 
 
+class TlsModel(Section):
+    """TLS of the listener. Paths are relative to `secrets.dir`."""
+
+    cert: str = Field(
+        min_length=1,
+        description="A PEM file with the gateway's certificate, and after it those between it and "
+        "its root.",
+    )
+    key: str | None = Field(
+        None, min_length=1, description="A PEM file with its private key; by default that of cert."
+    )
+    client_ca: str | None = Field(
+        None,
+        min_length=1,
+        description="A PEM file with the authorities whose certificates clients may show; without "
+        "it the gateway asks for none.",
+    )
+    client_certificate: Literal["optional", "required"] = Field(
+        "optional",
+        description="With client_ca: whether a client without a certificate may connect, to prove "
+        "itself by other means.",
+    )
+    client_crl: str | None = Field(
+        None,
+        min_length=1,
+        description="A PEM file with the certificates that the authorities in client_ca have "
+        "revoked: a CRL of each.",
+    )
+
+    @model_validator(mode="after")
+    def _needs_ca(self) -> "TlsModel":
+        if self.client_ca is None:
+            if self.client_certificate == "required":
+                raise ValueError("client_certificate: required needs client_ca")
+            if self.client_crl is not None:
+                raise ValueError("client_crl needs client_ca")
+        return self
+
+
 class ServerModel(Section):
     """The HTTP API."""
 
@@ -115,10 +154,21 @@ class ServerModel(Section):
         description="HTTP connections that a client address (an IPv6 network of 64 bits) may have "
         "to a process; by default a quarter of all, and no bound for loopback.",
     )
-    trusted_proxies: list[str] = Field(
+    trusted_proxies: Annotated[list[str], Field(max_length=MAX_LISTED)] = Field(
         [],
         description="Networks (CIDR) of reverse proxies, which connect on behalf of many clients: "
-        "max_connections_per_address does not hold for them.",
+        "the gateway believes what they say of their clients, and max_connections_per_address does "
+        "not hold for them.",
+    )
+    client_address_header: Literal["x-forwarded-for", "forwarded"] = Field(
+        "x-forwarded-for",
+        description="The header in which trusted_proxies name their clients. The other one counts "
+        "for nothing, as proxies may pass it on as the client has sent it.",
+    )
+    forwarded_client_certificate: bool = Field(
+        False,
+        description="Whether trusted_proxies tell in X-Forwarded-Client-Cert which certificate a "
+        "client has shown to them. They must replace what the client sends under that name.",
     )
     body_timeout: Annotated[Duration, Field(gt=0)] = Field(
         30.0, description="Within which the whole body of a request must arrive."
@@ -134,6 +184,13 @@ class ServerModel(Section):
     )
     subscribers: SubscribersModel = SubscribersModel()
     cors: CorsModel = CorsModel()
+    tls: TlsModel | None = Field(None, description="By default none: the port speaks plain HTTP.")
+
+    @model_validator(mode="after")
+    def _certificates_of_proxies(self) -> "ServerModel":
+        if self.forwarded_client_certificate and not self.trusted_proxies:
+            raise ValueError("forwarded_client_certificate needs trusted_proxies")
+        return self
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -151,6 +151,11 @@ class HttpMetrics:
         self._requests_refused = Counter(
             "http_requests_refused", "Requests answered before any route.", ["status"], **common
         )
+        self._handshakes_failed = Counter(
+            "tls_handshakes_failed", "TLS handshakes of clients that failed.", ["kind"], **common
+        )
+        self._common = common
+        self._certificate_expiry: Gauge | None = None
 
     def connections(self, http: int, live: int) -> None:
         """Sets the number of open connections."""
@@ -164,6 +169,20 @@ class HttpMetrics:
     def timed_out(self, waiting_for: str) -> None:
         """Counts a connection that was closed because its client took too long."""
         self._timed_out.labels(waiting_for).inc()
+
+    def handshake_failed(self, kind: str) -> None:
+        """Counts a TLS handshake that failed."""
+        self._handshakes_failed.labels(kind).inc()
+
+    def certificate_expires(self, at: float) -> None:
+        """Sets when the gateway's own certificate ends, in seconds since the epoch. Without TLS
+        there is no such metric."""
+        if self._certificate_expiry is None:
+            self._certificate_expiry = Gauge(
+                "tls_certificate_expiry_timestamp_seconds",
+                "When the certificate of the API ends, since the epoch.", **self._common,
+            )  # fmt: skip
+        self._certificate_expiry.set(at)
 
     def request_refused(self, status: int) -> None:
         """Counts a request that the HTTP layer refused."""

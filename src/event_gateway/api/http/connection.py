@@ -13,8 +13,11 @@ from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.exchange import Application, Exchange
 from event_gateway.api.http.head import Head
 from event_gateway.api.http.open_connections import OpenConnections
+from event_gateway.api.http.peer import PEER, Peer
 from event_gateway.api.http.refusal import Header, Refusal
 from event_gateway.api.http.request_reader import RequestReader
+from event_gateway.api.http.server_tls import ServerTls
+from event_gateway.api.http.tls_connection import TlsConnection
 from event_gateway.api.http.wire import NEVER, Wire
 
 LIVE = "event_gateway.live"  # the ASGI extension: a call makes the connection a live one
@@ -23,12 +26,13 @@ LIVE = "event_gateway.live"  # the ASGI extension: a call makes the connection a
 class Connection(asyncio.Protocol):
     """Requests in their order: each is read, answered by the application, and followed by the next.
 
-    ``wire`` is the transport; ``idle_since``: on the loop's clock, since when nothing is under way.
+    ``wire`` is the transport, ``peer`` its other end; ``idle_since``: on the loop's clock, since
+    when nothing is under way.
     """
 
     __slots__ = (
         "_application", "_config", "_connections", "_cors", "_current", "_loop", "_pending",
-        "_pipeline", "_reader", "_scope", "_state", "default_headers", "idle_since", "wire",
+        "_pipeline", "_reader", "_scope", "_state", "default_headers", "idle_since", "peer", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -51,17 +55,18 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection was accepted."""
         self.wire = wire = Wire(cast(asyncio.Transport, transport), self._loop)
-        peer = transport.get_extra_info("peername")
-        client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
+        secure = isinstance(transport, TlsConnection)
+        self.peer = peer = Peer(transport, secure=secure)
         own = transport.get_extra_info("sockname")
         self._scope = {
             "server": (str(own[0]), int(own[1])) if isinstance(own, tuple) else None,
-            "client": client,
-            "scheme": "http",
+            "client": (peer.address, peer.port),
+            "scheme": peer.client.scheme,
             "extensions": {LIVE: self.become_live},
+            PEER: peer,
         }
         self.idle_since = now = self._loop.time()
-        refusal = self._connections.admit(self, client[0] if client else "", now)
+        refusal = self._connections.admit(self, peer.address, now)
         if refusal is None:
             self._state.connections.add(self)  # type: ignore[arg-type]
             wire.read_deadline = now + limits.HEAD_TIMEOUT
@@ -339,15 +344,21 @@ async def _answer_options(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body"})
 
 
-def connection_for(connections: OpenConnections, cors: Cors) -> Callable[..., Connection]:
-    """What uvicorn takes as ``http``: makes the protocol of a connection."""
+def connection_for(
+    connections: OpenConnections, cors: Cors, tls: ServerTls | None
+) -> Callable[..., asyncio.Protocol]:
+    """What uvicorn takes as ``http``: makes the protocol of a connection. ``tls``: None for plain
+    HTTP."""
 
     def make(
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> Connection:
-        return Connection(connections, cors, config, server_state)
+    ) -> asyncio.Protocol:
+        connection = Connection(connections, cors, config, server_state)
+        if tls is None:
+            return connection
+        return TlsConnection(tls.context, connection, connections.handshake_failed)
 
     return make

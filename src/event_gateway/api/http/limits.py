@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_network
+
+from event_gateway.core.text.addresses import Address, read_address
 
 # Seconds.
 HEAD_TIMEOUT = 10.0  # from the first byte of a request, or from the connection, to the whole head
@@ -26,8 +28,6 @@ MAX_BUFFERED = 64 * 1024  # of a body, at which the gateway stops to read
 MAX_FRAMING = 32 * 1024  # trailers and chunk extensions of a request, together
 CHUNK_FRAMING = 16  # around a chunk, that do not count as extensions
 PIECE = 8 * 1024  # parsed at a time: after each piece the limits are checked
-
-_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +68,18 @@ class AddressBound:
         An IPv6 client has a network of 64 bits. Loopback has no bound by default: a reverse proxy
         on the same machine connects from there on behalf of all clients.
         """
-        try:
-            parsed = ip_address(address.partition("%")[0])
-        except ValueError:
+        parsed = read_address(address)
+        if parsed is None:
             return address, None  # no TCP
-        if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-            parsed = parsed.ipv4_mapped
         if any(parsed in network for network in self._proxies):
             return str(parsed), None
-        if not self._explicit and any(parsed in network for network in _LOOPBACK):
+        if not self._explicit and parsed.is_loopback:
             return str(parsed), None
-        if isinstance(parsed, IPv4Address):
-            return str(parsed), self._bound
-        return str(IPv6Network((parsed, 64), strict=False)), self._bound
+        return counted_name(parsed), self._bound
+
+
+def counted_name(address: Address) -> str:
+    """The name under which a client is counted: an IPv6 client has a network of 64 bits."""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(IPv6Network((address, 64), strict=False))

@@ -4,18 +4,14 @@ import asyncio
 from collections import Counter
 from typing import Literal, Protocol
 
-import structlog
-
 from event_gateway.api.http.limits import AddressBound, ConnectionLimits
+from event_gateway.api.http.rare_warnings import RareWarnings
 from event_gateway.api.http.refusal import Refusal
 from event_gateway.api.http.wire import Wire
 from event_gateway.observability.metrics import HttpMetrics
 
-log = structlog.get_logger(__name__)
-
 CHECK_INTERVAL = 1.0  # seconds
 SEARCH_INTERVAL = 0.1  # seconds between two searches for idle connections, if they find few
-LOG_INTERVAL = 60.0  # seconds between two warnings of the same kind
 MAX_TURNED_AWAY = 128  # connections over a bound that are open at a time, to receive their answer
 
 Kind = Literal["http", "live"]
@@ -48,8 +44,7 @@ class OpenConnections:
         self._addresses: Counter[str] = Counter()
         self._idle: list[Checked] = []  # candidates to be closed, those idle for longest last
         self._idle_listed_until = float("-inf")
-        self._logged: dict[str, float] = {}
-        self._unlogged: Counter[str] = Counter()
+        self._warnings = RareWarnings()
 
     def configure(self, limits: ConnectionLimits) -> None:
         """Applies limits, at the start and at each reload."""
@@ -139,12 +134,15 @@ class OpenConnections:
 
     def _refused(self, reason: str, now: float, **facts: object) -> None:
         self.metrics.refused(reason)
-        self._unlogged[reason] += 1
-        if now - self._logged.get(reason, float("-inf")) < LOG_INTERVAL:
-            return
-        self._logged[reason] = now
-        log.warning("connections are over a bound, some are refused or closed", reason=reason,
-                    count=self._unlogged.pop(reason), **facts)  # fmt: skip
+        text = "connections are over a bound, some are refused or closed"
+        self._warnings.warn(text, reason, now, **facts)
+
+    def handshake_failed(self, address: str, kind: str, detail: str) -> None:
+        """Counts a TLS handshake that failed; ``kind`` is one of few."""
+        self.metrics.handshake_failed(kind)
+        now = asyncio.get_running_loop().time()
+        text = "a TLS handshake failed"
+        self._warnings.warn(text, f"handshake: {kind}", now, address=address, detail=detail)
 
     async def watch(self) -> None:
         """Enforces the deadlines of all connections, for ever."""

@@ -1,15 +1,18 @@
 """Builds the API: the HTTP application, and the protocol of its WebSocket connections."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from event_gateway import __version__
-from event_gateway.api.http.connection import Connection, connection_for
+from event_gateway.api.http.connection import connection_for
 from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.limits import ConnectionLimits
 from event_gateway.api.http.open_connections import OpenConnections
+from event_gateway.api.http.server_tls import ServerTls
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.websocket import sessions
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protocol_for
@@ -39,7 +42,8 @@ class Api:
     max_connections: int
     open_connections: OpenConnections
     cors: Cors
-    http: Callable[..., Connection]
+    tls: ServerTls | None
+    http: Callable[..., asyncio.Protocol]
     sockets: Callable[..., WebSocketProtocol]
 
     def start(self, tasks: TaskGroup) -> None:
@@ -47,12 +51,16 @@ class Api:
         long."""
         tasks.start("connections", self.connections.watch)
         tasks.start("http-deadlines", self.open_connections.watch)
+        if self.tls is not None:
+            tasks.start("tls-files", self.tls.watch)
 
     def configure(self, config: Config) -> None:
         """Applies another configuration."""
         self.state.configure(config)
         self.cors.configure(config.server.cors.origins)
         self.open_connections.configure(_limits(config, self.max_connections))
+        if self.tls is not None and config.server.tls is not None:
+            self.tls.configure(config.server.tls, Path(config.secrets.dir))
 
     async def go_away(self) -> None:
         """Is not ready any more, takes no events, and tells subscribers to connect elsewhere."""
@@ -87,6 +95,10 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
         _limits(config, max_connections), stages.adapters.metrics.http
     )
     cors = Cors(config.server.cors.origins)
+    tls = None
+    if config.server.tls is not None:
+        expires = stages.adapters.metrics.http.certificate_expires
+        tls = ServerTls(config.server.tls, Path(config.secrets.dir), expires)
     subscriptions = stages.streaming.subscriptions
     application = build_application(
         __version__,
@@ -115,7 +127,8 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
         max_connections=max_connections,
         open_connections=open_connections,
         cors=cors,
-        http=connection_for(open_connections, cors),
+        tls=tls,
+        http=connection_for(open_connections, cors, tls),
         sockets=protocol_for(
             open_session, limit=subscribers.max_frame, deflate=subscribers.compression
         ),

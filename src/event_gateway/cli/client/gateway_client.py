@@ -1,6 +1,7 @@
 """The HTTP client of commands that talk to a gateway."""
 
 import asyncio
+import ssl
 from typing import Any
 
 import msgspec
@@ -15,12 +16,13 @@ MAX_ANSWER = 128 * 1024 * 1024  # bytes; the largest catalog is half of that
 class GatewayClient:
     """Sends requests to one gateway with its key. Answers are JSON."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, tls: ssl.SSLContext | None = None) -> None:
+        """``tls``: whom to trust; None for the authorities of the system."""
         self._url = url.rstrip("/")
         self._key = key
         # The user chose this address: every network and port is allowed.
         guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
-        self._http = HttpClient(guard, body_limit=MAX_ANSWER)
+        self._http = HttpClient(guard, body_limit=MAX_ANSWER, ssl_context=tls)
 
     async def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"

@@ -12,7 +12,7 @@ import typer
 import websockets
 
 from event_gateway.cli.client.output import fail
-from event_gateway.cli.client.requests import find_gateway
+from event_gateway.cli.client.requests import FoundGateway, find_gateway
 
 RECONNECT_DELAY = 1.0  # seconds
 FINAL_CODES = frozenset((1008, 4401, 4403))  # close codes after which to give up
@@ -50,7 +50,7 @@ def follow(
 
     async def main() -> None:
         left = limit
-        async for frame in _frames(*find_gateway(url, key), request):
+        async for frame in _frames(find_gateway(url, key), request):
             await each(frame)
             if left is not None:
                 left -= 1
@@ -71,16 +71,20 @@ def _frame(text: str | bytes) -> dict[str, Any]:
     }
 
 
-async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def _frames(gateway: FoundGateway, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """Frames of events. After a lost connection a stream goes on behind the last event; subjects
     without a stream go on with new events."""
-    address = url.rstrip("/").replace("http", "ws", 1) + "/v1/ws"
-    headers = {"Authorization": f"Bearer {key}"}
+    address = gateway.url.rstrip("/").replace("http", "ws", 1) + "/v1/ws"
+    headers = {"Authorization": f"Bearer {gateway.key}"}
     started = False
     while True:
         try:
             async with websockets.connect(
-                address, additional_headers=headers, compression=None, max_size=None
+                address,
+                additional_headers=headers,
+                compression=None,
+                max_size=None,
+                ssl=gateway.tls,
             ) as socket:
                 await socket.send(json.dumps({"action": "subscribe"} | request))
                 async for text in socket:
@@ -105,7 +109,7 @@ async def _frames(url: str, key: str, request: dict[str, Any]) -> AsyncIterator[
                 fail(closed.rcvd.reason or f"the gateway closed with {closed.rcvd.code}")
         except (OSError, websockets.WebSocketException) as error:
             if not started:
-                fail(f"{url}: {error}")
+                fail(f"{gateway.url}: {error}")
         if started:
             typer.echo("connection lost; connecting again", err=True)
         await asyncio.sleep(RECONNECT_DELAY)

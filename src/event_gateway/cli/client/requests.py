@@ -3,13 +3,15 @@
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import typer
 
+from event_gateway.cli.client.authorities import context_for
 from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.output import fail
 from event_gateway.transport.target import parse_target
@@ -96,13 +98,23 @@ def quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def find_gateway(url: str | None, key: str | None) -> tuple[str, str]:
+class FoundGateway(NamedTuple):
+    """Where a gateway is, with which key, and whom to trust (None for plain HTTP)."""
+
+    url: str
+    key: str
+    tls: ssl.SSLContext | None
+
+
+def find_gateway(url: str | None, key: str | None) -> FoundGateway:
     """URL and key of the gateway: those given, else those of a gateway that runs with its data in
     ``./data``, whose admin key is used only for its own URL."""
+    local = certificate = None
     try:
-        local = str(json.loads((DATA_DIR / "endpoints.json").read_text())["http"])
-    except (OSError, ValueError, KeyError, TypeError):
-        local = None
+        places = json.loads((DATA_DIR / "endpoints.json").read_text())
+        local, certificate = str(places["http"]), places.get("certificate")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
     url = url or local or DEFAULT_URL
     try:
         parse_target(url)
@@ -114,4 +126,5 @@ def find_gateway(url: str | None, key: str | None) -> tuple[str, str]:
         fail(f"no key for {url}: give --key, or set EVENT_GATEWAY_KEY", 2)
     if not (key.isascii() and key.isprintable()):
         fail("--key: contains characters that no key contains", 2)
-    return url, key
+    own = certificate if url.rstrip("/") == local else None
+    return FoundGateway(url, key, context_for(url, own))

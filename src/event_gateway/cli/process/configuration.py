@@ -1,14 +1,19 @@
 """Reads the configuration file of a command."""
 
+import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from event_gateway.api.http.server_tls import load_tls
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import load_with_source
 from event_gateway.config.model import Config
 from event_gateway.config.problems import MAX_PROBLEMS, ConfigError, Problem, Source
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.text.addresses import is_loopback
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.signing_keys import signers
 from event_gateway.core.webhook.warnings import webhook_warnings
@@ -24,17 +29,23 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
     config, source = load_with_source(
         path, os.environ, transformation_rule=compile_definition, url_rule=url_rule
     )
-    problems = [*_unusable_keys(config, source), *_unusable_authorities(config, source)]
+    problems = [
+        *_unusable_keys(config, source),
+        *_unusable_authorities(config, source),
+        *_unusable_tls(config, source),
+    ]
     if problems:
         raise ConfigError(problems)
     return config, source
 
 
-def warnings(config: Config, source: Source) -> list[Problem]:
-    """Warnings: patterns that match no captured subject, secrets that are missing, retries that may
-    not be what somebody expects, and values that YAML 1.1 reads differently. At most MAX_PROBLEMS,
-    and how many more there are."""
-    problems = [source.problem(key, reason) for key, reason in unfed_patterns(config)]
+def warnings(config: Config, source: Source, host: str | None = None) -> list[Problem]:
+    """Warnings: an API that can be reached without TLS, certificates that end soon, patterns that
+    match no captured subject, secrets that are missing, retries that may not be what somebody
+    expects, and values that YAML 1.1 reads differently. At most MAX_PROBLEMS, and how many more
+    there are. ``host``: the address to listen on, if not that of the file."""
+    problems = [source.problem(key, reason) for key, reason in _of_the_listener(config, host)]
+    problems += [source.problem(key, reason) for key, reason in unfed_patterns(config)]
     external = _external(config)
     for key, method in _security(config):
         if method.secret_name and external.find(method.secret_name) is None:
@@ -78,6 +89,31 @@ def _unusable_authorities(config: Config, source: Source) -> Iterator[Problem]:
                 read_file(Path(config.secrets.dir) / ca, "ca")
             except ValueError as error:
                 yield source.problem(key, str(error).removeprefix("ca: "))
+
+
+def _unusable_tls(config: Config, source: Source) -> Iterator[Problem]:
+    if config.server.tls is not None:
+        try:
+            load_tls(config.server.tls, Path(config.secrets.dir))
+        except InvalidDefinition as error:
+            yield source.problem(f"server.tls.{error.key}", error.detail)
+
+
+def _of_the_listener(config: Config, host: str | None) -> Iterator[tuple[str, str]]:
+    server = config.server
+    host = host or server.host
+    if server.tls is not None:
+        with contextlib.suppress(InvalidDefinition):  # it became unusable after it was read
+            loaded = load_tls(server.tls, Path(config.secrets.dir))
+            for key, reason in loaded.warnings(time.time()):
+                yield f"server.tls.{key}", reason
+    elif not is_loopback(host) and not server.trusted_proxies:
+        yield (
+            "server.host",
+            f"the API listens on {host} without TLS: keys, tokens and events can be read on the "
+            "way. Set server.tls, or name the reverse proxy that speaks TLS in "
+            "server.trusted_proxies, or listen on 127.0.0.1",
+        )
 
 
 def _security(config: Config) -> Iterator[tuple[str, Security]]:

@@ -39,12 +39,15 @@ class Hosted:
     data_dir: Path | None = None
     config_path: Path | None = None
     store_limit: int | None = None
+    certificate: Path | None = None  # the file of the API's certificate; None for plain HTTP
 
     @property
     def http_url(self) -> str:
         """The URL of the API."""
         address, port = self.listener.getsockname()[:2]
-        return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+        scheme = "http" if self.certificate is None else "https"
+        host = f"[{address}]" if ":" in address else address
+        return f"{scheme}://{host}:{port}"
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +96,7 @@ async def hosting(
         yield Hosted(
             listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
             admin_key, sealing_key, first_start, data_dir.absolute(), config_path,
-            embedded.store_limit,
+            embedded.store_limit, _certificate(config),
         )  # fmt: skip
 
 
@@ -101,14 +104,23 @@ async def hosting(
 def announced(hosted: Hosted, data_dir: Path) -> Iterator[None]:
     """Writes ``endpoints.json`` to the data directory, and removes it at the end."""
     endpoints = data_dir / "endpoints.json"
-    _write_private(endpoints, json.dumps({
+    places = {
         "http": hosted.http_url, "nats": hosted.nats_url, "redis": hosted.redis_url,
         "pid": os.getpid(),
-    }))  # fmt: skip
+    }  # fmt: skip
+    if hosted.certificate is not None:
+        places["certificate"] = str(hosted.certificate)
+    _write_private(endpoints, json.dumps(places))
     try:
         yield
     finally:
         endpoints.unlink(missing_ok=True)
+
+
+def _certificate(config: Config) -> Path | None:
+    """The file of the API's certificate, as an absolute path."""
+    tls = config.server.tls
+    return None if tls is None else (Path(config.secrets.dir) / tls.cert).absolute()
 
 
 def _admin_key(data_dir: Path) -> tuple[str, bool]:

@@ -84,7 +84,7 @@ def run(
         typer.echo(str(error), err=True)
         return 2
     configure_logs()
-    for warning in warnings(config, source):
+    for warning in warnings(config, source, host):
         log.warning(str(warning))
     return run_loop(_serve(config, config_path, host, port, data_dir, workers, force))
 

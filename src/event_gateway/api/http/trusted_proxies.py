@@ -1,0 +1,59 @@
+"""Reverse proxies that are believed: who their clients are, and which certificates those showed."""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
+
+from event_gateway.core.access.client_certificate import ClientCertificate
+from event_gateway.core.access.forwarded import AddressHeader, Client, Header, client_behind
+from event_gateway.core.access.forwarded_certificate import forwarded_certificate
+from event_gateway.core.text.addresses import read_address
+
+MAX_KNOWN = 4096  # addresses whose answer is kept
+
+
+class TrustedProxies:
+    """``networks`` (CIDR) of the proxies; ``header``: in which they name their clients;
+    ``certificates``: whether they pass client certificates on. A reload calls :meth:`configure`.
+
+    Headers of anybody else count for nothing.
+    """
+
+    def __init__(
+        self, networks: Sequence[str], header: AddressHeader, *, certificates: bool
+    ) -> None:
+        self.configure(networks, header, certificates=certificates)
+
+    def configure(
+        self, networks: Sequence[str], header: AddressHeader, *, certificates: bool
+    ) -> None:
+        """Trusts these from now on."""
+        self._networks = [ip_network(text) for text in networks]
+        self._header: AddressHeader = header
+        self._certificates = certificates
+        self._known: dict[str, bool] = {}
+
+    def trusts(self, address: str) -> bool:
+        """Whether the address is one of a proxy."""
+        if not self._networks:
+            return False
+        known = self._known.get(address)
+        if known is None:
+            parsed = read_address(address)
+            known = parsed is not None and any(parsed in network for network in self._networks)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[address] = known
+        return known
+
+    def client(self, peer: Client, headers: Iterable[Header]) -> Client:
+        """Who sends a request that came on a connection from ``peer``."""
+        if not self.trusts(peer.address):
+            return peer
+        return client_behind(peer, headers, self._header, self.trusts)
+
+    def certificate(self, peer: str, headers: Iterable[Header]) -> ClientCertificate | None:
+        """The certificate that a client has shown to the proxy at the address ``peer``; None if it
+        has shown none, or the peer is not believed. Raises UnreadableCertificate."""
+        if not (self._certificates and self.trusts(peer)):
+            return None
+        return forwarded_certificate(headers)

@@ -1,0 +1,68 @@
+"""What a client's certificate says of its holder (RFC 5280), whoever has verified it."""
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+MAX_NAMES = 100  # alternative names that are read of a certificate
+
+
+class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
+    """``subject`` as RFC 4514 writes it; ``dns``, ``uris``, ``emails`` and ``addresses``: its
+    alternative names; ``fingerprint``: SHA-256 of the certificate in hex; ``serial``: in hex;
+    ``issuer`` as ``subject``; ``expires_at`` in seconds since the epoch.
+
+    A proxy may tell a part of this only: then the rest is empty or None.
+    """
+
+    subject: str = ""
+    dns: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    fingerprint: str = ""
+    serial: str = ""
+    issuer: str = ""
+    expires_at: float | None = None
+
+
+class UnreadableCertificate(Exception):
+    """OpenSSL takes the certificate, but what it says cannot be read; the text says why."""
+
+
+def certificate_from_der(der: bytes) -> ClientCertificate:
+    """What a certificate says. Raises UnreadableCertificate."""
+    try:
+        return _read(x509.load_der_x509_certificate(der))
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise UnreadableCertificate(str(error)) from None
+
+
+def certificate_from_pem(pem: bytes) -> ClientCertificate:
+    """The same for the first certificate in PEM. Raises UnreadableCertificate."""
+    try:
+        return _read(x509.load_pem_x509_certificate(pem))
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise UnreadableCertificate(str(error)) from None
+
+
+def _read(certificate: x509.Certificate) -> ClientCertificate:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        names = x509.SubjectAlternativeName([])
+    else:
+        names = extension.value
+    if len(names) > MAX_NAMES:
+        raise UnreadableCertificate(f"it has more than {MAX_NAMES} alternative names")
+    return ClientCertificate(
+        subject=certificate.subject.rfc4514_string(),
+        dns=tuple(names.get_values_for_type(x509.DNSName)),
+        uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
+        emails=tuple(names.get_values_for_type(x509.RFC822Name)),
+        addresses=tuple(str(address) for address in names.get_values_for_type(x509.IPAddress)),
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        serial=f"{certificate.serial_number:x}",
+        issuer=certificate.issuer.rfc4514_string(),
+        expires_at=certificate.not_valid_after_utc.timestamp(),
+    )
