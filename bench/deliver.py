@@ -21,7 +21,6 @@ from bench.sizes import Sizes
 from event_gateway.embedded.process import killed_with_parent
 
 WEBHOOKS = 10
-WARM = 1000  # deliveries before the measurement
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999))
 FLOOR_LIMIT = 25.0  # µs; if the floor costs more, the machine is too busy to measure
 FLOOR_POSTS = 5000  # with fewer posts the limit does not apply, as opening connections dominates
@@ -101,7 +100,9 @@ async def _case(
     figures: Figures, receiver: Receiver, running: Program, case: Case, sizes: Sizes, base: float
 ) -> None:
     deliveries, seconds = sizes.deliveries, sizes.seconds
-    kinds, warm, events = types(case.fan_out), WARM // case.fan_out, deliveries // case.fan_out
+    kinds, warm, events = (
+        types(case.fan_out), sizes.warm // case.fan_out, deliveries // case.fan_out
+    )  # fmt: skip
     receiver.reset()
     await load.fill(running.nats_url, kinds, 0, warm)
     await arrived(receiver, warm * case.fan_out)

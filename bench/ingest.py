@@ -14,27 +14,26 @@ from bench.receiver import Receiver
 from bench.sizes import Sizes
 
 UNMATCHED = "bench.unmatched"
-WARM = 500  # events before each measurement
 BATCH = 100  # events in a request
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
     """One turn: posted one by one, posted in batches, published."""
     async with program("gateway", deliver.config(receiver.port, 1)) as running:
-        number = 0
+        number, warm = 0, sizes.warm // 2
         for name, count, each in (
             ("POST one by one", sizes.posts, 1),
             (f"POST batches of {BATCH}", sizes.deliveries, BATCH),
         ):
-            await _post(running, Posts(UNMATCHED, number, WARM, each))
-            number += WARM
+            await _post(running, Posts(UNMATCHED, number, warm, each))
+            number += warm
             base = await _floor(figures, receiver, sizes)
             began, cpu = time.monotonic(), cpu_seconds(running.pid)
             ended = await _post(running, Posts(UNMATCHED, number, count, each))
             number += count
             _add(figures, name, count, ended - began, cpu_seconds(running.pid) - cpu, base)
-        await load.fill(running.nats_url, [UNMATCHED], number, WARM)
-        number += WARM
+        await load.fill(running.nats_url, [UNMATCHED], number, warm)
+        number += warm
         await settled(running, number)
         base = await _floor(figures, receiver, sizes)
         with running.stopped():

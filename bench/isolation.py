@@ -1,10 +1,10 @@
 """Measures how failing webhooks change the latency of healthy ones.
 
-    python bench/isolation.py [--case failing|unprotected|backlog]
+    python bench/isolation.py [--case failing|unprotected|backlog …]
                               [--runs 5] [--seconds 40] [--rate 50]
 
-The same steady load twice, interleaved, ``--runs`` times each: for ten healthy webhooks alone, and
-for these beside
+The same steady load several times, interleaved, ``--runs`` times each: for ten healthy webhooks
+alone, and in each case for these beside
 
     failing      500 receivers that never respond (timeout 2 s), 500 that refuse connections
     unprotected  the same with circuit breakers that never open, so that attempts never stop
@@ -264,20 +264,26 @@ def _line(name: str, run: Run, first: float) -> str:
 
 async def _bench(ports: list[int], pipe: Any, given: Any) -> None:
     alone: list[Run] = []
-    beside: list[Run] = []
+    beside: dict[str, list[Run]] = {case: [] for case in given.case}
     for number in range(given.runs):
         print(f"run {number + 1}", flush=True)
-        for case, runs in ((None, alone), (given.case, beside)):
+        for case, runs in ((None, alone), *beside.items()):
             runs.append(await _run(ports, pipe, case, given))
             print(_line(case or "alone", runs[-1], given.wave), flush=True)
             if runs[-1].attempts:
                 print(f"          attempts at 10 of the failing webhooks: {runs[-1].attempts}")
-    print(f"{given.case}: {given.runs} runs each, {given.rate} events/s for {given.seconds} s")
+    for case, runs in beside.items():
+        print(f"{case}: {given.runs} runs each, {given.rate} events/s for {given.seconds} s")
+        _compare(alone, runs, given.wave)
+
+
+def _compare(alone: list[Run], beside: list[Run], first: float) -> None:
+    """Prints the medians of both, and their ratio."""
     for part, wave in ((0.5, False), (0.99, False), (0.999, False), (0.99, True)):
         before = sorted(run.at(part, wave=wave) for run in alone)
         after = sorted(run.at(part, wave=wave) for run in beside)
         ratio = statistics.median(after) / statistics.median(before)
-        when = f" in the first {given.wave:.0f} s" if wave else ""
+        when = f" in the first {first:.0f} s" if wave else ""
         print(f"  p{part * 100:g}{when}: "
               f"alone {statistics.median(before):.2f} ms ({before[0]:.2f} to "
               f"{before[-1]:.2f}), beside {statistics.median(after):.2f} ms ({after[0]:.2f} to "
@@ -288,7 +294,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--case", choices=["failing", "unprotected", "backlog"], default="failing")
+    parser.add_argument("--case", nargs="+", choices=["failing", "unprotected", "backlog"],
+                        default=["failing"])  # fmt: skip
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument(

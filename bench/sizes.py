@@ -9,6 +9,7 @@ class Sizes:
 
     turns: int
     deliveries: int
+    warm: int  # deliveries before the measurement
     seconds: float
     posts: int  # ingest: events posted one by one
     parts: int  # repetitions of each part
@@ -20,10 +21,11 @@ class Sizes:
 
 
 FULL = Sizes(
-    turns=5, deliveries=20_000, seconds=4.0, posts=10_000, parts=20_000, failing_seconds=10.0,
-    queued=1_000_000, matching=(10, 1_000, 100_000), webhooks=100_000, subscribers=1_000,
+    turns=5, deliveries=20_000, warm=1_000, seconds=4.0, posts=10_000, parts=20_000,
+    failing_seconds=10.0, queued=1_000_000, matching=(10, 1_000, 100_000), webhooks=100_000,
+    subscribers=1_000,
 )  # fmt: skip
 SHORT = Sizes(
-    turns=1, deliveries=600, seconds=0.5, posts=200, parts=200, failing_seconds=1.0,
-    queued=1_000, matching=(10, 100, 1_000), webhooks=300, subscribers=20,
+    turns=1, deliveries=600, warm=100, seconds=0.5, posts=200, parts=200,
+    failing_seconds=1.0, queued=1_000, matching=(10, 100, 1_000), webhooks=300, subscribers=20,
 )  # fmt: skip

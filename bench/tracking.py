@@ -82,7 +82,7 @@ class Bench:
 
     def __init__(self, gateway: Gateway, given: Any) -> None:
         self.gateway, self.given = gateway, given
-        self.api, self.pinger = gateway.api, Pinger(gateway)
+        self.api, self.pinger = gateway.api, Pinger(gateway, given.pause)
         self.valkey = redis.Redis.from_url(gateway.at["redis"])
         self.valkey.config_set("slowlog-log-slower-than", SLOW)
         self._scripts = _scripts()
@@ -393,7 +393,7 @@ def _measured(gateway: Gateway, given: Any) -> dict[str, Any]:
         "of these, Valkey loaded its data for", re.findall(r"append only file: (.*)", log)[-1:]
     )
     bench.say("gateway after the restart, MiB", round(gateway.memory(), 1))
-    bench.api, bench.pinger = gateway.api, Pinger(gateway)
+    bench.api, bench.pinger = gateway.api, Pinger(gateway, given.pause)
     bench.valkey.config_set("slowlog-log-slower-than", SLOW)
     bench.during(
         "discard", lambda: gateway.api.result("POST", "/v1/webhooks/deep/enable?discard=true")
@@ -431,6 +431,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, help="events in the log (default: as --pending)")
     parser.add_argument("--idle", type=float, default=20, help="seconds without calls")
     parser.add_argument("--calls", type=int, default=100, help="at most, of each kind")
+    parser.add_argument("--pause", type=float, default=0.004,
+                        help="seconds between two calls of the concurrent caller")  # fmt: skip
     parser.add_argument("--json", type=Path, help="a file for the results")
     given = parser.parse_args()
     given.events = max(given.events or given.pending, ENDED + RUNNING)

@@ -105,7 +105,7 @@ class Api:
         return content
 
 
-def _ping(url: str, key: str, began: Any, longest: Any) -> None:
+def _ping(url: str, key: str, pause: float, began: Any, longest: Any) -> None:
     """A process that calls /healthz again and again, and records the longest response time."""
     killed_with_parent()
     api = Api(url, key)
@@ -115,16 +115,19 @@ def _ping(url: str, key: str, began: Any, longest: Any) -> None:
         took, began.value = time.monotonic() - began.value, 0.0
         if took > longest.value:
             longest.value = took
-        time.sleep(0.004)
+        time.sleep(pause)
 
 
 class Pinger:
-    """Measures the longest response time of a concurrent caller, while the gateway is busy."""
+    """Measures the longest response time of a concurrent caller, while the gateway is busy.
 
-    def __init__(self, gateway: Gateway) -> None:
+    ``pause``: seconds between its calls.
+    """
+
+    def __init__(self, gateway: Gateway, pause: float) -> None:
         self._began = multiprocessing.Value("d", 0.0)
         self._longest = multiprocessing.Value("d", 0.0)
-        args = (gateway.at["http"], gateway.key, self._began, self._longest)
+        args = (gateway.at["http"], gateway.key, pause, self._began, self._longest)
         self._process = multiprocessing.Process(target=_ping, args=args, daemon=True)
         self._process.start()
 

@@ -1,5 +1,9 @@
 """Fixtures: real servers on free ports, a gateway that uses them, and a receiver."""
 
+from support.environment import prepare_environment
+
+prepare_environment()  # before the product is imported, whose bytecode all processes share
+
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +21,6 @@ from event_gateway.transport.egress_guard import url_rule
 from support.certificates import IssuedFiles
 from support.client import Client, connected
 from support.command import CommandResult, access, command
-from support.environment import prepare_environment
 from support.examples import no_deadlines
 from support.fixtures import Command, Start
 from support.leftovers import Leftovers
@@ -28,7 +31,6 @@ from support.receiver import Receiver, receiving
 
 # As in the real program: a coloured traceback with all locals can take minutes to print.
 configure_logs()
-prepare_environment()
 no_deadlines()
 
 _alive: list[str] = []

@@ -8,7 +8,7 @@ TESTS = Path(__file__).parents[1]
 # The modules that take half a minute or more, the longest first.
 LONGEST = (
     "programs/test_readme.py", "programs/test_chaos.py", "streaming/test_hand_over.py",
-    "programs/test_bench.py", "programs/test_bench_load.py", "programs/test_workers.py",
+    "programs/test_bench.py", "programs/test_workers.py",
     "programs/test_crash.py", "programs/test_canaries.py", "programs/test_replicas.py",
 )  # fmt: skip
 FOLDERS = (
