@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from event_gateway.config.definitions import stream_of, transformation_of, webhook_of
 from event_gateway.config.model import StreamModel, TransformationModel
@@ -43,18 +43,6 @@ class InvalidBody(Exception):
         return "; ".join([*shown, *([f"and {more} more"] if more else [])])
 
 
-class _WebhookBody(WebhookModel):
-    """A webhook of the API: as in the configuration, with its id."""
-
-    id: str = Field(description="The id: 1 to 64 letters, digits, _ and -.")
-
-
-class _StreamBody(StreamModel):
-    """A stream of the API: as in the configuration, with its name."""
-
-    name: str = Field(description="The name: 1 to 64 letters, digits, _ and -.")
-
-
 Model = TypeVar("Model", bound=BaseModel)
 _READ_ONLY = (
     "managed_by",
@@ -67,6 +55,28 @@ _READ_ONLY = (
     "subscribers",
     "warnings",
 )  # members of the API's responses that are not part of the definition
+
+
+def _with_read_only_members(schema: dict[str, Any]) -> None:
+    """Adds the members of responses that a request may have, to send a response back."""
+    for name in _READ_ONLY:
+        schema["properties"].setdefault(name, {"readOnly": True})
+
+
+class WebhookBody(WebhookModel):
+    """A webhook of the API: as in the configuration, with its id."""
+
+    model_config = ConfigDict(title="Webhook", json_schema_extra=_with_read_only_members)
+
+    id: str = Field(description="The id: 1 to 64 letters, digits, _ and -.")
+
+
+class StreamBody(StreamModel):
+    """A stream of the API: as in the configuration, with its name."""
+
+    model_config = ConfigDict(title="Stream", json_schema_extra=_with_read_only_members)
+
+    name: str = Field(description="The name: 1 to 64 letters, digits, _ and -.")
 
 
 def webhook_from_json(
@@ -83,7 +93,7 @@ def webhook_from_json(
     response can be sent back. ``former``: the stored webhook that the body changes. Faults that
     this webhook already has, by newer rules, do not make the change invalid.
     """
-    model = validated(_WebhookBody, "webhooks", body, stored=former is not None)
+    model = validated(WebhookBody, "webhooks", body, stored=former is not None)
     webhook = webhook_of(model, model.id, managed_by="api")
 
     def problems(of: Webhook) -> list[tuple[str, str]]:
@@ -103,7 +113,7 @@ def stream_from_json(body: object) -> StreamDefinition:
     """The stream in the body of an API request, which may be a response sent back.
 
     Raises InvalidBody."""
-    model = validated(_StreamBody, "streams", body)
+    model = validated(StreamBody, "streams", body)
     definition = stream_of(model, model.name, managed_by="api")
     try:
         definition.check()

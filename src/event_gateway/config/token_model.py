@@ -21,7 +21,7 @@ def _check_lifetime(value: float) -> float:
     return value
 
 
-class _TokenBody(Section):
+class TokenBody(Section):
     streams: list[str] = Field([], max_length=MAX_ITEMS)
     subjects: list[str] = Field([], max_length=MAX_ITEMS)
     expires_in: Annotated[Duration, AfterValidator(_check_lifetime)] = 300.0
@@ -38,7 +38,7 @@ class TokenRequest:
 
 def token_from_json(body: object, streams: frozenset[str]) -> TokenRequest:
     """The token request in a body. Raises InvalidBody, also for streams not in ``streams``."""
-    model = validated(_TokenBody, "tokens", body)
+    model = validated(TokenBody, "tokens", body)
     if not model.streams and not model.subjects:
         raise InvalidBody([("streams", "a token needs at least one stream or subject")])
     if model.principal == OPERATOR.name:

@@ -11,6 +11,15 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.common import Page
+from event_gateway.api.answers.deliveries import (
+    DeadLetterAnswer,
+    ListedDeadLetter,
+    Purged,
+    ReplayAnswer,
+)
+from event_gateway.api.answers.requests import LOCATION
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.routes.replays import ReplayParts, begin, checked_types
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
@@ -81,7 +90,10 @@ class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     dry_run: bool = False
 
 
-@router.get("")
+NewReplay = Annotated[dict[str, Any], Body(), SchemaOf(_ReplayRequest)]
+
+
+@router.get("", responses=answers(Page[ListedDeadLetter]))
 async def list_dead_letters(
     parts: Parts,
     caller: ManagesDeliveries,
@@ -105,7 +117,7 @@ async def list_dead_letters(
     return {"items": items, "next": cursor_of(next_id)}
 
 
-@router.get("/{letter_id}")
+@router.get("/{letter_id}", responses=answers(DeadLetterAnswer))
 async def show_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was then."""
     stored = await parts.dead_letters.read(letter_id)
@@ -121,9 +133,11 @@ async def show_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: S
     return Response(msgspec.json.encode(shown), media_type="application/json")
 
 
-@router.post("/replay", status_code=202)
+@router.post(
+    "/replay", status_code=202, responses=answers(ReplayAnswer, 202, 409, headers=LOCATION)
+)
 async def replay_dead_letters(
-    parts: Parts, caller: ManagesDeliveries, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesDeliveries, response: Response, body: NewReplay
 ) -> dict[str, Any]:
     """Starts a replay of dead letters; its progress is at ``/v1/replays``.
 
@@ -155,7 +169,7 @@ async def replay_dead_letters(
     return await begin(parts.replays, replay, response)
 
 
-@router.delete("/{letter_id}", status_code=204)
+@router.delete("/{letter_id}", status_code=204, responses=answers(None, 204, 409))
 async def delete_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> None:
     """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
     stored = await parts.dead_letters.read(letter_id)
@@ -165,7 +179,7 @@ async def delete_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id:
         raise Problem(404, f"there is no dead letter {letter_id}")
 
 
-@router.delete("")
+@router.delete("", responses=answers(Purged, 200, 409))
 async def purge_dead_letters(
     parts: Parts,
     caller: ManagesDeliveries,

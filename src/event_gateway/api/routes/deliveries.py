@@ -8,6 +8,9 @@ from fastapi import APIRouter, Depends, Query
 
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.common import Page
+from event_gateway.api.answers.deliveries import DeliveryAnswer, ListedDelivery
+from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
@@ -38,7 +41,7 @@ class DeliveryParts:
 Parts = Annotated[DeliveryParts, Depends(provided(DeliveryParts))]
 
 
-@router.get("/webhooks/{webhook_id}/deliveries")
+@router.get("/webhooks/{webhook_id}/deliveries", responses=answers(Page[ListedDelivery]))
 async def list_deliveries(
     parts: Parts,
     caller: ManagesDeliveries,
@@ -72,7 +75,7 @@ async def list_deliveries(
     }
 
 
-@router.get("/deliveries/{webhook_id}/{event_id:path}")
+@router.get("/deliveries/{webhook_id}/{event_id:path}", responses=answers(DeliveryAnswer))
 async def show_delivery(
     parts: Parts,
     caller: ManagesDeliveries,
@@ -94,7 +97,11 @@ async def show_delivery(
     }
 
 
-@router.post("/deliveries/{webhook_id}/{event_id:path}/retry", status_code=202)
+@router.post(
+    "/deliveries/{webhook_id}/{event_id:path}/retry",
+    status_code=202,
+    responses=answers(DeliveryAnswer, 202, 409),
+)
 async def retry_delivery(
     parts: Parts,
     caller: ManagesDeliveries,
@@ -107,7 +114,9 @@ async def retry_delivery(
     return await show_delivery(parts, caller, webhook_id, event_id, source)
 
 
-@router.post("/deliveries/{webhook_id}/{event_id:path}/cancel")
+@router.post(
+    "/deliveries/{webhook_id}/{event_id:path}/cancel", responses=answers(DeliveryAnswer, 200, 409)
+)
 async def cancel_delivery(
     parts: Parts,
     caller: ManagesDeliveries,

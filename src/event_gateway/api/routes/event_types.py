@@ -11,6 +11,10 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from event_gateway.api.access.callers import Operator, ReadsEvents
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.common import Page
+from event_gateway.api.answers.others import AsyncApi, EventTypeAnswer, Imported
+from event_gateway.api.answers.requests import DOCUMENT, LOCATION
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
@@ -62,7 +66,11 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     updated_at: str | None = None
 
 
-@router.get("")
+NewEventType = Annotated[dict[str, Any], Body(), SchemaOf(_Body)]
+WholeEventType = Annotated[dict[str, Any], Body(), SchemaOf(_Body, optional=("type",))]
+
+
+@router.get("", responses=answers(Page[EventTypeAnswer]))
 async def list_event_types(
     parts: Parts,
     caller: ReadsEvents,
@@ -80,9 +88,9 @@ async def list_event_types(
     return {"items": [_shown(catalog, catalog.find(name)) for name in fitting], "next": more}
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=answers(EventTypeAnswer, 201, 409, headers=LOCATION))
 async def create_event_type(
-    parts: Parts, caller: Operator, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: Operator, response: Response, body: NewEventType
 ) -> dict[str, Any]:
     """Registers an event type. All processes apply its rule once this is answered."""
     catalog = parts.catalog
@@ -91,7 +99,7 @@ async def create_event_type(
     return _shown(catalog, created)
 
 
-@router.post("/import")
+@router.post("/import", responses=answers(Imported, 200, 409), openapi_extra=DOCUMENT)
 async def import_event_types(
     request: Request,
     parts: Parts,
@@ -122,16 +130,18 @@ async def import_event_types(
     )
 
 
-@router.get("/{name:path}")
+@router.get("/{name:path}", responses=answers(EventTypeAnswer))
 async def show_event_type(parts: Parts, caller: ReadsEvents, name: str) -> dict[str, Any]:
     """One event type."""
     catalog = parts.catalog
     return _shown(catalog, catalog.find(name))
 
 
-@router.put("/{name:path}")
+@router.put(
+    "/{name:path}", responses=answers(EventTypeAnswer, 200, 409) | answers(EventTypeAnswer, 201)
+)
 async def put_event_type(
-    parts: Parts, caller: Operator, response: Response, name: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: Operator, response: Response, name: str, body: WholeEventType
 ) -> dict[str, Any]:
     """Replaces the event type of this name, or registers it: then the answer is 201."""
     catalog = parts.catalog
@@ -143,13 +153,13 @@ async def put_event_type(
     return _shown(catalog, put)
 
 
-@router.delete("/{name:path}", status_code=204)
+@router.delete("/{name:path}", status_code=204, responses=answers(None, 204, 409))
 async def delete_event_type(parts: Parts, caller: Operator, name: str) -> None:
     """Deletes an event type. Its events are accepted from now on, unless the catalog is strict."""
     await parts.catalog.remove(name)
 
 
-@document.get("/asyncapi.json")
+@document.get("/asyncapi.json", responses=answers(AsyncApi))
 async def export_event_types(parts: Parts, caller: ReadsEvents) -> Response:
     """The catalog, the gateway's own types included, as an AsyncAPI 3.0 document."""
     types = [parts.catalog.find(name) for name in sorted(parts.catalog.names())]

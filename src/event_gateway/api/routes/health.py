@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Response
 
 from event_gateway.api.access.callers import ReadsMetrics
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.others import Alive, Readiness
+from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.state import ApiState
 from event_gateway.broker.connection import Broker
@@ -45,13 +47,13 @@ class HealthParts:
 Parts = Annotated[HealthParts, Depends(provided(HealthParts))]
 
 
-@health.get("/healthz")
+@health.get("/healthz", responses=answers(Alive))
 async def alive(parts: Parts) -> dict[str, str]:
     """Answers as long as the process runs."""
     return {"status": "ok", "version": parts.version}
 
 
-@health.get("/readyz")
+@health.get("/readyz", responses=answers(Readiness) | answers(Readiness, 503))
 async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     """Whether the process can do its work: 503 only without NATS or while draining.
 
@@ -83,7 +85,7 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     return {"status": "degraded" if reasons else "ok", "reasons": reasons}
 
 
-@metrics.get("/metrics")
+@metrics.get("/metrics", responses=answers(None, 200, media_type=CONTENT_TYPE))
 async def show_metrics(parts: Parts, caller: ReadsMetrics) -> Response:
     """The metrics of this process, for Prometheus."""
     return Response(parts.metrics.text(), media_type=CONTENT_TYPE)

@@ -11,6 +11,9 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from event_gateway.api.access.callers import ManagesWebhooks, ReadsEvents
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.requests import EvaluationRequest, MatchRequest
+from event_gateway.api.answers.webhooks import ExpressionValue, Matches
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
@@ -39,14 +42,16 @@ class MatchingParts:
 
 
 Parts = Annotated[MatchingParts, Depends(provided(MatchingParts))]
+Candidate = Annotated[dict[str, Any], Body(), SchemaOf(MatchRequest)]
+Evaluation = Annotated[dict[str, Any], Body(), SchemaOf(EvaluationRequest)]
 
 
-@router.post("/webhooks/match")
+@router.post("/webhooks/match", responses=answers(Matches))
 async def match_webhooks(
     request: Request,
     parts: Parts,
     caller: ManagesWebhooks,
-    body: dict[str, Any] = Body(...),
+    body: Candidate,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
     webhook: list[str] = Query([], description="Only these webhooks."),
@@ -80,10 +85,8 @@ async def match_webhooks(
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
-@router.post("/expressions/evaluate")
-async def evaluate(
-    caller: ReadsEvents, request: Request, body: dict[str, Any] = Body(...)
-) -> Response:
+@router.post("/expressions/evaluate", responses=answers(ExpressionValue))
+async def evaluate(caller: ReadsEvents, request: Request, body: Evaluation) -> Response:
     """An expression's value for an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
 
     422 if the expression cannot be compiled. If its evaluation fails, ``value`` is null and

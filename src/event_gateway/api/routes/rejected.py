@@ -9,6 +9,9 @@ from fastapi import APIRouter, Depends, Query
 
 from event_gateway.api.access.callers import Operator
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.common import Page
+from event_gateway.api.answers.deliveries import RejectedAnswer, Taken
+from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import SeqPath
 from event_gateway.api.server.problems import Problem
@@ -32,7 +35,7 @@ class RejectedParts:
 Parts = Annotated[RejectedParts, Depends(provided(RejectedParts))]
 
 
-@router.get("")
+@router.get("", responses=answers(Page[RejectedAnswer]))
 async def list_rejected(
     parts: Parts,
     caller: Operator,
@@ -47,7 +50,7 @@ async def list_rejected(
     }
 
 
-@router.post("/{seq}/retry", status_code=202)
+@router.post("/{seq}/retry", status_code=202, responses=answers(Taken, 202, 409))
 async def retry_rejected(parts: Parts, caller: Operator, seq: SeqPath) -> dict[str, int]:
     """Takes the input in again. If it is still not a valid event: 422 with the reason, and the
     input stays here."""

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Body, Depends
 
 from event_gateway.api.access.callers import Operator
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.deliveries import Reread
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
@@ -30,10 +32,11 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True):
     reread: bool
 
 
-@router.post("", status_code=202)
-async def repair(
-    parts: Parts, caller: Operator, body: dict[str, Any] = Body(...)
-) -> dict[str, Any]:
+Decision = Annotated[dict[str, Any], Body(), SchemaOf(_Decision)]
+
+
+@router.post("", status_code=202, responses=answers(Reread, 202, 409))
+async def repair(parts: Parts, caller: Operator, body: Decision) -> dict[str, Any]:
     """``{"reread": true}``: delivers all events in the log again, except those past their deadline.
     ``{"reread": false}``: delivers none; deliveries that were pending are lost."""
     streams = parts.repair.decide(reread=body_as(_Decision, body).reread)

@@ -10,6 +10,10 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.common import Page
+from event_gateway.api.answers.deliveries import ReplayAnswer
+from event_gateway.api.answers.requests import LOCATION
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
@@ -55,9 +59,12 @@ class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     dry_run: bool = False
 
 
-@router.post("", status_code=202)
+NewReplay = Annotated[dict[str, Any], Body(), SchemaOf(_ReplayRequest)]
+
+
+@router.post("", status_code=202, responses=answers(ReplayAnswer, 202, 409, headers=LOCATION))
 async def create_replay(
-    parts: Parts, caller: ManagesDeliveries, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesDeliveries, response: Response, body: NewReplay
 ) -> dict[str, Any]:
     """Starts a replay: delivers the events in the log that match the webhook as it is now.
 
@@ -89,7 +96,7 @@ async def create_replay(
     return await begin(parts, replay, response)
 
 
-@router.get("")
+@router.get("", responses=answers(Page[ReplayAnswer]))
 async def list_replays(
     parts: Parts,
     caller: ManagesDeliveries,
@@ -104,25 +111,25 @@ async def list_replays(
     }
 
 
-@router.get("/{replay_id}")
+@router.get("/{replay_id}", responses=answers(ReplayAnswer))
 async def show_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """A replay and its progress."""
     return await _show(parts, replay_id)
 
 
-@router.post("/{replay_id}/pause")
+@router.post("/{replay_id}/pause", responses=answers(ReplayAnswer, 200, 409))
 async def pause_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """Pauses a replay: it queues no more deliveries. Those that it has queued are attempted."""
     return await _move(parts, replay_id, ReplayState.PAUSED)
 
 
-@router.post("/{replay_id}/resume")
+@router.post("/{replay_id}/resume", responses=answers(ReplayAnswer, 200, 409))
 async def resume_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """Resumes a paused replay where it stopped."""
     return await _move(parts, replay_id, ReplayState.RUNNING)
 
 
-@router.post("/{replay_id}/cancel")
+@router.post("/{replay_id}/cancel", responses=answers(ReplayAnswer, 200, 409))
 async def cancel_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """Cancels a replay. Deliveries that it has queued are attempted all the same."""
     return await _move(parts, replay_id, ReplayState.CANCELLED)

@@ -7,6 +7,10 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.access.callers import ManagesSecrets, Operator
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.common import Page
+from event_gateway.api.answers.others import Resealed, SecretAnswer
+from event_gateway.api.answers.requests import Rotation, SecretValue
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
@@ -32,9 +36,11 @@ class SecretParts:
 
 
 Parts = Annotated[SecretParts, Depends(provided(SecretParts))]
+NewValue = Annotated[dict[str, Any], Body(), SchemaOf(SecretValue)]
+NextValue = Annotated[dict[str, Any], Body(), SchemaOf(Rotation)]
 
 
-@router.get("")
+@router.get("", responses=answers(Page[SecretAnswer]))
 async def list_secrets(
     parts: Parts,
     caller: ManagesSecrets,
@@ -49,19 +55,19 @@ async def list_secrets(
     return {"items": items, "next": more}
 
 
-@router.post("/reseal")
+@router.post("/reseal", responses=answers(Resealed, 200, 409))
 async def reseal(parts: Parts, caller: Operator) -> dict[str, Any]:
     """Seals all secrets with the first sealing key, so that the other keys can be removed."""
     return {"resealed": await parts.sealed.reseal()}
 
 
-@router.put("/{name}")
+@router.put("/{name}", responses=answers(SecretAnswer, 200, 409) | answers(SecretAnswer, 201))
 async def set_secret(
     parts: Parts,
     caller: ManagesSecrets,
     response: Response,
     name: str,
-    body: dict[str, Any] = Body(...),
+    body: NewValue,
 ) -> dict[str, Any]:
     """Sets a secret: ``{"value": "…"}``. All processes use it once this is answered."""
     if await parts.sealed.set(name, _value(body, {"value"})):
@@ -69,9 +75,9 @@ async def set_secret(
     return shown(parts, name)
 
 
-@router.post("/{name}/rotate")
+@router.post("/{name}/rotate", responses=answers(SecretAnswer, 200, 409))
 async def rotate_secret(
-    parts: Parts, caller: ManagesSecrets, name: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesSecrets, name: str, body: NextValue
 ) -> dict[str, Any]:
     """Replaces a secret's value: ``{"value": "…", "overlap": "24h"}``.
 
@@ -82,7 +88,7 @@ async def rotate_secret(
     return shown(parts, name)
 
 
-@router.delete("/{name}", status_code=204)
+@router.delete("/{name}", status_code=204, responses=answers(None, 204, 409))
 async def delete_secret(parts: Parts, caller: ManagesSecrets, name: str) -> None:
     """Deletes a secret. 409 if a webhook names it."""
     await parts.sealed.remove(name)

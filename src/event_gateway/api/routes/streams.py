@@ -9,6 +9,15 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.access.callers import Operator, ReadsStreams
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.common import Page
+from event_gateway.api.answers.requests import LOCATION
+from event_gateway.api.answers.streams import (
+    ChangedStream,
+    StreamAnswer,
+    StreamMessages,
+    WholeStream,
+)
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.routes.subscriptions import shown as shown_subscription
 from event_gateway.api.server.definitions import present, writable
 from event_gateway.api.server.dependencies import provided
@@ -28,7 +37,7 @@ from event_gateway.broker.named_streams import (
 )
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.stream_page import read_page
-from event_gateway.config.request_bodies import stream_from_json
+from event_gateway.config.request_bodies import StreamBody, stream_from_json
 from event_gateway.config.response_bodies import stream_to_json
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import StreamDefinition
@@ -58,9 +67,11 @@ class StreamParts:
 
 
 Parts = Annotated[StreamParts, Depends(provided(StreamParts))]
+NewStream = Annotated[dict[str, Any], Body(), SchemaOf(StreamBody)]
+StreamPatch = Annotated[dict[str, Any], Body(), SchemaOf(StreamBody, patch=True)]
 
 
-@router.get("")
+@router.get("", responses=answers(Page[StreamAnswer]))
 async def list_streams(
     parts: Parts,
     caller: ReadsStreams,
@@ -72,9 +83,9 @@ async def list_streams(
     return {"items": await _shown(parts, page), "next": more}
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=answers(ChangedStream, 201, 409, headers=LOCATION))
 async def create_stream(
-    parts: Parts, caller: Operator, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: Operator, response: Response, body: NewStream
 ) -> dict[str, Any]:
     """Creates a stream. It starts with the events that the log already holds for it."""
     created = await parts.registration.create(stream_from_json(body))
@@ -82,7 +93,7 @@ async def create_stream(
     return _changed(parts, created)
 
 
-@router.get("/{name}")
+@router.get("/{name}", responses=answers(WholeStream, 200, 409))
 async def show_stream(parts: Parts, caller: ReadsStreams, name: str) -> dict[str, Any]:
     """One stream, what it holds, its ``rate`` in events a second over the last minute, and its
     first hundred subscribers."""
@@ -106,7 +117,7 @@ async def show_stream(parts: Parts, caller: ReadsStreams, name: str) -> dict[str
     }
 
 
-@router.get("/{name}/messages")
+@router.get("/{name}/messages", responses=answers(StreamMessages, 200, 409))
 async def list_messages(
     parts: Parts,
     caller: ReadsStreams,
@@ -149,13 +160,13 @@ async def _missed(broker: Broker, name: str, start: int) -> dict[str, Any]:
     return {} if gap is None else {"missed": gap.members()}
 
 
-@router.patch("/{name}")
+@router.patch("/{name}", responses=answers(ChangedStream, 200, 409))
 async def change_stream(
     parts: Parts,
     caller: Operator,
     name: str,
+    body: StreamPatch,
     force: bool = Query(False, description="Even if that drops events."),
-    body: dict[str, Any] = Body(...),
 ) -> dict[str, Any]:
     """Changes the fields that the body names (RFC 7396; null removes a limit), keeps the others."""
     former = writable(parts.registry.stream(name))
@@ -165,7 +176,7 @@ async def change_stream(
     return _changed(parts, changed)
 
 
-@router.delete("/{name}", status_code=204)
+@router.delete("/{name}", status_code=204, responses=answers(None, 204, 409))
 async def delete_stream(parts: Parts, caller: Operator, name: str) -> None:
     """Deletes a stream and its events, and ends its subscriptions."""
     if not parts.registry.is_unreadable("stream", name):

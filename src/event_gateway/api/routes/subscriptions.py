@@ -5,17 +5,19 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Body, Depends, Query
 
 from event_gateway.api.access.browser_tokens import BrowserTokens
 from event_gateway.api.access.callers import ReadsStreams
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.streams import BrowserToken, SubscriptionPage
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import cursor_of, read_cursor
 from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.broker.registry import Registry
-from event_gateway.config.token_model import token_from_json
+from event_gateway.config.token_model import TokenBody, token_from_json
 from event_gateway.core.text.times import rfc3339
 from event_gateway.streaming.subscription_directory import ListedSubscription, SubscriptionDirectory
 
@@ -33,9 +35,10 @@ class SubscriptionParts:
 
 
 Parts = Annotated[SubscriptionParts, Depends(provided(SubscriptionParts))]
+NewToken = Annotated[dict[str, Any], Body(), SchemaOf(TokenBody)]
 
 
-@router.get("/subscriptions")
+@router.get("/subscriptions", responses=answers(SubscriptionPage))
 async def list_subscriptions(
     parts: Parts,
     caller: ReadsStreams,
@@ -57,7 +60,7 @@ async def list_subscriptions(
     }
 
 
-@router.delete("/subscriptions/{subscription_id}", status_code=204)
+@router.delete("/subscriptions/{subscription_id}", status_code=204, responses=answers(None, 204))
 async def close_subscription(parts: Parts, caller: ReadsStreams, subscription_id: str) -> None:
     """Ends a subscription, whichever process has it, and tells its client."""
     closed = await parts.directory.close(subscription_id)
@@ -67,8 +70,8 @@ async def close_subscription(parts: Parts, caller: ReadsStreams, subscription_id
         raise Problem(404, f"there is no subscription {subscription_id}")
 
 
-@router.post("/tokens", status_code=201)
-async def make_token(parts: Parts, caller: ReadsStreams, body: dict[str, Any]) -> dict[str, Any]:
+@router.post("/tokens", status_code=201, responses=answers(BrowserToken, 201))
+async def make_token(parts: Parts, caller: ReadsStreams, body: NewToken) -> dict[str, Any]:
     """Issues a token that opens the given streams or subjects for a short time."""
     requested = token_from_json(body, frozenset(parts.registry.streams))
     until = time.time() + requested.lifetime

@@ -9,6 +9,9 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 
 from event_gateway.api.access.callers import ManagesWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.requests import PreviewRequest
+from event_gateway.api.answers.webhooks import PreviewedRequest
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as, event_in
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
@@ -43,9 +46,12 @@ class _PreviewRequest(msgspec.Struct, forbid_unknown_fields=True):
     webhook: str | None = None
 
 
-@router.post("/preview")
+PreviewBody = Annotated[dict[str, Any], Body(), SchemaOf(PreviewRequest)]
+
+
+@router.post("/preview", responses=answers(PreviewedRequest))
 async def preview_transformation(
-    request: Request, parts: Parts, caller: ManagesWebhooks, body: dict[str, Any] = Body(...)
+    request: Request, parts: Parts, caller: ManagesWebhooks, body: PreviewBody
 ) -> Response:
     """The request that the gateway would send for an event. Nothing is sent or stored.
 

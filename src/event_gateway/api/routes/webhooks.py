@@ -10,6 +10,17 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from event_gateway.api.access.callers import ManagesWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.common import Page
+from event_gateway.api.answers.others import SecretAnswer
+from event_gateway.api.answers.requests import LOCATION, Rotation, SampleRequest
+from event_gateway.api.answers.webhooks import (
+    ChangedWebhook,
+    HandshakeAnswer,
+    TriedWebhook,
+    WebhookAnswer,
+    WebhookStats,
+)
+from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.routes import secrets
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.definitions import present, writable
@@ -21,7 +32,7 @@ from event_gateway.api.server.state import ApiState
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
-from event_gateway.config.request_bodies import webhook_from_json
+from event_gateway.config.request_bodies import WebhookBody, webhook_from_json
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.capture_warnings import capture_warnings
@@ -66,9 +77,14 @@ class WebhookParts:
 
 
 Parts = Annotated[WebhookParts, Depends(provided(WebhookParts))]
+NewWebhook = Annotated[dict[str, Any], Body(), SchemaOf(WebhookBody)]
+WholeWebhook = Annotated[dict[str, Any], Body(), SchemaOf(WebhookBody, optional=("id",))]
+WebhookPatch = Annotated[dict[str, Any], Body(), SchemaOf(WebhookBody, patch=True)]
+NewKey = Annotated[dict[str, Any], Body(), SchemaOf(Rotation)]
+Sample = Annotated[dict[str, Any] | None, Body(), SchemaOf(SampleRequest)]
 
 
-@router.get("")
+@router.get("", responses=answers(Page[WebhookAnswer]))
 async def list_webhooks(
     parts: Parts,
     caller: ManagesWebhooks,
@@ -81,9 +97,9 @@ async def list_webhooks(
     return {"items": items, "next": more}
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=answers(ChangedWebhook, 201, 409, headers=LOCATION))
 async def create_webhook(
-    parts: Parts, caller: ManagesWebhooks, response: Response, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesWebhooks, response: Response, body: NewWebhook
 ) -> dict[str, Any]:
     """Registers a webhook. It gets every matching event that comes in after the answer."""
     webhook = _parse(parts, body)
@@ -92,7 +108,7 @@ async def create_webhook(
     return await _changed(parts, created)
 
 
-@router.get("/{webhook_id}")
+@router.get("/{webhook_id}", responses=answers(WebhookAnswer, 200, 409))
 async def show_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
     """One webhook; with an expression also how often its evaluation failed, in all processes."""
     webhook = present(parts.registry.webhook(webhook_id))
@@ -103,9 +119,9 @@ async def show_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -
     return shown
 
 
-@router.put("/{webhook_id}")
+@router.put("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409))
 async def replace_webhook(
-    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: WholeWebhook
 ) -> dict[str, Any]:
     """Replaces the whole definition, also one that the registry holds and nobody can read."""
     unreadable = parts.registry.is_unreadable("webhook", webhook_id)
@@ -119,9 +135,9 @@ async def replace_webhook(
     return await _changed(parts, await parts.registration.replace(webhook))
 
 
-@router.patch("/{webhook_id}")
+@router.patch("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409))
 async def change_webhook(
-    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: WebhookPatch
 ) -> dict[str, Any]:
     """Changes the fields that the body names (RFC 7396), keeps the others.
 
@@ -143,13 +159,13 @@ async def change_webhook(
     return await _changed(parts, await parts.registration.replace(webhook))
 
 
-@router.post("/{webhook_id}/test")
+@router.post("/{webhook_id}/test", responses=answers(TriedWebhook, 200, 409))
 async def try_webhook(
     request: Request,
     parts: Parts,
     caller: ManagesWebhooks,
     webhook_id: str,
-    body: dict[str, Any] | None = Body(None),
+    body: Sample = None,
 ) -> Response:
     """Sends one event to the receiver at once and returns its answer.
 
@@ -175,9 +191,9 @@ async def try_webhook(
     return Response(msgspec.json.encode(shown), media_type="application/json")
 
 
-@router.post("/{webhook_id}/rotate-secret")
+@router.post("/{webhook_id}/rotate-secret", responses=answers(SecretAnswer, 200, 409))
 async def rotate_signing_key(
-    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: dict[str, Any] = Body(...)
+    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: NewKey
 ) -> dict[str, Any]:
     """Replaces the key that signs the webhook's requests: ``{"value": "whsec_…"}``.
 
@@ -198,7 +214,7 @@ async def rotate_signing_key(
     return secrets.shown(parts.secrets, names[0])
 
 
-@router.post("/{webhook_id}/enable")
+@router.post("/{webhook_id}/enable", responses=answers(ChangedWebhook, 200, 409))
 async def enable_webhook(
     parts: Parts,
     caller: ManagesWebhooks,
@@ -210,7 +226,7 @@ async def enable_webhook(
     return await _changed(parts, await parts.registration.enable(webhook_id, discard=discard))
 
 
-@router.post("/{webhook_id}/verify")
+@router.post("/{webhook_id}/verify", responses=answers(HandshakeAnswer, 200, 409))
 async def verify_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
     """Does the verification handshake with the receiver at once, and returns its answer.
 
@@ -230,7 +246,7 @@ async def verify_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str)
     }
 
 
-@router.get("/{webhook_id}/stats")
+@router.get("/{webhook_id}/stats", responses=answers(WebhookStats, 200, 409))
 async def show_stats(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
     """The state of a webhook's deliveries over all processes: circuit breaker, queue, counts."""
     webhook = present(parts.registry.webhook(webhook_id))
@@ -258,7 +274,7 @@ async def show_stats(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> 
     }
 
 
-@router.delete("/{webhook_id}", status_code=204)
+@router.delete("/{webhook_id}", status_code=204, responses=answers(None, 204, 409))
 async def delete_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> None:
     """Deletes a webhook and cancels its pending deliveries.
 

@@ -1,0 +1,44 @@
+"""What several answers consist of."""
+
+from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+from typing_extensions import TypedDict
+
+Item = TypeVar("Item")
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Duration = Annotated[str, WithJsonSchema({"type": "string", "examples": ["30s", "1h30m"]})]
+Json = Annotated[Any, WithJsonSchema({})]
+
+
+class CloudEvent(TypedDict):
+    """A CloudEvent 1.0 in the JSON format; any other member is an extension attribute, whose name
+    consists of lower-case letters and digits."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1, description="A URI reference.")]
+    type: Annotated[str, Field(min_length=1)]
+    subject: NotRequired[Annotated[str, Field(min_length=1)]]
+    time: NotRequired[Time]
+    datacontenttype: NotRequired[Annotated[str, Field(min_length=1)]]
+    dataschema: NotRequired[Annotated[str, Field(min_length=1, description="A URI.")]]
+    data: NotRequired[Json]
+    data_base64: NotRequired[str]
+
+
+class Page(TypedDict, Generic[Item]):
+    """A page of a list. ``next`` is the cursor of the page that follows, null after the last."""
+
+    items: list[Item]
+    next: str | None
+
+
+class Warned(TypedDict):
+    """What will not work as the owner of a definition may expect; ``detail`` begins with the key
+    of the definition."""
+
+    code: str
+    detail: str

@@ -1,0 +1,136 @@
+"""Answers about deliveries, dead letters, replays and rejected input."""
+
+from typing import Annotated, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from event_gateway.api.answers.common import CloudEvent, Json, Time
+from event_gateway.api.openapi.described import StructSchema
+from event_gateway.core.webhook.delivery import Attempt, Status
+
+AttemptAnswer = Annotated[dict[str, object], StructSchema(Attempt)]
+
+
+class DeliveryState(TypedDict):
+    """How far a delivery is."""
+
+    webhook_id: str
+    event_id: str
+    source: str
+    status: Status
+    updated_at: Time
+    last_error: str | None
+    next_attempt_at: Time | None
+    stream: str
+    sequence: int
+    run: int
+    repeats: str | None
+
+
+class ListedDelivery(DeliveryState):
+    """A delivery in a list. ``attempts`` counts them."""
+
+    attempts: int
+
+
+class DeliveryAnswer(DeliveryState):
+    """A delivery with its attempts, and the id of its latest dead letter."""
+
+    attempts: list[AttemptAnswer]
+    dead_letter: int | None
+
+
+class DeadLetterState(TypedDict):
+    """A delivery that failed for good."""
+
+    id: int
+    time: Time
+    webhook_id: str
+    url: str
+    reason: str
+    event_id: str
+    event_type: str
+    source: str
+    last_error: str | None
+    stream: str
+    sequence: int
+    run: int
+    replayed_at: Time | None
+
+
+class ListedDeadLetter(DeadLetterState):
+    """A dead letter in a list. ``attempts`` counts them."""
+
+    attempts: int
+
+
+class DeadLetterAnswer(DeadLetterState):
+    """A dead letter with its event, all attempts, and the webhook as it was then."""
+
+    attempts: list[AttemptAnswer]
+    webhook: Json
+    event: CloudEvent
+
+
+class Purged(TypedDict):
+    """How many dead letters were deleted, or would be. ``next``: repeat the request with it."""
+
+    purged: int
+    dry_run: bool
+    next: str | None
+
+
+class ReplayAnswer(TypedDict):
+    """A replay and its progress, ``progress`` from 0 to 1."""
+
+    id: str
+    of: Literal["log", "dead_letters"]
+    webhook: str | None
+    stream: str
+    types: list[str]
+    reason: str | None
+    since: Time | None
+    until: Time | None
+    from_seq: int
+    until_seq: int
+    dry_run: bool
+    created_at: Time
+    state: Literal["running", "paused", "cancelled", "done", "failed"]
+    progress: float
+    position: int | None
+    looked_at: int
+    matched: int
+    queued: int
+    skipped: int
+    error: str | None
+    updated_at: Time | None
+    ended_at: Time | None
+
+
+class RejectedAnswer(TypedDict):
+    """Input that is no valid event, with its original bytes in ``data`` or ``data_base64``."""
+
+    seq: int
+    time: Time
+    reason: str
+    detail: str
+    path: str | None
+    subject: str
+    stream: str
+    sequence: int
+    headers: Json
+    cut: bool
+    data: NotRequired[str]
+    data_base64: NotRequired[str]
+
+
+class Taken(TypedDict):
+    """Where in the log the input is now."""
+
+    sequence: int
+
+
+class Reread(TypedDict):
+    """The streams whose events are read again."""
+
+    streams: list[str]

@@ -1,0 +1,81 @@
+"""Bodies of requests that no model validates, as an event in them is read from its bytes."""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+from event_gateway.api.answers.common import CloudEvent
+from event_gateway.config.model import TransformationModel
+from event_gateway.config.values import Duration
+
+LOCATION = {"Location": "The path of what was created."}
+# The body of an import is a document, in one of two languages.
+DOCUMENT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "An AsyncAPI document, version 2 or 3.",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "application/yaml": {"schema": {"type": "string"}},
+        },
+    }
+}
+_CLOSED = ConfigDict(extra="forbid")
+
+
+class SampleRequest(TypedDict):
+    """The event to send to the receiver."""
+
+    __pydantic_config__ = _CLOSED  # type: ignore[misc]
+
+    event: CloudEvent
+
+
+class EventToMatch(TypedDict):
+    """The event to match."""
+
+    event: CloudEvent
+
+
+MatchRequest = EventToMatch | CloudEvent
+
+
+class EvaluationRequest(TypedDict):
+    """The expression, and the event for which it is evaluated."""
+
+    __pydantic_config__ = _CLOSED  # type: ignore[misc]
+
+    dialect: NotRequired[Literal["cel"]]
+    expression: str
+    event: CloudEvent
+
+
+class PreviewRequest(TypedDict):
+    """The event, and the transformation: a name, or a definition without a Python function."""
+
+    __pydantic_config__ = _CLOSED  # type: ignore[misc]
+
+    event: CloudEvent
+    transformation: NotRequired[str | TransformationModel | None]
+    webhook: NotRequired[str | None]
+
+
+_Value = Annotated[str, Field(description="The secret itself; no answer shows it.")]
+
+
+class SecretValue(TypedDict):
+    """The value of a secret."""
+
+    __pydantic_config__ = _CLOSED  # type: ignore[misc]
+
+    value: _Value
+
+
+class Rotation(TypedDict):
+    """The next value of a secret; ``overlap``: how long the former one signs too (24h)."""
+
+    __pydantic_config__ = _CLOSED  # type: ignore[misc]
+
+    value: _Value
+    overlap: NotRequired[Duration | None]

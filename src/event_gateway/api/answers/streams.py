@@ -1,0 +1,120 @@
+"""Answers about streams and their subscribers."""
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from event_gateway.api.answers.common import CloudEvent, Duration, Json, Time, Warned
+
+
+class StreamDefinitionAnswer(TypedDict):
+    """A named stream as it is registered."""
+
+    name: str
+    subjects: list[str]
+    retention: Duration | None
+    max_messages: int | None
+    max_bytes: int | None
+    compliance: bool
+    compression: str
+    replicas: int | None
+    managed_by: Literal["api", "file"]
+    created_at: Time
+
+
+class ChangedStream(StreamDefinitionAnswer):
+    """A stream after a change."""
+
+    warnings: list[Warned]
+
+
+class StreamContents(TypedDict):
+    """What a stream holds."""
+
+    messages: int
+    bytes: int
+    first_seq: int
+    last_seq: int
+    first_time: Time | None
+
+
+class StreamAnswer(StreamDefinitionAnswer):
+    """A stream, and what it holds."""
+
+    state: StreamContents
+
+
+_From = TypedDict("_From", {"from": Json})
+
+
+class SubscriptionAnswer(_From):
+    """A live subscription. ``since``: when it began; ``from``: where, as the client asked."""
+
+    id: str
+    stream: str | None
+    subjects: list[str]
+    principal: str
+    since: Time
+    durable: str | None
+    position: int
+    lag: int | None
+    lagging: bool
+    sent: int
+    process: str
+
+
+class Subscribers(TypedDict):
+    """Subscribers of a stream. ``complete`` is false if a process did not answer."""
+
+    count: int
+    complete: bool
+    items: list[SubscriptionAnswer]
+
+
+class WholeStream(StreamAnswer):
+    """A stream, what it holds, its rate in events a second, and its first subscribers."""
+
+    rate: float | None
+    subscribers: Subscribers
+
+
+class StreamMessage(TypedDict):
+    """An event at its position in a stream."""
+
+    seq: int
+    time: Time
+    event: CloudEvent
+
+
+class Missed(TypedDict):
+    """Sequences that the stream does not have any more."""
+
+    first: int
+    last: int
+    code: NotRequired[Literal["stream_recreated"]]
+
+
+class StreamMessages(TypedDict):
+    """Events of a stream, in order."""
+
+    items: list[StreamMessage]
+    next: str | None
+    missed: NotRequired[Missed]
+
+
+class SubscriptionPage(TypedDict):
+    """Live subscriptions. ``complete`` is false if a process did not answer."""
+
+    items: list[SubscriptionAnswer]
+    next: str | None
+    complete: bool
+
+
+class BrowserToken(TypedDict):
+    """A token that opens streams and subjects for a short time."""
+
+    token: str
+    expires_at: Time
+    principal: str
+    streams: list[str]
+    subjects: list[str]

@@ -1,0 +1,108 @@
+"""What a route says for the OpenAPI document: of the body that it takes, and of its answers.
+
+    NewStream = Annotated[dict[str, Any], Body(), SchemaOf(StreamBody)]
+
+    @router.post("", status_code=201, responses=answers(StreamAnswer, 201, 409))
+    async def create_stream(parts: Parts, caller: Operator, body: NewStream) -> dict[str, Any]:
+
+Answers are described, not validated: a test compares them with what the gateway sends.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from pydantic import TypeAdapter
+from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+
+Responses = dict[int | str, dict[str, Any]]
+
+# The key in the description of a response under which the document finds its errors.
+ERRORS = "x-errors"
+
+
+class SchemaOf:
+    """The schema of a body that the route takes as plain JSON: that of ``model``, which validates
+    it. ``optional``: members that this route does not require. ``patch``: the body is a merge
+    patch (RFC 7396): it requires nothing, and null removes a member."""
+
+    def __init__(self, model: Any, *, optional: tuple[str, ...] = (), patch: bool = False) -> None:
+        self._model = model
+        self._optional = optional
+        self._patch = patch
+
+    def __get_pydantic_json_schema__(
+        self, _core_schema: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        if isinstance(self._model, type) and issubclass(self._model, msgspec.Struct):
+            return struct_schema(self._model)
+        schema = handler(TypeAdapter(self._model).core_schema)
+        if not (self._optional or self._patch):
+            return schema
+        whole = dict(handler.resolve_ref_schema(schema))
+        required = [name for name in whole.pop("required", ()) if name not in self._optional]
+        if self._patch:
+            whole["title"] = f"{whole['title']}Patch"
+            whole["properties"] = {
+                name: _or_null(member) for name, member in whole["properties"].items()
+            }
+        elif required:
+            whole["required"] = required
+        return whole
+
+
+class StructSchema:
+    """The schema of a value that msgspec has encoded from a struct."""
+
+    def __init__(self, struct: type[msgspec.Struct]) -> None:
+        self._struct = struct
+
+    def __get_pydantic_json_schema__(self, _core_schema: Any, _handler: Any) -> JsonSchemaValue:
+        return struct_schema(self._struct)
+
+
+def struct_schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of a struct that contains no other struct."""
+    _, components = msgspec.json.schema_components([struct])
+    (schema,) = components.values()
+    return dict(schema)
+
+
+def answers(
+    model: Any = None,
+    status: int = 200,
+    *errors: int,
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+    description: str = "",
+) -> Responses:
+    """What a route answers: ``model`` with ``status``, and problems with the statuses in ``errors``
+    beside those of all routes. ``headers``: descriptions by name."""
+    described: dict[str, Any] = {"description": description or _DESCRIPTIONS.get(status, "Done.")}
+    if model is not None:
+        described |= {"model": model}
+    elif media_type != "application/json":
+        described |= {"content": {media_type: {"schema": {"type": "string"}}}}
+    if headers:
+        described["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in headers.items()
+        }
+    described[ERRORS] = list(errors)
+    return {status: described}
+
+
+_DESCRIPTIONS = {
+    200: "Done.", 201: "Created.", 202: "Accepted.", 204: "Done; the answer has no body."
+}  # fmt: skip
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    options = schema.get("anyOf")
+    if options is not None and {"type": "null"} in options:
+        return schema
+    either: dict[str, Any] = {"anyOf": [schema, {"type": "null"}]}
+    if "description" in schema:
+        either["description"] = schema["description"]
+    return either
