@@ -74,7 +74,9 @@ class _Session:
 
 async def _read(parts: Iterable[bytes], deflate: bool) -> tuple[_Session, RecordingTransport]:
     session, transport = _Session(), RecordingTransport()
-    protocol = WebSocketProtocol(lambda _request: (session, None), ServerState(), LIMIT, deflate)
+    protocol = WebSocketProtocol(
+        lambda _request, _peer: (session, None), ServerState(), LIMIT, deflate
+    )
     protocol.connection_made(transport)
     protocol.data_received(_HANDSHAKE)
     assert transport.written.startswith(b"HTTP/1.1 101 ")

@@ -12,6 +12,7 @@ import pytest
 
 from event_gateway.api.http import limits, open_connections
 from event_gateway.api.http.limits import AddressBound, ConnectionLimits
+from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.cli.process.limits import OTHERS, attempts_within, connections_within
 from event_gateway.cli.process.serve import Running
 from support.fixtures import Start
@@ -279,7 +280,7 @@ def test_the_name_and_bound_of_an_address() -> None:
     def bound(per_address: int | None = None, *proxies: str) -> AddressBound:
         return AddressBound(
             ConnectionLimits(
-                total=80, per_address=per_address, proxies=proxies, body_timeout=1,
+                total=80, per_address=per_address, proxies=TrustedProxies(proxies), body_timeout=1,
                 keep_alive_timeout=1,
             )
         )  # fmt: skip

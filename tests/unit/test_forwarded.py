@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from event_gateway.api.http.peer import Peer
 from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.core.access.client_certificate import UnreadableCertificate
 from event_gateway.core.access.forwarded import MAX_READ, AddressHeader, Client, Header
@@ -17,7 +18,7 @@ PROXY = Client("10.0.0.1", "http")
 
 
 def _proxies(header: AddressHeader = "x-forwarded-for") -> TrustedProxies:
-    return TrustedProxies(["10.0.0.0/8", "fd00::/8"], header, certificates=True)
+    return TrustedProxies(["10.0.0.0/8", "fd00::/8"], header, True)
 
 
 @pytest.mark.parametrize(
@@ -79,15 +80,15 @@ def test_only_proxies_that_are_trusted_are_believed() -> None:
     ]  # fmt: skip
     proxies = _proxies()
     assert proxies.client(PROXY, headers) == ("1.2.3.4", "https")
-    assert proxies.certificate("10.0.0.1", headers) is not None
+    assert Peer("10.0.0.1", proxies=proxies).certificate(headers) is not None
     for stranger in ("9.9.9.9", "2001:db8::1", "", "/run/socket"):
         peer = Client(stranger, "http")
         assert proxies.client(peer, headers) is peer
-        assert proxies.certificate(stranger, headers) is None
-    proxies.configure(["9.9.9.9/32"], "x-forwarded-for", certificates=False)
+        assert Peer(stranger, proxies=proxies).certificate(headers) is None
+    proxies.configure(["9.9.9.9/32"], "x-forwarded-for", False)
     assert proxies.client(PROXY, headers) == PROXY
     assert proxies.client(Client("9.9.9.9", "http"), headers).address == "1.2.3.4"
-    assert proxies.certificate("9.9.9.9", headers) is None
+    assert Peer("9.9.9.9", proxies=proxies).certificate(headers) is None
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-forwarded-client-cert"])
@@ -98,7 +99,7 @@ def test_hostile_headers_cost_little(name: str, text: str) -> None:
     with limited_work():
         assert proxies.client(PROXY, headers).address.startswith("10.")
         with contextlib.suppress(UnreadableCertificate):
-            assert proxies.certificate("10.0.0.1", headers) is None
+            assert forwarded_certificate(headers) is None
 
 
 def _certificate(*lines: str) -> object:

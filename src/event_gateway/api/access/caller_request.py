@@ -3,6 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import parse_qs
 
+from event_gateway.api.http.peer import Peer
+from event_gateway.core.access.client_certificate import ClientCertificate
+
 # Headers as ASGI has them: names in lower case.
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -10,12 +13,11 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 class CallerRequest:
     """A request whose caller is not known yet. It decodes what somebody asks for, and no more.
 
-    ``client``: the address of the client; ``body``: reads the whole body, which is bounded, and may
-    be called again; ``bearer``: the credential in ``Authorization: Bearer``, else in ``X-API-Key``,
-    or empty.
+    ``body``: reads the whole body, which is bounded, and may be called again; ``bearer``: the
+    credential in ``Authorization: Bearer``, else in ``X-API-Key``, or empty.
     """
 
-    __slots__ = ("_headers", "_query", "bearer", "body", "client", "method", "path")
+    __slots__ = ("_headers", "_peer", "_query", "bearer", "body", "method", "path")
 
     def __init__(
         self,
@@ -24,17 +26,35 @@ class CallerRequest:
         path: str,
         headers: RawHeaders,
         query: bytes,
-        client: str,
+        peer: Peer,
         body: Callable[[], Awaitable[bytes]],
     ) -> None:
-        """``query``: the query string."""
+        """``query``: the query string; ``peer``: the other end of the connection."""
         self.method = method
         self.path = path
-        self.client = client
+        self._peer = peer
         self.body = body
         self._headers = headers
         self._query = query
         self.bearer = self._bearer()
+
+    @property
+    def client(self) -> str:
+        """The address of the client, also behind reverse proxies that are trusted; empty where
+        there is none."""
+        return self._peer.client(self._headers).address
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``, by which the client's request came to the gateway, or to the first
+        reverse proxy that is trusted."""
+        return self._peer.client(self._headers).scheme
+
+    @property
+    def certificate(self) -> ClientCertificate | None:
+        """The certificate that the client has shown to the gateway, or to a reverse proxy that may
+        say so. Raises UnreadableCertificate."""
+        return self._peer.certificate(self._headers)
 
     def header(self, name: bytes) -> str | None:
         """The first header of a name, which is in lower case."""

@@ -16,6 +16,7 @@ from event_gateway.api.access.authenticator import (
 )
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.callers import PRINCIPAL, Requirement
+from event_gateway.api.http.peer import PEER
 from event_gateway.api.server.bodies import json_of, read_body
 from event_gateway.api.server.dependencies import part_of
 from event_gateway.api.server.state import ApiState
@@ -78,7 +79,6 @@ async def caller(
     """The caller of a request. ``live``: the request is for events of a stream, which a browser
     token opens, and nothing else. Raises the 401 problem."""
     scope = request.scope
-    client = scope["client"]
     try:
         principal = await authenticator.authenticate(
             CallerRequest(
@@ -86,7 +86,7 @@ async def caller(
                 path=scope["path"],
                 headers=scope["headers"],
                 query=scope["query_string"],
-                client=client[0] if client else "",
+                peer=scope[PEER],
                 body=body.read,
             )
         )

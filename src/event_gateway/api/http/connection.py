@@ -56,12 +56,13 @@ class Connection(asyncio.Protocol):
         """The connection was accepted."""
         self.wire = wire = Wire(cast(asyncio.Transport, transport), self._loop)
         secure = isinstance(transport, TlsConnection)
-        self.peer = peer = Peer(transport, secure=secure)
+        proxies = self._connections.limits.proxies
+        self.peer = peer = Peer.of(transport, proxies, secure=secure)
         own = transport.get_extra_info("sockname")
         self._scope = {
             "server": (str(own[0]), int(own[1])) if isinstance(own, tuple) else None,
             "client": (peer.address, peer.port),
-            "scheme": peer.client.scheme,
+            "scheme": peer.scheme,
             "extensions": {LIVE: self.become_live},
             PEER: peer,
         }
@@ -207,6 +208,7 @@ class Connection(asyncio.Protocol):
         make = cast(Callable[..., Any], self._config.ws_protocol_class)
         websocket = make(config=self._config, server_state=self._state, app_state={})
         websocket.on_lost = self._lost_websocket
+        websocket.peer = self.peer
         lines = [b"%b %b HTTP/%b" % (head.method, head.url, head.version.encode())]
         lines += [b"%b: %b" % header for header in head.headers]
         self.wire.hand_over(websocket)

@@ -1,9 +1,9 @@
 """Limits of HTTP connections: how many there may be, and what each may take of time and memory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv6Network
 
+from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.core.text.addresses import Address, read_address
 
 # Seconds.
@@ -34,12 +34,12 @@ PIECE = 8 * 1024  # parsed at a time: after each piece the limits are checked
 class ConnectionLimits:
     """``total``: connections of this process, of which half may be those of HTTP and three quarters
     live ones (WebSocket and Server-Sent Events); ``per_address``: HTTP connections of an address,
-    None for a quarter of all HTTP connections; ``proxies``: networks whose addresses have no bound
+    None for a quarter of all HTTP connections; ``proxies``: those whose addresses have no bound
     of their own; ``body_timeout`` and ``keep_alive_timeout`` in seconds."""
 
     total: int
     per_address: int | None
-    proxies: Sequence[str]
+    proxies: TrustedProxies
     body_timeout: float
     keep_alive_timeout: float
 
@@ -60,7 +60,7 @@ class AddressBound:
     def __init__(self, limits: ConnectionLimits) -> None:
         self._explicit = limits.per_address is not None
         self._bound = limits.per_address or max(1, limits.http // 4)
-        self._proxies = [ip_network(text) for text in limits.proxies]
+        self._proxies = limits.proxies
 
     def of(self, address: str) -> tuple[str, int | None]:
         """The name under which connections of the address are counted, and their bound.
@@ -71,7 +71,7 @@ class AddressBound:
         parsed = read_address(address)
         if parsed is None:
             return address, None  # no TCP
-        if any(parsed in network for network in self._proxies):
+        if self._proxies.trusts(address):
             return str(parsed), None
         if not self._explicit and parsed.is_loopback:
             return str(parsed), None

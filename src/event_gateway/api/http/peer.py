@@ -1,36 +1,59 @@
-"""The other end of a connection: its address, and the certificate that it has shown."""
+"""The other end of a connection, and the client behind it if it is a reverse proxy."""
 
 import asyncio
+from collections.abc import Iterable
 
+from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.core.access.client_certificate import ClientCertificate, certificate_from_der
-from event_gateway.core.access.forwarded import Client
+from event_gateway.core.access.forwarded import Client, Header
+from event_gateway.core.access.forwarded_certificate import forwarded_certificate
 
 PEER = "event_gateway.peer"  # the key of the ASGI scope under which a request's Peer is
+NO_PROXIES = TrustedProxies()
 
 
 class Peer:
-    """``client``: its address, empty where there is none, and the scheme of the connection;
-    ``address`` and ``port``. It may be a proxy: docs/decisions/0038."""
+    """``address``, empty where there is none, and ``port``; ``scheme`` of the connection. What
+    depends on a request takes its headers, whose names are in lower case."""
 
-    __slots__ = ("_certificate", "_transport", "client", "port")
+    __slots__ = ("_certificate", "_proxies", "_transport", "address", "port", "scheme")
 
-    def __init__(self, transport: asyncio.BaseTransport, *, secure: bool) -> None:
-        name = transport.get_extra_info("peername")
-        known = isinstance(name, tuple)
-        self.client = Client(str(name[0]) if known else "", "https" if secure else "http")
-        self.port = int(name[1]) if known else 0
-        self._transport = transport if secure else None  # until its certificate has been read
+    def __init__(
+        self, address: str = "", port: int = 0, scheme: str = "http",
+        proxies: TrustedProxies = NO_PROXIES,
+    ) -> None:  # fmt: skip
+        self.address = address
+        self.port = port
+        self.scheme = scheme
+        self._proxies = proxies
+        self._transport: asyncio.BaseTransport | None = None  # until its certificate has been read
         self._certificate: ClientCertificate | None = None
 
-    @property
-    def address(self) -> str:
-        """The address."""
-        return self.client.address
+    @classmethod
+    def of(
+        cls, transport: asyncio.BaseTransport, proxies: TrustedProxies, *, secure: bool
+    ) -> "Peer":
+        """The other end of a transport; ``secure``: it speaks TLS."""
+        name = transport.get_extra_info("peername")
+        address, port = (str(name[0]), int(name[1])) if isinstance(name, tuple) else ("", 0)
+        peer = cls(address, port, "https" if secure else "http", proxies)
+        if secure:
+            peer._transport = transport
+        return peer
 
-    @property
-    def certificate(self) -> ClientCertificate | None:
-        """The certificate that was shown in the handshake, and verified; None if there was none.
-        Raises UnreadableCertificate."""
+    def client(self, headers: Iterable[Header]) -> Client:
+        """Who sends a request on the connection: the peer, or a client behind it."""
+        return self._proxies.client(Client(self.address, self.scheme), headers)
+
+    def certificate(self, headers: Iterable[Header]) -> ClientCertificate | None:
+        """The certificate that the client has shown: to a proxy that may say so, else in the
+        handshake of this connection, where it was verified. None if there was none.
+
+        The certificate of a proxy that speaks for its clients is never that of a client. Raises
+        UnreadableCertificate.
+        """
+        if self._proxies.speaks_for_clients(self.address):
+            return forwarded_certificate(headers)
         if self._transport is not None:
             der = self._transport.get_extra_info("peercert")
             self._certificate = certificate_from_der(der) if der else None

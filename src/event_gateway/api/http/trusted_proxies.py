@@ -1,11 +1,9 @@
-"""Reverse proxies that are believed: who their clients are, and which certificates those showed."""
+"""Reverse proxies that are believed when they say who their clients are."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
 
-from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.access.forwarded import AddressHeader, Client, Header, client_behind
-from event_gateway.core.access.forwarded_certificate import forwarded_certificate
 from event_gateway.core.text.addresses import read_address
 
 MAX_KNOWN = 4096  # addresses whose answer is kept
@@ -13,19 +11,18 @@ MAX_KNOWN = 4096  # addresses whose answer is kept
 
 class TrustedProxies:
     """``networks`` (CIDR) of the proxies; ``header``: in which they name their clients;
-    ``certificates``: whether they pass client certificates on. A reload calls :meth:`configure`.
-
-    Headers of anybody else count for nothing.
-    """
+    ``certificates``: whether they tell which certificates those have shown. A reload calls
+    :meth:`configure`. Headers of anybody else count for nothing."""
 
     def __init__(
-        self, networks: Sequence[str], header: AddressHeader, *, certificates: bool
+        self,
+        networks: Sequence[str] = (),
+        header: AddressHeader = "x-forwarded-for",
+        certificates: bool = False,
     ) -> None:
-        self.configure(networks, header, certificates=certificates)
+        self.configure(networks, header, certificates)
 
-    def configure(
-        self, networks: Sequence[str], header: AddressHeader, *, certificates: bool
-    ) -> None:
+    def configure(self, networks: Sequence[str], header: AddressHeader, certificates: bool) -> None:
         """Trusts these from now on."""
         self._networks = [ip_network(text) for text in networks]
         self._header: AddressHeader = header
@@ -51,9 +48,6 @@ class TrustedProxies:
             return peer
         return client_behind(peer, headers, self._header, self.trusts)
 
-    def certificate(self, peer: str, headers: Iterable[Header]) -> ClientCertificate | None:
-        """The certificate that a client has shown to the proxy at the address ``peer``; None if it
-        has shown none, or the peer is not believed. Raises UnreadableCertificate."""
-        if not (self._certificates and self.trusts(peer)):
-            return None
-        return forwarded_certificate(headers)
+    def speaks_for_clients(self, address: str) -> bool:
+        """Whether the address is one of a proxy that tells which certificates were shown to it."""
+        return self._certificates and self.trusts(address)

@@ -8,6 +8,7 @@ from wsproto import events
 
 from event_gateway.api.access.authenticator import Authenticator, Unauthenticated
 from event_gateway.api.access.caller_request import CallerRequest, RawHeaders
+from event_gateway.api.http.peer import Peer
 from event_gateway.api.live.bare_session import SUBPROTOCOL, BareSession
 from event_gateway.api.live.close_codes import FORBIDDEN, GOING_AWAY, POLICY, UNAUTHENTICATED
 from event_gateway.api.live.connections import Connections
@@ -73,7 +74,7 @@ def sessions(
 ) -> OpenSession:
     """What opens a session for each upgrade request to ``/v1/ws``."""
 
-    def open_session(request: events.Request) -> OpenedSession | None:
+    def open_session(request: events.Request, peer: Peer) -> OpenedSession | None:
         target = urlsplit(request.target)
         if target.path != PATH:
             return None
@@ -81,7 +82,7 @@ def sessions(
             return _RefusedSession(GOING_AWAY, "the gateway restarts"), None
         bare = SUBPROTOCOL in request.subprotocols
         given = parse_qsl(target.query, keep_blank_values=True)
-        find = partial(find_session, _caller_request(request, target.query), given, bare)
+        find = partial(find_session, _caller_request(request, target.query, peer), given, bare)
         return OpeningSession(find), SUBPROTOCOL if bare else None
 
     async def find_session(
@@ -106,9 +107,9 @@ def sessions(
     return open_session
 
 
-def _caller_request(request: events.Request, query: str) -> CallerRequest:
+def _caller_request(request: events.Request, query: str, peer: Peer) -> CallerRequest:
     return CallerRequest(
-        method="GET", path=PATH, headers=_headers(request), query=query.encode(), client="",
+        method="GET", path=PATH, headers=_headers(request), query=query.encode(), peer=peer,
         body=_no_body,
     )  # fmt: skip
 

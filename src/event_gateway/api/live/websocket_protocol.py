@@ -15,6 +15,7 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from event_gateway.api.http.peer import Peer
 from event_gateway.api.http.refusal import Header, Refusal
 from event_gateway.api.live.close_codes import GOING_AWAY, TOO_BIG
 
@@ -41,13 +42,13 @@ class Session(Protocol):
 
 OpenedSession = tuple[Session, str | None]  # with the chosen subprotocol
 # Opens the session of an upgrade request; None if nothing is at the request's path (404).
-OpenSession = Callable[[events.Request], OpenedSession | None]
+OpenSession = Callable[[events.Request, Peer], OpenedSession | None]
 
 
 class WebSocketProtocol(asyncio.Protocol):
     """One connection. Times on the loop's clock: ``received_at``, when the client last sent a byte;
     ``moved``, when the transport last wrote, or had nothing to write; ``pinged``. ``close_code``:
-    with which the gateway has closed it, if it has."""
+    with which the gateway has closed it, if it has; ``peer``: the other end."""
 
     __slots__ = (
         "_closing",
@@ -65,6 +66,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "close_code",
         "moved",
         "on_lost",
+        "peer",
         "pinged",
         "received_at",
         "writable",
@@ -86,6 +88,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._parts: list[Any] = []
         self._size = 0
         self._closing: asyncio.TimerHandle | None = None
+        self.peer = Peer()
         self.on_lost: Callable[[], None] | None = None  # called when the connection is closed
         self.close_code: int | None = None
         self.writable = True
@@ -207,7 +210,7 @@ class WebSocketProtocol(asyncio.Protocol):
         for event in self._handshake.events():
             if not isinstance(event, events.Request):
                 continue
-            opened = self._open_session(event)
+            opened = self._open_session(event, self.peer)
             if opened is None:
                 self._refuse(Refusal(404, "there is no WebSocket at this path"))
                 return

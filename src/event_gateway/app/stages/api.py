@@ -1,7 +1,7 @@
 """Builds the API: the HTTP application, and the protocol of its WebSocket connections."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.limits import ConnectionLimits
 from event_gateway.api.http.open_connections import OpenConnections
 from event_gateway.api.http.server_tls import ServerTls
+from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.websocket import sessions
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protocol_for
@@ -24,6 +25,7 @@ from event_gateway.app.stages.access import build_access
 from event_gateway.app.stages.routes import route_groups
 from event_gateway.app.stages.stages import Stages
 from event_gateway.config.model import Config
+from event_gateway.core.access.forwarded import AddressHeader
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import TaskGroup
 
@@ -41,6 +43,7 @@ class Api:
     asgi: FastAPI
     max_connections: int
     open_connections: OpenConnections
+    proxies: TrustedProxies
     cors: Cors
     tls: ServerTls | None
     http: Callable[..., asyncio.Protocol]
@@ -58,7 +61,8 @@ class Api:
         """Applies another configuration."""
         self.state.configure(config)
         self.cors.configure(config.server.cors.origins)
-        self.open_connections.configure(_limits(config, self.max_connections))
+        self.proxies.configure(*_believed(config))
+        self.open_connections.configure(_limits(config, self.max_connections, self.proxies))
         if self.tls is not None and config.server.tls is not None:
             self.tls.configure(config.server.tls, Path(config.secrets.dir))
 
@@ -73,12 +77,18 @@ class Api:
         await self.subscriptions.wait_until_ended(CLOSE_TIMEOUT)
 
 
-def _limits(config: Config, max_connections: int) -> ConnectionLimits:
+def _believed(config: Config) -> tuple[Sequence[str], AddressHeader, bool]:
+    server = config.server
+    networks, header = server.trusted_proxies, server.client_address_header
+    return networks, header, server.forwarded_client_certificate
+
+
+def _limits(config: Config, max_connections: int, proxies: TrustedProxies) -> ConnectionLimits:
     server = config.server
     return ConnectionLimits(
         total=min(server.max_connections or max_connections, max_connections),
         per_address=server.max_connections_per_address,
-        proxies=server.trusted_proxies,
+        proxies=proxies,
         body_timeout=server.body_timeout,
         keep_alive_timeout=server.keep_alive_timeout,
     )
@@ -91,8 +101,9 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
     access = build_access(admin_key, stages.adapters.installation_key)
     subscribers = config.server.subscribers
     connections = Connections(subscribers)
+    proxies = TrustedProxies(*_believed(config))
     open_connections = OpenConnections(
-        _limits(config, max_connections), stages.adapters.metrics.http
+        _limits(config, max_connections, proxies), stages.adapters.metrics.http
     )
     cors = Cors(config.server.cors.origins)
     tls = None
@@ -126,6 +137,7 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
         asgi=application,
         max_connections=max_connections,
         open_connections=open_connections,
+        proxies=proxies,
         cors=cors,
         tls=tls,
         http=connection_for(open_connections, cors, tls),
