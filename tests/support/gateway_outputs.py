@@ -15,7 +15,8 @@ from support.client import Client
 # Files that contain a key on purpose, readable only by their owner.
 PRIVATE = ("admin.key", "sealing.key", "endpoints.json", "servers.json", "nats.conf", "valkey.conf")
 PAGES = (
-    "/v1/webhooks", "/v1/streams", "/v1/rejected", "/v1/secrets", "/metrics", "/readyz", "/healthz",
+    "/v1/webhooks", "/v1/streams", "/v1/rejected", "/v1/secrets", "/v1/audit-log",
+    "/v1/audit-log/export", "/metrics", "/readyz", "/healthz",
     "/openapi.json", "/.well-known/webhook-keys.json", "/docs", "/v1/none",
 )  # fmt: skip
 

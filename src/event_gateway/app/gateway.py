@@ -19,11 +19,14 @@ from event_gateway.app.stages.api import Api, build_api
 from event_gateway.app.stages.stages import Settings, Stages, build_stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
 from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.provision import AUDIT
 from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.connection import StateError
 from event_gateway.tasks import Supervisor, TaskGroup
+
+CLOSE_TIMEOUT = 2.0  # seconds for the last records of the audit log
 
 
 async def open_gateway(
@@ -75,7 +78,7 @@ class Gateway:
             external=external,
             create_own=self._create_own_streams,
             create_named=stages.registrations.streams.create_again,
-            recreated=stages.streaming.hub.stream_recreated,
+            recreated=self._recreated,
         )
         api.state.stream_reasons = lambda: self._upkeep.reasons
 
@@ -103,6 +106,7 @@ class Gateway:
         """
         stages, tasks = self.stages, self._tasks
         stages.routing.changes.follow()
+        tasks.start("audit-log", stages.adapters.audit.run)  # first: no change without a record
         await stages.adapters.registry.watch()
         await self._adoption.check_all()
         await stages.registrations.load_file(self._config, force=force)
@@ -155,12 +159,18 @@ class Gateway:
         async with self._connections:  # closed last
             # Without a drain the router may still take events, which nobody would record.
             await stages.routing.stop()
+            await stages.adapters.audit.finish(CLOSE_TIMEOUT)
             await self._tasks.stop()
             await stages.deliveries.stop_taking()
             await stages.adapters.registry.stop()
             await stages.registrations.stop()
             await stages.streaming.stop()
             await stages.requests.stop()
+
+    def _recreated(self, stream: str) -> None:
+        self.stages.streaming.hub.stream_recreated(stream)
+        if stream == AUDIT:
+            self.stages.adapters.audit.recreated()
 
     async def _create_own_streams(self) -> None:
         registry = self.stages.adapters.registry

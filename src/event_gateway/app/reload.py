@@ -33,6 +33,14 @@ async def apply_configuration(former: Config, config: Config, stages: Stages, ap
     Raises ReloadRefused, with all as it was; or the exceptions in BrokerError if NATS goes away on
     the way: then the caller tries again.
     """
+    audit = stages.adapters.audit
+    async with audit.change(audit.file, "configuration.reload", "configuration") as call:
+        # Values of the file may contain credentials.
+        call.about(after={"changed": _changed_sections(former, config)})
+        await _apply(former, config, stages, api)
+
+
+async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> None:
     await _check(former, config, stages)
     # Before the file's webhooks, whose receivers must be allowed and transformations known.
     stages.requests.load_transformations(config)
@@ -66,6 +74,10 @@ async def _check(former: Config, config: Config, stages: Stages) -> None:
         raise ReloadRefused([("", str(error))]) from None
     except InvalidDefinition as error:
         raise ReloadRefused([(error.key, error.detail)]) from None
+
+
+def _changed_sections(former: Config, config: Config) -> list[str]:
+    return [name for name in Config.model_fields if getattr(former, name) != getattr(config, name)]
 
 
 def _at(config: Config, key: str) -> object:

@@ -19,6 +19,7 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import (
+    AUDIT,
     DEAD_LETTERS,
     LIFECYCLE,
     REJECTED,
@@ -35,7 +36,7 @@ log = structlog.get_logger(__name__)
 INTERVAL = 1.0  # seconds between two looks
 AT_ONCE = 64  # streams that are asked for by name
 MANY = 1000  # streams, above which there are fewer looks
-OWN = (EVENTS, LIFECYCLE, DEAD_LETTERS, REJECTED)
+OWN = (EVENTS, LIFECYCLE, DEAD_LETTERS, REJECTED, AUDIT)
 
 
 class StreamUpkeep:

@@ -37,6 +37,7 @@ _REQUIRED: tuple[tuple[str, str, bytes], ...] = (
     ("$KV.GATEWAY_REGISTRY.>", f"$KV.GATEWAY_REGISTRY.{_NONE}", b""),
     ("eg.dead.*", f"eg.dead.{_NONE}", b""),
     ("eg.rejected.*", f"eg.rejected.{_NONE}", b""),
+    ("eg.audit.*", f"eg.audit.{_NONE}", b""),
     ("eg.process.*", f"eg.process.{_NONE}", b""),
 )
 # These may be withheld. A call that needs a missing one fails, and its error names the permission.

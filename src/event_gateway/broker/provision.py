@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 LIFECYCLE = "GATEWAY_LIFECYCLE"
 DEAD_LETTERS = "GATEWAY_DEAD_LETTERS"
 REJECTED = "GATEWAY_REJECTED"
+AUDIT = "GATEWAY_AUDIT"
 ROUTER = "router"
 
 DAY = 86400.0
@@ -55,13 +56,17 @@ async def provision(
     dead_letter_retention: float,
     external: Sequence[ExternalStream] = (),
     storage: int | None = None,
+    *,
+    audit_retention: float,
+    audit_max_bytes: int | None,
 ) -> tuple[str, ...]:
     """Creates or updates the gateway's own streams and the router's consumers.
 
-    ``retention`` (of events) and ``dead_letter_retention`` in seconds, ``max_bytes`` of the events
-    log. ``storage``: bytes that all streams together may use, None if that is not known. Returns
-    the captured subjects: those that an earlier start captured, and those of ``captured`` that no
-    external stream captures. Raises ProvisionError.
+    ``retention`` (of events), ``dead_letter_retention`` and ``audit_retention`` in seconds,
+    ``max_bytes`` of the events log. ``audit_max_bytes``: of the audit log; None takes what the
+    other streams beside the log have. ``storage``: bytes that all streams together may use, None if
+    that is not known. Returns the captured subjects: those that an earlier start captured, and
+    those of ``captured`` that no external stream captures. Raises ProvisionError.
     """
     captured = tuple(
         subject for subject in captured if not any(stream.overlaps(subject) for stream in external)
@@ -106,6 +111,16 @@ async def provision(
         ),
         storage,
     )  # fmt: skip
+    # Nobody can delete or purge records. Whoever may update or delete the stream can drop them.
+    audit = StreamConfig(
+        name=AUDIT, subjects=["eg.audit.*"], storage=StorageType.FILE, max_age=audit_retention,
+        max_bytes=audit_max_bytes, discard=DiscardPolicy.OLD, allow_direct=True,
+        deny_delete=True, deny_purge=True,
+    )  # fmt: skip
+    if audit_max_bytes is None:
+        await _ensure_side(broker, audit, storage)
+    else:
+        await ensure(broker, audit)
     await ensure_router(broker, EVENTS, 1)
     for stream in external:
         await ensure_router(broker, stream.name, None)

@@ -36,6 +36,7 @@ _PERMISSIONS = tuple(
         ("$JS.API.CONSUMER.MSG.NEXT.", ".*", "$JS.API.CONSUMER.MSG.NEXT.*.*"),
         ("eg.dead.", ".*", "eg.dead.*"),
         ("eg.rejected.", ".*", "eg.rejected.*"),
+        ("eg.audit.", ".*", "eg.audit.*"),
         ("eg.process.", ".*", "eg.process.*"),
     )
 )

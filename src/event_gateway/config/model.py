@@ -401,6 +401,19 @@ class DeadLettersModel(Section):
     )
 
 
+class AuditModel(Section):
+    """The log of all changes: who changed what, and when."""
+
+    retention: Annotated[Duration, AfterValidator(_at_least_a_minute)] = Field(
+        400 * 86400.0, description="How long records are stored; at least 1m."
+    )
+    max_bytes: Annotated[Size, Field(ge=1024 * 1024)] | None = Field(
+        None,
+        description="The most bytes that they may have; the oldest are dropped first. At least "
+        "1MiB; by default 1GiB, or one part in 16 of a small disk.",
+    )
+
+
 class CatalogModel(Section):
     """Event types with their schemas, and how the gateway treats events that do not conform."""
 
@@ -435,4 +448,5 @@ class Config(Section):
     secrets: SecretsModel = SecretsModel()
     delivery: DeliveryModel = DeliveryModel()
     dead_letters: DeadLettersModel = DeadLettersModel()
+    audit: AuditModel = AuditModel()
     catalog: CatalogModel = CatalogModel()

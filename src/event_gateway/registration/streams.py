@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
+from event_gateway.audit.trail import AuditTrail
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.named_streams import (
@@ -21,6 +22,7 @@ from event_gateway.broker.named_streams import (
 )
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.registry import Registry, RegistryConflict
+from event_gateway.config.response_bodies import stream_to_json
 from event_gateway.core.errors import Conflict
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.units import format_duration
@@ -35,12 +37,18 @@ class StreamRegistration:
     """Writes named streams into the registry, applies them to JetStream, publishes each change."""
 
     def __init__(
-        self, broker: Broker, registry: Registry, events: EventLog, lifecycle: Lifecycle
+        self,
+        broker: Broker,
+        registry: Registry,
+        events: EventLog,
+        lifecycle: Lifecycle,
+        audit: AuditTrail,
     ) -> None:
         self._broker = broker
         self._registry = registry
         self._events = events
         self._lifecycle = lifecycle
+        self._audit = audit
         self._ensured: set[str] = set()
 
     async def create(self, definition: StreamDefinition) -> StreamDefinition:
@@ -133,9 +141,42 @@ class StreamRegistration:
         Raises ProvisionError if NATS refuses a stream, or, without ``force``, if a change would
         drop stored events; then no new stream remains.
         """
-        created = []
         for definition in definitions:
             await self._check_change(definition, force=force)
+        in_file = {definition.name for definition in definitions}
+        released = [
+            msgspec.structs.replace(known, managed_by="api")
+            for name, known in self._registry.streams.items()
+            if known.managed_by == "file" and name not in in_file and not known.deleting
+        ]
+        async with contextlib.AsyncExitStack() as recorded:
+            for definition in (*definitions, *released):
+                await self._begin(definition, recorded)
+            await self._load(definitions)
+            for definition in released:
+                log.warning("the stream is no longer in the file; it keeps its messages, and can "
+                            "be changed and deleted over the API",
+                            stream=definition.name)  # fmt: skip
+                await self._put(definition)
+
+    async def _begin(
+        self, definition: StreamDefinition, recorded: contextlib.AsyncExitStack
+    ) -> None:
+        """Has the audit log record that a stream of the file changes, if it does."""
+        known = self._registry.streams.get(definition.name)
+        before = None if known is None or known.deleting else stream_to_json(known)
+        after = stream_to_json(definition)
+        if before is not None:
+            after["created_at"] = before["created_at"]
+        if before != after:
+            operation = "streams.create" if before is None else "streams.change"
+            call = await recorded.enter_async_context(
+                self._audit.change(self._audit.file, operation, f"stream/{definition.name}")
+            )
+            call.about(before=before, after=after)
+
+    async def _load(self, definitions: Sequence[StreamDefinition]) -> None:
+        created = []
         try:
             for definition in definitions:
                 known = self._registry.streams.get(definition.name)
@@ -152,12 +193,6 @@ class StreamRegistration:
             await self._put(definition)
         for definition in created:
             self._publish("created", definition)
-        in_file = {definition.name for definition in definitions}
-        for name, known in list(self._registry.streams.items()):
-            if known.managed_by == "file" and name not in in_file and not known.deleting:
-                log.warning("the stream is no longer in the file; it keeps its messages, and can "
-                            "be changed and deleted over the API", stream=name)  # fmt: skip
-                await self._put(msgspec.structs.replace(known, managed_by="api"))
 
     async def _check_change(self, definition: StreamDefinition, *, force: bool) -> None:
         known = self._registry.streams.get(definition.name)

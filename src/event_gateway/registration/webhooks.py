@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 import structlog
 from msgspec.structs import replace
 
+from event_gateway.audit.trail import AuditTrail
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry, RegistryConflict
+from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.errors import Conflict, InvalidDefinition
 from event_gateway.core.webhook.webhook import Disabled, Verification, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
@@ -27,12 +29,18 @@ class WebhookRegistration:
     """Writes webhooks into the registry, publishes each change, and cleans up after deletions."""
 
     def __init__(
-        self, registry: Registry, events: EventLog, queues: Queues, lifecycle: Lifecycle
+        self,
+        registry: Registry,
+        events: EventLog,
+        queues: Queues,
+        lifecycle: Lifecycle,
+        audit: AuditTrail,
     ) -> None:
         self._registry = registry
         self._events = events
         self._queues = queues
         self._lifecycle = lifecycle
+        self._audit = audit
         self._deleting: dict[str, asyncio.Task[None]] = {}
         self._disabling: dict[str, asyncio.Task[None]] = {}
 
@@ -134,7 +142,7 @@ class WebhookRegistration:
             over = verified is None and webhook.verified != meant.verified
             return None if over or not webhook.verify else replace(webhook, verified=verified)
 
-        changed = await self._amend(meant, change)
+        changed = await self._amend(meant, change, "webhooks.verification")
         if changed is not None:
             self._publish("updated", changed, reason=why)
         return changed
@@ -160,10 +168,8 @@ class WebhookRegistration:
                 await self._deleted(webhook.id)
                 existing = None
             try:
-                if existing is None:
-                    await self.create(webhook)
-                elif not _is_same(existing, webhook):
-                    await self.replace(webhook)
+                if existing is None or not _is_same(existing, webhook):
+                    await self._load(webhook, existing)
             except Conflict as error:
                 # Another process with the same file has started at the same time and was first.
                 log.info("another process has just written this webhook", webhook=webhook.id,
@@ -171,7 +177,21 @@ class WebhookRegistration:
         for existing in list(self._registry.webhooks.values()):
             if existing.managed_by == "file" and existing.id not in in_file:
                 log.info("the webhook is no longer in the file, deleting it", webhook=existing.id)
-                await self.delete(existing.id)
+                async with self._audit.change(
+                    self._audit.file, "webhooks.delete", f"webhook/{existing.id}"
+                ) as call:
+                    call.about(before=webhook_to_json(existing))
+                    await self.delete(existing.id)
+
+    async def _load(self, webhook: Webhook, existing: Webhook | None) -> None:
+        """Writes a webhook of the file, and that it does so into the audit log."""
+        operation = "webhooks.create" if existing is None else "webhooks.replace"
+        async with self._audit.change(self._audit.file, operation, f"webhook/{webhook.id}") as call:
+            if existing is None:
+                call.about(after=webhook_to_json(await self.create(webhook)))
+            else:
+                written = webhook_to_json(await self.replace(webhook))
+                call.about(before=webhook_to_json(existing), after=written)
 
     async def adopt_streams(self) -> None:
         """Webhooks that are older than an external stream get the events that it receives from now
@@ -211,7 +231,7 @@ class WebhookRegistration:
 
         while True:
             try:
-                marked = await self._amend(meant, change)
+                marked = await self._amend(meant, change, "webhooks.disable")
                 break
             except BrokerError as error:
                 log.warning("webhook not disabled yet", webhook=meant.id, error=str(error))
@@ -221,9 +241,10 @@ class WebhookRegistration:
             self._publish("disabled", marked, reason=reason)
 
     async def _amend(
-        self, meant: Webhook, change: Callable[[Webhook], Webhook | None]
+        self, meant: Webhook, change: Callable[[Webhook], Webhook | None], operation: str
     ) -> Webhook | None:
-        """Applies ``change`` to the registered webhook, writes the result and returns it.
+        """Applies ``change`` to the registered webhook, writes the result and returns it. It is the
+        gateway's own change, an ``operation`` of the audit log.
 
         None if ``change`` returns None, or if the webhook is deleted or has another URL than
         ``meant``.
@@ -236,7 +257,11 @@ class WebhookRegistration:
             if changed is None:
                 return None
             try:
-                await self._registry.put_webhook(changed, webhook)
+                async with self._audit.change(
+                    self._audit.gateway, operation, f"webhook/{webhook.id}"
+                ) as call:
+                    call.about(before=webhook_to_json(webhook), after=webhook_to_json(changed))
+                    await self._registry.put_webhook(changed, webhook)
                 return changed
             except RegistryConflict:
                 await asyncio.sleep(0.05)  # until the watch has received the other change

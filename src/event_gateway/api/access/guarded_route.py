@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
+from event_gateway.api.access.audited import Audited
 from event_gateway.api.access.authenticator import (
     Authenticator,
     Unauthenticated,
@@ -16,9 +17,12 @@ from event_gateway.api.access.authenticator import (
 )
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.callers import PRINCIPAL, Requirement
+from event_gateway.api.access.recorded import Recorder
+from event_gateway.api.access.request_id import REQUEST_ID, request_id_of
 from event_gateway.api.http.peer import PEER
 from event_gateway.api.server.bodies import json_of, read_body
 from event_gateway.api.server.dependencies import part_of
+from event_gateway.api.server.problems import HANDLED
 from event_gateway.api.server.state import ApiState
 from event_gateway.core.access.principal import Principal
 
@@ -28,29 +32,41 @@ class GuardedRoute(APIRoute):
 
     It reads the body only of such a request, and only up to the limit; a JSON body is read
     strictly. ``requirement``: what the route asks. Raises LookupError if it has no such parameter.
+    ``audited``: what it changes, by its parameter of :mod:`api.access.audited`; None: nothing.
     """
 
     requirement: Requirement
+    audited: Audited | None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, behind the checks."""
         requirement = self.requirement = _requirement(self)
+        audited = self.audited = _audited(self)
+        recorder = Recorder(audited, f"{'/'.join(sorted(self.methods or ()))} {self.path}")
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            body = BodyOnce(request, part_of(request, ApiState).max_body)
-            principal = await caller(part_of(request, Authenticator), request, body)
-            authorize(principal, requirement.scope, unconfined=requirement.unconfined)
-            request.scope[PRINCIPAL] = principal
-            content = await body.read()
+            request_id = request.scope[REQUEST_ID] = request_id_of(request.headers)
+            principal: Principal | None = None
+            try:
+                body = BodyOnce(request, part_of(request, ApiState).max_body)
+                principal = await caller(part_of(request, Authenticator), request, body)
+                authorize(principal, requirement.scope, unconfined=requirement.unconfined)
+                request.scope[PRINCIPAL] = principal
+                content = await body.read()
 
-            async def receive() -> Message:
-                return {"type": "http.request", "body": content, "more_body": False}
+                async def receive() -> Message:
+                    return {"type": "http.request", "body": content, "more_body": False}
 
-            inner = _ReadRequest(request.scope, receive)
-            if content and self.body_field is not None and _is_json(request.headers):
-                inner.value = json_of(content)
-            return await handle(inner)
+                inner = _ReadRequest(request.scope, receive)
+                if content and self.body_field is not None and _is_json(request.headers):
+                    inner.value = json_of(content)
+            except HANDLED as error:
+                recorder.refused(request, principal, error)
+                raise
+            response = await recorder.run(inner, principal, handle)
+            response.headers["X-Request-Id"] = request_id
+            return response
 
         return guarded
 
@@ -102,6 +118,13 @@ def _requirement(route: APIRoute) -> Requirement:
         if isinstance(dependency.call, Requirement):
             return dependency.call
     raise LookupError(f"{route.path} has no parameter that says who may call it")
+
+
+def _audited(route: APIRoute) -> Audited | None:
+    for dependency in route.dependant.dependencies:
+        if isinstance(dependency.call, Audited):
+            return dependency.call
+    return None
 
 
 class _ReadRequest(Request):

@@ -22,7 +22,7 @@ HEADERS = (
     b"authorization, content-type, last-event-id, x-api-key, idempotency-key, cache-control, "
     b"traceparent, tracestate"
 )
-EXPOSED = b"location, retry-after, allow, www-authenticate"
+EXPOSED = b"location, retry-after, allow, www-authenticate, x-request-id"
 
 _NOT_LISTED = "the origin of the page is not in server.cors.origins"
 _VARY: Header = (b"vary", b"Origin")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.common import Page
@@ -25,6 +26,7 @@ from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import SeqPath, cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
+from event_gateway.audit.trail import Call
 from event_gateway.broker.dead_letters import DeadLetterLog, StoredDeadLetter
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
@@ -137,7 +139,11 @@ async def show_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: S
     "/replay", status_code=202, responses=answers(ReplayAnswer, 202, 409, headers=LOCATION)
 )
 async def replay_dead_letters(
-    parts: Parts, caller: ManagesDeliveries, response: Response, body: NewReplay
+    parts: Parts,
+    caller: ManagesDeliveries,
+    call: Annotated[Call, audited("dead-letters.replay", "replay")],
+    response: Response,
+    body: NewReplay,
 ) -> dict[str, Any]:
     """Starts a replay of dead letters; its progress is at ``/v1/replays``.
 
@@ -166,15 +172,22 @@ async def replay_dead_letters(
         dry_run=given.dry_run,
         created_at=time.time(),
     )
-    return await begin(parts.replays, replay, response)
+    return await begin(parts.replays, replay, response, call)
 
 
 @router.delete("/{letter_id}", status_code=204, responses=answers(None, 204, 409))
-async def delete_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> None:
+async def delete_dead_letter(
+    parts: Parts,
+    caller: ManagesDeliveries,
+    call: Annotated[Call, audited("dead-letters.delete", "dead-letter/{letter_id}")],
+    letter_id: SeqPath,
+) -> None:
     """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
     stored = await parts.dead_letters.read(letter_id)
     if stored is not None and await _needed(parts, stored):
         raise Problem(409, f"the dead letter {letter_id} is being replayed")
+    if stored is not None:
+        call.about(before=_shown(stored, None))
     if not await parts.dead_letters.delete(letter_id):
         raise Problem(404, f"there is no dead letter {letter_id}")
 
@@ -183,6 +196,7 @@ async def delete_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id:
 async def purge_dead_letters(
     parts: Parts,
     caller: ManagesDeliveries,
+    call: Annotated[Call, audited("dead-letters.purge", "dead-letter")],
     webhook: str | None = None,
     type: str | None = Query(None, description="A pattern of the event's type."),
     reason: str | None = None,
@@ -213,12 +227,18 @@ async def purge_dead_letters(
         count = await _count(parts, webhook, before)
         if not dry_run:
             count = await parts.dead_letters.purge(webhook_id=webhook, before=before)
+        _purged(call, filters, count, dry_run=dry_run)
         return {"purged": count, "dry_run": dry_run, "next": None}
     dead_letters, next_id = await _scan(parts, filters, from_id, SCAN)
     count = len(dead_letters)
     if not dry_run:
         count = await parts.dead_letters.delete_all([stored.position for stored in dead_letters])
+    _purged(call, filters, count, dry_run=dry_run)
     return {"purged": count, "dry_run": dry_run, "next": cursor_of(next_id)}
+
+
+def _purged(call: Call, filters: _Filter, count: int, *, dry_run: bool) -> None:
+    call.about(after=msgspec.to_builtins(filters) | {"purged": count, "dry_run": dry_run})
 
 
 async def _scan(

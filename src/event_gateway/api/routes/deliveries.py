@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Query
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.common import Page
@@ -14,6 +15,7 @@ from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
+from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import Status
@@ -105,11 +107,13 @@ async def show_delivery(
 async def retry_delivery(
     parts: Parts,
     caller: ManagesDeliveries,
+    call: Annotated[Call, audited("deliveries.retry", "delivery/{webhook_id}/{event_id}")],
     webhook_id: str,
     event_id: str,
     source: str | None = None,
 ) -> dict[str, Any]:
     """Attempts a pending delivery at once; starts a new run of one that has ended."""
+    call.about(after={"source": source})
     await parts.manual_retry.retry(webhook_id, event_id, source)
     return await show_delivery(parts, caller, webhook_id, event_id, source)
 
@@ -120,11 +124,13 @@ async def retry_delivery(
 async def cancel_delivery(
     parts: Parts,
     caller: ManagesDeliveries,
+    call: Annotated[Call, audited("deliveries.cancel", "delivery/{webhook_id}/{event_id}")],
     webhook_id: str,
     event_id: str,
     source: str | None = None,
 ) -> dict[str, Any]:
     """Cancels a pending delivery. 409 if an attempt is in progress or the delivery has ended."""
+    call.about(after={"source": source})
     await parts.manual_retry.cancel(webhook_id, event_id, source)
     return await show_delivery(parts, caller, webhook_id, event_id, source)
 

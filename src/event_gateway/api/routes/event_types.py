@@ -9,6 +9,7 @@ from urllib.parse import quote
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator, ReadsEvents
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.common import Page
@@ -19,9 +20,11 @@ from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
+from event_gateway.audit.trail import Call
 from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.config.yaml_source import BadYaml, read_plain
-from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.audit.change import resource_name
+from event_gateway.core.errors import InvalidDefinition, Unknown
 from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
 from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
@@ -90,11 +93,18 @@ async def list_event_types(
 
 @router.post("", status_code=201, responses=answers(EventTypeAnswer, 201, 409, headers=LOCATION))
 async def create_event_type(
-    parts: Parts, caller: Operator, response: Response, body: NewEventType
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("event-types.create", "event-type")],
+    response: Response,
+    body: NewEventType,
 ) -> dict[str, Any]:
     """Registers an event type. All processes apply its rule once this is answered."""
     catalog = parts.catalog
-    created = await catalog.create(_read(body))
+    event_type = _read(body)
+    call.about(resource_name("event-type", event_type.type))
+    created = await catalog.create(event_type)
+    call.about(after=_shown(catalog, created))
     response.headers["Location"] = f"/v1/event-types/{quote(created.type, safe='')}"
     return _shown(catalog, created)
 
@@ -104,6 +114,7 @@ async def import_event_types(
     request: Request,
     parts: Parts,
     caller: Operator,
+    call: Annotated[Call, audited("event-types.import", "event-type")],
     dry_run: bool = Query(False, description="Change nothing, only say what would change."),
 ) -> dict[str, Any]:
     """Registers the event types of an AsyncAPI document (2 or 3; JSON or YAML).
@@ -117,6 +128,7 @@ async def import_event_types(
     content = await asyncio.to_thread(_document, body, content_type.lower())
     types, skipped = await asyncio.to_thread(read, content)
     outcome = await parts.catalog.import_types(types, dry_run=dry_run)
+    call.about(after={"dry_run": dry_run} | outcome)
     return (
         {"dry_run": dry_run}
         | outcome
@@ -141,21 +153,34 @@ async def show_event_type(parts: Parts, caller: ReadsEvents, name: str) -> dict[
     "/{name:path}", responses=answers(EventTypeAnswer, 200, 409) | answers(EventTypeAnswer, 201)
 )
 async def put_event_type(
-    parts: Parts, caller: Operator, response: Response, name: str, body: WholeEventType
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("event-types.put", "event-type/{name}")],
+    response: Response,
+    name: str,
+    body: WholeEventType,
 ) -> dict[str, Any]:
     """Replaces the event type of this name, or registers it: then the answer is 201."""
     catalog = parts.catalog
     event_type = _read({"type": name} | body)
     if event_type.type != name:
         raise Problem(422, "an event type cannot be renamed")
+    before = _known(catalog, name)
     put, new = await catalog.put(event_type)
+    call.about(before=before, after=_shown(catalog, put))
     response.status_code = 201 if new else 200
     return _shown(catalog, put)
 
 
 @router.delete("/{name:path}", status_code=204, responses=answers(None, 204, 409))
-async def delete_event_type(parts: Parts, caller: Operator, name: str) -> None:
+async def delete_event_type(
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("event-types.delete", "event-type/{name}")],
+    name: str,
+) -> None:
     """Deletes an event type. Its events are accepted from now on, unless the catalog is strict."""
+    call.about(before=_known(parts.catalog, name))
     await parts.catalog.remove(name)
 
 
@@ -213,6 +238,13 @@ def _read(body: dict[str, Any]) -> EventType:
     if problems:
         raise InvalidBody([(problem.key, problem.detail) for problem in problems])
     return event_type
+
+
+def _known(catalog: Catalog, name: str) -> dict[str, Any] | None:
+    try:
+        return _shown(catalog, catalog.find(name))
+    except Unknown:
+        return None
 
 
 def _shown(catalog: Catalog, event_type: EventType) -> dict[str, Any]:

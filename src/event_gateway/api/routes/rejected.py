@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.common import Page
@@ -15,6 +16,7 @@ from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import SeqPath
 from event_gateway.api.server.problems import Problem
+from event_gateway.audit.trail import Call
 from event_gateway.broker.rejected import NotCaptured, Rejected, RejectedInput
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import InvalidEvent
@@ -51,11 +53,18 @@ async def list_rejected(
 
 
 @router.post("/{seq}/retry", status_code=202, responses=answers(Taken, 202, 409))
-async def retry_rejected(parts: Parts, caller: Operator, seq: SeqPath) -> dict[str, int]:
+async def retry_rejected(
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("rejected.retry", "rejected/{seq}")],
+    seq: SeqPath,
+) -> dict[str, int]:
     """Takes the input in again. If it is still not a valid event: 422 with the reason, and the
     input stays here."""
     try:
-        return {"sequence": await parts.rejected.retry(seq, parts.admit)}
+        taken = {"sequence": await parts.rejected.retry(seq, parts.admit)}
+        call.about(after=taken)
+        return taken
     except KeyError:
         raise Problem(404, f"there is no rejected input {seq}") from None
     except InvalidEvent as error:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.deliveries import Reread
@@ -13,6 +14,7 @@ from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
+from event_gateway.audit.trail import Call
 from event_gateway.routing.repair import Repair
 
 router = APIRouter(prefix="/v1/repair", tags=["repair"], route_class=GuardedRoute)
@@ -36,10 +38,17 @@ Decision = Annotated[dict[str, Any], Body(), SchemaOf(_Decision)]
 
 
 @router.post("", status_code=202, responses=answers(Reread, 202, 409))
-async def repair(parts: Parts, caller: Operator, body: Decision) -> dict[str, Any]:
+async def repair(
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("repair.decide", "repair")],
+    body: Decision,
+) -> dict[str, Any]:
     """``{"reread": true}``: delivers all events in the log again, except those past their deadline.
     ``{"reread": false}``: delivers none; deliveries that were pending are lost."""
-    streams = parts.repair.decide(reread=body_as(_Decision, body).reread)
+    reread = body_as(_Decision, body).reread
+    call.about(after={"reread": reread})
+    streams = parts.repair.decide(reread=reread)
     if not streams:
         raise Problem(409, "no repair waits for a decision")
     return {"streams": streams}

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.common import Page
@@ -18,8 +19,10 @@ from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem, unavailable
+from event_gateway.audit.trail import Call
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
+from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.streams.definition import EVENTS
@@ -64,7 +67,11 @@ NewReplay = Annotated[dict[str, Any], Body(), SchemaOf(_ReplayRequest)]
 
 @router.post("", status_code=202, responses=answers(ReplayAnswer, 202, 409, headers=LOCATION))
 async def create_replay(
-    parts: Parts, caller: ManagesDeliveries, response: Response, body: NewReplay
+    parts: Parts,
+    caller: ManagesDeliveries,
+    call: Annotated[Call, audited("replays.create", "replay")],
+    response: Response,
+    body: NewReplay,
 ) -> dict[str, Any]:
     """Starts a replay: delivers the events in the log that match the webhook as it is now.
 
@@ -93,7 +100,7 @@ async def create_replay(
         dry_run=given.dry_run,
         created_at=time.time(),
     )
-    return await begin(parts, replay, response)
+    return await begin(parts, replay, response, call)
 
 
 @router.get("", responses=answers(Page[ReplayAnswer]))
@@ -118,19 +125,34 @@ async def show_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -
 
 
 @router.post("/{replay_id}/pause", responses=answers(ReplayAnswer, 200, 409))
-async def pause_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
+async def pause_replay(
+    parts: Parts,
+    caller: ManagesDeliveries,
+    call: Annotated[Call, audited("replays.pause", "replay/{replay_id}")],
+    replay_id: str,
+) -> dict[str, Any]:
     """Pauses a replay: it queues no more deliveries. Those that it has queued are attempted."""
     return await _move(parts, replay_id, ReplayState.PAUSED)
 
 
 @router.post("/{replay_id}/resume", responses=answers(ReplayAnswer, 200, 409))
-async def resume_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
+async def resume_replay(
+    parts: Parts,
+    caller: ManagesDeliveries,
+    call: Annotated[Call, audited("replays.resume", "replay/{replay_id}")],
+    replay_id: str,
+) -> dict[str, Any]:
     """Resumes a paused replay where it stopped."""
     return await _move(parts, replay_id, ReplayState.RUNNING)
 
 
 @router.post("/{replay_id}/cancel", responses=answers(ReplayAnswer, 200, 409))
-async def cancel_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
+async def cancel_replay(
+    parts: Parts,
+    caller: ManagesDeliveries,
+    call: Annotated[Call, audited("replays.cancel", "replay/{replay_id}")],
+    replay_id: str,
+) -> dict[str, Any]:
     """Cancels a replay. Deliveries that it has queued are attempted all the same."""
     return await _move(parts, replay_id, ReplayState.CANCELLED)
 
@@ -144,11 +166,15 @@ def checked_types(types: list[str]) -> tuple[str, ...]:
     return tuple(types)
 
 
-async def begin(parts: ReplayParts, replay: Replay, response: Response) -> dict[str, Any]:
-    """Starts a replay; returns it with its progress after :data:`MAX_WAIT`, or once it has ended.
+async def begin(
+    parts: ReplayParts, replay: Replay, response: Response, call: Call
+) -> dict[str, Any]:
+    """Starts a replay, which ``call`` records; returns it with its progress after
+    :data:`MAX_WAIT`, or once it has ended.
 
     Raises a Problem: 409 if too many replays are running, 503 if Redis has lost the replay.
     """
+    call.about(resource_name("replay", replay.id), after=_definition(replay))
     if not await parts.replays.add(replay):
         raise Problem(409, f"{MAX_REPLAYS} replays have not ended yet")
     parts.replayer.wake()
@@ -188,6 +214,22 @@ def _shown(replay: Replay, progress: Progress) -> dict[str, Any]:
     elif progress.first:
         done = (progress.position - progress.first) / max(1, last + 1 - progress.first)
     return {
+        **_definition(replay),
+        "state": progress.state.value,
+        "progress": round(min(1.0, max(0.0, done)), 4),
+        "position": progress.position or None,
+        "looked_at": progress.looked,
+        "matched": progress.matched,
+        "queued": progress.queued,
+        "skipped": progress.skipped,
+        "error": progress.error,
+        "updated_at": _time(progress.updated_at),
+        "ended_at": _time(progress.ended_at),
+    }
+
+
+def _definition(replay: Replay) -> dict[str, Any]:
+    return {
         "id": replay.id,
         "of": "log" if replay.stream else "dead_letters",
         "webhook": replay.webhook,
@@ -200,16 +242,6 @@ def _shown(replay: Replay, progress: Progress) -> dict[str, Any]:
         "until_seq": replay.until_seq,
         "dry_run": replay.dry_run,
         "created_at": rfc3339(replay.created_at),
-        "state": progress.state.value,
-        "progress": round(min(1.0, max(0.0, done)), 4),
-        "position": progress.position or None,
-        "looked_at": progress.looked,
-        "matched": progress.matched,
-        "queued": progress.queued,
-        "skipped": progress.skipped,
-        "error": progress.error,
-        "updated_at": _time(progress.updated_at),
-        "ended_at": _time(progress.ended_at),
     }
 
 

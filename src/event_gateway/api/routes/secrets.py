@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesSecrets, Operator
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.common import Page
@@ -14,6 +15,7 @@ from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
+from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.times import rfc3339
@@ -56,41 +58,62 @@ async def list_secrets(
 
 
 @router.post("/reseal", responses=answers(Resealed, 200, 409))
-async def reseal(parts: Parts, caller: Operator) -> dict[str, Any]:
+async def reseal(
+    parts: Parts, caller: Operator, call: Annotated[Call, audited("secrets.reseal", "secret")]
+) -> dict[str, Any]:
     """Seals all secrets with the first sealing key, so that the other keys can be removed."""
-    return {"resealed": await parts.sealed.reseal()}
+    resealed = {"resealed": await parts.sealed.reseal()}
+    call.about(after=resealed)
+    return resealed
 
 
 @router.put("/{name}", responses=answers(SecretAnswer, 200, 409) | answers(SecretAnswer, 201))
 async def set_secret(
     parts: Parts,
     caller: ManagesSecrets,
+    call: Annotated[Call, audited("secrets.set", "secret/{name}")],
     response: Response,
     name: str,
     body: NewValue,
 ) -> dict[str, Any]:
     """Sets a secret: ``{"value": "…"}``. All processes use it once this is answered."""
+    before = _sealed(parts, name)
     if await parts.sealed.set(name, _value(body, {"value"})):
         response.status_code = 201
-    return shown(parts, name)
+    after = shown(parts, name)
+    call.about(before=before, after=after)
+    return after
 
 
 @router.post("/{name}/rotate", responses=answers(SecretAnswer, 200, 409))
 async def rotate_secret(
-    parts: Parts, caller: ManagesSecrets, name: str, body: NextValue
+    parts: Parts,
+    caller: ManagesSecrets,
+    call: Annotated[Call, audited("secrets.rotate", "secret/{name}")],
+    name: str,
+    body: NextValue,
 ) -> dict[str, Any]:
     """Replaces a secret's value: ``{"value": "…", "overlap": "24h"}``.
 
     During the overlap requests carry signatures of both values; all other uses take the new value
     at once.
     """
+    before = _sealed(parts, name)
     await rotate(parts, name, body)
-    return shown(parts, name)
+    after = shown(parts, name)
+    call.about(before=before, after=after)
+    return after
 
 
 @router.delete("/{name}", status_code=204, responses=answers(None, 204, 409))
-async def delete_secret(parts: Parts, caller: ManagesSecrets, name: str) -> None:
+async def delete_secret(
+    parts: Parts,
+    caller: ManagesSecrets,
+    call: Annotated[Call, audited("secrets.delete", "secret/{name}")],
+    name: str,
+) -> None:
     """Deletes a secret. 409 if a webhook names it."""
+    call.about(before=_sealed(parts, name))
     await parts.sealed.remove(name)
 
 
@@ -126,6 +149,10 @@ def _value(body: dict[str, Any], known: set[str]) -> str:
 def shown(parts: SecretParts, name: str) -> dict[str, Any]:
     """A secret as the API shows it: all but its value."""
     return _shown(parts, name, parts.sealed.users().get(name, []))
+
+
+def _sealed(parts: SecretParts, name: str) -> dict[str, Any] | None:
+    return shown(parts, name) if name in parts.registry.secrets else None
 
 
 def _shown(parts: SecretParts, name: str, users: list[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator, ReadsStreams
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.common import Page
@@ -26,6 +27,7 @@ from event_gateway.api.server.pages import SeqCursor, cursor_of, page_of, read_c
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.warnings import with_warnings
+from event_gateway.audit.trail import Call
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.named_streams import (
@@ -39,6 +41,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.broker.stream_page import read_page
 from event_gateway.config.request_bodies import StreamBody, stream_from_json
 from event_gateway.config.response_bodies import stream_to_json
+from event_gateway.core.audit.change import resource_name
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
@@ -85,10 +88,17 @@ async def list_streams(
 
 @router.post("", status_code=201, responses=answers(ChangedStream, 201, 409, headers=LOCATION))
 async def create_stream(
-    parts: Parts, caller: Operator, response: Response, body: NewStream
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("streams.create", "stream")],
+    response: Response,
+    body: NewStream,
 ) -> dict[str, Any]:
     """Creates a stream. It starts with the events that the log already holds for it."""
-    created = await parts.registration.create(stream_from_json(body))
+    definition = stream_from_json(body)
+    call.about(resource_name("stream", definition.name))
+    created = await parts.registration.create(definition)
+    call.about(after=stream_to_json(created))
     response.headers["Location"] = f"/v1/streams/{created.name}"
     return _changed(parts, created)
 
@@ -164,6 +174,7 @@ async def _missed(broker: Broker, name: str, start: int) -> dict[str, Any]:
 async def change_stream(
     parts: Parts,
     caller: Operator,
+    call: Annotated[Call, audited("streams.change", "stream/{name}")],
     name: str,
     body: StreamPatch,
     force: bool = Query(False, description="Even if that drops events."),
@@ -172,15 +183,22 @@ async def change_stream(
     former = writable(parts.registry.stream(name))
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
-    changed = await parts.registration.change(stream_from_json(_merged(former, body)), force=force)
+    definition = stream_from_json(_merged(former, body))
+    changed = await parts.registration.change(definition, force=force)
+    call.about(before=stream_to_json(former), after=stream_to_json(changed) | {"force": force})
     return _changed(parts, changed)
 
 
 @router.delete("/{name}", status_code=204, responses=answers(None, 204, 409))
-async def delete_stream(parts: Parts, caller: Operator, name: str) -> None:
+async def delete_stream(
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("streams.delete", "stream/{name}")],
+    name: str,
+) -> None:
     """Deletes a stream and its events, and ends its subscriptions."""
     if not parts.registry.is_unreadable("stream", name):
-        writable(parts.registry.stream(name))
+        call.about(before=stream_to_json(writable(parts.registry.stream(name))))
     await parts.registration.delete(name)
 
 

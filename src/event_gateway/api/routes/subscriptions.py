@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.browser_tokens import BrowserTokens
 from event_gateway.api.access.callers import ReadsStreams
 from event_gateway.api.access.guarded_route import GuardedRoute
@@ -16,6 +17,7 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import cursor_of, read_cursor
 from event_gateway.api.server.problems import Problem, unavailable
+from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
 from event_gateway.config.token_model import TokenBody, token_from_json
 from event_gateway.core.text.times import rfc3339
@@ -61,7 +63,12 @@ async def list_subscriptions(
 
 
 @router.delete("/subscriptions/{subscription_id}", status_code=204, responses=answers(None, 204))
-async def close_subscription(parts: Parts, caller: ReadsStreams, subscription_id: str) -> None:
+async def close_subscription(
+    parts: Parts,
+    caller: ReadsStreams,
+    call: Annotated[Call, audited("subscriptions.close", "subscription/{subscription_id}")],
+    subscription_id: str,
+) -> None:
     """Ends a subscription, whichever process has it, and tells its client."""
     closed = await parts.directory.close(subscription_id)
     if closed is None:
@@ -71,17 +78,23 @@ async def close_subscription(parts: Parts, caller: ReadsStreams, subscription_id
 
 
 @router.post("/tokens", status_code=201, responses=answers(BrowserToken, 201))
-async def make_token(parts: Parts, caller: ReadsStreams, body: NewToken) -> dict[str, Any]:
+async def make_token(
+    parts: Parts,
+    caller: ReadsStreams,
+    call: Annotated[Call, audited("tokens.issue", "token")],
+    body: NewToken,
+) -> dict[str, Any]:
     """Issues a token that opens the given streams or subjects for a short time."""
     requested = token_from_json(body, frozenset(parts.registry.streams))
     until = time.time() + requested.lifetime
-    return {
-        "token": parts.tokens.issue(requested.principal, until),
+    shown_token = {
         "expires_at": rfc3339(until),
         "principal": requested.principal.name,
         "streams": list(requested.principal.streams or ()),
         "subjects": list(requested.principal.subjects),
     }
+    call.about(after=shown_token)
+    return {"token": parts.tokens.issue(requested.principal, until)} | shown_token
 
 
 def shown(subscription: ListedSubscription) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
+from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.common import Page
@@ -30,10 +31,12 @@ from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.api.server.warnings import with_warnings
+from event_gateway.audit.trail import Call
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import WebhookBody, webhook_from_json
 from event_gateway.config.response_bodies import webhook_to_json
+from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.text.json_values import check_bounds
@@ -99,11 +102,17 @@ async def list_webhooks(
 
 @router.post("", status_code=201, responses=answers(ChangedWebhook, 201, 409, headers=LOCATION))
 async def create_webhook(
-    parts: Parts, caller: ManagesWebhooks, response: Response, body: NewWebhook
+    parts: Parts,
+    caller: ManagesWebhooks,
+    call: Annotated[Call, audited("webhooks.create", "webhook")],
+    response: Response,
+    body: NewWebhook,
 ) -> dict[str, Any]:
     """Registers a webhook. It gets every matching event that comes in after the answer."""
     webhook = _parse(parts, body)
+    call.about(resource_name("webhook", webhook.id))
     created = await parts.registration.create(webhook)
+    call.about(after=webhook_to_json(created))
     response.headers["Location"] = f"/v1/webhooks/{created.id}"
     return await _changed(parts, created)
 
@@ -121,7 +130,11 @@ async def show_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -
 
 @router.put("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409))
 async def replace_webhook(
-    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: WholeWebhook
+    parts: Parts,
+    caller: ManagesWebhooks,
+    call: Annotated[Call, audited("webhooks.replace", "webhook/{webhook_id}")],
+    webhook_id: str,
+    body: WholeWebhook,
 ) -> dict[str, Any]:
     """Replaces the whole definition, also one that the registry holds and nobody can read."""
     unreadable = parts.registry.is_unreadable("webhook", webhook_id)
@@ -131,13 +144,22 @@ async def replace_webhook(
         raise Problem(422, "the id in the body differs from the id in the path")
     webhook = _parse(parts, body)
     if unreadable:
-        return await _changed(parts, await parts.registration.create(webhook))
-    return await _changed(parts, await parts.registration.replace(webhook))
+        created = await parts.registration.create(webhook)
+        call.about(after=webhook_to_json(created))
+        return await _changed(parts, created)
+    former = parts.registry.webhook(webhook_id)
+    replaced = await parts.registration.replace(webhook)
+    call.about(before=webhook_to_json(former), after=webhook_to_json(replaced))
+    return await _changed(parts, replaced)
 
 
 @router.patch("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409))
 async def change_webhook(
-    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: WebhookPatch
+    parts: Parts,
+    caller: ManagesWebhooks,
+    call: Annotated[Call, audited("webhooks.change", "webhook/{webhook_id}")],
+    webhook_id: str,
+    body: WebhookPatch,
 ) -> dict[str, Any]:
     """Changes the fields that the body names (RFC 7396), keeps the others.
 
@@ -156,7 +178,9 @@ async def change_webhook(
     webhook = _parse(parts, changed, former)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
-    return await _changed(parts, await parts.registration.replace(webhook))
+    replaced = await parts.registration.replace(webhook)
+    call.about(before=webhook_to_json(former), after=webhook_to_json(replaced))
+    return await _changed(parts, replaced)
 
 
 @router.post("/{webhook_id}/test", responses=answers(TriedWebhook, 200, 409))
@@ -164,6 +188,7 @@ async def try_webhook(
     request: Request,
     parts: Parts,
     caller: ManagesWebhooks,
+    call: Annotated[Call, audited("webhooks.test", "webhook/{webhook_id}")],
     webhook_id: str,
     body: Sample = None,
 ) -> Response:
@@ -188,12 +213,17 @@ async def try_webhook(
         webhook,
         event or sample_request.sample_event(webhook),
     )
+    call.about(after={name: shown.get(name) for name in ("status_code", "error_type")})
     return Response(msgspec.json.encode(shown), media_type="application/json")
 
 
 @router.post("/{webhook_id}/rotate-secret", responses=answers(SecretAnswer, 200, 409))
 async def rotate_signing_key(
-    parts: Parts, caller: ManagesWebhooks, webhook_id: str, body: NewKey
+    parts: Parts,
+    caller: ManagesWebhooks,
+    call: Annotated[Call, audited("webhooks.rotate-secret", "webhook/{webhook_id}")],
+    webhook_id: str,
+    body: NewKey,
 ) -> dict[str, Any]:
     """Replaces the key that signs the webhook's requests: ``{"value": "whsec_…"}``.
 
@@ -210,7 +240,9 @@ async def rotate_signing_key(
         check_keys(body.get("value"))
     except ValueError as error:
         raise InvalidDefinition("value", str(error)) from None
+    before = secrets.shown(parts.secrets, names[0])
     await secrets.rotate(parts.secrets, names[0], body)
+    call.about(before=before, after=secrets.shown(parts.secrets, names[0]))
     return secrets.shown(parts.secrets, names[0])
 
 
@@ -218,16 +250,26 @@ async def rotate_signing_key(
 async def enable_webhook(
     parts: Parts,
     caller: ManagesWebhooks,
+    call: Annotated[Call, audited("webhooks.enable", "webhook/{webhook_id}")],
     webhook_id: str,
     discard: bool = Query(False, description="Cancel the deliveries that are pending."),
 ) -> dict[str, Any]:
     """Enables a webhook that was paused, or that the gateway has disabled."""
-    present(parts.registry.webhook(webhook_id))
-    return await _changed(parts, await parts.registration.enable(webhook_id, discard=discard))
+    former = present(parts.registry.webhook(webhook_id))
+    enabled = await parts.registration.enable(webhook_id, discard=discard)
+    call.about(
+        before=webhook_to_json(former), after=webhook_to_json(enabled) | {"discarded": discard}
+    )
+    return await _changed(parts, enabled)
 
 
 @router.post("/{webhook_id}/verify", responses=answers(HandshakeAnswer, 200, 409))
-async def verify_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
+async def verify_webhook(
+    parts: Parts,
+    caller: ManagesWebhooks,
+    call: Annotated[Call, audited("webhooks.verify", "webhook/{webhook_id}")],
+    webhook_id: str,
+) -> dict[str, Any]:
     """Does the verification handshake with the receiver at once, and returns its answer.
 
     If the webhook has ``verify`` the result counts, also a failure: then its deliveries stay
@@ -235,9 +277,11 @@ async def verify_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str)
     """
     present(parts.registry.webhook(webhook_id))
     answer = await parts.verifier.verify(webhook_id)
+    verified = answer.verified is not None
+    call.about(after={"verified": verified, "error_type": answer.error_type})
     return {
         "webhook_id": webhook_id,
-        "verified": answer.verified is not None,
+        "verified": verified,
         "status_code": answer.status_code,
         "allowed_origin": answer.allowed_origin,
         "allowed_rate": answer.allowed_rate,
@@ -275,13 +319,18 @@ async def show_stats(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> 
 
 
 @router.delete("/{webhook_id}", status_code=204, responses=answers(None, 204, 409))
-async def delete_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> None:
+async def delete_webhook(
+    parts: Parts,
+    caller: ManagesWebhooks,
+    call: Annotated[Call, audited("webhooks.delete", "webhook/{webhook_id}")],
+    webhook_id: str,
+) -> None:
     """Deletes a webhook and cancels its pending deliveries.
 
     Requests with its id are answered with 409 until that is done.
     """
     if not parts.registry.is_unreadable("webhook", webhook_id):
-        writable(parts.registry.webhook(webhook_id))
+        call.about(before=webhook_to_json(writable(parts.registry.webhook(webhook_id))))
     await parts.registration.delete(webhook_id)
 
 

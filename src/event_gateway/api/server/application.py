@@ -14,12 +14,14 @@ from starlette.routing import BaseRoute, Match, Route
 
 from event_gateway.api.access.authenticator import Authenticator
 from event_gateway.api.access.guarded_route import BodyOnce, caller
+from event_gateway.api.access.request_id import REQUEST_ID
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import PATH as SIGNING_KEYS
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server.dependencies import check_provided, part_of, provide
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
+from event_gateway.audit.trail import AuditTrail
 from event_gateway.config.request_bodies import InvalidBody
 
 log = structlog.get_logger(__name__)
@@ -44,6 +46,7 @@ def build_application(
     *,
     authenticator: Authenticator,
     state: ApiState,
+    audit: AuditTrail,
     events: EventsEndpoint,
     signing_keys: SigningKeysEndpoint,
     groups: Sequence[RouteGroup],
@@ -55,7 +58,7 @@ def build_application(
     """
     # A redirect would lead to whatever host the request names.
     app = FastAPI(title="Event Gateway", version=version, redirect_slashes=False)
-    provide(app, authenticator, state)
+    provide(app, authenticator, state, audit)
     app.router.routes.append(Route("/v1/events", events.post, methods=["POST"]))
     app.router.routes.append(Route("/v1/events", events.options, methods=["OPTIONS"]))
     app.router.routes.append(Route(SIGNING_KEYS, signing_keys.get))
@@ -75,8 +78,15 @@ def build_application(
     return app
 
 
-async def _on_problem(_request: Request, error: Exception) -> Response:
-    return problem_of(error).response()
+async def _on_problem(request: Request, error: Exception) -> Response:
+    return _with_id(request, problem_of(error).response())
+
+
+def _with_id(request: Request, response: Response) -> Response:
+    """The response with the id of its request, which guarded routes give it."""
+    if (request_id := request.scope.get(REQUEST_ID)) is not None:
+        response.headers["X-Request-Id"] = request_id
+    return response
 
 
 async def _on_http_error(
@@ -107,15 +117,17 @@ def _methods(routes: Sequence[BaseRoute], request: Request) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-async def _on_invalid_request(_request: Request, error: Exception) -> Response:
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [
         (".".join(str(part) for part in item["loc"][1:]), str(item["msg"]))
         for item in error.errors()
     ]
-    return problem_of(InvalidBody(problems)).response()
+    return _with_id(request, problem_of(InvalidBody(problems)).response())
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:
-    log.exception("request failed", path=request.url.path, exc_info=error)
-    return Problem(500, "internal error; the gateway's log has the details").response()
+    log.exception("request failed", path=request.url.path,
+                  request_id=request.scope.get(REQUEST_ID), exc_info=error)  # fmt: skip
+    problem = Problem(500, "internal error; the gateway's log has the details")
+    return _with_id(request, problem.response())

@@ -14,7 +14,8 @@ async def only_known_parameters(request: Request) -> None:
     or that are given twice."""
     route = request.scope["route"]
     assert isinstance(route, APIRoute)
-    known = {field.alias for field in route.dependant.query_params}
+    of_route = (route.dependant, *route.dependant.dependencies)
+    known = {field.alias for dependant in of_route for field in dependant.query_params}
     problems: list[tuple[str, str]] = []
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():

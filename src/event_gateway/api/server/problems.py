@@ -7,6 +7,7 @@ from typing import Any
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
+from event_gateway.audit.trail import NotRecorded
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import (
     LogFull,
@@ -100,6 +101,11 @@ def _not_taken(_error: NotTaken) -> Problem:
     return Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
 
 
+def _not_recorded(error: NotRecorded) -> Problem:
+    detail = f"the audit log cannot be written, and nothing was changed: {error}"
+    return Problem(503, detail, {"Retry-After": "2"})
+
+
 def _redis(error: RedisError) -> Problem:
     condition = condition_of(error)
     if condition == UNREACHABLE:
@@ -121,6 +127,7 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (LogFull, lambda error: Problem(507, f"the log is full: {error}", {"Retry-After": "60"})),
     (NotConfirmed, _not_confirmed),
     (NotTaken, _not_taken),
+    (NotRecorded, _not_recorded),
     (RedisError, _redis),
     *((kind, lambda _: unavailable("NATS")) for kind in (LogUnavailable, *BrokerError)),
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
+from event_gateway.audit.trail import AuditTrail
+from event_gateway.broker.audit_log import AuditLog
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.connection import connect as connect_nats
 from event_gateway.broker.dead_letters import DeadLetterLog
@@ -65,6 +67,8 @@ class Adapters:
     dead_letters: DeadLetterLog
     reader: EventReader
     rejected: RejectedInput
+    audit_log: AuditLog
+    audit: AuditTrail
     ledger: Ledger
     queues: Queues
     runs: Runs
@@ -142,6 +146,7 @@ async def open_adapters(
     installation_key = await registry.open()
     closing.push_async_callback(registry.stop)
     dead_letters = DeadLetterLog(broker)
+    audit_log = AuditLog(broker)
     ledger = Ledger(redis, records_kept(config), supervisor)
     return Adapters(
         broker=broker,
@@ -152,6 +157,8 @@ async def open_adapters(
         dead_letters=dead_letters,
         reader=EventReader(events, dead_letters),
         rejected=RejectedInput(broker),
+        audit_log=audit_log,
+        audit=AuditTrail(audit_log, peers.process),
         ledger=ledger,
         queues=Queues(redis, ledger),
         runs=Runs(redis, ledger, config.dead_letters.retention),
@@ -170,6 +177,7 @@ async def _provision(
     return await provision(
         broker, captured_subjects(config), config.ingest.retention, config.ingest.max_bytes,
         config.dead_letters.retention, external, limit,
+        audit_retention=config.audit.retention, audit_max_bytes=config.audit.max_bytes,
     )  # fmt: skip
 
 

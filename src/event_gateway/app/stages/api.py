@@ -115,6 +115,7 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
         __version__,
         authenticator=access.authenticator,
         state=state,
+        audit=stages.adapters.audit,
         events=EventsEndpoint(
             intake=stages.ingest.intake,
             admit=stages.ingest.admission.check,

@@ -48,12 +48,12 @@ class Registrations:
 def build_registration(config: Config, adapters: Adapters, requests: Requests) -> Registrations:
     """Needs the requests stage for the handshakes with receivers."""
     webhooks = WebhookRegistration(
-        adapters.registry, adapters.events, adapters.queues, adapters.lifecycle
+        adapters.registry, adapters.events, adapters.queues, adapters.lifecycle, adapters.audit
     )
     return Registrations(
         webhooks=webhooks,
         streams=StreamRegistration(
-            adapters.broker, adapters.registry, adapters.events, adapters.lifecycle
+            adapters.broker, adapters.registry, adapters.events, adapters.lifecycle, adapters.audit
         ),
         verifier=Verifier(
             adapters.registry, webhooks, adapters.peers, receivers=requests.receivers,

@@ -4,6 +4,7 @@ from event_gateway import __version__
 from event_gateway.api.live import sse, websocket
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.routes import (
+    audit_log,
     dead_letters,
     deliveries,
     event_types,
@@ -34,6 +35,7 @@ def route_groups(
         *_stream_groups(stages, access, state, connections),
         *_delivery_groups(stages),
         *_event_groups(stages),
+        _audit_group(stages, state, connections),
         _health_group(stages, state),
     ]
 
@@ -141,6 +143,13 @@ def _event_groups(stages: Stages) -> list[RouteGroup]:
         RouteGroup(rejected_parts, (rejected.router,)),
         RouteGroup(transformation_parts, (transformations.router,)),
     ]
+
+
+def _audit_group(stages: Stages, state: ApiState, connections: Connections) -> RouteGroup:
+    parts = audit_log.AuditLogParts(
+        log=stages.adapters.audit_log, connections=connections, state=state
+    )
+    return RouteGroup(parts, (audit_log.router,))
 
 
 def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
