@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -101,6 +102,9 @@ def test_check_warns_of_what_will_not_work(
     assert unprotected in warned(everywhere)
     assert warned(everywhere + "  trusted_proxies: [10.0.0.0/8]\n") == ""
     assert warned("  host: localhost\n") == ""
+    rule = "auth: {mtls: [{dns: a, name: a, scopes: [admin]}]}\n"
+    assert "auth.mtls: no client can show a certificate" in warned("  port: 1\n" + rule)
+    assert warned(tls + rule) == ""
     issued.revoke(days=-1)
     issued.serve(days=-1)
     output = warned(everywhere + tls)
@@ -159,14 +163,12 @@ def test_revoked_certificates_are_known_at_once(issued: IssuedFiles) -> None:
     model = _model(issued, client_ca="ca.pem", client_crl="crl.pem")
     tls = ServerTls(model, issued.directory, lambda end: None)
     alice = issued.directory / "alice.pem"
-    serial = _serial(alice)
-    assert not tls.is_revoked("CN=test authority", serial)
+    certificate = certificate_from_pem(alice.read_bytes())
+    assert tls.refuses(certificate) is None
     issued.revoke(alice)
     tls.renew()
-    assert tls.is_revoked("CN=test authority", serial)
-    assert not tls.is_revoked("CN=other", serial)
-    assert crl.exists()
-
-
-def _serial(path: Path) -> str:
-    return certificate_from_pem(path.read_bytes()).serial
+    assert tls.refuses(certificate) == "the client certificate is revoked"
+    assert tls.refuses(msgspec.structs.replace(certificate, issuer="CN=other")) is None
+    crl.unlink()
+    tls.renew()
+    assert tls.refuses(certificate) is not None  # the former list stays

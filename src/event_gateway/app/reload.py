@@ -42,6 +42,7 @@ async def apply_configuration(former: Config, config: Config, stages: Stages, ap
 
 async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> None:
     await _check(former, config, stages)
+    stages.requests.protect_files(config)
     # Before the file's webhooks, whose receivers must be allowed and transformations known.
     stages.requests.load_transformations(config)
     if config.delivery != former.delivery:

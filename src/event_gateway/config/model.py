@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from event_gateway.config.auth_model import AuthModel
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.streams.definition import MAX_REPLICAS
@@ -442,6 +443,7 @@ class Config(Section):
         {}, description="Transformations of your own, by the name that webhooks give."
     )
     server: ServerModel = ServerModel()
+    auth: AuthModel = AuthModel()
     nats: NatsModel = NatsModel()
     redis: RedisModel = RedisModel()
     ingest: IngestModel = IngestModel()

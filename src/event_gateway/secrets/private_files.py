@@ -17,6 +17,11 @@ class PrivateFiles:
     def __init__(self, data_dir: Path | None = None, files: Iterable[Path] = ()) -> None:
         self._data_dir = data_dir
         self._files = tuple(files)
+        self._configured: tuple[Path, ...] = ()
+
+    def configure(self, files: Iterable[Path]) -> None:
+        """Files that the present configuration names, in place of those that the former one did."""
+        self._configured = tuple(files)
 
     def includes(self, path: Path, secrets_dir: Path, *more: Path) -> bool:
         """Whether a path leads to a private file, or to one of ``more``. A folder for secrets
@@ -26,7 +31,7 @@ class PrivateFiles:
             found = resolved.stat()
         except OSError:
             return False  # there is nothing to read
-        if any(_is(found, file) for file in (*self._files, *more)):
+        if any(_is(found, file) for file in (*self._files, *self._configured, *more)):
             return True
         if self._data_dir is None:
             return False

@@ -87,13 +87,16 @@ class Cors:
         if not self._answers or all(name != b"origin" for name, _ in head.headers):
             return None
         origin, host = _only(head.headers, b"origin"), _only(head.headers, b"host")
-        if origin in self._answers or (
-            origin is not None
-            and host is not None
-            and is_same_host(origin.decode("latin-1"), host.decode("latin-1"))
+        if origin is not None and self.allows_page(
+            origin.decode("latin-1"), "" if host is None else host.decode("latin-1")
         ):
             return None
         return Refusal(403, _NOT_LISTED)
+
+    def allows_page(self, origin: str, host: str) -> bool:
+        """Whether a page may use the gateway at this host: its own pages, and those of origins that
+        are listed."""
+        return origin.encode("latin-1", "replace") in self._answers or is_same_host(origin, host)
 
 
 def _only(headers: Sequence[Header], name: bytes) -> bytes | None:

@@ -56,6 +56,7 @@ class Peer:
             return forwarded_certificate(headers)
         if self._transport is not None:
             der = self._transport.get_extra_info("peercert")
-            self._certificate = certificate_from_der(der) if der else None
+            authorities = self._transport.get_extra_info("authorities")
+            self._certificate = certificate_from_der(der, authorities) if der else None
             self._transport = None
         return self._certificate

@@ -14,13 +14,16 @@ from pathlib import Path
 import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
     load_pem_private_key,
 )
 
+from event_gateway.api.http.tls_connection import ListenerContext
 from event_gateway.config.model import TlsModel
+from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.transport.tls_files import CHECK_INTERVAL, read_file
 
@@ -36,7 +39,7 @@ class LoadedTls:
     seconds since the epoch; ``revoked``: issuer and serial number of each certificate that the list
     of revoked ones names; ``crl_ends_at``: until when that list is valid."""
 
-    context: ssl.SSLContext
+    context: ListenerContext
     contents: tuple[bytes, ...]
     expires_at: float
     revoked: frozenset[tuple[str, str]] = frozenset()
@@ -66,7 +69,7 @@ def load_tls(model: TlsModel, directory: Path) -> LoadedTls:
     """Reads the files, whose paths are relative to ``directory``. Raises InvalidDefinition with the
     key below ``server.tls`` and the fault."""
     cert, key, client_ca, client_crl = contents = _contents(model, directory)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ListenerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
@@ -75,7 +78,10 @@ def load_tls(model: TlsModel, directory: Path) -> LoadedTls:
     revoked: frozenset[tuple[str, str]] = frozenset()
     crl_ends_at = None
     if client_ca:
-        _certificates("client_ca", model.client_ca, client_ca)
+        authorities = _certificates("client_ca", model.client_ca, client_ca)
+        context.authorities = frozenset(
+            authority.fingerprint(hashes.SHA256()).hex() for authority in authorities
+        )
         _trust_authorities(context, client_ca)
         required = model.client_certificate == "required"
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
@@ -204,9 +210,14 @@ class ServerTls:
         """The context of a new connection."""
         return self._loaded.context
 
-    def is_revoked(self, issuer: str, serial: str) -> bool:
-        """Whether a certificate has been revoked, perhaps after its connection was opened."""
-        return (issuer, serial) in self._loaded.revoked
+    def refuses(self, certificate: ClientCertificate) -> str | None:
+        """Why a client's certificate is not trusted any more, though it was in the handshake."""
+        loaded = self._loaded
+        if (certificate.issuer, certificate.serial) in loaded.revoked:
+            return "the client certificate is revoked"
+        if not certificate.authorities <= loaded.context.authorities:
+            return "the authority of the client certificate is not trusted any more"
+        return None
 
     def renew(self) -> None:
         """Uses the files as they are now, if they have changed; those of before while they are

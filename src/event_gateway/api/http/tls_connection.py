@@ -6,7 +6,9 @@ the event loop's own TLS does not serve here.
 
 import asyncio
 import contextlib
+import hashlib
 import ssl
+from _ssl import ENCODING_DER
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Protocol, cast
@@ -19,6 +21,12 @@ READ_SIZE = 16 * 1024  # bytes; a TLS record has no more
 MAX_UNREAD = 1024 * 1024
 
 _CLEAR_TEXT = Refusal(400, "this port speaks TLS, and the request came without: use https")
+
+
+class ListenerContext(ssl.SSLContext):
+    """``authorities``: SHA-256 of each that may vouch for a client's certificate."""
+
+    authorities: frozenset[str] = frozenset()
 
 
 class Above(Protocol):
@@ -46,8 +54,9 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     """
 
     __slots__ = (
-        "_above", "_below", "_client_ended", "_context", "_end_sent", "_ended", "_failed",
-        "_incoming", "_loop", "_outgoing", "_reading_paused", "_state", "_tls", "_unsent",
+        "_above", "_authorities", "_below", "_client_ended", "_context", "_end_sent", "_ended",
+        "_failed", "_incoming", "_loop", "_outgoing", "_reading_paused", "_state", "_tls",
+        "_unsent",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +74,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
         self._state = _State.NEW
+        self._authorities: frozenset[str] = frozenset()
         self._unsent: list[bytes] = []  # before the end of the handshake
         self._ended = False  # the protocol above writes no more
         self._end_sent = False  # the client knows that: nothing is decrypted any more
@@ -191,13 +201,16 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         return self._below.get_write_buffer_size()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As asyncio's transports; ``peercert`` is the client's certificate in DER, or None."""
+        """As asyncio's transports; ``peercert`` is the client's certificate in DER, or None;
+        ``authorities`` the SHA-256 of those of which one has vouched for it."""
         if name == "ssl_object":
             return self._tls
         if name == "peercert":
             if self._state is not _State.OPEN or self._tls is None:
                 return None
             return self._tls.getpeercert(binary_form=True)
+        if name == "authorities":
+            return self._authorities
         return self._below.get_extra_info(name, default)
 
     # -- the handshake
@@ -206,7 +219,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         """Goes on with the handshake; whether it is done and requests can be read."""
         if self._tls is None:
             self._state = _State.HANDSHAKE
-            self._tls = self._context().wrap_bio(self._incoming, self._outgoing, server_side=True)
+            context = self._context()
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -219,6 +233,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             self._below.close()
             return False
         self._state = _State.OPEN
+        self._authorities = _authorities_of(self._tls)
         self._flush()
         unsent, self._unsent = self._unsent, []
         for data in unsent:
@@ -314,3 +329,17 @@ def fault_of(error: ssl.SSLError) -> tuple[str, str]:
     if "_ALERT_" in reason:
         return "alert", f"the client has ended it: {detail}"
     return "protocol", detail
+
+
+def _authorities_of(tls: ssl.SSLObject) -> frozenset[str]:
+    """The SHA-256 of the authority that has vouched for the client's certificate; of all that could
+    have if the session was resumed, which has no chain."""
+    context = tls.context
+    if not isinstance(context, ListenerContext) or not context.authorities:
+        return frozenset()
+    # Python 3.13 has a method of its own, which gives bytes.
+    chain = tls._sslobj.get_verified_chain()  # type: ignore[attr-defined]
+    if not chain:
+        return context.authorities
+    root = chain[-1].public_bytes(ENCODING_DER)
+    return frozenset((hashlib.sha256(root).hexdigest(),))

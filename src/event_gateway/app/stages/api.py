@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from event_gateway import __version__
+from event_gateway.api.access.mtls import ClientCertificates
 from event_gateway.api.http.connection import connection_for
 from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.limits import ConnectionLimits
@@ -25,6 +26,8 @@ from event_gateway.app.stages.access import build_access
 from event_gateway.app.stages.routes import route_groups
 from event_gateway.app.stages.stages import Stages
 from event_gateway.config.model import Config
+from event_gateway.core.access.certificate_rule import CertificateRule
+from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.access.forwarded import AddressHeader
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import TaskGroup
@@ -44,6 +47,7 @@ class Api:
     max_connections: int
     open_connections: OpenConnections
     proxies: TrustedProxies
+    certificates: ClientCertificates
     cors: Cors
     tls: ServerTls | None
     http: Callable[..., asyncio.Protocol]
@@ -61,6 +65,7 @@ class Api:
         """Applies another configuration."""
         self.state.configure(config)
         self.cors.configure(config.server.cors.origins)
+        self.certificates.configure(_certificate_rules(config))
         self.proxies.configure(*_believed(config))
         self.open_connections.configure(_limits(config, self.max_connections, self.proxies))
         if self.tls is not None and config.server.tls is not None:
@@ -75,6 +80,14 @@ class Api:
     async def finish(self) -> None:
         """Waits until the subscriptions of closed connections have ended."""
         await self.subscriptions.wait_until_ended(CLOSE_TIMEOUT)
+
+
+def _certificate_rules(config: Config) -> list[CertificateRule]:
+    return [model.rule() for model in config.auth.mtls]
+
+
+def _trusted(_certificate: ClientCertificate) -> None:
+    """Without TLS of its own the gateway leaves to proxies which certificates are trusted."""
 
 
 def _believed(config: Config) -> tuple[Sequence[str], AddressHeader, bool]:
@@ -98,7 +111,6 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
     """Needs all stages: each route works with some of their parts. ``max_connections``: as many as
     the process has files for."""
     state = ApiState(config)
-    access = build_access(admin_key, stages.adapters.installation_key)
     subscribers = config.server.subscribers
     connections = Connections(subscribers)
     proxies = TrustedProxies(*_believed(config))
@@ -110,6 +122,10 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
     if config.server.tls is not None:
         expires = stages.adapters.metrics.http.certificate_expires
         tls = ServerTls(config.server.tls, Path(config.secrets.dir), expires)
+    certificates = ClientCertificates(
+        _certificate_rules(config), _trusted if tls is None else tls.refuses, cors.allows_page
+    )
+    access = build_access(admin_key, stages.adapters.installation_key, certificates)
     subscriptions = stages.streaming.subscriptions
     application = build_application(
         __version__,
@@ -139,6 +155,7 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
         max_connections=max_connections,
         open_connections=open_connections,
         proxies=proxies,
+        certificates=certificates,
         cors=cors,
         tls=tls,
         http=connection_for(open_connections, cors, tls),

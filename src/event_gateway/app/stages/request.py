@@ -39,6 +39,11 @@ class Requests:
     transformations: Transformations
     builders: RequestBuilders
     receivers: ReceiverClient
+    private: PrivateFiles
+
+    def protect_files(self, config: Config) -> None:
+        """Keeps the private key of the API's TLS from everybody who names secrets and files."""
+        self.private.configure(_key_files(config))
 
     def load_transformations(self, config: Config) -> None:
         """Uses the transformations of the configuration file."""
@@ -74,6 +79,7 @@ def build_requests(
     external = ExternalSecrets(
         environ, config.secrets.env_prefix, Path(config.secrets.dir), private, sealing_key
     )
+    private.configure(_key_files(config))
     sealed = SealedSecrets(adapters.registry, external)
     secrets = Secrets(external, sealed)
     delivery = config.delivery
@@ -105,7 +111,13 @@ def build_requests(
             trust=trust,
         ),
         receivers=ReceiverClient(http),
+        private=private,
     )
+
+
+def _key_files(config: Config) -> list[Path]:
+    tls = config.server.tls
+    return [] if tls is None else [Path(config.secrets.dir) / (tls.key or tls.cert)]
 
 
 def authorities_file(config: Config) -> Path | None:

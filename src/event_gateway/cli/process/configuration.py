@@ -107,7 +107,16 @@ def _of_the_listener(config: Config, host: str | None) -> Iterator[tuple[str, st
             loaded = load_tls(server.tls, Path(config.secrets.dir))
             for key, reason in loaded.warnings(time.time()):
                 yield f"server.tls.{key}", reason
-    elif not is_loopback(host) and not server.trusted_proxies:
+    by_certificate = server.forwarded_client_certificate or (
+        server.tls is not None and server.tls.client_ca is not None
+    )
+    if config.auth.mtls and not by_certificate:
+        yield (
+            "auth.mtls",
+            "no client can show a certificate: set server.tls.client_ca, or "
+            "server.forwarded_client_certificate if a reverse proxy speaks TLS",
+        )
+    if server.tls is None and not is_loopback(host) and not server.trusted_proxies:
         yield (
             "server.host",
             f"the API listens on {host} without TLS: keys, tokens and events can be read on the "

@@ -10,7 +10,8 @@ MAX_NAMES = 100  # alternative names that are read of a certificate
 class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
     """``subject`` as RFC 4514 writes it; ``dns``, ``uris``, ``emails`` and ``addresses``: its
     alternative names; ``fingerprint``: SHA-256 of the certificate in hex; ``serial``: in hex;
-    ``issuer`` as ``subject``; ``expires_at`` in seconds since the epoch.
+    ``issuer`` as ``subject``; ``expires_at`` in seconds since the epoch; ``authorities``: SHA-256
+    of those of which one has vouched for it, none where a proxy has verified it.
 
     A proxy may tell a part of this only: then the rest is empty or None.
     """
@@ -24,16 +25,20 @@ class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
     serial: str = ""
     issuer: str = ""
     expires_at: float | None = None
+    authorities: frozenset[str] = frozenset()
 
 
 class UnreadableCertificate(Exception):
     """OpenSSL takes the certificate, but what it says cannot be read; the text says why."""
 
 
-def certificate_from_der(der: bytes) -> ClientCertificate:
+def certificate_from_der(
+    der: bytes, authorities: frozenset[str] = frozenset()
+) -> ClientCertificate:
     """What a certificate says. Raises UnreadableCertificate."""
     try:
-        return _read(x509.load_der_x509_certificate(der))
+        certificate = _read(x509.load_der_x509_certificate(der))
+        return msgspec.structs.replace(certificate, authorities=authorities)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise UnreadableCertificate(str(error)) from None
 
