@@ -12,8 +12,8 @@ LONGEST = (
     "programs/test_crash.py", "programs/test_canaries.py", "programs/test_replicas.py",
 )  # fmt: skip
 FOLDERS = (
-    "programs", "commands", "delivery", "streaming", "registration", "routing", "ingest", "state",
-    "transport", "unit",
+    "programs", "commands", "delivery", "streaming", "registration", "access", "routing", "ingest",
+    "state", "transport", "unit",
 )  # fmt: skip
 
 

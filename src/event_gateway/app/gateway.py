@@ -161,6 +161,7 @@ class Gateway:
             await stages.routing.stop()
             await stages.adapters.audit.finish(CLOSE_TIMEOUT)
             await self._tasks.stop()
+            await self.api.stop()
             await stages.deliveries.stop_taking()
             await stages.adapters.registry.stop()
             await stages.registrations.stop()

@@ -1,13 +1,17 @@
 """The model of ``auth``: the ways in which callers prove who they are."""
 
+from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from event_gateway.config.jwt_model import IssuerModel
 from event_gateway.config.mtls_model import MtlsRuleModel
 from event_gateway.config.values import Section
 
 MAX_RULES = 1000
+MAX_ISSUERS = 16
+MAX_NETWORKS = 1000
 
 
 class AuthModel(Section):
@@ -16,3 +20,28 @@ class AuthModel(Section):
     mtls: Annotated[list[MtlsRuleModel], Field(max_length=MAX_RULES)] = Field(
         [], description="Whose client certificates are; the first rule that fits counts."
     )
+    jwt: Annotated[list[IssuerModel], Field(max_length=MAX_ISSUERS)] = Field(
+        [], description="Issuers of JSON Web Tokens; at most 16."
+    )
+    allow_networks: list[str] = Field(
+        [],
+        max_length=MAX_NETWORKS,
+        description="Private networks (CIDR) that issuers may be in, also with plain http, beside "
+        "those of delivery.allow_networks.",
+    )
+
+    @field_validator("jwt")
+    @classmethod
+    def _different(cls, value: list[IssuerModel]) -> list[IssuerModel]:
+        names = [model.issuer for model in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the issuer {name} is there twice")
+        return value
+
+    @field_validator("allow_networks")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for text in value:
+            ip_network(text)
+        return value

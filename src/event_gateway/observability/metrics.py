@@ -238,6 +238,12 @@ class Metrics:
             **common,
         )
         self._missing: set[str] = set()  # the transformations among its labels
+        self._issuer_key_fetches = Counter(
+            "issuer_key_fetches",
+            "Requests for the keys of an issuer of tokens.",
+            ["issuer", "outcome"],
+            **common,
+        )
         self._task_crashes = Counter(
             "task_crashes", "Crashes of background tasks.", ["task"], **common
         )
@@ -258,6 +264,10 @@ class Metrics:
     def task_crashed(self, task: str) -> None:
         """Counts a crash of a background task."""
         self._task_crashes.labels(task).inc()
+
+    def issuer_keys_fetched(self, issuer: str, succeeded: bool) -> None:
+        """Counts a request for the keys of an issuer, of which the configuration has a few."""
+        self._issuer_key_fetches.labels(issuer, "succeeded" if succeeded else "failed").inc()
 
     def rejected(self, reason: str) -> None:
         """Counts input that is not an event."""

@@ -59,9 +59,9 @@ class EgressGuard:
         own_servers: Iterable[tuple[str, int]] = (),
     ) -> None:
         """Takes the arguments of :meth:`allow`."""
-        self._own_servers = frozenset((_plain_name(host), port) for host, port in own_servers)
+        self.own_servers = frozenset((_plain_name(host), port) for host, port in own_servers)
         self._own_ports = frozenset(
-            port for host, port in self._own_servers if host == "localhost" or _is_loopback(host)
+            port for host, port in self.own_servers if host == "localhost" or _is_loopback(host)
         )
         self.allow(
             allow_networks,
@@ -168,7 +168,7 @@ class EgressGuard:
         return None
 
     def _refuses_own_server(self, host: str, port: int) -> str | None:
-        if (host, port) in self._own_servers or (
+        if (host, port) in self.own_servers or (
             port in self._own_ports and (host == "localhost" or _is_loopback(host))
         ):
             return f"{host}:{port} is a server of the gateway itself"
@@ -201,6 +201,19 @@ def configure(guard: EgressGuard, delivery: DeliveryModel) -> None:
         delivery.allow_networks,
         delivery.allow_http,
         delivery.allow_ports,
+        service_ports=delivery.allow_service_ports,
+        proxy_resolves=delivery.proxy is not None and delivery.proxy.resolve == "proxy",
+    )
+
+
+def configure_for_issuers(
+    guard: EgressGuard, delivery: DeliveryModel, networks: Iterable[str]
+) -> None:
+    """Has a guard allow what receivers may, and these networks (CIDR) of issuers of tokens. The
+    operator names each issuer, so that any port will do."""
+    guard.allow(
+        [*delivery.allow_networks, *networks],
+        delivery.allow_http,
         service_ports=delivery.allow_service_ports,
         proxy_resolves=delivery.proxy is not None and delivery.proxy.resolve == "proxy",
     )

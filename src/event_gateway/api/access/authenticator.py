@@ -11,7 +11,12 @@ HOW_TO_CALL = "send a key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
 
 
 class Unauthenticated(Exception):
-    """The request does not prove who sends it; the text says what to send."""
+    """The request does not prove who sends it; the text says what to send. ``invalid_token``: it
+    has a bearer token that is not valid; then the text is also the description in the header."""
+
+    def __init__(self, detail: str, *, invalid_token: bool = False) -> None:
+        super().__init__(detail)
+        self.invalid_token = invalid_token
 
 
 class AuthMethod(Protocol):
@@ -48,8 +53,11 @@ class Authenticator:
 
 
 def unauthenticated(error: Unauthenticated) -> Problem:
-    """The answer to a request without a valid credential (RFC 9110, 15.5.2)."""
-    return Problem(401, str(error), {"WWW-Authenticate": "Bearer"})
+    """The answer to a request without a valid credential (RFC 9110, 15.5.2; RFC 6750, 3)."""
+    challenge = "Bearer"
+    if error.invalid_token:
+        challenge = f'Bearer error="invalid_token", error_description="{error}"'
+    return Problem(401, str(error), {"WWW-Authenticate": challenge})
 
 
 def authorize(principal: Principal, scope: str, *, unconfined: bool = False) -> None:
@@ -57,6 +65,7 @@ def authorize(principal: Principal, scope: str, *, unconfined: bool = False) -> 
     narrowed."""
     if not principal.allows(scope):
         has = ", ".join(sorted(principal.scopes)) or "none"
-        raise Problem(403, f"this needs the scope {scope}; the caller has: {has}")
+        challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+        raise Problem(403, f"this needs the scope {scope}; the caller has: {has}", challenge)
     if unconfined and principal.confined:
         raise Problem(403, f"this needs the scope {scope} without namespaces, types or streams")

@@ -10,7 +10,13 @@ from event_gateway.api.access.authenticator import Authenticator, Unauthenticate
 from event_gateway.api.access.caller_request import CallerRequest, RawHeaders
 from event_gateway.api.http.peer import Peer
 from event_gateway.api.live.bare_session import SUBPROTOCOL, BareSession
-from event_gateway.api.live.close_codes import FORBIDDEN, GOING_AWAY, POLICY, UNAUTHENTICATED
+from event_gateway.api.live.close_codes import (
+    FORBIDDEN,
+    GOING_AWAY,
+    POLICY,
+    TRY_AGAIN,
+    UNAUTHENTICATED,
+)
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.opening_session import OpeningSession
 from event_gateway.api.live.requests import QUERY, read_parameters
@@ -92,6 +98,8 @@ def sessions(
             principal = await authenticator.authenticate(caller)
         except Unauthenticated as error:
             return _RefusedSession(UNAUTHENTICATED, str(error))
+        except Problem as problem:
+            return _RefusedSession(TRY_AGAIN, problem.detail)
         if not principal.allows(STREAMS_READ):
             return _RefusedSession(FORBIDDEN, f"the caller lacks the scope {STREAMS_READ}")
         try:

@@ -42,6 +42,7 @@ class HealthParts:
     metrics: Metrics
     redis_settings: RedisSettings
     storage_reasons: Callable[[], list[str]]
+    issuer_reasons: Callable[[], list[str]]
 
 
 Parts = Annotated[HealthParts, Depends(provided(HealthParts))]
@@ -73,6 +74,7 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
         reasons.append(parts.redis_settings.reason)
     reasons += parts.storage_reasons()
     reasons += parts.state.stream_reasons()
+    reasons += parts.issuer_reasons()
     reasons += parts.broker.violations.recent()
     reasons += parts.repair.reasons
     reasons += parts.lag.reasons

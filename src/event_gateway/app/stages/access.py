@@ -1,32 +1,74 @@
 """Builds what finds out who calls: the methods by which callers prove themselves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from event_gateway.api.access.api_keys import ApiKeys
 from event_gateway.api.access.authenticator import Authenticator, AuthMethod
 from event_gateway.api.access.browser_tokens import BrowserTokens
+from event_gateway.api.access.jwt_tokens import JwtTokens
+from event_gateway.api.access.key_sources import MAX_BODY, Fetch, file_keys, key_source
 from event_gateway.api.access.mtls import ClientCertificates
+from event_gateway.app.stages.stages import Stages
+from event_gateway.config.model import Config
 from event_gateway.core.access.browser_token import signing_key
+from event_gateway.core.access.issuer import Issuer
+from event_gateway.core.access.verification_keys import VerificationKeys
+from event_gateway.tasks import TaskGroup
+from event_gateway.transport.client import HttpClient
+from event_gateway.transport.egress_guard import EgressGuard, configure_for_issuers
+from event_gateway.transport.proxy import proxy_of
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The parts of this stage."""
+    """The parts of this stage. ``http`` fetches the keys of issuers, as far as ``guard`` allows."""
 
     authenticator: Authenticator
     tokens: BrowserTokens
+    jwt: JwtTokens
+    http: HttpClient
+    guard: EgressGuard
+
+    def configure(self, config: Config) -> None:
+        """Applies a configuration, at the start and at each reload."""
+        configure_for_issuers(self.guard, config.delivery, config.auth.allow_networks)
+        self.http.renew(proxy_of(config.delivery.proxy))
+        self.jwt.configure([model.settings() for model in config.auth.jwt])
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Starts to fetch the keys of issuers."""
+        tasks.start("issuer-keys", self.jwt.renew_keys)
+
+    async def stop(self) -> None:
+        """Closes the connections to issuers."""
+        await self.http.close()
 
 
 def build_access(
-    admin_key: str, installation_key: bytes, certificates: ClientCertificates
+    config: Config, admin_key: str, stages: Stages, certificates: ClientCertificates
 ) -> Access:
-    """``installation_key``: the key of the registry, the same in every process."""
-    tokens = BrowserTokens(signing_key(installation_key))
+    """Needs the adapters and the requests stage, whose secrets and authorities it uses."""
+    adapters, requests = stages.adapters, stages.requests
+    tokens = BrowserTokens(signing_key(adapters.installation_key))
+    guard = EgressGuard(own_servers=requests.guard.own_servers)
+    http = HttpClient(guard, body_limit=MAX_BODY, max_idle=0, trust=requests.trust)
+
+    def read_files(names: Sequence[str]) -> VerificationKeys:
+        return file_keys(requests.secrets.directory, requests.secrets.is_private, names)
+
+    def source(issuer: Issuer) -> Fetch:
+        return key_source(issuer, http, read_files, requests.secrets.find)
+
+    jwt = JwtTokens(source, adapters.metrics.issuer_keys_fetched)
     # In the order in which they are asked: a method is asked only if those before it found no
     # credential of their own.
     methods: dict[str, AuthMethod] = {
         "browser_token": tokens,
+        "jwt": jwt,
         "api_key": ApiKeys(admin_key),
         "mtls": certificates,  # last: a client cannot leave its certificate out of one request
     }
-    return Access(Authenticator(methods), tokens)
+    access = Access(Authenticator(methods), tokens, jwt, http, guard)
+    access.configure(config)
+    return access

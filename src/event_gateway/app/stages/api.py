@@ -22,7 +22,7 @@ from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server.application import build_application
 from event_gateway.api.server.state import ApiState
-from event_gateway.app.stages.access import build_access
+from event_gateway.app.stages.access import Access, build_access
 from event_gateway.app.stages.routes import route_groups
 from event_gateway.app.stages.stages import Stages
 from event_gateway.config.model import Config
@@ -40,6 +40,7 @@ class Api:
     """The parts of this stage. ``http`` makes the protocol of a connection, ``sockets`` that of a
     WebSocket connection."""
 
+    access: Access
     state: ApiState
     connections: Connections
     subscriptions: LiveSubscriptions
@@ -56,6 +57,7 @@ class Api:
     def start(self, tasks: TaskGroup) -> None:
         """Starts to ping idle WebSocket connections, and to close connections that take too
         long."""
+        self.access.start(tasks)
         tasks.start("connections", self.connections.watch)
         tasks.start("http-deadlines", self.open_connections.watch)
         if self.tls is not None:
@@ -63,6 +65,7 @@ class Api:
 
     def configure(self, config: Config) -> None:
         """Applies another configuration."""
+        self.access.configure(config)
         self.state.configure(config)
         self.cors.configure(config.server.cors.origins)
         self.certificates.configure(_certificate_rules(config))
@@ -76,6 +79,10 @@ class Api:
         self.state.drain()
         self.subscriptions.tell_positions_at_once()
         await self.connections.going_away(CLOSE_TIMEOUT)
+
+    async def stop(self) -> None:
+        """Closes the connections that the API itself has opened."""
+        await self.access.stop()
 
     async def finish(self) -> None:
         """Waits until the subscriptions of closed connections have ended."""
@@ -125,7 +132,7 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
     certificates = ClientCertificates(
         _certificate_rules(config), _trusted if tls is None else tls.refuses, cors.allows_page
     )
-    access = build_access(admin_key, stages.adapters.installation_key, certificates)
+    access = build_access(config, admin_key, stages, certificates)
     subscriptions = stages.streaming.subscriptions
     application = build_application(
         __version__,
@@ -148,6 +155,7 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
         state=state,
     )
     return Api(
+        access=access,
         state=state,
         connections=connections,
         subscriptions=subscriptions,

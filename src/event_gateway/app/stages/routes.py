@@ -36,7 +36,7 @@ def route_groups(
         *_delivery_groups(stages),
         *_event_groups(stages),
         _audit_group(stages, state, connections),
-        _health_group(stages, state),
+        _health_group(stages, access, state),
     ]
 
 
@@ -152,7 +152,7 @@ def _audit_group(stages: Stages, state: ApiState, connections: Connections) -> R
     return RouteGroup(parts, (audit_log.router,))
 
 
-def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
+def _health_group(stages: Stages, access: Access, state: ApiState) -> RouteGroup:
     adapters = stages.adapters
     parts = health.HealthParts(
         version=__version__,
@@ -167,5 +167,6 @@ def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
         metrics=adapters.metrics,
         redis_settings=adapters.redis_settings,
         storage_reasons=lambda: adapters.storage.reasons,
+        issuer_reasons=lambda: access.jwt.reasons,
     )
     return RouteGroup(parts, (health.health, health.metrics))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from event_gateway.api.http.server_tls import load_tls
+from event_gateway.cli.process.callers import caller_warnings, unusable_callers
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import load_with_source
@@ -25,7 +26,8 @@ from event_gateway.transport.tls_files import read_file
 
 def read_config(path: Path | None) -> tuple[Config, Source]:
     """The configuration, and the lines of its keys. Raises ConfigError, also if a webhook of the
-    file has a signing secret in the environment or in a file that cannot sign."""
+    file has a signing secret in the environment or in a file that cannot sign, or if what callers
+    prove themselves with cannot be used."""
     config, source = load_with_source(
         path, os.environ, transformation_rule=compile_definition, url_rule=url_rule
     )
@@ -33,6 +35,7 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
         *_unusable_keys(config, source),
         *_unusable_authorities(config, source),
         *_unusable_tls(config, source),
+        *(source.problem(key, why) for key, why in unusable_callers(config, _external(config))),
     ]
     if problems:
         raise ConfigError(problems)
@@ -58,6 +61,7 @@ def warnings(config: Config, source: Source, host: str | None = None) -> list[Pr
                     "its deliveries wait",
                 )
             )
+    problems += [source.problem(key, why) for key, why in caller_warnings(config, external)]
     for name, model in config.webhooks.items():
         webhook = webhook_of(model, name, managed_by="file")
         for warning in webhook_warnings(webhook, lambda _name: True, config.ingest.retention):

@@ -1,4 +1,4 @@
-"""Signing keys of Standard Webhooks 1.0.
+"""Signing keys of Standard Webhooks 1.0: they make signatures, and check them.
 
 A key ``whsec_…``, or one without a prefix, signs with HMAC-SHA256 (``v1``). A key ``whsk_…`` signs
 with ed25519 (``v1a``); its public key (``whpk_…``) is no secret.
@@ -8,6 +8,7 @@ import base64
 import hmac
 from collections.abc import Callable
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
@@ -73,6 +74,38 @@ def signer(key: str) -> Callable[[bytes], bytes]:
         return b"v1," + base64.b64encode(mac.digest())
 
     return sign
+
+
+def verifier(key: str) -> tuple[str, Callable[[bytes, bytes], bool]]:
+    """The kind of signatures of a key (``v1``, ``v1a``), and a function that says whether a
+    signature, as it stands after the comma, is that of a content: (content, signature).
+
+    A public key (``whpk_…``) checks too. Raises ValueError if it is no signing key.
+    """
+    if key.startswith((PRIVATE, PUBLIC)):
+        public = Ed25519PublicKey.from_public_bytes(public_key(key) or _public(key))
+
+        def check(content: bytes, signature: bytes) -> bool:
+            try:
+                public.verify(base64.b64decode(signature, validate=True), content)
+            except (InvalidSignature, ValueError):
+                return False
+            return True
+
+        return "v1a", check
+    sign = signer(key)
+
+    def compare(content: bytes, signature: bytes) -> bool:
+        return hmac.compare_digest(sign(content)[3:], signature)
+
+    return "v1", compare
+
+
+def _public(key: str) -> bytes:
+    raw = _decoded(key.removeprefix(PUBLIC))
+    if len(raw) != SEED:
+        raise ValueError("a public signing key (whpk_…) has 32 bytes")
+    return raw
 
 
 def _private(key: str) -> Ed25519PrivateKey:
