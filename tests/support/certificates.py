@@ -28,6 +28,20 @@ class Authority:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         return self._context(self._sign(name, key, days, address=address), key)
 
+    def write(self, name: str, address: str | None = None, days: int = 1) -> str:
+        """Writes a new certificate with its key into one file; returns the file's path."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        path = self._directory / name
+        path.write_bytes(_pem(self._sign(subject, key, days, address=address), key))
+        return str(path)
+
+    def write_own(self, name: str) -> str:
+        """Writes the authority's certificate into a file; returns the file's path."""
+        path = self._directory / name
+        path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+        return str(path)
+
     def self_signed(self) -> ssl.SSLContext:
         """The TLS context of a server whose certificate no client trusts."""
         return Authority(self._directory).server()
@@ -65,14 +79,7 @@ class Authority:
         self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
     ) -> ssl.SSLContext:
         path = self._directory / "server.pem"
-        path.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        path.write_bytes(_pem(certificate, key))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         return context
@@ -173,6 +180,14 @@ class IssuedFiles:
 def _named(**parts: str) -> x509.Name:
     kinds = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME}
     return x509.Name([x509.NameAttribute(kinds[kind], text) for kind, text in parts.items()])
+
+
+def _pem(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 class ClientFiles:

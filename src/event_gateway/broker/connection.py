@@ -8,15 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from nats.aio.client import Client
 from nats.errors import ConnectionClosedError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
-from event_gateway.broker.headers import parse_headers
+from event_gateway.broker.login import LoginFailed, NatsLogin
+from event_gateway.broker.nats_client import NatsClient
 from event_gateway.broker.permissions import missing_permissions
 from event_gateway.broker.violations import Violations
+from event_gateway.core.access.tls_fault import tls_fault
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import (
     ServerUrl,
@@ -41,6 +42,8 @@ MIN_SERVER_VERSION = (2, 10)
 # has headers.
 MIN_PAYLOAD = 7 * 64 * 1024
 
+# Words of the server's errors about who the gateway is.
+_REFUSALS = ("authorization", "authentication", "authenticated", "credentials", "revoked")
 _REQUEST = re.compile(rb"H?PUB \S+ _INBOX\.")  # a message that names the inbox of its answer
 
 # The exceptions that a call to NATS can raise while NATS is away or starting.
@@ -63,10 +66,13 @@ class Broker:
         url: str,
         supervisor: Supervisor,
         *,
+        login: NatsLogin | None = None,
         replicas: int | None = None,
         shortage: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.url = url
+        self._login = login or NatsLogin()
+        self._refusal = ""  # why NATS has refused the latest connection; empty once connected
         self.replicas = replicas
         self.shortage = shortage
         self.violations = Violations()
@@ -94,10 +100,7 @@ class Broker:
         self._on_reconnect.remove(listener)
 
     def _create_client(self) -> None:
-        self.nc = Client()
-        # The client's header parser hides repeated headers, and the client has no documented way to
-        # replace it.
-        self.nc._parse_header_lines = parse_headers  # type: ignore[method-assign]
+        self.nc = NatsClient(self._login)
         self.js: JetStreamContext = self.nc.jetstream(timeout=REQUEST_TIMEOUT)
 
     async def connect(self, timeout: float = START_TIMEOUT) -> None:
@@ -115,8 +118,9 @@ class Broker:
                 break
             except BrokerError as error:
                 cause = client_errors[-1] if client_errors else error
-                text = str(cause) or type(cause).__name__
-                if "authorization" in text.lower() or time.monotonic() > deadline:
+                refusal = refusal_of(cause, self._login)
+                text = refusal or _unanswered(cause, self._login)
+                if refusal or time.monotonic() > deadline:
                     raise ServerRefused(f"cannot connect to NATS at {shown}: {text}") from None
                 if not warned:
                     log.warning("NATS does not respond yet", url=shown, error=text,
@@ -166,6 +170,7 @@ class Broker:
     async def _connect(self, client_errors: list[Exception]) -> None:
         async def reconnected() -> None:
             log.info("reconnected to NATS")
+            self._refusal = ""
             for notify in self._on_reconnect:
                 notify()
 
@@ -178,11 +183,16 @@ class Broker:
             client_errors[:] = [error]
             self.violations.note(str(error))
             log.debug("error in the NATS client", error=str(error))
+            refusal = refusal_of(error, self._login)
+            if refusal and refusal != self._refusal and self._pump is not None:
+                log.error("NATS refuses the connection; the gateway tries again", why=refusal)
+                self._refusal = refusal
 
         servers = [parse_server_url(server) for server in servers_of(self.url)]
         await self.nc.connect(
             [server.url for server in servers],
-            **_credentials(servers),
+            **(self._login.options() or _credentials(servers)),
+            tls_handshake_first=self._login.handshake_first,
             name="event-gateway",
             # The first connection succeeds or fails; with endless attempts the client would spin.
             allow_reconnect=False,
@@ -328,14 +338,40 @@ def _credentials(servers: Sequence[ServerUrl]) -> dict[str, Any]:
     return {"token": user} if password is None else {"user": user, "password": password}
 
 
+def refusal_of(error: BaseException, login: NatsLogin) -> str | None:
+    """What somebody must change so that NATS accepts the connection, beginning with the key of the
+    configuration; None if the server may only be away."""
+    if isinstance(error, LoginFailed):
+        return str(error)
+    text = str(error).removeprefix("nats: ").strip("'")
+    if any(word in text.lower() for word in _REFUSALS):
+        return f"{login.key}: the server does not accept the gateway: {text}"
+    if "tls required" in text.lower():
+        return f"nats.tls: {text}"
+    return tls_fault(error, "nats")
+
+
+def _unanswered(error: BaseException, login: NatsLogin) -> str:
+    """What is known of a server that does not answer as one of NATS does."""
+    text = str(error) or type(error).__name__
+    if "INFO" in text:  # it closed the connection without a greeting
+        return f"{text} (does it expect nats.tls.handshake_first?)"
+    if login.handshake_first and isinstance(error, TimeoutError):
+        return f"{text} (nats.tls.handshake_first: does the server begin with TLS?)"
+    if login.tls is not None and isinstance(error, ConnectionResetError):
+        return f"{text} (nats.tls.cert: does the server ask for a client certificate?)"
+    return text
+
+
 async def connect(
     url: str,
     supervisor: Supervisor,
     *,
+    login: NatsLogin | None = None,
     replicas: int | None = None,
     shortage: Callable[[], str | None] = lambda: None,
 ) -> Broker:
     """Returns a connected broker. Raises ServerRefused."""
-    broker = Broker(url, supervisor, replicas=replicas, shortage=shortage)
+    broker = Broker(url, supervisor, login=login, replicas=replicas, shortage=shortage)
     await broker.connect()
     return broker

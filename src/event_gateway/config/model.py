@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from event_gateway.config.auth_model import AuthModel
+from event_gateway.config.servers_model import NatsModel, RedisModel, check_server_url
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.streams.definition import MAX_REPLICAS
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
 from event_gateway.core.text.origin import parse_origin
-from event_gateway.core.text.urls import parse_server_url, servers_of
 from event_gateway.core.transformation.definition import BUILT_IN, SIEM_FORMATS
 
 MIN_BODY = 64 * 1024  # events of this size must be accepted (CloudEvents 1.0.2, "Size Limits")
@@ -26,25 +26,6 @@ def _at_least_a_minute(value: float) -> float:
     if value < 60:
         raise ValueError("must be at least 1m")
     return value
-
-
-def _check_server_url(url: str, schemes: tuple[str, ...]) -> None:
-    """Raises ValueError, whose text never contains the URL: it may contain a password."""
-    form = f"must begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError(f"is not a URL: it {form}, and its port must be a number") from None
-    if parts.scheme not in schemes:
-        raise ValueError(form)
-    if parts.scheme == "unix":
-        if not parts.path:
-            raise ValueError("has no socket path")
-    elif not parts.hostname or port == 0:
-        raise ValueError("has no host")
-    else:
-        parse_server_url(url)  # an international host
 
 
 class StreamModel(Section):
@@ -201,45 +182,6 @@ class ServerModel(Section):
         return value
 
 
-class NatsModel(Section):
-    """NATS JetStream."""
-
-    url: str | None = Field(
-        None,
-        repr=False,
-        description="The URL of your NATS; without it the gateway starts one.",
-    )
-    replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
-        None,
-        description="On how many servers of a cluster the gateway's streams are; by default 1 for "
-        "those that it makes, and others stay as they are.",
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: str | None) -> str | None:
-        for url in servers_of(value) if value is not None else ():
-            _check_server_url(url, ("nats", "tls", "ws", "wss"))
-        return value
-
-
-class RedisModel(Section):
-    """Redis or Valkey."""
-
-    url: str | None = Field(
-        None,
-        repr=False,
-        description="The URL of your Redis or Valkey; without it the gateway starts one.",
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: str | None) -> str | None:
-        if value is not None:
-            _check_server_url(value, ("redis", "rediss", "unix"))
-        return value
-
-
 class IngestModel(Section):
     """The events log."""
 
@@ -299,7 +241,7 @@ class ProxyModel(Section):
     def _url(cls, value: str) -> str:
         if any(ord(character) <= 0x20 or character == "\x7f" for character in value):
             raise ValueError("contains a space or a control character")
-        _check_server_url(value, ("http",))
+        check_server_url(value, ("http",))
         parts = urlsplit(value)
         credentials, _, place = parts.netloc.rpartition("@")
         if not credentials.isascii():

@@ -7,10 +7,13 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import BusyLoadingError, RedisError
 
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import parse_server_url, without_password
+from event_gateway.state.login import RedisLogin
+from event_gateway.state.permissions import missing_permissions
+from event_gateway.state.refusal import refusal_of
 
 log = structlog.get_logger(__name__)
 
@@ -19,24 +22,32 @@ StateError = (RedisError, OSError, TimeoutError)
 START_TIMEOUT = 30.0  # seconds for which the start waits for a server that does not respond
 
 
-async def connect(url: str, timeout: float = START_TIMEOUT) -> "Redis":
+async def connect(
+    url: str, login: RedisLogin | None = None, timeout: float = START_TIMEOUT
+) -> "Redis":
     """Connects, waiting up to ``timeout`` seconds for the server, and checks the server.
 
     Raises ServerRefused if the server does not respond, or does not meet the requirements.
     """
+    login = login or RedisLogin()
+    server = parse_server_url(url).encoded
+    if login.tls is not None:
+        # The client would let the URL's scheme overrule the class of connections.
+        server = server.replace("rediss://", "redis://", 1)
     # If all connections are in use, a call waits for a free connection instead of failing.
     pool = BlockingConnectionPool.from_url(
-        parse_server_url(url).encoded,
+        server,
         max_connections=32,
         timeout=5,
         socket_timeout=5.0,
         socket_connect_timeout=3.0,
         health_check_interval=0,
         retry=Retry(NoBackoff(), 0),  # the callers retry, and know which calls can be retried
+        **login.options(),
     )
     client = Redis.from_pool(pool)
     try:
-        await _wait_until_ready(client, without_password(url), timeout)
+        await _wait_until_ready(client, url, login, timeout)
         await _check(client)
     except BaseException:
         await client.aclose()
@@ -44,7 +55,8 @@ async def connect(url: str, timeout: float = START_TIMEOUT) -> "Redis":
     return client
 
 
-async def _wait_until_ready(client: Redis, shown: str, timeout: float) -> None:
+async def _wait_until_ready(client: Redis, url: str, login: RedisLogin, timeout: float) -> None:
+    shown = without_password(url)
     deadline = time.monotonic() + timeout
     warned = False
     while True:
@@ -52,12 +64,16 @@ async def _wait_until_ready(client: Redis, shown: str, timeout: float) -> None:
             await client.ping()
             return
         except StateError as error:
-            refused = isinstance(error, (AuthenticationError, ResponseError))
+            refusal, certain = None, False
             if isinstance(error, BusyLoadingError):
                 # The server is loading its data: a million deliveries take a while.
-                refused, deadline = False, time.monotonic() + timeout
-            if refused or time.monotonic() > deadline:
-                raise ServerRefused(f"cannot connect to Redis at {shown}: {error}") from None
+                deadline = time.monotonic() + timeout
+            else:
+                refusal, certain = await refusal_of(error, url, login)
+            if certain or time.monotonic() > deadline:
+                raise ServerRefused(
+                    f"cannot connect to Redis at {shown}: {refusal or error}"
+                ) from None
             if not warned:
                 log.warning("Redis does not respond yet", url=shown, error=str(error),
                             seconds=timeout)  # fmt: skip
@@ -66,6 +82,9 @@ async def _wait_until_ready(client: Redis, shown: str, timeout: float) -> None:
 
 
 async def _check(client: Redis) -> None:
+    missing = await missing_permissions(client)
+    if missing:
+        raise ServerRefused(f"redis.username: Redis does not allow this user {', '.join(missing)}")
     try:
         memory = await client.info("memory")
         persistence = await client.info("persistence")

@@ -1,4 +1,5 @@
-"""The files that TLS connections to receivers need: client certificates and authorities.
+"""The files that TLS connections need, to receivers and to the gateway's own servers: client
+certificates and authorities.
 
 The files are read again every few seconds, so that new connections use a renewed certificate
 without a restart. Connections are reused only with equal contents of the files.
@@ -8,24 +9,37 @@ import hashlib
 import ssl
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from event_gateway.core.webhook.security import Security
-
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL = 5.0  # seconds between two reads of the files
 MAX_FILE_BYTES = 1024 * 1024
+HTTP = ("http/1.1",)
 
 
 def _nothing(_path: Path) -> bool:
     return False
+
+
+class NamedFiles(Protocol):
+    """What names the files of a connection; each may be empty."""
+
+    @property
+    def cert(self) -> str | None: ...
+
+    @property
+    def key(self) -> str | None: ...
+
+    @property
+    def ca(self) -> str | None: ...
 
 
 class Identity(msgspec.Struct, frozen=True, weakref=True):
@@ -55,7 +69,9 @@ class Trust:
         self._use(pem, file)
 
     def _use(self, pem: bytes, file: Path | None) -> None:
-        identity = None if file is None else _identity((b"", b"", b"", pem), _trusting(b"", pem))
+        identity = (
+            None if file is None else _identity((b"", b"", b"", pem), _trusting(b"", pem, HTTP))
+        )
         self.file, self._pem, self._identity = file, pem, identity
         self._checked_at = time.monotonic()
 
@@ -79,17 +95,21 @@ class Trust:
 
 
 class TlsFiles:
-    """The files of one webhook: ``cert``, ``key`` and ``ca`` of ``method``, each possibly empty,
-    relative to ``directory``. Without a ``ca``, the authorities are those of ``trust``.
-    ``is_private``: whether a file is one of the gateway's own, which are not read."""
+    """The files of one webhook or server: ``cert``, ``key`` and ``ca`` of ``method``, each possibly
+    empty, relative to ``directory``. Without a ``ca``, the authorities are those of ``trust``.
+    ``is_private``: whether a file is one of the gateway's own, which are not read. ``protocols``:
+    what the connection offers by ALPN."""
 
     def __init__(
         self,
-        method: Security,
+        method: NamedFiles,
         directory: Path,
         is_private: Callable[[Path], bool] = _nothing,
         trust: Trust | None = None,
+        *,
+        protocols: Sequence[str] = HTTP,
     ) -> None:
+        self._protocols = protocols
         self._method = method
         self._directory = directory
         self._is_private = is_private
@@ -116,10 +136,10 @@ class TlsFiles:
     def _load(self, password: str | None) -> Identity:
         cert, key, ca = (self._read(name) for name in ("cert", "key", "ca"))
         more = b"" if ca else self._trust.pem()
-        contents = (cert, key, ca, more, (password or "").encode())
+        contents = (cert, key, ca, more, (password or "").encode(), repr(self._protocols).encode())
 
         def context() -> ssl.SSLContext:
-            made = _trusting(ca, more)()
+            made = _trusting(ca, more, self._protocols)()
             if cert:
                 self._load_certificate(made, password)
             return made
@@ -181,7 +201,7 @@ def _certificates(pem: bytes) -> bytes:
         raise ValueError("holds a damaged certificate") from None
 
 
-def _trusting(ca: bytes, more: bytes) -> Callable[[], ssl.SSLContext]:
+def _trusting(ca: bytes, more: bytes, protocols: Sequence[str]) -> Callable[[], ssl.SSLContext]:
     """Makes a context that trusts the authorities ``ca`` (PEM), or without them the system's and
     ``more``."""
 
@@ -189,7 +209,8 @@ def _trusting(ca: bytes, more: bytes) -> Callable[[], ssl.SSLContext]:
         made = ssl.create_default_context(cadata=_certificates(ca) if ca else None)
         if more:
             made.load_verify_locations(cadata=_certificates(more))
-        made.set_alpn_protocols(["http/1.1"])
+        if protocols:
+            made.set_alpn_protocols(protocols)
         return made
 
     return context

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
+from event_gateway.app.server_logins import nats_login, redis_login
 from event_gateway.audit.trail import AuditTrail
 from event_gateway.broker.audit_log import AuditLog
 from event_gateway.broker.connection import Broker
@@ -127,10 +128,11 @@ async def open_adapters(
     Raises ProvisionError, ServerRefused, or the exceptions in BrokerError and StateError.
     """
     broker = await connect_nats(
-        nats_url, supervisor, replicas=config.nats.replicas, shortage=storage.shortage
-    )
+        nats_url, supervisor,
+        login=nats_login(config), replicas=config.nats.replicas, shortage=storage.shortage,
+    )  # fmt: skip
     closing.push_async_callback(broker.close)
-    redis = await connect_redis(redis_url)
+    redis = await connect_redis(redis_url, redis_login(config))
     closing.push_async_callback(redis.aclose)
     wait = longest_wait(config.ingest.retention)
     external = await open_streams(broker, config.ingest.streams, wait)

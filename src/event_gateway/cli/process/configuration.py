@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from event_gateway.api.http.server_tls import load_tls
+from event_gateway.app.server_logins import login_problems
 from event_gateway.cli.process.callers import caller_warnings, unusable_callers
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import unfed_patterns
@@ -27,7 +28,7 @@ from event_gateway.transport.tls_files import read_file
 def read_config(path: Path | None) -> tuple[Config, Source]:
     """The configuration, and the lines of its keys. Raises ConfigError, also if a webhook of the
     file has a signing secret in the environment or in a file that cannot sign, or if what callers
-    prove themselves with cannot be used."""
+    prove themselves with, or the files of the logins to NATS and Redis, cannot be used."""
     config, source = load_with_source(
         path, os.environ, transformation_rule=compile_definition, url_rule=url_rule
     )
@@ -37,6 +38,7 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
         *_unusable_tls(config, source),
         *(source.problem(key, why) for key, why in unusable_callers(config, _external(config))),
     ]
+    problems += [source.problem(key, reason) for key, reason in login_problems(config)]
     if problems:
         raise ConfigError(problems)
     return config, source

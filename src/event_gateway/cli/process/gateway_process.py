@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 import uvicorn
 
 from event_gateway.app.gateway import Gateway, open_gateway
+from event_gateway.app.server_logins import login_files
 from event_gateway.app.stages.stages import Settings
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
@@ -58,7 +59,8 @@ async def working(
                 environ=environ,
                 sealing_key=hosted.sealing_key,
                 private=PrivateFiles(
-                    hosted.data_dir, () if hosted.config_path is None else (hosted.config_path,)
+                    hosted.data_dir,
+                    (*login_files(config), *filter(None, (hosted.config_path,))),
                 ),
                 max_attempts=attempts_within(files),
                 max_connections=connections_within(files),

@@ -1,0 +1,121 @@
+"""How the gateway logs in to NATS and Redis, made from the configuration.
+
+Files are read for each new connection, so that a renewed one is used without a restart.
+"""
+
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from event_gateway.broker.login import LoginFailed, NatsLogin
+from event_gateway.config.model import Config
+from event_gateway.config.servers_model import ServerTlsModel
+from event_gateway.state.login import RedisLogin
+from event_gateway.transport.tls_files import TlsFiles, read_file
+
+Read = Callable[[], str]
+_SEED = re.compile(r"S[A-Z2-7]{40,}")  # of an nkey, whatever it is the key of
+
+
+def nats_login(config: Config) -> NatsLogin:
+    """Who the gateway is to NATS. No file is read yet."""
+    nats, directory = config.nats, Path(config.secrets.dir)
+    creds, nkey = nats.creds, nats.nkey
+    return NatsLogin(
+        user=nats.user,
+        password=_secret(nats.password, nats.password_file, directory, "nats.password_file"),
+        token=_secret(nats.token, nats.token_file, directory, "nats.token_file"),
+        creds=_secret(creds, None, directory, "nats.creds")
+        if creds is None or _is_creds(creds)
+        else _secret(None, creds, directory, "nats.creds"),
+        nkey=_secret(nkey, None, directory, "nats.nkey")
+        if nkey is None or _is_seed(nkey)
+        else _secret(None, nkey, directory, "nats.nkey"),
+        tls=_tls(nats.tls, directory, "nats"),
+        handshake_first=nats.tls is not None and nats.tls.handshake_first,
+    )
+
+
+def redis_login(config: Config) -> RedisLogin:
+    """Who the gateway is to Redis. No file is read yet."""
+    redis, directory = config.redis, Path(config.secrets.dir)
+    return RedisLogin(
+        username=redis.username,
+        password=_secret(redis.password, redis.password_file, directory, "redis.password_file"),
+        tls=_tls(redis.tls, directory, "redis"),
+    )
+
+
+def login_problems(config: Config) -> Iterator[tuple[str, str]]:
+    """The faults of the files that the logins name: pairs of key and reason."""
+    nats, redis = nats_login(config), redis_login(config)
+    try:
+        nats.check()
+    except LoginFailed as error:
+        yield _key_and_reason(str(error))
+    for read in (redis.password, redis.tls):
+        if read is not None:
+            try:
+                read()
+            except ValueError as error:
+                yield _key_and_reason(str(error))
+
+
+def login_files(config: Config) -> tuple[Path, ...]:
+    """The files of the logins. No webhook may name them as its secret or certificate."""
+    directory = Path(config.secrets.dir)
+    nats, redis = config.nats, config.redis
+    names = [nats.password_file, nats.token_file, redis.password_file]
+    names += [tls.key or tls.cert for tls in (nats.tls, redis.tls) if tls is not None]
+    if nats.creds is not None and not _is_creds(nats.creds):
+        names.append(nats.creds)
+    if nats.nkey is not None and not _is_seed(nats.nkey):
+        names.append(nats.nkey)
+    return tuple(directory / name for name in names if name)
+
+
+def _key_and_reason(text: str) -> tuple[str, str]:
+    key, _, reason = text.partition(": ")
+    return key, reason
+
+
+def _secret(value: str | None, file: str | None, directory: Path, key: str) -> Read | None:
+    if file is not None:
+        return lambda: _line_of(directory / file, key)
+    return None if value is None else lambda: value
+
+
+def _is_creds(value: str) -> bool:
+    """Whether a text is credentials itself, as ``${NAME}`` gives them, and not a file's name."""
+    return "-----BEGIN" in value or "\n" in value
+
+
+def _is_seed(value: str) -> bool:
+    return _SEED.fullmatch(value.strip()) is not None
+
+
+def _line_of(path: Path, key: str) -> str:
+    try:
+        text = read_file(path, key).decode().strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"{key}: {path} is not UTF-8") from None
+    if not text:
+        raise ValueError(f"{key}: {path} is empty")
+    return text
+
+
+def _tls(
+    tls: ServerTlsModel | None, directory: Path, section: str
+) -> Callable[[], ssl.SSLContext] | None:
+    if tls is None:
+        return None
+    files = TlsFiles(tls, directory, protocols=())
+
+    def context() -> ssl.SSLContext:
+        try:
+            return files.identity(None).context
+        except ValueError as error:
+            raise ValueError(f"{section}.tls.{error}") from None
+
+    return context

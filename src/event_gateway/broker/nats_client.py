@@ -1,0 +1,113 @@
+"""The client of nats-py, which logs in anew for each connection and never gives up.
+
+nats-py has no documented way for any of this. What is replaced:
+
+- its parser of headers, which hides repeated ones;
+- its TLS context, which it keeps for ever: each connection asks the login for one;
+- its trust in a server without TLS: if TLS is configured, it would send the credentials to a server
+  (or to somebody between) that does not ask for TLS;
+- its reading of credentials, which for a file without a JWT does not end;
+- its connections that could not log in, which it leaves open;
+- its end on an error of the server, such as ``User Authentication Expired``: it would close the
+  connection for ever. Here it connects again, with what the files hold then.
+"""
+
+import asyncio
+import ssl
+from typing import Any
+
+from nats.aio.client import Client
+from nats.errors import AuthorizationError, StaleConnectionError
+from nats.errors import Error as NatsError
+
+from event_gateway.broker.headers import parse_headers
+from event_gateway.broker.login import LoginFailed, NatsLogin
+
+# Errors of one call, after which the server keeps the connection.
+_OF_A_CALL = ("permissions violation", "invalid subject", "invalid publish subject")
+
+
+class NatsClient(Client):
+    """A client that logs in with ``login``."""
+
+    _parse_header_lines = staticmethod(parse_headers)
+
+    def __init__(self, login: NatsLogin) -> None:
+        super().__init__()
+        self._login = login
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """The context of the next connection. Raises LoginFailed."""
+        return self._login.context() or super().ssl_context
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether the present server may only be talked to over TLS."""
+        server = self._current_server
+        return self._login.tls is not None or (
+            server is not None and server.uri.scheme in ("tls", "wss")
+        )
+
+    def _needs_upgrade(self, info: dict[str, Any]) -> bool:
+        """Whether TLS must begin although the server's greeting does not ask for it."""
+        server = self._current_server
+        over_tls = server is not None and server.uri.scheme == "wss"
+        return self.wants_tls and not over_tls and not info.get("tls_required")
+
+    async def _process_connect_init(self) -> None:
+        try:
+            await super()._process_connect_init()
+        except BaseException:
+            writer = self._writer
+            if writer is not None:
+                writer.transport.abort()
+                await asyncio.sleep(0)
+            raise
+
+    @property
+    def _writer(self) -> asyncio.StreamWriter | None:
+        """The stream of the present connection; None for a WebSocket."""
+        return getattr(self._transport, "_io_writer", None)
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        # Called with the server's greeting, before TLS begins and before the credentials are sent.
+        if initial_connection and self._needs_upgrade(info):
+            if not info.get("tls_available"):
+                key = "nats.tls" if self._login.tls is not None else "nats.url"
+                raise LoginFailed(f"{key}: the server does not offer TLS")
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection)
+
+    def _connect_command(self) -> bytes:
+        # Over TLS a connection cannot stay half open. asyncio logs a warning of protocols that want
+        # it, as the client's own does.
+        writer = self._writer
+        if writer is not None and writer.get_extra_info("ssl_object") is not None:
+            writer.transport.get_protocol()._over_ssl = True  # type: ignore[attr-defined]
+        login = self._login
+        if login.signs:
+            nonce = self._server_info.get("nonce")
+            if nonce is None:
+                raise LoginFailed(f"{login.key}: the server asks for no signature of an nkey")
+            who, signature = login.signature(nonce)
+            self._signature_cb = lambda _nonce: signature
+            self._user_jwt_cb = (lambda: who["jwt"].encode()) if "jwt" in who else None
+            self._public_nkey = who.get("nkey")
+            self._auth_configured = True
+        return super()._connect_command()
+
+    async def _process_err(self, err_msg: str) -> None:
+        text = err_msg.strip().strip("'")
+        if any(harmless in text.lower() for harmless in _OF_A_CALL):
+            await self._error_cb(NatsError(f"nats: {text}"))
+            return
+        error: NatsError
+        if "stale connection" in text.lower():
+            error = StaleConnectionError()
+        elif "authorization violation" in text.lower():
+            error = AuthorizationError()
+        else:
+            error = NatsError(f"nats: {text}")
+        await self._error_cb(error)
+        await self._process_op_err(error)

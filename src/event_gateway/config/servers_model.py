@@ -1,0 +1,188 @@
+"""The sections of NATS and Redis: their URLs, who the gateway is to them, and TLS."""
+
+from typing import Annotated, Self
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from event_gateway.config.values import Section
+from event_gateway.core.streams.definition import MAX_REPLICAS
+from event_gateway.core.text.urls import parse_server_url, servers_of
+
+File = Annotated[str, Field(min_length=1)]
+
+
+def check_server_url(url: str, schemes: tuple[str, ...]) -> None:
+    """Raises ValueError, whose text never contains the URL: it may contain a password."""
+    form = f"must begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"is not a URL: it {form}, and its port must be a number") from None
+    if parts.scheme not in schemes:
+        raise ValueError(form)
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ValueError("has no socket path")
+    elif not parts.hostname or port == 0:
+        raise ValueError("has no host")
+    else:
+        parse_server_url(url)  # an international host
+
+
+class ServerTlsModel(Section):
+    """TLS to your server. Files are PEM, relative to secrets.dir, and read for each connection."""
+
+    ca: File | None = Field(
+        None,
+        description="The authorities that may have issued the server's certificate; by default the "
+        "system's.",
+    )
+    cert: File | None = Field(
+        None, description="The gateway's client certificate, if the server asks for one."
+    )
+    key: File | None = Field(
+        None, description="The private key of cert; by default it is in the same file."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.key is not None and self.cert is None:
+            raise ValueError("has a key and no cert")
+        return self
+
+
+class NatsTlsModel(ServerTlsModel):
+    """TLS to your NATS. Files are PEM, relative to secrets.dir, and read for each connection."""
+
+    handshake_first: bool = Field(
+        False,
+        description="Begin with TLS before the server greets, as its handshake_first asks for.",
+    )
+
+
+class NatsModel(Section):
+    """NATS JetStream. Files are relative to secrets.dir and read for each connection."""
+
+    url: str | None = Field(
+        None,
+        repr=False,
+        description="The URL of your NATS; without it the gateway starts one.",
+    )
+    creds: str | None = Field(
+        None,
+        min_length=1,
+        repr=False,
+        description="A credentials file with the JWT and the seed of a user.",
+    )
+    nkey: str | None = Field(
+        None, min_length=1, repr=False, description="The seed of a user (SU…), or a file with it."
+    )
+    user: str | None = Field(None, min_length=1, description="With password or password_file.")
+    password: str | None = Field(
+        None, min_length=1, repr=False, description="The password of user."
+    )
+    password_file: File | None = Field(None, description="A file with the password of user.")
+    token: str | None = Field(
+        None, min_length=1, repr=False, description="The token that the server asks for."
+    )
+    token_file: File | None = Field(None, description="A file with the token.")
+    tls: NatsTlsModel | None = Field(
+        None,
+        description="TLS to the server, and to none without TLS; by default where the server asks "
+        "for it, and with tls:// in the URL.",
+    )
+    replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
+        None,
+        description="On how many servers of a cluster the gateway's streams are; by default 1 for "
+        "those that it makes, and others stay as they are.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        for url in servers_of(value) if value is not None else ():
+            check_server_url(url, ("nats", "tls", "ws", "wss"))
+        return value
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        _needs_url(self, ("creds", "nkey", "user", "password", "password_file", "token",
+                          "token_file", "tls"))  # fmt: skip
+        ways = [name for name in ("creds", "nkey", "token", "token_file", "user")
+                if getattr(self, name) is not None]  # fmt: skip
+        if self.url is not None and any(parse_server_url(url).user for url in servers_of(self.url)):
+            ways.insert(0, "a user in url")
+        if len(ways) > 1:
+            raise ValueError(f"names the gateway's user more than once: {', '.join(ways)}")
+        _one_password(self, "user")
+        if self.user is not None and self.password is None and self.password_file is None:
+            raise ValueError("has a user and neither password nor password_file")
+        if self.tls is not None and self.url is not None and "ws://" in self.url:
+            raise ValueError("has tls, and ws:// in url: write wss://")
+        return self
+
+
+class RedisModel(Section):
+    """Redis or Valkey. Files are relative to secrets.dir and read for each connection."""
+
+    url: str | None = Field(
+        None,
+        repr=False,
+        description="The URL of your Redis or Valkey; without it the gateway starts one.",
+    )
+    username: str | None = Field(
+        None, min_length=1, description="An ACL user; by default the default user."
+    )
+    password: str | None = Field(None, min_length=1, repr=False, description="The password.")
+    password_file: File | None = Field(None, description="A file with the password.")
+    tls: ServerTlsModel | None = Field(
+        None, description="TLS to the server; by default with rediss:// in the URL."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_server_url(value, ("redis", "rediss", "unix"))
+        return value
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        _needs_url(self, ("username", "password", "password_file", "tls"))
+        _one_password(self, "username")
+        if self.username is not None and self.password is None and self.password_file is None:
+            raise ValueError("has a username and neither password nor password_file")
+        if self.url is None:
+            return self
+        named = parse_server_url(self.url)
+        query = parse_qs(urlsplit(named.url).query)
+        if (named.user is not None or {"username", "password"} & set(query)) and (
+            self.password is not None or self.password_file is not None
+        ):
+            raise ValueError("names the gateway's user more than once: a user in url, password")
+        if self.tls is not None:
+            if self.url.startswith("unix://"):
+                raise ValueError("has tls, and unix:// in url, which has none")
+            if any(name.startswith("ssl_") for name in query):
+                raise ValueError("has tls, and ssl_… in url: give one of them")
+        return self
+
+
+def _needs_url(section: NatsModel | RedisModel, names: tuple[str, ...]) -> None:
+    given = [name for name in names if getattr(section, name) is not None]
+    if given and section.url is None:
+        raise ValueError(
+            f"has {given[0]} and no url: the server that the gateway starts needs none"
+        )
+
+
+def _one_password(section: NatsModel | RedisModel, user: str) -> None:
+    if section.password is not None and section.password_file is not None:
+        raise ValueError("has password and password_file: give one of them")
+    if isinstance(section, NatsModel):
+        if section.token is not None and section.token_file is not None:
+            raise ValueError("has token and token_file: give one of them")
+        if section.user is None and (section.password or section.password_file) is not None:
+            raise ValueError(f"has a password and no {user}")

