@@ -8,6 +8,7 @@ import typer
 from event_gateway import __version__
 from event_gateway.cli.client.authorities import take_ca
 from event_gateway.cli.commands import (
+    audit_log,
     catalog,
     check,
     dead_letters,
@@ -36,6 +37,7 @@ app.add_typer(replays.app, name="replays")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(streams.app, name="streams")
+app.add_typer(audit_log.app, name="audit-log")
 app.command()(serve.serve)
 app.command()(check.check)
 app.command()(schema.schema)

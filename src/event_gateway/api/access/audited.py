@@ -8,6 +8,7 @@ The guarded route records the call before and after the function runs (:mod:`.re
 function says with ``call.about`` how the resource looks before and after.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Depends, Request
@@ -20,17 +21,23 @@ CALL = "event_gateway.audited_call"
 
 
 class Audited:
-    """An ``operation`` of the audit log. ``resource``: a kind of resource and the parameters of the
-    path that name it, such as ``webhook/{webhook_id}``; or empty."""
+    """An ``operation`` of the audit log. ``resource``: a kind of resource, and the parameters of
+    the path, or members of the body, that name it, such as ``webhook/{webhook_id}``."""
 
     def __init__(self, operation: str, resource: str) -> None:
         self.operation = operation
         self._resource = resource
 
-    def resource(self, parameters: dict[str, Any]) -> str:
-        """The resource of a request, by the parameters of its path."""
+    def resource(self, parameters: Mapping[str, Any], body: Any = None) -> str:
+        """The resource of a request, by the parameters of its path and its JSON body, which is not
+        validated yet; only its kind where they do not name it."""
         kind, _, names = self._resource.partition("/")
-        return resource_name(kind, names.format_map(parameters)) if names else kind
+        members = body if isinstance(body, dict) else {}
+        given = {name: value for name, value in members.items() if isinstance(value, str)}
+        try:
+            return resource_name(kind, names.format_map({**given, **parameters})) if names else kind
+        except KeyError:
+            return kind
 
     # A coroutine function, as FastAPI calls other functions in a thread.
     async def __call__(self, request: Request) -> Call:

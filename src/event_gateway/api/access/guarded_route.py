@@ -64,7 +64,7 @@ class GuardedRoute(APIRoute):
             except HANDLED as error:
                 recorder.refused(request, principal, error)
                 raise
-            response = await recorder.run(inner, principal, handle)
+            response = await recorder.run(inner, principal, inner.value, handle)
             response.headers["X-Request-Id"] = request_id
             return response
 

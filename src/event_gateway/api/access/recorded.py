@@ -1,6 +1,7 @@
 """Records calls in the audit log: what changes something, and what is refused to a caller."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -49,15 +50,19 @@ class Recorder:
         self,
         request: Request,
         principal: Principal,
+        body: Any,
         handle: Callable[[Request], Awaitable[Response]],
     ) -> Response:
         """The answer of the route, before and after which a record is stored if it changes
-        something. Raises NotRecorded before it runs, and what it raises."""
+        something. ``body``: the value of a JSON body.
+
+        Raises NotRecorded before it runs, and what it raises."""
         if self._audited is None:
             return await handle(request)
         trail = part_of(request, AuditTrail)
         call = request.scope[CALL] = await trail.begin(
-            who(principal), self._audited.operation, self._audited.resource(request.path_params),
+            who(principal), self._audited.operation,
+            self._audited.resource(request.path_params, body),
             client=_client(request), request_id=request.scope[REQUEST_ID],
         )  # fmt: skip
         try:

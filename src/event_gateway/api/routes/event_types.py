@@ -95,7 +95,7 @@ async def list_event_types(
 async def create_event_type(
     parts: Parts,
     caller: Operator,
-    call: Annotated[Call, audited("event-types.create", "event-type")],
+    call: Annotated[Call, audited("event-types.create", "event-type/{type}")],
     response: Response,
     body: NewEventType,
 ) -> dict[str, Any]:

@@ -90,7 +90,7 @@ async def list_streams(
 async def create_stream(
     parts: Parts,
     caller: Operator,
-    call: Annotated[Call, audited("streams.create", "stream")],
+    call: Annotated[Call, audited("streams.create", "stream/{name}")],
     response: Response,
     body: NewStream,
 ) -> dict[str, Any]:

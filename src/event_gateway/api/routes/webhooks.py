@@ -104,7 +104,7 @@ async def list_webhooks(
 async def create_webhook(
     parts: Parts,
     caller: ManagesWebhooks,
-    call: Annotated[Call, audited("webhooks.create", "webhook")],
+    call: Annotated[Call, audited("webhooks.create", "webhook/{id}")],
     response: Response,
     body: NewWebhook,
 ) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""Answers that a command reads line by line as they arrive: exports, and event streams."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+from event_gateway.cli.client.output import fail
+from event_gateway.cli.client.requests import find_gateway
+
+# Seconds without a byte, after which the connection counts as lost; the gateway sends a comment on
+# an event stream every 15 s.
+TIMEOUT = 40.0
+MAX_PROBLEM = 65_536  # bytes of an error answer
+
+
+class Interrupted(Exception):
+    """The connection was lost, or could not be made; the text says why."""
+
+
+def read_lines(
+    url: str | None, key: str | None, path: str, headers: dict[str, str], **query: str | None
+) -> Iterator[bytes]:
+    """The lines of an answer, without their ends. ``url`` and ``key`` as :func:`find_gateway` takes
+    them.
+
+    An error answer ends the command. Raises Interrupted if the answer is not complete, and where
+    the gateway cannot be reached or is not ready.
+    """
+    base, key, tls = find_gateway(url, key)
+    parts = urlsplit(base)
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        http.client.HTTPConnection(host, port, timeout=TIMEOUT) if tls is None
+        else http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=tls)
+    )  # fmt: skip
+    given = "&".join(
+        f"{name}={quote(value, safe='')}" for name, value in query.items() if value is not None
+    )
+    target = f"{parts.path.rstrip('/')}{path}{f'?{given}' if given else ''}"
+    try:
+        connection.request("GET", target, headers={"Authorization": f"Bearer {key}", **headers})
+        answer = connection.getresponse()
+        if answer.status in (429, 503):
+            raise Interrupted(_detail(answer))
+        if answer.status != 200:
+            fail(_detail(answer))
+        while line := answer.readline():
+            yield line.rstrip(b"\r\n")
+        # http.client ends a chunked answer that was cut off without an error.
+        if answer.chunked and answer.chunk_left is not None:
+            raise Interrupted("the answer is not complete")
+    except (OSError, http.client.HTTPException) as error:
+        raise Interrupted(str(error) or type(error).__name__) from None
+    finally:
+        connection.close()
+
+
+def _detail(answer: http.client.HTTPResponse) -> str:
+    try:
+        return str(json.loads(answer.read(MAX_PROBLEM))["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"the gateway answered {answer.status}"

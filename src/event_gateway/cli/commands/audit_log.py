@@ -1,0 +1,220 @@
+"""``event-gateway audit-log``: lists, follows, exports and checks the audit log."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from event_gateway.cli.client.lines import Interrupted, read_lines
+from event_gateway.cli.client.options import (
+    JsonOption,
+    KeyOption,
+    LimitOption,
+    SinceOption,
+    UntilOption,
+    UrlOption,
+)
+from event_gateway.cli.client.output import fail, print_answer, printable, table
+from event_gateway.cli.client.requests import list_items
+from event_gateway.cli.client.times import time_option
+from event_gateway.core.audit.chain import ChainCheck
+
+app = typer.Typer(
+    no_args_is_help=True, help="The audit log, who changed what: list, tail, export, verify."
+)
+
+PATH = "/v1/audit-log"
+RECONNECT_DELAY = 1.0  # seconds
+
+PrincipalOption = Annotated[str | None, typer.Option(help="The name or the id of who did it.")]
+OperationOption = Annotated[
+    str | None, typer.Option(help="Such as webhooks.delete, or webhooks for all of them.")
+]
+ResourceOption = Annotated[
+    str | None, typer.Option(help="Such as webhook/crm, or webhook for all of them.")
+]
+OutcomeOption = Annotated[
+    str | None, typer.Option(help="succeeded, refused, failed, unknown, or a status such as 409.")
+]
+EndOption = Annotated[int | None, typer.Option("--limit", min=1, help="End after so many calls.")]
+
+
+@app.command("list")
+def list_calls(
+    since: SinceOption = None,
+    until: UntilOption = None,
+    principal: PrincipalOption = None,
+    operation: OperationOption = None,
+    resource: ResourceOption = None,
+    outcome: OutcomeOption = None,
+    limit: LimitOption = 100,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the calls that changed something, or were refused, the newest first."""
+    calls = list_items(
+        url, key, PATH, limit, since=time_option("--since", since),
+        until=time_option("--until", until), principal=principal, operation=operation,
+        resource=resource, outcome=outcome,
+    )  # fmt: skip
+    print_answer(as_json, calls, _rows)
+
+
+@app.command()
+def tail(
+    limit: EndOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print calls as they end, and go on when the connection is lost.
+
+    With --json each stored record is a line: one when a change begins, and one when it has ended.
+    """
+    printed = 0
+    with _interruptible():
+        for stored in _followed(url, key):
+            record = json.loads(stored)
+            if as_json:
+                typer.echo(stored)
+            elif record["phase"] != "begun":
+                typer.echo(printable("  ".join(_cells(record))))
+            else:
+                continue
+            printed += 1
+            if printed == limit:
+                return
+
+
+@app.command()
+def export(
+    since: SinceOption = None,
+    until: UntilOption = None,
+    principal: PrincipalOption = None,
+    operation: OperationOption = None,
+    resource: ResourceOption = None,
+    outcome: OutcomeOption = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; by default standard output.")
+    ] = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Write the stored records as lines of JSON, the oldest first.
+
+    A file is complete: it gets its name only after the last record was written.
+    """
+    records = read_lines(
+        url, key, f"{PATH}/export", {}, since=time_option("--since", since),
+        until=time_option("--until", until), principal=principal, operation=operation,
+        resource=resource, outcome=outcome,
+    )  # fmt: skip
+    with _interruptible():
+        try:
+            if output is None:
+                _write(records, sys.stdout.buffer)
+                return
+            partial = output.with_name(f"{output.name}.part")
+            with partial.open("wb") as file:
+                _write(records, file)
+            partial.replace(output)
+        except Interrupted as error:
+            fail(f"the export is not complete: {error}")
+        except OSError as error:
+            fail(f"{output}: {error.strerror or error}")
+
+
+@app.command()
+def verify(
+    file: Annotated[
+        Path | None, typer.Argument(help="An export of all operations; by default a new one.")
+    ] = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that no record was changed, and none was removed from the middle."""
+    check = ChainCheck()
+    with _interruptible():
+        try:
+            if file is None:
+                for record in read_lines(url, key, f"{PATH}/export", {}):
+                    check.add(record)
+            else:
+                with file.open("rb") as lines:
+                    for line in lines:
+                        check.add(line.rstrip(b"\r\n"))
+        except Interrupted as error:
+            fail(f"the export is not complete: {error}")
+        except OSError as error:
+            fail(f"{file}: {error.strerror or error}", 2)
+    print_answer(as_json, {"records": check.records, "problems": check.problems}, _checked)
+    if check.problems:
+        raise typer.Exit(1)
+
+
+def _followed(url: str | None, key: str | None) -> Iterator[bytes]:
+    """The stored records from now on, also those that come while the connection is lost."""
+    last: str | None = None
+    while True:
+        headers = {} if last is None else {"Last-Event-ID": last}
+        try:
+            for line in read_lines(url, key, f"{PATH}/sse", headers):
+                name, _, value = line.partition(b": ")
+                if name == b"id":
+                    if last is None:
+                        typer.echo("following; end with Ctrl-C", err=True)
+                    last = value.decode()
+                elif name == b"data":
+                    yield value
+        except Interrupted as error:
+            if last is None:
+                fail(str(error))
+        typer.echo("connection lost; connecting again", err=True)
+        time.sleep(RECONNECT_DELAY)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _write(records: Iterator[bytes], file: BinaryIO) -> None:
+    for record in records:
+        file.write(record + b"\n")
+    file.flush()
+
+
+def _rows(calls: list[dict[str, Any]]) -> list[str]:
+    heads = ["TIME", "WHO", "CLIENT", "OPERATION", "RESOURCE", "OUTCOME", "REQUEST"]
+    return table(heads, [_cells(call) for call in calls])
+
+
+def _cells(call: dict[str, Any]) -> list[str]:
+    who = call.get("principal") or {}
+    status = call.get("status")
+    outcome = call.get("outcome") or "unknown"
+    return [
+        call.get("began") or call["time"],
+        who.get("name") or "-",
+        call.get("client") or "-",
+        call.get("operation") or "-",
+        call.get("resource") or "-",
+        outcome if status is None else f"{outcome} {status}",
+        call.get("request_id") or "-",
+    ]
+
+
+def _checked(result: dict[str, Any]) -> list[str]:
+    problems = result["problems"]
+    found = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    return [*problems, f"{result['records']} records, {found if problems else 'no problem'}"]
