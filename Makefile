@@ -44,8 +44,9 @@ bench: $(installed) ## Run the benchmarks, some 25 minutes
 chaos: $(installed) ## Kill the gateway, NATS and Valkey at random for 20 minutes
 	$(bin)/python tests/chaos --minutes 20
 
-fuzz: $(installed) ## Fuzz the parsers for 10 minutes, guided by coverage
+fuzz: $(installed) ## Fuzz the parsers for 10 minutes, then the API by its OpenAPI document
 	$(bin)/python tests/fuzz --minutes 10
+	$(bin)/python tests/fuzz/api.py --cases 20000
 
 examples: $(installed) ## Try all generated examples, and not a third of them
 	FUZZ=1 $(bin)/pytest tests/unit tests/ingest

@@ -1,6 +1,5 @@
 """Bytes of receivers: their responses to webhooks."""
 
-import asyncio
 from collections.abc import Iterable
 
 from hypothesis import given
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 
 from event_gateway.transport.connection import Exchange, Failure, HttpConnection, Response
 from event_gateway.transport.target import parse_target
-from fuzz.pieces import bytes_of, cut, cuts
+from fuzz.pieces import bytes_of, complete, cut, cuts
 from support.recording_transport import RecordingTransport
 
 BODY_LIMIT = 16
@@ -77,4 +76,4 @@ def any_response(data: bytes, at: list[int], end: bool) -> None:
             assert first.error_type == second.error_type
         assert connection.exchange is None
 
-    asyncio.run(both())
+    complete(both())

@@ -1,7 +1,10 @@
 """Bytes of a protocol, put together from pieces that it knows and others, and cut anywhere."""
 
+import asyncio
+import atexit
+import functools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -47,3 +50,15 @@ def event_with(data: bytes, **members: Any) -> Event:
         except UnicodeDecodeError:
             kind = DataKind.BINARY
     return Event("1", members.pop("source", "s"), "a.b", data=data, kind=kind, **members)
+
+
+def complete(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine in an event loop that all examples share: a loop takes longer than they."""
+    _runner().run(coroutine)
+
+
+@functools.cache
+def _runner() -> asyncio.Runner:
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner

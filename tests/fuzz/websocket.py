@@ -1,6 +1,5 @@
 """Frames and messages of WebSocket clients."""
 
-import asyncio
 import json
 from collections.abc import Iterable
 
@@ -18,7 +17,7 @@ from event_gateway.api.live.requests import (
 )
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.streaming.refusal import SubscriptionRefused
-from fuzz.pieces import bytes_of, cut, cuts
+from fuzz.pieces import bytes_of, complete, cut, cuts
 from support.generated_events import json_values
 from support.recording_transport import RecordingTransport
 
@@ -99,7 +98,7 @@ def any_frames(data: bytes, at: list[int], deflate: bool) -> None:
         assert whole.messages == parts.messages
         assert first.closing == second.closing
 
-    asyncio.run(both())
+    complete(both())
 
 
 _members = st.fixed_dictionaries(

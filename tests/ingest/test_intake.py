@@ -130,15 +130,6 @@ async def test_a_key_is_required(client: Client) -> None:
             answer = await client.http.request(method, path, headers=headers)
             assert answer.status_code == 401, path
             assert "www-authenticate" in answer.headers
-    described = (await client.http.get("/openapi.json")).json()["paths"]
-    assert len(described) > 8
-    for path, methods in described.items():
-        for method in methods:
-            wrong = {"Authorization": "Bearer wrong"}
-            # Without the key the body is not parsed.
-            answer = await client.http.request(method, path, headers=wrong, content=b"{")
-            known = path in ("/healthz", "/readyz")
-            assert answer.status_code == (200 if known else 401), (method, path)
     answer = await client.http.get(
         "/v1/webhooks", headers={"Authorization": "", "X-API-Key": client.key}
     )

@@ -21,11 +21,12 @@ NAMES = {"webhook_id": "w", "name": "st", "event_id": "e", "replay_id": "r", "le
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, list[dict[str, Any]], bool]]:
-    """Method, path, parameters, and whether there is a body, of each route."""
+    """Method, path, parameters, and whether there is a JSON body, of each route."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             parameters = operation.get("parameters", [])
-            yield method.upper(), path, parameters, "requestBody" in operation
+            content = operation.get("requestBody", {}).get("content", {})
+            yield method.upper(), path, parameters, "application/json" in content
 
 
 def _is_integer(parameter: dict[str, Any]) -> bool:

@@ -164,6 +164,11 @@ class ServerModel(Section):
         20.0,
         description="How long attempts in flight may go on when the gateway shuts down.",
     )
+    docs: Literal["key", "public", "off"] = Field(
+        "key",
+        description="Who gets /openapi.json, which /docs shows: every caller with a valid "
+        "credential, everybody, or nobody (then /docs is off too).",
+    )
     subscribers: SubscribersModel = SubscribersModel()
     cors: CorsModel = CorsModel()
     tls: TlsModel | None = Field(None, description="By default none: the port speaks plain HTTP.")

@@ -39,6 +39,11 @@ class Authenticator:
         self._methods = methods
         self._in_order: Sequence[AuthMethod] = tuple(methods.values())
 
+    @property
+    def method_names(self) -> tuple[str, ...]:
+        """The methods that are in use, in the order in which they are asked."""
+        return tuple(self._methods)
+
     async def authenticate(self, request: CallerRequest) -> Principal:
         """The caller of a request. Raises Unauthenticated."""
         for method in self._in_order:

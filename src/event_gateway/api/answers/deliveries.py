@@ -86,7 +86,7 @@ class ReplayAnswer(TypedDict):
     id: str
     of: Literal["log", "dead_letters"]
     webhook: str | None
-    stream: str
+    stream: str | None
     types: list[str]
     reason: str | None
     since: Time | None

@@ -12,6 +12,7 @@ from event_gateway.api.http.exchange import HEAD_ONLY
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.requests import QUERY, read_parameters, read_query
 from event_gateway.api.live.sse_response import RETRY, SseResponse, event_stream_headers
+from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
@@ -44,7 +45,15 @@ class SseParts:
 Parts = Annotated[SseParts, Depends(provided(SseParts))]
 
 
-@router.get("/{name}/sse")
+@router.get(
+    "/{name}/sse",
+    responses=answers(
+        None, 200, media_type="text/event-stream",
+        description="The events. With HEAD: that there is such a stream.",
+    )
+    | answers(None, 204, description="What the client resumes has ended for good."),
+    openapi_extra={"x-scope": STREAMS_READ, "x-live": True},
+)  # fmt: skip
 async def server_sent_events(
     request: Request,
     parts: Parts,

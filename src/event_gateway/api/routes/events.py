@@ -54,7 +54,7 @@ class EventsEndpoint:
 
         Needs no key: the gateway checks the key when an event is sent.
         """
-        headers = {"Allow": "POST"}
+        headers = {"Allow": "OPTIONS, POST"}
         origin = request.headers.get("webhook-request-origin")
         if origin is not None:
             for allowed in (origin, "*"):

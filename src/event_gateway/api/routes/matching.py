@@ -46,7 +46,7 @@ Candidate = Annotated[dict[str, Any], Body(), SchemaOf(MatchRequest)]
 Evaluation = Annotated[dict[str, Any], Body(), SchemaOf(EvaluationRequest)]
 
 
-@router.post("/webhooks/match", responses=answers(Matches))
+@router.post("/webhooks/match", responses=answers(Matches, 200, 404))
 async def match_webhooks(
     request: Request,
     parts: Parts,

@@ -65,7 +65,7 @@ class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 NewReplay = Annotated[dict[str, Any], Body(), SchemaOf(_ReplayRequest)]
 
 
-@router.post("", status_code=202, responses=answers(ReplayAnswer, 202, 409, headers=LOCATION))
+@router.post("", status_code=202, responses=answers(ReplayAnswer, 202, 404, 409, headers=LOCATION))
 async def create_replay(
     parts: Parts,
     caller: ManagesDeliveries,

@@ -49,7 +49,7 @@ class _PreviewRequest(msgspec.Struct, forbid_unknown_fields=True):
 PreviewBody = Annotated[dict[str, Any], Body(), SchemaOf(PreviewRequest)]
 
 
-@router.post("/preview", responses=answers(PreviewedRequest))
+@router.post("/preview", responses=answers(PreviewedRequest, 200, 404))
 async def preview_transformation(
     request: Request, parts: Parts, caller: ManagesWebhooks, body: PreviewBody
 ) -> Response:

@@ -15,6 +15,8 @@ from starlette.routing import BaseRoute, Match, Route
 from event_gateway.api.access.authenticator import Authenticator
 from event_gateway.api.access.guarded_route import BodyOnce, caller
 from event_gateway.api.access.request_id import REQUEST_ID
+from event_gateway.api.openapi.docs import Docs
+from event_gateway.api.openapi.document import openapi_document
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import PATH as SIGNING_KEYS
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
@@ -57,11 +59,23 @@ def build_application(
     parts that no group has.
     """
     # A redirect would lead to whatever host the request names.
-    app = FastAPI(title="Event Gateway", version=version, redirect_slashes=False)
+    app = FastAPI(
+        title="Event Gateway", version=version, redirect_slashes=False,
+        openapi_url=None, docs_url=None, redoc_url=None,
+    )  # fmt: skip
     provide(app, authenticator, state, audit)
     app.router.routes.append(Route("/v1/events", events.post, methods=["POST"]))
     app.router.routes.append(Route("/v1/events", events.options, methods=["OPTIONS"]))
     app.router.routes.append(Route(SIGNING_KEYS, signing_keys.get))
+    described = [route for group in groups for router in group.routers for route in router.routes]
+    make_document = functools.partial(
+        openapi_document,
+        app,
+        [route for route in described if isinstance(route, APIRoute)],
+        methods=authenticator.method_names,
+        signing_keys=SIGNING_KEYS,
+    )
+    app.router.routes += Docs(authenticator, state, make_document).routes()
     for group in groups:
         provide(app, group.parts)
         for router in group.routers:
@@ -69,9 +83,7 @@ def build_application(
             app.include_router(router)
     for kind in HANDLED:
         app.add_exception_handler(kind, _on_problem)
-    routes = [*app.router.routes]
-    for group in groups:
-        routes += [route for router in group.routers for route in router.routes]
+    routes = [*app.router.routes, *described]
     app.add_exception_handler(HTTPException, functools.partial(_on_http_error, routes))
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_unexpected)

@@ -1,4 +1,4 @@
-"""What changes in the API of a running process: three settings, and whether it drains."""
+"""What changes in the API of a running process: some settings, and whether it drains."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,11 @@ class ApiState:
 
     ``max_body``: bytes of a request's body; ``retention``: seconds for which the log keeps events;
     ``allowed_origins``: the origins that may send events (``*``: any); ``draining``: whether the
-    process shuts down, so that it takes no more events and no more subscribers.
+    process shuts down, so that it takes no more events and no more subscribers; ``docs``: who gets
+    the OpenAPI document (``public``, ``key`` or ``off``).
     """
 
-    __slots__ = ("allowed_origins", "draining", "max_body", "retention", "stream_reasons")
+    __slots__ = ("allowed_origins", "docs", "draining", "max_body", "retention", "stream_reasons")
 
     def __init__(self, config: Config) -> None:
         self.draining = False
@@ -23,6 +24,7 @@ class ApiState:
     def configure(self, config: Config) -> None:
         """Applies a configuration, at the start and at each reload."""
         self.max_body = config.server.max_body
+        self.docs = config.server.docs
         self.retention = config.ingest.retention
         self.allowed_origins = frozenset(config.ingest.allowed_origins)
 

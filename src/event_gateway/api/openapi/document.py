@@ -1,0 +1,96 @@
+"""Generates the OpenAPI 3.1 document from the routes of the application."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.openapi.plain_operations import (
+    ERRORS,
+    LIVE,
+    SCOPE,
+    plain_operations,
+    plain_schemas,
+)
+from event_gateway.api.openapi.problem_answers import PROBLEM, problem, usual_statuses
+from event_gateway.api.openapi.security import (
+    requirements,
+    scope_list,
+    scope_note,
+    security_schemes,
+)
+
+_ABOUT = """The API of the Event Gateway. Events that are published, over HTTP or NATS, are \
+delivered to webhooks and streamed to subscribers.
+
+Errors are problem details (RFC 9457). Beside the statuses of an operation, every request can be \
+answered with 405 (`Allow` lists the methods of the path), 408, 414, 417, 431, 501 or 505 by the \
+HTTP layer, and with 500. Every GET also answers HEAD. The messages of `/v1/ws` and the event \
+types are described by [AsyncAPI](/asyncapi.json).
+
+Scopes of callers:
+
+"""
+
+
+def openapi_document(
+    app: FastAPI, routes: Iterable[APIRoute], *, methods: Sequence[str], signing_keys: str
+) -> dict[str, Any]:
+    """The document. ``routes``: FastAPI's; ``methods``: the names of the methods by which callers
+    prove themselves; ``signing_keys``: the path of the public keys."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=_ABOUT + scope_list(), routes=app.routes
+    )
+    paths = document["paths"]
+    for route in routes:
+        for method in (route.methods or ()) if route.include_in_schema else ():
+            operation = paths[route.path_format][method.lower()]
+            if isinstance(route, GuardedRoute):
+                asked = route.requirement
+                operation[SCOPE] = asked.scope
+                note = scope_note(asked.scope, unconfined=asked.unconfined)
+                operation["description"] = f"{operation.get('description', '')}\n\n{note}"
+    for path, operations in plain_operations(signing_keys).items():
+        paths.setdefault(path, {}).update(operations)
+    for path, operations in paths.items():
+        for operation in operations.values():
+            _complete(operation, path, methods)
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas |= plain_schemas() | {"Problem": PROBLEM}
+    document["components"]["securitySchemes"] = security_schemes(methods)
+    document["paths"] = dict(sorted(paths.items()))
+    return document
+
+
+def _complete(operation: dict[str, Any], path: str, methods: Sequence[str]) -> None:
+    """Adds what the operation requires of its caller, and the errors that it answers."""
+    scope = operation.pop(SCOPE, None)
+    live = operation.pop(LIVE, False)
+    operation["security"] = [] if scope is None else requirements(methods, scope, live=live)
+    if scope is not None and scope_note(scope)[:-1] not in operation.get("description", ""):
+        operation["description"] = f"{operation.get('description', '')}\n\n{scope_note(scope)}"
+    responses = operation["responses"]
+    statuses = set(operation.pop(ERRORS, ()))
+    responses.pop("422", None)  # FastAPI's own, of another shape
+    for response in responses.values():
+        statuses |= set(response.pop(ERRORS, ()))
+        _tidy(response)
+    statuses |= usual_statuses(operation, path, guarded=scope is not None)
+    for status in sorted(statuses):
+        responses.setdefault(str(status), problem(status))
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _tidy(response: dict[str, Any]) -> None:
+    """Leaves one content type, and of its schema what the route has described."""
+    content = response.get("content", {})
+    if len(content) > 1 and content.get("application/json") == {"schema": {}}:
+        del content["application/json"]
+    for media in content.values():
+        if "$ref" in media.get("schema", {}):
+            media["schema"] = {"$ref": media["schema"]["$ref"]}

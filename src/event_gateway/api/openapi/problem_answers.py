@@ -1,0 +1,71 @@
+"""Errors in the OpenAPI document: which statuses an operation has, and their schema."""
+
+from typing import Any
+
+from event_gateway.api.server.problems import CONTENT_TYPE, title_of
+
+_RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string"}}}
+_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "How to prove who calls.",
+                               "schema": {"type": "string"}}},
+    426: {"Upgrade": {"description": "websocket", "schema": {"type": "string"}}},
+    429: _RETRY,
+    503: _RETRY,
+    507: _RETRY,
+}  # fmt: skip
+_text = {"type": "string"}
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Problem details (RFC 9457).",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": _text,
+        "status": {"type": "integer"},
+        "detail": _text,
+        "errors": {
+            "type": "array",
+            "description": "What is wrong, by key of the body, or by position in a batch.",
+            "items": {
+                "type": "object",
+                "properties": {"key": _text, "detail": _text, "index": {"type": "integer"},
+                               "reason": _text, "path": _text},
+                "required": ["detail"],
+            },
+        },
+        "errors_omitted": {"type": "integer", "description": "How many more errors there are."},
+        "outcome": {"enum": ["unknown", "not taken"],
+                    "description": "Of an event: whether the log may have it."},
+        "reason": _text,
+        "path": _text,
+        "error_type": _text,
+    },
+    "required": ["type", "title", "status", "detail"],
+}  # fmt: skip
+
+
+def problem(status: int) -> dict[str, Any]:
+    """The description of a response that is a problem."""
+    described: dict[str, Any] = {
+        "description": title_of(status),
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if status in _HEADERS:
+        described["headers"] = _HEADERS[status]
+    return described
+
+
+def usual_statuses(operation: dict[str, Any], path: str, *, guarded: bool) -> set[int]:
+    """The statuses that follow from what an operation takes."""
+    parameters = operation.get("parameters", [])
+    # A body is read, and bounded, also where none is needed.
+    statuses = {400, 401, 403, 413, 429, 503} if guarded else set()
+    if "requestBody" in operation:
+        statuses |= {400, 413, 422}
+    if "{" in path:
+        statuses.add(404)
+    if parameters:
+        statuses.add(422)
+    if any(parameter["name"] == "cursor" for parameter in parameters):
+        statuses.add(400)
+    return statuses

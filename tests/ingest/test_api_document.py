@@ -1,0 +1,121 @@
+"""The OpenAPI document, against the routes that the application has."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from starlette.routing import BaseRoute
+
+from event_gateway.cli.process.serve import Running
+from support.client import Client
+
+# What anybody may call. The page of the documentation holds nothing of the installation.
+OPEN = {
+    ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/.well-known/webhook-keys.json"),
+    ("OPTIONS", "/v1/events"), ("GET", "/docs"), ("GET", "/docs/{name}"),
+}  # fmt: skip
+PAGE = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
+
+
+def _routes(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
+    """Methods and paths of all routes of an application."""
+    for route in routes:
+        inner = getattr(route, "original_router", None) or getattr(route, "router", None)
+        if inner is not None:
+            yield from _routes(inner.routes)
+            continue
+        path = getattr(route, "path_format", None) or route.path  # type: ignore[attr-defined]
+        for method in getattr(route, "methods", None) or ():
+            if method != "HEAD":
+                yield method, path
+
+
+def _refs(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _refs(item)
+
+
+async def test_the_document_has_every_route_with_what_it_needs(
+    gateway: Running, client: Client
+) -> None:
+    routes = set(_routes(gateway.gateway.api.asgi.router.routes))
+    assert len(routes) > 60
+    document = (await client.http.get("/openapi.json")).json()
+    described = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item
+    }
+    assert described == routes - PAGE
+    for (method, path), operation in (
+        (found, document["paths"][found[1]][found[0].lower()]) for found in sorted(described)
+    ):
+        is_open = (method, path) in OPEN
+        assert is_open == (operation["security"] == []), (method, path)
+        assert is_open or re.search(r"Needs the scope `[a-z:]+`", operation["description"]), path
+        assert is_open == ("401" not in operation["responses"]), (method, path)
+        for status, response in operation["responses"].items():
+            problem = [*response.get("content", {})] == ["application/problem+json"]
+            assert problem == (status >= "400" and (path, status) != ("/readyz", "503")), path
+    for ref in _refs(document):
+        kind, name = ref.removeprefix("#/components/").split("/")
+        assert name in document["components"][kind], ref
+
+
+async def test_nothing_is_open_without_a_credential_but_what_is_meant_to_be(
+    gateway: Running, client: Client
+) -> None:
+    api = gateway.gateway.api
+    without = {"Authorization": ""}
+
+    async def opened() -> set[tuple[str, str]]:
+        found = set()
+        for method, path in set(_routes(api.asgi.router.routes)):
+            url = re.sub(r"\{\w+\}", "docs.js", path)
+            for headers in (without, {"Authorization": "Bearer wrong"}):
+                answer = await client.http.request(method, url, headers=headers, content=b"{")
+                if answer.status_code != 401:
+                    found.add((method, path))
+                else:
+                    assert "www-authenticate" in answer.headers, path
+        return found
+
+    # The handshake of a WebSocket is not a route: without an upgrade the path says so.
+    assert await opened() == OPEN | {("GET", "/v1/ws")}
+    settings: tuple[tuple[Literal["public", "off"], set[tuple[str, str]]], ...] = (
+        ("public", {("GET", "/openapi.json")}),
+        ("off", PAGE),
+    )
+    for docs, further in settings:
+        api.state.docs = docs
+        assert await opened() == OPEN | {("GET", "/v1/ws")} | further
+    for path in ("/openapi.json", "/docs", "/docs/docs.js"):
+        assert (await client.http.get(path)).status_code == 404
+
+
+async def test_allow_lists_all_methods_of_a_path(client: Client) -> None:
+    document = (await client.http.get("/openapi.json")).json()
+    for path, item in document["paths"].items():
+        url = re.sub(r"\{\w+\}", "1", path)
+        answer = await client.http.request("TRACE", url)
+        assert answer.status_code == 405, (path, answer.text)
+        methods = {method.upper() for method in item}
+        allowed = set(answer.headers["allow"].split(", "))
+        assert methods | ({"HEAD"} if "GET" in methods else set()) <= allowed, path
+    answer = await client.http.options("/v1/events")
+    assert answer.headers["allow"] == "OPTIONS, POST"
+
+
+async def test_the_page_runs_nothing_from_elsewhere(client: Client) -> None:
+    page = await client.http.get("/docs")
+    for directive in ("default-src 'none'", "script-src 'self'", "style-src 'self'"):
+        assert directive in page.headers["content-security-policy"]
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//|<script>|style=", page.text)
+    for name in re.findall(r"(?:src|href)=\"docs/([^\"]+)\"", page.text):
+        asset = await client.http.get(f"/docs/{name}")
+        assert asset.status_code == 200, name
+        assert asset.headers["x-content-type-options"] == "nosniff"
+    assert (await client.http.get("/docs/../LICENSE")).status_code == 404
