@@ -34,7 +34,12 @@ UNUSABLE = (
 REFUSED = "not-utf8-key"  # a webhook whose secret signs nothing
 JSON = {"Content-Type": "application/json"}
 # Where a secret is allowed: its name, and the beginning of the place.
-ALLOWED = [("admin", "output: first start")]  # shown once, at the start of the gateway
+ALLOWED = [
+    # Both values of a rotated key begin with its id.
+    ("api-key", "answer to POST /v1/keys"),
+    ("api-key-2", "answer to POST /v1/keys"),
+    ("token", "answer to POST /v1/tokens (201)"),
+]
 
 
 def mutual(planted: PlantedSecrets) -> ssl.SSLContext:
@@ -80,8 +85,8 @@ async def _run(
 ) -> Places:
     """Runs, kills, restarts and stops the gateway; returns all its outputs."""
     at = await program.start()
-    async with asyncio.timeout(PATIENCE):  # the key is printed when the gateway is ready
-        while "(shown once)" not in program.output:
+    async with asyncio.timeout(PATIENCE):  # printed when the gateway is ready
+        while str(program.data / "admin.key") not in program.output:
             await asyncio.sleep(0.02)
     first = program.output
     for name, url in (("nats", at["nats"]), ("redis", at["redis"])):
@@ -89,11 +94,11 @@ async def _run(
     planted.canaries.plant("admin", at["key"])
     sealing = (program.data / "sealing.key").read_text()
     planted.canaries.plant("sealing", sealing, base64.b64decode(sealing))
-    assert first.count(at["key"]) == 1
     out: Places = [("output: first start", first.encode())]
     ids = [item["id"] for item in webhooks if item["id"] != REFUSED]
     async with _recorded(at, places) as client:
         await _seal(client, planted)
+        await _use_keys(client, planted.canaries)
         for definition in webhooks:
             if definition["id"] != REFUSED:
                 await client.webhook(**definition)
@@ -147,6 +152,33 @@ async def _recorded(at: dict[str, Any], places: Recorded) -> Any:
             client.http = http
             yield client
         places.answers += recorded.answers
+
+
+async def _use_keys(client: Client, canaries: Canaries) -> None:
+    """A key that is created, used, rotated and revoked, a token, and each where none belongs."""
+    body = {"name": "reader", "scopes": ["streams:read"]}
+    created = (await client.http.post("/v1/keys", json=body)).json()
+    canaries.plant("api-key", created["key"])
+    path = f"/v1/keys/{created['id']}"
+    rotated = (await client.http.post(f"{path}/rotate")).json()
+    canaries.plant("api-key-2", rotated["key"])
+    await client.http.post("/v1/streams", json={"name": "s", "subjects": ["user.*"]})
+    headers = {"X-API-Key": created["key"]}
+    issued = await client.http.post("/v1/tokens", json={"streams": ["s"]}, headers=headers)
+    canaries.plant("token", issued.json()["token"])
+    for value in (created["key"], rotated["key"], issued.json()["token"]):
+        for wrong in (value, f"{value[:-1]}!", value * 100):
+            query = {"token": wrong}
+            await client.http.get("/v1/streams/s/sse", params=query | {"from": "x"})
+            await client.http.get("/v1/streams", params=query)
+            await client.http.get("/v1/keys", headers={"X-API-Key": wrong})
+            await client.http.get(f"/v1/keys/{wrong}")
+            await client.http.delete(f"/v1/tokens/{wrong}")
+            await client.http.post("/v1/keys", json=body | {"key": wrong})
+    for kind in ("keys", "tokens", "subscriptions"):
+        await client.http.get(f"/v1/{kind}")
+    await client.http.get(path)
+    assert (await client.http.delete(path)).status_code == 204
 
 
 async def _seal(client: Client, planted: PlantedSecrets) -> None:

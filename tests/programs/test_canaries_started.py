@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from event_gateway.api.access.api_keys import ApiKeys
-from event_gateway.api.access.browser_tokens import BrowserTokens
+from event_gateway.broker.registry import Registry
 from event_gateway.cli.process.host import Hosted
 from event_gateway.cli.process.serve import Running
 from event_gateway.config.model import Config
@@ -18,6 +17,9 @@ from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.text.urls import without_password
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.registration.admin_key import AdminKeyFile
+from event_gateway.registration.key_ring import KeyRing
+from event_gateway.registration.tokens import Tokens
 from event_gateway.request import access_tokens as tokens
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.redaction import redact
@@ -197,6 +199,8 @@ async def test_reprs_contain_no_secret(tmp_path: Path) -> None:
     source = builders.tokens.source(oauth, value)
     keys = SealingKeys(key)
     content = sealed_secrets._Content(value, [sealed_secrets._Former(value, 1.0)])
+    key_file = AdminKeyFile(tmp_path)
+    key_file.write(admin)
     objects: list[Any] = [
         config, config.nats, config.redis, proxy_of(config.delivery.proxy), secrets, webhook,
         builder, builders, request, source, tokens.TokenPending(source), keys, content,
@@ -204,8 +208,9 @@ async def test_reprs_contain_no_secret(tmp_path: Path) -> None:
         Exchange(parse_target("https://h/"), request.head, 1.0, print),
         tokens._TokenResponse(value), tokens._ErrorResponse("x", value),
         Running(None, "", url, url, admin),  # type: ignore[arg-type]
-        Hosted(None, url, url, admin),  # type: ignore[arg-type]
-        ApiKeys(admin), BrowserTokens(key.encode()),
+        Hosted(None, url, url, key_file),  # type: ignore[arg-type]
+        key_file, KeyRing(Registry(None, None, None), key_file),  # type: ignore[arg-type]
+        Tokens(key=key.encode(), registry=None, ring=None, issued=None),  # type: ignore[arg-type]
     ]  # fmt: skip
     await sender.close()
     assert secrets.find("token") == (value,)

@@ -13,6 +13,7 @@ from event_gateway.config.model import Config
 from event_gateway.delivery.due_loop import DueLoop
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.observability.metrics import Metrics
+from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.request.transformations import compile_definition
 from event_gateway.routing.router import Router
 from event_gateway.secrets.private_files import PrivateFiles
@@ -67,7 +68,7 @@ async def test_nothing_is_attempted_before_all_that_may_fail_has_started(
     gateway = await open_gateway(
         _loaded(tmp_path / "gateway.yaml"),
         settings,
-        admin_key="k" * 32,
+        admin_key=AdminKeyFile(tmp_path),
         supervisor=supervisor,
         metrics=Metrics(),
     )  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 from event_gateway import tasks
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.workers import Workers
+from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.tasks import Supervisor
 from support.patience import PATIENCE
 
@@ -35,9 +36,9 @@ def executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def hosted() -> Iterator[Hosted]:
+def hosted(tmp_path: Path) -> Iterator[Hosted]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield Hosted(listener, "", "", "", None)
+        yield Hosted(listener, "", "", AdminKeyFile(tmp_path), None)
 
 
 @pytest.fixture

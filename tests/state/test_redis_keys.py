@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from event_gateway.cli.process.serve import Running
 from event_gateway.config.model import Config
 from event_gateway.core.webhook.delivery import FINAL
+from event_gateway.registration import keys as api_keys
 from event_gateway.state.keys import FAMILIES, Deletion, Expiry, Family, family_of
 from support.client import Client, event
 from support.fixtures import Start
@@ -22,7 +23,8 @@ FLEETING = {"replay_lease", "replaying", "rereading", "reread", "reset"}
 
 
 @pytest.fixture
-async def running(start: Start) -> Running:
+async def running(start: Start, monkeypatch: pytest.MonkeyPatch) -> Running:
+    monkeypatch.setattr(api_keys, "WRITE_INTERVAL", 0.2)
     return await start({"streams": {"work": {"subjects": ["user.*"]}}})  # type: ignore[no-any-return]
 
 
@@ -82,6 +84,8 @@ async def _everything(client: Client, receiver: Receiver) -> None:
     await replayed("/v1/replays", webhook="well", from_seq=1)
     await replayed("/v1/dead-letters/replay", webhook="dead")
     await client.lifecycle_events(1, "webhook.recovered", "webhook.disabled", "webhook.failed")
+    answer = await client.http.post("/v1/tokens", json={"streams": ["work"]})
+    assert answer.status_code == 201, answer.text
     answer = await client.http.post("/v1/deliveries/late/last/cancel")
     assert answer.status_code == 200, answer.text
 
@@ -142,6 +146,7 @@ async def test_every_key_is_declared_and_a_deleted_webhook_leaves_only_declared_
         await _until(lambda: redis.exists("checkpoint"))
         await _until(lambda: redis.keys("expression:wrong:*"))
         await _until(lambda: redis.exists("position:inorder"))
+        await _until(lambda: redis.exists("keys_used"))
         seen = {await _assert_declared(redis, key) async for key in redis.scan_iter()}
     assert {family.name for family in FAMILIES} - seen <= FLEETING
 

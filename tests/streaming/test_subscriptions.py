@@ -110,7 +110,7 @@ async def test_subscribers_and_their_positions(
             of = {item["id"]: item for item in shown["subscribers"]["items"]}
             assert of[answer["subscription"]] | {"since": "", "process": ""} == {
                 "id": answer["subscription"], "stream": "work", "subjects": [],
-                "principal": "admin",
+                "principal": "admin", "method": "api_key", "key": "admin",
                 "since": "", "from": {"seq": 1}, "durable": None, "position": 1, "lag": 0,
                 "lagging": False, "sent": 1, "process": "",
             }  # fmt: skip
@@ -198,10 +198,10 @@ async def test_tokens_allow_their_streams_until_they_expire(client: Client) -> N
                     await socket.request(action="ping")
                     await asyncio.sleep(0.1)
                     continue
-                assert (socket.connection.close_code, socket.connection.close_reason) == (
-                    4401, "the token has expired",
-                )  # fmt: skip
-                break
+                assert socket.connection.close_code == 4401
+                # An open connection is closed, too, and with another reason.
+                if socket.connection.close_reason == "the token has expired":
+                    break
     head, mac = result.split(".")
     for wrong in (f"{head}.{mac[:-4]}AAAA", f"{head[:-4]}AAAA.{mac}", "egt_", "x", f"{head}.é"):
         async with stranger(client, f"token={wrong}") as socket:

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_gateway.config import scope_reference
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects, unfed_patterns
 from event_gateway.config.load import ConfigError, load, load_with_source
@@ -245,6 +246,7 @@ def test_the_schema_describes_the_shape() -> None:
 
 def test_the_reference_is_up_to_date() -> None:
     assert Path("docs/reference/configuration.md").read_text() == reference()
+    assert Path("docs/reference/scopes.md").read_text() == scope_reference.reference()
 
 
 def test_check(tmp_path: Path) -> None:

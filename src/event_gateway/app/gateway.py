@@ -23,6 +23,7 @@ from event_gateway.broker.provision import AUDIT
 from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.observability.metrics import Metrics
+from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.state.connection import StateError
 from event_gateway.tasks import Supervisor, TaskGroup
 
@@ -33,7 +34,7 @@ async def open_gateway(
     config: Config,
     settings: Settings,
     *,
-    admin_key: str,
+    admin_key: AdminKeyFile,
     supervisor: Supervisor,
     metrics: Metrics,
 ) -> "Gateway":

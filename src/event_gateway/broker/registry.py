@@ -1,4 +1,5 @@
-"""The registry: webhooks, streams, event types and sealed secrets, the same in every process.
+"""The registry: webhooks, streams, event types, API keys and sealed secrets, the same in every
+process.
 
 They are stored in a JetStream key-value bucket that every process watches: a change applies
 everywhere without a restart, and survives the loss of Redis.
@@ -17,7 +18,9 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry_bucket import RegistryBucket, RegistryConflict
 from event_gateway.broker.registry_entries import (
     FORMAT,
+    StoredKey,
     StoredLog,
+    StoredRevocations,
     StoredSecret,
     StoredStream,
     StoredType,
@@ -27,6 +30,7 @@ from event_gateway.broker.registry_entries import (
     event_type_key,
     log_key,
 )
+from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.errors import Unknown
 from event_gateway.core.schema.event_type import EventType
@@ -38,15 +42,18 @@ from event_gateway.tasks import Supervisor
 __all__ = ["Registry", "RegistryConflict"]
 
 T = TypeVar("T")
-Kind = Literal["webhook", "stream", "secret", "type"]  # of an entry; its key begins with it
+Kind = Literal["webhook", "stream", "secret", "type", "key"]  # of an entry; its key begins with it
 
 CONCURRENT_WRITES = 64
+_INSTALLATION_KEY = "webhook-id"  # an entry below "key." that the bucket itself reads
+_REVOCATIONS = "revoked.tokens"
 
 # Each gets an id or name and the definition; None if it was deleted.
 OnWebhook = Callable[[str, Webhook | None], None]
 OnStream = Callable[[str, StreamDefinition | None], None]
 OnLog = Callable[[str, KnownLog], None]
 OnSecret = Callable[[str], None]  # the name of a secret that was changed or deleted
+OnKey = Callable[[str], None]  # the id of an API key that was changed or deleted
 # The last argument: when the broker stored the change, in seconds since the epoch.
 OnEventType = Callable[[str, EventType | None, float], None]
 
@@ -54,9 +61,10 @@ OnEventType = Callable[[str, EventType | None, float], None]
 class Registry:
     """Everything that is registered, as this process has applied it, and the methods to change it.
 
-    ``webhooks``, ``streams``, ``secrets`` and ``event_types`` hold the latest definitions that the
-    watch has received, by id or name. ``logs`` has what is known of the JetStream streams that are
-    read by sequence; the sequences in ``webhooks`` are those that count in them.
+    ``webhooks``, ``streams``, ``secrets``, ``keys`` and ``event_types`` hold the latest definitions
+    that the watch has received, by id or name. ``revoked_tokens`` has the ids of revoked browser
+    tokens, and until when they would have been valid. ``logs`` has what is known of the JetStream
+    streams that are read by sequence; the sequences in ``webhooks`` are those that count in them.
     """
 
     def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor) -> None:
@@ -64,11 +72,14 @@ class Registry:
         self.webhooks: dict[str, Webhook] = {}
         self.streams: dict[str, StreamDefinition] = {}
         self.secrets: dict[str, Sealed] = {}
+        self.keys: dict[str, ApiKey] = {}
+        self.revoked_tokens: dict[str, float] = {}
         self.event_types: dict[str, EventType] = {}
         self.logs: dict[str, KnownLog] = {}
         self._on_webhook: list[OnWebhook] = []
         self._on_stream: list[OnStream] = []
         self._on_secret: list[OnSecret] = []
+        self._on_key: list[OnKey] = []
         self._on_event_type: list[OnEventType] = []
         self._on_log: list[OnLog] = []
 
@@ -78,6 +89,7 @@ class Registry:
         webhook: OnWebhook | None = None,
         stream: OnStream | None = None,
         secret: OnSecret | None = None,
+        key: OnKey | None = None,
         event_type: OnEventType | None = None,
         log: OnLog | None = None,
     ) -> None:
@@ -89,6 +101,7 @@ class Registry:
         self._on_webhook += [webhook] if webhook else []
         self._on_stream += [stream] if stream else []
         self._on_secret += [secret] if secret else []
+        self._on_key += [key] if key else []
         self._on_event_type += [event_type] if event_type else []
 
     async def open(self) -> bytes:
@@ -110,6 +123,10 @@ class Registry:
         Raises ProvisionError, and what BrokerError names.
         """
         encode = msgspec.json.encode
+        revoked = (
+            {_REVOCATIONS: encode(StoredRevocations(FORMAT, self.revoked_tokens))}
+            if self.revoked_tokens else {}
+        )  # fmt: skip
         await self._bucket.restore(
             {f"webhook.{key}": encode(StoredWebhook(FORMAT, value))
              for key, value in self.webhooks.items()}
@@ -117,6 +134,8 @@ class Registry:
                for key, value in self.streams.items()}
             | {f"secret.{key}": encode(StoredSecret(FORMAT, value))
                for key, value in self.secrets.items()}
+            | {f"key.{key}": encode(StoredKey(FORMAT, value)) for key, value in self.keys.items()}
+            | revoked
             | {event_type_key(key): encode(StoredType(FORMAT, value))
                for key, value in self.event_types.items()}
             | {log_key(key): encode(StoredLog(FORMAT, value))
@@ -166,6 +185,8 @@ class Registry:
                 return self.secrets
             case "type":
                 return self.event_types
+            case "key":
+                return self.keys
 
     @property
     def revision(self) -> int:
@@ -218,6 +239,17 @@ class Registry:
         value = msgspec.json.encode(StoredSecret(FORMAT, sealed))
         await self._put(f"secret.{name}", value, self.secrets.get(name), former)
 
+    async def put_key(self, key: ApiKey, former: ApiKey | None) -> None:
+        """Writes an API key as :meth:`put_webhook` does a webhook."""
+        value = msgspec.json.encode(StoredKey(FORMAT, key))
+        await self._put(f"key.{key.id}", value, self.keys.get(key.id), former)
+
+    async def put_revoked_tokens(self, tokens: dict[str, float], former: dict[str, float]) -> None:
+        """Writes the revoked browser tokens as :meth:`put_webhook` does a webhook. An empty
+        ``former``: there is no such entry."""
+        value = msgspec.json.encode(StoredRevocations(FORMAT, tokens))
+        await self._put(_REVOCATIONS, value, self.revoked_tokens or None, former or None)
+
     async def put_log(self, stream: str, known: KnownLog) -> None:
         """Writes what is known of a JetStream stream, as :meth:`put_webhook` does a webhook."""
         former = self.logs.get(stream)
@@ -251,6 +283,10 @@ class Registry:
     async def remove_secret(self, name: str, sealed: Sealed) -> None:
         """Deletes a secret. Raises RegistryConflict if it was deleted or changed before."""
         await self._remove(f"secret.{name}", self.secrets, name, sealed)
+
+    async def remove_key(self, key: ApiKey) -> None:
+        """Deletes an API key. Raises RegistryConflict if it was deleted or changed before."""
+        await self._remove(f"key.{key.id}", self.keys, key.id, key)
 
     async def remove_stream(self, definition: StreamDefinition, last_seq: int = 0) -> None:
         """Deletes a stream's definition, so that its name is free again. ``last_seq``: its last
@@ -308,6 +344,15 @@ class Registry:
             _set(self.secrets, name, sealed)
             for on_secret in self._on_secret:
                 on_secret(name)
+        elif kind == "key" and name != _INSTALLATION_KEY:
+            api_key = None if data is None else decode(key, data, StoredKey).key
+            _check_name(name, None if api_key is None else api_key.id)
+            _set(self.keys, name, api_key)
+            for on_key in self._on_key:
+                on_key(name)
+        elif key == _REVOCATIONS:
+            stored = None if data is None else decode(key, data, StoredRevocations)
+            self.revoked_tokens = {} if stored is None else stored.tokens
         elif kind == "type":
             name = decoded_name(name)
             event_type = None if data is None else decode(key, data, StoredType).event_type

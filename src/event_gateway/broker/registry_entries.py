@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.schema.event_type import EventType
@@ -34,6 +35,18 @@ class StoredStream(msgspec.Struct):
 class StoredSecret(msgspec.Struct):
     v: int
     sealed: Sealed
+
+
+class StoredKey(msgspec.Struct):
+    v: int
+    key: ApiKey
+
+
+class StoredRevocations(msgspec.Struct):
+    """Revoked browser tokens: their ids, and until when they would have been valid."""
+
+    v: int
+    tokens: dict[str, float]
 
 
 class StoredType(msgspec.Struct):

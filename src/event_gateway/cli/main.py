@@ -14,12 +14,14 @@ from event_gateway.cli.commands import (
     dead_letters,
     deliveries,
     demo,
+    keys,
     listen,
     replays,
     schema,
     secrets,
     serve,
     streams,
+    tokens,
     webhooks,
 )
 
@@ -35,6 +37,8 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(replays.app, name="replays")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(keys.app, name="keys")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(streams.app, name="streams")
 app.add_typer(audit_log.app, name="audit-log")

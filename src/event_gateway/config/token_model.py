@@ -1,18 +1,22 @@
 """The body of a request for a browser's token."""
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from event_gateway.config.key_model import Namespaces, Types
 from event_gateway.config.request_bodies import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
-from event_gateway.core.access.principal import OPERATOR, Principal, subscriber
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.pattern import check_pattern
+from event_gateway.core.matching.pattern import check_pattern, includes
 
 MAX_LIFETIME = 3600.0  # seconds
 MAX_ITEMS = 64  # streams, and subjects
+RESERVED = "admin"  # the name of the admin key
 
 
 def _check_lifetime(value: float) -> float:
@@ -24,25 +28,42 @@ def _check_lifetime(value: float) -> float:
 class TokenBody(Section):
     streams: list[str] = Field([], max_length=MAX_ITEMS)
     subjects: list[str] = Field([], max_length=MAX_ITEMS)
+    namespaces: Namespaces | None = Field(None, min_length=1, max_length=MAX_ITEMS)
+    types: Types | None = Field(None, min_length=1, max_length=MAX_ITEMS)
     expires_in: Annotated[Duration, AfterValidator(_check_lifetime)] = 300.0
     principal: Annotated[str, Field(pattern="^[A-Za-z0-9_.@:-]{1,64}$")] = "browser"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
-    """The principal of the requested token, and its lifetime in seconds."""
+    """What the requested token opens, and its lifetime in seconds."""
 
-    principal: Principal
+    name: str
+    streams: tuple[str, ...]
+    subjects: tuple[str, ...]
+    namespaces: tuple[str, ...] | None
+    types: tuple[str, ...] | None
     lifetime: float
 
 
-def token_from_json(body: object, streams: frozenset[str]) -> TokenRequest:
-    """The token request in a body. Raises InvalidBody, also for streams not in ``streams``."""
+class Exceeds(Exception):
+    """The token would open what its issuer may not read; the text says what."""
+
+
+def token_from_json(body: object, streams: frozenset[str], issuer: Principal) -> TokenRequest:
+    """The token request in a body, narrowed as its issuer is.
+
+    Raises InvalidBody, also for streams not in ``streams``, and Exceeds.
+    """
     model = validated(TokenBody, "tokens", body)
     if not model.streams and not model.subjects:
         raise InvalidBody([("streams", "a token needs at least one stream or subject")])
-    if model.principal == OPERATOR.name:
-        raise InvalidBody([("principal", f"{OPERATOR.name} is the name of the admin key")])
+    if model.principal == RESERVED:
+        raise InvalidBody([("principal", f"{RESERVED} is the name of the admin key")])
+    # Whoever may not read a stream is not told whether it exists.
+    for name in model.streams:
+        if not issuer.may_read(name):
+            raise Exceeds(f"streams: {name[:64]}")
     problems = [
         (f"streams.{at}", f"there is no stream {name[:64]}")
         for at, name in enumerate(model.streams)
@@ -55,6 +76,27 @@ def token_from_json(body: object, streams: frozenset[str]) -> TokenRequest:
             problems.append((error.key, error.detail))
     if problems:
         raise InvalidBody(problems)
+    for pattern in model.subjects:
+        if not issuer.may_listen([pattern]):
+            raise Exceeds(f"subjects: {pattern}")
     return TokenRequest(
-        subscriber(model.principal, tuple(model.streams), tuple(model.subjects)), model.expires_in
-    )
+        name=model.principal, streams=tuple(model.streams), subjects=tuple(model.subjects),
+        namespaces=_narrowed("namespaces", model.namespaces, issuer.namespaces, operator.eq),
+        types=_narrowed("types", model.types, issuer.types, includes),
+        lifetime=model.expires_in,
+    )  # fmt: skip
+
+
+def _narrowed(
+    key: str,
+    asked: list[str] | None,
+    allowed: tuple[str, ...] | None,
+    allows: Callable[[str, str], bool],
+) -> tuple[str, ...] | None:
+    """What narrows the token. Raises Exceeds."""
+    if asked is None:
+        return allowed
+    for item in asked:
+        if allowed is not None and not any(allows(wide, item) for wide in allowed):
+            raise Exceeds(f"{key}: {item}")
+    return tuple(dict.fromkeys(asked))

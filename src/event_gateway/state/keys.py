@@ -344,6 +344,26 @@ DURABLE = Family(
     deleted_by="Redis, by expiry",
 )  # fmt: skip
 
+# Access
+BROWSER_TOKEN = Family(
+    name="browser_token", pattern="browser_token:{id}", type="string", owner="browser_tokens",
+    value="What a browser token opens and until when, JSON. It is valid without this entry, and "
+    "cannot be made from it",
+    lifetime="until the token expires", expiry=Expiry.ALWAYS, ttl=3600.0,
+    deleted_by="revoking the token",
+)  # fmt: skip
+BROWSER_TOKENS = Family(
+    name="browser_tokens", pattern="browser_tokens:{issuer}", type="zset", owner="browser_tokens",
+    value="The browser tokens of an issuer, `all`: of all, by the time of their expiry (ms)",
+    lifetime="an hour after the latest was issued", expiry=Expiry.ALWAYS, ttl=3600.0,
+    deleted_by="issuing another token, and revoking, entry by entry",
+)  # fmt: skip
+KEYS_USED = Family(
+    name="keys_used", pattern="keys_used", type="hash", owner="key_uses",
+    value="By API key: when it was last used (ms), at most a minute behind",
+    lifetime="a field: as its key", deleted_by="revoking the key",
+)  # fmt: skip
+
 FAMILIES: tuple[Family, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Family)
 )

@@ -110,6 +110,7 @@ class LiveSubscriptions:
             subjects=request.subjects,
             durable=durable,
             principal=principal.name,
+            key=f"{principal.method}:{principal.id}",
             start=json.dumps(request.start_given),
             since=time.time(),
             outbox=outbox,

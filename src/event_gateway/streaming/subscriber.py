@@ -20,11 +20,12 @@ class Subscriber:
     ``passes`` selects the messages that it gets; None: all. ``on_ended(id, code)`` is called once
     if the gateway ends the subscription. ``durable``: the name under which its acknowledged
     position is stored. ``start``: the start position as JSON, as the client gave it; ``since``:
-    when it began, in seconds since the epoch.
+    when it began, in seconds since the epoch. ``principal``: the name of its caller; ``key``: the
+    method by which the caller has proved itself, and the id of its key, with a colon in between.
     """
 
     __slots__ = (
-        "acked", "durable", "framing", "id", "lagging", "last_event", "on_ended", "outbox",
+        "acked", "durable", "framing", "id", "key", "lagging", "last_event", "on_ended", "outbox",
         "passes", "position", "principal", "sent", "since", "source", "start", "stream", "subjects",
         "told",
     )  # fmt: skip
@@ -38,6 +39,7 @@ class Subscriber:
         subjects: tuple[str, ...],
         durable: Name | None,
         principal: str,
+        key: str,
         start: str,
         since: float,
         outbox: Outbox,
@@ -51,6 +53,7 @@ class Subscriber:
         self.subjects = subjects
         self.durable = durable
         self.principal = principal
+        self.key = key
         self.start = start
         self.since = since
         self.outbox = outbox

@@ -34,6 +34,7 @@ class ListedSubscription(msgspec.Struct, frozen=True):
     lagging: bool
     sent: int
     process: str
+    key: str = ""  # as that of a Subscriber; empty from a process of a former version
 
 
 class _Request(msgspec.Struct):
@@ -152,5 +153,5 @@ class SubscriptionDirectory:
             subscriber.since, subscriber.start,
             subscriber.durable.name if subscriber.durable else "",
             subscriber.position, self._hub.lag(subscriber), subscriber.lagging, subscriber.sent,
-            self._peers.process,
+            self._peers.process, subscriber.key,
         )  # fmt: skip

@@ -1,27 +1,27 @@
 """API keys: a key in a header."""
 
-import hmac
-
 from event_gateway.api.access.authenticator import Unauthenticated
 from event_gateway.api.access.caller_request import CallerRequest
-from event_gateway.core.access.principal import OPERATOR, Principal
+from event_gateway.core.access.principal import Principal
+from event_gateway.registration.key_ring import InvalidKey, KeyRing
 
 
 class ApiKeys:
-    """Checks the admin key. No dataclass: its ``repr`` must not show the key."""
+    """Checks keys against those of the key ring."""
 
-    def __init__(self, admin_key: str) -> None:
-        self._admin_key = admin_key.encode()
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
 
     async def authenticate(self, request: CallerRequest) -> Principal | None:
         """The holder of the key in ``Authorization: Bearer`` or ``X-API-Key``."""
         given = request.bearer
         if not given:
             return None
-        if hmac.compare_digest(given.encode(), self._admin_key):
-            return OPERATOR
-        raise Unauthenticated("the key is not known")
+        try:
+            return self._ring.holder(given)
+        except InvalidKey as error:
+            raise Unauthenticated(str(error)) from None
 
     def still_valid(self, principal: Principal) -> bool:
-        """A key is valid for as long as the process runs."""
-        return True
+        """Whether the key is neither revoked nor expired, and allows no less than it did."""
+        return self._ring.still_valid(principal)

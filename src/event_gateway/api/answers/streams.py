@@ -48,12 +48,17 @@ _From = TypedDict("_From", {"from": Json})
 
 
 class SubscriptionAnswer(_From):
-    """A live subscription. ``since``: when it began; ``from``: where, as the client asked."""
+    """A live subscription. ``since``: when it began; ``from``: where, as the client asked.
+
+    ``key``: the id of the key or token that opened it; null in a process of a former version.
+    """
 
     id: str
     stream: str | None
     subjects: list[str]
     principal: str
+    method: str | None
+    key: str | None
     since: Time
     durable: str | None
     position: int
@@ -108,13 +113,3 @@ class SubscriptionPage(TypedDict):
     items: list[SubscriptionAnswer]
     next: str | None
     complete: bool
-
-
-class BrowserToken(TypedDict):
-    """A token that opens streams and subjects for a short time."""
-
-    token: str
-    expires_at: Time
-    principal: str
-    streams: list[str]
-    subjects: list[str]

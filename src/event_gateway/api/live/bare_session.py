@@ -57,7 +57,7 @@ class BareSession:
     def opened(self, socket: WebSocketProtocol) -> None:
         """Counts the connection and subscribes; closes it if its key has too many."""
         self._socket = socket
-        if not self._connections.add(self._principal.name, self, socket):
+        if not self._connections.add(self, socket):
             socket.close(TOO_MANY, self._connections.too_many)
             return
         self._task = spawn(self._begin(), name="ws-begin")
@@ -75,10 +75,20 @@ class BareSession:
         """Ends the subscription."""
         socket, self._socket = self._socket, None
         self._outbox.take()
-        self._connections.remove(self._principal.name, self, socket)
+        self._connections.remove(self, socket)
         if self._task is None or self._task.done():
             reason = reason_of(None if socket is None else socket.close_code)
             self._subscriptions.end_soon(self._id, reason)
+
+    @property
+    def principal(self) -> Principal:
+        """Who opened the connection."""
+        return self._principal
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Closes the connection."""
+        if self._socket is not None:
+            self._socket.close(code, reason)
 
     async def going_away(self) -> None:
         """Tells the client to connect again, to another process."""

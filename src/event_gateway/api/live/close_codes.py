@@ -16,4 +16,6 @@ TOO_MANY = 4429
 def reason_of(code: int | None) -> str:
     """Why subscriptions ended, for lifecycle events. ``code``: with which the gateway closed their
     connection; None if the client closed it."""
-    return "too slow" if code == TOO_SLOW else "closed"
+    if code == TOO_SLOW:
+        return "too slow"
+    return "unauthenticated" if code == UNAUTHENTICATED else "closed"

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 from event_gateway.api.http.limits import LIVE_WRITE_TIMEOUT
-from event_gateway.api.live.close_codes import TOO_SLOW
+from event_gateway.api.live.close_codes import TOO_SLOW, UNAUTHENTICATED
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.config.model import SubscribersModel
+from event_gateway.core.access.principal import Principal
 from event_gateway.tasks import spawn
 
 # Seconds.
@@ -15,20 +17,34 @@ PING_AFTER = 25.0  # without a byte from the client, until the gateway pings it
 DEAD_AFTER = 90.0  # without a byte from the client, until its connection counts as dead
 STALLED_AFTER = LIVE_WRITE_TIMEOUT  # in which the client reads none of its pending messages
 CHECK_INTERVAL = 5.0
+ACCESS_INTERVAL = 1.0  # between two checks whether callers may still call
+
+AT_ONCE = 1000  # connections that are checked in one turn of the event loop
+NOT_VALID = "the key or token has expired, was revoked, or allows less than before"
 
 
 class LiveConnection(Protocol):
-    """A connection with its subscriptions."""
+    """A connection with its subscriptions. ``principal``: who opened it."""
+
+    @property
+    def principal(self) -> Principal: ...
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Ends it with a WebSocket close code, or what the protocol has in its place."""
 
     async def going_away(self) -> None:
         """Tells the client to connect elsewhere; returns once the message is sent."""
 
 
 class Connections:
-    """The live connections, by the name of the principal that opened them."""
+    """The live connections, counted by the key that opened them, or the user of its tokens.
 
-    def __init__(self, limits: SubscribersModel) -> None:
+    ``still_valid`` says whether a caller could open its connection again.
+    """
+
+    def __init__(self, limits: SubscribersModel, still_valid: Callable[[Principal], bool]) -> None:
         self.limits = limits
+        self._still_valid = still_valid
         self._counts: Counter[str] = Counter()
         self._connections: set[LiveConnection] = set()
         self._sockets: set[WebSocketProtocol] = set()
@@ -38,30 +54,28 @@ class Connections:
         """The reason for a client when :meth:`add` returns False."""
         return f"this key has {self.limits.max_connections} connections, the most it may have"
 
-    def add(
-        self, principal: str, connection: LiveConnection, socket: WebSocketProtocol | None = None
-    ) -> bool:
+    def add(self, connection: LiveConnection, socket: WebSocketProtocol | None = None) -> bool:
         """Adds a connection; False if its key has as many as it may. A ``socket`` is pinged."""
-        if self._counts[principal] >= self.limits.max_connections:
+        holder = connection.principal.holder
+        if self._counts[holder] >= self.limits.max_connections:
             return False
-        self._counts[principal] += 1
+        self._counts[holder] += 1
         self._connections.add(connection)
         if socket is not None:
             self._sockets.add(socket)
         return True
 
-    def remove(
-        self, principal: str, connection: LiveConnection, socket: WebSocketProtocol | None = None
-    ) -> None:
+    def remove(self, connection: LiveConnection, socket: WebSocketProtocol | None = None) -> None:
         """Removes a connection, if it was added."""
         if connection not in self._connections:
             return
         self._connections.discard(connection)
         if socket is not None:
             self._sockets.discard(socket)
-        self._counts[principal] -= 1
-        if not self._counts[principal]:
-            del self._counts[principal]
+        holder = connection.principal.holder
+        self._counts[holder] -= 1
+        if not self._counts[holder]:
+            del self._counts[holder]
 
     async def going_away(self, timeout: float) -> None:
         """Tells all clients to connect elsewhere. Returns after ``timeout`` seconds at the latest,
@@ -80,6 +94,16 @@ class Connections:
             now = loop.time()
             for socket in list(self._sockets):
                 check(socket, now)
+
+    async def watch_access(self) -> None:
+        """Ends the connections whose callers may not call any more. It never returns."""
+        while True:
+            await asyncio.sleep(ACCESS_INTERVAL)
+            for number, connection in enumerate(list(self._connections), 1):
+                if connection in self._connections and not self._still_valid(connection.principal):
+                    connection.refuse(UNAUTHENTICATED, NOT_VALID)
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
 
 def check(socket: WebSocketProtocol, now: float) -> None:

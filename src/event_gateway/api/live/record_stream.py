@@ -14,6 +14,7 @@ from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.sse_response import HEARTBEAT, RETRY, event_stream_headers
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.pull import Pulled
+from event_gateway.core.access.principal import Principal
 from event_gateway.streaming.event_stream import event_block, position_block
 from event_gateway.tasks import end, spawn
 
@@ -23,7 +24,10 @@ class RecordStream(Response):
     any. It holds one batch at a time: a slow client slows nobody but itself."""
 
     def __init__(
-        self, batches: AsyncGenerator[list[Pulled], None], connections: Connections, principal: str
+        self,
+        batches: AsyncGenerator[list[Pulled], None],
+        connections: Connections,
+        principal: Principal,
     ) -> None:
         super().__init__(headers=event_stream_headers())
         del self.headers["content-length"]
@@ -42,10 +46,19 @@ class RecordStream(Response):
             return response
         if (refusal := request.scope["extensions"][LIVE]()) is not None:
             raise Problem(refusal.status, refusal.detail, {"Retry-After": "2"})
-        if not self._connections.add(self._principal, self):
+        if not self._connections.add(self):
             raise Problem(429, self._connections.too_many)
         self._position = position
         return self
+
+    @property
+    def principal(self) -> Principal:
+        """Who requested it."""
+        return self._principal
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Ends the response within a second. The client that connects again is told why."""
+        self._over = True
 
     async def going_away(self) -> None:
         """Ends the response within a second; the client connects again."""
@@ -72,7 +85,7 @@ class RecordStream(Response):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
-            self._connections.remove(self._principal, self)
+            self._connections.remove(self)
             await end([leaving])
 
     async def _wait_for_disconnect(self, receive: Receive) -> None:

@@ -59,7 +59,7 @@ class LiveSession:
         self._socket = socket
         self._tokens = 2.0 * self._connections.limits.max_requests
         self._tokens_at = socket.received_at
-        if not self._connections.add(self._principal.name, self, socket):
+        if not self._connections.add(self, socket):
             socket.close(TOO_MANY, self._connections.too_many)
 
     def received(self, message: str | bytes) -> None:
@@ -96,9 +96,19 @@ class LiveSession:
         if socket is not None:
             self._reason = reason_of(socket.close_code)
         self._outbox.take()
-        self._connections.remove(self._principal.name, self, socket)
+        self._connections.remove(self, socket)
         if self._task is None and self._subscription_ids:
             self._task = self._subscriptions.spawn_ending(self._answer_all())
+
+    @property
+    def principal(self) -> Principal:
+        """Who opened the connection."""
+        return self._principal
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Closes the connection."""
+        if self._socket is not None:
+            self._socket.close(code, reason)
 
     async def going_away(self) -> None:
         """Tells the client to connect again, to another process."""

@@ -6,6 +6,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from event_gateway.api.http.exchange import DISCONNECT_REASON
+from event_gateway.api.live.close_codes import reason_of
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.principal import Principal
@@ -46,12 +47,13 @@ class SseResponse(Response):
         self._wake = asyncio.Event()
         self._begins_after = 0
         self._over = False
+        self._refused = False  # what waits is not sent any more
         self._reason = "closed"
 
     async def begin(self, request: SubscribeRequest) -> None:
         """Subscribes. Raises SubscriptionRefused, and Problem if the key has too many
         connections."""
-        if not self._connections.add(self._principal.name, self):
+        if not self._connections.add(self):
             raise Problem(429, self._connections.too_many)
         try:
             await self._subscriptions.begin(
@@ -59,8 +61,19 @@ class SseResponse(Response):
                 joined=self._joined, on_ended=self._ended,
             )  # fmt: skip
         except BaseException:
-            self._connections.remove(self._principal.name, self)
+            self._connections.remove(self)
             raise
+
+    @property
+    def principal(self) -> Principal:
+        """Who requested it."""
+        return self._principal
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Ends the response. The client connects again, and is told why it may not."""
+        self._reason = reason_of(code)
+        self._over = self._refused = True
+        self._wake.set()
 
     async def going_away(self) -> None:
         """Ends the response; the browser connects again."""
@@ -86,7 +99,7 @@ class SseResponse(Response):
             body = position_block(self._begins_after, retry=RETRY)
             while True:
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-                if self._over and not self._outbox.bytes:
+                if self._refused or (self._over and not self._outbox.bytes):
                     break
                 try:
                     async with asyncio.timeout(HEARTBEAT):
@@ -102,7 +115,7 @@ class SseResponse(Response):
         finally:
             leaving.cancel()
             self._outbox.take()
-            self._connections.remove(self._principal.name, self)
+            self._connections.remove(self)
             self._subscriptions.end_soon(self._id, self._reason)
 
     async def _wait_for_disconnect(self, receive: Receive) -> None:

@@ -115,7 +115,7 @@ async def follow(
         if seq is None:
             raise Problem(422, "Last-Event-ID must be a sequence")
         from_seq = seq + 1
-    stream = RecordStream(parts.log.follow(from_seq), parts.connections, caller.name)
+    stream = RecordStream(parts.log.follow(from_seq), parts.connections, caller)
     return stream.begin(request, from_seq - 1)
 
 

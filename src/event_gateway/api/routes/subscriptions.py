@@ -1,25 +1,21 @@
-"""``/v1/subscriptions``: lists and ends live subscriptions; ``/v1/tokens``: tokens for browsers."""
+"""``/v1/subscriptions``: lists and ends live subscriptions."""
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Depends, Query
 
 from event_gateway.api.access.audited import audited
-from event_gateway.api.access.browser_tokens import BrowserTokens
 from event_gateway.api.access.callers import ReadsStreams
 from event_gateway.api.access.guarded_route import GuardedRoute
-from event_gateway.api.answers.streams import BrowserToken, SubscriptionPage
-from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.answers.streams import SubscriptionPage
+from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import cursor_of, read_cursor
 from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.audit.trail import Call
-from event_gateway.broker.registry import Registry
-from event_gateway.config.token_model import TokenBody, token_from_json
 from event_gateway.core.text.times import rfc3339
 from event_gateway.streaming.subscription_directory import ListedSubscription, SubscriptionDirectory
 
@@ -31,13 +27,10 @@ router = APIRouter(prefix="/v1", tags=["streams"], route_class=GuardedRoute,
 class SubscriptionParts:
     """What the routes use."""
 
-    registry: Registry
     directory: SubscriptionDirectory
-    tokens: BrowserTokens
 
 
 Parts = Annotated[SubscriptionParts, Depends(provided(SubscriptionParts))]
-NewToken = Annotated[dict[str, Any], Body(), SchemaOf(TokenBody)]
 
 
 @router.get("/subscriptions", responses=answers(SubscriptionPage))
@@ -77,33 +70,16 @@ async def close_subscription(
         raise Problem(404, f"there is no subscription {subscription_id}")
 
 
-@router.post("/tokens", status_code=201, responses=answers(BrowserToken, 201))
-async def make_token(
-    parts: Parts,
-    caller: ReadsStreams,
-    call: Annotated[Call, audited("tokens.issue", "token")],
-    body: NewToken,
-) -> dict[str, Any]:
-    """Issues a token that opens the given streams or subjects for a short time."""
-    requested = token_from_json(body, frozenset(parts.registry.streams))
-    until = time.time() + requested.lifetime
-    shown_token = {
-        "expires_at": rfc3339(until),
-        "principal": requested.principal.name,
-        "streams": list(requested.principal.streams or ()),
-        "subjects": list(requested.principal.subjects),
-    }
-    call.about(after=shown_token)
-    return {"token": parts.tokens.issue(requested.principal, until)} | shown_token
-
-
 def shown(subscription: ListedSubscription) -> dict[str, Any]:
     """A subscription as the API shows it."""
+    method, _, key = subscription.key.partition(":")
     return {
         "id": subscription.id,
         "stream": subscription.stream,
         "subjects": list(subscription.subjects),
         "principal": subscription.principal,
+        "method": method or None,
+        "key": key or None,
         "since": rfc3339(subscription.since),
         "from": json.loads(subscription.start),
         "durable": subscription.durable or None,

@@ -14,6 +14,12 @@ from event_gateway.config.model import Config
 from event_gateway.core.access.browser_token import signing_key
 from event_gateway.core.access.issuer import Issuer
 from event_gateway.core.access.verification_keys import VerificationKeys
+from event_gateway.registration.admin_key import AdminKeyFile
+from event_gateway.registration.key_ring import KeyRing
+from event_gateway.registration.keys import Keys
+from event_gateway.registration.tokens import Tokens
+from event_gateway.state.browser_tokens import IssuedTokens
+from event_gateway.state.key_uses import KeyUses
 from event_gateway.tasks import TaskGroup
 from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard, configure_for_issuers
@@ -25,7 +31,8 @@ class Access:
     """The parts of this stage. ``http`` fetches the keys of issuers, as far as ``guard`` allows."""
 
     authenticator: Authenticator
-    tokens: BrowserTokens
+    keys: Keys
+    tokens: Tokens
     jwt: JwtTokens
     http: HttpClient
     guard: EgressGuard
@@ -37,8 +44,11 @@ class Access:
         self.jwt.configure([model.settings() for model in config.auth.jwt])
 
     def start(self, tasks: TaskGroup) -> None:
-        """Starts to fetch the keys of issuers."""
+        """Starts to fetch the keys of issuers, to read the file of the admin key again, and to
+        store when keys were used."""
         tasks.start("issuer-keys", self.jwt.renew_keys)
+        tasks.start("admin-key", self.keys.ring.follow_admin_key)
+        tasks.start("key-uses", self.keys.write_uses)
 
     async def stop(self) -> None:
         """Closes the connections to issuers."""
@@ -46,11 +56,16 @@ class Access:
 
 
 def build_access(
-    config: Config, admin_key: str, stages: Stages, certificates: ClientCertificates
+    config: Config, admin_key: AdminKeyFile, stages: Stages, certificates: ClientCertificates
 ) -> Access:
     """Needs the adapters and the requests stage, whose secrets and authorities it uses."""
     adapters, requests = stages.adapters, stages.requests
-    tokens = BrowserTokens(signing_key(adapters.installation_key))
+    ring = KeyRing(adapters.registry, admin_key)
+    uses = KeyUses(adapters.redis)
+    tokens = Tokens(
+        key=signing_key(adapters.installation_key), registry=adapters.registry, ring=ring,
+        issued=IssuedTokens(adapters.redis),
+    )  # fmt: skip
     guard = EgressGuard(own_servers=requests.guard.own_servers)
     http = HttpClient(guard, body_limit=MAX_BODY, max_idle=0, trust=requests.trust)
 
@@ -64,11 +79,15 @@ def build_access(
     # In the order in which they are asked: a method is asked only if those before it found no
     # credential of their own.
     methods: dict[str, AuthMethod] = {
-        "browser_token": tokens,
+        "browser_token": BrowserTokens(tokens),
         "jwt": jwt,
-        "api_key": ApiKeys(admin_key),
+        "api_key": ApiKeys(ring),
         "mtls": certificates,  # last: a client cannot leave its certificate out of one request
     }
-    access = Access(Authenticator(methods), tokens, jwt, http, guard)
+    access = Access(
+        Authenticator(methods),
+        Keys(registry=adapters.registry, ring=ring, admin=admin_key, uses=uses),
+        tokens, jwt, http, guard,
+    )  # fmt: skip
     access.configure(config)
     return access

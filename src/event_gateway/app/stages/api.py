@@ -29,6 +29,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.access.certificate_rule import CertificateRule
 from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.access.forwarded import AddressHeader
+from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import TaskGroup
 
@@ -55,10 +56,11 @@ class Api:
     sockets: Callable[..., WebSocketProtocol]
 
     def start(self, tasks: TaskGroup) -> None:
-        """Starts to ping idle WebSocket connections, and to close connections that take too
-        long."""
+        """Starts to ping idle WebSocket connections, to close connections that take too long, and
+        those whose callers may not call any more."""
         self.access.start(tasks)
         tasks.start("connections", self.connections.watch)
+        tasks.start("connections-access", self.connections.watch_access)
         tasks.start("http-deadlines", self.open_connections.watch)
         if self.tls is not None:
             tasks.start("tls-files", self.tls.watch)
@@ -114,12 +116,11 @@ def _limits(config: Config, max_connections: int, proxies: TrustedProxies) -> Co
     )
 
 
-def build_api(config: Config, admin_key: str, max_connections: int, stages: Stages) -> Api:
+def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, stages: Stages) -> Api:
     """Needs all stages: each route works with some of their parts. ``max_connections``: as many as
     the process has files for."""
     state = ApiState(config)
     subscribers = config.server.subscribers
-    connections = Connections(subscribers)
     proxies = TrustedProxies(*_believed(config))
     open_connections = OpenConnections(
         _limits(config, max_connections, proxies), stages.adapters.metrics.http
@@ -133,6 +134,7 @@ def build_api(config: Config, admin_key: str, max_connections: int, stages: Stag
         _certificate_rules(config), _trusted if tls is None else tls.refuses, cors.allows_page
     )
     access = build_access(config, admin_key, stages, certificates)
+    connections = Connections(subscribers, access.authenticator.still_valid)
     subscriptions = stages.streaming.subscriptions
     application = build_application(
         __version__,

@@ -9,6 +9,7 @@ from event_gateway.api.routes import (
     deliveries,
     event_types,
     health,
+    keys,
     matching,
     rejected,
     repair,
@@ -16,6 +17,7 @@ from event_gateway.api.routes import (
     secrets,
     streams,
     subscriptions,
+    tokens,
     transformations,
     webhooks,
 )
@@ -33,6 +35,7 @@ def route_groups(
     return [
         *_webhook_groups(stages, state),
         *_stream_groups(stages, access, state, connections),
+        *_access_groups(stages, access),
         *_delivery_groups(stages),
         *_event_groups(stages),
         _audit_group(stages, state, connections),
@@ -87,13 +90,20 @@ def _stream_groups(
         authenticator=access.authenticator,
         state=state,
     )
-    subscription_parts = subscriptions.SubscriptionParts(
-        registry=adapters.registry, directory=streaming.directory, tokens=access.tokens
-    )
+    subscription_parts = subscriptions.SubscriptionParts(directory=streaming.directory)
     return [
         RouteGroup(stream_parts, (streams.router,)),
         RouteGroup(sse_parts, (sse.router, websocket.router)),
         RouteGroup(subscription_parts, (subscriptions.router,)),
+    ]
+
+
+def _access_groups(stages: Stages, access: Access) -> list[RouteGroup]:
+    registry = stages.adapters.registry
+    token_parts = tokens.TokenParts(registry=registry, tokens=access.tokens)
+    return [
+        RouteGroup(keys.KeyParts(registry=registry, keys=access.keys), (keys.router,)),
+        RouteGroup(token_parts, (tokens.router,)),
     ]
 
 

@@ -107,8 +107,9 @@ class FoundGateway(NamedTuple):
 
 
 def find_gateway(url: str | None, key: str | None) -> FoundGateway:
-    """URL and key of the gateway: those given, else those of a gateway that runs with its data in
-    ``./data``, whose admin key is used only for its own URL."""
+    """URL and key of the gateway: those given, or the key in the file of EVENT_GATEWAY_KEY_FILE,
+    else those of a gateway that runs with its data in ``./data``, whose admin key is used only for
+    its own URL."""
     local = certificate = None
     try:
         places = json.loads((DATA_DIR / "endpoints.json").read_text())
@@ -120,11 +121,20 @@ def find_gateway(url: str | None, key: str | None) -> FoundGateway:
         parse_target(url)
     except ValueError as error:
         fail(f"--url: {error}", 2)
+    if not key and (file := os.environ.get("EVENT_GATEWAY_KEY_FILE")):
+        key = _key_in(file)
     if not key and url.rstrip("/") == local and os.access(DATA_DIR / "admin.key", os.R_OK):
         key = (DATA_DIR / "admin.key").read_text().strip()
     if not key:
-        fail(f"no key for {url}: give --key, or set EVENT_GATEWAY_KEY", 2)
+        fail(f"no key for {url}: give --key, or set EVENT_GATEWAY_KEY or EVENT_GATEWAY_KEY_FILE", 2)
     if not (key.isascii() and key.isprintable()):
         fail("--key: contains characters that no key contains", 2)
     own = certificate if url.rstrip("/") == local else None
     return FoundGateway(url, key, context_for(url, own))
+
+
+def _key_in(file: str) -> str:
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, ValueError) as error:
+        fail(f"EVENT_GATEWAY_KEY_FILE: {file}: {getattr(error, 'strerror', None) or error}", 2)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -13,9 +12,8 @@ from event_gateway.config.model import Config
 from event_gateway.core.access.sealing import new_key
 from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
+from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey, write_private
 from event_gateway.tasks import Supervisor
-
-MIN_KEY = 16
 
 
 class StartFailed(Exception):
@@ -33,9 +31,8 @@ class Hosted:
     listener: socket.socket
     nats_url: str = field(repr=False)
     redis_url: str = field(repr=False)
-    admin_key: str = field(repr=False)
+    admin_key: AdminKeyFile
     sealing_key: Path | None = None
-    first_start: bool = False
     data_dir: Path | None = None
     config_path: Path | None = None
     store_limit: int | None = None
@@ -77,10 +74,11 @@ async def hosting(
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.take()
-            admin_key, first_start = _admin_key(data_dir)
+            admin_key = AdminKeyFile(data_dir)
+            admin_key.open()
             # With an embedded NATS there is no other gateway that needs the same key.
             sealing_key = _sealing_key(data_dir) if config.nats.url is None else None
-        except DirectoryInUse as error:
+        except (DirectoryInUse, NoAdminKey) as error:
             raise StartFailed(str(error)) from error
         except OSError as error:
             where = data_dir.resolve()
@@ -95,7 +93,7 @@ async def hosting(
         embedded.keep(supervisor)
         yield Hosted(
             listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
-            admin_key, sealing_key, first_start, data_dir.absolute(), config_path,
+            admin_key, sealing_key, data_dir.absolute(), config_path,
             embedded.store_limit, _certificate(config),
         )  # fmt: skip
 
@@ -110,7 +108,7 @@ def announced(hosted: Hosted, data_dir: Path) -> Iterator[None]:
     }  # fmt: skip
     if hosted.certificate is not None:
         places["certificate"] = str(hosted.certificate)
-    _write_private(endpoints, json.dumps(places))
+    write_private(endpoints, json.dumps(places))
     try:
         yield
     finally:
@@ -123,36 +121,11 @@ def _certificate(config: Config) -> Path | None:
     return None if tls is None else (Path(config.secrets.dir) / tls.cert).absolute()
 
 
-def _admin_key(data_dir: Path) -> tuple[str, bool]:
-    path = data_dir / "admin.key"
-    try:
-        key = path.read_text().strip()
-    except FileNotFoundError:
-        key = f"egk_{secrets.token_urlsafe(32)}"
-        _write_private(path, key)
-        return key, True
-    if len(key) < MIN_KEY:
-        raise StartFailed(
-            f"{path.resolve()} holds no key of at least {MIN_KEY} characters: "
-            "delete it to have one made, or write your own into it"
-        )
-    return key, False
-
-
 def _sealing_key(data_dir: Path) -> Path:
     path = data_dir / "sealing.key"
     if not path.exists():
-        _write_private(path, new_key())
+        write_private(path, new_key())
     return path
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner can read, atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -64,7 +64,11 @@ async def running(
     ):
         with announced(hosted, data_dir):
             yield Running(
-                gateway, hosted.http_url, hosted.nats_url, hosted.redis_url, hosted.admin_key
+                gateway,
+                hosted.http_url,
+                hosted.nats_url,
+                hosted.redis_url,
+                hosted.admin_key.value,
             )
 
 
@@ -155,8 +159,6 @@ async def _until_told_to_end(
         if hosted.store_limit is not None:
             typer.echo(f"storage         {shown(hosted.store_limit)} for the streams of NATS")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
-        if hosted.first_start:
-            typer.echo(f"                {hosted.admin_key}   (shown once)")
         await ending.wait()
         await end(work)
         typer.echo("draining; a second signal ends at once")

@@ -20,6 +20,7 @@ from event_gateway.cli.process.supervision import supervising
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 from event_gateway.observability.metrics import Metrics
+from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
 from event_gateway.tasks import TaskCrashed, end
 
 INTERVAL = 0.5  # seconds between checks whether the parent process lives
@@ -44,13 +45,14 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
             listener,
             settings["nats_url"],
             settings["redis_url"],
-            settings["admin_key"],
+            AdminKeyFile(Path(settings["admin_key"]).parent),
             sealing_key,
             data_dir=None if settings["data_dir"] is None else Path(settings["data_dir"]),
             config_path=path,
             store_limit=settings["store_limit"],
         )
         try:
+            hosted.admin_key.open()
             async with (
                 supervising(metrics.task_crashed) as supervisor,
                 working(
@@ -67,7 +69,7 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
         except TaskCrashed as error:
             typer.echo(f"event-gateway: {error}; the process ends", err=True)
             return 1
-        except StartFailed as error:
+        except (StartFailed, NoAdminKey) as error:
             typer.echo(f"event-gateway: {error}", err=True)
             return 1
         except asyncio.CancelledError:

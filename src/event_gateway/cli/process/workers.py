@@ -57,7 +57,7 @@ class _Worker:
             "ready": ready,
             "nats_url": hosted.nats_url,
             "redis_url": hosted.redis_url,
-            "admin_key": hosted.admin_key,
+            "admin_key": str(hosted.admin_key.path),
             "sealing_key": None if hosted.sealing_key is None else str(hosted.sealing_key),
             "data_dir": None if hosted.data_dir is None else str(hosted.data_dir),
             "store_limit": hosted.store_limit,

@@ -1,12 +1,13 @@
 """The caller of a request, and what it may do."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
 
 from event_gateway.core.access.scope import ADMIN, STREAMS_READ
-from event_gateway.core.matching.pattern import covers
+from event_gateway.core.matching.pattern import includes
 
 Method = Literal["api_key", "browser_token", "hmac", "jwt", "mtls"]
 
@@ -17,7 +18,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     Each of ``namespaces``, ``types`` (patterns of event types) and ``streams`` narrows what the
     scopes allow, unless it is None. ``subjects``: patterns of subjects of the log that a caller
-    with ``streams`` may listen to. ``expires_at``: in seconds since the epoch.
+    with ``streams`` may listen to. ``expires_at``: in seconds since the epoch. ``credential`` tells
+    apart the values of a key during a rotation. ``issued_by``: the key that issued a token, its
+    method and its id with a colon in between.
     """
 
     name: str
@@ -29,6 +32,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[str, ...] | None = None
     subjects: tuple[str, ...] = ()
     expires_at: float | None = None
+    credential: str = ""
+    issued_by: str = ""
 
     def allows(self, scope: str) -> bool:
         """Whether the caller has a scope."""
@@ -44,6 +49,24 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the caller may do what concerns the whole installation."""
         return ADMIN in self.scopes and not self.confined
 
+    def within(self, other: "Principal") -> bool:
+        """Whether the caller may do nothing that ``other`` may not."""
+        return (
+            all(other.allows(scope) for scope in self.scopes)
+            and _within(self.namespaces, other.namespaces)
+            and _within(self.types, other.types, includes)
+            and _within(self.streams, other.streams)
+            and (self.streams is None or other.may_listen(self.subjects))
+        )
+
+    @property
+    def holder(self) -> str:
+        """Whose connections and requests are counted together: the key, or the user of a key's
+        tokens."""
+        if self.issued_by:
+            return f"{self.issued_by}:{self.name}"
+        return f"{self.method}:{self.id}"
+
     def may_read(self, stream: str) -> bool:
         """Whether the caller may read a named stream."""
         return self.streams is None or stream in self.streams
@@ -51,8 +74,19 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def may_listen(self, patterns: Sequence[str]) -> bool:
         """Whether the caller may read every subject that matches one of these patterns."""
         return self.streams is None or all(
-            any(covers(allowed, pattern) for allowed in self.subjects) for pattern in patterns
+            any(includes(allowed, pattern) for allowed in self.subjects) for pattern in patterns
         )
+
+
+def _within(
+    limit: tuple[str, ...] | None,
+    other: tuple[str, ...] | None,
+    allows: Callable[[str, str], bool] = operator.eq,
+) -> bool:
+    """Whether a limit leaves nothing that another limit does not allow."""
+    if other is None:
+        return True
+    return limit is not None and all(any(allows(wide, item) for wide in other) for item in limit)
 
 
 OPERATOR = Principal(name="admin", method="api_key", id="admin", scopes=frozenset((ADMIN,)))

@@ -1,12 +1,13 @@
 """What a record shows of a change: the members that changed, bounded, and without secrets."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from event_gateway.core.access import api_key, browser_token
 from event_gateway.core.audit.record import Members
 from event_gateway.core.text.urls import parse_server_url
 
@@ -22,7 +23,9 @@ _CREDENTIALS = frozenset({
 })  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 # Resources whose ids are names. The others, such as events, have ids of any characters.
-_NAMED = frozenset({"key", "replay", "secret", "stream", "subscription", "webhook"})
+_NAMED = frozenset({"replay", "secret", "stream", "subscription", "webhook"})
+# Resources whose ids have a form of their own; a whole key or token in its place is not shown.
+_FORMS: dict[str, Callable[[str], object]] = {"key": api_key.is_id, "token": browser_token.is_id}
 MAX_ID = 256  # characters of an id
 
 
@@ -42,7 +45,8 @@ def change(
 
 def resource_name(kind: str, identifier: str) -> str:
     """``kind/identifier``, with an id that may be shown."""
-    if kind in _NAMED and _NAME.fullmatch(identifier) is None:
+    is_id = _FORMS.get(kind, _NAME.fullmatch)
+    if (kind in _NAMED or kind in _FORMS) and not is_id(identifier):
         return f"{kind}/(no name)"  # it may be a secret in a wrong place
     shown = quote(identifier, safe="/:@+=~.,") if kind not in _NAMED else identifier
     return f"{kind}/{shown[:MAX_ID]}"

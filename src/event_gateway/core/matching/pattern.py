@@ -55,3 +55,16 @@ def overlaps(pattern: str, other: str) -> bool:
 def covers(wide: str, narrow: str) -> bool:
     """Whether every subject that matches ``narrow`` matches ``wide``. Only a final ``>`` counts."""
     return wide == narrow or (wide.endswith(".>") and narrow.startswith(wide[:-1]))
+
+
+def includes(wide: str, narrow: str) -> bool:
+    """Whether every subject that matches ``narrow`` matches ``wide``, by all of its wildcards."""
+    tokens, given = wide.split("."), narrow.split(".")
+    for position, token in enumerate(tokens):
+        if token == ">":
+            return len(given) > position
+        if position >= len(given) or given[position] == ">":
+            return False
+        if token not in ("*", given[position]):
+            return False
+    return len(tokens) == len(given)

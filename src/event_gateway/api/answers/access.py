@@ -1,0 +1,66 @@
+"""Answers about API keys and tokens for browsers."""
+
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from event_gateway.api.answers.common import Time, Warned
+
+
+class KeyAnswer(TypedDict):
+    """An API key, without its value. ``file``: where the admin key is."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    namespaces: list[str] | None
+    types: list[str] | None
+    streams: list[str] | None
+    created_at: Time | None
+    created_by: str | None
+    expires_at: Time | None
+    rotated_at: Time | None
+    former_until: Time | None
+    used_at: Time | None
+    managed_by: Literal["api", "file"]
+    file: str | None
+
+
+class ChangedKey(KeyAnswer):
+    """An API key after a change."""
+
+    warnings: list[Warned]
+
+
+class NewKey(ChangedKey):
+    """An API key with its value, which is shown this once."""
+
+    key: str
+
+
+class TokenIssuer(TypedDict):
+    """The key that issued a token: its id and its name."""
+
+    method: str
+    key: str
+    name: str
+
+
+class TokenAnswer(TypedDict):
+    """A token for a browser, without its text."""
+
+    id: str
+    principal: str
+    streams: list[str]
+    subjects: list[str]
+    namespaces: list[str] | None
+    types: list[str] | None
+    issued_by: TokenIssuer
+    expires_at: Time
+
+
+class NewToken(TokenAnswer):
+    """A token with its text, which is shown this once."""
+
+    token: str
+    warnings: list[Warned]

@@ -1,0 +1,186 @@
+"""``event-gateway keys``: creates, lists, changes, rotates and revokes API keys."""
+
+from typing import Annotated, Any
+
+import typer
+
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.output import fail, fields, print_answer, table
+from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.core.access.api_key import ADMIN_ID
+from event_gateway.core.access.scope import SCOPES
+
+app = typer.Typer(
+    no_args_is_help=True, help="API keys: create, list, show, update, rotate, revoke."
+)
+
+IdArgument = Annotated[str, typer.Argument(help="The key's id.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="Another name.")]
+ScopeOption = Annotated[
+    list[str] | None,
+    typer.Option("--scope", help=f"What the key allows; repeatable: {', '.join(SCOPES)}."),
+]
+NamespaceOption = Annotated[
+    list[str] | None, typer.Option("--namespace", help="Only this namespace; repeatable.")
+]
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="Only event types of this pattern; repeatable."),
+]
+StreamOption = Annotated[
+    list[str] | None, typer.Option("--stream", help="Only this stream; repeatable.")
+]
+ExpiryOption = Annotated[
+    str | None, typer.Option("--expires-in", help="Until it expires, such as 30d; default: never.")
+]
+OverlapOption = Annotated[
+    str | None,
+    typer.Option(help="How long the former value stays valid (24h); 0s: it is refused at once."),
+]
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="A name for people.")],
+    scope: ScopeOption = None,
+    namespace: NamespaceOption = None,
+    event_type: TypeOption = None,
+    stream: StreamOption = None,
+    expires_in: ExpiryOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a key, and print it. It is shown this once."""
+    if not scope:
+        fail(f"--scope: give at least one of {', '.join(SCOPES)}", 2)
+    body = {"name": name} | _given(scope, namespace, event_type, stream, expires_in)
+    print_answer(as_json, call(url, key, "POST", "/v1/keys", body), _with_value)
+
+
+@app.command("list")
+def list_keys(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
+    """List the keys, without their values."""
+    print_answer(as_json, list_items(url, key, "/v1/keys"), _rows)
+
+
+@app.command()
+def show(
+    key_id: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Show a key, without its value."""
+    print_answer(as_json, call(url, key, "GET", f"/v1/keys/{quoted(key_id)}"), _details)
+
+
+@app.command()
+def update(
+    key_id: IdArgument,
+    name: NameOption = None,
+    scope: ScopeOption = None,
+    namespace: NamespaceOption = None,
+    event_type: TypeOption = None,
+    stream: StreamOption = None,
+    expires_in: ExpiryOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what a key allows. A list that is given replaces the former one."""
+    body = _given(scope, namespace, event_type, stream, expires_in)
+    body |= {} if name is None else {"name": name}
+    if not body:
+        fail("nothing to change: give an option", 2)
+    print_answer(as_json, call(url, key, "PATCH", f"/v1/keys/{quoted(key_id)}", body), _details)
+
+
+@app.command()
+def rotate(
+    key_id: IdArgument,
+    overlap: OverlapOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a key another value, and print it. It is shown this once.
+
+    The value of the key admin is written to its file, and not printed.
+    """
+    body = {} if overlap is None else {"overlap": overlap}
+    answer = call(url, key, "POST", f"/v1/keys/{quoted(key_id)}/rotate", body)
+    if key_id == ADMIN_ID:
+        answer.pop("key")
+    print_answer(as_json, answer, _with_value)
+
+
+@app.command()
+def revoke(key_id: IdArgument, url: UrlOption = None, key: KeyOption = None) -> None:
+    """Revoke a key. Its connections and tokens end within seconds."""
+    call(url, key, "DELETE", f"/v1/keys/{quoted(key_id)}")
+    typer.echo(f"{key_id}: revoked")
+
+
+def _given(
+    scope: list[str] | None,
+    namespace: list[str] | None,
+    event_type: list[str] | None,
+    stream: list[str] | None,
+    expires_in: str | None,
+) -> dict[str, Any]:
+    members = {
+        "scopes": scope, "namespaces": namespace, "types": event_type, "streams": stream,
+        "expires_in": expires_in,
+    }  # fmt: skip
+    return {name: value for name, value in members.items() if value}
+
+
+def _with_value(answer: dict[str, Any]) -> list[str]:
+    lines = [f"warning: {warning['detail']}" for warning in answer["warnings"]]
+    if until := answer["former_until"]:
+        lines.append(f"the former value is valid until {until}")
+    if "key" in answer:
+        lines += [answer["key"], "Store it now: it is not shown again."]
+    else:
+        lines.append(f"the new value is in {answer['file']}")
+    return [f"{answer['id']}: {answer['name']}, {_limits(answer)}", *lines]
+
+
+def _details(key: dict[str, Any]) -> list[str]:
+    return [
+        *fields({
+            "id": key["id"],
+            "name": key["name"],
+            "scopes": " ".join(key["scopes"]),
+            "namespaces": _joined(key["namespaces"]),
+            "types": _joined(key["types"]),
+            "streams": _joined(key["streams"]),
+            "created": key["created_at"] and f"{key['created_at']} by {key['created_by']}",
+            "expires": key["expires_at"] or "never",
+            "rotated": key["rotated_at"],
+            "former until": key["former_until"],
+            "last used": key["used_at"],
+            "file": key["file"],
+        }),
+        *(f"warning: {warning['detail']}" for warning in key.get("warnings", ())),
+    ]  # fmt: skip
+
+
+def _rows(keys: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        [key["id"], key["name"], _limits(key), key["expires_at"] or "never", key["used_at"] or "-"]
+        for key in keys
+    ]
+    return table(["ID", "NAME", "ALLOWS", "EXPIRES", "LAST USED"], rows)
+
+
+def _limits(key: dict[str, Any]) -> str:
+    parts = [" ".join(key["scopes"])]
+    parts += [
+        f"{kind}: {' '.join(key[kind])}"
+        for kind in ("namespaces", "types", "streams")
+        if key[kind] is not None
+    ]
+    return "; ".join(parts)
+
+
+def _joined(limit: list[str] | None) -> str | None:
+    return None if limit is None else " ".join(limit)

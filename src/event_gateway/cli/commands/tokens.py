@@ -1,0 +1,74 @@
+"""``event-gateway tokens``: issues, lists and revokes tokens for browsers."""
+
+from typing import Annotated, Any
+
+import typer
+
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.output import print_answer, table
+from event_gateway.cli.client.requests import call, list_items, quoted
+
+app = typer.Typer(no_args_is_help=True, help="Tokens for browsers: create, list, revoke.")
+
+Repeated = list[str] | None
+
+
+@app.command()
+def create(
+    stream: Annotated[Repeated, typer.Option(help="Opens this stream; repeatable.")] = None,
+    subject: Annotated[Repeated, typer.Option(help="Opens these subjects; repeatable.")] = None,
+    namespace: Annotated[Repeated, typer.Option(help="Only this namespace; repeatable.")] = None,
+    event_type: Annotated[
+        Repeated, typer.Option("--type", help="Only event types of this pattern; repeatable.")
+    ] = None,
+    principal: Annotated[str | None, typer.Option(help="The user of the token.")] = None,
+    expires_in: Annotated[
+        str | None, typer.Option(help="Until it expires (5m), at most 1h.")
+    ] = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Issue a token, and print it. It opens no more than the key that issues it."""
+    members = {
+        "streams": stream, "subjects": subject, "namespaces": namespace, "types": event_type,
+        "principal": principal, "expires_in": expires_in,
+    }  # fmt: skip
+    body = {name: value for name, value in members.items() if value}
+    print_answer(as_json, call(url, key, "POST", "/v1/tokens", body), _issued)
+
+
+@app.command("list")
+def list_tokens(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
+    """List the tokens that have not expired, without their values."""
+    print_answer(as_json, list_items(url, key, "/v1/tokens"), _rows)
+
+
+@app.command()
+def revoke(
+    token: Annotated[str, typer.Argument(help="The token's id.")],
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Revoke a token. Its connections end within seconds."""
+    call(url, key, "DELETE", f"/v1/tokens/{quoted(token)}")
+    typer.echo(f"{token}: revoked")
+
+
+def _issued(token: dict[str, Any]) -> list[str]:
+    warnings = [f"warning: {warning['detail']}" for warning in token["warnings"]]
+    return [f"{token['id']}: valid until {token['expires_at']}", *warnings, token["token"]]
+
+
+def _rows(tokens: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        [
+            token["id"],
+            token["principal"],
+            " ".join([*token["streams"], *token["subjects"]]),
+            token["issued_by"]["name"],
+            token["expires_at"],
+        ]
+        for token in tokens
+    ]
+    return table(["ID", "PRINCIPAL", "OPENS", "ISSUED BY", "EXPIRES"], rows)

@@ -1,0 +1,158 @@
+"""The bodies of requests that create or change an API key."""
+
+import time
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, model_validator
+
+from event_gateway.config.request_bodies import InvalidBody, validated
+from event_gateway.config.values import Duration, Section
+from event_gateway.core.access.api_key import ADMIN_ID
+from event_gateway.core.access.scope import SCOPES
+from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.pattern import check_pattern
+from event_gateway.core.text.identifier import ID
+from event_gateway.core.text.suggestion import suggestion
+from event_gateway.core.text.times import parse_time
+
+MAX_NAME = 64  # characters
+MAX_ITEMS = 64  # of each list that narrows the scopes
+MAX_NAMESPACE = 128  # characters
+DEFAULT_OVERLAP = 86400.0  # seconds for which the former value of a rotated key stays valid
+
+
+def _name(value: str) -> str:
+    if not value or len(value) > MAX_NAME or not value.isprintable() or value != value.strip():
+        raise ValueError(f"must be 1 to {MAX_NAME} printable characters without spaces around them")
+    if value == ADMIN_ID:
+        raise ValueError(f"{ADMIN_ID} is the name of the key in the data directory")
+    return value
+
+
+def _scopes(value: list[str]) -> list[str]:
+    for scope in value:
+        if scope not in SCOPES:
+            shown = scope[:64]
+            raise ValueError(
+                f"there is no scope {shown!r}{suggestion(shown, SCOPES)}; the scopes are: "
+                f"{', '.join(SCOPES)}"
+            )
+    return list(dict.fromkeys(value))
+
+
+def _lifetime(value: float) -> float:
+    if value < 1:
+        raise ValueError("must be at least 1s: the key would be expired already")
+    return value
+
+
+def _namespace(value: str) -> str:
+    if not value or len(value) > MAX_NAMESPACE or not value.isprintable() or value != value.strip():
+        raise ValueError(
+            f"a namespace has 1 to {MAX_NAMESPACE} printable characters without spaces around them"
+        )
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        check_pattern(value, "")
+    except InvalidDefinition as error:
+        raise ValueError(error.detail) from None
+    return value
+
+
+def _stream(value: str) -> str:
+    if ID.fullmatch(value) is None:
+        raise ValueError(f"{value[:64]!r} is not of the form of a stream's name, {ID.pattern}")
+    return value
+
+
+_Limit = Field(None, min_length=1, max_length=MAX_ITEMS)
+Namespaces = list[Annotated[str, AfterValidator(_namespace)]]
+Types = list[Annotated[str, AfterValidator(_pattern)]]
+
+
+class _Limits(Section):
+    namespaces: Namespaces | None = _Limit
+    types: Types | None = _Limit
+    streams: list[Annotated[str, AfterValidator(_stream)]] | None = _Limit
+    expires_in: Annotated[Duration, AfterValidator(_lifetime)] | None = None
+    expires_at: str | None = None
+
+    @model_validator(mode="after")
+    def _one_end(self) -> "_Limits":
+        if self.expires_in is not None and self.expires_at is not None:
+            raise ValueError("expires_in and expires_at exclude each other")
+        return self
+
+
+_Scopes = Annotated[list[str], AfterValidator(_scopes), Field(min_length=1, max_length=len(SCOPES))]
+
+
+class KeyBody(_Limits):
+    """A new key."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    scopes: _Scopes
+
+
+class KeyPatch(_Limits):
+    """What changes of a key."""
+
+    name: Annotated[str, AfterValidator(_name)] = ""
+    scopes: _Scopes = Field([])
+
+
+class KeyRotation(Section):
+    """How a key is rotated."""
+
+    overlap: Duration = DEFAULT_OVERLAP
+
+
+def key_from_json(body: object) -> dict[str, Any]:
+    """The values of a new key in a body. Raises InvalidBody."""
+    model = validated(KeyBody, "keys", body)
+    return _values(model, KeyBody.model_fields.keys())
+
+
+def key_changes_from_json(body: object) -> dict[str, Any]:
+    """The values that a body changes. ``null`` removes what narrows a key, or its end.
+
+    Raises InvalidBody.
+    """
+    model = validated(KeyPatch, "keys", body)
+    return _values(model, model.model_fields_set)
+
+
+def overlap_from_json(body: object) -> float:
+    """For how many seconds the former value of a key stays valid. Raises InvalidBody."""
+    return validated(KeyRotation, "keys", body).overlap
+
+
+def _values(model: KeyBody | KeyPatch, given: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in ("scopes", "namespaces", "types", "streams"):
+        if name in given:
+            listed = getattr(model, name)
+            values[name] = None if listed is None else tuple(dict.fromkeys(listed))
+    if "name" in given:
+        values["name"] = model.name
+    if given & {"expires_in", "expires_at"}:
+        values["expires_at"] = _end(model)
+    return values
+
+
+def _end(model: KeyBody | KeyPatch) -> float | None:
+    """When the key expires, in seconds since the epoch."""
+    if model.expires_in is not None:
+        return time.time() + model.expires_in
+    if model.expires_at is None:
+        return None
+    try:
+        at = parse_time(model.expires_at)
+    except ValueError as error:
+        raise InvalidBody([("expires_at", str(error))]) from None
+    if at <= time.time():
+        raise InvalidBody([("expires_at", "is over: the key would be expired already")])
+    return at

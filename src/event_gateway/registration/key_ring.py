@@ -1,0 +1,123 @@
+"""The key ring: all API keys as this process knows them, found by their values."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Iterable
+
+import structlog
+from msgspec.structs import replace
+
+from event_gateway.broker.registry import Registry
+from event_gateway.core.access.api_key import (
+    ADMIN_ID,
+    ApiKey,
+    admin_key,
+    hash_of,
+    id_in,
+    is_mistyped,
+)
+from event_gateway.core.access.principal import Principal
+from event_gateway.registration.admin_key import AdminKeyFile
+
+log = structlog.get_logger(__name__)
+
+READ_INTERVAL = 1.0  # seconds between two looks at the file of the admin key
+
+_Values = tuple[tuple[bytes, Principal], ...]  # each value that is valid: its hash, and its holder
+
+
+class InvalidKey(Exception):
+    """No key has this value now; the text says why."""
+
+
+class KeyRing:
+    """The keys of the registry, and the admin key. ``used`` has when this process last saw each
+    key, by id, in seconds since the epoch."""
+
+    def __init__(self, registry: Registry, admin: AdminKeyFile) -> None:
+        self._registry = registry
+        self._admin = admin
+        self._values: dict[str, _Values] = {}
+        self.used: dict[str, float] = {}
+        self._set_admin()
+        registry.notify(key=self._changed)
+
+    def holder(self, value: str) -> Principal:
+        """The holder of a key. Raises InvalidKey.
+
+        The id in the value leads to the hashes, which are compared in constant time.
+        """
+        given = hash_of(value)
+        key_id = id_in(value)
+        values = self._values.get(key_id)
+        if values is None:
+            key_id, values = ADMIN_ID, self._values[ADMIN_ID]
+        for value_hash, principal in values:
+            if hmac.compare_digest(given, value_hash):
+                now = time.time()
+                if principal.expires_at is not None and principal.expires_at <= now:
+                    raise InvalidKey("the key has expired, or was rotated")
+                self.used[key_id] = now
+                return principal
+        if is_mistyped(value):
+            raise InvalidKey("the key is mistyped: its last characters do not fit the others")
+        raise InvalidKey("the key is not known")
+
+    def current(self, key_id: str) -> Principal | None:
+        """What the holder of a key may do now; None if the key is expired or revoked."""
+        for _, principal in self._values.get(key_id, ()):
+            return principal if _is_valid(principal) else None
+        return None
+
+    def still_valid(self, principal: Principal) -> bool:
+        """Whether the value with which a caller came is valid, and still allows all that it
+        allowed."""
+        for _, known in self._values.get(principal.id, ()):
+            if known is principal or known.credential == principal.credential:
+                return _is_valid(known) and principal.within(known)
+        return False
+
+    def admin(self) -> ApiKey:
+        """The admin key, as the registry would hold it."""
+        key = admin_key(self._admin.value)
+        stored = self._registry.keys.get(ADMIN_ID)
+        if stored is None or stored.hash != key.hash:
+            return key  # nobody has rotated it, or somebody has changed the file since
+        return replace(
+            key, rotated_at=stored.rotated_at, former_hash=stored.former_hash,
+            former_until=stored.former_until,
+        )  # fmt: skip
+
+    async def follow_admin_key(self) -> None:
+        """Reads the file of the admin key again and again. It never returns."""
+        while True:
+            await asyncio.sleep(READ_INTERVAL)
+            self._read_admin()
+
+    def _read_admin(self) -> None:
+        if self._admin.read_again():
+            log.warning("the admin key was changed", file=str(self._admin.path))
+        self._set_admin()
+
+    def _set_admin(self) -> None:
+        self._values[ADMIN_ID] = tuple(_values_of(self.admin()))
+
+    def _changed(self, key_id: str) -> None:
+        if key_id == ADMIN_ID:
+            self._read_admin()
+        elif (key := self._registry.keys.get(key_id)) is None:
+            self._values.pop(key_id, None)
+            self.used.pop(key_id, None)
+        else:
+            self._values[key_id] = tuple(_values_of(key))
+
+
+def _values_of(key: ApiKey) -> Iterable[tuple[bytes, Principal]]:
+    yield key.hash, key.principal(key.hash)
+    if key.former_hash:
+        yield key.former_hash, key.principal(key.former_hash, key.former_until)
+
+
+def _is_valid(principal: Principal) -> bool:
+    return principal.expires_at is None or time.time() < principal.expires_at
