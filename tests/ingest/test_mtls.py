@@ -149,3 +149,13 @@ async def test_a_proxy_tells_which_certificate_was_shown(start: Start, issued: I
         ):
             assert (await _publish(proxy, **{"x-forwarded-client-cert": shown}))[0] == status, shown
         assert (await _publish(proxy))[0] == 401
+        # The address of the client is the one that the proxy has appended.
+        refused = await proxy.get(
+            "/v1/webhooks", headers={"x-forwarded-for": "6.6.6.6, 2001:db8::9", "x-api-key": "no"}
+        )
+        assert refused.status_code == 401
+        key = {"x-api-key": gateway.admin_key}
+        async with asyncio.timeout(PATIENCE):
+            while not (records := (await proxy.get("/v1/audit-log", headers=key)).json()["items"]):
+                await asyncio.sleep(0.02)
+        assert records[0]["client"] == "2001:db8::9"
