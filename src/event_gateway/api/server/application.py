@@ -80,11 +80,11 @@ def build_application(
         provide(app, group.parts)
         for router in group.routers:
             check_provided(app, router)
-            app.include_router(router)
+            # include_router analyses every route again, at the first request.
+            app.router.routes.extend(router.routes)
     for kind in HANDLED:
         app.add_exception_handler(kind, _on_problem)
-    routes = [*app.router.routes, *described]
-    app.add_exception_handler(HTTPException, functools.partial(_on_http_error, routes))
+    app.add_exception_handler(HTTPException, functools.partial(_on_http_error, app.router.routes))
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_unexpected)
     return app

@@ -14,6 +14,7 @@ definitions that the script uses:
 - ``READING_KEEP``: the values of :class:`~event_gateway.state.script_arguments.Reading`.
 """
 
+import functools
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from importlib.resources import files
@@ -57,6 +58,7 @@ def names() -> list[str]:
     )
 
 
+@functools.cache
 def source(name: str) -> str:
     """The complete text of a script, as Redis gets it."""
     return "\n".join(text for _, text in parts(name))
