@@ -2,18 +2,15 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from support.patience import PATIENCE
 
@@ -32,7 +29,7 @@ class ReceivedRequest:
     status: int
     method: str = "POST"
 
-    @property
+    @functools.cached_property
     def json(self) -> Any:
         return json.loads(self.body)
 
@@ -98,28 +95,51 @@ class Receiver:
                 await asyncio.sleep(0.01)
         return self.options_requests
 
-    async def _options(self, request: Request) -> Response:
-        path = request.url.path
-        response = self.options_answers.get(path, [OptionsAnswer(405, {"Allow": "POST"})])
-        answer = response.pop(0) if len(response) > 1 else response[0]
-        body = await request.body()
+    async def serve(self, scope: Any, receive: Any, send: Any) -> None:
+        """The ASGI application. Without a framework: tests make a hundred thousand requests."""
+        if scope["type"] != "http":
+            return
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in reversed(scope["headers"])
+        }
+        answer = self._options if scope["method"] == "OPTIONS" else self._answer
+        status, text, more_headers = await answer(scope["path"], scope["method"], headers, body)
+        content = text.encode()
+        answered = [
+            (b"content-length", b"%d" % len(content)),
+            *((name.lower().encode(), value.encode("latin-1"))
+              for name, value in more_headers.items()),
+        ]  # fmt: skip
+        await send({"type": "http.response.start", "status": status, "headers": answered})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _options(
+        self, path: str, method: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, str, dict[str, str]]:
+        answers = self.options_answers.get(path, [OptionsAnswer(405, {"Allow": "POST"})])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
         self.options_requests.append(
-            ReceivedRequest(path, dict(request.headers), body, time.time(), answer.status)
+            ReceivedRequest(path, headers, body, time.time(), answer.status)
         )
         await asyncio.sleep(answer.delay)
-        return Response("", answer.status, answer.headers)
+        return answer.status, "", answer.headers
 
-    async def _answer(self, request: Request) -> Response:
-        if request.method == "OPTIONS":
-            return await self._options(request)
-        body = await request.body()
-        path = request.url.path
+    async def _answer(
+        self, path: str, method: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, str, dict[str, str]]:
         came = time.time()
         statuses = self.answers.get(path, [200])
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
-        self.requests.append(
-            ReceivedRequest(path, dict(request.headers), body, came, status, request.method)
-        )
+        self.requests.append(ReceivedRequest(path, headers, body, came, status, method))
         delays = self.delays.get(path, [0.0])
         self._at_once += 1
         self.max_concurrent = max(self.max_concurrent, self._at_once)
@@ -129,7 +149,7 @@ class Receiver:
                 await self.holds[path].wait()
         finally:
             self._at_once -= 1
-        return Response(f"answer {status}", status, self.headers.get(path))
+        return status, f"answer {status}", self.headers.get(path, {})
 
 
 class _Server(uvicorn.Server):
@@ -142,22 +162,22 @@ class _Server(uvicorn.Server):
 async def receiving(**tls: Any) -> AsyncIterator[Receiver]:
     """A receiver on a free port of the loopback interface."""
     receiver = Receiver()
-    route = Route("/{path:path}", receiver._answer, methods=["POST", "PUT", "PATCH", "OPTIONS"])
-    async with serving(route, **tls) as receiver.url:
+    async with serving(receiver.serve, **tls) as receiver.url:
         yield receiver
 
 
 @contextlib.asynccontextmanager
-async def serving(route: Route, **tls: Any) -> AsyncIterator[str]:
-    """A real HTTP server with one route on a free port of the loopback interface; yields its URL.
+async def serving(app: Callable[..., Any], **tls: Any) -> AsyncIterator[str]:
+    """Serves an ASGI application on a free port of the loopback interface; yields its URL.
 
     ``tls`` are uvicorn's ``ssl_…`` settings.
     """
-    app = Starlette(routes=[route])
     # asyncio turns Nagle's algorithm off only if the protocol is given.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60, **tls)
+        config = uvicorn.Config(
+            app, interface="asgi3", log_config=None, lifespan="off", timeout_keep_alive=60, **tls
+        )
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:

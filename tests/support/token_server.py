@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -70,6 +71,7 @@ class TokenServer:
 async def running_token_server() -> AsyncIterator[TokenServer]:
     """A token server on a free port of the loopback interface."""
     server = TokenServer()
-    async with serving(Route("/token", server._answer, methods=["POST"])) as url:
+    route = Route("/token", server._answer, methods=["POST"])
+    async with serving(Starlette(routes=[route])) as url:
         server.url = f"{url}/token"
         yield server
