@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import re
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 
 from event_gateway.tasks import Policy
 from support.client import STRUCTURED, Client, Socket, connected, event
+from support.gateway_process import GatewayProcess
 from support.patience import PATIENCE
 from support.program import LOOPBACK
 from support.receiver import Receiver
@@ -33,31 +33,28 @@ class Gateway:
     words: tuple[str, ...] = ()
 
     @contextlib.asynccontextmanager
-    async def run(self) -> AsyncIterator["asyncio.subprocess.Process"]:
+    async def run(self) -> AsyncIterator[GatewayProcess]:
         """Runs the process; it is terminated at the end."""
         paths = [TESTS / "support" / "crashing", TESTS]
         environ = os.environ | {
             "CRASH_DIRECTORY": str(self.directory),
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
         }
-        command = ["-m", "event_gateway", "serve", "-c", str(self.directory / "gateway.yaml"),
-                   "--port", "0", "--data-dir", str(self.data), *self.words]  # fmt: skip
+        words = ["serve", "-c", str(self.directory / "gateway.yaml"), "--port", "0",
+                 "--data-dir", str(self.data), *self.words]  # fmt: skip
         self.endpoints.unlink(missing_ok=True)
-        with (self.directory / "output").open("a") as output:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, *command, stdout=output, stderr=output, env=environ
-            )
+        with (self.directory / "output").open("a") as output, Path(os.devnull).open() as nothing:
+            streams = (nothing.fileno(), output.fileno(), output.fileno())
+            process = GatewayProcess(words, streams, environ=environ)
         try:
             async with asyncio.timeout(PATIENCE):
                 while not self.endpoints.exists():
-                    assert process.returncode is None, self.output
+                    assert process.poll() is None, self.output
                     await asyncio.sleep(0.02)
             yield process
         finally:
-            if process.returncode is None:
-                process.terminate()
-            async with asyncio.timeout(PATIENCE):
-                await process.wait()
+            process.terminate()
+            await asyncio.to_thread(process.wait, PATIENCE)
 
     @property
     def data(self) -> Path:
@@ -181,8 +178,7 @@ async def test_the_crash_of_a_required_task_ends_the_process(
         async with gateway.run() as process, gateway.clients() as client:
             await _works(client, receiver)
             await gateway.crash(task)
-            async with asyncio.timeout(PATIENCE):
-                assert await process.wait() == 1
+            assert await asyncio.to_thread(process.wait, PATIENCE) == 1
         assert f"event-gateway: the task {task} crashed: " in gateway.output
     async with gateway.run(), gateway.clients() as client:
         await _works(client, receiver)
@@ -203,7 +199,7 @@ async def test_a_worker_process_that_ends_is_restarted(
                         await asyncio.sleep(0.02)
                 assert f"the task {task} crashed: " in gateway.output
             await _works(client, receiver)
-        assert process.returncode is None
+        assert process.poll() is None
 
 
 def _children(pid: int) -> set[int]:

@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import fcntl
 import gc
+import importlib
 import io
 import json
 import os
@@ -93,6 +94,10 @@ def _become(request: dict[str, Any], streams: list[int]) -> list[str]:
     time.tzset()
     paths = os.environ.get("PYTHONPATH", "")
     sys.path[:0] = [os.getcwd(), *(os.path.abspath(path) for path in paths.split(":") if path)]
+    if paths:  # Python imports it at its start
+        sys.modules.pop("sitecustomize", None)
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module("sitecustomize")
     return list(request["argv"])
 
 
