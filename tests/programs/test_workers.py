@@ -79,12 +79,29 @@ async def test_workers_share_the_work(program: Program, receiver: Receiver) -> N
             await client.send(published)
             for known in range(number + 1):
                 await client.until(f"v{known}", published["id"], "succeeded")
+        assert len(receiver.requests_to("/w")) == 300
+        await _a_reload_reaches_all_workers(program, receiver, client)
     assert await program.stop() == 0
-    assert len(receiver.requests_to("/w")) == 300
 
 
-async def test_a_killed_worker_is_replaced(program: Program, receiver: Receiver) -> None:
-    """Its deliveries in flight are taken over when their leases end."""
+async def _a_reload_reaches_all_workers(
+    program: Program, receiver: Receiver, client: Client
+) -> None:
+    program.configure(_config(receiver, events=["a", "new"]))
+    os.kill(program.pid, signal.SIGHUP)
+    async with asyncio.timeout(PATIENCE):
+        while program.output.count("configuration reloaded") < 2:
+            await asyncio.sleep(0.05)
+    for _ in range(10):
+        sent = event("new")
+        await client.send(sent)
+        await client.until("w", sent["id"], "succeeded")
+    assert (await client.http.get("/readyz")).json()["reasons"] == []
+
+
+async def test_a_killed_process_is_replaced(program: Program, receiver: Receiver) -> None:
+    """The deliveries of a killed worker are taken over when their leases end; the workers end
+    however the first process ends, and the port is free for the next start."""
     receiver.delays["/w"] = [0.3]
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
@@ -101,17 +118,9 @@ async def test_a_killed_worker_is_replaced(program: Program, receiver: Receiver)
                 await asyncio.sleep(0.1)
         for item in sent:
             await client.until("w", item["id"], "succeeded")
-        after = await _pids(client, 2)
-        assert len(after & before) == 1
-    assert "a process has ended by itself" in program.output
-    assert await program.stop() == 0
-
-
-async def test_workers_end_with_the_first_process(program: Program) -> None:
-    """The workers end however the first process ends, and the port is free for the next start."""
-    at = await program.start()
-    async with connected(at["http"], at["nats"], at["key"]) as client:
         pids = await _pids(client, 2)
+        assert len(pids & before) == 1
+    assert "a process has ended by itself" in program.output
     program.kill()
     async with asyncio.timeout(PATIENCE):
         while any(Path(f"/proc/{pid}").exists() for pid in pids):
@@ -120,22 +129,6 @@ async def test_workers_end_with_the_first_process(program: Program) -> None:
     again = Program(program.data.parent, LOOPBACK, "--workers", "2", "--port", port)
     assert (await again.start())["http"] == at["http"]
     assert await again.stop() == 0
-
-
-async def test_a_reload_reaches_all_workers(program: Program, receiver: Receiver) -> None:
-    at = await program.start()
-    async with connected(at["http"], at["nats"], at["key"]) as client:
-        program.configure(_config(receiver, events=["a", "new"]))
-        os.kill(program.pid, signal.SIGHUP)
-        async with asyncio.timeout(PATIENCE):
-            while program.output.count("configuration reloaded") < 2:
-                await asyncio.sleep(0.05)
-        for _ in range(10):
-            sent = event("new")
-            await client.send(sent)
-            await client.until("w", sent["id"], "succeeded")
-        assert (await client.http.get("/readyz")).json()["reasons"] == []
-    assert await program.stop() == 0
 
 
 async def test_an_error_at_the_start_is_reported_once(tmp_path: Path, receiver: Receiver) -> None:
