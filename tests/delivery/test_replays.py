@@ -122,7 +122,7 @@ async def test_a_pending_delivery_is_not_queued_again(client: Client, receiver: 
 
 async def test_a_replay_is_paused_and_resumed(client: Client, receiver: Receiver) -> None:
     """A replay queues only a little ahead of the receiver, so a pause takes effect soon."""
-    sent = await _past(client, 4000, "a")
+    sent = await _past(client, 2600, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     body = await _start_replay(client, webhook="w", from_seq=1)
     async with asyncio.timeout(PATIENCE):
@@ -142,15 +142,15 @@ async def test_a_replay_is_paused_and_resumed(client: Client, receiver: Receiver
     assert len(receiver.requests) == body["queued"], "nothing more is queued while it is paused"
     assert (await client.http.post(f"{path}/resume")).json()["state"] == "running"
     ended = await _ended(client, (await client.http.get(path)).json())
-    assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 4000, 4000)
-    await receiver.until(4000)
+    assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 2600, 2600)
+    await receiver.until(2600)
     assert [request.json["id"] for request in receiver.requests].count(sent[2000]["id"]) == 1
     assert {request.json["id"] for request in receiver.requests} == {event["id"] for event in sent}
     assert (await client.http.post(f"{path}/resume")).status_code == 409
 
 
 async def test_a_replay_is_cancelled(client: Client, receiver: Receiver) -> None:
-    await _past(client, 3000, "a")
+    await _past(client, 1500, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     body = await _start_replay(client, webhook="w", from_seq=1)
     path = f"/v1/replays/{body['id']}"
@@ -158,14 +158,14 @@ async def test_a_replay_is_cancelled(client: Client, receiver: Receiver) -> None
     assert (ended["state"], ended["ended_at"] is not None) == ("cancelled", True)
     await asyncio.sleep(0.5)
     body = (await client.http.get(path)).json()
-    assert body["queued"] < 3000
+    assert body["queued"] < 1500
     assert (await client.http.post(f"{path}/pause")).status_code == 409
     listed = (await client.http.get("/v1/replays")).json()["items"]
     assert [item["id"] for item in listed] == [body["id"]]
 
 
 async def test_the_webhook_is_deleted_during_a_replay(client: Client, receiver: Receiver) -> None:
-    await _past(client, 3000, "a")
+    await _past(client, 1500, "a")
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     replay = await _start_replay(client, webhook="w", from_seq=1)
     await client.http.delete("/v1/webhooks/w")
@@ -173,7 +173,7 @@ async def test_the_webhook_is_deleted_during_a_replay(client: Client, receiver: 
     assert (ended["state"], ended["error"]) == ("failed", "the webhook w was deleted") or (
         ended["state"] == "done"
     )
-    assert ended["state"] == "failed" or ended["queued"] == 3000
+    assert ended["state"] == "failed" or ended["queued"] == 1500
 
 
 async def test_lists_have_pages(client: Client, receiver: Receiver) -> None:
@@ -201,7 +201,7 @@ async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
     at = await program.start()
     try:
         async with connected(at["http"], at["nats"], at["key"]) as client:
-            sent = await _past(client, 3000, "a")
+            sent = await _past(client, 1500, "a")
             # These are pending; those of the other webhook belong to the replay.
             await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"])
             replay = await _start_replay(client, webhook="v", from_seq=1)
@@ -220,13 +220,13 @@ async def test_a_crash_repeats_nothing_and_leaves_nothing_out(
                         break
                     await asyncio.sleep(0.1)
             ended = answer.json()
-            assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 3000, 3000)
+            assert (ended["state"], ended["queued"], ended["matched"]) == ("done", 1500, 1500)
             await _all_came(receiver, "/v", {event["id"] for event in sent})
         assert await program.stop() == 0
     finally:
         await program.stop()
     # Repeated deliveries were in flight at the crash.
-    assert len(receiver.requests_to("/v")) <= 3000 + 300
+    assert len(receiver.requests_to("/v")) <= 1500 + 300
 
 
 async def _all_came(receiver: Receiver, path: str, ids: set[str]) -> None:
@@ -239,13 +239,13 @@ async def test_another_process_takes_over_a_replay(
     peers: Peers, receiver: Receiver, stack: contextlib.AsyncExitStack
 ) -> None:
     first, two = await peers.start(stack, {}, {})
-    await _past(first, 3000, "a")
+    await _past(first, 1500, "a")
     await first.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
     replay = await _start_replay(first, webhook="w", from_seq=1)
     await receiver.until(100, "/w")
     peers.programs[0].kill()
     ended = await _ended(two, (await two.http.get(f"/v1/replays/{replay['id']}")).json(), 60)
-    assert (ended["state"], ended["queued"]) == ("done", 3000)
+    assert (ended["state"], ended["queued"]) == ("done", 1500)
 
 
 BAD_REPLAYS: list[tuple[Any, int, str]] = [

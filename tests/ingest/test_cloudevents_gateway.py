@@ -22,7 +22,7 @@ from support.generated_events import (
 from support.patience import PATIENCE
 from support.receiver import ReceivedRequest, Receiver
 
-EVENTS = 60  # by each way
+EVENTS = 30  # by each way
 AT_ONCE = 50
 Meant = tuple[dict[str, Any], Payload]
 

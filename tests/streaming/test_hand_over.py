@@ -16,8 +16,8 @@ from support.client import Client, Socket, connected, event
 from support.fixtures import Start
 from support.program import LOOPBACK, Program
 
-EVENTS = 4_000
-SUBSCRIBERS = 50
+EVENTS = 1_500
+SUBSCRIBERS = 25
 JOINING = 5  # at the same time
 STREAMS = {
     "streams": {
@@ -34,10 +34,12 @@ async def gateway(start: Start) -> Running:
 
 async def _publish(url: str, joined: list[asyncio.Event], published: list[int]) -> None:
     """Publishes on a connection of its own, as fast as the log accepts events and subscribers join:
-    by the time of the last event all but JOINING of them have joined. Notes in ``published`` how
-    many events are published."""
+    the last event, for which all subscribers wait, comes once all of them have joined. Notes in
+    ``published`` how many events are published."""
     bus = await nats.connect(url)
     for number in range(EVENTS):
+        if number == EVENTS - 1:
+            await asyncio.gather(*(subscriber.wait() for subscriber in joined))
         sent = event("scheduler.job.done", {"n": number})
         await bus.publish("scheduler.job.done", json.dumps(sent).encode())
         if number % 50 == 49:
@@ -126,7 +128,7 @@ class _Reconnecting:
 
 @pytest.mark.parametrize("what", ["gateway", "nats"])
 async def test_a_restart_in_the_middle_leaves_no_gap(tmp_path: Path, what: str) -> None:
-    total = 3000
+    total = 1500
     embedded = EmbeddedServers(tmp_path / "servers")
     nats_url, redis_url = await embedded.start()
     own = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
