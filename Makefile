@@ -48,7 +48,7 @@ fuzz: $(installed) ## Fuzz the parsers for 10 minutes, then the API by its OpenA
 	$(bin)/python tests/fuzz --minutes 10
 	$(bin)/python tests/fuzz/api.py --cases 20000
 
-examples: $(installed) ## Try all generated examples, and not a third of them
+examples: $(installed) ## Try all generated examples, and not a sixth of them
 	FUZZ=1 $(bin)/pytest tests/unit tests/ingest
 
 coverage: $(installed) ## Run the tests, and measure the branch coverage of all code

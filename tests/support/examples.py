@@ -1,4 +1,4 @@
-"""The number of examples that Hypothesis tries: all in the long form, ``make fuzz``, a third
+"""The number of examples that Hypothesis tries: all in the long form, ``make fuzz``, a sixth
 elsewhere."""
 
 import os
@@ -9,14 +9,14 @@ ALL = "FUZZ" in os.environ
 
 
 def examples(count: int) -> int:
-    """``count`` in the long form, a third of it elsewhere."""
-    return count if ALL else count // 3
+    """``count`` in the long form, a sixth of it elsewhere."""
+    return count if ALL else count // 6
 
 
 def no_deadlines() -> None:
     """Turns off Hypothesis' deadlines: on a busy machine any example may take long."""
     settings.register_profile(
         "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow],
-        max_examples=100 if ALL else 50,
+        max_examples=100 if ALL else 25,
     )  # fmt: skip
     settings.load_profile("tests")

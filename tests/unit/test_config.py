@@ -418,11 +418,11 @@ def test_merges_are_counted_too(tmp_path: Path) -> None:
 
 def test_a_file_of_mistakes_ends_after_a_hundred(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
-    path.write_text("".join(f"unknown{n}: 1\n" for n in range(30_000)))
+    path.write_text("".join(f"unknown{n}: 1\n" for n in range(10_000)))
     done = check(path)
     assert done.status == 2
     lines = done.err.splitlines()
-    assert (len(lines), lines[-1]) == (101, f"{path}: and 29900 more mistakes")
+    assert (len(lines), lines[-1]) == (101, f"{path}: and 9900 more mistakes")
     assert len(json.loads(check(path, "--json").out)["errors"]) == 101
 
 
