@@ -7,9 +7,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import websockets
 from cryptography import x509
 
 from event_gateway.api.http import server_tls
+from event_gateway.api.live import connections
 from event_gateway.cli.process.serve import Running
 from support.certificates import IssuedFiles
 from support.client import event
@@ -36,6 +38,7 @@ async def _publish(http: httpx.AsyncClient, **headers: str) -> tuple[int, str]:
 @pytest.fixture
 def fast_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_tls, "CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr(connections, "ACCESS_INTERVAL", 0.05)
 
 
 async def test_a_certificate_is_what_a_rule_says_of_it(
@@ -57,7 +60,12 @@ async def test_a_certificate_is_what_a_rule_says_of_it(
         _client(gateway, issued.client("bob")) as bob,
         _client(gateway, issued.client("carol")) as carol,
         _client(gateway, issued.client()) as nobody,
+        websockets.connect(
+            gateway.http_url.replace("https", "wss") + "/v1/ws", ssl=issued.client("bob")
+        ) as socket,
     ):
+        await socket.send('{"action": "ping"}')
+        assert "pong" in str(await asyncio.wait_for(socket.recv(), PATIENCE))
         assert await _publish(alice) == (202, "")
         answer = await alice.get("/v1/webhooks")
         assert answer.status_code == 403
@@ -90,6 +98,11 @@ async def test_a_certificate_is_what_a_rule_says_of_it(
         async with _client(gateway, issued.client("alice")) as again:
             with pytest.raises((httpx.HTTPError, ssl.SSLError)):
                 await _publish(again)
+        # A reload with the same rules, and what became of alice, are nothing to bob.
+        gateway.gateway.api.certificates.configure(gateway.gateway.api.certificates._rules)
+        await asyncio.sleep(0.2)
+        await socket.send('{"action": "ping"}')
+        assert "pong" in str(await asyncio.wait_for(socket.recv(), PATIENCE))
         # Another authority in place of the former one.
         other = IssuedFiles(issued.directory / "other", "other")
         other.revoke().replace(issued.directory / "crl.pem")
@@ -98,6 +111,8 @@ async def test_a_certificate_is_what_a_rule_says_of_it(
             while (answer := await bob.get("/v1/webhooks")).status_code == 200:
                 await asyncio.sleep(0.02)
         assert "is not trusted any more" in answer.json()["detail"]
+        await asyncio.wait_for(socket.wait_closed(), PATIENCE)
+        assert socket.close_code == 4401
 
 
 async def test_a_certificate_that_is_required_and_a_rule_that_is_taken_away(

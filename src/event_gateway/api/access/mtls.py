@@ -26,13 +26,13 @@ class ClientCertificates:
     ) -> None:
         self._refuses = refuses
         self._allows_page = allows_page
+        self._certificates: dict[str, ClientCertificate] = {}
         self.configure(rules)
 
     def configure(self, rules: Sequence[CertificateRule]) -> None:
         """Applies these rules from now on, also to connections that are open."""
         self._rules = tuple(rules)
         self._principals: dict[ClientCertificate, Principal | None] = {}
-        self._certificates: dict[str, ClientCertificate] = {}
 
     async def authenticate(self, request: CallerRequest) -> Principal | None:
         """The one whom the first rule that fits names. None if there is no certificate, or no
@@ -86,12 +86,11 @@ class ClientCertificates:
             ),
             None,
         )  # fmt: skip
-        if len(self._principals) >= MAX_KNOWN:
-            oldest = next(iter(self._principals))
-            del self._principals[oldest]
-            self._certificates.pop(_id(oldest), None)
         self._principals[certificate] = principal
         self._certificates[_id(certificate)] = certificate
+        for known in (self._principals, self._certificates):
+            if len(known) > MAX_KNOWN:
+                del known[next(iter(known))]  # type: ignore[arg-type]
         return principal
 
     def _is_of_own_page(self, request: CallerRequest) -> bool:
