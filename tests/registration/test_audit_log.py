@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,14 @@ NOT_AUDITED = {
 }
 
 
+PUBLIC = {
+    "GET /.well-known/webhook-keys.json", "GET /docs", "GET /docs/{name}",
+    "GET /healthz", "GET /readyz",
+    "GET /v1/ws",  # says that it is for WebSocket
+    "OPTIONS /v1/events",  # the CloudEvents handshake
+}  # fmt: skip
+
+
 def _routes(routes: Sequence[BaseRoute]) -> Iterator[Any]:
     """All routes of an application, also those of routers within it."""
     for route in routes:
@@ -53,6 +62,18 @@ async def test_every_route_that_changes_something_is_audited(gateway: Running) -
     assert len(operations) >= 25
     assert len(operations) == len(set(operations))
     assert any(isinstance(route, APIRoute) for route in _routes(gateway.gateway.asgi.routes))
+
+
+async def test_no_route_answers_a_stranger_but_these(gateway: Running, client: Client) -> None:
+    answered = set()
+    for route in _routes(gateway.gateway.asgi.routes):
+        for method in route.methods or ():
+            path = re.sub(r"\{[^}]+\}", "x", route.path)
+            answer = await client.http.request(method, path, headers={"Authorization": ""})
+            if answer.status_code != 401:
+                answered.add(f"{method} {route.path}")
+    assert {each for each in answered if not each.startswith("HEAD ")} == PUBLIC
+    assert (await client.http.get("/v1/none", headers={"Authorization": ""})).status_code == 401
 
 
 async def _calls(client: Client, **query: Any) -> list[dict[str, Any]]:
@@ -198,7 +219,9 @@ async def test_changes_of_the_file_and_of_the_gateway_are_recorded(
     client = await connect(running)
     await client.send(event("a.b"))
     async with asyncio.timeout(PATIENCE):
-        while not (disabled := await _calls(client, operation="webhooks.disable")):
+        while not (
+            disabled := await _calls(client, operation="webhooks.disable", outcome="succeeded")
+        ):
             await asyncio.sleep(0.02)
     assert disabled[0]["principal"]["method"] == "gateway"
     assert disabled[0]["after"]["disabled"]["reason"]
