@@ -47,7 +47,7 @@ async def _no_body() -> bytes:
 
 def _request(token: str) -> CallerRequest:
     return CallerRequest(
-        method="GET", path="/", query=b"", peer=Peer(), body=_no_body,
+        method="GET", path="/", raw_path=b"/", query=b"", peer=Peer(), body=_no_body,
         headers=[(b"authorization", f"Bearer {token}".encode())],
     )  # fmt: skip
 
@@ -283,7 +283,7 @@ async def test_a_gateway_with_an_issuer(start: Start) -> None:
             assert (
                 f'issuer_key_fetches_total{{issuer="{issuer.url}",outcome="succeeded"}}' in metrics
             )
-            assert (await http.get("/readyz")).json()["status"] == "ok"
+            assert issuer.url not in (await http.get("/readyz")).text
 
             # WebSocket and Server-Sent Events.
             headers = {"Authorization": f"Bearer {token('reader')}"}
@@ -340,10 +340,10 @@ async def test_files_and_secrets(start: Start, tmp_path: Any) -> None:
         pem = rsa_key().as_pem(private=False).decode()
         assert await status(signed_by_secret(pem, "HS256", claims, kid="a")) == 401
         assert await status(signed_by_secret(secret, "HS256", claims_of("missing"))) == 503
-        reasons = (await http.get("/readyz")).json()["reasons"]
-        assert reasons == [
-            "the keys of the issuer missing cannot be fetched: its tokens are refused"
-        ]
+        reason = "the keys of the issuer missing cannot be fetched: its tokens are refused"
+        async with asyncio.timeout(PATIENCE):
+            while reason not in (await http.get("/readyz")).json()["reasons"]:
+                await asyncio.sleep(0.05)
         # A changed file is used without a reload.
         keys.write_bytes(jwk_set(public(rsa_key(1), kid="b")))
         async with asyncio.timeout(PATIENCE):

@@ -19,7 +19,7 @@ from support.receiver import Receiver
 
 LATER = {"max_attempts": 9, "backoff": "fixed", "initial_delay": "1h"}
 # Present for moments only, while a replay runs or the log is read again.
-FLEETING = {"replay_lease", "replaying", "rereading", "reread", "reset"}
+FLEETING = {"replay_lease", "replaying", "rereading", "reread", "reset", "signed_request"}
 
 
 @pytest.fixture

@@ -1,17 +1,32 @@
 """The model of ``auth``: the ways in which callers prove who they are."""
 
+import re
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
+from event_gateway.config.hmac_model import HmacClientModel
 from event_gateway.config.jwt_model import IssuerModel
 from event_gateway.config.mtls_model import MtlsRuleModel
 from event_gateway.config.values import Section
+from event_gateway.core.access.principal import OPERATOR
 
 MAX_RULES = 1000
 MAX_ISSUERS = 16
+MAX_CLIENTS = 1000
 MAX_NETWORKS = 1000
+
+
+def _client_id(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value) is None:
+        raise ValueError("an id has 1 to 64 letters, digits, _ and -")
+    if value == OPERATOR.name:
+        raise ValueError(f"{OPERATOR.name} is the name of the admin key")
+    return value
+
+
+ClientId = Annotated[str, AfterValidator(_client_id)]
 
 
 class AuthModel(Section):
@@ -22,6 +37,9 @@ class AuthModel(Section):
     )
     jwt: Annotated[list[IssuerModel], Field(max_length=MAX_ISSUERS)] = Field(
         [], description="Issuers of JSON Web Tokens; at most 16."
+    )
+    hmac: Annotated[dict[ClientId, HmacClientModel], Field(max_length=MAX_CLIENTS)] = Field(
+        {}, description="Clients that sign their requests, by the id that they send."
     )
     allow_networks: list[str] = Field(
         [],

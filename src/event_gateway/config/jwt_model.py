@@ -22,7 +22,7 @@ MAX_LISTED = 1000
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
@@ -31,7 +31,7 @@ def _url(value: str) -> str:
     return value
 
 
-_LISTED = WithJsonSchema(
+LISTED = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 )
 
@@ -78,12 +78,12 @@ class IssuerModel(Section):
 
     issuer: Text = Field(description="Exactly the claim iss of its tokens.")
     audience: Annotated[
-        list[Text], BeforeValidator(_listed), Field(min_length=1, max_length=16), _LISTED
+        list[Text], BeforeValidator(listed), Field(min_length=1, max_length=16), LISTED
     ] = Field(description="The claim aud of tokens for this gateway; a text, or a list.")
     jwks_url: Annotated[str, AfterValidator(_url)] | None = Field(
         None, description="The URL of its JSON Web Key Set."
     )
-    keys: Annotated[list[Text], BeforeValidator(_listed), Field(max_length=16), _LISTED] = Field(
+    keys: Annotated[list[Text], BeforeValidator(listed), Field(max_length=16), LISTED] = Field(
         [],
         description="Files with its public keys, relative to secrets.dir: a JSON Web Key Set, or "
         "PEM.",

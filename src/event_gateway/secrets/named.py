@@ -1,6 +1,7 @@
 """Secrets by name: from the environment, else from a file, else from the sealed secrets."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from event_gateway.secrets.external import ExternalSecrets
@@ -16,6 +17,7 @@ class Secrets:
     def __init__(self, external: ExternalSecrets, sealed: SealedSecrets | None = None) -> None:
         self._external = external
         self._sealed = sealed
+        self._of_callers: frozenset[str] = frozenset()
         self._cached: dict[str, tuple[float, int, tuple[str, ...]]] = {}
 
     @property
@@ -26,6 +28,15 @@ class Secrets:
     def refuses(self, name: str) -> bool:
         """Whether a name leads to the sealing key, or to a private file of the gateway."""
         return self._external.refuses(name)
+
+    def keep_for_callers(self, names: Iterable[str]) -> None:
+        """From now on :meth:`proves_callers` of these names, and of no others."""
+        self._of_callers = frozenset(self.variable(name) for name in names)
+
+    def proves_callers(self, name: str) -> bool:
+        """Whether callers of the gateway prove themselves with a secret, however its name is
+        written: a receiver that got it, or what it signs, could act as the caller."""
+        return self.variable(name) in self._of_callers
 
     def is_private(self, path: Path) -> bool:
         """Whether a path leads to the sealing key, or to a private file of the gateway."""

@@ -363,6 +363,13 @@ KEYS_USED = Family(
     value="By API key: when it was last used (ms), at most a minute behind",
     lifetime="a field: as its key", deleted_by="revoking the key",
 )  # fmt: skip
+SIGNED_REQUEST = Family(
+    name="signed_request", pattern="signed:{client}:{message}", type="string",
+    owner="signed_requests",
+    value="The id of a signed request that was accepted: no other one with it is",
+    lifetime="until its time is too old, at most 10 minutes", expiry=Expiry.ALWAYS, ttl=601.0,
+    deleted_by="Redis, by expiry",
+)  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Family)

@@ -17,26 +17,34 @@ class CallerRequest:
     credential in ``Authorization: Bearer``, else in ``X-API-Key``, or empty.
     """
 
-    __slots__ = ("_headers", "_peer", "_query", "bearer", "body", "method", "path")
+    __slots__ = ("_headers", "_peer", "_query", "_raw_path", "bearer", "body", "method", "path")
 
     def __init__(
         self,
         *,
         method: str,
         path: str,
+        raw_path: bytes,
         headers: RawHeaders,
         query: bytes,
         peer: Peer,
         body: Callable[[], Awaitable[bytes]],
     ) -> None:
-        """``query``: the query string; ``peer``: the other end of the connection."""
+        """``raw_path``: the path as it was sent; ``query``: the query string; ``peer``: the other
+        end of the connection."""
         self.method = method
         self.path = path
+        self._raw_path = raw_path
         self._peer = peer
         self.body = body
         self._headers = headers
         self._query = query
         self.bearer = self._bearer()
+
+    @property
+    def target(self) -> bytes:
+        """The path, and the query string if there is one, as they were sent."""
+        return b"%b?%b" % (self._raw_path, self._query) if self._query else self._raw_path
 
     @property
     def client(self) -> str:

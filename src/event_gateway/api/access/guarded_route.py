@@ -100,6 +100,7 @@ async def caller(
             CallerRequest(
                 method=scope["method"],
                 path=scope["path"],
+                raw_path=scope["raw_path"],
                 headers=scope["headers"],
                 query=scope["query_string"],
                 peer=scope[PEER],

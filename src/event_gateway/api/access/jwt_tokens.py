@@ -6,12 +6,11 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
 from event_gateway.api.access.authenticator import Unauthenticated
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.issuer_keys import IssuerKeys
 from event_gateway.api.access.key_sources import Fetch
+from event_gateway.api.access.refusals import Refusals
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.issuer import Issuer, TokenHolder, token_holder
 from event_gateway.core.access.principal import Principal
@@ -25,11 +24,7 @@ from event_gateway.core.access.token import (
 )
 from event_gateway.core.access.verification_keys import VerificationKey
 
-log = structlog.get_logger(__name__)
-
 MAX_KNOWN = 8192  # tokens that are not checked again while they are valid
-LOG_AGAIN = 60.0  # seconds until the same refusal is logged again
-MAX_LOGGED = 64  # refusals that are remembered for that
 NO_KEYS = "the keys of the token's issuer cannot be fetched; try again"
 
 
@@ -47,7 +42,7 @@ class JwtTokens:
         self._counted = counted
         self._issuers: Mapping[str, IssuerKeys] = {}
         self._known: dict[bytes, TokenHolder] = {}
-        self._logged: dict[tuple[str, str], float] = {}
+        self._refusals = Refusals("a token")
         self._reconfigured = asyncio.Event()
 
     @property
@@ -120,7 +115,7 @@ class JwtTokens:
                 raise TokenRefused("its issuer is not configured any more")
             holder = token_holder(keys.issuer, token.claims, key.thumbprint, time.time())
         except TokenRefused as error:
-            self._log(issuer, str(error))
+            self._refusals.log(issuer, str(error))
             raise Unauthenticated(error.description, invalid_token=True) from None
         if len(self._known) >= MAX_KNOWN:
             del self._known[next(iter(self._known))]
@@ -143,12 +138,3 @@ class JwtTokens:
     def _forget(self) -> None:
         """Has all tokens checked again: keys or issuers have changed."""
         self._known.clear()
-
-    def _log(self, issuer: str, why: str) -> None:
-        now = time.monotonic()
-        if now - self._logged.get((issuer, why), -LOG_AGAIN) < LOG_AGAIN:
-            return
-        self._logged[issuer, why] = now
-        if len(self._logged) > MAX_LOGGED:
-            del self._logged[next(iter(self._logged))]
-        log.warning("a token was refused", issuer=issuer, why=why)

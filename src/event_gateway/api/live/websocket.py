@@ -117,8 +117,8 @@ def sessions(
 
 def _caller_request(request: events.Request, query: str, peer: Peer) -> CallerRequest:
     return CallerRequest(
-        method="GET", path=PATH, headers=_headers(request), query=query.encode(), peer=peer,
-        body=_no_body,
+        method="GET", path=PATH, raw_path=PATH.encode(), headers=_headers(request),
+        query=query.encode(), peer=peer, body=_no_body,
     )  # fmt: skip
 
 

@@ -404,6 +404,8 @@ def _check_secrets(available: Secrets, webhook: Webhook, former: Webhook | None)
         key = f"security[{position}].secret_name"
         if available.refuses(name):
             raise InvalidDefinition(key, "leads to a private file or variable of the gateway")
+        if available.proves_callers(name):
+            raise InvalidDefinition(key, "callers of the gateway prove themselves with this secret")
         if method.auth_type == "hmac_signature":
             try:
                 signers(available.look_up(name))

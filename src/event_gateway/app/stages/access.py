@@ -6,20 +6,25 @@ from dataclasses import dataclass
 from event_gateway.api.access.api_keys import ApiKeys
 from event_gateway.api.access.authenticator import Authenticator, AuthMethod
 from event_gateway.api.access.browser_tokens import BrowserTokens
+from event_gateway.api.access.hmac_signature import HmacClient, HmacSignatures
 from event_gateway.api.access.jwt_tokens import JwtTokens
 from event_gateway.api.access.key_sources import MAX_BODY, Fetch, file_keys, key_source
 from event_gateway.api.access.mtls import ClientCertificates
 from event_gateway.app.stages.stages import Stages
+from event_gateway.config.hmac_model import HmacClientModel
 from event_gateway.config.model import Config
 from event_gateway.core.access.browser_token import signing_key
 from event_gateway.core.access.issuer import Issuer
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.verification_keys import VerificationKeys
 from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.registration.key_ring import KeyRing
 from event_gateway.registration.keys import Keys
 from event_gateway.registration.tokens import Tokens
+from event_gateway.secrets.named import Secrets
 from event_gateway.state.browser_tokens import IssuedTokens
 from event_gateway.state.key_uses import KeyUses
+from event_gateway.state.signed_requests import SignedRequests
 from event_gateway.tasks import TaskGroup
 from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard, configure_for_issuers
@@ -34,6 +39,8 @@ class Access:
     keys: Keys
     tokens: Tokens
     jwt: JwtTokens
+    hmac: HmacSignatures
+    secrets: Secrets
     http: HttpClient
     guard: EgressGuard
 
@@ -42,6 +49,11 @@ class Access:
         configure_for_issuers(self.guard, config.delivery, config.auth.allow_networks)
         self.http.renew(proxy_of(config.delivery.proxy))
         self.jwt.configure([model.settings() for model in config.auth.jwt])
+        clients = [_client(name, model) for name, model in config.auth.hmac.items()]
+        self.hmac.configure(clients)
+        names = [model.secret_name for model in config.auth.jwt]
+        names += [model.secret_name for model in config.auth.hmac.values()]
+        self.secrets.keep_for_callers(name for name in names if name is not None)
 
     def start(self, tasks: TaskGroup) -> None:
         """Starts to fetch the keys of issuers, to read the file of the admin key again, and to
@@ -76,18 +88,35 @@ def build_access(
         return key_source(issuer, http, read_files, requests.secrets.find)
 
     jwt = JwtTokens(source, adapters.metrics.issuer_keys_fetched)
+    hmac = HmacSignatures(requests.secrets.find, SignedRequests(adapters.redis).is_first)
     # In the order in which they are asked: a method is asked only if those before it found no
     # credential of their own.
     methods: dict[str, AuthMethod] = {
         "browser_token": BrowserTokens(tokens),
         "jwt": jwt,
         "api_key": ApiKeys(ring),
+        "hmac": hmac,
         "mtls": certificates,  # last: a client cannot leave its certificate out of one request
     }
     access = Access(
         Authenticator(methods),
         Keys(registry=adapters.registry, ring=ring, admin=admin_key, uses=uses),
-        tokens, jwt, http, guard,
+        tokens, jwt, hmac, requests.secrets, http, guard,
     )  # fmt: skip
     access.configure(config)
     return access
+
+
+def _client(client_id: str, model: HmacClientModel) -> HmacClient:
+    principal = Principal(
+        name=model.name or client_id,
+        method="hmac",
+        id=client_id,
+        scopes=frozenset(model.scopes),
+        namespaces=None if model.namespaces is None else tuple(model.namespaces),
+        types=None if model.types is None else tuple(model.types),
+        streams=None if model.streams is None else tuple(model.streams),
+    )
+    return HmacClient(
+        principal=principal, secret_name=model.secret_name, public_keys=tuple(model.public_keys)
+    )

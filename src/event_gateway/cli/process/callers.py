@@ -6,6 +6,7 @@ from event_gateway.api.access.key_sources import file_keys, keys_url, secret_key
 from event_gateway.config.jwt_model import IssuerModel
 from event_gateway.config.model import Config
 from event_gateway.core.access.verification_keys import UnusableKeys
+from event_gateway.core.webhook.signing_keys import signers
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.transport.egress_guard import EgressGuard, configure_for_issuers
 
@@ -15,14 +16,20 @@ NOT_SEALED = "is missing; unless it is in the sealed store,"
 
 
 def unusable_callers(config: Config, external: ExternalSecrets) -> Iterator[tuple[str, str]]:
-    """Keys of issuers that cannot be used, as far as is known without asking anybody: pairs of key
-    and reason."""
+    """Keys of issuers and of clients that cannot be used, as far as is known without asking
+    anybody: pairs of key and reason."""
     guard = EgressGuard()
     configure_for_issuers(guard, config.delivery, config.auth.allow_networks)
     for position, model in enumerate(config.auth.jwt):
         name, reason = _unusable_issuer(model, external, guard)
         if reason:
             yield f"auth.jwt[{position}].{name}", reason
+    for client, hmac in config.auth.hmac.items():
+        found = None if hmac.secret_name is None else external.find(hmac.secret_name)
+        try:
+            signers(() if found is None else (found[1],))
+        except ValueError as error:
+            yield f"auth.hmac.{client}.secret_name", f"the secret {hmac.secret_name}: {error}"
 
 
 def _unusable_issuer(
@@ -59,4 +66,10 @@ def caller_warnings(config: Config, external: ExternalSecrets) -> Iterator[tuple
                 f"{at}.scopes",
                 f"without a map the values of {model.scopes.claim} are the names of scopes: a "
                 "role 'admin' of the issuer may do everything here",
+            )
+    for client, hmac in config.auth.hmac.items():
+        if hmac.secret_name is not None and external.find(hmac.secret_name) is None:
+            yield (
+                f"auth.hmac.{client}.secret_name",
+                f"the secret {hmac.secret_name} {NOT_SEALED} its requests are refused",
             )

@@ -6,7 +6,7 @@ with ed25519 (``v1a``); its public key (``whpk_…``) is no secret.
 
 import base64
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -76,29 +76,43 @@ def signer(key: str) -> Callable[[bytes], bytes]:
     return sign
 
 
-def verifier(key: str) -> tuple[str, Callable[[bytes, bytes], bool]]:
-    """The kind of signatures of a key (``v1``, ``v1a``), and a function that says whether a
-    signature, as it stands after the comma, is that of a content: (content, signature).
+class Checker:
+    """Checks the signatures of a key. ``version``: of its signatures, ``v1`` or ``v1a``."""
 
-    A public key (``whpk_…``) checks too. Raises ValueError if it is no signing key.
+    def __init__(self, version: str, has_made: Callable[[bytes, Sequence[bytes]], bool]) -> None:
+        """``has_made``: whether one of some signatures, as they stand after their comma, is that
+        of a content."""
+        self.version = version
+        self.has_made = has_made
+
+
+def checker(key: str) -> Checker:
+    """What checks the signatures of a signing key, or of a public key (``whpk_…``).
+
+    Raises ValueError if it is neither.
     """
-    if key.startswith((PRIVATE, PUBLIC)):
-        public = Ed25519PublicKey.from_public_bytes(public_key(key) or _public(key))
+    if not key.startswith((PRIVATE, PUBLIC)):
+        sign = signer(key)
 
-        def check(content: bytes, signature: bytes) -> bool:
-            try:
-                public.verify(base64.b64decode(signature, validate=True), content)
-            except (InvalidSignature, ValueError):
-                return False
-            return True
+        def has_made(content: bytes, signatures: Sequence[bytes]) -> bool:
+            expected = sign(content).removeprefix(b"v1,")
+            return any(hmac.compare_digest(expected, given) for given in signatures)
 
-        return "v1a", check
-    sign = signer(key)
+        return Checker("v1", has_made)
+    public = Ed25519PublicKey.from_public_bytes(public_key(key) or _public(key))
 
-    def compare(content: bytes, signature: bytes) -> bool:
-        return hmac.compare_digest(sign(content)[3:], signature)
+    def verifies(content: bytes, signatures: Sequence[bytes]) -> bool:
+        return any(_verifies(public, content, given) for given in signatures)
 
-    return "v1", compare
+    return Checker("v1a", verifies)
+
+
+def _verifies(public: Ed25519PublicKey, content: bytes, signature: bytes) -> bool:
+    try:
+        public.verify(base64.b64decode(signature, validate=True), content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _public(key: str) -> bytes:

@@ -1,0 +1,28 @@
+"""Logs why callers were refused, which the callers are not told."""
+
+import time
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+LOG_AGAIN = 60.0  # seconds until the same refusal is logged again
+MAX_REMEMBERED = 64
+
+
+class Refusals:
+    """Logs each refusal of a kind once a minute. ``what`` was refused."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._logged: dict[tuple[str, str], float] = {}
+
+    def log(self, whose: str, why: str) -> None:
+        """Logs a refusal. ``whose``: the issuer or the client; empty if it is not known."""
+        now = time.monotonic()
+        if now - self._logged.get((whose, why), -LOG_AGAIN) < LOG_AGAIN:
+            return
+        self._logged[whose, why] = now
+        if len(self._logged) > MAX_REMEMBERED:
+            del self._logged[next(iter(self._logged))]
+        log.warning(f"{self._what} was refused", of=whose, why=why)
