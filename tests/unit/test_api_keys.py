@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_gateway.core.access.api_key import FORM, hash_of, id_in, is_mistyped, new_id, new_value
+from event_gateway.core.access.api_key import (
+    FORM,
+    ID_IN_VALUE,
+    hash_of,
+    is_mistyped,
+    new_id,
+    new_value,
+)
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.matching.pattern import includes, matches
 
@@ -20,7 +27,7 @@ def test_a_key_has_the_form_that_scanners_search_for() -> None:
         key_id = new_id()
         value = new_value(key_id)
         assert re.fullmatch(FORM, value), value
-        assert id_in(value) == key_id
+        assert value[ID_IN_VALUE] == key_id
         assert not is_mistyped(value)
         assert len(hash_of(value)) == 32
 

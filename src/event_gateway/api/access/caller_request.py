@@ -39,7 +39,7 @@ class CallerRequest:
         self.body = body
         self._headers = headers
         self._query = query
-        self.bearer = self._bearer()
+        self.bearer = _bearer(headers)
 
     @property
     def target(self) -> bytes:
@@ -77,8 +77,15 @@ class CallerRequest:
             return None
         return parse_qs(self._query.decode("latin-1")).get(name, [None])[0]
 
-    def _bearer(self) -> str:
-        scheme, _, credential = (self.header(b"authorization") or "").partition(" ")
-        if scheme.lower() == "bearer":
-            return credential.strip()
-        return self.header(b"x-api-key") or ""
+
+def _bearer(headers: RawHeaders) -> str:
+    """In one pass, as each request has it read. The first header of a name counts."""
+    authorization = api_key = None
+    for name, value in headers:
+        if name == b"authorization":
+            authorization = value if authorization is None else authorization
+        elif name == b"x-api-key":
+            api_key = value if api_key is None else api_key
+    if authorization is not None and authorization[:7].lower() == b"bearer ":
+        return authorization[7:].strip().decode("latin-1")
+    return "" if api_key is None else api_key.decode("latin-1")

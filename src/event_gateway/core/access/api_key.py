@@ -21,7 +21,7 @@ FORM = r"egk_[A-Za-z0-9]{12}_[A-Za-z0-9]{38}"
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 12, 32, 6
-_ID = slice(len(PREFIX), len(PREFIX) + _ID_LENGTH)
+ID_IN_VALUE = slice(len(PREFIX), len(PREFIX) + _ID_LENGTH)  # where a value has its id
 _matches_form = re.compile(FORM, re.ASCII).fullmatch
 _matches_id = re.compile(f"[A-Za-z0-9]{{{_ID_LENGTH}}}", re.ASCII).fullmatch
 
@@ -70,11 +70,6 @@ def new_value(key_id: str) -> str:
 def hash_of(value: str) -> bytes:
     """What is stored of a value. It needs no slow hash, as it is random and long."""
     return hashlib.sha256(value.encode()).digest()
-
-
-def id_in(value: str) -> str:
-    """The id in a value; any text if the value is not of the form."""
-    return value[_ID]
 
 
 def is_id(text: str) -> bool:
