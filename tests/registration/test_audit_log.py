@@ -183,6 +183,24 @@ async def test_nobody_deletes_or_purges_records(client: Client) -> None:
     assert config.max_age == 400 * 86400
 
 
+async def test_a_deleted_log_is_created_again_and_says_so(gateway: Running, client: Client) -> None:
+    await client.http.delete("/v1/webhooks/none")
+    async with asyncio.timeout(PATIENCE):
+        while AUDIT not in gateway.gateway._upkeep._created:  # it has been seen
+            await asyncio.sleep(0.02)
+        await client.nats.jetstream().delete_stream(AUDIT)
+        while True:
+            answer = await client.http.get("/v1/audit-log")
+            if answer.status_code == 200 and answer.json()["items"]:
+                break
+            await asyncio.sleep(0.02)
+    (call,) = answer.json()["items"]
+    assert (call["operation"], call["principal"]["method"]) == ("audit-log.recreated", "gateway")
+    assert call["number"] == 3  # the numbers go on, and show that two are lost
+    deleted = await client.http.delete("/v1/webhooks/none")
+    assert deleted.status_code == 404
+
+
 async def test_a_follower_gets_each_record_and_resumes(client: Client) -> None:
     await client.http.delete("/v1/webhooks/none")
     head = {"Last-Event-ID": "1"}
@@ -239,7 +257,16 @@ async def test_a_flood_of_refused_calls_does_not_fill_the_log(client: Client) ->
         await asyncio.gather(
             *(client.http.delete("/v1/webhooks/w", headers=wrong) for _ in range(25))
         )
+    weak = {"name": "weak", "scopes": ["webhooks:manage"]}
+    key = (await client.http.post("/v1/keys", json=weak)).json()
+    for path in ("/v1/audit-log", "/v1/audit-log/export", "/v1/audit-log/sse"):
+        answer = await client.http.get(path, headers={"Authorization": f"Bearer {key['key']}"})
+        assert answer.status_code == 403, path
     await client.http.delete("/v1/webhooks/none")
+    async with asyncio.timeout(PATIENCE):  # strangers do not hide what known callers are refused
+        while len(forbidden := await _calls(client, outcome="403")) < 3:
+            await asyncio.sleep(0.02)
+    assert {call["principal"]["id"] for call in forbidden} == {key["id"]}
     (last, *_) = calls = await _calls(client, limit=1000)
     refused = [call for call in calls if call["status"] == 401]
     assert 60 <= len(refused) < 150

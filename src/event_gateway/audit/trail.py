@@ -36,10 +36,12 @@ BEGIN_TIMEOUT = 5.0  # seconds until a change is refused because its record is n
 END_TIMEOUT = 1.0  # seconds for which an answer waits for the record of its outcome
 RETRY_DELAY = 0.5  # seconds
 MAX_WAITING = 1000  # records that wait for NATS; with more, changes are refused unrecorded
-# Records of refused calls, so that nobody can fill the log with them: so many at once, and so many
-# a second after that. The others are counted.
+# Records of refused calls of one caller, and of all that prove nothing together, so that nobody can
+# fill the log with them, or hide those of others: so many at once, and so many a second after that.
+# The others are counted.
 REFUSED_AT_ONCE = 60
 REFUSED_A_SECOND = 1.0
+MAX_CALLERS = 1024  # whose refused calls are counted apart; above, the count begins anew
 
 
 class Log(Protocol):
@@ -117,8 +119,8 @@ class AuditTrail:
         self._encoded: bytes | None = None  # the record that is being stored
         self._problem = ""  # why it is not stored yet
         self._unrecorded = 0
-        self._refused = float(REFUSED_AT_ONCE)  # records of refused calls that may come now
-        self._refused_at = time.monotonic()
+        # By caller: how many records of refused calls may come, as of when (monotonic).
+        self._allowed: dict[str, tuple[float, float]] = {}
 
     async def run(self) -> None:
         """Stores the records that wait. It never returns."""
@@ -187,17 +189,24 @@ class AuditTrail:
         request_id: str,
     ) -> None:
         """Stores, without waiting, that a call was refused before it could change anything."""
-        now = time.monotonic()
-        allowed = self._refused + (now - self._refused_at) * REFUSED_A_SECOND
-        self._refused, self._refused_at = min(float(REFUSED_AT_ONCE), allowed), now
-        if self._refused < 1 or len(self._waiting) >= MAX_WAITING:
+        caller = "" if principal is None else f"{principal.method}:{principal.id}"
+        if len(self._waiting) >= MAX_WAITING or not self._may_record(caller):
             self._unrecorded += 1
             return
-        self._refused -= 1
         record = self._new(
             "refused", principal, operation, resource, client=client, request_id=request_id
         )
         self._enqueue(msgspec.structs.replace(record, outcome="refused", status=status))
+
+    def _may_record(self, caller: str) -> bool:
+        now = time.monotonic()
+        if len(self._allowed) >= MAX_CALLERS and caller not in self._allowed:
+            self._allowed.clear()
+        left, at = self._allowed.get(caller, (float(REFUSED_AT_ONCE), now))
+        left = min(float(REFUSED_AT_ONCE), left + (now - at) * REFUSED_A_SECOND)
+        may = left >= 1
+        self._allowed[caller] = (left - 1 if may else left, now)
+        return may
 
     @contextlib.asynccontextmanager
     async def change(
