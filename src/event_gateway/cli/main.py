@@ -24,6 +24,7 @@ from event_gateway.cli.commands import (
     tokens,
     webhooks,
 )
+from event_gateway.cli.scopes import add_scopes
 
 app = typer.Typer(
     add_completion=False,
@@ -48,6 +49,7 @@ app.command()(schema.schema)
 app.command()(demo.demo)
 app.command()(replays.replay)
 app.command()(listen.listen)
+add_scopes(app)
 take_ca(app)
 
 
