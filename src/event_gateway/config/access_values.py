@@ -13,7 +13,8 @@ from event_gateway.core.text.suggestion import suggestion
 
 def _scope(value: str) -> str:
     if value not in SCOPES:
-        raise ValueError(f"{value!r} is no scope{suggestion(value, SCOPES)}: {', '.join(SCOPES)}")
+        known = ", ".join(SCOPES)
+        raise ValueError(f"{value!r} is no scope{suggestion(value, SCOPES)}; scopes are {known}")
     return value
 
 
