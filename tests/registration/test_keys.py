@@ -345,6 +345,10 @@ async def test_the_admin_key_is_read_again_from_its_file(tmp_path: Path) -> None
     file.write_text(own)
     # At once: both processes refuse the former value when this is answered.
     async with httpx.AsyncClient(base_url=at["http"], headers=_bearer(own)) as http:
+        listed = await http.get("/v1/audit-log", params={"resource": "key/admin"})
+        methods = [call["principal"]["method"] for call in listed.json()["items"]]
+        assert "file" in methods
+        assert methods[-1] == "api_key"
         answer = await http.post("/v1/keys/admin/rotate", json={"overlap": "0s"})
     values = [own, answer.json()["key"]]
     assert file.read_text() == values[1]

@@ -224,9 +224,16 @@ class AuditTrail:
 
     def recreated(self) -> None:
         """Stores, without waiting, that the log itself was deleted, and created again empty."""
-        record = self._new(
-            "ended", self.gateway, "audit-log.recreated", "", client="", request_id=""
-        )
+        self._noticed(self.gateway, "audit-log.recreated", "")
+
+    def admin_key_changed(self) -> None:
+        """Stores, without waiting, that somebody has written another key into the file of the admin
+        key, which is in force."""
+        self._noticed(Who("file of the admin key", "file", self._process), "keys.change",
+                      "key/admin")  # fmt: skip
+
+    def _noticed(self, principal: Who, operation: str, resource: str) -> None:
+        record = self._new("ended", principal, operation, resource, client="", request_id="")
         self._enqueue(msgspec.structs.replace(record, outcome="succeeded", began=record.time))
 
     def _new(

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 import structlog
@@ -91,16 +91,20 @@ class KeyRing:
             former_until=stored.former_until,
         )  # fmt: skip
 
-    async def follow_admin_key(self) -> None:
-        """Reads the file of the admin key again and again. It never returns."""
+    async def follow_admin_key(self, on_change: Callable[[], None]) -> None:
+        """Reads the file of the admin key again and again, and calls ``on_change`` where somebody
+        has written another key into it. It never returns."""
         while True:
             await asyncio.sleep(READ_INTERVAL)
-            self._read_admin()
+            if self._read_admin():
+                on_change()
 
-    def _read_admin(self) -> None:
-        if self._admin.read_again():
+    def _read_admin(self) -> bool:
+        changed = self._admin.read_again()
+        if changed:
             log.warning("the admin key was changed", file=str(self._admin.path))
         self._set_admin()
+        return changed
 
     def _set_admin(self) -> None:
         self._values[ADMIN_ID] = tuple(_values_of(self.admin()))

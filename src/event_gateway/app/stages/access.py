@@ -11,6 +11,7 @@ from event_gateway.api.access.jwt_tokens import JwtTokens
 from event_gateway.api.access.key_sources import MAX_BODY, Fetch, file_keys, key_source
 from event_gateway.api.access.mtls import ClientCertificates
 from event_gateway.app.stages.stages import Stages
+from event_gateway.audit.trail import AuditTrail
 from event_gateway.config.hmac_model import HmacClientModel
 from event_gateway.config.model import Config
 from event_gateway.core.access.browser_token import signing_key
@@ -43,6 +44,7 @@ class Access:
     secrets: Secrets
     http: HttpClient
     guard: EgressGuard
+    audit: AuditTrail
 
     def configure(self, config: Config) -> None:
         """Applies a configuration, at the start and at each reload."""
@@ -59,8 +61,11 @@ class Access:
         """Starts to fetch the keys of issuers, to read the file of the admin key again, and to
         store when keys were used."""
         tasks.start("issuer-keys", self.jwt.renew_keys)
-        tasks.start("admin-key", self.keys.ring.follow_admin_key)
+        tasks.start("admin-key", self._follow_admin_key)
         tasks.start("key-uses", self.keys.write_uses)
+
+    async def _follow_admin_key(self) -> None:
+        await self.keys.ring.follow_admin_key(self.audit.admin_key_changed)
 
     async def stop(self) -> None:
         """Closes the connections to issuers."""
@@ -101,7 +106,7 @@ def build_access(
     access = Access(
         Authenticator(methods),
         Keys(registry=adapters.registry, ring=ring, admin=admin_key, uses=uses),
-        tokens, jwt, hmac, requests.secrets, http, guard,
+        tokens, jwt, hmac, requests.secrets, http, guard, adapters.audit,
     )  # fmt: skip
     access.configure(config)
     return access
