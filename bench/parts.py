@@ -1,4 +1,5 @@
-"""parts: the cost of each step of a delivery, without a broker, a store or a network.
+"""parts: the cost of each step of a delivery, and of the check of a caller, without a broker, a
+store or a network.
 
     python -m bench.parts REPETITIONS
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from bench import deliver
+from bench.door import known_key
 from bench.figures import Figures
 from bench.load import event
 from bench.programs import SECRET, STREAM
@@ -130,6 +132,8 @@ def parts() -> dict[str, Callable[[], object]]:
         "to_structured": lambda: to_structured(enriched),
         "sign": signing(body),
         f"requests of one event for {FAN_OUT}": building(received, enriched),
+        "door: a known key": known_key(),
+        "door: a known key with a limit": known_key(1_000_000_000),
     }
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator
 from event_gateway.config.hmac_model import HmacClientModel
 from event_gateway.config.jwt_model import IssuerModel
 from event_gateway.config.mtls_model import MtlsRuleModel
-from event_gateway.config.values import Section
+from event_gateway.config.values import Duration, Section
 from event_gateway.core.access.principal import OPERATOR
 
 MAX_RULES = 1000
@@ -27,6 +27,14 @@ def _client_id(value: str) -> str:
 
 
 ClientId = Annotated[str, AfterValidator(_client_id)]
+
+
+class FailedLoginsModel(Section):
+    """How often a client may show a credential that is not valid, for each address (an IPv6 network
+    of 64 bits), each key and process; then it is answered with 429 for a moment."""
+
+    limit: Annotated[int, Field(ge=1)] = Field(30, description="Failures within period.")
+    period: Annotated[Duration, Field(ge=1)] = Field(60.0, description="At least 1s.")
 
 
 class AuthModel(Section):
@@ -47,6 +55,8 @@ class AuthModel(Section):
         description="Private networks (CIDR) that issuers may be in, also with plain http, beside "
         "those of delivery.allow_networks.",
     )
+
+    failed_logins: FailedLoginsModel = FailedLoginsModel()
 
     @field_validator("jwt")
     @classmethod

@@ -118,6 +118,16 @@ class TlsModel(Section):
         return self
 
 
+class LimitsModel(Section):
+    """How many requests one caller (a key, the subject of a token) may send to a process; answers
+    say what is left in RateLimit."""
+
+    requests: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Requests within per; by default any number."
+    )
+    per: Annotated[Duration, Field(ge=1)] = Field(1.0, description="At least 1s.")
+
+
 class ServerModel(Section):
     """The HTTP API."""
 
@@ -171,6 +181,7 @@ class ServerModel(Section):
     )
     subscribers: SubscribersModel = SubscribersModel()
     cors: CorsModel = CorsModel()
+    limits: LimitsModel = LimitsModel()
     tls: TlsModel | None = Field(None, description="By default none: the port speaks plain HTTP.")
 
     @model_validator(mode="after")

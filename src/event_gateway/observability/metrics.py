@@ -154,6 +154,13 @@ class HttpMetrics:
         self._handshakes_failed = Counter(
             "tls_handshakes_failed", "TLS handshakes of clients that failed.", ["kind"], **common
         )
+        self._logins_failed = Counter(
+            "failed_logins", "Credentials that were wrong, or not looked at (limited).",
+            ["reason"], **common,
+        )  # fmt: skip
+        self._requests_limited = Counter(
+            "requests_limited", "Requests beyond what their caller may send.", **common
+        )
         self._common = common
         self._certificate_expiry: Gauge | None = None
 
@@ -169,6 +176,14 @@ class HttpMetrics:
     def timed_out(self, waiting_for: str) -> None:
         """Counts a connection that was closed because its client took too long."""
         self._timed_out.labels(waiting_for).inc()
+
+    def login_failed(self, reason: str) -> None:
+        """Counts a failed login: a credential that is ``wrong``, or ``limited``."""
+        self._logins_failed.labels(reason).inc()
+
+    def request_limited(self) -> None:
+        """Counts a request beyond what its caller may send."""
+        self._requests_limited.inc()
 
     def handshake_failed(self, kind: str) -> None:
         """Counts a TLS handshake that failed."""

@@ -1,22 +1,27 @@
 """Finds out who calls, by the methods that are configured."""
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.principal import Principal
 
+_API_KEY = re.compile(r"egk_([A-Za-z0-9]{12})_")
 HOW_TO_CALL = "send a key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
 
 
 class Unauthenticated(Exception):
     """The request does not prove who sends it; the text says what to send. ``invalid_token``: it
-    has a bearer token that is not valid; then the text is also the description in the header."""
+    has a bearer token that is not valid; then the text is also the description in the header.
+    ``key``: the id of the key that it names, if that is known."""
 
-    def __init__(self, detail: str, *, invalid_token: bool = False) -> None:
+    def __init__(self, detail: str, *, invalid_token: bool = False, key: str = "") -> None:
         super().__init__(detail)
         self.invalid_token = invalid_token
+        self.key = key
 
 
 class AuthMethod(Protocol):
@@ -33,10 +38,12 @@ class AuthMethod(Protocol):
 
 
 class Authenticator:
-    """Asks each method, in order. ``methods``: by the name that their principals have."""
+    """Asks each method, in order. ``methods``: by the name that their principals have; ``limits``:
+    how often callers may fail, and call."""
 
-    def __init__(self, methods: dict[str, AuthMethod]) -> None:
+    def __init__(self, methods: dict[str, AuthMethod], limits: CallerLimits) -> None:
         self._methods = methods
+        self.limits = limits
         self._in_order: Sequence[AuthMethod] = tuple(methods.values())
 
     @property
@@ -45,16 +52,29 @@ class Authenticator:
         return tuple(self._methods)
 
     async def authenticate(self, request: CallerRequest) -> Principal:
-        """The caller of a request. Raises Unauthenticated."""
-        for method in self._in_order:
-            principal = await method.authenticate(request)
-            if principal is not None:
-                return principal
+        """The caller of a request. Raises Unauthenticated, and the 429 problem if its client or
+        the key has failed too often."""
+        self.limits.check(request)
+        try:
+            for method in self._in_order:
+                principal = await method.authenticate(request)
+                if principal is not None:
+                    self.limits.succeeded(request)
+                    return principal
+        except Unauthenticated as error:
+            self.limits.failed(request, error.key or _named_key(request.bearer))
+            raise
         raise Unauthenticated(HOW_TO_CALL)
 
     def still_valid(self, principal: Principal) -> bool:
         """Whether a caller could come again: its credential is not revoked or expired."""
         return self._methods[principal.method].still_valid(principal)
+
+
+def _named_key(credential: str) -> str:
+    """The id that an API key begins with; empty if it has another form."""
+    named = _API_KEY.match(credential)
+    return named[1] if named else ""
 
 
 def unauthenticated(error: Unauthenticated) -> Problem:

@@ -17,7 +17,7 @@ class CallerRequest:
     credential in ``Authorization: Bearer``, else in ``X-API-Key``, or empty.
     """
 
-    __slots__ = ("_headers", "_peer", "_query", "_raw_path", "bearer", "body", "method", "path")
+    __slots__ = ("_headers", "_query", "_raw_path", "bearer", "body", "method", "path", "peer")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class CallerRequest:
         self.method = method
         self.path = path
         self._raw_path = raw_path
-        self._peer = peer
+        self.peer = peer
         self.body = body
         self._headers = headers
         self._query = query
@@ -50,19 +50,19 @@ class CallerRequest:
     def client(self) -> str:
         """The address of the client, also behind reverse proxies that are trusted; empty where
         there is none."""
-        return self._peer.client(self._headers).address
+        return self.peer.client(self._headers).address
 
     @property
     def scheme(self) -> str:
         """``http`` or ``https``, by which the client's request came to the gateway, or to the first
         reverse proxy that is trusted."""
-        return self._peer.client(self._headers).scheme
+        return self.peer.client(self._headers).scheme
 
     @property
     def certificate(self) -> ClientCertificate | None:
         """The certificate that the client has shown to the gateway, or to a reverse proxy that may
         say so. Raises UnreadableCertificate."""
-        return self._peer.certificate(self._headers)
+        return self.peer.certificate(self._headers)
 
     def header(self, name: bytes) -> str | None:
         """The first header of a name, which is in lower case."""

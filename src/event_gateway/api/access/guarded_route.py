@@ -19,6 +19,7 @@ from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.callers import PRINCIPAL, Requirement
 from event_gateway.api.access.recorded import Recorder
 from event_gateway.api.access.request_id import REQUEST_ID, request_id_of
+from event_gateway.api.http.exchange import ANSWER_HEADERS
 from event_gateway.api.http.peer import PEER
 from event_gateway.api.server.bodies import json_of, read_body
 from event_gateway.api.server.dependencies import part_of
@@ -93,7 +94,8 @@ async def caller(
     authenticator: Authenticator, request: Request, body: BodyOnce, *, live: bool = False
 ) -> Principal:
     """The caller of a request. ``live``: the request is for events of a stream, which a browser
-    token opens, and nothing else. Raises the 401 problem."""
+    token opens, and nothing else. Raises the 401 problem, and 429 if it has failed too often or has
+    sent too many requests."""
     scope = request.scope
     try:
         principal = await authenticator.authenticate(
@@ -111,6 +113,12 @@ async def caller(
             raise Unauthenticated("a browser token opens streams and nothing else")
     except Unauthenticated as error:
         raise unauthenticated(error) from None
+    quota = authenticator.limits.spend(principal)
+    if quota is not None:
+        scope[ANSWER_HEADERS] = quota.headers
+        refusal = authenticator.limits.refusal(quota)
+        if refusal is not None:
+            raise refusal
     return principal
 
 

@@ -22,7 +22,9 @@ HEADERS = (
     b"authorization, content-type, last-event-id, x-api-key, idempotency-key, cache-control, "
     b"traceparent, tracestate"
 )
-EXPOSED = b"location, retry-after, allow, www-authenticate, x-request-id"
+EXPOSED = (
+    b"location, retry-after, allow, www-authenticate, x-request-id, ratelimit, ratelimit-policy"
+)
 
 _NOT_LISTED = "the origin of the page is not in server.cors.origins"
 _VARY: Header = (b"vary", b"Origin")

@@ -9,6 +9,7 @@ import structlog
 
 from event_gateway.api.http.head import Head
 from event_gateway.api.http.refusal import Header, Refusal
+from event_gateway.api.http.security_headers import security_lines
 from event_gateway.api.http.wire import Wire
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,8 @@ MAX_DROPPED = 64 * 1024
 
 # The key of the ASGI scope under which a route finds whether the request's method is HEAD.
 HEAD_ONLY = "event_gateway.head_only"
+# The key of the ASGI scope for headers of the answer that are not the route's.
+ANSWER_HEADERS = "event_gateway.answer_headers"
 # The key of the ASGI message http.disconnect for the reason, where the gateway ended the response.
 DISCONNECT_REASON = "event_gateway.reason"
 
@@ -192,13 +195,22 @@ class Exchange:
 
     def _start(self, status: int, headers: Any) -> None:
         lines = [_STATUS_LINES[status]]
-        says_close = False
-        for name, value in (*self._connection.default_headers, *self.cors, *headers):
+        says_close = stored = policy = False
+        scope = self.scope
+        more = scope.get(ANSWER_HEADERS, ())
+        for name, value in (*self._connection.default_headers, *self.cors, *more, *headers):
             lines.append(b"%b: %b\r\n" % (name, value))
             if name == b"content-length":
                 self._left = int(value)
             elif name == b"connection" and value.lower() == b"close":
                 self.keep_alive, says_close = False, True
+            elif name == b"cache-control":
+                stored = True
+            elif name == b"content-security-policy" or (
+                name == b"content-type" and value.startswith(b"text/html")
+            ):
+                policy = True
+        secure = scope["scheme"] == "https"
         self._body_allowed = not self._head_only and status not in (204, 304)
         if self._body_allowed and self._left == _UNKNOWN_LENGTH:
             if self.scope["http_version"] == "1.0":
@@ -210,10 +222,10 @@ class Exchange:
             self.keep_alive = False
         if not self.keep_alive and not says_close:
             lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
         head = b"".join(lines)
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
             raise RuntimeError("a header of the response contains a line break")
+        head += security_lines(stored=stored, policy=policy, secure=secure) + b"\r\n"
         self._announced = True
         self._expects_continue = False
         if self._body_allowed and self._left == _UNKNOWN_LENGTH:

@@ -14,9 +14,18 @@ NO_PROXIES = TrustedProxies()
 
 class Peer:
     """``address``, empty where there is none, and ``port``; ``scheme`` of the connection. What
-    depends on a request takes its headers, whose names are in lower case."""
+    depends on a request takes its headers, whose names are in lower case. ``credential``: a number
+    that stands for the one that the peer itself has shown last and that was valid."""
 
-    __slots__ = ("_certificate", "_proxies", "_transport", "address", "port", "scheme")
+    __slots__ = (
+        "_certificate",
+        "_proxies",
+        "_transport",
+        "address",
+        "credential",
+        "port",
+        "scheme",
+    )
 
     def __init__(
         self, address: str = "", port: int = 0, scheme: str = "http",
@@ -24,6 +33,7 @@ class Peer:
     ) -> None:  # fmt: skip
         self.address = address
         self.port = port
+        self.credential: int | None = None
         self.scheme = scheme
         self._proxies = proxies
         self._transport: asyncio.BaseTransport | None = None  # until its certificate has been read

@@ -8,6 +8,7 @@ from http import HTTPStatus
 import httptools
 import msgspec
 
+from event_gateway.api.http.security_headers import security_lines
 from event_gateway.api.server.problems import CONTENT_TYPE, title_of
 
 Header = tuple[bytes, bytes]
@@ -38,6 +39,7 @@ class Refusal:
             b"HTTP/1.1 %d %b\r\n" % (self.status, HTTPStatus(self.status).phrase.encode()),
             *(b"%b: %b\r\n" % header for header in (*default_headers, *self.headers)),
             b"content-type: %b\r\n" % CONTENT_TYPE.encode(),
+            security_lines(stored=False, policy=False, secure=False),
             b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body),
         ]
         return b"".join(head) + body

@@ -14,6 +14,7 @@ from event_gateway.api.live.close_codes import (
     FORBIDDEN,
     GOING_AWAY,
     POLICY,
+    TOO_MANY,
     TRY_AGAIN,
     UNAUTHENTICATED,
 )
@@ -99,7 +100,12 @@ def sessions(
         except Unauthenticated as error:
             return _RefusedSession(UNAUTHENTICATED, str(error))
         except Problem as problem:
-            return _RefusedSession(TRY_AGAIN, problem.detail)
+            code = TOO_MANY if problem.status == 429 else TRY_AGAIN
+            return _RefusedSession(code, problem.detail)
+        quota = authenticator.limits.spend(principal)
+        refusal = None if quota is None else authenticator.limits.refusal(quota)
+        if refusal is not None:
+            return _RefusedSession(TOO_MANY, refusal.detail)
         if not principal.allows(STREAMS_READ):
             return _RefusedSession(FORBIDDEN, f"the caller lacks the scope {STREAMS_READ}")
         try:

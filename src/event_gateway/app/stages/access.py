@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from event_gateway.api.access.api_keys import ApiKeys
 from event_gateway.api.access.authenticator import Authenticator, AuthMethod
 from event_gateway.api.access.browser_tokens import BrowserTokens
+from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.hmac_signature import HmacClient, HmacSignatures
 from event_gateway.api.access.jwt_tokens import JwtTokens
 from event_gateway.api.access.key_sources import MAX_BODY, Fetch, file_keys, key_source
@@ -48,6 +49,11 @@ class Access:
 
     def configure(self, config: Config) -> None:
         """Applies a configuration, at the start and at each reload."""
+        failed, limits = config.auth.failed_logins, config.server.limits
+        self.authenticator.limits.configure(
+            failures=failed.limit, period=failed.period,
+            requests=limits.requests, window=limits.per,
+        )  # fmt: skip
         configure_for_issuers(self.guard, config.delivery, config.auth.allow_networks)
         self.http.renew(proxy_of(config.delivery.proxy))
         self.jwt.configure([model.settings() for model in config.auth.jwt])
@@ -104,7 +110,7 @@ def build_access(
         "mtls": certificates,  # last: a client cannot leave its certificate out of one request
     }
     access = Access(
-        Authenticator(methods),
+        Authenticator(methods, CallerLimits(adapters.metrics.http)),
         Keys(registry=adapters.registry, ring=ring, admin=admin_key, uses=uses),
         tokens, jwt, hmac, requests.secrets, http, guard, adapters.audit,
     )  # fmt: skip

@@ -1,0 +1,128 @@
+"""Limits at the door: how often a client may fail to log in, and how much one caller may ask."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from event_gateway.api.access.caller_request import CallerRequest
+from event_gateway.api.http.limits import counted_name
+from event_gateway.api.server.problems import Problem
+from event_gateway.core.access.failed_logins import FailedLogins
+from event_gateway.core.access.principal import Principal
+from event_gateway.core.access.request_rates import Quota, RequestRates
+from event_gateway.core.text.addresses import read_address
+
+log = structlog.get_logger(__name__)
+
+MAX_KNOWN = 10_000  # credentials that are remembered, with the address that they came from
+
+
+class Counters(Protocol):
+    """What counts logins and requests that were refused."""
+
+    def login_failed(self, reason: str) -> None:
+        """``wrong``: a credential that is not valid; ``limited``: it was not looked at."""
+
+    def request_limited(self) -> None:
+        """A caller has sent more requests than it may."""
+
+
+class CallerLimits:
+    """Counts failed logins by client address and by key, and requests by caller; in this process.
+
+    An address whose failures are used up is refused unseen, so that nobody can go on guessing,
+    but for credentials with which it has logged in before: one client does not lock out others
+    behind the same address. A key's failures lock nobody out who has it, from whatever address.
+    """
+
+    def __init__(self, counters: Counters, clock: Callable[[], float] = time.monotonic) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._known: dict[tuple[str, int], None] = {}
+        self._rates = RequestRates()
+        self.configure(failures=30, period=60.0, requests=None, window=1.0)
+
+    def configure(
+        self, *, failures: int, period: float, requests: int | None, window: float
+    ) -> None:
+        """Applies other limits: ``failures`` in ``period`` seconds, for an address and for a key;
+        ``requests`` (None: any number) in ``window`` seconds for a caller. Starts to count anew
+        where they differ."""
+        limits = (failures, period)
+        if getattr(self, "_limits", None) != limits:
+            self._limits = limits
+            self._addresses = FailedLogins(failures, period)
+            self._keys = FailedLogins(failures, period)
+        self._requests, self._window = requests, window
+
+    def check(self, request: CallerRequest) -> None:
+        """Raises the 429 problem if the client has failed too often."""
+        if not self._addresses:  # nobody has failed
+            return
+        client = request.client
+        seconds = self._addresses.wait(_counted(client), self._clock())
+        if seconds and (client, _credential(request)) not in self._known:
+            self._counters.login_failed("limited")
+            raise _too_many("too many failed logins from this address", seconds)
+
+    def succeeded(self, request: CallerRequest) -> None:
+        """The credential of the request is valid."""
+        credential = _credential(request)
+        if request.peer.credential == credential:  # as in the request before on the connection
+            return
+        client = request.client
+        if client == request.peer.address:
+            request.peer.credential = credential
+        if (client, credential) not in self._known:
+            if len(self._known) >= MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[client, credential] = None
+
+    def failed(self, request: CallerRequest, key: str) -> None:
+        """The credential of the request is not valid; ``key``: the id of the key that it names, or
+        empty. Raises the 429 problem in place of the 401 if the key's failures are used up."""
+        now = self._clock()
+        address = _counted(request.client)
+        self._counters.login_failed("wrong")
+        if self._addresses.failed(address, now):
+            log.warning("too many failed logins of a client", address=address)
+        if key:
+            seconds = self._keys.wait(key, now)
+            if self._keys.failed(key, now):
+                log.warning("too many failed logins with a key", key=key)
+            if seconds:
+                raise _too_many("too many failed logins with this key", seconds)
+
+    def spend(self, principal: Principal) -> Quota | None:
+        """Counts a request of a caller; None if its requests are not limited."""
+        if self._requests is None:
+            return None
+        caller = (principal.method, principal.id)
+        return self._rates.spend(caller, self._requests, self._window, self._clock())
+
+    def refusal(self, quota: Quota) -> Problem | None:
+        """The answer to a request that was one too many."""
+        if quota.remaining >= 0:
+            return None
+        self._counters.request_limited()
+        detail = f"more than {quota.limit} requests in {quota.window:g} s"
+        return _too_many(detail, quota.reset)
+
+
+def _too_many(detail: str, seconds: float) -> Problem:
+    wait = max(1, math.ceil(seconds))
+    return Problem(429, f"{detail}: try again in {wait} s", {"Retry-After": str(wait)})
+
+
+def _counted(address: str) -> str:
+    parsed = read_address(address)
+    return address if parsed is None else counted_name(parsed)
+
+
+def _credential(request: CallerRequest) -> int:
+    """A number that stands for the credential, which is not kept. Python's hash of a text has a
+    secret key of the process (SipHash), so nobody can find another text with the same number."""
+    return hash(request.bearer or request.parameter("token") or "")
