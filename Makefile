@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint format browser demo serve bench chaos fuzz examples coverage docs lock ci clean
+.PHONY: help install test unit lint audit format browser demo serve bench chaos fuzz examples coverage docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -27,6 +27,9 @@ browser: $(installed) ## Run the tests in Chromium, which must be installed
 
 lint: $(installed) ## Run linters, type checks and import contracts
 	scripts/lint
+
+audit: ## Report known vulnerabilities of the packages, and what a security linter finds
+	scripts/audit
 
 format: $(installed) ## Format the code, and fix what the linter can fix
 	$(bin)/ruff check --fix .
@@ -66,4 +69,4 @@ ci: ## Run everything that must pass before a change lands
 	.ci/run
 
 clean: ## Remove .venv and the caches of the tools
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-audit .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
