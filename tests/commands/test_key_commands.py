@@ -42,6 +42,7 @@ async def test_a_key_and_a_token_from_create_to_revoke(
     assert listed[1].split()[:4] == [token_id, "ada", "s", "acme"]
     assert (await command("tokens", "revoke", token_id, **own)).out == f"{token_id}: revoked\n"
     (await command("keys", "list", **own)).assert_refused(1, "needs the scope admin")
+    (await run("keys", "list", "--key-file", str(tmp_path / "key"))).assert_refused(1, "admin")
     missing = own | {"EVENT_GATEWAY_KEY_FILE": str(tmp_path / "none")}
     (await command("keys", "list", **missing)).assert_refused(2, "No such file")
 

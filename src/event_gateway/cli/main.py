@@ -7,6 +7,7 @@ import typer
 
 from event_gateway import __version__
 from event_gateway.cli.client.authorities import take_ca
+from event_gateway.cli.client.key_file import take_key_file
 from event_gateway.cli.commands import (
     audit_log,
     catalog,
@@ -51,6 +52,7 @@ app.command()(replays.replay)
 app.command()(listen.listen)
 add_scopes(app)
 take_ca(app)
+take_key_file(app)
 
 
 def _print_version(requested: bool) -> None:

@@ -1,14 +1,12 @@
 """Whom a command trusts to be the gateway: ``--ca``, or the certificate of a local gateway."""
 
-import functools
-import inspect
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.added_options import add_option
 from event_gateway.cli.client.output import fail
 
 CaOption = Annotated[
@@ -25,30 +23,12 @@ _given: Path | None = None  # with --ca
 
 def take_ca(commands: typer.Typer) -> None:
     """Gives the option ``--ca`` to each command that has ``--url``."""
-    for command in commands.registered_commands:
-        callback = command.callback
-        if callback is not None and "url" in inspect.signature(callback).parameters:
-            command.callback = _taking_ca(callback)
-    for group in commands.registered_groups:
-        if group.typer_instance is not None:
-            take_ca(group.typer_instance)
+    add_option(commands, "ca", CaOption, beside="url", take=_take)
 
 
-def _taking_ca(callback: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(callback)
-    def command(*arguments: Any, ca: Path | None, **options: Any) -> Any:
-        global _given
-        _given = ca
-        return callback(*arguments, **options)
-
-    signature = inspect.signature(callback)
-    option = inspect.Parameter(
-        "ca", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=CaOption
-    )
-    parameters = [*signature.parameters.values(), option]
-    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {**callback.__annotations__, "ca": CaOption}
-    return command
+def _take(ca: Path | None, _options: dict[str, Any]) -> None:
+    global _given
+    _given = ca
 
 
 def context_for(url: str, certificate: str | None) -> ssl.SSLContext | None:

@@ -13,6 +13,7 @@ import typer
 
 from event_gateway.cli.client.authorities import context_for
 from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.client.key_file import key_in
 from event_gateway.cli.client.output import fail
 from event_gateway.transport.target import parse_target
 
@@ -122,19 +123,12 @@ def find_gateway(url: str | None, key: str | None) -> FoundGateway:
     except ValueError as error:
         fail(f"--url: {error}", 2)
     if not key and (file := os.environ.get("EVENT_GATEWAY_KEY_FILE")):
-        key = _key_in(file)
+        key = key_in("EVENT_GATEWAY_KEY_FILE", Path(file))
     if not key and url.rstrip("/") == local and os.access(DATA_DIR / "admin.key", os.R_OK):
         key = (DATA_DIR / "admin.key").read_text().strip()
     if not key:
-        fail(f"no key for {url}: give --key, or set EVENT_GATEWAY_KEY or EVENT_GATEWAY_KEY_FILE", 2)
+        fail(f"no key for {url}: give --key or --key-file, or set EVENT_GATEWAY_KEY", 2)
     if not (key.isascii() and key.isprintable()):
         fail("--key: contains characters that no key contains", 2)
     own = certificate if url.rstrip("/") == local else None
     return FoundGateway(url, key, context_for(url, own))
-
-
-def _key_in(file: str) -> str:
-    try:
-        return Path(file).read_text().strip()
-    except (OSError, ValueError) as error:
-        fail(f"EVENT_GATEWAY_KEY_FILE: {file}: {getattr(error, 'strerror', None) or error}", 2)
