@@ -24,6 +24,7 @@ from bench.load import event
 from bench.programs import SECRET, STREAM
 from bench.receiver import Receiver
 from bench.sizes import Sizes
+from event_gateway.core.cloudevents.enrichment import splice
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.cloudevents.nats_message import from_message
@@ -32,7 +33,6 @@ from event_gateway.core.webhook.auth.hmac_signature import hmac_signature
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.embedded.process import killed_with_parent
-from event_gateway.pipeline.enrichment import splice
 from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.transformations import Transformations

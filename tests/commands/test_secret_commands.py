@@ -23,8 +23,10 @@ async def test_a_secret_from_set_to_delete(
     security = {"auth_type": "bearer_token", "secret_name": "crm"}
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=security)
     listed = await run("secrets", "list")
-    assert listed.out.splitlines()[0].split() == ["NAME", "FROM", "SEALED", "USED", "BY"]
-    assert listed.out.splitlines()[1].split() == ["crm", "missing", "-", "w"]
+    assert listed.out.splitlines()[0].split() == [
+        "NAME", "FROM", "SEALED", "NAMESPACES", "USED", "BY",
+    ]  # fmt: skip
+    assert listed.out.splitlines()[1].split() == ["crm", "missing", "-", "-", "w"]
 
     done = await run("secrets", "set", "crm", given="the-token\n")
     assert (done.status, done.out) == (0, "crm: set, used by w\n")

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_gateway.core.cloudevents.binary_mode import from_binary
+from event_gateway.core.cloudevents.enrichment import splice
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.json_format import from_batch, from_structured, to_structured
 from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.matching.path import path_of
-from event_gateway.pipeline.enrichment import splice
 from fuzz.pieces import bytes_of
 
 _ATTRIBUTES = [

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from event_gateway import __version__
+from event_gateway.core.cloudevents.enrichment import splice
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.pipeline.enrichment import Enricher, splice
+from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import MAX_CHAIN, MAX_RELATED, EventCache
 from support.client import Client, event

@@ -177,7 +177,12 @@ class Gateway:
     async def _create_own_streams(self) -> None:
         registry = self.stages.adapters.registry
         patterns = [
-            *(pattern for webhook in registry.webhooks.values() for pattern in webhook.events),
+            *(
+                pattern
+                for webhook in registry.webhooks.values()
+                if not webhook.owner
+                for pattern in webhook.events
+            ),
             *(subject for stream in registry.streams.values() for subject in stream.subjects),
         ]
         await self.stages.adapters.provision_again(self._config, patterns)

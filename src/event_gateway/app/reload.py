@@ -15,7 +15,8 @@ FIXED = (
     "nats",
     "redis",
     "ingest.streams",
-    "secrets",
+    "secrets.env_prefix",
+    "secrets.dir",
 )
 
 
@@ -45,6 +46,7 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> No
     stages.requests.protect_files(config)
     # Before the file's webhooks, whose receivers must be allowed and transformations known.
     stages.requests.load_transformations(config)
+    stages.requests.use_secret_namespaces(config)
     if config.delivery != former.delivery:
         stages.requests.configure_egress(config)
         await stages.registrations.verifier.change_origin(config.delivery.origin)

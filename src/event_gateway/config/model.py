@@ -11,6 +11,7 @@ from event_gateway.config.auth_model import AuthModel
 from event_gateway.config.servers_model import NatsModel, RedisModel, check_server_url
 from event_gateway.config.values import Duration, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
+from event_gateway.core.access.narrowing import MAX_NAMESPACE
 from event_gateway.core.streams.definition import MAX_REPLICAS
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
 from event_gateway.core.text.origin import parse_origin
@@ -232,11 +233,19 @@ class IngestModel(Section):
         return value
 
 
+Namespace = Annotated[str, Field(min_length=1, max_length=MAX_NAMESPACE)]
+
+
 class SecretsModel(Section):
     """Where the gateway looks up secrets by name."""
 
     env_prefix: str = Field("EVENT_GATEWAY_SECRET_", description="Before the name, upper-cased.")
     dir: str = Field("/run/secrets", description="A folder with a file for each secret.")
+    namespaces: dict[str, list[Namespace]] = Field(
+        {},
+        description="The namespaces that may use a secret of the environment or of a file, by its "
+        "name. Secrets that are not named here are for the operators' webhooks.",
+    )
 
 
 class ProxyModel(Section):

@@ -20,6 +20,7 @@ from event_gateway.core.matching.selection import Selection, selection_problems
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.json_values import check_bounds, check_plain
 from event_gateway.core.transformation.definition import TransformationDefinition
+from event_gateway.core.webhook.ownership import owned
 from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
 from event_gateway.core.webhook.webhook import Webhook
 
@@ -46,6 +47,7 @@ class InvalidBody(Exception):
 Model = TypeVar("Model", bound=BaseModel)
 _READ_ONLY = (
     "managed_by",
+    "owner",
     "created_at",
     "state",
     "disabled",
@@ -85,16 +87,18 @@ def webhook_from_json(
     retention: float,
     refuses_url: RefusesUrl,
     *,
+    owner: tuple[str, ...] = (),
     former: Webhook | None = None,
 ) -> Webhook:
     """The webhook in the body of an API request. Raises InvalidBody.
 
     Members that the API adds to its responses, such as ``managed_by``, are ignored, so that a
-    response can be sent back. ``former``: the stored webhook that the body changes. Faults that
-    this webhook already has, by newer rules, do not make the change invalid.
+    response can be sent back. ``owner``: the namespaces that the webhook belongs to. ``former``:
+    the stored webhook that the body changes. Faults that this webhook already has, by newer rules,
+    do not make the change invalid.
     """
     model = validated(WebhookBody, "webhooks", body, stored=former is not None)
-    webhook = webhook_of(model, model.id, managed_by="api")
+    webhook = owned(webhook_of(model, model.id, managed_by="api"), owner)
 
     def problems(of: Webhook) -> list[tuple[str, str]]:
         found = webhook_problems(of, transformations, retention, refuses_url)

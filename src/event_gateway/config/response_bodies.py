@@ -64,6 +64,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "description": webhook.description,
         "metadata": dict(webhook.metadata),
         "managed_by": webhook.managed_by,
+        "owner": list(webhook.owner),
         "created_at": rfc3339(webhook.created_at),
         "state": webhook.state,
         "verification": {

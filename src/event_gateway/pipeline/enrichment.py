@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from redis.exceptions import ResponseError
 
+from event_gateway.core.cloudevents.enrichment import splice
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.text.times import rfc3339
 from event_gateway.state.condition import refuses_one_command
@@ -29,7 +30,6 @@ FRESH = 2.0  # seconds for which an event may be waiting for the router
 HEAD_START = (0.002, 0.004, 0.014)
 
 _BEGIN = b'{"processed_at":"'
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Enricher:
@@ -111,10 +111,14 @@ class Enricher:
                 await asyncio.sleep(pause)
         return await self._cache.remember(batch)
 
-    async def preview(self, received: Received) -> None:
+    async def preview(self, received: Received, *, alone: bool) -> None:
         """Enriches an event that somebody gave: as it was enriched if the cache has an event of the
-        same source and id, else as a new one. Keeps nothing."""
+        same source and id, else as a new one. Keeps nothing. ``alone``: as if no other event was
+        known."""
         context = None
+        if alone:
+            self._set_enriched([received], [None])
+            return
         try:
             async with asyncio.timeout(LIVE_WAIT):
                 context = await self._cache.preview(received)
@@ -161,21 +165,3 @@ def _enriched(event: Event, enrichment: bytes) -> Event | None:
         event.id, event.source, event.type, event.subject, event.time,
         event.datacontenttype, event.dataschema, event.extensions, data, event.kind,
     )  # fmt: skip
-
-
-def splice(data: bytes, enrichment: bytes) -> bytes | None:
-    """``data`` with a member ``enrichment``; None if the data is not a JSON object.
-
-    A member of that name that the publisher wrote is replaced.
-    """
-    text = data.strip()
-    if text[:1] != b"{":
-        return None
-    if b'"enrichment"' in text or b"\\u" in text:
-        members = _fields.decode(text)
-        if "enrichment" in members:
-            members["enrichment"] = msgspec.Raw(enrichment)
-            return msgspec.json.encode(members)
-    head = text[:-1].rstrip()
-    comma = b"" if head == b"{" else b","
-    return b'%b%b"enrichment":%b}' % (head, comma, enrichment)

@@ -50,7 +50,7 @@ class WebhookRegistration:
         if existing is not None:
             state = "is being deleted" if existing.deleting else "exists already"
             raise Conflict(f"the webhook {webhook.id} {state}")
-        await self._events.capture_for(webhook.events)
+        await self._capture_for(webhook)
         await self._queues.forget(webhook.id)
         webhook = replace(
             webhook,
@@ -77,8 +77,10 @@ class WebhookRegistration:
         existing = self._registry.webhook(webhook.id)
         if existing.deleting:
             raise Conflict(f"the webhook {webhook.id} is being deleted")
+        if webhook.managed_by != "file" and webhook.owner != existing.owner:
+            raise Conflict(f"the webhook {webhook.id} was changed in between")
         check_order(existing, webhook)
-        await self._events.capture_for(webhook.events)
+        await self._capture_for(webhook)
         webhook = _replacing(existing, webhook)
         try:
             await self._registry.put_webhook(webhook, existing)
@@ -308,6 +310,12 @@ class WebhookRegistration:
                 )
                 await asyncio.sleep(1)
         self._publish("deleted", webhook)
+
+    async def _capture_for(self, webhook: Webhook) -> None:
+        """Has the log capture the subjects of a webhook's patterns. What it captures is decided by
+        the operators: those of a webhook with an owner are captured only if they are already."""
+        if not webhook.owner:
+            await self._events.capture_for(webhook.events)
 
     def _publish(self, what: str, webhook: Webhook, **more: str) -> None:
         about = {"url": webhook.url, "events": webhook.events} | more

@@ -16,6 +16,7 @@ from event_gateway.core.matching.pattern import matches
 from event_gateway.core.webhook.replay import Progress, Replay, ReplayState
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.replay.new_runs import NewRuns
+from event_gateway.replay.ownership import is_own
 from event_gateway.state.runs import NewRun, Runs
 from event_gateway.state.script_arguments import ReplayStep
 
@@ -133,7 +134,11 @@ class ReplayExecution:
             )
             progress.first = progress.first or (page[0].position if page else position)
             since = None
-            in_range = [stored for stored in page if stored.position <= replay.until_seq]
+            in_range = [
+                stored
+                for stored in page
+                if stored.position <= replay.until_seq and self._is_own(stored)
+            ]
             selected = [stored for stored in in_range if _selects(replay, stored)]
             runs, left_out = await self._runs_of(selected)
             position = max(read + 1, position)
@@ -150,7 +155,9 @@ class ReplayExecution:
             for start in range(0, len(chunk), CONCURRENT_READS):
                 reads = map(self._dead_letters.read, chunk[start : start + CONCURRENT_READS])
                 dead_letters = [
-                    stored for stored in await asyncio.gather(*reads) if stored is not None
+                    stored
+                    for stored in await asyncio.gather(*reads)
+                    if stored is not None and self._is_own(stored)
                 ]
                 existing += len(dead_letters)
                 runs += [
@@ -215,6 +222,10 @@ class ReplayExecution:
                 return webhook
             await asyncio.sleep(wait)
         raise ReplayFailed(f"the webhook {webhook_id} was deleted")
+
+    def _is_own(self, stored: StoredDeadLetter) -> bool:
+        webhook = self._registry.webhooks.get(_webhook_id(stored))
+        return webhook is None or is_own(webhook, stored)
 
     def _webhook(self, webhook_id: str) -> Webhook | None:
         webhook = self._registry.webhooks.get(webhook_id)

@@ -85,17 +85,25 @@ class SealedSecrets:
             return None
         return [former.until for former in content.valid(time.time())]
 
-    async def set(self, name: str, value: str) -> bool:
+    def namespaces(self, name: str) -> tuple[str, ...]:
+        """The namespaces that may use a secret; empty if there is none of that name."""
+        sealed = self._registry.secrets.get(name)
+        return () if sealed is None else sealed.namespaces
+
+    async def set(self, name: str, value: str, namespaces: tuple[str, ...] | None = None) -> bool:
         """Seals a secret; its former values become invalid. Returns whether the secret is new.
 
-        Raises InvalidDefinition, Conflict, CannotSeal.
+        ``namespaces``: those that may use it from now on; None: those of before. Raises
+        InvalidDefinition, Conflict, CannotSeal.
         """
         _check(name, value)
         self._check_signing_key(name, value)
         former = self._registry.secrets.get(name)
         if former is None and len(self._registry.secrets) >= MAX_SECRETS:
             raise Conflict(f"there are {MAX_SECRETS} secrets already")
-        await self._put(name, _Content(value), time.time(), former)
+        if namespaces is None:
+            namespaces = () if former is None else former.namespaces
+        await self._put(name, _Content(value), time.time(), former, namespaces)
         return former is None
 
     async def rotate(self, name: str, value: str, overlap: float) -> None:
@@ -115,7 +123,9 @@ class SealedSecrets:
         former = [_Former(content.value, now + overlap), *content.valid(now)]
         if overlap and len(former) > MAX_FORMER:
             raise Conflict(f"{MAX_FORMER} former values of {name} are still valid")
-        await self._put(name, _Content(value, former if overlap else []), now, sealed)
+        await self._put(
+            name, _Content(value, former if overlap else []), now, sealed, sealed.namespaces
+        )
 
     async def remove(self, name: str) -> None:
         """Deletes a secret. Raises Unknown, Conflict."""
@@ -143,7 +153,9 @@ class SealedSecrets:
         first = self._keys().first
         for name, sealed in list(self._registry.secrets.items()):
             if sealed.key_id != first:
-                await self._put(name, self._open(name, sealed), sealed.updated_at, sealed)
+                await self._put(
+                    name, self._open(name, sealed), sealed.updated_at, sealed, sealed.namespaces
+                )
                 count += 1
         return count
 
@@ -169,9 +181,15 @@ class SealedSecrets:
                 raise InvalidDefinition("value", str(error)) from None
 
     async def _put(
-        self, name: str, content: _Content, updated_at: float, former: Sealed | None
+        self,
+        name: str,
+        content: _Content,
+        updated_at: float,
+        former: Sealed | None,
+        namespaces: tuple[str, ...],
     ) -> None:
-        sealed = self._keys().seal(name, msgspec.json.encode(content), updated_at)
+        encoded = msgspec.json.encode(content)
+        sealed = self._keys().seal(name, encoded, updated_at, namespaces)
         try:
             await self._registry.put_secret(name, sealed, former)
         except RegistryConflict:

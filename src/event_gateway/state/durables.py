@@ -1,6 +1,7 @@
 """Durable names: the acknowledged position of each, and the subscription that uses it."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 
 import msgspec
@@ -19,7 +20,7 @@ CONCURRENT_WRITES = 500
 
 
 class Name(msgspec.Struct, frozen=True):
-    """A durable name of a stream.
+    """A durable name of a stream. Each ``owner`` has names of its own; empty: the operators.
 
     ``created_at``: when the stream was created. A later stream with the same name has other durable
     names.
@@ -28,6 +29,7 @@ class Name(msgspec.Struct, frozen=True):
     stream: str
     name: str
     created_at: float
+    owner: tuple[str, ...] = ()
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -130,4 +132,7 @@ class DurablePositions:
 
 
 def _key(name: Name) -> str:
-    return DURABLE.key(name.stream, name.name)
+    if not name.owner:
+        return DURABLE.key(name.stream, name.name)
+    digest = hashlib.sha256(msgspec.json.encode(name.owner)).hexdigest()[:32]
+    return DURABLE.key(name.stream, f"{name.name}~{digest}")  # no name has a ~

@@ -30,10 +30,14 @@ class DurableNames:
         self._durables = durables
         self._directory = directory
 
-    async def claim(self, request: SubscribeRequest, subscription_id: str) -> tuple[Name, Start]:
-        """Claims the requested name; returns it, and where its subscription starts: behind the
-        last acknowledged sequence, at the first event if that sequence is of a former stream, or
-        where the request says if there is none.
+    async def claim(
+        self, request: SubscribeRequest, subscription_id: str, owner: tuple[str, ...]
+    ) -> tuple[Name, Start]:
+        """Claims the requested name for an owner.
+
+        Returns it, and where its subscription starts: behind the last acknowledged sequence, at the
+        first event if that sequence is of a former stream, or where the request says if there is
+        none.
 
         A name that a live subscription holds is claimed only with ``take_over``, which ends that
         subscription. Raises SubscriptionRefused.
@@ -44,7 +48,7 @@ class DurableNames:
         known = self._registry.logs.get(stream_name(request.stream))
         if known is not None:
             created = max(created, known.reset_at)
-        name = Name(request.stream, request.durable, created)
+        name = Name(request.stream, request.durable, created, owner)
         try:
             claimed = await self._claim(name, subscription_id, take_over=request.take_over)
         except StateError:

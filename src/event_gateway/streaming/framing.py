@@ -83,5 +83,20 @@ class SseFraming:
         return named_block("unsubscribed", data, ENDED if for_good else None), b""
 
 
+class AloneFraming:
+    """The frames of another framing, for a subscriber that may not see every event."""
+
+    __slots__ = ("_framing", "notice", "position")
+
+    def __init__(self, framing: Framing) -> None:
+        self._framing = framing
+        self.notice = framing.notice
+        self.position = framing.position
+
+    def event(self, message: StreamMessage) -> Piece:
+        """The frame of an event, whose enrichment names no other event."""
+        return self._framing.event(message.alone())
+
+
 def _compact(members: dict[str, Any]) -> bytes:
     return json.dumps(members, separators=(",", ":")).encode()

@@ -13,15 +13,17 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.named_streams import UnknownStream, stream_name
 from event_gateway.broker.registry import Registry
+from event_gateway.core.access.narrowing import is_narrowed, owner_of
 from event_gateway.core.access.principal import Principal
+from event_gateway.core.access.subscription_view import key_of, names_of
 from event_gateway.core.streams.subscription import SubscribeRequest, Subscription
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.streaming.durable_names import DurableNames
-from event_gateway.streaming.framing import Framing
+from event_gateway.streaming.framing import AloneFraming, Framing
 from event_gateway.streaming.hub import Hub
-from event_gateway.streaming.message_filter import message_filter, subjects_of
+from event_gateway.streaming.message_filter import message_filter, narrowed_filter, subjects_of
 from event_gateway.streaming.outbox import Budget, Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
 from event_gateway.streaming.subject_source import Source, check_subjects, source_of
@@ -102,7 +104,10 @@ class LiveSubscriptions:
         patterns = request.subjects if request.stream is None else None
         durable, start = None, request.start
         if request.durable is not None:
-            durable, start = await self.names.claim(request, subscription_id)
+            durable, start = await self.names.claim(request, subscription_id, names_of(principal))
+        passes = message_filter(patterns, request.selection)
+        if is_narrowed(principal):
+            passes, framing = narrowed_filter(principal, passes), AloneFraming(framing)
         subscriber = Subscriber(
             subscription_id,
             source=source,
@@ -110,12 +115,13 @@ class LiveSubscriptions:
             subjects=request.subjects,
             durable=durable,
             principal=principal.name,
-            key=f"{principal.method}:{principal.id}",
+            owner=owner_of(principal),
+            key=key_of(principal),
             start=json.dumps(request.start_given),
             since=time.time(),
             outbox=outbox,
             framing=framing,
-            passes=message_filter(patterns, request.selection),
+            passes=passes,
             on_ended=on_ended,
         )
         started = False

@@ -5,6 +5,8 @@ from functools import lru_cache
 
 import msgspec
 
+from event_gateway.core.access.narrowing import may_read
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.matching.filter import Predicate
 from event_gateway.core.matching.pattern import matches
@@ -36,18 +38,35 @@ def message_filter(patterns: Sequence[str] | None, selection: Selection) -> Mess
     return both
 
 
+def narrowed_filter(caller: Principal, passes: MessageFilter | None) -> MessageFilter:
+    """Whether a caller that is narrowed gets a message: one that it may read, and that ``passes``
+    lets through (None: any). Of other events nothing is evaluated."""
+    key = msgspec.json.encode((caller.namespaces, caller.types))  # a list: no selection is one
+    readable = _judged(key, lambda received: may_read(caller, received))
+
+    def both(message: StreamMessage) -> bool:
+        return readable(message) and (passes is None or passes(message))
+
+    return both
+
+
 @lru_cache(maxsize=MAX_COMPILED)
 def _passing(encoded: bytes) -> MessageFilter:
-    predicate: Predicate = compile_selection(msgspec.json.decode(encoded, type=Selection))
+    return _judged(encoded, compile_selection(msgspec.json.decode(encoded, type=Selection)))
+
+
+def _judged(key: bytes, predicate: Predicate) -> MessageFilter:
+    """The filter of a predicate. Its verdict on a message is kept under the key: all subscribers
+    with an equal one share it."""
 
     def passes(message: StreamMessage) -> bool:
         verdicts = message.verdicts
         if verdicts is None:
             verdicts = message.verdicts = {}
-        verdict = verdicts.get(encoded)
+        verdict = verdicts.get(key)
         if verdict is None:
             assert message.received is not None
-            verdict = verdicts[encoded] = bool(predicate(message.received))
+            verdict = verdicts[key] = bool(predicate(message.received))
         return verdict
 
     return passes

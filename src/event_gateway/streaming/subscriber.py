@@ -20,14 +20,15 @@ class Subscriber:
     ``passes`` selects the messages that it gets; None: all. ``on_ended(id, code)`` is called once
     if the gateway ends the subscription. ``durable``: the name under which its acknowledged
     position is stored. ``start``: the start position as JSON, as the client gave it; ``since``:
-    when it began, in seconds since the epoch. ``principal``: the name of its caller; ``key``: the
-    method by which the caller has proved itself, and the id of its key, with a colon in between.
+    when it began, in seconds since the epoch. ``principal``: the name of its caller, ``owner`` its
+    namespaces; ``key``: the method by which the caller has proved itself, and the id of its key,
+    with a colon in between.
     """
 
     __slots__ = (
-        "acked", "durable", "framing", "id", "key", "lagging", "last_event", "on_ended", "outbox",
-        "passes", "position", "principal", "sent", "since", "source", "start", "stream", "subjects",
-        "told",
+        "acked", "durable", "framing", "id", "key", "lagging", "last_event", "on_ended",
+        "outbox", "owner", "passes", "position", "principal", "sent", "since", "source", "start",
+        "stream", "subjects", "told",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +40,7 @@ class Subscriber:
         subjects: tuple[str, ...],
         durable: Name | None,
         principal: str,
+        owner: tuple[str, ...],
         key: str,
         start: str,
         since: float,
@@ -53,6 +55,7 @@ class Subscriber:
         self.subjects = subjects
         self.durable = durable
         self.principal = principal
+        self.owner = owner
         self.key = key
         self.start = start
         self.since = since

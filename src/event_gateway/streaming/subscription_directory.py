@@ -11,15 +11,18 @@ from nats.aio.msg import Msg
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.peers import Peers
+from event_gateway.core.access.subscription_view import SubscriptionView
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.subscriber import Subscriber
 
 SUBJECT = "eg.subscribers"
+MAX_SIBLINGS = 256  # ids that differ in their last character only
 PATIENCE = 1.0  # seconds to wait for the answers of all processes
 
 
 class ListedSubscription(msgspec.Struct, frozen=True):
-    """A subscriber as its process knows it. ``position``: the sequence up to which it has received
+    """A subscriber as its process knows it. ``key`` and ``owner`` tell who may see it; processes
+    of former versions name none. ``position``: the sequence up to which it has received
     all; ``lag``: how many messages it is behind; ``since`` in seconds since the epoch."""
 
     id: str
@@ -35,11 +38,13 @@ class ListedSubscription(msgspec.Struct, frozen=True):
     sent: int
     process: str
     key: str = ""  # as that of a Subscriber; empty from a process of a former version
+    owner: tuple[str, ...] = ()
 
 
 class _Request(msgspec.Struct):
     """``close``: end the subscription of that id. ``holds``: does the process have it? Else: list
-    subscriptions. The names of the members are those of the messages between processes."""
+    subscriptions; with ``view`` those that it includes. The names of the members are those of the
+    messages between processes."""
 
     close: str = ""
     code: str = ""
@@ -47,6 +52,7 @@ class _Request(msgspec.Struct):
     stream: str | None = None
     after: str = ""
     limit: int = 0
+    view: SubscriptionView | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -69,16 +75,29 @@ class SubscriptionDirectory:
         await self._broker.nc.subscribe(SUBJECT, cb=self._answer)
 
     async def subscribers(
-        self, *, stream: str | None = None, after: str = "", limit: int
+        self,
+        *,
+        stream: str | None = None,
+        after: str = "",
+        limit: int,
+        view: SubscriptionView | None = None,
     ) -> tuple[list[ListedSubscription], int, bool]:
         """At most ``limit`` subscribers, sorted by id, of one stream or of all; how many there are
-        in total; and whether every live process has answered.
+        in total; and whether every live process has answered. ``view``: those that it includes.
 
         Raises the exceptions in BrokerError.
         """
-        answers, whole = await self._request(_Request(stream=stream, after=after, limit=limit))
+        request = _Request(stream=stream, after=after, limit=limit, view=view)
+        answers, whole = await self._request(request)
         items = sorted(
-            (entry for answer in answers for entry in answer.items), key=lambda entry: entry.id
+            (
+                entry
+                for answer in answers
+                for entry in answer.items
+                # Once more: a process of a former version does not know views.
+                if view is None or view.sees(entry.owner, entry.key, entry.stream)
+            ),
+            key=lambda entry: entry.id,
         )
         return items[:limit], sum(answer.total for answer in answers), whole
 
@@ -86,6 +105,15 @@ class SubscriptionDirectory:
         """Ends a subscription in whichever process it is. False if no process has it, None if that
         is unknown because not all have answered. Raises the exceptions in BrokerError."""
         return await self._find(_Request(close=subscription_id, code=code))
+
+    async def includes(self, view: SubscriptionView, subscription_id: str) -> bool | None:
+        """Whether a view includes a subscription; None as for :meth:`close`."""
+        items, _, whole = await self.subscribers(
+            after=subscription_id[:-1], limit=MAX_SIBLINGS, view=view
+        )
+        if any(entry.id == subscription_id for entry in items):
+            return True
+        return False if whole else None
 
     async def holds(self, subscription_id: str) -> bool | None:
         """Whether any live process has a subscription; None as for :meth:`close`."""
@@ -137,7 +165,11 @@ class SubscriptionDirectory:
             subscribers = [
                 subscriber
                 for subscriber in self._hub.subscribers()
-                if request.stream is None or subscriber.stream == request.stream
+                if (request.stream is None or subscriber.stream == request.stream)
+                and (
+                    request.view is None
+                    or request.view.sees(subscriber.owner, subscriber.key, subscriber.stream)
+                )
             ]
             answer.total = len(subscribers)
             page = sorted(
@@ -153,5 +185,5 @@ class SubscriptionDirectory:
             subscriber.since, subscriber.start,
             subscriber.durable.name if subscriber.durable else "",
             subscriber.position, self._hub.lag(subscriber), subscriber.lagging, subscriber.sent,
-            self._peers.process, subscriber.key,
+            self._peers.process, subscriber.key, subscriber.owner,
         )  # fmt: skip

@@ -98,7 +98,7 @@ class ReplayAnswer(TypedDict):
     state: Literal["running", "paused", "cancelled", "done", "failed"]
     progress: float
     position: int | None
-    looked_at: int
+    looked_at: int | None
     matched: int
     queued: int
     skipped: int

@@ -74,6 +74,7 @@ class SecretAnswer(_From):
     """A secret without its value. ``from``: where the value in use comes from."""
 
     name: str
+    namespaces: list[str]
     sealed: SealedSecret | None
     used_by: list[str]
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from event_gateway.api.answers.common import CloudEvent
-from event_gateway.config.model import TransformationModel
+from event_gateway.config.model import Namespace, TransformationModel
 from event_gateway.config.values import Duration
 
 LOCATION = {"Location": "The path of what was created."}
@@ -65,11 +65,13 @@ _Value = Annotated[str, Field(description="The secret itself; no answer shows it
 
 
 class SecretValue(TypedDict):
-    """The value of a secret."""
+    """The value of a secret. ``namespaces``: those whose webhooks may use it; without this member
+    they stay as they are."""
 
     __pydantic_config__ = _CLOSED  # type: ignore[misc]
 
     value: _Value
+    namespaces: NotRequired[list[Namespace] | None]
 
 
 class Rotation(TypedDict):

@@ -2,6 +2,7 @@
 
 from typing import Literal, NotRequired
 
+from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
 from event_gateway.api.answers.common import CloudEvent, Duration, Json, Time, Warned
@@ -74,6 +75,15 @@ class Subscribers(TypedDict):
     count: int
     complete: bool
     items: list[SubscriptionAnswer]
+
+
+class StreamOutline(TypedDict):
+    """A stream as a caller sees it that is narrowed to namespaces, types or streams."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    name: str
+    subjects: list[str]
 
 
 class WholeStream(StreamAnswer):

@@ -97,6 +97,7 @@ class WebhookAnswer(TypedDict):
     description: str
     metadata: dict[str, Any]
     managed_by: Literal["api", "file"]
+    owner: list[str]
     created_at: Time
     state: Literal["active", "disabled", "paused", "unverified"]
     verification: VerificationAnswer | None

@@ -28,6 +28,8 @@ from event_gateway.api.server.pages import SeqPath, cursor_of, read_cursor, time
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.dead_letters import DeadLetterLog, StoredDeadLetter
+from event_gateway.core.access.narrowing import is_narrowed, may_read, may_select
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, matches
@@ -36,6 +38,8 @@ from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.core.webhook.replay import Replay
+from event_gateway.registration.visible import webhook_of, webhook_or_none
+from event_gateway.replay.ownership import is_of_registration, received
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.replays import new_id
 from event_gateway.state.runs import Runs
@@ -110,7 +114,9 @@ async def list_dead_letters(
     """Dead letters, the oldest first. A page may hold fewer than ``limit`` items and have a next
     page."""
     filters = _filter(webhook, type, reason, since, until)
-    dead_letters, next_id = await _scan(parts, filters, read_cursor(cursor, LetterId), limit)
+    dead_letters, next_id = await _scan(
+        parts, caller, filters, read_cursor(cursor, LetterId), limit
+    )
     replayed = await _replayed_at(parts, dead_letters)
     items = [
         _shown(stored, replayed_at)
@@ -123,7 +129,7 @@ async def list_dead_letters(
 async def show_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was then."""
     stored = await parts.dead_letters.read(letter_id)
-    if stored is None:
+    if stored is None or not _may_see(parts, caller, stored):
         raise Problem(404, f"there is no dead letter {letter_id}")
     (replayed_at,) = await _replayed_at(parts, [stored])
     shown = _shown(stored, replayed_at) | {
@@ -149,7 +155,8 @@ async def replay_dead_letters(
 
     ``{"ids": [1, 2]}``; or a filter by ``webhook``, ``types`` (patterns), ``reason``, ``since`` and
     ``until``; or ``{"all": true}``. A filter and ``all`` leave out what was replayed before.
-    ``dry_run`` only counts.
+    ``dry_run`` only counts. A caller that is narrowed to namespaces or types names one webhook, or
+    ids of one webhook.
     """
     given = body_as(_ReplayRequest, body)
     filters = (given.webhook, given.reason, given.since, given.until, given.types or None)
@@ -160,6 +167,9 @@ async def replay_dead_letters(
     if given.ids is not None and not 1 <= len(given.ids) <= MAX_IDS:
         raise InvalidDefinition("ids", f"must be 1 to {MAX_IDS}")
     positions = tuple(dict.fromkeys(given.ids or ()))
+    if is_narrowed(caller):
+        given.webhook = await _one_webhook(parts, caller, given.webhook, positions)
+        given.types = _narrowed_types(caller, checked_types(given.types))
     replay = Replay(
         id=new_id(),
         webhook=_checked(given.webhook),
@@ -172,7 +182,7 @@ async def replay_dead_letters(
         dry_run=given.dry_run,
         created_at=time.time(),
     )
-    return await begin(parts.replays, replay, response, call)
+    return await begin(parts.replays, caller, replay, response, call)
 
 
 @router.delete("/{letter_id}", status_code=204, responses=answers(None, 204, 409))
@@ -184,6 +194,8 @@ async def delete_dead_letter(
 ) -> None:
     """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
     stored = await parts.dead_letters.read(letter_id)
+    if is_narrowed(caller) and (stored is None or not _may_see(parts, caller, stored)):
+        raise Problem(404, f"there is no dead letter {letter_id}")
     if stored is not None and await _needed(parts, stored):
         raise Problem(409, f"the dead letter {letter_id} is being replayed")
     if stored is not None:
@@ -217,21 +229,23 @@ async def purge_dead_letters(
         raise InvalidDefinition(
             "all", "name a webhook, a type, a reason or a time, or give all=true"
         )
-    if not dry_run and (leased := await parts.runs.dead_letter_in_use(webhook)) is not None:
-        raise Problem(409, f"dead letters are being replayed, {leased} among them: wait until they "
-                           "are delivered, or cancel these deliveries")  # fmt: skip
     from_id = read_cursor(cursor, LetterId)
+    narrowed = is_narrowed(caller)
+    if not dry_run and not narrowed:
+        await _check_unused(parts, webhook)
     last = await parts.dead_letters.last_position()
-    if type is None and reason is None and since is None:
+    if type is None and reason is None and since is None and not narrowed:
         before = last + 1 if filters.until is None else await _first(parts, filters.until, last)
         count = await _count(parts, webhook, before)
         if not dry_run:
             count = await parts.dead_letters.purge(webhook_id=webhook, before=before)
         _purged(call, filters, count, dry_run=dry_run)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    dead_letters, next_id = await _scan(parts, filters, from_id, SCAN)
+    dead_letters, next_id = await _scan(parts, caller, filters, from_id, SCAN)
     count = len(dead_letters)
     if not dry_run:
+        for webhook_id in {_webhook_id(stored) for stored in dead_letters} if narrowed else ():
+            await _check_unused(parts, webhook_id)
         count = await parts.dead_letters.delete_all([stored.position for stored in dead_letters])
     _purged(call, filters, count, dry_run=dry_run)
     return {"purged": count, "dry_run": dry_run, "next": cursor_of(next_id)}
@@ -241,15 +255,68 @@ def _purged(call: Call, filters: _Filter, count: int, *, dry_run: bool) -> None:
     call.about(after=msgspec.to_builtins(filters) | {"purged": count, "dry_run": dry_run})
 
 
+async def _check_unused(parts: DeadLetterParts, webhook: str | None) -> None:
+    """Raises a Problem if dead letters (of a webhook) are being replayed."""
+    leased = await parts.runs.dead_letter_in_use(webhook)
+    if leased is not None:
+        raise Problem(409, f"dead letters are being replayed, {leased} among them: wait until they "
+                           "are delivered, or cancel these deliveries")  # fmt: skip
+
+
+def _may_see(parts: DeadLetterParts, caller: Principal, stored: StoredDeadLetter) -> bool:
+    """Whether a caller may see a dead letter: its webhook, and its event; a former webhook of this
+    id may have been somebody else's."""
+    if not is_narrowed(caller):
+        return True
+    webhook = webhook_or_none(caller, parts.replays.registry, _webhook_id(stored))
+    return (
+        webhook is not None
+        and is_of_registration(webhook, stored)
+        and may_read(caller, received(stored))
+    )
+
+
+async def _one_webhook(
+    parts: DeadLetterParts, caller: Principal, webhook_id: str | None, positions: tuple[int, ...]
+) -> str:
+    """The webhook whose dead letters a narrowed caller replays. Raises Unknown, InvalidDefinition,
+    and a Problem if there is no dead letter of one of the ids."""
+    if not positions:
+        if webhook_id is None:
+            raise InvalidDefinition("webhook", "name one of the caller's webhooks")
+        return webhook_of(caller, parts.replays.registry, webhook_id).id
+    webhook_ids = set()
+    for position in positions:
+        stored = await parts.dead_letters.read(position)
+        if stored is None or not _may_see(parts, caller, stored):
+            raise Problem(404, f"there is no dead letter {position}")
+        webhook_ids.add(_webhook_id(stored))
+    if len(webhook_ids) > 1:
+        raise InvalidDefinition("ids", "name dead letters of one webhook")
+    return webhook_ids.pop()
+
+
+def _narrowed_types(caller: Principal, types: tuple[str, ...]) -> list[str]:
+    """The patterns of a replay, within the types of its caller. Raises InvalidDefinition."""
+    if not may_select(caller, types):
+        allowed = ", ".join(caller.types or ())
+        raise InvalidDefinition("types", f"the caller may use types within: {allowed}")
+    return list(types or caller.types or ())
+
+
 async def _scan(
-    parts: DeadLetterParts, filters: _Filter, from_id: int | None, limit: int
+    parts: DeadLetterParts,
+    caller: Principal,
+    filters: _Filter,
+    from_id: int | None,
+    limit: int,
 ) -> tuple[list[StoredDeadLetter], int | None]:
-    """At most ``limit`` dead letters that pass the filter, from an id on; and the id at which the
-    next page begins, if there may be more."""
+    """At most ``limit`` dead letters that pass the filter and that the caller may see, from an id
+    on; and the id at which the next page begins, if there may be more."""
     passing: list[StoredDeadLetter] = []
     size = 0  # bytes of data in them
     scanned, since = 0, filters.since if from_id is None else None
-    all_pass = filters.type is None and filters.reason is None
+    all_pass = filters.type is None and filters.reason is None and not is_narrowed(caller)
     next_id, remaining = from_id or 1, 1
     while remaining and scanned < SCAN:
         page, last, remaining = await parts.dead_letters.page(
@@ -264,7 +331,7 @@ async def _scan(
         for stored in page:
             if filters.until is not None and stored.time >= filters.until:
                 return passing, None
-            if filters.passes(stored):
+            if filters.passes(stored) and _may_see(parts, caller, stored):
                 if len(passing) == limit or size > MAX_BYTES:
                     return passing, stored.position
                 passing.append(stored)

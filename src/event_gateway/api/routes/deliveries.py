@@ -16,9 +16,13 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
+from event_gateway.broker.event_reader import EventReader
 from event_gateway.broker.registry import Registry
+from event_gateway.core.access.narrowing import is_narrowed, may_read
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import Status
+from event_gateway.registration.visible import webhook_of, webhook_or_none
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import Record
@@ -37,6 +41,7 @@ class DeliveryParts:
     registry: Registry
     tracking: Tracking
     ledger: Ledger
+    reader: EventReader
     manual_retry: ManualRetry
 
 
@@ -59,11 +64,14 @@ async def list_deliveries(
     With ``status`` ``pending`` or ``in_progress``: all deliveries of that status, in the order in
     which they are attempted. A page may hold fewer than ``limit`` items and have a next page.
     """
-    webhook = parts.registry.webhook(webhook_id)
+    webhook = webhook_of(caller, parts.registry, webhook_id)
+    begins = time_of("since", since)
+    if is_narrowed(caller):  # a former webhook of this id may have been somebody else's
+        begins = max(begins or 0.0, webhook.created_at)
     listed, next_page = await parts.tracking.deliveries(
         webhook_id,
         status=status,
-        since=time_of("since", since),
+        since=begins,
         until=time_of("until", until),
         limit=limit,
         after=read_cursor(cursor, ListPosition),
@@ -89,9 +97,7 @@ async def show_delivery(
 
     ``source``: the event's, needed if several sources have events of this id.
     """
-    record = await parts.ledger.read(webhook_id, event_id, source)
-    if record is None:
-        raise Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
+    record = await _record(parts, caller, webhook_id, event_id, source)
     attempts = msgspec.to_builtins(record.attempts)
     return _shown(webhook_id, record) | {
         "attempts": attempts,
@@ -113,7 +119,10 @@ async def retry_delivery(
     source: str | None = None,
 ) -> dict[str, Any]:
     """Attempts a pending delivery at once; starts a new run of one that has ended."""
+    webhook_of(caller, parts.registry, webhook_id)
     call.about(after={"source": source})
+    if is_narrowed(caller):
+        await _record(parts, caller, webhook_id, event_id, source)
     await parts.manual_retry.retry(webhook_id, event_id, source)
     return await show_delivery(parts, caller, webhook_id, event_id, source)
 
@@ -131,8 +140,37 @@ async def cancel_delivery(
 ) -> dict[str, Any]:
     """Cancels a pending delivery. 409 if an attempt is in progress or the delivery has ended."""
     call.about(after={"source": source})
+    if is_narrowed(caller):
+        await _record(parts, caller, webhook_id, event_id, source)
     await parts.manual_retry.cancel(webhook_id, event_id, source)
     return await show_delivery(parts, caller, webhook_id, event_id, source)
+
+
+async def _record(
+    parts: DeliveryParts, caller: Principal, webhook_id: str, event_id: str, source: str | None
+) -> Record:
+    """The record of a delivery. Raises a Problem if there is none that the caller may see: a former
+    webhook of this id may have been somebody else's."""
+    none = Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
+    webhook = webhook_or_none(caller, parts.registry, webhook_id)
+    if webhook is None and is_narrowed(caller):
+        raise none
+    record = await parts.ledger.read(webhook_id, event_id, source)
+    if record is None:
+        raise none
+    if webhook is None or not is_narrowed(caller):
+        return record
+    if record.updated_at < webhook.created_at or not await _may_read(parts, caller, record):
+        raise none
+    return record
+
+
+async def _may_read(parts: DeliveryParts, caller: Principal, record: Record) -> bool:
+    """Whether a caller may read the event of a delivery, as far as the log still holds it."""
+    received = await parts.reader.read(record.stream, record.seq)
+    if received is None or received.event.source != record.source:
+        return True
+    return may_read(caller, received)
 
 
 def _shown(webhook_id: str, delivery: Record | Listed) -> dict[str, Any]:

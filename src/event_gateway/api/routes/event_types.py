@@ -23,6 +23,8 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.config.yaml_source import BadYaml, read_plain
+from event_gateway.core.access.narrowing import may_read_type
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import InvalidDefinition, Unknown
 from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
@@ -84,10 +86,11 @@ async def list_event_types(
     """All event types by name, also the gateway's own. A page of large types may hold fewer than
     ``limit`` items and have a next page."""
     catalog = parts.catalog
-    page, more = page_of(catalog.names(owner), limit, cursor)
+    names = _readable(caller, catalog.names(owner))
+    page, more = page_of(names, limit, cursor)
     fitting = list(_fitting(catalog, page))
     if len(fitting) < len(page):
-        _, more = page_of(catalog.names(owner), len(fitting), cursor)
+        _, more = page_of(names, len(fitting), cursor)
     return {"items": [_shown(catalog, catalog.find(name)) for name in fitting], "next": more}
 
 
@@ -146,6 +149,8 @@ async def import_event_types(
 async def show_event_type(parts: Parts, caller: ReadsEvents, name: str) -> dict[str, Any]:
     """One event type."""
     catalog = parts.catalog
+    if not may_read_type(caller, name):
+        raise Unknown(f"there is no event type {name}")
     return _shown(catalog, catalog.find(name))
 
 
@@ -187,12 +192,16 @@ async def delete_event_type(
 @document.get("/asyncapi.json", responses=answers(AsyncApi))
 async def export_event_types(parts: Parts, caller: ReadsEvents) -> Response:
     """The catalog, the gateway's own types included, as an AsyncAPI 3.0 document."""
-    types = [parts.catalog.find(name) for name in sorted(parts.catalog.names())]
+    types = [parts.catalog.find(name) for name in sorted(_readable(caller, parts.catalog.names()))]
 
     def encode() -> bytes:
         return msgspec.json.encode(write(types, parts.version))
 
     return Response(await asyncio.to_thread(encode), media_type="application/json")
+
+
+def _readable(caller: Principal, names: list[str]) -> list[str]:
+    return [name for name in names if may_read_type(caller, name)]
 
 
 def _document(body: bytes, content_type: str) -> Any:

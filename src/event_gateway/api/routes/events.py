@@ -3,7 +3,7 @@
 A plain Starlette route, as this is the hot path: FastAPI would parse the body a second time.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,13 @@ from event_gateway.api.access.authenticator import Authenticator, authorize
 from event_gateway.api.access.guarded_route import BodyOnce, caller
 from event_gateway.api.server.problems import Problem, invalid
 from event_gateway.api.server.state import ApiState
+from event_gateway.broker.event_log import Appended
 from event_gateway.config.problems import MAX_PROBLEMS
+from event_gateway.core.access.narrowing import is_narrowed, may_read, publish_refusal
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.scope import EVENTS_PUBLISH
 from event_gateway.core.cloudevents.binary_mode import from_binary
-from event_gateway.core.cloudevents.event import Event
+from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.json_format import (
     MAX_BATCH,
     TooManyEvents,
@@ -28,6 +31,7 @@ from event_gateway.core.cloudevents.json_format import (
 )
 from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.streams.definition import EVENTS
 from event_gateway.ingest.intake import Intake
 
 HOW_TO_SEND = (
@@ -36,16 +40,24 @@ HOW_TO_SEND = (
 )
 Admit = Callable[[Event], None]
 _encode = msgspec.json.Encoder().encode
-_STATUS = {"reserved": 403, "unsupported": 415, "malformed": 400, "invalid": 422, "schema": 422}
+_STATUS = {
+    "forbidden": 403,
+    "reserved": 403,
+    "unsupported": 415,
+    "malformed": 400,
+    "invalid": 422,
+    "schema": 422,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsEndpoint:
     """The two routes of ``/v1/events``. ``admit`` raises InvalidEvent for events that the catalog
-    rejects."""
+    rejects; ``read`` reads an event of the log."""
 
     intake: Intake
     admit: Admit
+    read: Callable[[str, int], Awaitable[Received | None]]
     authenticator: Authenticator
     state: ApiState
 
@@ -71,8 +83,11 @@ class EventsEndpoint:
         if self.state.draining:
             detail = "the gateway is shutting down: the event was not taken, send it again"
             raise Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
-        events = _parse(request, await body.read(), self.admit)
+        admit = self.admit if not is_narrowed(principal) else _admit_for(principal, self.admit)
+        events = _parse(request, await body.read(), admit)
         appended = await self.intake.accept(events)
+        if is_narrowed(principal):
+            await self._check_duplicates(principal, events, appended)
         duplicates = sum(1 for ack in appended if ack.duplicate)
         answer = {
             "accepted": len(appended) - duplicates,
@@ -83,6 +98,18 @@ class EventsEndpoint:
             ],
         }
         return Response(_encode(answer), 202, media_type="application/json")
+
+    async def _check_duplicates(
+        self, principal: Principal, events: list[tuple[Event, bytes]], appended: list[Appended]
+    ) -> None:
+        """Raises a Problem if the log took an event for a duplicate of one that the caller may not
+        read: it is another event, which was not accepted."""
+        for (event, _), ack in zip(events, appended, strict=True):
+            first = await self.read(EVENTS, ack.seq) if ack.duplicate else None
+            if first is not None and not may_read(principal, first):
+                detail = f"the source and id of {event.id[:64]} belong to an event of others: it "
+                detail += "was not accepted, send it with a source of your own"
+                raise Problem(409, detail)
 
 
 def _parse(request: Request, body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
@@ -111,6 +138,18 @@ def _parse(request: Request, body: bytes, admit: Admit) -> list[tuple[Event, byt
             {} if error.path is None else {"reason": error.reason, "path": error.path}
         )
         raise Problem(_STATUS[error.reason], error.detail, **members) from None
+
+
+def _admit_for(caller: Principal, admit: Admit) -> Admit:
+    """What admits events that a narrowed caller publishes."""
+
+    def narrowed(event: Event) -> None:
+        refusal = publish_refusal(caller, Received(event, EVENTS, 0, 0.0))
+        if refusal is not None:
+            raise InvalidEvent("forbidden", refusal)
+        admit(event)
+
+    return narrowed
 
 
 def _content_type(request: Request) -> str | None:
@@ -161,7 +200,7 @@ def _parse_batch(body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
             errors.append(_item_error(position, error))
             statuses.add(error.reason)
     if errors:
-        status = 403 if statuses == {"reserved"} else 422
+        status = 403 if statuses <= {"forbidden", "reserved"} else 422
         shown = errors[:MAX_PROBLEMS]
         detail = f"{len(errors)} of {len(items)} events are not valid; none was written"
         raise invalid(status, detail, shown, len(errors) - len(shown))

@@ -19,12 +19,14 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
+from event_gateway.core.access.narrowing import may_read
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.reserved_types import check_reserved
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.matching.expression import EvaluationError, Expression
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.registration.visible import webhook_of, webhooks_of
 from event_gateway.routing.explain import explain
 
 router = APIRouter(prefix="/v1", tags=["matching"], route_class=GuardedRoute)
@@ -62,12 +64,15 @@ async def match_webhooks(
     that match (the first 1,000), ``items`` the result for each webhook, by id, page by page.
     """
     received = _event(event_in(await request.body(), whole="specversion" in body), check=True)
-    matched = sorted(webhook.id for webhook in parts.matching(received))
-    names = webhook or registered(parts.registry.webhooks)
+    if not may_read(caller, received):
+        raise InvalidDefinition("event", "is not of a namespace and type of the caller")
+    visible = webhooks_of(caller, parts.registry)
+    matched = sorted(webhook.id for webhook in parts.matching(received) if webhook.id in visible)
+    names = webhook or registered(visible)
     page, more = page_of(names, limit, cursor)
     items = []
     for name in page:
-        candidate = parts.registry.webhook(name)
+        candidate = webhook_of(caller, parts.registry, name)
         failed = explain(candidate, received)
         await asyncio.sleep(0)  # expressions may be slow, and there are up to a thousand
         items.append(

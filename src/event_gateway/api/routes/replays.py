@@ -22,6 +22,8 @@ from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.audit.trail import Call
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
+from event_gateway.core.access.narrowing import is_narrowed
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern
@@ -30,6 +32,7 @@ from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
 from event_gateway.core.webhook.validation import MAX_PATTERNS
+from event_gateway.registration.visible import webhook_of, webhook_or_none
 from event_gateway.replay.replayer import Replayer
 from event_gateway.state.replays import MAX_REPLAYS, Replays, new_id
 
@@ -86,7 +89,7 @@ async def create_replay(
         raise InvalidDefinition(
             "stream", f"{given.stream!r} is not a stream that the gateway reads events from"
         )
-    webhook = parts.registry.webhook(given.webhook)
+    webhook = webhook_of(caller, parts.registry, given.webhook)
     last = await parts.events.last_seq(given.stream)
     replay = Replay(
         id=new_id(),
@@ -100,7 +103,7 @@ async def create_replay(
         dry_run=given.dry_run,
         created_at=time.time(),
     )
-    return await begin(parts, replay, response, call)
+    return await begin(parts, caller, replay, response, call)
 
 
 @router.get("", responses=answers(Page[ReplayAnswer]))
@@ -111,9 +114,15 @@ async def list_replays(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All replays, also those of dead letters, the newest first."""
-    page, more = await parts.replays.page(read_cursor(cursor, str), limit)
+    after = read_cursor(cursor, str)
+    if not is_narrowed(caller):
+        page, more = await parts.replays.page(after, limit)
+    else:
+        every, _ = await parts.replays.page(after, MAX_REPLAYS)
+        own = [stored for stored in every if _may_see(parts, caller, stored[0])]
+        page, more = own[:limit], own[limit - 1][0].id if len(own) > limit else None
     return {
-        "items": [_shown(replay, progress) for replay, progress in page],
+        "items": [_shown(caller, replay, progress) for replay, progress in page],
         "next": cursor_of(more),
     }
 
@@ -121,7 +130,7 @@ async def list_replays(
 @router.get("/{replay_id}", responses=answers(ReplayAnswer))
 async def show_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
     """A replay and its progress."""
-    return await _show(parts, replay_id)
+    return await _show(parts, caller, replay_id)
 
 
 @router.post("/{replay_id}/pause", responses=answers(ReplayAnswer, 200, 409))
@@ -132,7 +141,7 @@ async def pause_replay(
     replay_id: str,
 ) -> dict[str, Any]:
     """Pauses a replay: it queues no more deliveries. Those that it has queued are attempted."""
-    return await _move(parts, replay_id, ReplayState.PAUSED)
+    return await _move(parts, caller, replay_id, ReplayState.PAUSED)
 
 
 @router.post("/{replay_id}/resume", responses=answers(ReplayAnswer, 200, 409))
@@ -143,7 +152,7 @@ async def resume_replay(
     replay_id: str,
 ) -> dict[str, Any]:
     """Resumes a paused replay where it stopped."""
-    return await _move(parts, replay_id, ReplayState.RUNNING)
+    return await _move(parts, caller, replay_id, ReplayState.RUNNING)
 
 
 @router.post("/{replay_id}/cancel", responses=answers(ReplayAnswer, 200, 409))
@@ -154,7 +163,7 @@ async def cancel_replay(
     replay_id: str,
 ) -> dict[str, Any]:
     """Cancels a replay. Deliveries that it has queued are attempted all the same."""
-    return await _move(parts, replay_id, ReplayState.CANCELLED)
+    return await _move(parts, caller, replay_id, ReplayState.CANCELLED)
 
 
 def checked_types(types: list[str]) -> tuple[str, ...]:
@@ -167,7 +176,7 @@ def checked_types(types: list[str]) -> tuple[str, ...]:
 
 
 async def begin(
-    parts: ReplayParts, replay: Replay, response: Response, call: Call
+    parts: ReplayParts, caller: Principal, replay: Replay, response: Response, call: Call
 ) -> dict[str, Any]:
     """Starts a replay, which ``call`` records; returns it with its progress after
     :data:`MAX_WAIT`, or once it has ended.
@@ -185,28 +194,45 @@ async def begin(
         if stored is None:
             raise unavailable("Redis")  # it has lost the replay
         if stored[1].state in ENDED or time.monotonic() > deadline:
-            return _shown(*stored)
+            return _shown(caller, *stored)
         await asyncio.sleep(0.02)
 
 
-async def _move(parts: ReplayParts, replay_id: str, to: ReplayState) -> dict[str, Any]:
+async def _move(
+    parts: ReplayParts, caller: Principal, replay_id: str, to: ReplayState
+) -> dict[str, Any]:
+    await _read(parts, caller, replay_id)
     state = await parts.replays.change_state(replay_id, to)
     if state is None:
         raise Problem(404, f"there is no replay {replay_id}")
     if state is not to:
         raise Problem(409, f"the replay {replay_id} has ended: {state}")
     parts.replayer.wake()
-    return await _show(parts, replay_id)
+    return await _show(parts, caller, replay_id)
 
 
-async def _show(parts: ReplayParts, replay_id: str) -> dict[str, Any]:
+async def _show(parts: ReplayParts, caller: Principal, replay_id: str) -> dict[str, Any]:
+    return _shown(caller, *await _read(parts, caller, replay_id))
+
+
+async def _read(parts: ReplayParts, caller: Principal, replay_id: str) -> tuple[Replay, Progress]:
+    """A replay. Raises a Problem if there is none that the caller may see."""
     stored = await parts.replays.read(replay_id)
-    if stored is None:
+    if stored is None or not _may_see(parts, caller, stored[0]):
         raise Problem(404, f"there is no replay {replay_id}")
-    return _shown(*stored)
+    return stored
 
 
-def _shown(replay: Replay, progress: Progress) -> dict[str, Any]:
+def _may_see(parts: ReplayParts, caller: Principal, replay: Replay) -> bool:
+    """Whether a caller may see a replay: that of a webhook which it may see, since the registration
+    of this webhook, as a former one of this id may have been somebody else's."""
+    if not is_narrowed(caller):
+        return True
+    webhook = webhook_or_none(caller, parts.registry, replay.webhook or "")
+    return webhook is not None and replay.created_at >= webhook.created_at
+
+
+def _shown(caller: Principal, replay: Replay, progress: Progress) -> dict[str, Any]:
     last = len(replay.positions) or replay.until_seq
     done = 0.0
     if progress.state is ReplayState.DONE:
@@ -218,7 +244,8 @@ def _shown(replay: Replay, progress: Progress) -> dict[str, Any]:
         "state": progress.state.value,
         "progress": round(min(1.0, max(0.0, done)), 4),
         "position": progress.position or None,
-        "looked_at": progress.looked,
+        # It counts the events of all namespaces.
+        "looked_at": None if is_narrowed(caller) else progress.looked,
         "matched": progress.matched,
         "queued": progress.queued,
         "skipped": progress.skipped,

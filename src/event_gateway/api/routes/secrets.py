@@ -17,9 +17,18 @@ from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
-from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.access.narrowing import (
+    MAX_NAMESPACE,
+    MAX_NAMESPACES,
+    is_narrowed,
+    is_within,
+    owner_of,
+)
+from event_gateway.core.access.principal import Principal
+from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.text.units import parse_duration
+from event_gateway.registration.visible import webhooks_of
 from event_gateway.secrets.named import Secrets
 from event_gateway.secrets.sealed import SealedSecrets
 
@@ -49,10 +58,11 @@ async def list_secrets(
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """The secrets in the sealed store and those that webhooks name: where each comes from, and
-    which webhooks use it."""
-    users = parts.sealed.users()
-    page, more = page_of(parts.registry.secrets.keys() | users.keys(), limit, cursor)
+    """The secrets in the sealed store, those that webhooks name, and those outside the gateway that
+    namespaces may use: where each comes from, and which webhooks use it."""
+    users = _users(parts, caller)
+    names = {*parts.registry.secrets, *users, *parts.secrets.configured()}
+    page, more = page_of((name for name in names if _sees(parts, caller, name)), limit, cursor)
     items = [_shown(parts, name, users.get(name, [])) for name in page]
     return {"items": items, "next": more}
 
@@ -76,13 +86,20 @@ async def set_secret(
     name: str,
     body: NewValue,
 ) -> dict[str, Any]:
-    """Sets a secret: ``{"value": "…"}``. All processes use it once this is answered."""
+    """Sets a secret: ``{"value": "…", "namespaces": ["…"]}``. All processes use it once this is
+    answered.
+
+    ``namespaces``: those whose webhooks may use it; of none: only the operators' webhooks. Without
+    this member they stay as they are; a caller that is narrowed to namespaces gives its own.
+    """
+    value = _value(body, {"value", "namespaces"})
+    namespaces = _namespaces(parts, caller, name, body.get("namespaces"))
+    _check_free(parts, caller, name)
     before = _sealed(parts, name)
-    if await parts.sealed.set(name, _value(body, {"value"})):
+    if await parts.sealed.set(name, value, namespaces):
         response.status_code = 201
-    after = shown(parts, name)
-    call.about(before=before, after=after)
-    return after
+    call.about(before=before, after=_sealed(parts, name))
+    return shown(parts, caller, name)
 
 
 @router.post("/{name}/rotate", responses=answers(SecretAnswer, 200, 409))
@@ -98,11 +115,12 @@ async def rotate_secret(
     During the overlap requests carry signatures of both values; all other uses take the new value
     at once.
     """
+    if not _sees(parts, caller, name):
+        raise Unknown(f"there is no sealed secret {name}")
     before = _sealed(parts, name)
     await rotate(parts, name, body)
-    after = shown(parts, name)
-    call.about(before=before, after=after)
-    return after
+    call.about(before=before, after=_sealed(parts, name))
+    return shown(parts, caller, name)
 
 
 @router.delete("/{name}", status_code=204, responses=answers(None, 204, 409))
@@ -113,7 +131,14 @@ async def delete_secret(
     name: str,
 ) -> None:
     """Deletes a secret. 409 if a webhook names it."""
+    if not _sees(parts, caller, name):
+        raise Unknown(f"there is no sealed secret {name}")
     call.about(before=_sealed(parts, name))
+    users = parts.sealed.users().get(name, [])
+    if users and caller.namespaces is not None:
+        own = _users(parts, caller).get(name, [])
+        raise Conflict(f"the secret {name} is used by webhooks{': ' if own else ''}"
+                       f"{', '.join(own[:10])}")  # fmt: skip
     await parts.sealed.remove(name)
 
 
@@ -146,13 +171,83 @@ def _value(body: dict[str, Any], known: set[str]) -> str:
     return value
 
 
-def shown(parts: SecretParts, name: str) -> dict[str, Any]:
+def _namespaces(
+    parts: SecretParts, caller: Principal, name: str, given: Any
+) -> tuple[str, ...] | None:
+    """The namespaces of a secret that a caller sets; None: those of before."""
+    if caller.namespaces is not None and not caller.namespaces:
+        raise Problem(403, "the caller is narrowed to no namespace: it can set no secret")
+    if given is None:
+        new = caller.namespaces is not None and not parts.sealed.namespaces(name)
+        return owner_of(caller) if new else None
+    if not isinstance(given, list) or not all(
+        isinstance(name, str) and 0 < len(name) <= MAX_NAMESPACE for name in given
+    ):
+        raise InvalidDefinition(
+            "namespaces", f"must be a list of texts of 1 to {MAX_NAMESPACE} characters"
+        )
+    if len(given) > MAX_NAMESPACES:
+        raise InvalidDefinition("namespaces", f"there are at most {MAX_NAMESPACES}")
+    if caller.namespaces is not None and not is_within(given, caller.namespaces):
+        allowed = ", ".join(caller.namespaces)
+        raise InvalidDefinition("namespaces", f"must be some of the caller's own: {allowed}")
+    return tuple(sorted(set(given)))
+
+
+def _sees(parts: SecretParts, caller: Principal, name: str) -> bool:
+    """Whether a caller may know of a secret."""
+    if caller.namespaces is None:
+        return True
+    if parts.secrets.proves_callers(name):  # whoever has it could act as those callers
+        return False
+    return is_within(parts.secrets.namespaces(name), caller.namespaces)
+
+
+def may_change(parts: SecretParts, caller: Principal, name: str) -> bool:
+    """Whether a caller may change a secret's value."""
+    return _sees(parts, caller, name)
+
+
+def _check_free(parts: SecretParts, caller: Principal, name: str) -> None:
+    """Raises Conflict, which tells nothing else, if a name is not the caller's to set: there is a
+    secret of others, or a webhook of others waits for one."""
+    if caller.namespaces is None:
+        return
+    if parts.secrets.namespaces(name) or parts.secrets.proves_callers(name):
+        taken = not _sees(parts, caller, name)
+    else:
+        taken = (
+            name in parts.registry.secrets
+            or parts.secrets.origin(name) is not None
+            or parts.registry.is_unreadable("secret", name)
+            or bool(parts.sealed.users().get(name))
+        )
+    if taken:
+        raise Conflict(f"the name {name} is taken")
+
+
+def _users(parts: SecretParts, caller: Principal) -> dict[str, list[str]]:
+    """The secrets that webhooks use, with the ids of those that the caller may see."""
+    users = parts.sealed.users()
+    if not is_narrowed(caller):
+        return users
+    visible = webhooks_of(caller, parts.registry)
+    return {
+        name: [webhook_id for webhook_id in ids if webhook_id in visible]
+        for name, ids in users.items()
+    }
+
+
+def shown(parts: SecretParts, caller: Principal, name: str) -> dict[str, Any]:
     """A secret as the API shows it: all but its value."""
-    return _shown(parts, name, parts.sealed.users().get(name, []))
+    return _shown(parts, name, _users(parts, caller).get(name, []))
 
 
 def _sealed(parts: SecretParts, name: str) -> dict[str, Any] | None:
-    return shown(parts, name) if name in parts.registry.secrets else None
+    """A sealed secret as an operator sees it, for the audit log."""
+    if name not in parts.registry.secrets:
+        return None
+    return _shown(parts, name, parts.sealed.users().get(name, []))
 
 
 def _shown(parts: SecretParts, name: str, users: list[str]) -> dict[str, Any]:
@@ -161,6 +256,7 @@ def _shown(parts: SecretParts, name: str, users: list[str]) -> dict[str, Any]:
     return {
         "name": name,
         "from": parts.secrets.origin(name),
+        "namespaces": list(parts.secrets.namespaces(name)),
         "sealed": sealed and {
             "updated_at": rfc3339(sealed.updated_at),
             "key_id": sealed.key_id,

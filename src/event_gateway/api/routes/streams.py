@@ -16,6 +16,7 @@ from event_gateway.api.answers.streams import (
     ChangedStream,
     StreamAnswer,
     StreamMessages,
+    StreamOutline,
     WholeStream,
 )
 from event_gateway.api.openapi.described import SchemaOf, answers
@@ -41,7 +42,10 @@ from event_gateway.broker.registry import Registry
 from event_gateway.broker.stream_page import read_page
 from event_gateway.config.request_bodies import StreamBody, stream_from_json
 from event_gateway.config.response_bodies import stream_to_json
+from event_gateway.core.access.narrowing import is_narrowed, may_read, may_touch
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
+from event_gateway.core.errors import Unknown
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
@@ -74,16 +78,24 @@ NewStream = Annotated[dict[str, Any], Body(), SchemaOf(StreamBody)]
 StreamPatch = Annotated[dict[str, Any], Body(), SchemaOf(StreamBody, patch=True)]
 
 
-@router.get("", responses=answers(Page[StreamAnswer]))
+@router.get("", responses=answers(Page[StreamAnswer | StreamOutline]))
 async def list_streams(
     parts: Parts,
     caller: ReadsStreams,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """All streams, by name."""
-    page, more = page_of(registered(parts.registry.streams), limit, cursor)
-    return {"items": await _shown(parts, page), "next": more}
+    """All streams, by name; for a confined caller those that it may read, without their state."""
+    names = [
+        name for name in registered(parts.registry.streams)
+        if _sees(caller, parts.registry.streams[name])
+    ]  # fmt: skip
+    page, more = page_of(names, limit, cursor)
+    if caller.confined:
+        items = [_outline(caller, parts.registry.streams[name]) for name in page]
+    else:
+        items = await _shown(parts, page)
+    return {"items": items, "next": more}
 
 
 @router.post("", status_code=201, responses=answers(ChangedStream, 201, 409, headers=LOCATION))
@@ -103,11 +115,13 @@ async def create_stream(
     return _changed(parts, created)
 
 
-@router.get("/{name}", responses=answers(WholeStream, 200, 409))
+@router.get("/{name}", responses=answers(WholeStream | StreamOutline, 200, 409))
 async def show_stream(parts: Parts, caller: ReadsStreams, name: str) -> dict[str, Any]:
     """One stream, what it holds, its ``rate`` in events a second over the last minute, and its
-    first hundred subscribers."""
-    present(parts.registry.stream(name))
+    first hundred subscribers; for a confined caller nothing but its name and subjects."""
+    definition = present(_stream_of(parts, caller, name))
+    if caller.confined:
+        return _outline(caller, definition)
     (subscribers, count, complete), shown, rate = await asyncio.gather(
         parts.directory.subscribers(stream=name, limit=MAX_SHOWN),
         _shown(parts, [name]),
@@ -140,17 +154,22 @@ async def list_messages(
 
     Messages that are not events are left out: a page may hold fewer than ``limit`` items and have a
     next page. ``missed`` names sequences from ``from_seq`` on that the stream does not have any
-    more, as subscribers are told.
+    more, as subscribers are told. A narrowed caller gets the events of its namespaces and types.
     """
-    present(parts.registry.stream(name))
+    present(_stream_of(parts, caller, name))
     start = read_cursor(cursor, SeqCursor) or from_seq
     raw = await read_page(parts.broker, stream_name(name), from_seq=start, limit=limit)
     messages = await parts.batches.read(stream_name(name), raw.messages)
+    narrowed = is_narrowed(caller)
     items = b",".join(
         b'{"seq":%d,"time":"%b","event":%b}'
-        % (message.seq, rfc3339(message.received.time).encode(), message.json())
+        % (
+            message.seq,
+            rfc3339(message.received.time).encode(),
+            (message.alone() if narrowed else message).json(),
+        )
         for message in messages
-        if message.received is not None
+        if message.received is not None and may_read(caller, message.received)
     )
     rest: dict[str, Any] = {
         "next": cursor_of(raw.messages[-1].seq + 1) if raw.remaining and raw.messages else None
@@ -200,6 +219,24 @@ async def delete_stream(
     if not parts.registry.is_unreadable("stream", name):
         call.about(before=stream_to_json(writable(parts.registry.stream(name))))
     await parts.registration.delete(name)
+
+
+def _sees(caller: Principal, definition: StreamDefinition) -> bool:
+    """Whether a caller may read a stream, and it may have events for the caller."""
+    return caller.may_read(definition.name) and bool(may_touch(caller, definition.subjects))
+
+
+def _stream_of(parts: StreamParts, caller: Principal, name: str) -> StreamDefinition:
+    """The stream of a name. Raises Unknown, also if the caller may not read it."""
+    definition = parts.registry.stream(name)
+    if not _sees(caller, definition):
+        raise Unknown(f"there is no stream {name}")
+    return definition
+
+
+def _outline(caller: Principal, definition: StreamDefinition) -> dict[str, Any]:
+    """What a confined caller sees of a stream: what it holds tells of the events of others."""
+    return {"name": definition.name, "subjects": list(may_touch(caller, definition.subjects))}
 
 
 def _changed(parts: StreamParts, definition: StreamDefinition) -> dict[str, Any]:

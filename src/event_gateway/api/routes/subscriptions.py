@@ -16,6 +16,7 @@ from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import cursor_of, read_cursor
 from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.audit.trail import Call
+from event_gateway.core.access.subscription_view import view_of
 from event_gateway.core.text.times import rfc3339
 from event_gateway.streaming.subscription_directory import ListedSubscription, SubscriptionDirectory
 
@@ -45,7 +46,7 @@ async def list_subscriptions(
     answer."""
     after = read_cursor(cursor, str) or ""
     listed, _, complete = await parts.directory.subscribers(
-        stream=stream, after=after, limit=limit + 1
+        stream=stream, after=after, limit=limit + 1, view=view_of(caller)
     )
     page = listed[:limit]
     return {
@@ -63,7 +64,10 @@ async def close_subscription(
     subscription_id: str,
 ) -> None:
     """Ends a subscription, whichever process has it, and tells its client."""
-    closed = await parts.directory.close(subscription_id)
+    view = view_of(caller)
+    closed = view is None or await parts.directory.includes(view, subscription_id)
+    if closed:
+        closed = await parts.directory.close(subscription_id)
     if closed is None:
         raise unavailable("another process of the gateway")
     if not closed:

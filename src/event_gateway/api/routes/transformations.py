@@ -17,9 +17,12 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import InvalidBody, transformation_from_json
+from event_gateway.core.access.narrowing import is_narrowed, may_read
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.transformation.definition import BUILT_IN
 from event_gateway.pipeline.enrichment import Enricher
+from event_gateway.registration.visible import webhook_of
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.preview import preview
 from event_gateway.request.request import Unsendable
@@ -61,7 +64,12 @@ async def preview_transformation(
     """
     event = event_in(await request.body())
     given = body_as(_PreviewRequest, {key: body[key] for key in body if key != "event"})
-    webhook = None if given.webhook is None else parts.registry.webhook(given.webhook)
+    received = Received(event, "", 0, time.time())
+    if not may_read(caller, received):
+        raise InvalidDefinition("event", "is not of a namespace and type of the caller")
+    webhook = None
+    if given.webhook is not None:
+        webhook = webhook_of(caller, parts.registry, given.webhook)
     name = given.transformation
     builders = parts.builders
     if name is None:
@@ -69,14 +77,15 @@ async def preview_transformation(
             raise InvalidDefinition("transformation", "name a transformation or a webhook")
         name = webhook.transformation
     elif isinstance(name, str):
-        if name not in parts.transformations.names:
-            known = ", ".join(sorted(parts.transformations.names))
+        # Those of the configuration file may contain anything.
+        names = frozenset(BUILT_IN) if is_narrowed(caller) else parts.transformations.names
+        if name not in names:
+            known = ", ".join(sorted(names))
             raise InvalidDefinition("transformation", f"{name!r} is unknown; there are: {known}")
     else:
         builders, name = _with(builders, name)
-    received = Received(event, "", 0, time.time())
     if webhook is None or webhook.enrich:
-        await parts.enricher.preview(received)
+        await parts.enricher.preview(received, alone=is_narrowed(caller))
     try:
         shown = await preview(builders, webhook, name, received)
     except Unsendable as error:

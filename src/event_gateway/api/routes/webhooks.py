@@ -23,6 +23,7 @@ from event_gateway.api.answers.webhooks import (
 )
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.routes import secrets
+from event_gateway.api.routes.webhook_rules import WebhookRules, parse
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.definitions import present, writable
 from event_gateway.api.server.dependencies import provided
@@ -34,29 +35,28 @@ from event_gateway.api.server.warnings import with_warnings
 from event_gateway.audit.trail import Call
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
-from event_gateway.config.request_bodies import WebhookBody, webhook_from_json
+from event_gateway.config.request_bodies import WebhookBody
 from event_gateway.config.response_bodies import webhook_to_json
+from event_gateway.core.access.narrowing import is_narrowed, owner_of
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
-from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.errors import Conflict, InvalidDefinition
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.text.times import rfc3339
-from event_gateway.core.webhook.signing_keys import check_keys, signers
+from event_gateway.core.webhook.signing_keys import check_keys
 from event_gateway.core.webhook.warnings import webhook_warnings
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.verification import Verifier
+from event_gateway.registration.visible import sees, webhook_of, webhooks_of
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.request import sample_request
 from event_gateway.request.address_warnings import address_warnings
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
-from event_gateway.request.transformations import Transformations
-from event_gateway.secrets.named import Secrets
 from event_gateway.state.connection import StateError
 from event_gateway.state.expression_errors import ExpressionErrors
 from event_gateway.state.queues import DeliveryCounts, Queues
-from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.tls_files import read_file
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
 
@@ -73,9 +73,8 @@ class WebhookParts:
     builders: RequestBuilders
     queues: Queues
     expression_errors: ExpressionErrors
-    transformations: Transformations
-    guard: EgressGuard
     state: ApiState
+    rules: WebhookRules
     secrets: secrets.SecretParts
 
 
@@ -95,8 +94,9 @@ async def list_webhooks(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All webhooks, by id."""
-    page, more = page_of(registered(parts.registry.webhooks), limit, cursor)
-    items = [_shown(parts, parts.registry.webhooks[webhook_id]) for webhook_id in page]
+    webhooks = webhooks_of(caller, parts.registry)
+    page, more = page_of(registered(webhooks), limit, cursor)
+    items = [_shown(parts, webhooks[webhook_id]) for webhook_id in page]
     return {"items": items, "next": more}
 
 
@@ -109,18 +109,19 @@ async def create_webhook(
     body: NewWebhook,
 ) -> dict[str, Any]:
     """Registers a webhook. It gets every matching event that comes in after the answer."""
-    webhook = _parse(parts, body)
+    webhook = parse(parts.rules, caller, body, owner_of(caller))
     call.about(resource_name("webhook", webhook.id))
+    _check_free(parts, caller, webhook.id)
     created = await parts.registration.create(webhook)
     call.about(after=webhook_to_json(created))
     response.headers["Location"] = f"/v1/webhooks/{created.id}"
-    return await _changed(parts, created)
+    return await _changed(parts, caller, created)
 
 
 @router.get("/{webhook_id}", responses=answers(WebhookAnswer, 200, 409))
 async def show_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
     """One webhook; with an expression also how often its evaluation failed, in all processes."""
-    webhook = present(parts.registry.webhook(webhook_id))
+    webhook = present(webhook_of(caller, parts.registry, webhook_id))
     shown = _shown(parts, webhook)
     if webhook.expression is not None:
         with contextlib.suppress(*StateError):
@@ -137,20 +138,19 @@ async def replace_webhook(
     body: WholeWebhook,
 ) -> dict[str, Any]:
     """Replaces the whole definition, also one that the registry holds and nobody can read."""
-    unreadable = parts.registry.is_unreadable("webhook", webhook_id)
-    if not unreadable:
-        writable(parts.registry.webhook(webhook_id))
+    former = None
+    if not _is_unreadable(parts, caller, webhook_id):
+        former = writable(webhook_of(caller, parts.registry, webhook_id))
     if body.setdefault("id", webhook_id) != webhook_id:
         raise Problem(422, "the id in the body differs from the id in the path")
-    webhook = _parse(parts, body)
-    if unreadable:
+    webhook = parse(parts.rules, caller, body, () if former is None else former.owner)
+    if former is None:
         created = await parts.registration.create(webhook)
         call.about(after=webhook_to_json(created))
-        return await _changed(parts, created)
-    former = parts.registry.webhook(webhook_id)
+        return await _changed(parts, caller, created)
     replaced = await parts.registration.replace(webhook)
     call.about(before=webhook_to_json(former), after=webhook_to_json(replaced))
-    return await _changed(parts, replaced)
+    return await _changed(parts, caller, replaced)
 
 
 @router.patch("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409))
@@ -166,7 +166,7 @@ async def change_webhook(
     ``{"enabled": false}`` pauses the webhook: its deliveries stay pending. ``{"enabled": true}``,
     or another url, also enables a webhook that the gateway has disabled.
     """
-    former = writable(parts.registry.webhook(webhook_id))
+    former = writable(webhook_of(caller, parts.registry, webhook_id))
     if body.get("id", webhook_id) != webhook_id:
         raise Problem(422, "a webhook's id cannot be changed")
     shown = webhook_to_json(former)
@@ -175,12 +175,12 @@ async def change_webhook(
     changed = merge_patch(merge_patch({}, shown) | metadata, body)
     check_bounds(body)
     # A webhook can be paused even if its url is not allowed any more or its transformation is gone.
-    webhook = _parse(parts, changed, former)
+    webhook = parse(parts.rules, caller, changed, former.owner, former)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
     replaced = await parts.registration.replace(webhook)
     call.about(before=webhook_to_json(former), after=webhook_to_json(replaced))
-    return await _changed(parts, replaced)
+    return await _changed(parts, caller, replaced)
 
 
 @router.post("/{webhook_id}/test", responses=answers(TriedWebhook, 200, 409))
@@ -198,7 +198,7 @@ async def try_webhook(
     webhook's first pattern. It is not a delivery: nothing is recorded or retried, and it works for
     paused webhooks. 409 if the webhook needs verification and is not verified.
     """
-    webhook = present(parts.registry.webhook(webhook_id))
+    webhook = present(webhook_of(caller, parts.registry, webhook_id))
     if not webhook.is_verified:
         raise Problem(409, f"the webhook {webhook_id} is not verified; "
                            f"POST /v1/webhooks/{webhook_id}/verify verifies it")  # fmt: skip
@@ -230,7 +230,7 @@ async def rotate_signing_key(
     For the time of ``overlap`` (24h) requests carry a signature of the former key too. The gateway
     never shows a key: give it to the receiver yourself.
     """
-    webhook = present(parts.registry.webhook(webhook_id))
+    webhook = present(webhook_of(caller, parts.registry, webhook_id))
     names = [
         method.secret_name for method in webhook.security if method.auth_type == "hmac_signature"
     ]
@@ -240,10 +240,13 @@ async def rotate_signing_key(
         check_keys(body.get("value"))
     except ValueError as error:
         raise InvalidDefinition("value", str(error)) from None
-    before = secrets.shown(parts.secrets, names[0])
+    if not secrets.may_change(parts.secrets, caller, names[0]):
+        raise Problem(409, "the signing key is not the caller's alone: its operator rotates it")
+    before = secrets.shown(parts.secrets, caller, names[0])
     await secrets.rotate(parts.secrets, names[0], body)
-    call.about(before=before, after=secrets.shown(parts.secrets, names[0]))
-    return secrets.shown(parts.secrets, names[0])
+    after = secrets.shown(parts.secrets, caller, names[0])
+    call.about(before=before, after=after)
+    return after
 
 
 @router.post("/{webhook_id}/enable", responses=answers(ChangedWebhook, 200, 409))
@@ -255,12 +258,12 @@ async def enable_webhook(
     discard: bool = Query(False, description="Cancel the deliveries that are pending."),
 ) -> dict[str, Any]:
     """Enables a webhook that was paused, or that the gateway has disabled."""
-    former = present(parts.registry.webhook(webhook_id))
+    former = present(webhook_of(caller, parts.registry, webhook_id))
     enabled = await parts.registration.enable(webhook_id, discard=discard)
     call.about(
         before=webhook_to_json(former), after=webhook_to_json(enabled) | {"discarded": discard}
     )
-    return await _changed(parts, enabled)
+    return await _changed(parts, caller, enabled)
 
 
 @router.post("/{webhook_id}/verify", responses=answers(HandshakeAnswer, 200, 409))
@@ -275,7 +278,7 @@ async def verify_webhook(
     If the webhook has ``verify`` the result counts, also a failure: then its deliveries stay
     pending until a later handshake succeeds. Otherwise the result is not stored.
     """
-    present(parts.registry.webhook(webhook_id))
+    present(webhook_of(caller, parts.registry, webhook_id))
     answer = await parts.verifier.verify(webhook_id)
     verified = answer.verified is not None
     call.about(after={"verified": verified, "error_type": answer.error_type})
@@ -293,7 +296,7 @@ async def verify_webhook(
 @router.get("/{webhook_id}/stats", responses=answers(WebhookStats, 200, 409))
 async def show_stats(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
     """The state of a webhook's deliveries over all processes: circuit breaker, queue, counts."""
-    webhook = present(parts.registry.webhook(webhook_id))
+    webhook = present(webhook_of(caller, parts.registry, webhook_id))
     state = await parts.queues.state(webhook)
     return {
         "webhook_id": webhook_id,
@@ -329,8 +332,9 @@ async def delete_webhook(
 
     Requests with its id are answered with 409 until that is done.
     """
-    if not parts.registry.is_unreadable("webhook", webhook_id):
-        call.about(before=webhook_to_json(writable(parts.registry.webhook(webhook_id))))
+    if not _is_unreadable(parts, caller, webhook_id):
+        former = writable(webhook_of(caller, parts.registry, webhook_id))
+        call.about(before=webhook_to_json(former))
     await parts.registration.delete(webhook_id)
 
 
@@ -342,14 +346,33 @@ def _shown(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
     return shown
 
 
-async def _changed(parts: WebhookParts, webhook: Webhook) -> dict[str, Any]:
+def _is_unreadable(parts: WebhookParts, caller: Principal, webhook_id: str) -> bool:
+    """Whether the registry has an entry of that id that nobody can read; a narrowed caller is not
+    told."""
+    return not is_narrowed(caller) and parts.registry.is_unreadable("webhook", webhook_id)
+
+
+def _check_free(parts: WebhookParts, caller: Principal, webhook_id: str) -> None:
+    """Raises Conflict, which tells nothing else, if the id belongs to somebody else."""
+    existing = parts.registry.webhooks.get(webhook_id)
+    if existing is None:
+        taken = is_narrowed(caller) and parts.registry.may_have_webhook(webhook_id)
+    else:
+        taken = not sees(caller, existing)
+    if taken:
+        raise Conflict(f"the id {webhook_id} is taken")
+
+
+async def _changed(parts: WebhookParts, caller: Principal, webhook: Webhook) -> dict[str, Any]:
     """The answer to a change: the webhook, and what will not work as its owner may expect."""
-    available = parts.secrets.secrets
+    available = parts.secrets.secrets.of(webhook.owner)
+    # The subjects that the log captures are named after what others publish.
+    captured = None if is_narrowed(caller) else parts.events.all_captured
     warnings = [
         *webhook_warnings(
             webhook, lambda name: bool(available.look_up(name)), parts.state.retention
         ),
-        *capture_warnings(webhook.events, parts.events.all_captured, "events"),
+        *capture_warnings(webhook.events, captured, "events"),
         *await address_warnings(parts.receivers, webhook),
     ]
     return with_warnings(webhook_to_json(webhook), warnings)
@@ -369,45 +392,3 @@ def _counts(counts: DeliveryCounts) -> dict[str, Any]:
 
 def _time(seconds: float | None) -> str | None:
     return None if seconds is None else rfc3339(seconds)
-
-
-def _parse(parts: WebhookParts, body: dict[str, Any], former: Webhook | None = None) -> Webhook:
-    """The webhook of a body. URLs and a transformation of ``former`` are not checked again."""
-    unchanged: set[str] = set()
-    names = parts.transformations.names
-    if former is not None:
-        unchanged = {former.url, *(method.token_url for method in former.security)}
-        names |= {former.transformation}
-
-    def refuses_url(url: str) -> str | None:
-        return None if url in unchanged else parts.guard.refuses_url(url)
-
-    webhook = webhook_from_json(body, names, parts.state.retention, refuses_url, former=former)
-    _check_secrets(parts.secrets.secrets, webhook, former)
-    if webhook.tls.ca and (former is None or webhook.tls != former.tls):
-        available = parts.secrets.secrets
-        try:
-            read_file(available.directory / webhook.tls.ca, "ca", available.is_private)
-        except ValueError as error:
-            raise InvalidDefinition("tls", str(error)) from None
-    return webhook
-
-
-def _check_secrets(available: Secrets, webhook: Webhook, former: Webhook | None) -> None:
-    """Raises InvalidDefinition if a name leads to a private file of the gateway, or if a secret
-    that signs is there and cannot sign. Those that ``former`` names are not checked again."""
-    known = () if former is None else former.security
-    for position, method in enumerate(webhook.security):
-        name = method.secret_name
-        if name is None or method in known:
-            continue
-        key = f"security[{position}].secret_name"
-        if available.refuses(name):
-            raise InvalidDefinition(key, "leads to a private file or variable of the gateway")
-        if available.proves_callers(name):
-            raise InvalidDefinition(key, "callers of the gateway prove themselves with this secret")
-        if method.auth_type == "hmac_signature":
-            try:
-                signers(available.look_up(name))
-            except ValueError as error:
-                raise InvalidDefinition(key, f"the secret {name}: {error}") from None

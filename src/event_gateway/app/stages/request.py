@@ -14,7 +14,7 @@ from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
 from event_gateway.secrets.external import ExternalSecrets
-from event_gateway.secrets.named import Secrets
+from event_gateway.secrets.named import SecretNamespaces, Secrets
 from event_gateway.secrets.private_files import PrivateFiles
 from event_gateway.secrets.sealed import SealedSecrets
 from event_gateway.transport.client import HttpClient
@@ -32,6 +32,7 @@ class Requests:
     """The parts of this stage."""
 
     secrets: Secrets
+    secret_namespaces: SecretNamespaces
     sealed: SealedSecrets
     guard: EgressGuard
     trust: Trust
@@ -48,6 +49,10 @@ class Requests:
     def load_transformations(self, config: Config) -> None:
         """Uses the transformations of the configuration file."""
         self.transformations.load(transformations_of(config))
+
+    def use_secret_namespaces(self, config: Config) -> None:
+        """Uses the namespaces that the configuration file gives secrets to."""
+        self.secret_namespaces.use(config.secrets.namespaces)
 
     def configure_egress(self, config: Config) -> None:
         """Allows the receivers, and uses the proxy and the authorities, that the configuration
@@ -81,7 +86,8 @@ def build_requests(
     )
     private.configure(_key_files(config))
     sealed = SealedSecrets(adapters.registry, external)
-    secrets = Secrets(external, sealed)
+    secret_namespaces = SecretNamespaces(config.secrets.namespaces)
+    secrets = Secrets(external, sealed, namespaces=secret_namespaces)
     delivery = config.delivery
     guard = guard_of(delivery, own_servers)
     trust = Trust(authorities_file(config))
@@ -97,6 +103,7 @@ def build_requests(
     )
     return Requests(
         secrets=secrets,
+        secret_namespaces=secret_namespaces,
         sealed=sealed,
         guard=guard,
         trust=trust,

@@ -21,6 +21,7 @@ from event_gateway.api.routes import (
     transformations,
     webhooks,
 )
+from event_gateway.api.routes.webhook_rules import WebhookRules
 from event_gateway.api.server.application import RouteGroup
 from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.access import Access
@@ -60,9 +61,13 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
         builders=stages.requests.builders,
         queues=stages.adapters.queues,
         expression_errors=stages.ingest.expression_errors,
-        transformations=stages.requests.transformations,
-        guard=stages.requests.guard,
         state=state,
+        rules=WebhookRules(
+            secrets=stages.requests.secrets,
+            transformations=stages.requests.transformations,
+            guard=stages.requests.guard,
+            state=state,
+        ),
         secrets=secret_parts,
     )
     return [
@@ -119,6 +124,7 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
         registry=adapters.registry,
         tracking=Tracking(adapters.redis),
         ledger=adapters.ledger,
+        reader=adapters.reader,
         manual_retry=replaying.manual_retry,
     )
     dead_letter_parts = dead_letters.DeadLetterParts(

@@ -25,13 +25,22 @@ OverlapOption = Annotated[
 ]
 
 
+NamespaceOption = Annotated[
+    list[str] | None,
+    typer.Option("--namespace", help="A namespace whose webhooks may use it; may be repeated. "
+                 "Default: as before, or only the operators' webhooks."),
+]  # fmt: skip
+
+
 @app.command("set")
 def set_secret(
-    name: NameArgument, file: FileOption = None, url: UrlOption = None, key: KeyOption = None,
-    as_json: JsonOption = False,
+    name: NameArgument, file: FileOption = None, namespace: NamespaceOption = None,
+    url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Set a secret. All processes use it when this ends."""
-    body = {"value": read_value(file, f"Value of {name}")}
+    body: dict[str, Any] = {"value": read_value(file, f"Value of {name}")}
+    if namespace:
+        body["namespaces"] = namespace
     print_answer(as_json, call(url, key, "PUT", f"/v1/secrets/{quoted(name)}", body), _details)
 
 
@@ -101,8 +110,9 @@ def _rows(secrets: list[dict[str, Any]]) -> list[str]:
             secret["name"],
             secret["from"] or "missing",
             (secret["sealed"] or {}).get("updated_at", "-"),
+            ", ".join(secret["namespaces"]) or "-",
             ", ".join(secret["used_by"]) or "-",
         ]
         for secret in secrets
     ]
-    return table(["NAME", "FROM", "SEALED", "USED BY"], rows)
+    return table(["NAME", "FROM", "SEALED", "NAMESPACES", "USED BY"], rows)

@@ -18,12 +18,14 @@ MAX_KEYS = 8
 
 class Sealed(msgspec.Struct, frozen=True):
     """A sealed secret. ``key_id`` names the key that opens it; ``updated_at`` is when its value was
-    last set, in seconds since the epoch."""
+    last set, in seconds since the epoch. ``namespaces``: those that may use it; empty: only the
+    operators."""
 
     key_id: str
     nonce: bytes
     box: bytes
     updated_at: float = 0.0
+    namespaces: tuple[str, ...] = ()
 
 
 class CannotSeal(Exception):
@@ -57,11 +59,13 @@ class SealingKeys:
         """The id of the key that seals."""
         return next(iter(self._ciphers))
 
-    def seal(self, name: str, content: bytes, updated_at: float) -> Sealed:
+    def seal(
+        self, name: str, content: bytes, updated_at: float, namespaces: tuple[str, ...] = ()
+    ) -> Sealed:
         """Seals the content of a secret."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         box = self._ciphers[self.first].encrypt(nonce, content, name.encode())
-        return Sealed(self.first, nonce, box, updated_at)
+        return Sealed(self.first, nonce, box, updated_at, namespaces)
 
     def open(self, name: str, sealed: Sealed) -> bytes:
         """The content of a sealed secret. Raises CannotOpen."""

@@ -14,6 +14,7 @@ from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.transformation.definition import content_type_problems
 from event_gateway.core.webhook.headers import header_problems, normal
+from event_gateway.core.webhook.ownership import ownership_problems
 from event_gateway.core.webhook.retry_on import retry_on_problems
 from event_gateway.core.webhook.retry_policy import retry_problems
 from event_gateway.core.webhook.security_rules import PATH_RULE, leads_out, security_problems
@@ -47,7 +48,8 @@ def webhook_problems(
     for position, pattern in enumerate(webhook.events[:MAX_PATTERNS]):
         yield from _caught(check_pattern, pattern, f"events[{position}]")
     yield from selection_problems(webhook)
-    if webhook.transformation not in transformations:
+    yield from ownership_problems(webhook)
+    if not webhook.owner and webhook.transformation not in transformations:
         known = ", ".join(sorted(transformations))
         yield InvalidDefinition(
             "transformation", f"{webhook.transformation!r} is unknown; there are: {known}"

@@ -70,8 +70,10 @@ class Webhook(Selection, frozen=True):
     """A receiver and the selection of its events. The stored JSON has the fields of both side by
     side, which is why this extends :class:`Selection`.
 
-    ``events``: patterns of event types. ``timeout`` in seconds. ``since``: the last sequence of the
-    log at the registration, ``since_in`` that of other streams; the webhook gets later events only.
+    ``owner``: the namespaces that the webhook belongs to; it gets no other events. Empty: it is the
+    operators'. ``events``: patterns of event types. ``timeout`` in seconds. ``since``: the last
+    sequence of the log at the registration, ``since_in`` that of other streams; the webhook gets
+    later events only.
     ``deleting``: the webhook is being deleted and gets no new events. ``disable_after``: seconds of
     nothing but failures, after which the gateway sets ``disabled``; ``enabled`` is set by users.
     ``content_type`` replaces the content type of the transformation.
@@ -113,6 +115,7 @@ class Webhook(Selection, frozen=True):
     verify: bool = False
     verified: Verification | None = None
     retry_on: tuple[str, ...] | None = None
+    owner: tuple[str, ...] = ()
 
     @property
     def active(self) -> bool:

@@ -1,0 +1,46 @@
+"""Which live subscriptions a caller may see and end."""
+
+import msgspec
+
+from event_gateway.core.access.narrowing import is_within, owner_of
+from event_gateway.core.access.principal import Principal
+
+
+class SubscriptionView(msgspec.Struct, frozen=True):
+    """What a confined caller may see: subscriptions that belong to some of its ``namespaces``; a
+    caller without namespaces sees its own, those of ``key``. Of ``streams`` only, unless None.
+
+    Processes send it to each other.
+    """
+
+    namespaces: tuple[str, ...] | None
+    key: str
+    streams: tuple[str, ...] | None
+
+    def sees(self, owner: tuple[str, ...], key: str, stream: str | None) -> bool:
+        """Whether it includes a subscription of this owner and key."""
+        if self.streams is not None and stream is not None and stream not in self.streams:
+            return False
+        if self.namespaces is None:
+            return key == self.key
+        return is_within(owner, self.namespaces)
+
+
+def view_of(caller: Principal) -> SubscriptionView | None:
+    """What a caller may see; None: all."""
+    if not caller.confined:
+        return None
+    return SubscriptionView(caller.namespaces, key_of(caller), caller.streams)
+
+
+def names_of(caller: Principal) -> tuple[str, ...]:
+    """Whose durable names a caller uses: those of its namespaces, else, if it is narrowed to types,
+    its own; empty: those of the operators."""
+    if caller.namespaces is None and caller.types is not None:
+        return "", key_of(caller)  # no namespace is empty
+    return owner_of(caller)
+
+
+def key_of(caller: Principal) -> str:
+    """The method by which a caller has proved itself, and the id of its key."""
+    return f"{caller.method}:{caller.id}"

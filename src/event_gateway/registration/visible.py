@@ -1,0 +1,33 @@
+"""What of the registry a caller may see. What it may not see does not exist for it."""
+
+from event_gateway.broker.registry import Registry
+from event_gateway.core.access.narrowing import is_narrowed, may_manage
+from event_gateway.core.access.principal import Principal
+from event_gateway.core.errors import Unknown
+from event_gateway.core.webhook.webhook import Webhook
+
+
+def sees(caller: Principal, webhook: Webhook) -> bool:
+    """Whether a caller may see and change a webhook."""
+    return may_manage(caller, webhook.owner, webhook.events)
+
+
+def webhook_of(caller: Principal, registry: Registry, webhook_id: str) -> Webhook:
+    """The webhook with an id. Raises Unknown."""
+    webhook = registry.webhook(webhook_id)
+    if not sees(caller, webhook):
+        raise Unknown(f"there is no webhook {webhook_id}")
+    return webhook
+
+
+def webhook_or_none(caller: Principal, registry: Registry, webhook_id: str) -> Webhook | None:
+    """The webhook with an id; None if there is none that the caller may see."""
+    webhook = registry.webhooks.get(webhook_id)
+    return webhook if webhook is not None and sees(caller, webhook) else None
+
+
+def webhooks_of(caller: Principal, registry: Registry) -> dict[str, Webhook]:
+    """All webhooks that a caller may see, by id."""
+    if not is_narrowed(caller):
+        return registry.webhooks
+    return {name: webhook for name, webhook in registry.webhooks.items() if sees(caller, webhook)}
