@@ -251,7 +251,8 @@ async def test_changes_of_the_file_and_of_the_gateway_are_recorded(
     assert all(call["outcome"] == "succeeded" for call in by_file.values())
 
 
-async def test_a_flood_of_refused_calls_does_not_fill_the_log(client: Client) -> None:
+async def test_a_flood_of_refused_calls_does_not_fill_the_log(start: Start, connect: Start) -> None:
+    client = await connect(await start({"auth": {"failed_logins": {"limit": 1000}}}))
     wrong = {"Authorization": "Bearer wrong"}
     for _ in range(8):
         await asyncio.gather(
