@@ -10,7 +10,7 @@ import pytest
 
 from event_gateway.api.http.refusal import Refusal
 from event_gateway.api.http.server_tls import load_tls
-from event_gateway.api.http.tls_connection import MAX_UNREAD, TlsConnection
+from event_gateway.api.http.tls_connection import MAX_UNREAD, PIECE, TlsConnection
 from event_gateway.config.model import TlsModel
 from support.certificates import IssuedFiles
 
@@ -214,6 +214,51 @@ async def test_a_client_that_ends_without_saying_so_is_closed(pair: _Pair) -> No
     pair.end.write(b"late")
     pair.end.close()
     assert pair.end.get_extra_info("peercert") is None
+
+
+async def test_what_follows_the_end_of_the_client_is_not_kept(pair: _Pair) -> None:
+    pair.shake_hands()
+    pair.above.reads_on = True
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.unwrap()
+    pair.exchange()
+    for _ in range(10):
+        pair.end.data_received(b"x" * 100_000)
+    assert pair.end._incoming.pending == 0
+    assert (pair.above.ends, pair.below.aborted) == (1, False)
+
+
+async def test_what_came_before_the_end_of_the_stream_is_delivered_first(pair: _Pair) -> None:
+    pair.shake_hands()
+    pair.above.reads_on = True
+    pair.end.pause_reading()
+    pair.client.write(b"the rest of a body")
+    pair.exchange()
+    pair.end.resume_reading()
+    assert pair.end.eof_received() is True  # uvloop calls it before what call_soon was given
+    assert (pair.above.received, pair.above.ends) == (b"the rest of a body", 1)
+
+
+async def test_an_end_waits_while_reading_is_paused(pair: _Pair) -> None:
+    pair.shake_hands()
+    pair.end.pause_reading()
+    pair.client.write(b"the rest of a body")
+    pair.exchange()
+    assert pair.end.eof_received() is True
+    assert (pair.above.received, pair.above.ends) == (b"", 0)
+    pair.end.resume_reading()
+    await asyncio.sleep(0)
+    assert (pair.above.received, pair.above.ends) == (b"the rest of a body", 1)
+    assert pair.below.closing
+
+
+async def test_buffers_do_not_grow_with_what_is_sent_at_once(pair: _Pair) -> None:
+    pair.shake_hands()
+    pieces: list[int] = []
+    pair.below.write = lambda data: pieces.append(len(data))  # type: ignore[method-assign]
+    pair.end.write(b"x" * 1_000_000)
+    assert sum(pieces) > 1_000_000
+    assert max(pieces) < 2 * PIECE
 
 
 async def test_what_is_no_tls_is_refused_in_plain_text(pair: _Pair) -> None:

@@ -17,6 +17,9 @@ from event_gateway.api.http.refusal import Refusal
 
 HANDSHAKE_RECORD = 0x16  # the first byte of each TLS connection (RFC 8446, 5.1)
 READ_SIZE = 16 * 1024  # bytes; a TLS record has no more
+# Bytes that are encrypted or decrypted at a time: the buffers of OpenSSL keep their largest size
+# for as long as the connection lives.
+PIECE = 64 * 1024
 # Bytes of TLS' own messages (answers to key updates) that may wait for a client that reads nothing.
 MAX_UNREAD = 1024 * 1024
 
@@ -55,8 +58,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     __slots__ = (
         "_above", "_authorities", "_below", "_client_ended", "_context", "_end_sent", "_ended",
-        "_failed", "_incoming", "_loop", "_outgoing", "_reading_paused", "_state", "_tls",
-        "_unsent",
+        "_failed", "_incoming", "_input_ended", "_loop", "_outgoing", "_reading_paused", "_state",
+        "_tls", "_unsent",
     )  # fmt: skip
 
     def __init__(
@@ -78,7 +81,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._unsent: list[bytes] = []  # before the end of the handshake
         self._ended = False  # the protocol above writes no more
         self._end_sent = False  # the client knows that: nothing is decrypted any more
-        self._client_ended = False  # the client writes no more
+        self._input_ended = False  # no more bytes come, some may wait to be decrypted
+        self._client_ended = False  # the protocol above knows that the client writes no more
         self._reading_paused = False
 
     # -- asyncio.Protocol: the transport below
@@ -99,10 +103,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     def data_received(self, data: bytes) -> None:
         """The client sent something."""
+        for at in range(0, len(data), PIECE):
+            self._take(data[at : at + PIECE])
+
+    def _take(self, data: bytes) -> None:
         if self._state is _State.OPEN:
             if self._end_sent:
                 self._above.data_received(data)  # which drops it, and counts its bytes
-            else:
+            elif not self._client_ended:  # else it counts for nothing (RFC 8446, 6.1)
                 self._incoming.write(data)
                 self._read()
         elif self._state is _State.CLEAR:
@@ -116,6 +124,10 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still read: then True."""
+        if self._state is _State.OPEN and not self._end_sent:
+            self._input_ended = True
+            self._read()  # what came before the end, unless reading is paused
+            return not self._below.is_closing()
         if self._state not in (_State.OPEN, _State.CLEAR):
             return False
         return self._end_of_client()
@@ -266,7 +278,9 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             try:
                 data = tls.read(READ_SIZE)
             except ssl.SSLWantReadError:
-                break
+                if not self._input_ended:
+                    break
+                data = b""
             except ssl.SSLError:  # a damaged record: nothing after it can be trusted
                 self._flush()
                 self._below.abort()
@@ -287,11 +301,10 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         view = memoryview(data)
         try:
             while view:
-                view = view[self._tls.write(view) :]
+                view = view[self._tls.write(view[:PIECE]) :]
+                self._flush()
         except ssl.SSLError:
             self._below.abort()
-            return
-        self._flush()
 
     def _flush(self) -> None:
         data = self._outgoing.read()
