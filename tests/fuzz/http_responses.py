@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from event_gateway.transport.connection import Exchange, Failure, HttpConnection, Response
@@ -55,6 +55,7 @@ async def _read(parts: Iterable[bytes], *, end: bool) -> tuple[list[Result], Htt
 
 
 @given(_responses, cuts, st.booleans())
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nHTTP/1.1 200 OK\r\n", [37], False)
 def any_response(data: bytes, at: list[int], end: bool) -> None:
     """An exchange ends once, with the same result wherever the network cuts the bytes, and within
     the bounds."""

@@ -163,8 +163,7 @@ class HttpConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if self.exchange is None:
                 self.reusable = False  # garbage behind a complete response
-            elif self._status_line >= 200:  # what was read of the status counts
-                self._status = self._status_line
+            elif self._has_status():
                 self._truncate()
             else:
                 self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
@@ -279,10 +278,18 @@ class HttpConnection(asyncio.Protocol):
         self.reusable = False
         self._complete()
 
+    def _has_status(self) -> bool:
+        """Whether the final status was read. It counts also if the head ends damaged; which of the
+        headers before the damage were read depends on where the network cut the bytes, so that
+        none of them counts."""
+        if not self._status and self._status_line >= 200:
+            self._status = self._status_line
+            self._headers.clear()
+        return bool(self._status)
+
     def _too_large(self) -> None:
         """Ends the exchange, whose response is over a bound: with its status if that was read."""
-        self._status = self._status or (self._status_line if self._status_line >= 200 else 0)
-        if self._status:
+        if self._has_status():
             self._truncate()
         else:
             self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
