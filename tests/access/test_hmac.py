@@ -64,6 +64,7 @@ async def test_signed_requests(start: Start, tmp_path: Path) -> None:
         "billing": {"secret_name": "billing_hmac", "scopes": everything, "name": "billing-service"},
         "reader": {"secret_name": "reader_hmac", "scopes": ["streams:read"]},
         "edge": {"public_keys": PUBLIC, "scopes": everything},
+        "keeper": {"public_keys": PUBLIC, "scopes": ["secrets:manage"]},
         "lost": {"secret_name": "nowhere", "scopes": everything},
     }
     gateway = await start(
@@ -175,6 +176,16 @@ async def test_signed_requests(start: Start, tmp_path: Path) -> None:
             thief = {"id": "t", "url": "http://127.0.0.1:12345/", "events": ["a.b"],
                      "security": {"auth_type": "bearer_token", "secret_name": name}}  # fmt: skip
             told = await call("POST", "/v1/webhooks", json.dumps(thief).encode(), 422, kind=plain)
+        # Nor may somebody set it who could not make such a client: who sets it can sign.
+        signing = json.dumps({"value": f"whsec_{NEW}"}).encode()
+        by_keeper: dict[str, Any] = {"kind": plain, "key_id": "keeper", "versions": "v1ar"}
+        for method, path, sent in (
+            ("PUT", "/v1/secrets/nowhere", signing), ("PUT", "/v1/secrets/NOWHERE", signing),
+            ("POST", "/v1/secrets/nowhere/rotate", signing), ("DELETE", "/v1/secrets/nowhere", b""),
+        ):  # fmt: skip
+            assert "prove themselves" in await call(method, path, sent, 403, **by_keeper)
+        await call("PUT", "/v1/secrets/of_a_receiver", signing, 201, **by_keeper)
+        await call("PUT", "/v1/secrets/nowhere", signing, 201, kind=plain)
         assert await call("POST", "/v1/keys-of-nobody", status=404) is not None
         async with Redis.from_url(gateway.redis_url) as redis:
             ids = [key async for key in redis.scan_iter("signed:billing:*")]

@@ -32,6 +32,7 @@ MAX_LIFETIME = 3600.0  # seconds
 MAX_LIVE = 50_000  # tokens that are not expired
 MAX_LIVE_OF_ISSUER = 10_000
 MAX_REVOKED = 5_000  # that are not expired
+KEPT_FOR_OPERATORS = 1_000  # of these, so that no other caller can prevent a revocation
 TRIES = 5  # to write a revocation while others are being written
 
 
@@ -141,22 +142,23 @@ class Tokens:
             raise _unknown(token_id)
         if not is_id(token_id):
             raise _unknown(token_id)
-        await self._write(token_id, now + MAX_LIFETIME if token is None else token.until)
+        limit = MAX_REVOKED if issuer is None else MAX_REVOKED - KEPT_FOR_OPERATORS
+        await self._write(token_id, now + MAX_LIFETIME if token is None else token.until, limit)
         if token is not None:
             try:
                 await self._issued.remove(token)
             except StateError as error:
                 log.warning("a revoked browser token stays in Redis", error=str(error))
 
-    async def _write(self, token_id: str, until: float) -> None:
+    async def _write(self, token_id: str, until: float, limit: int) -> None:
         for attempt in range(TRIES):
             known, now = self._registry.revoked_tokens, time.time()
             if token_id in known:
                 return
             left = {other: ends for other, ends in known.items() if ends > now}
-            if len(left) >= MAX_REVOKED:
+            if len(left) >= limit:
                 raise TooManyTokens(
-                    f"{MAX_REVOKED} revoked tokens are not expired: revoke the key that issues them"
+                    f"{len(left)} revoked tokens are not expired: revoke the key that issues them"
                 )
             try:
                 await self._registry.put_revoked_tokens(left | {token_id: until}, known)

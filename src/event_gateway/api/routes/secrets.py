@@ -95,6 +95,7 @@ async def set_secret(
     value = _value(body, {"value", "namespaces"})
     namespaces = _namespaces(parts, caller, name, body.get("namespaces"))
     _check_free(parts, caller, name)
+    check_changeable(parts, name, caller)
     before = _sealed(parts, name)
     if await parts.sealed.set(name, value, namespaces):
         response.status_code = 201
@@ -117,6 +118,7 @@ async def rotate_secret(
     """
     if not _sees(parts, caller, name):
         raise Unknown(f"there is no sealed secret {name}")
+    check_changeable(parts, name, caller)
     before = _sealed(parts, name)
     await rotate(parts, name, body)
     call.about(before=before, after=_sealed(parts, name))
@@ -133,6 +135,7 @@ async def delete_secret(
     """Deletes a secret. 409 if a webhook names it."""
     if not _sees(parts, caller, name):
         raise Unknown(f"there is no sealed secret {name}")
+    check_changeable(parts, name, caller)
     call.about(before=_sealed(parts, name))
     users = parts.sealed.users().get(name, [])
     if users and caller.namespaces is not None:
@@ -140,6 +143,14 @@ async def delete_secret(
         raise Conflict(f"the secret {name} is used by webhooks{': ' if own else ''}"
                        f"{', '.join(own[:10])}")  # fmt: skip
     await parts.sealed.remove(name)
+
+
+def check_changeable(parts: SecretParts, name: str, caller: Principal) -> None:
+    """Raises the 403 problem if callers prove themselves with a secret, and the caller is no
+    operator: whoever sets the secret could call as they do."""
+    if parts.secrets.proves_callers(name) and not caller.is_operator:
+        raise Problem(403, "callers of the gateway prove themselves with this secret: it needs the "
+                           "scope admin without namespaces, types or streams")  # fmt: skip
 
 
 async def rotate(parts: SecretParts, name: str, body: dict[str, Any]) -> None:

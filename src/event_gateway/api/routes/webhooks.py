@@ -242,6 +242,7 @@ async def rotate_signing_key(
         raise InvalidDefinition("value", str(error)) from None
     if not secrets.may_change(parts.secrets, caller, names[0]):
         raise Problem(409, "the signing key is not the caller's alone: its operator rotates it")
+    secrets.check_changeable(parts.secrets, names[0], caller)
     before = secrets.shown(parts.secrets, caller, names[0])
     await secrets.rotate(parts.secrets, names[0], body)
     after = secrets.shown(parts.secrets, caller, names[0])
