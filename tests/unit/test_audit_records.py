@@ -6,12 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from event_gateway.broker.connection import MIN_PAYLOAD
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.config.webhook_model import WebhookModel
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.chain import ChainCheck, hash_of
 from event_gateway.core.audit.change import MAX_TOTAL, change, resource_name, without_credentials
-from event_gateway.core.audit.record import FORMAT, AuditRecord, Members, decode, encode
+from event_gateway.core.audit.record import FORMAT, AuditRecord, Members, decode, encode, who
 
 
 def _shown(raw: Members) -> Any:
@@ -85,6 +87,7 @@ def test_an_id_that_may_be_a_secret_in_a_wrong_place_is_not_shown() -> None:
     assert resource_name("secret", f"{SECRET}!") == "secret/(no name)"
     assert resource_name("delivery", "crm/e 1\n") == "delivery/crm/e%201%0A"
     assert len(resource_name("event-type", "x" * 9999)) < 300
+    assert resource_name("event-type", "a\ud800") == "event-type/a%3F"
 
 
 def _chain(*, process: str = "p", count: int = 4) -> list[bytes]:
@@ -97,6 +100,19 @@ def _chain(*, process: str = "p", count: int = 4) -> list[bytes]:
         )  # fmt: skip
         stored.append(encode(record))
     return stored
+
+
+def test_a_caller_of_any_size_fits_into_a_record() -> None:
+    many = tuple(f"{number}" * 400 for number in range(1000))
+    caller = Principal(
+        name="n" * 9999, method="jwt", id="i" * 9999, scopes=frozenset(), namespaces=many,
+        types=many, streams=many[:2],
+    )  # fmt: skip
+    shown = who(caller)
+    assert shown.namespaces is not None
+    assert shown.streams is not None
+    assert (len(shown.namespaces), shown.namespaces[-1], len(shown.streams)) == (65, "…", 2)
+    assert len(encode(shown)) + 2 * MAX_TOTAL < MIN_PAYLOAD / 2
 
 
 def test_a_record_is_read_as_it_was_written() -> None:

@@ -48,7 +48,9 @@ def resource_name(kind: str, identifier: str) -> str:
     is_id = _FORMS.get(kind, _NAME.fullmatch)
     if (kind in _NAMED or kind in _FORMS) and not is_id(identifier):
         return f"{kind}/(no name)"  # it may be a secret in a wrong place
-    shown = quote(identifier, safe="/:@+=~.,") if kind not in _NAMED else identifier
+    shown = identifier
+    if kind not in _NAMED:  # an id may have half a surrogate pair, which UTF-8 does not
+        shown = quote(identifier[:MAX_ID], safe="/:@+=~.,", errors="replace")
     return f"{kind}/{shown[:MAX_ID]}"
 
 

@@ -7,7 +7,9 @@ import msgspec
 from event_gateway.core.access.principal import Principal
 
 FORMAT = 1
-MAX_TEXT = 256  # characters of a name or an id
+MAX_TEXT = 256  # characters of a name or an id, and of each item that narrows a caller
+MAX_ITEMS = 64  # of each list that narrows a caller; a longer one ends with MORE
+MORE = "…"
 
 Phase = Literal["begun", "ended", "refused"]
 Outcome = Literal["succeeded", "refused", "failed", "unknown"]
@@ -81,10 +83,18 @@ def who(principal: Principal) -> Who:
         name=principal.name[:MAX_TEXT],
         method=principal.method,
         id=principal.id[:MAX_TEXT],
-        namespaces=principal.namespaces,
-        types=principal.types,
-        streams=principal.streams,
+        namespaces=_bounded(principal.namespaces),
+        types=_bounded(principal.types),
+        streams=_bounded(principal.streams),
     )
+
+
+def _bounded(limit: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """NATS refuses a record that is larger than a message may be, and all that come after it."""
+    if limit is None:
+        return None
+    shown = tuple(item[:MAX_TEXT] for item in limit[:MAX_ITEMS])
+    return (*shown, MORE) if len(limit) > MAX_ITEMS else shown
 
 
 def outcome_of(status: int) -> Outcome:
