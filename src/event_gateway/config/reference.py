@@ -3,6 +3,7 @@
 ``python -m event_gateway.config.reference`` prints it.
 """
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,14 +51,13 @@ def _section(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> I
             key = {"mapping": f"{key}.<name>", "list": f"{key}[]"}.get(container, key)
             below.append((inner, f"{key}.", _defaults_of(inner, defaults.get(name))))
         if inner is None or prefix:
-            rows.append(
-                f"| `{name}` | {_default(field, defaults.get(name))} | {field.description} |"
-            )
+            text = field.description or f"See `{key}`."
+            rows.append(f"| `{name}` | {_default(field, defaults.get(name))} | {text} |")
     if rows:
         title = prefix.rstrip(".") or "Top level"
         yield f"## `{title}`\n"
         if model.__doc__:
-            yield f"{model.__doc__.strip()}\n"
+            yield f"{inspect.cleandoc(model.__doc__)}\n"
         yield "| key | default | |\n| --- | --- | --- |"
         yield from rows
         yield ""

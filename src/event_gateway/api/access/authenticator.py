@@ -10,7 +10,10 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.principal import Principal
 
 _API_KEY = re.compile(r"egk_([A-Za-z0-9]{12})_")
-HOW_TO_CALL = "send a key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+HOW_TO_CALL = (
+    "send a key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY', or prove who calls in another "
+    "way that the gateway is configured for"
+)
 
 
 class Unauthenticated(Exception):
