@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
 
 from event_gateway.config.mtls_model import MtlsRuleModel
@@ -12,6 +13,7 @@ from event_gateway.core.access.client_certificate import (
     MAX_NAMES,
     ClientCertificate,
     UnreadableCertificate,
+    certificate_from_der,
     certificate_from_pem,
 )
 from support.certificates import IssuedFiles
@@ -110,3 +112,12 @@ def test_a_certificate_says_who_holds_it(issued: IssuedFiles) -> None:
     many, _ = issued.issue("many", *names)
     with pytest.raises(UnreadableCertificate, match="more than 100"):
         certificate_from_pem(many.read_bytes())
+
+
+def test_a_certificate_of_an_unknown_version_is_unreadable(issued: IssuedFiles) -> None:
+    cert, _ = issued.issue("bob")
+    der = x509.load_pem_x509_certificate(cert.read_bytes()).public_bytes(Encoding.DER)
+    version_3, version_6 = bytes.fromhex("a003020102"), bytes.fromhex("a003020105")
+    assert version_3 in der
+    with pytest.raises(UnreadableCertificate, match="version"):
+        certificate_from_der(der.replace(version_3, version_6, 1))

@@ -28,6 +28,12 @@ class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
     authorities: frozenset[str] = frozenset()
 
 
+# What reading a certificate raises that OpenSSL may take.
+_FAULTS = (
+    ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
+
+
 class UnreadableCertificate(Exception):
     """OpenSSL takes the certificate, but what it says cannot be read; the text says why."""
 
@@ -39,7 +45,7 @@ def certificate_from_der(
     try:
         certificate = _read(x509.load_der_x509_certificate(der))
         return msgspec.structs.replace(certificate, authorities=authorities)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except _FAULTS as error:
         raise UnreadableCertificate(str(error)) from None
 
 
@@ -47,7 +53,7 @@ def certificate_from_pem(pem: bytes) -> ClientCertificate:
     """The same for the first certificate in PEM. Raises UnreadableCertificate."""
     try:
         return _read(x509.load_pem_x509_certificate(pem))
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except _FAULTS as error:
         raise UnreadableCertificate(str(error)) from None
 
 
