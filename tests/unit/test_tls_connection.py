@@ -1,6 +1,7 @@
 """The transport of TLS, against OpenSSL's client, with bytes that arrive in any pieces."""
 
 import asyncio
+import contextlib
 import random
 import ssl
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 from event_gateway.api.http.refusal import Refusal
-from event_gateway.api.http.server_tls import load_tls
+from event_gateway.api.http.server_tls import ServerTls, load_tls
 from event_gateway.api.http.tls_connection import MAX_UNREAD, PIECE, TlsConnection
 from event_gateway.config.model import TlsModel
+from event_gateway.core.access.client_certificate import certificate_from_der
 from support.certificates import IssuedFiles
 
 
@@ -303,3 +305,43 @@ async def test_a_client_that_has_the_gateway_answer_and_reads_nothing_is_cut_off
         pair.client.unwrap()
     pair.exchange()
     assert pair.below.closing
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_resumed_session_depends_on_its_own_authority_alone(
+    issued: IssuedFiles, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    former = IssuedFiles(tmp_path / "former", "former authority")
+    trusted = issued.directory / "trusted.pem"
+    trusted.write_bytes(former.ca.read_bytes() + issued.ca.read_bytes())
+    model = TlsModel(cert="server.pem", key="server.key", client_ca="trusted.pem")
+    tls = ServerTls(model, issued.directory, lambda end: None)
+    client = issued.client("alice")
+    client.maximum_version = version
+    session: ssl.SSLSession | None = None
+    certificates = []
+    for resumed in (False, True):
+        end, below = TlsConnection(tls.context, _Above(), lambda *failure: None), _Below()
+        end.connection_made(below)
+        to_client, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        stream = client.wrap_bio(
+            to_client, from_client, server_hostname="localhost", session=session
+        )
+        for _ in range(4):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                stream.do_handshake()
+                stream.read(1)
+            if sent := from_client.read():
+                end.data_received(sent)
+            to_client.write(below.take())
+        assert stream.session_reused is resumed
+        session = stream.session
+        peer = end.get_extra_info("peercert"), end.get_extra_info("authorities")
+        certificates.append(certificate_from_der(*peer))
+    assert certificates[0] == certificates[1]
+    trusted.write_bytes(issued.ca.read_bytes())
+    tls.renew()
+    assert tls.refuses(certificates[1]) is None
+    trusted.write_bytes(former.ca.read_bytes())
+    tls.renew()
+    assert tls.refuses(certificates[1]) is not None

@@ -79,9 +79,10 @@ def load_tls(model: TlsModel, directory: Path) -> LoadedTls:
     crl_ends_at = None
     if client_ca:
         authorities = _certificates("client_ca", model.client_ca, client_ca)
-        context.authorities = frozenset(
-            authority.fingerprint(hashes.SHA256()).hex() for authority in authorities
+        context.issuers = tuple(
+            (authority.fingerprint(hashes.SHA256()).hex(), authority) for authority in authorities
         )
+        context.authorities = frozenset(fingerprint for fingerprint, _ in context.issuers)
         _trust_authorities(context, client_ca)
         required = model.client_certificate == "required"
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
