@@ -316,6 +316,19 @@ async def test_only_operators_use_secrets_of_no_namespace(
         await manager.ask("PATCH", path, 422, json={"url": f"{receiver.url}/elsewhere"})
 
 
+async def test_a_sample_is_an_event_that_its_caller_may_read(
+    client: Client, receiver: Receiver, callers: NarrowCallers
+) -> None:
+    await client.webhook(id="w", url=receiver.url, events=["shop.*"])
+    async with callers.caller("webhooks:manage", types=("shop.*",)) as caller:
+        path = "/v1/webhooks/w/test"
+        refused = await caller.ask("POST", path, 422, json={"event": event("bank.paid")})
+        assert "type of the caller" in str(refused)
+        assert receiver.requests == []
+        for body in (None, {"event": event("shop.paid")}):
+            assert (await caller.ask("POST", path, json=body))["succeeded"]
+
+
 async def test_live_events_and_subscriptions(
     client: Client, callers: NarrowCallers, customer: NarrowCaller
 ) -> None:

@@ -37,11 +37,13 @@ from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import WebhookBody
 from event_gateway.config.response_bodies import webhook_to_json
-from event_gateway.core.access.narrowing import is_narrowed, owner_of
+from event_gateway.core.access.narrowing import is_narrowed, may_read, owner_of
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
+from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import Conflict, InvalidDefinition
 from event_gateway.core.streams.capture_warnings import capture_warnings
+from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.signing_keys import check_keys
@@ -207,6 +209,8 @@ async def try_webhook(
         if set(body) != {"event"}:
             raise Problem(422, 'the body is {"event": {…}}, or empty')
         event = event_in(await request.body())
+        if not may_read(caller, Received(event, EVENTS, 0, time.time())):
+            raise InvalidDefinition("event", "is not of a namespace and type of the caller")
     shown = await sample_request.send(
         parts.receivers,
         parts.builders.for_webhook(webhook),
