@@ -13,6 +13,7 @@ from event_gateway.core.access.sealing import new_key
 from support.client import Client, event
 from support.fixtures import Start
 from support.narrow_callers import NarrowCaller, NarrowCallers
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 CONFIG = {
@@ -228,6 +229,27 @@ async def test_an_id_that_was_somebody_elses(
     assert (await customer.ask("DELETE", "/v1/dead-letters?webhook=w"))["purged"] == 1
     left = (await client.http.get("/v1/dead-letters?limit=100")).json()["items"]
     assert {letter["id"] for letter in letters} <= {item["id"] for item in left}
+
+
+async def test_expression_errors_of_a_former_webhook(
+    client: Client, receiver: Receiver, customer: NarrowCaller
+) -> None:
+    body = {"id": "w", "url": receiver.url, "events": ["shop.>"],
+            "expression": "event.data.amount > 1"}  # fmt: skip
+    await client.webhook(**body)
+    await client.send(of("rival"))
+    async with asyncio.timeout(PATIENCE):
+        while not (await client.http.get("/v1/webhooks/w")).json()["expression_errors"]:
+            await asyncio.sleep(0.05)
+        await client.http.delete("/v1/webhooks/w")
+        while (await client.http.get("/v1/webhooks/w")).status_code != 404:
+            await asyncio.sleep(0.02)
+        await customer.ask("POST", "/v1/webhooks", 201, json=body)
+        assert (await customer.ask("GET", "/v1/webhooks/w"))["expression_errors"] is None
+        await customer.send(own := of("customer"))
+        while not (errors := (await customer.ask("GET", "/v1/webhooks/w"))["expression_errors"]):
+            await asyncio.sleep(0.05)
+    assert (errors["count"], errors["latest"]["event_id"]) == (1, own["id"])
 
 
 async def test_secrets_of_a_namespace(

@@ -77,5 +77,8 @@ class ExpressionErrors:
 
 def _key(webhook: Webhook) -> str:
     # Each expression has its own count: when a webhook's expression changes, its count starts at 0.
-    digest = hashlib.sha256((webhook.expression or "").encode()).hexdigest()[:8]
+    counted = webhook.expression or ""
+    if webhook.owner:  # a former webhook of this id may have been somebody else's
+        counted = f"{webhook.created_at} {counted}"
+    digest = hashlib.sha256(counted.encode()).hexdigest()[:8]
     return EXPRESSION.key(webhook.id, digest)

@@ -325,7 +325,7 @@ EXPRESSION = Family(
     name="expression", pattern="expression:{webhook}:{digest}", type="hash",
     owner="expression_errors",
     value="How often an expression could not be evaluated, and the latest error; the digest is "
-    "that of the expression",
+    "that of the expression, and of the registration if the webhook has an owner",
     lifetime="7 days after the latest error", expiry=Expiry.ALWAYS, ttl=7 * DAY,
     deleted_by="Redis, by expiry",
 )  # fmt: skip
