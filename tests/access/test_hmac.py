@@ -102,6 +102,12 @@ async def test_signed_requests(start: Start, tmp_path: Path) -> None:
             assert answer.status_code == 202
             assert answer.json()["duplicates"] == duplicates
 
+        # Whoever sees it cannot read with it: a read with a body is signed with its path.
+        for path in ("/v1/webhooks", "/v1/events"):
+            answer = await http.request("GET", path, content=body, headers=signed | STRUCTURED)
+            assert answer.status_code == 401, answer.text
+        await call("GET", "/v1/webhooks", body, versions="v1r")
+
         # Whatever is wrong, the caller is told one thing.
         wrong: list[dict[str, Any]] = [
             {"key": READER}, {"key_id": "nobody"}, {"key_id": "reader"}, {"key_id": "lost"},

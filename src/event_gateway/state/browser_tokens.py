@@ -9,7 +9,7 @@ from event_gateway.core.access.browser_token import BrowserToken
 from event_gateway.state.keys import BROWSER_TOKEN, BROWSER_TOKENS
 
 ALL = "all"  # in place of an issuer
-_TIES = 32  # tokens more than a page that are read, as several can expire in one millisecond
+_TIES = 32  # tokens more than a page that are read at once, as many can expire with their key
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(BrowserToken).decode
 
@@ -43,15 +43,21 @@ class IssuedTokens:
         """At most ``limit`` tokens behind a position, by expiry; and the position of the last one
         if there are more."""
         first = max(after[0], _score(now))
-        found = await cast(
-            Any,
-            self._client.zrangebyscore(
-                BROWSER_TOKENS.key(issuer), first, "+inf",
-                start=0, num=limit + _TIES, withscores=True,
-            ),
-        )  # fmt: skip
-        places = [(int(score), token_id.decode()) for token_id, score in found]
-        places = [place for place in places if place > after]
+        places: list[tuple[int, str]] = []
+        start, asked = 0, limit + _TIES
+        while len(places) <= limit:
+            found = await cast(
+                Any,
+                self._client.zrangebyscore(
+                    BROWSER_TOKENS.key(issuer), first, "+inf",
+                    start=start, num=asked, withscores=True,
+                ),
+            )  # fmt: skip
+            read = [(int(score), token_id.decode()) for token_id, score in found]
+            places += [place for place in read if place > after]
+            start += len(found)
+            if len(found) < asked:
+                break
         page = places[:limit]
         if not page:
             return [], None

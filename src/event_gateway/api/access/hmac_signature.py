@@ -3,7 +3,7 @@
 Standard Webhooks signs id, time and body, and neither method nor path: a request that somebody
 holds back could be sent to another path. So ``v1`` is accepted for events and for reading, and
 what changes something else is signed with method and path before that content (``v1r``,
-``v1ar``).
+``v1ar``), as is a request that reads and has a body: it could be that of an event.
 """
 
 import re
@@ -118,6 +118,8 @@ class HmacSignatures:
         if not checkers:
             raise self._refused(client.principal.id, "its secret is missing or no signing key")
         body = await request.body()
+        if body and request.method in _SAFE:
+            bound_only = True  # else whoever sees the request that publishes an event could read
         content = b"%b.%d.%b" % (message_id.encode(), sent_at, body)
         bound = b"%b %b\n%b" % (request.method.encode(), request.target, content)
         for made_by in checkers:
