@@ -79,7 +79,8 @@ class Keys:
         while True:
             await asyncio.sleep(WRITE_INTERVAL)
             used, self.ring.used = self.ring.used, {}
-            known = {key_id: time for key_id, time in used.items() if key_id in self.ids()}
+            ids = self.ids()
+            known = {key_id: time for key_id, time in used.items() if key_id in ids}
             try:
                 if known:
                     await self._uses.write(known)
