@@ -1,7 +1,7 @@
 """Reverse proxies that are believed when they say who their clients are."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from event_gateway.core.access.forwarded import AddressHeader, Client, Header, client_behind
 from event_gateway.core.text.addresses import read_address
@@ -20,14 +20,18 @@ class TrustedProxies:
         header: AddressHeader = "x-forwarded-for",
         certificates: bool = False,
     ) -> None:
+        self._networks: list[IPv4Network | IPv6Network] = []
+        self._certificates = False
         self.configure(networks, header, certificates)
 
-    def configure(self, networks: Sequence[str], header: AddressHeader, certificates: bool) -> None:
-        """Trusts these from now on."""
+    def configure(self, networks: Sequence[str], header: AddressHeader, certificates: bool) -> bool:
+        """Trusts these from now on; whether others than before tell certificates."""
+        former = self._networks, self._certificates
         self._networks = [ip_network(text) for text in networks]
         self._header: AddressHeader = header
         self._certificates = certificates
         self._known: dict[str, bool] = {}
+        return former != (self._networks, self._certificates)
 
     def trusts(self, address: str) -> bool:
         """Whether the address is one of a proxy."""
