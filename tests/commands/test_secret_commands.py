@@ -124,7 +124,10 @@ async def test_commands_find_the_gateway_of_a_data_directory(
     assert (result.status, result.json) == (0, [])
     other = await command("secrets", "list", "--url", "http://127.0.0.1:1", directory=tmp_path)
     assert other.status == 2
-    assert other.err == "no key for http://127.0.0.1:1: give --key, or set EVENT_GATEWAY_KEY\n"
+    assert (
+        other.err
+        == "no key for http://127.0.0.1:1: give --key or --key-file, or set EVENT_GATEWAY_KEY\n"
+    )
 
 
 WRONG_COMMANDS: list[tuple[list[str], int, str]] = [

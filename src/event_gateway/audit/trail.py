@@ -32,7 +32,8 @@ from event_gateway.core.text.times import rfc3339
 
 log = structlog.get_logger(__name__)
 
-BEGIN_TIMEOUT = 5.0  # seconds until a change is refused because its record is not confirmed
+BEGIN_TIMEOUT = 5.0  # seconds without a stored record until changes that wait are refused
+MAX_BEGIN = 30.0  # seconds until a change is refused because its record is not confirmed
 END_TIMEOUT = 1.0  # seconds for which an answer waits for the record of its outcome
 RETRY_DELAY = 0.5  # seconds
 MAX_WAITING = 1000  # records that wait for NATS; with more, changes are refused unrecorded
@@ -115,6 +116,7 @@ class AuditTrail:
         self._waiting: deque[_Waiting] = deque()
         self._news = asyncio.Event()
         self._number = 0
+        self._stored = 0  # records so far
         self._previous = ""
         self._encoded: bytes | None = None  # the record that is being stored
         self._problem = ""  # why it is not stored yet
@@ -131,6 +133,7 @@ class AuditTrail:
             while self._waiting:
                 await self._store(self._waiting[0].record)
                 stored = self._waiting.popleft().stored
+                self._stored += 1
                 if not stored.done():
                     stored.set_result(None)
 
@@ -159,8 +162,7 @@ class AuditTrail:
         )
         waiting = self._enqueue(call._record)
         try:
-            if self._log.connected:
-                await asyncio.wait([waiting.stored], timeout=BEGIN_TIMEOUT)
+            await self._wait(waiting.stored)
             if not waiting.stored.done():
                 raise NotRecorded(self._problem or "NATS cannot be reached")
         except BaseException:
@@ -168,6 +170,15 @@ class AuditTrail:
             self._enqueue(call.ended("failed", 503))
             raise
         return call
+
+    async def _wait(self, stored: asyncio.Future[None]) -> None:
+        """Waits for as long as records are stored: a burst of changes is not a broken log."""
+        before = -1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MAX_BEGIN):
+                while self._log.connected and not stored.done() and self._stored != before:
+                    before = self._stored
+                    await asyncio.wait([stored], timeout=BEGIN_TIMEOUT)
 
     def end(self, call: Call, outcome: Outcome, status: int | None = None) -> asyncio.Future[None]:
         """Stores the outcome of a change; the future is done once that is confirmed."""
