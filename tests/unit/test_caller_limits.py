@@ -12,6 +12,7 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.request_rates import MAX_CALLERS, RequestRates
 
 RIGHT = "egk_RightRight00_secret"
+EXPIRED = "valid once"
 
 
 class _Counters:
@@ -30,7 +31,7 @@ class _Keys:
         if request.bearer == RIGHT:
             return Principal(name="k", method="api_key", id="k", scopes=frozenset())
         if request.bearer:
-            raise Unauthenticated("the key is not known")
+            raise Unauthenticated("the key is not known", guess=request.bearer != EXPIRED)
         return None
 
     def still_valid(self, _principal: Principal) -> bool:
@@ -94,6 +95,13 @@ async def test_requests_without_a_credential_are_no_failures() -> None:
     door = _Door()
     assert {await door.ask() for _ in range(50)} == {401}
     assert not door.counters.counts
+
+
+async def test_what_was_valid_once_is_no_guess() -> None:
+    """One client that goes on with an expired token locks out no others behind its address."""
+    door = _Door()
+    assert {await door.ask(EXPIRED) for _ in range(50)} == {401}
+    assert await door.ask(RIGHT) == 200
 
 
 async def test_a_key_is_guessed_from_many_addresses() -> None:

@@ -17,7 +17,7 @@ from event_gateway.core.access.narrowing import (
     publish_refusal,
 )
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.access.subscription_view import SubscriptionView, view_of
+from event_gateway.core.access.subscription_view import SubscriptionView, names_of, view_of
 from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.enrichment import splice, without_others
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
@@ -159,6 +159,18 @@ def test_which_subscriptions_are_seen() -> None:
     alone = SubscriptionView(None, "api_key:k", None)
     assert alone.sees((), "api_key:k", "orders")
     assert not alone.sees((), "", "orders"), "of a process of a former version"
+
+
+def test_whose_durable_names_are_used() -> None:
+    assert names_of(caller()) == names_of(caller(streams=("orders",))) == ()
+    assert names_of(CUSTOMER) == ("customer",)
+    token = Principal(
+        name="ada", method="browser_token", id="1", scopes=frozenset(), issued_by="api_key:k"
+    )
+    # The user of a page has the same names with each token, and takes none of a service.
+    for other in ({"id": "2"}, {"namespaces": ("customer",)}, {}):
+        assert names_of(msgspec.structs.replace(token, **other)) == ("", "api_key:k:ada")
+    assert names_of(msgspec.structs.replace(token, name="bob")) == ("", "api_key:k:bob")
 
 
 def test_what_a_webhook_with_an_owner_may_have() -> None:

@@ -96,9 +96,10 @@ class Tokens:
         """The holder of a token. Raises InvalidToken."""
         principal = read(self._key, text, time.time()).principal()
         if principal.id in self._registry.revoked_tokens:
-            raise InvalidToken("the token was revoked")
+            raise InvalidToken("the token was revoked", signed=True)
         if not self._is_allowed(principal):
-            raise InvalidToken("the key that issued the token is revoked, or allows less now")
+            detail = "the key that issued the token is revoked, or allows less now"
+            raise InvalidToken(detail, signed=True)
         return principal
 
     def still_valid(self, principal: Principal) -> bool:

@@ -19,10 +19,14 @@ HOW_TO_CALL = (
 class Unauthenticated(Exception):
     """The request does not prove who sends it; the text says what to send. ``invalid_token``: it
     has a bearer token that is not valid; then the text is also the description in the header.
-    ``key``: the id of the key that it names, if that is known."""
+    ``key``: the id of the key that it names, if that is known; ``guess``: whether the credential
+    may be a guess, so that it counts as a failed login, and not one that was valid once."""
 
-    def __init__(self, detail: str, *, invalid_token: bool = False, key: str = "") -> None:
+    def __init__(
+        self, detail: str, *, invalid_token: bool = False, key: str = "", guess: bool = True
+    ) -> None:
         super().__init__(detail)
+        self.guess = guess
         self.invalid_token = invalid_token
         self.key = key
 
@@ -65,7 +69,8 @@ class Authenticator:
                     self.limits.succeeded(request)
                     return principal
         except Unauthenticated as error:
-            self.limits.failed(request, error.key or _named_key(request.bearer))
+            if error.guess:
+                self.limits.failed(request, error.key or _named_key(request.bearer))
             raise
         raise Unauthenticated(HOW_TO_CALL)
 

@@ -21,7 +21,7 @@ class BrowserTokens:
         try:
             return self._tokens.holder(token)
         except InvalidToken as error:
-            raise Unauthenticated(str(error)) from None
+            raise Unauthenticated(str(error), guess=not error.signed) from None
 
     def still_valid(self, principal: Principal) -> bool:
         """Whether the token and the key that issued it are neither revoked nor expired."""

@@ -74,7 +74,7 @@ class JwtTokens:
         if holder.expires_at is None or time.time() < holder.expires_at:
             return holder
         del self._known[digest]
-        raise Unauthenticated("the token has expired", invalid_token=True)
+        raise Unauthenticated("the token has expired", invalid_token=True, guess=False)
 
     def still_valid(self, principal: Principal) -> bool:
         """Whether a token has not expired, and the gateway still trusts its issuer and the key
@@ -104,7 +104,7 @@ class JwtTokens:
                     await self._reconfigured.wait()
 
     async def _check(self, text: str, digest: bytes) -> TokenHolder:
-        issuer = ""
+        issuer, signed = "", False
         try:
             token = read_token(text)
             keys = self._issuers.get(token.issuer)
@@ -112,12 +112,14 @@ class JwtTokens:
                 raise TokenRefused("its issuer is not configured")
             issuer = keys.issuer.name
             key = await self._signer_of(token, keys)
+            signed = True
             if self._issuers.get(issuer) is not keys:  # a reload, while the keys were fetched
                 raise TokenRefused("its issuer is not configured any more")
             holder = token_holder(keys.issuer, token.claims, key.thumbprint, time.time())
         except TokenRefused as error:
             self._refusals.log(issuer, str(error))
-            raise Unauthenticated(error.description, invalid_token=True) from None
+            description = error.description
+            raise Unauthenticated(description, invalid_token=True, guess=not signed) from None
         if len(self._known) >= MAX_KNOWN:
             del self._known[next(iter(self._known))]
         self._known[digest] = holder

@@ -18,7 +18,12 @@ _is_id = re.compile(r"tok_[0-9a-f]{16}", re.ASCII).fullmatch
 
 
 class InvalidToken(Exception):
-    """The token is not one of this gateway, or has expired; the text says which."""
+    """The token is not one of this gateway, or has expired; the text says which. ``signed``:
+    whether this gateway has made it."""
+
+    def __init__(self, detail: str, *, signed: bool = False) -> None:
+        super().__init__(detail)
+        self.signed = signed
 
 
 class BrowserToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +91,7 @@ def read(key: bytes, token: str, now: float) -> BrowserToken:
     except msgspec.DecodeError:
         raise InvalidToken("the token was made by another version of the gateway") from None
     if content.until <= now:
-        raise InvalidToken("the token has expired")
+        raise InvalidToken("the token has expired", signed=True)
     return content
 
 

@@ -35,9 +35,12 @@ def view_of(caller: Principal) -> SubscriptionView | None:
 
 def names_of(caller: Principal) -> tuple[str, ...]:
     """Whose durable names a caller uses: those of its namespaces, else, if it is narrowed to types,
-    its own; empty: those of the operators."""
+    its own; empty: those of the operators. Users of browser tokens have names of their own, which
+    all tokens of a user share."""
+    if caller.method == "browser_token":
+        return "", caller.holder  # no namespace is empty
     if caller.namespaces is None and caller.types is not None:
-        return "", key_of(caller)  # no namespace is empty
+        return "", key_of(caller)
     return owner_of(caller)
 
 
