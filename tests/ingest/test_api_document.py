@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 
 from event_gateway.cli.process.serve import Running
 from support.client import Client
+from support.fixtures import Start
 
 # What anybody may call. The page of the documentation holds nothing of the installation.
 OPEN = {
@@ -66,8 +67,10 @@ async def test_the_document_has_every_route_with_what_it_needs(
 
 
 async def test_nothing_is_open_without_a_credential_but_what_is_meant_to_be(
-    gateway: Running, client: Client
+    start: Start, connect: Start
 ) -> None:
+    gateway: Running = await start({"auth": {"failed_logins": {"limit": 10_000}}})
+    client: Client = await connect(gateway)
     api = gateway.gateway.api
     without = {"Authorization": ""}
 

@@ -242,7 +242,7 @@ async def test_a_client_that_does_not_read_is_closed(
 ) -> None:
     monkeypatch.setattr(limits, "WRITE_TIMEOUT", 0.5)
     monkeypatch.setattr(open_connections, "CHECK_INTERVAL", 0.1)
-    gateway: Running = await start()
+    gateway: Running = await start({"server": {"docs": "public"}})  # something large
 
     def overwhelm() -> None:
         with RawClient(gateway.http_url, receive_buffer=4096) as client:

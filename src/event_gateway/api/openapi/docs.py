@@ -29,8 +29,6 @@ _POLICY = (
 _PAGE_HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cache-Control": "no-cache",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
 }
 _ABSENT = "the gateway shows no documentation of its API: server.docs is off"
 
