@@ -113,9 +113,10 @@ class Receiver:
         }
         answer = self._options if scope["method"] == "OPTIONS" else self._answer
         status, text, more_headers = await answer(scope["path"], scope["method"], headers, body)
-        content = text.encode()
+        # 204 has no content, not even a length (RFC 9110, 8.6): it would count as a response.
+        content = b"" if status == 204 else text.encode()
         answered = [
-            (b"content-length", b"%d" % len(content)),
+            *([] if status == 204 else [(b"content-length", b"%d" % len(content))]),
             *((name.lower().encode(), value.encode("latin-1"))
               for name, value in more_headers.items()),
         ]  # fmt: skip
