@@ -117,10 +117,10 @@ async def test_a_page_gets_server_sent_events_and_resumes(
     answer = await client.http.post("/v1/tokens", json={"streams": ["work"]})
     async with contextlib.AsyncExitStack() as stack:
         relay = await stack.enter_async_context(_serving(wire.serve))
-        # Any page of the same origin will do.
-        url = f"http://127.0.0.1:{relay}/healthz"
+        # A page of the same origin, whose policy lets it call the gateway.
+        url = f"http://127.0.0.1:{relay}/docs"
         shown = await stack.enter_async_context(page(tmp_path / "browser", url))
-        await shown.until("location.pathname === '/healthz'")
+        await shown.until("location.pathname === '/docs'")
         await shown.value(
             "window.got = []; window.opened = 0;"
             f"window.source = new EventSource('/v1/streams/work/sse?from=first&token="
@@ -177,9 +177,9 @@ async def test_an_event_source_survives_restarts_and_outages(tmp_path: Path) -> 
             at = await program.start()
             wire.port = int(at["http"].rpartition(":")[2])
             shown = await stack.enter_async_context(
-                page(tmp_path / "browser", f"http://127.0.0.1:{relay}/healthz")
+                page(tmp_path / "browser", f"http://127.0.0.1:{relay}/docs")
             )
-            await shown.until("location.pathname === '/healthz'")
+            await shown.until("location.pathname === '/docs'")
             async with connected(at["http"], at["nats"], at["key"]) as client:
                 answer = await client.http.post("/v1/tokens", json={"streams": ["work"]})
                 await shown.value(LISTEN % answer.json()["token"])
@@ -224,9 +224,9 @@ async def test_an_event_source_gives_up_where_that_is_right(
     assert (await client.http.post("/v1/streams", json=body)).status_code == 201
     async with contextlib.AsyncExitStack() as stack:
         relay = await stack.enter_async_context(_serving(wire.serve))
-        url = f"http://127.0.0.1:{relay}/healthz"
+        url = f"http://127.0.0.1:{relay}/docs"
         shown = await stack.enter_async_context(page(tmp_path / "browser", url))
-        await shown.until("location.pathname === '/healthz'")
+        await shown.until("location.pathname === '/docs'")
         answer = await client.http.post("/v1/tokens", json={"streams": ["work", "gone"]})
         token = answer.json()["token"]
         # An operator ends its subscription: it connects once more, and stays away.
