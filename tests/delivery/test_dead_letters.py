@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from event_gateway.api.routes import dead_letters
+from event_gateway.api.routes import dead_letter_selection
 from event_gateway.broker import pull
 from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog
 from event_gateway.cli.process.serve import Running
@@ -186,7 +186,7 @@ async def test_large_dead_letters_are_read_in_small_parts(
 ) -> None:
     """The memory is limited, and a dead letter above the limit is still read."""
     monkeypatch.setattr(pull, "MAX_BYTES", 30_000)
-    monkeypatch.setattr(dead_letters, "MAX_BYTES", 25_000)
+    monkeypatch.setattr(dead_letter_selection, "MAX_BYTES", 25_000)
     await _dead(client, receiver, "w")
     sent = [event("a", "x" * size) for size in (9000, 9000, 9000, 9000, 90_000, 10, 10, 9000)]
     for item in sent:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 FORMAT = 1
 _FAILURES = (*BrokerError, NoStreamResponseError, APIError)
 NOT_DELETED = 10057  # error code of the server: there is no such message
+CONCURRENT_READS = 32  # by position
 CONCURRENT_DELETIONS = 64
 HEADERS = 1024  # bytes that a message's subject and headers may take
 MAX_UNPACKED = 512 * 1024 * 1024
@@ -129,6 +130,15 @@ class DeadLetterLog:
             raise failure(self._broker, error) from None
         time = message.time.timestamp() if message.time else 0.0
         return _decode(position, time, message.data or b"")
+
+    async def read_all(
+        self, positions: Sequence[int]
+    ) -> AsyncIterator[list[StoredDeadLetter | None]]:
+        """The dead letters at positions, in their order, in lists of some: each can have a
+        mebibyte. None where there is none, or no longer."""
+        for start in range(0, len(positions), CONCURRENT_READS):
+            reads = map(self.read, positions[start : start + CONCURRENT_READS])
+            yield await asyncio.gather(*reads)
 
     async def event(self, position: int) -> Received | None:
         """The event of the dead letter at a position, as the log returns events."""

@@ -22,7 +22,6 @@ from event_gateway.state.script_arguments import ReplayStep
 
 LEASE = 15.0  # seconds after which another process can take over a replay
 CHUNK = 256  # deliveries queued, or dead letters read, in one step
-CONCURRENT_READS = 32  # dead letters read at a time by position; each can have a mebibyte
 MAX_DEPTH = 1000  # pending deliveries of a webhook above which a replay from the log pauses
 PAUSE = 0.5  # seconds until the replay checks that depth again
 STEPS_PER_TURN = 40  # parts of the log that a replay reads in its turn, before other replays
@@ -152,12 +151,9 @@ class ReplayExecution:
             chunk = replay.positions[position - 1 : position - 1 + CHUNK]
             runs: list[NewRun] = []
             existing = 0
-            for start in range(0, len(chunk), CONCURRENT_READS):
-                reads = map(self._dead_letters.read, chunk[start : start + CONCURRENT_READS])
+            async for read in self._dead_letters.read_all(chunk):
                 dead_letters = [
-                    stored
-                    for stored in await asyncio.gather(*reads)
-                    if stored is not None and self._is_own(stored)
+                    stored for stored in read if stored is not None and self._is_own(stored)
                 ]
                 existing += len(dead_letters)
                 runs += [

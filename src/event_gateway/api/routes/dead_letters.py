@@ -21,6 +21,14 @@ from event_gateway.api.answers.deliveries import (
 )
 from event_gateway.api.answers.requests import LOCATION
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.routes.dead_letter_selection import (
+    SCAN,
+    DeadLetterSelection,
+    Filter,
+    checked_webhook,
+    filter_of,
+    narrowed_types,
+)
 from event_gateway.api.routes.replays import ReplayParts, begin, checked_types
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
@@ -28,27 +36,19 @@ from event_gateway.api.server.pages import SeqPath, cursor_of, read_cursor, time
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.dead_letters import DeadLetterLog, StoredDeadLetter
-from event_gateway.core.access.narrowing import is_narrowed, may_read, may_select
-from event_gateway.core.access.principal import Principal
+from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.pattern import check_pattern, matches
 from event_gateway.core.streams.start import MAX_SEQ
-from event_gateway.core.text.identifier import ID
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.core.webhook.replay import Replay
-from event_gateway.registration.visible import webhook_of, webhook_or_none
-from event_gateway.replay.ownership import is_of_registration, received
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.replays import new_id
 from event_gateway.state.runs import Runs
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class=GuardedRoute)
 
-SCAN = 5000  # dead letters that a request reads: a page can have fewer than match
-READ = 500  # dead letters in one read
-MAX_BYTES = 32 * 1024 * 1024  # event data of a response, held in memory
 MAX_IDS = 1000
 
 # The id of a dead letter: its sequence in the stream of dead letters.
@@ -60,29 +60,13 @@ class DeadLetterParts:
     """What the routes use."""
 
     dead_letters: DeadLetterLog
+    selection: DeadLetterSelection
     ledger: Ledger
     runs: Runs
     replays: ReplayParts
 
 
 Parts = Annotated[DeadLetterParts, Depends(provided(DeadLetterParts))]
-
-
-class _Filter(msgspec.Struct, frozen=True):
-    webhook: str | None
-    type: str | None
-    reason: str | None
-    since: float | None
-    until: float | None
-
-    def passes(self, stored: StoredDeadLetter) -> bool:
-        """Whether a dead letter (of the right webhook) passes the filter."""
-        return (
-            (self.type is None or matches(self.type, stored.event.type))
-            and (self.reason is None or stored.body.reason == self.reason)
-            and (self.since is None or stored.time >= self.since)
-            and (self.until is None or stored.time < self.until)
-        )
 
 
 class _ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -113,9 +97,9 @@ async def list_dead_letters(
 ) -> dict[str, Any]:
     """Dead letters, the oldest first. A page may hold fewer than ``limit`` items and have a next
     page."""
-    filters = _filter(webhook, type, reason, since, until)
-    dead_letters, next_id = await _scan(
-        parts, caller, filters, read_cursor(cursor, LetterId), limit
+    filters = filter_of(webhook, type, reason, since, until)
+    dead_letters, next_id = await parts.selection.select(
+        caller, filters, from_id=read_cursor(cursor, LetterId), limit=limit
     )
     replayed = await _replayed_at(parts, dead_letters)
     items = [
@@ -129,7 +113,7 @@ async def list_dead_letters(
 async def show_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was then."""
     stored = await parts.dead_letters.read(letter_id)
-    if stored is None or not _may_see(parts, caller, stored):
+    if stored is None or not parts.selection.may_see(caller, stored):
         raise Problem(404, f"there is no dead letter {letter_id}")
     (replayed_at,) = await _replayed_at(parts, [stored])
     shown = _shown(stored, replayed_at) | {
@@ -168,11 +152,13 @@ async def replay_dead_letters(
         raise InvalidDefinition("ids", f"must be 1 to {MAX_IDS}")
     positions = tuple(dict.fromkeys(given.ids or ()))
     if is_narrowed(caller):
-        given.webhook = await _one_webhook(parts, caller, given.webhook, positions)
-        given.types = _narrowed_types(caller, checked_types(given.types))
+        given.webhook = await parts.selection.one_webhook(
+            caller, webhook_id=given.webhook, ids=positions
+        )
+        given.types = narrowed_types(caller, checked_types(given.types))
     replay = Replay(
         id=new_id(),
-        webhook=_checked(given.webhook),
+        webhook=checked_webhook(given.webhook),
         types=checked_types(given.types),
         reason=given.reason,
         since=time_of("since", given.since),
@@ -194,7 +180,7 @@ async def delete_dead_letter(
 ) -> None:
     """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
     stored = await parts.dead_letters.read(letter_id)
-    if is_narrowed(caller) and (stored is None or not _may_see(parts, caller, stored)):
+    if is_narrowed(caller) and (stored is None or not parts.selection.may_see(caller, stored)):
         raise Problem(404, f"there is no dead letter {letter_id}")
     if stored is not None and await _needed(parts, stored):
         raise Problem(409, f"the dead letter {letter_id} is being replayed")
@@ -224,8 +210,8 @@ async def purge_dead_letters(
     409 while some of the webhook's dead letters are being replayed, as deliveries may still need
     them.
     """
-    filters = _filter(webhook, type, reason, since, until)
-    if all != (filters == _Filter(None, None, None, None, None)):
+    filters = filter_of(webhook, type, reason, since, until)
+    if all != (filters == Filter(None, None, None, None, None)):
         raise InvalidDefinition(
             "all", "name a webhook, a type, a reason or a time, or give all=true"
         )
@@ -235,13 +221,19 @@ async def purge_dead_letters(
         await _check_unused(parts, webhook)
     last = await parts.dead_letters.last_position()
     if type is None and reason is None and since is None and not narrowed:
-        before = last + 1 if filters.until is None else await _first(parts, filters.until, last)
-        count = await _count(parts, webhook, before)
+        before = (
+            last + 1
+            if filters.until is None
+            else await parts.selection.first_since(filters.until, last)
+        )
+        count = await parts.selection.count_before(webhook, before)
         if not dry_run:
             count = await parts.dead_letters.purge(webhook_id=webhook, before=before)
         _purged(call, filters, count, dry_run=dry_run)
         return {"purged": count, "dry_run": dry_run, "next": None}
-    dead_letters, next_id = await _scan(parts, caller, filters, from_id, SCAN)
+    dead_letters, next_id = await parts.selection.select(
+        caller, filters, from_id=from_id, limit=SCAN
+    )
     count = len(dead_letters)
     if not dry_run:
         for webhook_id in {_webhook_id(stored) for stored in dead_letters} if narrowed else ():
@@ -251,7 +243,7 @@ async def purge_dead_letters(
     return {"purged": count, "dry_run": dry_run, "next": cursor_of(next_id)}
 
 
-def _purged(call: Call, filters: _Filter, count: int, *, dry_run: bool) -> None:
+def _purged(call: Call, filters: Filter, count: int, *, dry_run: bool) -> None:
     call.about(after=msgspec.to_builtins(filters) | {"purged": count, "dry_run": dry_run})
 
 
@@ -263,82 +255,6 @@ async def _check_unused(parts: DeadLetterParts, webhook: str | None) -> None:
                            "are delivered, or cancel these deliveries")  # fmt: skip
 
 
-def _may_see(parts: DeadLetterParts, caller: Principal, stored: StoredDeadLetter) -> bool:
-    """Whether a caller may see a dead letter: its webhook, and its event; a former webhook of this
-    id may have been somebody else's."""
-    if not is_narrowed(caller):
-        return True
-    webhook = webhook_or_none(caller, parts.replays.registry, _webhook_id(stored))
-    return (
-        webhook is not None
-        and is_of_registration(webhook, stored)
-        and may_read(caller, received(stored))
-    )
-
-
-async def _one_webhook(
-    parts: DeadLetterParts, caller: Principal, webhook_id: str | None, positions: tuple[int, ...]
-) -> str:
-    """The webhook whose dead letters a narrowed caller replays. Raises Unknown, InvalidDefinition,
-    and a Problem if there is no dead letter of one of the ids."""
-    if not positions:
-        if webhook_id is None:
-            raise InvalidDefinition("webhook", "name one of the caller's webhooks")
-        return webhook_of(caller, parts.replays.registry, webhook_id).id
-    webhook_ids = set()
-    for position in positions:
-        stored = await parts.dead_letters.read(position)
-        if stored is None or not _may_see(parts, caller, stored):
-            raise Problem(404, f"there is no dead letter {position}")
-        webhook_ids.add(_webhook_id(stored))
-    if len(webhook_ids) > 1:
-        raise InvalidDefinition("ids", "name dead letters of one webhook")
-    return webhook_ids.pop()
-
-
-def _narrowed_types(caller: Principal, types: tuple[str, ...]) -> list[str]:
-    """The patterns of a replay, within the types of its caller. Raises InvalidDefinition."""
-    if not may_select(caller, types):
-        allowed = ", ".join(caller.types or ())
-        raise InvalidDefinition("types", f"the caller may use types within: {allowed}")
-    return list(types or caller.types or ())
-
-
-async def _scan(
-    parts: DeadLetterParts,
-    caller: Principal,
-    filters: _Filter,
-    from_id: int | None,
-    limit: int,
-) -> tuple[list[StoredDeadLetter], int | None]:
-    """At most ``limit`` dead letters that pass the filter and that the caller may see, from an id
-    on; and the id at which the next page begins, if there may be more."""
-    passing: list[StoredDeadLetter] = []
-    size = 0  # bytes of data in them
-    scanned, since = 0, filters.since if from_id is None else None
-    all_pass = filters.type is None and filters.reason is None and not is_narrowed(caller)
-    next_id, remaining = from_id or 1, 1
-    while remaining and scanned < SCAN:
-        page, last, remaining = await parts.dead_letters.page(
-            webhook_id=filters.webhook,
-            from_position=next_id,
-            since=since,
-            limit=min(READ, limit) if all_pass else READ,
-        )
-        since = None
-        next_id = last + 1
-        scanned += len(page)
-        for stored in page:
-            if filters.until is not None and stored.time >= filters.until:
-                return passing, None
-            if filters.passes(stored) and _may_see(parts, caller, stored):
-                if len(passing) == limit or size > MAX_BYTES:
-                    return passing, stored.position
-                passing.append(stored)
-                size += len(stored.event.data)
-    return passing, next_id if remaining else None
-
-
 async def _needed(parts: DeadLetterParts, stored: StoredDeadLetter) -> bool:
     """Whether a delivery that has not ended replays this dead letter."""
     event = stored.event
@@ -346,25 +262,6 @@ async def _needed(parts: DeadLetterParts, stored: StoredDeadLetter) -> bool:
     return (
         record is not None and record.dead_letter == stored.position and record.status not in FINAL
     )
-
-
-async def _first(parts: DeadLetterParts, since: float, last: int) -> int:
-    """The id of the first dead letter since a time; ``last + 1`` if there is none."""
-    _, letter_id, _ = await parts.dead_letters.page(webhook_id=None, since=since, limit=1)
-    return letter_id or last + 1  # a dead letter that cannot be read has an id all the same
-
-
-async def _count(parts: DeadLetterParts, webhook: str | None, before: int) -> int:
-    """How many dead letters have an id below ``before``."""
-    total = await _count_from(parts, webhook, 1)
-    return total - await _count_from(parts, webhook, before)
-
-
-async def _count_from(parts: DeadLetterParts, webhook: str | None, letter_id: int) -> int:
-    page, last, remaining = await parts.dead_letters.page(
-        webhook_id=webhook, from_position=letter_id, limit=1
-    )
-    return remaining + (1 if page or last >= letter_id else 0)
 
 
 async def _replayed_at(
@@ -381,22 +278,6 @@ async def _replayed_at(
 
 def _webhook_id(stored: StoredDeadLetter) -> str:
     return stored.body.webhook_id
-
-
-def _filter(
-    webhook: str | None, type: str | None, reason: str | None, since: str | None, until: str | None
-) -> _Filter:
-    if type is not None:
-        check_pattern(type, "type")
-    return _Filter(
-        _checked(webhook), type, reason, time_of("since", since), time_of("until", until)
-    )
-
-
-def _checked(webhook: str | None) -> str | None:
-    if webhook is not None and ID.fullmatch(webhook) is None:
-        raise InvalidDefinition("webhook", "is not an id of a webhook")
-    return webhook
 
 
 def _shown(stored: StoredDeadLetter, replayed_at: float | None) -> dict[str, Any]:
@@ -416,5 +297,5 @@ def _shown(stored: StoredDeadLetter, replayed_at: float | None) -> dict[str, Any
         "stream": body.stream,
         "sequence": body.seq,
         "run": body.run,
-        "replayed_at": None if replayed_at is None else rfc3339(replayed_at),
+        "replayed_at": rfc3339_or_none(replayed_at),
     }

@@ -20,7 +20,7 @@ from event_gateway.broker.event_reader import EventReader
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import is_narrowed, may_read
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.registration.visible import webhook_of, webhook_or_none
 from event_gateway.replay.manual_retry import ManualRetry
@@ -182,7 +182,7 @@ def _shown(webhook_id: str, delivery: Record | Listed) -> dict[str, Any]:
         "status": delivery.status.value,
         "updated_at": rfc3339(delivery.updated_at),
         "last_error": delivery.last_error,
-        "next_attempt_at": None if next_at is None else rfc3339(next_at),
+        "next_attempt_at": rfc3339_or_none(next_at),
         "stream": delivery.stream,
         "sequence": delivery.seq,
         "run": delivery.run,

@@ -32,7 +32,7 @@ from event_gateway.core.access.api_key import ADMIN_ID, ApiKey
 from event_gateway.core.access.key_warnings import key_warnings
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import DefinitionWarning
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.registration.keys import Keys
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=GuardedRoute,
@@ -170,10 +170,10 @@ def _shown(parts: KeyParts, key: ApiKey, used: dict[str, float]) -> dict[str, An
         "streams": _listed(key.streams),
         "created_at": None if of_file else rfc3339(key.created_at),
         "created_by": None if of_file else key.created_by,
-        "expires_at": _time(key.expires_at),
-        "rotated_at": _time(key.rotated_at),
-        "former_until": _time(former_until),
-        "used_at": _time(used.get(key.id)),
+        "expires_at": rfc3339_or_none(key.expires_at),
+        "rotated_at": rfc3339_or_none(key.rotated_at),
+        "former_until": rfc3339_or_none(former_until),
+        "used_at": rfc3339_or_none(used.get(key.id)),
         "managed_by": "file" if of_file else "api",
         "file": parts.keys.admin_file if of_file else None,
     }
@@ -181,7 +181,3 @@ def _shown(parts: KeyParts, key: ApiKey, used: dict[str, float]) -> dict[str, An
 
 def _listed(limit: tuple[str, ...] | None) -> list[str] | None:
     return None if limit is None else list(limit)
-
-
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else rfc3339(seconds)

@@ -29,7 +29,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.streams.start import MAX_SEQ
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
 from event_gateway.core.webhook.validation import MAX_PATTERNS
 from event_gateway.registration.visible import webhook_of, webhook_or_none
@@ -250,8 +250,8 @@ def _shown(caller: Principal, replay: Replay, progress: Progress) -> dict[str, A
         "queued": progress.queued,
         "skipped": progress.skipped,
         "error": progress.error,
-        "updated_at": _time(progress.updated_at),
-        "ended_at": _time(progress.ended_at),
+        "updated_at": rfc3339_or_none(progress.updated_at),
+        "ended_at": rfc3339_or_none(progress.ended_at),
     }
 
 
@@ -263,14 +263,10 @@ def _definition(replay: Replay) -> dict[str, Any]:
         "stream": replay.stream,
         "types": list(replay.types),
         "reason": replay.reason,
-        "since": _time(replay.since),
-        "until": _time(replay.until),
+        "since": rfc3339_or_none(replay.since),
+        "until": rfc3339_or_none(replay.until),
         "from_seq": replay.from_seq,
         "until_seq": replay.until_seq,
         "dry_run": replay.dry_run,
         "created_at": rfc3339(replay.created_at),
     }
-
-
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else rfc3339(seconds)

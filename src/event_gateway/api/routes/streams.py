@@ -49,7 +49,7 @@ from event_gateway.core.errors import Unknown
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.start_position import position_of
@@ -256,7 +256,7 @@ async def _shown(parts: StreamParts, names: list[str]) -> list[dict[str, Any]]:
                 "bytes": content.bytes,
                 "first_seq": content.first_seq,
                 "last_seq": content.last_seq,
-                "first_time": None if content.first_time is None else rfc3339(content.first_time),
+                "first_time": rfc3339_or_none(content.first_time),
             }
         }
         for name, content in zip(names, holding, strict=True)

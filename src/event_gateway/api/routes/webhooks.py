@@ -45,7 +45,7 @@ from event_gateway.core.errors import Conflict, InvalidDefinition
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.json_values import check_bounds
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339_or_none
 from event_gateway.core.webhook.signing_keys import check_keys
 from event_gateway.core.webhook.warnings import webhook_warnings
 from event_gateway.core.webhook.webhook import Webhook
@@ -308,19 +308,19 @@ async def show_stats(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> 
         "state": webhook.state,
         "breaker": {
             "state": state.breaker,
-            "open_since": _time(state.open_since),
-            "next_probe_at": _time(state.open_until),
+            "open_since": rfc3339_or_none(state.open_since),
+            "next_probe_at": rfc3339_or_none(state.open_until),
         },
-        "throttled_until": _time(state.throttled_until),
-        "failing_since": _time(state.failing_since),
+        "throttled_until": rfc3339_or_none(state.throttled_until),
+        "failing_since": rfc3339_or_none(state.failing_since),
         "in_flight": state.in_flight,
         "queue_depth": state.depth,
         "waiting": max(0, state.depth - state.in_flight),
-        "oldest_waiting_at": _time(state.oldest),
+        "oldest_waiting_at": rfc3339_or_none(state.oldest),
         "oldest_waiting_seconds": state.oldest and round(max(0.0, time.time() - state.oldest), 3),
         "attempts_per_second": round(state.rate, 3),
-        "last_success_at": _time(state.last_success),
-        "last_failure_at": _time(state.last_failure),
+        "last_success_at": rfc3339_or_none(state.last_success),
+        "last_failure_at": rfc3339_or_none(state.last_failure),
         **_counts(state.total),
         "last_24h": _counts(state.day),
     }
@@ -393,7 +393,3 @@ def _counts(counts: DeliveryCounts) -> dict[str, Any]:
         "cancelled": counts.cancelled,
         "mean_latency_seconds": None if latency is None else round(latency, 3),
     }
-
-
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else rfc3339(seconds)

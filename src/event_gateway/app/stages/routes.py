@@ -21,6 +21,7 @@ from event_gateway.api.routes import (
     transformations,
     webhooks,
 )
+from event_gateway.api.routes.dead_letter_selection import DeadLetterSelection
 from event_gateway.api.routes.webhook_rules import WebhookRules
 from event_gateway.api.server.application import RouteGroup
 from event_gateway.api.server.state import ApiState
@@ -129,6 +130,7 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
     )
     dead_letter_parts = dead_letters.DeadLetterParts(
         dead_letters=adapters.dead_letters,
+        selection=DeadLetterSelection(adapters.dead_letters, adapters.registry),
         ledger=adapters.ledger,
         runs=adapters.runs,
         replays=replay_parts,

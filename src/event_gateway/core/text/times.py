@@ -24,6 +24,11 @@ def rfc3339(seconds: float) -> str:
     return _with_milliseconds(int(seconds * 1000))
 
 
+def rfc3339_or_none(seconds: float | None) -> str | None:
+    """As :func:`rfc3339`; None for no time."""
+    return None if seconds is None else rfc3339(seconds)
+
+
 LATEST = 253_402_300_799.0  # seconds: the end of the year 9999, the last that RFC 3339 can write
 
 
