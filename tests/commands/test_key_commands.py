@@ -58,7 +58,7 @@ async def test_a_key_and_a_token_from_create_to_revoke(
         (("revoke", key_id), 1, "there is no key"),
         (("revoke", "admin"), 1, "cannot be revoked"),
         (("create", "x"), 2, "--scope"),
-        (("create", "x", "--scope", "nope"), 1, "there is no scope"),
+        (("create", "x", "--scope", "nope"), 1, "is no scope"),
         (("update", key_id), 2, "nothing to change"),
     ):
         (await command("keys", *words, **access(gateway))).assert_refused(status, message)

@@ -15,8 +15,8 @@ import pytest
 import uvloop
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from event_gateway.config.delivery_model import ProxyModel
 from event_gateway.config.load import ConfigError
-from event_gateway.config.model import ProxyModel
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard

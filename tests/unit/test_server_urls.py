@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from event_gateway.config.model import ProxyModel
+from event_gateway.config.delivery_model import ProxyModel
 from event_gateway.config.servers_model import NatsModel
 from event_gateway.core.text.urls import parse_server_url, without_password
 from event_gateway.transport.proxy import proxy_of

@@ -12,7 +12,7 @@ import pytest
 from event_gateway.api.http.refusal import Refusal
 from event_gateway.api.http.server_tls import ServerTls, load_tls
 from event_gateway.api.http.tls_connection import MAX_UNREAD, PIECE, TlsConnection
-from event_gateway.config.model import TlsModel
+from event_gateway.config.server_model import TlsModel
 from event_gateway.core.access.client_certificate import certificate_from_der
 from support.certificates import IssuedFiles
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from event_gateway.api.http import server_tls
 from event_gateway.api.http.server_tls import ServerTls, load_tls
 from event_gateway.cli.commands.check import check_file
-from event_gateway.config.model import TlsModel
+from event_gateway.config.server_model import TlsModel
 from event_gateway.core.access.client_certificate import certificate_from_pem
 from event_gateway.core.errors import InvalidDefinition
 from support.certificates import IssuedFiles

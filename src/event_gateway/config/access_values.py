@@ -11,10 +11,18 @@ from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.text.suggestion import suggestion
 
 
-def _scope(value: str) -> str:
+def check_scope(value: str) -> str:
+    """A scope. Raises ValueError."""
     if value not in SCOPES:
-        known = ", ".join(SCOPES)
-        raise ValueError(f"{value!r} is no scope{suggestion(value, SCOPES)}; scopes are {known}")
+        shown, known = value[:64], ", ".join(SCOPES)
+        raise ValueError(f"{shown!r} is no scope{suggestion(shown, SCOPES)}; scopes are {known}")
+    return value
+
+
+def check_caller_name(value: str) -> str:
+    """A name that is not that of the admin key. Raises ValueError."""
+    if value == OPERATOR.name:
+        raise ValueError(f"{OPERATOR.name} is the name of the admin key")
     return value
 
 
@@ -26,12 +34,8 @@ def _pattern(value: str) -> str:
     return value
 
 
-def _caller_name(value: str) -> str:
-    if value == OPERATOR.name:
-        raise ValueError(f"{OPERATOR.name} is the name of the admin key")
-    return value
-
-
-Scope = Annotated[str, AfterValidator(_scope), WithJsonSchema({"enum": [*SCOPES]})]
+Scope = Annotated[str, AfterValidator(check_scope), WithJsonSchema({"enum": [*SCOPES]})]
 TypePattern = Annotated[str, AfterValidator(_pattern)]
-CallerName = Annotated[str, Field(pattern="^[A-Za-z0-9_.@:-]{1,64}$"), AfterValidator(_caller_name)]
+CallerName = Annotated[
+    str, Field(pattern="^[A-Za-z0-9_.@:-]{1,64}$"), AfterValidator(check_caller_name)
+]

@@ -1,29 +1,25 @@
 """The model of ``auth``: the ways in which callers prove who they are."""
 
 import re
-from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
+from event_gateway.config.access_values import check_caller_name
 from event_gateway.config.hmac_model import HmacClientModel
 from event_gateway.config.jwt_model import IssuerModel
 from event_gateway.config.mtls_model import MtlsRuleModel
-from event_gateway.config.values import Duration, Section
-from event_gateway.core.access.principal import OPERATOR
+from event_gateway.config.values import Duration, Networks, Section
 
 MAX_RULES = 1000
 MAX_ISSUERS = 16
 MAX_CLIENTS = 1000
-MAX_NETWORKS = 1000
 
 
 def _client_id(value: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value) is None:
         raise ValueError("an id has 1 to 64 letters, digits, _ and -")
-    if value == OPERATOR.name:
-        raise ValueError(f"{OPERATOR.name} is the name of the admin key")
-    return value
+    return check_caller_name(value)
 
 
 ClientId = Annotated[str, AfterValidator(_client_id)]
@@ -49,9 +45,8 @@ class AuthModel(Section):
     hmac: Annotated[dict[ClientId, HmacClientModel], Field(max_length=MAX_CLIENTS)] = Field(
         {}, description="Clients that sign their requests, by the id that they send."
     )
-    allow_networks: list[str] = Field(
+    allow_networks: Networks = Field(
         [],
-        max_length=MAX_NETWORKS,
         description="Private networks (CIDR) that issuers may be in, also with plain http, beside "
         "those of delivery.allow_networks.",
     )
@@ -65,11 +60,4 @@ class AuthModel(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"the issuer {name} is there twice")
-        return value
-
-    @field_validator("allow_networks")
-    @classmethod
-    def _networks(cls, value: list[str]) -> list[str]:
-        for text in value:
-            ip_network(text)
         return value

@@ -6,10 +6,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from event_gateway.config.access_values import CallerName, Scope, TypePattern
 from event_gateway.config.jwt_model import LISTED, listed
-from event_gateway.config.values import Section
+from event_gateway.config.values import MAX_LISTED, Section
 from event_gateway.core.webhook.signing_keys import PUBLIC, checker
 
-MAX_LISTED = 1000  # entries of a list
 MAX_PUBLIC_KEYS = 3
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 

@@ -13,12 +13,11 @@ from pydantic import (
 )
 
 from event_gateway.config.access_values import Scope
-from event_gateway.config.values import Duration, Section
+from event_gateway.config.values import MAX_LISTED, Duration, Section
 from event_gateway.core.access.issuer import ClaimRule, Issuer
 from event_gateway.core.access.verification_keys import PUBLIC_KEY, SHARED_SECRET
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
 
-MAX_LISTED = 1000
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 
 

@@ -5,14 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
+from event_gateway.config.access_values import TypePattern, check_caller_name, check_scope
 from event_gateway.config.request_bodies import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
-from event_gateway.core.access.api_key import ADMIN_ID
 from event_gateway.core.access.scope import SCOPES
-from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.text.identifier import ID
-from event_gateway.core.text.suggestion import suggestion
 from event_gateway.core.text.times import parse_time
 
 MAX_NAME = 64  # characters
@@ -24,19 +21,12 @@ DEFAULT_OVERLAP = 86400.0  # seconds for which the former value of a rotated key
 def _name(value: str) -> str:
     if not value or len(value) > MAX_NAME or not value.isprintable() or value != value.strip():
         raise ValueError(f"must be 1 to {MAX_NAME} printable characters without spaces around them")
-    if value == ADMIN_ID:
-        raise ValueError(f"{ADMIN_ID} is the name of the key in the data directory")
-    return value
+    return check_caller_name(value)
 
 
 def _scopes(value: list[str]) -> list[str]:
     for scope in value:
-        if scope not in SCOPES:
-            shown = scope[:64]
-            raise ValueError(
-                f"there is no scope {shown!r}{suggestion(shown, SCOPES)}; the scopes are: "
-                f"{', '.join(SCOPES)}"
-            )
+        check_scope(scope)
     return list(dict.fromkeys(value))
 
 
@@ -54,14 +44,6 @@ def _namespace(value: str) -> str:
     return value
 
 
-def _pattern(value: str) -> str:
-    try:
-        check_pattern(value, "")
-    except InvalidDefinition as error:
-        raise ValueError(error.detail) from None
-    return value
-
-
 def _stream(value: str) -> str:
     if ID.fullmatch(value) is None:
         raise ValueError(f"{value[:64]!r} is not of the form of a stream's name, {ID.pattern}")
@@ -70,7 +52,7 @@ def _stream(value: str) -> str:
 
 _Limit = Field(None, min_length=1, max_length=MAX_ITEMS)
 Namespaces = list[Annotated[str, AfterValidator(_namespace)]]
-Types = list[Annotated[str, AfterValidator(_pattern)]]
+Types = list[TypePattern]
 
 
 class _Limits(Section):

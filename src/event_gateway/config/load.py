@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from event_gateway.config.definitions import stream_of, transformation_of, webhook_of
+from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.config.ingest_subjects import check_subjects
 from event_gateway.config.model import (
     Config,
-    DeliveryModel,
     IngestModel,
     StreamModel,
     TransformationModel,

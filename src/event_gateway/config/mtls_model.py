@@ -5,10 +5,9 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from event_gateway.config.access_values import CallerName, Scope, TypePattern
-from event_gateway.config.values import Section
+from event_gateway.config.values import MAX_LISTED, Section
 from event_gateway.core.access.certificate_rule import CertificateRule, read_subject
 
-MAX_LISTED = 1000  # entries of a list in a rule
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 _NAMES = ("subject", "dns", "uri", "email")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from event_gateway.config.access_values import CallerName
 from event_gateway.config.key_model import Namespaces, Types
 from event_gateway.config.request_bodies import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
@@ -16,7 +17,6 @@ from event_gateway.core.matching.pattern import check_pattern, includes
 
 MAX_LIFETIME = 3600.0  # seconds
 MAX_ITEMS = 64  # streams, and subjects
-RESERVED = "admin"  # the name of the admin key
 
 
 def _check_lifetime(value: float) -> float:
@@ -31,7 +31,7 @@ class TokenBody(Section):
     namespaces: Namespaces | None = Field(None, min_length=1, max_length=MAX_ITEMS)
     types: Types | None = Field(None, min_length=1, max_length=MAX_ITEMS)
     expires_in: Annotated[Duration, AfterValidator(_check_lifetime)] = 300.0
-    principal: Annotated[str, Field(pattern="^[A-Za-z0-9_.@:-]{1,64}$")] = "browser"
+    principal: CallerName = "browser"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,6 @@ def token_from_json(body: object, streams: frozenset[str], issuer: Principal) ->
     model = validated(TokenBody, "tokens", body)
     if not model.streams and not model.subjects:
         raise InvalidBody([("streams", "a token needs at least one stream or subject")])
-    if model.principal == RESERVED:
-        raise InvalidBody([("principal", f"{RESERVED} is the name of the admin key")])
     # Whoever may not read a stream is not told whether it exists.
     for name in model.streams:
         if not issuer.may_read(name):

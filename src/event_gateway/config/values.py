@@ -1,10 +1,13 @@
 """The types of values in the configuration, and the base of all its sections."""
 
+from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from event_gateway.core.text.units import parse_duration, parse_size
+
+MAX_LISTED = 1000  # entries of a list in the file
 
 
 def _duration(value: Any) -> Any:
@@ -17,12 +20,26 @@ def _size(value: Any) -> Any:
     return parse_size(value) if isinstance(value, str) else value
 
 
+def _at_least_a_minute(value: float) -> float:
+    if value < 60:
+        raise ValueError("must be at least 1m")
+    return value
+
+
+def _networks(value: list[str]) -> list[str]:
+    for text in value:
+        ip_network(text)
+    return value
+
+
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
     Field(ge=0),
     WithJsonSchema({"type": "string", "examples": ["30s", "5m", "1h30m", "7d", "2y", "PT5M"]}),
 ]
+Retention = Annotated[Duration, AfterValidator(_at_least_a_minute)]
+Networks = Annotated[list[str], Field(max_length=MAX_LISTED), AfterValidator(_networks)]  # CIDR
 Size = Annotated[
     int,
     BeforeValidator(_size),

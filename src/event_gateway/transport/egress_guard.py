@@ -15,7 +15,7 @@ from ipaddress import (
     ip_network,
 )
 
-from event_gateway.config.model import DeliveryModel
+from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.core.webhook.validation import RefusesUrl
 from event_gateway.transport.special_addresses import (
     ADDRESS_DOMAINS,

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from event_gateway.config.model import ProxyModel
+from event_gateway.config.delivery_model import ProxyModel
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.racing import EXHAUSTED, first_connected, open_socket
 from event_gateway.transport.target import Target, parse_target

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from event_gateway.api.http.tls_connection import ListenerContext
-from event_gateway.config.model import TlsModel
+from event_gateway.config.server_model import TlsModel
 from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.transport.tls_files import CHECK_INTERVAL, read_file

@@ -8,7 +8,7 @@ from typing import Protocol
 from event_gateway.api.http.limits import LIVE_WRITE_TIMEOUT
 from event_gateway.api.live.close_codes import TOO_SLOW, UNAUTHENTICATED
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
-from event_gateway.config.model import SubscribersModel
+from event_gateway.config.server_model import SubscribersModel
 from event_gateway.core.access.principal import Principal
 from event_gateway.tasks import spawn
 

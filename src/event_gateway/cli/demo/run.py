@@ -26,8 +26,9 @@ from event_gateway.cli.demo.view import View
 from event_gateway.cli.process.host import StartFailed
 from event_gateway.cli.process.logs import configure_logs
 from event_gateway.cli.process.serve import Running, run_loop, running
+from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.config.load import load
-from event_gateway.config.model import Config, DeliveryModel
+from event_gateway.config.model import Config
 from event_gateway.config.webhook_model import CircuitBreakerModel
 from event_gateway.request.transformations import compile_definition
 from event_gateway.tasks import TaskCrashed, end
