@@ -100,8 +100,8 @@ class CallerLimits:
         """Counts a request of a caller; None if its requests are not limited."""
         if self._requests is None:
             return None
-        caller = (principal.method, principal.id)
-        return self._rates.spend(caller, self._requests, self._window, self._clock())
+        now = self._clock()
+        return self._rates.spend(principal.identity, self._requests, self._window, now)
 
     def refusal(self, quota: Quota) -> Problem | None:
         """The answer to a request that was one too many."""
