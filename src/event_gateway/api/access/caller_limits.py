@@ -108,13 +108,11 @@ class CallerLimits:
         now = self._clock()
         return self._rates.spend(principal.identity, self._requests, self._window, now)
 
-    def refusal(self, quota: Quota) -> Problem | None:
-        """The answer to a request that was one too many."""
-        if quota.remaining >= 0:
-            return None
-        self._counters.request_limited()
-        detail = f"more than {quota.limit} requests in {quota.window:g} s"
-        return _too_many(detail, quota.reset)
+    def check_quota(self, quota: Quota | None) -> None:
+        """Raises the 429 problem if the request was one too many."""
+        if quota is not None and quota.remaining < 0:
+            self._counters.request_limited()
+            raise _too_many(f"more than {quota.limit} requests in {quota.window:g} s", quota.reset)
 
 
 def _too_many(detail: str, seconds: float) -> Problem:
