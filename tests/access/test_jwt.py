@@ -97,6 +97,7 @@ async def opened_door() -> AsyncIterator[Door]:
 
 
 async def test_keys_are_fetched_once_renewed_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuer_keys, "UNKNOWN_KEY_INTERVAL", 3600.0)
     async with running_issuer() as issuer, opened_door() as door:
         door.trust(issuer)
         token = issuer.token("k1")

@@ -10,9 +10,11 @@ import pytest
 import websockets
 from cryptography import x509
 
+from event_gateway.api.access.mtls import ClientCertificates
 from event_gateway.api.http import server_tls
 from event_gateway.api.live import connections
 from event_gateway.cli.process.serve import Running
+from event_gateway.core.access.principal import Principal
 from support.certificates import IssuedFiles
 from support.client import event
 from support.fixtures import Start
@@ -42,7 +44,7 @@ def fast_checks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_certificate_is_what_a_rule_says_of_it(
-    start: Start, issued: IssuedFiles, fast_checks: None
+    start: Start, issued: IssuedFiles, fast_checks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issued.issue("bob", x509.UniformResourceIdentifier("spiffe://test/sa/bob"))
     issued.issue("carol", x509.UniformResourceIdentifier("spiffe://test/sa/x/carol"))
@@ -99,8 +101,19 @@ async def test_a_certificate_is_what_a_rule_says_of_it(
             with pytest.raises((httpx.HTTPError, ssl.SSLError)):
                 await _publish(again)
         # A reload with the same rules, and what became of alice, are nothing to bob.
-        gateway.gateway.api.certificates.configure(gateway.gateway.api.certificates._rules)
-        await asyncio.sleep(0.2)
+        certificates = gateway.gateway.api.certificates
+        certificates.configure(certificates._rules)
+        checks: list[bool] = []
+
+        def still_valid(principal: Principal) -> bool:
+            checks.append(ClientCertificates.still_valid(certificates, principal))
+            return checks[-1]
+
+        monkeypatch.setattr(certificates, "still_valid", still_valid)
+        async with asyncio.timeout(PATIENCE):
+            while not checks:
+                await asyncio.sleep(0.02)
+        assert checks[0]
         await socket.send('{"action": "ping"}')
         assert "pong" in str(await asyncio.wait_for(socket.recv(), PATIENCE))
         # Another authority in place of the former one.

@@ -2,8 +2,9 @@
 
 import pytest
 
+from event_gateway.api.access import caller_limits
 from event_gateway.api.access.authenticator import Authenticator, Unauthenticated
-from event_gateway.api.access.caller_limits import MAX_KNOWN, CallerLimits
+from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.http.peer import Peer
 from event_gateway.api.server.problems import Problem
@@ -130,7 +131,28 @@ def test_failures_and_windows_are_bounded() -> None:
     for number in range(MAX_CALLERS + 10):
         rates.spend(str(number), 1, 1.0, 0.0)
     assert len(rates) == MAX_CALLERS
-    assert MAX_KNOWN == 10_000
+
+
+async def test_credentials_that_were_valid_are_remembered_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(caller_limits, "MAX_KNOWN", 2)
+    door = _Door()
+    addresses = [f"192.0.2.{host}" for host in (1, 2, 3)]
+    assert [await door.ask(RIGHT, address) for address in addresses] == [200] * 3
+    for address in addresses:
+        assert [await door.ask("wrong", address) for _ in range(3)] == [401] * 3
+    # The one that was remembered first is refused unseen, like any other credential.
+    assert [await door.ask(RIGHT, address) for address in addresses] == ["429 10", 200, 200]
+
+
+async def test_counting_goes_on_after_a_reload_with_the_same_limits() -> None:
+    door = _Door()
+    assert [await door.ask("wrong") for _ in range(3)] == [401] * 3
+    door.limits.configure(failures=3, period=30.0, requests=5, window=1.0)
+    assert await door.ask("wrong") == "429 10"
+    door.limits.configure(failures=4, period=30.0, requests=5, window=1.0)
+    assert await door.ask("wrong") == 401
 
 
 def test_an_episode_is_reported_once() -> None:

@@ -301,10 +301,11 @@ async def test_a_client_that_has_the_gateway_answer_and_reads_nothing_is_cut_off
     pair.client.write(b"request")
     pair.exchange()
     assert not pair.below.aborted  # nothing of TLS' own has been added
-    with pytest.raises(ssl.SSLWantReadError):
-        pair.client.unwrap()
-    pair.exchange()
-    assert pair.below.closing
+    # OpenSSL answers to a key update, for which Python's client has no call.
+    pair.end._outgoing.write(b"an answer")
+    pair.client.write(b"a key update")
+    pair.end.data_received(pair.from_client.read())
+    assert pair.below.aborted
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -41,7 +41,7 @@ async def test_callers_of_a_proxy_are_not_valid_once_it_is_not_believed() -> Non
     assert not proxies.configure(PROXIES, "forwarded", True)  # the same proxies
     assert certificates.still_valid(told)
     assert proxies.configure([], "forwarded", True)
-    certificates.forget_told()
+    certificates.forget_forwarded()
     assert not certificates.still_valid(told)
     assert certificates.still_valid(own)
     assert proxies.configure(PROXIES, "forwarded", True)

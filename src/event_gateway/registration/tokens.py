@@ -69,7 +69,7 @@ class Tokens:
         """
         now = time.time()
         token = BrowserToken(
-            id=new_id(), name=name, issuer=f"{issuer.method}:{issuer.id}", issuer_name=issuer.name,
+            id=new_id(), name=name, issuer=issuer.identity, issuer_name=issuer.name,
             streams=tuple(streams), subjects=tuple(subjects),
             namespaces=None if namespaces is None else tuple(namespaces),
             types=None if types is None else tuple(types),

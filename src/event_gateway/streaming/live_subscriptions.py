@@ -15,7 +15,7 @@ from event_gateway.broker.named_streams import UnknownStream, stream_name
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import is_narrowed, owner_of
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.access.subscription_view import key_of, names_of
+from event_gateway.core.access.subscription_view import names_of
 from event_gateway.core.streams.subscription import SubscribeRequest, Subscription
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
@@ -116,7 +116,7 @@ class LiveSubscriptions:
             durable=durable,
             principal=principal.name,
             owner=owner_of(principal),
-            key=key_of(principal),
+            key=principal.identity,
             start=json.dumps(request.start_given),
             since=time.time(),
             outbox=outbox,

@@ -1,15 +1,14 @@
 """Finds out who calls, by the methods that are configured."""
 
-import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.server.problems import Problem
+from event_gateway.core.access.api_key import named_id
 from event_gateway.core.access.principal import Principal
 
-_API_KEY = re.compile(r"egk_([A-Za-z0-9]{12})_")
 HOW_TO_CALL = (
     "send a key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY', or prove who calls in another "
     "way that the gateway is configured for"
@@ -70,19 +69,13 @@ class Authenticator:
                     return principal
         except Unauthenticated as error:
             if error.guess:
-                self.limits.failed(request, error.key or _named_key(request.bearer))
+                self.limits.failed(request, error.key or named_id(request.bearer))
             raise
         raise Unauthenticated(HOW_TO_CALL)
 
     def still_valid(self, principal: Principal) -> bool:
         """Whether a caller could come again: its credential is not revoked or expired."""
         return self._methods[principal.method].still_valid(principal)
-
-
-def _named_key(credential: str) -> str:
-    """The id that an API key begins with; empty if it has another form."""
-    named = _API_KEY.match(credential)
-    return named[1] if named else ""
 
 
 def unauthenticated(error: Unauthenticated) -> Problem:

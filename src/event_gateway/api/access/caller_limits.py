@@ -43,7 +43,9 @@ class CallerLimits:
         self._clock = clock
         self._known: dict[tuple[str, int], None] = {}
         self._rates = RequestRates()
-        self.configure(failures=30, period=60.0, requests=None, window=1.0)
+        self._requests: int | None = None
+        self._window = 1.0
+        self._count_failures(30, 60.0)
 
     def configure(
         self, *, failures: int, period: float, requests: int | None, window: float
@@ -51,12 +53,15 @@ class CallerLimits:
         """Applies other limits: ``failures`` in ``period`` seconds, for an address and for a key;
         ``requests`` (None: any number) in ``window`` seconds for a caller. Starts to count anew
         where they differ."""
-        limits = (failures, period)
-        if getattr(self, "_limits", None) != limits:
-            self._limits = limits
-            self._addresses = FailedLogins(failures, period)
-            self._keys = FailedLogins(failures, period)
+        if (failures, period) != self._failures:
+            self._count_failures(failures, period)
         self._requests, self._window = requests, window
+
+    def _count_failures(self, limit: int, period: float) -> None:
+        """Begins to count failed logins, at none."""
+        self._failures = limit, period
+        self._addresses = FailedLogins(limit, period)
+        self._keys = FailedLogins(limit, period)
 
     def check(self, request: CallerRequest) -> None:
         """Raises the 429 problem if the client has failed too often."""
@@ -100,16 +105,14 @@ class CallerLimits:
         """Counts a request of a caller; None if its requests are not limited."""
         if self._requests is None:
             return None
-        caller = (principal.method, principal.id)
-        return self._rates.spend(caller, self._requests, self._window, self._clock())
+        now = self._clock()
+        return self._rates.spend(principal.identity, self._requests, self._window, now)
 
-    def refusal(self, quota: Quota) -> Problem | None:
-        """The answer to a request that was one too many."""
-        if quota.remaining >= 0:
-            return None
-        self._counters.request_limited()
-        detail = f"more than {quota.limit} requests in {quota.window:g} s"
-        return _too_many(detail, quota.reset)
+    def check_quota(self, quota: Quota | None) -> None:
+        """Raises the 429 problem if the request was one too many."""
+        if quota is not None and quota.remaining < 0:
+            self._counters.request_limited()
+            raise _too_many(f"more than {quota.limit} requests in {quota.window:g} s", quota.reset)
 
 
 def _too_many(detail: str, seconds: float) -> Problem:

@@ -1,7 +1,7 @@
 """A route that asks something of its caller, and reads a body only after that."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -27,6 +27,8 @@ from event_gateway.api.server.problems import HANDLED
 from event_gateway.api.server.state import ApiState
 from event_gateway.core.access.principal import Principal
 
+Declared = TypeVar("Declared")
+
 
 class GuardedRoute(APIRoute):
     """A route whose caller has what its parameter of :mod:`api.access.callers` asks.
@@ -41,8 +43,11 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, behind the checks."""
-        requirement = self.requirement = _requirement(self)
-        audited = self.audited = _audited(self)
+        requirement = _declared(self, Requirement)
+        if requirement is None:
+            raise LookupError(f"{self.path} has no parameter that says who may call it")
+        audited = _declared(self, Audited)
+        self.requirement, self.audited = requirement, audited
         recorder = Recorder(audited, f"{'/'.join(sorted(self.methods or ()))} {self.path}")
         handle = super().get_route_handler()
 
@@ -116,22 +121,14 @@ async def caller(
     quota = authenticator.limits.spend(principal)
     if quota is not None:
         scope[ANSWER_HEADERS] = quota.headers
-        refusal = authenticator.limits.refusal(quota)
-        if refusal is not None:
-            raise refusal
+    authenticator.limits.check_quota(quota)
     return principal
 
 
-def _requirement(route: APIRoute) -> Requirement:
+def _declared(route: APIRoute, kind: type[Declared]) -> Declared | None:
+    """What the parameters of a route's function declare of a kind; None if none does."""
     for dependency in route.dependant.dependencies:
-        if isinstance(dependency.call, Requirement):
-            return dependency.call
-    raise LookupError(f"{route.path} has no parameter that says who may call it")
-
-
-def _audited(route: APIRoute) -> Audited | None:
-    for dependency in route.dependant.dependencies:
-        if isinstance(dependency.call, Audited):
+        if isinstance(dependency.call, kind):
             return dependency.call
     return None
 

@@ -92,13 +92,13 @@ class HmacSignatures:
         if not signatures:
             raise self._refused(key_id, "it has no webhook-signature of a known version")
         publishes = request.method == "POST" and request.path == EVENTS
+        changes = not publishes and request.method not in _SAFE
         if publishes:
             if _BATCHED.fullmatch(request.header(b"content-type") or "") is None:
                 raise Unauthenticated(UNSIGNED_ATTRIBUTES)
-        elif request.method not in _SAFE and not any(name[-1:] == "r" for name, _ in signatures):
+        elif changes and not any(name[-1:] == "r" for name, _ in signatures):
             raise Unauthenticated(NEEDS_BOUND)
-        bound_only = not publishes and request.method not in _SAFE
-        await self._check(client, request, message_id, int(sent_at), signatures, bound_only)
+        await self._check(client, request, message_id, int(sent_at), signatures, changes)
         # An event that is sent again is a duplicate to the log: clients may repeat a request whose
         # answer they missed, as Standard Webhooks has it, under the same id.
         if not publishes:
@@ -114,6 +114,8 @@ class HmacSignatures:
         self, client: HmacClient, request: CallerRequest, message_id: str, sent_at: int,
         signatures: Sequence[tuple[str, bytes]], bound_only: bool,
     ) -> None:  # fmt: skip
+        """Raises Unauthenticated unless the client has signed the request. ``bound_only``: only
+        signatures that cover method and path count."""
         checkers = self._keys(client)
         if not checkers:
             raise self._refused(client.principal.id, "its secret is missing or no signing key")

@@ -34,16 +34,16 @@ class ClientCertificates:
         self._rules = tuple(rules)
         self._principals: dict[ClientCertificate, Principal | None] = {}
 
-    def forget_told(self) -> None:
-        """Other proxies are believed now: connections of callers whose certificates a proxy has
-        told are not valid any more. They may come again."""
-        told = [known for known in self._certificates.values() if not known.authorities]
-        for certificate in told:
+    def forget_forwarded(self) -> None:
+        """Other proxies are trusted now: connections of callers whose certificates a proxy has
+        forwarded are not valid any more. Those callers may connect again."""
+        forwarded = [known for known in self._certificates.values() if not known.authorities]
+        for certificate in forwarded:
             del self._certificates[_id(certificate)]
         self._principals.clear()
 
     async def authenticate(self, request: CallerRequest) -> Principal | None:
-        """The one whom the first rule that fits names. None if there is no certificate, or no
+        """The caller that the first matching rule names. None if there is no certificate, or no
         rule."""
         if not self._rules:
             return None

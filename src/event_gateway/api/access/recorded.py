@@ -26,11 +26,11 @@ class Recorder:
     """Records the requests of one route. ``audited``: what it changes, None: nothing; ``name``: of
     the route. A request has its id under REQUEST_ID."""
 
-    __slots__ = ("_audited", "_name")
+    __slots__ = ("_audited", "_operation")
 
     def __init__(self, audited: Audited | None, name: str) -> None:
         self._audited = audited
-        self._name = name
+        self._operation = name if audited is None else audited.operation
 
     def refused(self, request: Request, principal: Principal | None, error: Exception) -> None:
         """The request was refused before its function could run."""
@@ -39,7 +39,7 @@ class Recorder:
             return
         part_of(request, AuditTrail).refused(
             None if principal is None else who(principal),
-            self._name if self._audited is None else self._audited.operation,
+            self._operation,
             "" if self._audited is None else self._audited.resource(request.path_params),
             status,
             client=_client(request),
@@ -61,7 +61,7 @@ class Recorder:
             return await handle(request)
         trail = part_of(request, AuditTrail)
         call = request.scope[CALL] = await trail.begin(
-            who(principal), self._audited.operation,
+            who(principal), self._operation,
             self._audited.resource(request.path_params, body),
             client=_client(request), request_id=request.scope[REQUEST_ID],
         )  # fmt: skip

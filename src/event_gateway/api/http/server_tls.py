@@ -131,9 +131,13 @@ def _load_pair(
         fault = _fault_of_key(key, leaf)
         if fault is not None:
             raise InvalidDefinition("key", f"{where}: {fault}") from None
-        reason = getattr(error, "reason", None) or str(error)
-        text = reason.lower().replace("_", " ")
-        raise InvalidDefinition("cert", f"{model.cert}, {where}: {text}") from None
+        raise InvalidDefinition("cert", f"{model.cert}, {where}: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    """What OpenSSL says, in words; else what the error says."""
+    reason = getattr(error, "reason", None) or str(error)
+    return str(reason).lower().replace("_", " ")
 
 
 def _fault_of_key(pem: bytes, certificate: x509.Certificate) -> str | None:
@@ -156,8 +160,7 @@ def _trust_authorities(context: ssl.SSLContext, pem: bytes) -> None:
     try:
         context.load_verify_locations(cadata=pem.decode("latin-1"))
     except (ssl.SSLError, ValueError) as error:
-        reason = (getattr(error, "reason", None) or str(error)).lower().replace("_", " ")
-        raise InvalidDefinition("client_ca", reason) from None
+        raise InvalidDefinition("client_ca", _said(error)) from None
 
 
 def _use_crl(context: ssl.SSLContext, model: TlsModel, directory: Path) -> None:
@@ -166,8 +169,7 @@ def _use_crl(context: ssl.SSLContext, model: TlsModel, directory: Path) -> None:
     try:
         context.load_verify_locations(cafile=directory / model.client_crl)
     except OSError as error:
-        reason = (getattr(error, "reason", None) or str(error)).lower().replace("_", " ")
-        raise InvalidDefinition("client_crl", f"{model.client_crl}: {reason}") from None
+        raise InvalidDefinition("client_crl", f"{model.client_crl}: {_said(error)}") from None
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 

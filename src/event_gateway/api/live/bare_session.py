@@ -34,8 +34,8 @@ class BareSession:
     """One connection."""
 
     __slots__ = (
-        "_connections", "_id", "_outbox", "_principal", "_query", "_socket", "_subscriptions",
-        "_task",
+        "_connections", "_id", "_outbox", "_query", "_socket", "_subscriptions", "_task",
+        "principal",
     )  # fmt: skip
 
     def __init__(
@@ -47,7 +47,7 @@ class BareSession:
     ) -> None:
         self._subscriptions = subscriptions
         self._connections = connections
-        self._principal = principal
+        self.principal = principal
         self._query = query
         self._id = new_id()
         self._outbox = Outbox(subscriptions.budget, self._flush)
@@ -80,11 +80,6 @@ class BareSession:
             reason = reason_of(None if socket is None else socket.close_code)
             self._subscriptions.end_soon(self._id, reason)
 
-    @property
-    def principal(self) -> Principal:
-        """Who opened the connection."""
-        return self._principal
-
     def refuse(self, code: int, reason: str) -> None:
         """Closes the connection."""
         if self._socket is not None:
@@ -98,7 +93,7 @@ class BareSession:
     async def _begin(self) -> None:
         try:
             await self._subscriptions.begin(
-                self._principal, read_query(self._query), self._id, self._outbox, BareFraming(),
+                self.principal, read_query(self._query), self._id, self._outbox, BareFraming(),
                 joined=lambda seq: None, on_ended=self._ended,
             )  # fmt: skip
         except SubscriptionRefused as refused:

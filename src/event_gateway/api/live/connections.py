@@ -24,7 +24,7 @@ NOT_VALID = "the key or token has expired, was revoked, or allows less than befo
 
 
 class LiveConnection(Protocol):
-    """A connection with its subscriptions. ``principal``: who opened it."""
+    """A connection with its subscriptions. ``principal``: the caller that opened it."""
 
     @property
     def principal(self) -> Principal: ...

@@ -8,10 +8,15 @@ from fastapi import Response
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from event_gateway.api.http.connection import LIVE
 from event_gateway.api.http.exchange import HEAD_ONLY
 from event_gateway.api.live.connections import Connections
-from event_gateway.api.live.sse_response import HEARTBEAT, RETRY, event_stream_headers
+from event_gateway.api.live.sse_response import (
+    HEARTBEAT,
+    RETRY,
+    become_live,
+    event_stream_headers,
+    head_response,
+)
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.access.principal import Principal
@@ -33,7 +38,7 @@ class RecordStream(Response):
         del self.headers["content-length"]
         self._batches = batches
         self._connections = connections
-        self._principal = principal
+        self.principal = principal
         self._position = 0
         self._over = False
 
@@ -41,20 +46,12 @@ class RecordStream(Response):
         """The response, which begins behind a sequence. Raises Problem where the process has no
         room for another live connection."""
         if request.scope[HEAD_ONLY]:
-            response = Response(headers=event_stream_headers())
-            del response.headers["content-length"]
-            return response
-        if (refusal := request.scope["extensions"][LIVE]()) is not None:
-            raise Problem(refusal.status, refusal.detail, {"Retry-After": "2"})
+            return head_response()
+        become_live(request)
         if not self._connections.add(self):
             raise Problem(429, self._connections.too_many)
         self._position = position
         return self
-
-    @property
-    def principal(self) -> Principal:
-        """Who requested it."""
-        return self._principal
 
     def refuse(self, code: int, reason: str) -> None:
         """Ends the response within a second. The client that connects again is told why."""

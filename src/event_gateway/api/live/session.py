@@ -35,8 +35,8 @@ class LiveSession:
     are any."""
 
     __slots__ = (
-        "_connections", "_outbox", "_principal", "_reason", "_requests", "_socket",
-        "_subscription_ids", "_subscriptions", "_task", "_tokens", "_tokens_at",
+        "_connections", "_outbox", "_reason", "_requests", "_socket", "_subscription_ids",
+        "_subscriptions", "_task", "_tokens", "_tokens_at", "principal",
     )  # fmt: skip
 
     def __init__(
@@ -44,7 +44,7 @@ class LiveSession:
     ) -> None:
         self._subscriptions = subscriptions
         self._connections = connections
-        self._principal = principal
+        self.principal = principal
         self._outbox = Outbox(subscriptions.budget, self._flush)
         self._subscription_ids: set[str] = set()
         self._requests: deque[str] = deque()
@@ -99,11 +99,6 @@ class LiveSession:
         self._connections.remove(self, socket)
         if self._task is None and self._subscription_ids:
             self._task = self._subscriptions.spawn_ending(self._answer_all())
-
-    @property
-    def principal(self) -> Principal:
-        """Who opened the connection."""
-        return self._principal
 
     def refuse(self, code: int, reason: str) -> None:
         """Closes the connection."""
@@ -178,7 +173,7 @@ class LiveSession:
                         "stream": request.stream, "seq": seq})  # fmt: skip
 
         await self._subscriptions.begin(
-            self._principal, request, subscription_id, self._outbox,
+            self.principal, request, subscription_id, self._outbox,
             EnvelopeFraming(subscription_id, request.stream), joined=joined, on_ended=self._ended,
         )  # fmt: skip
 

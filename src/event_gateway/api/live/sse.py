@@ -7,12 +7,17 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from event_gateway.api.access.authenticator import Authenticator, authorize
 from event_gateway.api.access.guarded_route import BodyOnce, caller
-from event_gateway.api.http.connection import LIVE
 from event_gateway.api.http.exchange import HEAD_ONLY
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.requests import QUERY, read_parameters, read_query
-from event_gateway.api.live.sse_response import RETRY, SseResponse, event_stream_headers
-from event_gateway.api.openapi.described import answers
+from event_gateway.api.live.sse_response import (
+    RETRY,
+    SseResponse,
+    become_live,
+    event_stream_headers,
+    head_response,
+)
+from event_gateway.api.openapi.described import LIVE, SCOPE, answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
@@ -52,7 +57,7 @@ Parts = Annotated[SseParts, Depends(provided(SseParts))]
         description="The events. With HEAD: that there is such a stream.",
     )
     | answers(None, 204, description="What the client resumes has ended for good."),
-    openapi_extra={"x-scope": STREAMS_READ, "x-live": True},
+    openapi_extra={SCOPE: STREAMS_READ, LIVE: True},
 )  # fmt: skip
 async def server_sent_events(
     request: Request,
@@ -108,10 +113,8 @@ async def _answer(request: Request, parts: SseParts, name: str, last: str | None
         subscribe = read_query(query, name)
         parts.subscriptions.check(principal, subscribe)
         if request.scope[HEAD_ONLY]:
-            return _head()
-        refusal = request.scope["extensions"][LIVE]()
-        if refusal is not None:
-            raise Problem(refusal.status, refusal.detail, {"Retry-After": "2"})
+            return head_response()
+        become_live(request)
         response = SseResponse(parts.subscriptions, parts.connections, principal)
         await response.begin(subscribe)
         return response
@@ -121,10 +124,3 @@ async def _answer(request: Request, parts: SseParts, name: str, last: str | None
         status = _STATUSES.get(refused.code, 422)
         retry_after = {"Retry-After": "2"} if status == 503 else None
         raise Problem(status, refused.detail, retry_after) from None
-
-
-def _head() -> Response:
-    """The answer to HEAD: it begins no subscription, and says no length, as there is none."""
-    response = Response(headers=event_stream_headers())
-    del response.headers["content-length"]
-    return response

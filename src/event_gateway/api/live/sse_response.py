@@ -3,8 +3,10 @@
 import asyncio
 
 from fastapi import Response
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from event_gateway.api.http.connection import LIVE
 from event_gateway.api.http.exchange import DISCONNECT_REASON
 from event_gateway.api.live.close_codes import reason_of
 from event_gateway.api.live.connections import Connections
@@ -31,6 +33,20 @@ def event_stream_headers() -> dict[str, str]:
     }
 
 
+def head_response() -> Response:
+    """The answer to HEAD: it begins no subscription, and says no length, as there is none."""
+    response = Response(headers=event_stream_headers())
+    del response.headers["content-length"]
+    return response
+
+
+def become_live(request: Request) -> None:
+    """Counts the connection of a request as a live one from now on. Raises Problem if the process
+    has all the live connections that it may have."""
+    if (refusal := request.scope["extensions"][LIVE]()) is not None:
+        raise Problem(refusal.status, refusal.detail, {"Retry-After": "2"})
+
+
 class SseResponse(Response):
     """The response to one client."""
 
@@ -41,7 +57,7 @@ class SseResponse(Response):
         del self.headers["content-length"]
         self._subscriptions = subscriptions
         self._connections = connections
-        self._principal = principal
+        self.principal = principal
         self._id = new_id()
         self._outbox = Outbox(subscriptions.budget, lambda outbox: self._wake.set())
         self._wake = asyncio.Event()
@@ -57,17 +73,12 @@ class SseResponse(Response):
             raise Problem(429, self._connections.too_many)
         try:
             await self._subscriptions.begin(
-                self._principal, request, self._id, self._outbox, SseFraming(),
+                self.principal, request, self._id, self._outbox, SseFraming(),
                 joined=self._joined, on_ended=self._ended,
             )  # fmt: skip
         except BaseException:
             self._connections.remove(self)
             raise
-
-    @property
-    def principal(self) -> Principal:
-        """Who requested it."""
-        return self._principal
 
     def refuse(self, code: int, reason: str) -> None:
         """Ends the response. The client connects again, and is told why it may not."""

@@ -97,15 +97,12 @@ def sessions(
     ) -> Session:
         try:
             principal = await authenticator.authenticate(caller)
+            authenticator.limits.check_quota(authenticator.limits.spend(principal))
         except Unauthenticated as error:
             return _RefusedSession(UNAUTHENTICATED, str(error))
         except Problem as problem:
             code = TOO_MANY if problem.status == 429 else TRY_AGAIN
             return _RefusedSession(code, problem.detail)
-        quota = authenticator.limits.spend(principal)
-        refusal = None if quota is None else authenticator.limits.refusal(quota)
-        if refusal is not None:
-            return _RefusedSession(TOO_MANY, refusal.detail)
         if not principal.allows(STREAMS_READ):
             return _RefusedSession(FORBIDDEN, f"the caller lacks the scope {STREAMS_READ}")
         try:

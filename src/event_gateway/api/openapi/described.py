@@ -18,8 +18,10 @@ from pydantic.json_schema import JsonSchemaValue
 
 Responses = dict[int | str, dict[str, Any]]
 
-# The key in the description of a response under which the document finds its errors.
-ERRORS = "x-errors"
+# Members that the document replaces. Of an operation: the scope that it needs, whether nothing may
+# narrow that scope, and whether a browser token opens it; of an operation or a response: statuses
+# of its errors.
+SCOPE, UNCONFINED, LIVE, ERRORS = "x-scope", "x-unconfined", "x-live", "x-errors"
 
 
 class SchemaOf:

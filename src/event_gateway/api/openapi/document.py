@@ -8,13 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from event_gateway.api.access.guarded_route import GuardedRoute
-from event_gateway.api.openapi.plain_operations import (
-    ERRORS,
-    LIVE,
-    SCOPE,
-    plain_operations,
-    plain_schemas,
-)
+from event_gateway.api.openapi.described import ERRORS, LIVE, SCOPE, UNCONFINED
+from event_gateway.api.openapi.plain_operations import plain_operations, plain_schemas
 from event_gateway.api.openapi.problem_answers import PROBLEM, problem, usual_statuses
 from event_gateway.api.openapi.security import (
     requirements,
@@ -49,10 +44,8 @@ def openapi_document(
         for method in (route.methods or ()) if route.include_in_schema else ():
             operation = paths[route.path_format][method.lower()]
             if isinstance(route, GuardedRoute):
-                asked = route.requirement
-                operation[SCOPE] = asked.scope
-                note = scope_note(asked.scope, unconfined=asked.unconfined)
-                operation["description"] = f"{operation.get('description', '')}\n\n{note}"
+                operation[SCOPE] = route.requirement.scope
+                operation[UNCONFINED] = route.requirement.unconfined
     for path, operations in plain_operations(signing_keys).items():
         paths.setdefault(path, {}).update(operations)
     for path, operations in paths.items():
@@ -69,11 +62,12 @@ def openapi_document(
 
 def _complete(operation: dict[str, Any], path: str, methods: Sequence[str]) -> None:
     """Adds what the operation requires of its caller, and the errors that it answers."""
-    scope = operation.pop(SCOPE, None)
+    scope, unconfined = operation.pop(SCOPE, None), operation.pop(UNCONFINED, False)
     live = operation.pop(LIVE, False)
     operation["security"] = [] if scope is None else requirements(methods, scope, live=live)
-    if scope is not None and scope_note(scope)[:-1] not in operation.get("description", ""):
-        operation["description"] = f"{operation.get('description', '')}\n\n{scope_note(scope)}"
+    if scope is not None:
+        note = scope_note(scope, unconfined=unconfined)
+        operation["description"] = f"{operation.get('description', '')}\n\n{note}"
     responses = operation["responses"]
     statuses = set(operation.pop(ERRORS, ()))
     responses.pop("422", None)  # FastAPI's own, of another shape

@@ -6,12 +6,11 @@ from pydantic import TypeAdapter
 
 from event_gateway.api.answers.common import CloudEvent
 from event_gateway.api.answers.others import Accepted, JsonWebKeys
+from event_gateway.api.openapi.described import ERRORS, LIVE, SCOPE
 from event_gateway.core.access.scope import EVENTS_PUBLISH, STREAMS_READ
 from event_gateway.core.cloudevents.json_format import MAX_BATCH
 from event_gateway.core.cloudevents.media_types import BATCH, STRUCTURED
 
-# Members of an operation that the document replaces.
-SCOPE, ERRORS, LIVE = "x-scope", "x-errors", "x-live"
 SCHEMAS: dict[str, Any] = {"CloudEvent": CloudEvent, "Accepted": Accepted,
                            "JsonWebKeys": JsonWebKeys}  # fmt: skip
 _event = {"$ref": "#/components/schemas/CloudEvent"}

@@ -25,18 +25,18 @@ _METHODS: dict[str, list[dict[str, dict[str, Any]]]] = {
                               ("Signature", "webhook-signature"))},
     ],
     "mtls": [{"ClientCertificate": {"type": "mutualTLS"}}],
+    "browser_token": [
+        {"BrowserToken": {"type": "apiKey", "in": "query", "name": "token",
+                          "description": "A token of POST /v1/tokens. It opens streams only."}},
+    ],
 }  # fmt: skip
-_BROWSER = [
-    {"BrowserToken": {"type": "apiKey", "in": "query", "name": "token",
-                      "description": "A token of POST /v1/tokens. It opens streams only."}},
-]  # fmt: skip
 
 
 def security_schemes(methods: Iterable[str]) -> dict[str, Any]:
     """The schemes of the methods that are in use, by name."""
     schemes: dict[str, Any] = {}
     for method in methods:
-        for together in _of(method):
+        for together in _METHODS[method]:
             schemes |= together
     return schemes
 
@@ -47,8 +47,8 @@ def requirements(methods: Iterable[str], scope: str, *, live: bool) -> list[dict
     return [
         {name: [scope] for name in together}
         for method in methods
-        for together in _of(method)
         if live or method != "browser_token"
+        for together in _METHODS[method]
     ]
 
 
@@ -61,7 +61,3 @@ def scope_note(scope: str, *, unconfined: bool = False) -> str:
 def scope_list() -> str:
     """All scopes, as a list in Markdown."""
     return "\n".join(f"- `{name}`: {description}" for name, description in SCOPES.items())
-
-
-def _of(method: str) -> list[dict[str, dict[str, Any]]]:
-    return _BROWSER if method == "browser_token" else _METHODS.get(method, [])

@@ -102,10 +102,11 @@ async def revoke_token(
 
 def _issuer(caller: Principal) -> str | None:
     """The issuer whose tokens the caller sees; None: it sees all."""
-    return None if caller.is_operator else f"{caller.method}:{caller.id}"
+    return None if caller.is_operator else caller.identity
 
 
 def _shown(token: BrowserToken) -> dict[str, Any]:
+    method, _, key = token.issuer.partition(":")
     return {
         "id": token.id,
         "principal": token.name,
@@ -113,10 +114,6 @@ def _shown(token: BrowserToken) -> dict[str, Any]:
         "subjects": list(token.subjects),
         "namespaces": None if token.namespaces is None else list(token.namespaces),
         "types": None if token.types is None else list(token.types),
-        "issued_by": {
-            "method": token.issuer.partition(":")[0],
-            "key": token.issuer.partition(":")[2],
-            "name": token.issuer_name,
-        },
+        "issued_by": {"method": method, "key": key, "name": token.issuer_name},
         "expires_at": rfc3339(token.until),
     }  # fmt: skip

@@ -72,7 +72,7 @@ class Api:
         self.cors.configure(config.server.cors.origins)
         self.certificates.configure(_certificate_rules(config))
         if self.proxies.configure(*_believed(config)):
-            self.certificates.forget_told()
+            self.certificates.forget_forwarded()
         self.open_connections.configure(_limits(config, self.max_connections, self.proxies))
         if self.tls is not None and config.server.tls is not None:
             self.tls.configure(config.server.tls, Path(config.secrets.dir))

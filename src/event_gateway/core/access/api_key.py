@@ -24,6 +24,7 @@ _ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 12, 32, 6
 ID_IN_VALUE = slice(len(PREFIX), len(PREFIX) + _ID_LENGTH)  # where a value has its id
 _matches_form = re.compile(FORM, re.ASCII).fullmatch
 _matches_id = re.compile(f"[A-Za-z0-9]{{{_ID_LENGTH}}}", re.ASCII).fullmatch
+_begins_as_key = re.compile(f"{PREFIX}([A-Za-z0-9]{{{_ID_LENGTH}}})_", re.ASCII).match
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,13 @@ def hash_of(value: str) -> bytes:
 def is_id(text: str) -> bool:
     """Whether a text can be the id of a key."""
     return text == ADMIN_ID or _matches_id(text) is not None
+
+
+def named_id(credential: str) -> str:
+    """The id that a credential begins with as keys do, whether there is such a key or not; empty if
+    it begins otherwise."""
+    named = _begins_as_key(credential)
+    return named[1] if named else ""
 
 
 def is_mistyped(value: str) -> bool:

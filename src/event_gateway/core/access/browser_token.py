@@ -27,9 +27,9 @@ class InvalidToken(Exception):
 
 
 class BrowserToken(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token says. ``name``: the user of the token; ``issuer``: the key that issued it, as
-    ``method:id``, and ``issuer_name`` its name; ``until`` in seconds since the epoch; the other
-    members as in a Principal."""
+    """What a token says. ``name``: the user of the token; ``issuer``: the identity of the key that
+    issued it (``method:id``), and ``issuer_name`` its name; ``until`` in seconds since the epoch;
+    the other members as in a Principal."""
 
     id: str
     name: str

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from event_gateway.core.access.scope import ADMIN, STREAMS_READ
+from event_gateway.core.access.scope import ADMIN
 from event_gateway.core.matching.pattern import includes
 
 Method = Literal["api_key", "browser_token", "hmac", "jwt", "mtls"]
@@ -19,8 +19,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     Each of ``namespaces``, ``types`` (patterns of event types) and ``streams`` narrows what the
     scopes allow, unless it is None. ``subjects``: patterns of subjects of the log that a caller
     with ``streams`` may listen to. ``expires_at``: in seconds since the epoch. ``credential`` tells
-    apart the values of a key during a rotation. ``issued_by``: the key that issued a token, its
-    method and its id with a colon in between.
+    apart the values of a key during a rotation. ``issued_by``: the identity of the key that issued
+    a token.
     """
 
     name: str
@@ -60,12 +60,17 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def identity(self) -> str:
+        """What tells the caller from all others: ``method:id``."""
+        return f"{self.method}:{self.id}"
+
+    @property
     def holder(self) -> str:
         """Whose connections and requests are counted together: the key, or the user of a key's
         tokens."""
         if self.issued_by:
             return f"{self.issued_by}:{self.name}"
-        return f"{self.method}:{self.id}"
+        return self.identity
 
     def may_read(self, stream: str) -> bool:
         """Whether the caller may read a named stream."""
@@ -91,16 +96,3 @@ def _within(
 
 OPERATOR = Principal(name="admin", method="api_key", id="admin", scopes=frozenset((ADMIN,)))
 """The holder of the key in the data directory."""
-
-
-def subscriber(
-    name: str,
-    streams: tuple[str, ...],
-    subjects: tuple[str, ...],
-    expires_at: float | None = None,
-) -> Principal:
-    """The holder of a token that reads some streams, and some subjects of the log."""
-    return Principal(
-        name=name, method="browser_token", id=name, scopes=frozenset((STREAMS_READ,)),
-        streams=streams, subjects=subjects, expires_at=expires_at,
-    )  # fmt: skip

@@ -5,7 +5,6 @@ The headers are those of draft-ietf-httpapi-ratelimit-headers-10; the policy has
 """
 
 import math
-from collections.abc import Hashable
 from typing import NamedTuple
 
 MAX_CALLERS = 10_000  # whose windows are remembered; the window that began first is dropped
@@ -34,13 +33,13 @@ class RequestRates:
     of the caller's."""
 
     def __init__(self) -> None:
-        self._windows: dict[Hashable, tuple[float, int]] = {}  # end, requests so far
+        self._windows: dict[str, tuple[float, int]] = {}  # end, requests so far
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    def spend(self, caller: Hashable, limit: int, window: float, now: float) -> Quota:
-        """Counts a request."""
+    def spend(self, caller: str, limit: int, window: float, now: float) -> Quota:
+        """Counts a request. ``caller``: its identity."""
         end, used = self._windows.get(caller, (now, 0))
         if end <= now:
             self._windows.pop(caller, None)  # to the end, behind the windows that began before

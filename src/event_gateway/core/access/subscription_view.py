@@ -8,7 +8,8 @@ from event_gateway.core.access.principal import Principal
 
 class SubscriptionView(msgspec.Struct, frozen=True):
     """What a confined caller may see: subscriptions that belong to some of its ``namespaces``; a
-    caller without namespaces sees its own, those of ``key``. Of ``streams`` only, unless None.
+    caller without namespaces sees its own, those of ``key``, its identity. Of ``streams`` only,
+    unless None.
 
     Processes send it to each other.
     """
@@ -30,7 +31,7 @@ def view_of(caller: Principal) -> SubscriptionView | None:
     """What a caller may see; None: all."""
     if not caller.confined:
         return None
-    return SubscriptionView(caller.namespaces, key_of(caller), caller.streams)
+    return SubscriptionView(caller.namespaces, caller.identity, caller.streams)
 
 
 def names_of(caller: Principal) -> tuple[str, ...]:
@@ -40,10 +41,5 @@ def names_of(caller: Principal) -> tuple[str, ...]:
     if caller.method == "browser_token":
         return "", caller.holder  # no namespace is empty
     if caller.namespaces is None and caller.types is not None:
-        return "", key_of(caller)
+        return "", caller.identity
     return owner_of(caller)
-
-
-def key_of(caller: Principal) -> str:
-    """The method by which a caller has proved itself, and the id of its key."""
-    return f"{caller.method}:{caller.id}"
