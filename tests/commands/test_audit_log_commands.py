@@ -13,6 +13,7 @@ from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.command import access, start_command
 from support.fixtures import Command
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -38,7 +39,7 @@ async def test_each_command_that_changes_something_is_recorded(
     await client.send(sent)
     await client.until("w", sent["id"], "dead_letter")
     tailing = await start_command("audit-log", "tail", "--limit", "2", **access(gateway))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         assert b"following" in await tailing._err.readline()
     commands: list[tuple[str, ...]] = [
         ("secrets", "rotate", "signing"),

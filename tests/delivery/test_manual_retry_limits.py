@@ -119,10 +119,7 @@ async def test_dead_letters_of_a_deleted_webhook_are_not_for_a_new_one(
     sent = event("a")
     await client.send(sent)
     await client.until("w", sent["id"], "dead_letter")
-    await client.http.delete("/v1/webhooks/w")
-    async with asyncio.timeout(PATIENCE):
-        while (await client.http.get("/v1/webhooks/w")).status_code != 404:
-            await asyncio.sleep(0.05)
+    await client.delete_webhook("w")
     await client.webhook(id="w", url=f"{receiver.url}/heir", events=["b"])
     replay = await _replay(client, "/v1/dead-letters/replay", all=True)
     assert (replay["matched"], replay["queued"]) == (1, 0)

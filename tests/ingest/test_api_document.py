@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from starlette.routing import BaseRoute
-
 from event_gateway.cli.process.serve import Running
 from support.client import Client
 from support.fixtures import Start
+from support.routes import operations_of
 
 # What anybody may call. The page of the documentation holds nothing of the installation.
 OPEN = {
@@ -16,19 +15,6 @@ OPEN = {
     ("OPTIONS", "/v1/events"), ("GET", "/docs"), ("GET", "/docs/{name}"),
 }  # fmt: skip
 PAGE = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
-
-
-def _routes(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
-    """Methods and paths of all routes of an application."""
-    for route in routes:
-        inner = getattr(route, "original_router", None) or getattr(route, "router", None)
-        if inner is not None:
-            yield from _routes(inner.routes)
-            continue
-        path = getattr(route, "path_format", None) or route.path  # type: ignore[attr-defined]
-        for method in getattr(route, "methods", None) or ():
-            if method != "HEAD":
-                yield method, path
 
 
 def _refs(value: Any) -> Iterator[str]:
@@ -44,7 +30,7 @@ def _refs(value: Any) -> Iterator[str]:
 async def test_the_document_has_every_route_with_what_it_needs(
     gateway: Running, client: Client
 ) -> None:
-    routes = set(_routes(gateway.gateway.api.asgi.router.routes))
+    routes = operations_of(gateway.gateway.api.asgi)
     assert len(routes) > 60
     document = (await client.http.get("/openapi.json")).json()
     described = {
@@ -76,7 +62,7 @@ async def test_nothing_is_open_without_a_credential_but_what_is_meant_to_be(
 
     async def opened() -> set[tuple[str, str]]:
         found = set()
-        for method, path in set(_routes(api.asgi.router.routes)):
+        for method, path in operations_of(api.asgi):
             url = re.sub(r"\{\w+\}", "docs.js", path)
             for headers in (without, {"Authorization": "Bearer wrong"}):
                 answer = await client.http.request(method, url, headers=headers, content=b"{")

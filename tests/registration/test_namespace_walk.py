@@ -1,6 +1,5 @@
 """A caller of one namespace asks every route, and finds no trace of another namespace."""
 
-import asyncio
 import base64
 import json
 import re
@@ -8,8 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from starlette.routing import BaseRoute
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.access.sealing import new_key
@@ -18,6 +15,7 @@ from support.client import Client, connected, event
 from support.fixtures import Start
 from support.narrow_callers import NarrowCaller, NarrowCallers
 from support.receiver import Receiver
+from support.routes import operations_of
 
 STREAM = "orders"
 # Every route and what a caller of one namespace asks it: {…} are ids, {other…} those of others.
@@ -217,25 +215,6 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
 }  # fmt: skip
 
 
-def routes_of(app: FastAPI) -> set[str]:
-    """Each method and path of the application."""
-    known: set[str] = set()
-
-    def collect(routes: list[BaseRoute]) -> None:
-        for route in routes:
-            if hasattr(route, "methods"):
-                path = re.sub(r":\w+}", "}", getattr(route, "path", ""))
-                methods = getattr(route, "methods", None) or ()
-                known.update(f"{method} {path}" for method in methods if method != "HEAD")
-            else:
-                nested = getattr(route, "original_router", None) or getattr(route, "router", None)
-                assert nested is not None, route
-                collect(list(nested.routes))
-
-    collect(list(app.router.routes))
-    return known
-
-
 def filled(template: Any, values: dict[str, Any]) -> Any:
     """A template with the ids in their places."""
     if isinstance(template, dict):
@@ -259,13 +238,6 @@ def texts_in(content: bytes) -> Iterator[bytes]:
 
 ONCE = {"max_attempts": 1}
 SUBJECT, CORRELATION = "orders/1", "correlation-1"
-
-
-async def gone(client: Client, webhook_id: str) -> None:
-    """Deletes a webhook, and waits until its id is free."""
-    await client.http.delete(f"/v1/webhooks/{webhook_id}")
-    while (await client.http.get(f"/v1/webhooks/{webhook_id}")).status_code != 404:
-        await asyncio.sleep(0.05)
 
 
 async def plant(
@@ -305,7 +277,7 @@ async def plant(
     await client.send(old)
     await client.until("reused", old["id"], "dead_letter")
     ids["oldletter"] = (await client.delivery("reused", old["id"]))["dead_letter"]
-    await gone(client, "reused")
+    await client.delete_webhook("reused")
     security = {"auth_type": "bearer_token", "secret_name": ids["othersecret"]}
     await client.webhook(id=ids["other"], security=security, **about)
     await client.webhook(
@@ -371,7 +343,7 @@ async def test_no_route_tells_of_another_namespace(
         assert mine.json["data"]["enrichment"]["processed_at"]
         assert mine.json["data"]["enrichment"]["related_events"] == []
 
-        known = routes_of(gateway.gateway.api.asgi)
+        known = {" ".join(operation) for operation in operations_of(gateway.gateway.api.asgi)}
         assert known <= REQUESTS.keys(), "say what a caller of one namespace may ask there"
         for route in sorted(known, key=lambda route: (route.split()[0] == "DELETE", route)):
             method = route.split()[0]

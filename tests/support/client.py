@@ -54,6 +54,15 @@ class Client:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
+    async def delete_webhook(self, webhook: str) -> None:
+        """Deletes a webhook, and waits until its id is free."""
+        path = f"/v1/webhooks/{webhook}"
+        answer = await self.http.delete(path)
+        assert answer.status_code == 204, answer.text
+        async with asyncio.timeout(PATIENCE):
+            while (await self.http.get(path)).status_code != 404:
+                await asyncio.sleep(0.02)
+
     async def delivery(self, webhook: str, event_id: str, **query: str) -> dict[str, Any]:
         """The delivery of an event to a webhook."""
         answer = await self.http.get(f"/v1/deliveries/{webhook}/{event_id}", params=query)

@@ -48,7 +48,7 @@ SECRET = "canary-7f3a"
         {"metadata": {"login": SECRET, "deep": {"er": SECRET}, "list": [SECRET]}},
         {"security": [{"auth_type": "oauth2_client_credentials", "params": {"assertion": SECRET}}]},
         {"security": [{"token_url": f"https://user:{SECRET}@auth.test/?key={SECRET}"}]},
-        {"url": f"https://user:{SECRET}@receiver.test/?token={SECRET}&{SECRET[:0]}a={SECRET}#f"},
+        {"url": f"https://user:{SECRET}@receiver.test/?token={SECRET}&a={SECRET}#f"},
         {"url": f"https://[{SECRET}"},
         {"value": SECRET},
         {"nested": [{"token": SECRET}, {"Authorization": SECRET}, {"password": SECRET}]},

@@ -21,17 +21,13 @@ _SEED = re.compile(r"S[A-Z2-7]{40,}")  # of an nkey, whatever it is the key of
 def nats_login(config: Config) -> NatsLogin:
     """Who the gateway is to NATS. No file is read yet."""
     nats, directory = config.nats, Path(config.secrets.dir)
-    creds, nkey = nats.creds, nats.nkey
+    creds, nkey = _file_in(nats.creds, _is_creds), _file_in(nats.nkey, _is_seed)
     return NatsLogin(
         user=nats.user,
         password=_secret(nats.password, nats.password_file, directory, "nats.password_file"),
         token=_secret(nats.token, nats.token_file, directory, "nats.token_file"),
-        creds=_secret(creds, None, directory, "nats.creds")
-        if creds is None or _is_creds(creds)
-        else _secret(None, creds, directory, "nats.creds"),
-        nkey=_secret(nkey, None, directory, "nats.nkey")
-        if nkey is None or _is_seed(nkey)
-        else _secret(None, nkey, directory, "nats.nkey"),
+        creds=_secret(nats.creds, creds, directory, "nats.creds"),
+        nkey=_secret(nats.nkey, nkey, directory, "nats.nkey"),
         tls=_tls(nats.tls, directory, "nats"),
         handshake_first=nats.tls is not None and nats.tls.handshake_first,
     )
@@ -67,11 +63,8 @@ def login_files(config: Config) -> tuple[Path, ...]:
     directory = Path(config.secrets.dir)
     nats, redis = config.nats, config.redis
     names = [nats.password_file, nats.token_file, redis.password_file]
+    names += [_file_in(nats.creds, _is_creds), _file_in(nats.nkey, _is_seed)]
     names += [tls.key or tls.cert for tls in (nats.tls, redis.tls) if tls is not None]
-    if nats.creds is not None and not _is_creds(nats.creds):
-        names.append(nats.creds)
-    if nats.nkey is not None and not _is_seed(nats.nkey):
-        names.append(nats.nkey)
     return tuple(directory / name for name in names if name)
 
 
@@ -81,9 +74,15 @@ def _key_and_reason(text: str) -> tuple[str, str]:
 
 
 def _secret(value: str | None, file: str | None, directory: Path, key: str) -> Read | None:
+    """Reads a secret from its file, if there is one; else it is the value."""
     if file is not None:
         return lambda: _line_of(directory / file, key)
     return None if value is None else lambda: value
+
+
+def _file_in(value: str | None, is_secret: Callable[[str], bool]) -> str | None:
+    """The name of a file, if a text of the configuration is one, and not the secret itself."""
+    return None if value is None or is_secret(value) else value
 
 
 def _is_creds(value: str) -> bool:

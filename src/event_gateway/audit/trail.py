@@ -157,10 +157,10 @@ class AuditTrail:
         if len(self._waiting) >= MAX_WAITING:
             self._unrecorded += 1
             raise NotRecorded(self._problem or "too many records wait for NATS")
-        call = Call(
-            self._new("begun", principal, operation, resource, client=client, request_id=request_id)
+        begun = self._new(
+            "begun", principal, operation, resource, client=client, request_id=request_id
         )
-        waiting = self._enqueue(call._record)
+        call, waiting = Call(begun), self._enqueue(begun)
         try:
             await self._wait(waiting.stored)
             if not waiting.stored.done():
@@ -244,7 +244,7 @@ class AuditTrail:
                       "key/admin")  # fmt: skip
 
     def _noticed(self, principal: Who, operation: str, resource: str) -> None:
-        record = self._new("ended", principal, operation, resource, client="", request_id="")
+        record = self._new("ended", principal, operation, resource)
         self._enqueue(msgspec.structs.replace(record, outcome="succeeded", began=record.time))
 
     def _new(
@@ -254,8 +254,8 @@ class AuditTrail:
         operation: str,
         resource: str,
         *,
-        client: str,
-        request_id: str,
+        client: str = "",
+        request_id: str = "",
     ) -> AuditRecord:
         return AuditRecord(
             v=FORMAT, call=secrets.token_hex(8), phase=phase, time=rfc3339(time.time()),

@@ -5,7 +5,6 @@ import contextlib
 import functools
 import importlib.metadata
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -18,6 +17,7 @@ import structlog
 from event_gateway.embedded.disk import Disk, store_limit
 from event_gateway.embedded.keeper import Keeper
 from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
+from event_gateway.private_file import write_private
 from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
@@ -99,7 +99,7 @@ class EmbeddedServers:
         else:
             text = _valkey_config(self._dir, entry["port"], entry["password"])
         try:
-            _write_private(config, text)
+            _write_if_changed(config, text)
         except OSError:
             if not config.exists():
                 raise
@@ -165,7 +165,7 @@ class EmbeddedServers:
         return loaded if isinstance(loaded, dict) else {}
 
     def _save(self, settings: dict[str, dict[str, object]]) -> None:
-        _write_private(self._dir / "servers.json", json.dumps(settings))
+        _write_if_changed(self._dir / "servers.json", json.dumps(settings))
 
 
 def _nats_config(directory: Path, port: object, password: object, limit: int) -> str:
@@ -260,20 +260,12 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner can read. On a full disk the former one stays."""
+def _write_if_changed(path: Path, text: str) -> None:
+    """Writes a private file, unless it has this text already: a full disk hinders no start."""
     with contextlib.suppress(OSError):
         if path.read_text() == text:
             return
-    draft = path.with_name(f"{path.name}.new")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    write_private(path, text)
 
 
 async def _check_nats(port: int, password: str) -> bool | None:

@@ -116,14 +116,12 @@ class Enricher:
         same source and id, else as a new one. Keeps nothing. ``alone``: as if no other event was
         known."""
         context = None
-        if alone:
-            self._set_enriched([received], [None])
-            return
-        try:
-            async with asyncio.timeout(LIVE_WAIT):
-                context = await self._cache.preview(received)
-        except StateError as error:
-            log.debug("a preview is not enriched", error=str(error))
+        if not alone:
+            try:
+                async with asyncio.timeout(LIVE_WAIT):
+                    context = await self._cache.preview(received)
+            except StateError as error:
+                log.debug("a preview is not enriched", error=str(error))
         self._set_enriched([received], [context])
 
     def _set_enriched(self, batch: Sequence[Received], contexts: Sequence[Context | None]) -> None:

@@ -1,11 +1,11 @@
 """The admin key: it is in a file of the data directory, which people and tools read."""
 
-import os
 from pathlib import Path
 
 import structlog
 
 from event_gateway.core.access.api_key import new_id, new_value
+from event_gateway.private_file import write_private
 
 log = structlog.get_logger(__name__)
 
@@ -66,18 +66,3 @@ class AdminKeyFile:
                 "delete it to have one made, or write your own into it"
             )
         return value
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner can read, atomically. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 MAX_KEYS = 10_000
 MAX_OVERLAP = 30 * 86400.0  # seconds
 WRITE_INTERVAL = 60.0  # seconds between two writes of when keys were used
-OF_THE_FILE = "the key admin is the one in the file {file}"
 
 
 class Keys:
@@ -80,7 +79,7 @@ class Keys:
             await asyncio.sleep(WRITE_INTERVAL)
             used, self.ring.used = self.ring.used, {}
             ids = self.ids()
-            known = {key_id: time for key_id, time in used.items() if key_id in ids}
+            known = {key_id: used_at for key_id, used_at in used.items() if key_id in ids}
             try:
                 if known:
                     await self._uses.write(known)
@@ -117,14 +116,14 @@ class Keys:
         if not 0 <= overlap <= MAX_OVERLAP:
             raise InvalidDefinition("overlap", "must be between 0s and 30d")
         former, now = self.find(key_id), time.time()
+        until = now + overlap if overlap else 0.0
         cut_short = former.former_until > now
         if key_id == ADMIN_ID:
-            return *await self._rotate_admin(former, now + overlap if overlap else 0.0), cut_short
+            return *await self._rotate_admin(former, until), cut_short
         value = new_value(key_id)
         key = replace(
             former, hash=hash_of(value), rotated_at=now,
-            former_hash=former.hash if overlap else b"",
-            former_until=now + overlap if overlap else 0.0,
+            former_hash=former.hash if overlap else b"", former_until=until,
         )  # fmt: skip
         await self._put(key, former)
         return key, value, cut_short
@@ -182,7 +181,7 @@ class Keys:
             raise _changed(key.id) from None
 
     def _of_the_file(self) -> str:
-        return OF_THE_FILE.format(file=self.admin_file)
+        return f"the key admin is the one in the file {self.admin_file}"
 
 
 def _unknown(key_id: str) -> Unknown:

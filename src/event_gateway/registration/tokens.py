@@ -131,17 +131,17 @@ class Tokens:
 
         Raises Unknown, Conflict, TooManyTokens.
         """
+        if not is_id(token_id):
+            raise _unknown(token_id)
         now = time.time()
         token: BrowserToken | None = None
         try:
-            token = await self._issued.find(token_id) if is_id(token_id) else None
+            token = await self._issued.find(token_id)
         except StateError as error:
             if issuer is not None:
                 raise
             log.warning("a browser token is revoked that could not be read", error=str(error))
         if issuer is not None and (token is None or token.issuer != issuer):
-            raise _unknown(token_id)
-        if not is_id(token_id):
             raise _unknown(token_id)
         limit = MAX_REVOKED if issuer is None else MAX_REVOKED - KEPT_FOR_OPERATORS
         await self._write(token_id, now + MAX_LIFETIME if token is None else token.until, limit)

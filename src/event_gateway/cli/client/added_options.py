@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from event_gateway.cli.client.command_tree import commands_of
+
 # Takes the value of the option, and the options of the command, which it may change.
 Take = Callable[[Any, dict[str, Any]], None]
 
@@ -14,13 +16,10 @@ Take = Callable[[Any, dict[str, Any]], None]
 def add_option(commands: typer.Typer, name: str, option: Any, *, beside: str, take: Take) -> None:
     """Gives an option to each command that has the parameter ``beside``. ``option``: its type as
     typer reads it; ``take`` is called before the command."""
-    for command in commands.registered_commands:
+    for _, command in commands_of(commands):
         callback = command.callback
         if callback is not None and beside in inspect.signature(callback).parameters:
             command.callback = _taking(callback, name, option, take)
-    for group in commands.registered_groups:
-        if group.typer_instance is not None:
-            add_option(group.typer_instance, name, option, beside=beside, take=take)
 
 
 def _taking(callback: Callable[..., Any], name: str, option: Any, take: Take) -> Callable[..., Any]:

@@ -3,10 +3,10 @@
 import http.client
 import json
 from collections.abc import Iterator
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from event_gateway.cli.client.output import fail
-from event_gateway.cli.client.requests import find_gateway
+from event_gateway.cli.client.requests import find_gateway, with_query
 
 # Seconds without a byte, after which the connection counts as lost; the gateway sends a comment on
 # an event stream every 15 s.
@@ -34,10 +34,7 @@ def read_lines(
         http.client.HTTPConnection(host, port, timeout=TIMEOUT) if tls is None
         else http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=tls)
     )  # fmt: skip
-    given = "&".join(
-        f"{name}={quote(value, safe='')}" for name, value in query.items() if value is not None
-    )
-    target = f"{parts.path.rstrip('/')}{path}{f'?{given}' if given else ''}"
+    target = parts.path.rstrip("/") + with_query(path, query)
     try:
         connection.request("GET", target, headers={"Authorization": f"Bearer {key}", **headers})
         answer = connection.getresponse()

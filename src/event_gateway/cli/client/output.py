@@ -41,3 +41,8 @@ def fields(values: dict[str, Any]) -> list[str]:
     """A line ``name: value`` for each value that is not None, with the values aligned."""
     width = max(map(len, values)) + 1
     return [f"{name + ':':<{width}} {value}" for name, value in values.items() if value is not None]
+
+
+def warnings_of(answer: dict[str, Any]) -> list[str]:
+    """A line for each warning of an answer."""
+    return [f"warning: {warning['detail']}" for warning in answer.get("warnings", ())]

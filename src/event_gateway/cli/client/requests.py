@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -76,14 +76,7 @@ async def request_json(
     client: GatewayClient, method: str, path: str, body: Any = None, **query: Any
 ) -> Any:
     """The decoded answer to one request. Members of ``query`` that are None are left out."""
-    parameters = "&".join(
-        f"{name}={quote(str(value).lower() if isinstance(value, bool) else str(value), safe='')}"
-        for name, value in query.items()
-        if value is not None
-    )
-    return content_or_fail(
-        *await client.request(method, f"{path}?{parameters}" if parameters else path, body)
-    )
+    return content_or_fail(*await client.request(method, with_query(path, query), body))
 
 
 def content_or_fail(status: int, content: Any) -> Any:
@@ -94,8 +87,18 @@ def content_or_fail(status: int, content: Any) -> Any:
     fail(detail or f"the gateway answered {status}")
 
 
+def with_query(path: str, query: Mapping[str, Any]) -> str:
+    """A path with these parameters. Those that are None are left out."""
+    parameters = "&".join(
+        f"{name}={quoted(str(value).lower() if isinstance(value, bool) else str(value))}"
+        for name, value in query.items()
+        if value is not None
+    )
+    return f"{path}?{parameters}" if parameters else path
+
+
 def quoted(text: str) -> str:
-    """A name or an id, percent-encoded for a path."""
+    """A name, an id or a value, percent-encoded for a path or a query."""
     return quote(text, safe="")
 
 

@@ -21,3 +21,8 @@ def time_option(option: str, text: str | None) -> str | None:
         fail(f"{option}: {text[:64]!r} is neither a time, such as 2026-05-04T03:02:01Z, nor a "
              "duration, such as 1h or 7d", 2)  # fmt: skip
     return text
+
+
+def time_range(since: str | None, until: str | None) -> dict[str, str | None]:
+    """The members ``since`` and ``until`` of a request, from the options of these names."""
+    return {"since": time_option("--since", since), "until": time_option("--until", until)}

@@ -21,7 +21,7 @@ from event_gateway.cli.client.options import (
 )
 from event_gateway.cli.client.output import fail, print_answer, printable, table
 from event_gateway.cli.client.requests import list_items
-from event_gateway.cli.client.times import time_option
+from event_gateway.cli.client.times import time_range
 from event_gateway.core.audit.chain import ChainCheck
 
 app = typer.Typer(
@@ -59,9 +59,8 @@ def list_calls(
 ) -> None:
     """List the calls that changed something, or were refused, the newest first."""
     calls = list_items(
-        url, key, PATH, limit, since=time_option("--since", since),
-        until=time_option("--until", until), principal=principal, operation=operation,
-        resource=resource, outcome=outcome,
+        url, key, PATH, limit, **time_range(since, until), principal=principal,
+        operation=operation, resource=resource, outcome=outcome,
     )  # fmt: skip
     print_answer(as_json, calls, _rows)
 
@@ -111,9 +110,8 @@ def export(
     A file is complete: it gets its name only after the last record was written.
     """
     records = read_lines(
-        url, key, f"{PATH}/export", {}, since=time_option("--since", since),
-        until=time_option("--until", until), principal=principal, operation=operation,
-        resource=resource, outcome=outcome,
+        url, key, f"{PATH}/export", {}, **time_range(since, until), principal=principal,
+        operation=operation, resource=resource, outcome=outcome,
     )  # fmt: skip
     with _interruptible():
         try:

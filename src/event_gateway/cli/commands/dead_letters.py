@@ -19,7 +19,7 @@ from event_gateway.cli.client.options import (
 from event_gateway.cli.client.output import fail, print_answer, table
 from event_gateway.cli.client.replay_progress import print_result, start_replay
 from event_gateway.cli.client.requests import call, list_items, request_json, run_with_client
-from event_gateway.cli.client.times import time_option
+from event_gateway.cli.client.times import time_range
 from event_gateway.cli.commands.replays import NoWaitOption, TypesOption
 from event_gateway.core.text.times import parse_time, rfc3339
 
@@ -55,7 +55,7 @@ def list_dead_letters(
     """List the dead letters, the oldest first."""
     dead_letters = list_items(
         url, key, PATH, limit, webhook=webhook, type=event_type, reason=reason,
-        since=time_option("--since", since), until=time_option("--until", until),
+        **time_range(since, until),
     )  # fmt: skip
     print_answer(as_json, dead_letters, _rows)
 
@@ -90,8 +90,7 @@ def replay(
         "webhook": webhook,
         "types": types or None,
         "reason": reason,
-        "since": time_option("--since", since),
-        "until": time_option("--until", until),
+        **time_range(since, until),
     }
     chosen = _chosen(ids, filters, every)
 
@@ -133,8 +132,7 @@ def purge(
         "webhook": webhook,
         "type": event_type,
         "reason": reason,
-        "since": time_option("--since", since),
-        "until": time_option("--until", until),
+        **time_range(since, until),
     }
     chosen = _chosen(ids, filters, every)
     if not (dry_run or yes):

@@ -14,7 +14,7 @@ from event_gateway.cli.client.options import (
 )
 from event_gateway.cli.client.output import fields, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
-from event_gateway.cli.client.times import time_option
+from event_gateway.cli.client.times import time_range
 from event_gateway.core.webhook.delivery import Status
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: list, show, retry, cancel.")
@@ -41,8 +41,7 @@ def list_deliveries(
     """List the deliveries of a webhook, the last changed first."""
     deliveries = list_items(
         url, key, f"/v1/webhooks/{quoted(webhook)}/deliveries", limit,
-        status=status and status.value, since=time_option("--since", since),
-        until=time_option("--until", until),
+        status=status and status.value, **time_range(since, until),
     )  # fmt: skip
     print_answer(as_json, deliveries, _rows)
 

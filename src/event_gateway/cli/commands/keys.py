@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import fail, fields, print_answer, table
+from event_gateway.cli.client.output import fail, fields, print_answer, table, warnings_of
 from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.core.access.api_key import ADMIN_ID
 from event_gateway.core.access.scope import SCOPES
@@ -134,7 +134,7 @@ def _given(
 
 
 def _with_value(answer: dict[str, Any]) -> list[str]:
-    lines = [f"warning: {warning['detail']}" for warning in answer["warnings"]]
+    lines = warnings_of(answer)
     if until := answer["former_until"]:
         lines.append(f"the former value is valid until {until}")
     if "key" in answer:
@@ -160,7 +160,7 @@ def _details(key: dict[str, Any]) -> list[str]:
             "last used": key["used_at"],
             "file": key["file"],
         }),
-        *(f"warning: {warning['detail']}" for warning in key.get("warnings", ())),
+        *warnings_of(key),
     ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from event_gateway.cli.client.replay_progress import (
     start_replay,
 )
 from event_gateway.cli.client.requests import call, list_items, quoted
-from event_gateway.cli.client.times import time_option
+from event_gateway.cli.client.times import time_range
 
 app = typer.Typer(no_args_is_help=True, help="Replays: list, show, pause, resume, cancel, follow.")
 
@@ -55,8 +55,7 @@ def replay(
         fail("give --since or --from-seq: where the replay begins", 2)
     given = {
         "webhook": webhook,
-        "since": time_option("--since", since),
-        "until": time_option("--until", until),
+        **time_range(since, until),
         "types": types or None,
         "from_seq": from_seq,
         "until_seq": until_seq,

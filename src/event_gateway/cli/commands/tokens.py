@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import print_answer, table
+from event_gateway.cli.client.output import print_answer, table, warnings_of
 from event_gateway.cli.client.requests import call, list_items, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Tokens for browsers: create, list, revoke.")
@@ -56,8 +56,8 @@ def revoke(
 
 
 def _issued(token: dict[str, Any]) -> list[str]:
-    warnings = [f"warning: {warning['detail']}" for warning in token["warnings"]]
-    return [f"{token['id']}: valid until {token['expires_at']}", *warnings, token["token"]]
+    valid = f"{token['id']}: valid until {token['expires_at']}"
+    return [valid, *warnings_of(token), token["token"]]
 
 
 def _rows(tokens: list[dict[str, Any]]) -> list[str]:

@@ -37,8 +37,8 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
         *_unusable_authorities(config, source),
         *_unusable_tls(config, source),
         *(source.problem(key, why) for key, why in unusable_callers(config, _external(config))),
+        *(source.problem(key, why) for key, why in login_problems(config)),
     ]
-    problems += [source.problem(key, reason) for key, reason in login_problems(config)]
     if problems:
         raise ConfigError(problems)
     return config, source

@@ -12,7 +12,8 @@ from event_gateway.config.model import Config
 from event_gateway.core.access.sealing import new_key
 from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
-from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey, write_private
+from event_gateway.private_file import write_private
+from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
 from event_gateway.tasks import Supervisor
 
 
