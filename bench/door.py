@@ -54,7 +54,7 @@ def known_key(requests: int | None = None) -> Callable[[], object]:
         )
         try:
             authenticator.authenticate(request).send(None)
-        except StopIteration as found:
-            limits.spend(found.value)
+        except StopIteration as returned:
+            limits.spend(returned.value)
 
     return check

@@ -21,6 +21,8 @@ from pathlib import Path
 import httpx
 import yaml
 
+from event_gateway.embedded.process import killed_with_parent
+
 TESTS = Path(__file__).parents[1]
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 START_TIMEOUT = 60.0  # seconds
@@ -75,7 +77,7 @@ def gateway(directory: Path) -> Iterator[tuple[str, str]]:
     ]  # fmt: skip
     log = directory / "gateway.log"
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
+        process = subprocess.Popen(command, stdout=out, stderr=out, preexec_fn=killed_with_parent)
     try:
         endpoints = directory / "data" / "endpoints.json"
         until = time.monotonic() + START_TIMEOUT
@@ -93,15 +95,8 @@ def gateway(directory: Path) -> Iterator[tuple[str, str]]:
 
 
 def keys(url: str, admin_key: str) -> list[str]:
-    """A key for each set of scopes, the admin key among them."""
+    """A key for each set of scopes in ``SCOPES``; the first is the admin key."""
     made = [admin_key]
-    if (
-        "/v1/keys"
-        not in httpx.get(
-            f"{url}/openapi.json", headers={"Authorization": f"Bearer {admin_key}"}
-        ).json()["paths"]
-    ):
-        return made
     for scopes in SCOPES[1:]:
         answer = httpx.post(
             f"{url}/v1/keys",
@@ -147,10 +142,10 @@ def main() -> int:
     options = parser.parse_args()
     total = failed = 0
     with tempfile.TemporaryDirectory() as directory, gateway(Path(directory)) as (url, admin_key):
-        callers = keys(url, admin_key)
+        callers = list(zip(SCOPES, keys(url, admin_key), strict=True))
         turn = 0
         while total < options.cases:
-            scopes, key = SCOPES[turn % len(SCOPES)], callers[turn % len(callers)]
+            scopes, key = callers[turn % len(callers)]
             report = run(
                 url, key, examples=30, seed=options.seed + turn, phases="coverage,fuzzing,stateful",
                 only=options.only,

@@ -6,6 +6,7 @@ begin with it from then on.
 """
 
 import importlib
+import os
 import random
 import sys
 import time
@@ -58,16 +59,9 @@ def _case(name: str, seconds: float) -> Callable[[bytes], None]:
             print(cases, flush=True)
             reported = now
         if now > until:
-            sys.stdout.flush()
-            _end()
+            os._exit(0)  # libFuzzer has no end of its own
 
     return case
-
-
-def _end() -> None:
-    import os
-
-    os._exit(0)  # libFuzzer has no end of its own
 
 
 if __name__ == "__main__":

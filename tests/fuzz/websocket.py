@@ -139,7 +139,7 @@ def any_message(text: str, parameters: list[tuple[str, str]]) -> None:
         frame = read_frame(text)
         ref_of(frame)
         if frame.get("action") == "subscribe":
-            read_subscribe({name: frame[name] for name in frame})
+            read_subscribe(frame)
     except SubscriptionRefused as refused:
         assert refused.code
         assert refused.detail

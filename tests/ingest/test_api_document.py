@@ -37,9 +37,8 @@ async def test_the_document_has_every_route_with_what_it_needs(
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
     assert described == routes - PAGE
-    for (method, path), operation in (
-        (found, document["paths"][found[1]][found[0].lower()]) for found in sorted(described)
-    ):
+    for method, path in sorted(described):
+        operation = document["paths"][path][method.lower()]
         is_open = (method, path) in OPEN
         assert is_open == (operation["security"] == []), (method, path)
         assert is_open or re.search(r"Needs the scope `[a-z:]+`", operation["description"]), path
@@ -61,16 +60,16 @@ async def test_nothing_is_open_without_a_credential_but_what_is_meant_to_be(
     without = {"Authorization": ""}
 
     async def opened() -> set[tuple[str, str]]:
-        found = set()
+        answered = set()
         for method, path in operations_of(api.asgi):
             url = re.sub(r"\{\w+\}", "docs.js", path)
             for headers in (without, {"Authorization": "Bearer wrong"}):
                 answer = await client.http.request(method, url, headers=headers, content=b"{")
                 if answer.status_code != 401:
-                    found.add((method, path))
+                    answered.add((method, path))
                 else:
                     assert "www-authenticate" in answer.headers, path
-        return found
+        return answered
 
     # The handshake of a WebSocket is not a route: without an upgrade the path says so.
     assert await opened() == OPEN | {("GET", "/v1/ws")}

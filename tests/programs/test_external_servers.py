@@ -18,6 +18,7 @@ from event_gateway.embedded.servers import nats_binary, usable_port, valkey_bina
 from event_gateway.state.records import FORMAT
 from support.patience import PATIENCE
 from support.program import Program
+from support.secured_servers import until_accepts
 
 Run = Callable[..., Any]
 
@@ -35,14 +36,8 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
             )  # fmt: skip
             stack.callback(process.wait)
             stack.callback(process.kill)
-            async with asyncio.timeout(PATIENCE):
-                while True:
-                    try:
-                        _, writer = await asyncio.open_connection("127.0.0.1", port)
-                        writer.close()
-                        return port
-                    except OSError:
-                        await asyncio.sleep(0.05)
+            await until_accepts(port)
+            return port
 
         yield begin
 

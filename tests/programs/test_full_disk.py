@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import nats.errors
 import pytest
 from nats.js.errors import APIError
 
-from support.client import STRUCTURED, Client, connected, event
+from support.client import STRUCTURED, Client, event
 from support.patience import PATIENCE
-from support.program import LOOPBACK, Program, server_pids
+from support.program import LOOPBACK, Program, running, server_pids
 from support.receiver import Receiver
 from support.small_disk import SmallDisk, limit_file_size, small_disk
 
@@ -29,16 +28,6 @@ def disk(tmp_path: Path) -> Any:
 def _config(receiver: Receiver) -> dict[str, Any]:
     webhook = {"url": f"{receiver.url}/w", "events": ["load.*", "orders.*"]}
     return LOOPBACK | {"webhooks": {"w": webhook}}
-
-
-@contextlib.asynccontextmanager
-async def _running(program: Program) -> AsyncIterator[Client]:
-    at = await program.start()
-    try:
-        async with connected(at["http"], at["nats"], at["key"]) as client:
-            yield client
-    finally:
-        await program.stop()
 
 
 async def _send(client: Client, accepted: set[str], *, over_nats: bool = False) -> tuple[int, str]:
@@ -84,7 +73,7 @@ async def test_a_small_disk_is_enough_to_start_and_to_start_again(
         program.data = disk.path / "data"
     accepted: set[str] = set()
     for _ in range(2):
-        async with _running(program) as client:
+        async with running(program) as client:
             assert (await _send(client, accepted))[0] == 202
             await _until_healthy(client)
             info = await client.nats.jetstream().account_info()
@@ -107,7 +96,7 @@ async def test_a_disk_that_fills_up_and_is_freed(
     if disk is not None:
         program.data = disk.path / "data"
     accepted: set[str] = set()
-    async with _running(program) as client:
+    async with running(program) as client:
         for over_nats in (False, True) * 20:
             await _send(client, accepted, over_nats=over_nats)
         assert len(accepted) == 40
@@ -151,7 +140,7 @@ async def test_servers_that_cannot_write_are_restarted(tmp_path: Path, receiver:
     """Whatever the reason is: here their files may not grow."""
     program = Program(tmp_path, _config(receiver))
     accepted: set[str] = set()
-    async with _running(program) as client:
+    async with running(program) as client:
         await _send(client, accepted)
         before = server_pids(program.data)
         limit_file_size(before["nats"], 8192)

@@ -180,7 +180,8 @@ async def test_renewed_files_are_used_without_a_restart(
         contextlib.AsyncExitStack() as server,
     ):
         port = await server.enter_async_context(nats(tmp_path, settings))
-        (tmp_path / "user.creds").write_text(accounts.creds(3))
+        # Written once the server runs: the gateway has the whole time to log in with them.
+        (tmp_path / "user.creds").write_text(accounts.creds(5))
         broker = await stack.enter_async_context(
             _connected(tmp_path, port, creds="user.creds", tls=tls)
         )

@@ -4,19 +4,17 @@ import asyncio
 import contextlib
 import json
 import re
-import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from event_gateway.embedded.process import killed_with_parent
-from event_gateway.embedded.servers import nats_binary, usable_port
 from support.client import connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
+from support.secured_servers import nats
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 # Named when they are used: services subscribe to these subjects, so the start does not try them.
@@ -35,25 +33,16 @@ def _documented() -> tuple[list[str], list[str]]:
 async def _nats(
     directory: Path, publish: Sequence[str], subscribe: Sequence[str]
 ) -> AsyncIterator[int]:
-    port = usable_port()
     permissions = (
         f"{{ publish: {json.dumps(list(publish))}, subscribe: {json.dumps(list(subscribe))} }}"
     )
     admin = "{ user: admin, password: admin }"
-    config = directory / f"nats-{port}.conf"
-    config.write_text(
-        f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{directory}/store-{port}" }}\n'
+    users = (
         f"authorization {{ users: [ {admin}, {{ user: gateway, password: {json.dumps(PASSWORD)}, "
         f"permissions: {permissions} }} ] }}\n"
     )
-    with subprocess.Popen(
-        [nats_binary(), "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=killed_with_parent,
-    ) as process:  # fmt: skip
-        try:
-            yield port
-        finally:
-            process.kill()
+    async with nats(directory, users) as port:
+        yield port
 
 
 def _config(port: int, receiver: Receiver | None, password: str) -> dict[str, Any]:

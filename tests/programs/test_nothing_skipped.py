@@ -1,29 +1,17 @@
 """Events that the gateway must not take for ones it knows, with the real program."""
 
 import asyncio
-import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from support.client import Client, connected, event
 from support.patience import PATIENCE
-from support.program import LOOPBACK, Program
+from support.program import LOOPBACK, Program, running
 from support.receiver import Receiver
 
 CONFIG = LOOPBACK | {"ingest": {"subjects": ["load.>"]}}
-
-
-@contextlib.asynccontextmanager
-async def _running(program: Program) -> AsyncIterator[Client]:
-    at = await program.start()
-    try:
-        async with connected(at["http"], at["nats"], at["key"]) as client:
-            yield client
-    finally:
-        await program.stop()
 
 
 async def _publish(client: Client, sent: dict[str, Any]) -> None:
@@ -40,7 +28,7 @@ async def test_a_webhook_registered_again_gets_what_is_published_again(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     """The records of the deleted webhook with the same id do not count."""
-    async with _running(Program(tmp_path, CONFIG)) as client:
+    async with running(Program(tmp_path, CONFIG)) as client:
         await client.webhook(id="w", url=f"{receiver.url}/first", events=["load.*"])
         sent = event("load.made")
         await _publish(client, sent)
@@ -57,7 +45,7 @@ async def test_a_webhook_registered_again_gets_what_is_published_again(
 async def test_an_id_that_looks_like_the_key_of_another_event(
     tmp_path: Path, receiver: Receiver
 ) -> None:
-    async with _running(Program(tmp_path, CONFIG)) as client:
+    async with running(Program(tmp_path, CONFIG)) as client:
         await client.webhook(id="w", url=f"{receiver.url}/w", events=["load.*"])
         suffix = hashlib.sha256(b"s2").hexdigest()[:16]
         await _publish(client, event("load.made", id="a", source="s1"))
@@ -91,7 +79,7 @@ async def test_a_log_deleted_while_the_gateway_is_down_begins_behind_registratio
 
 async def test_the_copies_of_positions_are_deleted(tmp_path: Path, receiver: Receiver) -> None:
     """An ordered webhook that starts afterwards creates their bucket again."""
-    async with _running(Program(tmp_path, CONFIG)) as client:
+    async with running(Program(tmp_path, CONFIG)) as client:
         definition = {"events": ["load.*"], "ordered": True}
         await client.webhook(id="first", url=f"{receiver.url}/first", **definition)
         await client.send(event("load.made"))

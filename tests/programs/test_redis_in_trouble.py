@@ -1,12 +1,9 @@
 """A Redis that answers, but does not do what it is asked for: it is said what is wrong with it."""
 
 import asyncio
-import contextlib
 import os
 import signal
-import subprocess
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +11,12 @@ import pytest
 import redis.asyncio
 from redis.exceptions import ResponseError
 
-from event_gateway.embedded.process import killed_with_parent
-from event_gateway.embedded.servers import usable_port, valkey_binary
 from event_gateway.state.condition import condition_of
 from support.client import Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
+from support.secured_servers import valkey
 
 OOM = ("CONFIG", "SET", "maxmemory", "1")
 NO_OOM = ("CONFIG", "SET", "maxmemory", "0")
@@ -30,20 +26,6 @@ NO_SCRIPTS = ("ACL", "SETUSER", "default", "-evalsha", "-eval")
 SCRIPTS = ("ACL", "SETUSER", "default", "+@all")
 EVICTION = ("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
 NO_EVICTION = ("CONFIG", "SET", "maxmemory-policy", "noeviction")
-
-
-@contextlib.asynccontextmanager
-async def _valkey(directory: Path) -> AsyncIterator[str]:
-    port = usable_port()
-    command = [valkey_binary(), "--save", "", "--appendonly", "yes", "--port", str(port)]
-    with subprocess.Popen(
-        command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=killed_with_parent,
-    ) as process:  # fmt: skip
-        try:
-            yield f"redis://127.0.0.1:{port}"
-        finally:
-            process.kill()
 
 
 async def _until_reason(client: Client, says: str | None) -> None:
@@ -65,7 +47,8 @@ async def _until_reason(client: Client, says: str | None) -> None:
 
 async def test_what_is_wrong_with_redis_is_named(tmp_path: Path, receiver: Receiver) -> None:
     webhook = {"url": f"{receiver.url}/w", "events": ["load.*"]}
-    async with _valkey(tmp_path) as url:
+    async with valkey(tmp_path, "--appendonly", "yes") as port:
+        url = f"redis://127.0.0.1:{port}"
         config: dict[str, Any] = LOOPBACK | {"redis": {"url": url}, "webhooks": {"w": webhook}}
         program = Program(tmp_path, config)
         at = await program.start()

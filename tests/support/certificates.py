@@ -17,23 +17,19 @@ class Authority:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name(
-            [x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {id(self)}")]
-        )
+        self._name = _named(CN=f"test authority {id(self)}")
         self.certificate = self._sign(self._name, self._key, 1, authority=True)
 
     def server(self, address: str = "127.0.0.1", days: int = 1) -> ssl.SSLContext:
         """The TLS context of a server with a certificate for this address or name."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
-        return self._context(self._sign(name, key, days, address=address), key)
+        return self._context(self._sign(_named(CN="server"), key, days, address=address), key)
 
     def write(self, name: str, address: str | None = None, days: int = 1) -> str:
         """Writes a new certificate with its key into one file; returns the file's path."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         path = self._directory / name
-        path.write_bytes(_pem(self._sign(subject, key, days, address=address), key))
+        path.write_bytes(_pem(self._sign(_named(CN=name), key, days, address=address), key))
         return str(path)
 
     def write_own(self, name: str) -> str:
@@ -55,15 +51,7 @@ class Authority:
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: int,
         *, authority: bool = False, address: str | None = None,
     ) -> x509.Certificate:  # fmt: skip
-        now = datetime.datetime.now(datetime.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name).issuer_name(self._name).public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=30))
-            .not_valid_after(now + datetime.timedelta(days=days))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )  # fmt: skip
+        builder = _unsigned(name, key, self._name, days, authority=authority)
         if address is not None:
             alternative: x509.GeneralName
             try:
@@ -107,15 +95,9 @@ class IssuedFiles:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(subject or _named(CN=name), key, days, list(alternatives))
         paths = self.directory / f"{name}.pem", self.directory / f"{name}.key"
-        contents = certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )  # fmt: skip
+        contents = certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key)
         for path, content in zip(paths, contents, strict=True):
-            new = path.with_suffix(".new")
-            new.write_bytes(content)
-            new.replace(path)
+            _replace(path, content)
         return paths
 
     def serve(self, days: float = 1) -> tuple[Path, Path]:
@@ -146,9 +128,7 @@ class IssuedFiles:
             )
         crl = builder.sign(self._key, hashes.SHA256())
         path = self.directory / "crl.pem"
-        new = path.with_suffix(".new")
-        new.write_bytes(crl.public_bytes(serialization.Encoding.PEM))
-        new.replace(path)
+        _replace(path, crl.public_bytes(serialization.Encoding.PEM))
         return path
 
     def client(self, name: str | None = None) -> ssl.SSLContext:
@@ -162,15 +142,7 @@ class IssuedFiles:
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: float,
         alternatives: list[x509.GeneralName], *, authority: bool = False,
     ) -> x509.Certificate:  # fmt: skip
-        now = datetime.datetime.now(datetime.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name).issuer_name(self._name).public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=30))
-            .not_valid_after(now + datetime.timedelta(days=days))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )  # fmt: skip
+        builder = _unsigned(name, key, self._name, days, authority=authority)
         if alternatives:
             names = x509.SubjectAlternativeName(alternatives)
             builder = builder.add_extension(names, critical=False)
@@ -182,8 +154,35 @@ def _named(**parts: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(kinds[kind], text) for kind, text in parts.items()])
 
 
+def _unsigned(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, days: float,
+    *, authority: bool,
+) -> x509.CertificateBuilder:  # fmt: skip
+    """A certificate that has been valid for a month, and is for so many days."""
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=30))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    )  # fmt: skip
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a file in place of the former one, so that nobody reads a half of it."""
+    new = path.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
 def _pem(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+    return certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(key)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),

@@ -1,4 +1,4 @@
-"""The number of examples that Hypothesis tries: all in the long form, ``make fuzz``, a sixth
+"""The number of examples that Hypothesis tries: all in the long form, ``make examples``, a sixth
 elsewhere."""
 
 import os

