@@ -59,7 +59,7 @@ coverage: $(installed) ## Run the tests, and measure the branch coverage of all 
 
 docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.config.reference > docs/reference/configuration.md
-	$(bin)/python -m event_gateway.state.keys docs/operations.md
+	$(bin)/python -m event_gateway.state.keys_reference docs/operations.md
 	$(bin)/python -m event_gateway.config.scope_reference > docs/reference/scopes.md
 
 lock: $(installed) ## Update the lock files

@@ -11,7 +11,8 @@ from event_gateway.cli.process.serve import Running
 from event_gateway.config.model import Config
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.registration import keys as api_keys
-from event_gateway.state.keys import FAMILIES, Deletion, Expiry, Family, family_of
+from event_gateway.state.key_family import Deletion, Expiry, Family
+from event_gateway.state.keys import FAMILIES, family_of
 from support.client import Client, event
 from support.fixtures import Start
 from support.patience import PATIENCE

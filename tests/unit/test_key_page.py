@@ -8,7 +8,8 @@ import pytest
 
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state import scripts
-from event_gateway.state.keys import FAMILIES, family_of, page_with_table
+from event_gateway.state.keys import FAMILIES, family_of
+from event_gateway.state.keys_reference import page_with_table
 from event_gateway.state.pending_changes import PendingChange
 from event_gateway.state.records import member_of, responses_of, source_hash
 from event_gateway.state.script_arguments import Change
@@ -20,7 +21,7 @@ STATE = ROOT / "src" / "event_gateway" / "state"
 def test_the_docs_have_the_present_table() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     assert page == page_with_table(page), (
-        "write it with: python -m event_gateway.state.keys docs/operations.md"
+        "write it with: python -m event_gateway.state.keys_reference docs/operations.md"
     )
 
 

@@ -2,90 +2,12 @@
 
 Python takes keys from the families below (``QUEUE.key(webhook_id)``), Lua scripts from functions
 and constants that :mod:`event_gateway.state.scripts` generates from them (``queue_key(webhook)``,
-``DUE_KEY``). ``python -m event_gateway.state.keys [FILE]`` prints the families as a table, or
-writes the table into the marked part of a page.
+``DUE_KEY``). :mod:`event_gateway.state.keys_reference` writes them into the documentation.
 """
 
-import re
-import sys
-from enum import StrEnum
-from pathlib import Path
+from event_gateway.state.key_family import PREFIX, Deletion, Expiry, Family
 
-import msgspec
-
-PREFIX = ""  # beginning of all keys; scripts get it as KEYS[1]
 DAY = 86400.0
-
-_PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
-_BEGIN, _END = "<!-- redis keys: begin -->\n", "<!-- redis keys: end -->\n"
-
-
-class Expiry(StrEnum):
-    """Whether the keys of a family have a time to live in Redis."""
-
-    NEVER = "never"
-    ALWAYS = "always"
-    ONCE_ENDED = "once ended"  # from the end of the delivery or replay on
-
-
-class Deletion(StrEnum):
-    """What the deletion of a webhook does to the webhook's data in a family."""
-
-    NONE = ""  # there is no data of a single webhook, or its owner deletes the data
-    FORGET = "forget"  # the key or member is deleted after the last queued delivery is cancelled
-    # As FORGET. An attempt that ends after the deletion can write the data once more; then it is
-    # deleted when the id is registered again.
-    FORGET_HISTORY = "forget history"
-
-
-class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """All keys with the same pattern.
-
-    ``type`` is the type in Redis; ``owner`` the module in this package that writes the keys;
-    ``value`` what they hold, ``lifetime`` for how long, ``deleted_by`` what deletes them. ``ttl``:
-    the time to live in seconds, if it is not configured.
-    """
-
-    name: str
-    pattern: str
-    type: str
-    owner: str
-    value: str
-    lifetime: str
-    deleted_by: str
-    expiry: Expiry = Expiry.NEVER
-    ttl: float | None = None
-    at_deletion: Deletion = Deletion.NONE
-
-    def key(self, *parts: str) -> str:
-        """The key with these values for the placeholders of the pattern. Raises ValueError."""
-        literals = _PLACEHOLDER.split(self.pattern)
-        filled = [literals[0]]
-        for part, literal in zip(parts, literals[1:], strict=True):
-            filled += [part, literal]
-        return PREFIX + "".join(filled)
-
-    @property
-    def placeholders(self) -> list[str]:
-        """The names of the placeholders."""
-        return [placeholder[1:-1] for placeholder in _PLACEHOLDER.findall(self.pattern)]
-
-    @property
-    def literals(self) -> list[str]:
-        """The texts around the placeholders: one more than there are placeholders."""
-        return _PLACEHOLDER.split(self.pattern)
-
-    @property
-    def ttl_ms(self) -> int:
-        """The time to live in ms."""
-        assert self.ttl is not None, f"{self.name} has no fixed time to live"
-        return round(self.ttl * 1000)
-
-    def matches(self, key: str) -> bool:
-        """Whether a key, given without PREFIX, matches the pattern."""
-        pattern = ".*".join(re.escape(literal) for literal in self.literals)
-        return re.fullmatch(pattern, key, re.DOTALL) is not None
-
 
 _RECORDS = "as records: the longer of `delivery.keep_records` and `ingest.retention`"
 _DEAD_LETTERS = "`dead_letters.retention`"
@@ -380,32 +302,3 @@ def family_of(key: str) -> Family | None:
     """The family of a key in Redis; None if it belongs to none."""
     matching = [family for family in FAMILIES if family.matches(key.removeprefix(PREFIX))]
     return max(matching, key=lambda family: sum(map(len, family.literals)), default=None)
-
-
-def table() -> str:
-    """All families as a Markdown table."""
-    lines = ["| key | type | holds | lifetime | deleted by | module in `state/` |",
-             "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
-    lines += [
-        f"| `{family.pattern}` | {family.type} | {family.value} | {family.lifetime} "
-        f"| {family.deleted_by} | {family.owner} |"
-        for family in FAMILIES
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def page_with_table(page: str) -> str:
-    """Replaces the table in the marked part of a page. Raises ValueError."""
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise ValueError("the page has no marked part for the table of keys")
-    return f"{before}{begin}\n{table()}\n{end}{after}"
-
-
-if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        path = Path(sys.argv[1])
-        path.write_text(page_with_table(path.read_text()))
-    else:
-        print(table(), end="")

@@ -7,7 +7,8 @@ of them the user may not run, and runs none.
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from event_gateway.state.keys import FAMILIES, FORMAT, PREFIX
+from event_gateway.state.key_family import PREFIX
+from event_gateway.state.keys import FAMILIES, FORMAT
 
 _KEY = FORMAT.key()
 # Each command that this package and its scripts use, with arguments that it takes.

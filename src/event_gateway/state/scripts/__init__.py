@@ -24,7 +24,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from event_gateway.core.webhook.delivery import FINAL
-from event_gateway.state.keys import FAMILIES, PREFIX, Deletion, Family
+from event_gateway.state.key_family import PREFIX, Deletion, Family
+from event_gateway.state.keys import FAMILIES
 from event_gateway.state.script_arguments import LAYOUTS, Reading
 
 _INCLUDE = re.compile(r"^-- include (\S+)$", re.MULTILINE)
