@@ -8,13 +8,13 @@ from pydantic import AfterValidator, Field, model_validator
 from event_gateway.config.access_values import TypePattern, check_caller_name, check_scope
 from event_gateway.config.request_bodies import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
+from event_gateway.core.access.narrowing import check_namespace
 from event_gateway.core.access.scope import SCOPES
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.times import parse_time
 
 MAX_NAME = 64  # characters
 MAX_ITEMS = 64  # of each list that narrows the scopes
-MAX_NAMESPACE = 128  # characters
 DEFAULT_OVERLAP = 86400.0  # seconds for which the former value of a rotated key stays valid
 
 
@@ -36,14 +36,6 @@ def _lifetime(value: float) -> float:
     return value
 
 
-def _namespace(value: str) -> str:
-    if not value or len(value) > MAX_NAMESPACE or not value.isprintable() or value != value.strip():
-        raise ValueError(
-            f"a namespace has 1 to {MAX_NAMESPACE} printable characters without spaces around them"
-        )
-    return value
-
-
 def _stream(value: str) -> str:
     if ID.fullmatch(value) is None:
         raise ValueError(f"{value[:64]!r} is not of the form of a stream's name, {ID.pattern}")
@@ -51,7 +43,7 @@ def _stream(value: str) -> str:
 
 
 _Limit = Field(None, min_length=1, max_length=MAX_ITEMS)
-Namespaces = list[Annotated[str, AfterValidator(_namespace)]]
+Namespaces = list[Annotated[str, AfterValidator(check_namespace)]]
 Types = list[TypePattern]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from event_gateway.config.auth_model import AuthModel
 from event_gateway.config.delivery_model import DeliveryModel
@@ -10,7 +10,7 @@ from event_gateway.config.server_model import ServerModel
 from event_gateway.config.servers_model import NatsModel, RedisModel
 from event_gateway.config.values import MAX_LISTED, Duration, Retention, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
-from event_gateway.core.access.narrowing import MAX_NAMESPACE
+from event_gateway.core.access.narrowing import MAX_NAMESPACE, check_namespace
 from event_gateway.core.streams.definition import MAX_REPLICAS
 from event_gateway.core.transformation.definition import BUILT_IN, SIEM_FORMATS
 
@@ -65,7 +65,9 @@ class IngestModel(Section):
         return value
 
 
-Namespace = Annotated[str, Field(min_length=1, max_length=MAX_NAMESPACE)]
+Namespace = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAMESPACE), AfterValidator(check_namespace)
+]
 
 
 class SecretsModel(Section):

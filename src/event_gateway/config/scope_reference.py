@@ -3,8 +3,9 @@
 ``python -m event_gateway.config.scope_reference`` prints it.
 """
 
-from event_gateway.config.key_model import MAX_ITEMS, MAX_NAME, MAX_NAMESPACE
+from event_gateway.config.key_model import MAX_ITEMS, MAX_NAME
 from event_gateway.core.access.api_key import FORM
+from event_gateway.core.access.narrowing import MAX_NAMESPACE
 from event_gateway.core.access.scope import SCOPES
 
 HEAD = """# Scopes

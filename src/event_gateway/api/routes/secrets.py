@@ -18,8 +18,8 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import (
-    MAX_NAMESPACE,
     MAX_NAMESPACES,
+    check_namespace,
     is_narrowed,
     is_within,
     owner_of,
@@ -191,12 +191,13 @@ def _namespaces(
     if given is None:
         new = caller.namespaces is not None and not parts.sealed.namespaces(name)
         return owner_of(caller) if new else None
-    if not isinstance(given, list) or not all(
-        isinstance(name, str) and 0 < len(name) <= MAX_NAMESPACE for name in given
-    ):
-        raise InvalidDefinition(
-            "namespaces", f"must be a list of texts of 1 to {MAX_NAMESPACE} characters"
-        )
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise InvalidDefinition("namespaces", "must be a list of texts")
+    for namespace in given:
+        try:
+            check_namespace(namespace)
+        except ValueError as error:
+            raise InvalidDefinition("namespaces", str(error)) from None
     if len(given) > MAX_NAMESPACES:
         raise InvalidDefinition("namespaces", f"there are at most {MAX_NAMESPACES}")
     if caller.namespaces is not None and not is_within(given, caller.namespaces):

@@ -15,8 +15,17 @@ from event_gateway.core.matching.pattern import includes, matches, overlaps
 
 NAMESPACE = path_of("data.namespace")
 MAX_NAMESPACES = 100  # of a caller, a webhook or a secret
-MAX_NAMESPACE = 256  # characters
+MAX_NAMESPACE = 128  # characters
 MAX_SHOWN = 100  # characters of a namespace or type that a refusal repeats
+
+
+def check_namespace(value: str) -> str:
+    """A namespace that a key, a secret or a caller names. Raises ValueError."""
+    if not value or len(value) > MAX_NAMESPACE or not value.isprintable() or value != value.strip():
+        raise ValueError(
+            f"a namespace has 1 to {MAX_NAMESPACE} printable characters without spaces around them"
+        )
+    return value
 
 
 def namespace_of(received: Received) -> str | None:
