@@ -23,6 +23,7 @@ from event_gateway.broker.provision import (
     DEAD_LETTERS,
     LIFECYCLE,
     REJECTED,
+    STATUS,
     ProvisionError,
     has_leader,
 )
@@ -36,7 +37,7 @@ log = structlog.get_logger(__name__)
 INTERVAL = 1.0  # seconds between two looks
 AT_ONCE = 64  # streams that are asked for by name
 MANY = 1000  # streams, above which there are fewer looks
-OWN = (EVENTS, LIFECYCLE, DEAD_LETTERS, REJECTED, AUDIT)
+OWN = (EVENTS, LIFECYCLE, DEAD_LETTERS, REJECTED, AUDIT, STATUS)
 
 
 class StreamUpkeep:

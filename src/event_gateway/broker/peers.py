@@ -121,6 +121,14 @@ class Peers:
         names = sorted({own, *(heartbeat.process for heartbeat in self._live())})
         return names.index(own), len(names)
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what one process does for all: the first of the live ones.
+
+        For a moment two processes may, or none: what the leader writes must be a compare-and-set.
+        """
+        return self.index_and_count[0] == 0
+
     def _live(self) -> list[Heartbeat]:
         now = time.monotonic()
         for process, (_, received_at) in list(self._received.items()):

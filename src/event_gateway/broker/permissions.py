@@ -49,6 +49,7 @@ _OPTIONAL: tuple[tuple[str, str, bytes], ...] = (
         b'{"seq":1}',
     ),
     ("$JS.API.STREAM.MSG.DELETE.*", "$JS.API.STREAM.MSG.DELETE.GATEWAY_DEAD_LETTERS", _REFUSED),
+    ("$KV.GATEWAY_STATUS.>", f"$KV.GATEWAY_STATUS.{_NONE}", b""),
 )
 _SUBSCRIBED = ("eg.process.*", "eg.subscribers")
 _REFUSED_BY_STREAMS = {"Nats-Expected-Stream": _NONE}

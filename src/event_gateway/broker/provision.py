@@ -31,6 +31,10 @@ LIFECYCLE = "GATEWAY_LIFECYCLE"
 DEAD_LETTERS = "GATEWAY_DEAD_LETTERS"
 REJECTED = "GATEWAY_REJECTED"
 AUDIT = "GATEWAY_AUDIT"
+STATUS_BUCKET = "GATEWAY_STATUS"
+STATUS = f"KV_{STATUS_BUCKET}"
+MAX_STATUS_ENTRIES = 20_000  # further keys are refused; those that exist can still be written
+MAX_STATUS_ENTRY = 16 * 1024  # bytes of an entry with its headers
 ROUTER = "router"
 
 DAY = 86400.0
@@ -121,6 +125,15 @@ async def provision(
         await _ensure_side(broker, audit, storage)
     else:
         await ensure(broker, audit)
+    # It reserves no storage: `_ensure_side` would fail where the account has none left.
+    await ensure(
+        broker,
+        StreamConfig(
+            name=STATUS, subjects=[f"$KV.{STATUS_BUCKET}.>"], storage=StorageType.FILE,
+            max_msgs_per_subject=1, max_msgs=MAX_STATUS_ENTRIES, max_msg_size=MAX_STATUS_ENTRY,
+            discard=DiscardPolicy.NEW, allow_rollup_hdrs=True, allow_direct=True,
+        ),
+    )  # fmt: skip
     await ensure_router(broker, EVENTS, 1)
     for stream in external:
         await ensure_router(broker, stream.name, None)

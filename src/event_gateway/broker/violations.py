@@ -18,6 +18,7 @@ _PERMISSIONS = tuple(
         ("_INBOX.", ".*", "_INBOX.>"),
         ("$JS.ACK.", ".*", "$JS.ACK.>"),
         ("$KV.GATEWAY_REGISTRY.", ".*", "$KV.GATEWAY_REGISTRY.>"),
+        ("$KV.GATEWAY_STATUS.", ".*", "$KV.GATEWAY_STATUS.>"),
         ("$JS.API.INFO", "", "$JS.API.INFO"),
         ("$JS.API.STREAM.LIST", "", "$JS.API.STREAM.LIST"),
         ("$JS.API.STREAM.INFO.", ".*", "$JS.API.STREAM.INFO.*"),
