@@ -1,0 +1,1 @@
+"""Pure rules of what the gateway says about itself: alerts."""

@@ -1,0 +1,1 @@
+"""Alerts: tallies of attempts between processes, their evaluation, states, silences."""
