@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from event_gateway.cli.process.logs import configure_logs
 from event_gateway.cli.process.serve import Running, running
 from event_gateway.config.load import load
 from event_gateway.embedded.servers import EmbeddedServers
+from event_gateway.observability.logs import LogSettings, configure_logs
 from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
 from support.certificates import IssuedFiles
@@ -30,7 +30,7 @@ from support.program import LOOPBACK
 from support.receiver import Receiver, receiving
 
 # As in the real program: a coloured traceback with all locals can take minutes to print.
-configure_logs()
+configure_logs(LogSettings())
 no_deadlines()
 
 _alive: list[str] = []

@@ -214,7 +214,7 @@ async def test_answers_that_are_no_keys(
         with capture_logs() as logged, pytest.raises(Problem):
             await door.jwt.authenticate(_request(issuer.token("k1")))
         assert door.counts == {True: 0, False: 1}
-        assert why in logged[0]["why"]
+        assert why in logged[0]["reason"]
 
 
 def test_how_long_keys_are_current() -> None:

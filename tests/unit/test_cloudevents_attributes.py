@@ -13,7 +13,7 @@ from event_gateway.core.cloudevents.attributes import (
     is_uri_reference,
 )
 from event_gateway.core.cloudevents.binary_mode import from_binary, to_binary
-from event_gateway.core.cloudevents.event import DataKind, Event
+from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.cloudevents.json_format import from_structured
 from event_gateway.core.cloudevents.type_subject import MAX_LENGTH
 from event_gateway.core.errors import InvalidEvent
@@ -206,7 +206,7 @@ def test_the_subject_of_a_type() -> None:
 def test_the_trace_is_forwarded(parent: str | None, state: str | bool, goes: bool) -> None:
     given: dict[str, Any] = {"tracestate": state} if parent is None else {"traceparent": parent,
                                                           "tracestate": state}  # fmt: skip
-    lines = dict(_lines(trace_lines(Event("1", "s", "t", extensions=given))))
+    lines = dict(_lines(trace_lines(Received(Event("1", "s", "t", extensions=given), "S", 1, 0.0))))
     result = lines["traceparent"]
     assert len(result) == 55
     if parent is not None and "-0000000000000000-" not in parent and parent[3:6] == "0af":

@@ -3,9 +3,11 @@
 from event_gateway.app.stages.api import Api
 from event_gateway.app.stages.registration import streams_of, webhooks_of
 from event_gateway.app.stages.stages import Stages
+from event_gateway.app.telemetry import log_settings
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.model import Config
 from event_gateway.core.errors import InvalidDefinition, ServerRefused
+from event_gateway.observability.logs import configure_logs
 
 # Keys that a running process cannot change. A reload applies all others.
 FIXED = (
@@ -56,6 +58,8 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> No
     stages.routing.configure(config)
     stages.replaying.configure(config)
     api.configure(config)
+    if config.telemetry.logs != former.telemetry.logs:
+        configure_logs(log_settings(config))
     stages.adapters.configure(config)  # last: the peers learn that this process has the file
 
 

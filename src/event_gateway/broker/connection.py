@@ -185,7 +185,7 @@ class Broker:
             log.debug("error in the NATS client", error=str(error))
             refusal = refusal_of(error, self._login)
             if refusal and refusal != self._refusal and self._pump is not None:
-                log.error("NATS refuses the connection; the gateway tries again", why=refusal)
+                log.error("NATS refuses the connection; the gateway tries again", reason=refusal)
                 self._refusal = refusal
 
         servers = [parse_server_url(server) for server in servers_of(self.url)]

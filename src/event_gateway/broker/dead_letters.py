@@ -226,7 +226,7 @@ def _encode(body: DeadLetterBody, max_size: int) -> bytes:
     if len(packed) > max_size:
         event = from_structured(bytes(body.event))
         log.error("the data of an event do not fit into its dead letter",
-                  webhook=body.webhook_id, event=event.id, size=len(event.data))  # fmt: skip
+                  webhook=body.webhook_id, event_id=event.id, size=len(event.data))  # fmt: skip
         bare = msgspec.structs.replace(event, data=b"", kind=DataKind.NONE)
         body = msgspec.structs.replace(
             body, event=msgspec.Raw(to_structured(bare)), dropped=len(event.data)

@@ -94,7 +94,7 @@ class Peers:
                 heartbeat.process for heartbeat in self._live() if heartbeat.applied < revision
             ]
             log.warning("some processes have not applied a change of the registry yet",
-                        revision=revision, processes=behind)  # fmt: skip
+                        revision=revision, waiting_for=behind)  # fmt: skip
             return False
         return True
 

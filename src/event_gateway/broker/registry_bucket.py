@@ -234,7 +234,7 @@ class RegistryBucket:
             if behind and self._watch is not None:
                 if not self.stalled:
                     log.error("the watch of the registry has stalled, it is started again",
-                              applied=self._applied, last=last)  # fmt: skip
+                              applied=self._applied, revision=last)  # fmt: skip
                 await end([self._watch])
                 self._watch = self._supervisor.start("registry", self._follow)
             elif self.stalled and not behind:
@@ -284,10 +284,10 @@ class RegistryBucket:
             self._newer_entries[key] = pulled.data
             log.error("a newer version of the gateway wrote this registry entry, it is ignored",
                       key=key, error=str(error))  # fmt: skip
-        except Exception:  # an entry that cannot be read must not block the others
+        except Exception as error:  # an entry that cannot be read must not block the others
             self.left_out[key] = pulled.data
             if not known:
-                log.exception("a registry entry cannot be used, it is ignored", key=key)
+                log.error("a registry entry cannot be used, it is ignored", key=key, fault=error)
 
     def _note_last_seq(self, key: str, marker: Pulled) -> None:
         kind, _, name = key.partition(".")

@@ -8,6 +8,7 @@ from event_gateway.config.auth_model import AuthModel
 from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.config.server_model import ServerModel
 from event_gateway.config.servers_model import NatsModel, RedisModel
+from event_gateway.config.telemetry_model import TelemetryModel
 from event_gateway.config.values import MAX_LISTED, Duration, Retention, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.access.narrowing import MAX_NAMESPACE, check_namespace
@@ -169,3 +170,4 @@ class Config(Section):
     dead_letters: DeadLettersModel = DeadLettersModel()
     audit: AuditModel = AuditModel()
     catalog: CatalogModel = CatalogModel()
+    telemetry: TelemetryModel = TelemetryModel()

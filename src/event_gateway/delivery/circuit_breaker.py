@@ -51,6 +51,8 @@ class CircuitBreakers:
         has counted this failure."""
         breaker, webhook_id = lane.webhook.circuit_breaker, lane.webhook.id
         if delivery.probe:
+            log.info("receiver still fails, circuit breaker opens again", webhook=webhook_id,
+                     seconds=breaker.open_for)  # fmt: skip
             self._ledger.change_lane(webhook_id, "open", breaker.open_for, delivery.token)
         elif not lane.tripped and lane.failures >= breaker.failure_threshold and not lane.deleted:
             log.warning("receiver keeps failing, circuit breaker opens", webhook=webhook_id,

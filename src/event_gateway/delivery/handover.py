@@ -62,7 +62,8 @@ class Handover:
             stored = b""
             if isinstance(event, Exception):
                 log.error("the event of a delivery cannot be loaded", webhook=delivery.webhook_id,
-                          stream=delivery.stream, seq=delivery.seq, exc_info=event)  # fmt: skip
+                          event_id=delivery.event_id, stream=delivery.stream, seq=delivery.seq,
+                          fault=event)  # fmt: skip
                 if not _is_final(event, delivery, dropped_before):
                     continue
                 stored = event.data if isinstance(event, Undecodable) else b""

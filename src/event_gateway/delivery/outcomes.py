@@ -23,6 +23,11 @@ from event_gateway.core.webhook.delivery import (
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.due_signal import DueSignal
+from event_gateway.delivery.failure_lines import (
+    log_dead_letter,
+    log_failed_attempt,
+    log_no_attempt,
+)
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.response_directives import aborts, retry_after
@@ -143,9 +148,9 @@ class Outcomes:
         )  # fmt: skip
         next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
         why = outcome.not_retried if isinstance(outcome, DeadLetter) else None
-        delivery.attempts = [
-            *delivery.attempts, replace(attempt, next_attempt_at=next_at, not_retried=why)
-        ]  # fmt: skip
+        attempt = replace(attempt, next_attempt_at=next_at, not_retried=why)
+        delivery.attempts = [*delivery.attempts, attempt]
+        log_failed_attempt(lane.webhook, job, attempt, outcome)
         self._lifecycle.webhook("failed", delivery.webhook_id, {
             "event_id": delivery.event_id,
             "error_type": attempt.error_type,
@@ -193,6 +198,7 @@ class Outcomes:
 
     def postpone(self, job: Job, seconds: float, last_error: str) -> None:
         """No attempt was made of a delivery: it is due again in so many seconds."""
+        log_no_attempt(job, last_error, seconds)
         self._postpone(job, Status.PENDING, Retry(seconds), last_error)
 
     def enqueue(self, job: Job) -> None:
@@ -261,6 +267,7 @@ class Outcomes:
         delivery.dead_letter = seq
         lane.metrics.outcome(Status.DEAD_LETTER)
         self._end(job, Status.DEAD_LETTER, outcome, error)
+        log_dead_letter(job, outcome.reason, seq)
         self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {
             "event_id": delivery.event_id,
             "reason": outcome.reason,

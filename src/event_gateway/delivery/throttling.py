@@ -95,5 +95,6 @@ class Throttles:
 
     def _end(self, lane: Lane) -> None:
         del self._timers[lane]
+        log.info("receiver takes requests again", webhook=lane.webhook.id)
         lane.end_throttle()
         self._signal.request_deliveries(lane)

@@ -82,7 +82,7 @@ class Keeper:
             self._unwritable = True
             log.error("an embedded server cannot write, the gateway restarts it once the disk has "
                       "room", server=self._process.name, free=free,
-                      last_log_line=self._process.last_log_line())  # fmt: skip
+                      server_output=self._process.last_log_line())  # fmt: skip
 
     async def _restart_unwritable(self, now: float) -> None:
         await self._process.stop(STOP_TIMEOUT)
@@ -102,7 +102,7 @@ class Keeper:
         if self._reported < REPORTED:
             self._reported += 1
             log.warning("an embedded server has ended by itself, the gateway restarts it",
-                        server=self._process.name, last_log_line=self._process.last_log_line(),
+                        server=self._process.name, server_output=self._process.last_log_line(),
                         free=self._disk.free)  # fmt: skip
         self._delay_next(now)
         self._unwritable = False

@@ -123,7 +123,7 @@ class EmbeddedServers:
             entry["port"] = port = usable_port(previous)
             if previous not in (None, port):
                 log.warning("the port of an embedded server is taken, another port is used",
-                            server=name, previous=previous, port=port)  # fmt: skip
+                            server=name, former_port=previous, port=port)  # fmt: skip
             self._save(settings)
             process.start(self._command(name))
             if await self._answers(process, port, str(entry["password"]), deadline):

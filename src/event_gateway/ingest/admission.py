@@ -42,7 +42,7 @@ class _Rule:
                 self.schema = compile_schema(self.event_type.schema)
             except InvalidDefinition as error:
                 log.error("a schema cannot be compiled, events of its type pass unchecked",
-                          type=event.type, error=str(error))  # fmt: skip
+                          event_type=event.type, error=str(error))  # fmt: skip
         return None if self.schema is None else _violation(self.schema, event, received)
 
 
@@ -147,7 +147,8 @@ class Admission:
         if now - self._warned.get(event_type, -WARNING_INTERVAL) >= WARNING_INTERVAL:
             self._warned[event_type] = now
             log.warning("an event does not match its schema, and is accepted all the same",
-                        type=event_type, path=violation.path, detail=violation.detail)  # fmt: skip
+                        event_type=event_type, path=violation.path,
+                        reason=violation.detail)  # fmt: skip
 
     def _on_event_type(self, name: str, event_type: EventType | None, at: float) -> None:
         self._warned.pop(name, None)

@@ -87,7 +87,7 @@ class EventDecoder:
                 rejected.append((pulled, error))
                 continue
             except Exception as error:  # a fault of the decoder must not stop the other events
-                log.exception("message cannot be decoded", stream=stream, seq=pulled.seq)
+                log.error("message cannot be decoded", stream=stream, seq=pulled.seq, fault=error)
                 detail = f"decoding failed: {error!r}"
                 rejected.append((pulled, InvalidEvent("failed", detail)))
                 continue

@@ -319,6 +319,8 @@ class WebhookRegistration:
 
     def _publish(self, what: str, webhook: Webhook, **more: str) -> None:
         about = {"url": webhook.url, "events": webhook.events} | more
+        if what != "disabled":  # which has a warning of its own
+            log.info(f"webhook {what}", webhook=webhook.id)
         self._lifecycle.webhook(what, webhook.id, about)
 
 

@@ -111,6 +111,6 @@ class Replayer:
         except (TurnEnded, ReplayStopped, *StateError, LogUnavailable):
             raise
         except Exception as error:  # each further turn would fail in the same way
-            log.exception("replay failed", replay=replay_id)
+            log.error("replay failed", replay=replay_id, fault=error)
             return ReplayState.FAILED, repr(error)[:500]
         return ReplayState.DONE, ""

@@ -140,7 +140,7 @@ class TokenSource:
             why = f"{self._target.host} gave no access token: {error}"
             self._refused = (why, now + RETRY_AFTER)
             self._renew_at = now + RETRY_AFTER
-            log.warning("no access token", endpoint=self._target.host, why=str(error))
+            log.warning("no access token", endpoint=self._target.host, reason=str(error))
         else:
             self._token = token
             self._expires_at = now + lifetime - min(5.0, lifetime / 10)

@@ -10,7 +10,7 @@ import structlog
 from event_gateway.core.access.narrowing import is_of
 from event_gateway.core.cloudevents.binary_mode import goes_binary, to_binary
 from event_gateway.core.cloudevents.enrichment import without_others
-from event_gateway.core.cloudevents.event import Event, Received
+from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.transformation.definition import TransformationError
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.webhook import Webhook
@@ -106,7 +106,7 @@ class RequestBuilder:
         body_header, body = self._transformed(received)
         event = received.event
         message_id = self._message_id(f"{event.source}\0{event.id}")
-        return self._request(body_header, body, message_id, trace_lines(event), attempt)
+        return self._request(body_header, body, message_id, trace_lines(received), attempt)
 
     def build_batch(
         self, events: Sequence[Received], attempt: int, refused: dict[int, Unsendable]
@@ -118,7 +118,7 @@ class RequestBuilder:
         positions of the events. Raises what :meth:`build` raises; Unsendable if no event is left.
         """
         bodies: list[bytes] = []
-        included: list[Event] = []
+        included: list[Received] = []
         header, pending = b"", None
         refused.clear()
         for position, received in enumerate(events):
@@ -128,7 +128,7 @@ class RequestBuilder:
                 if batch_body.batch_header(body_header) != header:
                     raise self._untransformed("another content type than its batch", final=False)
                 bodies.append(body)
-                included.append(received.event)
+                included.append(received)
             except Unsendable as error:
                 refused[position] = error
             except BodyPending as error:
@@ -139,7 +139,9 @@ class RequestBuilder:
             raise refused[0]
         trace = trace_lines(included[0] if len(included) == 1 else None)
         body = batch_body.join(header, bodies)
-        identities = "\0\0".join(f"{event.source}\0{event.id}" for event in included)
+        identities = "\0\0".join(
+            f"{received.event.source}\0{received.event.id}" for received in included
+        )
         return self._request(header, body, self._message_id(identities), trace, attempt)
 
     def options(self, lines: bytes) -> Request:
@@ -201,8 +203,9 @@ class RequestBuilder:
         except TransformationError as error:
             raise self._untransformed(str(error), final=error.final) from None
         except Exception as error:  # a bug in a transformation affects only this event
-            log.exception("transformation failed", webhook=self._webhook.id,
-                          event_id=received.event.id)  # fmt: skip
+            log.error("transformation failed", webhook=self._webhook.id,
+                      event_id=received.event.id, transformation=self._webhook.transformation,
+                      fault=error)  # fmt: skip
             raise self._untransformed(repr(error), final=True) from None
 
     def _request(

@@ -133,7 +133,7 @@ class ReceiverClient:
         except TimeoutError:
             pass
         except Exception as error:  # a bug must not leave the attempt without a result
-            log.exception("a request could not be built")
+            log.error("a request could not be built", fault=error)
             request = Failure(ErrorType.AUTH_ERROR, f"no token: {type(error).__name__}")
         if request is None and isinstance(source, PendingBody):
             request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")

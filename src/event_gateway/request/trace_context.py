@@ -1,25 +1,20 @@
 """The trace headers of a request: ``traceparent`` and ``tracestate`` (W3C Trace Context)."""
 
-import re
 from random import getrandbits
 
-from event_gateway.core.cloudevents.event import Event
-
-# Version 00 with valid ids, and the characters of any tracestate.
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_TRACESTATE = re.compile(r"[\x20-\x7e]{1,4096}")
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.trace_context import trace_of
 
 
-def trace_lines(event: Event | None) -> bytes:
-    """The header lines: a new span in the event's trace, or a new trace if the event has none."""
-    extensions = event.extensions if event else {}
-    parent = extensions.get("traceparent")
+def trace_lines(received: Received | None) -> bytes:
+    """The header lines: a new span in the event's trace; in a new trace if there is no one
+    event."""
     # The ids need not be unpredictable, only distinct; an id of zeros would be invalid.
     span = getrandbits(64) or 1
-    if not isinstance(parent, str) or _TRACEPARENT.fullmatch(parent) is None:
+    if received is None:
         return b"traceparent: 00-%032x-%016x-01\r\n" % (getrandbits(128) or 1, span)
-    line = b"traceparent: %b%016x%b\r\n" % (parent[:36].encode(), span, parent[52:].encode())
-    state = extensions.get("tracestate")
-    if isinstance(state, str) and _TRACESTATE.fullmatch(state):
-        line += b"tracestate: %b\r\n" % state.encode()
-    return line
+    trace = trace_of(received)
+    line = f"traceparent: 00-{trace.trace_id}-{span:016x}-{trace.flags}\r\n"
+    if trace.state is not None:
+        line += f"tracestate: {trace.state}\r\n"
+    return line.encode()

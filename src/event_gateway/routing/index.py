@@ -108,7 +108,7 @@ class Index:
         try:
             return self.match(received, on_error)
         except Exception as error:
-            log.debug("event cannot be matched", seq=received.seq, error=repr(error))
+            log.debug("event cannot be matched", seq=received.seq, error=type(error).__name__)
             return []
 
     def _tree(self, pattern: str) -> ConditionTree:

@@ -254,7 +254,8 @@ class Router:
             try:
                 matched.append((pulled, received, self._index.match(received, self._on_error)))
             except Exception as error:  # one event that a filter chokes on must not stop the rest
-                log.exception("event cannot be matched", stream=self._stream, seq=received.seq)
+                log.error("event cannot be matched", stream=self._stream, seq=received.seq,
+                          fault=error)  # fmt: skip
                 await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
         if matched:
             await self._dispatch_all(matched)
@@ -323,7 +324,7 @@ class Router:
             log.error(
                 "deliveries cannot be started, their events are taken again", stream=self._stream,
                 events=self._faults, seq=first.pulled.seq, webhooks=sorted(first.failed),
-                exc_info=next(iter(first.failed.values())),
+                fault=next(iter(first.failed.values())),
             )  # fmt: skip
             self._faults, self._log_faults_at = 0, now + FAULT_LOG
         for fault in faults:
@@ -370,7 +371,7 @@ class Router:
         if now - self._duplicate_logged >= DUPLICATE_LOG:
             self._duplicate_logged = now
             log.warning("an event was published again, and is not delivered again",
-                        source=received.event.source[:200], id=received.event.id[:200],
+                        source=received.event.source[:200], event_id=received.event.id[:200],
                         first_seq=first[1], seq=received.seq)  # fmt: skip
         return [webhook for webhook in webhooks if not webhook.is_older_than(*first)]
 
@@ -383,7 +384,7 @@ class Router:
             stream=self._stream,
             subject=pulled.subject,
             seq=pulled.seq,
-            reason=error.detail,
+            reason=error.reason,
         )
 
     async def _keep_alive(self) -> None:

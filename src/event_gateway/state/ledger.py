@@ -124,7 +124,7 @@ class Ledger:
                     await asyncio.sleep(0.005)
         except TimeoutError:
             log.warning("the ledger was not written in time; these events will be delivered again",
-                        left=self.unconfirmed)  # fmt: skip
+                        count=self.unconfirmed)  # fmt: skip
         await end([self._flusher])
 
     def mark_unreachable(self, error: Exception) -> None:

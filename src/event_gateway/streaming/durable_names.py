@@ -111,7 +111,7 @@ class DurableNames:
         try:
             await self._durables.release(name, subscription_id)
         except StateError as error:
-            log.warning("durable name not released", name=name.name, error=str(error))
+            log.warning("durable name not released", durable=name.name, error=str(error))
 
     async def _claim(self, name: Name, subscription_id: str, *, take_over: bool) -> Claim:
         instead_of = ""

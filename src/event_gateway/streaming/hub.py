@@ -201,7 +201,7 @@ class Hub:
             del self._readers[subscriber.id]
         if not task.cancelled() and task.exception() is not None:
             log.error("catching up failed, it is tried again",
-                      subscription=subscriber.id, exc_info=task.exception())  # fmt: skip
+                      subscription=subscriber.id, fault=task.exception())  # fmt: skip
             loop = asyncio.get_running_loop()
             loop.call_later(CATCH_UP_AGAIN, self._catch_up_again, feed, subscriber)
 

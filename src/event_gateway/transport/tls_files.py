@@ -90,7 +90,7 @@ class Trust:
                 if pem != self._pem:
                     self._use(pem, self.file)
             except ValueError as error:
-                log.warning("authorities of receivers not renewed", why=str(error))
+                log.warning("authorities of receivers not renewed", reason=str(error))
         return self._identity
 
 
@@ -129,7 +129,7 @@ class TlsFiles:
             except ValueError as error:
                 if self._former is None:
                     raise
-                log.warning("TLS files not renewed", why=str(error))
+                log.warning("TLS files not renewed", reason=str(error))
             self._checked_at = now
         return self._former
 

@@ -96,11 +96,11 @@ class IssuerKeys:
         self._counted(self.issuer.name, False)
         self.renew_at = now + min(FIRST_RETRY * 2.0 ** min(self._failures - 1, 16), LAST_RETRY)
         if self._failures == 1:
-            log.warning("the keys of an issuer cannot be fetched", issuer=self.issuer.name, why=why,
-                        former_keys=len(self.keys.keys))  # fmt: skip
+            log.warning("the keys of an issuer cannot be fetched", issuer=self.issuer.name,
+                        reason=why, former_keys=len(self.keys.keys))  # fmt: skip
         if self._fetched_at is not None and now - self._fetched_at > self.issuer.keep_keys:
             self._fetched_at = None
-            log.warning("the keys of an issuer are too old", issuer=self.issuer.name, why=why)
+            log.warning("the keys of an issuer are too old", issuer=self.issuer.name, reason=why)
             self._use(VerificationKeys())
 
     def _succeeded(self, fetched: Fetched) -> None:
@@ -115,7 +115,7 @@ class IssuerKeys:
             self._left_out = fetched.keys.left_out
             if self._left_out:
                 log.warning("keys of an issuer are left out", issuer=self.issuer.name,
-                            why=list(self._left_out[:10]))  # fmt: skip
+                            reason=list(self._left_out[:10]))  # fmt: skip
         self._use(fetched.keys)
 
     def _use(self, keys: VerificationKeys) -> None:

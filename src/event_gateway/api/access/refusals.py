@@ -25,4 +25,4 @@ class Refusals:
         self._logged[whose, why] = now
         if len(self._logged) > MAX_REMEMBERED:
             del self._logged[next(iter(self._logged))]
-        log.warning(f"{self._what} was refused", of=whose, why=why)
+        log.warning(f"{self._what} was refused", caller=whose, reason=why)

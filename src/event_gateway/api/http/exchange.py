@@ -150,7 +150,7 @@ class Exchange:
         except Exception as error:
             # The application logs what it answers with 500 itself.
             if not self.ended and not self.disconnected:
-                log.error("request failed", path=self.scope["path"], exc_info=error)
+                log.error("request failed", path=self.scope["path"], fault=error)
             self._fail()
         else:
             if not self.ended and not self.disconnected:

@@ -234,7 +234,7 @@ class ServerTls:
             fault = f"server.tls.{error.key}: {error.detail}"
             if fault != self._fault:
                 self._fault = fault
-                log.warning("TLS files not renewed, the former ones stay", why=fault)
+                log.warning("TLS files not renewed, the former ones stay", reason=fault)
             return
         self._fault = ""
         log.info("TLS files renewed", expires=_day(self._loaded.expires_at))

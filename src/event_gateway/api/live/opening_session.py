@@ -53,8 +53,8 @@ class OpeningSession:
     async def _open(self, socket: WebSocketProtocol) -> None:
         try:
             session = await self._find_session()
-        except Exception:
-            log.exception("opening a WebSocket connection failed")
+        except Exception as error:
+            log.error("opening a WebSocket connection failed", fault=error)
             socket.close(INTERNAL, "internal error; the gateway's log has the details")
             return
         self._task = None

@@ -155,8 +155,8 @@ class LiveSession:
             self._send(
                 {"type": "error", "ref": ref, "code": refused.code, "detail": refused.detail}
             )
-        except Exception:
-            log.exception("WebSocket request failed")
+        except Exception as error:
+            log.error("WebSocket request failed", fault=error)
             detail = "internal error; the gateway's log has the details"
             self._send({"type": "error", "ref": ref, "code": "internal", "detail": detail})
 

@@ -139,7 +139,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:
-    log.exception("request failed", path=request.url.path,
-                  request_id=request.scope.get(REQUEST_ID), exc_info=error)  # fmt: skip
+    log.error("request failed", path=request.url.path,
+              request_id=request.scope.get(REQUEST_ID), fault=error)  # fmt: skip
     problem = Problem(500, "internal error; the gateway's log has the details")
     return _with_id(request, problem.response())

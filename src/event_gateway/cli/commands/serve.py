@@ -1,9 +1,13 @@
 """``event-gateway serve``: runs the gateway."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "console"]
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The configuration file (YAML).")
@@ -17,6 +21,12 @@ WorkersOption = Annotated[
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Apply the file's stream limits even if that drops events.")
 ]
+LogLevelOption = Annotated[
+    LogLevel | None, typer.Option(help="The least level that is logged, in place of the file's.")
+]
+LogFormatOption = Annotated[
+    LogFormat | None, typer.Option(help="How lines are logged, in place of the file's.")
+]
 
 
 def serve(
@@ -26,8 +36,14 @@ def serve(
     data_dir: DataDirOption = Path("data"),
     workers: WorkersOption = 1,
     force: ForceOption = False,
+    log_level: LogLevelOption = None,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Run the gateway, with embedded NATS and Valkey unless their urls are configured."""
     from event_gateway.cli.process.serve import run
 
+    # In the environment, so that worker processes and each reload know it too.
+    for name, chosen in (("LEVEL", log_level), ("FORMAT", log_format)):
+        if chosen is not None:
+            os.environ[f"EVENT_GATEWAY__TELEMETRY__LOGS__{name}"] = chosen
     raise typer.Exit(run(config, host, port, data_dir, workers, force=force))

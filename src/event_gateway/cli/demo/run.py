@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import tempfile
@@ -24,12 +23,12 @@ from event_gateway.cli.demo.receivers import Receivers, receiving
 from event_gateway.cli.demo.tally import Tally
 from event_gateway.cli.demo.view import View
 from event_gateway.cli.process.host import StartFailed
-from event_gateway.cli.process.logs import configure_logs
 from event_gateway.cli.process.serve import Running, run_loop, running
 from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.config.load import load
 from event_gateway.config.model import Config
 from event_gateway.config.webhook_model import CircuitBreakerModel
+from event_gateway.observability.logs import LogSettings, configure_logs
 from event_gateway.request.transformations import compile_definition
 from event_gateway.tasks import TaskCrashed, end
 from event_gateway.transport.egress_guard import url_rule
@@ -41,7 +40,7 @@ SECRETS = {"EVENT_GATEWAY_SECRET_SIEM_TOKEN": "demo-token"}
 
 def run(seconds: float | None) -> int:
     """Runs the command; returns the exit status, 1 if a promise was not kept."""
-    configure_logs(logging.ERROR)
+    configure_logs(LogSettings(level="error"))
     started = time.monotonic()
     return run_loop(_demo(seconds, started))
 

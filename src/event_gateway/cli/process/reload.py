@@ -63,6 +63,6 @@ async def _reload(path: Path | None, gateway: Gateway) -> bool:
         log.exception("reload failed, a part of the new configuration may be applied")
         return True
     for warning in warnings(config, source):
-        log.warning(str(warning))
+        log.warning("the configuration needs attention", problem=str(warning))
     log.info("configuration reloaded", webhooks=len(config.webhooks), streams=len(config.streams))
     return True

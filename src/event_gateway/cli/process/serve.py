@@ -14,10 +14,10 @@ import structlog
 import typer
 
 from event_gateway.app.gateway import Gateway
+from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process.configuration import read_config, warnings
 from event_gateway.cli.process.gateway_process import working
 from event_gateway.cli.process.host import Hosted, StartFailed, announced, hosting
-from event_gateway.cli.process.logs import configure_logs
 from event_gateway.cli.process.reload import hangups, reload_when
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
@@ -26,6 +26,7 @@ from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 from event_gateway.core.text.urls import without_password
 from event_gateway.embedded.disk import shown
+from event_gateway.observability.logs import configure_logs, log_uncaught
 from event_gateway.observability.metrics import Metrics
 from event_gateway.tasks import TaskCrashed, end
 
@@ -87,9 +88,10 @@ def run(
     except ConfigError as error:
         typer.echo(str(error), err=True)
         return 2
-    configure_logs()
+    configure_logs(log_settings(config))
+    log_uncaught()
     for warning in warnings(config, source, host):
-        log.warning(str(warning))
+        log.warning("the configuration needs attention", problem=str(warning))
     return run_loop(_serve(config, config_path, host, port, data_dir, workers, force))
 
 

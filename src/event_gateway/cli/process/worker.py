@@ -10,15 +10,16 @@ from typing import Any
 
 import typer
 
+from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process.configuration import read_config
 from event_gateway.cli.process.gateway_process import working
 from event_gateway.cli.process.host import Hosted, StartFailed
-from event_gateway.cli.process.logs import configure_logs
 from event_gateway.cli.process.reload import hangups, reload_when
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
+from event_gateway.observability.logs import configure_logs, log_uncaught
 from event_gateway.observability.metrics import Metrics
 from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
 from event_gateway.tasks import TaskCrashed, end
@@ -86,7 +87,8 @@ def main() -> int:
     except ConfigError as error:
         typer.echo(str(error), err=True)
         return 2
-    configure_logs()
+    configure_logs(log_settings(config))
+    log_uncaught()
     from event_gateway.cli.process.serve import run_loop
 
     return run_loop(_work(config, settings))

@@ -14,8 +14,12 @@ from types import TracebackType
 
 import structlog
 
+from event_gateway.app.telemetry import log_settings
+from event_gateway.cli.process.configuration import read_config
 from event_gateway.cli.process.host import Hosted, StartFailed
+from event_gateway.config.problems import ConfigError
 from event_gateway.embedded.process import killed_with_parent
+from event_gateway.observability.logs import configure_logs
 from event_gateway.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -133,6 +137,10 @@ class Workers:
             await hangup.wait()
             hangup.clear()
             self._signal(signal.SIGHUP)
+            # The worker processes log what is wrong with the file.
+            with contextlib.suppress(ConfigError):
+                config, _ = read_config(self._config_path)
+                configure_logs(log_settings(config))
 
     async def _start(self, count: int) -> None:
         first = len(self._workers)

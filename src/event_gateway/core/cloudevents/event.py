@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from event_gateway.core.cloudevents.trace_context import TraceContext
+
 CORE_ATTRIBUTES = frozenset(
     ("id", "source", "type", "specversion", "subject", "time", "datacontenttype", "dataschema")
 )
@@ -64,7 +66,8 @@ class Received(msgspec.Struct):
     of these have cost, in bytes read. ``duplicate_of`` is the position of the event of the same
     source and id that was routed shortly before; None if this is the first. ``undated``: the
     publisher gave no time, the event's is when the log stored it. ``bodies`` caches the bodies
-    made for receivers, or being made, by transformation: webhooks share them.
+    made for receivers, or being made, by transformation: webhooks share them. ``trace`` is the
+    trace of its message; once somebody has asked for it, that of the event (:func:`trace_of`).
     """
 
     event: Event
@@ -79,6 +82,7 @@ class Received(msgspec.Struct):
     enriched: Event | None = None
     duplicate_of: tuple[str, int] | None = None
     undated: bool = False
+    trace: TraceContext | None = None
 
     def payload(self) -> Any:
         """The payload: JSON decoded, text as str, else bytes; msgspec.UNSET if there is none, or if

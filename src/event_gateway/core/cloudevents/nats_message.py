@@ -13,6 +13,7 @@ from event_gateway.core.cloudevents.json_format import decode_common, from_field
 from event_gateway.core.cloudevents.json_members import decode_object, decode_value, readable
 from event_gateway.core.cloudevents.media_types import mode_of
 from event_gateway.core.cloudevents.surrogates import replace_halves
+from event_gateway.core.cloudevents.trace_context import read_context
 from event_gateway.core.cloudevents.type_subject import type_of
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.text.times import rfc3339
@@ -43,6 +44,7 @@ def from_message(
     content_type = None
     origin = NATS
     binary = False
+    trace = None
     if headers:
         for name, value in headers.items():
             lowered = name.lower()
@@ -62,6 +64,8 @@ def from_message(
                 )
             elif name == ORIGIN_HEADER:
                 origin = value
+            elif lowered == "traceparent":
+                trace = read_context(value, _tracestate(headers))
     undated = False
     mode = "binary" if content_type is None else mode_of(content_type)
     if mode == "structured":
@@ -83,7 +87,11 @@ def from_message(
         else:
             event = _from_plain_object(fields, body, kind, subject, stream, seq, time)
             undated = event.time == rfc3339(time)
-    return Received(event, stream, seq, time, origin, undated=undated)
+    return Received(event, stream, seq, time, origin, undated=undated, trace=trace)
+
+
+def _tracestate(headers: Mapping[str, str]) -> str | None:
+    return next((value for name, value in headers.items() if name.lower() == "tracestate"), None)
 
 
 def _from_plain_object(
