@@ -1,0 +1,1 @@
+"""The Grafana dashboards in ``deploy/grafana``: ``python -m dashboards`` writes them."""
