@@ -124,10 +124,10 @@ class StreamUpkeep:
         looked_at = infos.keys() & {*own, *self._external}
         leaderless = {name for name in looked_at if not has_leader(infos[name])}
         self._leaderless = leaderless | silent
-        index, _ = self._peers.index_and_count
+        leads = self._peers.leads
         for name in (*own, *self._external):
             if name in infos and name not in self._leaderless:
-                await self._seen(name, infos[name], leads=index == 0, named=named.get(name))
+                await self._seen(name, infos[name], leads=leads, named=named.get(name))
         for name in absent:
             if name not in self._missing:
                 remedy = ", the gateway creates it again" if name in own else ""
@@ -137,7 +137,7 @@ class StreamUpkeep:
         for known in (self._created, self._other):
             for name in known.keys() - tracked:
                 del known[name]
-        if index == 0:
+        if leads:
             for name in absent:
                 if name in own:
                     await self._create(name, named.get(name))

@@ -24,7 +24,8 @@ class Pulled(msgspec.Struct):
     """A message of a stream. ``reply`` is the subject for its acknowledgement.
 
     ``delivered`` counts how often NATS has delivered the message, this time included. ``time`` is
-    when NATS stored it, in seconds since the epoch.
+    when NATS stored it, in seconds since the epoch. ``pending`` counts the consumer's messages that
+    were behind it.
     """
 
     subject: str
@@ -35,6 +36,7 @@ class Pulled(msgspec.Struct):
     consumer_seq: int
     delivered: int
     time: float
+    pending: int = 0
 
 
 class ConsumerGone(Exception):
@@ -148,7 +150,7 @@ class Puller:
             Pulled(
                 msg.subject, msg.headers, msg.data, msg.reply,
                 int(tokens[start + 3]), int(tokens[start + 4]), int(tokens[start + 2]),
-                int(tokens[start + 5]) / 1e9,
+                int(tokens[start + 5]) / 1e9, int(tokens[start + 6]),
             )
         )  # fmt: skip
         self._signal.set()

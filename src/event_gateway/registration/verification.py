@@ -103,7 +103,7 @@ class Verifier:
 
     async def withdraw_outdated(self) -> None:
         """Removes verifications for another origin. Raises the exceptions in BrokerError."""
-        if self._peers.index_and_count[0] != 0:
+        if not self._peers.leads:
             return
         for unverified in list(self._unverified.values()):
             if unverified.webhook.verified is not None:
@@ -117,7 +117,7 @@ class Verifier:
         if unverified is None:
             return {}
         left = unverified.next_at - asyncio.get_running_loop().time()
-        waits = left > 0 and self._peers.index_and_count[0] == 0  # otherwise a handshake runs
+        waits = left > 0 and self._peers.leads  # otherwise a handshake runs
         return {
             "last_error": unverified.last_error,
             "next_try_at": rfc3339(time.time() + left) if waits else None,
@@ -127,7 +127,7 @@ class Verifier:
         """Runs the handshakes that are due. It never returns."""
         while True:
             self._changed.clear()
-            if self._peers.index_and_count[0] == 0:
+            if self._peers.leads:
                 with contextlib.suppress(*BrokerError):
                     await self.withdraw_outdated()
                 self._start_due()

@@ -13,8 +13,6 @@ from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
 from event_gateway.broker.provision import ROUTER
 from event_gateway.core.text.times import parse_time
 from event_gateway.observability.metrics import Metrics
-from event_gateway.state.connection import StateError
-from event_gateway.state.ledger import Ledger
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +39,9 @@ class Behind(msgspec.Struct, frozen=True):
 class RouterLag:
     """Measures the lag of the routers of ``streams``, over all processes."""
 
-    def __init__(
-        self, broker: Broker, streams: Sequence[str], ledger: Ledger, metrics: Metrics
-    ) -> None:
+    def __init__(self, broker: Broker, streams: Sequence[str], metrics: Metrics) -> None:
         self._broker = broker
         self._streams = tuple(streams)
-        self._ledger = ledger
         self._metrics = metrics
         self._behind: dict[str, Behind] = {}
         self._oldest: dict[str, tuple[int, float | None]] = {}  # by stream: ack floor, time
@@ -73,20 +68,17 @@ class RouterLag:
             for stream in self._streams:
                 try:
                     await self._measure(stream)
-                except (*BrokerError, *StateError, APIError) as error:
+                except (*BrokerError, APIError) as error:
                     log.debug("lag not measured", stream=stream, error=repr(error))
             far = any(behind.untaken > FAR for behind in self._behind.values())
             await asyncio.sleep(LOOK_BEHIND if far else LOOK)
 
     async def _measure(self, stream: str) -> None:
-        behind = self._behind[stream] = await measure(self._broker, stream, self._oldest)
+        self._behind[stream] = await measure(self._broker, stream, self._oldest)
         now = time.time()
         events = sum(each.events for each in self._behind.values())
         waits = [now - each.oldest for each in self._behind.values() if each.oldest is not None]
         self._metrics.lag(events, max([0.0, *waits]))
-        if behind.untaken > FAR:
-            # Another process may have routed events ahead of the others: they are looked up.
-            await self._ledger.refresh_high(stream)
 
 
 async def measure(

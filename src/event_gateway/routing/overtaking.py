@@ -52,8 +52,7 @@ class Overtaking:
         """Looks whether the router is far behind, for ever."""
         while True:
             await asyncio.sleep(LOOK)
-            first, _ = self._peers.index_and_count
-            if first == 0 and self._lag.untaken(EVENTS) > FAR:
+            if self._peers.leads and self._lag.untaken(EVENTS) > FAR:
                 try:
                     await self._overtake()
                 except (*BrokerError, *StateError, APIError) as error:
@@ -74,8 +73,11 @@ class Overtaking:
         batches = follow_stream(self._broker, EVENTS, from_seq=start, filter_subjects=filters)
         async with contextlib.aclosing(batches):
             async for batch in batches:
+                # The routers come closer meanwhile, so their position is read afterwards: what two
+                # processes route at the same time is delivered twice.
+                await self._router.wait_for_room()
                 behind = await measure(self._broker, EVENTS, self._behind)
-                if behind.untaken <= MARGIN:
+                if behind.untaken <= MARGIN or not self._peers.leads:
                     return
                 ahead = [pulled for pulled in batch if pulled.seq > behind.taken + MARGIN]
                 if ahead:

@@ -141,9 +141,8 @@ class Repair:
         return self._acknowledged.get(stream, 1) > 0  # nothing is lost if nothing was routed
 
     async def _look(self) -> None:
-        first, _ = self._peers.index_and_count
         # The records of acknowledged events are on the server that the last look has seen.
-        floors = await self._floors() if first == 0 else {}
+        floors = await self._floors() if self._peers.leads else {}
         await self._write(floors)
         for stream in self._pending:
             if stream not in self._rereading and not self._waits_for_decision(stream):

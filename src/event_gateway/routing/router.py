@@ -25,6 +25,7 @@ from event_gateway.observability.metrics import Metrics
 from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.routing.index import Index, OnError
 from event_gateway.routing.log_consumer import LogConsumers
+from event_gateway.routing.settlement import Fault, Settlement
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import Supervisor, end
@@ -47,43 +48,6 @@ FAULT_LOG = 10.0  # seconds between two log entries about that
 NOT_TAKEN = ""  # the reply of an event that is routed ahead: there is nothing to acknowledge yet
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
-
-
-class _Settlement:
-    """An event whose deliveries are not all recorded yet."""
-
-    __slots__ = ("reply", "router", "seq", "since", "size", "waiting")
-
-    def __init__(self, router: "Router", pulled: Pulled, seq: int, waiting: int) -> None:
-        self.router, self.seq, self.waiting = router, seq, waiting
-        self.reply, self.size = pulled.reply, len(pulled.data)
-        self.since = time.monotonic()
-
-    def recorded(self) -> None:
-        self.waiting -= 1
-        if self.waiting == 0:
-            self.router.settle(self)
-
-
-class _Fault:
-    """An event with deliveries that could not be started, because of a fault in the gateway.
-
-    ``failed`` has the exceptions by webhook; ``all_failed``: no other delivery of the event was
-    started now, so that all others are recorded.
-    """
-
-    __slots__ = ("all_failed", "failed", "pulled")
-
-    def __init__(self, pulled: Pulled, failed: dict[str, Exception], *, all_failed: bool) -> None:
-        self.pulled, self.failed, self.all_failed = pulled, failed, all_failed
-
-    @property
-    def detail(self) -> str:
-        """Why the event is set aside, with the webhooks that have not received it."""
-        webhook, error = next(iter(self.failed.items()))
-        others = f" (and to {len(self.failed) - 1} more webhooks)" if len(self.failed) > 1 else ""
-        kind = type(error).__name__  # its text may hold a secret
-        return f"the delivery to the webhook {webhook}{others} cannot be started: {kind}"
 
 
 class Router:
@@ -120,7 +84,7 @@ class Router:
         self._on_error = on_error
         self._supervisor = supervisor
         self._puller = Puller(broker, stream, ROUTER)
-        self._unsettled: dict[int, _Settlement] = {}
+        self._unsettled: dict[int, Settlement] = {}
         self._unsettled_bytes = 0  # of the data of these events
         self._duplicate_logged = -DUPLICATE_LOG  # when, on the monotonic clock
         self._stopping = asyncio.Event()
@@ -128,6 +92,7 @@ class Router:
         self._log_faults_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._consumer_missing = False
+        self._maybe_overtaken = 0  # up to this sequence, events may have been routed ahead
         self._batch: list[Pulled] = []  # what is being routed
         self._was_reset = False  # the stream, while that batch was routed
 
@@ -136,14 +101,19 @@ class Router:
         """Events taken from the log and not yet acknowledged."""
         return len(self._unsettled)
 
-    async def route_ahead(self, batch: list[Pulled]) -> None:
-        """Routes events that the router has not come to yet, and does not acknowledge them: it does
-        that when it comes to them, and skips the deliveries that are recorded."""
+    async def wait_for_room(self) -> None:
+        """Waits until Redis can be reached and this process may hold more events."""
         await self._ledger.wait_reachable()
         while self._room <= 0 and not self._stopping.is_set():
             await asyncio.sleep(0.05)
+
+    async def route_ahead(self, batch: list[Pulled]) -> None:
+        """Routes events that the router has not come to yet, and does not acknowledge them: it does
+        that when it comes to them, and skips the deliveries that are recorded."""
         if self._stopping.is_set():
             return
+        # Another process may have routed them ahead, until it saw that this one does so now.
+        await self._ledger.refresh_high(self._stream)
         batch = [pulled for pulled in batch if pulled.seq not in self._unsettled]
         for pulled in batch:
             pulled.reply = NOT_TAKEN
@@ -180,7 +150,7 @@ class Router:
         redelivers them."""
         await end(self._tasks)
 
-    def settle(self, settlement: _Settlement) -> None:
+    def settle(self, settlement: Settlement) -> None:
         """Acknowledges an event in the log."""
         self._forget(settlement)
         if settlement.reply:
@@ -190,6 +160,7 @@ class Router:
         """The stream has other messages now: those that are in work are not acknowledged, as the
         acknowledgements would be taken for messages of the same sequences."""
         self._was_reset = True
+        self._maybe_overtaken = 0
         for pulled in self._batch:
             pulled.reply = NOT_TAKEN
         for settlement in self._unsettled.values():
@@ -197,7 +168,7 @@ class Router:
         self._unsettled.clear()
         self._unsettled_bytes = 0
 
-    def _forget(self, settlement: _Settlement) -> None:
+    def _forget(self, settlement: Settlement) -> None:
         if self._unsettled.get(settlement.seq) is settlement:
             del self._unsettled[settlement.seq]
             self._unsettled_bytes -= settlement.size
@@ -220,6 +191,7 @@ class Router:
                 if batch:
                     self._consumer_missing, self._was_reset = False, False
                     self._batch = batch
+                    await self._learn_overtaken(batch)
                     await self._route(batch)
                     if self._was_reset:
                         self.log_reset()
@@ -233,6 +205,15 @@ class Router:
                 # Events that are not settled are not acknowledged: JetStream redelivers them.
                 log.warning("routing interrupted", error=str(error) or type(error).__name__)
                 await asyncio.sleep(0.25)
+
+    async def _learn_overtaken(self, batch: list[Pulled]) -> None:
+        """Behind a burst, another process may have routed events of the batch ahead: with the
+        highest sequence that is recorded, this process knows which ones to look up."""
+        first, last = batch[0], batch[-1]
+        if last.pending >= BATCH:
+            self._maybe_overtaken = max(self._maybe_overtaken, last.seq + last.pending)
+        if first.seq <= self._maybe_overtaken:
+            await self._ledger.refresh_high(self._stream)
 
     async def _create_consumer(self) -> None:
         try:
@@ -275,7 +256,7 @@ class Router:
         """Begins the deliveries that are not recorded yet; acknowledges events without any."""
         known = await self._known(matched)
         dispatched = 0
-        faults: list[_Fault] = []
+        faults: list[Fault] = []
         for pulled, received, webhooks in matched:
             new = webhooks
             # Input that was rejected is not delivered yet to all webhooks when it is retried.
@@ -291,7 +272,7 @@ class Router:
             if in_work is not None:  # it was routed ahead, or is, while this batch was decoded
                 in_work.reply = pulled.reply or in_work.reply
                 continue
-            settlement = _Settlement(self, pulled, received.seq, len(new))
+            settlement = Settlement(self.settle, pulled, received.seq, len(new))
             self._unsettled[received.seq] = settlement
             self._unsettled_bytes += settlement.size
             failed: dict[str, Exception] = {}
@@ -310,11 +291,11 @@ class Router:
                 raise
             if failed:
                 self._forget(settlement)  # likewise
-                faults.append(_Fault(pulled, failed, all_failed=len(failed) == len(new)))
+                faults.append(Fault(pulled, failed, all_failed=len(failed) == len(new)))
         if faults:
             await self._handle_faults(faults)
 
-    async def _handle_faults(self, faults: list[_Fault]) -> None:
+    async def _handle_faults(self, faults: list[Fault]) -> None:
         """Logs the deliveries of a batch that could not be started. JetStream redelivers their
         events; an event that has failed too often is set aside once its other deliveries are
         recorded."""

@@ -95,6 +95,6 @@ def build_routing(
         on_loss=(changes.copy_again, deliveries.lane_sync.compare_paused),
         manual=config.repair == "manual",
     )  # fmt: skip
-    lag = RouterLag(adapters.broker, streams, adapters.ledger, adapters.metrics)
+    lag = RouterLag(adapters.broker, streams, adapters.metrics)
     overtaking = Overtaking(adapters.broker, routers[0], lag, adapters.peers)
     return Routing(index, copies, changes, routers, repair, checkpoints, lag, overtaking)
