@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
+from event_gateway.core.schema.lifecycle_types import LIFECYCLE_TYPES
 from support.asyncapi_documents import THREE, TWO, documents
 from support.client import Client, event
 from support.command import CommandResult

@@ -38,6 +38,7 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/webhooks", 422, {"id": "new", "url": "{url}", "events": ["shop.>"], "security":
                                {"auth_type": "bearer_token", "secret_name": "{othersecret}"}}),
         ("/v1/webhooks", 422, {"id": "new", "url": "{url}", "events": [">"]}),
+        ("/v1/webhooks", 422, {"id": "new", "url": "{url}", "events": ["webhook.>"]}),
         ("/v1/webhooks", 201, {"id": "new", "url": "{url}", "events": ["shop.>"]}),
     ],
     "POST /v1/webhooks/match": [

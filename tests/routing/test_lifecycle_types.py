@@ -4,7 +4,7 @@ from typing import Any
 
 import jsonschema
 
-from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
+from event_gateway.core.schema.lifecycle_types import LIFECYCLE_TYPES
 from support.client import Client, event
 from support.fixtures import Start
 from support.receiver import Receiver

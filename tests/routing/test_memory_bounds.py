@@ -40,7 +40,7 @@ async def test_the_router_requests_no_more_than_it_may_hold(
     dispatched: list[Callable[[], None]] = []
     bounded = router.Router(
         adapters.broker, consumers=LogConsumers(
-            adapters.broker, adapters.registry.logs, stages.routing.checkpoints
+            adapters.broker, adapters.registry.logs, stages.routing.checkpoints, {}
         ), decoder=stages.ingest.capture, rejected=adapters.rejected,
         ledger=adapters.ledger, index=stages.routing.index,
         dispatch=lambda _received, _webhook, recorded: dispatched.append(recorded),

@@ -15,7 +15,7 @@ from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
 from event_gateway.core.schema.event_schema import EventSchema
 from event_gateway.core.schema.event_type import EventType, to_json
-from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
+from event_gateway.core.schema.lifecycle_types import LIFECYCLE_TYPES
 from support.asyncapi_documents import documents
 from support.event_schemas import schemas
 from support.examples import examples

@@ -56,8 +56,12 @@ def test_a_pattern_that_matches_no_captured_subject_is_reported(
     }  # fmt: skip
     path.write_text(W.replace("example.com", "b\u00fccher.example"))
     assert "webhooks.w.url: requests are sent to the host xn--bcher-kva.example" in check(path).err
-    path.write_text(W.replace("a.b", "webhook.failed"))
-    assert "webhooks do not get events of these types" in check(path).err
+    path.write_text(W.replace("a.b", "webhook.failed, stream.>"))
+    assert "lifecycle" not in check(path).err
+    path.write_text(W.replace("a.b", "webhook.exploded"))
+    assert "no lifecycle event has a type like 'webhook.exploded'" in check(path).err
+    path.write_text(W.replace("a.b", "webhook.failed]\n    namespaces: [customer"))
+    assert "lifecycle events belong to no namespace" in check(path).err
     path.write_text("servr: 1\n")
     done = check(path, "--json")
     assert (done.status, json.loads(done.out)["errors"][0]["line"]) == (2, 1)

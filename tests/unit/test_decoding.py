@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from event_gateway.broker.provision import LIFECYCLE
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.observability.metrics import MAX_ORIGINS, Metrics
 from event_gateway.pipeline.decoding import EventDecoder
 
@@ -68,10 +67,27 @@ def test_an_event_of_a_named_stream_has_its_original_position() -> None:
     assert (pulled.seq, received.stream, received.seq) == (7, EVENTS, 7)
 
 
-def test_lifecycle_events_are_neither_checked_nor_enriched() -> None:
+def published(seq: int, event_type: str, source: str, subject: str = "webhook.failed") -> Pulled:
+    event = {
+        "specversion": "1.0", "id": str(seq), "source": source, "type": event_type,
+        "data": {"refused": 1},
+    }  # fmt: skip
+    return Pulled(subject, None, json.dumps(event).encode(), "", seq, seq, 1, 1000.0)
+
+
+def test_only_the_gateway_publishes_lifecycle_events_and_they_are_not_enriched() -> None:
     enriched = Enriched()
-    decoded = asyncio.run(EventDecoder(admit, enriched).read(LIFECYCLE, [message(1, refused=1)]))
-    assert len(decoded.events) == 1
+    batch = [
+        published(1, "webhook.failed", "event-gateway"),
+        published(2, "webhook.failed", "somebody"),
+        published(3, "orders.placed", "event-gateway"),
+        message(4),
+    ]
+    decoded = asyncio.run(EventDecoder(admit, enriched).read(LIFECYCLE, batch))
+    assert [received.seq for _, received in decoded.events] == [1]
+    assert [(pulled.seq, error.reason) for pulled, error in decoded.rejected] == [
+        (2, "reserved"), (3, "reserved"), (4, "reserved"),
+    ]  # fmt: skip
     assert enriched.sequences == []
 
 

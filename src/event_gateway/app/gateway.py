@@ -21,7 +21,7 @@ from event_gateway.app.stream_upkeep import StreamUpkeep
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import AUDIT
 from event_gateway.config.model import Config
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.observability.metrics import Metrics
 from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.state.connection import StateError
@@ -68,7 +68,7 @@ class Gateway:
             adapters.broker,
             adapters.registry,
             stages.routing.checkpoints,
-            logs=[EVENTS, *external],
+            logs=[EVENTS, LIFECYCLE, *external],
             copy_again=stages.registrations.streams.copy_from,
         )
         self._upkeep = StreamUpkeep(
@@ -112,6 +112,7 @@ class Gateway:
         await self._adoption.check_all()
         await stages.registrations.load_file(self._config, force=force)
         await stages.adapters.ledger.start()
+        await stages.routing.lifecycle.prepare()
         await stages.deliveries.lane_sync.sync()
         # Before the first attempt: if this fails, nothing is in flight.
         await stages.streaming.start(tasks)

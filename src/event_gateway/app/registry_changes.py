@@ -16,6 +16,7 @@ from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.routing.condition_tree import entry_of
 from event_gateway.routing.explain import explain
 from event_gateway.routing.index import Index
+from event_gateway.routing.lifecycle_routing import LifecycleRouting
 from event_gateway.routing.router import Router
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.webhooks import WebhookCopies
@@ -37,6 +38,7 @@ class RegistryChanges:
     hub: Hub
     disable: Callable[[Webhook, str], None]
     routers: Mapping[str, Router]
+    lifecycle: LifecycleRouting
     reader: EventReader
     broker: Broker
     ledger: Ledger
@@ -60,6 +62,7 @@ class RegistryChanges:
         self.copies.put(webhook_id, webhook)
         if webhook is None or webhook.deleting:
             self.index.remove(webhook_id)
+            self.lifecycle.remove(webhook_id)
             self.dispatcher.remove(webhook_id)
             self.ordered.remove(webhook_id, deleted=True)
         else:
@@ -69,6 +72,7 @@ class RegistryChanges:
                 # An earlier version stored it, or a fault did. It takes no events until somebody
                 # changes it, and the other webhooks go on.
                 self.index.remove(webhook_id)
+                self.lifecycle.remove(webhook_id)
                 self.ordered.remove(webhook_id)
                 self.disable(webhook, f"the gateway cannot use its definition: {_short(error)}")
                 raise
@@ -80,6 +84,7 @@ class RegistryChanges:
             entry_of(webhook)  # raises what the task that delivers to it would crash of
         else:
             self.index.put(webhook)
+        self.lifecycle.put(webhook)
         self.ordered.put(webhook)
 
     def _log(self, stream: str, _known: KnownLog) -> None:

@@ -21,7 +21,6 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import (
     AUDIT,
     DEAD_LETTERS,
-    LIFECYCLE,
     REJECTED,
     STATUS,
     ProvisionError,
@@ -29,7 +28,7 @@ from event_gateway.broker.provision import (
 )
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.registry_bucket import BUCKET_STREAM
-from event_gateway.core.streams.definition import EVENTS, StreamDefinition
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE, StreamDefinition
 from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)
@@ -37,7 +36,8 @@ log = structlog.get_logger(__name__)
 INTERVAL = 1.0  # seconds between two looks
 AT_ONCE = 64  # streams that are asked for by name
 MANY = 1000  # streams, above which there are fewer looks
-OWN = (EVENTS, LIFECYCLE, DEAD_LETTERS, REJECTED, AUDIT, STATUS)
+ROUTED = (EVENTS, LIFECYCLE)  # from which webhooks get events
+OWN = (*ROUTED, DEAD_LETTERS, REJECTED, AUDIT, STATUS)
 
 
 class StreamUpkeep:
@@ -173,7 +173,7 @@ class StreamUpkeep:
             if name == BUCKET_STREAM and leads and not begins_later:
                 await self._create(name, None)
                 return
-        if named is not None or name == EVENTS or name in self._external:
+        if named is not None or name in ROUTED or name in self._external:
             await self._compare(name, info, leads=leads, named=named)
         self._broker.note_last_seq(name, info.state.last_seq)
 
@@ -222,8 +222,8 @@ class StreamUpkeep:
             elif stream == BUCKET_STREAM:
                 await self._registry.restore()
             else:
-                if stream == EVENTS:
-                    await self._adoption.expect_new(EVENTS)
+                if stream in ROUTED:
+                    await self._adoption.expect_new(stream)
                 await self._create_own()
         except (*BrokerError, *StateError, APIError, ProvisionError) as error:
             self._missing[stream] = str(error) or type(error).__name__

@@ -25,10 +25,15 @@ from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.external_streams import ExternalStream
-from event_gateway.broker.provision import LIFECYCLE, ensure, existing
+from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.stream_page import LATEST, read_page
 from event_gateway.core.cloudevents.type_subject import log_subjects, spellings
-from event_gateway.core.streams.definition import EVENTS, StreamContents, StreamDefinition
+from event_gateway.core.streams.definition import (
+    EVENTS,
+    LIFECYCLE,
+    StreamContents,
+    StreamDefinition,
+)
 
 _PREFIX = "GATEWAY_STREAM_"
 SOURCE_HEADER = "Nats-Stream-Source"

@@ -22,12 +22,16 @@ from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.external_streams import ExternalStream, describe_overlap
 from event_gateway.broker.failures import is_full
-from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
+from event_gateway.core.streams.definition import (
+    EVENTS,
+    LIFECYCLE,
+    LIFECYCLE_RETENTION,
+    LIFECYCLE_SUBJECTS,
+)
 from event_gateway.core.streams.log_subjects import merge_captured
 
 log = structlog.get_logger(__name__)
 
-LIFECYCLE = "GATEWAY_LIFECYCLE"
 DEAD_LETTERS = "GATEWAY_DEAD_LETTERS"
 REJECTED = "GATEWAY_REJECTED"
 AUDIT = "GATEWAY_AUDIT"
@@ -96,7 +100,7 @@ async def provision(
         broker,
         StreamConfig(
             name=LIFECYCLE, subjects=list(LIFECYCLE_SUBJECTS), storage=StorageType.FILE,
-            max_age=DAY, discard=DiscardPolicy.OLD, allow_direct=True,
+            max_age=LIFECYCLE_RETENTION, discard=DiscardPolicy.OLD, allow_direct=True,
         ),
         storage,
     )  # fmt: skip
@@ -173,13 +177,23 @@ async def _account_storage(broker: Broker) -> int | None:
     return limits.max_storage if limits.max_storage > 0 else None
 
 
-async def ensure_router(broker: Broker, stream: str, from_seq: int | None) -> None:
+async def has_router(broker: Broker, stream: str) -> bool:
+    """Whether the durable consumer through which all processes share a stream is there."""
+    with contextlib.suppress(NotFoundError):
+        await broker.js.consumer_info(stream, ROUTER)
+        return True
+    return False
+
+
+async def ensure_router(
+    broker: Broker, stream: str, from_seq: int | None, *, unused: float | None = None
+) -> None:
     """Creates the durable consumer through which all processes share a stream, if it is missing.
 
     A new consumer starts at ``from_seq``; None: with the messages that arrive from now on.
+    ``unused``: seconds without a request for messages after which NATS deletes it.
     """
-    with contextlib.suppress(NotFoundError):
-        await broker.js.consumer_info(stream, ROUTER)
+    if await has_router(broker, stream):
         return
     if from_seq is None:
         start: dict[str, Any] = {"deliver_policy": DeliverPolicy.NEW}
@@ -197,6 +211,7 @@ async def ensure_router(broker: Broker, stream: str, from_seq: int | None) -> No
             max_deliver=-1,
             max_ack_pending=MAX_UNACKED,
             max_waiting=512,
+            inactive_threshold=unused,
         ),
     )
 

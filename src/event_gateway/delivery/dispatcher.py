@@ -272,7 +272,7 @@ class Dispatcher:
         if delivery.failed:
             reason = delivery.attempts[-1].error_type if delivery.attempts else None
             return DeadLetter(reason or ErrorType.SERVER_ERROR)
-        if self._outcomes.time_left(lane.webhook, delivery.event_at, delivery.latest) <= 0:
+        if self._outcomes.time_left_of(lane.webhook, delivery) <= 0:
             return DeadLetter(ErrorType.EXPIRED)
         return None
 

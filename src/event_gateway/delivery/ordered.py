@@ -19,7 +19,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.positions import PositionCopies
 from event_gateway.core.matching.selection import selection_values
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dispatcher import Dispatcher
@@ -133,6 +133,9 @@ class OrderedDeliveries:
         worker.task = self._supervisor.start("ordered", run, about=webhook.id)
         self._workers[webhook.id] = worker
 
+    def _streams_of(self, webhook: Webhook) -> tuple[str, ...]:
+        return (*self._streams, LIFECYCLE) if webhook.reads_lifecycle else self._streams
+
     def _ending_of(self, webhook_id: str) -> list[_Worker]:
         return [worker for worker in self._ending if worker.webhook.id == webhook_id]
 
@@ -170,7 +173,7 @@ class OrderedDeliveries:
                 dispatcher=self._dispatcher,
                 source=self._source,
             )
-            for stream in self._streams
+            for stream in self._streams_of(webhook)
         ]
         tasks = [asyncio.create_task(line.run()) for line in lines]
         try:
@@ -200,7 +203,7 @@ class OrderedDeliveries:
                         await line.cancel_deliveries()
                     await self._order.forget(webhook.id)
                     with contextlib.suppress(*BrokerError):
-                        for stream in self._streams:
+                        for stream in self._streams_of(webhook):
                             await self._copies.forget(webhook.id, stream)
                 # The next process need not wait for the end of the lease.
                 await self._order.release(webhook.id)

@@ -12,7 +12,6 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.positions import PositionCopies
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.path import path_of
-from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.delivery import FINAL, Delivery, Outcome, Retry, Status
 from event_gateway.core.webhook.webhook import Webhook
@@ -80,7 +79,7 @@ class OrderedLine:
         """Reads and delivers until it is cancelled; raises what made a key's deliveries fail."""
         webhook, stream = self._webhook, self._stream
         self._highest = await self._ledger.highest(stream)
-        since = webhook.since if stream == EVENTS else webhook.since_in.get(stream, 0)
+        since = webhook.since_of(stream)
         position = await self._order.position(webhook.id, stream, self._log)
         copied = await self._copies.read(webhook.id, stream, self._log)
         self._done = self._read = max(since, position, copied)

@@ -9,17 +9,20 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.streams.definition import LIFECYCLE, LIFECYCLE_RETENTION
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import (
     Attempt,
     Cancelled,
     DeadLetter,
+    Delivery,
     Outcome,
     Retry,
     Status,
     Succeeded,
     decide,
 )
+from event_gateway.core.webhook.retry_policy import LONGEST_WAIT
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.due_signal import DueSignal
@@ -43,6 +46,9 @@ KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are stored, an
 
 class Outcomes:
     """Carries out decisions: the one place where an outcome becomes a state in the ledger.
+
+    The delivery of a lifecycle event publishes no other: its record says that it is one, so that
+    nothing in the event can.
 
     ``signal`` is notified when a delivery becomes due, ``cache_event`` gets the event that will be
     needed then. ``max_age`` (seconds) is that of webhooks that set none, or set more than the
@@ -74,6 +80,14 @@ class Outcomes:
         """Seconds until the deadline of a delivery whose event came in at ``event_at``."""
         return min(event_at + self.max_age_of(webhook), latest) - time.time()
 
+    def time_left_of(self, webhook: Webhook, delivery: Delivery) -> float:
+        """Seconds until the deadline of a delivery. That of a lifecycle event ends before its log
+        drops the event."""
+        latest = delivery.latest
+        if delivery.stream == LIFECYCLE:
+            latest = min(latest, delivery.event_at + LIFECYCLE_RETENTION * LONGEST_WAIT)
+        return self.time_left(webhook, delivery.event_at, latest)
+
     def max_age_of(self, webhook: Webhook) -> float:
         """For how many seconds after its event came in a delivery is attempted."""
         return min(webhook.retry_policy.max_age or self.max_age, self.max_age)
@@ -81,11 +95,12 @@ class Outcomes:
     def attempt_started(self, job: Job, timeout: float) -> None:
         """Records that an attempt is in progress, for at most ``timeout`` seconds."""
         self.record(job, Status.IN_PROGRESS, timeout + LEASE_MARGIN)
-        self._lifecycle.webhook("triggered", job.delivery.webhook_id, {
-            "event_id": job.delivery.event_id,
-            "event_type": job.received.event.type,
-            "attempt": len(job.delivery.attempts) + 1,
-        })  # fmt: skip
+        if job.delivery.stream != LIFECYCLE:
+            self._lifecycle.webhook("triggered", job.delivery.webhook_id, {
+                "event_id": job.delivery.event_id,
+                "event_type": job.received.event.type,
+                "attempt": len(job.delivery.attempts) + 1,
+            })  # fmt: skip
 
     def attempt_succeeded(self, lane: Lane, job: Job, status_code: int) -> None:
         """Records that the receiver took the event."""
@@ -99,14 +114,15 @@ class Outcomes:
         ]  # fmt: skip
         lane.metrics.attempt(None, duration)
         lane.metrics.latency.observe(max(0.0, latency))
-        self._lifecycle.webhook("succeeded", delivery.webhook_id, {
-            "event_id": delivery.event_id,
-            "event_type": job.received.event.type,
-            "attempt": number,
-            "status_code": status_code,
-            "duration_ms": duration_ms,
-            "latency_ms": round(latency * 1000),
-        })  # fmt: skip
+        if delivery.stream != LIFECYCLE:
+            self._lifecycle.webhook("succeeded", delivery.webhook_id, {
+                "event_id": delivery.event_id,
+                "event_type": job.received.event.type,
+                "attempt": number,
+                "status_code": status_code,
+                "duration_ms": duration_ms,
+                "latency_ms": round(latency * 1000),
+            })  # fmt: skip
         self.apply(lane, job, Succeeded(), succeeded=True)
 
     def attempt_failed(
@@ -138,7 +154,7 @@ class Outcomes:
         lane.metrics.attempt(str(error), duration)
         outcome = decide(
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
-            self.time_left(lane.webhook, delivery.event_at, delivery.latest),
+            self.time_left_of(lane.webhook, delivery),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             # A former receiver says nothing about the present one.
             retry_after=retry_after(headers, now) if job.url == lane.webhook.url else None,
@@ -151,14 +167,15 @@ class Outcomes:
         attempt = replace(attempt, next_attempt_at=next_at, not_retried=why)
         delivery.attempts = [*delivery.attempts, attempt]
         log_failed_attempt(lane.webhook, job, attempt, outcome)
-        self._lifecycle.webhook("failed", delivery.webhook_id, {
-            "event_id": delivery.event_id,
-            "error_type": attempt.error_type,
-            "error_message": attempt.error_message,
-            "retry_count": attempt.number,
-            "status_code": status_code,
-            "next_attempt_at": next_at,
-        })  # fmt: skip
+        if delivery.stream != LIFECYCLE:
+            self._lifecycle.webhook("failed", delivery.webhook_id, {
+                "event_id": delivery.event_id,
+                "error_type": attempt.error_type,
+                "error_message": attempt.error_message,
+                "retry_count": attempt.number,
+                "status_code": status_code,
+                "next_attempt_at": next_at,
+            })  # fmt: skip
         self.apply(lane, job, outcome, succeeded=False if at_receiver else None)
 
     def apply(
@@ -268,11 +285,12 @@ class Outcomes:
         lane.metrics.outcome(Status.DEAD_LETTER)
         self._end(job, Status.DEAD_LETTER, outcome, error)
         log_dead_letter(job, outcome.reason, seq)
-        self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {
-            "event_id": delivery.event_id,
-            "reason": outcome.reason,
-            "attempts": len(delivery.attempts),
-        })  # fmt: skip
+        if delivery.stream != LIFECYCLE:
+            self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {
+                "event_id": delivery.event_id,
+                "reason": outcome.reason,
+                "attempts": len(delivery.attempts),
+            })  # fmt: skip
 
 
 def _why_final(final: bool, *, aborted: bool) -> str | None:

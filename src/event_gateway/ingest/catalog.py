@@ -9,8 +9,8 @@ import msgspec
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.errors import Conflict, Unknown
 from event_gateway.core.schema.event_type import MAX_TOTAL, MAX_TYPES, EventType
+from event_gateway.core.schema.lifecycle_types import LIFECYCLE_TYPES
 from event_gateway.ingest.schema_policy import SchemaPolicy
-from event_gateway.observability.lifecycle_types import LIFECYCLE_TYPES
 
 PER_TURN = 100  # types compared in one turn of the event loop
 UNKNOWN_SIZE = 1024  # bytes, assumed of a type whose size is not known

@@ -22,11 +22,12 @@ import msgspec
 import structlog
 
 from event_gateway.broker.named_streams import copied_from, is_named
-from event_gateway.broker.provision import LIFECYCLE
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.nats_message import from_message
+from event_gateway.core.cloudevents.reserved_types import check_lifecycle
 from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.streams.definition import LIFECYCLE
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +64,8 @@ class EventDecoder:
     def decode(self, stream: str, messages: Iterable[Pulled]) -> Decoded:
         """The events in messages of a JetStream stream, admitted and not enriched.
 
-        An event in a named stream has the position in the log from which it was copied. The
-        gateway's own lifecycle events are not checked: nobody else can publish them.
+        An event in a named stream has the position in the log from which it was copied. Of the
+        log of lifecycle events only what the gateway has published is an event.
         """
         admit = self._admit
         named = is_named(stream)
@@ -83,6 +84,8 @@ class EventDecoder:
                 )  # fmt: skip
                 if check:
                     admit(received)
+                else:
+                    check_lifecycle(received.event, pulled.subject)
             except InvalidEvent as error:
                 rejected.append((pulled, error))
                 continue

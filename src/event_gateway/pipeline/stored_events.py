@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from event_gateway.broker.event_reader import EventReader
 from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.reserved_types import SOURCE
 from event_gateway.pipeline.decoding import Enrich
 from event_gateway.state.connection import StateError
 
@@ -27,15 +28,17 @@ class StoredEvents:
         """
         read = await self._reader.read_many(positions)
         new = [event for event, cached in read if isinstance(event, Received) and not cached]
-        if new:
+        # Lifecycle events are not enriched; a dead letter of one is known by its source.
+        enrichable = [received for received in new if received.event.source != SOURCE]
+        if enrichable:
             try:
-                await self._enrich(new)
+                await self._enrich(enrichable)
             except StateError as error:
                 failed = NotEnriched(str(error))
                 return [
                     failed if isinstance(event, Received) and not cached else event
                     for event, cached in read
                 ]
-            for event in new:
-                self._reader.cache(event)
+        for event in new:
+            self._reader.cache(event)
         return [event for event, _ in read]

@@ -13,6 +13,7 @@ from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.errors import Conflict, InvalidDefinition
+from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.webhook.webhook import Disabled, Verification, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.state.connection import StateError
@@ -62,6 +63,7 @@ class WebhookRegistration:
             created_at=time.time(),
             deleting=False,
         )
+        webhook = await self._with_lifecycle(webhook)
         try:
             await self._registry.put_webhook(webhook, None)
         except RegistryConflict:
@@ -81,7 +83,7 @@ class WebhookRegistration:
             raise Conflict(f"the webhook {webhook.id} was changed in between")
         check_order(existing, webhook)
         await self._capture_for(webhook)
-        webhook = _replacing(existing, webhook)
+        webhook = await self._with_lifecycle(_replacing(existing, webhook))
         try:
             await self._registry.put_webhook(webhook, existing)
         except RegistryConflict:
@@ -197,12 +199,14 @@ class WebhookRegistration:
 
     async def adopt_streams(self) -> None:
         """Webhooks that are older than an external stream get the events that it receives from now
-        on."""
-        for stream in self._events.external:
-            last = await self._events.last_seq(stream.name)
+        on; so do webhooks for lifecycle events that an earlier version has registered."""
+        for stream in (*(stream.name for stream in self._events.external), LIFECYCLE):
+            last = await self._events.last_seq(stream)
             for webhook in list(self._registry.webhooks.values()):
-                if stream.name not in webhook.since_in:
-                    since_in = {**webhook.since_in, stream.name: last}
+                if stream == LIFECYCLE and not webhook.names_lifecycle:
+                    continue
+                if stream not in webhook.since_in:
+                    since_in = {**webhook.since_in, stream: last}
                     try:
                         await self._registry.put_webhook(
                             replace(webhook, since_in=since_in), webhook
@@ -310,6 +314,16 @@ class WebhookRegistration:
                 )
                 await asyncio.sleep(1)
         self._publish("deleted", webhook)
+
+    async def _with_lifecycle(self, webhook: Webhook) -> Webhook:
+        """The webhook with its position in the log of lifecycle events: the present one if it has
+        none yet, and none if no pattern names lifecycle events (any more)."""
+        since_in = dict(webhook.since_in)
+        if not webhook.names_lifecycle:
+            since_in.pop(LIFECYCLE, None)
+        elif LIFECYCLE not in since_in:
+            since_in[LIFECYCLE] = await self._events.last_seq(LIFECYCLE)
+        return replace(webhook, since_in=since_in)
 
     async def _capture_for(self, webhook: Webhook) -> None:
         """Has the log capture the subjects of a webhook's patterns. What it captures is decided by

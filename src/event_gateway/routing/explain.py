@@ -9,7 +9,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.expression import EvaluationError, Expression
 from event_gateway.core.matching.filter import Filter, compile_filter
 from event_gateway.core.matching.path import path_of
-from event_gateway.core.matching.pattern import matches
+from event_gateway.core.matching.pattern import takes
 from event_gateway.core.matching.selection import Condition, conditions
 from event_gateway.core.webhook.webhook import Webhook
 
@@ -30,7 +30,7 @@ def explain(webhook: Webhook, received: Received) -> Failed | None:
     cannot be evaluated, as an earlier version of the gateway may have stored it, does not hold.
     """
     event_type = received.event.type
-    if not any(matches(pattern, event_type) for pattern in webhook.events):
+    if not any(takes(pattern, event_type) for pattern in webhook.events):
         return Failed("events", f"no pattern fits the type {_short(event_type)}")
     key = "filters"
     try:

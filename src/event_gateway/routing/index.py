@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import structlog
 
 from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.cloudevents.type_subject import MAX_LENGTH
 from event_gateway.core.matching.expression import EvaluationError, Expression
 from event_gateway.core.webhook.webhook import Webhook
@@ -136,16 +137,19 @@ class Index:
                 del node.children[tokens[0]]
 
     def _trees(self, event_type: str) -> Iterator[ConditionTree]:
+        """The trees of the patterns that take a type, as :func:`.pattern.takes` says."""
         level = [self._root]
+        by_name = is_lifecycle(event_type)  # no wildcard stands for its first token
         for token in event_type.split("."):
             below = []
             for node in level:
-                yield node.rest
-                for name in (token, "*") if token != "*" else ("*",):
+                if not by_name:
+                    yield node.rest
+                for name in (token, "*") if token != "*" and not by_name else (token,):
                     child = node.children.get(name)
                     if child is not None:
                         below.append(child)
-            level = below
+            level, by_name = below, False
         for node in level:
             yield node.here
 

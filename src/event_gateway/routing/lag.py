@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -37,11 +37,13 @@ class Behind(msgspec.Struct, frozen=True):
 
 
 class RouterLag:
-    """Measures the lag of the routers of ``streams``, over all processes."""
+    """Measures the lag of the routers of ``streams()``, over all processes."""
 
-    def __init__(self, broker: Broker, streams: Sequence[str], metrics: Metrics) -> None:
+    def __init__(
+        self, broker: Broker, streams: Callable[[], Sequence[str]], metrics: Metrics
+    ) -> None:
         self._broker = broker
-        self._streams = tuple(streams)
+        self._streams = streams
         self._metrics = metrics
         self._behind: dict[str, Behind] = {}
         self._oldest: dict[str, tuple[int, float | None]] = {}  # by stream: ack floor, time
@@ -65,7 +67,10 @@ class RouterLag:
     async def run(self) -> None:
         """Measures for ever."""
         while True:
-            for stream in self._streams:
+            streams = self._streams()
+            for stream in self._behind.keys() - set(streams):
+                del self._behind[stream]
+            for stream in streams:
                 try:
                     await self._measure(stream)
                 except (*BrokerError, APIError) as error:

@@ -3,23 +3,31 @@
 from collections.abc import Mapping
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.provision import ensure_router
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.broker.provision import ensure_router, has_router
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.streams.known_log import KnownLog
+from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.checkpoints import Checkpoints
+
+UNUSED = 300.0  # seconds after which NATS deletes a consumer from which no process pulls
 
 
 class LogConsumers:
     """``logs`` is what is known of the streams: the consumer of a log that is another one than the
     known is not created before the gateway knows the new one, as the registered sequences would
-    hide its events."""
+    hide its events. ``webhooks`` are those that are registered."""
 
     def __init__(
-        self, broker: Broker, logs: Mapping[str, KnownLog], checkpoints: Checkpoints
+        self,
+        broker: Broker,
+        logs: Mapping[str, KnownLog],
+        checkpoints: Checkpoints,
+        webhooks: Mapping[str, Webhook],
     ) -> None:
         self._broker = broker
         self._logs = logs
         self._checkpoints = checkpoints
+        self._webhooks = webhooks
 
     async def create(self, stream: str) -> bool:
         """Creates the router's consumer of a stream if it is missing; False: it cannot be yet.
@@ -30,8 +38,27 @@ class LogConsumers:
         info = await self._broker.js.stream_info(stream)
         if known is None or known.created != str(info.created):
             return False
+        if stream == LIFECYCLE:
+            await self._create_for_lifecycle()
+            return True
         # Up to the checkpoint every event has its records. All later ones are read again, and what
         # is recorded is skipped.
         from_seq = 1 if stream == EVENTS else (await self._checkpoints.read(stream) or 0) + 1
         await ensure_router(self._broker, stream, from_seq)
         return True
+
+    async def _create_for_lifecycle(self) -> None:
+        """This consumer is there only while webhooks take lifecycle events: it begins behind the
+        first registration of those that do, and NATS deletes it when no process pulls any more."""
+        registered = [
+            webhook.since_of(LIFECYCLE)
+            for webhook in self._webhooks.values()
+            if webhook.reads_lifecycle
+        ]
+        if not registered or await has_router(self._broker, LIFECYCLE):
+            return
+        checkpoint = await self._checkpoints.read(LIFECYCLE)
+        done = max(checkpoint or 0, min(registered))
+        if done != checkpoint:
+            await self._checkpoints.begin(LIFECYCLE, done)  # else all before would be read again
+        await ensure_router(self._broker, LIFECYCLE, done + 1, unused=UNUSED)

@@ -51,7 +51,8 @@ class Deadlines(Protocol):
 
 
 class Repair:
-    """Writes the checkpoints of ``streams``, and rereads the log where records may be lost.
+    """Writes the checkpoints of the streams that are routed now, ``streams()``, and rereads the log
+    where records may be lost.
 
     ``on_loss`` are called when Redis may have lost records. ``manual``: without any checkpoint,
     rereading waits until somebody decides (:meth:`decide`).
@@ -60,7 +61,7 @@ class Repair:
     def __init__(
         self,
         broker: Broker,
-        streams: Sequence[str],
+        streams: Callable[[], Sequence[str]],
         *,
         peers: Peers,
         checkpoints: Checkpoints,
@@ -72,7 +73,7 @@ class Repair:
         manual: bool,
     ) -> None:
         self._broker = broker
-        self._streams = tuple(streams)
+        self._streams = streams
         self._peers = peers
         self._checkpoints = checkpoints
         self._ledger = ledger
@@ -150,7 +151,7 @@ class Repair:
 
     async def _write(self, floors: dict[str, int]) -> None:
         first_look, before = not self._checkpoints.server, self._known
-        changed, self._known = await self._checkpoints.exchange(self._streams, floors)
+        changed, self._known = await self._checkpoints.exchange(self._streams(), floors)
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in self._pending}
         lost = [
@@ -166,7 +167,7 @@ class Repair:
     async def _floors(self) -> dict[str, int]:
         """The router's ack floors, by stream."""
         floors = {}
-        for stream in self._streams:
+        for stream in self._streams():
             try:
                 info = await self._broker.js.consumer_info(stream, ROUTER)
             except NotFoundError:

@@ -19,7 +19,7 @@ from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
 from event_gateway.broker.rejected import RejectedInput, is_retry
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
 from event_gateway.pipeline.decoding import EventDecoder
@@ -132,7 +132,8 @@ class Router:
         return MAX_UNSETTLED - len(self._unsettled)
 
     def start(self) -> None:
-        """Starts to take events."""
+        """Starts to take events, also again after :meth:`stop` and :meth:`close`."""
+        self._stopping.clear()
         self._tasks = [
             self._supervisor.start("router", self._run, about=self._stream),
             self._supervisor.start("router-keep-alive", self._keep_alive, about=self._stream),
@@ -227,9 +228,10 @@ class Router:
         decoded = await self._decoder.read(self._stream, self._new(batch))
         for pulled, error in decoded.rejected:
             await self._reject(pulled, error)
-        origins = Counter([received.origin for _, received in decoded.events])
-        for origin, count in origins.items():
-            self._metrics.received(origin, count)
+        if self._stream != LIFECYCLE:  # nobody has sent those to the gateway
+            origins = Counter([received.origin for _, received in decoded.events])
+            for origin, count in origins.items():
+                self._metrics.received(origin, count)
         matched: list[tuple[Pulled, Received, list[Webhook]]] = []
         for pulled, received in decoded.events:
             try:

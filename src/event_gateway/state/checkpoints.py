@@ -67,6 +67,10 @@ class Checkpoints:
         stored = await cast(Any, self._client.hget(CHECKPOINT.key(), stream))
         return None if stored is None else int(stored)
 
+    async def begin(self, stream: str, seq: int) -> None:
+        """Sets the checkpoint of a stream in which no webhook gets an event up to a sequence."""
+        await cast(Any, self._client.hset(CHECKPOINT.key(), stream, str(seq)))
+
     async def reset(self, stream: str, at: float, floor: int) -> None:
         """Lowers what is stored of a stream whose sequences have gone back to ``floor``; records
         and cached events from before ``at`` (Unix time) do not count for its new messages."""

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from event_gateway.broker.event_log import EventLog
-from event_gateway.broker.provision import LIFECYCLE
 from event_gateway.core.cloudevents.type_subject import spellings
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
-from event_gateway.core.streams.definition import EVENTS, LIFECYCLE_SUBJECTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE, LIFECYCLE_SUBJECTS
 from event_gateway.streaming.refusal import SubscriptionRefused
 
 

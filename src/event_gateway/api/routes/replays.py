@@ -27,7 +27,7 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
@@ -85,7 +85,7 @@ async def create_replay(
     given = body_as(_ReplayRequest, body)
     if given.since is None and given.from_seq is None:
         raise InvalidDefinition("since", "must be given, or from_seq: where the replay begins")
-    if given.stream not in (EVENTS, *(stream.name for stream in parts.events.external)):
+    if given.stream not in (EVENTS, LIFECYCLE, *(each.name for each in parts.events.external)):
         raise InvalidDefinition(
             "stream", f"{given.stream!r} is not a stream that the gateway reads events from"
         )

@@ -10,9 +10,10 @@ from event_gateway.app.stages.ingest import Ingest
 from event_gateway.app.stages.registration import Registrations
 from event_gateway.app.stages.streaming import Streaming
 from event_gateway.config.model import Config
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.routing.index import Index
 from event_gateway.routing.lag import RouterLag
+from event_gateway.routing.lifecycle_routing import LifecycleRouting
 from event_gateway.routing.log_consumer import LogConsumers
 from event_gateway.routing.overtaking import Overtaking
 from event_gateway.routing.repair import Repair
@@ -30,6 +31,7 @@ class Routing:
     copies: WebhookCopies
     changes: RegistryChanges
     routers: tuple[Router, ...]
+    lifecycle: LifecycleRouting
     repair: Repair
     checkpoints: Checkpoints
     lag: RouterLag
@@ -43,6 +45,7 @@ class Routing:
         """Starts to route events, and to look whether Redis has lost records."""
         for router in self.routers:
             router.start()
+        tasks.start("lifecycle-routing", self.lifecycle.run)
         tasks.start("webhook-copies", self.copies.run)
         tasks.start("repair", self.repair.run)
         tasks.start("router-lag", self.lag.run)
@@ -50,13 +53,15 @@ class Routing:
 
     async def stop_taking(self) -> None:
         """Takes no more events; those taken may still settle."""
-        await asyncio.gather(*(router.stop() for router in self.routers))
+        stopping = (router.stop() for router in self.routers)
+        await asyncio.gather(self.lifecycle.stop_taking(), *stopping)
 
     async def stop(self) -> None:
         """Takes no more events, and ends the keep-alive of those that are not settled: NATS
         redelivers them."""
         for router in self.routers:
             await router.close()
+        await self.lifecycle.close()
 
 
 def build_routing(
@@ -74,27 +79,36 @@ def build_routing(
     copies = WebhookCopies(adapters.redis)
     streams = (EVENTS, *config.ingest.streams)
     checkpoints = Checkpoints(adapters.redis, adapters.peers.process)
-    consumers = LogConsumers(adapters.broker, adapters.registry.logs, checkpoints)
-    routers = tuple(
-        Router(
+    registry = adapters.registry
+    consumers = LogConsumers(adapters.broker, registry.logs, checkpoints, registry.webhooks)
+    routers = {
+        stream: Router(
             adapters.broker, stream, consumers=consumers, decoder=ingest.capture,
             rejected=adapters.rejected, ledger=adapters.ledger, index=index,
             dispatch=deliveries.dispatcher.dispatch, metrics=adapters.metrics,
             on_error=ingest.note_expression_error, supervisor=supervisor,
         )
-        for stream in streams
-    )  # fmt: skip
+        for stream in (*streams, LIFECYCLE)
+    }  # fmt: skip
+    lifecycle = LifecycleRouting(routers[LIFECYCLE], consumers)
     changes = RegistryChanges(
-        adapters.registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub,
-        registrations.webhooks.disable, dict(zip(streams, routers, strict=True)), adapters.reader,
-        adapters.broker, adapters.ledger,
+        registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub,
+        registrations.webhooks.disable, routers, lifecycle, adapters.reader, adapters.broker,
+        adapters.ledger,
     )  # fmt: skip
+
+    def routed() -> tuple[str, ...]:
+        return (*streams, *lifecycle.streams)
+
     repair = Repair(
-        adapters.broker, streams, peers=adapters.peers, checkpoints=checkpoints,
+        adapters.broker, routed, peers=adapters.peers, checkpoints=checkpoints,
         ledger=adapters.ledger, index=index, decoder=ingest.decoder, deadlines=deliveries.outcomes,
         on_loss=(changes.copy_again, deliveries.lane_sync.compare_paused),
         manual=config.repair == "manual",
     )  # fmt: skip
-    lag = RouterLag(adapters.broker, streams, adapters.metrics)
-    overtaking = Overtaking(adapters.broker, routers[0], lag, adapters.peers)
-    return Routing(index, copies, changes, routers, repair, checkpoints, lag, overtaking)
+    lag = RouterLag(adapters.broker, routed, adapters.metrics)
+    overtaking = Overtaking(adapters.broker, routers[EVENTS], lag, adapters.peers)
+    return Routing(
+        index, copies, changes, tuple(routers[stream] for stream in streams), lifecycle, repair,
+        checkpoints, lag, overtaking,
+    )  # fmt: skip

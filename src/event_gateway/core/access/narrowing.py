@@ -10,8 +10,9 @@ from typing import Any
 
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.cloudevents.event import DataKind, Received
+from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.matching.path import path_of
-from event_gateway.core.matching.pattern import includes, matches, overlaps
+from event_gateway.core.matching.pattern import includes, overlaps, takes
 
 NAMESPACE = path_of("data.namespace")
 MAX_NAMESPACES = 100  # of a caller, a webhook or a secret
@@ -48,7 +49,7 @@ def may_read(caller: Principal, received: Received) -> bool:
 
 def may_read_type(caller: Principal, event_type: str) -> bool:
     """Whether a caller may see events of a type."""
-    return caller.types is None or any(matches(pattern, event_type) for pattern in caller.types)
+    return caller.types is None or any(takes(pattern, event_type) for pattern in caller.types)
 
 
 def publish_refusal(caller: Principal, received: Received) -> str | None:
@@ -104,7 +105,10 @@ def may_touch(caller: Principal, subjects: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         subject
         for subject in subjects
-        if any(overlaps(subject, allowed) for allowed in caller.types)
+        if any(
+            overlaps(subject, allowed) and is_lifecycle(subject) == is_lifecycle(allowed)
+            for allowed in caller.types
+        )
     )
 
 

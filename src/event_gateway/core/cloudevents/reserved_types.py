@@ -4,7 +4,8 @@ from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import InvalidEvent
 
 SOURCE = "event-gateway"
-ROOTS = frozenset(("webhook", "stream", "gateway", "eg"))
+LIFECYCLE_ROOTS = ("webhook", "stream", "gateway")
+ROOTS = frozenset((*LIFECYCLE_ROOTS, "eg"))
 
 
 def check_reserved(event: Event) -> None:
@@ -18,6 +19,21 @@ def check_reserved(event: Event) -> None:
         root = event.type.partition(".")[0]
         raise InvalidEvent(
             "reserved", f"types that begin with {root}. are reserved for the gateway"
+        )
+
+
+def is_lifecycle(name: str) -> bool:
+    """Whether an event type, or a pattern of types, begins with a token of lifecycle events. No
+    pattern that begins with a wildcard does."""
+    return name.partition(".")[0] in LIFECYCLE_ROOTS
+
+
+def check_lifecycle(event: Event, subject: str) -> None:
+    """Refuses a message on a NATS subject of lifecycle events that the gateway has not made: a
+    service published it there. Raises InvalidEvent (``reserved``)."""
+    if event.source != SOURCE or event.type != subject:
+        raise InvalidEvent(
+            "reserved", f"the subject {subject} is reserved for lifecycle events of the gateway"
         )
 
 

@@ -1,6 +1,7 @@
 """Patterns of types and subjects, as in NATS: tokens between dots, ``*`` for one token, ``>`` for
 the rest. A pattern may contain what a type may, spaces and characters above ASCII too."""
 
+from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.cloudevents.type_subject import MAX_LENGTH, MAX_TOKENS
 from event_gateway.core.errors import InvalidDefinition
 
@@ -37,6 +38,12 @@ def matches(pattern: str, subject: str) -> bool:
     return len(tokens) == len(given)
 
 
+def takes(pattern: str, event_type: str) -> bool:
+    """Whether a webhook or caller with this pattern gets events of a type: it matches. Types of
+    lifecycle events are only taken by patterns that name their first token."""
+    return matches(pattern, event_type) and is_lifecycle(pattern) == is_lifecycle(event_type)
+
+
 def overlaps(pattern: str, other: str) -> bool:
     """Whether a subject exists that matches both patterns."""
     first, second = pattern.split("."), other.split(".")
@@ -58,7 +65,10 @@ def covers(wide: str, narrow: str) -> bool:
 
 
 def includes(wide: str, narrow: str) -> bool:
-    """Whether every subject that matches ``narrow`` matches ``wide``, by all of its wildcards."""
+    """Whether ``wide`` takes every subject that ``narrow`` takes, by all of its wildcards. As in
+    :func:`takes`, a wildcard as the first token stands for no lifecycle events."""
+    if is_lifecycle(narrow) != is_lifecycle(wide):
+        return False
     tokens, given = wide.split("."), narrow.split(".")
     for position, token in enumerate(tokens):
         if token == ">":

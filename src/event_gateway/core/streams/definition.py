@@ -4,6 +4,7 @@ import itertools
 
 import msgspec
 
+from event_gateway.core.cloudevents.reserved_types import LIFECYCLE_ROOTS, is_lifecycle
 from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
@@ -11,7 +12,9 @@ from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.units import format_duration
 
 EVENTS = "GATEWAY_EVENTS"  # the gateway's own log
-LIFECYCLE_SUBJECTS = ("webhook.>", "stream.>", "gateway.>")
+LIFECYCLE = "GATEWAY_LIFECYCLE"  # the log of the gateway's lifecycle events
+LIFECYCLE_RETENTION = 86400.0  # seconds for which that log stores them
+LIFECYCLE_SUBJECTS = tuple(f"{root}.>" for root in LIFECYCLE_ROOTS)
 MAX_SUBJECTS = 64
 MAX_REPLICAS = 5
 COMPRESSIONS = ("s2", "none")
@@ -69,7 +72,7 @@ class StreamDefinition(msgspec.Struct, frozen=True):
             raise InvalidDefinition("compression", f"must be one of {', '.join(COMPRESSIONS)}")
         if self.replicas is not None and not 1 <= self.replicas <= MAX_REPLICAS:
             raise InvalidDefinition("replicas", f"must be 1 to {MAX_REPLICAS}")
-        if len({_is_lifecycle(subject) for subject in self.subjects}) > 1:
+        if len({is_lifecycle(subject) for subject in self.subjects}) > 1:
             raise InvalidDefinition(
                 "subjects",
                 "lifecycle events (webhook. stream. gateway.) need a stream of their own",
@@ -111,7 +114,7 @@ class StreamDefinition(msgspec.Struct, frozen=True):
     @property
     def of_lifecycle(self) -> bool:
         """Whether it keeps the gateway's own lifecycle events."""
-        return _is_lifecycle(self.subjects[0])
+        return is_lifecycle(self.subjects[0])
 
 
 def _overlap(subject: str, other: str) -> str | None:
@@ -131,7 +134,3 @@ def _overlap(subject: str, other: str) -> str | None:
 
 def _narrower(limit: float | None, former: float | None) -> bool:
     return limit is not None and (former is None or limit < former)
-
-
-def _is_lifecycle(subject: str) -> bool:
-    return any(overlaps(subject, own) for own in LIFECYCLE_SUBJECTS)

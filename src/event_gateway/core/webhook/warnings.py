@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
+from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.errors import DefinitionWarning
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
 from event_gateway.core.webhook.retry_warnings import retry_warnings
@@ -24,6 +25,14 @@ def webhook_warnings(
             )
         if method.token_url:
             yield from _converted(f"security[{position}].token_url", method.token_url)
+    if webhook.namespaces:
+        for position, pattern in enumerate(webhook.events):
+            if is_lifecycle(pattern):
+                yield DefinitionWarning(
+                    "lifecycle_types",
+                    f"events[{position}]",
+                    "lifecycle events belong to no namespace: a webhook with namespaces gets none",
+                )
     yield from retry_warnings(webhook, retention)
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
+from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.matching.selection import Selection
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.security import Security
@@ -73,7 +74,7 @@ class Webhook(Selection, frozen=True):
     ``owner``: the namespaces that the webhook belongs to; it gets no other events. Empty: it is the
     operators'. ``events``: patterns of event types. ``timeout`` in seconds. ``since``: the last
     sequence of the log at the registration, ``since_in`` that of other streams; the webhook gets
-    later events only.
+    later events only. ``since_in`` has the log of lifecycle events once a pattern names some.
     ``deleting``: the webhook is being deleted and gets no new events. ``disable_after``: seconds of
     nothing but failures, after which the gateway sets ``disabled``; ``enabled`` is set by users.
     ``content_type`` replaces the content type of the transformation.
@@ -160,6 +161,16 @@ class Webhook(Selection, frozen=True):
         if since == self.since and since_in == self.since_in:
             return self
         return msgspec.structs.replace(self, since=since, since_in=since_in)
+
+    @property
+    def names_lifecycle(self) -> bool:
+        """Whether a pattern takes lifecycle events."""
+        return any(is_lifecycle(pattern) for pattern in self.events)
+
+    @property
+    def reads_lifecycle(self) -> bool:
+        """Whether the webhook gets lifecycle events: it is known from which position on."""
+        return LIFECYCLE in self.since_in and self.names_lifecycle and not self.deleting
 
     def since_of(self, stream: str) -> int:
         """The last sequence of a stream at the registration."""
