@@ -8,9 +8,10 @@ import pytest
 from event_gateway.broker import provision, status_bucket
 from event_gateway.broker.failures import LogFull
 from event_gateway.broker.lifecycle_log import LifecycleLog
-from event_gateway.broker.provision import LIFECYCLE, STATUS, existing
+from event_gateway.broker.provision import STATUS, existing
 from event_gateway.broker.status_bucket import MAX_VALUE, StatusBucket
 from event_gateway.cli.process.serve import Running
+from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.observability.announcements import Announcements
 from event_gateway.tasks import Supervisor, end
 from support.patience import PATIENCE

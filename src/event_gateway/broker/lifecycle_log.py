@@ -5,8 +5,8 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import failure
-from event_gateway.broker.provision import LIFECYCLE
 from event_gateway.broker.stream_page import read_page
+from event_gateway.core.streams.definition import LIFECYCLE
 
 _FAILURES = (*BrokerError, APIError, NoStreamResponseError)
 
