@@ -133,7 +133,7 @@ async def test_keys_are_fetched_once_renewed_and_kept(monkeypatch: pytest.Monkey
         issuer.keys["k4"] = rsa_key(4)
         assert await door.refused(issuer.token("k4")) == "the token is not valid"
         assert await door.name(issuer.token("k3"))
-        assert "its former keys are used" in door.jwt.reasons[0]
+        assert "its former keys are used" in door.jwt.reasons[0].text
         assert door.counts[False] == 1
         issuer.status = 200
         assert await door.name(issuer.token("k4"))
@@ -148,7 +148,7 @@ async def test_keys_that_cannot_be_fetched_for_too_long(monkeypatch: pytest.Monk
         with pytest.raises(Problem) as unavailable:
             await door.jwt.authenticate(_request(issuer.token("k1")))
         assert unavailable.value.status == 503
-        assert "tokens are refused" in door.jwt.reasons[0]
+        assert "tokens are refused" in door.jwt.reasons[0].text
         issuer.status = 200
         model = IssuerModel(issuer=issuer.url, audience=["event-gateway"])
         door.jwt.configure([replace(model.settings(), keep_keys=0.0)])

@@ -3,8 +3,10 @@
 from typing import Any
 
 import jsonschema
+import pytest
 
 from event_gateway.core.schema.lifecycle_types import LIFECYCLE_TYPES
+from event_gateway.observability import health
 from support.client import Client, event
 from support.fixtures import Start
 from support.receiver import Receiver
@@ -13,8 +15,10 @@ CONFIG: dict[str, Any] = {"streams": {"live": {"subjects": ["user.*"], "retentio
 
 
 async def test_every_lifecycle_event_conforms_to_its_type(
-    start: Start, connect: Start, receiver: Receiver
+    start: Start, connect: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "DEGRADED_AFTER", 0.0)
+    monkeypatch.setattr(health, "RECOVERED_AFTER", 0.0)
     gateway = await start(CONFIG)
     client: Client = await connect(gateway)
     http = client.http
@@ -46,6 +50,10 @@ async def test_every_lifecycle_event_conforms_to_its_type(
     assert patched.status_code == 200
     assert (await http.delete("/v1/streams/more")).status_code == 204
     await client.lifecycle_events(2, "stream.unsubscribed")
+    registry = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
+    await registry.put("webhook.bad", b"no JSON")  # degrades the health
+    await client.lifecycle_events(1, "gateway.health.degraded")
+    await registry.purge("webhook.bad")
     for name in LIFECYCLE_TYPES:
         await client.lifecycle_events(1, name)
     shown = {

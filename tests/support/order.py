@@ -13,7 +13,7 @@ LONGEST = (
 )  # fmt: skip
 FOLDERS = (
     "programs", "commands", "delivery", "streaming", "registration", "access", "routing", "ingest",
-    "state", "transport", "unit",
+    "observability", "state", "transport", "unit",
 )  # fmt: skip
 
 

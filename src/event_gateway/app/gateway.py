@@ -19,7 +19,7 @@ from event_gateway.app.stages.api import Api, build_api
 from event_gateway.app.stages.stages import Settings, Stages, build_stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
 from event_gateway.broker.connection import BrokerError
-from event_gateway.broker.provision import AUDIT
+from event_gateway.broker.provision import AUDIT, STATUS
 from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.observability.metrics import Metrics
@@ -81,7 +81,8 @@ class Gateway:
             create_named=stages.registrations.streams.create_again,
             recreated=self._recreated,
         )
-        api.state.stream_reasons = lambda: self._upkeep.reasons
+        stages.observability.health.add(lambda: self._upkeep.reasons)
+        stages.observability.health.add_figures("streams", self._stream_figures)
 
     @property
     def asgi(self) -> FastAPI:
@@ -123,6 +124,7 @@ class Gateway:
         stages.replaying.start(tasks)
         stages.ingest.start(tasks)
         self.api.start(tasks)
+        stages.observability.start(tasks)
         tasks.start("gauges", self._measure)
         tasks.start("stream-upkeep", self._upkeep.run)
         tasks.start("redis-settings", stages.adapters.redis_settings.run)
@@ -174,6 +176,16 @@ class Gateway:
         self.stages.streaming.hub.stream_recreated(stream)
         if stream == AUDIT:
             self.stages.adapters.audit.recreated()
+        elif stream == STATUS:
+            self.stages.observability.leader.bucket_recreated()
+
+    def _stream_figures(self) -> dict[str, int]:
+        size = self._upkeep.log_size
+        if size is None:
+            return {}
+        return {
+            "log_messages": size.messages, "log_bytes": size.bytes, "log_max_bytes": size.max_bytes,
+        }  # fmt: skip
 
     async def _create_own_streams(self) -> None:
         registry = self.stages.adapters.registry

@@ -9,6 +9,7 @@ messages nor take them for others. A stream that somebody else has created again
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 from nats.js.api import StreamInfo
@@ -28,20 +29,44 @@ from event_gateway.broker.provision import (
 )
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.registry_bucket import BUCKET_STREAM
+from event_gateway.core.observability.reason import Reason
+from event_gateway.core.observability.reason_codes import (
+    JETSTREAM,
+    LOG_NEARLY_FULL,
+    STREAM_DELETED,
+    STREAM_WENT_BACK,
+    STREAM_WITHOUT_LEADER,
+)
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE, StreamDefinition
 from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks
+UNANSWERED_LOOKS = 2  # in a row, after which the health is degraded
+NEARLY_FULL = 0.9  # of the bytes that the events log may have
 AT_ONCE = 64  # streams that are asked for by name
 MANY = 1000  # streams, above which there are fewer looks
 ROUTED = (EVENTS, LIFECYCLE)  # from which webhooks get events
 OWN = (*ROUTED, DEAD_LETTERS, REJECTED, AUDIT, STATUS)
 
 
+class LogSize(NamedTuple):
+    """What the events log holds. ``max_bytes``: at most; 0 without a limit."""
+
+    messages: int
+    bytes: int
+    max_bytes: int
+
+    @property
+    def share(self) -> float:
+        """How full the log is, from 0 to 1; 0 without a limit."""
+        return self.bytes / self.max_bytes if self.max_bytes else 0.0
+
+
 class StreamUpkeep:
-    """Looks whether the streams of the gateway exist, and creates those that do not.
+    """Looks whether the streams of the gateway exist, and creates those that do not. ``log_size``:
+    what the events log held at the latest look.
 
     ``create_own`` creates the streams in :data:`OWN`, ``create_named`` one named stream.
     ``external`` are the names of external streams, which are only looked at.
@@ -73,30 +98,55 @@ class StreamUpkeep:
         self._missing: dict[str, str] = {}  # why each stream is missing still
         # Why each stream that is not the known one is not adopted yet.
         self._other: dict[str, str] = {}
+        self._unanswered = 0  # looks in a row to which JetStream gave no answer
+        self._error = ""  # of the latest of them
+        self.log_size: LogSize | None = None
         self._leaderless: set[str] = set()  # streams that no server of the cluster answers for
         registry.notify(stream=self._on_stream)
 
     @property
-    def reasons(self) -> list[str]:
+    def reasons(self) -> list[Reason]:
         """Why the gateway's health is degraded."""
         external = self._external
-        return [
+        reasons = [
             *(
-                f"the stream {name} was deleted"
-                f"{'' if name in external else ', the gateway creates it again'}"
-                f"{why and f' ({why})'}"
+                Reason(
+                    STREAM_DELETED,
+                    f"the stream {name} was deleted"
+                    f"{'' if name in external else ', the gateway creates it again'}"
+                    f"{why and f' ({why})'}",
+                    name,
+                )
                 for name, why in self._missing.items()
             ),
             *(
-                f"the sequences of the stream {name} have gone back, the gateway lowers what it "
-                f"knows of them{why and f' ({why})'}"
+                Reason(
+                    STREAM_WENT_BACK,
+                    f"the sequences of the stream {name} have gone back, the gateway lowers what "
+                    f"it knows of them{why and f' ({why})'}",
+                    name,
+                )
                 for name, why in self._other.items()
             ),
             *(
-                f"the stream {name} has no leader in the NATS cluster"
+                Reason(
+                    STREAM_WITHOUT_LEADER,
+                    f"the stream {name} has no leader in the NATS cluster",
+                    name,
+                )
                 for name in sorted(self._leaderless)
             ),
         ]
+        if self._unanswered >= UNANSWERED_LOOKS:
+            reasons.append(Reason(JETSTREAM, f"JetStream does not answer: {self._error}"))
+        if self.log_size is not None and self.log_size.share > NEARLY_FULL:
+            reasons.append(
+                Reason(
+                    LOG_NEARLY_FULL,
+                    f"the events log holds {self.log_size.share:.0%} of ingest.max_bytes",
+                )
+            )
+        return reasons
 
     async def run(self) -> None:
         """Looks for ever."""
@@ -105,7 +155,11 @@ class StreamUpkeep:
             try:
                 await self._look()
             except (*BrokerError, APIError) as error:
-                log.debug("the streams cannot be read", error=str(error))
+                self._unanswered += 1
+                self._error = str(error) or type(error).__name__
+                log.debug("the streams cannot be read", error=self._error)
+            else:
+                self._unanswered = 0
 
     async def _look(self) -> None:
         named = {
@@ -115,6 +169,11 @@ class StreamUpkeep:
         }
         own = (*OWN, BUCKET_STREAM, *named)
         infos = await self._infos()
+        if EVENTS in infos:
+            self.log_size = LogSize(
+                infos[EVENTS].state.messages, infos[EVENTS].state.bytes,
+                max(infos[EVENTS].config.max_bytes or 0, 0),
+            )  # fmt: skip
         # A named stream that was never seen is just being created.
         absent, silent = await self._confirmed(infos, [
             name for name in (*own, *self._external)

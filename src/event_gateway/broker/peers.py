@@ -2,7 +2,8 @@
 
 Each process publishes a heartbeat once a second and at each change. A heartbeat holds the revision
 of the registry that the process has applied, so that the API can answer a change once every process
-has applied it; and a digest of the configuration file, so that different files are detected.
+has applied it; a digest of the configuration file, so that different files are detected; and why
+the health of the process is degraded, so that the leader knows it of all.
 """
 
 import asyncio
@@ -14,7 +15,9 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
+from event_gateway import __version__
 from event_gateway.broker.connection import Broker
+from event_gateway.core.observability.reason import Reason
 from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
@@ -22,6 +25,9 @@ log = structlog.get_logger(__name__)
 SUBJECT = "eg.process"
 INTERVAL = 1.0  # seconds between two heartbeats
 DEAD_AFTER = 3.5  # seconds without a heartbeat after which a process counts as dead
+LOST_FOR = 30.0  # seconds for which a process that has vanished without a farewell is remembered
+HEARD_ALONE = 2.0  # seconds of own heartbeats without the other's: else NATS was away
+MAX_LOST = 20
 
 
 class Heartbeat(msgspec.Struct):
@@ -29,6 +35,8 @@ class Heartbeat(msgspec.Struct):
 
     ``applied`` is the revision of the registry that the process has applied; ``file`` a digest of
     the definitions in its configuration file, empty if it has none; ``gone``: the process ends.
+    ``version`` is the gateway's, empty for those that do not know of leading; ``started``: when the
+    process started, in seconds since the epoch; ``reasons``: why its health is degraded.
     """
 
     process: str
@@ -37,6 +45,14 @@ class Heartbeat(msgspec.Struct):
     applied: int = 0
     file: str = ""
     gone: bool = False
+    version: str = ""
+    started: float = 0.0
+    reasons: list[Reason] = []
+
+    @property
+    def place(self) -> str:
+        """The process as ``host/process id``."""
+        return f"{self.host}/{self.pid}"
 
 
 _encode = msgspec.json.Encoder().encode
@@ -49,7 +65,11 @@ class Peers:
     def __init__(self, broker: Broker, process: str, file: str, supervisor: Supervisor) -> None:
         self._broker = broker
         self._supervisor = supervisor
-        self._own = Heartbeat(process, socket.gethostname(), os.getpid(), file=file)
+        self._own = Heartbeat(
+            process, socket.gethostname(), os.getpid(),
+            file=file, version=__version__, started=time.time(),
+        )  # fmt: skip
+        self._lost: dict[str, tuple[Heartbeat, float]] = {}
         self._received: dict[str, tuple[Heartbeat, float]] = {}
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -78,6 +98,10 @@ class Peers:
         self._own.file = file
         self._warned.clear()
         self._publish()
+
+    def set_reasons(self, reasons: list[Reason]) -> None:
+        """Sets why the health of this process is degraded, for the next heartbeat."""
+        self._own.reasons = reasons
 
     async def confirmed(self, revision: int, timeout: float) -> bool:
         """Waits until every live process has applied a revision; False after ``timeout`` seconds.
@@ -112,7 +136,7 @@ class Peers:
     def with_different_files(self) -> list[str]:
         """The live processes with other definitions in their files, as ``host/process id``."""
         own = self._own.file
-        return [f"{b.host}/{b.pid}" for b in self._live() if own and b.file and b.file != own]
+        return [peer.place for peer in self._live() if own and peer.file and peer.file != own]
 
     @property
     def index_and_count(self) -> tuple[int, int]:
@@ -127,13 +151,40 @@ class Peers:
 
         For a moment two processes may, or none: what the leader writes must be a compare-and-set.
         """
-        return self.index_and_count[0] == 0
+        return self.leader == self._own.process
+
+    @property
+    def leader(self) -> str:
+        """The name of the process that leads. Those of a version that does not know of leading
+        do not."""
+        return min([self._own.process, *(peer.process for peer in self._live() if peer.version)])
+
+    @property
+    def own(self) -> Heartbeat:
+        """What this process says of itself."""
+        return self._own
+
+    @property
+    def others(self) -> list[Heartbeat]:
+        """The latest heartbeats of the other live processes."""
+        return self._live()
+
+    @property
+    def lost(self) -> list[Heartbeat]:
+        """The processes that have vanished in the last LOST_FOR seconds without a farewell, at most
+        MAX_LOST. While NATS is away nobody can tell; then there are none."""
+        self._live()
+        since = time.monotonic() - LOST_FOR
+        self._lost = {name: kept for name, kept in self._lost.items() if kept[1] > since}
+        return [heartbeat for heartbeat, _ in self._lost.values()]
 
     def _live(self) -> list[Heartbeat]:
         now = time.monotonic()
-        for process, (_, received_at) in list(self._received.items()):
+        for process, (heartbeat, received_at) in list(self._received.items()):
             if now - received_at > DEAD_AFTER:
                 del self._received[process]
+                if self._echo - received_at > HEARD_ALONE and len(self._lost) < MAX_LOST:
+                    self._lost[process] = (heartbeat, now)
         return [heartbeat for heartbeat, _ in self._received.values()]
 
     async def _run(self) -> None:
@@ -154,6 +205,7 @@ class Peers:
         if heartbeat.process == self._own.process:
             self._echo = time.monotonic()
             return
+        self._lost.pop(heartbeat.process, None)
         if heartbeat.gone:
             self._received.pop(heartbeat.process, None)
         else:

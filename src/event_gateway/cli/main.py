@@ -15,6 +15,7 @@ from event_gateway.cli.commands import (
     dead_letters,
     deliveries,
     demo,
+    health,
     keys,
     listen,
     replays,
@@ -50,6 +51,7 @@ app.command()(schema.schema)
 app.command()(demo.demo)
 app.command()(replays.replay)
 app.command()(listen.listen)
+app.command()(health.health)
 add_scopes(app)
 take_ca(app)
 take_key_file(app)

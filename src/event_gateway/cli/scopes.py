@@ -12,6 +12,7 @@ NEEDED = {
     "catalog import": scope.ADMIN,
     "dead-letters": scope.DELIVERIES_MANAGE,
     "deliveries": scope.DELIVERIES_MANAGE,
+    "health": scope.METRICS_READ,
     "keys": scope.ADMIN,
     "listen": scope.STREAMS_READ,
     "replay": scope.DELIVERIES_MANAGE,

@@ -5,6 +5,8 @@ import shutil
 import time
 from pathlib import Path
 
+from event_gateway.core.text.units import format_size
+
 MIB = 1024 * 1024
 LEAST_RESERVE = 4 * MIB
 MOST_RESERVE = 256 * MIB
@@ -47,11 +49,21 @@ class Disk:
                 None
                 if free > self.reserve
                 else (
-                    f"the disk of {self._directory} is full: {shown(free)} are free, and "
-                    f"{shown(self.reserve)} are reserved for deliveries"
+                    f"the disk of {self._directory} is full: {format_size(free)} are free, and "
+                    f"{format_size(self.reserve)} are reserved for deliveries"
                 )
             )
         return self._shortage
+
+    def nearly_full(self) -> str | None:
+        """Why events may soon not be accepted; None while there is twice the reserve."""
+        free = self.free
+        if free > 2 * self.reserve:
+            return None
+        return (
+            f"the disk of {self._directory} is nearly full: {format_size(free)} are free; at "
+            f"{format_size(self.reserve)} no more events are accepted"
+        )
 
 
 def store_limit(disk: Disk, store: Path) -> int:
@@ -79,13 +91,3 @@ def _reserved(store: Path) -> int:
         except (OSError, ValueError):
             continue  # the server says what is wrong with it
     return reserved
-
-
-def shown(size: int) -> str:
-    """A size as people read it."""
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"

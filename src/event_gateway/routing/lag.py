@@ -11,6 +11,8 @@ from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
 from event_gateway.broker.provision import ROUTER
+from event_gateway.core.observability.reason import Reason
+from event_gateway.core.observability.reason_codes import ROUTING_LAG
 from event_gateway.core.text.times import parse_time
 from event_gateway.observability.metrics import Metrics
 
@@ -49,15 +51,27 @@ class RouterLag:
         self._oldest: dict[str, tuple[int, float | None]] = {}  # by stream: ack floor, time
 
     @property
-    def reasons(self) -> list[str]:
+    def reasons(self) -> list[Reason]:
         """Why the gateway's health is degraded: events that have waited too long for a router."""
         now = time.time()
         return [
-            f"the router of {stream} is {behind.events} events behind, the oldest has waited "
-            f"{now - behind.oldest:.0f} s"
+            Reason(
+                ROUTING_LAG,
+                f"the router of {stream} is {behind.events} events behind, the oldest has waited "
+                f"{now - behind.oldest:.0f} s",
+                stream,
+            )
             for stream, behind in self._behind.items()
             if behind.oldest is not None and now - behind.oldest > TOO_OLD
         ]
+
+    @property
+    def behind(self) -> tuple[int, float]:
+        """How many events are not routed yet, and for how many seconds the oldest has waited, at
+        the last measurement."""
+        oldest = [each.oldest for each in self._behind.values() if each.oldest is not None]
+        waited = max(time.time() - min(oldest), 0.0) if oldest else 0.0
+        return sum(each.events for each in self._behind.values()), waited
 
     def untaken(self, stream: str) -> int:
         """Events of a stream that no process had taken at the last measurement."""
@@ -80,10 +94,7 @@ class RouterLag:
 
     async def _measure(self, stream: str) -> None:
         self._behind[stream] = await measure(self._broker, stream, self._oldest)
-        now = time.time()
-        events = sum(each.events for each in self._behind.values())
-        waits = [now - each.oldest for each in self._behind.values() if each.oldest is not None]
-        self._metrics.lag(events, max([0.0, *waits]))
+        self._metrics.lag(*self.behind)
 
 
 async def measure(

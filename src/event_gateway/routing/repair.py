@@ -21,11 +21,14 @@ from event_gateway.broker.provision import ROUTER
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.observability.reason import Reason
+from event_gateway.core.observability.reason_codes import REPAIR
 from event_gateway.core.webhook.delivery import Delivery, Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.routing.index import Index
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
+from event_gateway.state.condition import refuses_one_command
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import end, spawn
@@ -92,7 +95,7 @@ class Repair:
         self._manual = manual
 
     @property
-    def reasons(self) -> list[str]:
+    def reasons(self) -> list[Reason]:
         """Why the gateway's health is degraded: streams that are reread (not for the moment that it
         takes after each start), and streams that wait for a decision."""
         waiting = [name for name in self._pending if self._waits_for_decision(name)]
@@ -101,8 +104,16 @@ class Repair:
             name for name in self._pending if name not in waiting and self._since[name] < latest
         ]
         return [
-            *(f"{name} is being reread: Redis may have lost records" for name in rereading),
-            *(f"{name} waits for POST /v1/repair: Redis has lost its records" for name in waiting),
+            *(
+                Reason(REPAIR, f"{name} is being reread: Redis may have lost records", name)
+                for name in rereading
+            ),
+            *(
+                Reason(
+                    REPAIR, f"{name} waits for POST /v1/repair: Redis has lost its records", name
+                )
+                for name in waiting
+            ),
         ]
 
     async def run(self) -> None:
@@ -113,6 +124,9 @@ class Repair:
                     await self._look()
                 except StateError as error:
                     log.debug("no checkpoint", error=str(error))
+                    # Without traffic nothing else notices that Redis is away.
+                    if not refuses_one_command(error):
+                        self._ledger.mark_unreachable(error)
                 except BrokerError as error:
                     log.debug("no checkpoint", error=str(error) or type(error).__name__)
                 await asyncio.sleep(LOOK)

@@ -23,6 +23,8 @@ from event_gateway.core.access.token import (
     signer_of,
 )
 from event_gateway.core.access.verification_keys import VerificationKey
+from event_gateway.core.observability.reason import Reason
+from event_gateway.core.observability.reason_codes import ISSUER_KEYS
 
 MAX_KNOWN = 8192  # tokens that are not checked again while they are valid
 NO_KEYS = "the keys of the token's issuer cannot be fetched; try again"
@@ -46,9 +48,13 @@ class JwtTokens:
         self._reconfigured = asyncio.Event()
 
     @property
-    def reasons(self) -> list[str]:
+    def reasons(self) -> list[Reason]:
         """Why the health is degraded."""
-        return [reason for keys in self._issuers.values() if (reason := keys.reason) is not None]
+        return [
+            Reason(ISSUER_KEYS, why, name)
+            for name, keys in self._issuers.items()
+            if (why := keys.reason) is not None
+        ]
 
     def configure(self, issuers: Sequence[Issuer]) -> None:
         """Trusts these issuers, and no others. Issuers that are as before keep their keys."""

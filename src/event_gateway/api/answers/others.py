@@ -1,4 +1,4 @@
-"""Answers about events, event types, secrets and health."""
+"""Answers about events, event types and secrets."""
 
 from typing import Literal, NotRequired
 
@@ -83,20 +83,6 @@ class Resealed(TypedDict):
     """How many secrets were sealed again."""
 
     resealed: int
-
-
-class Alive(TypedDict):
-    """The process runs."""
-
-    status: Literal["ok"]
-    version: str
-
-
-class Readiness(TypedDict):
-    """Whether the process can do its work, and what is wrong otherwise."""
-
-    status: Literal["ok", "degraded", "unavailable"]
-    reasons: list[str]
 
 
 class JsonWebKey(TypedDict):

@@ -1,6 +1,7 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``."""
+"""``/healthz``, ``/readyz``, ``/v1/health`` and ``/metrics``."""
 
-from collections.abc import Callable
+import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -8,19 +9,21 @@ from fastapi import APIRouter, Depends, Response
 
 from event_gateway.api.access.callers import ReadsMetrics
 from event_gateway.api.access.guarded_route import GuardedRoute
-from event_gateway.api.answers.others import Alive, Readiness
+from event_gateway.api.answers.health import Alive, GatewayHealth, Readiness
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.state import ApiState
-from event_gateway.broker.connection import Broker
-from event_gateway.broker.peers import Peers
-from event_gateway.broker.registry import Registry
+from event_gateway.broker.failures import LogUnavailable
+from event_gateway.broker.peers import Heartbeat, Peers
+from event_gateway.core.observability.health_state import HealthState
+from event_gateway.core.observability.reason import UnitedReason
+from event_gateway.core.observability.reason_codes import CODES, COMPONENTS
+from event_gateway.core.text.times import rfc3339
+from event_gateway.observability.health import Health
+from event_gateway.observability.health_leader import HealthLeader, shown_reason
 from event_gateway.observability.metrics import CONTENT_TYPE, Metrics
-from event_gateway.routing.lag import RouterLag
-from event_gateway.routing.repair import Repair
-from event_gateway.state.condition import UNREACHABLE, RedisSettings
-from event_gateway.state.ledger import Ledger
-from event_gateway.tasks import Supervisor
+
+READ_TIMEOUT = 1.0  # seconds to ask NATS for what is stored
 
 health = APIRouter(tags=["health"])
 metrics = APIRouter(tags=["health"], route_class=GuardedRoute)
@@ -32,17 +35,10 @@ class HealthParts:
 
     version: str
     state: ApiState
-    broker: Broker
+    health: Health
+    leader: HealthLeader
     peers: Peers
-    registry: Registry
-    ledger: Ledger
-    repair: Repair
-    lag: RouterLag
-    supervisor: Supervisor
     metrics: Metrics
-    redis_settings: RedisSettings
-    storage_reasons: Callable[[], list[str]]
-    issuer_reasons: Callable[[], list[str]]
 
 
 Parts = Annotated[HealthParts, Depends(provided(HealthParts))]
@@ -63,31 +59,78 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
     reasons = []
     if parts.state.draining:
         reasons.append("draining")
-    if not parts.broker.connected or parts.peers.cut_off:
+    if parts.health.nats_unreachable:
         reasons.append("nats unreachable")
     if reasons:
         response.status_code = 503
         return {"status": "unavailable", "reasons": reasons}
-    if not parts.ledger.reachable:
-        reasons.append(parts.ledger.condition or UNREACHABLE)
-    if parts.redis_settings.reason is not None:
-        reasons.append(parts.redis_settings.reason)
-    reasons += parts.storage_reasons()
-    reasons += parts.state.stream_reasons()
-    reasons += parts.issuer_reasons()
-    reasons += parts.broker.violations.recent()
-    reasons += parts.repair.reasons
-    reasons += parts.lag.reasons
-    reasons += [f"the background task {name} crashed" for name in parts.supervisor.degraded]
-    reasons += [f"the registry's entry {key} is left out" for key in parts.registry.left_out]
-    if parts.registry.stalled:
-        reasons.append("the registry cannot be followed: changes are not applied")
-    if others := parts.peers.with_different_files:
-        reasons.append(f"a different configuration file in {', '.join(others)}")
+    reasons = [reason.text for reason in parts.health.own()]
     return {"status": "degraded" if reasons else "ok", "reasons": reasons}
+
+
+@metrics.get("/v1/health", responses=answers(GatewayHealth))
+async def show_health(parts: Parts, caller: ReadsMetrics) -> dict[str, Any]:
+    """The health of the gateway over all its processes, for people."""
+    state = await _state(parts)
+    reasons = parts.health.united()
+    status, since = state.status, state.since
+    if reasons and status == "ok":  # they do not last long enough yet
+        status, since = "degraded", reasons[0].since
+    affected = {CODES[reason.code].component for reason in reasons if reason.code in CODES}
+    figures, peers = parts.health.figures(), parts.peers
+    return {
+        "status": status,
+        "since": rfc3339(since) if since else None,
+        "announced": state.status == "degraded" and state.announced,
+        "version": parts.version,
+        "reasons": [_reason(reason) for reason in reasons],
+        "components": {
+            name: {"status": "degraded" if name in affected else "ok"} | figures.get(name, {})
+            for name in COMPONENTS
+        },
+        "processes": [
+            _process(peer, leads=peer.process == peers.leader, answers=peer is peers.own)
+            for peer in sorted(
+                (peers.own, *peers.others), key=lambda peer: (peer.host, peer.started)
+            )
+        ],
+    }
 
 
 @metrics.get("/metrics", responses=answers(None, 200, media_type=CONTENT_TYPE))
 async def show_metrics(parts: Parts, caller: ReadsMetrics) -> Response:
     """The metrics of this process, for Prometheus."""
     return Response(parts.metrics.text(), media_type=CONTENT_TYPE)
+
+
+async def _state(parts: HealthParts) -> HealthState:
+    """What is stored, or what this process has decided where that cannot be read."""
+    if not parts.health.nats_unreachable:
+        with contextlib.suppress(LogUnavailable, TimeoutError):
+            async with asyncio.timeout(READ_TIMEOUT):
+                stored = await parts.leader.stored()
+                if stored is not None:
+                    return stored
+    return parts.health.tracker.state
+
+
+def _reason(reason: UnitedReason) -> dict[str, Any]:
+    code = CODES.get(reason.code)  # a newer process may have others
+    return shown_reason(reason) | {
+        "component": code.component if code else "",
+        "remedy": code.remedy if code else "",
+        "see": code.see if code else "",
+    }
+
+
+def _process(peer: Heartbeat, *, leads: bool, answers: bool) -> dict[str, Any]:
+    return {
+        "process": peer.process,
+        "host": peer.host,
+        "pid": peer.pid,
+        "version": peer.version,
+        "started_at": rfc3339(peer.started) if peer.started else None,
+        "leader": leads,
+        "answers": answers,
+        "reasons": [reason.code for reason in peer.reasons],
+    }

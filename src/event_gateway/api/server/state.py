@@ -1,7 +1,5 @@
 """What changes in the API of a running process: some settings, and whether it drains."""
 
-from collections.abc import Callable
-
 from event_gateway.config.model import Config
 
 
@@ -14,11 +12,10 @@ class ApiState:
     the OpenAPI document (``public``, ``key`` or ``off``).
     """
 
-    __slots__ = ("allowed_origins", "docs", "draining", "max_body", "retention", "stream_reasons")
+    __slots__ = ("allowed_origins", "docs", "draining", "max_body", "retention")
 
     def __init__(self, config: Config) -> None:
         self.draining = False
-        self.stream_reasons: Callable[[], list[str]] = list  # why a stream makes health degraded
         self.configure(config)
 
     def configure(self, config: Config) -> None:

@@ -24,6 +24,8 @@ from event_gateway.broker.rejected import RejectedInput
 from event_gateway.config.definitions import definitions_digest
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
+from event_gateway.core.observability.reason import Reason
+from event_gateway.core.observability.reason_codes import DISK_FULL, DISK_NEARLY_FULL
 from event_gateway.core.webhook.retry_policy import longest_wait
 from event_gateway.embedded.disk import Disk
 from event_gateway.observability.lifecycle import Lifecycle
@@ -49,10 +51,14 @@ class Storage:
         return None if self.disk is None or self.limit is None else self.disk.shortage()
 
     @property
-    def reasons(self) -> list[str]:
+    def reasons(self) -> list[Reason]:
         """Why the gateway's health is degraded."""
-        shortage = None if self.disk is None else self.disk.shortage()
-        return [shortage] if shortage else []
+        if self.disk is None:
+            return []
+        if shortage := self.disk.shortage():
+            return [Reason(DISK_FULL, shortage)]
+        warning = self.disk.nearly_full()
+        return [Reason(DISK_NEARLY_FULL, warning)] if warning else []
 
 
 @dataclass(frozen=True, slots=True)

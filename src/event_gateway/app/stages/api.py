@@ -135,6 +135,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         _certificate_rules(config), _trusted if tls is None else tls.refuses, cors.allows_page
     )
     access = build_access(config, admin_key, stages, certificates)
+    stages.observability.health.add(lambda: access.jwt.reasons)
     connections = Connections(subscribers, access.authenticator.still_valid)
     subscriptions = stages.streaming.subscriptions
     application = build_application(

@@ -41,7 +41,7 @@ def route_groups(
         *_delivery_groups(stages),
         *_event_groups(stages),
         _audit_group(stages, state, connections),
-        _health_group(stages, access, state),
+        _health_group(stages, state),
     ]
 
 
@@ -170,21 +170,14 @@ def _audit_group(stages: Stages, state: ApiState, connections: Connections) -> R
     return RouteGroup(parts, (audit_log.router,))
 
 
-def _health_group(stages: Stages, access: Access, state: ApiState) -> RouteGroup:
-    adapters = stages.adapters
+def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
+    observability = stages.observability
     parts = health.HealthParts(
         version=__version__,
         state=state,
-        broker=adapters.broker,
-        peers=adapters.peers,
-        registry=adapters.registry,
-        ledger=adapters.ledger,
-        repair=stages.routing.repair,
-        lag=stages.routing.lag,
-        supervisor=stages.supervisor,
-        metrics=adapters.metrics,
-        redis_settings=adapters.redis_settings,
-        storage_reasons=lambda: adapters.storage.reasons,
-        issuer_reasons=lambda: access.jwt.reasons,
+        health=observability.health,
+        leader=observability.leader,
+        peers=stages.adapters.peers,
+        metrics=stages.adapters.metrics,
     )
     return RouteGroup(parts, (health.health, health.metrics))

@@ -8,6 +8,7 @@ from pathlib import Path
 from event_gateway.app.stages.adapters import Adapters, Storage, open_adapters
 from event_gateway.app.stages.delivery import Deliveries, build_delivery
 from event_gateway.app.stages.ingest import Ingest, build_ingest
+from event_gateway.app.stages.observability import Observability, build_observability
 from event_gateway.app.stages.registration import Registrations, build_registration
 from event_gateway.app.stages.replay import Replaying, build_replay
 from event_gateway.app.stages.request import Requests, build_requests
@@ -47,6 +48,7 @@ class Stages:
     """The stages before the API, and the supervisor of their tasks."""
 
     adapters: Adapters
+    observability: Observability
     ingest: Ingest
     requests: Requests
     registrations: Registrations
@@ -75,6 +77,7 @@ async def build_stages(
         storage=Storage(settings.data_dir, settings.store_limit),
         metrics=metrics, supervisor=supervisor, closing=closing,
     )  # fmt: skip
+    observability = build_observability(adapters, supervisor)
     ingest = build_ingest(config, adapters)
     requests = build_requests(
         config,
@@ -90,16 +93,26 @@ async def build_stages(
         config, adapters, ingest, requests, registrations, settings.max_attempts, supervisor
     )
     streaming = build_streaming(adapters, ingest, supervisor)
+    routing = build_routing(
+        config, adapters, ingest, registrations, deliveries, streaming, supervisor
+    )
+    observability.health.add(lambda: routing.repair.reasons)
+    observability.health.add(lambda: routing.lag.reasons)
+    observability.health.add_figures("routing", lambda: _routing_figures(routing))
     return Stages(
         adapters=adapters,
+        observability=observability,
         ingest=ingest,
         requests=requests,
         registrations=registrations,
         deliveries=deliveries,
         streaming=streaming,
-        routing=build_routing(
-            config, adapters, ingest, registrations, deliveries, streaming, supervisor
-        ),
+        routing=routing,
         replaying=build_replay(config, adapters, ingest),
         supervisor=supervisor,
     )
+
+
+def _routing_figures(routing: Routing) -> dict[str, float]:
+    events, seconds = routing.lag.behind
+    return {"events_not_routed": events, "oldest_seconds": round(seconds, 3)}

@@ -24,8 +24,8 @@ from event_gateway.cli.process.supervision import supervising
 from event_gateway.cli.process.workers import Workers
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
+from event_gateway.core.text.units import format_size
 from event_gateway.core.text.urls import without_password
-from event_gateway.embedded.disk import shown
 from event_gateway.observability.logs import configure_logs, log_uncaught
 from event_gateway.observability.metrics import Metrics
 from event_gateway.tasks import TaskCrashed, end
@@ -159,7 +159,7 @@ async def _until_told_to_end(
         typer.echo(f"NATS            {without_password(hosted.nats_url)}")
         typer.echo(f"Redis           {without_password(hosted.redis_url)}")
         if hosted.store_limit is not None:
-            typer.echo(f"storage         {shown(hosted.store_limit)} for the streams of NATS")
+            typer.echo(f"storage         {format_size(hosted.store_limit)} for the streams of NATS")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
         await ending.wait()
         await end(work)

@@ -16,7 +16,7 @@ SCOPES = {
     WEBHOOKS_MANAGE: "List, register, change, try and delete webhooks.",
     DELIVERIES_MANAGE: "List, retry, cancel and replay deliveries, also dead letters.",
     SECRETS_MANAGE: "List, set, rotate and delete secrets.",
-    METRICS_READ: "Read the metrics.",
+    METRICS_READ: "Read the metrics and the health.",
     ADMIN: "All of the above; without narrowing also what concerns the whole installation.",
 }
 """Every scope, and what it allows."""

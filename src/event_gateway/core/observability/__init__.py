@@ -1,1 +1,1 @@
-"""Pure rules of what the gateway says about itself: alerts."""
+"""Pure rules of what the gateway says about itself: health and alerts."""

@@ -24,6 +24,12 @@ _DEFINITION: dict[str, Any] = _STREAM | {
     "retention": {"type": ["string", "null"]},
     "max_messages": {"type": ["integer", "null"], "minimum": 1},
 }
+_AT: dict[str, Any] = {"type": "string", "format": "date-time"}
+_REASON: dict[str, Any] = {"code": _TEXT, "text": _TEXT, "since": _AT, "processes": _TEXTS}
+_REASONS: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "object", "properties": _REASON, "required": list(_REASON)},
+}
 _SUBSCRIPTION: dict[str, Any] = _STREAM | {"subscription_id": _TEXT}
 
 # Type, description, the members that are always present, and optional members.
@@ -50,6 +56,12 @@ _KNOWN: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("stream.deleted", "A named stream was deleted with its messages.", _DEFINITION, {}),
     ("stream.subscribed", "A subscription to a named stream started.",
      _SUBSCRIPTION | {"principal": _TEXT, "from": {}}, {}),
+    ("gateway.health.degraded",
+     "The health of the gateway has become degraded: once for each episode.",
+     {"reasons": _REASONS, "since": _AT}, {}),
+    ("gateway.health.recovered",
+     "The health of the gateway is ok again; the reasons are those of the end of the episode.",
+     {"reasons": _REASONS, "since": _AT, "recovered_at": _AT}, {}),
     ("stream.unsubscribed", "A subscription to a named stream ended.",
      _SUBSCRIPTION | {"reason": _TEXT, "sent": _COUNT}, {}),
 )  # fmt: skip

@@ -66,3 +66,13 @@ def parse_size(text: str) -> int:
     if match is None or match[2].lower() not in _BYTES:
         raise ValueError(f"{text!r} is not a size; write for example 64KiB, 1MiB or 10GB")
     return int(float(match[1]) * _BYTES[match[2].lower()])
+
+
+def format_size(size: int) -> str:
+    """A size as people read it, such as ``12 MiB``."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"

@@ -1,0 +1,71 @@
+"""Answers about health."""
+
+from typing import Literal
+
+from pydantic import ConfigDict
+from typing_extensions import TypedDict
+
+from event_gateway.api.answers.common import Time
+
+
+class Alive(TypedDict):
+    """The process runs."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class Readiness(TypedDict):
+    """Whether the process can do its work, and what is wrong otherwise."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    reasons: list[str]
+
+
+class HealthReason(TypedDict):
+    """Why the health is degraded. ``processes``: those that see it, as host/process id; ``see``: a
+    heading of docs/operations.md, or empty."""
+
+    code: str
+    text: str
+    since: Time
+    component: str
+    remedy: str
+    see: str
+    processes: list[str]
+
+
+class ComponentHealth(TypedDict):
+    """A part of the gateway: its status over all processes, and figures of the process that
+    answers."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    status: Literal["ok", "degraded"]
+
+
+class ProcessHealth(TypedDict):
+    """A live process. ``leader``: it announces health and alerts; ``answers``: it has answered this
+    request; ``reasons``: the codes of what it sees."""
+
+    process: str
+    host: str
+    pid: int
+    version: str
+    started_at: Time | None
+    leader: bool
+    answers: bool
+    reasons: list[str]
+
+
+class GatewayHealth(TypedDict):
+    """The health of the gateway. ``since``: since when the status is as it is, null if it never was
+    another; ``announced``: whether ``gateway.health.degraded`` of this episode is published."""
+
+    status: Literal["ok", "degraded"]
+    since: Time | None
+    announced: bool
+    version: str
+    reasons: list[HealthReason]
+    components: dict[str, ComponentHealth]
+    processes: list[ProcessHealth]
