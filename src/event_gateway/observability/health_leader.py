@@ -183,8 +183,8 @@ def _keys(state: HealthState) -> set[tuple[str, str]]:
 
 
 def _log_change(state: HealthState) -> None:
-    reasons = [reason.text for reason in state.reasons]
     if state.status == "degraded":
-        log.warning("the health is degraded", reasons=reasons)
+        texts = "; ".join(reason.text for reason in state.reasons)
+        log.warning("the health is degraded", reason=texts)
     else:
         log.info("the health is ok again")
