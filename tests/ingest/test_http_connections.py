@@ -15,6 +15,7 @@ from event_gateway.api.http.limits import AddressBound, ConnectionLimits
 from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.cli.process.limits import OTHERS, attempts_within, connections_within
 from event_gateway.cli.process.serve import Running
+from event_gateway.observability.metrics import families
 from support.fixtures import Start
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -249,11 +250,11 @@ async def test_a_client_that_does_not_read_is_closed(
             with contextlib.suppress(OSError):
                 client.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
             deadline = time.monotonic() + PATIENCE
-            while b'timed_out_total{waiting_for="response"}' not in metrics.text():
+            while ("response",) not in figures.labels_of(families.HTTP_TIMED_OUT):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 
-    metrics = gateway.gateway.stages.adapters.metrics
+    figures = gateway.gateway.stages.adapters.metrics.figures
     await asyncio.to_thread(overwhelm)
     # Who reads, however slowly, gets all.
     reader, writer = await asyncio.open_connection(

@@ -13,6 +13,7 @@ import pytest
 from event_gateway import tasks
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.workers import Workers
+from event_gateway.observability.metrics import SharedFolder
 from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.tasks import Supervisor
 from support.patience import PATIENCE
@@ -67,7 +68,9 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
 ) -> None:
     supervisor, crashed = crashes
     before = len(_descriptors())
-    async with Workers(2, None, hosted, supervisor) as workers:
+    async with Workers(
+        2, None, hosted, supervisor, SharedFolder(executable.parent / "figures")
+    ) as workers:
         open_pipes = len(_descriptors())
         stored = workers.keep(asyncio.Event())
         away = executable.rename(executable.with_suffix(".away"))
@@ -97,6 +100,8 @@ async def test_a_gateway_that_cannot_start_its_processes_leaves_nothing_open(
     executable.unlink()
     before = _descriptors()
     with pytest.raises(StartFailed, match="a process cannot be started: "):
-        async with Workers(2, None, hosted, crashes[0]):
+        async with Workers(
+            2, None, hosted, crashes[0], SharedFolder(executable.parent / "figures")
+        ):
             pass
     assert _descriptors() == before

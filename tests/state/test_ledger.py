@@ -203,13 +203,17 @@ async def test_the_oldest_event_of_a_queue(ledger: Ledger, queues: Queues) -> No
         ledger.submit(each, Status.RETRYING, wait=60 + number, fresh=True)
     await written(ledger)
     assert (await queues.state(WEBHOOK)).oldest == 1_700_000_000.5 - 249
+    (backlog, empty) = await queues.backlogs(["w", "other"], 1)
+    age = time.time() - (1_700_000_000.5 - 249)
+    assert (backlog.depth, round((backlog.oldest - age) / 60)) == (250, 0)
+    assert empty == (0, 0.0, "closed")
 
 
 async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redis: Redis) -> None:
     for number in range(7):
         ledger.submit(delivery(ledger, f"e{number}"), Status.RETRYING, wait=60, fresh=True)
     await written(ledger)
-    assert await queues.depths(["w"]) == [7]
+    assert [backlog.depth for backlog in await queues.backlogs(["w"], 1)] == [7]
     assert [await queues.cancel("w", "gone", 3) for _ in range(3)] == [4, 1, 0]
     record = await ledger.read("w", "e3", None)
     assert record is not None

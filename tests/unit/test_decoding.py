@@ -105,7 +105,7 @@ def test_an_event_has_its_origin(headers: dict[str, str] | None, origin: str) ->
     assert [received.origin for _, received in decoded.events] == [origin]
 
 
-def test_the_number_of_origin_labels_is_limited() -> None:
+async def test_the_number_of_origin_labels_is_limited() -> None:
     metrics = Metrics()
     for number in range(MAX_ORIGINS + 10):
         metrics.received(f"source-{number}", 2)
@@ -113,7 +113,7 @@ def test_the_number_of_origin_labels_is_limited() -> None:
     metrics.received("nats", 3)
     lines = [
         line
-        for line in metrics.text().decode().splitlines()
+        for line in (await metrics.text())[0].decode().splitlines()
         if line.startswith("event_gateway_events_received_total{")
     ]
     assert 'event_gateway_events_received_total{origin="nats"} 3.0' in lines

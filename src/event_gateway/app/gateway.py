@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from fastapi import FastAPI
 
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
-from event_gateway.app.gauges import measure
+from event_gateway.app.gauges import Gauges
 from event_gateway.app.log_adoption import LogAdoption
 from event_gateway.app.reload import apply_configuration
 from event_gateway.app.stages.api import Api, build_api
@@ -83,6 +83,7 @@ class Gateway:
         )
         stages.observability.health.add(lambda: self._upkeep.reasons)
         stages.observability.health.add_figures("streams", self._stream_figures)
+        self._gauges = Gauges(stages, self._upkeep)
 
     @property
     def asgi(self) -> FastAPI:
@@ -125,7 +126,7 @@ class Gateway:
         stages.ingest.start(tasks)
         self.api.start(tasks)
         stages.observability.start(tasks)
-        tasks.start("gauges", self._measure)
+        tasks.start("gauges", self._gauges.run)
         tasks.start("stream-upkeep", self._upkeep.run)
         tasks.start("redis-settings", stages.adapters.redis_settings.run)
 
@@ -199,13 +200,3 @@ class Gateway:
             *(subject for stream in registry.streams.values() for subject in stream.subjects),
         ]
         await self.stages.adapters.provision_again(self._config, patterns)
-
-    async def _measure(self) -> None:
-        adapters = self.stages.adapters
-        await measure(
-            adapters.registry,
-            self.stages.streaming.hub,
-            adapters.queues,
-            adapters.metrics,
-            adapters.storage.disk,
-        )

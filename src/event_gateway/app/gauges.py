@@ -1,42 +1,166 @@
-"""Measures the gauges that nobody updates when they change: every few seconds."""
+"""Measures the gauges that nobody updates when they change.
+
+What one process can say of itself is measured when the metrics are read. What takes calls to Redis
+is measured every few seconds, by one process for the whole gateway.
+"""
 
 import asyncio
+import time
+from collections import Counter
+from itertools import islice
 
 import structlog
 
-from event_gateway.broker.registry import Registry
-from event_gateway.embedded.disk import Disk
-from event_gateway.observability.metrics import MAX_WEBHOOKS, Metrics
+from event_gateway.app.stages.stages import Stages
+from event_gateway.app.stream_upkeep import StreamUpkeep
+from event_gateway.observability.metrics import MAX_STREAMS, OTHER, families
 from event_gateway.state.connection import StateError
-from event_gateway.state.queues import Queues
-from event_gateway.streaming.hub import Hub
+from event_gateway.state.queues import Backlog
 
 log = structlog.get_logger(__name__)
 
-INTERVAL = 5.0  # seconds
+INTERVAL = 5.0  # seconds between two rounds
+CHUNK = 100  # webhooks in one call of Redis
+SAMPLE = 16  # deliveries at each end of a queue of which the oldest is found
+OTHERS = 2000  # webhooks of those that share a label which are measured in a round
+_BREAKERS = {"closed": 0, "half_open": 1, "open": 2}
 
 
-async def measure(
-    registry: Registry, hub: Hub, queues: Queues, metrics: Metrics, disk: Disk | None
-) -> None:
-    """Measures live subscribers, the webhooks' queues, and the disk of embedded servers. It never
-    returns."""
-    while True:
-        if disk is not None:
-            metrics.disk_free.set(disk.free)
-        counts = hub.counts()
-        for name in registry.streams:
-            metrics.streams.subscribers.labels(name).set(counts.get(name, 0))
-        try:
-            webhook_ids = list(registry.webhooks)[:MAX_WEBHOOKS]
-            for webhook_id, depth in zip(
-                webhook_ids, await queues.depths(webhook_ids), strict=True
-            ):
-                metrics.queue_depth.labels(webhook_id).set(depth)
-            _, _, throttled = await queues.lane_states()
-            for webhook_id in webhook_ids:
-                left = throttled.get(webhook_id, 0.0)
-                metrics.throttled_seconds.labels(webhook_id).set(left)
-        except StateError as error:
-            log.debug("queues not measured", error=str(error))
-        await asyncio.sleep(INTERVAL)
+class Gauges:
+    """The gauges of a process. ``stages`` are what is measured, ``upkeep`` knows the streams."""
+
+    def __init__(self, stages: Stages, upkeep: StreamUpkeep) -> None:
+        self._stages = stages
+        self._upkeep = upkeep
+        self._metrics = stages.adapters.metrics
+        self._figures = stages.adapters.metrics.figures
+        self._others = _Others()
+        self._next_other = 0
+        adapters = stages.adapters
+        self._metrics.leads = lambda: adapters.peers.leads
+        self._metrics.measured_by(self._of_this_process)
+        adapters.broker.add_reconnect_listener(self._metrics.nats_reconnected)
+
+    async def run(self) -> None:
+        """Measures for ever."""
+        while True:
+            registry = self._stages.adapters.registry
+            self._metrics.forget_deleted(registry.webhooks, registry.streams)
+            if self._stages.adapters.peers.leads:
+                self._of_the_registry()
+                self._of_the_streams()
+                try:
+                    await self._of_the_queues()
+                except StateError as error:
+                    log.debug("queues not measured", error=str(error))
+            await asyncio.sleep(INTERVAL)
+
+    def _of_this_process(self) -> None:
+        stages, adapters = self._stages, self._stages.adapters
+        figures = self._figures
+        figures.set(families.ATTEMPTS_IN_FLIGHT, stages.deliveries.dispatcher.in_flight)
+        connected = adapters.broker.connected and not adapters.peers.cut_off
+        figures.set(families.SERVER_CONNECTED, int(connected), "nats")
+        figures.set(families.SERVER_CONNECTED, int(adapters.ledger.reachable), "redis")
+        if adapters.storage.disk is not None:
+            figures.set(families.DISK_FREE, adapters.storage.disk.free)
+        counts = dict.fromkeys(islice(adapters.registry.streams, MAX_STREAMS), 0)
+        for stream, count in stages.streaming.hub.counts().items():
+            label = self._metrics.streams.label_of(stream)
+            counts[label] = counts.get(label, 0) + count
+        self._metrics.streams.subscribers(counts)
+        if adapters.peers.leads:
+            figures.set(families.PROCESSES, adapters.peers.index_and_count[1])
+
+    def _of_the_registry(self) -> None:
+        """States of webhooks, and ends of keys: the registry is in memory."""
+        registry, figures = self._stages.adapters.registry, self._figures
+        states = {}
+        number = Counter(dict.fromkeys(("active", "paused", "disabled", "unverified"), 0))
+        for webhook in registry.webhooks.values():
+            number[webhook.state] += 1
+            label = self._metrics.label_of(webhook.id)
+            if label != OTHER:
+                states[label, webhook.state] = 1.0
+        figures.replace(families.WEBHOOK_STATE, states)
+        figures.replace(families.WEBHOOKS, {(state,): count for state, count in number.items()})
+        now = time.time()
+        ends = [key.expires_at for key in registry.keys.values() if key.expires_at is not None]
+        later = [end for end in ends if end > now]
+        figures.replace(families.KEY_EXPIRY, {(): min(later)} if later else {})
+
+    def _of_the_streams(self) -> None:
+        sizes = dict(islice(self._upkeep.sizes.items(), MAX_STREAMS))
+        figures = self._figures
+        figures.replace(
+            families.STREAM_MESSAGES, {(name,): size.messages for name, size in sizes.items()}
+        )
+        figures.replace(
+            families.STREAM_BYTES, {(name,): size.bytes for name, size in sizes.items()}
+        )
+        figures.replace(
+            families.STREAM_LIMIT_BYTES,
+            {(name,): size.max_bytes for name, size in sizes.items() if size.max_bytes},
+        )
+
+    async def _of_the_queues(self) -> None:
+        """What waits for each webhook. Those that share a label are measured a part at a time."""
+        queues, figures = self._stages.adapters.queues, self._figures
+        webhook_ids = list(self._stages.adapters.registry.webhooks)
+        own = [each for each in webhook_ids if self._metrics.label_of(each) != OTHER]
+        backlogs: dict[str, Backlog] = {}
+        for start in range(0, len(own), CHUNK):
+            chunk = own[start : start + CHUNK]
+            backlogs.update(zip(chunk, await queues.backlogs(chunk, SAMPLE), strict=True))
+        if len(own) < len(webhook_ids):
+            backlogs[OTHER] = await self._of_the_others(webhook_ids)
+        _, _, throttled = await queues.lane_states()
+        figures.replace(
+            families.QUEUE_DEPTH, {(name,): each.depth for name, each in backlogs.items()}
+        )
+        figures.replace(
+            families.OLDEST_PENDING, {(name,): each.oldest for name, each in backlogs.items()}
+        )
+        figures.replace(
+            families.BREAKER_STATE,
+            {(name,): _BREAKERS.get(each.breaker, 0) for name, each in backlogs.items()},
+        )
+        figures.replace(
+            families.THROTTLED_SECONDS, {(name,): throttled.get(name, 0.0) for name in own}
+        )
+
+    async def _of_the_others(self, webhook_ids: list[str]) -> Backlog:
+        """The webhooks that share a label, as they were in the last complete round over them."""
+        others = self._others
+        part = webhook_ids[self._next_other : self._next_other + OTHERS]
+        self._next_other += OTHERS
+        sharing = [each for each in part if self._metrics.label_of(each) == OTHER]
+        for start in range(0, len(sharing), CHUNK):
+            chunk = sharing[start : start + CHUNK]
+            for backlog in await self._stages.adapters.queues.backlogs(chunk, 1):
+                others.add(backlog)
+        if self._next_other >= len(webhook_ids):
+            self._next_other = 0
+            others.complete()
+        return others.last
+
+
+class _Others:
+    """What waits for many webhooks together: the sum of the depths, and the worst of the rest."""
+
+    def __init__(self) -> None:
+        self.last = Backlog(0, 0.0, "closed")
+        self._round = self.last
+
+    def add(self, more: Backlog) -> None:
+        """Adds a webhook to the present round."""
+        so_far = self._round
+        self._round = Backlog(
+            so_far.depth + more.depth,
+            max(so_far.oldest, more.oldest),
+            max(so_far.breaker, more.breaker, key=lambda state: _BREAKERS.get(state, 0)),
+        )
+
+    def complete(self) -> None:
+        """Ends the round."""
+        self.last, self._round = self._round, Backlog(0, 0.0, "closed")

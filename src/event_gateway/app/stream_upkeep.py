@@ -51,8 +51,8 @@ ROUTED = (EVENTS, LIFECYCLE)  # from which webhooks get events
 OWN = (*ROUTED, DEAD_LETTERS, REJECTED, AUDIT, STATUS)
 
 
-class LogSize(NamedTuple):
-    """What the events log holds. ``max_bytes``: at most; 0 without a limit."""
+class StreamSize(NamedTuple):
+    """What a JetStream stream holds. ``max_bytes``: at most; 0 without a limit."""
 
     messages: int
     bytes: int
@@ -60,13 +60,13 @@ class LogSize(NamedTuple):
 
     @property
     def share(self) -> float:
-        """How full the log is, from 0 to 1; 0 without a limit."""
+        """How full the stream is, from 0 to 1; 0 without a limit."""
         return self.bytes / self.max_bytes if self.max_bytes else 0.0
 
 
 class StreamUpkeep:
-    """Looks whether the streams of the gateway exist, and creates those that do not. ``log_size``:
-    what the events log held at the latest look.
+    """Looks whether the streams of the gateway exist, and creates those that do not.
+    ``sizes``: what each of them held at the latest look.
 
     ``create_own`` creates the streams in :data:`OWN`, ``create_named`` one named stream.
     ``external`` are the names of external streams, which are only looked at.
@@ -100,9 +100,14 @@ class StreamUpkeep:
         self._other: dict[str, str] = {}
         self._unanswered = 0  # looks in a row to which JetStream gave no answer
         self._error = ""  # of the latest of them
-        self.log_size: LogSize | None = None
+        self.sizes: dict[str, StreamSize] = {}
         self._leaderless: set[str] = set()  # streams that no server of the cluster answers for
         registry.notify(stream=self._on_stream)
+
+    @property
+    def log_size(self) -> StreamSize | None:
+        """What the events log held at the latest look."""
+        return self.sizes.get(EVENTS)
 
     @property
     def reasons(self) -> list[Reason]:
@@ -169,11 +174,7 @@ class StreamUpkeep:
         }
         own = (*OWN, BUCKET_STREAM, *named)
         infos = await self._infos()
-        if EVENTS in infos:
-            self.log_size = LogSize(
-                infos[EVENTS].state.messages, infos[EVENTS].state.bytes,
-                max(infos[EVENTS].config.max_bytes or 0, 0),
-            )  # fmt: skip
+        self.sizes = {name: _size(infos[name]) for name in (*own, *self._external) if name in infos}
         # A named stream that was never seen is just being created.
         absent, silent = await self._confirmed(infos, [
             name for name in (*own, *self._external)
@@ -294,3 +295,7 @@ class StreamUpkeep:
             offset += len(page)
             infos |= {info.config.name: info for info in page if info.config.name}
         return infos
+
+
+def _size(info: StreamInfo) -> StreamSize:
+    return StreamSize(info.state.messages, info.state.bytes, max(info.config.max_bytes or 0, 0))

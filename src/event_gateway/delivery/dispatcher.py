@@ -92,6 +92,11 @@ class Dispatcher:
             disable=disable,
         )
 
+    @property
+    def in_flight(self) -> int:
+        """Deliveries whose attempt runs now."""
+        return self._attempts.in_flight
+
     def put(self, webhook: Webhook) -> None:
         """Applies a webhook's definition, new or changed; a lane keeps its limit and backlog."""
         builder = self._builders.for_webhook(webhook)

@@ -112,8 +112,9 @@ class Outcomes:
         delivery.attempts = [
             *delivery.attempts, Attempt(number, rfc3339(job.started), duration_ms, status_code)
         ]  # fmt: skip
-        lane.metrics.attempt(None, duration)
-        lane.metrics.latency.observe(max(0.0, latency))
+        lane.metrics.attempt_succeeded(
+            duration, latency, now, job.received.event.extensions.get("traceparent")
+        )
         if delivery.stream != LIFECYCLE:
             self._lifecycle.webhook("succeeded", delivery.webhook_id, {
                 "event_id": delivery.event_id,
@@ -151,7 +152,9 @@ class Outcomes:
             response=body[:KEPT_RESPONSE].decode("utf-8", "replace") or None,
             response_headers=_first_headers(headers) or None,
         )
-        lane.metrics.attempt(str(error), duration)
+        lane.metrics.attempt_failed(
+            str(error), duration, now, job.received.event.extensions.get("traceparent")
+        )
         outcome = decide(
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
             self.time_left_of(lane.webhook, delivery),
@@ -196,6 +199,8 @@ class Outcomes:
             case Retry():
                 self._postpone(job, Status.RETRYING, outcome, error, succeeded=succeeded)
             case Cancelled(reason):
+                if lane is not None:
+                    lane.metrics.outcome(Status.CANCELLED)
                 self._end(job, Status.CANCELLED, outcome, reason, succeeded=succeeded)
             case DeadLetter(reason):
                 assert lane is not None

@@ -232,6 +232,8 @@ class Router:
             origins = Counter([received.origin for _, received in decoded.events])
             for origin, count in origins.items():
                 self._metrics.received(origin, count)
+            types = Counter([received.event.type for _, received in decoded.events])
+            self._metrics.routed(types)
         matched: list[tuple[Pulled, Received, list[Webhook]]] = []
         for pulled, received in decoded.events:
             try:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -42,6 +42,15 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
         return round(self.succeeded / self.attempts, 4) if self.attempts else None
 
 
+class Backlog(NamedTuple):
+    """The queue of a webhook: the number of its deliveries, the age of the oldest event among
+    those that are due first and last, in seconds, and the state of the circuit breaker."""
+
+    depth: int
+    oldest: float
+    breaker: str
+
+
 class LaneState(msgspec.Struct):
     """The state of a webhook's lane over all processes; times in seconds since the epoch.
 
@@ -75,7 +84,7 @@ class Queues:
         self._client = client
         self._ledger = ledger
         self._new_token = ledger.token
-        self._depths = script(client, "queues/depths.lua")
+        self._backlogs = script(client, "queues/backlogs.lua")
         self._due = script(client, "queues/due.lua")
         self._take = script(client, "queues/take.lua")
         self._admit_attempt = script(client, "queues/admit_attempt.lua")
@@ -154,10 +163,14 @@ class Queues:
         """Deletes the lists and counts of a deleted webhook, before its id is registered again."""
         await self._forget_history(webhook_id)
 
-    async def depths(self, webhook_ids: Sequence[str]) -> list[int]:
-        """The number of queued deliveries of each webhook."""
-        depths = await self._depths(_pack(webhook_ids))
-        return [int(depth) for depth in depths]
+    async def backlogs(self, webhook_ids: Sequence[str], sample: int) -> list[Backlog]:
+        """What waits for each webhook. ``sample``: deliveries that are looked at at each end of a
+        queue, for the oldest."""
+        flat = await self._backlogs(_pack(webhook_ids), sample)
+        return [
+            Backlog(int(depth), int(age) / 1000, breaker.decode() if breaker else "closed")
+            for depth, age, breaker in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        ]
 
     async def lane_states(self) -> tuple[frozenset[str], frozenset[str], dict[str, float]]:
         """The webhooks that are paused, those whose circuit breaker is not closed, and for how many

@@ -51,11 +51,11 @@ class Hub:
         self._ending: set[asyncio.Task[None]] = set()
 
     def counts(self) -> dict[str, int]:
-        """Live subscribers by named stream."""
+        """Live subscribers by named stream; those of subjects by the empty name."""
         out: dict[str, int] = {}
         for subscriber in self._subscribers.values():
-            if subscriber.stream is not None:
-                out[subscriber.stream] = out.get(subscriber.stream, 0) + 1
+            stream = subscriber.stream or ""
+            out[stream] = out.get(stream, 0) + 1
         return out
 
     def subscribers(self) -> Sequence[Subscriber]:

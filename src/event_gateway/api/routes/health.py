@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from event_gateway.api.access.callers import ReadsMetrics
 from event_gateway.api.access.guarded_route import GuardedRoute
@@ -98,9 +98,11 @@ async def show_health(parts: Parts, caller: ReadsMetrics) -> dict[str, Any]:
 
 
 @metrics.get("/metrics", responses=answers(None, 200, media_type=CONTENT_TYPE))
-async def show_metrics(parts: Parts, caller: ReadsMetrics) -> Response:
-    """The metrics of this process, for Prometheus."""
-    return Response(parts.metrics.text(), media_type=CONTENT_TYPE)
+async def show_metrics(parts: Parts, caller: ReadsMetrics, request: Request) -> Response:
+    """The metrics of all processes of this gateway's `serve`, for Prometheus: in OpenMetrics, with
+    exemplars, where `Accept` prefers `application/openmetrics-text`."""
+    text, content_type = await parts.metrics.text(request.headers.get("accept", ""))
+    return Response(text, headers={"content-type": content_type, "vary": "Accept"})
 
 
 async def _state(parts: HealthParts) -> HealthState:

@@ -27,7 +27,7 @@ from event_gateway.config.problems import ConfigError
 from event_gateway.core.text.units import format_size
 from event_gateway.core.text.urls import without_password
 from event_gateway.observability.logs import configure_logs, log_uncaught
-from event_gateway.observability.metrics import Metrics
+from event_gateway.observability.metrics import Exchange, Metrics, SharedFolder
 from event_gateway.tasks import TaskCrashed, end
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,8 @@ async def _serve(
 ) -> int:
     ending = Ending()
     hangup = hangups()
-    metrics = Metrics()
+    figures = SharedFolder((data_dir / "metrics").absolute())
+    metrics = Metrics(Exchange(figures.path, "serve") if workers > 1 else None)
     try:
         async with (
             supervising(metrics.task_crashed) as supervisor,
@@ -132,8 +133,10 @@ async def _serve(
                     work = [supervisor.start("reload", reload)]
                     await _until_told_to_end(hosted, data_dir, ending, work)
             else:
-                async with Workers(workers, config_path, hosted, supervisor, force) as processes:
-                    work = processes.keep(hangup)
+                async with Workers(
+                    workers, config_path, hosted, supervisor, figures, force
+                ) as processes:
+                    work = [*processes.keep(hangup), supervisor.start("metrics", metrics.share)]
                     await _until_told_to_end(hosted, data_dir, ending, work)
     except TaskCrashed as error:
         typer.echo(f"event-gateway: {error}; the process ends", err=True)

@@ -20,7 +20,7 @@ from event_gateway.cli.process.supervision import supervising
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 from event_gateway.observability.logs import configure_logs, log_uncaught
-from event_gateway.observability.metrics import Metrics
+from event_gateway.observability.metrics import Exchange, Metrics
 from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
 from event_gateway.tasks import TaskCrashed, end
 
@@ -36,7 +36,7 @@ async def _end_with(parent: int) -> None:
 
 async def _work(config: Config, settings: dict[str, Any]) -> int:
     ending = Ending()
-    metrics = Metrics()
+    metrics = Metrics(Exchange(Path(settings["metrics"]), settings["name"]))
     hangup = hangups()
     path = None if settings["config"] is None else Path(settings["config"])
     sealing_key = None if settings["sealing_key"] is None else Path(settings["sealing_key"])
@@ -64,6 +64,7 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
                 ending.started()
                 os.write(settings["ready"], b"1")
                 supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
+                supervisor.start("metrics", metrics.share)
                 reload = supervisor.start("reload", lambda: reload_when(hangup, path, gateway))
                 await ending.wait()
                 await end([reload])
@@ -76,6 +77,8 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
         except asyncio.CancelledError:
             if not ending.requested:
                 raise
+        finally:
+            await metrics.write_changes()
     return 0
 
 

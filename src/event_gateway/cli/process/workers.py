@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import itertools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.config.problems import ConfigError
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.observability.logs import configure_logs
+from event_gateway.observability.metrics import SharedFolder
 from event_gateway.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -33,7 +35,10 @@ class _Worker:
     """One process, and the pipe through which it says that it is ready. Raises OSError where the
     process cannot be started."""
 
-    def __init__(self, config_path: Path | None, hosted: Hosted, force: bool) -> None:
+    def __init__(
+        self, config_path: Path | None, hosted: Hosted, force: bool, figures: Path, name: str
+    ) -> None:
+        self.name = name
         self._ready, ready = os.pipe()
         descriptor = hosted.listener.fileno()
         try:
@@ -55,6 +60,8 @@ class _Worker:
         self.started = time.monotonic()
         settings = {
             "force": force,
+            "metrics": str(figures),
+            "name": name,
             "config": None if config_path is None else str(config_path),
             "parent": os.getpid(),
             "listener": descriptor,
@@ -85,8 +92,8 @@ class _Worker:
 
 
 class Workers:
-    """``count`` processes: all are ready at the start, and have drained at the end. Raises
-    StartFailed."""
+    """``count`` processes: all are ready at the start, and have drained at the end. ``figures``:
+    where they leave their metrics for each other. Raises StartFailed."""
 
     def __init__(
         self,
@@ -94,16 +101,23 @@ class Workers:
         config_path: Path | None,
         hosted: Hosted,
         supervisor: Supervisor,
+        figures: SharedFolder,
         force: bool = False,
     ) -> None:
         self._count = count
         self._config_path = config_path
         self._hosted = hosted
         self._supervisor = supervisor
+        self._figures = figures
         self._force = force
+        self._names = (f"worker-{number}" for number in itertools.count(1))
         self._workers: list[_Worker] = []
 
     async def __aenter__(self) -> "Workers":
+        try:
+            self._figures.create()
+        except OSError as error:
+            raise StartFailed(f"{self._figures.path} cannot be made: {error}") from error
         try:
             # The first one alone, as it creates the streams.
             await self._start(1)
@@ -132,6 +146,11 @@ class Workers:
             ),
         ]
 
+    def _new_worker(self) -> _Worker:
+        return _Worker(
+            self._config_path, self._hosted, self._force, self._figures.path, next(self._names)
+        )
+
     async def _pass_on(self, hangup: asyncio.Event) -> None:
         while True:
             await hangup.wait()
@@ -146,7 +165,7 @@ class Workers:
         first = len(self._workers)
         try:
             for _ in range(count):
-                self._workers.append(_Worker(self._config_path, self._hosted, self._force))
+                self._workers.append(self._new_worker())
         except OSError as error:
             raise StartFailed(f"a process cannot be started: {error}") from error
         waiting = set(self._workers[first:])
@@ -170,10 +189,11 @@ class Workers:
                 continue
             log.warning("a process has ended by itself, the gateway starts another one",
                         pid=worker.process.pid, status=status, seconds=delay)  # fmt: skip
+            await asyncio.to_thread(self._figures.absorb, worker.name)
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.25), MAX_DELAY)
             # The new one first: if it cannot be started, this is tried again with the same worker.
-            self._workers[index] = _Worker(self._config_path, self._hosted, self._force)
+            self._workers[index] = self._new_worker()
             worker.close()
 
     def _signal(self, number: signal.Signals) -> None:
@@ -188,3 +208,4 @@ class Workers:
             while worker.process.poll() is None:
                 await asyncio.sleep(0.02)
             worker.close()
+        self._figures.remove()

@@ -28,7 +28,7 @@ class Combine(Enum):
     LEADER = "from one process of the gateway, whatever the number of hosts"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # a key of dicts, by identity
 class Family:
     """A metric with all its series.
 
