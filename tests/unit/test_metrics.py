@@ -1,12 +1,16 @@
 """Metrics: what they count, in both formats, and the sum over the processes of one serve."""
 
 import os
+import platform
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from prometheus_client.openmetrics import parser as open_metrics
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from event_gateway import __version__
 from event_gateway.observability.metrics import (
     MAX_STREAMS,
     MAX_TYPES,
@@ -22,20 +26,26 @@ from event_gateway.observability.metrics import (
 from event_gateway.observability.metrics.families import FAMILIES
 from event_gateway.observability.metrics.family import Combine, Kind
 from event_gateway.observability.metrics.reference import reference
+from event_gateway.observability.metrics.snapshot import Snapshot, encode
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
+def by_labels(family: Metric) -> dict[str, float]:
+    return {
+        f"{sample.name}{sorted(sample.labels.items())}": sample.value for sample in family.samples
+    }
+
+
 async def series(of: Metrics) -> dict[str, float]:
     """All series of the Prometheus text, by name and sorted labels."""
     text, _ = await of.text()
-    return {
-        f"{sample.name}{sorted(sample.labels.items())}": sample.value
-        for family in text_string_to_metric_families(text.decode())
-        for sample in family.samples
-    }
+    shown: dict[str, float] = {}
+    for family in text_string_to_metric_families(text.decode()):
+        shown |= by_labels(family)
+    return shown
 
 
 def of_webhook(name: str, webhook: str = "w", **labels: str) -> str:
@@ -104,13 +114,13 @@ async def test_both_formats_are_read_by_the_parsers_of_prometheus() -> None:
     assert plain_type == "text/plain; version=0.0.4; charset=utf-8"
     assert open_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     read = {family.name: family for family in text_string_to_metric_families(plain.decode())}
-    families_read = list(open_metrics.text_string_to_metric_families(opened.decode()))
+    parse: Callable[[str], Iterable[Metric]] = parser.text_string_to_metric_families
+    families_read = list(parse(opened.decode()))
     assert {family.name for family in families_read} == set(read)
     for family in families_read:
-        key = lambda sample: (sample.name, sorted(sample.labels.items()))  # noqa: E731
-        values = {str(key(sample)): sample.value for sample in family.samples}
-        plain_values = {str(key(each)): each.value for each in read[family.name].samples}
-        assert values == plain_values or family.name.startswith("process_")
+        assert by_labels(family) == by_labels(read[family.name]) or family.name.startswith(
+            "process_"
+        )
     (latency,) = (f for f in families_read if f.name == "event_gateway_delivery_latency_seconds")
     assert latency.unit == "seconds"
     assert {sample.labels["webhook"] for sample in latency.samples} == {'odd "id"\\\n'}
@@ -119,6 +129,7 @@ async def test_both_formats_are_read_by_the_parsers_of_prometheus() -> None:
     }
     assert list(exemplars) == ["0.5"]
     exemplar = exemplars["0.5"]
+    assert exemplar.timestamp is not None
     assert (exemplar.labels, exemplar.value) == ({"trace_id": TRACE}, 0.3)
     assert float(exemplar.timestamp) == 1_700_000_000.25
     assert b"trace_id" not in plain
@@ -198,7 +209,7 @@ async def test_any_process_shows_the_sum_also_of_those_that_were_killed(
         shown = await series(reader)
         assert {key: shown[key] for key in expected} == expected
         assert shown["event_gateway_build_info" + str(sorted({
-            "version": metrics.__version__, "python": metrics.platform.python_version(),
+            "version": __version__, "python": platform.python_version(),
         }.items()))] == 1  # fmt: skip
     before = await series(one)
     # Process two is killed: it writes nothing more. The first process adds what it has counted.
@@ -262,10 +273,8 @@ async def test_torn_and_foreign_files_take_nothing_away(
         file.write_bytes(torn)
         assert (await series(one))[received] == 5
     # Figures that a newer version of the program may write.
-    snapshot = metrics.Snapshot(
-        {"unknown": {("a",): 1.0}, "event_gateway_consumer_lag": {("x",): 1.0}}
-    )
-    (folder.path / "worker-9.figures").write_bytes(metrics.encode(snapshot))
+    snapshot = Snapshot({"unknown": {("a",): 1.0}, "event_gateway_consumer_lag": {("x",): 1.0}})
+    (folder.path / "worker-9.figures").write_bytes(encode(snapshot))
     assert (await series(one))[received] == 5
 
 
