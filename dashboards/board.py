@@ -145,6 +145,4 @@ def runbook(alert: str) -> Link:
     return Link("What to do", f"{RUNBOOKS}#{alert}", new_tab=True)
 
 
-RUNBOOKS = (
-    "https://github.com/your-org/arrakis-project/blob/main/event-gateway/docs/operations/alerts.md"
-)
+RUNBOOKS = "https://github.com/your-org/arrakis-project/blob/main/event-gateway/docs/runbooks.md"

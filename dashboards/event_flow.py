@@ -52,8 +52,9 @@ _now = Section(
         Stat(
             title="Success rate", query=Query(success_rate(), "success rate"),
             unit=Unit("percentunit", 2, 0, 1, "no attempts"), limits=Limits(0.99, 0.95, True),
-            description="Successful deliveries / attempts. Below 95% for 5 minutes the alert "
-            "high_error_rate fires. Webhook Health shows which receivers fail, and how.",
+            description="Successful deliveries / attempts. If more than 5% of the attempts of 5 "
+            "minutes fail, the alert high_error_rate fires. Webhook Health shows which receivers "
+            "fail, and how.",
             links=[runbook("high_error_rate")],
         ),
         Stat(

@@ -36,8 +36,8 @@ _now = Section(
         Stat(
             title="Success rate", query=Query(success_rate(where=WEBHOOK), "success rate"),
             unit=SHARE, limits=SUCCESS, links=[runbook("high_error_rate")],
-            description="Successful deliveries / attempts of the chosen webhooks. Below 95% for 5 "
-            "minutes, with 20 attempts or more, the alert high_error_rate fires.",
+            description="Successful deliveries / attempts of the chosen webhooks. If more than 5% "
+            "of 20 attempts or more in 5 minutes fail, the alert high_error_rate fires.",
         ),
         Stat(
             title="Attempts", query=Query(rate("attempts_total", where=WEBHOOK), "attempts"),

@@ -21,3 +21,13 @@ def expressions(board: Any) -> Iterator[str]:
     for annotation in board["annotations"]["list"]:
         if "expr" in annotation:
             yield annotation["expr"]
+
+
+def variables(board: Any) -> Iterator[tuple[str, str]]:
+    """The label and the metric of each variable that is read from Prometheus."""
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            metric, _, label = (
+                variable["query"]["query"].removeprefix("label_values(").rpartition(", ")
+            )
+            yield label.removesuffix(")"), metric

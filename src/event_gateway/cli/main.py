@@ -24,6 +24,7 @@ from event_gateway.cli.commands import (
     serve,
     streams,
     tokens,
+    top,
     webhooks,
 )
 from event_gateway.cli.scopes import add_scopes
@@ -51,6 +52,7 @@ app.command()(schema.schema)
 app.command()(demo.demo)
 app.command()(replays.replay)
 app.command()(listen.listen)
+app.command()(top.top)
 app.command()(health.health)
 add_scopes(app)
 take_ca(app)

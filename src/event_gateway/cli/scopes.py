@@ -21,6 +21,7 @@ NEEDED = {
     "secrets reseal": scope.ADMIN,
     "streams": scope.STREAMS_READ,
     "tokens": scope.STREAMS_READ,
+    "top": scope.METRICS_READ,
     "webhooks": scope.WEBHOOKS_MANAGE,
 }
 

@@ -14,7 +14,7 @@ MAX_ANSWER = 128 * 1024 * 1024  # bytes; the largest catalog is half of that
 
 
 class GatewayClient:
-    """Sends requests to one gateway with its key. Answers are JSON."""
+    """Sends requests to one gateway with its key."""
 
     def __init__(self, url: str, key: str, tls: ssl.SSLContext | None = None) -> None:
         """``tls``: whom to trust; None for the authorities of the system."""
@@ -28,6 +28,16 @@ class GatewayClient:
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
     ) -> tuple[int, Any]:
         """Status and decoded answer; None if it has no body. Raises ConnectionError."""
+        status, answer = await self._send(method, path, body, content_type)
+        return status, msgspec.json.decode(answer) if answer else None
+
+    async def read(self, path: str) -> tuple[int, bytes]:
+        """Status and body of an answer that is not JSON. Raises ConnectionError."""
+        return await self._send("GET", path, None, "application/json")
+
+    async def _send(
+        self, method: str, path: str, body: Any, content_type: str
+    ) -> tuple[int, bytes]:
         target = parse_target(self._url + path)
         content = b"" if body is None else msgspec.json.encode(body)
         head = (
@@ -45,7 +55,7 @@ class GatewayClient:
         result = await future
         if isinstance(result, Failure):
             raise ConnectionError(f"{self._url}: {result.message}")
-        return result.status, msgspec.json.decode(result.body) if result.body else None
+        return result.status, result.body
 
     async def close(self) -> None:
         """Closes the connections."""

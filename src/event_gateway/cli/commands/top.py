@@ -1,0 +1,46 @@
+"""``event-gateway top``: a live view of a running gateway."""
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.requests import find_gateway, run_with_client
+from event_gateway.cli.top.picture import picture
+from event_gateway.cli.top.session import Session, watch
+
+
+def top(
+    url: UrlOption = None,
+    key: KeyOption = None,
+    interval: Annotated[
+        float, typer.Option(min=0.5, max=60, help="Seconds between two readings.")
+    ] = 2.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch rates, latency, queues, breakers, alerts and streams.
+
+    On a terminal it runs until you type q. Elsewhere, and with --json, it prints the figures of one
+    interval and ends.
+    """
+    console = Console(highlight=False)
+
+    async def work(client: GatewayClient) -> None:
+        session = Session(client, find_gateway(url, key).url)
+        if console.is_terminal and not as_json:
+            await watch(session, console, interval)
+            return
+        await session.read()
+        await asyncio.sleep(interval)
+        await session.read()
+        if as_json:
+            health = {"health": session.view.health, "reasons": session.view.reasons}
+            typer.echo(json.dumps(health | session.view.figures.json(), indent=2))
+            return
+        console.print(picture(session.view, console.width, 1000, live=False))
+
+    run_with_client(url, key, work)

@@ -1,0 +1,113 @@
+"""Reads a gateway every few seconds, and draws what it says."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import termios
+import time
+import tty
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.live import Live
+
+from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.client.output import fail
+from event_gateway.cli.client.requests import content_or_fail
+from event_gateway.cli.top.figures import figures
+from event_gateway.cli.top.picture import View, picture
+from event_gateway.cli.top.scrape import Scrape, parse
+
+WINDOW = 10.0  # seconds over which rates are taken
+KEPT = 60  # rates for the bars
+QUITS = frozenset(b"qQ\x03\x04")
+
+
+class Session:
+    """The latest readings of a gateway."""
+
+    def __init__(self, client: GatewayClient, url: str) -> None:
+        self._client = client
+        self._scrapes: deque[Scrape] = deque()
+        self._events_in: deque[float] = deque(maxlen=KEPT)
+        self._delivered: deque[float] = deque(maxlen=KEPT)
+        self.view = View(url, figures(Scrape(0), Scrape(0)), events_in=self._events_in,
+                         delivered=self._delivered)  # fmt: skip
+
+    async def read(self) -> None:
+        """Reads metrics and health. Raises ConnectionError, and ends the command if the gateway
+        refuses the key."""
+        status, body = await self._client.read("/metrics")
+        if status != 200:
+            content_or_fail(*await self._client.request("GET", "/metrics"))
+        try:
+            scrape = parse(body.decode(), time.monotonic())
+        except ValueError:
+            fail(f"{self.view.url} does not answer as a gateway does")
+        self._scrapes.append(scrape)
+        while len(self._scrapes) > 2 and scrape.at - self._scrapes[1].at >= WINDOW:
+            self._scrapes.popleft()
+        latest = self.view.figures = figures(self._scrapes[0], scrape)
+        if latest.measured:
+            self._events_in.append(latest.events_in)
+            self._delivered.append(latest.delivered)
+        _, ready = await self._client.request("GET", "/readyz")
+        self.view.health, self.view.reasons = ready["status"], ready["reasons"]
+        self.view.trouble = ""
+
+
+async def watch(session: Session, console: Console, interval: float) -> None:
+    """Draws the gateway on the whole terminal until a key or a signal ends it."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, ended.set)
+    await session.read()
+    with (
+        Live(console=console, screen=True, auto_refresh=False) as live,
+        _keys(loop, ended.set),
+    ):
+
+        def draw() -> None:
+            size = console.size
+            live.update(picture(session.view, size.width, size.height), refresh=True)
+
+        loop.add_signal_handler(signal.SIGWINCH, draw)
+        draw()
+        while True:
+            # Rates need a second reading, for which nobody wants to wait for long.
+            wait = interval if session.view.figures.measured else min(interval, 1.0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), wait)
+                return
+            try:
+                await session.read()
+            except ConnectionError as error:
+                session.view.trouble = f"no answer, the figures are old: {error}"
+            draw()
+
+
+@contextlib.contextmanager
+def _keys(loop: asyncio.AbstractEventLoop, quit_: Callable[[], None]) -> Iterator[None]:
+    """Calls ``quit_`` when q is typed; the terminal shows no typed characters meanwhile."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+
+    def typed() -> None:
+        data = os.read(descriptor, 64)
+        if not data or QUITS & set(data):
+            quit_()
+
+    tty.setcbreak(descriptor)
+    loop.add_reader(descriptor, typed)
+    try:
+        yield
+    finally:
+        loop.remove_reader(descriptor)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
