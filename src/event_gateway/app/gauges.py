@@ -62,6 +62,7 @@ class Gauges:
         connected = adapters.broker.connected and not adapters.peers.cut_off
         figures.set(families.SERVER_CONNECTED, int(connected), "nats")
         figures.set(families.SERVER_CONNECTED, int(adapters.ledger.reachable), "redis")
+        figures.set(families.LIMITS_REACHED, adapters.broker.dropped, "messages_to_nats")
         if adapters.storage.disk is not None:
             figures.set(families.DISK_FREE, adapters.storage.disk.free)
         counts = dict.fromkeys(islice(adapters.registry.streams, MAX_STREAMS), 0)
@@ -71,6 +72,13 @@ class Gauges:
         self._metrics.streams.subscribers(counts)
         if adapters.peers.leads:
             figures.set(families.PROCESSES, adapters.peers.index_and_count[1])
+            state = stages.observability.health.tracker.state
+            degraded = state.status == "degraded"
+            figures.set(families.HEALTH_DEGRADED, int(degraded))
+            reasons = Counter(reason.code for reason in state.reasons) if degraded else {}
+            figures.replace(
+                families.HEALTH_REASONS, {(code,): count for code, count in reasons.items()}
+            )
 
     def _of_the_registry(self) -> None:
         """States of webhooks, and ends of keys: the registry is in memory."""

@@ -13,6 +13,7 @@ from event_gateway.observability.logs import configure_logs
 FIXED = (
     "server.host",
     "server.port",
+    "server.admin",
     "server.subscribers",
     "nats",
     "redis",

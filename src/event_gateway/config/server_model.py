@@ -84,6 +84,14 @@ class TlsModel(Section):
         return self
 
 
+class AdminModel(Section):
+    """A port of its own for monitoring: /metrics, /healthz and /readyz, over plain HTTP, without a
+    key."""
+
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(description="0 takes a free one.")
+
+
 class LimitsModel(Section):
     """How many requests one caller (a key, the subject of a token) may send to a process; answers
     say what is left in RateLimit."""
@@ -148,6 +156,9 @@ class ServerModel(Section):
     subscribers: SubscribersModel = SubscribersModel()
     cors: CorsModel = CorsModel()
     limits: LimitsModel = LimitsModel()
+    admin: AdminModel | None = Field(
+        None, description="By default none: metrics are read with a key."
+    )
     tls: TlsModel | None = Field(None, description="By default none: the port speaks plain HTTP.")
 
     @model_validator(mode="after")

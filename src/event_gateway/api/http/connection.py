@@ -196,7 +196,8 @@ class Connection(asyncio.Protocol):
         """The request asks for another protocol; ``rest`` is what came after its head. False if
         the connection stays with HTTP."""
         protocol = next((value for name, value in head.headers if name == b"upgrade"), b"")
-        if protocol.lower() != b"websocket" or self._current is not None:
+        make = cast(Callable[..., Any] | None, self._config.ws_protocol_class)
+        if protocol.lower() != b"websocket" or self._current is not None or make is None:
             return False
         refusal = self._cors.refuses_socket(head) or self._connections.become_live(
             self, self._loop.time()
@@ -205,7 +206,6 @@ class Connection(asyncio.Protocol):
             self.refuse(refusal)
             return True
         self._state.connections.discard(self)
-        make = cast(Callable[..., Any], self._config.ws_protocol_class)
         websocket = make(config=self._config, server_state=self._state, app_state={})
         websocket.on_lost = self._lost_websocket
         websocket.peer = self.peer

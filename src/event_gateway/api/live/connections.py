@@ -39,11 +39,18 @@ class LiveConnection(Protocol):
 class Connections:
     """The live connections, counted by the key that opened them, or the user of its tokens.
 
-    ``still_valid`` says whether a caller could open its connection again.
+    ``still_valid`` says whether a caller could open its connection again; ``limit_reached`` counts
+    that a limit of ``limits`` refused something, by its name.
     """
 
-    def __init__(self, limits: SubscribersModel, still_valid: Callable[[Principal], bool]) -> None:
+    def __init__(
+        self,
+        limits: SubscribersModel,
+        still_valid: Callable[[Principal], bool],
+        limit_reached: Callable[[str], None],
+    ) -> None:
         self.limits = limits
+        self.limit_reached = limit_reached
         self._still_valid = still_valid
         self._counts: Counter[str] = Counter()
         self._connections: set[LiveConnection] = set()
@@ -58,6 +65,7 @@ class Connections:
         """Adds a connection; False if its key has as many as it may. A ``socket`` is pinged."""
         holder = connection.principal.holder
         if self._counts[holder] >= self.limits.max_connections:
+            self.limit_reached("subscriber_connections")
             return False
         self._counts[holder] += 1
         self._connections.add(connection)

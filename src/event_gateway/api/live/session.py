@@ -78,6 +78,7 @@ class LiveSession:
             self._send({"type": "error", "ref": None, "code": "too_many_requests",
                         "detail": detail})  # fmt: skip
             socket.close(TOO_MANY, detail)
+            self._connections.limit_reached("subscriber_requests")
             return
         self._tokens -= 1
         self._requests.append(message)
@@ -164,6 +165,7 @@ class LiveSession:
         request = read_subscribe(frame)
         limit = self._connections.limits.max_subscriptions
         if len(self._subscription_ids) >= limit:
+            self._connections.limit_reached("subscriptions")
             raise SubscriptionRefused("too_many", f"a connection has at most {limit} subscriptions")
         subscription_id = new_id()
 

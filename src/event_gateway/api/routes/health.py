@@ -56,16 +56,21 @@ async def ready(parts: Parts, response: Response) -> dict[str, Any]:
 
     Other trouble is reported as ``degraded``, with 200.
     """
+    response.status_code, answer = readiness(parts)
+    return answer
+
+
+def readiness(parts: HealthParts) -> tuple[int, dict[str, Any]]:
+    """The status and the answer of ``/readyz``."""
     reasons = []
     if parts.state.draining:
         reasons.append("draining")
     if parts.health.nats_unreachable:
         reasons.append("nats unreachable")
     if reasons:
-        response.status_code = 503
-        return {"status": "unavailable", "reasons": reasons}
+        return 503, {"status": "unavailable", "reasons": reasons}
     reasons = [reason.text for reason in parts.health.own()]
-    return {"status": "degraded" if reasons else "ok", "reasons": reasons}
+    return 200, {"status": "degraded" if reasons else "ok", "reasons": reasons}
 
 
 @metrics.get("/v1/health", responses=answers(GatewayHealth))
@@ -101,7 +106,12 @@ async def show_health(parts: Parts, caller: ReadsMetrics) -> dict[str, Any]:
 async def show_metrics(parts: Parts, caller: ReadsMetrics, request: Request) -> Response:
     """The metrics of all processes of this gateway's `serve`, for Prometheus: in OpenMetrics, with
     exemplars, where `Accept` prefers `application/openmetrics-text`."""
-    text, content_type = await parts.metrics.text(request.headers.get("accept", ""))
+    return await metrics_response(parts, request)
+
+
+async def metrics_response(parts: HealthParts, request: Request) -> Response:
+    """The metrics in the format that the request prefers."""
+    text, content_type = await parts.metrics.text(", ".join(request.headers.getlist("accept")))
     return Response(text, headers={"content-type": content_type, "vary": "Accept"})
 
 

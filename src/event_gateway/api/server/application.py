@@ -1,7 +1,7 @@
 """The HTTP application: its routes, and how errors are answered."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -35,6 +35,9 @@ _DETAILS = {
 }
 
 
+_LIMITS = {413: "request_size", 507: "storage"}  # that a status tells of
+
+
 @dataclass(frozen=True, slots=True)
 class RouteGroup:
     """The routers of a module, and the object that their routes get as a dependency."""
@@ -52,8 +55,10 @@ def build_application(
     events: EventsEndpoint,
     signing_keys: SigningKeysEndpoint,
     groups: Sequence[RouteGroup],
+    limit_reached: Callable[[str], None],
 ) -> FastAPI:
-    """The ASGI application of one gateway process. ``version`` is the gateway's.
+    """The ASGI application of one gateway process. ``version`` is the gateway's; ``limit_reached``
+    counts that a limit refused a request, by the limit's name.
 
     If two routes fit a path, the first in ``groups`` answers. Raises LookupError if a route needs
     parts that no group has.
@@ -83,15 +88,20 @@ def build_application(
             # include_router analyses every route again, at the first request.
             app.router.routes.extend(router.routes)
     for kind in HANDLED:
-        app.add_exception_handler(kind, _on_problem)
+        app.add_exception_handler(kind, functools.partial(_on_problem, limit_reached))
     app.add_exception_handler(HTTPException, functools.partial(_on_http_error, app.router.routes))
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_unexpected)
     return app
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    return _with_id(request, problem_of(error).response())
+async def _on_problem(
+    limit_reached: Callable[[str], None], request: Request, error: Exception
+) -> Response:
+    problem = problem_of(error)
+    if (limit := _LIMITS.get(problem.status)) is not None:
+        limit_reached(limit)
+    return _with_id(request, problem.response())
 
 
 def _with_id(request: Request, response: Response) -> Response:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from event_gateway import __version__
 from event_gateway.api.access.mtls import ClientCertificates
@@ -18,22 +19,34 @@ from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.websocket import sessions
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protocol_for
+from event_gateway.api.routes.admin import admin_application
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server.application import build_application
 from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.access import Access, build_access
-from event_gateway.app.stages.routes import route_groups
+from event_gateway.app.stages.routes import health_parts, route_groups
 from event_gateway.app.stages.stages import Stages
 from event_gateway.config.model import Config
 from event_gateway.core.access.certificate_rule import CertificateRule
 from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.access.forwarded import AddressHeader
+from event_gateway.observability.metrics import HttpMetrics
 from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import TaskGroup
 
+MAX_ADMIN_CONNECTIONS = 64  # to the admin port of a process, at most half of them at work
 CLOSE_TIMEOUT = 2.0  # seconds for the notice to subscribers to connect elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class AdminPort:
+    """What answers on the admin port. ``http`` makes the protocol of a connection."""
+
+    asgi: Starlette
+    open_connections: OpenConnections
+    http: Callable[..., asyncio.Protocol]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,7 @@ class Api:
     tls: ServerTls | None
     http: Callable[..., asyncio.Protocol]
     sockets: Callable[..., WebSocketProtocol]
+    admin: AdminPort | None
 
     def start(self, tasks: TaskGroup) -> None:
         """Starts to ping idle WebSocket connections, to close connections that take too long, and
@@ -62,6 +76,8 @@ class Api:
         tasks.start("connections", self.connections.watch)
         tasks.start("connections-access", self.connections.watch_access)
         tasks.start("http-deadlines", self.open_connections.watch)
+        if self.admin is not None:
+            tasks.start("admin-deadlines", self.admin.open_connections.watch)
         if self.tls is not None:
             tasks.start("tls-files", self.tls.watch)
 
@@ -136,7 +152,8 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
     )
     access = build_access(config, admin_key, stages, certificates)
     stages.observability.health.add(lambda: access.jwt.reasons)
-    connections = Connections(subscribers, access.authenticator.still_valid)
+    limit_reached = stages.adapters.metrics.limit_reached
+    connections = Connections(subscribers, access.authenticator.still_valid, limit_reached)
     subscriptions = stages.streaming.subscriptions
     application = build_application(
         __version__,
@@ -151,6 +168,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
             state=state,
         ),
         signing_keys=SigningKeysEndpoint(stages.adapters.registry, stages.requests.secrets),
+        limit_reached=limit_reached,
         groups=route_groups(stages, access=access, state=state, connections=connections),
     )
     open_session = sessions(
@@ -175,4 +193,17 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         sockets=protocol_for(
             open_session, limit=subscribers.max_frame, deflate=subscribers.compression
         ),
+        admin=_admin_port(config, stages, state),
     )
+
+
+def _admin_port(config: Config, stages: Stages, state: ApiState) -> AdminPort | None:
+    """Plain HTTP, with the limits of all connections but a few at a time."""
+    if config.server.admin is None:
+        return None
+    connections = OpenConnections(
+        _limits(config, MAX_ADMIN_CONNECTIONS, TrustedProxies()),
+        HttpMetrics(stages.adapters.metrics.figures, admin=True),
+    )
+    application = admin_application(health_parts(stages, state))
+    return AdminPort(application, connections, connection_for(connections, Cors(), None))

@@ -171,8 +171,13 @@ def _audit_group(stages: Stages, state: ApiState, connections: Connections) -> R
 
 
 def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
+    return RouteGroup(health_parts(stages, state), (health.health, health.metrics))
+
+
+def health_parts(stages: Stages, state: ApiState) -> health.HealthParts:
+    """What the routes of the health and the metrics use, on both ports."""
     observability = stages.observability
-    parts = health.HealthParts(
+    return health.HealthParts(
         version=__version__,
         state=state,
         health=observability.health,
@@ -180,4 +185,3 @@ def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
         peers=stages.adapters.peers,
         metrics=stages.adapters.metrics,
     )
-    return RouteGroup(parts, (health.health, health.metrics))

@@ -122,6 +122,13 @@ def _of_the_listener(config: Config, host: str | None) -> Iterator[tuple[str, st
             "no client can show a certificate: set server.tls.client_ca, or "
             "server.forwarded_client_certificate if a reverse proxy speaks TLS",
         )
+    if server.admin is not None and not is_loopback(server.admin.host):
+        yield (
+            "server.admin.host",
+            f"the admin port listens on {server.admin.host}: whoever can connect to it reads the "
+            "metrics, which name webhooks, streams and event types, without a key. Keep others "
+            "away from it, or listen on 127.0.0.1",
+        )
     if server.tls is None and not is_loopback(host) and not server.trusted_proxies:
         yield (
             "server.host",

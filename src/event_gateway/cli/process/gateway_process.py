@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
 import uvicorn
 
 from event_gateway.app.gateway import Gateway, open_gateway
 from event_gateway.app.server_logins import login_files
+from event_gateway.app.stages.api import AdminPort
 from event_gateway.app.stages.stages import Settings
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
@@ -32,6 +34,32 @@ class QuietServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _serve_admin(
+    port: AdminPort, listener: socket.socket, supervisor: Supervisor
+) -> Callable[[], Awaitable[None]]:
+    """Answers on the admin port; returns what ends that."""
+    server = QuietServer(
+        uvicorn.Config(
+            port.asgi, log_config=None, access_log=False, lifespan="off", proxy_headers=False,
+            http=port.http,  # type: ignore[arg-type]  # it only calls it
+            ws="none", timeout_graceful_shutdown=1, server_header=False,
+        )
+    )  # fmt: skip
+    serving = supervisor.start(
+        "admin-http", lambda: server.serve(sockets=[listener]), policy=Policy.END_PROCESS
+    )
+
+    async def finish() -> None:
+        if supervisor.fatal is not None:
+            await end([serving])
+            return
+        supervisor.let_return(serving)
+        server.should_exit = True
+        await asyncio.wait([serving])
+
+    return finish
 
 
 @contextlib.asynccontextmanager
@@ -91,6 +119,10 @@ async def working(
         serving = supervisor.start(
             "http", lambda: server.serve(sockets=[hosted.listener]), policy=Policy.END_PROCESS
         )
+        if hosted.admin_listener is not None and gateway.api.admin is not None:
+            stack.push_async_callback(
+                _serve_admin(gateway.api.admin, hosted.admin_listener, supervisor)
+            )
         try:
             while not server.started:
                 await asyncio.sleep(0.01)

@@ -38,14 +38,17 @@ class Hosted:
     config_path: Path | None = None
     store_limit: int | None = None
     certificate: Path | None = None  # the file of the API's certificate; None for plain HTTP
+    admin_listener: socket.socket | None = None  # of the admin port, if there is one
 
     @property
     def http_url(self) -> str:
         """The URL of the API."""
-        address, port = self.listener.getsockname()[:2]
-        scheme = "http" if self.certificate is None else "https"
-        host = f"[{address}]" if ":" in address else address
-        return f"{scheme}://{host}:{port}"
+        return f"{'http' if self.certificate is None else 'https'}://{_place(self.listener)}"
+
+    @property
+    def admin_url(self) -> str | None:
+        """The URL of the admin port; None if there is none."""
+        return None if self.admin_listener is None else f"http://{_place(self.admin_listener)}"
 
 
 @contextlib.asynccontextmanager
@@ -64,6 +67,13 @@ async def hosting(
     Raises StartFailed.
     """
     listener = _listen(host or config.server.host, config.server.port if port is None else port)
+    admin_listener = None
+    if (admin := config.server.admin) is not None:
+        try:
+            admin_listener = _listen(admin.host, admin.port)
+        except StartFailed:
+            listener.close()
+            raise
     lock = DirectoryLock(data_dir)
     embedded = EmbeddedServers(
         data_dir, nats=config.nats.url is None, valkey=config.redis.url is None
@@ -71,6 +81,8 @@ async def hosting(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(lock.release)
         stack.callback(listener.close)
+        if admin_listener is not None:
+            stack.callback(admin_listener.close)
         stack.push_async_callback(embedded.stop)
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,7 +107,7 @@ async def hosting(
         yield Hosted(
             listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
             admin_key, sealing_key, data_dir.absolute(), config_path,
-            embedded.store_limit, _certificate(config),
+            embedded.store_limit, _certificate(config), admin_listener,
         )  # fmt: skip
 
 
@@ -109,11 +121,19 @@ def announced(hosted: Hosted, data_dir: Path) -> Iterator[None]:
     }  # fmt: skip
     if hosted.certificate is not None:
         places["certificate"] = str(hosted.certificate)
+    if hosted.admin_url is not None:
+        places["admin"] = hosted.admin_url
     write_private(endpoints, json.dumps(places))
     try:
         yield
     finally:
         endpoints.unlink(missing_ok=True)
+
+
+def _place(listener: socket.socket) -> str:
+    """Address and port, as they stand in a URL."""
+    address, port = listener.getsockname()[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _certificate(config: Config) -> Path | None:

@@ -163,6 +163,8 @@ async def _until_told_to_end(
         typer.echo(f"Redis           {without_password(hosted.redis_url)}")
         if hosted.store_limit is not None:
             typer.echo(f"storage         {format_size(hosted.store_limit)} for the streams of NATS")
+        if hosted.admin_url is not None:
+            typer.echo(f"admin port      {hosted.admin_url}")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
         await ending.wait()
         await end(work)

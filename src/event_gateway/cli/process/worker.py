@@ -1,6 +1,7 @@
 """One of several processes of a gateway, as :mod:`event_gateway.cli.process.workers` starts it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -40,8 +41,14 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
     hangup = hangups()
     path = None if settings["config"] is None else Path(settings["config"])
     sealing_key = None if settings["sealing_key"] is None else Path(settings["sealing_key"])
-    with socket.socket(fileno=settings["listener"]) as listener:
-        listener.setblocking(False)
+    with contextlib.ExitStack() as sockets:
+        listener, admin = (
+            None if number is None else sockets.enter_context(socket.socket(fileno=number))
+            for number in (settings["listener"], settings["admin_listener"])
+        )
+        assert listener is not None
+        for each in filter(None, (listener, admin)):
+            each.setblocking(False)
         hosted = Hosted(
             listener,
             settings["nats_url"],
@@ -51,6 +58,7 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
             data_dir=None if settings["data_dir"] is None else Path(settings["data_dir"]),
             config_path=path,
             store_limit=settings["store_limit"],
+            admin_listener=admin,
         )
         try:
             hosted.admin_key.open()

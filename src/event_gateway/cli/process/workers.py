@@ -41,12 +41,13 @@ class _Worker:
         self.name = name
         self._ready, ready = os.pipe()
         descriptor = hosted.listener.fileno()
+        admin = None if hosted.admin_listener is None else hosted.admin_listener.fileno()
         try:
             os.set_blocking(self._ready, False)
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "event_gateway.cli.process.worker"],
                 stdin=subprocess.PIPE,
-                pass_fds=(descriptor, ready),
+                pass_fds=(descriptor, ready, *(() if admin is None else (admin,))),
                 # Ctrl-C in the terminal goes to the first process only, which ends the others.
                 start_new_session=True,
                 # It holds the port: draining without servers would keep the next gateway from it.
@@ -65,6 +66,7 @@ class _Worker:
             "config": None if config_path is None else str(config_path),
             "parent": os.getpid(),
             "listener": descriptor,
+            "admin_listener": admin,
             "ready": ready,
             "nats_url": hosted.nats_url,
             "redis_url": hosted.redis_url,

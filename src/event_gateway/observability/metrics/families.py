@@ -144,7 +144,9 @@ DISK_FREE = _gauge(
 # The API
 
 HTTP_CONNECTIONS = _gauge(
-    "http_connections", "Open connections of clients; live: WebSocket and SSE.", "kind"
+    "http_connections",
+    "Open connections of clients: http, live (WebSocket and SSE), admin (the admin port).",
+    "kind",
 )
 HTTP_REFUSED = _counter(
     "http_connections_refused", "Connections over a bound, or closed to make room.", "reason"

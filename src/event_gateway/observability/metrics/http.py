@@ -5,13 +5,17 @@ from event_gateway.observability.metrics.figures import Figures
 
 
 class HttpMetrics:
-    """Figures of the API's connections."""
+    """Figures of the API's connections; ``admin``: of those to the admin port."""
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: Figures, *, admin: bool = False) -> None:
         self._figures = figures
+        self._admin = admin
 
     def connections(self, http: int, live: int) -> None:
         """Sets the number of open connections."""
+        if self._admin:
+            self._figures.set(families.HTTP_CONNECTIONS, http, "admin")
+            return
         self._figures.set(families.HTTP_CONNECTIONS, http, "http")
         self._figures.set(families.HTTP_CONNECTIONS, live, "live")
 
