@@ -140,9 +140,10 @@ def query_variable(name: str, label: str, query: str) -> Json:
     }  # fmt: skip
 
 
+DOCS = "https://github.com/your-org/arrakis-project/blob/main/event-gateway/docs"
+REASONS = Link("What to do", f"{DOCS}/reference/health.md", new_tab=True)
+
+
 def runbook(alert: str) -> Link:
-    """The link to the page that says what to do about an alert."""
-    return Link("What to do", f"{RUNBOOKS}#{alert}", new_tab=True)
-
-
-RUNBOOKS = "https://github.com/your-org/arrakis-project/blob/main/event-gateway/docs/runbooks.md"
+    """The link to what to do about an alert."""
+    return Link("What to do", f"{DOCS}/runbooks.md#{alert}", new_tab=True)

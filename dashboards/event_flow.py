@@ -1,6 +1,6 @@
 """*Event Flow*: what comes in, how soon it is routed, what goes out to webhooks and subscribers."""
 
-from dashboards.board import Board, Section, query_variable, runbook
+from dashboards.board import REASONS, Board, Section, query_variable, runbook
 from dashboards.panels import (
     BAD,
     GOOD,
@@ -36,7 +36,7 @@ _now = Section(
             "Redis that it cannot reach. GET /v1/health names the reasons and since when.",
             unit=Unit(empty="not reported"),
             meanings=(Meaning(0, "OK", GOOD), Meaning(1, "DEGRADED", BAD)),
-            links=[runbook("health-degraded")],
+            links=[REASONS],
         ),
         Stat(
             title="Events in", query=Query(rate("events_received_total"), "events"), unit=EVENTS,

@@ -1,6 +1,6 @@
 """*Integration Status*: each external system, NATS and Redis, and the alerts."""
 
-from dashboards.board import Board, Section, query_variable, runbook
+from dashboards.board import REASONS, Board, Section, query_variable, runbook
 from dashboards.panels import (
     BAD,
     GOOD,
@@ -67,7 +67,7 @@ _now = Section(
             "Redis that it cannot reach. The reasons are below; GET /v1/health says since when.",
             unit=Unit(empty="not reported"),
             meanings=(Meaning(0, "OK", GOOD), Meaning(1, "DEGRADED", BAD)),
-            links=[runbook("health-degraded")],
+            links=[REASONS],
         ),
         Stat(
             title="Alerts firing", limits=Limits(1, 1), bare=True,
@@ -168,7 +168,7 @@ _alerts = Section(
             query=Query(f"max by (code) ({selector('health_reasons')} > bool 0)", "{{code}}"),
             description="Why the gateway was degraded, and when. docs/operations says for each "
             "code what to do.",
-            links=[runbook("health-degraded")],
+            links=[REASONS],
         ),
         Lines(
             title="Webhooks, by state", stacked=True, unit=Unit(decimals=0, empty="not reported"),
