@@ -45,7 +45,7 @@ async def test_the_router_requests_no_more_than_it_may_hold(
         ledger=adapters.ledger, index=stages.routing.index,
         dispatch=lambda _received, _webhook, recorded: dispatched.append(recorded),
         metrics=adapters.metrics, on_error=stages.ingest.note_expression_error,
-        supervisor=stages.supervisor,
+        tracing=stages.telemetry.tracing, supervisor=stages.supervisor,
     )  # fmt: skip
     await _publish(client, COUNT)
     bounded.start()

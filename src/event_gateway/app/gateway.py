@@ -128,6 +128,7 @@ class Gateway:
         stages.observability.start(tasks)
         tasks.start("gauges", self._gauges.run)
         tasks.start("stream-upkeep", self._upkeep.run)
+        tasks.start("telemetry", stages.telemetry.run)
         tasks.start("redis-settings", stages.adapters.redis_settings.run)
 
     async def reload(self, config: Config) -> None:
@@ -172,6 +173,7 @@ class Gateway:
             await stages.registrations.stop()
             await stages.streaming.stop()
             await stages.requests.stop()
+            await stages.telemetry.stop()
 
     def _recreated(self, stream: str) -> None:
         self.stages.streaming.hub.stream_recreated(stream)

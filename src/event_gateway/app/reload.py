@@ -59,6 +59,7 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> No
     stages.routing.configure(config)
     stages.replaying.configure(config)
     api.configure(config)
+    await stages.telemetry.configure(config, former)
     if config.telemetry.logs != former.telemetry.logs:
         configure_logs(log_settings(config))
     stages.adapters.configure(config)  # last: the peers learn that this process has the file

@@ -133,7 +133,13 @@ class EventLog:
             )
 
     async def append(
-        self, event_type: str, source: str, event_id: str, body: bytes, origin: str = HTTP
+        self,
+        event_type: str,
+        source: str,
+        event_id: str,
+        body: bytes,
+        origin: str = HTTP,
+        more_headers: dict[str, str] | None = None,
     ) -> Appended:
         """Publishes one structured event and waits until NATS confirms it.
 
@@ -152,6 +158,8 @@ class EventLog:
             ORIGIN_HEADER: origin,
             FORMAT_HEADER: str(LOG_FORMAT),
         }
+        if more_headers is not None:
+            headers |= more_headers
         try:
             ack = await self._broker.js.publish(
                 subject_for(event_type, self.captured), body, headers=headers

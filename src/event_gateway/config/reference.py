@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from event_gateway.config.definitions import webhook_of
@@ -90,7 +90,9 @@ def _default(field: FieldInfo, known: Any) -> str:
     if field.is_required():
         return "*required*"
     value = field.get_default(call_default_factory=True) if known is None else known
-    if isinstance(value, float) and field.annotation in (float, Duration):
+    # Only durations are read from text.
+    is_duration = any(isinstance(part, BeforeValidator) for part in field.metadata)
+    if isinstance(value, float) and (is_duration or field.annotation is Duration):
         value = format_duration(value)
     if isinstance(value, BaseModel) or value in (None, [], {}, ()) or isinstance(value, dict):
         return ""

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from event_gateway.core.webhook.delivery import error_for_status
 from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.delivery.attempt_spans import begin_attempt, record_request
 from event_gateway.delivery.circuit_breaker import release_probe
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.pacing import Pacing
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.request.receiver_client import BuildRequest, ReceiverClient
 from event_gateway.request.request import Unsendable
 from event_gateway.state.ledger import Ledger
@@ -39,6 +41,7 @@ class Attempts:
         pacing: Pacing,
         *,
         max_in_flight: int,
+        tracing: Tracing,
         on_result: Callable[[Lane, Job, Response | Failure], None],
         on_slot_freed: Callable[[Lane], None],
     ) -> None:
@@ -47,6 +50,7 @@ class Attempts:
         self._outcomes = outcomes
         self._pacing = pacing
         self._max_in_flight = max_in_flight
+        self._tracing = tracing
         self._on_result = on_result
         self._on_slot_freed = on_slot_freed
         self._stopping = False
@@ -88,13 +92,17 @@ class Attempts:
         for job in jobs:
             job.started, job.url = now, webhook.url
         number = len(jobs[0].delivery.attempts) + 1
+        tracer = self._tracing.tracer
+        traceparent = "" if tracer is None else begin_attempt(tracer, jobs)
         left_out: dict[int, Unsendable] = {}
         build: BuildRequest
         if lane.batch is None:
-            build = functools.partial(lane.builder.build, jobs[0].received, number)
+            build = functools.partial(lane.builder.build, jobs[0].received, number, jobs[0].span)
         else:
             events = [job.received for job in jobs]
-            build = functools.partial(lane.builder.build_batch, events, number, left_out)
+            build = functools.partial(
+                lane.builder.build_batch, events, number, left_out, jobs[0].span, traceparent
+            )
         unsent = self._receivers.send(
             lane.builder, build, webhook.timeout,
             lambda result: self._ended(lane, jobs, left_out, result),
@@ -135,6 +143,8 @@ class Attempts:
             self._pacing.release()
         if self._cut_off:
             return
+        if jobs[0].batch and self._tracing.tracer is not None:
+            record_request(self._tracing.tracer, lane, jobs, _error_of(result))
         self._on_result(lane, jobs[0], result)
         for position, job in enumerate(jobs):
             why = left_out.get(position)
@@ -169,6 +179,12 @@ class Attempts:
             self._outcomes.attempt_failed(
                 lane, job, why.error_type, why.message, None, at_receiver=False, final=why.final
             )
+
+
+def _error_of(result: Response | Failure) -> str:
+    if isinstance(result, Failure):
+        return result.error_type
+    return error_for_status(result.status) or ""
 
 
 def is_own(result: Response | Failure) -> bool:

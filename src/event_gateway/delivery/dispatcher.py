@@ -31,6 +31,7 @@ from event_gateway.delivery.pacing import Pacing
 from event_gateway.delivery.receiver_health import ReceiverHealth
 from event_gateway.delivery.throttling import Throttles
 from event_gateway.observability.metrics import Metrics
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.state.ledger import Ledger
@@ -63,6 +64,7 @@ class Dispatcher:
         signal: DueSignal,
         metrics: Metrics,
         disable: Callable[[Webhook, str], None],
+        tracing: Tracing,
         max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._ledger = ledger
@@ -76,7 +78,7 @@ class Dispatcher:
         self._pacing = Pacing(max_in_flight // 2, self._may_start, self._start_paced)
         self._attempts = Attempts(
             ledger, receivers, outcomes, self._pacing,
-            max_in_flight=max_in_flight,
+            max_in_flight=max_in_flight, tracing=tracing,
             on_result=self._request_ended, on_slot_freed=self._start_next,
         )  # fmt: skip
         self.backlogs = Backlogs(outcomes, self._pacing, self._attempts, signal)

@@ -24,6 +24,7 @@ from event_gateway.core.webhook.delivery import (
 )
 from event_gateway.core.webhook.retry_policy import LONGEST_WAIT
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.delivery.attempt_spans import end_attempt, exemplar_of, record_dead_letter
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.failure_lines import (
@@ -35,6 +36,7 @@ from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.response_directives import aborts, retry_after
 from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.state.ledger import Ledger
 from event_gateway.transport.client import Response
 
@@ -62,6 +64,7 @@ class Outcomes:
         lifecycle: Lifecycle,
         signal: DueSignal,
         *,
+        tracing: Tracing,
         cache_event: Callable[[Received], None],
         max_age: float,
     ) -> None:
@@ -69,6 +72,7 @@ class Outcomes:
         self._dead_letters = dead_letters
         self._lifecycle = lifecycle
         self._signal = signal
+        self._tracing = tracing
         self._cache_event = cache_event
         self.max_age = max_age
 
@@ -109,12 +113,11 @@ class Outcomes:
         duration, latency = now - job.started, now - delivery.event_at
         duration_ms = round(duration * 1000)
         number = len(delivery.attempts) + 1
-        delivery.attempts = [
-            *delivery.attempts, Attempt(number, rfc3339(job.started), duration_ms, status_code)
-        ]  # fmt: skip
-        lane.metrics.attempt_succeeded(
-            duration, latency, now, job.received.event.extensions.get("traceparent")
-        )
+        attempt = Attempt(number, rfc3339(job.started), duration_ms, status_code)
+        delivery.attempts = [*delivery.attempts, attempt]
+        lane.metrics.attempt_succeeded(duration, latency, now, exemplar_of(job))
+        if job.span and self._tracing.tracer is not None:
+            end_attempt(self._tracing.tracer, lane, job, attempt, now)
         if delivery.stream != LIFECYCLE:
             self._lifecycle.webhook("succeeded", delivery.webhook_id, {
                 "event_id": delivery.event_id,
@@ -152,9 +155,7 @@ class Outcomes:
             response=body[:KEPT_RESPONSE].decode("utf-8", "replace") or None,
             response_headers=_first_headers(headers) or None,
         )
-        lane.metrics.attempt_failed(
-            str(error), duration, now, job.received.event.extensions.get("traceparent")
-        )
+        lane.metrics.attempt_failed(str(error), duration, now, exemplar_of(job))
         outcome = decide(
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
             self.time_left_of(lane.webhook, delivery),
@@ -169,6 +170,8 @@ class Outcomes:
         why = outcome.not_retried if isinstance(outcome, DeadLetter) else None
         attempt = replace(attempt, next_attempt_at=next_at, not_retried=why)
         delivery.attempts = [*delivery.attempts, attempt]
+        if job.span and self._tracing.tracer is not None:
+            end_attempt(self._tracing.tracer, lane, job, attempt, now)
         log_failed_attempt(lane.webhook, job, attempt, outcome)
         if delivery.stream != LIFECYCLE:
             self._lifecycle.webhook("failed", delivery.webhook_id, {
@@ -276,20 +279,25 @@ class Outcomes:
                     DEAD_LETTER_RETRY, self._write_dead_letter, lane, job, outcome, error
                 )
 
+        start = time.time()
         self._dead_letters.write(
             job.received, job.delivery, lane.webhook, outcome.reason,
-            on_confirmed=lambda seq: self._dead_letter_written(lane, job, outcome, error, seq),
+            on_confirmed=lambda seq: self._dead_letter_written(
+                lane, job, outcome, error, seq, start
+            ),
             on_failed=not_confirmed,
         )  # fmt: skip
 
     def _dead_letter_written(
-        self, lane: Lane, job: Job, outcome: DeadLetter, error: str, seq: int
+        self, lane: Lane, job: Job, outcome: DeadLetter, error: str, seq: int, start: float
     ) -> None:
         delivery = job.delivery
         delivery.dead_letter = seq
         lane.metrics.outcome(Status.DEAD_LETTER)
         self._end(job, Status.DEAD_LETTER, outcome, error)
         log_dead_letter(job, outcome.reason, seq)
+        if self._tracing.tracer is not None:
+            record_dead_letter(self._tracing.tracer, job, outcome.reason, seq, start)
         if delivery.stream != LIFECYCLE:
             self._lifecycle.webhook("dead_lettered", delivery.webhook_id, {
                 "event_id": delivery.event_id,

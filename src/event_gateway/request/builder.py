@@ -95,27 +95,30 @@ class RequestBuilder:
         self._authenticate = self.authentication.lines
         self._identity = self.authentication.identity
 
-    def build(self, received: Received, attempt: int) -> Request:
-        """The request of an event; ``attempt`` counts from 1.
+    def build(self, received: Received, attempt: int, span: str = "") -> Request:
+        """The request of an event; ``attempt`` counts from 1, ``span`` is the id of its span, a new
+        one by default.
 
         Raises Unsendable; TokenPending or BodyPending while there is no access token or no body
         yet.
         """
         if self._webhook.mode == "batch":
-            return self.build_batch([received], attempt, {})
+            return self.build_batch([received], attempt, {}, span)
         body_header, body = self._transformed(received)
         event = received.event
         message_id = self._message_id(f"{event.source}\0{event.id}")
-        return self._request(body_header, body, message_id, trace_lines(received), attempt)
+        return self._request(body_header, body, message_id, trace_lines(received, span), attempt)
 
     def build_batch(
-        self, events: Sequence[Received], attempt: int, refused: dict[int, Unsendable]
-    ) -> Request:
+        self, events: Sequence[Received], attempt: int, refused: dict[int, Unsendable],
+        span: str = "", traceparent: str = "",
+    ) -> Request:  # fmt: skip
         """One request of several events: a CloudEvents JSON batch if they are not transformed, else
         a JSON array of the transformed events, or a line for each if they are not JSON.
 
         Events whose body cannot be made are left out; ``refused`` receives the reasons, by the
-        positions of the events. Raises what :meth:`build` raises; Unsendable if no event is left.
+        positions of the events. ``traceparent``: that of a request of several events, by default a
+        new trace. Raises what :meth:`build` raises; Unsendable if no event is left.
         """
         bodies: list[bytes] = []
         included: list[Received] = []
@@ -137,7 +140,10 @@ class RequestBuilder:
             raise pending
         if not included:
             raise refused[0]
-        trace = trace_lines(included[0] if len(included) == 1 else None)
+        if traceparent:
+            trace = b"traceparent: %b\r\n" % traceparent.encode()
+        else:
+            trace = trace_lines(included[0] if len(included) == 1 else None, span)
         body = batch_body.join(header, bodies)
         identities = "\0\0".join(
             f"{received.event.source}\0{received.event.id}" for received in included

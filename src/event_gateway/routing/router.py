@@ -22,9 +22,11 @@ from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.routing.index import Index, OnError
 from event_gateway.routing.log_consumer import LogConsumers
+from event_gateway.routing.routing_spans import record_routing
 from event_gateway.routing.settlement import Fault, Settlement
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
@@ -70,8 +72,10 @@ class Router:
         dispatch: Dispatch,
         metrics: Metrics,
         on_error: OnError,
+        tracing: Tracing,
         supervisor: Supervisor,
     ) -> None:
+        self._tracing = tracing
         self._broker = broker
         self._stream = stream
         self._consumers = consumers
@@ -259,6 +263,8 @@ class Router:
     async def _dispatch_all(self, matched: list[tuple[Pulled, Received, list[Webhook]]]) -> None:
         """Begins the deliveries that are not recorded yet; acknowledges events without any."""
         known = await self._known(matched)
+        tracer = self._tracing.tracer
+        start = 0.0 if tracer is None else time.time()
         dispatched = 0
         faults: list[Fault] = []
         for pulled, received, webhooks in matched:
@@ -271,6 +277,8 @@ class Router:
             if not new:
                 if pulled.reply:
                     self._broker.post(pulled.reply, b"+ACK")
+                    if tracer is not None and not webhooks:
+                        record_routing(tracer, received, 0, start)
                 continue
             in_work = self._unsettled.get(received.seq)
             if in_work is not None:  # it was routed ahead, or is, while this batch was decoded
@@ -296,6 +304,8 @@ class Router:
             if failed:
                 self._forget(settlement)  # likewise
                 faults.append(Fault(pulled, failed, all_failed=len(failed) == len(new)))
+            elif tracer is not None:
+                record_routing(tracer, received, len(new), start)
         if faults:
             await self._handle_faults(faults)
 

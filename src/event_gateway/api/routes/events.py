@@ -30,6 +30,7 @@ from event_gateway.core.cloudevents.json_format import (
     to_structured,
 )
 from event_gateway.core.cloudevents.media_types import mode_of
+from event_gateway.core.cloudevents.trace_context import context_in
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.ingest.intake import Intake
@@ -85,7 +86,7 @@ class EventsEndpoint:
             raise Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
         admit = self.admit if not is_narrowed(principal) else _admit_for(principal, self.admit)
         events = _parse(request, await body.read(), admit)
-        appended = await self.intake.accept(events)
+        appended = await self.intake.accept(events, trace=context_in(request.headers))
         if is_narrowed(principal):
             await self._check_duplicates(principal, events, appended)
         duplicates = sum(1 for ack in appended if ack.duplicate)

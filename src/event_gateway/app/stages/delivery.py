@@ -19,6 +19,7 @@ from event_gateway.delivery.handover import Handover
 from event_gateway.delivery.lane_sync import LaneSync
 from event_gateway.delivery.ordered import OrderedDeliveries
 from event_gateway.delivery.outcomes import Outcomes
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.routing.ordered_source import OrderedSource
 from event_gateway.state.order import Order
 from event_gateway.tasks import Supervisor, TaskGroup
@@ -63,6 +64,7 @@ def build_delivery(
     requests: Requests,
     registrations: Registrations,
     max_attempts: int,
+    tracing: Tracing,
     supervisor: Supervisor,
 ) -> Deliveries:
     """Needs the ingest stage for events that are read again, the requests stage for the attempts,
@@ -72,12 +74,13 @@ def build_delivery(
     signal = DueSignal()
     outcomes = Outcomes(
         ledger, dead_letters, adapters.lifecycle, signal,
-        cache_event=adapters.reader.cache, max_age=longest_wait(config.ingest.retention),
+        tracing=tracing, cache_event=adapters.reader.cache,
+        max_age=longest_wait(config.ingest.retention),
     )  # fmt: skip
     dispatcher = Dispatcher(
         ledger, queues, requests.receivers, requests.builders,
         outcomes=outcomes, dead_letters=dead_letters, signal=signal, metrics=adapters.metrics,
-        disable=registrations.webhooks.disable, max_in_flight=max_attempts,
+        disable=registrations.webhooks.disable, max_in_flight=max_attempts, tracing=tracing,
     )  # fmt: skip
     ledger.report_lanes(dispatcher.health.apply_report)
     handover = Handover(dispatcher, ingest.stored_events.load)

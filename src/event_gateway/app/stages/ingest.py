@@ -15,6 +15,7 @@ from event_gateway.ingest.catalog import Catalog
 from event_gateway.ingest.intake import Intake
 from event_gateway.ingest.schema_policy import SchemaPolicy
 from event_gateway.observability.metrics import Metrics
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.pipeline.stored_events import StoredEvents
@@ -57,13 +58,13 @@ class Ingest:
         tasks.start("expression-errors", self.expression_errors.run)
 
 
-def build_ingest(config: Config, adapters: Adapters) -> Ingest:
+def build_ingest(config: Config, adapters: Adapters, tracing: Tracing) -> Ingest:
     """Needs the registry (event types) and the event log."""
     policy = SchemaPolicy(enforce=config.catalog.enforce, strict=config.catalog.strict)
     admission = Admission(adapters.registry, policy, adapters.metrics)
     enricher = Enricher(EventCache(adapters.redis, __version__, (DEAD_LETTERS,)), __version__)
     return Ingest(
-        intake=Intake(adapters.events),
+        intake=Intake(adapters.events, tracing),
         schema_policy=policy,
         catalog=Catalog(adapters.registry, policy),
         admission=admission,

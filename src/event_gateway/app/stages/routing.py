@@ -11,6 +11,7 @@ from event_gateway.app.stages.registration import Registrations
 from event_gateway.app.stages.streaming import Streaming
 from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.routing.index import Index
 from event_gateway.routing.lag import RouterLag
 from event_gateway.routing.lifecycle_routing import LifecycleRouting
@@ -71,6 +72,7 @@ def build_routing(
     registrations: Registrations,
     deliveries: Deliveries,
     streaming: Streaming,
+    tracing: Tracing,
     supervisor: Supervisor,
 ) -> Routing:
     """Needs the delivery stage, which gets what matches; and, as the registry's changes are applied
@@ -86,7 +88,7 @@ def build_routing(
             adapters.broker, stream, consumers=consumers, decoder=ingest.capture,
             rejected=adapters.rejected, ledger=adapters.ledger, index=index,
             dispatch=deliveries.dispatcher.dispatch, metrics=adapters.metrics,
-            on_error=ingest.note_expression_error, supervisor=supervisor,
+            on_error=ingest.note_expression_error, tracing=tracing, supervisor=supervisor,
         )
         for stream in (*streams, LIFECYCLE)
     }  # fmt: skip

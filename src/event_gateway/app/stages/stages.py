@@ -14,6 +14,7 @@ from event_gateway.app.stages.replay import Replaying, build_replay
 from event_gateway.app.stages.request import Requests, build_requests
 from event_gateway.app.stages.routing import Routing, build_routing
 from event_gateway.app.stages.streaming import Streaming, build_streaming
+from event_gateway.app.telemetry import Telemetry
 from event_gateway.config.model import Config
 from event_gateway.core.text.urls import places_of
 from event_gateway.observability.metrics import Metrics
@@ -56,6 +57,7 @@ class Stages:
     streaming: Streaming
     routing: Routing
     replaying: Replaying
+    telemetry: Telemetry
     supervisor: Supervisor
 
 
@@ -78,7 +80,8 @@ async def build_stages(
         metrics=metrics, supervisor=supervisor, closing=closing,
     )  # fmt: skip
     observability = build_observability(adapters, supervisor)
-    ingest = build_ingest(config, adapters)
+    telemetry = Telemetry(config, metrics)
+    ingest = build_ingest(config, adapters, telemetry.tracing)
     requests = build_requests(
         config,
         adapters,
@@ -90,11 +93,25 @@ async def build_stages(
     )
     registrations = build_registration(config, adapters, requests)
     deliveries = build_delivery(
-        config, adapters, ingest, requests, registrations, settings.max_attempts, supervisor
+        config,
+        adapters,
+        ingest,
+        requests,
+        registrations,
+        settings.max_attempts,
+        telemetry.tracing,
+        supervisor,
     )
     streaming = build_streaming(adapters, ingest, supervisor)
     routing = build_routing(
-        config, adapters, ingest, registrations, deliveries, streaming, supervisor
+        config,
+        adapters,
+        ingest,
+        registrations,
+        deliveries,
+        streaming,
+        telemetry.tracing,
+        supervisor,
     )
     observability.health.add(lambda: routing.repair.reasons)
     observability.health.add(lambda: routing.lag.reasons)
@@ -109,6 +126,7 @@ async def build_stages(
         streaming=streaming,
         routing=routing,
         replaying=build_replay(config, adapters, ingest),
+        telemetry=telemetry,
         supervisor=supervisor,
     )
 

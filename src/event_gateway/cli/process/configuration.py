@@ -8,6 +8,7 @@ from pathlib import Path
 
 from event_gateway.api.http.server_tls import load_tls
 from event_gateway.app.server_logins import login_problems
+from event_gateway.app.telemetry import telemetry_problems
 from event_gateway.cli.process.callers import caller_warnings, unusable_callers
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import unfed_patterns
@@ -38,6 +39,7 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
         *_unusable_tls(config, source),
         *(source.problem(key, why) for key, why in unusable_callers(config, _external(config))),
         *(source.problem(key, why) for key, why in login_problems(config)),
+        *(source.problem(key, why) for key, why in telemetry_problems(config)),
     ]
     if problems:
         raise ConfigError(problems)

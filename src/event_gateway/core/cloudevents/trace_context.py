@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from event_gateway.core.cloudevents.event import Received
+    from event_gateway.core.cloudevents.event import Event, Received
 
 # Section 3.2: version, trace id, parent id, flags. A later version may have more behind them.
 _TRACEPARENT = re.compile(
-    r"(?:00|(?!ff|00)[0-9a-f]{2}(?=.{52}(?:-|$)))"
+    r"(?:00|(?!ff|00)[0-9a-f]{2}(?=.{53}(?:-|\Z)))"
     r"-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})"
 )
 _MAX_TRACEPARENT = 256
@@ -67,9 +67,14 @@ def trace_of(received: "Received") -> TraceContext:
         event = received.event
         trace = context_in(event.extensions) if event.extensions else None
         if trace is None:
-            trace = TraceContext(_identity(event.source, event.id)[:32])
+            trace = trace_by_identity(event)
         received.trace = trace
     return trace
+
+
+def trace_by_identity(event: "Event") -> TraceContext:
+    """The trace of an event that nobody has begun one for."""
+    return TraceContext(_identity(event.source, event.id)[:32])
 
 
 def routing_span(received: "Received") -> str:

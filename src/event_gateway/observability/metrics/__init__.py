@@ -15,6 +15,7 @@ from event_gateway.observability.metrics.metrics import (
     OTHER,
     Metrics,
 )
+from event_gateway.observability.metrics.otlp import as_otlp
 from event_gateway.observability.metrics.streams import MAX_STREAMS, StreamMetrics
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "SharedFolder",
     "StreamMetrics",
     "WebhookMetrics",
+    "as_otlp",
     "families",
 ]

@@ -36,7 +36,7 @@ _BOUNDS = {
     for family in families.FAMILIES
     if family.kind is Kind.HISTOGRAM
 }
-_OF_WEBHOOKS: dict[Family, Callable[[WebhookMetrics], Histogram]] = {
+HISTOGRAMS: dict[Family, Callable[[WebhookMetrics], Histogram]] = {
     families.DELIVERY_LATENCY: lambda webhook: webhook.latency,
     families.ATTEMPT_DURATION: lambda webhook: webhook.duration,
 }
@@ -82,12 +82,12 @@ def _quality(parameters: list[str]) -> float:
 
 def _samples(family: Family, snapshot: Snapshot, *, exemplars: bool) -> Iterator[str]:
     if family.kind is Kind.HISTOGRAM:
-        histogram_of = _OF_WEBHOOKS[family]
+        histogram_of = HISTOGRAMS[family]
         for label, webhook in snapshot.webhooks.items():
             yield from _histogram(family, label, histogram_of(webhook), exemplars=exemplars)
         return
     name = family.shown_name
-    for labels, value in _values(family, snapshot):
+    for labels, value in values_of(family, snapshot):
         if labels:
             pairs = ",".join(
                 f'{key}="{text.translate(_ESCAPED)}"'
@@ -98,7 +98,7 @@ def _samples(family: Family, snapshot: Snapshot, *, exemplars: bool) -> Iterator
             yield f"{name} {_number(value)}\n"
 
 
-def _values(family: Family, snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float]]:
+def values_of(family: Family, snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float]]:
     """The series of a counter or a gauge; some are among what each webhook counts."""
     webhooks = snapshot.webhooks.items()
     if family is families.DELIVERIES:

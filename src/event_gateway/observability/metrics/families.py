@@ -133,6 +133,9 @@ ALERT_FIRING = _leader(
     "name", "webhook",
 )  # fmt: skip
 TASK_CRASHES = _counter("task_crashes", "Crashes of background tasks.", "task")
+TELEMETRY_SPANS = _counter(
+    "telemetry_spans", "Spans of traces: exported to the collector, failed, or dropped.", "result"
+)
 LIMITS_REACHED = _counter(
     "limits_reached", "How often a limit refused or dropped something.", "limit"
 )
@@ -216,7 +219,8 @@ SECTIONS: dict[str, tuple[Family, ...]] = {
     ),
     "The gateway and its servers": (
         BUILD_INFO, PROCESSES, LEADER, SERVER_CONNECTED, NATS_RECONNECTS, HEALTH_DEGRADED,
-        HEALTH_REASONS, ALERTS, ALERT_FIRING, TASK_CRASHES, LIMITS_REACHED, DISK_FREE,
+        HEALTH_REASONS, ALERTS, ALERT_FIRING, TASK_CRASHES, TELEMETRY_SPANS, LIMITS_REACHED,
+        DISK_FREE,
     ),
     "The API": (
         HTTP_CONNECTIONS, HTTP_REFUSED, HTTP_TIMED_OUT, HTTP_REQUESTS_REFUSED,

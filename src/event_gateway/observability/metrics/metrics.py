@@ -178,6 +178,16 @@ class Metrics:
                 self._noticed, self._noticed_cpu = encode(self._snapshot()), cpu
                 await asyncio.to_thread(self._exchange.write, data)
 
+    def copied(self) -> Snapshot:
+        """The figures of this process alone as they are now, in a copy."""
+        snapshot = decode(self._encoded())
+        assert snapshot is not None
+        return snapshot
+
+    def telemetry_spans(self, result: str, count: int) -> None:
+        """Counts what became of spans: ``exported``, ``failed`` or ``dropped``."""
+        self.figures.add(families.TELEMETRY_SPANS, result, by=count)
+
     def _snapshot(self) -> Snapshot:
         for measure in self._gauges:
             measure()

@@ -1,0 +1,1 @@
+"""Traces: spans of the gateway's own work, and their export by OTLP."""
