@@ -19,12 +19,18 @@ UID = "event-gateway-flow"
 EVENTS = Unit("eps")
 MESSAGES = Unit("mps")
 STREAM = 'stream=~"$stream"'
+STORED = 'stream=~"GATEWAY_STREAM_$stream"'  # the name in JetStream
 SUCCEEDED = 'outcome="succeeded"'
 
 
 def _named(by_stream: str) -> str:
     """Subscriptions to subjects have no stream; an empty name would be shown as *Value*."""
     return f'label_replace({by_stream}, "stream", "(subjects)", "stream", "")'
+
+
+def _stored(by_stream: str) -> str:
+    """Shows a named stream by its name in the gateway."""
+    return f'label_replace({by_stream}, "stream", "$1", "stream", "GATEWAY_STREAM_(.*)")'
 
 
 _now = Section(
@@ -190,7 +196,8 @@ _streams = Section(
         ),
         Lines(
             title="Stored messages, by stream", width=6,
-            queries=[Query(level("stream_messages", "stream", where=STREAM), "{{stream}}")],
+            queries=[Query(_stored(level("stream_messages", "stream", where=STORED)),
+                           "{{stream}}")],
             description="What each named stream holds, up to its max_messages and retention.",
         ),
         Lines(

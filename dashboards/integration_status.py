@@ -29,6 +29,7 @@ from dashboards.webhook_health import UID as WEBHOOKS
 
 UID = "event-gateway-integrations"
 REACHED = (Meaning(0, "unreachable", BAD), Meaning(1, "connected", GOOD))
+EVENTS = 'stream="GATEWAY_EVENTS"'
 FIRES = 'state="firing"'
 FIRING = (Meaning(0, "no", GOOD), Meaning(1, "firing", BAD))
 # A webhook has the value of the state in which it is.
@@ -201,16 +202,32 @@ _servers = Section(
             colors={".*": NOTICE},
         ),
         Lines(
-            title="Size of the logs in NATS, of their limit", unit=Unit("percentunit", 1, 0, 1,
-                                                                       "no log has a limit"),
-            queries=[Query(f"{level('stream_bytes', 'stream')} / "
-                           f"{level('stream_limit_bytes', 'stream')}", "{{stream}}")],
-            limits=Limits(0.8, 0.95),
+            title="Log of events, of its limit",
+            width=8,
+            unit=Unit("percentunit", 1, 0, 1, "ingest.max_bytes is not set"),
+            queries=[
+                Query(
+                    f"{level('stream_bytes', 'stream', where=EVENTS)} / "
+                    f"{level('stream_limit_bytes', 'stream', where=EVENTS)}",
+                    "{{stream}}",
+                )
+            ],
+            limits=Limits(0.8, 0.9),
             description="At 100% NATS refuses new events: publishers get an error, and nothing "
             "that was accepted is lost. Raise ingest.max_bytes, or shorten ingest.retention.",
+            links=[REASONS],
+        ),
+        Lines(
+            title="Size of the streams in NATS",
+            width=8,
+            unit=Unit("bytes"),
+            queries=[Query(level("stream_bytes", "stream"), "{{stream}}")],
+            description="What the gateway's streams hold. All but the log of events drop their "
+            "oldest messages at their limit.",
         ),
         Lines(
             title="Free disk of the embedded servers", unit=Unit("bytes", empty="none is embedded"),
+            width=8,
             queries=[Query(f"min by (instance) ({selector('disk_free_bytes')})", "{{instance}}")],
             description="Only with the embedded NATS and Valkey. Without space the gateway refuses "
             "new events.",
