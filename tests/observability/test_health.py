@@ -105,6 +105,9 @@ async def test_an_episode(start: Start, connect: Start, tmp_path: Path) -> None:
         {key: reason[key] for key in ("code", "text", "since", "processes")}
     ]
     assert (await http.get("/readyz")).json() == {"status": "degraded", "reasons": [text]}
+    metrics = (await http.get("/metrics")).text
+    assert "event_gateway_health_degraded 1.0" in metrics
+    assert 'event_gateway_health_reasons{code="registry_entry"} 1.0' in metrics
 
     # NATS goes away and comes back: that is the same episode.
     os.kill(server_pids(tmp_path / "data")["nats"], signal.SIGKILL)
@@ -132,6 +135,9 @@ async def test_an_episode(start: Start, connect: Start, tmp_path: Path) -> None:
     assert shown["since"] == last["time"] == last["data"]["recovered_at"]
     assert last["data"]["since"] == began["data"]["since"]
     assert last["id"] != began["id"]
+    metrics = (await http.get("/metrics")).text
+    assert "event_gateway_health_degraded 0.0" in metrics
+    assert "event_gateway_health_reasons{" not in metrics
     page = await read_page(adapters.broker, "KV_GATEWAY_STATUS")
     assert len(page.messages) == 1
 

@@ -208,6 +208,7 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "GET /healthz": [("/healthz", 200, None)],
     "GET /readyz": [("/readyz", 200, None)],
     "GET /metrics": [("/metrics", OPERATORS, None)],
+    "GET /v1/health": [("/v1/health", OPERATORS, None)],
     "GET /openapi.json": [("/openapi.json", 200, None)],
     "GET /docs": [("/docs", 200, None)],
     "GET /docs/{name}": [("/docs/none", 404, None)],

@@ -16,7 +16,7 @@ from support.client import Client
 PRIVATE = ("admin.key", "sealing.key", "endpoints.json", "servers.json", "nats.conf", "valkey.conf")
 PAGES = (
     "/v1/webhooks", "/v1/streams", "/v1/rejected", "/v1/secrets", "/v1/audit-log",
-    "/v1/audit-log/export", "/metrics", "/readyz", "/healthz",
+    "/v1/audit-log/export", "/metrics", "/readyz", "/healthz", "/v1/health",
     "/openapi.json", "/.well-known/webhook-keys.json", "/docs", "/v1/none",
 )  # fmt: skip
 

@@ -35,8 +35,8 @@ MEASURED_EVERY = 5.0  # seconds between two measurements of the memory
 DEGRADED_AFTER = 5.0  # seconds for which there must have been reasons
 RECOVERED_AFTER = 10.0  # seconds for which there must have been none
 
-# What is said of these while NATS is away is what was known before.
-_NEEDS_NATS = ("routing", "streams", "registry")
+# What is said of these components while NATS is away is what was known before.
+_NEEDS_NATS = ("nats", "routing", "streams", "registry")
 
 Source = Callable[[], Iterable[Reason]]
 Figures = Callable[[], dict[str, Any]]
