@@ -120,7 +120,11 @@ async def test_an_episode(start: Start, connect: Start, tmp_path: Path) -> None:
         while "KV_GATEWAY_STATUS" not in gateway.gateway._upkeep._created:
             await asyncio.sleep(0.05)
     adapters = gateway.gateway.stages.adapters
-    await adapters.broker.js.delete_stream("KV_GATEWAY_STATUS")
+    async with asyncio.timeout(PATIENCE):
+        while True:  # a request just after the restart may get no answer
+            with contextlib.suppress(TimeoutError):
+                await adapters.broker.js.delete_stream("KV_GATEWAY_STATUS")
+                break
     leader = gateway.gateway.stages.observability.leader
     async with asyncio.timeout(PATIENCE):
         state = None

@@ -124,9 +124,6 @@ class Repair:
                     await self._look()
                 except StateError as error:
                     log.debug("no checkpoint", error=str(error))
-                    # Without traffic nothing else notices that Redis is away.
-                    if not refuses_one_command(error):
-                        self._ledger.mark_unreachable(error)
                 except BrokerError as error:
                     log.debug("no checkpoint", error=str(error) or type(error).__name__)
                 await asyncio.sleep(LOOK)
@@ -165,7 +162,13 @@ class Repair:
 
     async def _write(self, floors: dict[str, int]) -> None:
         first_look, before = not self._checkpoints.server, self._known
-        changed, self._known = await self._checkpoints.exchange(self._streams(), floors)
+        try:
+            changed, self._known = await self._checkpoints.exchange(self._streams(), floors)
+        except StateError as error:
+            # Without traffic nothing else notices that Redis is away.
+            if not refuses_one_command(error):
+                self._ledger.mark_unreachable(error)
+            raise
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in self._pending}
         lost = [
