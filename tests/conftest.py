@@ -5,7 +5,7 @@ from support.environment import prepare_environment
 prepare_environment()  # before the product is imported, whose bytecode all processes share
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.observability.logs import LogSettings, configure_logs
 from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
+from support.assertions import first_alone
 from support.certificates import IssuedFiles
 from support.client import Client, connected
 from support.command import CommandResult, access, command
@@ -40,6 +41,15 @@ _leftovers = pytest.StashKey[Leftovers]()
 def pytest_configure(config: pytest.Config) -> None:
     """Marks the run, before xdist starts its workers."""
     config.stash[_leftovers] = Leftovers(worker=hasattr(config, "workerinput"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Lets the assertions of each module be rewritten by one worker, not by all at once."""
+    with first_alone(collector):
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

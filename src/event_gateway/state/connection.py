@@ -7,6 +7,7 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import BusyLoadingError, RedisError
 
 from event_gateway.core.errors import ServerRefused
@@ -42,6 +43,7 @@ async def connect(
         socket_timeout=5.0,
         socket_connect_timeout=3.0,
         health_check_interval=0,
+        driver_info=DriverInfo(),  # one for all: each reads the version from the package's files
         retry=Retry(NoBackoff(), 0),  # the callers retry, and know which calls can be retried
         **login.options(),
     )
