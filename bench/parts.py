@@ -18,7 +18,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from bench import deliver
-from bench.door import known_key
+from bench.door import known_key, known_token
 from bench.figures import Figures
 from bench.load import event
 from bench.programs import SECRET, STREAM
@@ -134,6 +134,7 @@ def parts() -> dict[str, Callable[[], object]]:
         f"requests of one event for {FAN_OUT}": building(received, enriched),
         "door: a known key": known_key(),
         "door: a known key with a limit": known_key(1_000_000_000),
+        "door: a known token": known_token(),
     }
 
 
