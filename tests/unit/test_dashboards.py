@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from dashboards.files import FILES, FOLDER, text_of
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
@@ -17,6 +19,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from event_gateway.observability.metrics.families import FAMILIES
 from event_gateway.observability.metrics.family import Kind
 from support.dashboards import expressions, panels
+from support.prometheus import SHIPPED
 
 register_default_plugins()
 
@@ -132,3 +135,22 @@ def test_links_lead_to_a_dashboard_with_a_variable_of_that_name() -> None:
             assert set(re.findall(r"var-(\w+)=", query)) <= names
             count += 1
     assert count
+
+
+def test_runbooks_exist() -> None:
+    rules = yaml.safe_load((SHIPPED / "rules.yaml").read_text())
+    urls = [rule["annotations"]["runbook_url"]
+            for group in rules["groups"] for rule in group["rules"]]  # fmt: skip
+    for board in FILES.values():
+        urls += re.findall(r'"url": "(https://[^"]+)"', json.dumps(board.json()))
+    for url in urls:
+        path = FOLDER.parents[2] / urlsplit(url).path.partition("/event-gateway/")[2]
+        fragment = urlsplit(url).fragment
+        assert not fragment or fragment in _anchors(path.read_text()), url
+        assert path.exists(), url
+
+
+def _anchors(page: str) -> set[str]:
+    """The anchors that a page's headings make."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
