@@ -33,6 +33,7 @@ from event_gateway.core.webhook.auth.hmac_signature import hmac_signature
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.embedded.process import killed_with_parent
+from event_gateway.observability.metrics import Metrics
 from event_gateway.request.access_tokens import AccessTokens
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.transformations import Transformations
@@ -117,6 +118,19 @@ def signing(body: bytes) -> Callable[[], object]:
     return lambda: authenticate(message_id, timestamp, body)
 
 
+def counting() -> Callable[[], object]:
+    """Counts a successful delivery of an event with a trace."""
+    webhook = Metrics().webhook("w0")
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    now = time.time()
+
+    def count() -> None:
+        webhook.attempt_succeeded(0.0123, 0.0456, now, trace)
+        webhook.outcome("succeeded")
+
+    return count
+
+
 def parts() -> dict[str, Callable[[], object]]:
     """The steps, in the order in which an event passes through them."""
     body = event(1, "bench.t0")
@@ -132,6 +146,7 @@ def parts() -> dict[str, Callable[[], object]]:
         "to_structured": lambda: to_structured(enriched),
         "sign": signing(body),
         f"requests of one event for {FAN_OUT}": building(received, enriched),
+        "metrics of a delivery": counting(),
         "door: a known key": known_key(),
         "door: a known key with a limit": known_key(1_000_000_000),
         "door: a known token": known_token(),

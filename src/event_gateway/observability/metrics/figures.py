@@ -93,9 +93,9 @@ class WebhookMetrics(msgspec.Struct, array_like=True, eq=False):
         took.counts[took_index] += 1
         ran.sum += duration
         took.sum += latency
-        if traceparent is not None and (trace := _checked(traceparent)) is not None:
-            ran.exemplars[ran_index] = (duration, at, trace)
-            took.exemplars[took_index] = (latency, at, trace)
+        if isinstance(traceparent, str) and len(traceparent) == _TRACEPARENT_LENGTH:
+            ran.exemplars[ran_index] = (duration, at, traceparent)
+            took.exemplars[took_index] = (latency, at, traceparent)
 
     def attempt_failed(
         self, error_type: str, duration: float, at: float, traceparent: object = None
