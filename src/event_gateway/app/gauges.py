@@ -23,6 +23,10 @@ INTERVAL = 5.0  # seconds between two rounds
 CHUNK = 100  # webhooks in one call of Redis
 SAMPLE = 16  # deliveries at each end of a queue of which the oldest is found
 OTHERS = 2000  # webhooks of those that share a label which are measured in a round
+_OF_QUEUES = (
+    families.QUEUE_DEPTH, families.OLDEST_PENDING, families.BREAKER_STATE,
+    families.THROTTLED_SECONDS,
+)  # fmt: skip
 _BREAKERS = {"closed": 0, "half_open": 1, "open": 2}
 
 
@@ -53,6 +57,8 @@ class Gauges:
                     await self._of_the_queues()
                 except StateError as error:
                     log.debug("queues not measured", error=str(error))
+                    for family in _OF_QUEUES:  # rather no figure than an old one
+                        self._figures.replace(family, {})
             await asyncio.sleep(INTERVAL)
 
     def _of_this_process(self) -> None:
