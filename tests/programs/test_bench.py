@@ -20,7 +20,6 @@ WAYS_IN = ("POST one by one", "POST batches of 100", "from NATS")
 PARTS = (
     "parse", "enrich: splice", "match, 10 webhooks", "match, 10000 webhooks", "to_structured",
     "sign", "requests of one event for 10", "metrics of a delivery",
-    "sign", "requests of one event for 10", "metrics of a delivery",
     "door: a known key", "door: a known key with a limit", "door: a known token",
 )  # fmt: skip
 LATENCIES = ("p50", "p95", "p99", "p99.9")
