@@ -148,7 +148,7 @@ async def test_a_lane_without_room_gets_its_turn_later() -> None:
     pacing = Pacing(100, lambda: True, start)
     builder: Any = None
     lanes = [
-        Lane(Webhook(f"w{n}", "http://x/", ("a",), ordered=n == 0), builder, builder)
+        Lane(Webhook(f"w{n}", "http://x/", ("a",), ordered=n == 0), builder, builder, builder)
         for n in range(51)
     ]
 

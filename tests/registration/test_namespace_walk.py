@@ -205,6 +205,29 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "GET /v1/audit-log": [("/v1/audit-log", OPERATORS, None)],
     "GET /v1/audit-log/export": [("/v1/audit-log/export", OPERATORS, None)],
     "GET /v1/audit-log/sse": [("/v1/audit-log/sse", OPERATORS, None)],
+    "GET /v1/alerts": [
+        ("/v1/alerts", 200, None), ("/v1/alerts?limit=1", 200, None),
+        ("/v1/alerts?webhook={other}", 200, None), ("/v1/alerts?state=firing", 200, None),
+    ],
+    "GET /v1/alerts/history": [
+        ("/v1/alerts/history", 200, None), ("/v1/alerts/history?limit=1", 200, None),
+        ("/v1/alerts/history?webhook={other}", 200, None),
+    ],
+    "GET /v1/alerts/silences": [
+        ("/v1/alerts/silences", 200, None), ("/v1/alerts/silences?limit=1", 200, None),
+    ],
+    "POST /v1/alerts/silences": [
+        ("/v1/alerts/silences", 404, {"webhook": "{other}", "duration": "1h"}),
+        ("/v1/alerts/silences", 404, {"webhook": "fromfile", "duration": "1h"}),
+        ("/v1/alerts/silences", OPERATORS, {"name": "webhook_down", "duration": "1h"}),
+        ("/v1/alerts/silences", 201, {"webhook": "mine", "duration": "1h"}),
+    ],
+    "GET /v1/alerts/silences/{silence_id}": [
+        ("/v1/alerts/silences/{othersilence}", 404, None),
+    ],
+    "DELETE /v1/alerts/silences/{silence_id}": [
+        ("/v1/alerts/silences/{othersilence}", 404, None),
+    ],
     "GET /healthz": [("/healthz", 200, None)],
     "GET /readyz": [("/readyz", 200, None)],
     "GET /metrics": [("/metrics", OPERATORS, None)],
@@ -297,6 +320,9 @@ async def plant(
     })  # fmt: skip
     ids["otherreplay"] = started.json()["id"]
     token = {"streams": [STREAM], "principal": make("token")}
+    silence = {"webhook": ids["other"], "duration": "1h", "comment": make("silence")}
+    silenced = await client.http.post("/v1/alerts/silences", json=silence)
+    ids["othersilence"] = silenced.json()["id"]
     ids["othertoken"] = (await client.http.post("/v1/tokens", json=token)).json()["id"]
     await client.nats.publish("shop.order.paid", f"no event {make('rejected')}".encode())
     await client.nats.publish("shop.order.paid", json.dumps(rival("shop.order.paid")).encode())
@@ -318,6 +344,7 @@ async def test_no_route_tells_of_another_namespace(
     monkeypatch.setenv("EVENT_GATEWAY_SECRET_FROM_ENVIRONMENT", canaries.make("environment"))
     transformation = canaries.make("transformation")
     gateway: Running = await start({
+        "alerts": {"webhook_down": {"failures": 1, "window": "5s"}},
         "streams": {STREAM: {"subjects": ["shop.>", f"{canaries.make('root')}.>"]},
                     canaries.make("stream"): {"subjects": [f"{canaries.make('root2')}.>"]}},
         "webhooks": {"fromfile": {"url": f"{receiver.url}/{canaries.make('file')}",

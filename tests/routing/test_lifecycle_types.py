@@ -11,7 +11,10 @@ from support.client import Client, event
 from support.fixtures import Start
 from support.receiver import Receiver
 
-CONFIG: dict[str, Any] = {"streams": {"live": {"subjects": ["user.*"], "retention": "1d"}}}
+CONFIG: dict[str, Any] = {
+    "streams": {"live": {"subjects": ["user.*"], "retention": "1d"}},
+    "alerts": {"webhook_down": {"failures": 2, "window": "5s"}},
+}
 
 
 async def test_every_lifecycle_event_conforms_to_its_type(
@@ -54,6 +57,9 @@ async def test_every_lifecycle_event_conforms_to_its_type(
     await registry.put("webhook.bad", b"no JSON")  # degrades the health
     await client.lifecycle_events(1, "gateway.health.degraded")
     await registry.purge("webhook.bad")
+    await client.lifecycle_events(1, "gateway.alert.firing")
+    # A paused webhook has no alerts.
+    assert (await http.patch("/v1/webhooks/no", json={"enabled": False})).status_code == 200
     for name in LIFECYCLE_TYPES:
         await client.lifecycle_events(1, name)
     shown = {

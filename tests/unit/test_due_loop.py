@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 async def test_large_events_are_leased_a_few_at_a_time(mean_size: int, count: int) -> None:
     unused = cast(Any, None)
     signal = DueSignal()
-    lane = Lane(Webhook("w", "http://localhost/", ("a",)), unused, WebhookMetrics())
+    lane = Lane(Webhook("w", "http://localhost/", ("a",)), unused, WebhookMetrics(), unused)
     signal.request_deliveries(lane)
     loop = DueLoop(
         unused,

@@ -124,6 +124,7 @@ class Gateway:
         stages.registrations.start(tasks)
         stages.replaying.start(tasks)
         stages.ingest.start(tasks)
+        await stages.alerts.start(tasks)
         self.api.start(tasks)
         stages.observability.start(tasks)
         tasks.start("gauges", self._gauges.run)

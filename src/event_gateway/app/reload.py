@@ -58,6 +58,7 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> No
     stages.deliveries.configure(config)
     stages.routing.configure(config)
     stages.replaying.configure(config)
+    stages.alerts.configure(config)
     api.configure(config)
     await stages.telemetry.configure(config, former)
     if config.telemetry.logs != former.telemetry.logs:

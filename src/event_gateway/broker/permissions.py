@@ -49,9 +49,10 @@ _OPTIONAL: tuple[tuple[str, str, bytes], ...] = (
         b'{"seq":1}',
     ),
     ("$JS.API.STREAM.MSG.DELETE.*", "$JS.API.STREAM.MSG.DELETE.GATEWAY_DEAD_LETTERS", _REFUSED),
+    ("eg.tally.*", f"eg.tally.{_NONE}", b""),
     ("$KV.GATEWAY_STATUS.>", f"$KV.GATEWAY_STATUS.{_NONE}", b""),
 )
-_SUBSCRIBED = ("eg.process.*", "eg.subscribers")
+_SUBSCRIBED = ("eg.process.*", "eg.subscribers", "eg.tally.*")
 _REFUSED_BY_STREAMS = {"Nats-Expected-Stream": _NONE}
 
 

@@ -39,6 +39,7 @@ _PERMISSIONS = tuple(
         ("eg.rejected.", ".*", "eg.rejected.*"),
         ("eg.audit.", ".*", "eg.audit.*"),
         ("eg.process.", ".*", "eg.process.*"),
+        ("eg.tally.", ".*", "eg.tally.*"),
     )
 )
 _ALLOWED = {"publish": "publish to", "subscription": "subscribe to"}

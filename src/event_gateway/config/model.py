@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
+from event_gateway.config.alerts_model import AlertsModel
 from event_gateway.config.auth_model import AuthModel
 from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.config.server_model import ServerModel
@@ -169,5 +170,6 @@ class Config(Section):
     delivery: DeliveryModel = DeliveryModel()
     dead_letters: DeadLettersModel = DeadLettersModel()
     audit: AuditModel = AuditModel()
+    alerts: AlertsModel = AlertsModel()
     catalog: CatalogModel = CatalogModel()
     telemetry: TelemetryModel = TelemetryModel()

@@ -30,6 +30,7 @@ from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcome
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.delivery.receiver_health import ReceiverHealth
 from event_gateway.delivery.throttling import Throttles
+from event_gateway.observability.alerts.tally import AttemptTallies
 from event_gateway.observability.metrics import Metrics
 from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.request.builder import RequestBuilders
@@ -63,6 +64,7 @@ class Dispatcher:
         dead_letters: DeadLetters,
         signal: DueSignal,
         metrics: Metrics,
+        tallies: AttemptTallies,
         disable: Callable[[Webhook, str], None],
         tracing: Tracing,
         max_in_flight: int = MAX_IN_FLIGHT,
@@ -73,6 +75,7 @@ class Dispatcher:
         self._outcomes = outcomes
         self._dead_letters = dead_letters
         self._metrics = metrics
+        self._tallies = tallies
         self._share = (0, 1)  # this process's index among the peers, and how many they are
         self.lanes: dict[str, Lane] = {}
         self._pacing = Pacing(max_in_flight // 2, self._may_start, self._start_paced)
@@ -105,7 +108,8 @@ class Dispatcher:
         lane = self.lanes.get(webhook.id)
         was_active, limits = True, webhook.limits
         if lane is None:
-            lane = Lane(webhook, builder, self._metrics.webhook(webhook.id))
+            metrics, tally = self._metrics.webhook(webhook.id), self._tallies.of(webhook.id)
+            lane = Lane(webhook, builder, metrics, tally)
             self.lanes[webhook.id] = lane
         else:
             was_active, limits = lane.active, lane.limits

@@ -9,6 +9,7 @@ from collections import deque
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.concurrency import START_LIMIT, share_of
 from event_gateway.delivery.job import Job
+from event_gateway.observability.alerts.tally import AttemptTally
 from event_gateway.observability.metrics import WebhookMetrics
 from event_gateway.request.builder import RequestBuilder
 
@@ -27,10 +28,10 @@ class Lane:
     ``failures``: attempts that failed since the last success. ``failing``: the receiver gives
     nothing but failures. ``tripped``: the circuit breaker is not closed, and an attempt starts only
     as its probe. ``throttled``: the receiver has asked for no requests for a while, and none
-    starts. ``disable_pending``: this process has requested that the webhook is disabled, and
-    starts nothing until the registry says so. ``deleted``: the webhook is. ``slot_freed`` is set
-    when an attempt may start that could not before, ``moved`` when the webhook gets another
-    endpoint URL; the next one is another event.
+    starts. ``tally`` counts its attempts for the alerts. ``disable_pending``: this process has
+    requested that the webhook is disabled, and starts nothing until the registry says so.
+    ``deleted``: the webhook is. ``slot_freed`` is set when an attempt may start that could not
+    before, ``moved`` when the webhook gets another endpoint URL; the next one is another event.
     """
 
     __slots__ = (
@@ -54,13 +55,21 @@ class Lane:
         "moved",
         "share",
         "slot_freed",
+        "tally",
         "throttled",
         "tripped",
         "webhook",
     )
 
-    def __init__(self, webhook: Webhook, builder: RequestBuilder, metrics: WebhookMetrics) -> None:
+    def __init__(
+        self,
+        webhook: Webhook,
+        builder: RequestBuilder,
+        metrics: WebhookMetrics,
+        tally: AttemptTally,
+    ) -> None:
         self.metrics = metrics
+        self.tally = tally
         self.share = webhook.concurrency
         self.limit = min(START_LIMIT, float(self.share))
         self.in_flight = 0

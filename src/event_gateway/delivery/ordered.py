@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -43,12 +43,14 @@ class _Worker:
 
     ``predecessors``: tasks of former workers of the same id that have not ended yet. ``deleted``:
     it ends because the webhook was deleted, so that its unfinished deliveries are cancelled.
+    ``lines``: those that deliver now.
     """
 
     webhook: Webhook
     predecessors: list[asyncio.Task[None]]
     task: asyncio.Task[None] = field(init=False)
     deleted: bool = False
+    lines: list[OrderedLine] = field(default_factory=list)
 
 
 class OrderedDeliveries:
@@ -117,6 +119,15 @@ class OrderedDeliveries:
             self.remove(worker.webhook.id)
             self._start_worker(worker.webhook)
 
+    def waiting(self) -> Iterator[tuple[str, float]]:
+        """The webhooks of this process with unfinished events, and since when (Unix time)
+        the oldest of these waits."""
+        for worker in self._workers.values():
+            since = [line.waiting_since for line in worker.lines]
+            waiting = [each for each in since if each is not None]
+            if waiting:
+                yield worker.webhook.id, min(waiting)
+
     async def stop(self, timeout: float) -> None:
         """Starts no more attempts; those in flight may take ``timeout`` seconds."""
         self._started = False
@@ -175,6 +186,7 @@ class OrderedDeliveries:
             )
             for stream in self._streams_of(webhook)
         ]
+        worker.lines = lines
         tasks = [asyncio.create_task(line.run()) for line in lines]
         try:
             while not any(task.done() for task in tasks):
@@ -194,6 +206,7 @@ class OrderedDeliveries:
                 if task.done():
                     await task  # raises what made it fail
         finally:
+            worker.lines = []
             await end(tasks)
             for line in lines:
                 await line.wait_for_attempts()

@@ -75,6 +75,12 @@ class OrderedLine:
         self._highest = 0  # the highest sequence that may have a record
         self._error: BaseException | None = None  # what made the deliveries of a key fail
 
+    @property
+    def waiting_since(self) -> float | None:
+        """When the log took the oldest event whose delivery is not done, Unix time; None if there
+        is none."""
+        return min((events[0].time for events in self._pending.values() if events), default=None)
+
     async def run(self) -> None:
         """Reads and delivers until it is cancelled; raises what made a key's deliveries fail."""
         webhook, stream = self._webhook, self._stream

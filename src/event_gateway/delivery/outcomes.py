@@ -119,6 +119,7 @@ class Outcomes:
         if job.span and self._tracing.tracer is not None:
             end_attempt(self._tracing.tracer, lane, job, attempt, now)
         if delivery.stream != LIFECYCLE:
+            lane.tally.success(latency if _shows_lag(job, number) else 0.0)
             self._lifecycle.webhook("succeeded", delivery.webhook_id, {
                 "event_id": delivery.event_id,
                 "event_type": job.received.event.type,
@@ -156,6 +157,9 @@ class Outcomes:
             response_headers=_first_headers(headers) or None,
         )
         lane.metrics.attempt_failed(str(error), duration, now, exemplar_of(job))
+        if delivery.stream != LIFECYCLE:
+            age = now - delivery.event_at if _shows_lag(job, attempt.number) else 0.0
+            lane.tally.failure(age, attempt.error_type or "")
         outcome = decide(
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
             self.time_left_of(lane.webhook, delivery),
@@ -304,6 +308,13 @@ class Outcomes:
                 "reason": outcome.reason,
                 "attempts": len(delivery.attempts),
             })  # fmt: skip
+
+
+def _shows_lag(job: Job, attempt: int) -> bool:
+    """Whether no replay and no retry policy has delayed this attempt, so that the age of its event
+    says how late deliveries are. An event of an ordered webhook delays those behind it with each of
+    its attempts."""
+    return not job.delivery.run_by and (attempt == 1 or job.on_outcome is not None)
 
 
 def _why_final(final: bool, *, aborted: bool) -> str | None:

@@ -55,6 +55,7 @@ FIELDS = {
     "second.",
     # Things by name
     "task": "The background task.",
+    "alert": "The name of the alert.",
     "about": "Which of several tasks of that name.",
     "key": "An id of an API key, a key of the configuration, or a key of the registry.",
     "secret": "The name of a secret. Never its value.",

@@ -73,6 +73,17 @@ class RouterLag:
         waited = max(time.time() - min(oldest), 0.0) if oldest else 0.0
         return sum(each.events for each in self._behind.values()), waited
 
+    @property
+    def waited(self) -> float | None:
+        """For how many seconds the oldest event has waited for its router; None before the first
+        measurement."""
+        if not self._behind:
+            return None
+        now = time.time()
+        return max(
+            0.0 if each.oldest is None else now - each.oldest for each in self._behind.values()
+        )
+
     def untaken(self, stream: str) -> int:
         """Events of a stream that no process had taken at the last measurement."""
         behind = self._behind.get(stream)

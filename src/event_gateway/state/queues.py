@@ -86,6 +86,7 @@ class Queues:
         self._new_token = ledger.token
         self._backlogs = script(client, "queues/backlogs.lua")
         self._due = script(client, "queues/due.lua")
+        self._late = script(client, "queues/late.lua")
         self._take = script(client, "queues/take.lua")
         self._admit_attempt = script(client, "queues/admit_attempt.lua")
         self._cancel = script(client, "queues/cancel.lua")
@@ -111,6 +112,17 @@ class Queues:
         due, until, next_in = await self._due(f"{since:.0f}", count)
         later = None if next_in < 0 else next_in / 1000
         return [name.decode() for name in due], later, float(until)
+
+    async def late(self, begin: int, count: int, least: float) -> tuple[dict[str, float], bool]:
+        """Webhooks with a delivery that has been due for ``least`` seconds, and since when it has
+        waited (Unix time): since the receipt of its event, or, of a replay, since it was due.
+
+        Looks at ``count`` of the webhooks that are not paused and have deliveries in their queue,
+        from rank ``begin`` on; also returns whether there are more.
+        """
+        late, looked_at = await self._late(begin, count, round(least * 1000))
+        since = {late[i].decode(): float(late[i + 1]) / 1000 for i in range(0, len(late), 2)}
+        return since, int(looked_at) == count
 
     async def take(self, requests: Sequence[LeaseRequest]) -> list[Delivery]:
         """Leases due deliveries to this process, the longest due first."""

@@ -28,6 +28,7 @@ from event_gateway.core.observability.reason import Reason
 from event_gateway.core.observability.reason_codes import DISK_FULL, DISK_NEARLY_FULL
 from event_gateway.core.webhook.retry_policy import longest_wait
 from event_gateway.embedded.disk import Disk
+from event_gateway.observability.alerts.tally import AttemptTallies
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.condition import RedisSettings
@@ -81,6 +82,7 @@ class Adapters:
     runs: Runs
     lifecycle: Lifecycle
     metrics: Metrics
+    tallies: AttemptTallies
     installation_key: bytes
     external_retention: Mapping[str, float]
     storage: Storage
@@ -172,6 +174,7 @@ async def open_adapters(
         runs=Runs(redis, ledger, config.dead_letters.retention),
         lifecycle=Lifecycle(broker.post),
         metrics=metrics,
+        tallies=AttemptTallies(),
         installation_key=installation_key,
         external_retention={stream.name: stream.max_age for stream in external},
         storage=storage,

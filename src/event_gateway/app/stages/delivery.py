@@ -81,6 +81,7 @@ def build_delivery(
         ledger, queues, requests.receivers, requests.builders,
         outcomes=outcomes, dead_letters=dead_letters, signal=signal, metrics=adapters.metrics,
         disable=registrations.webhooks.disable, max_in_flight=max_attempts, tracing=tracing,
+        tallies=adapters.tallies,
     )  # fmt: skip
     ledger.report_lanes(dispatcher.health.apply_report)
     handover = Handover(dispatcher, ingest.stored_events.load)

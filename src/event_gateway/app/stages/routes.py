@@ -4,6 +4,7 @@ from event_gateway import __version__
 from event_gateway.api.live import sse, websocket
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.routes import (
+    alerts,
     audit_log,
     dead_letters,
     deliveries,
@@ -41,6 +42,7 @@ def route_groups(
         *_delivery_groups(stages),
         *_event_groups(stages),
         _audit_group(stages, state, connections),
+        _alert_group(stages),
         _health_group(stages, state),
     ]
 
@@ -168,6 +170,15 @@ def _audit_group(stages: Stages, state: ApiState, connections: Connections) -> R
         log=stages.adapters.audit_log, connections=connections, state=state
     )
     return RouteGroup(parts, (audit_log.router,))
+
+
+def _alert_group(stages: Stages) -> RouteGroup:
+    parts = alerts.AlertParts(
+        registry=stages.adapters.registry,
+        book=stages.alerts.book,
+        evaluation=stages.alerts.evaluation,
+    )
+    return RouteGroup(parts, (alerts.router,))
 
 
 def _health_group(stages: Stages, state: ApiState) -> RouteGroup:

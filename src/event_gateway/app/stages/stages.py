@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from event_gateway.app.stages.adapters import Adapters, Storage, open_adapters
+from event_gateway.app.stages.alerts import Alerts, build_alerts
 from event_gateway.app.stages.delivery import Deliveries, build_delivery
 from event_gateway.app.stages.ingest import Ingest, build_ingest
 from event_gateway.app.stages.observability import Observability, build_observability
@@ -58,6 +59,7 @@ class Stages:
     routing: Routing
     replaying: Replaying
     telemetry: Telemetry
+    alerts: Alerts
     supervisor: Supervisor
 
 
@@ -127,6 +129,7 @@ async def build_stages(
         routing=routing,
         replaying=build_replay(config, adapters, ingest),
         telemetry=telemetry,
+        alerts=build_alerts(config, adapters, observability, deliveries, routing),
         supervisor=supervisor,
     )
 

@@ -32,6 +32,19 @@ _REASONS: dict[str, Any] = {
 }
 _SUBSCRIPTION: dict[str, Any] = _STREAM | {"subscription_id": _TEXT}
 
+_ALERT: dict[str, Any] = {
+    "name": _TEXT,
+    "webhook": {"type": ["string", "null"]},
+    "state": _TEXT,
+    "severity": _TEXT,
+    "detail": _TEXT,
+    "value": {"type": "number"},
+    "threshold": {"type": "number"},
+    "since": _TIME,
+    "runbook": _TEXT,
+    "labels": {"type": "object", "additionalProperties": _TEXT},
+}
+
 # Type, description, the members that are always present, and optional members.
 _KNOWN: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("webhook.registered", "A webhook was registered.", _ABOUT, {"reason": _TEXT}),
@@ -64,6 +77,9 @@ _KNOWN: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
      {"reasons": _REASONS, "since": _AT, "recovered_at": _AT}, {}),
     ("stream.unsubscribed", "A subscription to a named stream ended.",
      _SUBSCRIPTION | {"reason": _TEXT, "sent": _COUNT}, {}),
+    ("gateway.alert.firing", "An alert fires, about a webhook or over all.", _ALERT, {}),
+    ("gateway.alert.resolved", "An alert that fired is resolved.",
+     _ALERT | {"resolved_at": _TIME, "reason": _TEXT}, {}),
 )  # fmt: skip
 
 

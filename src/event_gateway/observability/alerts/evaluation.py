@@ -1,0 +1,277 @@
+"""The evaluation of the alerts, which the leader of the processes does for all of them.
+
+A turn reads the conditions of the webhooks of which something has changed, stores the alerts that
+have changed, and announces those that fire or are resolved. What a turn has no time for, the next
+one does.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from msgspec.structs import replace
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.failures import LogUnavailable
+from event_gateway.broker.peers import Peers
+from event_gateway.core.matching.pattern import matches
+from event_gateway.core.observability.alert import Alert, is_outdated, resolve, step
+from event_gateway.core.observability.alert_rules import NAMES, AlertSettings
+from event_gateway.core.observability.attempt_history import AttemptHistory
+from event_gateway.core.text.times import rfc3339
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.observability.alerts.book import AlertBook, Key
+from event_gateway.observability.alerts.readings import Readings
+from event_gateway.observability.alerts.tally_exchange import TallyExchange, interval_of
+from event_gateway.observability.announcements import Announcements
+
+log = structlog.get_logger(__name__)
+
+FIRING, RESOLVED = "gateway.alert.firing", "gateway.alert.resolved"
+MAX_ALERTS = 5000  # that are stored, resolved ones too; further ones do not begin
+WEBHOOKS_PER_TURN = 5000  # whose conditions a turn reads
+WEBHOOKS_AT_ONCE = 250  # until other tasks have their turn
+CHANGES_PER_TURN = 200  # alerts that a turn stores
+WRITES_AT_ONCE = 32
+RETRY = 1.0  # seconds until the stored alerts are read again after a failure
+PUBLISHED_AFTER = 60.0  # seconds after which an event may have been published by somebody else
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What becomes of an alert; None: it is deleted."""
+
+    key: Key
+    alert: Alert | None
+
+
+class AlertEvaluation:
+    """Evaluates the alerts while this process leads its ``peers``. ``webhooks``: those that are
+    registered; ``runbooks``: the page that explains the alerts, each under its name."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        peers: Peers,
+        *,
+        history: AttemptHistory,
+        exchange: TallyExchange,
+        readings: Readings,
+        book: AlertBook,
+        announcements: Announcements,
+        webhooks: Mapping[str, Webhook],
+        runbooks: str,
+    ) -> None:
+        self._broker = broker
+        self._peers = peers
+        self._history = history
+        self._exchange = exchange
+        self._readings = readings
+        self._book = book
+        self._announcements = announcements
+        self._webhooks = webhooks
+        self._runbooks = runbooks
+        self._interval = interval_of(readings.settings)
+        self._left: dict[str, None] = {}  # webhooks that have waited for a turn
+        self._announced_here: set[str] = set()  # ids of events that no other process has published
+
+    def configure(self, settings: AlertSettings, runbooks: str) -> None:
+        """Applies other thresholds."""
+        self._readings.settings = settings
+        self._history.set_lengths(settings.windows, time.time())
+        self._exchange.configure(settings)
+        self._interval = interval_of(settings)
+        self._runbooks = runbooks
+
+    async def run(self) -> None:
+        """Evaluates for ever."""
+        while True:
+            try:
+                await self._book.read()
+                break
+            except LogUnavailable:
+                await asyncio.sleep(RETRY)
+        while True:
+            await asyncio.sleep(self._interval)
+            await self.turn()
+
+    async def turn(self) -> None:
+        """One evaluation, if this process leads."""
+        now = time.time()
+        self._history.expire(now, self._exchange.recent)
+        if not self._peers.leads or not self._broker.connected or self._peers.cut_off:
+            return
+        try:
+            await self._announce_all()
+            await self._readings.refresh()
+            changes = await self._changes(now)
+            await self._store(changes[:CHANGES_PER_TURN])
+            await self._announce_all()
+            await self._book.remove_ended_silences()
+        except LogUnavailable as error:
+            log.warning("alerts are not stored or announced", error=str(error))
+
+    def shown_runbook(self, name: str) -> str:
+        """Where the runbook of an alert is."""
+        return f"{self._runbooks}#{name.replace('_', '-')}"
+
+    def not_announced_because(self, alert: Alert) -> str | None:
+        """Why no event is published of a firing alert; None where one is."""
+        webhook = self._webhooks.get(alert.webhook or "")
+        if webhook is not None and receives_alerts(webhook):
+            return "the webhook receives alerts itself"
+        if self._book.silence_of(alert) is not None and alert.announced != "firing":
+            return "silenced"
+        return None
+
+    async def _changes(self, now: float) -> list[_Change]:
+        alerts = self._book.alerts
+        active = {key[1] for key, alert in alerts.items() if alert.state != "resolved" and key[1]}
+        self._left |= dict.fromkeys(self._readings.concerned())
+        chosen = [*active, *(webhook for webhook in self._left if webhook not in active)]
+        chosen = chosen[: max(WEBHOOKS_PER_TURN, len(active))]
+        changes: list[_Change] = []
+        for position, webhook_id in enumerate(chosen):
+            self._left.pop(webhook_id, None)
+            changes += self._about(webhook_id, now)
+            if position % WEBHOOKS_AT_ONCE == WEBHOOKS_AT_ONCE - 1:
+                await asyncio.sleep(0)
+        for name in NAMES:
+            changes += self._changed((name, None), now)
+        changes += [
+            _Change(key=key, alert=None) for key, alert in alerts.items() if is_outdated(alert, now)
+        ]
+        # The latest that a turn may leave out are those that merely begin.
+        return sorted(changes, key=lambda change: change.key[1] is not None)
+
+    def _about(self, webhook_id: str, now: float) -> Iterable[_Change]:
+        webhook = self._webhooks.get(webhook_id)
+        why = _why_ended(webhook)
+        if why is not None or webhook is None:
+            self._readings.forget(webhook_id)
+            return [
+                _Change(key=alert.key, alert=resolve(alert, now, why or ""))
+                for name in NAMES
+                if (alert := self._book.alerts.get((name, webhook_id))) is not None
+                and alert.state != "resolved"
+            ]
+        return [change for name in NAMES for change in self._changed((name, webhook_id), now)]
+
+    def _changed(self, key: Key, now: float) -> Iterable[_Change]:
+        name, webhook_id = key
+        alert = self._book.alerts.get(key)
+        timing = self._readings.settings.timings[name]
+        if not timing.enabled:
+            if alert is None or alert.state == "resolved":
+                return []
+            return [_Change(key=key, alert=resolve(alert, now, "the alert is disabled"))]
+        if webhook_id is None:
+            reading = self._readings.over_all(name, now)
+        else:
+            webhook = self._webhooks[webhook_id]
+            reading = self._readings.about(name, webhook, self._exchange.recent, now)
+        if alert is not None and alert.state == "resolved" and self._is_owed(alert):
+            return []  # first somebody is told that the former episode has ended
+        next_alert = step(alert, key, reading, timing, now)
+        if next_alert is alert:
+            return []
+        return [_Change(key=key, alert=next_alert)]
+
+    async def _store(self, changes: list[_Change]) -> None:
+        for begin in range(0, len(changes), WRITES_AT_ONCE):
+            batch = changes[begin : begin + WRITES_AT_ONCE]
+            await asyncio.gather(*(self._store_one(change) for change in batch))
+
+    async def _store_one(self, change: _Change) -> None:
+        former, alert = self._book.alerts.get(change.key), change.alert
+        if alert is None:
+            await self._book.remove(change.key)
+            return
+        if former is None and len(self._book.alerts) >= MAX_ALERTS:
+            log.warning("an alert does not begin, as there are too many", alert=alert.name,
+                        webhook=alert.webhook, count=MAX_ALERTS)  # fmt: skip
+            return
+        if await self._book.write(alert) and (former is None or former.state != alert.state):
+            if len(self._announced_here) >= MAX_ALERTS:
+                self._announced_here.clear()
+            self._announced_here.add(alert.event_id)
+            _log(alert)
+
+    async def _announce_all(self) -> None:
+        """Publishes the events of all alerts that have none of their present state yet."""
+        for alert in list(self._book.alerts.values()):
+            if self._is_owed(alert):
+                await self._announce(alert)
+
+    def _is_owed(self, alert: Alert) -> bool:
+        """Whether an event of the alert's present state is still to be published."""
+        return alert.to_announce and self.not_announced_because(alert) is None
+
+    async def _announce(self, alert: Alert) -> None:
+        at = (alert.fired_at if alert.state == "firing" else alert.resolved_at) or alert.since
+        known = alert.event_id in self._announced_here and time.time() - at < PUBLISHED_AFTER
+        about = alert.name if alert.webhook is None else f"{alert.name}/{alert.webhook}"
+        await self._announcements.announce(
+            FIRING if alert.state == "firing" else RESOLVED,
+            f"alert/{about}",
+            self._data_of(alert),
+            alert.event_id,
+            at=at,
+            perhaps_published=not known,
+        )
+        await self._book.write(replace(alert, announced=alert.state))
+        self._announced_here.discard(alert.event_id)
+
+    def _data_of(self, alert: Alert) -> dict[str, Any]:
+        labels = {"alertname": alert.name, "severity": alert.severity}
+        if alert.webhook is not None:
+            labels["webhook"] = alert.webhook
+        ended = {} if alert.state == "firing" or alert.resolved_at is None else {
+            "resolved_at": rfc3339(alert.resolved_at), "reason": alert.why,
+        }  # fmt: skip
+        return {
+            "name": alert.name,
+            "webhook": alert.webhook,
+            "state": alert.state,
+            "severity": alert.severity,
+            "detail": alert.detail,
+            "value": alert.value,
+            "threshold": alert.threshold,
+            "since": rfc3339(alert.since),
+            **ended,
+            "runbook": self.shown_runbook(alert.name),
+            "labels": labels,
+        }
+
+
+def _log(alert: Alert) -> None:
+    """One line for each change of state."""
+    name, webhook = alert.name, alert.webhook
+    if alert.state == "firing":
+        log.warning("alert fires", alert=name, webhook=webhook, reason=alert.detail)
+    elif alert.state == "pending":
+        log.info("alert is pending", alert=name, webhook=webhook, reason=alert.detail)
+    else:
+        log.info("alert is resolved", alert=name, webhook=webhook, reason=alert.why)
+
+
+def receives_alerts(webhook: Webhook) -> bool:
+    """Whether a webhook itself gets the events about alerts: an alert about it would make another
+    delivery to it."""
+    return any(
+        pattern.split(".")[0] == "gateway"
+        and (matches(pattern, FIRING) or matches(pattern, RESOLVED))
+        for pattern in webhook.events
+    )
+
+
+def _why_ended(webhook: Webhook | None) -> str | None:
+    """Why there is no alert about a webhook; None if there may be some."""
+    if webhook is None or webhook.deleting:
+        return "the webhook was deleted"
+    if webhook.active or webhook.disabled is not None:
+        return None
+    return f"the webhook is {webhook.state}"
