@@ -9,6 +9,7 @@ from event_gateway import __version__
 from event_gateway.cli.client.authorities import take_ca
 from event_gateway.cli.client.key_file import take_key_file
 from event_gateway.cli.commands import (
+    alerts,
     audit_log,
     catalog,
     check,
@@ -45,6 +46,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(streams.app, name="streams")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(audit_log.app, name="audit-log")
 app.command()(serve.serve)
 app.command()(check.check)

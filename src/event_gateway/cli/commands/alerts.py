@@ -1,0 +1,149 @@
+"""``event-gateway alerts``: lists alerts and their history, and silences them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from event_gateway.cli.client.options import (
+    JsonOption,
+    KeyOption,
+    LimitOption,
+    UrlOption,
+)
+from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.requests import call, list_items, quoted
+
+app = typer.Typer(no_args_is_help=True, help="Alerts: list, history, silence, silences, unsilence.")
+
+PATH = "/v1/alerts"
+WebhookOption = Annotated[str | None, typer.Option(help="Only alerts about this webhook.")]
+NameOption = Annotated[
+    str | None, typer.Option(help="Only alerts of this name, such as webhook_down.")
+]
+StateOption = Annotated[
+    str | None, typer.Option(help="Only alerts in this state: pending, firing or resolved.")
+]
+
+
+@app.command("list")
+def list_alerts(
+    state: StateOption = None,
+    webhook: WebhookOption = None,
+    name: NameOption = None,
+    limit: LimitOption = 100,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the alerts: those that fire first, then pending and resolved ones."""
+    alerts = list_items(url, key, PATH, limit, state=state, webhook=webhook, name=name)
+    print_answer(as_json, alerts, _alert_rows)
+
+
+@app.command()
+def history(
+    webhook: WebhookOption = None,
+    name: NameOption = None,
+    limit: LimitOption = 100,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List each time that an alert fired within 7 days, the latest first."""
+    episodes = list_items(url, key, f"{PATH}/history", limit, webhook=webhook, name=name)
+    print_answer(as_json, episodes, _episode_rows)
+
+
+@app.command()
+def silence(
+    name: NameOption = None,
+    webhook: WebhookOption = None,
+    duration: Annotated[
+        str | None, typer.Option("--for", help="For how long, such as 2h; 1h by default.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Until when instead: a time as in RFC 3339.")
+    ] = None,
+    comment: Annotated[str, typer.Option(help="Why, for others.")] = "",
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Silence alerts for a while: they are listed, and not announced."""
+    if name is None and webhook is None:
+        fail("name the alerts: --name, --webhook, or both", 2)
+    members = {
+        "name": name, "webhook": webhook, "until": until, "comment": comment,
+        "duration": duration or (None if until else "1h"),
+    }  # fmt: skip
+    body = {member: value for member, value in members.items() if value}
+    print_answer(as_json, call(url, key, "POST", f"{PATH}/silences", body), _silenced)
+
+
+@app.command()
+def silences(
+    limit: LimitOption = 100,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the silences that have not ended."""
+    print_answer(as_json, list_items(url, key, f"{PATH}/silences", limit), _silence_rows)
+
+
+@app.command()
+def unsilence(
+    silence_id: Annotated[str, typer.Argument(metavar="SILENCE", help="The silence's id.")],
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """End a silence. Alerts that fire still are announced now."""
+    call(url, key, "DELETE", f"{PATH}/silences/{quoted(silence_id)}")
+    typer.echo(f"{silence_id}: ended")
+
+
+def _alert_rows(alerts: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        [
+            f"{item['state']}{' (silenced)' if item['silenced'] else ''}",
+            item["name"],
+            item["webhook"] or "all",
+            item["since"],
+            item["detail"],
+        ]
+        for item in alerts
+    ]
+    return table(["STATE", "ALERT", "WEBHOOK", "SINCE", "DETAIL"], rows)
+
+
+def _episode_rows(episodes: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        [
+            item["fired_at"],
+            item["resolved_at"] or "fires",
+            item["name"],
+            item["webhook"] or "all",
+            item["detail"],
+        ]
+        for item in episodes
+    ]
+    return table(["FIRED", "RESOLVED", "ALERT", "WEBHOOK", "DETAIL"], rows)
+
+
+def _silence_rows(items: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        [
+            item["id"],
+            item["name"] or "all",
+            item["webhook"] or "all",
+            item["until"],
+            item["created_by"],
+            item["comment"],
+        ]
+        for item in items
+    ]
+    return table(["ID", "ALERT", "WEBHOOK", "UNTIL", "BY", "COMMENT"], rows)
+
+
+def _silenced(item: dict[str, Any]) -> list[str]:
+    return [f"{item['id']}: silenced until {item['until']}"]
