@@ -116,7 +116,7 @@ class AlertEvaluation:
 
     def shown_runbook(self, name: str) -> str:
         """Where the runbook of an alert is."""
-        return f"{self._runbooks}#{name.replace('_', '-')}"
+        return f"{self._runbooks}#{name}"
 
     def not_announced_because(self, alert: Alert) -> str | None:
         """Why no event is published of a firing alert; None where one is."""
