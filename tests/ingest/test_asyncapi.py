@@ -41,6 +41,7 @@ async def test_an_import_reports_its_changes_and_applies_them(client: Client) ->
     assert (answer["path"], '"parent"' in answer["detail"]) == ("", True)
     exported = await client.http.get("/asyncapi.json")
     assert exported.headers["content-type"] == "application/json"
+    assert exported.json()["servers"]["http"]["host"] == client.http.base_url.netloc.decode()
     same = await import_(client, exported.content, "application/json")
     assert (same["created"], same["changed"], same["skipped"]) == ([], [], [])
     assert len(same["unchanged"]) == 3

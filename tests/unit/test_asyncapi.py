@@ -1,8 +1,12 @@
 """AsyncAPI documents: the event types and schemas that are read from them."""
 
+import gzip
 import json
+import string
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 from event_gateway.config.yaml_source import BadYaml, read_plain
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.asyncapi import messages, reading
+from event_gateway.core.schema.asyncapi.gateway_channels import Surroundings
 from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
 from event_gateway.core.schema.event_schema import EventSchema
@@ -19,6 +24,8 @@ from event_gateway.core.schema.lifecycle_types import LIFECYCLE_TYPES
 from support.asyncapi_documents import documents
 from support.event_schemas import schemas
 from support.examples import examples
+
+SCHEMA = Path(__file__).parents[1] / "data" / "asyncapi-3.0.0.schema.json.gz"
 
 
 def schema_of(event_type: EventType) -> Any:
@@ -355,13 +362,41 @@ def test_an_export_is_imported_unchanged(types: list[EventType]) -> None:
 
 
 def test_an_export_is_an_asyncapi_3_document() -> None:
-    exported = write([*read(documents()["2"])[0], *LIFECYCLE_TYPES.values()], "1.0")
+    around = Surroundings("gateway.example:8443", tls=True, streams=("audit", "live"))
+    # A type may have the name of a channel that is always there.
+    taken = [EventType("webhooks"), EventType("GET_v1_ws")]
+    types = [*read(documents()["2"])[0], *taken, *LIFECYCLE_TYPES.values()]
+    exported = json.loads(json.dumps(write(types, "1.0", around)))
+    # The schema of AsyncAPI 3.0.0, from the package @asyncapi/specs 6.11.1 (Apache License 2.0).
+    schema = json.loads(gzip.decompress(SCHEMA.read_bytes()))
+    valid = jsonschema.Draft7Validator(schema).is_valid
+    assert valid(exported)
+    operation = exported["operations"]["webhook.failed"]
+    assert not valid(exported | {"operations": {"o": operation | {"action": "publish"}}})
+    of_types = exported["components"]["messages"]
+    channels = exported["channels"]
+    others = {key: channels[key] for key in channels.keys() - of_types}
+    assert set(others) == {"POST_v1_events", "webhooks_2", "GET_v1_ws_2", "GET_v1_streams_sse"}
+    accepted = of_types.keys() - LIFECYCLE_TYPES
+    assert others["POST_v1_events"]["messages"].keys() == accepted
+    assert others["webhooks_2"]["messages"].keys() == of_types.keys()
+    assert others["webhooks_2"]["address"] is None
+    stream = others["GET_v1_streams_sse"]["parameters"]["stream"]
+    assert stream["enum"] == others["GET_v1_ws_2"]["bindings"]["ws"]["query"]["properties"][
+        "stream"]["enum"] == ["audit", "live"]  # fmt: skip
+    assert exported["servers"]["websocket"] == {
+        "host": "gateway.example:8443", "protocol": "wss",
+        "security": [{"$ref": "#/components/securitySchemes/key"}],
+    }  # fmt: skip
+    actions = {key: exported["operations"][key]["action"] for key in others}
+    assert actions.pop("POST_v1_events") == "receive"
+    assert set(actions.values()) == {"send"}
     assert exported["asyncapi"] == "3.0.0"
     assert exported["info"].keys() >= {"title", "version"}
     keys = exported["components"]["messages"]
-    assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz_.-0123456789") for key in keys)
-    for key, channel in exported["channels"].items():
-        assert channel["messages"] == {key: {"$ref": f"#/components/messages/{key}"}}
+    assert all(set(key) <= set(string.ascii_letters + string.digits + "_.-") for key in keys)
+    for key in of_types:
+        assert channels[key]["messages"] == {key: {"$ref": f"#/components/messages/{key}"}}
         assert exported["operations"][key]["channel"] == {"$ref": f"#/channels/{key}"}
         sent = exported["components"]["messages"][key]
         assert sent["contentType"] == "application/cloudevents+json"

@@ -1,9 +1,10 @@
 """What of the registry a caller may see. What it may not see does not exist for it."""
 
 from event_gateway.broker.registry import Registry
-from event_gateway.core.access.narrowing import is_narrowed, may_manage
+from event_gateway.core.access.narrowing import is_narrowed, may_manage, may_touch
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import Unknown
+from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 
 
@@ -31,3 +32,17 @@ def webhooks_of(caller: Principal, registry: Registry) -> dict[str, Webhook]:
     if not is_narrowed(caller):
         return registry.webhooks
     return {name: webhook for name, webhook in registry.webhooks.items() if sees(caller, webhook)}
+
+
+def sees_stream(caller: Principal, definition: StreamDefinition) -> bool:
+    """Whether a caller may read a stream, and it may have events for the caller."""
+    return caller.may_read(definition.name) and bool(may_touch(caller, definition.subjects))
+
+
+def streams_of(caller: Principal, registry: Registry) -> dict[str, StreamDefinition]:
+    """All named streams that a caller may see, by name."""
+    return {
+        name: definition
+        for name, definition in registry.streams.items()
+        if not definition.deleting and sees_stream(caller, definition)
+    }

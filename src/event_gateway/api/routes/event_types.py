@@ -21,19 +21,23 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
+from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.config.yaml_source import BadYaml, read_plain
 from event_gateway.core.access.narrowing import may_read_type
 from event_gateway.core.access.principal import Principal
+from event_gateway.core.access.scope import STREAMS_READ
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import InvalidDefinition, Unknown
 from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
+from event_gateway.core.schema.asyncapi.gateway_channels import Surroundings
 from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
 from event_gateway.core.schema.event_type import EventType, to_json
 from event_gateway.core.text.json_text import MalformedJson, read_json
 from event_gateway.core.text.times import rfc3339
 from event_gateway.ingest.catalog import Catalog
+from event_gateway.registration.visible import streams_of
 
 router = APIRouter(prefix="/v1/event-types", tags=["event types"], route_class=GuardedRoute)
 document = APIRouter(tags=["event types"], route_class=GuardedRoute)
@@ -49,6 +53,7 @@ class EventTypeParts:
 
     catalog: Catalog
     version: str
+    registry: Registry
 
 
 Parts = Annotated[EventTypeParts, Depends(provided(EventTypeParts))]
@@ -190,12 +195,15 @@ async def delete_event_type(
 
 
 @document.get("/asyncapi.json", responses=answers(AsyncApi))
-async def export_event_types(parts: Parts, caller: ReadsEvents) -> Response:
-    """The catalog, the gateway's own types included, as an AsyncAPI 3.0 document."""
+async def export_event_types(request: Request, parts: Parts, caller: ReadsEvents) -> Response:
+    """The gateway as an AsyncAPI 3.0 document: the catalog with the gateway's own types, and the
+    ways in and out. It names the streams that the caller may read."""
+    streams = streams_of(caller, parts.registry) if caller.allows(STREAMS_READ) else {}
+    around = Surroundings(request.url.netloc, request.url.scheme == "https", sorted(streams))
     types = [parts.catalog.find(name) for name in sorted(_readable(caller, parts.catalog.names()))]
 
     def encode() -> bytes:
-        return msgspec.json.encode(write(types, parts.version))
+        return msgspec.json.encode(write(types, parts.version, around))
 
     return Response(await asyncio.to_thread(encode), media_type="application/json")
 

@@ -51,6 +51,7 @@ from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.registration.streams import StreamRegistration
+from event_gateway.registration.visible import sees_stream
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.start_position import position_of
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory
@@ -88,7 +89,7 @@ async def list_streams(
     """All streams, by name; for a confined caller those that it may read, without their state."""
     names = [
         name for name in registered(parts.registry.streams)
-        if _sees(caller, parts.registry.streams[name])
+        if sees_stream(caller, parts.registry.streams[name])
     ]  # fmt: skip
     page, more = page_of(names, limit, cursor)
     if caller.confined:
@@ -221,15 +222,10 @@ async def delete_stream(
     await parts.registration.delete(name)
 
 
-def _sees(caller: Principal, definition: StreamDefinition) -> bool:
-    """Whether a caller may read a stream, and it may have events for the caller."""
-    return caller.may_read(definition.name) and bool(may_touch(caller, definition.subjects))
-
-
 def _stream_of(parts: StreamParts, caller: Principal, name: str) -> StreamDefinition:
     """The stream of a name. Raises Unknown, also if the caller may not read it."""
     definition = parts.registry.stream(name)
-    if not _sees(caller, definition):
+    if not sees_stream(caller, definition):
         raise Unknown(f"there is no stream {name}")
     return definition
 

@@ -148,7 +148,9 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
 
 def _event_groups(stages: Stages) -> list[RouteGroup]:
     ingest = stages.ingest
-    event_type_parts = event_types.EventTypeParts(catalog=ingest.catalog, version=__version__)
+    event_type_parts = event_types.EventTypeParts(
+        catalog=ingest.catalog, version=__version__, registry=stages.adapters.registry
+    )
     rejected_parts = rejected.RejectedParts(
         rejected=stages.adapters.rejected, admit=ingest.admission.check
     )

@@ -1,5 +1,5 @@
-"""Writes the catalog as an AsyncAPI 3.0 document: CloudEvents in structured mode, and a channel for
-each event type."""
+"""Writes the gateway as an AsyncAPI 3.0 document: a channel for each event type of the catalog, its
+subject on NATS, and the ways over HTTP and WebSocket; all with CloudEvents in structured mode."""
 
 import re
 from collections.abc import Iterable
@@ -8,6 +8,13 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.cloudevents.media_types import STRUCTURED
+from event_gateway.core.schema.asyncapi.gateway_channels import (
+    NAMES,
+    SECURITY_SCHEMES,
+    Surroundings,
+    servers,
+    ways,
+)
 from event_gateway.core.schema.asyncapi.reading import EXTENSION
 from event_gateway.core.schema.bounds import EACH, LISTS, MAPS, SAME
 from event_gateway.core.schema.event_type import EventType
@@ -22,8 +29,12 @@ _ATTRIBUTES: dict[str, Any] = {
 }
 
 
-def write(types: Iterable[EventType], version: str) -> dict[str, Any]:
+def write(
+    types: Iterable[EventType], version: str, around: Surroundings | None = None
+) -> dict[str, Any]:
     """The document; ``version`` is the gateway's own."""
+    around = around or Surroundings()
+    accepted: list[str] = []
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
@@ -32,25 +43,32 @@ def write(types: Iterable[EventType], version: str) -> dict[str, Any]:
         messages[key] = _message(event_type, key)
         channels[key] = {
             "address": event_type.type,
+            "servers": [{"$ref": "#/servers/nats"}],
             "messages": {key: {"$ref": f"#/components/messages/{key}"}},
         }
         own = event_type.managed_by == "gateway"
+        if not own:
+            accepted.append(key)
         operations[key] = {
             "action": "send" if own else "receive",
             "channel": {"$ref": f"#/channels/{key}"},
         }
+    # After the channels of the types: readers take the address of the first one for a type's name.
+    keys = {name: _key(preferred, messages) for name, preferred in NAMES.items()}
+    more_channels, more_operations = ways(accepted, messages, around, keys)
     return {
         "asyncapi": VERSION,
         "info": {
             "title": "Event Gateway",
             "version": version,
-            "description": "The event types that the gateway accepts, and its own lifecycle "
-            "events. The address of a channel is the type of its events.",
+            "description": "The event types that the gateway accepts, its own lifecycle events, "
+            "and the ways in and out. On NATS the address of a channel is the type of its events.",
         },
+        "servers": servers(around),
         "defaultContentType": STRUCTURED,
-        "channels": channels,
-        "operations": operations,
-        "components": {"messages": messages},
+        "channels": channels | more_channels,
+        "operations": operations | more_operations,
+        "components": {"messages": messages, "securitySchemes": SECURITY_SCHEMES},
     }
 
 
