@@ -74,6 +74,11 @@ async def test_failures_of_others_reach_a_webhook_and_its_own_do_not(
     requests = await receiver.until(2, "/told")
     assert about(requests, "no") == [("webhook.failed", sent["id"])] * 2
     first = requests[0].json
+    match = (await client.http.post("/v1/webhooks/match", json={"event": first})).json()
+    assert match["matched"] == ["broken", "told"]
+    assert {each["webhook_id"] for each in match["items"] if each["matches"]} == {"broken", "told"}
+    forged = {"event": first | {"source": "somebody"}}
+    assert (await client.http.post("/v1/webhooks/match", json=forged)).status_code == 422
     assert (first["specversion"], first["source"]) == ("1.0", "event-gateway")
     assert first["subject"] == "webhook/no"
     assert first["data"]["retry_count"] == 1

@@ -21,10 +21,10 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import may_read
 from event_gateway.core.cloudevents.event import Event, Received
-from event_gateway.core.cloudevents.reserved_types import check_reserved
+from event_gateway.core.cloudevents.reserved_types import SOURCE, check_reserved, is_lifecycle
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.matching.expression import EvaluationError, Expression
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.visible import webhook_of, webhooks_of
 from event_gateway.routing.explain import explain
@@ -60,8 +60,10 @@ async def match_webhooks(
 ) -> Response:
     """Which webhooks an event would reach; for each other webhook the first condition that fails.
 
-    The body is ``{"event": {…}}`` or the CloudEvent itself. ``matched`` has the ids of all webhooks
-    that match (the first 1,000), ``items`` the result for each webhook, by id, page by page.
+    The body is ``{"event": {…}}`` or the CloudEvent itself, also one that only the gateway
+    publishes: a lifecycle event with the source ``event-gateway``. ``matched`` has the ids of all
+    webhooks that match (the first 1,000), ``items`` the result for each webhook, by id, page by
+    page.
     """
     received = _event(event_in(await request.body(), whole="specversion" in body), check=True)
     if not may_read(caller, received):
@@ -122,9 +124,12 @@ async def evaluate(caller: ReadsEvents, request: Request, body: Evaluation) -> R
 
 
 def _event(event: Event, *, check: bool = False) -> Received:
-    if check:
+    stream = EVENTS
+    if event.source == SOURCE and is_lifecycle(event.type):
+        stream = LIFECYCLE  # as if the gateway had published it
+    elif check:
         try:
             check_reserved(event)
         except InvalidEvent as error:
             raise InvalidDefinition("event", error.detail) from None
-    return Received(event, EVENTS, LATEST, time.time())
+    return Received(event, stream, LATEST, time.time())
