@@ -15,6 +15,7 @@ from dashboards.panels import (
     Table,
 )
 from dashboards.queries import HERE
+from event_gateway.config.alerts_model import RUNBOOKS
 
 SCHEMA = 39  # of Grafana 11; later versions read it too
 TAG = "event-gateway"
@@ -140,7 +141,7 @@ def query_variable(name: str, label: str, query: str) -> Json:
     }  # fmt: skip
 
 
-DOCS = "https://github.com/your-org/arrakis-project/blob/main/event-gateway/docs"
+DOCS = RUNBOOKS.rpartition("/")[0]
 REASONS = Link("What to do", f"{DOCS}/reference/health.md", new_tab=True)
 
 

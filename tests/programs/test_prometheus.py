@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a gateway: the dashboards' queries, and the rules."""
+"""A real Prometheus scrapes a gateway: the dashboards' queries, the rules, the four alerts."""
 
 import asyncio
 import contextlib
@@ -23,16 +23,18 @@ from support.receiver import Receiver
 
 pytestmark = pytest.mark.prometheus
 
+ALERTS = ("high_error_rate", "delivery_lag", "webhook_down", "circuit_breaker_open")
 # What does not happen here has no series: its queries only have to be valid.
 ABSENT = {
     "http_connections_refused_total", "http_connections_timed_out_total", "limits_reached_total",
-    "task_crashes_total", "alerts", "alert_firing", "health_reasons",
+    "task_crashes_total",
     "tls_certificate_expiry_timestamp_seconds",
 }  # fmt: skip
 
 
 def _config(receiver: Receiver) -> dict[str, Any]:
-    """Receivers of every kind."""
+    """Receivers of every kind, and alerts that fire and resolve within seconds."""
+    soon = {"for": "2s", "keep_firing_for": "1s"}
     common = {"events": ["ontology.>"], "retry_policy": {"max_attempts": 2, "initial_delay": "1s"}}
     return {
         "webhooks": {
@@ -45,6 +47,12 @@ def _config(receiver: Receiver) -> dict[str, Any]:
         },
         "streams": {"schemas": {"subjects": ["ontology.schema.*"], "retention": "1d"}},
         "ingest": {"max_bytes": "64MiB"},
+        "alerts": {
+            "high_error_rate": {"window": "5s", "min_attempts": 3, **soon},
+            "delivery_lag": {"threshold": "1s", **soon},
+            "webhook_down": {"failures": 4, **soon},
+            "circuit_breaker_open": soon,
+        },
     }  # fmt: skip
 
 
@@ -85,11 +93,9 @@ async def _oddities(client: Client) -> None:
     assert (await client.http.post("/v1/keys", json=key)).status_code == 201
 
 
-async def test_every_query_returns_data_and_every_rule_is_evaluated(
+async def test_queries_rules_and_alerts(
     tmp_path: Path, start: Start, connect: Start, receiver: Receiver
 ) -> None:
-    receiver.answers = {"/failing": [500], "/throttled": [429]}
-    receiver.headers["/throttled"] = {"Retry-After": "60"}
     running: Running = await start(_config(receiver))
     client: Client = await connect(running)
     began = time.time()
@@ -100,8 +106,37 @@ async def test_every_query_returns_data_and_every_rule_is_evaluated(
         subscribed = await socket.request(action="subscribe", stream="schemas")
         assert subscribed["type"] == "subscribed"
         await _oddities(client)
+        await prometheus.until("event_gateway_build_info")  # it sees all that follows
+        receiver.headers["/throttled"] = {"Retry-After": "60"}
+        receiver.answers = {"/failing": [500], "/throttled": [429]}
+        for name in ALERTS:
+            await _until_firing(client, prometheus, name, began)
         await _have_data(prometheus, began)
         await _rules_are_evaluated(prometheus)
+        receiver.answers = {"/failing": [200], "/throttled": [200]}
+        async with asyncio.timeout(PATIENCE):
+            while not _told(client, "gateway.alert.resolved").issuperset(ALERTS):
+                await asyncio.sleep(0.1)
+        await prometheus.until('absent(event_gateway_alert_firing{webhook="failing"} == 1)')
+
+
+async def _until_firing(client: Client, prometheus: Prometheus, name: str, began: float) -> None:
+    """Waits until an alert about the failing webhook was pending and fires, in Prometheus, in the
+    API, and as an event."""
+    firing = f'event_gateway_alert_firing{{name="{name}",webhook="failing"}} == 1'
+    for expression in (f'event_gateway_alerts{{name="{name}",state="pending"}} > 0', firing):
+        async with asyncio.timeout(PATIENCE):
+            while not await prometheus.ever(expression, began, time.time()):
+                await asyncio.sleep(0.1)
+    answer = await client.http.get("/v1/alerts", params={"webhook": "failing"})
+    assert name in {item["name"] for item in answer.json()["items"]}
+    assert name in _told(client, "gateway.alert.firing")
+
+
+def _told(client: Client, event_type: str) -> set[str]:
+    """The alerts about the failing webhook of which there was such an event."""
+    told = (each["data"] for each in client.lifecycle if each["type"] == event_type)
+    return {each["name"] for each in told if each["webhook"] == "failing"}
 
 
 def _filled(expression: str) -> str:

@@ -85,6 +85,12 @@ class Gauges:
             figures.replace(
                 families.HEALTH_REASONS, {(code,): count for code, count in reasons.items()}
             )
+            book = stages.alerts.book
+            figures.replace(families.ALERTS, book.counts())
+            figures.replace(families.ALERT_FIRING, {
+                (alert.name, self._metrics.label_of(alert.webhook) if alert.webhook else ""): 1
+                for alert in book.firing()
+            })  # fmt: skip
 
     def _of_the_registry(self) -> None:
         """States of webhooks, and ends of keys: the registry is in memory."""

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.failures import LogUnavailable
 from event_gateway.broker.peers import Peers
-from event_gateway.core.matching.pattern import matches
+from event_gateway.core.matching.pattern import takes
 from event_gateway.core.observability.alert import Alert, is_outdated, resolve, step
 from event_gateway.core.observability.alert_rules import NAMES, AlertSettings
 from event_gateway.core.observability.attempt_history import AttemptHistory
@@ -261,11 +261,7 @@ def _log(alert: Alert) -> None:
 def receives_alerts(webhook: Webhook) -> bool:
     """Whether a webhook itself gets the events about alerts: an alert about it would make another
     delivery to it."""
-    return any(
-        pattern.split(".")[0] == "gateway"
-        and (matches(pattern, FIRING) or matches(pattern, RESOLVED))
-        for pattern in webhook.events
-    )
+    return any(takes(pattern, FIRING) or takes(pattern, RESOLVED) for pattern in webhook.events)
 
 
 def _why_ended(webhook: Webhook | None) -> str | None:

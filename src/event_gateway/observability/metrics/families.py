@@ -129,7 +129,7 @@ HEALTH_DEGRADED = _leader("health_degraded", "1 if the health is degraded, 0 if 
 HEALTH_REASONS = _leader("health_reasons", "Reasons for which the health is degraded.", "code")
 ALERTS = _leader("alerts", "Alerts, by their state: pending or firing.", "name", "state")
 ALERT_FIRING = _leader(
-    "alert_firing", "1 for each firing alert; of all webhooks together where webhook is empty.",
+    "alert_firing", "1 for each firing alert that is not silenced; over all if webhook is empty.",
     "name", "webhook",
 )  # fmt: skip
 TASK_CRASHES = _counter("task_crashes", "Crashes of background tasks.", "task")
