@@ -1,5 +1,6 @@
 """Metrics: what they count, in both formats, and the sum over the processes of one serve."""
 
+import asyncio
 import os
 import platform
 from collections.abc import Callable, Iterable
@@ -254,6 +255,23 @@ async def test_a_reader_between_two_steps_of_the_first_process_counts_nothing_tw
     folder.absorb("worker-2")
     file.write_bytes(data)  # as if it had not been removed yet
     assert (await series(one))["event_gateway_events_received_total[('origin', 'nats')]"] == 5
+
+
+async def test_processes_that_end_together_all_count(folder: SharedFolder) -> None:
+    names = [f"worker-{number}" for number in range(1, 41)]
+    for name in names:
+        counted = process(folder, name)
+        counted.received("nats", 1)
+        await counted.write_changes()
+    await asyncio.gather(*(asyncio.to_thread(folder.absorb, name) for name in names))
+    received = "event_gateway_events_received_total[('origin', 'nats')]"
+    assert os.listdir(folder.path) == ["ended.figures"]
+    reader = process(folder, "worker-41")
+    assert (await series(reader))[received] == len(names)
+    # The disk did not let go of a file, and its process is added again.
+    (folder.path / "worker-40.figures").write_bytes((folder.path / "ended.figures").read_bytes())
+    folder.absorb("worker-40")
+    assert (await series(reader))[received] == len(names)
 
 
 async def test_torn_and_foreign_files_take_nothing_away(

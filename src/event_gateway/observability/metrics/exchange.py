@@ -11,6 +11,7 @@ and then that of the ended ones, which names those that it includes.
 import contextlib
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import structlog
@@ -95,6 +96,7 @@ class SharedFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._adding = threading.Lock()  # processes that end together are added one by one
 
     def create(self) -> None:
         """Makes the folder, empty, for this user alone. Raises OSError."""
@@ -107,10 +109,14 @@ class SharedFolder:
 
     def absorb(self, name: str) -> None:
         """Adds the file of a process that has ended to that of all that have, and removes it."""
+        with self._adding:
+            self._absorb(name)
+
+    def _absorb(self, name: str) -> None:
         file = self.path / f"{name}{_SUFFIX}"
         snapshot = _read(file)
-        if snapshot is not None:
-            ended = _read(self.path / _ENDED) or Snapshot()
+        ended = _read(self.path / _ENDED) or Snapshot()
+        if snapshot is not None and name not in ended.includes:
             total = combined([ended, of_an_ended_process(snapshot)])
             total.includes = [*ended.includes, name][-KEPT_NAMES:]
             if len(total.webhooks) > MANY_WEBHOOKS:
