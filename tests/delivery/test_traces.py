@@ -4,9 +4,11 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from event_gateway.config.model import Config
+from event_gateway.observability.tracing.otlp import Collector, OtlpExport
 from support.client import Client, event
 from support.fixtures import Start
 from support.otlp_collector import CollectedSpan, OtlpCollector, collecting, collecting_grpc
@@ -212,6 +214,27 @@ async def test_a_request_of_several_events_is_a_trace_with_links(
         assert collector.headers["x-api-key"] == "canary-header"
 
 
+def test_the_environment_names_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resource(**environ: str) -> dict[str, Any]:
+        for name in ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"):
+            monkeypatch.setenv(name, environ.get(name, ""))
+        export = OtlpExport(Collector("http://127.0.0.1:9"), None, "1.2")
+        export.start()
+        export.stop()
+        return dict(export.resource.attributes)
+
+    given = "service.name=named,host.name=other,service.instance.id=pod,team=core"
+    own = resource()
+    assert (own["service.name"], own["service.version"]) == ("event-gateway", "1.2")
+    named = resource(OTEL_RESOURCE_ATTRIBUTES=given)
+    assert (named["service.name"], named["host.name"], named["team"]) == ("named", "other", "core")
+    # Else the metrics of several processes would be one series.
+    assert named["service.instance.id"] == own["service.instance.id"]
+    assert resource(OTEL_RESOURCE_ATTRIBUTES=given, OTEL_SERVICE_NAME="last")["service.name"] == (
+        "last"
+    )
+
+
 async def test_a_collector_that_is_away_stops_nothing(
     start: Start, connect: Start, receiver: Receiver
 ) -> None:
@@ -227,19 +250,28 @@ async def test_a_collector_that_is_away_stops_nothing(
             async with asyncio.timeout(PATIENCE):
                 while not any(line["event"] == "telemetry cannot be exported" for line in logged):
                     await asyncio.sleep(0.02)
-                requests = collector.requests
-                while collector.requests < requests + 2:
+                requests = collector.requests.copy()
+                while collector.requests["/v1/metrics"] < requests["/v1/metrics"] + 2:
                     await asyncio.sleep(0.02)
             lines = [line for line in logged if "telemetry" in line["event"]]
-            assert len(lines) == 1
-            assert "400" in lines[0]["reason"]
-            collector.status = 200
+            assert sorted(line["reason"].partition(":")[0] for line in lines) == [
+                "metrics", "traces",
+            ]  # fmt: skip
+            assert all("400" in line["reason"] for line in lines)
+            # It takes traces again, and no metrics: that is said already.
+            collector.status, collector.refused = 200, ("/v1/metrics",)
             sent = event("user.made", traceparent=f"00-{TRACE}-{CALLER}-01")
             await client.send(sent)
             await collector.until(1, messaging__message__id=sent["id"])
             async with asyncio.timeout(PATIENCE):
-                while not any(line["event"] == "telemetry is exported again" for line in logged):
+                while len(again := [line for line in logged if "telemetry" in line["event"]]) < 3:
                     await asyncio.sleep(0.02)
+                requests = collector.requests.copy()
+                while collector.requests["/v1/metrics"] < requests["/v1/metrics"] + 2:
+                    await asyncio.sleep(0.02)
+            assert again[2]["event"] == "telemetry is exported again"
+            assert again[2]["reason"] == "traces"
+            assert len([line for line in logged if "telemetry" in line["event"]]) == 3
         # A trace that begins in the gateway is not sampled, and its receivers are told so.
         begun = event("user.begun")
         await client.send(begun)

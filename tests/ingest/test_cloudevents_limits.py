@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from event_gateway.api.http.limits import MAX_HEAD
+from event_gateway.broker.event_log import MAX_HEADERS
 from event_gateway.cli.process.serve import Running
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import nats_binary, usable_port
@@ -152,8 +153,19 @@ async def test_larger_events_up_to_the_limit(start: Start, connect: Start) -> No
     for sent in (event("user.a", "x" * most), [event("user.a"), event("user.a", "x" * most)]):
         problem = await client.send(sent, status=413)
         assert "NATS accepts at most" in problem["detail"]
+    # The headers of its trace count, too.
+    trace = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "v=1," * 1000 + "v=1"}
+    largest = event("user.a", "")
+    largest["data"] = "x" * (most - MAX_HEADERS - len(json.dumps(largest)))
+    answer = await client.http.post(
+        "/v1/events", content=json.dumps(largest),
+        headers={"Content-Type": "application/cloudevents+json", **trace},
+    )  # fmt: skip
+    assert answer.status_code == 202, answer.text
     await client.send(event("user.a"))
-    assert len(await client.stream_messages("GATEWAY_EVENTS")) == 2
+    messages = await client.stream_messages("GATEWAY_EVENTS")
+    assert len(messages) == 3
+    assert running.gateway.stages.adapters.broker.nc.stats["reconnects"] == 0
 
 
 async def test_a_request_head_is_limited(gateway: Running, client: Client) -> None:

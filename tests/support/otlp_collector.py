@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -50,15 +51,16 @@ class CollectedSpan:
 
 @dataclass
 class OtlpCollector:
-    """``url``: its base URL. ``status``: of its HTTP responses. ``headers``: those of the last
-    request."""
+    """``url``: its base URL. ``status``: of its HTTP responses; ``refused``: the paths that it does
+    not have. ``headers``: those of the last request. ``requests``: how many, of each path."""
 
     url: str = ""
     status: int = 200
+    refused: tuple[str, ...] = ()
     spans: list[CollectedSpan] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    requests: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
 
     def take_spans(self, request: ExportTraceServiceRequest) -> None:
         """Stores the spans of a request."""
@@ -102,16 +104,17 @@ class OtlpCollector:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        self.requests += 1
+        self.requests[scope["path"]] += 1
         self.headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        if self.status == 200:
+        status = 404 if scope["path"] in self.refused else self.status
+        if status == 200:
             if scope["path"] == "/v1/traces":
                 self.take_spans(ExportTraceServiceRequest.FromString(body))
             elif scope["path"] == "/v1/metrics":
                 self.take_metrics(ExportMetricsServiceRequest.FromString(body))
-        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -4,7 +4,13 @@ import pytest
 
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.nats_message import from_message
-from event_gateway.core.cloudevents.trace_context import read_context, routing_span, trace_of
+from event_gateway.core.cloudevents.trace_context import (
+    TraceContext,
+    read_context,
+    routing_span,
+    trace_of,
+)
+from event_gateway.ingest.publish_spans import MAX_STATE, headers_of
 from event_gateway.observability.tracing import spans
 from event_gateway.observability.tracing.spans import Span, SpanKind, Tracer
 
@@ -61,6 +67,26 @@ def test_the_message_comes_before_the_attributes() -> None:
     assert trace(headers) == (TRACE, "00", "a=1")
     assert trace(None) == (OTHER, "01", None)
     assert trace({"traceparent": "nonsense"}) == (OTHER, "01", None)
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [
+        ("a=1", "a=1"),
+        ("a=" + "1" * (MAX_STATE - 2), "a=" + "1" * (MAX_STATE - 2)),
+        ("a=1,b=" + "2" * (MAX_STATE - 6) + ",c=3", "a=1,b=" + "2" * (MAX_STATE - 6)),
+        ("a=1,b=2,c=" + "3" * MAX_STATE, "a=1,b=2"),
+        ("a=" + "1" * MAX_STATE, None),
+        (None, None),
+    ],
+    ids=lambda value: str(value)[:16],
+)
+def test_a_long_tracestate_loses_its_last_members_in_the_log(
+    state: str | None, kept: str | None
+) -> None:
+    headers = headers_of(TraceContext(TRACE, SPAN, state=state))
+    assert headers["traceparent"] == f"00-{TRACE}-{SPAN}-01"
+    assert headers.get("tracestate") == kept
 
 
 def test_an_event_without_a_trace_has_always_the_same() -> None:

@@ -13,14 +13,20 @@ from event_gateway.core.cloudevents.trace_context import (
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.observability.tracing.spans import Span, SpanKind, Tracer, about, new_span
 
+MAX_STATE = 512  # characters of ``tracestate`` that the log keeps, as W3C Trace Context asks for
+
 Append = Callable[[dict[str, str] | None], Awaitable[Appended]]
 
 
 def headers_of(trace: TraceContext) -> dict[str, str]:
-    """The headers of a message that carry a context."""
+    """The headers of a message that carry a context. Of a long ``tracestate`` they have as many
+    members as there is room for: NATS counts headers to the size of a message."""
     headers = {"traceparent": trace.traceparent(trace.span_id)}
-    if trace.state is not None:
-        headers["tracestate"] = trace.state
+    state = trace.state
+    if state is not None and len(state) > MAX_STATE:
+        state = state[: MAX_STATE + 1].rpartition(",")[0]
+    if state:
+        headers["tracestate"] = state
     return headers
 
 

@@ -26,7 +26,9 @@ INTERVAL = 1.0  # seconds between two exports of spans
 TIMEOUT = 10  # seconds for a request to the collector, its retries included
 FAREWELL = 3.0  # seconds at the end of the process for what is queued
 SCOPE = "event_gateway"
+INSTANCE = "service.instance.id"  # of each process its own, or their metrics would be one series
 EXTRA = "opentelemetry.exporter.otlp.proto.http"
+TRACES, METRICS = "traces", "metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,22 @@ class OtlpExport:
     """
 
     def __init__(self, collector: Collector, tracer: Tracer | None, version: str) -> None:
-        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
         self._tracer = tracer
-        self.resource = Resource.create(_resource(version))
+        self.resource = (
+            Resource.create(_resource(version))
+            .merge(OTELResourceDetector().detect())  # the environment is stronger
+            .merge(Resource({INSTANCE: f"{platform.node()}-{os.getpid()}"}))
+        )
         self.scope = InstrumentationScope(SCOPE, version)
         self._spans = _span_exporter(collector) if tracer is not None else None
         self._metrics = _metric_exporter(collector)
         self._waiting_metrics: Callable[[], Any] | None = None  # the latest only
         self._counted: dict[str, int] = {}
         self._reasons = _last_reasons()
-        self._failing = False
+        self._failing: set[str] = set()  # what the collector does not take: traces, metrics
         self._ending = threading.Event()
         self.exported = 0  # spans
         self.failed = 0
@@ -87,7 +93,8 @@ class OtlpExport:
     def stop(self) -> None:
         """Sends what is queued, for at most FAREWELL seconds. It blocks."""
         self._ending.set()
-        self._thread.join(0.0 if self._failing else FAREWELL)
+        useless = TRACES in self._failing or (self._spans is None and METRICS in self._failing)
+        self._thread.join(0.0 if useless else FAREWELL)
         for exporter in (self._spans, self._metrics):
             if exporter is not None:
                 exporter.shutdown()
@@ -113,28 +120,29 @@ class OtlpExport:
     def _send(self, until: float | None = None) -> None:
         metrics, self._waiting_metrics = self._waiting_metrics, None
         if metrics is not None:
-            self._export(self._metrics, metrics)
+            self._export(METRICS, self._metrics, metrics)
         while self._tracer is not None and self._tracer.queue:
             queue = self._tracer.queue
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
             assert self._spans is not None
-            if self._export(self._spans, functools.partial(self._as_sdk, batch)):
+            if self._export(TRACES, self._spans, functools.partial(self._as_sdk, batch)):
                 self.exported += len(batch)
             else:
                 self.failed += len(batch)
             if until is not None and time.monotonic() > until:
                 break
 
-    def _export(self, exporter: _Exporter, make: Callable[[], Any]) -> bool:
+    def _export(self, what: str, exporter: _Exporter, make: Callable[[], Any]) -> bool:
         try:
             done = bool(exporter.export(make()).name == "SUCCESS")
         except Exception as error:  # of a library, about a collector
             self._reasons.last, done = str(error) or type(error).__name__, False
-        if not done and not self._failing:
-            log.warning("telemetry cannot be exported", reason=self._reasons.last)
-        elif done and self._failing:
-            log.info("telemetry is exported again")
-        self._failing = not done
+        if not done and what not in self._failing:
+            self._failing.add(what)
+            log.warning("telemetry cannot be exported", reason=f"{what}: {self._reasons.last}")
+        elif done and what in self._failing:
+            self._failing.discard(what)
+            log.info("telemetry is exported again", reason=what)
         return done
 
     def _as_sdk(self, batch: Sequence[Span]) -> list[Any]:
@@ -177,13 +185,10 @@ class OtlpExport:
 
 
 def _resource(version: str) -> dict[str, str]:
-    host = platform.node()
-    named = "OTEL_SERVICE_NAME" in os.environ
     return {
-        **({} if named else {"service.name": "event-gateway"}),
+        "service.name": "event-gateway",
         "service.version": version,
-        "service.instance.id": f"{host}-{os.getpid()}",
-        "host.name": host,
+        "host.name": platform.node(),
     }
 
 
