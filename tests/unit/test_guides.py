@@ -8,6 +8,7 @@ import pytest
 from event_gateway.config.load import load
 from event_gateway.core.transformation.definition import TransformationDefinition
 from event_gateway.request.transformations import compile_definition
+from event_gateway.transport.egress_guard import url_rule
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
@@ -24,7 +25,7 @@ def test_configurations_in_the_guides_are_valid(tmp_path: Path, block: str) -> N
     path = tmp_path / "gateway.yaml"
     path.write_text(block)
     environ = dict.fromkeys(re.findall(r"\$\{(\w+)", block), "set")
-    load(path, environ, transformation_rule=_rule, url_rule=lambda _: lambda _: None)
+    load(path, environ, transformation_rule=_rule, url_rule=url_rule)
 
 
 def _rule(definition: TransformationDefinition) -> None:

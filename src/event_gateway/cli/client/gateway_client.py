@@ -27,9 +27,15 @@ class GatewayClient:
     async def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
     ) -> tuple[int, Any]:
-        """Status and decoded answer; None if it has no body. Raises ConnectionError."""
+        """Status and decoded answer; None if it has no body. Raises ConnectionError, also if the
+        answer is not JSON: it is that of a proxy, or of another program."""
         status, answer = await self._send(method, path, body, content_type)
-        return status, msgspec.json.decode(answer) if answer else None
+        try:
+            return status, msgspec.json.decode(answer) if answer else None
+        except msgspec.DecodeError:
+            raise ConnectionError(
+                f"{self._url} answers {status}, and not as a gateway does"
+            ) from None
 
     async def read(self, path: str) -> tuple[int, bytes]:
         """Status and body of an answer that is not JSON. Raises ConnectionError."""

@@ -38,9 +38,11 @@ class Session:
                          delivered=self._delivered)  # fmt: skip
 
     async def read(self) -> None:
-        """Reads metrics and health. Raises ConnectionError, and ends the command if the gateway
-        refuses the key."""
+        """Reads metrics and health. Raises ConnectionError, also if the gateway is about to start
+        or to end; ends the command if it refuses the key."""
         status, body = await self._client.read("/metrics")
+        if status >= 500:
+            raise ConnectionError(f"{self.view.url} answered {status}")
         if status != 200:
             content_or_fail(*await self._client.request("GET", "/metrics"))
         try:
@@ -54,9 +56,19 @@ class Session:
         if latest.measured:
             self._events_in.append(latest.events_in)
             self._delivered.append(latest.delivered)
-        _, ready = await self._client.request("GET", "/readyz")
-        self.view.health, self.view.reasons = ready["status"], ready["reasons"]
+        await self._read_health()
         self.view.trouble = ""
+
+    async def _read_health(self) -> None:
+        """Whether the process that answers can work, and if so, the health of the whole gateway."""
+        _, own = await self._client.request("GET", "/readyz")
+        health, reasons = own.get("status"), own.get("reasons")
+        if health in ("ok", "degraded"):
+            status, whole = await self._client.request("GET", "/v1/health")
+            if status == 200:
+                health = whole["status"]
+                reasons = [reason["text"] for reason in whole["reasons"]]
+        self.view.health, self.view.reasons = str(health), reasons or []
 
 
 async def watch(session: Session, console: Console, interval: float) -> None:
