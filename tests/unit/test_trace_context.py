@@ -10,6 +10,9 @@ from event_gateway.core.cloudevents.trace_context import (
     routing_span,
     trace_of,
 )
+from event_gateway.core.webhook.delivery import Delivery
+from event_gateway.delivery.attempt_spans import exemplar_of
+from event_gateway.delivery.job import Job
 from event_gateway.ingest.publish_spans import MAX_STATE, headers_of
 from event_gateway.observability.tracing import spans
 from event_gateway.observability.tracing.spans import Span, SpanKind, Tracer
@@ -95,6 +98,18 @@ def test_an_event_without_a_trace_has_always_the_same() -> None:
     assert routing_span(first) == routing_span(again) != routing_span(other)
     assert trace_of(first).span_id == ""
     assert trace_of(_received(traceparent="no")) == trace_of(first)
+
+
+def test_an_exemplar_names_a_trace_that_is_recorded() -> None:
+    def exemplar(span: str = "", **extensions: str) -> str | None:
+        received = _received(**extensions)
+        trace_of(received)
+        return exemplar_of(Job(Delivery("w", "1", "/s", "S", 1, ""), received, span=span))
+
+    assert exemplar() is None
+    assert exemplar(traceparent=f"00-{TRACE}-{SPAN}-00") is None
+    assert exemplar(traceparent=f"00-{TRACE}-{SPAN}-01") == f"00-{TRACE}-{SPAN}-01"
+    assert exemplar("a" * 16, traceparent=f"00-{TRACE}-{SPAN}-01") == f"00-{TRACE}-{'a' * 16}-01"
 
 
 def test_sampling() -> None:
