@@ -138,7 +138,7 @@ async def test_both_formats_are_read_by_the_parsers_of_prometheus() -> None:
     assert total.value == 4000.3  # a clock that is behind the log's takes nothing away
 
 
-async def test_labels_are_bounded() -> None:
+async def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Metrics()
     for number in range(MAX_TYPES + 5):
         counted.routed({f"a.{number}": 1})
@@ -161,6 +161,14 @@ async def test_labels_are_bounded() -> None:
     assert len(of("stream_messages_sent_total")) == MAX_STREAMS + 1
     assert counted.label_of("w1") == "w1"
     assert counted.label_of("w501") == "other"
+    # A label that is free again is for the next webhook: those that have counted under the common
+    # label stay there, however many they are.
+    monkeypatch.setattr(metrics, "FORGOTTEN_AFTER", 0.0)
+    counted.forget_deleted({f"w{number}" for number in range(5, MAX_WEBHOOKS + 5)}, {})
+    assert counted.label_of("w1") == "other"
+    assert {counted.label_of(f"w{number}") for number in (501, 502, 503)} == {"other"}
+    counted.webhook("new")
+    assert counted.label_of("new") == "new"
 
 
 async def test_series_of_what_was_deleted_vanish_after_a_while(

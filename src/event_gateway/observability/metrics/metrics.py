@@ -129,9 +129,8 @@ class Metrics:
         return webhooks[label]
 
     def label_of(self, webhook_id: str) -> str:
-        """The label of a registered webhook: its id, or ``other``."""
-        known = webhook_id in self._webhooks or len(self._webhooks) < MAX_WEBHOOKS
-        return webhook_id if known else OTHER
+        """The label under which a registered webhook counts: its id, or ``other``."""
+        return webhook_id if webhook_id in self._webhooks else OTHER
 
     def forget_deleted(self, webhooks: Container[str], streams: Container[str]) -> None:
         """Drops the series of webhooks and streams that have not been registered for ten
