@@ -1,9 +1,11 @@
 """The four alerts through real faults: states, events, silences, history, over the API."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
+from nats.js.errors import NotFoundError
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.text.times import parse_time
@@ -172,6 +174,47 @@ async def test_silences_namespaces_and_the_events_own_receivers(
     paused = await until(client, "quiet", "webhook_down", "resolved")
     assert paused["resolved_because"] == "the webhook is paused"
     await client.delete_webhook("own")
+    # A later webhook of an id is not silenced by what somebody said of the former one.
+    kept = await http.post("/v1/alerts/silences", json={"webhook": "teller", "duration": "1h"})
+    for webhook in ("quiet", "own"):
+        silence = {"webhook": webhook, "duration": "1h"}
+        answer = await http.post("/v1/alerts/silences", json=silence)
+        assert answer.status_code == (404 if webhook == "own" else 201)
+    await client.delete_webhook("quiet")
+    await client.webhook(id="quiet", url=f"{url}/quiet", events=["x.*"], retry_policy=ONCE)
+    async with asyncio.timeout(PATIENCE):
+        listed = []
+        while [item["id"] for item in listed] != [kept.json()["id"]]:
+            await asyncio.sleep(0.05)
+            listed = (await http.get("/v1/alerts/silences")).json()["items"]
     deleted = await until(client, "own", "webhook_down", "resolved")
     assert deleted["resolved_because"] == "the webhook was deleted"
     assert "fires" in (await run("alerts", "history", "--webhook", "teller")).out
+
+
+async def test_a_deleted_bucket_is_filled_again(client: Client, receiver: Receiver) -> None:
+    receiver.answers["/down"] = [500]
+    await client.webhook(id="down", url=f"{receiver.url}/down", events=["x.*"], retry_policy=ONCE)
+    silence = {"webhook": "down", "name": "delivery_lag", "duration": "1h"}
+    assert (await client.http.post("/v1/alerts/silences", json=silence)).status_code == 201
+    await client.send([event("x.a") for _ in range(3)])
+    before = await until(client, "down", "webhook_down", "firing")
+    js = client.nats.jetstream()
+    await js.delete_stream("KV_GATEWAY_STATUS")
+    async with asyncio.timeout(PATIENCE):
+        stored = False
+        while not stored:
+            await asyncio.sleep(0.05)
+            with contextlib.suppress(NotFoundError):
+                await js.get_last_msg(
+                    "KV_GATEWAY_STATUS", "$KV.GATEWAY_STATUS.alert.webhook_down.down"
+                )
+                stored = True
+    assert await until(client, "down", "webhook_down", "firing") == before
+    listed = (await client.http.get("/v1/alerts/silences")).json()["items"]
+    assert [item["name"] for item in listed] == ["delivery_lag"]
+    receiver.answers["/down"] = [200]
+    await client.send([event("x.a")])
+    ended = await until(client, "down", "webhook_down", "resolved")
+    assert ended["since"] == before["since"]
+    assert announced(client, "webhook_down", "down") == ["firing", "resolved"]

@@ -2,8 +2,10 @@
 
 import itertools
 import random
+from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.observability.alert import KEPT, MAX_PAST, Alert, is_outdated, resolve, step
@@ -29,6 +31,10 @@ from event_gateway.core.observability.attempt_history import (
     TallyRow,
 )
 from event_gateway.core.observability.silence import Silence, check_silence, silence_of
+from event_gateway.core.webhook.webhook import Disabled, Webhook
+from event_gateway.observability.alerts.evaluation import received_about_alerts
+from event_gateway.observability.alerts.readings import Readings
+from event_gateway.state.queues import Queues
 
 SETTINGS = AlertSettings()
 KEY = ("webhook_down", "crm")
@@ -243,3 +249,30 @@ def test_silences() -> None:
     for wrong in (silence(None, None), silence("none", None), silence(None, "crm", 50)):
         with pytest.raises(InvalidDefinition):
             check_silence(wrong, 50)
+
+
+@pytest.mark.parametrize(("pattern", "received"), [
+    ("gateway.alert.*", "alerts"), ("gateway.>", "alerts"),
+    ("gateway.health.recovered", "events about the health"),
+    ("webhook.>", None), (">", None), ("*.alert.firing", None),
+])  # fmt: skip
+def test_what_a_webhook_gets_of_what_an_alert_makes(pattern: str, received: str | None) -> None:
+    webhook = Webhook(id="a", url="https://a.example", events=("x.*", pattern))
+    assert received_about_alerts(webhook) == received
+
+
+def test_what_is_not_known_after_a_restart_counts_over_all_while_its_alert_fires() -> None:
+    webhooks = {
+        name: Webhook(id=name, url="https://a.example", events=("x.*",)) for name in ("a", "b")
+    }
+    readings = Readings(
+        SETTINGS, AttemptHistory(SETTINGS.windows, 0), cast(Queues, None), webhooks,
+        router_lag=lambda: 0.0,
+    )  # fmt: skip
+    for fires, expected in ((True, True), (False, False)):
+        for webhook in webhooks.values():
+            assert readings.about("webhook_down", webhook, 15, 1, fires=fires) == UNKNOWN
+        assert readings.over_all("webhook_down", 1).holds is expected
+    off = replace(webhooks["a"], disabled=Disabled("gone", 1.0))
+    readings.about("webhook_down", off, 15, 1, fires=True)
+    assert not readings.over_all("webhook_down", 1).holds

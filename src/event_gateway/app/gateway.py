@@ -181,7 +181,9 @@ class Gateway:
         if stream == AUDIT:
             self.stages.adapters.audit.recreated()
         elif stream == STATUS:
+            self.stages.observability.bucket.recreated()
             self.stages.observability.leader.bucket_recreated()
+            self.stages.alerts.book.bucket_recreated()
 
     def _stream_figures(self) -> dict[str, int]:
         size = self._upkeep.log_size

@@ -227,7 +227,9 @@ class StreamUpkeep:
         before = self._created.get(name)
         self._created[name] = info.created or datetime.fromtimestamp(0, UTC)
         begins_later = info.state.first_seq > self._broker.last_seq(name)
-        if before is not None and before != info.created:
+        # One that was missing at the very first look was not seen before.
+        is_another = name in self._missing if before is None else before != info.created
+        if is_another:
             log.info("a stream was created again", stream=name, first_seq=info.state.first_seq)
             self._recreated(name)
             if name == BUCKET_STREAM and leads and not begins_later:

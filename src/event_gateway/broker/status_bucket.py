@@ -7,6 +7,7 @@ both take themselves for the leader one is refused.
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 
 import msgspec
 from nats.js.api import Header, RawStreamMsg
@@ -45,6 +46,11 @@ class StatusBucket:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._created = 0  # how often the bucket was created again
+
+    def recreated(self) -> None:
+        """The bucket is another one: those who watch begin with its present entries."""
+        self._created += 1
 
     async def read(self, key: str) -> Entry | None:
         """The entry of a key; None if there is none."""
@@ -87,12 +93,19 @@ class StatusBucket:
         """Calls ``on_change`` with each present entry under a prefix, then with each change. It
         never ends; a task of the supervisor runs it. After a loss of the connection it goes on
         with the next change; after a crash it begins with the present entries again."""
-        async for batch in follow_stream(self._broker, STATUS, last_per_subject=True):
-            for message in batch:
-                key = message.subject.removeprefix(_PREFIX)
-                if key.startswith(prefix):
-                    gone = _is_marker(message.headers)
-                    on_change(key, None if gone else message.data, message.seq)
+        while True:
+            created = self._created
+            async with aclosing(
+                follow_stream(self._broker, STATUS, last_per_subject=True)
+            ) as batches:
+                async for batch in batches:
+                    for message in batch:
+                        key = message.subject.removeprefix(_PREFIX)
+                        if key.startswith(prefix):
+                            gone = _is_marker(message.headers)
+                            on_change(key, None if gone else message.data, message.seq)
+                    if created != self._created:
+                        break
 
     async def tidy(self) -> None:
         """Removes the markers of deletions that are older than KEPT_MARKERS. Without permission to

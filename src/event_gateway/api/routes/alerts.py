@@ -29,7 +29,7 @@ from event_gateway.core.observability.alert import Alert
 from event_gateway.core.observability.silence import MAX_SILENCES, Silence, check_silence
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.text.units import parse_duration
-from event_gateway.observability.alerts.book import AlertBook
+from event_gateway.observability.alerts.book import MAX_REMOVED, AlertBook
 from event_gateway.observability.alerts.evaluation import AlertEvaluation
 from event_gateway.registration.visible import sees, webhook_of
 
@@ -152,8 +152,12 @@ async def add_silence(
         caller.name, given.comment,
     )  # fmt: skip
     check_silence(silence, now)
-    if len(parts.book.silences) >= MAX_SILENCES:
-        raise Problem(409, f"there are {MAX_SILENCES} silences already")
+    if not parts.book.takes_silences:
+        raise Problem(
+            409,
+            f"there are {MAX_SILENCES} silences already, or {MAX_REMOVED} were removed within the "
+            "last two hours",
+        )
     shown = _shown_silence(silence)
     call.about(resource_name("silence", silence.id), after=shown)
     await parts.book.add_silence(silence)

@@ -1,6 +1,7 @@
 """The alerts and silences as they are stored: every process follows them, and shows them."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 
 import msgspec
@@ -11,10 +12,12 @@ from event_gateway.core.observability.alert import Alert
 from event_gateway.core.observability.alert_rules import NAMES
 from event_gateway.core.observability.reason import Reason
 from event_gateway.core.observability.reason_codes import ALERT as ALERT_REASON
-from event_gateway.core.observability.silence import Silence, silence_of
+from event_gateway.core.observability.silence import MAX_SILENCES, Silence, silence_of
 
 log = structlog.get_logger(__name__)
 
+MAX_REMOVED = 2000  # silences that are removed within REMOVED_FOR; then no further one is taken
+REMOVED_FOR = 2 * 3600.0  # seconds, after which the markers of their deletion are gone for sure
 MAX_REASONS = 10  # alerts that are reasons of degraded health one by one
 ALERT = "alert."
 SILENCE = "silence."
@@ -35,6 +38,8 @@ class AlertBook:
         self._alerts: dict[Key, Alert] = {}
         self._silences: dict[str, Silence] = {}
         self._revisions: dict[str, int] = {}
+        self._removed: deque[float] = deque(maxlen=MAX_REMOVED)  # when silences were removed
+        self._lost: set[str] = set()  # keys that the bucket lost
 
     async def read(self) -> None:
         """Reads all entries. Raises LogUnavailable."""
@@ -45,6 +50,20 @@ class AlertBook:
     async def follow(self) -> None:
         """Applies each change, also those of other processes. It never ends."""
         await self._bucket.watch("", self.apply)
+
+    def bucket_recreated(self) -> None:
+        """The bucket is another one, without what was stored: :meth:`restore` stores it again."""
+        self._lost.update(self._revisions)
+        self._revisions.clear()
+
+    async def restore(self) -> None:
+        """Stores again what the bucket has lost. The leader calls this, as the others have the same
+        from it."""
+        for key in list(self._lost):
+            value = self._value_of(key)
+            if value is not None:
+                await self._write(key, value)
+            self._lost.discard(key)
 
     @property
     def alerts(self) -> dict[Key, Alert]:
@@ -57,6 +76,20 @@ class AlertBook:
         now = time.time()
         left = [silence for silence in self._silences.values() if silence.until > now]
         return sorted(left, key=lambda silence: silence.until)
+
+    @property
+    def all_silences(self) -> list[Silence]:
+        """The silences that are stored."""
+        return list(self._silences.values())
+
+    @property
+    def takes_silences(self) -> bool:
+        """Whether another silence may be stored. One that was removed needs its place in the bucket
+        for a while, so that nobody can fill the bucket by making and removing them."""
+        since = time.monotonic() - REMOVED_FOR
+        while self._removed and self._removed[0] < since:
+            self._removed.popleft()
+        return len(self.silences) < MAX_SILENCES and len(self._removed) < MAX_REMOVED
 
     def silence(self, silence_id: str) -> Silence | None:
         """The silence with an id; None if there is none that has not ended."""
@@ -112,18 +145,12 @@ class AlertBook:
         """Deletes a silence."""
         await self._delete(f"{SILENCE}{silence_id}")
 
-    async def remove_ended_silences(self) -> None:
-        """Deletes the silences that have ended."""
-        now = time.time()
-        for silence in list(self._silences.values()):
-            if silence.until <= now:
-                await self.remove_silence(silence.id)
-
     def apply(self, key: str, value: bytes | None, revision: int) -> None:
         """Applies an entry, unless a newer one of the key is known. ``value``: None if it was
         deleted."""
         if not key.startswith((ALERT, SILENCE)) or revision <= self._revisions.get(key, 0):
             return
+        self._lost.discard(key)
         if value is None:
             self._revisions.pop(key, None)
         else:
@@ -142,17 +169,28 @@ class AlertBook:
             alert = _decode_alert(value)
             self._alerts[alert.key] = alert
             return
-        name, _, webhook = key.removeprefix(ALERT).partition(".")
-        self._alerts.pop((name, None if webhook == OVER_ALL else webhook), None)
+        self._alerts.pop(_key_of(key), None)
 
     def _apply_silence(self, silence_id: str, value: bytes | None) -> None:
         if value is None:
-            self._silences.pop(silence_id, None)
+            if self._silences.pop(silence_id, None) is not None:
+                self._removed.append(time.monotonic())
         else:
             self._silences[silence_id] = _decode_silence(value)
 
+    def _value_of(self, key: str) -> bytes | None:
+        if key.startswith(ALERT):
+            alert = self._alerts.get(_key_of(key))
+            return None if alert is None else _encode(alert)
+        silence = self._silences.get(key.removeprefix(SILENCE))
+        return None if silence is None else _encode(silence)
+
     async def _write(self, key: str, value: bytes) -> bool:
-        revision = await self._bucket.write(key, value, self._revisions.get(key, 0))
+        known = self._revisions.get(key, 0)
+        revision = await self._bucket.write(key, value, known)
+        if revision is None and known and await self._bucket.read(key) is None:
+            # The bucket is another one, which this process has not heard of yet.
+            revision = await self._bucket.write(key, value)
         if revision is None:
             await self._read_again(key)
             return False
@@ -185,3 +223,8 @@ class AlertBook:
 def _alert_key(key: Key) -> str:
     name, webhook = key
     return f"{ALERT}{name}.{OVER_ALL if webhook is None else webhook}"
+
+
+def _key_of(key: str) -> Key:
+    name, _, webhook = key.removeprefix(ALERT).partition(".")
+    return name, None if webhook == OVER_ALL else webhook

@@ -31,6 +31,11 @@ from event_gateway.observability.announcements import Announcements
 log = structlog.get_logger(__name__)
 
 FIRING, RESOLVED = "gateway.alert.firing", "gateway.alert.resolved"
+DEGRADED, RECOVERED = "gateway.health.degraded", "gateway.health.recovered"
+_MADE_BY_ALERTS = {
+    FIRING: "alerts", RESOLVED: "alerts",
+    DEGRADED: "events about the health", RECOVERED: "events about the health",
+}  # fmt: skip
 MAX_ALERTS = 5000  # that are stored, resolved ones too; further ones do not begin
 WEBHOOKS_PER_TURN = 5000  # whose conditions a turn reads
 WEBHOOKS_AT_ONCE = 250  # until other tasks have their turn
@@ -105,12 +110,13 @@ class AlertEvaluation:
         if not self._peers.leads or not self._broker.connected or self._peers.cut_off:
             return
         try:
+            await self._book.restore()
             await self._announce_all()
             await self._readings.refresh()
             changes = await self._changes(now)
             await self._store(changes[:CHANGES_PER_TURN])
             await self._announce_all()
-            await self._book.remove_ended_silences()
+            await self._remove_silences(now)
         except LogUnavailable as error:
             log.warning("alerts are not stored or announced", error=str(error))
 
@@ -121,8 +127,9 @@ class AlertEvaluation:
     def not_announced_because(self, alert: Alert) -> str | None:
         """Why no event is published of a firing alert; None where one is."""
         webhook = self._webhooks.get(alert.webhook or "")
-        if webhook is not None and receives_alerts(webhook):
-            return "the webhook receives alerts itself"
+        received = None if webhook is None else received_about_alerts(webhook)
+        if received is not None:
+            return f"the webhook receives {received} itself"
         if self._book.silence_of(alert) is not None and alert.announced != "firing":
             return "silenced"
         return None
@@ -144,8 +151,15 @@ class AlertEvaluation:
         changes += [
             _Change(key=key, alert=None) for key, alert in alerts.items() if is_outdated(alert, now)
         ]
-        # The latest that a turn may leave out are those that merely begin.
-        return sorted(changes, key=lambda change: change.key[1] is not None)
+        # What a turn has no room for: rather new figures and deletions than new states.
+        return sorted(changes, key=self._urgency)
+
+    def _urgency(self, change: _Change) -> int:
+        if change.key[1] is None:
+            return 0
+        former = self._book.alerts.get(change.key)
+        state = None if former is None else former.state
+        return 1 if change.alert is not None and change.alert.state != state else 2
 
     def _about(self, webhook_id: str, now: float) -> Iterable[_Change]:
         webhook = self._webhooks.get(webhook_id)
@@ -172,13 +186,25 @@ class AlertEvaluation:
             reading = self._readings.over_all(name, now)
         else:
             webhook = self._webhooks[webhook_id]
-            reading = self._readings.about(name, webhook, self._exchange.recent, now)
+            fires = alert is not None and alert.state == "firing"
+            reading = self._readings.about(name, webhook, self._exchange.recent, now, fires=fires)
         if alert is not None and alert.state == "resolved" and self._is_owed(alert):
             return []  # first somebody is told that the former episode has ended
         next_alert = step(alert, key, reading, timing, now)
         if next_alert is alert:
             return []
         return [_Change(key=key, alert=next_alert)]
+
+    async def _remove_silences(self, now: float) -> None:
+        """Deletes the silences that have ended, and those about webhooks that are deleted: a later
+        webhook of the id may be somebody else's."""
+        for silence in self._book.all_silences:
+            webhook = self._webhooks.get(silence.webhook or "")
+            is_former = silence.webhook is not None and (
+                webhook is None or webhook.deleting or silence.created_at < webhook.created_at
+            )
+            if is_former or silence.until <= now:
+                await self._book.remove_silence(silence.id)
 
     async def _store(self, changes: list[_Change]) -> None:
         for begin in range(0, len(changes), WRITES_AT_ONCE):
@@ -258,10 +284,13 @@ def _log(alert: Alert) -> None:
         log.info("alert is resolved", alert=name, webhook=webhook, reason=alert.why)
 
 
-def receives_alerts(webhook: Webhook) -> bool:
-    """Whether a webhook itself gets the events about alerts: an alert about it would make another
-    delivery to it."""
-    return any(takes(pattern, FIRING) or takes(pattern, RESOLVED) for pattern in webhook.events)
+def received_about_alerts(webhook: Webhook) -> str | None:
+    """What a webhook gets of the events that an alert makes, its own and those of the health of
+    which it is a reason: an alert about it would make another delivery to it. None: nothing."""
+    for event_type, what in _MADE_BY_ALERTS.items():
+        if any(takes(pattern, event_type) for pattern in webhook.events):
+            return what
+    return None
 
 
 def _why_ended(webhook: Webhook | None) -> str | None:

@@ -65,12 +65,16 @@ class Readings:
             concerned |= holding
         return concerned
 
-    def about(self, name: str, webhook: Webhook, recent: float, now: float) -> Reading:
+    def about(
+        self, name: str, webhook: Webhook, recent: float, now: float, *, fires: bool
+    ) -> Reading:
         """The reading of an alert about a webhook. ``recent``: seconds for which the age of an
-        event at its attempt counts."""
+        event at its attempt counts. ``fires``: whether the alert fires now; where nothing is known
+        its condition still counts for the alert over all, such as after a restart."""
         reading = self._about(name, webhook, recent, now)
         holding = self._holding[name]
-        if reading.holds:
+        unknown = reading.holds is None and webhook.disabled is None
+        if reading.holds or (unknown and fires):
             holding.add(webhook.id)
         else:
             holding.discard(webhook.id)
