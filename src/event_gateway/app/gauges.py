@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 INTERVAL = 5.0  # seconds between two rounds
 CHUNK = 100  # webhooks in one call of Redis
+PER_TURN = 2000  # webhooks that are looked at in one turn of the event loop
 SAMPLE = 16  # deliveries at each end of a queue of which the oldest is found
 OTHERS = 2000  # webhooks of those that share a label which are measured in a round
 _OF_QUEUES = (
@@ -51,7 +52,7 @@ class Gauges:
             registry = self._stages.adapters.registry
             self._metrics.forget_deleted(registry.webhooks, registry.streams)
             if self._stages.adapters.peers.leads:
-                self._of_the_registry()
+                await self._of_the_registry()
                 self._of_the_streams()
                 try:
                     await self._of_the_queues()
@@ -92,12 +93,14 @@ class Gauges:
                 for alert in book.firing()
             })  # fmt: skip
 
-    def _of_the_registry(self) -> None:
+    async def _of_the_registry(self) -> None:
         """States of webhooks, and ends of keys: the registry is in memory."""
         registry, figures = self._stages.adapters.registry, self._figures
         states = {}
         number = Counter(dict.fromkeys(("active", "paused", "disabled", "unverified"), 0))
-        for webhook in registry.webhooks.values():
+        for position, webhook in enumerate(list(registry.webhooks.values()), 1):
+            if position % PER_TURN == 0:
+                await asyncio.sleep(0)
             number[webhook.state] += 1
             label = self._metrics.label_of(webhook.id)
             if label != OTHER:
