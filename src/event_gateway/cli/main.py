@@ -16,6 +16,7 @@ from event_gateway.cli.commands import (
     dead_letters,
     deliveries,
     demo,
+    doctor,
     health,
     keys,
     listen,
@@ -56,6 +57,7 @@ app.command()(replays.replay)
 app.command()(listen.listen)
 app.command()(top.top)
 app.command()(health.health)
+app.command()(doctor.doctor)
 add_scopes(app)
 take_ca(app)
 take_key_file(app)

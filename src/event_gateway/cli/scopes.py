@@ -13,6 +13,7 @@ NEEDED = {
     "catalog import": scope.ADMIN,
     "dead-letters": scope.DELIVERIES_MANAGE,
     "deliveries": scope.DELIVERIES_MANAGE,
+    "doctor": scope.ADMIN,
     "health": scope.METRICS_READ,
     "keys": scope.ADMIN,
     "listen": scope.STREAMS_READ,

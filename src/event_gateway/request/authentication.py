@@ -5,12 +5,10 @@ The auth methods themselves are declared in :mod:`event_gateway.core.webhook.aut
 
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
 from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.auth.method import Authenticator, AuthMethod
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.core.webhook.security import Security
+from event_gateway.core.webhook.security import Security, tls_files_of
 from event_gateway.request.access_tokens import AccessTokens, TokenSource
 from event_gateway.request.redaction import redact
 from event_gateway.request.request import Request, Unsendable
@@ -49,13 +47,11 @@ class Authentication:
         self._authenticators: list[tuple[tuple[str, ...], Authenticator] | None]
         self._authenticators = [None] * len(self._in_head)
         self.identity: Callable[[], Identity] | None = None
-        mtls = next((settings for settings in security if settings.auth_type == "mtls"), None)
-        if mtls is not None or ca:
-            files = mtls or Security("mtls")
-            files = replace(files, ca=files.ca or ca)
+        files = tls_files_of(security, ca)
+        if files is not None:
             self._files = TlsFiles(files, secrets.directory, secrets.is_private, trust)
             self._password = files.secret_name or ""  # the name of the secret
-            self._files_error = ErrorType.AUTH_ERROR if mtls else ErrorType.TLS_ERROR
+            self._files_error = ErrorType.AUTH_ERROR if files.cert else ErrorType.TLS_ERROR
             self.identity = self._identity
 
     def lines(self, message_id: bytes, timestamp: bytes, body: bytes) -> bytes:

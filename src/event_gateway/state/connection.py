@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 
 # The exceptions that a call can raise while Redis is away or starting.
 StateError = (RedisError, OSError, TimeoutError)
+NO_APPEND_ONLY_FILE = (
+    "Redis has no append-only file: the state of deliveries is lost when it restarts"
+)
 START_TIMEOUT = 30.0  # seconds for which the start waits for a server that does not respond
 
 
@@ -105,7 +108,4 @@ async def _check(client: Redis) -> None:
             "point redis.url at a single server"
         )
     if not persistence.get("aof_enabled"):
-        log.warning(
-            "Redis has no append-only file: the state of deliveries is lost when it restarts; "
-            "set appendonly yes"
-        )
+        log.warning(f"{NO_APPEND_ONLY_FILE}; set appendonly yes")

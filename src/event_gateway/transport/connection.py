@@ -271,6 +271,13 @@ class HttpConnection(asyncio.Protocol):
         """Whether a byte of the response has arrived."""
         return self._answered
 
+    @property
+    def certificate_ends_at(self) -> float | None:
+        """When the receiver's certificate ends, in seconds since the epoch; None without TLS."""
+        assert self._transport is not None
+        certificate = self._transport.get_extra_info("peercert")
+        return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
+
     def _truncate(self) -> None:
         """Completes the exchange with what has arrived: the status is known, and the rest of the
         response is damaged, missing, or could be endless."""

@@ -113,13 +113,19 @@ class FoundGateway(NamedTuple):
 def find_gateway(url: str | None, key: str | None) -> FoundGateway:
     """URL and key of the gateway: those given, or the key in the file of EVENT_GATEWAY_KEY_FILE,
     else those of a gateway that runs with its data in ``./data``, whose admin key is used only for
-    its own URL."""
-    local = certificate = None
-    try:
-        places = json.loads((DATA_DIR / "endpoints.json").read_text())
-        local, certificate = str(places["http"]), places.get("certificate")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
+    its own URL. Ends the command without a key."""
+    gateway = locate_gateway(url, key, endpoints_in(DATA_DIR), DATA_DIR)
+    if not gateway.key:
+        fail(f"no key for {gateway.url}: give --key or --key-file, or set EVENT_GATEWAY_KEY", 2)
+    return gateway
+
+
+def locate_gateway(
+    url: str | None, key: str | None, endpoints: Mapping[str, Any], data_dir: Path
+) -> FoundGateway:
+    """As :func:`find_gateway`, of a gateway with its data in ``data_dir``. The key is empty if
+    there is none. ``endpoints``: what :func:`endpoints_in` returns for that directory."""
+    local, certificate = endpoints.get("http"), endpoints.get("certificate")
     url = url or local or DEFAULT_URL
     try:
         parse_target(url)
@@ -127,11 +133,18 @@ def find_gateway(url: str | None, key: str | None) -> FoundGateway:
         fail(f"--url: {error}", 2)
     if not key and (file := os.environ.get("EVENT_GATEWAY_KEY_FILE")):
         key = key_in("EVENT_GATEWAY_KEY_FILE", Path(file))
-    if not key and url.rstrip("/") == local and os.access(DATA_DIR / "admin.key", os.R_OK):
-        key = (DATA_DIR / "admin.key").read_text().strip()
-    if not key:
-        fail(f"no key for {url}: give --key or --key-file, or set EVENT_GATEWAY_KEY", 2)
-    if not (key.isascii() and key.isprintable()):
+    if not key and url.rstrip("/") == local and os.access(data_dir / "admin.key", os.R_OK):
+        key = (data_dir / "admin.key").read_text().strip()
+    if key and not (key.isascii() and key.isprintable()):
         fail("--key: contains characters that no key contains", 2)
     own = certificate if url.rstrip("/") == local else None
-    return FoundGateway(url, key, context_for(url, own))
+    return FoundGateway(url, key or "", context_for(url, own))
+
+
+def endpoints_in(data_dir: Path) -> dict[str, Any]:
+    """The addresses of the gateway that runs with this data directory; empty if none is known."""
+    try:
+        places = json.loads((data_dir / "endpoints.json").read_text())
+        return {**places, "http": str(places["http"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

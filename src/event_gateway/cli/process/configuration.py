@@ -37,7 +37,10 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
         *_unusable_keys(config, source),
         *_unusable_authorities(config, source),
         *_unusable_tls(config, source),
-        *(source.problem(key, why) for key, why in unusable_callers(config, _external(config))),
+        *(
+            source.problem(key, why)
+            for key, why in unusable_callers(config, external_secrets(config))
+        ),
         *(source.problem(key, why) for key, why in login_problems(config)),
         *(source.problem(key, why) for key, why in telemetry_problems(config)),
     ]
@@ -53,18 +56,8 @@ def warnings(config: Config, source: Source, host: str | None = None) -> list[Pr
     there are. ``host``: the address to listen on, if not that of the file."""
     problems = [source.problem(key, reason) for key, reason in _of_the_listener(config, host)]
     problems += [source.problem(key, reason) for key, reason in unfed_patterns(config)]
-    external = _external(config)
-    for key, method in _security(config):
-        if method.secret_name and external.find(method.secret_name) is None:
-            variable = external.variable(method.secret_name)
-            problems.append(
-                source.problem(
-                    key,
-                    f"the secret {method.secret_name} is missing (neither {variable} nor a "
-                    f"file in {config.secrets.dir}); unless it is in the sealed store, "
-                    "its deliveries wait",
-                )
-            )
+    problems += missing_secrets(config, source)
+    external = external_secrets(config)
     problems += [source.problem(key, why) for key, why in caller_warnings(config, external)]
     for name, model in config.webhooks.items():
         webhook = webhook_of(model, name, managed_by="file")
@@ -77,8 +70,24 @@ def warnings(config: Config, source: Source, host: str | None = None) -> list[Pr
     return problems
 
 
+def missing_secrets(config: Config, source: Source) -> list[Problem]:
+    """Secrets that webhooks of the file name, and that are neither in the environment nor in a
+    file."""
+    external = external_secrets(config)
+    return [
+        source.problem(
+            key,
+            f"the secret {method.secret_name} is missing (neither "
+            f"{external.variable(method.secret_name)} nor a file in {config.secrets.dir}); unless "
+            "it is in the sealed store, its deliveries wait",
+        )
+        for key, method in _security(config)
+        if method.secret_name and external.find(method.secret_name) is None
+    ]
+
+
 def _unusable_keys(config: Config, source: Source) -> Iterator[Problem]:
-    external = _external(config)
+    external = external_secrets(config)
     for key, method in _security(config):
         if method.auth_type != "hmac_signature" or not method.secret_name:
             continue
@@ -147,5 +156,6 @@ def _security(config: Config) -> Iterator[tuple[str, Security]]:
             yield f"webhooks.{name}.security", method
 
 
-def _external(config: Config) -> ExternalSecrets:
+def external_secrets(config: Config) -> ExternalSecrets:
+    """The secrets in the environment and in files."""
     return ExternalSecrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))

@@ -1,8 +1,10 @@
 """A webhook's ``security``: the settings with which the gateway authenticates at a receiver."""
 
 import re
+from collections.abc import Iterable
 
 import msgspec
+from msgspec.structs import replace
 
 SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 SEALED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")  # of a secret in the registry
@@ -34,6 +36,16 @@ class Security(msgspec.Struct, frozen=True, omit_defaults=True):
     cert: str = ""
     key: str = ""
     ca: str = ""
+
+
+def tls_files_of(security: Iterable[Security], ca: str) -> Security | None:
+    """The settings that name a webhook's TLS files: its client certificate, and its authorities,
+    which are ``ca`` unless the method mtls names others. None if it has neither."""
+    mtls = next((settings for settings in security if settings.auth_type == "mtls"), None)
+    if mtls is None and not ca:
+        return None
+    files = mtls or Security("mtls")
+    return replace(files, ca=files.ca or ca)
 
 
 def is_sealing_key(name: str) -> bool:

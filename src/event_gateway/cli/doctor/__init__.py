@@ -1,0 +1,1 @@
+"""``event-gateway doctor``: what is wrong with an installation, looked at from outside."""

@@ -1,0 +1,89 @@
+"""What the doctor has found: a line of its report."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from event_gateway.cli.client.requests import FoundGateway
+from event_gateway.config.model import Config
+
+
+class Status(StrEnum):
+    """How something is. ``SKIPPED``: the doctor could not look at it."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``text`` says what was looked at and how it is; ``remedy`` what to do, in a sentence, empty
+    if there is nothing to do."""
+
+    area: str
+    status: Status
+    text: str
+    remedy: str = ""
+
+
+class Area:
+    """Makes the findings about one part of the installation."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def ok(self, text: str) -> Finding:
+        """It is as it should be."""
+        return Finding(self.name, Status.OK, text)
+
+    def warning(self, text: str, remedy: str) -> Finding:
+        """It works, and may not for long or not as its owner expects."""
+        return Finding(self.name, Status.WARNING, text, remedy)
+
+    def error(self, text: str, remedy: str) -> Finding:
+        """It does not work."""
+        return Finding(self.name, Status.ERROR, text, remedy)
+
+    def skipped(self, text: str, remedy: str = "") -> Finding:
+        """It was not looked at."""
+        return Finding(self.name, Status.SKIPPED, text, remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """What the clock of another machine showed. ``behind``: seconds that it is behind this
+    machine's, negative if it is ahead; ``uncertainty``: seconds, half of the time that the answer
+    took and what the clock does not show."""
+
+    clock: str
+    behind: float
+    uncertainty: float
+
+
+@dataclass(slots=True)
+class Installation:
+    """What is looked at, and what was learned from it.
+
+    ``config`` is None if it cannot be used; ``config_given``: a file was named. ``endpoints`` are
+    the addresses in the data directory of a gateway that runs here. ``webhooks`` and ``secrets``
+    are as the API answers them, None if it was not asked or has refused.
+    """
+
+    config: Config | None
+    config_given: bool
+    data_dir: Path
+    endpoints: dict[str, Any]
+    gateway: FoundGateway
+    webhooks: list[dict[str, Any]] | None = None
+    secrets: list[dict[str, Any]] | None = None
+    clocks: list[ClockReading] = field(default_factory=list)
+
+    def server_url(self, name: str) -> str | None:
+        """The URL of NATS or Redis (``nats``, ``redis``): that of the configuration, else that of
+        the embedded server of a gateway that runs here."""
+        section = None if self.config is None else getattr(self.config, name)
+        url = None if section is None else section.url
+        return url or self.endpoints.get(name)

@@ -1,0 +1,79 @@
+"""Opens a connection to a receiver as a delivery would, and closes it without a request."""
+
+import asyncio
+import ssl
+from typing import NamedTuple
+
+from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.transport.connection import Exchange, Failure, HttpConnection, Response
+from event_gateway.transport.dialer import Dialer
+from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.proxy import Proxy
+from event_gateway.transport.resolver import Resolver
+from event_gateway.transport.target import Target
+from event_gateway.transport.tls_files import HTTP, Identity, Trust
+
+LATE_REFUSAL = 0.3  # seconds in which a receiver may refuse a client certificate (TLS 1.3)
+
+
+class Reached(NamedTuple):
+    """A connection was open. ``certificate_ends_at``: the end of the receiver's certificate, in
+    seconds since the epoch; None without TLS."""
+
+    certificate_ends_at: float | None
+
+
+class Probe:
+    """Connects under the rules of ``guard``, through ``proxy`` if that is not None."""
+
+    def __init__(self, guard: EgressGuard, *, proxy: Proxy | None, trust: Trust) -> None:
+        self._guard = guard
+        self._proxy = proxy
+        self._trust = trust
+        self._resolver = Resolver()
+        self._context = ssl.create_default_context()
+        self._context.set_alpn_protocols(HTTP)
+
+    async def reach(
+        self, target: Target, timeout: float, identity: Identity | None
+    ) -> Reached | Failure:
+        """What a delivery meets before its request: name, egress rules, TCP and TLS, within
+        ``timeout`` seconds. ``identity`` as :meth:`.HttpClient.post` takes it."""
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[Reached | Failure] = loop.create_future()
+
+        def settle(outcome: Reached | Failure) -> None:
+            if not result.done():
+                result.set_result(outcome)
+
+        def failed(failure: Response | Failure) -> None:
+            assert isinstance(failure, Failure)  # no request is sent, so there is no response
+            settle(failure)
+
+        def opened(connection: HttpConnection, _exchange: Exchange) -> None:
+            reached = Reached(connection.certificate_ends_at)
+            if identity is None:
+                settle(reached)
+            else:
+                loop.call_later(LATE_REFUSAL, settle, reached)
+            result.add_done_callback(lambda _result: connection.abort())
+
+        def lost(_connection: HttpConnection) -> None:
+            why = f"{target.host} closes the connection: it may refuse the client certificate"
+            settle(Failure(ErrorType.TLS_ERROR, why))
+
+        def make() -> HttpConnection:
+            return HttpConnection(0, _no_exchange_ends, lost)
+
+        dialer = Dialer(self._guard, self._context, make, opened, self._resolver, self._proxy)
+        dialer.dial(
+            Exchange(target, b"", timeout, failed, identity=identity or self._trust.identity())
+        )
+        try:
+            return await result
+        finally:
+            await dialer.close()
+
+
+def _no_exchange_ends(_connection: HttpConnection, _exchange: Exchange, _result: object) -> None:
+    pass
