@@ -41,7 +41,7 @@ WARM = 300  # events for the first ten before anything else
 FALLING = 1.5  # seconds until the failing lanes are known to be failing
 
 ATTEMPTS = re.compile(
-    rb'^event_gateway_attempts_total\{error_type="(\w*)",webhook="\w*"\} (\S+)$', re.M
+    rb'^event_gateway_attempts_total\{webhook="\w*",error_type="(\w*)"\} (\S+)$', re.M
 )
 
 
