@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+import msgspec
 import pytest
 from nats.js.errors import NotFoundError
 
@@ -76,11 +77,14 @@ async def test_alerts_fire_and_are_resolved(client: Client, receiver: Receiver) 
     patient = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "500ms"}
     for webhook, more in (
         ("down", {"circuit_breaker": breaker, "retry_policy": patient}),
-        ("mixed", {"retry_policy": ONCE}), ("slow", {"concurrency": 1}),
+        ("mixed", {"retry_policy": ONCE}), ("slow", {"concurrency": 1}), ("quiet", {}),
     ):  # fmt: skip
         await client.webhook(
             **{"id": webhook, "url": f"{url}/{webhook}", "events": [f"{webhook}.*"]} | more
         )
+    # A tally that no process of the gateway can have sent.
+    forged = ["other", [["quiet", 0, 50, 50, 0.0, "x" * 20_000]]]
+    await client.nats.publish("eg.tally.other", msgspec.msgpack.encode(forged))
     await client.send([event("down.a") for _ in range(4)])
     await client.send([event("mixed.a") for _ in range(4)])
     await client.send([event("slow.a") for _ in range(20)])
@@ -100,6 +104,8 @@ async def test_alerts_fire_and_are_resolved(client: Client, receiver: Receiver) 
         states = announced(client, *key)
         assert states == ["firing", "resolved"] * (len(states) // 2), (key, states)
     assert announced(client, "webhook_down", "down") == ["firing", "resolved"]
+    assert await alerts_of(client, "quiet") == {}
+    assert "event_gateway_task_crashes_total{" not in (await client.http.get("/metrics")).text
     ended = await alerts_of(client, "down")
     assert ended["webhook_down"]["resolved_because"] == "the condition does not hold any more"
     opened = ended["circuit_breaker_open"]

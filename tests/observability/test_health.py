@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,7 @@ async def test_an_episode(start: Start, connect: Start, tmp_path: Path) -> None:
     assert shown["components"]["disk"]["free_bytes"] > 0
     assert shown["components"]["memory"]["resident_bytes"] > 10_000_000
     assert shown["components"]["nats"]["connected"]
+    assert re.fullmatch(r"2\.\d+\.\d+", shown["components"]["nats"]["server_version"])
     (process,) = shown["processes"]
     assert (process["pid"], process["leader"], process["answers"]) == (os.getpid(), True, True)
     assert (await client.nats.jetstream().stream_info("KV_GATEWAY_STATUS")).state.messages == 0

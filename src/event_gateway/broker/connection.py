@@ -132,12 +132,19 @@ class Broker:
         await self._check_permissions(shown)
         self._pump = self._supervisor.start("nats-outbox", self._run_outbox)
 
+    @property
+    def server_version(self) -> str:
+        """The version of the connected server, such as ``2.11.4``."""
+        version = self.nc.connected_server_version
+        return f"{version.major}.{version.minor}.{version.patch}"
+
     async def _check(self, shown: str) -> None:
         version = self.nc.connected_server_version
         if (version.major, version.minor) < MIN_SERVER_VERSION:
+            is_version = self.server_version
             await self.nc.close()
             raise ServerRefused(
-                f"NATS at {shown} is version {version}; the gateway needs "
+                f"NATS at {shown} is version {is_version}; the gateway needs "
                 f"{MIN_SERVER_VERSION[0]}.{MIN_SERVER_VERSION[1]} or newer"
             )
         if self.nc.max_payload < MIN_PAYLOAD:

@@ -88,7 +88,7 @@ def _nats_figures(adapters: Adapters) -> dict[str, Any]:
     nc = adapters.broker.nc
     return {
         "connected": nc.is_connected,
-        "server_version": str(nc.connected_server_version) if nc.is_connected else None,
+        "server_version": adapters.broker.server_version if nc.is_connected else None,
         "reconnects": nc.stats["reconnects"],
         "messages_dropped": adapters.broker.dropped,
     }

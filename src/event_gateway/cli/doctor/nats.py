@@ -53,9 +53,9 @@ async def examine_nats(
             text = str(error)
             yield _area.error(text, next((do for words, do in _REMEDIES if words in text), _AWAY))
             return
-        server = broker.nc.connected_server_version
-        version = f"{server.major}.{server.minor}.{server.patch}"
-        yield _area.ok(f"{without_password(url)} answers, version {version}, with JetStream")
+        yield _area.ok(
+            f"{without_password(url)} answers, version {broker.server_version}, with JetStream"
+        )
         missing = broker.violations.recent()
         for text in missing:
             yield _area.warning(f"{text}; the gateway runs without it", _REMEDIES[0][1])

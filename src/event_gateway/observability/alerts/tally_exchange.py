@@ -23,6 +23,7 @@ PARTS = 10.0  # of the shortest window: what is shorter than one of them is not 
 RECENT = 3  # intervals for which the age of an event at its attempt counts
 MAX_ROWS = 1000  # of a message
 MAX_AGE = 10 * 365 * 86400.0  # seconds
+MAX_ERROR = 64  # characters of an error type
 LEAST_WAIT = 2.0  # seconds that an ordered webhook's event has waited, from which on it is told
 
 
@@ -112,5 +113,6 @@ class TallyExchange:
     def _add(self, rows: Iterable[TallyRow], now: float) -> None:
         for row in rows:
             counts = (row.succeeded, row.failed, row.trailing)
-            if row.webhook in self._known and min(counts) >= 0 and 0 <= row.age <= MAX_AGE:
+            possible = min(counts) >= 0 and 0 <= row.age <= MAX_AGE and len(row.error) <= MAX_ERROR
+            if possible and row.webhook in self._known:
                 self._history.add(row, now, self.recent)
