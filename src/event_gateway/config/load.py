@@ -1,8 +1,8 @@
 """Loads the configuration from a file and the environment, and reports every problem as a line."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,6 +15,7 @@ from event_gateway.config.model import (
     StreamModel,
     TransformationModel,
 )
+from event_gateway.config.near_misses import ENV_PREFIX, right_spelling
 from event_gateway.config.problems import (
     MAX_SUGGESTIONS,
     ConfigError,
@@ -23,6 +24,7 @@ from event_gateway.config.problems import (
     Source,
     is_relevant,
 )
+from event_gateway.config.repaired import repaired
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_source import BadYaml, read, read_value
 from event_gateway.config.yaml_versions import Differences
@@ -30,13 +32,27 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.transformation.definition import BUILT_IN, TransformationDefinition
 from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
 
-__all__ = ["ConfigError", "Problem", "Source", "load", "load_with_source"]
+__all__ = ["ConfigError", "Examined", "Problem", "Source", "examine", "load", "load_with_source"]
 
 Model = TypeVar("Model", bound=BaseModel)
 UrlRule = Callable[[DeliveryModel], RefusesUrl]
 TransformationRule = Callable[[TransformationDefinition], object]  # raises InvalidDefinition
 MAX_BYTES = 1024 * 1024
-ENV_PREFIX = "EVENT_GATEWAY__"
+
+# What stands for required keys that are missing or wrong, while the others are checked.
+_ANY_WEBHOOK = {"url": "https://example.com/", "events": ["a"]}
+_ANY_STREAM = {"subjects": ["a"]}
+
+
+class Examined(NamedTuple):
+    """A configuration, the location of each key, and the problems, in the order of the file.
+
+    With problems, ``config`` is what is left of the file without the wrong values; None: nothing.
+    """
+
+    config: Config | None
+    source: Source
+    problems: list[Problem]
 
 
 def load(
@@ -64,6 +80,23 @@ def load_with_source(
     url_rule: UrlRule,
 ) -> tuple[Config, Source]:
     """As :func:`load`, with the line or variable of each key. Raises ConfigError."""
+    config, source, problems = examine(
+        path, environ, transformation_rule=transformation_rule, url_rule=url_rule
+    )
+    if problems or config is None:
+        raise ConfigError(problems)
+    return config, source
+
+
+def examine(
+    path: Path | None,
+    environ: Mapping[str, str],
+    *,
+    transformation_rule: TransformationRule,
+    url_rule: UrlRule,
+) -> Examined:
+    """As :func:`load_with_source`, and the problems are returned, all at once. Raises ConfigError
+    if the file cannot be read as YAML."""
     name = str(path) if path else "environment"
     document: Any = {}
     lines: dict[KeyPath, int] = {}
@@ -76,6 +109,9 @@ def load_with_source(
             raise ConfigError([Problem(name, fault.line, fault.key, fault.reason)]) from None
         differences += _differences(found, name)
         problems += [Problem(name, fault.line, fault.key, fault.reason) for fault in faults]
+        if document is None:
+            document = {}
+            differences.append(Problem(name, 0, "", "the file is empty: every key has its default"))
         if not isinstance(document, dict):
             raise ConfigError([Problem(name, 1, "", "the file must be a mapping of keys")])
     # An empty section counts as a missing one.
@@ -83,26 +119,41 @@ def load_with_source(
     variables, unread, differing = _override(document, environ)
     problems += unread
     source = Source(name, lines, variables, tuple(differences + differing))
-    config = None
-    try:
-        config = Config.model_validate(document)
-    except ValidationError as error:
-        relevant = [entry for entry in error.errors(include_url=False) if is_relevant(entry)]
-        problems += [
-            source.from_pydantic(entry, suggest=position < MAX_SUGGESTIONS)
-            for position, entry in enumerate(relevant)
-        ]
+    at_fault = {(problem.file, problem.line) for problem in problems if problem.line}
+    problems += [
+        problem
+        for problem in _shape_problems(document, source)
+        if (problem.file, problem.line) not in at_fault
+    ]
     reported = {problem.key for problem in problems}
     problems += [
         source.problem(key, reason)
         for key, reason in _definition_problems(document, transformation_rule, url_rule)
         if key not in reported
     ]
-    if problems or config is None:
-        raise ConfigError(
-            sorted(problems, key=lambda problem: (not problem.line, problem.line, problem.file))
-        )
-    return config, source
+    return Examined(repaired(Config, document), source, in_order(problems))
+
+
+def in_order(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems in the order of the file; those without a line come last."""
+    return sorted(problems, key=lambda problem: (not problem.line, problem.line, problem.file))
+
+
+def _shape_problems(document: Mapping[str, Any], source: Source) -> Iterator[Problem]:
+    """Unknown and missing keys, and values of a wrong type."""
+    try:
+        Config.model_validate(document)
+    except ValidationError as error:
+        relevant = [entry for entry in error.errors(include_url=False) if is_relevant(entry)]
+        for position, entry in enumerate(relevant):
+            problem = source.from_pydantic(entry, suggest=position < MAX_SUGGESTIONS)
+            whole = entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1
+            if whole and problem.file.startswith(ENV_PREFIX):
+                spelling = right_spelling(problem.file)
+                if spelling is not None:
+                    reason = f"unknown key; did you mean {spelling}?"
+                    problem = Problem(problem.file, 0, problem.key, reason)
+            yield problem
 
 
 def _text(path: Path) -> str:
@@ -176,14 +227,14 @@ def _definition_problems(
     transformations = {*BUILT_IN}
     for name, value in _items(document, "transformations"):
         transformations.add(name)  # even with faults, which are not reported again for webhooks
-        transformation = _valid(TransformationModel, value)
+        transformation = _valid(TransformationModel, value) or _without_faults(value)
         if transformation is not None:
             try:
                 transformation_rule(transformation_of(transformation, name))
             except InvalidDefinition as error:
                 yield _key("transformations", name, error), error.detail
     for name, value in _items(document, "webhooks"):
-        model = _valid(WebhookModel, value)
+        model = repaired(WebhookModel, value, _ANY_WEBHOOK)
         if model is not None:
             webhook = webhook_of(model, name, managed_by="file")
             for problem in webhook_problems(
@@ -191,7 +242,7 @@ def _definition_problems(
             ):
                 yield _key("webhooks", name, problem), problem.detail
     for name, value in _items(document, "streams"):
-        stream = _valid(StreamModel, value)
+        stream = repaired(StreamModel, value, _ANY_STREAM)
         if stream is not None:
             try:
                 stream_of(stream, name, managed_by="file").check()
@@ -209,6 +260,15 @@ def _valid(model: type[Model], value: Any) -> Model | None:
         return model.model_validate(value)
     except ValidationError:
         return None
+
+
+def _without_faults(value: Any) -> TransformationModel | None:
+    """A transformation without the options that have a fault; None if what it does has one."""
+    what = ("base", "template", "python")
+    usable = repaired(TransformationModel, value)
+    if usable is None or any((key in value) != (key in usable.model_fields_set) for key in what):
+        return None
+    return usable
 
 
 def _key(section: str, name: str, error: InvalidDefinition) -> str:

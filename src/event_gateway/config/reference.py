@@ -25,7 +25,11 @@ when the file begins with `# yaml-language-server: $schema=gateway.schema.json`.
 Every key has a default unless it says *required*. Durations are written `30s`, `5m`, `1h30m`, `7d`,
 `2y` or as ISO 8601, sizes `64KiB`, `1MiB`, `10GB`. `${NAME}` and `${NAME:-default}` in a value are
 replaced from the environment; `EVENT_GATEWAY__SERVER__PORT=9000` sets `server.port`. Anchors,
-aliases and `<<` work. `event-gateway check -c FILE` prints each problem as a line.
+aliases and `<<` work. `event-gateway check -c FILE` prints each problem as a line, all of them at
+once.
+
+`check` and the start warn of variables that look as if the gateway should read them and that it
+does not, such as `EVENT_GATEWAY_SERVER_PORT`, with the right spelling.
 
 The file is YAML 1.2 (core schema): `NO`, `on` and `12:30` are text, `012` is the number 12.
 `check`, the start and a reload warn of each value that YAML 1.1 reads differently, up to 100.

@@ -43,8 +43,8 @@ class NotYaml(BadYaml):
 
 
 class Document(NamedTuple):
-    """A document: its value, the line of each key path, the faults within it, and what YAML 1.1
-    reads differently."""
+    """A document: its value (None: it is empty), the line of each key path, the faults within it,
+    and what YAML 1.1 reads differently."""
 
     value: Any
     lines: dict[Path, int]
@@ -57,7 +57,7 @@ def read(text: str, environ: Mapping[str, str]) -> Document:
 
     Raises BadYaml if the document cannot be read at all.
     """
-    document = Document({}, {}, [], Differences())
+    document = Document(None, {}, [], Differences())
     node = _compose(text, MAX_DEPTH)
     if node is None:
         return document
@@ -179,6 +179,15 @@ class _Reader:
             return [self.value(one, (*path, str(at))) for at, one in enumerate(node.value)]
         if not isinstance(node, yaml.ScalarNode):
             raise _tagged(line, path)
+        try:
+            return self._of_scalar(node, line, path)
+        except NotYaml:
+            raise
+        except BadYaml as fault:
+            self._faults.append(fault)  # the other values are read all the same
+            return None
+
+    def _of_scalar(self, node: yaml.ScalarNode, line: int, path: Path) -> Any:
         if self._environ is not None and "${" in node.value:
             return self._interpolated(node, line, path)
         if self._is_text(node, line, path):

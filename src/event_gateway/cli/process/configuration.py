@@ -12,8 +12,9 @@ from event_gateway.app.telemetry import telemetry_problems
 from event_gateway.cli.process.callers import caller_warnings, unusable_callers
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import unfed_patterns
-from event_gateway.config.load import load_with_source
+from event_gateway.config.load import examine, in_order
 from event_gateway.config.model import Config
+from event_gateway.config.near_misses import near_misses
 from event_gateway.config.problems import MAX_PROBLEMS, ConfigError, Problem, Source
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.addresses import is_loopback
@@ -30,30 +31,45 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
     """The configuration, and the lines of its keys. Raises ConfigError, also if a webhook of the
     file has a signing secret in the environment or in a file that cannot sign, or if what callers
     prove themselves with, or the files of the logins to NATS and Redis, cannot be used."""
-    config, source = load_with_source(
+    config, source, problems = examine(
         path, os.environ, transformation_rule=compile_definition, url_rule=url_rule
     )
-    problems = [
-        *_unusable_keys(config, source),
-        *_unusable_authorities(config, source),
-        *_unusable_tls(config, source),
-        *(
-            source.problem(key, why)
-            for key, why in unusable_callers(config, external_secrets(config))
-        ),
-        *(source.problem(key, why) for key, why in login_problems(config)),
-        *(source.problem(key, why) for key, why in telemetry_problems(config)),
-    ]
-    if problems:
+    if config is not None:
+        known = {problem.key for problem in problems}
+        problems = in_order(problems + [
+            problem for problem in _of_what_it_names(config, source)
+            if not any(_overlap(problem.key, key) for key in known)
+        ])  # fmt: skip
+    if problems or config is None:
         raise ConfigError(problems)
     return config, source
+
+
+def _of_what_it_names(config: Config, source: Source) -> Iterator[Problem]:
+    """Problems of the files and secrets that a configuration names."""
+    yield from _unusable_keys(config, source)
+    yield from _unusable_authorities(config, source)
+    yield from _unusable_tls(config, source)
+    for key, why in unusable_callers(config, external_secrets(config)):
+        yield source.problem(key, why)
+    for key, why in login_problems(config):
+        yield source.problem(key, why)
+    for key, why in telemetry_problems(config):
+        yield source.problem(key, why)
+
+
+def _overlap(key: str, other: str) -> bool:
+    """Whether one of two keys is the other one, or holds it."""
+    shorter, longer = sorted((key, other), key=len)
+    return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
 
 
 def warnings(config: Config, source: Source, host: str | None = None) -> list[Problem]:
     """Warnings: an API that can be reached without TLS, certificates that end soon, patterns that
     match no captured subject, secrets that are missing, retries that may not be what somebody
     expects, and values that YAML 1.1 reads differently. At most MAX_PROBLEMS, and how many more
-    there are. ``host``: the address to listen on, if not that of the file."""
+    there are. Variables of the environment that are not read and look as if they should be are
+    among them. ``host``: the address to listen on, if not that of the file."""
     problems = [source.problem(key, reason) for key, reason in _of_the_listener(config, host)]
     problems += [source.problem(key, reason) for key, reason in unfed_patterns(config)]
     problems += missing_secrets(config, source)
@@ -64,6 +80,7 @@ def warnings(config: Config, source: Source, host: str | None = None) -> list[Pr
         for warning in webhook_warnings(webhook, lambda _name: True, config.ingest.retention):
             problems.append(source.problem(f"webhooks.{name}.{warning.key}", warning.detail))
     problems += source.differences
+    problems += near_misses(os.environ, config.secrets.env_prefix)
     more = len(problems) - MAX_PROBLEMS
     if more > 0:
         problems[MAX_PROBLEMS:] = [Problem(source.file, 0, "", f"and {more} more warnings")]
