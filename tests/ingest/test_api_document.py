@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from jsonschema import Draft202012Validator
+
+from event_gateway.api.openapi.examples import ANSWERS, BODIES
 from event_gateway.cli.process.serve import Running
 from support.client import Client
 from support.fixtures import Start
@@ -13,8 +16,10 @@ from support.routes import operations_of
 OPEN = {
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/.well-known/webhook-keys.json"),
     ("OPTIONS", "/v1/events"), ("GET", "/docs"), ("GET", "/docs/{name}"),
+    ("GET", "/problems/{code}"),
 }  # fmt: skip
-PAGE = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
+PAGE = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}"),
+        ("GET", "/problems/{code}")}  # fmt: skip
 
 
 def _refs(value: Any) -> Iterator[str]:
@@ -46,9 +51,37 @@ async def test_the_document_has_every_route_with_what_it_needs(
         for status, response in operation["responses"].items():
             problem = [*response.get("content", {})] == ["application/problem+json"]
             assert problem == (status >= "400" and (path, status) != ("/readyz", "503")), path
+    _check_names_and_examples(document)
+    problem = (await client.http.get("/v1/webhooks/none")).json()
+    assert problem["type"] == "/problems/not-found"
+    told = await client.http.get(problem["type"], headers={"Authorization": ""})
+    assert told.text.startswith("404 Not found\n")
     for ref in _refs(document):
         kind, name = ref.removeprefix("#/components/").split("/")
         assert name in document["components"][kind], ref
+
+
+def _check_names_and_examples(document: dict[str, Any]) -> None:
+    """Operations have names of which generators make functions, and examples that are valid."""
+    operations = [each for item in document["paths"].values() for each in item.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
+    assert {*BODIES, *ANSWERS} <= set(names)
+    for operation in operations:
+        contents = [
+            content
+            for answer in (operation.get("requestBody", {}), *operation["responses"].values())
+            for media, content in answer.get("content", {}).items()
+            if "json" in media
+        ]
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+            assert operation["operationId"] in {*BODIES, "import_event_types"}
+        for content in contents:
+            if "example" in content:
+                schema = {"components": document["components"]} | content["schema"]
+                errors = Draft202012Validator(schema).iter_errors(content["example"])
+                assert not [error.message for error in errors], operation["operationId"]
 
 
 async def test_nothing_is_open_without_a_credential_but_what_is_meant_to_be(

@@ -228,6 +228,8 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "DELETE /v1/alerts/silences/{silence_id}": [
         ("/v1/alerts/silences/{othersilence}", 404, None),
     ],
+    "GET /v1/overview": [("/v1/overview", 200, None)],
+    "GET /problems/{code}": [("/problems/not-found", 200, None)],
     "GET /healthz": [("/healthz", 200, None)],
     "GET /readyz": [("/readyz", 200, None)],
     "GET /metrics": [("/metrics", OPERATORS, None)],

@@ -154,6 +154,13 @@ class DeadLetterLog:
         except _FAILURES as error:
             raise failure(self._broker, error) from None
 
+    async def count(self) -> int:
+        """How many dead letters there are."""
+        try:
+            return (await self._broker.js.stream_info(DEAD_LETTERS)).state.messages
+        except _FAILURES as error:
+            raise failure(self._broker, error) from None
+
     async def delete(self, position: int) -> bool:
         """Deletes one dead letter and overwrites its bytes; False if there was none."""
         return await self._delete(position, erase=True)

@@ -40,6 +40,18 @@ class Conflict(Exception):
     """A change contradicts what is registered; the text says what."""
 
 
+class AlreadyExists(Conflict):
+    """The id or the name is taken."""
+
+
+class BeingDeleted(Conflict):
+    """What is registered under the id is being deleted."""
+
+
+class ChangedInBetween(Conflict):
+    """Another caller has changed the definition since it was read; nothing was written."""
+
+
 class Unknown(Exception):
     """Nothing with this id or name is registered; the text names it."""
 

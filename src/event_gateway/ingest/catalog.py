@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from event_gateway.broker.registry import Registry, RegistryConflict
-from event_gateway.core.errors import Conflict, Unknown
+from event_gateway.core.errors import AlreadyExists, ChangedInBetween, Conflict, Unknown
 from event_gateway.core.schema.event_type import MAX_TOTAL, MAX_TYPES, EventType
 from event_gateway.core.schema.lifecycle_types import LIFECYCLE_TYPES
 from event_gateway.ingest.schema_policy import SchemaPolicy
@@ -54,7 +54,7 @@ class Catalog:
         Raises InvalidDefinition, Conflict, and the exceptions in BrokerError.
         """
         if event_type.type in self._registry.event_types:
-            raise Conflict(f"the event type {event_type.type} exists already")
+            raise AlreadyExists(f"the event type {event_type.type} exists already")
         return (await self.put(event_type))[0]
 
     async def put(self, event_type: EventType) -> tuple[EventType, bool]:
@@ -112,7 +112,7 @@ class Catalog:
             else:
                 await self._registry.remove_event_type(event_type)
         except RegistryConflict:
-            raise Conflict(f"the event type {name} was changed in between") from None
+            raise ChangedInBetween(f"the event type {name} was changed in between") from None
 
     async def _write(self, changes: list[tuple[EventType, EventType | None]]) -> None:
         known = self._registry.event_types
@@ -127,7 +127,7 @@ class Catalog:
         try:
             await self._registry.put_event_types(changes)
         except RegistryConflict as error:
-            raise Conflict(f"an event type was changed in between: {error}") from None
+            raise ChangedInBetween(f"an event type was changed in between: {error}") from None
 
     def _on_event_type(self, name: str, event_type: EventType | None, at: float) -> None:
         self._total -= self._sizes.pop(name, 0)

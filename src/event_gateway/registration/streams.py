@@ -23,7 +23,7 @@ from event_gateway.broker.named_streams import (
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.config.response_bodies import stream_to_json
-from event_gateway.core.errors import Conflict
+from event_gateway.core.errors import AlreadyExists, BeingDeleted, ChangedInBetween, Conflict
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.units import format_duration
 from event_gateway.observability.lifecycle import Lifecycle
@@ -59,14 +59,15 @@ class StreamRegistration:
         """
         known = self._registry.streams.get(definition.name)
         if known is not None:
-            state = "is being deleted" if known.deleting else "exists already"
-            raise Conflict(f"the stream {definition.name} {state}")
+            if known.deleting:
+                raise BeingDeleted(f"the stream {definition.name} is being deleted")
+            raise AlreadyExists(f"the stream {definition.name} exists already")
         await self._events.capture_for(definition.subjects)
         definition = msgspec.structs.replace(definition, created_at=time.time(), deleting=False)
         try:
             await self._registry.put_stream(definition, None)
         except RegistryConflict:
-            raise Conflict(f"the stream {definition.name} exists already") from None
+            raise AlreadyExists(f"the stream {definition.name} exists already") from None
         try:
             await ensure_named(self._broker, definition, self._events.external)
         except ProvisionError:
@@ -88,7 +89,7 @@ class StreamRegistration:
         """
         former = self._registry.stream(definition.name)
         if former.deleting:
-            raise Conflict(f"the stream {former.name} is being deleted")
+            raise BeingDeleted(f"the stream {former.name} is being deleted")
         refusal = definition.change_refusal(former)
         if refusal is None and not force:
             present = await stream_contents(self._broker, former.name)
@@ -103,7 +104,7 @@ class StreamRegistration:
             await self._registry.put_stream(definition, former)
         except RegistryConflict:
             await self._apply(definition.name)
-            raise Conflict(f"the stream {former.name} was changed in between") from None
+            raise ChangedInBetween(f"the stream {former.name} was changed in between") from None
         self._publish("updated", definition)
         return definition
 
@@ -119,7 +120,7 @@ class StreamRegistration:
             try:
                 await self._registry.remove_unreadable("stream", name)
             except RegistryConflict:
-                raise Conflict(f"the stream {name} was changed in between") from None
+                raise ChangedInBetween(f"the stream {name} was changed in between") from None
             return
         definition = self._registry.stream(name)
         if definition.compliance:
@@ -129,7 +130,7 @@ class StreamRegistration:
                 marked = msgspec.structs.replace(definition, deleting=True)
                 await self._registry.put_stream(marked, definition)
             except RegistryConflict:
-                raise Conflict(f"the stream {name} was changed in between") from None
+                raise ChangedInBetween(f"the stream {name} was changed in between") from None
         await self._complete_deletion(name)
 
     async def load_file(

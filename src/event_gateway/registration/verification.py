@@ -12,7 +12,7 @@ import structlog
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
-from event_gateway.core.errors import Conflict
+from event_gateway.core.errors import ChangedInBetween
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.webhooks import WebhookRegistration
@@ -80,7 +80,7 @@ class Verifier:
                 webhook, result.verified, "verified"
             )
             if written is None:
-                raise Conflict(f"the webhook {webhook_id} was changed in between")
+                raise ChangedInBetween(f"the webhook {webhook_id} was changed in between")
         elif webhook.verified is not None and result.status_code is not None:
             why = f"no longer verified: {result.error_message}"
             if await self._registration.set_verification(webhook, None, why) is not None:

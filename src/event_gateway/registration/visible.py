@@ -34,6 +34,16 @@ def webhooks_of(caller: Principal, registry: Registry) -> dict[str, Webhook]:
     return {name: webhook for name, webhook in registry.webhooks.items() if sees(caller, webhook)}
 
 
+def sees_since(caller: Principal, registry: Registry, webhook_id: str | None, since: float) -> bool:
+    """Whether a caller may see what is about a webhook (None: over all) since a time: a confined
+    one only what is about its own webhooks, and began after their registration, as a former webhook
+    of this id may have been somebody else's."""
+    if not caller.confined:
+        return True
+    webhook = registry.webhooks.get(webhook_id or "")
+    return webhook is not None and sees(caller, webhook) and since >= webhook.created_at
+
+
 def sees_stream(caller: Principal, definition: StreamDefinition) -> bool:
     """Whether a caller may read a stream, and it may have events for the caller."""
     return caller.may_read(definition.name) and bool(may_touch(caller, definition.subjects))

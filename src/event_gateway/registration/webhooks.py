@@ -12,7 +12,13 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.config.response_bodies import webhook_to_json
-from event_gateway.core.errors import Conflict, InvalidDefinition
+from event_gateway.core.errors import (
+    AlreadyExists,
+    BeingDeleted,
+    ChangedInBetween,
+    Conflict,
+    InvalidDefinition,
+)
 from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.webhook.webhook import Disabled, Verification, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
@@ -49,8 +55,9 @@ class WebhookRegistration:
         """Registers a webhook for all events later in the log. Raises Conflict."""
         existing = self._registry.webhooks.get(webhook.id)
         if existing is not None:
-            state = "is being deleted" if existing.deleting else "exists already"
-            raise Conflict(f"the webhook {webhook.id} {state}")
+            if existing.deleting:
+                raise BeingDeleted(f"the webhook {webhook.id} is being deleted")
+            raise AlreadyExists(f"the webhook {webhook.id} exists already")
         await self._capture_for(webhook)
         await self._queues.forget(webhook.id)
         webhook = replace(
@@ -67,7 +74,7 @@ class WebhookRegistration:
         try:
             await self._registry.put_webhook(webhook, None)
         except RegistryConflict:
-            raise Conflict(f"the webhook {webhook.id} exists already") from None
+            raise AlreadyExists(f"the webhook {webhook.id} exists already") from None
         self._publish("registered", webhook)
         return webhook
 
@@ -78,16 +85,16 @@ class WebhookRegistration:
         """
         existing = self._registry.webhook(webhook.id)
         if existing.deleting:
-            raise Conflict(f"the webhook {webhook.id} is being deleted")
+            raise BeingDeleted(f"the webhook {webhook.id} is being deleted")
         if webhook.managed_by != "file" and webhook.owner != existing.owner:
-            raise Conflict(f"the webhook {webhook.id} was changed in between")
+            raise ChangedInBetween(f"the webhook {webhook.id} was changed in between")
         check_order(existing, webhook)
         await self._capture_for(webhook)
         webhook = await self._with_lifecycle(_replacing(existing, webhook))
         try:
             await self._registry.put_webhook(webhook, existing)
         except RegistryConflict:
-            raise Conflict(f"the webhook {webhook.id} was changed in between") from None
+            raise ChangedInBetween(f"the webhook {webhook.id} was changed in between") from None
         self._publish("updated", webhook)
         return webhook
 
@@ -107,7 +114,7 @@ class WebhookRegistration:
             marked = replace(webhook, deleting=True)
             await self._registry.put_webhook(marked, webhook)
         except RegistryConflict:
-            raise Conflict(f"the webhook {webhook_id} was changed in between") from None
+            raise ChangedInBetween(f"the webhook {webhook_id} was changed in between") from None
         self._start_cleanup(webhook_id)
 
     def disable(self, webhook: Webhook, reason: str) -> None:
@@ -278,7 +285,7 @@ class WebhookRegistration:
         try:
             await self._registry.remove_unreadable("webhook", webhook_id)
         except RegistryConflict:
-            raise Conflict(f"the webhook {webhook_id} was changed in between") from None
+            raise ChangedInBetween(f"the webhook {webhook_id} was changed in between") from None
 
     def _start_cleanup(self, webhook_id: str) -> None:
         if webhook_id not in self._deleting:

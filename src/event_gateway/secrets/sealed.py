@@ -10,7 +10,7 @@ import structlog
 
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal, Sealed, SealingKeys
-from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import ChangedInBetween, Conflict, InvalidDefinition, Unknown
 from event_gateway.core.webhook.security import SEALED_NAME, SEALING_KEY, is_sealing_key
 from event_gateway.core.webhook.signing_keys import is_signing_key, signers
 from event_gateway.secrets.external import MAX_BYTES, ExternalSecrets
@@ -142,7 +142,7 @@ class SealedSecrets:
             else:
                 await self._registry.remove_secret(name, sealed)
         except RegistryConflict:
-            raise Conflict(f"the secret {name} was changed by another request") from None
+            raise ChangedInBetween(f"the secret {name} was changed by another request") from None
 
     async def reseal(self) -> int:
         """Seals each secret with the first key if another key seals it; returns how many it sealed.
@@ -193,7 +193,7 @@ class SealedSecrets:
         try:
             await self._registry.put_secret(name, sealed, former)
         except RegistryConflict:
-            raise Conflict(f"the secret {name} was changed by another request") from None
+            raise ChangedInBetween(f"the secret {name} was changed by another request") from None
 
     def _open(self, name: str, sealed: Sealed) -> _Content:
         return msgspec.json.decode(self._keys().open(name, sealed), type=_Content)

@@ -201,6 +201,16 @@ class Queues:
             {webhook: remaining for webhook, remaining in left.items() if remaining > 0},
         )
 
+    async def waiting(self, count: int) -> tuple[list[str], bool]:
+        """Webhooks that may have queued deliveries, those due first and then the paused ones, at
+        most ``count``; and whether these are all."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.zrange(DUE.key(), 0, count)
+            pipe.smembers(PAUSED.key())
+            due, paused = await pipe.execute()
+        names = list(dict.fromkeys(name.decode() for name in (*due, *paused)))
+        return names[:count], len(names) <= count
+
     async def paused_gated_or_due(self) -> list[str]:
         """The webhooks that may have due deliveries in their queue: paused, gated or due ones.
 

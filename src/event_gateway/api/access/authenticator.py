@@ -5,6 +5,7 @@ from typing import Protocol
 
 from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.caller_request import CallerRequest
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.api_key import named_id
 from event_gateway.core.access.principal import Principal
@@ -92,6 +93,8 @@ def authorize(principal: Principal, scope: str, *, unconfined: bool = False) -> 
     if not principal.allows(scope):
         has = ", ".join(sorted(principal.scopes)) or "none"
         challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
-        raise Problem(403, f"this needs the scope {scope}; the caller has: {has}", challenge)
+        detail = f"this needs the scope {scope}; the caller has: {has}"
+        raise Problem(problem_types.MISSING_SCOPE, detail, challenge)
     if unconfined and principal.confined:
-        raise Problem(403, f"this needs the scope {scope} without namespaces, types or streams")
+        detail = f"this needs the scope {scope} without namespaces, types or streams"
+        raise Problem(problem_types.MISSING_SCOPE, detail)

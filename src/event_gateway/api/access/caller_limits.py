@@ -9,6 +9,8 @@ import structlog
 
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.http.limits import counted_name
+from event_gateway.api.server import problem_types
+from event_gateway.api.server.problem_types import ProblemType
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.failed_logins import FailedLogins
 from event_gateway.core.access.principal import Principal
@@ -16,6 +18,8 @@ from event_gateway.core.access.request_rates import Quota, RequestRates
 from event_gateway.core.text.addresses import read_address
 
 log = structlog.get_logger(__name__)
+
+_LOGINS = problem_types.TOO_MANY_FAILED_LOGINS
 
 MAX_KNOWN = 10_000  # credentials that are remembered, with the address that they came from
 
@@ -71,7 +75,7 @@ class CallerLimits:
         seconds = self._addresses.wait(_counted(client), self._clock())
         if seconds and (client, _credential(request)) not in self._known:
             self._counters.login_failed("limited")
-            raise _too_many("too many failed logins from this address", seconds)
+            raise _too_many("too many failed logins from this address", seconds, _LOGINS)
 
     def succeeded(self, request: CallerRequest) -> None:
         """The credential of the request is valid."""
@@ -99,7 +103,7 @@ class CallerLimits:
             if self._keys.failed(key, now):
                 log.warning("too many failed logins with a key", key=key)
             if seconds:
-                raise _too_many("too many failed logins with this key", seconds)
+                raise _too_many("too many failed logins with this key", seconds, _LOGINS)
 
     def spend(self, principal: Principal) -> Quota | None:
         """Counts a request of a caller; None if its requests are not limited."""
@@ -115,9 +119,11 @@ class CallerLimits:
             raise _too_many(f"more than {quota.limit} requests in {quota.window:g} s", quota.reset)
 
 
-def _too_many(detail: str, seconds: float) -> Problem:
+def _too_many(
+    detail: str, seconds: float, kind: ProblemType = problem_types.TOO_MANY_REQUESTS
+) -> Problem:
     wait = max(1, math.ceil(seconds))
-    return Problem(429, f"{detail}: try again in {wait} s", {"Retry-After": str(wait)})
+    return Problem(kind, f"{detail}: try again in {wait} s", {"Retry-After": str(wait)})
 
 
 def _counted(address: str) -> str:

@@ -11,6 +11,7 @@ from event_gateway.api.http.head import Head
 from event_gateway.api.http.refusal import Header, Refusal
 from event_gateway.api.http.security_headers import security_lines
 from event_gateway.api.http.wire import Wire
+from event_gateway.api.server.problem_types import SHUTTING_DOWN
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,7 @@ ANSWER_HEADERS = "event_gateway.answer_headers"
 # The key of the ASGI message http.disconnect for the reason, where the gateway ended the response.
 DISCONNECT_REASON = "event_gateway.reason"
 
+_STOPPING = Refusal(503, "the gateway is shutting down", kind=SHUTTING_DOWN)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
@@ -146,7 +148,9 @@ class Exchange:
         try:
             await self.application(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            self._connection.failed(self, Refusal(503, "the gateway is shutting down"))
+            self._connection.failed(
+                self, Refusal(503, "the gateway is shutting down", kind=SHUTTING_DOWN)
+            )
         except Exception as error:
             # The application logs what it answers with 500 itself.
             if not self.ended and not self.disconnected:

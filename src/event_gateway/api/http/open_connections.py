@@ -8,6 +8,7 @@ from event_gateway.api.http.limits import AddressBound, ConnectionLimits
 from event_gateway.api.http.rare_warnings import RareWarnings
 from event_gateway.api.http.refusal import Refusal
 from event_gateway.api.http.wire import Wire
+from event_gateway.api.server.problem_types import NO_CONNECTION_LEFT
 from event_gateway.observability.metrics import HttpMetrics
 
 CHECK_INTERVAL = 1.0  # seconds
@@ -61,11 +62,12 @@ class OpenConnections:
         if bound is not None and self._addresses[name] >= bound:
             self._refused("address", now, limit=bound, address=name)
             detail = f"{name} has {bound} connections to this process, the most it may have"
-            return Refusal(503, detail, _RETRY)
+            return Refusal(503, detail, _RETRY, NO_CONNECTION_LEFT)
         if self._full() and not self._close_idlest(now):
             limit = self.limits.http
             self._refused("total", now, limit=limit)
-            return Refusal(503, "this process has all the connections it may have", _RETRY)
+            detail = "this process has all the connections it may have"
+            return Refusal(503, detail, _RETRY, NO_CONNECTION_LEFT)
         self._kinds[connection] = ("http", name)
         self._addresses[name] += 1
         return None
@@ -85,7 +87,8 @@ class OpenConnections:
         """From now on the connection is a live one; the answer to it if there are too many."""
         if self._live >= self.limits.live:
             self._refused("live", now, limit=self.limits.live)
-            return Refusal(503, "this process has all the subscribers it may have", _RETRY)
+            detail = "this process has all the subscribers it may have"
+            return Refusal(503, detail, _RETRY, NO_CONNECTION_LEFT)
         _, name = self._kinds[connection]
         self._kinds[connection] = ("live", name)
         self._live += 1

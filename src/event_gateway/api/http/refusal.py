@@ -9,7 +9,8 @@ import httptools
 import msgspec
 
 from event_gateway.api.http.security_headers import security_lines
-from event_gateway.api.server.problems import CONTENT_TYPE, title_of
+from event_gateway.api.server.problem_types import ProblemType, general_type
+from event_gateway.api.server.problems import CONTENT_TYPE, problem_object
 
 Header = tuple[bytes, bytes]
 
@@ -20,11 +21,13 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer with an error status. The connection is closed after it."""
+    """An answer with an error status. The connection is closed after it. ``kind``: the type of the
+    problem, by default the general one of the status."""
 
     status: int
     detail: str
     headers: tuple[Header, ...] = ()
+    kind: ProblemType | None = None
 
     def with_headers(self, headers: Iterable[Header]) -> "Refusal":
         """The same answer with further headers."""
@@ -32,9 +35,7 @@ class Refusal:
 
     def response(self, default_headers: Iterable[Header] = ()) -> bytes:
         """The whole response."""
-        members = {"type": "about:blank", "title": title_of(self.status), "status": self.status,
-                   "detail": self.detail}  # fmt: skip
-        body = _encode(members)
+        body = _encode(problem_object(self.kind or general_type(self.status), self.detail))
         head = [
             b"HTTP/1.1 %d %b\r\n" % (self.status, HTTPStatus(self.status).phrase.encode()),
             *(b"%b: %b\r\n" % header for header in (*default_headers, *self.headers)),

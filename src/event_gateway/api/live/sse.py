@@ -18,6 +18,7 @@ from event_gateway.api.live.sse_response import (
     head_response,
 )
 from event_gateway.api.openapi.described import LIVE, SCOPE, answers
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
@@ -59,7 +60,7 @@ Parts = Annotated[SseParts, Depends(provided(SseParts))]
     | answers(None, 204, description="What the client resumes has ended for good."),
     openapi_extra={SCOPE: STREAMS_READ, LIVE: True},
 )  # fmt: skip
-async def server_sent_events(
+async def follow_stream(
     request: Request,
     parts: Parts,
     name: str,
@@ -100,7 +101,7 @@ async def _answer(request: Request, parts: SseParts, name: str, last: str | None
     principal = await caller(parts.authenticator, request, body, live=True)
     authorize(principal, STREAMS_READ)
     if parts.state.draining:
-        raise Problem(503, "the gateway restarts", {"Retry-After": "2"})
+        raise Problem(problem_types.SHUTTING_DOWN, "the gateway restarts", {"Retry-After": "2"})
     if last == ENDED:
         return Response(status_code=204)
     seq = None if last is None else sequence_of(last)

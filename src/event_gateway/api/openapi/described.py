@@ -38,11 +38,12 @@ class SchemaOf:
         self, _core_schema: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         if isinstance(self._model, type) and issubclass(self._model, msgspec.Struct):
-            return struct_schema(self._model)
-        schema = handler(TypeAdapter(self._model).core_schema)
-        if not (self._optional or self._patch):
-            return schema
-        whole = dict(handler.resolve_ref_schema(schema))
+            whole = struct_schema(self._model)
+        else:
+            schema = handler(TypeAdapter(self._model).core_schema)
+            if not (self._optional or self._patch):
+                return schema
+            whole = dict(handler.resolve_ref_schema(schema))
         required = [name for name in whole.pop("required", ()) if name not in self._optional]
         if self._patch:
             whole["title"] = f"{whole['title']}Patch"

@@ -1,4 +1,5 @@
-"""``/openapi.json``, and ``/docs``, the page that shows it with assets of the package alone."""
+"""``/openapi.json``, ``/docs``, the page that shows it with assets of the package alone, and
+``/problems/{code}``, a description of each type of problem."""
 
 from collections.abc import Callable
 from importlib import resources
@@ -11,6 +12,9 @@ from starlette.routing import Route
 
 from event_gateway.api.access.authenticator import Authenticator
 from event_gateway.api.access.guarded_route import BodyOnce, caller
+from event_gateway.api.server.problem_reference import description
+from event_gateway.api.server.problem_types import PATH as PROBLEMS
+from event_gateway.api.server.problem_types import TYPES
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 
@@ -50,11 +54,12 @@ class Docs:
         self._files: dict[str, bytes] = {}
 
     def routes(self) -> list[Route]:
-        """The routes of the document, the page and its assets."""
+        """The routes of the document, the page and its assets, and the types of problems."""
         return [
             Route(DOCUMENT, self.document, methods=["GET"]),
             Route(PAGE, self.page, methods=["GET"]),
             Route(f"{PAGE}/{{name}}", self.asset, methods=["GET"]),
+            Route(f"{PROBLEMS}/{{code}}", self.problem_type, methods=["GET"]),
         ]
 
     async def document(self, request: Request) -> Response:
@@ -81,6 +86,14 @@ class Docs:
         if name not in _ASSETS:
             raise Problem(404, "the documentation has no such file")
         return Response(self._file(name), headers=_PAGE_HEADERS, media_type=_ASSETS[name])
+
+    async def problem_type(self, request: Request) -> Response:
+        """What a type of problem means, and what to do: to this path the type points."""
+        self._check_shown()
+        kind = TYPES.get(request.path_params["code"])
+        if kind is None:
+            raise Problem(404, "there is no such type of problem")
+        return Response(description(kind), media_type="text/plain; charset=utf-8")
 
     def _check_shown(self) -> None:
         if self._state.docs == "off":

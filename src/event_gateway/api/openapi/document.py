@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.openapi.described import ERRORS, LIVE, SCOPE, UNCONFINED
+from event_gateway.api.openapi.examples import add_examples
 from event_gateway.api.openapi.plain_operations import plain_operations, plain_schemas
 from event_gateway.api.openapi.problem_answers import PROBLEM, problem, usual_statuses
 from event_gateway.api.openapi.security import (
@@ -43,6 +44,7 @@ def openapi_document(
     for route in routes:
         for method in (route.methods or ()) if route.include_in_schema else ():
             operation = paths[route.path_format][method.lower()]
+            operation["operationId"] = route.name  # generators make the names of functions of it
             if isinstance(route, GuardedRoute):
                 operation[SCOPE] = route.requirement.scope
                 operation[UNCONFINED] = route.requirement.unconfined
@@ -51,6 +53,7 @@ def openapi_document(
     for path, operations in paths.items():
         for operation in operations.values():
             _complete(operation, path, methods)
+            add_examples(operation)
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

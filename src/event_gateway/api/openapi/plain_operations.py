@@ -61,7 +61,7 @@ def plain_operations(signing_keys: str) -> dict[str, dict[str, dict[str, Any]]]:
             "options": {
                 "tags": ["events"],
                 "summary": "Ask Whether Events May Be Sent",
-                "operationId": "events_options",
+                "operationId": "show_events_options",
                 "description": "The handshake of CloudEvents' webhook specification (4).",
                 "parameters": [_header("WebHook-Request-Origin", "Who wants to send events.")],
                 "responses": {
@@ -81,7 +81,7 @@ def plain_operations(signing_keys: str) -> dict[str, dict[str, dict[str, Any]]]:
             "get": {
                 "tags": ["streams"],
                 "summary": "Subscribe Over WebSocket",
-                "operationId": "websocket",
+                "operationId": "open_websocket",
                 "description": "Upgrades to WebSocket (RFC 6455): JSON messages in text frames, "
                 "in both directions. `subscribe` needs the scope of this operation; so do "
                 "`unsubscribe` and `ack`; `ping` needs nothing more. With the subprotocol "
@@ -98,7 +98,7 @@ def plain_operations(signing_keys: str) -> dict[str, dict[str, dict[str, Any]]]:
             "get": {
                 "tags": ["webhooks"],
                 "summary": "Public Signing Keys",
-                "operationId": "signing_keys",
+                "operationId": "list_signing_keys",
                 "description": "The public keys of asymmetric signatures (RFC 7517).",
                 "responses": {"200": _json("JsonWebKeys", "The keys.")},
             }

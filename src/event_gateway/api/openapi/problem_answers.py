@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from event_gateway.api.server.problems import CONTENT_TYPE, title_of
+from event_gateway.api.server.problem_types import TYPES, types_of
+from event_gateway.api.server.problems import CONTENT_TYPE, problem_object
 
 _RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string"}}}
 _HEADERS: dict[int, dict[str, Any]] = {
@@ -19,7 +20,8 @@ PROBLEM: dict[str, Any] = {
     "title": "Problem",
     "description": "Problem details (RFC 9457).",
     "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
+        "type": {"type": "string", "format": "uri-reference", "enum": [
+            kind.uri for kind in TYPES.values()]},
         "title": _text,
         "status": {"type": "integer"},
         "detail": _text,
@@ -45,11 +47,15 @@ PROBLEM: dict[str, Any] = {
 
 
 def problem(status: int) -> dict[str, Any]:
-    """The description of a response that is a problem."""
+    """The description of a response that is a problem: of the types that have this status."""
+    kinds = types_of(status)
     described: dict[str, Any] = {
-        "description": title_of(status),
-        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+        "description": "\n".join(f"- `{kind.uri}`: {kind.meaning}" for kind in kinds),
+        "content": {CONTENT_TYPE: {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "example": problem_object(kinds[0], kinds[0].meaning),
+        }},
+    }  # fmt: skip
     if status in _HEADERS:
         described["headers"] = _HEADERS[status]
     return described

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from event_gateway.api.routes.health import HealthParts, metrics_response, readiness
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
 
 _DETAIL = "the admin port has /metrics, /healthz and /readyz, which can be read"
@@ -41,4 +42,5 @@ def admin_application(parts: HealthParts) -> Starlette:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers) if error.headers else None
-    return Problem(error.status_code, _DETAIL, headers).response()
+    kind = problem_types.NO_SUCH_PATH if error.status_code == 404 else error.status_code
+    return Problem(kind, _DETAIL, headers).response()

@@ -31,7 +31,7 @@ from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.text.units import parse_duration
 from event_gateway.observability.alerts.book import MAX_REMOVED, AlertBook
 from event_gateway.observability.alerts.evaluation import AlertEvaluation
-from event_gateway.registration.visible import sees, webhook_of
+from event_gateway.registration.visible import sees_since, webhook_of
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"], route_class=GuardedRoute,
                    dependencies=[Depends(only_known_parameters)])  # fmt: skip
@@ -85,7 +85,7 @@ async def list_alerts(
         if state in (None, alert.state)
         and webhook in (None, alert.webhook)
         and name in (None, alert.name)
-        and _may_see(parts, caller, alert.webhook, alert.since)
+        and sees_since(caller, parts.registry, alert.webhook, alert.since)
     ]
     page, after = _page(alerts, limit, read_cursor(cursor, tuple[int, float, str, str]))
     return {"items": [_shown(parts, alert) for alert in page], "next": after}
@@ -107,7 +107,7 @@ async def list_episodes(
         for alert in parts.book.alerts.values()
         if webhook in (None, alert.webhook) and name in (None, alert.name)
         for episode in _episodes(alert)
-        if _may_see(parts, caller, alert.webhook, episode["since"])
+        if sees_since(caller, parts.registry, alert.webhook, episode["since"])
     ]
     page, after = _page(episodes, limit, read_cursor(cursor, tuple[float, str, str]))
     return {"items": [_shown_episode(*each) for each in page], "next": after}
@@ -121,7 +121,7 @@ async def list_silences(
     silences = [
         ((silence.until, silence.id), silence)
         for silence in parts.book.silences
-        if _may_see(parts, caller, silence.webhook, silence.created_at)
+        if sees_since(caller, parts.registry, silence.webhook, silence.created_at)
     ]
     page, after = _page(silences, limit, read_cursor(cursor, tuple[float, str]))
     return {"items": [_shown_silence(silence) for silence in page], "next": after}
@@ -130,7 +130,7 @@ async def list_silences(
 @router.post(
     "/silences", status_code=201, responses=answers(SilenceAnswer, 201, 404, 409, headers=LOCATION)
 )
-async def add_silence(
+async def create_silence(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("alerts.silence", "silence")],
@@ -171,7 +171,7 @@ async def show_silence(parts: Parts, caller: ManagesWebhooks, silence_id: str) -
 
 
 @router.delete("/silences/{silence_id}", status_code=204, responses=answers(None, 204))
-async def remove_silence(
+async def delete_silence(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("alerts.unsilence", "silence/{silence_id}")],
@@ -185,19 +185,10 @@ async def remove_silence(
     await parts.book.remove_silence(silence.id)
 
 
-def _may_see(parts: AlertParts, caller: Principal, webhook_id: str | None, since: float) -> bool:
-    """Whether a caller may see what is about a webhook (None: over all) since a time: a narrowed
-    one only what is about its own webhooks, and began after their registration, as a former webhook
-    of this id may have been somebody else's."""
-    if not caller.confined:
-        return True
-    webhook = parts.registry.webhooks.get(webhook_id or "")
-    return webhook is not None and sees(caller, webhook) and since >= webhook.created_at
-
-
 def _silence_of(parts: AlertParts, caller: Principal, silence_id: str) -> Silence:
     silence = parts.book.silence(silence_id)
-    if silence is None or not _may_see(parts, caller, silence.webhook, silence.created_at):
+    registry = parts.registry
+    if silence is None or not sees_since(caller, registry, silence.webhook, silence.created_at):
         raise Unknown(f"there is no silence {silence_id}")
     return silence
 

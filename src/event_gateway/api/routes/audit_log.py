@@ -15,6 +15,7 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.record_stream import RecordStream
 from event_gateway.api.openapi.described import answers
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
@@ -72,7 +73,7 @@ Filters = Annotated[Filter, Depends(_filters)]
 
 
 @router.get("", responses=answers(Page[AuditedCall]))
-async def list_calls(
+async def list_audit_log(
     parts: Parts,
     caller: Operator,
     filters: Filters,
@@ -86,7 +87,7 @@ async def list_calls(
 
 
 @router.get("/export", responses=answers(media_type=NDJSON))
-async def export(parts: Parts, caller: Operator, filters: Filters) -> Response:
+async def export_audit_log(parts: Parts, caller: Operator, filters: Filters) -> Response:
     """The stored records, the oldest first, as lines of JSON (NDJSON), byte by byte as they are
     stored: each names the SHA-256 of the record that its process stored before."""
 
@@ -99,7 +100,7 @@ async def export(parts: Parts, caller: Operator, filters: Filters) -> Response:
 
 
 @router.get("/sse", responses=answers(None, 200, 429, media_type="text/event-stream"))
-async def follow(
+async def follow_audit_log(
     request: Request,
     parts: Parts,
     caller: Operator,
@@ -107,7 +108,7 @@ async def follow(
 ) -> Response:
     """The stored records from now on as Server-Sent Events, each with its sequence as id."""
     if parts.state.draining:
-        raise Problem(503, "the gateway restarts", {"Retry-After": "2"})
+        raise Problem(problem_types.SHUTTING_DOWN, "the gateway restarts", {"Retry-After": "2"})
     if last_event_id is None:
         from_seq = (await parts.log.bounds())[1] + 1
     else:

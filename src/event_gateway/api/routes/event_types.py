@@ -16,6 +16,7 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.others import AsyncApi, EventTypeAnswer, Imported
 from event_gateway.api.answers.requests import DOCUMENT, LOCATION
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
@@ -217,14 +218,14 @@ def _document(body: bytes, content_type: str) -> Any:
         try:
             return read_json(body)
         except MalformedJson as error:
-            raise Problem(400, f"the document {error}") from None
+            raise Problem(problem_types.MALFORMED_BODY, f"the document {error}") from None
     try:
         return read_plain(body.decode("utf-8-sig"), MAX_DEPTH)
     except UnicodeDecodeError:
-        raise Problem(400, "the document is not UTF-8") from None
+        raise Problem(problem_types.MALFORMED_BODY, "the document is not UTF-8") from None
     except BadYaml as bad:
         place = f"line {bad.line}: {bad.key}".removesuffix(": ")
-        raise Problem(400, f"{place}: {bad.reason}") from None
+        raise Problem(problem_types.MALFORMED_BODY, f"{place}: {bad.reason}") from None
 
 
 def _fitting(catalog: Catalog, names: list[str]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from event_gateway.api.access.authenticator import Authenticator, authorize
 from event_gateway.api.access.guarded_route import BodyOnce, caller
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem, invalid
 from event_gateway.api.server.state import ApiState
 from event_gateway.broker.event_log import Appended
@@ -83,7 +84,8 @@ class EventsEndpoint:
         authorize(principal, EVENTS_PUBLISH)
         if self.state.draining:
             detail = "the gateway is shutting down: the event was not taken, send it again"
-            raise Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
+            kind = problem_types.SHUTTING_DOWN
+            raise Problem(kind, detail, {"Retry-After": "2"}, outcome="not taken")
         admit = self.admit if not is_narrowed(principal) else _admit_for(principal, self.admit)
         events = _parse(request, await body.read(), admit)
         appended = await self.intake.accept(events, trace=context_in(request.headers))

@@ -45,13 +45,13 @@ Parts = Annotated[HealthParts, Depends(provided(HealthParts))]
 
 
 @health.get("/healthz", responses=answers(Alive))
-async def alive(parts: Parts) -> dict[str, str]:
+async def show_liveness(parts: Parts) -> dict[str, str]:
     """Answers as long as the process runs."""
     return {"status": "ok", "version": parts.version}
 
 
 @health.get("/readyz", responses=answers(Readiness) | answers(Readiness, 503))
-async def ready(parts: Parts, response: Response) -> dict[str, Any]:
+async def show_readiness(parts: Parts, response: Response) -> dict[str, Any]:
     """Whether the process can do its work: 503 only without NATS or while draining.
 
     Other trouble is reported as ``degraded``, with 200.

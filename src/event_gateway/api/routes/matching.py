@@ -93,7 +93,7 @@ async def match_webhooks(
 
 
 @router.post("/expressions/evaluate", responses=answers(ExpressionValue))
-async def evaluate(caller: ReadsEvents, request: Request, body: Evaluation) -> Response:
+async def evaluate_expression(caller: ReadsEvents, request: Request, body: Evaluation) -> Response:
     """An expression's value for an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
 
     422 if the expression cannot be compiled. If its evaluation fails, ``value`` is null and

@@ -38,7 +38,7 @@ Decision = Annotated[dict[str, Any], Body(), SchemaOf(_Decision)]
 
 
 @router.post("", status_code=202, responses=answers(Reread, 202, 409))
-async def repair(
+async def decide_repair(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("repair.decide", "repair")],

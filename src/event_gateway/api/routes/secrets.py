@@ -25,7 +25,7 @@ from event_gateway.core.access.narrowing import (
     owner_of,
 )
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import AlreadyExists, Conflict, InvalidDefinition, Unknown
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.text.units import parse_duration
 from event_gateway.registration.visible import webhooks_of
@@ -68,7 +68,7 @@ async def list_secrets(
 
 
 @router.post("/reseal", responses=answers(Resealed, 200, 409))
-async def reseal(
+async def reseal_secrets(
     parts: Parts, caller: Operator, call: Annotated[Call, audited("secrets.reseal", "secret")]
 ) -> dict[str, Any]:
     """Seals all secrets with the first sealing key, so that the other keys can be removed."""
@@ -235,7 +235,7 @@ def _check_free(parts: SecretParts, caller: Principal, name: str) -> None:
             or bool(parts.sealed.users().get(name))
         )
     if taken:
-        raise Conflict(f"the name {name} is taken")
+        raise AlreadyExists(f"the name {name} is taken")
 
 
 def _users(parts: SecretParts, caller: Principal) -> dict[str, list[str]]:

@@ -143,7 +143,7 @@ async def show_stream(parts: Parts, caller: ReadsStreams, name: str) -> dict[str
 
 
 @router.get("/{name}/messages", responses=answers(StreamMessages, 200, 409))
-async def list_messages(
+async def list_stream_messages(
     parts: Parts,
     caller: ReadsStreams,
     name: str,

@@ -62,7 +62,7 @@ async def list_tokens(
 
 
 @router.post("", status_code=201, responses=answers(NewToken, 201, 429))
-async def make_token(
+async def create_token(
     parts: Parts,
     caller: ReadsStreams,
     call: Annotated[Call, audited("tokens.issue", "token")],

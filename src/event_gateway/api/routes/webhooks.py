@@ -41,7 +41,7 @@ from event_gateway.core.access.narrowing import is_narrowed, may_read, owner_of
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.errors import Conflict, InvalidDefinition
+from event_gateway.core.errors import AlreadyExists, InvalidDefinition
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.json_values import check_bounds
@@ -299,7 +299,9 @@ async def verify_webhook(
 
 
 @router.get("/{webhook_id}/stats", responses=answers(WebhookStats, 200, 409))
-async def show_stats(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
+async def show_webhook_stats(
+    parts: Parts, caller: ManagesWebhooks, webhook_id: str
+) -> dict[str, Any]:
     """The state of a webhook's deliveries over all processes: circuit breaker, queue, counts."""
     webhook = present(webhook_of(caller, parts.registry, webhook_id))
     state = await parts.queues.state(webhook)
@@ -365,7 +367,7 @@ def _check_free(parts: WebhookParts, caller: Principal, webhook_id: str) -> None
     else:
         taken = not sees(caller, existing)
     if taken:
-        raise Conflict(f"the id {webhook_id} is taken")
+        raise AlreadyExists(f"the id {webhook_id} is taken")
 
 
 async def _changed(parts: WebhookParts, caller: Principal, webhook: Webhook) -> dict[str, Any]:

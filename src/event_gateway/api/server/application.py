@@ -20,6 +20,7 @@ from event_gateway.api.openapi.document import openapi_document
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import PATH as SIGNING_KEYS
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.dependencies import check_provided, part_of, provide
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
@@ -126,7 +127,8 @@ async def _on_http_error(
     if error.status_code == 405:
         headers = {"Allow": ", ".join(sorted(_methods(routes, request)))}
     detail = _DETAILS.get(error.status_code, str(error.detail))
-    return Problem(error.status_code, detail, headers).response()
+    kind = problem_types.NO_SUCH_PATH if error.status_code == 404 else error.status_code
+    return Problem(kind, detail, headers).response()
 
 
 def _methods(routes: Sequence[BaseRoute], request: Request) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.cloudevents.json_format import from_structured
@@ -24,7 +25,7 @@ def json_of(body: bytes) -> Any:
     try:
         return read_json(body)
     except MalformedJson as error:
-        raise Problem(400, f"the body {error}") from None
+        raise Problem(problem_types.MALFORMED_BODY, f"the body {error}") from None
 
 
 def body_as(kind: type[T], body: Any) -> T:

@@ -2,7 +2,9 @@
 
 from typing import TypeVar
 
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
+from event_gateway.core.errors import BeingDeleted
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 
@@ -10,9 +12,9 @@ Definition = TypeVar("Definition", Webhook, StreamDefinition)
 
 
 def present(definition: Definition) -> Definition:
-    """The definition. Raises a Problem if it is being deleted."""
+    """The definition. Raises BeingDeleted if it is."""
     if definition.deleting:
-        raise Problem(409, f"the {_named(definition)} is being deleted")
+        raise BeingDeleted(f"the {_named(definition)} is being deleted")
     return definition
 
 
@@ -21,7 +23,7 @@ def writable(definition: Definition) -> Definition:
     present(definition)
     if definition.managed_by == "file":
         reason = "comes from the configuration file; change it there"
-        raise Problem(409, f"the {_named(definition)} {reason}")
+        raise Problem(problem_types.MANAGED_BY_FILE, f"the {_named(definition)} {reason}")
     return definition
 
 

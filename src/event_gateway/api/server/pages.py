@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from fastapi import Path
 
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.definition import StreamDefinition
@@ -50,7 +51,7 @@ def read_cursor(cursor: str | None, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=kind)
     except (ValueError, msgspec.DecodeError):
-        raise Problem(400, "the cursor is not of this list") from None
+        raise Problem(problem_types.BAD_CURSOR, "the cursor is not of this list") from None
 
 
 def time_of(name: str, text: str | None) -> float | None:

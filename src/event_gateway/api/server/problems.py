@@ -7,6 +7,8 @@ from typing import Any
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
+from event_gateway.api.server import problem_types
+from event_gateway.api.server.problem_types import ProblemType, general_type
 from event_gateway.audit.trail import NotRecorded
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import (
@@ -19,49 +21,54 @@ from event_gateway.broker.event_log import (
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.request_bodies import InvalidBody
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal
-from event_gateway.core.errors import Conflict, InvalidDefinition, NewerFormat, Unknown
+from event_gateway.core.errors import (
+    AlreadyExists,
+    BeingDeleted,
+    ChangedInBetween,
+    Conflict,
+    InvalidDefinition,
+    NewerFormat,
+    Unknown,
+)
 from event_gateway.state.condition import UNREACHABLE, condition_of
 
 MAX_DETAIL = 8192  # characters; texts of clients may be part of it
 CONTENT_TYPE = "application/problem+json"
-_TITLES = {
-    400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found",
-    405: "Method not allowed", 408: "Timeout", 409: "Conflict", 413: "Too large",
-    414: "URL too long", 415: "Unsupported media type", 417: "Expectation failed",
-    422: "Invalid", 426: "Upgrade required", 429: "Too many requests", 431: "Too large",
-    500: "Internal error", 501: "Not implemented", 503: "Unavailable",
-    505: "HTTP version not supported", 507: "Storage is full",
-}  # fmt: skip
-
-
-def title_of(status: int) -> str:
-    """The title of a problem with this status."""
-    return _TITLES.get(status, "Error")
 
 
 class Problem(Exception):
-    """An error answer. ``members`` are further members of the problem object."""
+    """An error answer. ``kind``: its type, or a status for the general type of that; ``members``
+    are further members of the problem object."""
 
     def __init__(
-        self, status: int, detail: str, headers: dict[str, str] | None = None, **members: Any
+        self,
+        kind: ProblemType | int,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        **members: Any,
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.headers, self.members = status, detail, headers, members
+        self.kind = general_type(kind) if isinstance(kind, int) else kind
+        self.detail, self.headers, self.members = detail, headers, members
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return self.kind.status
 
     def response(self) -> Response:
         """The problem as an HTTP response."""
-        body = {
-            "type": "about:blank",
-            "title": title_of(self.status),
-            "status": self.status,
-            "detail": self.detail
-            if len(self.detail) <= MAX_DETAIL
-            else f"{self.detail[:MAX_DETAIL]}…",
-            **self.members,
-        }
+        long = len(self.detail) > MAX_DETAIL
+        detail = f"{self.detail[:MAX_DETAIL]}…" if long else self.detail
+        body = problem_object(self.kind, detail) | self.members
         return Response(
             json.dumps(body), self.status, headers=self.headers, media_type=CONTENT_TYPE
         )
+
+
+def problem_object(kind: ProblemType, detail: str) -> dict[str, Any]:
+    """The members that every problem object has."""
+    return {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
 
 
 def problem_of(error: Exception) -> Problem:
@@ -93,17 +100,18 @@ def _not_confirmed(_error: NotConfirmed) -> Problem:
         "NATS did not confirm in time: the event may have been taken or not. Send it again with "
         "the same source and id: if it was taken, it is recognised, and not delivered twice"
     )
-    return Problem(503, detail, {"Retry-After": "2"}, outcome="unknown")
+    kind = problem_types.NOT_CONFIRMED
+    return Problem(kind, detail, {"Retry-After": "2"}, outcome="unknown")
 
 
 def _not_taken(_error: NotTaken) -> Problem:
     detail = "NATS cannot be reached: the event was not taken, send it again"
-    return Problem(503, detail, {"Retry-After": "2"}, outcome="not taken")
+    return Problem(problem_types.NOT_TAKEN, detail, {"Retry-After": "2"}, outcome="not taken")
 
 
 def _not_recorded(error: NotRecorded) -> Problem:
     detail = f"the audit log cannot be written, and nothing was changed: {error}"
-    return Problem(503, detail, {"Retry-After": "2"})
+    return Problem(problem_types.NOT_RECORDED, detail, {"Retry-After": "2"})
 
 
 def _redis(error: RedisError) -> Problem:
@@ -116,6 +124,9 @@ def _redis(error: RedisError) -> Problem:
 _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (Problem, lambda error: error),
     (Unknown, lambda error: Problem(404, str(error))),
+    (AlreadyExists, lambda error: Problem(problem_types.ALREADY_EXISTS, str(error))),
+    (BeingDeleted, lambda error: Problem(problem_types.BEING_DELETED, str(error))),
+    (ChangedInBetween, lambda error: Problem(problem_types.CHANGED_IN_BETWEEN, str(error))),
     (Conflict, lambda error: Problem(409, str(error))),
     (CannotSeal, lambda error: Problem(409, str(error))),
     (CannotOpen, lambda error: Problem(409, str(error))),

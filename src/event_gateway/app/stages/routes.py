@@ -12,6 +12,7 @@ from event_gateway.api.routes import (
     health,
     keys,
     matching,
+    overview,
     rejected,
     repair,
     replays,
@@ -44,6 +45,7 @@ def route_groups(
         _audit_group(stages, state, connections),
         _alert_group(stages),
         _health_group(stages, state),
+        _overview_group(stages),
     ]
 
 
@@ -185,6 +187,20 @@ def _alert_group(stages: Stages) -> RouteGroup:
 
 def _health_group(stages: Stages, state: ApiState) -> RouteGroup:
     return RouteGroup(health_parts(stages, state), (health.health, health.metrics))
+
+
+def _overview_group(stages: Stages) -> RouteGroup:
+    adapters = stages.adapters
+    parts = overview.OverviewParts(
+        version=__version__,
+        registry=adapters.registry,
+        queues=adapters.queues,
+        dead_letters=adapters.dead_letters,
+        book=stages.alerts.book,
+        health=stages.observability.health,
+        peers=adapters.peers,
+    )
+    return RouteGroup(parts, (overview.router,))
 
 
 def health_parts(stages: Stages, state: ApiState) -> health.HealthParts:
