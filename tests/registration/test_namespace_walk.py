@@ -146,6 +146,10 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     ],
     "GET /v1/secrets": [("/v1/secrets", 200, None), ("/v1/secrets?limit=1", 200, None)],
     "POST /v1/secrets/reseal": [("/v1/secrets/reseal", OPERATORS, None)],
+    "GET /v1/secrets/{name}": [
+        ("/v1/secrets/{othersecret}", 404, None), ("/v1/secrets/FROM_ENVIRONMENT", 404, None),
+        ("/v1/secrets/{waiting}", 404, None),
+    ],
     "PUT /v1/secrets/{name}": [
         ("/v1/secrets/{othersecret}", 409, {"value": "x"}),
         ("/v1/secrets/{waiting}", 409, {"value": "x"}),
@@ -197,6 +201,7 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/event-types/{othertype}", 404, None), ("/v1/event-types/shop.order.paid", 200, None),
     ],
     "PUT /v1/event-types/{name}": [("/v1/event-types/a.b", OPERATORS, {})],
+    "PATCH /v1/event-types/{name}": [("/v1/event-types/a.b", OPERATORS, {})],
     "DELETE /v1/event-types/{name}": [("/v1/event-types/a.b", OPERATORS, None)],
     "GET /asyncapi.json": [("/asyncapi.json", 200, None)],
     "GET /v1/rejected": [("/v1/rejected", OPERATORS, None)],

@@ -23,7 +23,7 @@ from event_gateway.core.access.api_key import (
     new_id,
     new_value,
 )
-from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import ChangedInBetween, Conflict, InvalidDefinition, Unknown
 from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.registration.key_ring import KeyRing
 from event_gateway.state.connection import StateError
@@ -189,5 +189,5 @@ def _unknown(key_id: str) -> Unknown:
     return Unknown(f"there is no key {key_id if is_id(key_id) else 'of that id'}")
 
 
-def _changed(key_id: str) -> Conflict:
-    return Conflict(f"the key {key_id} was changed by another request")
+def _changed(key_id: str) -> ChangedInBetween:
+    return ChangedInBetween(f"the key {key_id} was changed by another request")

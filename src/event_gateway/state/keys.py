@@ -292,6 +292,21 @@ SIGNED_REQUEST = Family(
     lifetime="until its time is too old, at most 10 minutes", expiry=Expiry.ALWAYS, ttl=601.0,
     deleted_by="Redis, by expiry",
 )  # fmt: skip
+IDEMPOTENT_ANSWER = Family(
+    name="idempotent_answer", pattern="idempotent:{principal}:{key}", type="string",
+    owner="idempotent_answers",
+    value="That a request with an `Idempotency-Key` runs, or its answer, encrypted under a key of "
+    "which that header is a part; both names are digests",
+    lifetime="24 hours; a minute while the request runs", expiry=Expiry.ALWAYS, ttl=DAY,
+    deleted_by="the process whose request was refused",
+)  # fmt: skip
+IDEMPOTENT_KEYS = Family(
+    name="idempotent_keys", pattern="idempotent_keys:{principal}", type="zset",
+    owner="idempotent_answers",
+    value="The entries `idempotent:{principal}:…` of a caller, by the time of their expiry (ms)",
+    lifetime="24 hours after the latest", expiry=Expiry.ALWAYS, ttl=DAY,
+    deleted_by="the caller's next request with a key, entry by entry",
+)  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Family)

@@ -17,15 +17,19 @@ from event_gateway.api.access.authenticator import (
 )
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.callers import PRINCIPAL, Requirement
+from event_gateway.api.access.idempotency import Idempotent, run_once
 from event_gateway.api.access.recorded import Recorder
 from event_gateway.api.access.request_id import REQUEST_ID, request_id_of
 from event_gateway.api.http.exchange import ANSWER_HEADERS
 from event_gateway.api.http.peer import PEER
+from event_gateway.api.server import problem_types
 from event_gateway.api.server.bodies import json_of, read_body
+from event_gateway.api.server.conditional import IF_MATCH
 from event_gateway.api.server.dependencies import part_of
-from event_gateway.api.server.problems import HANDLED
+from event_gateway.api.server.problems import HANDLED, Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.core.access.principal import Principal
+from event_gateway.core.errors import ChangedInBetween
 
 Declared = TypeVar("Declared")
 
@@ -48,8 +52,17 @@ class GuardedRoute(APIRoute):
             raise LookupError(f"{self.path} has no parameter that says who may call it")
         audited = _declared(self, Audited)
         self.requirement, self.audited = requirement, audited
+        takes_key = _declared(self, Idempotent) is not None
         recorder = Recorder(audited, f"{'/'.join(sorted(self.methods or ()))} {self.path}")
         handle = super().get_route_handler()
+
+        async def conditional(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except ChangedInBetween as error:
+                if IF_MATCH not in request.headers:
+                    raise
+                raise Problem(problem_types.PRECONDITION_FAILED, str(error)) from None
 
         async def guarded(request: Request) -> Response:
             request_id = request.scope[REQUEST_ID] = request_id_of(request.headers)
@@ -70,7 +83,14 @@ class GuardedRoute(APIRoute):
             except HANDLED as error:
                 recorder.refused(request, principal, error)
                 raise
-            response = await recorder.run(inner, principal, inner.value, handle)
+
+            async def run() -> Response:
+                return await recorder.run(inner, principal, inner.value, conditional)
+
+            if takes_key:
+                response = await run_once(request, principal, content, run)
+            else:
+                response = await run()
             response.headers["X-Request-Id"] = request_id
             return response
 

@@ -20,10 +20,12 @@ MAX_AGE = 7200  # seconds for which a browser keeps the answer to a preflight; C
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 HEADERS = (
     b"authorization, content-type, last-event-id, x-api-key, idempotency-key, cache-control, "
+    b"if-match, if-none-match, "
     b"traceparent, tracestate"
 )
 EXPOSED = (
-    b"location, retry-after, allow, www-authenticate, x-request-id, ratelimit, ratelimit-policy"
+    b"location, etag, idempotency-replayed, retry-after, allow, www-authenticate, x-request-id, "
+    b"ratelimit, ratelimit-policy"
 )
 
 _NOT_LISTED = "the origin of the page is not in server.cors.origins"

@@ -101,6 +101,10 @@ _DESCRIPTIONS = {
 }  # fmt: skip
 
 
+# What a read answers whose caller has the definition already.
+NOT_MODIFIED: Responses = {304: {"description": "The definition has the ETag that was sent."}}
+
+
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     options = schema.get("anyOf")
     if options is not None and {"type": "null"} in options:

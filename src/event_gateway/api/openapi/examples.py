@@ -56,6 +56,7 @@ BODIES: dict[str, Any] = {
         "type": "orders.placed", "description": "An order was placed.", "enforce": "warn",
         "schema": {"type": "object", "properties": {"total": {"type": "number"}}},
     },
+    "change_event_type": {"enforce": "reject", "dataschema": None},
     "put_event_type": {"description": "An order was placed.", "enforce": "reject"},
     "create_replay": {
         "webhook": "orders", "since": "2026-05-04T00:00:00Z", "types": ["orders.>"],

@@ -72,6 +72,11 @@ def usual_statuses(operation: dict[str, Any], path: str, *, guarded: bool) -> se
         statuses.add(404)
     if parameters:
         statuses.add(422)
-    if any(parameter["name"] == "cursor" for parameter in parameters):
+    names = {parameter["name"] for parameter in parameters}
+    if names & {"cursor", "if-match", "if-none-match", "idempotency-key"}:
         statuses.add(400)
+    if "if-match" in names:
+        statuses.add(412)
+    if "idempotency-key" in names:
+        statuses |= {409, 429, 503}
     return statuses

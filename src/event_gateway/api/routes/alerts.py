@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Depends, Query
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.alerts import AlertAnswer, EpisodeAnswer, Name, SilenceAnswer
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.requests import LOCATION
@@ -134,6 +135,7 @@ async def create_silence(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("alerts.silence", "silence")],
+    once: Once,
     body: NewSilence,
 ) -> dict[str, Any]:
     """Silences alerts for a while: they are listed, and not announced nor part of the health.

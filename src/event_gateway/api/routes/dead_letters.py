@@ -12,6 +12,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import (
     DeadLetterAnswer,
@@ -132,6 +133,7 @@ async def replay_dead_letters(
     parts: Parts,
     caller: ManagesDeliveries,
     call: Annotated[Call, audited("dead-letters.replay", "replay")],
+    once: Once,
     response: Response,
     body: NewReplay,
 ) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import DeliveryAnswer, ListedDelivery
 from event_gateway.api.openapi.described import answers
@@ -114,6 +115,7 @@ async def retry_delivery(
     parts: Parts,
     caller: ManagesDeliveries,
     call: Annotated[Call, audited("deliveries.retry", "delivery/{webhook_id}/{event_id}")],
+    once: Once,
     webhook_id: str,
     event_id: str,
     source: str | None = None,

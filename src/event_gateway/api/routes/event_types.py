@@ -12,12 +12,14 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator, ReadsEvents
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.others import AsyncApi, EventTypeAnswer, Imported
-from event_gateway.api.answers.requests import DOCUMENT, LOCATION
-from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.answers.requests import DOCUMENT
+from event_gateway.api.openapi.described import NOT_MODIFIED, SchemaOf, answers
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.bodies import body_as
+from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
@@ -78,6 +80,7 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 
 
 NewEventType = Annotated[dict[str, Any], Body(), SchemaOf(_Body)]
+EventTypePatch = Annotated[dict[str, Any], Body(), SchemaOf(_Body, patch=True)]
 WholeEventType = Annotated[dict[str, Any], Body(), SchemaOf(_Body, optional=("type",))]
 
 
@@ -100,11 +103,12 @@ async def list_event_types(
     return {"items": [_shown(catalog, catalog.find(name)) for name in fitting], "next": more}
 
 
-@router.post("", status_code=201, responses=answers(EventTypeAnswer, 201, 409, headers=LOCATION))
+@router.post("", status_code=201, responses=answers(EventTypeAnswer, 201, 409, headers=CREATED))
 async def create_event_type(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("event-types.create", "event-type/{type}")],
+    once: Once,
     response: Response,
     body: NewEventType,
 ) -> dict[str, Any]:
@@ -115,7 +119,7 @@ async def create_event_type(
     created = await catalog.create(event_type)
     call.about(after=_shown(catalog, created))
     response.headers["Location"] = f"/v1/event-types/{quote(created.type, safe='')}"
-    return _shown(catalog, created)
+    return _tagged(catalog, created, response)
 
 
 @router.post("/import", responses=answers(Imported, 200, 409), openapi_extra=DOCUMENT)
@@ -151,22 +155,34 @@ async def import_event_types(
     )
 
 
-@router.get("/{name:path}", responses=answers(EventTypeAnswer))
-async def show_event_type(parts: Parts, caller: ReadsEvents, name: str) -> dict[str, Any]:
+@router.get(
+    "/{name:path}",
+    response_model=None,
+    responses=answers(EventTypeAnswer, headers=ETAG) | NOT_MODIFIED,
+)
+async def show_event_type(
+    parts: Parts, caller: ReadsEvents, condition: Reading, response: Response, name: str
+) -> dict[str, Any] | Response:
     """One event type."""
     catalog = parts.catalog
     if not may_read_type(caller, name):
         raise Unknown(f"there is no event type {name}")
-    return _shown(catalog, catalog.find(name))
+    event_type = catalog.find(name)
+    if unchanged := condition.not_modified(_shown(catalog, event_type)):
+        return unchanged
+    return _tagged(catalog, event_type, response)
 
 
 @router.put(
-    "/{name:path}", responses=answers(EventTypeAnswer, 200, 409) | answers(EventTypeAnswer, 201)
+    "/{name:path}",
+    responses=answers(EventTypeAnswer, 200, 409, headers=ETAG)
+    | answers(EventTypeAnswer, 201, headers=ETAG),
 )
 async def put_event_type(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("event-types.put", "event-type/{name}")],
+    condition: Conditional,
     response: Response,
     name: str,
     body: WholeEventType,
@@ -177,10 +193,35 @@ async def put_event_type(
     if event_type.type != name:
         raise Problem(422, "an event type cannot be renamed")
     before = _known(catalog, name)
+    condition.check(before)
     put, new = await catalog.put(event_type)
     call.about(before=before, after=_shown(catalog, put))
     response.status_code = 201 if new else 200
-    return _shown(catalog, put)
+    return _tagged(catalog, put, response)
+
+
+@router.patch("/{name:path}", responses=answers(EventTypeAnswer, 200, 409, headers=ETAG))
+async def change_event_type(
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("event-types.change", "event-type/{name}")],
+    condition: Conditional,
+    response: Response,
+    name: str,
+    body: EventTypePatch,
+) -> dict[str, Any]:
+    """Changes the members that the body names (RFC 7396), keeps the others. Within the schema and
+    the examples nothing is merged: what the body names is replaced as a whole."""
+    catalog = parts.catalog
+    before = _shown(catalog, catalog.find(name))
+    condition.check(before)
+    merged = {key: value for key, value in (before | body).items() if value is not None}
+    event_type = _read(merged)
+    if event_type.type != name:
+        raise Problem(422, "an event type cannot be renamed")
+    put, _ = await catalog.put(event_type)
+    call.about(before=before, after=_shown(catalog, put))
+    return _tagged(catalog, put, response)
 
 
 @router.delete("/{name:path}", status_code=204, responses=answers(None, 204, 409))
@@ -188,10 +229,13 @@ async def delete_event_type(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("event-types.delete", "event-type/{name}")],
+    condition: Conditional,
     name: str,
 ) -> None:
     """Deletes an event type. Its events are accepted from now on, unless the catalog is strict."""
-    call.about(before=_known(parts.catalog, name))
+    before = _known(parts.catalog, name)
+    condition.check(before)
+    call.about(before=before)
     await parts.catalog.remove(name)
 
 
@@ -263,6 +307,12 @@ def _known(catalog: Catalog, name: str) -> dict[str, Any] | None:
         return _shown(catalog, catalog.find(name))
     except Unknown:
         return None
+
+
+def _tagged(catalog: Catalog, event_type: EventType, response: Response) -> dict[str, Any]:
+    shown = _shown(catalog, event_type)
+    set_tag(response, shown)
+    return shown
 
 
 def _shown(catalog: Catalog, event_type: EventType) -> dict[str, Any]:

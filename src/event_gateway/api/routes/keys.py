@@ -10,10 +10,11 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.access import ChangedKey, KeyAnswer, NewKey
 from event_gateway.api.answers.common import Page
-from event_gateway.api.answers.requests import LOCATION
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import page_of
@@ -73,11 +74,12 @@ async def list_keys(
             "next": more}  # fmt: skip
 
 
-@router.post("", status_code=201, responses=answers(NewKey, 201, 409, headers=LOCATION))
+@router.post("", status_code=201, responses=answers(NewKey, 201, 409, headers=CREATED))
 async def create_key(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("keys.create", "key")],
+    once: Once,
     response: Response,
     body: KeyRequest,
 ) -> dict[str, Any]:
@@ -85,21 +87,27 @@ async def create_key(
     key, value = await parts.keys.create(**key_from_json(body), created_by=caller.name)
     response.headers["Location"] = f"/v1/keys/{key.id}"
     call.about(resource_name("key", key.id), after=_shown(parts, key, {}))
+    set_tag(response, _shown(parts, key, {}))
     return _with_value(parts, key, value)
 
 
-@router.get("/{key_id}", responses=answers(KeyAnswer))
-async def show_key(parts: Parts, caller: Operator, key_id: str) -> dict[str, Any]:
+@router.get("/{key_id}", responses=answers(KeyAnswer, headers=ETAG))
+async def show_key(
+    parts: Parts, caller: Operator, response: Response, key_id: str
+) -> dict[str, Any]:
     """A key without its value."""
     key = parts.keys.find(key_id)
+    set_tag(response, _shown(parts, key, {}))
     return _shown(parts, key, await parts.keys.used_at([key_id]))
 
 
-@router.patch("/{key_id}", responses=answers(ChangedKey, 200, 409))
+@router.patch("/{key_id}", responses=answers(ChangedKey, 200, 409, headers=ETAG))
 async def change_key(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("keys.change", "key/{key_id}")],
+    condition: Conditional,
+    response: Response,
     key_id: str,
     body: Changes,
 ) -> dict[str, Any]:
@@ -109,26 +117,33 @@ async def change_key(
     allows no more are closed.
     """
     former = parts.keys.find(key_id)
+    condition.check(_shown(parts, former, {}))
     key = await parts.keys.change(key_id, **key_changes_from_json(body))
     used = await parts.keys.used_at([key_id])
     shown = _shown(parts, key, used)
     call.about(before=_shown(parts, former, used), after=shown)
+    set_tag(response, _shown(parts, key, {}))
     return with_warnings(shown, _warnings(parts, key))
 
 
-@router.post("/{key_id}/rotate", responses=answers(NewKey, 200, 409))
+@router.post("/{key_id}/rotate", responses=answers(NewKey, 200, 409, headers=ETAG))
 async def rotate_key(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("keys.rotate", "key/{key_id}")],
+    once: Once,
+    condition: Conditional,
+    response: Response,
     key_id: str,
     body: RotationRequest = None,
 ) -> dict[str, Any]:
     """Gives a key another value: ``{"overlap": "24h"}`` says how long the former one stays valid,
     0 refuses it at once. Only this answer shows the new one."""
     former = parts.keys.find(key_id)
+    condition.check(_shown(parts, former, {}))
     key, value, cut_short = await parts.keys.rotate(key_id, overlap_from_json(body or {}))
     call.about(before=_shown(parts, former, {}), after=_shown(parts, key, {}))
+    set_tag(response, _shown(parts, key, {}))
     return _with_value(parts, key, value, *((CUT_SHORT,) if cut_short else ()))
 
 
@@ -137,11 +152,13 @@ async def revoke_key(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("keys.revoke", "key/{key_id}")],
+    condition: Conditional,
     key_id: str,
 ) -> None:
     """Revokes a key: every process refuses it once this is answered, and its connections and
     tokens end within seconds. 409 for the admin key."""
     former = parts.registry.keys.get(key_id)
+    condition.check(None if former is None else _shown(parts, former, {}))
     await parts.keys.revoke(key_id)
     if former is not None:
         call.about(before=_shown(parts, former, {}))

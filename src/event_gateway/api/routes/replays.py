@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import ReplayAnswer
 from event_gateway.api.answers.requests import LOCATION
@@ -73,6 +74,7 @@ async def create_replay(
     parts: Parts,
     caller: ManagesDeliveries,
     call: Annotated[Call, audited("replays.create", "replay")],
+    once: Once,
     response: Response,
     body: NewReplay,
 ) -> dict[str, Any]:

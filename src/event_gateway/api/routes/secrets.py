@@ -8,10 +8,12 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesSecrets, Operator
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.others import Resealed, SecretAnswer
 from event_gateway.api.answers.requests import Rotation, SecretValue
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.server.conditional import ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of
 from event_gateway.api.server.problems import Problem
@@ -77,11 +79,27 @@ async def reseal_secrets(
     return resealed
 
 
-@router.put("/{name}", responses=answers(SecretAnswer, 200, 409) | answers(SecretAnswer, 201))
+@router.get("/{name}", responses=answers(SecretAnswer, headers=ETAG))
+async def show_secret(
+    parts: Parts, caller: ManagesSecrets, response: Response, name: str
+) -> dict[str, Any]:
+    """A secret without its value: where it comes from, who may use it, and which webhooks do."""
+    known = name in parts.registry.secrets or parts.secrets.origin(name) is not None
+    if not (known or parts.sealed.users().get(name)) or not _sees(parts, caller, name):
+        raise Unknown(f"there is no secret {name}")
+    return _tagged(parts, caller, name, response)
+
+
+@router.put(
+    "/{name}",
+    responses=answers(SecretAnswer, 200, 409, headers=ETAG)
+    | answers(SecretAnswer, 201, headers=ETAG),
+)
 async def set_secret(
     parts: Parts,
     caller: ManagesSecrets,
     call: Annotated[Call, audited("secrets.set", "secret/{name}")],
+    condition: Conditional,
     response: Response,
     name: str,
     body: NewValue,
@@ -97,17 +115,21 @@ async def set_secret(
     _check_free(parts, caller, name)
     check_changeable(parts, name, caller)
     before = _sealed(parts, name)
+    condition.check(before and _definition(before))
     if await parts.sealed.set(name, value, namespaces):
         response.status_code = 201
     call.about(before=before, after=_sealed(parts, name))
-    return shown(parts, caller, name)
+    return _tagged(parts, caller, name, response)
 
 
-@router.post("/{name}/rotate", responses=answers(SecretAnswer, 200, 409))
+@router.post("/{name}/rotate", responses=answers(SecretAnswer, 200, 409, headers=ETAG))
 async def rotate_secret(
     parts: Parts,
     caller: ManagesSecrets,
     call: Annotated[Call, audited("secrets.rotate", "secret/{name}")],
+    once: Once,
+    condition: Conditional,
+    response: Response,
     name: str,
     body: NextValue,
 ) -> dict[str, Any]:
@@ -120,9 +142,10 @@ async def rotate_secret(
         raise Unknown(f"there is no sealed secret {name}")
     check_changeable(parts, name, caller)
     before = _sealed(parts, name)
+    condition.check(before and _definition(before))
     await rotate(parts, name, body)
     call.about(before=before, after=_sealed(parts, name))
-    return shown(parts, caller, name)
+    return _tagged(parts, caller, name, response)
 
 
 @router.delete("/{name}", status_code=204, responses=answers(None, 204, 409))
@@ -130,13 +153,16 @@ async def delete_secret(
     parts: Parts,
     caller: ManagesSecrets,
     call: Annotated[Call, audited("secrets.delete", "secret/{name}")],
+    condition: Conditional,
     name: str,
 ) -> None:
     """Deletes a secret. 409 if a webhook names it."""
     if not _sees(parts, caller, name):
         raise Unknown(f"there is no sealed secret {name}")
     check_changeable(parts, name, caller)
-    call.about(before=_sealed(parts, name))
+    before = _sealed(parts, name)
+    condition.check(before and _definition(before))
+    call.about(before=before)
     users = parts.sealed.users().get(name, [])
     if users and caller.namespaces is not None:
         own = _users(parts, caller).get(name, [])
@@ -253,6 +279,22 @@ def _users(parts: SecretParts, caller: Principal) -> dict[str, list[str]]:
 def shown(parts: SecretParts, caller: Principal, name: str) -> dict[str, Any]:
     """A secret as the API shows it: all but its value."""
     return _shown(parts, name, _users(parts, caller).get(name, []))
+
+
+def _tagged(parts: SecretParts, caller: Principal, name: str, response: Response) -> dict[str, Any]:
+    answer = shown(parts, caller, name)
+    if answer["sealed"] is not None:
+        set_tag(response, _definition(answer))
+    return answer
+
+
+def _definition(secret: dict[str, Any]) -> dict[str, Any]:
+    """What somebody has set of a sealed secret, without which webhooks use it, and without former
+    values, which end by themselves."""
+    sealed = secret["sealed"]
+    return {name: secret[name] for name in ("name", "namespaces")} | {
+        name: sealed[name] for name in ("updated_at", "key_id")
+    }
 
 
 def _sealed(parts: SecretParts, name: str) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator, ReadsStreams
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
-from event_gateway.api.answers.requests import LOCATION
 from event_gateway.api.answers.streams import (
     ChangedStream,
     StreamAnswer,
@@ -21,6 +21,7 @@ from event_gateway.api.answers.streams import (
 )
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.routes.subscriptions import shown as shown_subscription
+from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, set_tag
 from event_gateway.api.server.definitions import present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
@@ -99,11 +100,12 @@ async def list_streams(
     return {"items": items, "next": more}
 
 
-@router.post("", status_code=201, responses=answers(ChangedStream, 201, 409, headers=LOCATION))
+@router.post("", status_code=201, responses=answers(ChangedStream, 201, 409, headers=CREATED))
 async def create_stream(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("streams.create", "stream/{name}")],
+    once: Once,
     response: Response,
     body: NewStream,
 ) -> dict[str, Any]:
@@ -113,16 +115,19 @@ async def create_stream(
     created = await parts.registration.create(definition)
     call.about(after=stream_to_json(created))
     response.headers["Location"] = f"/v1/streams/{created.name}"
-    return _changed(parts, created)
+    return _changed(parts, created, response)
 
 
-@router.get("/{name}", responses=answers(WholeStream | StreamOutline, 200, 409))
-async def show_stream(parts: Parts, caller: ReadsStreams, name: str) -> dict[str, Any]:
+@router.get("/{name}", responses=answers(WholeStream | StreamOutline, 200, 409, headers=ETAG))
+async def show_stream(
+    parts: Parts, caller: ReadsStreams, response: Response, name: str
+) -> dict[str, Any]:
     """One stream, what it holds, its ``rate`` in events a second over the last minute, and its
     first hundred subscribers; for a confined caller nothing but its name and subjects."""
     definition = present(_stream_of(parts, caller, name))
     if caller.confined:
         return _outline(caller, definition)
+    set_tag(response, stream_to_json(definition))
     (subscribers, count, complete), shown, rate = await asyncio.gather(
         parts.directory.subscribers(stream=name, limit=MAX_SHOWN),
         _shown(parts, [name]),
@@ -190,23 +195,26 @@ async def _missed(broker: Broker, name: str, start: int) -> dict[str, Any]:
     return {} if gap is None else {"missed": gap.members()}
 
 
-@router.patch("/{name}", responses=answers(ChangedStream, 200, 409))
+@router.patch("/{name}", responses=answers(ChangedStream, 200, 409, headers=ETAG))
 async def change_stream(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("streams.change", "stream/{name}")],
+    condition: Conditional,
+    response: Response,
     name: str,
     body: StreamPatch,
     force: bool = Query(False, description="Even if that drops events."),
 ) -> dict[str, Any]:
     """Changes the fields that the body names (RFC 7396; null removes a limit), keeps the others."""
     former = writable(parts.registry.stream(name))
+    condition.check(stream_to_json(former))
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
     definition = stream_from_json(_merged(former, body))
     changed = await parts.registration.change(definition, force=force)
     call.about(before=stream_to_json(former), after=stream_to_json(changed) | {"force": force})
-    return _changed(parts, changed)
+    return _changed(parts, changed, response)
 
 
 @router.delete("/{name}", status_code=204, responses=answers(None, 204, 409))
@@ -214,11 +222,14 @@ async def delete_stream(
     parts: Parts,
     caller: Operator,
     call: Annotated[Call, audited("streams.delete", "stream/{name}")],
+    condition: Conditional,
     name: str,
 ) -> None:
     """Deletes a stream and its events, and ends its subscriptions."""
     if not parts.registry.is_unreadable("stream", name):
-        call.about(before=stream_to_json(writable(parts.registry.stream(name))))
+        former = stream_to_json(writable(parts.registry.stream(name)))
+        condition.check(former)
+        call.about(before=former)
     await parts.registration.delete(name)
 
 
@@ -235,8 +246,11 @@ def _outline(caller: Principal, definition: StreamDefinition) -> dict[str, Any]:
     return {"name": definition.name, "subjects": list(may_touch(caller, definition.subjects))}
 
 
-def _changed(parts: StreamParts, definition: StreamDefinition) -> dict[str, Any]:
+def _changed(
+    parts: StreamParts, definition: StreamDefinition, response: Response
+) -> dict[str, Any]:
     """The answer to a change: the stream, and what will not work as its owner may expect."""
+    set_tag(response, stream_to_json(definition))
     captured = parts.events.all_captured
     warnings = capture_warnings(definition.subjects, captured, "subjects")
     return with_warnings(stream_to_json(definition), warnings)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Depends, Query
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ReadsStreams
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.access import NewToken, TokenAnswer
 from event_gateway.api.answers.common import Page
 from event_gateway.api.openapi.described import SchemaOf, answers
@@ -66,6 +67,7 @@ async def create_token(
     parts: Parts,
     caller: ReadsStreams,
     call: Annotated[Call, audited("tokens.issue", "token")],
+    once: Once,
     body: TokenRequest,
 ) -> dict[str, Any]:
     """Issues a token that opens the given streams or subjects for a short time, and no more than

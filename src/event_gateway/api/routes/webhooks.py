@@ -11,9 +11,10 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.others import SecretAnswer
-from event_gateway.api.answers.requests import LOCATION, Rotation, SampleRequest
+from event_gateway.api.answers.requests import Rotation, SampleRequest
 from event_gateway.api.answers.webhooks import (
     ChangedWebhook,
     HandshakeAnswer,
@@ -21,10 +22,11 @@ from event_gateway.api.answers.webhooks import (
     WebhookAnswer,
     WebhookStats,
 )
-from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.openapi.described import NOT_MODIFIED, SchemaOf, answers
 from event_gateway.api.routes import secrets
 from event_gateway.api.routes.webhook_rules import WebhookRules, parse
 from event_gateway.api.server.bodies import event_in
+from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.definitions import present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
@@ -102,11 +104,12 @@ async def list_webhooks(
     return {"items": items, "next": more}
 
 
-@router.post("", status_code=201, responses=answers(ChangedWebhook, 201, 409, headers=LOCATION))
+@router.post("", status_code=201, responses=answers(ChangedWebhook, 201, 409, headers=CREATED))
 async def create_webhook(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("webhooks.create", "webhook/{id}")],
+    once: Once,
     response: Response,
     body: NewWebhook,
 ) -> dict[str, Any]:
@@ -117,13 +120,24 @@ async def create_webhook(
     created = await parts.registration.create(webhook)
     call.about(after=webhook_to_json(created))
     response.headers["Location"] = f"/v1/webhooks/{created.id}"
-    return await _changed(parts, caller, created)
+    return await _changed(parts, caller, created, response)
 
 
-@router.get("/{webhook_id}", responses=answers(WebhookAnswer, 200, 409))
-async def show_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -> dict[str, Any]:
+@router.get(
+    "/{webhook_id}",
+    response_model=None,
+    responses=answers(WebhookAnswer, 200, 409, headers=ETAG) | NOT_MODIFIED,
+)
+async def show_webhook(
+    parts: Parts, caller: ManagesWebhooks, condition: Reading, response: Response, webhook_id: str
+) -> dict[str, Any] | Response:
     """One webhook; with an expression also how often its evaluation failed, in all processes."""
     webhook = present(webhook_of(caller, parts.registry, webhook_id))
+    definition = webhook_to_json(webhook)
+    changes_by_itself = webhook.verify or webhook.expression is not None
+    if not changes_by_itself and (unchanged := condition.not_modified(definition)):
+        return unchanged
+    set_tag(response, definition)
     shown = _shown(parts, webhook)
     if webhook.expression is not None:
         with contextlib.suppress(*StateError):
@@ -131,11 +145,13 @@ async def show_webhook(parts: Parts, caller: ManagesWebhooks, webhook_id: str) -
     return shown
 
 
-@router.put("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409))
+@router.put("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409, headers=ETAG))
 async def replace_webhook(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("webhooks.replace", "webhook/{webhook_id}")],
+    condition: Conditional,
+    response: Response,
     webhook_id: str,
     body: WholeWebhook,
 ) -> dict[str, Any]:
@@ -143,23 +159,26 @@ async def replace_webhook(
     former = None
     if not _is_unreadable(parts, caller, webhook_id):
         former = writable(webhook_of(caller, parts.registry, webhook_id))
+    condition.check(None if former is None else webhook_to_json(former))
     if body.setdefault("id", webhook_id) != webhook_id:
         raise Problem(422, "the id in the body differs from the id in the path")
     webhook = parse(parts.rules, caller, body, () if former is None else former.owner)
     if former is None:
         created = await parts.registration.create(webhook)
         call.about(after=webhook_to_json(created))
-        return await _changed(parts, caller, created)
+        return await _changed(parts, caller, created, response)
     replaced = await parts.registration.replace(webhook)
     call.about(before=webhook_to_json(former), after=webhook_to_json(replaced))
-    return await _changed(parts, caller, replaced)
+    return await _changed(parts, caller, replaced, response)
 
 
-@router.patch("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409))
+@router.patch("/{webhook_id}", responses=answers(ChangedWebhook, 200, 409, headers=ETAG))
 async def change_webhook(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("webhooks.change", "webhook/{webhook_id}")],
+    condition: Conditional,
+    response: Response,
     webhook_id: str,
     body: WebhookPatch,
 ) -> dict[str, Any]:
@@ -169,6 +188,7 @@ async def change_webhook(
     or another url, also enables a webhook that the gateway has disabled.
     """
     former = writable(webhook_of(caller, parts.registry, webhook_id))
+    condition.check(webhook_to_json(former))
     if body.get("id", webhook_id) != webhook_id:
         raise Problem(422, "a webhook's id cannot be changed")
     shown = webhook_to_json(former)
@@ -182,7 +202,7 @@ async def change_webhook(
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
     replaced = await parts.registration.replace(webhook)
     call.about(before=webhook_to_json(former), after=webhook_to_json(replaced))
-    return await _changed(parts, caller, replaced)
+    return await _changed(parts, caller, replaced, response)
 
 
 @router.post("/{webhook_id}/test", responses=answers(TriedWebhook, 200, 409))
@@ -226,6 +246,7 @@ async def rotate_signing_key(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("webhooks.rotate-secret", "webhook/{webhook_id}")],
+    once: Once,
     webhook_id: str,
     body: NewKey,
 ) -> dict[str, Any]:
@@ -254,11 +275,13 @@ async def rotate_signing_key(
     return after
 
 
-@router.post("/{webhook_id}/enable", responses=answers(ChangedWebhook, 200, 409))
+@router.post("/{webhook_id}/enable", responses=answers(ChangedWebhook, 200, 409, headers=ETAG))
 async def enable_webhook(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("webhooks.enable", "webhook/{webhook_id}")],
+    once: Once,
+    response: Response,
     webhook_id: str,
     discard: bool = Query(False, description="Cancel the deliveries that are pending."),
 ) -> dict[str, Any]:
@@ -268,7 +291,7 @@ async def enable_webhook(
     call.about(
         before=webhook_to_json(former), after=webhook_to_json(enabled) | {"discarded": discard}
     )
-    return await _changed(parts, caller, enabled)
+    return await _changed(parts, caller, enabled, response)
 
 
 @router.post("/{webhook_id}/verify", responses=answers(HandshakeAnswer, 200, 409))
@@ -333,6 +356,7 @@ async def delete_webhook(
     parts: Parts,
     caller: ManagesWebhooks,
     call: Annotated[Call, audited("webhooks.delete", "webhook/{webhook_id}")],
+    condition: Conditional,
     webhook_id: str,
 ) -> None:
     """Deletes a webhook and cancels its pending deliveries.
@@ -341,6 +365,7 @@ async def delete_webhook(
     """
     if not _is_unreadable(parts, caller, webhook_id):
         former = writable(webhook_of(caller, parts.registry, webhook_id))
+        condition.check(webhook_to_json(former))
         call.about(before=webhook_to_json(former))
     await parts.registration.delete(webhook_id)
 
@@ -370,8 +395,11 @@ def _check_free(parts: WebhookParts, caller: Principal, webhook_id: str) -> None
         raise AlreadyExists(f"the id {webhook_id} is taken")
 
 
-async def _changed(parts: WebhookParts, caller: Principal, webhook: Webhook) -> dict[str, Any]:
+async def _changed(
+    parts: WebhookParts, caller: Principal, webhook: Webhook, response: Response
+) -> dict[str, Any]:
     """The answer to a change: the webhook, and what will not work as its owner may expect."""
+    set_tag(response, webhook_to_json(webhook))
     available = parts.secrets.secrets.of(webhook.owner)
     # The subjects that the log captures are named after what others publish.
     captured = None if is_narrowed(caller) else parts.events.all_captured

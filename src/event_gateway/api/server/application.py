@@ -26,6 +26,7 @@ from event_gateway.api.server.problems import HANDLED, Problem, problem_of
 from event_gateway.api.server.state import ApiState
 from event_gateway.audit.trail import AuditTrail
 from event_gateway.config.request_bodies import InvalidBody
+from event_gateway.state.idempotent_answers import IdempotentAnswers
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +54,15 @@ def build_application(
     authenticator: Authenticator,
     state: ApiState,
     audit: AuditTrail,
+    answers: IdempotentAnswers,
     events: EventsEndpoint,
     signing_keys: SigningKeysEndpoint,
     groups: Sequence[RouteGroup],
     limit_reached: Callable[[str], None],
 ) -> FastAPI:
     """The ASGI application of one gateway process. ``version`` is the gateway's; ``limit_reached``
-    counts that a limit refused a request, by the limit's name.
+    counts that a limit refused a request, by the limit's name; ``answers`` keeps those to requests
+    with an idempotency key.
 
     If two routes fit a path, the first in ``groups`` answers. Raises LookupError if a route needs
     parts that no group has.
@@ -69,7 +72,7 @@ def build_application(
         title="Event Gateway", version=version, redirect_slashes=False,
         openapi_url=None, docs_url=None, redoc_url=None,
     )  # fmt: skip
-    provide(app, authenticator, state, audit)
+    provide(app, authenticator, state, audit, answers)
     app.router.routes.append(Route("/v1/events", events.post, methods=["POST"]))
     app.router.routes.append(Route("/v1/events", events.options, methods=["OPTIONS"]))
     app.router.routes.append(Route(SIGNING_KEYS, signing_keys.get))

@@ -33,6 +33,7 @@ from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.access.forwarded import AddressHeader
 from event_gateway.observability.metrics import HttpMetrics
 from event_gateway.registration.admin_key import AdminKeyFile
+from event_gateway.state.idempotent_answers import IdempotentAnswers
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import TaskGroup
 
@@ -160,6 +161,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         authenticator=access.authenticator,
         state=state,
         audit=stages.adapters.audit,
+        answers=IdempotentAnswers(stages.adapters.redis, stages.adapters.installation_key),
         events=EventsEndpoint(
             intake=stages.ingest.intake,
             admit=stages.ingest.admission.check,
