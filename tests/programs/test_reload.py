@@ -170,3 +170,88 @@ async def test_a_sighup_during_the_start_is_applied_after_it(
         assert await program.stop() == 0
     finally:
         await program.stop()
+
+
+async def test_what_waits_is_not_lost_without_force(tmp_path: Path, receiver: Receiver) -> None:
+    patient = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "1h"}
+    old = {"url": f"{receiver.url}/old", "events": ["user.*"], "retry_policy": patient}
+    receiver.answers["/old"] = [500]
+
+    def config(*names: str) -> dict[str, Any]:
+        return LOOPBACK | {"webhooks": dict.fromkeys(names, old)}
+
+    sent = [event("user.a") for _ in range(3)]
+    program = Program(tmp_path, config("old"))
+    at = await program.start()
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            for each in sent:
+                await client.send(each)
+                await client.until("old", each["id"], "retrying")
+            # A key was renamed: refused by SIGHUP, with the line and the count …
+            output = await program.reload(config("new"), "not reloaded")
+            line = tmp_path.joinpath("gateway.yaml").read_text().split("\n").index("webhooks:") + 1
+            assert f"gateway.yaml:{line}: webhooks.old: the file does not name it any more: " in (
+                output
+            ), output
+            assert "3 deliveries wait for it and would be cancelled; if new takes" in output
+            assert "give new renamed_from: old" in output
+            # … and by the API, with the plan.
+            refused = await client.http.post("/v1/reload")
+            assert (refused.status_code, refused.headers["content-type"]) == (
+                409, "application/problem+json",
+            )  # fmt: skip
+            problem = refused.json()
+            assert [
+                (step["action"], step["name"], (step["loss"] or {}).get("count"))
+                for step in problem["plan"]["steps"]
+            ] == [("create", "new", None), ("delete", "old", 3)]
+            assert (problem["errors"][0]["line"], problem["errors"][0]["key"]) == (
+                line, "webhooks.old",
+            )  # fmt: skip
+            assert list(await _webhooks(client)) == ["old"]
+            program.configure("webhooks: {old: {}}")
+            broken = await client.http.post("/v1/reload", json={"force": True})
+            assert (broken.status_code, broken.json()["errors"][0]["key"]) == (
+                422, "webhooks.old.url",
+            )  # fmt: skip
+            planned = await client.http.post("/v1/reload", json={"dry_run": True, "x": 1})
+            assert planned.status_code == 422
+        await program.stop()
+        # A start with such a file keeps what waits, and makes no attempts.
+        program = Program(tmp_path, config("new"), "--watch")
+        at = await program.start()
+        assert "gets no new events, and no attempts are made" in program.output
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            assert (await client.http.get("/v1/webhooks/old")).json()["state"] == "orphaned"
+            later = event("user.b")
+            await client.send(later)
+            await client.until("new", later["id"], "retrying")
+            assert (await client.http.get("/v1/webhooks/old/stats")).json()["queue_depth"] == 3
+            shown = await client.http.get(f"/v1/deliveries/old/{sent[0]['id']}")
+            assert shown.json()["status"] == "retrying"
+            # The file is watched: named again, the webhook goes on.
+            before = len(program.output)
+            program.configure("webhooks: [")
+            async with asyncio.timeout(PATIENCE):
+                while "gateway.yaml:2: not YAML" not in program.output[before:]:
+                    await asyncio.sleep(0.02)
+            program.configure(config("old", "new"))
+            async with asyncio.timeout(PATIENCE):
+                while "configuration reloaded" not in program.output[before:]:
+                    await asyncio.sleep(0.02)
+            assert (await client.http.get("/v1/webhooks/old")).json()["state"] == "active"
+            # With force what waits is cancelled, and that is said.
+            before = len(program.output)
+            program.configure(config("new"))
+            async with asyncio.timeout(PATIENCE):
+                while "3 deliveries wait for it" not in program.output[before:]:
+                    await asyncio.sleep(0.02)
+            forced = await client.http.post("/v1/reload", json={"force": True})
+            assert forced.json()["plan"]["steps"][0]["loss"]["count"] == 3
+            await client.until("old", sent[0]["id"], "cancelled")
+            assert "deleting it with what waits for it" in program.output[before:]
+        await program.stop()
+    finally:
+        await program.stop()
+    assert "Traceback" not in program.output, program.output

@@ -14,13 +14,14 @@ from fastapi import FastAPI
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.app.gauges import Gauges
 from event_gateway.app.log_adoption import LogAdoption
-from event_gateway.app.reload import apply_configuration
+from event_gateway.app.reload import apply_configuration, plan_reload
 from event_gateway.app.stages.api import Api, build_api
 from event_gateway.app.stages.stages import Settings, Stages, build_stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import AUDIT, STATUS
 from event_gateway.config.model import Config
+from event_gateway.config.plan import Plan
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.observability.metrics import Metrics
 from event_gateway.registration.admin_key import AdminKeyFile
@@ -103,7 +104,8 @@ class Gateway:
     async def start(self, *, force: bool = False) -> None:
         """Reads the registry and the ledger, writes the file's definitions, and starts to work.
 
-        ``force``: the file's streams may drop events that they hold. Raises ProvisionError,
+        ``force``: the file's streams may drop events that they hold, and webhooks that it does not
+        name any more are deleted with what waits for them. Raises ProvisionError,
         ServerRefused, InvalidDefinition, NewerFormat, or the exceptions in BrokerError and
         StateError.
         """
@@ -132,14 +134,19 @@ class Gateway:
         tasks.start("telemetry", stages.telemetry.run)
         tasks.start("redis-settings", stages.adapters.redis_settings.run)
 
-    async def reload(self, config: Config) -> None:
-        """Applies another configuration, all or nothing.
+    async def reload(self, config: Config, *, force: bool = False, dry_run: bool = False) -> Plan:
+        """Applies another configuration, all or nothing, and returns what that has changed.
 
-        Raises ReloadRefused, and the former configuration stays; or the exceptions in BrokerError
-        if NATS goes away on the way: then the caller tries again.
+        ``force``: also if deliveries that wait, or messages of a stream, are lost. ``dry_run``:
+        only says what it would change and lose. Raises ReloadRefused, and the former configuration
+        stays; or the exceptions in BrokerError and StateError if NATS or Redis goes away on the
+        way: then the caller tries again.
         """
-        await apply_configuration(self._config, config, self.stages, self.api)
+        if dry_run:
+            return await plan_reload(self._config, config, self.stages)
+        plan = await apply_configuration(self._config, config, self.stages, self.api, force=force)
         self._config = config
+        return plan
 
     async def drain(self) -> None:
         """Takes nothing more, and finishes and records what has started.

@@ -54,7 +54,10 @@ class RegistryChanges:
 
     def matching(self, received: Received) -> list[Webhook]:
         """The webhooks that match an event, ordered ones (which are not in the index) included."""
-        ordered = (webhook for webhook in self.registry.webhooks.values() if webhook.ordered)
+        ordered = (
+            webhook for webhook in self.registry.webhooks.values()
+            if webhook.ordered and not webhook.is_leaving
+        )  # fmt: skip
         matching = [webhook for webhook in ordered if explain(webhook, received) is None]
         return self.index.match(received) + matching
 
@@ -80,6 +83,12 @@ class RegistryChanges:
     def _apply(self, webhook: Webhook) -> None:
         # The lane first: each webhook in the index must have one.
         self.dispatcher.put(webhook)
+        if webhook.is_leaving:
+            # Its lane stays, without attempts: what is in flight ends, what waits stays queued.
+            self.index.remove(webhook.id)
+            self.lifecycle.remove(webhook.id)
+            self.ordered.remove(webhook.id)
+            return
         if webhook.ordered:
             entry_of(webhook)  # raises what the task that delivers to it would crash of
         else:

@@ -6,8 +6,11 @@ from event_gateway.app.stages.stages import Stages
 from event_gateway.app.telemetry import log_settings
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.config.model import Config
+from event_gateway.config.plan import Plan
 from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.observability.logs import configure_logs
+from event_gateway.registration.reloads import ReloadRefused, loss_reason
+from event_gateway.registration.streams import StreamRefused
 
 # Keys that a running process cannot change. A reload applies all others.
 FIXED = (
@@ -23,29 +26,47 @@ FIXED = (
 )
 
 
-class ReloadRefused(Exception):
-    """The former configuration stays; ``problems`` are pairs of key and reason."""
+async def plan_reload(former: Config, config: Config, stages: Stages) -> Plan:
+    """What a reload would change in the registry, and what it would lose.
 
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{key}: {reason}" for key, reason in problems))
-        self.problems = problems
-
-
-async def apply_configuration(former: Config, config: Config, stages: Stages, api: Api) -> None:
-    """Checks the configuration, then applies it to each stage.
-
-    Raises ReloadRefused, with all as it was; or the exceptions in BrokerError if NATS goes away on
-    the way: then the caller tries again.
+    Raises ReloadRefused if the configuration cannot be applied without a restart, or at all; and
+    the exceptions in BrokerError and StateError.
     """
+    changed = [key for key in FIXED if _at(config, key) != _at(former, key)]
+    if (config.server.tls is None) != (former.server.tls is None):
+        changed.append("server.tls")  # the files may change, but the port speaks TLS or does not
+    if changed:
+        raise ReloadRefused([(key, "cannot change without a restart") for key in changed])
+    try:
+        stages.registrations.webhooks.check_file(webhooks_of(config))
+    except InvalidDefinition as error:
+        raise ReloadRefused([(error.key, error.detail)]) from None
+    return await stages.registrations.plans.plan(webhooks_of(config), streams_of(config))
+
+
+async def apply_configuration(
+    former: Config, config: Config, stages: Stages, api: Api, *, force: bool = False
+) -> Plan:
+    """Checks the configuration, then applies it to each stage. Returns what it has changed in the
+    registry. ``force``: also if that loses deliveries that wait, or messages of a stream.
+
+    Raises ReloadRefused, with all as it was; or the exceptions in BrokerError and StateError if
+    NATS or Redis goes away on the way: then the caller tries again.
+    """
+    plan = await plan_reload(former, config, stages)
+    if plan.losses and not force:
+        problems = [(step.key, loss_reason(step, loss, plan)) for step, loss in plan.losses]
+        raise ReloadRefused(problems, plan)
     audit = stages.adapters.audit
     async with audit.change(audit.file, "configuration.reload", "configuration") as call:
         # Values of the file may contain credentials.
-        call.about(after={"changed": _changed_sections(former, config)})
-        await _apply(former, config, stages, api)
+        call.about(after={"changed": _changed_sections(former, config), "force": force})
+        await _apply(former, config, stages, api, force=force)
+    return plan
 
 
-async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> None:
-    await _check(former, config, stages)
+async def _apply(former: Config, config: Config, stages: Stages, api: Api, *, force: bool) -> None:
+    await _load_streams(former, config, stages, force=force)
     stages.requests.protect_files(config)
     # Before the file's webhooks, whose receivers must be allowed and transformations known.
     stages.requests.load_transformations(config)
@@ -53,7 +74,7 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> No
     if config.delivery != former.delivery:
         stages.requests.configure_egress(config)
         await stages.registrations.verifier.change_origin(config.delivery.origin)
-    await stages.registrations.webhooks.load_file(webhooks_of(config))
+    await stages.registrations.webhooks.load_file(webhooks_of(config), force=force)
     stages.ingest.configure(config)
     stages.deliveries.configure(config)
     stages.routing.configure(config)
@@ -66,24 +87,17 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api) -> No
     stages.adapters.configure(config)  # last: the peers learn that this process has the file
 
 
-async def _check(former: Config, config: Config, stages: Stages) -> None:
+async def _load_streams(former: Config, config: Config, stages: Stages, *, force: bool) -> None:
     """Raises ReloadRefused, with the streams as they were."""
-    changed = [key for key in FIXED if _at(config, key) != _at(former, key)]
-    if (config.server.tls is None) != (former.server.tls is None):
-        changed.append("server.tls")  # the files may change, but the port speaks TLS or does not
-    if changed:
-        raise ReloadRefused([(key, "cannot change without a restart") for key in changed])
     streams = stages.registrations.streams
     try:
-        stages.registrations.webhooks.check_file(webhooks_of(config))
         await stages.adapters.provision(config)
-        await streams.load_file(streams_of(config))
+        await streams.load_file(streams_of(config), force=force)
     except (ProvisionError, ServerRefused) as error:
         await stages.adapters.provision(former)
         await streams.load_file(streams_of(former))
-        raise ReloadRefused([("", str(error))]) from None
-    except InvalidDefinition as error:
-        raise ReloadRefused([(error.key, error.detail)]) from None
+        key = error.key if isinstance(error, StreamRefused) else ""
+        raise ReloadRefused([(key, str(error))]) from None
 
 
 def _changed_sections(former: Config, config: Config) -> list[str]:

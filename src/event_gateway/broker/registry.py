@@ -29,6 +29,7 @@ from event_gateway.broker.registry_entries import (
     decoded_name,
     event_type_key,
     log_key,
+    stored_webhook,
 )
 from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
@@ -223,7 +224,7 @@ class Registry:
         ``former`` is the webhook that it replaces; None if the id must be free. Raises
         RegistryConflict if the registry holds something else.
         """
-        value = msgspec.json.encode(StoredWebhook(FORMAT, webhook))
+        value = msgspec.json.encode(stored_webhook(webhook))
         await self._put(f"webhook.{webhook.id}", value, self.webhooks.get(webhook.id), former)
 
     async def put_stream(

@@ -13,7 +13,11 @@ from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.webhook import Webhook
 
-FORMAT = 3  # version of the stored form; an entry of a newer version is not read
+FORMAT = 3  # version of the stored form
+# Of a webhook that is orphaned, renamed or waits for the one that it takes over: an earlier version
+# would deliver for it as if it were any other.
+FORMAT_IN_CHANGE = 4
+NEWEST = FORMAT_IN_CHANGE  # an entry of a newer version is not read
 
 # Characters that a key of the bucket cannot contain, and dots that would make a token empty.
 _NOT_IN_KEY = re.compile(rb"[^A-Za-z0-9_.-]|^\.|\.$|(?<=\.)\.")
@@ -63,6 +67,12 @@ class _Version(msgspec.Struct):
     v: int = 0
 
 
+def stored_webhook(webhook: Webhook) -> StoredWebhook:
+    """The entry of a webhook."""
+    in_change = webhook.orphaned_at or webhook.renamed_to or webhook.waits_for
+    return StoredWebhook(FORMAT_IN_CHANGE if in_change else FORMAT, webhook)
+
+
 def event_type_key(name: str) -> str:
     """The key of an event type, whose name can contain characters that a key cannot."""
     return f"type.{_encoded(name)}"
@@ -86,6 +96,6 @@ def decoded_name(encoded: str) -> str:
 def decode(key: str, data: bytes, kind: type[T]) -> T:
     """Decodes a stored entry. Raises NewerFormat, and msgspec.DecodeError."""
     version = msgspec.json.decode(data, type=_Version).v
-    if version > FORMAT:
-        raise NewerFormat(f"the registry's entry {key}", version, FORMAT)
+    if version > NEWEST:
+        raise NewerFormat(f"the registry's entry {key}", version, NEWEST)
     return msgspec.json.decode(data, type=kind)

@@ -20,6 +20,7 @@ from event_gateway.cli.commands import (
     health,
     keys,
     listen,
+    reload,
     replays,
     schema,
     secrets,
@@ -52,6 +53,7 @@ app.add_typer(audit_log.app, name="audit-log")
 app.command()(serve.serve)
 app.command()(check.check)
 app.command()(schema.schema)
+app.command()(reload.reload)
 app.command()(demo.demo)
 app.command()(replays.replay)
 app.command()(listen.listen)

@@ -17,6 +17,7 @@ NEEDED = {
     "health": scope.METRICS_READ,
     "keys": scope.ADMIN,
     "listen": scope.STREAMS_READ,
+    "reload": scope.ADMIN,
     "replay": scope.DELIVERIES_MANAGE,
     "replays": scope.DELIVERIES_MANAGE,
     "secrets": scope.SECRETS_MANAGE,

@@ -30,6 +30,15 @@ from event_gateway.observability.lifecycle import Lifecycle
 
 log = structlog.get_logger(__name__)
 
+
+class StreamRefused(ProvisionError):
+    """A stream of the file cannot be changed as the file says; ``key`` is where it is there."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"the stream {name} is not changed: {detail}")
+        self.key = f"streams.{name}"
+
+
 INTERVAL = 5.0  # seconds between two searches for incomplete changes
 
 
@@ -205,7 +214,7 @@ class StreamRegistration:
             refusal = definition.would_drop(present, time.time())
             refusal = refusal and f"it would drop events: {refusal}; serve --force drops them"
         if refusal is not None:
-            raise ProvisionError(f"the stream {definition.name} is not changed: {refusal}")
+            raise StreamRefused(definition.name, refusal)
 
     async def resume_changes(self) -> None:
         """Completes changes that a process left incomplete when it, or its connection, failed.

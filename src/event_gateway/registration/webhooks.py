@@ -22,6 +22,7 @@ from event_gateway.core.errors import (
 from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.webhook.webhook import Disabled, Verification, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.registration.waiting import Waiting
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
 from event_gateway.tasks import end, spawn
@@ -42,7 +43,10 @@ class WebhookRegistration:
         queues: Queues,
         lifecycle: Lifecycle,
         audit: AuditTrail,
+        *,
+        waiting: Waiting,
     ) -> None:
+        self._waiting = waiting
         self._registry = registry
         self._events = events
         self._queues = queues
@@ -163,13 +167,19 @@ class WebhookRegistration:
         for webhook in webhooks:
             existing = self._registry.webhooks.get(webhook.id)
             if existing is not None and not existing.deleting:
-                check_order(existing, webhook)
+                try:
+                    check_order(existing, webhook)
+                except InvalidDefinition as error:
+                    raise InvalidDefinition(
+                        f"webhooks.{webhook.id}.{error.key}", error.detail
+                    ) from None
 
-    async def load_file(self, webhooks: Iterable[Webhook]) -> None:
+    async def load_file(self, webhooks: Iterable[Webhook], *, force: bool = False) -> None:
         """Writes new and changed webhooks of the file into the registry, and deletes those that are
         no longer in the file.
 
-        Raises InvalidDefinition before it changes anything.
+        Without ``force`` a webhook is not deleted while deliveries wait for it: it is orphaned.
+        Raises InvalidDefinition before it changes anything, and the exceptions in StateError.
         """
         in_file = {webhook.id: webhook for webhook in webhooks}
         self.check_file(in_file.values())
@@ -187,12 +197,45 @@ class WebhookRegistration:
                          reason=str(error))  # fmt: skip
         for existing in list(self._registry.webhooks.values()):
             if existing.managed_by == "file" and existing.id not in in_file:
-                log.info("the webhook is no longer in the file, deleting it", webhook=existing.id)
-                async with self._audit.change(
-                    self._audit.file, "webhooks.delete", f"webhook/{existing.id}"
-                ) as call:
-                    call.about(before=webhook_to_json(existing))
-                    await self.delete(existing.id)
+                await self._leave_out(existing, force=force)
+
+    async def _leave_out(self, webhook: Webhook, *, force: bool) -> None:
+        """Deletes a webhook that the file does not name, or orphans it while deliveries wait."""
+        if webhook.deleting or webhook.renamed_to:
+            return
+        waiting = await self._waiting.of(webhook)
+        if waiting and not force:
+            if not webhook.orphaned_at:
+                await self._orphan(webhook, waiting)
+            return
+        if waiting:
+            log.warning("the webhook is no longer in the file, deleting it with what waits for it",
+                        webhook=webhook.id, count=waiting)  # fmt: skip
+        else:
+            log.info("the webhook is no longer in the file, deleting it", webhook=webhook.id)
+        async with self._audit.change(
+            self._audit.file, "webhooks.delete", f"webhook/{webhook.id}"
+        ) as call:
+            call.about(before=webhook_to_json(webhook))
+            await self.delete(webhook.id)
+
+    async def _orphan(self, webhook: Webhook, waiting: int) -> None:
+        """Has a webhook get no new events and no attempts, and keeps what waits for it."""
+        orphaned = replace(webhook, orphaned_at=time.time())
+        async with self._audit.change(
+            self._audit.file, "webhooks.orphan", f"webhook/{webhook.id}"
+        ) as call:
+            call.about(before=webhook_to_json(webhook), after=webhook_to_json(orphaned))
+            try:
+                await self._registry.put_webhook(orphaned, webhook)
+            except RegistryConflict:
+                return  # another process has just done the same, or the next reload does
+        log.warning(
+            "the webhook is no longer in the file, and deliveries wait for it: it is kept, gets no "
+            "new events, and no attempts are made; name it again, have another webhook take them "
+            "over with renamed_from, or delete it",
+            webhook=webhook.id, count=waiting,
+        )  # fmt: skip
 
     async def _load(self, webhook: Webhook, existing: Webhook | None) -> None:
         """Writes a webhook of the file, and that it does so into the audit log."""

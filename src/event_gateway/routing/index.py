@@ -50,7 +50,7 @@ class Index:
     def put(self, webhook: Webhook) -> None:
         """Adds a webhook, or replaces the one of its id. A paused webhook takes events, too."""
         self.remove(webhook.id)
-        if webhook.deleting:
+        if webhook.is_leaving:
             return
         self._entries[webhook.id] = entry = entry_of(webhook)
         for pattern in webhook.events:

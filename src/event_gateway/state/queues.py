@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.webhook.delivery import Delivery
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.state.keys import BREAKERS_NOT_CLOSED, DUE, GATES, PAUSED, THROTTLED
+from event_gateway.state.keys import BREAKERS_NOT_CLOSED, DUE, GATES, PAUSED, QUEUE, THROTTLED
 from event_gateway.state.ledger import MAX_RECORDS, Ledger
 from event_gateway.state.records import FORMAT, attempts_of, source_hash
 from event_gateway.state.script_arguments import LeasedRecord, LeaseRequest, Limit
@@ -174,6 +174,10 @@ class Queues:
     async def forget(self, webhook_id: str) -> None:
         """Deletes the lists and counts of a deleted webhook, before its id is registered again."""
         await self._forget_history(webhook_id)
+
+    async def depth(self, webhook_id: str) -> int:
+        """The deliveries of a webhook that are not final, those in progress included."""
+        return int(await self._client.zcard(QUEUE.key(webhook_id)))
 
     async def backlogs(self, webhook_ids: Sequence[str], sample: int) -> list[Backlog]:
         """What waits for each webhook. ``sample``: deliveries that are looked at at each end of a

@@ -99,7 +99,7 @@ class WebhookAnswer(TypedDict):
     managed_by: Literal["api", "file"]
     owner: list[str]
     created_at: Time
-    state: Literal["active", "disabled", "paused", "unverified"]
+    state: Literal["active", "disabled", "paused", "unverified", "orphaned", "renamed"]
     verification: VerificationAnswer | None
     disabled: DisabledAnswer | None
     expression_errors: NotRequired[Json]
@@ -164,7 +164,8 @@ class BreakerAnswer(TypedDict):
 
 
 class WebhookStats(Counts):
-    """The state of a webhook's deliveries over all processes."""
+    """The state of a webhook's deliveries over all processes. ``events_behind``: of an ordered
+    webhook, how many events of the log it has not come to yet, whether they match or not."""
 
     webhook_id: str
     state: str
@@ -174,6 +175,7 @@ class WebhookStats(Counts):
     in_flight: int
     queue_depth: int
     waiting: int
+    events_behind: int | None
     oldest_waiting_at: Time | None
     oldest_waiting_seconds: float | None
     attempts_per_second: float

@@ -65,6 +65,7 @@ BODIES: dict[str, Any] = {
     "replay_dead_letters": {"webhook": "orders", "reason": "ServerError"},
     "create_silence": {"webhook": "orders", "duration": "2h", "comment": "maintenance"},
     "decide_repair": {"reread": True},
+    "reload_configuration": {"dry_run": True},
 }  # fmt: skip
 
 # Of the answer that tells of success.

@@ -27,7 +27,7 @@ from event_gateway.api.routes import secrets
 from event_gateway.api.routes.webhook_rules import WebhookRules, parse
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
-from event_gateway.api.server.definitions import present, writable
+from event_gateway.api.server.definitions import deletable, present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
 from event_gateway.api.server.patch import merge_patch
@@ -53,6 +53,7 @@ from event_gateway.core.webhook.warnings import webhook_warnings
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.visible import sees, webhook_of, webhooks_of
+from event_gateway.registration.waiting import Waiting
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.request import sample_request
 from event_gateway.request.address_warnings import address_warnings
@@ -79,6 +80,7 @@ class WebhookParts:
     expression_errors: ExpressionErrors
     state: ApiState
     rules: WebhookRules
+    waiting: Waiting
     secrets: secrets.SecretParts
 
 
@@ -341,6 +343,7 @@ async def show_webhook_stats(
         "in_flight": state.in_flight,
         "queue_depth": state.depth,
         "waiting": max(0, state.depth - state.in_flight),
+        "events_behind": await parts.waiting.events_behind(webhook),
         "oldest_waiting_at": rfc3339_or_none(state.oldest),
         "oldest_waiting_seconds": state.oldest and round(max(0.0, time.time() - state.oldest), 3),
         "attempts_per_second": round(state.rate, 3),
@@ -359,12 +362,13 @@ async def delete_webhook(
     condition: Conditional,
     webhook_id: str,
 ) -> None:
-    """Deletes a webhook and cancels its pending deliveries.
+    """Deletes a webhook and cancels its pending deliveries. One from the configuration file can be
+    deleted once the file does not name it any more.
 
     Requests with its id are answered with 409 until that is done.
     """
     if not _is_unreadable(parts, caller, webhook_id):
-        former = writable(webhook_of(caller, parts.registry, webhook_id))
+        former = deletable(webhook_of(caller, parts.registry, webhook_id))
         condition.check(webhook_to_json(former))
         call.about(before=webhook_to_json(former))
     await parts.registration.delete(webhook_id)

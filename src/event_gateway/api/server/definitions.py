@@ -21,10 +21,21 @@ def present(definition: Definition) -> Definition:
 def writable(definition: Definition) -> Definition:
     """The definition. Raises a Problem if the API may not change it."""
     present(definition)
+    if isinstance(definition, Webhook) and definition.renamed_to:
+        reason = f"was renamed to {definition.renamed_to}, which takes over its deliveries"
+        raise Problem(409, f"the {_named(definition)} {reason}")
     if definition.managed_by == "file":
         reason = "comes from the configuration file; change it there"
         raise Problem(problem_types.MANAGED_BY_FILE, f"the {_named(definition)} {reason}")
     return definition
+
+
+def deletable(webhook: Webhook) -> Webhook:
+    """The webhook. Raises a Problem if the API may not delete it. It may delete one that the file
+    does not name any more."""
+    if webhook.orphaned_at and not webhook.renamed_to:
+        return present(webhook)
+    return writable(webhook)
 
 
 def _named(definition: Webhook | StreamDefinition) -> str:

@@ -110,6 +110,12 @@ MANAGED_BY_FILE = _type(
     "The resource comes from the configuration file, and is read-only here.",
     "Change it in the file, and reload.",
 )  # fmt: skip
+WOULD_LOSE = _type(
+    "would-lose", 409, "Something would be lost",
+    "The configuration file would lose deliveries that wait, or messages of a stream. Nothing was "
+    "changed; `plan` has each step with what it would lose.",
+    "Change the file, or send `force`: [Declared state](../guides/declared-state.md).",
+)  # fmt: skip
 CHANGED_IN_BETWEEN = _type(
     "changed-in-between", 409, "Changed in between",
     "Somebody else changed the resource while this request was carried out. Nothing was changed.",

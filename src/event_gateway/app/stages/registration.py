@@ -8,9 +8,13 @@ from event_gateway.config.definitions import stream_of, webhook_of
 from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.registration.declared import FilePlans
+from event_gateway.registration.reloads import Reloads
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.registration.verification import Verifier
+from event_gateway.registration.waiting import Waiting
 from event_gateway.registration.webhooks import WebhookRegistration
+from event_gateway.state.order import Order
 from event_gateway.tasks import TaskGroup
 
 
@@ -21,15 +25,19 @@ class Registrations:
     webhooks: WebhookRegistration
     streams: StreamRegistration
     verifier: Verifier
+    waiting: Waiting
+    plans: FilePlans
+    reloads: Reloads
 
     async def load_file(self, config: Config, *, force: bool) -> None:
         """Writes the file's streams and webhooks into the registry. ``force``: the streams may
-        drop events that they hold.
+        drop events that they hold, and webhooks are deleted with what waits for them.
 
-        Raises ProvisionError, ServerRefused, InvalidDefinition, or the exceptions in BrokerError.
+        Raises ProvisionError, ServerRefused, InvalidDefinition, or the exceptions in BrokerError
+        and StateError.
         """
         await self.streams.load_file(streams_of(config), force=force)
-        await self.webhooks.load_file(webhooks_of(config))
+        await self.webhooks.load_file(webhooks_of(config), force=force)
         await self.verifier.withdraw_outdated()
         await self.webhooks.adopt_streams()
 
@@ -47,9 +55,12 @@ class Registrations:
 
 def build_registration(config: Config, adapters: Adapters, requests: Requests) -> Registrations:
     """Needs the requests stage for the handshakes with receivers."""
+    order = Order(adapters.redis, adapters.peers.process)
+    waiting = Waiting(adapters.registry, adapters.queues, order, adapters.events)
     webhooks = WebhookRegistration(
-        adapters.registry, adapters.events, adapters.queues, adapters.lifecycle, adapters.audit
-    )
+        adapters.registry, adapters.events, adapters.queues, adapters.lifecycle, adapters.audit,
+        waiting=waiting,
+    )  # fmt: skip
     return Registrations(
         webhooks=webhooks,
         streams=StreamRegistration(
@@ -59,6 +70,9 @@ def build_registration(config: Config, adapters: Adapters, requests: Requests) -
             adapters.registry, webhooks, adapters.peers, receivers=requests.receivers,
             builders=requests.builders, origin=config.delivery.origin,
         ),
+        waiting=waiting,
+        plans=FilePlans(adapters.broker, adapters.registry, waiting),
+        reloads=Reloads(),
     )  # fmt: skip
 
 

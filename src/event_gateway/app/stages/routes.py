@@ -14,6 +14,7 @@ from event_gateway.api.routes import (
     matching,
     overview,
     rejected,
+    reload,
     repair,
     replays,
     secrets,
@@ -46,6 +47,7 @@ def route_groups(
         _alert_group(stages),
         _health_group(stages, state),
         _overview_group(stages),
+        RouteGroup(reload.ReloadParts(reloads=stages.registrations.reloads), (reload.router,)),
     ]
 
 
@@ -67,6 +69,7 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
         queues=stages.adapters.queues,
         expression_errors=stages.ingest.expression_errors,
         state=state,
+        waiting=stages.registrations.waiting,
         rules=WebhookRules(
             secrets=stages.requests.secrets,
             transformations=stages.requests.transformations,

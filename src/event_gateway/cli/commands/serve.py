@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from event_gateway.cli.client.output import fail
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
 
@@ -19,7 +21,11 @@ WorkersOption = Annotated[
     int, typer.Option(min=1, max=64, help="How many processes share the work.")
 ]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Apply the file's stream limits even if that drops events.")
+    bool, typer.Option("--force", help="Apply the file even if that drops events of streams, or "
+                       "deliveries that wait for a webhook which it does not name any more.")
+]  # fmt: skip
+WatchOption = Annotated[
+    bool, typer.Option("--watch", help="Reload the file whenever it changes, as SIGHUP does.")
 ]
 LogLevelOption = Annotated[
     LogLevel | None, typer.Option(help="The least level that is logged, in place of the file's.")
@@ -36,6 +42,7 @@ def serve(
     data_dir: DataDirOption = Path("data"),
     workers: WorkersOption = 1,
     force: ForceOption = False,
+    watch: WatchOption = False,
     log_level: LogLevelOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -46,4 +53,6 @@ def serve(
     for name, chosen in (("LEVEL", log_level), ("FORMAT", log_format)):
         if chosen is not None:
             os.environ[f"EVENT_GATEWAY__TELEMETRY__LOGS__{name}"] = chosen
-    raise typer.Exit(run(config, host, port, data_dir, workers, force=force))
+    if watch and config is None:
+        fail("--watch needs a file: give --config", 2)
+    raise typer.Exit(run(config, host, port, data_dir, workers, force=force, watched=watch))

@@ -1,20 +1,24 @@
-"""Reloads the configuration file on SIGHUP, all or nothing."""
+"""Reloads the configuration file, all or nothing: on SIGHUP, and for callers of the API."""
 
 import asyncio
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from event_gateway.app.gateway import Gateway
-from event_gateway.app.reload import ReloadRefused
 from event_gateway.broker.connection import BrokerError
 from event_gateway.cli.process.configuration import read_config, warnings
+from event_gateway.config.plan import Plan
 from event_gateway.config.problems import ConfigError
+from event_gateway.registration.reloads import NotReloaded, Reload, ReloadRefused
+from event_gateway.state.connection import StateError
+from event_gateway.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
 
-RETRY_DELAY = 2.0  # seconds until a reload that NATS interrupted is tried again
+RETRY_DELAY = 2.0  # seconds until a reload that NATS or Redis interrupted is tried again
 
 
 def hangups() -> asyncio.Event:
@@ -25,44 +29,92 @@ def hangups() -> asyncio.Event:
     return hangup
 
 
-async def reload_when(hangup: asyncio.Event, path: Path | None, gateway: Gateway) -> None:
-    """Reloads the file each time that ``hangup`` is set, for ever."""
-    while True:
-        await hangup.wait()
-        hangup.clear()
-        while not await _reload(path, gateway):
+class Reloading:
+    """Reloads the file at ``path`` into a gateway. ``tell_others`` has the other processes reload
+    it too, after a reload that a caller has requested."""
+
+    def __init__(
+        self, path: Path | None, gateway: Gateway, tell_others: Callable[[], None] = lambda: None
+    ) -> None:
+        self._path = path
+        self._gateway = gateway
+        self._tell_others = tell_others
+        self._one_at_a_time = asyncio.Lock()
+
+    def start(self, supervisor: Supervisor, hangup: asyncio.Event) -> list[asyncio.Task[None]]:
+        """Starts to reload each time that ``hangup`` is set, and for callers."""
+        tasks = [supervisor.start("reload", lambda: self._on_hangup(hangup))]
+        if self._path is not None:
+            tasks.append(supervisor.start("reload-requests", self._on_request))
+        return tasks
+
+    async def _on_hangup(self, hangup: asyncio.Event) -> None:
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            while not await self._try():
+                try:
+                    async with asyncio.timeout(RETRY_DELAY):
+                        await hangup.wait()
+                        hangup.clear()
+                except TimeoutError:
+                    continue
+
+    async def _on_request(self) -> None:
+        while True:
+            reload = await self._gateway.stages.registrations.reloads.next()
             try:
-                async with asyncio.timeout(RETRY_DELAY):
-                    await hangup.wait()
-                    hangup.clear()
-            except TimeoutError:
-                continue
+                plan = await self._reload(force=reload.force, dry_run=reload.dry_run)
+            except (NotReloaded, *BrokerError, *StateError) as error:
+                _answer(reload, error)
+            except Exception as error:
+                log.exception("reload failed, a part of the new configuration may be applied")
+                _answer(reload, error)
+            else:
+                _answer(reload, plan)
+                if not reload.dry_run:
+                    self._tell_others()
+
+    async def _try(self) -> bool:
+        """Reloads once. False: NATS or Redis went away, and the caller tries again."""
+        try:
+            await self._reload()
+        except NotReloaded as error:
+            for problem in error.problems:
+                log.error("configuration not reloaded, the former one stays",
+                          problem=str(problem))  # fmt: skip
+        except (*BrokerError, *StateError) as error:
+            log.warning("reload interrupted, the gateway tries again",
+                        error=str(error) or type(error).__name__)  # fmt: skip
+            return False
+        except Exception:
+            log.exception("reload failed, a part of the new configuration may be applied")
+        return True
+
+    async def _reload(self, *, force: bool = False, dry_run: bool = False) -> Plan:
+        """Reloads once. Raises NotReloaded, and what :meth:`.Gateway.reload` raises else."""
+        async with self._one_at_a_time:
+            try:
+                config, source = read_config(self._path)
+            except ConfigError as error:
+                raise NotReloaded(error.problems) from None
+            try:
+                plan = await self._gateway.reload(config, force=force, dry_run=dry_run)
+            except ReloadRefused as refused:
+                problems = [source.problem(key, reason) for key, reason in refused.problems]
+                raise NotReloaded(problems, refused.plan) from None
+        if not dry_run:
+            for warning in warnings(config, source):
+                log.warning("the configuration needs attention", problem=str(warning))
+            log.info("configuration reloaded", webhooks=len(config.webhooks),
+                     streams=len(config.streams))  # fmt: skip
+        return plan
 
 
-async def _reload(path: Path | None, gateway: Gateway) -> bool:
-    """Reloads once. False: NATS went away, and the caller tries again."""
-    try:
-        config, source = read_config(path)
-        await gateway.reload(config)
-    except ConfigError as error:
-        for problem in error.problems:
-            log.error("configuration not reloaded, the former one stays",
-                      problem=str(problem))  # fmt: skip
-        return True
-    except ReloadRefused as refused:
-        for key, reason in refused.problems:
-            log.error("configuration not reloaded, the former one stays",
-                      problem=str(source.problem(key, reason)))  # fmt: skip
-        return True
-    except BrokerError as error:
-        log.warning(
-            "reload interrupted, the gateway tries again", error=str(error) or type(error).__name__
-        )
-        return False
-    except Exception:
-        log.exception("reload failed, a part of the new configuration may be applied")
-        return True
-    for warning in warnings(config, source):
-        log.warning("the configuration needs attention", problem=str(warning))
-    log.info("configuration reloaded", webhooks=len(config.webhooks), streams=len(config.streams))
-    return True
+def _answer(reload: Reload, outcome: Plan | Exception) -> None:
+    if reload.done.done():
+        return  # its caller has given up
+    if isinstance(outcome, Plan):
+        reload.done.set_result(outcome)
+    else:
+        reload.done.set_exception(outcome)

@@ -18,9 +18,10 @@ from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process.configuration import read_config, warnings
 from event_gateway.cli.process.gateway_process import working
 from event_gateway.cli.process.host import Hosted, StartFailed, announced, hosting
-from event_gateway.cli.process.reload import hangups, reload_when
+from event_gateway.cli.process.reload import Reloading, hangups
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
+from event_gateway.cli.process.watch import watch
 from event_gateway.cli.process.workers import Workers
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
@@ -81,8 +82,10 @@ def run(
     workers: int,
     *,
     force: bool = False,
+    watched: bool = False,
 ) -> int:
-    """Runs the command; returns the exit status."""
+    """Runs the command; returns the exit status. ``watched``: the file is reloaded whenever it
+    changes."""
     try:
         config, source = read_config(config_path)
     except ConfigError as error:
@@ -92,7 +95,9 @@ def run(
     log_uncaught()
     for warning in warnings(config, source, host):
         log.warning("the configuration needs attention", problem=str(warning))
-    return run_loop(_serve(config, config_path, host, port, data_dir, workers, force))
+    return run_loop(_serve(
+        config, config_path, host, port, data_dir, workers, force=force, watched=watched
+    ))  # fmt: skip
 
 
 def run_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -111,7 +116,9 @@ async def _serve(
     port: int | None,
     data_dir: Path,
     workers: int,
+    *,
     force: bool,
+    watched: bool,
 ) -> int:
     ending = Ending()
     hangup = hangups()
@@ -129,14 +136,19 @@ async def _serve(
                     config, hosted, os.environ,
                     supervisor=supervisor, metrics=metrics, force=force,
                 ) as gateway:  # fmt: skip
-                    reload = functools.partial(reload_when, hangup, config_path, gateway)
-                    work = [supervisor.start("reload", reload)]
+                    work = Reloading(config_path, gateway).start(supervisor, hangup)
+                    if watched and config_path is not None:
+                        look = functools.partial(watch, config_path, hangup)
+                        work.append(supervisor.start("file-watch", look))
                     await _until_told_to_end(hosted, data_dir, ending, work)
             else:
                 async with Workers(
                     workers, config_path, hosted, supervisor, figures, force
                 ) as processes:
                     work = [*processes.keep(hangup), supervisor.start("metrics", metrics.share)]
+                    if watched and config_path is not None:
+                        look = functools.partial(watch, config_path, hangup)
+                        work.append(supervisor.start("file-watch", look))
                     await _until_told_to_end(hosted, data_dir, ending, work)
     except TaskCrashed as error:
         typer.echo(f"event-gateway: {error}; the process ends", err=True)

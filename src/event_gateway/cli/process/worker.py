@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process.configuration import read_config
 from event_gateway.cli.process.gateway_process import working
 from event_gateway.cli.process.host import Hosted, StartFailed
-from event_gateway.cli.process.reload import hangups, reload_when
+from event_gateway.cli.process.reload import Reloading, hangups
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
 from event_gateway.config.model import Config
@@ -33,6 +34,12 @@ async def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         await asyncio.sleep(INTERVAL)
     os._exit(1)
+
+
+def _tell(parent: int) -> None:
+    """Has the parent process, and with it all of its processes, reload the file."""
+    if os.getppid() == parent:
+        os.kill(parent, signal.SIGHUP)
 
 
 async def _work(config: Config, settings: dict[str, Any]) -> int:
@@ -73,9 +80,11 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
                 os.write(settings["ready"], b"1")
                 supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
                 supervisor.start("metrics", metrics.share)
-                reload = supervisor.start("reload", lambda: reload_when(hangup, path, gateway))
+                work = Reloading(path, gateway, lambda: _tell(settings["parent"])).start(
+                    supervisor, hangup
+                )
                 await ending.wait()
-                await end([reload])
+                await end(work)
         except TaskCrashed as error:
             typer.echo(f"event-gateway: {error}; the process ends", err=True)
             return 1

@@ -80,8 +80,13 @@ class Webhook(Selection, frozen=True):
     ``content_type`` replaces the content type of the transformation.
     ``ordered``: events are delivered in the order of the log; with ``ordered_by`` those that have
     the same value at this path. ``verify``: the receiver must complete the handshake first;
-    ``verified``: its result. ``retry_on``: the failures that are retried, by status or class of
-    statuses, and ``network``; None: every failure but 410.
+    ``verified``: its result. ``renamed_from``: the id whose place this webhook took when it was
+    registered under its own; ``formerly``: all ids that it has had; ``waits_for``: it gets no event
+    before the webhook of this id has made place for it; ``renamed_to``: it makes place for that
+    webhook since ``renamed_at``. ``message_name``: the id from which message ids are made, if it is
+    not ``id``. ``orphaned_at``: since when the configuration file does not name it any more, while
+    deliveries wait for it (0: it does). ``retry_on``: the failures that are retried, by status or
+    class of statuses, and ``network``; None: every failure but 410.
     """
 
     id: str
@@ -117,11 +122,24 @@ class Webhook(Selection, frozen=True):
     verified: Verification | None = None
     retry_on: tuple[str, ...] | None = None
     owner: tuple[str, ...] = ()
+    renamed_from: str | None = None
+    formerly: tuple[str, ...] = ()
+    waits_for: str = ""
+    renamed_to: str = ""
+    renamed_at: float = 0.0
+    message_name: str = ""
+    orphaned_at: float = 0.0
 
     @property
     def active(self) -> bool:
         """Whether the gateway makes attempts. While it does not, deliveries wait in the queue."""
-        return self.enabled and self.disabled is None and self.is_verified
+        return self.enabled and self.disabled is None and self.is_verified and not self.is_leaving
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it gets no new events any more: it is being deleted, was renamed, or the
+        configuration file does not name it."""
+        return self.deleting or bool(self.renamed_to) or bool(self.orphaned_at)
 
     @property
     def is_verified(self) -> bool:
@@ -130,7 +148,12 @@ class Webhook(Selection, frozen=True):
 
     @property
     def state(self) -> str:
-        """``active``, or why it is not: ``disabled``, ``paused`` or ``unverified``."""
+        """``active``, or why it is not: ``disabled``, ``paused``, ``unverified``, ``orphaned`` (the
+        configuration file does not name it any more), or ``renamed``."""
+        if self.renamed_to:
+            return "renamed"
+        if self.orphaned_at:
+            return "orphaned"
         if self.active:
             return "active"
         return "disabled" if self.disabled else "unverified" if self.enabled else "paused"
@@ -170,7 +193,7 @@ class Webhook(Selection, frozen=True):
     @property
     def reads_lifecycle(self) -> bool:
         """Whether the webhook gets lifecycle events: it is known from which position on."""
-        return LIFECYCLE in self.since_in and self.names_lifecycle and not self.deleting
+        return LIFECYCLE in self.since_in and self.names_lifecycle and not self.is_leaving
 
     def since_of(self, stream: str) -> int:
         """The last sequence of a stream at the registration."""

@@ -89,7 +89,8 @@ THROTTLED_SECONDS = _leader(
 )
 WEBHOOK_STATE = _leader(
     "webhook_state",
-    "1 for the state that the webhook is in: active, paused, disabled, unverified.",
+    "1 for the state that the webhook is in: active, paused, disabled, unverified, orphaned or "
+    "renamed.",
     "webhook", "state",
 )  # fmt: skip
 WEBHOOKS = _leader("webhooks", "Registered webhooks, by their state.", "state")

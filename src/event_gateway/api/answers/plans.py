@@ -1,0 +1,48 @@
+"""Answers about the configuration file."""
+
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from event_gateway.api.answers.common import Json
+
+
+class PlannedDifference(TypedDict):
+    """A member of a definition that changes."""
+
+    key: str
+    before: Json
+    after: Json
+
+
+class PlannedLoss(TypedDict):
+    """What a step would lose: so many deliveries that wait, events that an ordered webhook has not
+    come to yet, or messages of a stream; null: it is not known how many."""
+
+    what: Literal["deliveries", "events", "messages"]
+    count: int | None
+    reason: str
+
+
+class PlannedStep(TypedDict):
+    """A change of one definition. ``former``: the id that a webhook was renamed from."""
+
+    action: Literal["create", "change", "rename", "delete", "release"]
+    kind: Literal["webhook", "stream"]
+    name: str
+    former: str
+    differences: list[PlannedDifference]
+    loss: PlannedLoss | None
+
+
+class PlanAnswer(TypedDict):
+    """What changes in the registry, step by step."""
+
+    steps: list[PlannedStep]
+
+
+class Reloaded(TypedDict):
+    """What a reload has changed, or, with ``dry_run``, would change."""
+
+    reloaded: bool
+    plan: PlanAnswer

@@ -1,0 +1,86 @@
+"""Compares the definitions of the configuration file with those that are registered."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.named_streams import stream_contents
+from event_gateway.broker.registry import Registry
+from event_gateway.config.plan import (
+    Definitions,
+    Kind,
+    Loss,
+    Plan,
+    Removal,
+    Shown,
+    changed_stream_loss,
+    deleted_webhook_loss,
+    plan_of,
+    with_losses,
+)
+from event_gateway.config.response_bodies import stream_to_json, webhook_to_json
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.registration.waiting import Waiting
+
+
+class FilePlans:
+    """Makes the plan of a configuration file: its definitions replace those that are managed by
+    the file, and a stream that it does not name any more is left to the API."""
+
+    def __init__(self, broker: Broker, registry: Registry, waiting: Waiting) -> None:
+        self._broker = broker
+        self._registry = registry
+        self._waiting = waiting
+
+    async def plan(self, webhooks: Sequence[Webhook], streams: Sequence[StreamDefinition]) -> Plan:
+        """The plan, with what it would lose. Raises the exceptions in StateError and in
+        BrokerError."""
+        registry = self._registry
+        present = {
+            name: webhook for name, webhook in registry.webhooks.items()
+            if not webhook.deleting and not webhook.renamed_to
+        }  # fmt: skip
+        declared = Definitions(
+            {webhook.id: webhook_to_json(webhook) for webhook in webhooks},
+            {stream.name: stream_to_json(stream) for stream in streams},
+        )
+        registered = Definitions(
+            {name: webhook_to_json(webhook) for name, webhook in present.items()},
+            {
+                name: stream_to_json(stream)
+                for name, stream in registry.streams.items()
+                if not stream.deleting
+            },
+        )
+        plan = plan_of(declared, registered, Removal(_of_file, _released))
+        return with_losses(plan, await self._losses(plan, present, streams))
+
+    async def _losses(
+        self, plan: Plan, present: Mapping[str, Webhook], streams: Sequence[StreamDefinition]
+    ) -> dict[tuple[Kind, str], Loss]:
+        losses: dict[tuple[Kind, str], Loss | None] = {}
+        declared = {stream.name: stream for stream in streams}
+        for step in plan.steps:
+            if step.kind == "webhook" and step.action == "delete":
+                webhook = present[step.name]
+                waiting = await self._waiting.of(webhook)
+                loss = deleted_webhook_loss(waiting, ordered=webhook.ordered)
+                losses["webhook", step.name] = loss
+            elif step.kind == "stream" and step.action == "change":
+                losses["stream", step.name] = changed_stream_loss(
+                    declared[step.name],
+                    self._registry.streams[step.name],
+                    await stream_contents(self._broker, step.name),
+                    time.time(),
+                )
+        return {key: loss for key, loss in losses.items() if loss is not None}
+
+
+def _of_file(shown: Shown) -> Literal["delete"] | None:
+    return "delete" if shown["managed_by"] == "file" else None
+
+
+def _released(shown: Shown) -> Literal["release"] | None:
+    return "release" if shown["managed_by"] == "file" else None

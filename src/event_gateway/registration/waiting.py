@@ -1,0 +1,41 @@
+"""How much waits for a webhook: what its deletion would lose."""
+
+from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.registry import Registry
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.state.order import Order
+from event_gateway.state.queues import Queues
+
+
+class Waiting:
+    """Counts what waits. Methods raise the exceptions in StateError and in BrokerError."""
+
+    def __init__(self, registry: Registry, queues: Queues, order: Order, events: EventLog) -> None:
+        self._registry = registry
+        self._queues = queues
+        self._order = order
+        self._events = events
+
+    async def deliveries(self, webhook: Webhook) -> int:
+        """The deliveries of a webhook that are not final, those in progress included; of an
+        ordered one, those that were started by hand or by a replay."""
+        return await self._queues.depth(webhook.id)
+
+    async def events_behind(self, webhook: Webhook) -> int | None:
+        """How many events the logs have behind the position of an ordered webhook, whether they
+        match or not; None if the webhook is not ordered."""
+        if not webhook.ordered:
+            return None
+        behind = 0
+        for stream in (EVENTS, *(stream.name for stream in self._events.external)):
+            log = self._registry.logs.get(stream)
+            if log is not None:
+                position = await self._order.position(webhook.id, stream, log)
+                done = max(position, webhook.since_of(stream))
+                behind += max(0, await self._events.last_seq(stream) - done)
+        return behind
+
+    async def of(self, webhook: Webhook) -> int:
+        """How many deliveries wait; of an ordered webhook, at most."""
+        return await self.deliveries(webhook) + (await self.events_behind(webhook) or 0)
