@@ -10,6 +10,7 @@ from event_gateway.cli.client.authorities import take_ca
 from event_gateway.cli.client.key_file import take_key_file
 from event_gateway.cli.commands import (
     alerts,
+    apply,
     audit_log,
     catalog,
     check,
@@ -53,6 +54,7 @@ app.add_typer(audit_log.app, name="audit-log")
 app.command()(serve.serve)
 app.command()(check.check)
 app.command()(schema.schema)
+app.command()(apply.apply)
 app.command()(reload.reload)
 app.command()(demo.demo)
 app.command()(replays.replay)

@@ -8,6 +8,7 @@ from event_gateway.core.access import scope
 # By group, or by group and command.
 NEEDED = {
     "alerts": scope.WEBHOOKS_MANAGE,
+    "apply": scope.WEBHOOKS_MANAGE,
     "audit-log": scope.ADMIN,
     "catalog": scope.EVENTS_READ,
     "catalog import": scope.ADMIN,

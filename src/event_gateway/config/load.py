@@ -94,9 +94,13 @@ def examine(
     *,
     transformation_rule: TransformationRule,
     url_rule: UrlRule,
+    any_transformation: bool = False,
 ) -> Examined:
     """As :func:`load_with_source`, and the problems are returned, all at once. Raises ConfigError
-    if the file cannot be read as YAML."""
+    if the file cannot be read as YAML.
+
+    ``any_transformation``: webhooks may name transformations that the file does not define.
+    """
     name = str(path) if path else "environment"
     document: Any = {}
     lines: dict[KeyPath, int] = {}
@@ -128,7 +132,9 @@ def examine(
     reported = {problem.key for problem in problems}
     problems += [
         source.problem(key, reason)
-        for key, reason in _definition_problems(document, transformation_rule, url_rule)
+        for key, reason in _definition_problems(
+            document, transformation_rule, url_rule, any_transformation=any_transformation
+        )
         if key not in reported
     ]
     return Examined(repaired(Config, document), source, in_order(problems))
@@ -216,7 +222,11 @@ def _differences(found: Differences, name: str) -> Iterator[Problem]:
 
 
 def _definition_problems(
-    document: Mapping[str, Any], transformation_rule: TransformationRule, url_rule: UrlRule
+    document: Mapping[str, Any],
+    transformation_rule: TransformationRule,
+    url_rule: UrlRule,
+    *,
+    any_transformation: bool,
 ) -> Iterator[tuple[str, str]]:
     """The faults that the core finds in definitions of the right shape: pairs of key and reason."""
     ingest = _valid(IngestModel, document.get("ingest", {})) or IngestModel()
@@ -237,6 +247,8 @@ def _definition_problems(
         model = repaired(WebhookModel, value, _ANY_WEBHOOK)
         if model is not None:
             webhook = webhook_of(model, name, managed_by="file")
+            if any_transformation:
+                transformations.add(webhook.transformation)
             for problem in webhook_problems(
                 webhook, frozenset(transformations), ingest.retention, refuses_url
             ):

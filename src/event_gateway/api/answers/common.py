@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 Item = TypeVar("Item")
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Duration = Annotated[str, WithJsonSchema({"type": "string", "examples": ["30s", "1h30m"]})]
+Manager = Annotated[str, Field(description="`file`, `api`, `applied`, or `applied/NAME`.")]
 Json = Annotated[Any, WithJsonSchema({})]
 
 

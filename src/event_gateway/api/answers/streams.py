@@ -5,7 +5,7 @@ from typing import Literal, NotRequired
 from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
-from event_gateway.api.answers.common import CloudEvent, Duration, Json, Time, Warned
+from event_gateway.api.answers.common import CloudEvent, Duration, Json, Manager, Time, Warned
 
 
 class StreamDefinitionAnswer(TypedDict):
@@ -19,7 +19,7 @@ class StreamDefinitionAnswer(TypedDict):
     compliance: bool
     compression: str
     replicas: int | None
-    managed_by: Literal["api", "file"]
+    managed_by: Manager
     created_at: Time
 
 

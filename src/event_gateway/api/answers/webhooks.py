@@ -4,7 +4,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from event_gateway.api.answers.common import CloudEvent, Duration, Json, Time, Warned
+from event_gateway.api.answers.common import CloudEvent, Duration, Json, Manager, Time, Warned
 
 
 class BatchAnswer(TypedDict):
@@ -96,7 +96,7 @@ class WebhookAnswer(TypedDict):
     enabled: bool
     description: str
     metadata: dict[str, Any]
-    managed_by: Literal["api", "file"]
+    managed_by: Manager
     owner: list[str]
     created_at: Time
     state: Literal["active", "disabled", "paused", "unverified", "orphaned", "renamed"]

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.access.audited import audited
@@ -22,7 +23,7 @@ from event_gateway.api.answers.streams import (
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.routes.subscriptions import shown as shown_subscription
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, set_tag
-from event_gateway.api.server.definitions import present, writable
+from event_gateway.api.server.definitions import Manager, present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import SeqCursor, cursor_of, page_of, read_cursor, registered
@@ -108,9 +109,10 @@ async def create_stream(
     once: Once,
     response: Response,
     body: NewStream,
+    managed_by: Manager = "api",
 ) -> dict[str, Any]:
     """Creates a stream. It starts with the events that the log already holds for it."""
-    definition = stream_from_json(body)
+    definition = msgspec.structs.replace(stream_from_json(body), managed_by=managed_by)
     call.about(resource_name("stream", definition.name))
     created = await parts.registration.create(definition)
     call.about(after=stream_to_json(created))
@@ -205,13 +207,16 @@ async def change_stream(
     name: str,
     body: StreamPatch,
     force: bool = Query(False, description="Even if that drops events."),
+    managed_by: Manager | None = None,
 ) -> dict[str, Any]:
     """Changes the fields that the body names (RFC 7396; null removes a limit), keeps the others."""
     former = writable(parts.registry.stream(name))
     condition.check(stream_to_json(former))
     if body.get("name", name) != name:
         raise Problem(422, "a stream cannot be renamed")
-    definition = stream_from_json(_merged(former, body))
+    definition = msgspec.structs.replace(
+        stream_from_json(_merged(former, body)), managed_by=managed_by or former.managed_by
+    )
     changed = await parts.registration.change(definition, force=force)
     call.about(before=stream_to_json(former), after=stream_to_json(changed) | {"force": force})
     return _changed(parts, changed, response)

@@ -27,7 +27,7 @@ from event_gateway.api.routes import secrets
 from event_gateway.api.routes.webhook_rules import WebhookRules, parse
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
-from event_gateway.api.server.definitions import deletable, present, writable
+from event_gateway.api.server.definitions import Manager, deletable, present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
 from event_gateway.api.server.patch import merge_patch
@@ -114,9 +114,11 @@ async def create_webhook(
     once: Once,
     response: Response,
     body: NewWebhook,
+    managed_by: Manager = "api",
 ) -> dict[str, Any]:
     """Registers a webhook. It gets every matching event that comes in after the answer."""
     webhook = parse(parts.rules, caller, body, owner_of(caller))
+    webhook = msgspec.structs.replace(webhook, managed_by=managed_by)
     call.about(resource_name("webhook", webhook.id))
     _check_free(parts, caller, webhook.id)
     created = await parts.registration.create(webhook)
@@ -156,6 +158,7 @@ async def replace_webhook(
     response: Response,
     webhook_id: str,
     body: WholeWebhook,
+    managed_by: Manager = "api",
 ) -> dict[str, Any]:
     """Replaces the whole definition, also one that the registry holds and nobody can read."""
     former = None
@@ -165,6 +168,7 @@ async def replace_webhook(
     if body.setdefault("id", webhook_id) != webhook_id:
         raise Problem(422, "the id in the body differs from the id in the path")
     webhook = parse(parts.rules, caller, body, () if former is None else former.owner)
+    webhook = msgspec.structs.replace(webhook, managed_by=managed_by)
     if former is None:
         created = await parts.registration.create(webhook)
         call.about(after=webhook_to_json(created))
@@ -200,6 +204,7 @@ async def change_webhook(
     check_bounds(body)
     # A webhook can be paused even if its url is not allowed any more or its transformation is gone.
     webhook = parse(parts.rules, caller, changed, former.owner, former)
+    webhook = msgspec.structs.replace(webhook, managed_by=former.managed_by)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
     replaced = await parts.registration.replace(webhook)

@@ -1,12 +1,25 @@
 """What a route may do with a registered webhook or stream."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from fastapi import Query
 
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.errors import BeingDeleted
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
+
+# What a definition says of who manages it: a caller that applies files says so, and by which name.
+MANAGERS = r"^(api|applied(/[A-Za-z0-9_-]{1,64})?)$"
+Manager = Annotated[
+    str,
+    Query(
+        pattern=MANAGERS,
+        description="Who manages the definition: `api`, or `applied`, or `applied/NAME` of what "
+        "`event-gateway apply` registers from a file.",
+    ),
+]
 
 Definition = TypeVar("Definition", Webhook, StreamDefinition)
 

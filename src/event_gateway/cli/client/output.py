@@ -17,10 +17,15 @@ def print_answer(as_json: bool, content: Any, lines: Callable[[Any], Iterable[st
     """Prints an answer as JSON, or as the lines that ``lines`` makes of it. Characters that could
     control the terminal are replaced by question marks."""
     if as_json:
-        typer.echo(json.dumps(content, indent=2))
+        print_json(content)
         return
     for line in lines(content):
         typer.echo(printable(line))
+
+
+def print_json(content: Any) -> None:
+    """Prints JSON for other programs."""
+    typer.echo(json.dumps(content, indent=2))
 
 
 def printable(line: str) -> str:

@@ -39,17 +39,24 @@ def list_items(
     """The items of a list, read page by page: at most ``limit``, or all."""
 
     async def work(client: GatewayClient) -> list[Any]:
-        items: list[Any] = []
-        while True:
-            size = PAGE_SIZE if limit is None else min(PAGE_SIZE, limit - len(items))
-            page = await request_json(client, "GET", path, limit=size, **query)
-            items += page["items"]
-            if page["next"] is None or len(items) == limit:
-                return items
-            query["cursor"] = page["next"]
+        return await items_of(client, path, limit, **query)
 
     items: list[Any] = run_with_client(url, key, work)
     return items
+
+
+async def items_of(
+    client: GatewayClient, path: str, limit: int | None = None, **query: Any
+) -> list[Any]:
+    """As :func:`list_items`, with a client."""
+    items: list[Any] = []
+    while True:
+        size = PAGE_SIZE if limit is None else min(PAGE_SIZE, limit - len(items))
+        page = await request_json(client, "GET", path, limit=size, **query)
+        items += page["items"]
+        if page["next"] is None or len(items) == limit:
+            return items
+        query["cursor"] = page["next"]
 
 
 def run_with_client(

@@ -1,13 +1,12 @@
 """``event-gateway reload``: has a running gateway load its configuration file again."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import fail
+from event_gateway.cli.client.output import fail, print_json
 from event_gateway.cli.client.plan_lines import print_plan, summary_of
 from event_gateway.cli.client.requests import run_with_client
 
@@ -39,7 +38,7 @@ def reload(
     if status >= 400:
         _refused(answer, as_json=as_json)
     if as_json:
-        typer.echo(json.dumps(answer, indent=2))
+        print_json(answer)
         return
     print_plan(answer["plan"])
     typer.echo(f"{'would reload' if dry_run else 'reloaded'}: {summary_of(answer['plan'])}")
@@ -49,7 +48,7 @@ def _refused(answer: Any, *, as_json: bool) -> None:
     """Prints why the gateway has not reloaded the file, a line for each mistake."""
     problem = answer if isinstance(answer, dict) else {}
     if as_json:
-        typer.echo(json.dumps(answer, indent=2))
+        print_json(answer)
         raise typer.Exit(1)
     if "plan" in problem:
         print_plan(problem["plan"])

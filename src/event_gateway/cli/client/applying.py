@@ -1,0 +1,240 @@
+"""Makes what is registered with a running gateway like what a file declares."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.client.output import fail
+from event_gateway.cli.client.requests import items_of, quoted, request_json, with_query
+from event_gateway.config.definitions import stream_of, webhook_of
+from event_gateway.config.load import examine
+from event_gateway.config.near_misses import ENV_PREFIX
+from event_gateway.config.plan import (
+    Definitions,
+    Kind,
+    Loss,
+    Plan,
+    Removal,
+    Shown,
+    Step,
+    changed_stream_loss,
+    deleted_stream_loss,
+    deleted_webhook_loss,
+    plan_of,
+    with_losses,
+)
+from event_gateway.config.problems import ConfigError, Source
+from event_gateway.config.request_bodies import stream_from_json
+from event_gateway.config.response_bodies import stream_to_json, webhook_to_json
+from event_gateway.core.streams.definition import StreamContents
+from event_gateway.core.text.identifier import ID
+from event_gateway.core.text.times import parse_time
+from event_gateway.request.transformations import compile_definition
+
+APPLIED = "applied"  # the manager of what was applied
+# The order in which changes are made: what is deleted is deleted last.
+_ORDER = ("create", "change", "rename", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The definitions of a file. ``manager``: what ``managed_by`` says of them; ``notes``: what the
+    file has, and is not applied."""
+
+    definitions: Definitions
+    manager: str
+    source: Source
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A step of the plan that was carried out, or has failed: ``detail`` says why."""
+
+    kind: str
+    name: str
+    action: str
+    ok: bool
+    detail: str
+
+    @property
+    def text(self) -> str:
+        """The result as a line."""
+        result = "done" if self.ok else "failed"
+        text = f"{self.kind} {self.name}: {self.action}: {result}"
+        return f"{text}: {self.detail}" if self.detail else text
+
+
+def read_declared(path: Path, set_name: str | None) -> Declared:
+    """Reads a file. Raises ConfigError, and ValueError if the name of the set is not one.
+
+    Which URLs are allowed, and which transformations there are, only the gateway knows.
+    """
+    if set_name is not None and ID.fullmatch(set_name) is None:
+        raise ValueError(f"--set: {set_name!r} is not of the form {ID.pattern}")
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(ENV_PREFIX)}
+    config, source, problems = examine(
+        path, environ, transformation_rule=compile_definition, url_rule=lambda _: lambda _: None,
+        any_transformation=True,
+    )  # fmt: skip
+    if problems or config is None:
+        raise ConfigError(problems)
+    manager = APPLIED if set_name is None else f"{APPLIED}/{set_name}"
+    webhooks = {
+        name: webhook_to_json(webhook_of(model, name, managed_by=manager))
+        for name, model in config.webhooks.items()
+    }
+    streams = {
+        name: stream_to_json(stream_of(model, name, managed_by=manager))
+        for name, model in config.streams.items()
+    }
+    others = sorted(config.model_fields_set - {"webhooks", "streams"})
+    notes = [f"{name}: is read from the gateway's own file only, and not applied"
+             for name in others]  # fmt: skip
+    notes += [problem.reason for problem in source.differences if not problem.line]
+    return Declared(Definitions(webhooks, streams), manager, source, tuple(notes))
+
+
+class Application:
+    """Carries out what a file declares. ``prune``: what was applied before under the same manager,
+    and is not in the file, is deleted; ``force``: streams may drop events."""
+
+    def __init__(self, declared: Declared, *, prune: bool, force: bool) -> None:
+        self._declared = declared
+        self._prune = prune
+        self._force = force
+        self._plan = Plan(())
+        self._registered = Definitions({}, {})
+
+    @property
+    def losses(self) -> list[tuple[Step, Loss]]:
+        """The steps of the plan that would lose something."""
+        return self._plan.losses
+
+    async def plan(self, client: GatewayClient) -> dict[str, Any]:
+        """Compares the file with what is registered; returns the plan as JSON. Ends the command if
+        the gateway's own file has a definition of the same name."""
+        declared = self._declared.definitions
+        webhooks = await items_of(client, "/v1/webhooks")
+        streams = await items_of(client, "/v1/streams") if declared.streams or self._prune else []
+        registered = self._registered = Definitions(
+            {shown["id"]: shown for shown in webhooks if shown["state"] != "renamed"},
+            {shown["name"]: shown for shown in streams if "managed_by" in shown},
+        )
+        self._check_managers()
+        plan = plan_of(self._of_their_owners(), registered, Removal(self._removed, self._removed))
+        self._plan = with_losses(plan, await self._losses(client, plan))
+        shown: dict[str, Any] = msgspec.to_builtins(self._plan)
+        return shown
+
+    async def carry_out(
+        self, client: GatewayClient, on_done: Callable[[Applied], None]
+    ) -> list[Applied]:
+        """Takes all steps, also after one that fails; calls ``on_done`` after each."""
+        results = []
+        # Streams first, so that no event of a new webhook's is missing from them.
+        for step in sorted(
+            self._plan.steps, key=lambda step: (_ORDER.index(step.action), step.kind != "stream")
+        ):
+            status, content = await self._take(client, step)
+            detail = ""
+            if status >= 400:
+                detail = (content or {}).get("detail") or f"the gateway answered {status}"
+            elif content:
+                detail = "; ".join(warning["detail"] for warning in content.get("warnings", ()))
+            done = Applied(step.kind, step.name, step.action, status < 400, detail)
+            results.append(done)
+            on_done(done)
+        return results
+
+    async def _take(self, client: GatewayClient, step: Step) -> tuple[int, Any]:
+        declared = self._declared.definitions
+        definitions, registered = (
+            (declared.webhooks, self._registered.webhooks) if step.kind == "webhook"
+            else (declared.streams, self._registered.streams)
+        )  # fmt: skip
+        collection = f"/v1/{step.kind}s"
+        one = f"{collection}/{quoted(step.name)}"
+        if step.action == "delete":
+            return await client.request("DELETE", one)
+        query: dict[str, Any] = {"managed_by": self._declared.manager}
+        if step.name not in registered:
+            return await client.request(
+                "POST", with_query(collection, query), definitions[step.name]
+            )
+        if step.kind == "webhook":
+            return await client.request("PUT", with_query(one, query), definitions[step.name])
+        query["force"] = self._force
+        return await client.request("PATCH", with_query(one, query), definitions[step.name])
+
+    def _removed(self, shown: Shown) -> Literal["delete"] | None:
+        own = shown["managed_by"] == self._declared.manager
+        return "delete" if self._prune and own else None
+
+    def _check_managers(self) -> None:
+        """Ends the command if the gateway's own file has a definition that this file has."""
+        lines = [
+            str(self._declared.source.problem(
+                f"{section}.{name}", "comes from the gateway's own configuration file; change it "
+                "there",
+            ))
+            for section, declared, registered in (
+                ("webhooks", self._declared.definitions.webhooks, self._registered.webhooks),
+                ("streams", self._declared.definitions.streams, self._registered.streams),
+            )
+            for name in declared
+            if name in registered and registered[name]["managed_by"] == "file"
+        ]  # fmt: skip
+        if lines:
+            fail("\n".join(lines))
+
+    def _of_their_owners(self) -> Definitions:
+        """The declared definitions. A webhook that belongs to namespaces gets those, unless the
+        file says which."""
+        webhooks: dict[str, Shown] = {}
+        for name, shown in self._declared.definitions.webhooks.items():
+            existing: Shown = self._registered.webhooks.get(name, {})
+            if existing.get("owner") and not shown["namespaces"]:
+                shown = {**shown, "namespaces": existing["namespaces"]}
+            webhooks[name] = shown
+        return Definitions(webhooks, self._declared.definitions.streams)
+
+    async def _losses(self, client: GatewayClient, plan: Plan) -> dict[tuple[Kind, str], Loss]:
+        losses: dict[tuple[Kind, str], Loss | None] = {}
+        for step in plan.steps:
+            if (step.kind, step.action) == ("webhook", "delete"):
+                path = f"/v1/webhooks/{quoted(step.name)}/stats"
+                stats = await request_json(client, "GET", path)
+                behind = stats["events_behind"]
+                losses["webhook", step.name] = deleted_webhook_loss(
+                    stats["queue_depth"] + (behind or 0), ordered=behind is not None
+                )
+            elif step.kind == "stream" and step.action != "create":
+                former = self._registered.streams[step.name]
+                contents = _contents(former["state"])
+                if step.action == "delete":
+                    loss = deleted_stream_loss(contents)
+                else:
+                    after = stream_from_json(_body(self._declared.definitions.streams[step.name]))
+                    before = stream_from_json(_body(former))
+                    loss = changed_stream_loss(after, before, contents, time.time())
+                losses["stream", step.name] = loss
+        return {key: loss for key, loss in losses.items() if loss is not None}
+
+
+def _contents(state: Mapping[str, Any]) -> StreamContents:
+    first = state["first_time"]
+    return StreamContents(
+        state["messages"], state["bytes"], state["first_seq"], state["last_seq"],
+        None if first is None else parse_time(first),
+    )  # fmt: skip
+
+
+def _body(shown: Shown) -> dict[str, Any]:
+    return {key: value for key, value in shown.items() if key != "state" and value is not None}

@@ -1,0 +1,92 @@
+"""``event-gateway apply``: registers the webhooks and streams of a file with a running gateway."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from event_gateway.cli.client.applying import Application, Applied, Declared, read_declared
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.output import fail, print_json, printable
+from event_gateway.cli.client.plan_lines import print_plan, summary_of
+from event_gateway.cli.client.requests import run_with_client
+from event_gateway.config.problems import ConfigError
+
+FileOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The file with webhooks and streams (YAML).")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only print what would change and be lost.")
+]
+PruneOption = Annotated[
+    bool,
+    typer.Option("--prune", help="Delete what was applied before, and is not in the file."),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Even if deliveries or messages of streams are lost.")
+]
+SetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--set", help="The name of the file's definitions, apart from those of other files."
+    ),
+]
+
+
+def apply(
+    config: FileOption,
+    dry_run: DryRunOption = False,
+    prune: PruneOption = False,
+    force: ForceOption = False,
+    set_name: SetOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register the webhooks and streams of a file with a running gateway.
+
+    Example: event-gateway apply -c shop.yaml --dry-run
+    """
+    try:
+        declared = read_declared(config, set_name)
+    except ConfigError as error:
+        for problem in error.problems[:-1]:
+            typer.echo(str(problem), err=True)
+        fail(str(error.problems[-1]), 2)
+    except ValueError as error:
+        fail(str(error), 2)
+    application = Application(declared, prune=prune, force=force)
+
+    def on_done(done: Applied) -> None:
+        if not as_json:
+            text = printable(done.text)
+            typer.secho(text, fg=None if done.ok else typer.colors.RED, err=not done.ok)
+
+    async def work(client: Any) -> Any:
+        plan = await application.plan(client)
+        if not as_json:
+            _print(declared, plan)
+        refused = bool(application.losses) and not force
+        done = [] if dry_run or refused else await application.carry_out(client, on_done)
+        return plan, done, refused
+
+    plan, done, refused = run_with_client(url, key, work)
+    failed = [one for one in done if not one.ok]
+    if as_json:
+        ok = not failed and (dry_run or not refused)
+        results = [
+            {"kind": one.kind, "name": one.name, "ok": one.ok, "detail": one.detail} for one in done
+        ]
+        print_json({"ok": ok, "plan": plan, "results": results})
+        raise typer.Exit(0 if ok else 1)
+    if refused and not dry_run:
+        fail("nothing was changed: something would be lost; --force does it all the same")
+    if failed:
+        fail(f"{len(failed)} of {len(done)} changes failed")
+
+
+def _print(declared: Declared, plan: dict[str, Any]) -> None:
+    for note in declared.notes:
+        typer.echo(printable(f"note: {note}"), err=True)
+    print_plan(plan)
+    typer.echo(summary_of(plan))
