@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.client import connected, event
 from support.patience import PATIENCE
-from support.program import LOOPBACK, Program
+from support.program import LOOPBACK, Program, worker_pids
 from support.receiver import Receiver
 
 Series = dict[str, float]
@@ -73,11 +73,9 @@ async def test_the_sum_of_all_processes_does_not_fall(tmp_path: Path, receiver: 
                 )
                 assert answer.headers["content-type"].startswith("application/openmetrics-text")
                 assert answer.text.endswith("# EOF\n")
-            children = Path(f"/proc/{at['pid']}/task/{at['pid']}/children").read_text().split()
-            commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-            workers = [pid for pid, command in commands.items() if b"process.worker" in command]
+            workers = worker_pids(at["pid"])
             assert len(workers) == 2
-            os.kill(workers[0], signal.SIGKILL)
+            os.kill(min(workers), signal.SIGKILL)
             await shows("event_gateway_processes[]", 2)
             # The port of the killed process is the port of the other one.
             await client.send([event("a") for _ in range(100)])

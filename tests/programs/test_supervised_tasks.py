@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from event_gateway.tasks import Policy
 from support.client import STRUCTURED, Client, Socket, connected, event
 from support.gateway_process import GatewayProcess
 from support.patience import PATIENCE
-from support.program import LOOPBACK
+from support.program import LOOPBACK, children, worker_pids
 from support.receiver import Receiver
 
 TESTS = Path(__file__).parents[1]
@@ -190,17 +191,18 @@ async def test_a_worker_process_that_ends_is_restarted(
     gateway.words = ("--workers", "2")
     async with gateway.run() as process, gateway.clients() as client:
         await _works(client, receiver)
-        for task in ("workers", "parent-watch", *sorted(gateway.tasks(Policy.END_PROCESS))):
-            before = _children(process.pid)
+        required = sorted(gateway.tasks(Policy.END_PROCESS) - {"fork-server"})
+        for task in ("workers", "parent-watch", *required):
+            before = worker_pids(process.pid)
             await gateway.crash(task)
             if task not in ("workers", "parent-watch"):
                 async with asyncio.timeout(PATIENCE):
-                    while len(new := _children(process.pid)) < len(before) or new == before:
+                    while len(new := worker_pids(process.pid)) < len(before) or new == before:
                         await asyncio.sleep(0.02)
                 assert f"the task {task} crashed: " in gateway.output
             await _works(client, receiver)
         assert process.poll() is None
-
-
-def _children(pid: int) -> set[int]:
-    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        (fork_server,) = (child for child in children(process.pid) if children(child))
+        os.kill(fork_server, signal.SIGKILL)
+        assert await asyncio.to_thread(process.wait, PATIENCE) == 1
+    assert "event-gateway: the task fork-server crashed: " in gateway.output

@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from event_gateway import tasks
+from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.workers import Workers
 from event_gateway.observability.metrics import SharedFolder
@@ -18,22 +22,24 @@ from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.tasks import Supervisor
 from support.patience import PATIENCE
 
-READY = """\
-#!{python}
-import json, os, sys, time
-os.write(json.load(sys.stdin)["ready"], b"1")
-time.sleep(600)
-"""
+READY = "import os, sys, time; os.write(int(sys.argv[1]), b'1'); time.sleep(600)"
 
 
-@pytest.fixture
-def executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The program of a worker: it becomes ready and runs on. Without this file no worker starts."""
-    path = tmp_path / "worker"
-    path.write_text(READY.format(python=sys.executable))
-    path.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(path))
-    return path
+class Forks:
+    """Starts programs that become ready and run on; none while ``away``."""
+
+    alive, away, pid = True, False, os.getpid()
+
+    def fork(self, message: bytes, descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
+        if self.away:
+            raise OSError("the process that forks is away")
+        command = [sys.executable, "-c", READY, str(descriptors[0])]
+        return subprocess.Popen(command, pass_fds=descriptors)
+
+
+def _workers(forks: Forks, hosted: Hosted, supervisor: Supervisor, directory: Path) -> Workers:
+    figures = SharedFolder(directory / "figures")
+    return Workers(2, cast(ForkServer, forks), None, hosted, supervisor, figures)
 
 
 @pytest.fixture
@@ -64,18 +70,17 @@ async def _more_crashes(crashed: list[str], more: int) -> None:
 
 
 async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_started(
-    executable: Path, hosted: Hosted, crashes: tuple[Supervisor, list[str]]
+    tmp_path: Path, hosted: Hosted, crashes: tuple[Supervisor, list[str]]
 ) -> None:
     supervisor, crashed = crashes
+    forks = Forks()
     before = len(_descriptors())
-    async with Workers(
-        2, None, hosted, supervisor, SharedFolder(executable.parent / "figures")
-    ) as workers:
+    async with _workers(forks, hosted, supervisor, tmp_path) as workers:
         open_pipes = len(_descriptors())
         stored = workers.keep(asyncio.Event())
-        away = executable.rename(executable.with_suffix(".away"))
+        forks.away = True
         dead = workers._workers[0].process
-        dead.kill()
+        dead.send_signal(signal.SIGKILL)
         await _more_crashes(crashed, 1)
         with contextlib.ExitStack() as stack:
             # A descriptor that was closed is taken by the next that is opened, and is not to be
@@ -85,7 +90,7 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
                 stack.callback(os.close, other)
             await _more_crashes(crashed, 3)
             assert len(_descriptors()) == open_pipes + len(others)
-        away.rename(executable)
+        forks.away = False
         async with asyncio.timeout(PATIENCE):
             while workers._workers[0].process is dead:
                 await asyncio.sleep(0.01)
@@ -95,13 +100,12 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
 
 
 async def test_a_gateway_that_cannot_start_its_processes_leaves_nothing_open(
-    executable: Path, hosted: Hosted, crashes: tuple[Supervisor, list[str]]
+    tmp_path: Path, hosted: Hosted, crashes: tuple[Supervisor, list[str]]
 ) -> None:
-    executable.unlink()
+    forks = Forks()
+    forks.away = True
     before = _descriptors()
     with pytest.raises(StartFailed, match="a process cannot be started: "):
-        async with Workers(
-            2, None, hosted, crashes[0], SharedFolder(executable.parent / "figures")
-        ):
+        async with _workers(forks, hosted, crashes[0], tmp_path):
             pass
     assert _descriptors() == before

@@ -14,7 +14,7 @@ import redis.asyncio
 
 from support.client import Client, connected, event
 from support.patience import PATIENCE
-from support.program import LOOPBACK, Program
+from support.program import LOOPBACK, Program, worker_pids
 from support.receiver import Receiver
 from support.redis_values import hget
 
@@ -50,17 +50,11 @@ async def _pids(client: Client, count: int) -> set[int]:
     return set(heard.values())
 
 
-async def _children(pid: int) -> set[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return {int(child) for child in path.read_text().split()}
-
-
 async def test_workers_share_the_work(program: Program, receiver: Receiver) -> None:
     receiver.delays["/w"] = [0.05]
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
-        pids = await _pids(client, 2)
-        assert program.pid not in pids
+        assert await _pids(client, 2) == worker_pids(program.pid)
         sent = [event("a") for _ in range(300)]
         await client.send(sent)
         for item in sent:

@@ -126,3 +126,13 @@ async def running(program: Program) -> AsyncIterator[Client]:
 
 def server_pids(data: Path) -> dict[str, int]:
     return {name: int((data / f"{name}.pid").read_text()) for name in ("nats", "valkey")}
+
+
+def children(pid: int) -> set[int]:
+    """The processes that a process has started and that run."""
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def worker_pids(pid: int) -> set[int]:
+    """The workers of ``serve --workers``: ``pid`` is that of its first process."""
+    return {worker for child in children(pid) for worker in children(child)}

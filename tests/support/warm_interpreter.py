@@ -20,7 +20,6 @@ import importlib
 import io
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -29,59 +28,11 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
-MAX_REQUEST = 1024 * 1024  # bytes
-
-
-def serve(requests: socket.socket) -> list[str] | None:
-    """Forks until the other end is closed. In a forked process: returns its arguments."""
-    woken, wake = os.pipe()
-    for end in (woken, wake):
-        os.set_blocking(end, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    reports: dict[int, int] = {}
-    while True:
-        readable, _, _ = select.select([requests.fileno(), woken], [], [])
-        if woken in readable:
-            os.read(woken, 4096)
-            _reap(reports)
-        if requests.fileno() not in readable:
-            continue
-        message, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, 4)
-        if not message:
-            return None
-        pid = os.fork()
-        if pid == 0:
-            signal.set_wakeup_fd(-1)
-            for inherited in (*reports.values(), woken, wake, descriptors[3], requests.detach()):
-                os.close(inherited)
-            return _become(json.loads(message), descriptors[:3])
-        for descriptor in descriptors[:3]:
-            os.close(descriptor)
-        reports[pid] = descriptors[3]
-        _report(descriptors[3], pid)
-
-
-def _reap(reports: dict[int, int]) -> None:
-    while reports:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        descriptor = reports.pop(pid)
-        _report(descriptor, os.waitstatus_to_exitcode(status))
-        os.close(descriptor)
-
-
-def _report(descriptor: int, number: int) -> None:
-    with contextlib.suppress(BrokenPipeError):  # nobody waits for this process any more
-        os.write(descriptor, b"%d\n" % number)
 
 
 def _become(request: dict[str, Any], streams: list[int]) -> list[str]:
     """Sets up the forked process as ``python -m event_gateway`` would be."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -105,10 +56,13 @@ def _run(requests: socket.socket) -> None:
     del sys.path[0]  # the folder of this script
     import event_gateway.cli.process.serve
     from event_gateway.cli.main import main
+    from event_gateway.cli.process.forks import forked
 
     gc.freeze()
-    argv = serve(requests)
-    if argv is not None:
+    request = forked(requests)
+    if request is not None:
+        message, streams = request
+        argv = _become(json.loads(message), streams)
         assert isinstance(sys.stdout, io.TextIOWrapper)
         sys.stdout.reconfigure(line_buffering=os.isatty(1))
         sys.argv = [event_gateway.__path__[0] + "/__main__.py", *argv]

@@ -15,7 +15,9 @@ import typer
 
 from event_gateway.app.gateway import Gateway
 from event_gateway.app.telemetry import log_settings
+from event_gateway.cli.process import worker
 from event_gateway.cli.process.configuration import read_config, warnings
+from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.gateway_process import working
 from event_gateway.cli.process.host import Hosted, StartFailed, announced, hosting
 from event_gateway.cli.process.reload import Reloading, hangups
@@ -95,9 +97,15 @@ def run(
     log_uncaught()
     for warning in warnings(config, source, host):
         log.warning("the configuration needs attention", problem=str(warning))
-    return run_loop(_serve(
-        config, config_path, host, port, data_dir, workers, force=force, watched=watched
-    ))  # fmt: skip
+    # Forked before there is an event loop.
+    forks = ForkServer(worker.main) if workers > 1 else None
+    try:
+        return run_loop(_serve(
+            config, config_path, host, port, data_dir, workers, forks, force=force, watched=watched
+        ))  # fmt: skip
+    finally:
+        if forks is not None:
+            forks.close()
 
 
 def run_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -116,6 +124,7 @@ async def _serve(
     port: int | None,
     data_dir: Path,
     workers: int,
+    forks: ForkServer | None,
     *,
     force: bool,
     watched: bool,
@@ -123,7 +132,7 @@ async def _serve(
     ending = Ending()
     hangup = hangups()
     figures = SharedFolder((data_dir / "metrics").absolute())
-    metrics = Metrics(Exchange(figures.path, "serve") if workers > 1 else None)
+    metrics = Metrics(None if forks is None else Exchange(figures.path, "serve"))
     try:
         async with (
             supervising(metrics.task_crashed) as supervisor,
@@ -131,7 +140,7 @@ async def _serve(
                 config, data_dir, supervisor, host=host, port=port, config_path=config_path
             ) as hosted,
         ):
-            if workers == 1:
+            if forks is None:
                 async with working(
                     config, hosted, os.environ,
                     supervisor=supervisor, metrics=metrics, force=force,
@@ -143,7 +152,7 @@ async def _serve(
                     await _until_told_to_end(hosted, data_dir, ending, work)
             else:
                 async with Workers(
-                    workers, config_path, hosted, supervisor, figures, force
+                    workers, forks, config_path, hosted, supervisor, figures, force
                 ) as processes:
                     work = [*processes.keep(hangup), supervisor.start("metrics", metrics.share)]
                     if watched and config_path is not None:

@@ -1,4 +1,4 @@
-"""One of several processes of a gateway, as :mod:`event_gateway.cli.process.workers` starts it."""
+"""One of several processes of a gateway, as :mod:`event_gateway.cli.process.workers` forks it."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
+from event_gateway.embedded.process import killed_with_parent
 from event_gateway.observability.logs import configure_logs, log_uncaught
 from event_gateway.observability.metrics import Exchange, Metrics
 from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
@@ -36,25 +38,25 @@ async def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _tell(parent: int) -> None:
-    """Has the parent process, and with it all of its processes, reload the file."""
-    if os.getppid() == parent:
-        os.kill(parent, signal.SIGHUP)
+def _tell(settings: dict[str, Any]) -> None:
+    """Has the first process, and with it all of its processes, reload the file."""
+    if os.getppid() == settings["parent"]:  # which ends with the first process
+        os.kill(settings["first"], signal.SIGHUP)
 
 
-async def _work(config: Config, settings: dict[str, Any]) -> int:
+async def _work(
+    config: Config, settings: dict[str, Any], ready: int, listeners: Sequence[int]
+) -> int:
     ending = Ending()
     metrics = Metrics(Exchange(Path(settings["metrics"]), settings["name"]))
     hangup = hangups()
     path = None if settings["config"] is None else Path(settings["config"])
     sealing_key = None if settings["sealing_key"] is None else Path(settings["sealing_key"])
     with contextlib.ExitStack() as sockets:
-        listener, admin = (
-            None if number is None else sockets.enter_context(socket.socket(fileno=number))
-            for number in (settings["listener"], settings["admin_listener"])
+        listener, *admin = (
+            sockets.enter_context(socket.socket(fileno=number)) for number in listeners
         )
-        assert listener is not None
-        for each in filter(None, (listener, admin)):
+        for each in (listener, *admin):
             each.setblocking(False)
         hosted = Hosted(
             listener,
@@ -65,7 +67,7 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
             data_dir=None if settings["data_dir"] is None else Path(settings["data_dir"]),
             config_path=path,
             store_limit=settings["store_limit"],
-            admin_listener=admin,
+            admin_listener=admin[0] if admin else None,
         )
         try:
             hosted.admin_key.open()
@@ -77,12 +79,10 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
                 ) as gateway,
             ):  # fmt: skip
                 ending.started()
-                os.write(settings["ready"], b"1")
+                os.write(ready, b"1")
                 supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
                 supervisor.start("metrics", metrics.share)
-                work = Reloading(path, gateway, lambda: _tell(settings["parent"])).start(
-                    supervisor, hangup
-                )
+                work = Reloading(path, gateway, lambda: _tell(settings)).start(supervisor, hangup)
                 await ending.wait()
                 await end(work)
         except TaskCrashed as error:
@@ -99,9 +99,16 @@ async def _work(config: Config, settings: dict[str, Any]) -> int:
     return 0
 
 
-def main() -> int:
-    """Runs a worker with the settings from standard input; returns the exit status."""
-    settings = json.load(sys.stdin)
+def main(message: bytes, descriptors: Sequence[int]) -> int:
+    """Runs a forked worker; returns the exit status. ``message``: its settings, as JSON;
+    ``descriptors``: the pipe to say that it is ready, and the sockets to listen on."""
+    if sys.platform == "linux":
+        # It holds the port: draining without servers would keep the next gateway from it.
+        killed_with_parent()
+        with contextlib.suppress(OSError):  # what top and ps show
+            Path("/proc/self/comm").write_text("eg-worker")
+    os.setsid()  # Ctrl-C in the terminal goes to the first process only, which ends the others
+    settings = json.loads(message)
     try:
         config, _ = read_config(None if settings["config"] is None else Path(settings["config"]))
     except ConfigError as error:
@@ -111,8 +118,5 @@ def main() -> int:
     log_uncaught()
     from event_gateway.cli.process.serve import run_loop
 
-    return run_loop(_work(config, settings))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    ready, *listeners = descriptors
+    return run_loop(_work(config, settings, ready, listeners))

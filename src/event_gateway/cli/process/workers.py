@@ -7,8 +7,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +15,12 @@ import structlog
 
 from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process.configuration import read_config
+from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.config.problems import ConfigError
-from event_gateway.embedded.process import killed_with_parent
 from event_gateway.observability.logs import configure_logs
 from event_gateway.observability.metrics import SharedFolder
-from event_gateway.tasks import Supervisor
+from event_gateway.tasks import Policy, Supervisor
 
 log = structlog.get_logger(__name__)
 
@@ -36,38 +34,22 @@ class _Worker:
     process cannot be started."""
 
     def __init__(
-        self, config_path: Path | None, hosted: Hosted, force: bool, figures: Path, name: str
+        self,
+        forks: ForkServer,
+        config_path: Path | None,
+        hosted: Hosted,
+        force: bool,
+        figures: Path,
+        name: str,
     ) -> None:
         self.name = name
-        self._ready, ready = os.pipe()
-        descriptor = hosted.listener.fileno()
-        admin = None if hosted.admin_listener is None else hosted.admin_listener.fileno()
-        try:
-            os.set_blocking(self._ready, False)
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "event_gateway.cli.process.worker"],
-                stdin=subprocess.PIPE,
-                pass_fds=(descriptor, ready, *(() if admin is None else (admin,))),
-                # Ctrl-C in the terminal goes to the first process only, which ends the others.
-                start_new_session=True,
-                # It holds the port: draining without servers would keep the next gateway from it.
-                preexec_fn=killed_with_parent if sys.platform == "linux" else None,
-            )
-        except BaseException:
-            os.close(self._ready)
-            raise
-        finally:
-            os.close(ready)
-        self.started = time.monotonic()
         settings = {
             "force": force,
             "metrics": str(figures),
             "name": name,
+            "first": os.getpid(),
+            "parent": forks.pid,
             "config": None if config_path is None else str(config_path),
-            "parent": os.getpid(),
-            "listener": descriptor,
-            "admin_listener": admin,
-            "ready": ready,
             "nats_url": hosted.nats_url,
             "redis_url": hosted.redis_url,
             "admin_key": str(hosted.admin_key.path),
@@ -75,11 +57,20 @@ class _Worker:
             "data_dir": None if hosted.data_dir is None else str(hosted.data_dir),
             "store_limit": hosted.store_limit,
         }
-        assert self.process.stdin is not None
-        # By standard input, as other users see the command line and the environment.
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(settings).encode())
-            self.process.stdin.close()
+        listeners = [hosted.listener, *filter(None, (hosted.admin_listener,))]
+        self._ready, ready = os.pipe()
+        try:
+            os.set_blocking(self._ready, False)
+            self.process = forks.fork(
+                json.dumps(settings).encode(),
+                [ready, *(listener.fileno() for listener in listeners)],
+            )
+        except BaseException:
+            os.close(self._ready)
+            raise
+        finally:
+            os.close(ready)
+        self.started = time.monotonic()
 
     def became_ready(self) -> bool:
         """Whether the process has become ready since the last call."""
@@ -100,6 +91,7 @@ class Workers:
     def __init__(
         self,
         count: int,
+        forks: ForkServer,
         config_path: Path | None,
         hosted: Hosted,
         supervisor: Supervisor,
@@ -107,6 +99,7 @@ class Workers:
         force: bool = False,
     ) -> None:
         self._count = count
+        self._forks = forks
         self._config_path = config_path
         self._hosted = hosted
         self._supervisor = supervisor
@@ -141,6 +134,7 @@ class Workers:
         """Starts the tasks that restart a process which ends by itself, and pass SIGHUP on."""
         start = self._supervisor.start
         return [
+            start("fork-server", self._watch_forks, policy=Policy.END_PROCESS),
             start("reload", functools.partial(self._pass_on, hangup)),
             *(
                 start("workers", functools.partial(self._keep, index), about=str(index))
@@ -150,8 +144,14 @@ class Workers:
 
     def _new_worker(self) -> _Worker:
         return _Worker(
-            self._config_path, self._hosted, self._force, self._figures.path, next(self._names)
-        )
+            self._forks, self._config_path, self._hosted, self._force, self._figures.path,
+            next(self._names),
+        )  # fmt: skip
+
+    async def _watch_forks(self) -> None:
+        while self._forks.alive:
+            await asyncio.sleep(INTERVAL)
+        raise RuntimeError("the process that forks the others has ended, and they with it")
 
     async def _pass_on(self, hangup: asyncio.Event) -> None:
         while True:
