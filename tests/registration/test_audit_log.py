@@ -32,6 +32,7 @@ NOT_AUDITED = {
 
 PUBLIC = {
     "GET /.well-known/webhook-keys.json", "GET /docs", "GET /docs/{name}",
+    "GET /problems/{code}",  # what a type of problem means
     "GET /healthz", "GET /readyz",
     "GET /v1/ws",  # says that it is for WebSocket
     "OPTIONS /v1/events",  # the CloudEvents handshake

@@ -208,7 +208,7 @@ async def test_patching(client: Client) -> None:
                   {"retry_policy": {"jitter": 2}}, {"ordered": True}):  # fmt: skip
         refused = await client.http.patch("/v1/webhooks/w", json=wrong)
         assert refused.status_code == 422, wrong
-    assert (await client.http.get("/v1/webhooks/w")).json() | {"warnings": []} == changed
+    assert (await client.http.get("/v1/webhooks/w")).json() | {"warnings": changed["warnings"]} == changed
 
 
 async def test_a_change_is_answered_with_warnings(client: Client, receiver: Receiver) -> None:
@@ -225,7 +225,11 @@ async def test_a_change_is_answered_with_warnings(client: Client, receiver: Rece
     assert (replaced.status_code, replaced.json()["warnings"]) == (200, [warning])
     idn = await client.http.patch("/v1/webhooks/w", json={"url": "https://b\u00fccher.example/w"})
     assert idn.json()["url"] == "https://b\u00fccher.example/w"
-    assert [each["code"] for each in idn.json()["warnings"]] == ["idn_host", "secret_missing"]
+    assert [each["code"] for each in idn.json()["warnings"]] == [
+        "idn_host",
+        "secret_missing",
+        "host_not_found",
+    ]
     assert "to the host xn--bcher-kva.example" in idn.json()["warnings"][0]["detail"]
     changed = await client.http.patch(
         "/v1/webhooks/w", json={"security": [], "url": f"{receiver.url}/w"}
@@ -263,5 +267,6 @@ async def test_the_allowed_address_of_a_name_is_used_and_the_answer_names_the_ot
     await receiver.until(1, "/w")
     assert len((await client.until("w", sent["id"], "succeeded"))["attempts"]) == 1
     other = await client.webhook(id="v", url="http://crm.test/", events=["a.b"], **patient)
-    (refused,) = other["warnings"]
+    plain, refused = other["warnings"]
+    assert plain["code"] == "plain_http"
     assert refused["detail"].endswith("requests fail with EgressRefused")

@@ -85,7 +85,8 @@ async def _everything(client: Client, receiver: Receiver) -> None:
     await replayed("/v1/replays", webhook="well", from_seq=1)
     await replayed("/v1/dead-letters/replay", webhook="dead")
     await client.lifecycle_events(1, "webhook.recovered", "webhook.disabled", "webhook.failed")
-    answer = await client.http.post("/v1/tokens", json={"streams": ["work"]})
+    once = {"Idempotency-Key": "one"}
+    answer = await client.http.post("/v1/tokens", json={"streams": ["work"]}, headers=once)
     assert answer.status_code == 201, answer.text
     answer = await client.http.post("/v1/deliveries/late/last/cancel")
     assert answer.status_code == 200, answer.text

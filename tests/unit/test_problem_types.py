@@ -1,4 +1,4 @@
-"""Every problem that the gateway answers with is in the one table, which makes the page."""
+"""Every problem and every warning of the gateway is in its table, which makes the page."""
 
 import ast
 from collections.abc import Iterator
@@ -7,6 +7,8 @@ from pathlib import Path
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problem_reference import description, reference
 from event_gateway.api.server.problem_types import TYPES, ProblemType, general_type
+from event_gateway.core.warning_codes import WARNING_CODES
+from event_gateway.core.warning_codes import reference as warnings_page
 
 SOURCES = Path("src/event_gateway/api")
 RAISERS = {"Problem", "Refusal", "refused", "invalid"}
@@ -39,3 +41,15 @@ def test_the_page_of_the_problems_is_up_to_date_and_complete() -> None:
         assert f"`/problems/{code}`" in page
         assert kind.meaning in description(kind)
         assert kind.meaning.endswith("."), code
+
+
+def test_every_warning_is_in_the_table_that_makes_the_page() -> None:
+    codes = {
+        node.args[0].value
+        for file in Path("src/event_gateway").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "DefinitionWarning"
+        if isinstance(node.args[0], ast.Constant)
+    }
+    assert codes == WARNING_CODES.keys()
+    assert Path("docs/reference/warnings.md").read_text() == warnings_page(), "make docs"

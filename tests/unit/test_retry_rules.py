@@ -107,6 +107,9 @@ def test_warnings_about_retries() -> None:
     assert _codes(_webhook(retry_policy={"schedule": ["2d"], "max_age": "1d"})) == [
         "retries_after_max_age"
     ]
+    (warning,) = retry_warnings(_webhook(retry_policy={"max_attempts": 1}), WEEK)
+    assert "0s after its first attempt (1 attempt)" in warning.detail
+    assert _codes(_webhook(retry_policy={"schedule": ["4s", "5s"]})) == ["short_retries"]
     # A policy that somebody has chosen is theirs; max_age alone makes no more attempts.
     assert _codes(_webhook(retry_policy={"max_attempts": 5})) == []
     assert _codes(_webhook(retry_policy={"max_age": "1d"})) == ["short_retries"]

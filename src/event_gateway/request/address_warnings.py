@@ -13,7 +13,7 @@ MAX_NAMED = 8  # addresses in a warning
 
 
 async def address_warnings(receivers: ReceiverClient, webhook: Webhook) -> list[DefinitionWarning]:
-    """The hosts of which the egress guard refuses an address, by what the names lead to now."""
+    """The hosts that have no address now, and those of which the egress guard refuses one."""
     urls = {"url": webhook.url} | {
         f"security[{position}].token_url": method.token_url
         for position, method in enumerate(webhook.security)
@@ -36,6 +36,12 @@ async def address_warnings(receivers: ReceiverClient, webhook: Webhook) -> list[
 
 
 def _warnings(key: str, target: Target, judged: JudgedAddresses) -> Iterator[DefinitionWarning]:
+    if judged.unresolved is not None:
+        yield DefinitionWarning(
+            "host_not_found",
+            key,
+            f"{judged.unresolved}: attempts fail with NameResolution until the name has an address",
+        )
     if not judged.refused:
         return
     refused = "; ".join(list(judged.refused.values())[:MAX_NAMED])

@@ -38,10 +38,11 @@ Tunnel = Callable[[str, int], Awaitable[socket.socket]]
 
 class JudgedAddresses(NamedTuple):
     """The addresses of a name: those to which the egress guard allows connections, and the others
-    with the reasons."""
+    with the reasons. ``unresolved``: why the name has none, if it is known to have none."""
 
     allowed: list[str]
     refused: dict[str, str]
+    unresolved: str | None = None
 
 
 class _Refused(Exception):
@@ -49,7 +50,11 @@ class _Refused(Exception):
 
 
 class _NotFound(Exception):
-    """The name has no address, or the resolver did not answer in time."""
+    """The name has no address; ``timed_out``: the resolver did not answer in time."""
+
+    def __init__(self, text: str, *, timed_out: bool = False) -> None:
+        super().__init__(text)
+        self.timed_out = timed_out
 
 
 class Dialer:
@@ -143,8 +148,8 @@ class Dialer:
             return judged
         try:
             addresses = await self._addresses(target, asyncio.get_running_loop().time() + timeout)
-        except _NotFound:
-            return judged
+        except _NotFound as error:
+            return judged if error.timed_out else judged._replace(unresolved=str(error))
         for address in addresses:
             self._judge(address, target, judged)
         return judged
@@ -220,7 +225,7 @@ class Dialer:
             async with asyncio.timeout_at(deadline):
                 return await self._resolver.addresses(host)
         except TimeoutError:
-            raise _NotFound(f"{host}: no answer in time") from None
+            raise _NotFound(f"{host}: no answer in time", timed_out=True) from None
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise _NotFound(f"{host}: {why}") from None

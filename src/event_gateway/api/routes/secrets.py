@@ -84,8 +84,8 @@ async def show_secret(
     parts: Parts, caller: ManagesSecrets, response: Response, name: str
 ) -> dict[str, Any]:
     """A secret without its value: where it comes from, who may use it, and which webhooks do."""
-    known = name in parts.registry.secrets or parts.secrets.origin(name) is not None
-    if not (known or parts.sealed.users().get(name)) or not _sees(parts, caller, name):
+    names = {*parts.registry.secrets, *parts.sealed.users(), *parts.secrets.configured()}
+    if name not in names or not _sees(parts, caller, name):
         raise Unknown(f"there is no secret {name}")
     return _tagged(parts, caller, name, response)
 

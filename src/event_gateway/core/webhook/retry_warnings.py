@@ -8,6 +8,7 @@ from event_gateway.core.webhook.retry_on import NETWORK
 from event_gateway.core.webhook.retry_policy import RetryPolicy, longest_wait
 from event_gateway.core.webhook.webhook import Webhook
 
+SHORT_SPAN = 10.0  # seconds of retries: a receiver that restarts takes longer
 LONG_BLOCK = 3600.0  # seconds of retries after which the owner of an ordered webhook is warned
 _DEFAULT = RetryPolicy()
 
@@ -17,13 +18,14 @@ def retry_warnings(webhook: Webhook, retention: float) -> Iterator[DefinitionWar
     policy = webhook.retry_policy
     longest = longest_wait(retention)
     max_age = min(policy.max_age or longest, longest)
-    if policy.has_times_of(_DEFAULT):
+    if policy.span < SHORT_SPAN:
+        default = ", the default" if policy.has_times_of(_DEFAULT) else ""
+        times = "1 attempt" if policy.max_attempts == 1 else f"{policy.max_attempts} attempts"
         yield DefinitionWarning(
             "short_retries",
             "retry_policy",
             f"a delivery is given up about {format_duration(policy.span)} after its first attempt "
-            f"({policy.max_attempts} attempts, the default); retry_policy: standard retries for "
-            "over 3 days",
+            f"({times}{default}); retry_policy: standard retries for over 3 days",
         )
     if policy.span > max_age:
         yield DefinitionWarning(

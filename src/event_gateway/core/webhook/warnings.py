@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.errors import DefinitionWarning
+from event_gateway.core.text.addresses import is_loopback
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
 from event_gateway.core.webhook.retry_warnings import retry_warnings
 from event_gateway.core.webhook.webhook import Webhook
@@ -16,6 +17,7 @@ def webhook_warnings(
     """The warnings about a webhook. ``has_secret``: whether there is a secret of a name;
     ``retention`` of the log in seconds."""
     yield from _converted("url", webhook.url)
+    yield from _not_encrypted("url", webhook.url)
     for position, method in enumerate(webhook.security):
         if method.secret_name and not has_secret(method.secret_name):
             yield DefinitionWarning(
@@ -24,7 +26,9 @@ def webhook_warnings(
                 f"there is no secret {method.secret_name}; deliveries wait until there is one",
             )
         if method.token_url:
-            yield from _converted(f"security[{position}].token_url", method.token_url)
+            key = f"security[{position}].token_url"
+            yield from _converted(key, method.token_url)
+            yield from _not_encrypted(key, method.token_url)
     if webhook.namespaces:
         for position, pattern in enumerate(webhook.events):
             if is_lifecycle(pattern):
@@ -34,6 +38,18 @@ def webhook_warnings(
                     "lifecycle events belong to no namespace: a webhook with namespaces gets none",
                 )
     yield from retry_warnings(webhook, retention)
+
+
+def _not_encrypted(key: str, url: str) -> Iterator[DefinitionWarning]:
+    with contextlib.suppress(ValueError):  # registered before it was refused
+        endpoint = parse_endpoint_url(url)
+        if endpoint.scheme == "http" and not is_loopback(endpoint.host):
+            yield DefinitionWarning(
+                "plain_http",
+                key,
+                f"requests to {endpoint.host} are not encrypted: everybody on the way reads the "
+                "events and the credentials; use https",
+            )
 
 
 def _converted(key: str, url: str) -> Iterator[DefinitionWarning]:
