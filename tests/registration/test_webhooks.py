@@ -208,7 +208,9 @@ async def test_patching(client: Client) -> None:
                   {"retry_policy": {"jitter": 2}}, {"ordered": True}):  # fmt: skip
         refused = await client.http.patch("/v1/webhooks/w", json=wrong)
         assert refused.status_code == 422, wrong
-    assert (await client.http.get("/v1/webhooks/w")).json() | {"warnings": changed["warnings"]} == changed
+    assert (await client.http.get("/v1/webhooks/w")).json() | {
+        "warnings": changed["warnings"]
+    } == changed
 
 
 async def test_a_change_is_answered_with_warnings(client: Client, receiver: Receiver) -> None:
