@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +13,16 @@ from joserfc.jwk import OKPKey
 
 from event_gateway.api.access.api_keys import ApiKeys
 from event_gateway.api.access.authenticator import Authenticator, AuthMethod
+from event_gateway.api.access.browser_tokens import BrowserTokens
 from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.caller_request import CallerRequest, RawHeaders
 from event_gateway.api.access.jwt_tokens import JwtTokens
-from event_gateway.api.access.key_sources import Fetched
-from event_gateway.api.http.peer import Peer
+from event_gateway.api.access.key_sources import Fetch, Fetched
+from event_gateway.api.http.peer import PEER, Peer
 from event_gateway.config.jwt_model import IssuerModel
 from event_gateway.core.access.api_key import new_id, new_value
+from event_gateway.core.access.issuer import Issuer
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.verification_keys import read_jwk_set
 from event_gateway.observability.metrics import Metrics
 from event_gateway.registration.admin_key import AdminKeyFile
@@ -42,7 +45,7 @@ def known_key(requests: int | None = None) -> Callable[[], object]:
     """The check of a known key; ``requests``: how many a second it may send, None for any
     number."""
     key = new_value(new_id())
-    return _check({"api_key": ApiKeys(_ring(key))}, key, requests)
+    return _check(_methods(JwtTokens(_no_source, _no_count), key), key, requests)
 
 
 def known_token() -> Callable[[], object]:
@@ -61,13 +64,24 @@ def known_token() -> Callable[[], object]:
     async def fetch() -> Fetched:
         return Fetched(keys, 86400.0)
 
-    tokens = JwtTokens(lambda _issuer: fetch, lambda _issuer, _succeeded: None)
+    tokens = JwtTokens(lambda _issuer: fetch, _no_count)
     model = IssuerModel(issuer=issuer, audience=["event-gateway"], algorithms=["Ed25519"])
     tokens.configure([model.settings()])
-    assert (
-        asyncio.run(tokens.authenticate(_request(_headers(token), Peer("127.0.0.1")))) is not None
-    )
-    return _check({"jwt": tokens, "api_key": ApiKeys(_ring(new_value(new_id())))}, token, None)
+    return _check(_methods(tokens, new_value(new_id())), token, None)
+
+
+def _methods(tokens: JwtTokens, key: str) -> dict[str, AuthMethod]:
+    """The methods of a gateway in their order, up to the keys, of which there is one."""
+    browser: Any = None  # the tokens that browsers use, of which there is none
+    return {"browser_token": BrowserTokens(browser), "jwt": tokens, "api_key": ApiKeys(_ring(key))}
+
+
+def _no_source(_issuer: Issuer) -> Fetch:
+    raise NotImplementedError
+
+
+def _no_count(_issuer: str, _succeeded: bool) -> None:
+    pass
 
 
 def _headers(credential: str) -> RawHeaders:
@@ -78,31 +92,25 @@ def _headers(credential: str) -> RawHeaders:
     ]  # fmt: skip
 
 
-def _request(headers: RawHeaders, peer: Peer) -> CallerRequest:
-    return CallerRequest(
-        method="POST",
-        path="/v1/events",
-        raw_path=b"/v1/events",
-        headers=headers,
-        query=b"",
-        peer=peer,
-        body=_no_body,
-    )
-
-
 def _check(
     methods: dict[str, AuthMethod], credential: str, requests: int | None
 ) -> Callable[[], object]:
     limits = CallerLimits(Metrics().http)
     limits.configure(failures=30, period=60.0, requests=requests, window=1.0)
-    authenticator = Authenticator(methods, limits)
-    headers, peer = _headers(credential), Peer("127.0.0.1")
+    authenticator = Authenticator(methods, limits, lambda _request: None)
+    scope = {
+        "method": "POST", "path": "/v1/events", "raw_path": b"/v1/events",
+        "headers": _headers(credential), "query_string": b"", PEER: Peer("127.0.0.1"),
+    }  # fmt: skip
 
     def check() -> None:
-        request = _request(headers, peer)
-        try:
-            authenticator.authenticate(request).send(None)
-        except StopIteration as returned:
-            limits.spend(returned.value)
+        found = authenticator.authenticate(CallerRequest(scope, _no_body))
+        principal = found if isinstance(found, Principal) else asyncio.run(_awaited(found))
+        limits.spend(principal)
 
+    check()  # the credential is known from now on
     return check
+
+
+async def _awaited(caller: Awaitable[Principal]) -> Principal:
+    return await caller

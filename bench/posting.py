@@ -15,7 +15,7 @@ import uvloop
 from bench.load import event
 from event_gateway.embedded.process import killed_with_parent
 
-CONNECTIONS = 16
+CONNECTIONS = 64
 SINGLE, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 
 

@@ -75,8 +75,26 @@ async def test_failed_logins_are_limited_by_address(start: Start, connect: Start
         assert (await known.get("/v1/webhooks")).status_code == 200
         assert await _closed_with(client, "wrong-wrong-wrong", "127.0.0.1") == 4401
         assert (await client.http.get("/v1/webhooks")).status_code == 200
-        assert await _metric(client.http, 'failed_logins_total{reason="wrong"}') == 4
+        wrong = {"Authorization": "Bearer wrong"} | STRUCTURED
+        answer = await client.http.post("/v1/events", content="{}", headers=wrong)
+        assert answer.status_code == 401
+        # Nor is a key that this process sees from here for the first time.
+        body = {"name": "fresh", "scopes": ["webhooks:manage"]}
+        value = (await client.http.post("/v1/keys", json=body)).json()["key"]
+        async with _caller(client, value, ELSEWHERE) as fresh:
+            assert (await fresh.get("/v1/webhooks")).status_code == 200
+            answer = await fresh.post("/v1/events", json=event("a"), headers=STRUCTURED)
+            assert answer.status_code == 403
+        assert await _metric(client.http, 'failed_logins_total{reason="wrong"}') == 5
         assert await _metric(client.http, 'failed_logins_total{reason="limited"}') == 6
+    # Every way in is recorded.
+    listed = await client.http.get("/v1/audit-log", params={"outcome": "refused"})
+    refused = {
+        (item["operation"], item["status"]): item["client"] for item in listed.json()["items"]
+    }
+    assert refused["GET /v1/streams/{name}/sse", 401] == ELSEWHERE
+    assert refused["POST /v1/events", 401] == refused["GET /v1/ws", 401] == "127.0.0.1"
+    assert refused["POST /v1/events", 403] == ELSEWHERE
 
 
 async def test_requests_of_a_caller_are_limited(start: Start, connect: Start) -> None:
@@ -101,6 +119,24 @@ async def test_requests_of_a_caller_are_limited(start: Start, connect: Start) ->
     assert 3000 < int(answer.headers["retry-after"]) <= 3600
     assert answer.json()["detail"].startswith("more than 6 requests in 3600 s")
     assert await _closed_with(client, client.key, "127.0.0.1") == 4429
+    # A key may have a limit of its own.
+    admin = client.http.headers["authorization"]
+    other = {"name": "k", "scopes": ["admin"], "limits": {"requests": 2, "per": "2h"}}
+    gateway.gateway.api.access.authenticator.limits.configure(
+        failures=30, period=60.0, requests=None, window=1.0
+    )
+    made = (await client.http.post("/v1/keys", json=other)).json()
+    assert made["limits"] == {"requests": 2, "per": "2h"}
+    client.http.headers["authorization"] = f"Bearer {made['key']}"
+    answers = [await client.http.get("/v1/webhooks/none") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [404, 404, 429]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"requests";q=2;w=7200'}
+    client.http.headers["authorization"] = admin
+    path = f"/v1/keys/{made['id']}"
+    assert (await client.http.get(path)).json()["limits"] == made["limits"]
+    assert (await client.http.patch(path, json={"limits": None})).json()["limits"] is None
+    client.http.headers["authorization"] = f"Bearer {made['key']}"
+    assert "ratelimit" not in (await client.http.get("/v1/webhooks/none")).headers
     # Who is not known has no quota, and a page may read the headers.
     client.http.headers.pop("authorization")
     answer = await client.http.get("/v1/webhooks", headers={"Origin": "https://a.test"})
@@ -113,6 +149,7 @@ async def test_every_answer_has_security_headers(client: Client) -> None:
         ("GET", "/healthz", 200), ("GET", "/v1/webhooks", 200), ("GET", "/v1/nothing", 404),
         ("POST", "/v1/webhooks", 422), ("PUT", "/v1/webhooks", 405), ("POST", "/v1/tokens", 422),
         ("GET", "/v1/secrets", 200), ("OPTIONS", "/v1/events", 200), ("FOO", "/", 501),
+        ("GET", "/v1/dead-letters/replay", 405), ("GET", "/v1/dead-letters/x", 404),
     ):  # fmt: skip
         content = "{}" if method == "POST" else None
         answer = await client.http.request(method, path, content=content)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import httpx
@@ -19,10 +19,11 @@ from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.issuer_keys import IssuerKeys
 from event_gateway.api.access.jwt_tokens import JwtTokens
 from event_gateway.api.access.key_sources import key_source, lifetime_of
-from event_gateway.api.http.peer import Peer
+from event_gateway.api.http.peer import PEER, Peer
 from event_gateway.api.server.problems import Problem
 from event_gateway.config.jwt_model import IssuerModel
 from event_gateway.core.access.issuer import Issuer
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.verification_keys import VerificationKeys
 from event_gateway.transport.client import HttpClient
 from event_gateway.transport.egress_guard import EgressGuard
@@ -46,10 +47,17 @@ async def _no_body() -> bytes:
 
 
 def _request(token: str) -> CallerRequest:
-    return CallerRequest(
-        method="GET", path="/", raw_path=b"/", query=b"", peer=Peer(), body=_no_body,
-        headers=[(b"authorization", f"Bearer {token}".encode())],
-    )  # fmt: skip
+    scope = {
+        "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", PEER: Peer(),
+        "headers": [(b"authorization", f"Bearer {token}".encode())],
+    }  # fmt: skip
+    return CallerRequest(scope, _no_body)
+
+
+async def asked(jwt: JwtTokens, token: str) -> Principal | None:
+    """The holder of a token."""
+    found = jwt.authenticate(_request(token))
+    return await found if isinstance(found, Awaitable) else found
 
 
 class Door:
@@ -76,14 +84,14 @@ class Door:
         self.jwt.configure([model.settings() for model in models])
 
     async def name(self, token: str) -> str:
-        principal = await self.jwt.authenticate(_request(token))
+        principal = await asked(self.jwt, token)
         assert principal is not None
         assert self.jwt.still_valid(principal)
         return principal.name
 
     async def refused(self, token: str) -> str:
         with pytest.raises(Unauthenticated) as error:
-            await self.jwt.authenticate(_request(token))
+            await asked(self.jwt, token)
         return str(error.value)
 
 
@@ -110,8 +118,8 @@ async def test_keys_are_fetched_once_renewed_and_kept(monkeypatch: pytest.Monkey
         issuer.free.set()
         assert set(await asyncio.gather(*names)) == {"service-1"}
         assert issuer.requests == ["/.well-known/openid-configuration", "/keys"]
-        principal = await door.jwt.authenticate(_request(token))
-        assert principal is await door.jwt.authenticate(_request(token))  # known by now
+        principal = await asked(door.jwt, token)
+        assert principal is await asked(door.jwt, token)  # known by now
         # A new key: its first token has the keys fetched again, unless that was done just now.
         issuer.keys["k2"] = rsa_key(1)
         assert await door.refused(issuer.token("k2")) == "the token is not valid"
@@ -146,7 +154,7 @@ async def test_keys_that_cannot_be_fetched_for_too_long(monkeypatch: pytest.Monk
         door.trust(issuer)
         issuer.status = 503
         with pytest.raises(Problem) as unavailable:
-            await door.jwt.authenticate(_request(issuer.token("k1")))
+            await asked(door.jwt, issuer.token("k1"))
         assert unavailable.value.status == 503
         assert "tokens are refused" in door.jwt.reasons[0].text
         issuer.status = 200
@@ -158,18 +166,18 @@ async def test_keys_that_cannot_be_fetched_for_too_long(monkeypatch: pytest.Monk
         other = signed(rsa_key(1), "RS256", claims_of(issuer.url), kid="k2")
         for given in (other, token):  # the former keys are too old: they are not used any more
             with pytest.raises(Problem):
-                await door.jwt.authenticate(_request(given))
+                await asked(door.jwt, given)
 
 
 async def test_issuers_come_and_go() -> None:
     async with running_issuer() as one, running_issuer() as other, opened_door() as door:
         other.keys = {"k1": rsa_key(1)}
-        assert await door.jwt.authenticate(_request(one.token("k1"))) is None
+        assert await asked(door.jwt, one.token("k1")) is None
         door.trust(one, other)
         renewing = asyncio.create_task(door.jwt.renew_keys())
         try:
             assert await door.name(one.token("k1"))
-            principal = await door.jwt.authenticate(_request(other.token("k1")))
+            principal = await asked(door.jwt, other.token("k1"))
             assert principal is not None
             # The key of one issuer says nothing of tokens of another one.
             crossed = signed(one.keys["k1"], "RS256", claims_of(other.url), kid="k1")
@@ -212,7 +220,7 @@ async def test_answers_that_are_no_keys(
             setattr(issuer, name, value)
         door.trust(issuer, **settings)
         with capture_logs() as logged, pytest.raises(Problem):
-            await door.jwt.authenticate(_request(issuer.token("k1")))
+            await asked(door.jwt, issuer.token("k1"))
         assert door.counts == {True: 0, False: 1}
         assert why in logged[0]["reason"]
 

@@ -26,7 +26,7 @@ async def test_a_key_and_a_token_from_create_to_revoke(
     assert heads.split() == ["ID", "NAME", "ALLOWS", "EXPIRES", "LAST", "USED"]
     assert {row.split()[0] for row in rows} == {"admin", key_id}
     assert "never" in (await run("keys", "show", "admin")).out
-    answer = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["user.*"]})
+    answer = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["orders.*"]})
     assert answer.status_code == 201
 
     # A command takes the key from a file.
@@ -48,6 +48,12 @@ async def test_a_key_and_a_token_from_create_to_revoke(
 
     changed = await run("keys", "update", key_id, "--name", "renamed", "--scope", "admin", "--json")
     assert (changed.json["name"], changed.json["scopes"]) == ("renamed", ["admin"])
+    limited = await run("keys", "update", key_id, "--requests", "90", "--per", "1m")
+    assert "90 per 1m" in limited.out
+    assert "requests: 90 per 1m" in (await run("keys", "list")).out
+    free = await run("keys", "update", key_id, "--requests", "0", "--json")
+    assert free.json["limits"] is None
+    assert [free.json["name"], free.json["namespaces"]] == ["renamed", ["acme"]]
     rotated = await run("keys", "rotate", key_id, "--overlap", "0s", "--json")
     assert rotated.json["former_until"] is None
     of_admin = await run("keys", "rotate", "admin", "--json")
@@ -58,6 +64,7 @@ async def test_a_key_and_a_token_from_create_to_revoke(
         (("revoke", key_id), 1, "there is no key"),
         (("revoke", "admin"), 1, "cannot be revoked"),
         (("create", "x"), 2, "--scope"),
+        (("update", "x", "--per", "1m"), 2, "--per needs --requests"),
         (("create", "x", "--scope", "nope"), 1, "is no scope"),
         (("update", key_id), 2, "nothing to change"),
     ):

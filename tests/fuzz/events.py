@@ -86,7 +86,7 @@ def structured_mode(body: bytes) -> None:
     _check(event)
     if isinstance(event, Event):
         json.loads(to_structured(event))
-        (only,) = from_batch(b"[" + body + b"]")
+        ((only, _),) = from_batch(b"[" + body + b"]")
         assert isinstance(only, Event)
         assert only.id == event.id
 
@@ -107,7 +107,7 @@ def batch_mode(body: bytes) -> None:
     except InvalidEvent as error:
         assert error.detail
         return
-    for item in items:
+    for item, _ in items:
         _check(item)
 
 

@@ -35,7 +35,7 @@ def _refs(value: Any) -> Iterator[str]:
 async def test_the_document_has_every_route_with_what_it_needs(
     gateway: Running, client: Client
 ) -> None:
-    routes = operations_of(gateway.gateway.api.asgi)
+    routes = operations_of(gateway.gateway.asgi.app)
     assert len(routes) > 60
     document = (await client.http.get("/openapi.json")).json()
     described = {
@@ -94,7 +94,7 @@ async def test_nothing_is_open_without_a_credential_but_what_is_meant_to_be(
 
     async def opened() -> set[tuple[str, str]]:
         answered = set()
-        for method, path in operations_of(api.asgi):
+        for method, path in operations_of(api.application.app):
             url = re.sub(r"\{\w+\}", "docs.js", path)
             for headers in (without, {"Authorization": "Bearer wrong"}):
                 answer = await client.http.request(method, url, headers=headers, content=b"{")

@@ -80,7 +80,7 @@ def test_parsers_return_an_event_or_a_reason(
     place: dict[str, Any] = {"subject": "user.x", "stream": "S", "seq": 1, "time": 1.0}
     for parse in (
         lambda: [from_structured(body)],
-        lambda: from_batch(body),
+        lambda: [item for item, _ in from_batch(body)],
         lambda: [from_binary(given_headers.items(), content_type, body)],
         lambda: [from_message(message_headers, body, **place).event],
     ):

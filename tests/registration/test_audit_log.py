@@ -43,7 +43,7 @@ async def test_every_route_that_changes_something_is_audited(gateway: Running) -
     """A new route declares ``call: Annotated[Call, audited(…)]``; one that changes nothing is
     named in NOT_AUDITED."""
     not_audited, operations = set(), []
-    for route in routes_of(gateway.gateway.asgi):
+    for route in routes_of(gateway.gateway.asgi.app):
         for method in CHANGING & set(route.methods or ()):
             if isinstance(route, GuardedRoute) and route.audited is not None:
                 operations.append(route.audited.operation)
@@ -52,12 +52,12 @@ async def test_every_route_that_changes_something_is_audited(gateway: Running) -
     assert not_audited == NOT_AUDITED
     assert len(operations) >= 25
     assert len(operations) == len(set(operations))
-    assert any(isinstance(route, APIRoute) for route in routes_of(gateway.gateway.asgi))
+    assert any(isinstance(route, APIRoute) for route in routes_of(gateway.gateway.asgi.app))
 
 
 async def test_no_route_answers_a_stranger_but_these(gateway: Running, client: Client) -> None:
     answered = set()
-    for method, path in operations_of(gateway.gateway.asgi):
+    for method, path in operations_of(gateway.gateway.asgi.app):
         url = re.sub(r"\{[^}]+\}", "x", path)
         answer = await client.http.request(method, url, headers={"Authorization": ""})
         if answer.status_code != 401:

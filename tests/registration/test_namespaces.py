@@ -390,6 +390,16 @@ async def test_live_events_and_subscriptions(
             assert [item["id"] for item in listed] == [subscribed[n] for n in seen]
         await rival.ask("DELETE", f"/v1/subscriptions/{subscribed[0]}", 404)
         await typed.ask("DELETE", f"/v1/subscriptions/{subscribed[3]}", 404)
+        # A token for a stream that can have nothing for the caller is refused as for no stream.
+        made = await client.http.post("/v1/streams", json={"name": "secret", "subjects": ["hr.>"]})
+        assert made.status_code == 201
+        refused = [
+            await typed.ask("POST", "/v1/tokens", 422, json={"streams": [name]})
+            for name in ("secret", "nothing")
+        ]
+        details = [str(each["errors"][0]["detail"]) for each in refused]
+        assert details == ["there is no stream secret", "there is no stream nothing"]
+        assert (await typed.ask("POST", "/v1/tokens", 201, json={"streams": ["orders"]}))["id"]
         # The one with the name is taken over by its own namespace only.
         other = await stack.enter_async_context(two.websocket())
         again = {"action": "subscribe", "stream": "orders", "durable": "mine"}

@@ -25,11 +25,11 @@ class NarrowCallers:
     def __init__(self, running: Running) -> None:
         self._url = running.http_url
         self._principals: dict[str, Principal] = {}
-        authenticator = running.gateway.api.asgi.state.parts[Authenticator]
+        authenticator = running.gateway.asgi.app.state.parts[Authenticator]
         authenticator._in_order = (self, *authenticator._in_order)
         authenticator._methods["api_key"] = self  # which is asked whether a key is still valid
 
-    async def authenticate(self, request: CallerRequest) -> Principal | None:
+    def authenticate(self, request: CallerRequest) -> Principal | None:
         """The caller of a key that this method has issued."""
         return self._principals.get(request.bearer)
 

@@ -47,7 +47,7 @@ def test_a_repeated_name_is_refused(more: str) -> None:
     assert "2 times" in error.detail
     with pytest.raises(InvalidEvent, match="2 times"):
         from_message(None, (HEAD + more + "}").encode(), **PLACE)
-    (item,) = from_batch((f"[{HEAD}{more}}}]").encode())
+    ((item, _),) = from_batch((f"[{HEAD}{more}}}]").encode())
     assert isinstance(item, InvalidEvent)
 
 
@@ -119,7 +119,7 @@ def test_half_a_surrogate_pair_in_data_is_sent_as_bytes(raw: bytes, more: str) -
             {"specversion": "1.0", "id": "1", "source": "s", "type": "a.b"}, ("json", raw)
         )
     )
-    (of_batch,) = from_batch(b"[%b]" % body)
+    ((of_batch, _),) = from_batch(b"[%b]" % body)
     for event in (
         from_structured(body), of_batch, from_message(None, body, **PLACE).event,
         from_binary(headers.items(), "application/json", payload),

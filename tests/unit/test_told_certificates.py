@@ -2,7 +2,7 @@
 
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.mtls import ClientCertificates
-from event_gateway.api.http.peer import Peer
+from event_gateway.api.http.peer import PEER, Peer
 from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.core.access.certificate_rule import CertificateRule
 from event_gateway.core.access.client_certificate import ClientCertificate
@@ -25,17 +25,18 @@ class _Own(Peer):
 
 
 def _request(peer: Peer) -> CallerRequest:
-    return CallerRequest(
-        method="GET", path="/", raw_path=b"/", query=b"", peer=peer, body=_no_body,
-        headers=[(b"x-forwarded-client-cert", b"URI=spiffe://x/orders")],
-    )  # fmt: skip
+    scope = {
+        "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", PEER: peer,
+        "headers": [(b"x-forwarded-client-cert", b"URI=spiffe://x/orders")],
+    }  # fmt: skip
+    return CallerRequest(scope, _no_body)
 
 
 async def test_callers_of_a_proxy_are_not_valid_once_it_is_not_believed() -> None:
     proxies = TrustedProxies(PROXIES, "x-forwarded-for", True)
     certificates = ClientCertificates([RULE], lambda _: None, lambda _origin, _host: True)
-    told = await certificates.authenticate(_request(Peer("10.0.0.1", 1, "http", proxies)))
-    own = await certificates.authenticate(_request(_Own()))
+    told = certificates.authenticate(_request(Peer("10.0.0.1", 1, "http", proxies)))
+    own = certificates.authenticate(_request(_Own()))
     assert told is not None
     assert own is not None
     assert not proxies.configure(PROXIES, "forwarded", True)  # the same proxies
@@ -45,6 +46,6 @@ async def test_callers_of_a_proxy_are_not_valid_once_it_is_not_believed() -> Non
     assert not certificates.still_valid(told)
     assert certificates.still_valid(own)
     assert proxies.configure(PROXIES, "forwarded", True)
-    again = await certificates.authenticate(_request(Peer("10.0.0.1", 1, "http", proxies)))
+    again = certificates.authenticate(_request(Peer("10.0.0.1", 1, "http", proxies)))
     assert again == told
     assert certificates.still_valid(told)

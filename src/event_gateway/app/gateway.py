@@ -9,9 +9,8 @@ import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from fastapi import FastAPI
-
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
+from event_gateway.api.server.application import Application
 from event_gateway.app.gauges import Gauges
 from event_gateway.app.log_adoption import LogAdoption
 from event_gateway.app.reload import apply_configuration, plan_reload
@@ -87,9 +86,9 @@ class Gateway:
         self._gauges = Gauges(stages, self._upkeep)
 
     @property
-    def asgi(self) -> FastAPI:
+    def asgi(self) -> Application:
         """The API of this process."""
-        return self.api.asgi
+        return self.api.application
 
     @property
     def http(self) -> Callable[..., asyncio.Protocol]:

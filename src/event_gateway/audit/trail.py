@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from event_gateway.broker.failures import LogUnavailable
+from event_gateway.core.access.allowances import Allowances
 from event_gateway.core.audit.chain import hash_of
 from event_gateway.core.audit.change import change
 from event_gateway.core.audit.record import (
@@ -42,7 +43,6 @@ MAX_WAITING = 1000  # records that wait for NATS; with more, changes are refused
 # The others are counted.
 REFUSED_AT_ONCE = 60
 REFUSED_A_SECOND = 1.0
-MAX_CALLERS = 1024  # whose refused calls are counted apart; above, the count begins anew
 
 
 class Log(Protocol):
@@ -121,8 +121,7 @@ class AuditTrail:
         self._encoded: bytes | None = None  # the record that is being stored
         self._problem = ""  # why it is not stored yet
         self._unrecorded = 0
-        # By caller: how many records of refused calls may come, as of when (monotonic).
-        self._allowed: dict[str, tuple[float, float]] = {}
+        self._allowances = Allowances(REFUSED_AT_ONCE, REFUSED_A_SECOND)
 
     async def run(self) -> None:
         """Stores the records that wait. It never returns."""
@@ -201,23 +200,13 @@ class AuditTrail:
     ) -> None:
         """Stores, without waiting, that a call was refused before it could change anything."""
         caller = "" if principal is None else f"{principal.method}:{principal.id}"
-        if len(self._waiting) >= MAX_WAITING or not self._may_record(caller):
+        if len(self._waiting) >= MAX_WAITING or self._allowances.take(caller, time.monotonic()):
             self._unrecorded += 1
             return
         record = self._new(
             "refused", principal, operation, resource, client=client, request_id=request_id
         )
         self._enqueue(msgspec.structs.replace(record, outcome="refused", status=status))
-
-    def _may_record(self, caller: str) -> bool:
-        now = time.monotonic()
-        if len(self._allowed) >= MAX_CALLERS and caller not in self._allowed:
-            self._allowed.clear()
-        left, at = self._allowed.get(caller, (float(REFUSED_AT_ONCE), now))
-        left = min(float(REFUSED_AT_ONCE), left + (now - at) * REFUSED_A_SECOND)
-        may = left >= 1
-        self._allowed[caller] = (left - 1 if may else left, now)
-        return may
 
     @contextlib.asynccontextmanager
     async def change(

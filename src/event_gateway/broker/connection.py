@@ -16,6 +16,7 @@ from nats.js.errors import APIError
 from event_gateway.broker.login import LoginFailed, NatsLogin
 from event_gateway.broker.nats_client import NatsClient
 from event_gateway.broker.permissions import missing_permissions
+from event_gateway.broker.publisher import Publisher
 from event_gateway.broker.violations import Violations
 from event_gateway.core.access.tls_fault import tls_fault
 from event_gateway.core.errors import ServerRefused
@@ -53,7 +54,7 @@ Payload = bytes | Callable[[], bytes]  # a function is called just before the me
 
 
 class Broker:
-    """A connection to NATS with JetStream.
+    """A connection to NATS with JetStream. ``publisher`` publishes what is confirmed.
 
     ``dropped`` counts the messages of :meth:`post` that were dropped. ``replicas`` is the number of
     replicas of each stream whose configuration names none; None leaves existing streams unchanged.
@@ -102,6 +103,7 @@ class Broker:
     def _create_client(self) -> None:
         self.nc = NatsClient(self._login)
         self.js: JetStreamContext = self.nc.jetstream(timeout=REQUEST_TIMEOUT)
+        self.publisher = Publisher(self.nc)
 
     async def connect(self, timeout: float = START_TIMEOUT) -> None:
         """Connects, waiting up to ``timeout`` seconds for the server, and checks the server.
@@ -130,6 +132,7 @@ class Broker:
                 await asyncio.sleep(0.5)
         await self._check(shown)
         await self._check_permissions(shown)
+        await self.publisher.start()
         self._pump = self._supervisor.start("nats-outbox", self._run_outbox)
 
     @property

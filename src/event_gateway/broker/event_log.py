@@ -5,10 +5,11 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
+from nats.errors import Error as NatsError
 from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
@@ -24,6 +25,7 @@ from event_gateway.broker.failures import (
 )
 from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.provision import ProvisionError, capture
+from event_gateway.broker.publisher import Appended
 from event_gateway.core.cloudevents.event import HTTP, Received
 from event_gateway.core.cloudevents.media_types import STRUCTURED
 from event_gateway.core.cloudevents.nats_message import (
@@ -43,6 +45,7 @@ __all__ = [
     "EventLog",
     "LogFull",
     "LogUnavailable",
+    "NewEvent",
     "NotConfirmed",
     "NotTaken",
     "TooLarge",
@@ -51,6 +54,9 @@ __all__ = [
 ]
 
 MAX_HEADERS = 1024  # bytes for the subject and headers of a message that the gateway publishes
+MAX_SUBJECTS = 4096  # that are remembered, of types of at most so many characters
+MAX_REMEMBERED_TYPE = 256
+_COMMON_LINES = f"Content-Type: {STRUCTURED}\r\n{FORMAT_HEADER}: {LOG_FORMAT}\r\n".encode()
 # Seconds without batched reads from a stream after its server did not end a batched response.
 SINGLE_READS = 300.0
 
@@ -72,11 +78,15 @@ class Undecodable(Exception):
         self.refused = isinstance(error, InvalidEvent)
 
 
-class Appended(msgspec.Struct, frozen=True):
-    """The sequence of an event in the log; ``duplicate``: the log had stored the event before."""
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event to append: its structured form is ``body``; ``headers``: further ones of its
+    message, such as those of its trace."""
 
-    seq: int
-    duplicate: bool
+    type: str
+    source: str
+    id: str
+    body: bytes
+    headers: Mapping[str, str] = {}
 
 
 def message_id(source: str, event_id: str) -> str:
@@ -100,7 +110,7 @@ class EventLog:
         captures_new_roots: bool = True,
     ) -> None:
         self._broker = broker
-        self.captured = captured
+        self.set_captured(captured)
         self.external = external
         self.captures_new_roots = captures_new_roots
         # By stream: the time (monotonic clock) until which it is read message by message.
@@ -110,6 +120,7 @@ class EventLog:
     def set_captured(self, captured: tuple[str, ...]) -> None:
         """Sets the subjects that the ingest stream captures."""
         self.captured = captured
+        self._subjects: dict[str, bytes] = {}  # by event type
 
     @property
     def all_captured(self) -> tuple[str, ...]:
@@ -133,44 +144,49 @@ class EventLog:
             )
 
     async def append(
-        self,
-        event_type: str,
-        source: str,
-        event_id: str,
-        body: bytes,
-        origin: str = HTTP,
-        more_headers: dict[str, str] | None = None,
-    ) -> Appended:
-        """Publishes one structured event and waits until NATS confirms it.
+        self, events: Sequence[NewEvent], origin: str = HTTP
+    ) -> list[Appended | LogUnavailable]:
+        """Publishes events and waits until NATS has confirmed or refused each.
 
-        ``origin`` is ``http``, or the name of the source that the event came from. The body must
-        have passed :meth:`check_size`. Raises NotTaken, NotConfirmed, LogFull.
+        ``origin`` is ``http``, or the name of the source that the events came from. The bodies must
+        have passed :meth:`check_size`. The result has for each event where it is, or NotTaken,
+        NotConfirmed, LogFull.
         """
         if shortage := self._broker.shortage():
-            raise LogFull(shortage)
+            return [LogFull(shortage)] * len(events)
         # Not sent while NATS is away: the client would store the event, and send it when this call
         # has long failed.
         if not (self._broker.connected or await self._broker.wait_connected(REQUEST_TIMEOUT)):
-            raise NotTaken("NATS cannot be reached")
-        headers = {
-            "Nats-Msg-Id": message_id(source, event_id),
-            "Content-Type": STRUCTURED,
-            ORIGIN_HEADER: origin,
-            FORMAT_HEADER: str(LOG_FORMAT),
-        }
-        if more_headers is not None:
-            headers |= more_headers
-        try:
-            ack = await self._broker.js.publish(
-                subject_for(event_type, self.captured), body, headers=headers
-            )
-        except (APIError, NoStreamResponseError) as error:
-            cause = failure(self._broker, error)
-            raise (cause if isinstance(cause, LogFull) else NotTaken(str(cause))) from None
-        except BrokerError as error:
-            cause = failure(self._broker, error)
-            raise (cause if isinstance(cause, LogFull) else NotConfirmed(str(cause))) from None
-        return Appended(ack.seq, bool(ack.duplicate))
+            return [NotTaken("NATS cannot be reached")] * len(events)
+        common = _COMMON_LINES + b"%b: %b\r\n" % (ORIGIN_HEADER.encode(), origin.encode())
+        answers = await self._broker.publisher.publish(
+            [
+                (self._subject(event.type), _header_lines(event, common), event.body)
+                for event in events
+            ]
+        )
+        return [
+            answer if isinstance(answer, Appended) else self._why_not(answer) for answer in answers
+        ]
+
+    def _subject(self, event_type: str) -> bytes:
+        """The subject for a type, of which the latest are remembered."""
+        subject = self._subjects.get(event_type)
+        if subject is None:
+            subject = subject_for(event_type, self.captured).encode()
+            if len(self._subjects) >= MAX_SUBJECTS:
+                self._subjects.clear()
+            if len(event_type) <= MAX_REMEMBERED_TYPE:
+                self._subjects[event_type] = subject
+        return subject
+
+    def _why_not(self, error: NatsError) -> LogUnavailable:
+        """The error to give in place of the one of NATS or its client."""
+        cause = failure(self._broker, error)
+        if isinstance(cause, LogFull):
+            return cause
+        refused = isinstance(error, APIError | NoStreamResponseError)
+        return NotTaken(str(cause)) if refused else NotConfirmed(str(cause))
 
     async def capture_for(self, patterns: Sequence[str]) -> None:
         """Captures the NATS subjects of these patterns, unless ``captures_new_roots`` forbids it.
@@ -184,7 +200,7 @@ class EventLog:
             root for root in roots if not any(stream.overlaps(root) for stream in self.external)
         )
         try:
-            self.captured = await capture(self._broker, own)
+            self.set_captured(await capture(self._broker, own))
         except ProvisionError as error:
             log.warning(
                 "NATS refuses to capture the subjects of these patterns",
@@ -262,6 +278,14 @@ class EventLog:
             message.subject or "", message.headers or {}, message.data or b"",
             message.time.timestamp() if message.time else 0.0,
         )  # fmt: skip
+
+
+def _header_lines(event: NewEvent, common: bytes) -> bytes:
+    """The headers of an event's message; ``common``: those of every event."""
+    lines = b"Nats-Msg-Id: %b\r\n" % message_id(event.source, event.id).encode() + common
+    for name, value in event.headers.items():
+        lines += f"{name}: {value}\r\n".encode()
+    return lines
 
 
 def _event(message: StoredMessage, stream: str, seq: int) -> Received | Undecodable:

@@ -2,6 +2,7 @@
 
 nats-py has no documented way for any of this. What is replaced:
 
+- its parser of messages, which is slow (:mod:`.nats_parser`);
 - its parser of headers, which hides repeated ones;
 - its TLS context, which it keeps for ever: each connection asks the login for one;
 - its trust in a server without TLS: if TLS is configured, it would send the credentials to a server
@@ -9,19 +10,30 @@ nats-py has no documented way for any of this. What is replaced:
 - its reading of credentials, which for a file without a JWT does not end;
 - its connections that could not log in, which it leaves open;
 - its end on an error of the server, such as ``User Authentication Expired``: it would close the
-  connection for ever. Here it connects again, with what the files hold then.
+  connection for ever. Here it connects again, with what the files hold then;
+- its queue and its task for each subscription, where messages are many: :meth:`NatsClient.take`;
+- its way from a message to its buffer, where messages are many: :meth:`NatsClient.send`.
 """
 
 import asyncio
 import ssl
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, StaleConnectionError
 from nats.errors import Error as NatsError
 
 from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.login import LoginFailed, NatsLogin
+from event_gateway.broker.nats_parser import MessageParser
+
+log = structlog.get_logger(__name__)
+
+# Takes a message: its subject, the subject for a reply, its payload, and its headers.
+Take = Callable[[bytes, bytes, bytes, Mapping[str, str] | None], None]
 
 # Errors of one call, after which the server keeps the connection.
 _OF_A_CALL = ("permissions violation", "invalid subject", "invalid publish subject")
@@ -35,6 +47,41 @@ class NatsClient(Client):
     def __init__(self, login: NatsLogin) -> None:
         super().__init__()
         self._login = login
+        self._ps = MessageParser(self)
+        self._takes: dict[int, Take] = {}  # by subscription
+
+    async def take(self, subject: str, take: Take) -> Subscription:
+        """Subscribes. ``take`` is called as soon as a message has been read."""
+        subscription = await self.subscribe(subject)
+        self._takes[subscription._id] = take
+        return subscription
+
+    async def end(self, subscription: Subscription) -> None:
+        """Ends a subscription of :meth:`take`."""
+        self._takes.pop(subscription._id, None)
+        if not self.is_closed:
+            await subscription.unsubscribe()
+
+    def send(self, commands: bytes) -> None:
+        """Sends commands together with all that others send in this turn of the event loop."""
+        self._pending.append(commands)
+        self._pending_data_size += len(commands)
+        queue = self._flush_queue
+        if queue is not None and queue.empty():
+            queue.put_nowait(asyncio.get_running_loop().create_future())  # wakes what writes
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
+        take = self._takes.get(sid)
+        if take is None:
+            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
+            return
+        parsed = await self._process_headers(headers) if headers else None
+        try:
+            take(subject, reply, data, parsed)
+        except Exception:  # it would end the client
+            log.exception("a message of NATS cannot be taken", subject=subject.decode())
 
     @property
     def ssl_context(self) -> ssl.SSLContext:

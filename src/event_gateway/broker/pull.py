@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Mapping
 
 import msgspec
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from event_gateway.broker.connection import Broker
@@ -69,16 +68,14 @@ class Puller:
 
     async def start(self) -> None:
         """Subscribes to the inbox in which messages arrive."""
-        self._subscription = await self._broker.nc.subscribe(
-            self._inbox, cb=self._on_message, pending_msgs_limit=0, pending_bytes_limit=0
-        )
+        self._subscription = await self._broker.nc.take(self._inbox, self._on_message)
         self._broker.add_reconnect_listener(self._forget_requests)
 
     async def stop(self) -> None:
         """Ends the subscription. NATS redelivers the messages that were requested but not taken."""
         self._broker.remove_reconnect_listener(self._forget_requests)
-        if self._subscription is not None and not self._broker.nc.is_closed:
-            await self._subscription.unsubscribe()
+        if self._subscription is not None:
+            await self._broker.nc.end(self._subscription)
 
     @property
     def idle(self) -> bool:
@@ -135,28 +132,29 @@ class Puller:
         self._outstanding = 0
         self._signal.set()
 
-    async def _on_message(self, msg: Msg) -> None:
+    def _on_message(
+        self, subject: bytes, reply: bytes, data: bytes, headers: Mapping[str, str] | None
+    ) -> None:
         self._active_at = asyncio.get_running_loop().time()
-        if not msg.reply.startswith("$JS.ACK."):
-            self._on_status(msg)
+        if not reply.startswith(b"$JS.ACK."):
+            self._on_status(headers or {})
             return
         self._outstanding -= 1
         self._answered = True
-        self.arrived_bytes += len(msg.data)
-        tokens = msg.reply.split(".")
+        self.arrived_bytes += len(data)
+        tokens = reply.split(b".")
         # $JS.ACK.[domain.account.]stream.consumer.delivered.seq.consumer_seq.time.pending[.random]
         start = 2 if len(tokens) == 9 else 4
         self._arrived.append(
             Pulled(
-                msg.subject, msg.headers, msg.data, msg.reply,
+                subject.decode(), headers, data, reply.decode(),
                 int(tokens[start + 3]), int(tokens[start + 4]), int(tokens[start + 2]),
                 int(tokens[start + 5]) / 1e9, int(tokens[start + 6]),
             )
         )  # fmt: skip
         self._signal.set()
 
-    def _on_status(self, msg: Msg) -> None:
-        headers = msg.headers or {}
+    def _on_status(self, headers: Mapping[str, str]) -> None:
         status = headers.get("Status")
         if status == "100":
             return

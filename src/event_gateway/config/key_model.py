@@ -9,6 +9,7 @@ from event_gateway.config.access_values import TypePattern, check_caller_name, c
 from event_gateway.config.request_bodies import InvalidBody, validated
 from event_gateway.config.values import Duration, Section
 from event_gateway.core.access.narrowing import check_namespace
+from event_gateway.core.access.request_rates import MAX_REQUESTS, MAX_WINDOW, RequestLimit
 from event_gateway.core.access.scope import SCOPES
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.times import parse_time
@@ -47,12 +48,22 @@ Namespaces = list[Annotated[str, AfterValidator(check_namespace)]]
 Types = list[TypePattern]
 
 
+class RequestLimitModel(Section):
+    """How many requests a key may send to a process, in place of `server.limits`."""
+
+    requests: Annotated[int, Field(ge=1, le=MAX_REQUESTS)] = Field(description="Within per.")
+    per: Annotated[Duration, Field(ge=1, le=MAX_WINDOW)] = Field(
+        1.0, description="At least 1s, at most 1d."
+    )
+
+
 class _Limits(Section):
     namespaces: Namespaces | None = _Limit
     types: Types | None = _Limit
     streams: list[Annotated[str, AfterValidator(_stream)]] | None = _Limit
     expires_in: Annotated[Duration, AfterValidator(_lifetime)] | None = None
     expires_at: str | None = None
+    limits: RequestLimitModel | None = None
 
     @model_validator(mode="after")
     def _one_end(self) -> "_Limits":
@@ -91,7 +102,7 @@ def key_from_json(body: object) -> dict[str, Any]:
 
 
 def key_changes_from_json(body: object) -> dict[str, Any]:
-    """The values that a body changes. ``null`` removes what narrows a key, or its end.
+    """The values that a body changes. ``null`` removes what narrows a key, its end or its limit.
 
     Raises InvalidBody.
     """
@@ -112,6 +123,9 @@ def _values(model: KeyBody | KeyPatch, given: Any) -> dict[str, Any]:
             values[name] = None if listed is None else tuple(dict.fromkeys(listed))
     if "name" in given:
         values["name"] = model.name
+    if "limits" in given:
+        limits = model.limits
+        values["limit"] = None if limits is None else RequestLimit(limits.requests, limits.per)
     if given & {"expires_in", "expires_at"}:
         values["expires_at"] = _end(model)
     return values

@@ -1,7 +1,7 @@
 """The body of a request for a browser's token."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -50,10 +50,10 @@ class Exceeds(Exception):
     """The token would open what its issuer may not read; the text says what."""
 
 
-def token_from_json(body: object, streams: frozenset[str], issuer: Principal) -> TokenRequest:
-    """The token request in a body, narrowed as its issuer is.
+def token_from_json(body: object, streams: Collection[str], issuer: Principal) -> TokenRequest:
+    """The token request in a body, narrowed as its issuer is. ``streams``: those that it sees.
 
-    Raises InvalidBody, also for streams not in ``streams``, and Exceeds.
+    Raises InvalidBody, also for other streams, and Exceeds.
     """
     model = validated(TokenBody, "tokens", body)
     if not model.streams and not model.subjects:

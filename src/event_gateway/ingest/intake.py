@@ -1,13 +1,18 @@
 """Intake: appends events to the log. They are answered only once the log has confirmed them."""
 
-import asyncio
-import functools
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 
-from event_gateway.broker.event_log import Appended, EventLog, NotConfirmed, NotTaken
+from event_gateway.broker.event_log import (
+    Appended,
+    EventLog,
+    LogUnavailable,
+    NewEvent,
+    NotConfirmed,
+    NotTaken,
+)
 from event_gateway.core.cloudevents.event import HTTP, Event
 from event_gateway.core.cloudevents.trace_context import TraceContext
-from event_gateway.ingest.publish_spans import headers_of, traced_append
+from event_gateway.ingest.publish_spans import headers_of, publication
 from event_gateway.observability.tracing.spans import Tracing
 
 MAX_APPENDING = 256  # events of one batch that are appended at the same time
@@ -22,7 +27,7 @@ class Intake:
 
     async def accept(
         self,
-        events: list[tuple[Event, bytes]],
+        events: Sequence[tuple[Event, bytes]],
         origin: str = HTTP,
         trace: TraceContext | None = None,
     ) -> list[Appended]:
@@ -36,37 +41,48 @@ class Intake:
         """
         for _, body in events:
             self._log.check_size(body)
-        if len(events) == 1:
-            return [await self._append(*events[0], origin, trace)]
-        out: list[Appended] = []
+        taken: list[Appended] = []
         for start in range(0, len(events), MAX_APPENDING):
-            answers = await asyncio.gather(
-                *(
-                    self._append(event, body, origin, trace)
-                    for event, body in events[start : start + MAX_APPENDING]
-                ),
-                return_exceptions=True,
-            )
-            taken = [answer for answer in answers if isinstance(answer, Appended)]
-            failed = [answer for answer in answers if isinstance(answer, BaseException)]
-            out += taken
+            answers = await self._append(events[start : start + MAX_APPENDING], origin, trace)
+            failed: list[LogUnavailable] = []
+            for answer in answers:
+                if isinstance(answer, Appended):
+                    taken.append(answer)
+                else:
+                    failed.append(answer)
             if failed:
-                raise _failure(failed, taken=len(out))
-        return out
+                raise _failure(failed, taken=len(taken))
+        return taken
 
-    def _append(
-        self, event: Event, body: bytes, origin: str, trace: TraceContext | None
-    ) -> Awaitable[Appended]:
+    async def _append(
+        self, events: Sequence[tuple[Event, bytes]], origin: str, trace: TraceContext | None
+    ) -> list[Appended | LogUnavailable]:
+        headers = {} if trace is None else headers_of(trace)
         tracer = self._tracing.tracer
-        append = functools.partial(
-            self._log.append, event.type, event.source, event.id, body, origin
-        )
-        if tracer is not None:
-            return traced_append(tracer, event, trace, append)
-        return append(None if trace is None else headers_of(trace))
+        if tracer is None:
+            return await self._log.append(
+                [
+                    NewEvent(event.type, event.source, event.id, body, headers)
+                    for event, body in events
+                ],
+                origin,
+            )
+        spans = [publication(tracer, event, trace) for event, _ in events]
+        answers = await self._log.append(
+            [
+                NewEvent(event.type, event.source, event.id, body,
+                         headers if span is None else span.headers)
+                for (event, body), span in zip(events, spans, strict=True)
+            ],
+            origin,
+        )  # fmt: skip
+        for span, answer in zip(spans, answers, strict=True):
+            if span is not None:
+                span.ended(answer)
+        return answers
 
 
-def _failure(errors: Sequence[BaseException], taken: int) -> BaseException:
+def _failure(errors: Sequence[LogUnavailable], taken: int) -> LogUnavailable:
     """The error of a batch: NotTaken only if none of its events was taken."""
     for error in errors:
         if not isinstance(error, NotTaken):

@@ -1,7 +1,6 @@
 """The trace that an event's message in the log carries on, and the span of its publication."""
 
 import time
-from collections.abc import Awaitable, Callable
 
 from event_gateway.broker.event_log import Appended
 from event_gateway.core.cloudevents.event import Event
@@ -14,8 +13,6 @@ from event_gateway.core.streams.definition import EVENTS
 from event_gateway.observability.tracing.spans import Span, SpanKind, Tracer, about, new_span
 
 MAX_STATE = 512  # characters of ``tracestate`` that the log keeps, as W3C Trace Context asks for
-
-Append = Callable[[dict[str, str] | None], Awaitable[Appended]]
 
 
 def headers_of(trace: TraceContext) -> dict[str, str]:
@@ -30,43 +27,50 @@ def headers_of(trace: TraceContext) -> dict[str, str]:
     return headers
 
 
-async def traced_append(
-    tracer: Tracer, event: Event, request: TraceContext | None, append: Append
-) -> Appended:
-    """Appends an event, with the context of a new span in its message.
+class Publication:
+    """The publication of one event, which is a span. ``headers``: those of its message."""
 
-    The span is a child of the request's, else of the one that the event's attributes name.
-    ``append`` takes the headers. Raises what it raises.
-    """
-    named = context_in(event.extensions) if event.extensions else None
-    trace = request or named or trace_by_identity(event)
-    if tracer.sampled(trace) is None:
-        return await append(headers_of(request) if request is not None else None)
-    span_id, start = new_span(), time.time()
-    own = TraceContext(trace.trace_id, span_id, trace.flags, trace.state)
-    error, appended = "", None
-    try:
-        appended = await append(headers_of(own))
-        return appended
-    except Exception as failed:
-        error = type(failed).__name__
-        raise
-    finally:
-        attributes = about(event) | {
+    __slots__ = ("_event", "_named", "_own", "_parent", "_start", "_tracer", "headers")
+
+    def __init__(
+        self, tracer: Tracer, event: Event, parent: TraceContext, named: TraceContext | None
+    ) -> None:
+        self._tracer, self._event, self._parent, self._named = tracer, event, parent, named
+        self._start = time.time()
+        self._own = TraceContext(parent.trace_id, new_span(), parent.flags, parent.state)
+        self.headers = headers_of(self._own)
+
+    def ended(self, answer: Appended | Exception) -> None:
+        """Records the span. ``answer``: where the event is in the log, or why it is not."""
+        attributes = about(self._event) | {
             "messaging.system": "nats",
             "messaging.operation.name": "publish",
             "messaging.operation.type": "send",
             "messaging.destination.name": EVENTS,
         }
-        if appended is not None:
-            attributes["event_gateway.seq"] = appended.seq
-        elsewhere = named is not None and named.trace_id != trace.trace_id
-        tracer.record(
+        error = ""
+        if isinstance(answer, Appended):
+            attributes["event_gateway.seq"] = answer.seq
+        else:
+            error = type(answer).__name__
+        parent, named = self._parent, self._named
+        elsewhere = named is not None and named.trace_id != parent.trace_id
+        self._tracer.record(
             Span(
                 name=f"publish {EVENTS}", kind=SpanKind.PRODUCER,
-                trace_id=trace.trace_id, span_id=span_id, parent_id=trace.span_id,
-                state=trace.state, start=start, end=time.time(), attributes=attributes,
+                trace_id=parent.trace_id, span_id=self._own.span_id, parent_id=parent.span_id,
+                state=parent.state, start=self._start, end=time.time(), attributes=attributes,
                 error=error,
                 links=((named.trace_id, named.span_id),) if named and elsewhere else (),
             )
         )  # fmt: skip
+
+
+def publication(tracer: Tracer, event: Event, request: TraceContext | None) -> Publication | None:
+    """The publication of an event that begins now; None if it is not recorded.
+
+    Its span is a child of the request's, else of the one that the event's attributes name.
+    """
+    named = context_in(event.extensions) if event.extensions else None
+    parent = request or named or trace_by_identity(event)
+    return None if tracer.sampled(parent) is None else Publication(tracer, event, parent, named)

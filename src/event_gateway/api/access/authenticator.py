@@ -1,6 +1,6 @@
 """Finds out who calls, by the methods that are configured."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from event_gateway.api.access.caller_limits import CallerLimits
@@ -31,10 +31,14 @@ class Unauthenticated(Exception):
         self.key = key
 
 
+# A caller; where somebody has to be asked, what waits for it, and raises Unauthenticated.
+Caller = Principal | Awaitable[Principal]
+
+
 class AuthMethod(Protocol):
     """A method by which callers prove themselves."""
 
-    async def authenticate(self, request: CallerRequest) -> Principal | None:
+    def authenticate(self, request: CallerRequest) -> Caller | None:
         """The caller; None if the request has no credential of this method.
 
         Raises Unauthenticated if it has one that is not valid.
@@ -46,11 +50,18 @@ class AuthMethod(Protocol):
 
 class Authenticator:
     """Asks each method, in order. ``methods``: by the name that their principals have; ``limits``:
-    how often callers may fail, and call."""
+    how often callers may fail, and call; ``not_guessed``: finds a caller by a credential that
+    cannot be guessed, and None for all others."""
 
-    def __init__(self, methods: dict[str, AuthMethod], limits: CallerLimits) -> None:
+    def __init__(
+        self,
+        methods: dict[str, AuthMethod],
+        limits: CallerLimits,
+        not_guessed: Callable[[CallerRequest], Principal | None],
+    ) -> None:
         self._methods = methods
         self.limits = limits
+        self._not_guessed = not_guessed
         self._in_order: Sequence[AuthMethod] = tuple(methods.values())
 
     @property
@@ -58,21 +69,47 @@ class Authenticator:
         """The methods that are in use, in the order in which they are asked."""
         return tuple(self._methods)
 
-    async def authenticate(self, request: CallerRequest) -> Principal:
-        """The caller of a request. Raises Unauthenticated, and the 429 problem if its client or
-        the key has failed too often."""
-        self.limits.check(request)
+    def authenticate(self, request: CallerRequest) -> Caller:
+        """The caller of a request: no coroutine, as most callers are known at once. Raises
+        Unauthenticated, and the 429 problem if its client or the key has failed too often."""
+        if seconds := self.limits.wait(request):
+            return self._surely_valid(request, seconds)
         try:
             for method in self._in_order:
-                principal = await method.authenticate(request)
-                if principal is not None:
-                    self.limits.succeeded(request)
-                    return principal
+                found = method.authenticate(request)
+                if found is not None:
+                    break
+            else:
+                raise Unauthenticated(HOW_TO_CALL, guess=False)
         except Unauthenticated as error:
-            if error.guess:
-                self.limits.failed(request, error.key or named_id(request.bearer))
-            raise
-        raise Unauthenticated(HOW_TO_CALL)
+            raise self._failed(request, error) from None
+        if isinstance(found, Principal):
+            self.limits.succeeded(request)
+            return found
+        return self._asked(request, found)
+
+    def _surely_valid(self, request: CallerRequest, seconds: float) -> Principal:
+        """The caller, although its address must wait: it has a valid credential that nobody can
+        have guessed. Others are refused unseen, as an answer would tell which guess is right."""
+        principal = self._not_guessed(request)
+        if principal is None:
+            raise self.limits.refused_unseen(seconds)
+        self.limits.succeeded(request)
+        return principal
+
+    async def _asked(self, request: CallerRequest, found: Awaitable[Principal]) -> Principal:
+        try:
+            principal = await found
+        except Unauthenticated as error:
+            raise self._failed(request, error) from None
+        self.limits.succeeded(request)
+        return principal
+
+    def _failed(self, request: CallerRequest, error: Unauthenticated) -> Unauthenticated:
+        """The error, which counts as a failed login if the credential may be a guess."""
+        if error.guess:
+            self.limits.failed(request, error.key or named_id(request.bearer))
+        return error
 
     def still_valid(self, principal: Principal) -> bool:
         """Whether a caller could come again: its credential is not revoked or expired."""

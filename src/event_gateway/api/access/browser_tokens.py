@@ -13,9 +13,11 @@ class BrowserTokens:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    async def authenticate(self, request: CallerRequest) -> Principal | None:
+    def authenticate(self, request: CallerRequest) -> Principal | None:
         """The holder of a token."""
-        token = request.parameter("token") or request.bearer
+        token = request.bearer
+        if request.has_query:
+            token = request.parameter("token") or token
         if not token.startswith(PREFIX):
             return None
         try:

@@ -12,15 +12,21 @@ from event_gateway.api.http.limits import counted_name
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problem_types import ProblemType
 from event_gateway.api.server.problems import Problem
+from event_gateway.core.access.allowances import Allowances
 from event_gateway.core.access.failed_logins import FailedLogins
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.access.request_rates import Quota, RequestRates
+from event_gateway.core.access.request_rates import Quota, RequestLimit, RequestRates
 from event_gateway.core.text.addresses import read_address
 
 log = structlog.get_logger(__name__)
 
 _LOGINS = problem_types.TOO_MANY_FAILED_LOGINS
 
+# Calls that change something, of a caller that is no operator: so many at once, and so many a
+# second after that. Each leaves two records in the audit log, which drops its oldest when it is
+# full.
+CHANGES_AT_ONCE = 1000
+CHANGES_A_SECOND = 2.0
 MAX_KNOWN = 10_000  # credentials that are remembered, with the address that they came from
 
 
@@ -38,8 +44,9 @@ class CallerLimits:
     """Counts failed logins by client address and by key, and requests by caller; in this process.
 
     An address whose failures are used up is refused unseen, so that nobody can go on guessing,
-    but for credentials with which it has logged in before: one client does not lock out others
-    behind the same address. A key's failures lock nobody out who has it, from whatever address.
+    but for credentials with which it has logged in before, and for valid keys, whose secrets cannot
+    be guessed: one client does not lock out others behind the same address. A key's failures lock
+    nobody out who has it, from whatever address.
     """
 
     def __init__(self, counters: Counters, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,19 +54,19 @@ class CallerLimits:
         self._clock = clock
         self._known: dict[tuple[str, int], None] = {}
         self._rates = RequestRates()
-        self._requests: int | None = None
-        self._window = 1.0
+        self._changes = Allowances(CHANGES_AT_ONCE, CHANGES_A_SECOND)
+        self._limit: RequestLimit | None = None
         self._count_failures(30, 60.0)
 
     def configure(
         self, *, failures: int, period: float, requests: int | None, window: float
     ) -> None:
         """Applies other limits: ``failures`` in ``period`` seconds, for an address and for a key;
-        ``requests`` (None: any number) in ``window`` seconds for a caller. Starts to count anew
-        where they differ."""
+        ``requests`` (None: any number) in ``window`` seconds for a caller without a limit of its
+        own. Starts to count failures anew where they differ."""
         if (failures, period) != self._failures:
             self._count_failures(failures, period)
-        self._requests, self._window = requests, window
+        self._limit = None if requests is None else RequestLimit(requests, window)
 
     def _count_failures(self, limit: int, period: float) -> None:
         """Begins to count failed logins, at none."""
@@ -67,15 +74,18 @@ class CallerLimits:
         self._addresses = FailedLogins(limit, period)
         self._keys = FailedLogins(limit, period)
 
-    def check(self, request: CallerRequest) -> None:
-        """Raises the 429 problem if the client has failed too often."""
+    def wait(self, request: CallerRequest) -> float:
+        """Seconds for which the client must wait, as it has failed too often; mostly 0."""
         if not self._addresses:  # nobody has failed
-            return
+            return 0.0
         client = request.client
         seconds = self._addresses.wait(_counted(client), self._clock())
-        if seconds and (client, _credential(request)) not in self._known:
-            self._counters.login_failed("limited")
-            raise _too_many("too many failed logins from this address", seconds, _LOGINS)
+        return 0.0 if (client, _credential(request)) in self._known else seconds
+
+    def refused_unseen(self, seconds: float) -> Problem:
+        """The 429 problem for a client that must wait."""
+        self._counters.login_failed("limited")
+        return _too_many("too many failed logins from this address", seconds, _LOGINS)
 
     def succeeded(self, request: CallerRequest) -> None:
         """The credential of the request is valid."""
@@ -107,16 +117,27 @@ class CallerLimits:
 
     def spend(self, principal: Principal) -> Quota | None:
         """Counts a request of a caller; None if its requests are not limited."""
-        if self._requests is None:
+        limit = principal.limit or self._limit
+        if limit is None:
             return None
-        now = self._clock()
-        return self._rates.spend(principal.identity, self._requests, self._window, now)
+        return self._rates.spend((principal.method, principal.id), limit, self._clock())
 
     def check_quota(self, quota: Quota | None) -> None:
         """Raises the 429 problem if the request was one too many."""
         if quota is not None and quota.remaining < 0:
             self._counters.request_limited()
-            raise _too_many(f"more than {quota.limit} requests in {quota.window:g} s", quota.reset)
+            requests, window = quota.limit.requests, quota.limit.window
+            raise _too_many(f"more than {requests} requests in {window:g} s", quota.reset)
+
+    def check_change(self, principal: Principal) -> None:
+        """Counts a call that the audit log records. Raises the 429 problem if it was one too many:
+        nobody but an operator can fill that log, and so have its oldest records dropped."""
+        if principal.is_operator:
+            return
+        seconds = self._changes.take(principal.holder, self._clock())
+        if seconds:
+            self._counters.request_limited()
+            raise _too_many("too many changes", seconds)
 
 
 def _too_many(

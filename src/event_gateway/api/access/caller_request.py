@@ -1,56 +1,71 @@
 """What a request tells about its caller."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qs
 
-from event_gateway.api.http.peer import Peer
+from event_gateway.api.access.request_id import request_id_of
+from event_gateway.api.http.peer import PEER, Peer
 from event_gateway.core.access.client_certificate import ClientCertificate
 
 # Headers as ASGI has them: names in lower case.
 RawHeaders = Sequence[tuple[bytes, bytes]]
+Scope = Mapping[str, Any]
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
 
 
 class CallerRequest:
     """A request whose caller is not known yet. It decodes what somebody asks for, and no more.
 
-    ``body``: reads the whole body, which is bounded, and may be called again; ``bearer``: the
+    ``body``: reads the whole body, which is bounded, and may be called again; ``peer``: the other
+    end of the connection; ``has_query``: whether there is a query string; ``bearer``: the
     credential in ``Authorization: Bearer``, else in ``X-API-Key``, or empty.
     """
 
-    __slots__ = ("_headers", "_query", "_raw_path", "bearer", "body", "method", "path", "peer")
+    __slots__ = ("_headers", "_scope", "bearer", "body", "has_query", "peer")
 
-    def __init__(
-        self,
-        *,
-        method: str,
-        path: str,
-        raw_path: bytes,
-        headers: RawHeaders,
-        query: bytes,
-        peer: Peer,
-        body: Callable[[], Awaitable[bytes]],
-    ) -> None:
-        """``raw_path``: the path as it was sent; ``query``: the query string; ``peer``: the other
-        end of the connection."""
-        self.method = method
-        self.path = path
-        self._raw_path = raw_path
-        self.peer = peer
+    def __init__(self, scope: Scope, body: Callable[[], Awaitable[bytes]]) -> None:
+        """``scope``: of ASGI, with the Peer under PEER."""
+        self._scope = scope
+        self._headers: RawHeaders = scope["headers"]
+        self.peer: Peer = scope[PEER]
         self.body = body
-        self._headers = headers
-        self._query = query
-        self.bearer = _bearer(headers)
+        self.has_query = bool(scope["query_string"])
+        self.bearer = _bearer(self._headers)
+
+    @property
+    def method(self) -> str:
+        """The method, ``GET`` for ``HEAD``."""
+        return str(self._scope["method"])
+
+    @property
+    def path(self) -> str:
+        """The path, decoded."""
+        return str(self._scope["path"])
 
     @property
     def target(self) -> bytes:
         """The path, and the query string if there is one, as they were sent."""
-        return b"%b?%b" % (self._raw_path, self._query) if self._query else self._raw_path
+        path, query = self._scope["raw_path"], self._scope["query_string"]
+        return b"%b?%b" % (path, query) if query else bytes(path)
 
     @property
     def client(self) -> str:
         """The address of the client, also behind reverse proxies that are trusted; empty where
         there is none."""
         return self.peer.client(self._headers).address
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request."""
+        given = (b"x-request-id", b"traceparent")
+        return request_id_of(
+            {
+                name.decode(): value.decode("latin-1")
+                for name, value in reversed(self._headers)
+                if name in given
+            }
+        )
 
     @property
     def scheme(self) -> str:
@@ -73,19 +88,19 @@ class CallerRequest:
 
     def parameter(self, name: str) -> str | None:
         """The first parameter of a name in the query string."""
-        if not self._query:
-            return None
-        return parse_qs(self._query.decode("latin-1")).get(name, [None])[0]
+        query: bytes = self._scope["query_string"]
+        return parse_qs(query.decode("latin-1")).get(name, [None])[0] if query else None
 
 
 def _bearer(headers: RawHeaders) -> str:
     """In one pass, as each request has it read. The first header of a name counts."""
     authorization = api_key = None
     for name, value in headers:
-        if name == b"authorization":
-            authorization = value if authorization is None else authorization
-        elif name == b"x-api-key":
-            api_key = value if api_key is None else api_key
+        if name in _CREDENTIALS:
+            if name == b"x-api-key":
+                api_key = value if api_key is None else api_key
+            elif authorization is None:
+                authorization = value
     if authorization is not None and authorization[:7].lower() == b"bearer ":
         return authorization[7:].strip().decode("latin-1")
     return "" if api_key is None else api_key.decode("latin-1")

@@ -21,7 +21,6 @@ from event_gateway.api.access.idempotency import Idempotent, run_once
 from event_gateway.api.access.recorded import Recorder
 from event_gateway.api.access.request_id import REQUEST_ID, request_id_of
 from event_gateway.api.http.exchange import ANSWER_HEADERS
-from event_gateway.api.http.peer import PEER
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.bodies import json_of, read_body
 from event_gateway.api.server.conditional import IF_MATCH
@@ -71,6 +70,8 @@ class GuardedRoute(APIRoute):
                 body = BodyOnce(request, part_of(request, ApiState).max_body)
                 principal = await caller(part_of(request, Authenticator), request, body)
                 authorize(principal, requirement.scope, unconfined=requirement.unconfined)
+                if audited is not None:
+                    part_of(request, Authenticator).limits.check_change(principal)
                 request.scope[PRINCIPAL] = principal
                 content = await body.read()
 
@@ -123,17 +124,8 @@ async def caller(
     sent too many requests."""
     scope = request.scope
     try:
-        principal = await authenticator.authenticate(
-            CallerRequest(
-                method=scope["method"],
-                path=scope["path"],
-                raw_path=scope["raw_path"],
-                headers=scope["headers"],
-                query=scope["query_string"],
-                peer=scope[PEER],
-                body=body.read,
-            )
-        )
+        found = authenticator.authenticate(CallerRequest(scope, body.read))
+        principal = found if isinstance(found, Principal) else await found
         if principal.method == "browser_token" and not live:
             raise Unauthenticated("a browser token opens streams and nothing else")
     except Unauthenticated as error:
@@ -142,6 +134,29 @@ async def caller(
     if quota is not None:
         scope[ANSWER_HEADERS] = quota.headers
     authenticator.limits.check_quota(quota)
+    return principal
+
+
+async def admitted(
+    authenticator: Authenticator,
+    request: Request,
+    body: BodyOnce,
+    scope: str,
+    operation: str,
+    *,
+    live: bool = False,
+) -> Principal:
+    """The caller of a request to a route that is no guarded one, and needs a scope. ``operation``:
+    the route's name in the audit log, which records a refusal. Raises what :func:`caller` raises,
+    and the 403 problem."""
+    principal: Principal | None = None
+    try:
+        principal = await caller(authenticator, request, body, live=live)
+        authorize(principal, scope)
+    except HANDLED as error:
+        request.scope[REQUEST_ID] = request_id_of(request.headers)
+        Recorder(None, operation).refused(request, principal, error)
+        raise
     return principal
 
 

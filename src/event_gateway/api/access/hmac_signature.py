@@ -70,15 +70,18 @@ class HmacSignatures:
         self._clients = {client.principal.id: client for client in clients}
         self._checkers.clear()
 
-    async def authenticate(self, request: CallerRequest) -> Principal | None:
+    def authenticate(self, request: CallerRequest) -> Awaitable[Principal] | None:
         """The client that has signed a request, which ``webhook-key-id`` names.
 
         The body is read only for a known client and a recent time. Raises the 503 problem if
         nobody can say whether the request was used before.
         """
-        key_id = request.header(KEY_ID)
-        if key_id is None or not self._clients:
+        if not self._clients:
             return None
+        key_id = request.header(KEY_ID)
+        return None if key_id is None else self._signer(request, key_id)
+
+    async def _signer(self, request: CallerRequest, key_id: str) -> Principal:
         client = self._clients.get(key_id)
         if client is None:
             raise self._refused("", "its webhook-key-id is not configured")

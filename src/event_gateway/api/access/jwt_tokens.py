@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from event_gateway.api.access.authenticator import Unauthenticated
 from event_gateway.api.access.caller_request import CallerRequest
@@ -68,7 +68,7 @@ class JwtTokens:
         self._forget()
         self._reconfigured.set()
 
-    async def authenticate(self, request: CallerRequest) -> Principal | None:
+    def authenticate(self, request: CallerRequest) -> Principal | Awaitable[Principal] | None:
         """The holder of a token."""
         text = request.bearer
         if not self._issuers or not looks_like_token(text):
@@ -76,7 +76,7 @@ class JwtTokens:
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
         holder = self._known.get(digest)
         if holder is None:
-            return await self._check(text, digest)
+            return self._check(text, digest)
         if holder.expires_at is None or time.time() < holder.expires_at:
             return holder
         del self._known[digest]

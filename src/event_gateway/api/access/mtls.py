@@ -42,7 +42,7 @@ class ClientCertificates:
             del self._certificates[_id(certificate)]
         self._principals.clear()
 
-    async def authenticate(self, request: CallerRequest) -> Principal | None:
+    def authenticate(self, request: CallerRequest) -> Principal | None:
         """The caller that the first matching rule names. None if there is no certificate, or no
         rule."""
         if not self._rules:

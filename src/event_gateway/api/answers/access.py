@@ -4,7 +4,14 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from event_gateway.api.answers.common import Time, Warned
+from event_gateway.api.answers.common import Duration, Time, Warned
+
+
+class RequestLimitAnswer(TypedDict):
+    """How many requests a key may send to a process."""
+
+    requests: int
+    per: Duration
 
 
 class KeyAnswer(TypedDict):
@@ -16,6 +23,7 @@ class KeyAnswer(TypedDict):
     namespaces: list[str] | None
     types: list[str] | None
     streams: list[str] | None
+    limits: RequestLimitAnswer | None
     created_at: Time | None
     created_by: str | None
     expires_at: Time | None

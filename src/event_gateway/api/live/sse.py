@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from event_gateway.api.access.authenticator import Authenticator, authorize
-from event_gateway.api.access.guarded_route import BodyOnce, caller
+from event_gateway.api.access.authenticator import Authenticator
+from event_gateway.api.access.guarded_route import BodyOnce, admitted
 from event_gateway.api.http.exchange import HEAD_ONLY
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.requests import QUERY, read_parameters, read_query
@@ -30,6 +30,7 @@ from event_gateway.streaming.refusal import SubscriptionRefused
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
+OPERATION = "GET /v1/streams/{name}/sse"  # the route's name in the audit log
 PARAMETERS = QUERY - {"stream", "subjects"} | {"lastEventId"}
 _STATUSES = {"unknown_stream": 404, "forbidden": 403, "unavailable": 503}
 # An EventSource gives up for good on every status but 200 (HTML Standard, 9.2.2). After these the
@@ -98,8 +99,9 @@ async def follow_stream(
 
 async def _answer(request: Request, parts: SseParts, name: str, last: str | None) -> Response:
     body = BodyOnce(request, parts.state.max_body)
-    principal = await caller(parts.authenticator, request, body, live=True)
-    authorize(principal, STREAMS_READ)
+    principal = await admitted(
+        parts.authenticator, request, body, STREAMS_READ, OPERATION, live=True
+    )
     if parts.state.draining:
         raise Problem(problem_types.SHUTTING_DOWN, "the gateway restarts", {"Retry-After": "2"})
     if last == ENDED:

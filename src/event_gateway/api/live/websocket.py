@@ -8,7 +8,7 @@ from wsproto import events
 
 from event_gateway.api.access.authenticator import Authenticator, Unauthenticated
 from event_gateway.api.access.caller_request import CallerRequest, RawHeaders
-from event_gateway.api.http.peer import Peer
+from event_gateway.api.http.peer import PEER, Peer
 from event_gateway.api.live.bare_session import SUBPROTOCOL, BareSession
 from event_gateway.api.live.close_codes import (
     FORBIDDEN,
@@ -30,11 +30,15 @@ from event_gateway.api.live.websocket_protocol import (
 )
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
+from event_gateway.audit.trail import AuditTrail
+from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.scope import STREAMS_READ
+from event_gateway.core.audit.record import who
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.streaming.refusal import SubscriptionRefused
 
 PATH = "/v1/ws"
+OPERATION = f"GET {PATH}"  # the route's name in the audit log
 NOT_BARE = f"only the subprotocol {SUBPROTOCOL} takes a subscription from the URL: send subscribe"
 NO_UPGRADE = (
     "this path speaks WebSocket, and the request has no 'Connection: Upgrade' and 'Upgrade: "
@@ -77,6 +81,7 @@ def sessions(
     subscriptions: LiveSubscriptions,
     connections: Connections,
     authenticator: Authenticator,
+    audit: AuditTrail,
     state: ApiState,
 ) -> OpenSession:
     """What opens a session for each upgrade request to ``/v1/ws``."""
@@ -96,14 +101,17 @@ def sessions(
         caller: CallerRequest, given: list[tuple[str, str]], bare: bool
     ) -> Session:
         try:
-            principal = await authenticator.authenticate(caller)
+            found = authenticator.authenticate(caller)
+            principal = found if isinstance(found, Principal) else await found
             authenticator.limits.check_quota(authenticator.limits.spend(principal))
         except Unauthenticated as error:
+            record_refusal(caller, None, 401)
             return _RefusedSession(UNAUTHENTICATED, str(error))
         except Problem as problem:
             code = TOO_MANY if problem.status == 429 else TRY_AGAIN
             return _RefusedSession(code, problem.detail)
         if not principal.allows(STREAMS_READ):
+            record_refusal(caller, principal, 403)
             return _RefusedSession(FORBIDDEN, f"the caller lacks the scope {STREAMS_READ}")
         try:
             query = read_parameters(given, QUERY)
@@ -115,14 +123,21 @@ def sessions(
             return BareSession(subscriptions, connections, principal, query)
         return LiveSession(subscriptions, connections, principal)
 
+    def record_refusal(caller: CallerRequest, principal: Principal | None, status: int) -> None:
+        audit.refused(
+            None if principal is None else who(principal), OPERATION, "", status,
+            client=caller.client, request_id=caller.request_id,
+        )  # fmt: skip
+
     return open_session
 
 
 def _caller_request(request: events.Request, query: str, peer: Peer) -> CallerRequest:
-    return CallerRequest(
-        method="GET", path=PATH, raw_path=PATH.encode(), headers=_headers(request),
-        query=query.encode(), peer=peer, body=_no_body,
-    )  # fmt: skip
+    scope = {
+        "method": "GET", "path": PATH, "raw_path": PATH.encode(), "headers": _headers(request),
+        "query_string": query.encode(), PEER: peer,
+    }  # fmt: skip
+    return CallerRequest(scope, _no_body)
 
 
 async def _no_body() -> bytes:

@@ -83,7 +83,7 @@ ANSWERS: dict[str, Any] = {
     "create_replay": _REPLAY,
     "show_replay": _REPLAY,
     "create_key": {
-        "id": "k7Q2", "key": "egk_k7Q2_…", **_KEY, "types": None, "streams": None,
+        "id": "k7Q2", "key": "egk_k7Q2_…", **_KEY, "types": None, "streams": None, "limits": None,
         "created_at": "2026-05-04T03:02:01.000Z", "created_by": "admin",
         "expires_at": "2026-06-03T03:02:01.000Z", "rotated_at": None, "former_until": None,
         "used_at": None, "managed_by": "api", "file": None, "warnings": [],

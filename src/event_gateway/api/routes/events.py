@@ -1,9 +1,9 @@
 """``POST /v1/events``: takes in CloudEvents, structured, binary or batched.
 
-A plain Starlette route, as this is the hot path: FastAPI would parse the body a second time.
+The hot path: the application calls the endpoint itself (:mod:`api.server.application`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from event_gateway.api.access.authenticator import Authenticator, authorize
-from event_gateway.api.access.guarded_route import BodyOnce, caller
+from event_gateway.api.access.authenticator import Authenticator
+from event_gateway.api.access.guarded_route import BodyOnce, admitted
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem, invalid
 from event_gateway.api.server.state import ApiState
@@ -31,7 +31,7 @@ from event_gateway.core.cloudevents.json_format import (
     to_structured,
 )
 from event_gateway.core.cloudevents.media_types import mode_of
-from event_gateway.core.cloudevents.trace_context import context_in
+from event_gateway.core.cloudevents.trace_context import TraceContext, read_context
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.ingest.intake import Intake
@@ -41,6 +41,11 @@ HOW_TO_SEND = (
     "or the attributes as ce- headers"
 )
 Admit = Callable[[Event], None]
+Headers = Sequence[tuple[bytes, bytes]]
+OPERATION = "POST /v1/events"  # the route's name in the audit log
+_KNOWN = frozenset((b"content-type", b"content-encoding", b"traceparent", b"tracestate"))
+_IDENTITY = b"identity"
+_JSON = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
 _STATUS = {
     "forbidden": 403,
@@ -80,18 +85,24 @@ class EventsEndpoint:
     async def post(self, request: Request) -> Response:
         """Takes events in; answers 202 once the log has confirmed them."""
         body = BodyOnce(request, self.state.max_body)
-        principal = await caller(self.authenticator, request, body)
-        authorize(principal, EVENTS_PUBLISH)
+        principal = await admitted(self.authenticator, request, body, EVENTS_PUBLISH, OPERATION)
         if self.state.draining:
             detail = "the gateway is shutting down: the event was not taken, send it again"
             kind = problem_types.SHUTTING_DOWN
             raise Problem(kind, detail, {"Retry-After": "2"}, outcome="not taken")
-        admit = self.admit if not is_narrowed(principal) else _admit_for(principal, self.admit)
-        events = _parse(request, await body.read(), admit)
-        appended = await self.intake.accept(events, trace=context_in(request.headers))
-        if is_narrowed(principal):
+        narrowed = is_narrowed(principal)
+        admit = self.admit if not narrowed else _admit_for(principal, self.admit)
+        headers: Headers = request.scope["headers"]
+        content = await body.read()
+        try:
+            known = _known_headers(headers)
+            events = _parse(headers, known, content, admit)
+        except InvalidEvent as error:
+            raise _refusal(error) from None
+        appended = await self.intake.accept(events, trace=_trace(known))
+        if narrowed:
             await self._check_duplicates(principal, events, appended)
-        duplicates = sum(1 for ack in appended if ack.duplicate)
+        duplicates = sum([ack.duplicate for ack in appended])
         answer = {
             "accepted": len(appended) - duplicates,
             "duplicates": duplicates,
@@ -100,7 +111,7 @@ class EventsEndpoint:
                 for (event, _), ack in zip(events, appended, strict=True)
             ],
         }
-        return Response(_encode(answer), 202, media_type="application/json")
+        return _Accepted(_encode(answer))
 
     async def _check_duplicates(
         self, principal: Principal, events: list[tuple[Event, bytes]], appended: list[Appended]
@@ -115,32 +126,48 @@ class EventsEndpoint:
                 raise Problem(409, detail)
 
 
-def _parse(request: Request, body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
-    try:
-        _check_encoding(request)
-        content_type = _content_type(request)
-        mode = mode_of(content_type)
-        if mode == "batch":
-            return _parse_batch(body, admit)
-        if mode == "structured":
-            event = from_structured(body)
-            admit(event)
-            return [(event, body)]
-        headers = _attribute_headers(request)
-        if not headers:
-            shown = (content_type or "no content type")[:64]
-            raise InvalidEvent("unsupported", f"{shown} without ce- headers is not a CloudEvent: "
-                                              f"{HOW_TO_SEND}")  # fmt: skip
-        if "ce-datacontenttype" in request.headers:
-            raise InvalidEvent("invalid", "ce-datacontenttype is not for HTTP: use Content-Type")
-        event = from_binary(headers, content_type, body)
+class _Accepted(Response):
+    """202, with its headers made in place: Starlette's way costs as much as the parsing."""
+
+    def __init__(self, body: bytes) -> None:
+        self.status_code = 202
+        self.body = body
+        self.background = None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), _JSON]
+
+
+def _parse(
+    headers: Headers, known: dict[bytes, bytes], body: bytes, admit: Admit
+) -> list[tuple[Event, bytes]]:
+    """The events of a request, each with its structured form. Raises InvalidEvent, and a Problem
+    for a batch."""
+    _check_encoding(known)
+    content_type = _content_type(headers, known)
+    mode = mode_of(content_type)
+    if mode == "batch":
+        return _parse_batch(body, admit)
+    if mode == "structured":
+        event = from_structured(body)
         admit(event)
-        return [(event, to_structured(event))]
-    except InvalidEvent as error:
-        members: dict[str, Any] = (
-            {} if error.path is None else {"reason": error.reason, "path": error.path}
+        return [(event, body)]
+    attributes = _attribute_headers(headers)
+    if not attributes:
+        shown = (content_type or "no content type")[:64]
+        raise InvalidEvent(
+            "unsupported", f"{shown} without ce- headers is not a CloudEvent: {HOW_TO_SEND}"
         )
-        raise Problem(_STATUS[error.reason], error.detail, **members) from None
+    if any(name == "ce-datacontenttype" for name, _ in attributes):
+        raise InvalidEvent("invalid", "ce-datacontenttype is not for HTTP: use Content-Type")
+    event = from_binary(attributes, content_type, body)
+    admit(event)
+    return [(event, to_structured(event))]
+
+
+def _refusal(error: InvalidEvent) -> Problem:
+    members: dict[str, Any] = (
+        {} if error.path is None else {"reason": error.reason, "path": error.path}
+    )
+    return Problem(_STATUS[error.reason], error.detail, **members)
 
 
 def _admit_for(caller: Principal, admit: Admit) -> Admit:
@@ -155,17 +182,37 @@ def _admit_for(caller: Principal, admit: Admit) -> Admit:
     return narrowed
 
 
-def _content_type(request: Request) -> str | None:
-    given = [value for name, value in request.headers.raw if name == b"content-type"]
-    if len(given) > 1:
+def _known_headers(headers: Headers) -> dict[bytes, bytes]:
+    """The headers that say something of an event in any mode; of each name the first."""
+    known: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _KNOWN and name not in known:
+            known[name] = value
+    return known
+
+
+def _content_type(headers: Headers, known: dict[bytes, bytes]) -> str | None:
+    given = known.get(b"content-type")
+    if given is None:
+        return None
+    if sum([name == b"content-type" for name, _ in headers]) > 1:
         raise InvalidEvent("invalid", "the header content-type occurs twice")
-    return _text(b"content-type", given[0]) if given else None
+    return _text(b"content-type", given)
 
 
-def _attribute_headers(request: Request) -> list[tuple[str, str]]:
+def _trace(known: dict[bytes, bytes]) -> TraceContext | None:
+    """The trace of the request."""
+    given = known.get(b"traceparent")
+    if given is None:
+        return None
+    state = known.get(b"tracestate")
+    return read_context(given.decode("latin-1"), None if state is None else state.decode("latin-1"))
+
+
+def _attribute_headers(headers: Headers) -> list[tuple[str, str]]:
     return [
         (name.decode("latin-1"), _text(name, value))
-        for name, value in request.headers.raw
+        for name, value in headers
         if name.startswith(b"ce-")
     ]
 
@@ -179,10 +226,11 @@ def _text(name: bytes, value: bytes) -> str:
         raise InvalidEvent("invalid", f"the header {shown} is not UTF-8") from None
 
 
-def _check_encoding(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise InvalidEvent("unsupported", f"content-encoding {encoding[:32]} is not supported")
+def _check_encoding(known: dict[bytes, bytes]) -> None:
+    encoding = known.get(b"content-encoding", _IDENTITY)
+    if encoding.lower() != _IDENTITY:
+        shown = encoding[:32].decode("latin-1")
+        raise InvalidEvent("unsupported", f"content-encoding {shown} is not supported")
 
 
 def _parse_batch(body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
@@ -193,12 +241,12 @@ def _parse_batch(body: bytes, admit: Admit) -> list[tuple[Event, bytes]]:
         raise Problem(413, f"a batch has at most {MAX_BATCH} events") from None
     events: list[tuple[Event, bytes]] = []
     errors, statuses = [], set()
-    for position, item in enumerate(items):
+    for position, (item, text) in enumerate(items):
         try:
             if isinstance(item, InvalidEvent):
                 raise item
             admit(item)
-            events.append((item, to_structured(item)))
+            events.append((item, text))
         except InvalidEvent as error:
             errors.append(_item_error(position, error))
             statuses.add(error.reason)

@@ -31,9 +31,11 @@ from event_gateway.config.key_model import (
 )
 from event_gateway.core.access.api_key import ADMIN_ID, ApiKey
 from event_gateway.core.access.key_warnings import key_warnings
+from event_gateway.core.access.request_rates import RequestLimit
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import DefinitionWarning
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
+from event_gateway.core.text.units import format_duration
 from event_gateway.registration.keys import Keys
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=GuardedRoute,
@@ -111,10 +113,11 @@ async def change_key(
     key_id: str,
     body: Changes,
 ) -> dict[str, Any]:
-    """Changes the name of a key, its scopes, what narrows them, or when it expires.
+    """Changes the name of a key, its scopes, what narrows them, how many requests it may send, or
+    when it expires.
 
-    ``null`` removes what narrows it, or its end. Connections that were opened with what the key
-    allows no more are closed.
+    ``null`` removes what narrows it, its limits, or its end. Connections that were opened with what
+    the key allows no more are closed.
     """
     former = parts.keys.find(key_id)
     condition.check(_shown(parts, former, {}))
@@ -185,6 +188,7 @@ def _shown(parts: KeyParts, key: ApiKey, used: dict[str, float]) -> dict[str, An
         "namespaces": _listed(key.namespaces),
         "types": _listed(key.types),
         "streams": _listed(key.streams),
+        "limits": _limits(key.limit),
         "created_at": None if of_file else rfc3339(key.created_at),
         "created_by": None if of_file else key.created_by,
         "expires_at": rfc3339_or_none(key.expires_at),
@@ -194,6 +198,12 @@ def _shown(parts: KeyParts, key: ApiKey, used: dict[str, float]) -> dict[str, An
         "managed_by": "file" if of_file else "api",
         "file": parts.keys.admin_file if of_file else None,
     }
+
+
+def _limits(limit: RequestLimit | None) -> dict[str, Any] | None:
+    if limit is None:
+        return None
+    return {"requests": limit.requests, "per": format_duration(limit.window)}
 
 
 def _listed(limit: tuple[str, ...] | None) -> list[str] | None:

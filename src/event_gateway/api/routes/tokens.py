@@ -26,6 +26,7 @@ from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import DefinitionWarning
 from event_gateway.core.text.times import rfc3339
 from event_gateway.registration.tokens import Tokens, TooManyTokens
+from event_gateway.registration.visible import streams_of
 
 router = APIRouter(prefix="/v1/tokens", tags=["streams"], route_class=GuardedRoute,
                    dependencies=[Depends(only_known_parameters)])  # fmt: skip
@@ -73,7 +74,7 @@ async def create_token(
     """Issues a token that opens the given streams or subjects for a short time, and no more than
     the caller may read. It ends with the caller's key."""
     try:
-        asked = token_from_json(body, frozenset(parts.registry.streams), caller)
+        asked = token_from_json(body, streams_of(caller, parts.registry).keys(), caller)
         token, text, listed = await parts.tokens.issue(
             caller, name=asked.name, streams=asked.streams, subjects=asked.subjects,
             namespaces=asked.namespaces, types=asked.types, lifetime=asked.lifetime,

@@ -1,7 +1,7 @@
 """The HTTP application: its routes, and how errors are answered."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from event_gateway.api.access.authenticator import Authenticator
 from event_gateway.api.access.guarded_route import BodyOnce, caller
@@ -30,13 +31,11 @@ from event_gateway.state.idempotent_answers import IdempotentAnswers
 
 log = structlog.get_logger(__name__)
 
-
+EVENTS = "/v1/events"
 _DETAILS = {
     404: "there is nothing at this path; note that no path of the API ends with a slash",
     405: "this path does not have the method; the header Allow names those that it has",
 }
-
-
 _LIMITS = {413: "request_size", 507: "storage"}  # that a status tells of
 
 
@@ -59,7 +58,7 @@ def build_application(
     signing_keys: SigningKeysEndpoint,
     groups: Sequence[RouteGroup],
     limit_reached: Callable[[str], None],
-) -> FastAPI:
+) -> "Application":
     """The ASGI application of one gateway process. ``version`` is the gateway's; ``limit_reached``
     counts that a limit refused a request, by the limit's name; ``answers`` keeps those to requests
     with an idempotency key.
@@ -73,8 +72,8 @@ def build_application(
         openapi_url=None, docs_url=None, redoc_url=None,
     )  # fmt: skip
     provide(app, authenticator, state, audit, answers)
-    app.router.routes.append(Route("/v1/events", events.post, methods=["POST"]))
-    app.router.routes.append(Route("/v1/events", events.options, methods=["OPTIONS"]))
+    app.router.routes.append(Route(EVENTS, events.post, methods=["POST"]))
+    app.router.routes.append(Route(EVENTS, events.options, methods=["OPTIONS"]))
     app.router.routes.append(Route(SIGNING_KEYS, signing_keys.get))
     described = [route for group in groups for router in group.routers for route in router.routes]
     make_document = functools.partial(
@@ -91,12 +90,47 @@ def build_application(
             check_provided(app, router)
             # include_router analyses every route again, at the first request.
             app.router.routes.extend(router.routes)
+    on_problem = functools.partial(_on_problem, limit_reached)
     for kind in HANDLED:
-        app.add_exception_handler(kind, functools.partial(_on_problem, limit_reached))
+        app.add_exception_handler(kind, on_problem)
     app.add_exception_handler(HTTPException, functools.partial(_on_http_error, app.router.routes))
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_unexpected)
-    return app
+    return Application(app, events, on_problem)
+
+
+class Application:
+    """Answers all requests. ``app`` has all routes.
+
+    An event goes straight to the endpoint that ``app`` has for it, too: on the way through its
+    middleware and its routes a request costs more than all that is done with the event. Errors are
+    answered by the same functions.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        events: EventsEndpoint,
+        on_problem: Callable[[Request, Exception], Awaitable[Response]],
+    ) -> None:
+        self.app = app
+        self._events = events
+        self._on_problem = on_problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request (ASGI)."""
+        if scope["path"] != EVENTS or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        scope["app"] = self.app
+        request = Request(scope, receive)
+        try:
+            response = await self._events.post(request)
+        except HANDLED as error:
+            response = await self._on_problem(request, error)
+        except Exception as error:
+            response = await _on_unexpected(request, error)
+        await response(scope, receive, send)
 
 
 async def _on_problem(

@@ -100,17 +100,18 @@ def build_access(
 
     jwt = JwtTokens(source, adapters.metrics.issuer_keys_fetched)
     hmac = HmacSignatures(requests.secrets.find, SignedRequests(adapters.redis).is_first)
+    keys = ApiKeys(ring)
     # In the order in which they are asked: a method is asked only if those before it found no
     # credential of their own.
     methods: dict[str, AuthMethod] = {
         "browser_token": BrowserTokens(tokens),
         "jwt": jwt,
-        "api_key": ApiKeys(ring),
+        "api_key": keys,
         "hmac": hmac,
         "mtls": certificates,  # last: a client cannot leave its certificate out of one request
     }
     access = Access(
-        Authenticator(methods, CallerLimits(adapters.metrics.http)),
+        Authenticator(methods, CallerLimits(adapters.metrics.http), keys.not_guessed),
         Keys(registry=adapters.registry, ring=ring, admin=admin_key, uses=uses),
         tokens, jwt, hmac, requests.secrets, http, guard, adapters.audit,
     )  # fmt: skip

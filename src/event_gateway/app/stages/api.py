@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from event_gateway import __version__
@@ -22,7 +21,7 @@ from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protoco
 from event_gateway.api.routes.admin import admin_application
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
-from event_gateway.api.server.application import build_application
+from event_gateway.api.server.application import Application, build_application
 from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.access import Access, build_access
 from event_gateway.app.stages.routes import health_parts, route_groups
@@ -59,7 +58,7 @@ class Api:
     state: ApiState
     connections: Connections
     subscriptions: LiveSubscriptions
-    asgi: FastAPI
+    application: Application
     max_connections: int
     open_connections: OpenConnections
     proxies: TrustedProxies
@@ -177,6 +176,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         subscriptions=subscriptions,
         connections=connections,
         authenticator=access.authenticator,
+        audit=stages.adapters.audit,
         state=state,
     )
     return Api(
@@ -184,7 +184,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         state=state,
         connections=connections,
         subscriptions=subscriptions,
-        asgi=application,
+        application=application,
         max_connections=max_connections,
         open_connections=open_connections,
         proxies=proxies,

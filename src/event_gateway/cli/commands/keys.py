@@ -33,6 +33,13 @@ StreamOption = Annotated[
 ExpiryOption = Annotated[
     str | None, typer.Option("--expires-in", help="Until it expires, such as 30d; default: never.")
 ]
+RequestsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Requests that it may send to a process within --per; 0: no limit of its own."
+    ),
+]
+PerOption = Annotated[str | None, typer.Option(help="For --requests, such as 1m; default: 1s.")]
 OverlapOption = Annotated[
     str | None,
     typer.Option(help="How long the former value stays valid (24h); 0s: it is refused at once."),
@@ -47,6 +54,8 @@ def create(
     event_type: TypeOption = None,
     stream: StreamOption = None,
     expires_in: ExpiryOption = None,
+    requests: RequestsOption = None,
+    per: PerOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -55,6 +64,7 @@ def create(
     if not scope:
         fail(f"--scope: give at least one of {', '.join(SCOPES)}", 2)
     body = {"name": name} | _given(scope, namespace, event_type, stream, expires_in)
+    body |= _given_limits(requests, per)
     print_answer(as_json, call(url, key, "POST", "/v1/keys", body), _with_value)
 
 
@@ -81,6 +91,8 @@ def update(
     event_type: TypeOption = None,
     stream: StreamOption = None,
     expires_in: ExpiryOption = None,
+    requests: RequestsOption = None,
+    per: PerOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -88,6 +100,7 @@ def update(
     """Change what a key allows. A list that is given replaces the former one."""
     body = _given(scope, namespace, event_type, stream, expires_in)
     body |= {} if name is None else {"name": name}
+    body |= _given_limits(requests, per)
     if not body:
         fail("nothing to change: give an option", 2)
     print_answer(as_json, call(url, key, "PATCH", f"/v1/keys/{quoted(key_id)}", body), _details)
@@ -133,6 +146,16 @@ def _given(
     return {name: value for name, value in members.items() if value}
 
 
+def _given_limits(requests: int | None, per: str | None) -> dict[str, Any]:
+    if requests is None:
+        if per is not None:
+            fail("--per needs --requests", 2)
+        return {}
+    if not requests:
+        return {"limits": None}
+    return {"limits": {"requests": requests, **({} if per is None else {"per": per})}}
+
+
 def _with_value(answer: dict[str, Any]) -> list[str]:
     lines = warnings_of(answer)
     if until := answer["former_until"]:
@@ -153,6 +176,7 @@ def _details(key: dict[str, Any]) -> list[str]:
             "namespaces": _joined(key["namespaces"]),
             "types": _joined(key["types"]),
             "streams": _joined(key["streams"]),
+            "requests": _rate(key),
             "created": key["created_at"] and f"{key['created_at']} by {key['created_by']}",
             "expires": key["expires_at"] or "never",
             "rotated": key["rotated_at"],
@@ -179,7 +203,13 @@ def _limits(key: dict[str, Any]) -> str:
         for kind in ("namespaces", "types", "streams")
         if key[kind] is not None
     ]
+    parts += [f"requests: {rate}"] if (rate := _rate(key)) else []
     return "; ".join(parts)
+
+
+def _rate(key: dict[str, Any]) -> str | None:
+    limits = key["limits"]
+    return limits and f"{limits['requests']} per {limits['per']}"
 
 
 def _joined(limit: list[str] | None) -> str | None:

@@ -13,6 +13,7 @@ import zlib
 import msgspec
 
 from event_gateway.core.access.principal import Principal
+from event_gateway.core.access.request_rates import RequestLimit
 from event_gateway.core.access.scope import ADMIN
 
 PREFIX = "egk_"
@@ -30,7 +31,7 @@ _begins_as_key = re.compile(f"{PREFIX}([A-Za-z0-9]{{{_ID_LENGTH}}})_", re.ASCII)
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is stored. ``hash`` is the SHA-256 of its value, ``former_hash`` that of the
     value before the last rotation, which is valid until ``former_until``. Times are in seconds
-    since the epoch; what narrows the scopes is as in a Principal."""
+    since the epoch; what narrows the scopes is as in a Principal, and so is ``limit``."""
 
     id: str
     name: str
@@ -45,6 +46,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     rotated_at: float | None = None
     former_hash: bytes = b""
     former_until: float = 0.0
+    limit: RequestLimit | None = None
 
     def principal(self, value_hash: bytes, until: float | None = None) -> Principal:
         """The caller that holds one of the values; ``until``: when that value becomes invalid, if
@@ -54,6 +56,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
             name=self.name, method="api_key", id=self.id, scopes=frozenset(self.scopes),
             namespaces=self.namespaces, types=self.types, streams=self.streams,
             expires_at=min(ends, default=None), credential=value_hash.hex()[:16],
+            limit=self.limit,
         )  # fmt: skip
 
 
@@ -83,6 +86,11 @@ def named_id(credential: str) -> str:
     it begins otherwise."""
     named = _begins_as_key(credential)
     return named[1] if named else ""
+
+
+def is_made(value: str) -> bool:
+    """Whether a value has the form of a key that a gateway has made: nobody guesses its secret."""
+    return _matches_form(value) is not None and not is_mistyped(value)
 
 
 def is_mistyped(value: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from event_gateway.core.access.request_rates import RequestLimit
 from event_gateway.core.access.scope import ADMIN
 from event_gateway.core.matching.pattern import includes
 
@@ -20,7 +21,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     scopes allow, unless it is None. ``subjects``: patterns of subjects of the log that a caller
     with ``streams`` may listen to. ``expires_at``: in seconds since the epoch. ``credential`` tells
     apart the values of a key during a rotation. ``issued_by``: the identity of the key that issued
-    a token.
+    a token. ``limit``: how many requests it may send, where it has a limit of its own.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     credential: str = ""
     issued_by: str = ""
+    limit: RequestLimit | None = None
 
     def allows(self, scope: str) -> bool:
         """Whether the caller has a scope."""

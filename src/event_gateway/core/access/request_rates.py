@@ -5,27 +5,45 @@ The headers are those of draft-ietf-httpapi-ratelimit-headers-10; the policy has
 """
 
 import math
-from typing import NamedTuple
+
+import msgspec
 
 MAX_CALLERS = 10_000  # whose windows are remembered; the window that began first is dropped
+MAX_REQUESTS = 1_000_000_000  # of a limit of a key's own
+MAX_WINDOW = 86400.0  # seconds, of the same
 
 
-class Quota(NamedTuple):
-    """What a caller has left. ``limit`` requests in ``window`` seconds; ``remaining`` after this
-    one, below 0 if it is one too many; ``reset``: seconds until the window ends."""
+class RequestLimit(msgspec.Struct, frozen=True):
+    """``requests`` in ``window`` seconds."""
 
-    limit: int
+    requests: int
     window: float
+
+
+class Quota(msgspec.Struct, frozen=True, gc=False):
+    """What a caller has left of its limit: ``remaining`` after this request, below 0 if it is one
+    too many; ``reset``: seconds until the window ends."""
+
+    limit: RequestLimit
     remaining: int
     reset: float
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers of the answer, which count whole seconds."""
-        policy = b'"requests";q=%d;w=%d' % (self.limit, math.ceil(self.window))
+        limit = self.limit
+        policy = b'"requests";q=%d;w=%d' % (limit.requests, math.ceil(limit.window))
         left = self.remaining if self.remaining > 0 else 0
         now = b'"requests";r=%d;t=%d' % (left, math.ceil(self.reset))
         return [(b"ratelimit-policy", policy), (b"ratelimit", now)]
+
+
+class _Window:
+    __slots__ = ("end", "used")
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+        self.used = 0
 
 
 class RequestRates:
@@ -33,19 +51,19 @@ class RequestRates:
     of the caller's."""
 
     def __init__(self) -> None:
-        self._windows: dict[str, tuple[float, int]] = {}  # end, requests so far
+        self._windows: dict[tuple[str, str], _Window] = {}
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    def spend(self, caller: str, limit: int, window: float, now: float) -> Quota:
-        """Counts a request. ``caller``: its identity."""
-        end, used = self._windows.get(caller, (now, 0))
-        if end <= now:
+    def spend(self, caller: tuple[str, str], limit: RequestLimit, now: float) -> Quota:
+        """Counts a request. ``caller``: its method and id."""
+        window = self._windows.get(caller)
+        if window is None or window.end <= now:
             self._windows.pop(caller, None)  # to the end, behind the windows that began before
-            end, used = now + window, 0
             if len(self._windows) >= MAX_CALLERS:
                 del self._windows[next(iter(self._windows))]
-        used += 1
-        self._windows[caller] = (end, used)
-        return Quota(limit, window, limit - used, end - now)
+            self._windows[caller] = window = _Window(now + limit.window)
+        window.used += 1
+        # Rounding may make the end later than it is.
+        return Quota(limit, limit.requests - window.used, min(window.end - now, limit.window))

@@ -47,9 +47,9 @@ class TooManyEvents(Exception):
     """A batch has more events than are taken."""
 
 
-def from_batch(body: bytes) -> list[Event | InvalidEvent]:
-    """Each item of a JSON batch, as an event or as the error that it has. Raises InvalidEvent if
-    the body is not a batch, TooManyEvents if it has more than MAX_BATCH items."""
+def from_batch(body: bytes) -> list[tuple[Event | InvalidEvent, bytes]]:
+    """Each item of a JSON batch, as an event or as the error that it has, and its text. Raises
+    InvalidEvent if the body is not a batch, TooManyEvents if it has more than MAX_BATCH items."""
     check_utf8(body)
     clean = replace_halves(body)
     try:
@@ -60,14 +60,14 @@ def from_batch(body: bytes) -> list[Event | InvalidEvent]:
     if len(decoded) > MAX_BATCH:
         raise TooManyEvents
     items = [bytes(item) for item in decoded]
-    out: list[Event | InvalidEvent] = []
+    out: list[tuple[Event | InvalidEvent, bytes]] = []
     if clean is not body:
         items = list(values(body, [len(item) for item in items]))
     for item in items:
         try:
-            out.append(from_structured(item))
+            out.append((from_structured(item), item))
         except InvalidEvent as error:
-            out.append(error)
+            out.append((error, item))
     return out
 
 

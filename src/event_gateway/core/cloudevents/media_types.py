@@ -61,6 +61,8 @@ def mode_of(content_type: str | None) -> Mode:
 
     Raises InvalidEvent (``unsupported``) for an event format that is not JSON in UTF-8.
     """
+    if content_type == STRUCTURED:
+        return "structured"
     media = _media(content_type)
     if not media.startswith("application/cloudevents"):
         return "binary"

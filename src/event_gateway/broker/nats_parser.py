@@ -1,0 +1,53 @@
+"""Parses what a NATS server sends, at a third of the cost of the parser of nats-py.
+
+It reads messages. All else that a server sends is one line, and goes to the client's own parser.
+"""
+
+from nats.protocol.parser import Parser
+
+
+class MessageParser(Parser):
+    """Takes what was read from the connection, in pieces of any size."""
+
+    _resets = 0
+
+    def reset(self) -> None:
+        """Forgets what has come: the connection is another one."""
+        super().reset()
+        self._rest = bytearray()  # what has come of something that is not complete
+        self._complete = 0  # bytes that it has at least once it is complete
+        self._resets += 1
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Gives each message to the client as soon as all of it has come."""
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._complete:
+                return
+            data, self._rest = bytes(self._rest), bytearray()
+        resets, at = self._resets, 0
+        while (end := data.find(b"\r\n", at)) >= 0:
+            line = data[at:end]
+            if not line.startswith((b"MSG ", b"HMSG ")):
+                await super().parse(data[at : end + 2])
+                at = end + 2
+            else:
+                # MSG subject sid [reply] size, HMSG subject sid [reply] size-of-headers size
+                words = line.split()
+                begin = end + 2
+                stop = begin + int(words[-1])
+                if len(data) < stop + 2:
+                    self._complete = stop + 2 - at
+                    break
+                headers, body = None, begin
+                if line[0] == 72:  # H
+                    body += int(words.pop(-2))
+                    headers = data[begin:body]
+                reply = words[3] if len(words) == 5 else b""
+                at = stop + 2
+                await self.nc._process_msg(int(words[2]), words[1], reply, data[body:stop], headers)
+            if self._resets != resets:
+                return  # what is left came from the former connection
+        else:
+            self._complete = 0
+        self._rest += data[at:]

@@ -1,0 +1,103 @@
+"""The parser of what NATS sends, beside the client's own."""
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.errors import ProtocolError
+from nats.protocol.parser import Parser
+
+from event_gateway.broker.nats_parser import MessageParser
+
+_HEADERS = b"NATS/1.0\r\na: b\r\n\r\n"
+
+
+class _Client:
+    """Notes what a parser gives it."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    async def _process_msg(self, *message: Any) -> None:
+        self.got.append(message)
+
+    async def _process_ping(self) -> None:
+        self.got.append("ping")
+
+    async def _process_pong(self) -> None:
+        self.got.append("pong")
+
+    async def _process_err(self, text: str) -> None:
+        self.got.append(text)
+
+    async def _process_info(self, info: dict[str, Any]) -> None:
+        self.got.append(info)
+
+
+def _message(subject: str, sid: int, reply: str, headers: bool, payload: bytes) -> bytes:
+    before = f"{subject} {sid}" + (f" {reply}" if reply else "")
+    if not headers:
+        return b"MSG %b %d\r\n%b\r\n" % (before.encode(), len(payload), payload)
+    size = len(_HEADERS)
+    return b"HMSG %b %d %d\r\n%b%b\r\n" % (
+        before.encode(), size, size + len(payload), _HEADERS, payload,
+    )  # fmt: skip
+
+
+_messages = st.builds(
+    _message,
+    st.sampled_from(["a.b", "MSG", "_INBOX.x.1"]), st.integers(1, 99),
+    st.sampled_from(["", "$JS.ACK.a.b.1.2.3.4.5", "HMSG"]), st.booleans(),
+    st.binary(max_size=40) | st.sampled_from([b"", b"\r\n", b"MSG a 1 3\r\nabc\r\n", b"x" * 5000]),
+)  # fmt: skip
+_lines = st.sampled_from(
+    [b"PING\r\n", b"PONG\r\n", b"+OK\r\n", b"-ERR 'Stale'\r\n", b'INFO {"a": "b c"}\r\n']
+)
+
+
+async def _parsed(parser: type[Parser], pieces: list[bytes]) -> list[Any]:
+    client = _Client()
+    made = parser(client)
+    for piece in pieces:
+        await made.parse(piece)
+    return client.got
+
+
+@given(st.lists(_messages | _lines, max_size=8), st.lists(st.integers(0, 400), max_size=12))
+async def test_it_gives_what_the_client_s_own_parser_gives(
+    sent: list[bytes], cuts: list[int]
+) -> None:
+    text = b"".join(sent)
+    ends = sorted({cut for cut in cuts if cut < len(text)} | {0, len(text)})
+    pieces = [text[begin:end] for begin, end in itertools.pairwise(ends)]
+    got = await _parsed(MessageParser, pieces)
+    assert got == await _parsed(Parser, [text])
+    assert len(got) == sum(not line.startswith(b"+OK") for line in sent)
+
+
+async def test_what_came_of_a_former_connection_is_forgotten() -> None:
+    client = _Client()
+    parser = MessageParser(client)
+    await parser.parse(b"MSG a 1 5\r\nab")
+    parser.reset()
+    await parser.parse(b"PING\r\n")
+    assert client.got == ["ping"]
+
+    class _Leaving(_Client):
+        async def _process_msg(self, *message: Any) -> None:
+            self.got.append(message)
+            leaving.reset()
+
+    left = _Leaving()
+    leaving = MessageParser(left)
+    await leaving.parse(b"MSG a 1 1\r\nx\r\nMSG a 1 1\r\ny\r\nMSG a 1 9\r\n")
+    assert [message[3] for message in left.got] == [b"x"]
+    await leaving.parse(b"MSG a 1 1\r\nz\r\n")
+    assert [message[3] for message in left.got] == [b"x", b"z"]
+
+
+async def test_anything_else_is_refused() -> None:
+    with pytest.raises(ProtocolError):
+        await _parsed(MessageParser, [b"HTTP/1.1 200 OK\r\n"])
