@@ -177,7 +177,7 @@ def test_failures_and_windows_are_bounded() -> None:
     failed = FailedLogins(3, 30.0)
     for number in range(MAX_SUBJECTS + 10):
         failed.failed(str(number), 0.0)
-    assert len(failed) == MAX_SUBJECTS
+    assert len(failed.subjects) == MAX_SUBJECTS
     rates = RequestRates()
     for number in range(MAX_CALLERS + 10):
         rates.spend(("api_key", str(number)), RequestLimit(1, 1.0), 0.0)

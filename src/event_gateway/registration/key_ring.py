@@ -1,10 +1,10 @@
 """The key ring: all API keys as this process knows them, found by their values."""
 
 import asyncio
-import hmac
 import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from hmac import compare_digest
 
 import structlog
 from msgspec.structs import replace
@@ -54,7 +54,7 @@ class KeyRing:
         if values is None:
             key_id, values = ADMIN_ID, self._values[ADMIN_ID]
         for value_hash, principal in values:
-            if hmac.compare_digest(given, value_hash):
+            if compare_digest(given, value_hash):
                 now = time.time()
                 if principal.expires_at is not None and principal.expires_at <= now:
                     raise InvalidKey("the key has expired, or was rotated")

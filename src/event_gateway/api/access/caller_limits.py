@@ -76,7 +76,7 @@ class CallerLimits:
 
     def wait(self, request: CallerRequest) -> float:
         """Seconds for which the client must wait, as it has failed too often; mostly 0."""
-        if not self._addresses:  # nobody has failed
+        if not self._addresses.subjects:  # nobody has failed
             return 0.0
         client = request.client
         seconds = self._addresses.wait(_counted(client), self._clock())

@@ -11,7 +11,6 @@ from event_gateway.core.access.client_certificate import ClientCertificate
 # Headers as ASGI has them: names in lower case.
 RawHeaders = Sequence[tuple[bytes, bytes]]
 Scope = Mapping[str, Any]
-_CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
 
 
 class CallerRequest:
@@ -30,7 +29,7 @@ class CallerRequest:
         self._headers: RawHeaders = scope["headers"]
         self.peer: Peer = scope[PEER]
         self.body = body
-        self.has_query = bool(scope["query_string"])
+        self.has_query = scope["query_string"] != b""
         self.bearer = _bearer(self._headers)
 
     @property
@@ -96,11 +95,12 @@ def _bearer(headers: RawHeaders) -> str:
     """In one pass, as each request has it read. The first header of a name counts."""
     authorization = api_key = None
     for name, value in headers:
-        if name in _CREDENTIALS:
-            if name == b"x-api-key":
-                api_key = value if api_key is None else api_key
-            elif authorization is None:
-                authorization = value
-    if authorization is not None and authorization[:7].lower() == b"bearer ":
-        return authorization[7:].strip().decode("latin-1")
+        if name == b"authorization":
+            authorization = value if authorization is None else authorization
+        elif name == b"x-api-key":
+            api_key = value if api_key is None else api_key
+    if authorization is not None:
+        scheme = authorization[:7]
+        if scheme == b"Bearer " or scheme.lower() == b"bearer ":
+            return authorization[7:].strip().decode("latin-1")
     return "" if api_key is None else api_key.decode("latin-1")
