@@ -18,7 +18,8 @@ from support.receiver import Receiver
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PUBLISH, PROCESS = "publish GATEWAY_EVENTS", "process GATEWAY_EVENTS"
 STRUCTURED = "application/cloudevents+json"
-PRODUCER, CONSUMER, CLIENT = 4, 5, 3  # as OTLP numbers them
+SERVED = "POST /v1/events"
+SERVER, PRODUCER, CONSUMER, CLIENT = 2, 4, 5, 3  # as OTLP numbers them
 
 
 def _config(collector: OtlpCollector, receiver: Receiver, **telemetry: Any) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def _config(collector: OtlpCollector, receiver: Receiver, **telemetry: Any) -> d
                         "retry_policy": retries},
             "healthy": {"url": f"{receiver.url}/healthy", "events": ["user.*"]},
         },
+        "streams": {"users": {"subjects": ["user.*"]}},
     }  # fmt: skip
 
 
@@ -63,18 +65,20 @@ async def test_one_trace_from_the_publication_to_each_attempt(
         await _post(client, sent, traceparent=caller, tracestate="vendor=1")
         await client.until("failing", sent["id"], "dead_letter")
         attempts = await collector.until(3, trace_id=TRACE, messaging__operation__name="send")
+        (served,) = await collector.until(1, name=SERVED, trace_id=TRACE)
         (published,) = await collector.until(1, name=PUBLISH, trace_id=TRACE)
         (routed,) = await collector.until(1, name=PROCESS, trace_id=TRACE)
         (buried,) = await collector.until(1, name="publish GATEWAY_DEAD_LETTERS")
         # The tree
-        assert _parent_of(published) == (TRACE, CALLER)
+        assert _parent_of(served) == (TRACE, CALLER)
+        assert _parent_of(published) == _ids(served)
         assert _parent_of(routed) == _ids(published)
         assert {_parent_of(attempt) for attempt in attempts} == {_ids(routed)}
         assert _parent_of(buried) == _ids(routed)
-        assert [span.kind for span in (published, routed, *attempts, buried)] == [
-            PRODUCER, CONSUMER, CLIENT, CLIENT, CLIENT, PRODUCER,
+        assert [span.kind for span in (served, published, routed, *attempts, buried)] == [
+            SERVER, PRODUCER, CONSUMER, CLIENT, CLIENT, CLIENT, PRODUCER,
         ]  # fmt: skip
-        assert {span.state for span in (published, routed, *attempts)} == {"vendor=1"}
+        assert {span.state for span in (served, published, routed, *attempts)} == {"vendor=1"}
         # What each receiver got
         failed = sorted(
             (span for span in attempts if span.name == "send failing"), key=lambda span: span.start
@@ -97,6 +101,8 @@ async def test_one_trace_from_the_publication_to_each_attempt(
             "server.address": "127.0.0.1", "url.scheme": "http",
         }.items()  # fmt: skip
         assert [span.failed for span in (*failed, healthy, routed)] == [True, True, False, False]
+        assert served.attributes["http.route"] == "/v1/events"
+        assert served.attributes["http.response.status_code"] == 202
         assert routed.attributes["event_gateway.webhooks"] == 2
         assert published.attributes["event_gateway.seq"] == 1
         assert buried.attributes["event_gateway.reason"] == "ServerError"
@@ -106,6 +112,7 @@ async def test_one_trace_from_the_publication_to_each_attempt(
         assert "canary" not in repr([span.attributes for span in collector.spans])
         assert collector.headers["x-api-key"] == "canary-header"
         await _other_ways_in(client, collector, receiver)
+        await _subscribers(client, collector)
         await _figures(collector)
         async with asyncio.timeout(PATIENCE):
             while (
@@ -134,12 +141,14 @@ async def _other_ways_in(client: Client, collector: OtlpCollector, receiver: Rec
     named = event("user.named", traceparent=f"00-{trace}-{CALLER}-01")
     await _post(client, named)
     (published,) = await collector.until(1, name=PUBLISH, trace_id=trace)
-    assert _parent_of(published) == (trace, CALLER)
+    (served,) = await collector.until(1, name=SERVED, trace_id=trace)
+    assert _parent_of(served) == (trace, CALLER)
+    assert _parent_of(published) == _ids(served)
     linked = event("user.linked", traceparent=f"00-{trace}-{CALLER}-01")
     await _post(client, linked, traceparent=f"00-{'3' * 32}-{CALLER}-01")
     (published,) = await collector.until(1, name=PUBLISH, trace_id="3" * 32)
     assert published.links == [(trace, CALLER)]
-    # Neither: the trace begins here, and a batch has a trace for each event.
+    # Neither: the trace begins here, and a batch has a trace for each event, with a link to it.
     batch = [event("user.one"), event("user.two")]
     await _post(client, batch)
     spans = [
@@ -148,6 +157,9 @@ async def _other_ways_in(client: Client, collector: OtlpCollector, receiver: Rec
     ]
     assert [span.parent_id for span in spans] == ["", ""]
     assert spans[0].trace_id != spans[1].trace_id
+    (request,) = {link for span in spans for link in span.links}
+    (served,) = await collector.until(1, name=SERVED, trace_id=request[0])
+    assert (_ids(served), served.parent_id) == (request, "")
     for span in spans:
         (routed,) = await collector.until(1, name=PROCESS, trace_id=span.trace_id)
         assert _parent_of(routed) == _ids(span)
@@ -161,6 +173,31 @@ async def _other_ways_in(client: Client, collector: OtlpCollector, receiver: Rec
     await _post(client, loud)
     await collector.until(1, name="send healthy", trace_id="5" * 32)
     assert not [span for span in collector.spans if span.trace_id == "4" * 32]
+
+
+async def _subscribers(client: Client, collector: OtlpCollector) -> None:
+    """An event has one span for all live subscribers of a stream; a connection that of its
+    handshake, or of the beginning of its answer."""
+    path, trace = "/v1/streams/users/sse", "6" * 32
+    async with client.websocket() as socket, client.websocket() as other:
+        for each in (socket, other):
+            assert (await each.request(action="subscribe", stream="users"))["type"] == "subscribed"
+        opened = await collector.until(2, name="GET /v1/ws")
+        assert {span.attributes["http.response.status_code"] for span in opened} == {101}
+        assert {span.parent_id for span in opened} == {""}
+        async with client.http.stream("GET", path) as answer:
+            assert answer.status_code == 200
+            (opened_sse,) = await collector.until(1, name="GET /v1/streams/{name}/sse")
+            assert opened_sse.attributes["url.path"] == path
+            await _post(client, event("user.live"), traceparent=f"00-{trace}-{CALLER}-01")
+            name = "stream GATEWAY_STREAM_users"
+            (streamed,) = await collector.until(1, name=name, trace_id=trace)
+            assert (streamed.kind, streamed.attributes["event_gateway.subscribers"]) == (
+                CONSUMER,
+                3,
+            )
+            (published,) = await collector.until(1, name=PUBLISH, trace_id=trace)
+            assert _parent_of(streamed) == _ids(published)
 
 
 async def _figures(collector: OtlpCollector) -> None:

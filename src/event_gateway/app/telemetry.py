@@ -26,7 +26,7 @@ def telemetry_problems(config: Config) -> Iterable[tuple[str, str]]:
     """What cannot work: pairs of key and reason."""
     otlp = config.telemetry.otlp
     if otlp is not None:
-        if not installed():
+        if not installed(otlp.protocol):
             yield "telemetry.otlp", NOT_INSTALLED
         if otlp.ca and not Path(config.secrets.dir, otlp.ca).is_file():
             yield "telemetry.otlp.ca", f"there is no file {Path(config.secrets.dir, otlp.ca)}"

@@ -12,7 +12,7 @@ from event_gateway.broker.event_log import (
 )
 from event_gateway.core.cloudevents.event import HTTP, Event
 from event_gateway.core.cloudevents.trace_context import TraceContext
-from event_gateway.ingest.publish_spans import headers_of, publication
+from event_gateway.ingest.publish_spans import Link, headers_of, publication
 from event_gateway.observability.tracing.spans import Tracing
 
 MAX_APPENDING = 256  # events of one batch that are appended at the same time
@@ -30,10 +30,12 @@ class Intake:
         events: Sequence[tuple[Event, bytes]],
         origin: str = HTTP,
         trace: TraceContext | None = None,
+        link: Link | None = None,
     ) -> list[Appended]:
         """Appends events, each with its structured form, and returns their sequences. ``origin``:
         ``http``, or the name of the source that the events came from. ``trace``: that of the
-        request, which goes on with the events.
+        request, which goes on with the events; ``link``: to the request, if its events have traces
+        of their own.
 
         Not atomic: if it fails halfway, the caller sends the whole batch again, and the log
         recognises the events that it has. Raises TooLarge before anything is written; NotTaken,
@@ -43,7 +45,8 @@ class Intake:
             self._log.check_size(body)
         taken: list[Appended] = []
         for start in range(0, len(events), MAX_APPENDING):
-            answers = await self._append(events[start : start + MAX_APPENDING], origin, trace)
+            part = events[start : start + MAX_APPENDING]
+            answers = await self._append(part, origin, trace, link)
             failed: list[LogUnavailable] = []
             for answer in answers:
                 if isinstance(answer, Appended):
@@ -55,7 +58,11 @@ class Intake:
         return taken
 
     async def _append(
-        self, events: Sequence[tuple[Event, bytes]], origin: str, trace: TraceContext | None
+        self,
+        events: Sequence[tuple[Event, bytes]],
+        origin: str,
+        trace: TraceContext | None,
+        link: Link | None,
     ) -> list[Appended | LogUnavailable]:
         headers = {} if trace is None else headers_of(trace)
         tracer = self._tracing.tracer
@@ -67,7 +74,7 @@ class Intake:
                 ],
                 origin,
             )
-        spans = [publication(tracer, event, trace) for event, _ in events]
+        spans = [publication(tracer, event, trace, link) for event, _ in events]
         answers = await self._log.append(
             [
                 NewEvent(event.type, event.source, event.id, body,

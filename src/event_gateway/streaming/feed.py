@@ -1,13 +1,16 @@
 """A feed: the live end of one stream, read once per process and sent to all its subscribers."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.core.matching.pattern import matches
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.streaming.batches import MessageBatches
+from event_gateway.streaming.feed_spans import record_streaming
 from event_gateway.streaming.recent_messages import RecentMessages
 from event_gateway.streaming.stream_message import StreamMessage
 from event_gateway.streaming.subscriber import Subscriber
@@ -93,6 +96,7 @@ class Feed:
         broker: Broker,
         batches: MessageBatches,
         counters: StreamCounters,
+        tracing: Tracing,
         on_behind: Callable[["Feed", Subscriber], None],
     ) -> None:
         """Sends messages to all live subscribers, without an end; calls ``on_behind`` for each that
@@ -105,11 +109,15 @@ class Feed:
         async for batch in follow_stream(broker, self.source, from_seq=self.position + 1):
             if not batch:
                 continue
+            start = time.time()
             expected = None if self.holes else self.position + 1
             messages = await batches.read(self.source, batch, expected, self.has_interest)
             self.position = messages[-1].seq
             self.recent.add(messages)
+            subscribers = len(self.live)
             await self._send(messages, counters, on_behind)
+            if tracing.tracer is not None and subscribers:
+                record_streaming(tracing.tracer, self.source, messages, subscribers, start)
 
     async def _send(
         self,

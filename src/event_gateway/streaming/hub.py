@@ -13,6 +13,7 @@ import structlog
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import bounds, seq_before
 from event_gateway.core.streams.start import Start
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.catch_up import CatchUp
@@ -35,10 +36,12 @@ class Hub:
         broker: Broker,
         decoder: EventDecoder,
         counters: StreamCounters,
+        tracing: Tracing,
         supervisor: Supervisor,
     ) -> None:
         self._broker = broker
         self._counters = counters
+        self._tracing = tracing
         self._supervisor = supervisor
         self.batches = MessageBatches(decoder)
         self.budget = Budget()
@@ -164,7 +167,12 @@ class Hub:
                 last = (await bounds(self._broker, source)).last
                 feed = self._feeds[source] = Feed(source, last, holes=holes)
                 run = functools.partial(
-                    feed.run, self._broker, self.batches, self._counters, self._on_behind
+                    feed.run,
+                    self._broker,
+                    self.batches,
+                    self._counters,
+                    self._tracing,
+                    self._on_behind,
                 )
                 feed.task = self._supervisor.start("feed", run, about=source)
             feed.opening += 1

@@ -1,5 +1,6 @@
 """``/v1/ws``: live events of named streams, and of subjects of the log, over WebSocket."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
@@ -29,11 +30,13 @@ from event_gateway.api.live.websocket_protocol import (
     WebSocketProtocol,
 )
 from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.request_spans import RequestSpan, attributes_of, span_name
 from event_gateway.api.server.state import ApiState
 from event_gateway.audit.trail import AuditTrail
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.scope import STREAMS_READ
 from event_gateway.core.audit.record import who
+from event_gateway.observability.tracing.spans import Tracer, Tracing
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.streaming.refusal import SubscriptionRefused
 
@@ -59,12 +62,12 @@ class _RefusedSession:
     """Closes the connection as soon as it is open: the close code tells the client why."""
 
     def __init__(self, code: int, reason: str) -> None:
-        self._code = code
+        self.code = code
         self._reason = reason
 
     def opened(self, socket: WebSocketProtocol) -> None:
         """Closes the connection."""
-        socket.close(self._code, self._reason)
+        socket.close(self.code, self._reason)
 
     def received(self, message: str | bytes) -> None:
         """Ignores messages."""
@@ -83,6 +86,7 @@ def sessions(
     authenticator: Authenticator,
     audit: AuditTrail,
     state: ApiState,
+    tracing: Tracing,
 ) -> OpenSession:
     """What opens a session for each upgrade request to ``/v1/ws``."""
 
@@ -95,6 +99,8 @@ def sessions(
         bare = SUBPROTOCOL in request.subprotocols
         given = parse_qsl(target.query, keep_blank_values=True)
         find = partial(find_session, _caller_request(request, target.query, peer), given, bare)
+        if tracing.tracer is not None:
+            find = partial(find_traced, tracing.tracer, request, peer, find)
         return OpeningSession(find), SUBPROTOCOL if bare else None
 
     async def find_session(
@@ -130,6 +136,28 @@ def sessions(
         )  # fmt: skip
 
     return open_session
+
+
+async def find_traced(
+    tracer: Tracer, request: events.Request, peer: Peer, find: Callable[[], Awaitable[Session]]
+) -> Session:
+    """The session of a handshake, which is recorded as a span; what follows in the connection is
+    not. ``find``: finds the session."""
+    headers = _headers(request)
+    span = RequestSpan(tracer, {name.decode(): value.decode("latin-1") for name, value in headers})
+    session = await find()
+    attributes = attributes_of(
+        "GET", PATH, PATH, peer, [*headers, (b"host", request.host.encode("latin-1", "replace"))]
+    )
+    attributes["network.protocol.version"] = "1.1"
+    error = ""
+    if isinstance(session, _RefusedSession):
+        if session.code in (UNAUTHENTICATED, TOO_MANY):
+            return session  # strangers do not fill the collector
+        attributes["event_gateway.close_code"] = session.code
+        error = "" if session.code != TRY_AGAIN else str(session.code)
+    span.record(span_name("GET", PATH), attributes, 101, error)
+    return session
 
 
 def _caller_request(request: events.Request, query: str, peer: Peer) -> CallerRequest:

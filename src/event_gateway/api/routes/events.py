@@ -15,6 +15,7 @@ from event_gateway.api.access.authenticator import Authenticator
 from event_gateway.api.access.guarded_route import BodyOnce, admitted
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem, invalid
+from event_gateway.api.server.request_spans import SPAN, RequestSpan
 from event_gateway.api.server.state import ApiState
 from event_gateway.broker.event_log import Appended
 from event_gateway.config.problems import MAX_PROBLEMS
@@ -99,7 +100,12 @@ class EventsEndpoint:
             events = _parse(headers, known, content, admit)
         except InvalidEvent as error:
             raise _refusal(error) from None
-        appended = await self.intake.accept(events, trace=_trace(known))
+        span: RequestSpan | None = request.scope.get(SPAN)
+        if span is None:
+            appended = await self.intake.accept(events, trace=_trace(known))
+        else:
+            trace, link = span.of_events([event for event, _ in events])
+            appended = await self.intake.accept(events, trace=trace, link=link)
         if narrowed:
             await self._check_duplicates(principal, events, appended)
         duplicates = sum([ack.duplicate for ack in appended])

@@ -24,14 +24,15 @@ from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.dependencies import check_provided, part_of, provide
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
+from event_gateway.api.server.request_spans import EVENTS, TracedApplication
 from event_gateway.api.server.state import ApiState
 from event_gateway.audit.trail import AuditTrail
 from event_gateway.config.request_bodies import InvalidBody
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.state.idempotent_answers import IdempotentAnswers
 
 log = structlog.get_logger(__name__)
 
-EVENTS = "/v1/events"
 _DETAILS = {
     404: "there is nothing at this path; note that no path of the API ends with a slash",
     405: "this path does not have the method; the header Allow names those that it has",
@@ -58,6 +59,7 @@ def build_application(
     signing_keys: SigningKeysEndpoint,
     groups: Sequence[RouteGroup],
     limit_reached: Callable[[str], None],
+    tracing: Tracing,
 ) -> "Application":
     """The ASGI application of one gateway process. ``version`` is the gateway's; ``limit_reached``
     counts that a limit refused a request, by the limit's name; ``answers`` keeps those to requests
@@ -70,6 +72,8 @@ def build_application(
     app = FastAPI(
         title="Event Gateway", version=version, redirect_slashes=False,
         openapi_url=None, docs_url=None, redoc_url=None,
+        # Its own would name queries, which may have a token, and the texts of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )  # fmt: skip
     provide(app, authenticator, state, audit, answers)
     app.router.routes.append(Route(EVENTS, events.post, methods=["POST"]))
@@ -96,7 +100,7 @@ def build_application(
     app.add_exception_handler(HTTPException, functools.partial(_on_http_error, app.router.routes))
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_unexpected)
-    return Application(app, events, on_problem)
+    return Application(app, events, on_problem, tracing)
 
 
 class Application:
@@ -112,13 +116,18 @@ class Application:
         app: FastAPI,
         events: EventsEndpoint,
         on_problem: Callable[[Request, Exception], Awaitable[Response]],
+        tracing: Tracing,
     ) -> None:
         self.app = app
+        self._traced = TracedApplication(self._answer, tracing)
         self._events = events
         self._on_problem = on_problem
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers a request (ASGI)."""
+        return self._traced(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] != EVENTS or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return

@@ -170,6 +170,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         ),
         signing_keys=SigningKeysEndpoint(stages.adapters.registry, stages.requests.secrets),
         limit_reached=limit_reached,
+        tracing=stages.telemetry.tracing,
         groups=route_groups(stages, access=access, state=state, connections=connections),
     )
     open_session = sessions(
@@ -178,6 +179,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         authenticator=access.authenticator,
         audit=stages.adapters.audit,
         state=state,
+        tracing=stages.telemetry.tracing,
     )
     return Api(
         access=access,

@@ -104,7 +104,7 @@ async def build_stages(
         telemetry.tracing,
         supervisor,
     )
-    streaming = build_streaming(adapters, ingest, supervisor)
+    streaming = build_streaming(adapters, ingest, telemetry.tracing, supervisor)
     routing = build_routing(
         config,
         adapters,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.ingest import Ingest
+from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.state.durables import DurablePositions
 from event_gateway.state.subscriptions import Subscriptions
 from event_gateway.streaming.durable_names import DurableNames
@@ -36,9 +37,11 @@ class Streaming:
         await self.hub.stop()
 
 
-def build_streaming(adapters: Adapters, ingest: Ingest, supervisor: Supervisor) -> Streaming:
+def build_streaming(
+    adapters: Adapters, ingest: Ingest, tracing: Tracing, supervisor: Supervisor
+) -> Streaming:
     """Needs the ingest stage, through which each message goes before it is sent."""
-    hub = Hub(adapters.broker, ingest.live_decoder, adapters.metrics.streams, supervisor)
+    hub = Hub(adapters.broker, ingest.live_decoder, adapters.metrics.streams, tracing, supervisor)
     directory = SubscriptionDirectory(adapters.broker, adapters.peers, hub)
     durables = DurablePositions(adapters.redis)
     stored = Subscriptions(adapters.redis)

@@ -109,8 +109,8 @@ async def working(
             raise StartFailed(f"a call to Redis failed at the start: {error}") from error
         server = QuietServer(
             uvicorn.Config(
-                gateway.asgi, log_config=None, access_log=False, lifespan="off",
-                proxy_headers=False,
+                gateway.asgi, interface="asgi3", log_config=None, access_log=False,
+                lifespan="off", proxy_headers=False,
                 http=gateway.http,  # type: ignore[arg-type]  # it only calls it
                 ws=gateway.sockets,  # type: ignore[arg-type]
                 timeout_graceful_shutdown=5, server_header=False,

@@ -27,7 +27,7 @@ TIMEOUT = 10  # seconds for a request to the collector, its retries included
 FAREWELL = 3.0  # seconds at the end of the process for what is queued
 SCOPE = "event_gateway"
 INSTANCE = "service.instance.id"  # of each process its own, or their metrics would be one series
-EXTRA = "opentelemetry.exporter.otlp.proto.http"
+EXPORTERS = "opentelemetry.exporter.otlp.proto"  # below it a package for each protocol
 TRACES, METRICS = "traces", "metrics"
 
 
@@ -50,10 +50,10 @@ class _Exporter(Protocol):
     def shutdown(self) -> Any: ...
 
 
-def installed() -> bool:
-    """Whether the optional packages are there."""
+def installed(protocol: str) -> bool:
+    """Whether the optional packages are there, for http or grpc."""
     try:
-        return importlib.util.find_spec(EXTRA) is not None
+        return importlib.util.find_spec(f"{EXPORTERS}.{protocol}") is not None
     except ModuleNotFoundError:
         return False
 

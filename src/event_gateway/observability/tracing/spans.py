@@ -25,6 +25,7 @@ class SpanKind(Enum):
     PRODUCER = "producer"
     CONSUMER = "consumer"
     CLIENT = "client"
+    SERVER = "server"
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
