@@ -24,7 +24,7 @@ from dashboards.queries import (
     selector,
     success_rate,
 )
-from dashboards.webhook_health import BREAKER, OLDEST, SHARE, SUCCESS
+from dashboards.webhook_health import BREAKER, LAG, SHARE, SUCCESS
 from dashboards.webhook_health import UID as WEBHOOKS
 
 UID = "event-gateway-integrations"
@@ -125,8 +125,8 @@ _systems = Section(
                                                     "webhook", where=WEBHOOK)),
                 Column(title="Waiting", width=100,
                        expression=level("queue_depth", "webhook", where=WEBHOOK)),
-                Column(title="Oldest", unit=Unit("s"), limits=OLDEST, width=100,
-                       expression=level("oldest_pending_seconds", "webhook", where=WEBHOOK)),
+                Column(title="Lag", unit=Unit("s"), limits=LAG, width=100,
+                       expression=level("delivery_lag_seconds", "webhook", where=WEBHOOK)),
             ],
             row_links=[Link("Health of ${__value.text}",
                             f"/d/{WEBHOOKS}?var-webhook=${{__value.text}}&${{__url_time_range}}")],

@@ -28,7 +28,7 @@ TO_WEBHOOK = Link(
     "Only ${__field.labels.webhook}",
     f"/d/{UID}?var-webhook=${{__field.labels.webhook}}&${{__url_time_range}}",
 )
-OLDEST = Limits(10, 30)
+LAG = Limits(10, 30)
 
 _now = Section(
     "Now",
@@ -58,10 +58,11 @@ _now = Section(
             "attempt, or for a breaker, a throttle or a person.",
         ),
         Stat(
-            title="Oldest waiting event", unit=Unit("s", empty="not measured"), limits=OLDEST,
-            query=Query(level("oldest_pending_seconds", where=WEBHOOK), "oldest"),
-            description="The age of the oldest event that a chosen webhook still waits for. From "
-            "30 s on the alert delivery_lag fires, but not for a paused or disabled webhook.",
+            title="Delivery lag", unit=Unit("s", empty="not measured"), limits=LAG,
+            query=Query(level("delivery_lag_seconds", where=WEBHOOK), "lag"),
+            description="For how long the delivery of a chosen webhook that is due longest has "
+            "been due; planned retries and paused webhooks do not count. From 30 s on the alert "
+            "delivery_lag fires.",
             links=[runbook("delivery_lag")],
         ),
         Stat(
@@ -81,7 +82,7 @@ _table = Section(
     "Webhooks",
     [
         Table(
-            title="All chosen webhooks, the longest wait first", by="webhook", by_title="Webhook",
+            title="All chosen webhooks, the greatest lag first", by="webhook", by_title="Webhook",
             description="One row for each webhook. Success rate and latency are those of the last "
             "15 minutes. A click on a webhook shows it alone.",
             columns=[
@@ -94,7 +95,9 @@ _table = Section(
                                            where=WEBHOOK, window="15m")),
                 Column(title="Waiting", width=100,
                        expression=level("queue_depth", "webhook", where=WEBHOOK)),
-                Column(title="Oldest", unit=Unit("s"), limits=OLDEST, width=100,
+                Column(title="Lag", unit=Unit("s"), limits=LAG, width=100,
+                       expression=level("delivery_lag_seconds", "webhook", where=WEBHOOK)),
+                Column(title="Oldest", unit=Unit("s"), width=100,
                        expression=level("oldest_pending_seconds", "webhook", where=WEBHOOK)),
                 Column(title="Breaker", meanings=BREAKER, width=100,
                        expression=level("breaker_state", "webhook", where=WEBHOOK)),
@@ -108,7 +111,7 @@ _table = Section(
                        expression="1000 * "
                        + level("webhook_last_success_timestamp_seconds", "webhook", where=WEBHOOK)),
             ],
-            sorted_by="Oldest", empty="-",
+            sorted_by="Lag", empty="-",
             row_links=[Link("Only ${__value.text}",
                             f"/d/{UID}?var-webhook=${{__value.text}}&${{__url_time_range}}")],
         ),
@@ -211,11 +214,20 @@ _queues = Section(
             series_links=[TO_WEBHOOK],
         ),
         Lines(
+            title="Delivery lag, by webhook", unit=Unit("s", empty="not measured"),
+            queries=[Query(level("delivery_lag_seconds", "webhook", where=WEBHOOK),
+                           "{{webhook}}")],
+            limits=LAG, series_links=[TO_WEBHOOK], links=[runbook("delivery_lag")],
+            description="For how long the delivery that is due longest has been due. What waits "
+            "for a planned retry is not due; behind an open breaker or a throttle it is.",
+        ),
+        Lines(
             title="Oldest waiting event, by webhook", unit=Unit("s", empty="not measured"),
             queries=[Query(level("oldest_pending_seconds", "webhook", where=WEBHOOK),
                            "{{webhook}}")],
-            limits=OLDEST, series_links=[TO_WEBHOOK], links=[runbook("delivery_lag")],
-            description="The age of the event at the head of each queue.",
+            series_links=[TO_WEBHOOK],
+            description="The age of the oldest event that each webhook still waits for, planned "
+            "retries included: with retries over hours it is hours.",
         ),
         States(
             title="Circuit breakers", meanings=BREAKER, links=[runbook("circuit_breaker_open")],

@@ -84,6 +84,9 @@ async def test_the_state_of_everything(
         lambda series: min(series.get(("paused",), 0), series.get(("down",), 0)) > 0,
     )  # fmt: skip
     assert waiting["up",] == 0
+    # Behind the circuit breaker the retry is due; what a person has paused is not.
+    lag = await _shown(client, "delivery_lag_seconds", lambda series: series.get(("down",), 0) > 0)
+    assert (lag["up",], lag["paused",]) == (0, 0)
     await _becomes(client, "webhook_state", {
         ("up", "active"): 1, ("down", "active"): 1, ("paused", "paused"): 1,
     })  # fmt: skip

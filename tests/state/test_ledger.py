@@ -205,8 +205,28 @@ async def test_the_oldest_event_of_a_queue(ledger: Ledger, queues: Queues) -> No
     assert (await queues.state(WEBHOOK)).oldest == 1_700_000_000.5 - 249
     (backlog, empty) = await queues.backlogs(["w", "other"], 1)
     age = time.time() - (1_700_000_000.5 - 249)
-    assert (backlog.depth, round((backlog.oldest - age) / 60)) == (250, 0)
-    assert empty == (0, 0.0, "closed")
+    # Each waits for a retry that is planned: none is due.
+    assert (backlog.depth, round((backlog.oldest - age) / 60), backlog.lag) == (250, 0, 0.0)
+    assert empty == (0, 0.0, 0.0, "closed")
+
+
+async def test_how_long_deliveries_have_been_due(
+    ledger: Ledger, queues: Queues, redis: Redis
+) -> None:
+    """Of one that was not attempted yet since its event came, of a retry since its time."""
+    planned, waiting = delivery(ledger, "planned", 1), delivery(ledger, "waiting", 2)
+    planned.event_at = waiting.event_at = time.time() - 100
+    ledger.submit(planned, Status.RETRYING, wait=3600, fresh=True)
+    await written(ledger)
+    assert ((await queues.backlogs(["w"], 1))[0].lag, (await queues.late(0, 9, 2.0))[0]) == (0, {})
+    ledger.submit(waiting, Status.PENDING, wait=0, fresh=True)
+    await written(ledger)
+    (backlog,) = await queues.backlogs(["w"], 1)
+    late, more = await queues.late(0, 9, 2.0)
+    assert (round(backlog.lag / 60), round(late["w"] / 60), more) == (2, 2, False)
+    assert (await queues.late(0, 9, 1e4))[0] == {}
+    await redis.sadd("paused", "w")
+    assert (await queues.backlogs(["w"], 1))[0].lag == 0
 
 
 async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redis: Redis) -> None:

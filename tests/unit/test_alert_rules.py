@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.observability.alert import KEPT, MAX_PAST, Alert, is_outdated, resolve, step
+from event_gateway.core.observability.alert import KEPT, MAX_PAST, Alert, is_outdated, resolve
+from event_gateway.core.observability.alert import step as step_of
 from event_gateway.core.observability.alert_rules import (
     CLEAR,
     NAMES,
@@ -87,6 +88,14 @@ def test_history_is_bounded() -> None:
     assert "w1" not in history.streaks
 
 
+def test_what_is_deleted_is_forgotten() -> None:
+    history = AttemptHistory((300.0,), 0)
+    for webhook in ("crm", "gone"):
+        history.add(row(webhook, 0, 3), 1, 15)
+    history.forget_others({"crm"})
+    assert history.streaks.keys() == history.take_changed() == {"crm"}
+
+
 def test_failures_in_a_row_over_all_processes() -> None:
     history = AttemptHistory((300.0,), 0)
     history.add(row("crm", 0, 7), 10, 15)
@@ -160,6 +169,14 @@ def test_lag_breaker_and_most_webhooks() -> None:
     assert [most_webhooks(*each, "").holds for each in ((1, 1), (2, 4), (2, 5))] == [
         False, True, False,
     ]  # fmt: skip
+
+
+def step(
+    alert: Alert | None, key: tuple[str, str | None], reading: Reading, timing: Timing, now: float
+) -> Alert | None:
+    """A step where both clocks agree."""
+    since = None if alert is None else alert.turning_since
+    return step_of(alert, key, reading, timing, now, 0.0 if since is None else now - since)
 
 
 def readings(alert: Alert | None, timing: Timing, *given: tuple[float, Reading]) -> list[str]:

@@ -25,7 +25,7 @@ PER_TURN = 2000  # webhooks that are looked at in one turn of the event loop
 SAMPLE = 16  # deliveries at each end of a queue of which the oldest is found
 OTHERS = 2000  # webhooks of those that share a label which are measured in a round
 _OF_QUEUES = (
-    families.QUEUE_DEPTH, families.OLDEST_PENDING, families.BREAKER_STATE,
+    families.QUEUE_DEPTH, families.OLDEST_PENDING, families.DELIVERY_LAG, families.BREAKER_STATE,
     families.THROTTLED_SECONDS,
 )  # fmt: skip
 _BREAKERS = {"closed": 0, "half_open": 1, "open": 2}
@@ -145,6 +145,9 @@ class Gauges:
             families.OLDEST_PENDING, {(name,): each.oldest for name, each in backlogs.items()}
         )
         figures.replace(
+            families.DELIVERY_LAG, {(name,): each.lag for name, each in backlogs.items()}
+        )
+        figures.replace(
             families.BREAKER_STATE,
             {(name,): _BREAKERS.get(each.breaker, 0) for name, each in backlogs.items()},
         )
@@ -172,7 +175,7 @@ class _Others:
     """What waits for many webhooks together: the sum of the depths, and the worst of the rest."""
 
     def __init__(self) -> None:
-        self.last = Backlog(0, 0.0, "closed")
+        self.last = Backlog(0, 0.0, 0.0, "closed")
         self._round = self.last
 
     def add(self, more: Backlog) -> None:
@@ -181,9 +184,10 @@ class _Others:
         self._round = Backlog(
             so_far.depth + more.depth,
             max(so_far.oldest, more.oldest),
+            max(so_far.lag, more.lag),
             max(so_far.breaker, more.breaker, key=lambda state: _BREAKERS.get(state, 0)),
         )
 
     def complete(self) -> None:
         """Ends the round."""
-        self.last, self._round = self._round, Backlog(0, 0.0, "closed")
+        self.last, self._round = self._round, Backlog(0, 0.0, 0.0, "closed")

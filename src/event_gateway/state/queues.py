@@ -44,10 +44,13 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
 
 class Backlog(NamedTuple):
     """The queue of a webhook: the number of its deliveries, the age of the oldest event among
-    those that are due first and last, in seconds, and the state of the circuit breaker."""
+    those that are due first and last, in seconds, for how many seconds the delivery that is due
+    longest has been due (0: none, or the webhook is paused), and the state of the circuit breaker.
+    """
 
     depth: int
     oldest: float
+    lag: float
     breaker: str
 
 
@@ -114,15 +117,15 @@ class Queues:
         return [name.decode() for name in due], later, float(until)
 
     async def late(self, begin: int, count: int, least: float) -> tuple[dict[str, float], bool]:
-        """Webhooks with a delivery that has been due for ``least`` seconds, and since when it has
-        waited (Unix time): since the receipt of its event, or, of a replay, since it was due.
+        """Webhooks with a delivery that has been due for ``least`` seconds, and for how many
+        seconds the longest due one has been, by the clock of Redis.
 
         Looks at ``count`` of the webhooks that are not paused and have deliveries in their queue,
         from rank ``begin`` on; also returns whether there are more.
         """
         late, looked_at = await self._late(begin, count, round(least * 1000))
-        since = {late[i].decode(): float(late[i + 1]) / 1000 for i in range(0, len(late), 2)}
-        return since, int(looked_at) == count
+        waits = {late[i].decode(): int(late[i + 1]) / 1000 for i in range(0, len(late), 2)}
+        return waits, int(looked_at) == count
 
     async def take(self, requests: Sequence[LeaseRequest]) -> list[Delivery]:
         """Leases due deliveries to this process, the longest due first."""
@@ -184,8 +187,15 @@ class Queues:
         queue, for the oldest."""
         flat = await self._backlogs(_pack(webhook_ids), sample)
         return [
-            Backlog(int(depth), int(age) / 1000, breaker.decode() if breaker else "closed")
-            for depth, age, breaker in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+            Backlog(
+                int(depth),
+                int(age) / 1000,
+                int(lag) / 1000,
+                breaker.decode() if breaker else "closed",
+            )
+            for depth, age, lag, breaker in zip(
+                flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True
+            )
         ]
 
     async def lane_states(self) -> tuple[frozenset[str], frozenset[str], dict[str, float]]:

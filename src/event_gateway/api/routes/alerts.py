@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -43,11 +44,12 @@ _ORDER = {"firing": 0, "pending": 1, "resolved": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertParts:
-    """What the routes use."""
+    """What the routes use. ``limit_reached`` counts that a limit refused something."""
 
     registry: Registry
     book: AlertBook
     evaluation: AlertEvaluation
+    limit_reached: Callable[[str], None]
 
 
 Parts = Annotated[AlertParts, Depends(provided(AlertParts))]
@@ -155,6 +157,7 @@ async def create_silence(
     )  # fmt: skip
     check_silence(silence, now)
     if not parts.book.takes_silences:
+        parts.limit_reached("silences")
         raise Problem(
             409,
             f"there are {MAX_SILENCES} silences already, or {MAX_REMOVED} were removed within the "

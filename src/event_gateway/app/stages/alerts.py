@@ -46,7 +46,7 @@ def build_alerts(
     """Needs the observability stage, which stores and announces; the delivery stage, whose attempts
     are counted; and the routing stage, whose lag is part of that of deliveries."""
     settings, registry = config.alerts.settings(), adapters.registry
-    history = AttemptHistory(settings.windows, time.time())
+    history = AttemptHistory(settings.windows, time.monotonic())
     exchange = TallyExchange(
         adapters.broker, adapters.peers.process, adapters.tallies, history,
         settings=settings, known=registry.webhooks, waiting=deliveries.ordered.waiting,
@@ -66,6 +66,7 @@ def build_alerts(
         announcements=observability.announcements,
         webhooks=registry.webhooks,
         runbooks=config.alerts.runbooks,
+        limit_reached=adapters.metrics.limit_reached,
     )
     observability.health.add_wide(book.reasons)
     return Alerts(book, evaluation, exchange)

@@ -184,6 +184,7 @@ def _alert_group(stages: Stages) -> RouteGroup:
         registry=stages.adapters.registry,
         book=stages.alerts.book,
         evaluation=stages.alerts.evaluation,
+        limit_reached=stages.adapters.metrics.limit_reached,
     )
     return RouteGroup(parts, (alerts.router,))
 

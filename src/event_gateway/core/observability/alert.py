@@ -27,10 +27,11 @@ class Episode(msgspec.Struct, frozen=True, omit_defaults=True):
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     """One of the four alerts, about ``webhook`` or (None) over all.
 
-    ``since``: when the condition began to hold; ``fired_at`` and ``resolved_at``: when the alert
-    did so. ``read_at``: when value and detail were read. ``clear_since``: since when the condition
-    of a firing alert has not held. ``announced``: the last state of which an event was published.
-    ``why``: how it was resolved. ``past``: the earlier episodes, the newest first.
+    Times in seconds since the epoch. ``since``: when the condition began to hold; ``fired_at`` and
+    ``resolved_at``: when the alert did so. ``read_at``: when value and detail were read.
+    ``clear_since``: since when the condition of a firing alert has not held. ``announced``: the
+    last state of which an event was published. ``why``: how it was resolved. ``past``: the earlier
+    episodes, the newest first.
     """
 
     name: str
@@ -47,6 +48,12 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     announced: str = ""
     why: str = ""
     past: tuple[Episode, ...] = ()
+
+    @property
+    def turning_since(self) -> float | None:
+        """Since when (Unix time) the condition has held of a pending alert, or not held of a firing
+        one; None if neither."""
+        return self.since if self.state == "pending" else self.clear_since
 
     @property
     def severity(self) -> str:
@@ -74,11 +81,17 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def step(
-    alert: Alert | None, key: tuple[str, str | None], reading: Reading, timing: Timing, now: float
+    alert: Alert | None,
+    key: tuple[str, str | None],
+    reading: Reading,
+    timing: Timing,
+    now: float,
+    turning: float,
 ) -> Alert | None:
     """What an alert becomes with a reading of its condition; None: there is none.
 
-    Returns the same object where nothing changes that has to be stored.
+    ``now``: Unix time, which is stored; ``turning``: the seconds since ``turning_since``, which
+    decide. Returns the same object where nothing changes that has to be stored.
     """
     if alert is None or alert.state == "resolved":
         return _begin(alert, key, reading, timing, now) if reading.holds else alert
@@ -87,19 +100,19 @@ def step(
     if alert.state == "pending":
         if not reading.holds:
             return _without_episode(alert)
-        if now - alert.since < timing.hold:
+        if turning < timing.hold:
             return alert
-        return _read(replace(alert, state="firing", fired_at=now), reading, now)
+        fired_at = max(now, alert.since)  # the clock may have been set back
+        return _read(replace(alert, state="firing", fired_at=fired_at), reading, now)
     if reading.holds:
         if alert.clear_since is not None:
             return _read(replace(alert, clear_since=None), reading, now)
-        if now - alert.read_at >= REFRESH and reading.value != alert.value:
+        if abs(now - alert.read_at) >= REFRESH and reading.value != alert.value:
             return _read(alert, reading, now)
         return alert
     if alert.clear_since is None:
-        alert = replace(alert, clear_since=now)
-    assert alert.clear_since is not None
-    if now - alert.clear_since >= timing.keep:
+        alert, turning = replace(alert, clear_since=now), 0.0
+    if turning >= timing.keep:
         return resolve(alert, now, "the condition does not hold any more")
     return alert
 
@@ -108,7 +121,8 @@ def resolve(alert: Alert, now: float, why: str) -> Alert | None:
     """The alert as it ends, whatever its condition; None if it had not fired."""
     if alert.state == "pending":
         return _without_episode(alert)
-    return replace(alert, state="resolved", resolved_at=now, clear_since=None, why=why)
+    resolved_at = max(now, alert.fired_at or alert.since)
+    return replace(alert, state="resolved", resolved_at=resolved_at, clear_since=None, why=why)
 
 
 def is_outdated(alert: Alert, now: float) -> bool:

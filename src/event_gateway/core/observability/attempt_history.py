@@ -1,10 +1,11 @@
 """Attempts over a sliding window, by webhook and over all, and failures in a row.
 
-Every process keeps the same history, from the tallies that all processes publish.
+Every process keeps the same history, from the tallies that all processes publish. Its times are
+those of a clock that is never set, in seconds.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 
 import msgspec
 
@@ -91,7 +92,7 @@ class AttemptWindow:
 
 
 class Streak(msgspec.Struct):
-    """Failures in a row since ``since`` (Unix time), the last one with this error type."""
+    """Failures in a row since ``since``, the last one with this error type."""
 
     failures: int
     since: float
@@ -149,6 +150,12 @@ class AttemptHistory:
     def forget(self, webhook: str) -> None:
         """Forgets the failures in a row of a webhook that is deleted or paused."""
         self.streaks.pop(webhook, None)
+
+    def forget_others(self, known: Container[str]) -> None:
+        """Forgets what is kept without an end of webhooks that are not among those."""
+        for webhook in [each for each in self.streaks if each not in known]:
+            del self.streaks[webhook]
+        self._changed = {webhook for webhook in self._changed if webhook in known}
 
     def take_changed(self) -> set[str]:
         """The webhooks of which something has changed since the last call."""

@@ -36,6 +36,7 @@ _ALERT: dict[str, Any] = {
     "name": _TEXT,
     "webhook": {"type": ["string", "null"]},
     "state": _TEXT,
+    "action": {"enum": ["trigger", "resolve"]},
     "severity": _TEXT,
     "detail": _TEXT,
     "value": {"type": "number"},

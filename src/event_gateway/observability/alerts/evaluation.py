@@ -7,7 +7,7 @@ one does.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,13 @@ import structlog
 from msgspec.structs import replace
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.failures import LogUnavailable
+from event_gateway.broker.failures import LogFull, LogUnavailable
 from event_gateway.broker.peers import Peers
 from event_gateway.core.matching.pattern import takes
 from event_gateway.core.observability.alert import Alert, is_outdated, resolve, step
 from event_gateway.core.observability.alert_rules import NAMES, AlertSettings
 from event_gateway.core.observability.attempt_history import AttemptHistory
+from event_gateway.core.observability.steady_time import Elapsed
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.alerts.book import AlertBook, Key
@@ -46,7 +47,7 @@ PUBLISHED_AFTER = 60.0  # seconds after which an event may have been published b
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
+class Change:
     """What becomes of an alert; None: it is deleted."""
 
     key: Key
@@ -55,7 +56,8 @@ class _Change:
 
 class AlertEvaluation:
     """Evaluates the alerts while this process leads its ``peers``. ``webhooks``: those that are
-    registered; ``runbooks``: the page that explains the alerts, each under its name."""
+    registered; ``runbooks``: the page that explains the alerts, each under its name;
+    ``limit_reached`` counts that a limit refused something, by its name."""
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class AlertEvaluation:
         announcements: Announcements,
         webhooks: Mapping[str, Webhook],
         runbooks: str,
+        limit_reached: Callable[[str], None],
     ) -> None:
         self._broker = broker
         self._peers = peers
@@ -79,14 +82,18 @@ class AlertEvaluation:
         self._announcements = announcements
         self._webhooks = webhooks
         self._runbooks = runbooks
+        self._limit_reached = limit_reached
         self._interval = interval_of(readings.settings)
         self._left: dict[str, None] = {}  # webhooks that have waited for a turn
-        self._announced_here: set[str] = set()  # ids of events that no other process has published
+        self._elapsed = Elapsed()  # since alerts began to turn
+        self._begins = True  # what is stored is older than this process
+        # By the ids of events that no other process has published: when they became due.
+        self._announced_here: dict[str, float] = {}
 
     def configure(self, settings: AlertSettings, runbooks: str) -> None:
         """Applies other thresholds."""
         self._readings.settings = settings
-        self._history.set_lengths(settings.windows, time.time())
+        self._history.set_lengths(settings.windows, time.monotonic())
         self._exchange.configure(settings)
         self._interval = interval_of(settings)
         self._runbooks = runbooks
@@ -105,15 +112,19 @@ class AlertEvaluation:
 
     async def turn(self) -> None:
         """One evaluation, if this process leads."""
-        now = time.time()
-        self._history.expire(now, self._exchange.recent)
+        now, tick = time.time(), time.monotonic()
+        self._history.expire(tick, self._exchange.recent)
+        self._history.forget_others(self._webhooks)
+        self.note_turning(now, tick)
+        if not self._peers.leads:
+            self._left.clear()  # the leader has the same
         if not self._peers.leads or not self._broker.connected or self._peers.cut_off:
             return
         try:
             await self._book.restore()
             await self._announce_all()
             await self._readings.refresh()
-            changes = await self._changes(now)
+            changes = await self._changes(now, tick)
             await self._store(changes[:CHANGES_PER_TURN])
             await self._announce_all()
             await self._remove_silences(now)
@@ -134,66 +145,87 @@ class AlertEvaluation:
             return "silenced"
         return None
 
-    async def _changes(self, now: float) -> list[_Change]:
+    def note_turning(self, now: float, tick: float) -> None:
+        """Notes of each alert that is about to fire or to end since when it is. Every process does,
+        so that the next leader need not trust its clock."""
+        turning = {
+            alert.key: alert.turning_since
+            for alert in self._book.alerts.values()
+            if alert.turning_since is not None
+        }
+        self._elapsed.keep(turning.keys())
+        for key, mark in turning.items():
+            self._elapsed.since(key, mark, now, tick, trusted=self._begins)
+        self._begins = False
+
+    async def _changes(self, now: float, tick: float) -> list[Change]:
         alerts = self._book.alerts
         active = {key[1] for key, alert in alerts.items() if alert.state != "resolved" and key[1]}
         self._left |= dict.fromkeys(self._readings.concerned())
         chosen = [*active, *(webhook for webhook in self._left if webhook not in active)]
         chosen = chosen[: max(WEBHOOKS_PER_TURN, len(active))]
-        changes: list[_Change] = []
+        changes: list[Change] = []
         for position, webhook_id in enumerate(chosen):
             self._left.pop(webhook_id, None)
-            changes += self._about(webhook_id, now)
+            changes += self._about(webhook_id, now, tick)
             if position % WEBHOOKS_AT_ONCE == WEBHOOKS_AT_ONCE - 1:
                 await asyncio.sleep(0)
         for name in NAMES:
-            changes += self._changed((name, None), now)
+            changes += self.changed((name, None), now, tick)
         changes += [
-            _Change(key=key, alert=None) for key, alert in alerts.items() if is_outdated(alert, now)
+            Change(key=key, alert=None) for key, alert in alerts.items() if is_outdated(alert, now)
         ]
         # What a turn has no room for: rather new figures and deletions than new states.
         return sorted(changes, key=self._urgency)
 
-    def _urgency(self, change: _Change) -> int:
+    def _urgency(self, change: Change) -> int:
         if change.key[1] is None:
             return 0
         former = self._book.alerts.get(change.key)
         state = None if former is None else former.state
         return 1 if change.alert is not None and change.alert.state != state else 2
 
-    def _about(self, webhook_id: str, now: float) -> Iterable[_Change]:
+    def _about(self, webhook_id: str, now: float, tick: float) -> Iterable[Change]:
         webhook = self._webhooks.get(webhook_id)
         why = _why_ended(webhook)
         if why is not None or webhook is None:
             self._readings.forget(webhook_id)
             return [
-                _Change(key=alert.key, alert=resolve(alert, now, why or ""))
+                Change(key=alert.key, alert=resolve(alert, now, why or ""))
                 for name in NAMES
                 if (alert := self._book.alerts.get((name, webhook_id))) is not None
                 and alert.state != "resolved"
             ]
-        return [change for name in NAMES for change in self._changed((name, webhook_id), now)]
+        return [change for name in NAMES for change in self.changed((name, webhook_id), now, tick)]
 
-    def _changed(self, key: Key, now: float) -> Iterable[_Change]:
+    def changed(self, key: Key, now: float, tick: float) -> Iterable[Change]:
+        """What becomes of an alert, if anything. ``now``: Unix time; ``tick``: on a clock that is
+        never set."""
         name, webhook_id = key
         alert = self._book.alerts.get(key)
         timing = self._readings.settings.timings[name]
         if not timing.enabled:
             if alert is None or alert.state == "resolved":
                 return []
-            return [_Change(key=key, alert=resolve(alert, now, "the alert is disabled"))]
+            return [Change(key=key, alert=resolve(alert, now, "the alert is disabled"))]
         if webhook_id is None:
-            reading = self._readings.over_all(name, now)
+            reading = self._readings.over_all(name, tick)
         else:
             webhook = self._webhooks[webhook_id]
             fires = alert is not None and alert.state == "firing"
-            reading = self._readings.about(name, webhook, self._exchange.recent, now, fires=fires)
+            reading = self._readings.about(name, webhook, self._exchange.recent, tick, fires=fires)
         if alert is not None and alert.state == "resolved" and self._is_owed(alert):
             return []  # first somebody is told that the former episode has ended
-        next_alert = step(alert, key, reading, timing, now)
+        since = None if alert is None else alert.turning_since
+        turning = (
+            0.0 if since is None else self._elapsed.since(key, since, now, tick, trusted=False)
+        )
+        next_alert = step(alert, key, reading, timing, now, turning)
         if next_alert is alert:
             return []
-        return [_Change(key=key, alert=next_alert)]
+        if next_alert is not None and (mark := next_alert.turning_since) not in (None, since):
+            self._elapsed.since(key, mark, now, tick)
+        return [Change(key=key, alert=next_alert)]
 
     async def _remove_silences(self, now: float) -> None:
         """Deletes the silences that have ended, and those about webhooks that are deleted: a later
@@ -206,24 +238,37 @@ class AlertEvaluation:
             if is_former or silence.until <= now:
                 await self._book.remove_silence(silence.id)
 
-    async def _store(self, changes: list[_Change]) -> None:
+    async def _store(self, changes: list[Change]) -> None:
+        """Stores changes. Where the bucket has no room for one, others may still fit. Raises
+        LogUnavailable."""
+        full: LogFull | None = None
         for begin in range(0, len(changes), WRITES_AT_ONCE):
             batch = changes[begin : begin + WRITES_AT_ONCE]
-            await asyncio.gather(*(self._store_one(change) for change in batch))
+            written = await asyncio.gather(
+                *(self._store_one(change) for change in batch), return_exceptions=True
+            )
+            for error in written:
+                if isinstance(error, LogFull):
+                    full = error
+                elif error is not None:
+                    raise error
+        if full is not None:
+            log.warning("alerts are not stored or announced", error=str(full))
 
-    async def _store_one(self, change: _Change) -> None:
+    async def _store_one(self, change: Change) -> None:
         former, alert = self._book.alerts.get(change.key), change.alert
         if alert is None:
             await self._book.remove(change.key)
             return
         if former is None and len(self._book.alerts) >= MAX_ALERTS:
+            self._limit_reached("alerts")
             log.warning("an alert does not begin, as there are too many", alert=alert.name,
                         webhook=alert.webhook, count=MAX_ALERTS)  # fmt: skip
             return
         if await self._book.write(alert) and (former is None or former.state != alert.state):
             if len(self._announced_here) >= MAX_ALERTS:
                 self._announced_here.clear()
-            self._announced_here.add(alert.event_id)
+            self._announced_here[alert.event_id] = time.monotonic()
             _log(alert)
 
     async def _announce_all(self) -> None:
@@ -238,7 +283,8 @@ class AlertEvaluation:
 
     async def _announce(self, alert: Alert) -> None:
         at = (alert.fired_at if alert.state == "firing" else alert.resolved_at) or alert.since
-        known = alert.event_id in self._announced_here and time.time() - at < PUBLISHED_AFTER
+        stored_at = self._announced_here.get(alert.event_id)
+        known = stored_at is not None and time.monotonic() - stored_at < PUBLISHED_AFTER
         about = alert.name if alert.webhook is None else f"{alert.name}/{alert.webhook}"
         await self._announcements.announce(
             FIRING if alert.state == "firing" else RESOLVED,
@@ -249,7 +295,7 @@ class AlertEvaluation:
             perhaps_published=not known,
         )
         await self._book.write(replace(alert, announced=alert.state))
-        self._announced_here.discard(alert.event_id)
+        self._announced_here.pop(alert.event_id, None)
 
     def _data_of(self, alert: Alert) -> dict[str, Any]:
         labels = {"alertname": alert.name, "severity": alert.severity}
@@ -262,6 +308,7 @@ class AlertEvaluation:
             "name": alert.name,
             "webhook": alert.webhook,
             "state": alert.state,
+            "action": "trigger" if alert.state == "firing" else "resolve",
             "severity": alert.severity,
             "detail": alert.detail,
             "value": alert.value,

@@ -1,5 +1,6 @@
 """Reads the conditions of the alerts: about each webhook, and over all of them."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 from event_gateway.core.observability import alert_rules
@@ -14,6 +15,7 @@ from event_gateway.core.observability.alert_rules import (
     Reading,
 )
 from event_gateway.core.observability.attempt_history import AttemptHistory
+from event_gateway.core.observability.steady_time import Waits
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
@@ -42,8 +44,9 @@ class Readings:
         self._webhooks = webhooks
         self._router_lag = router_lag
         self._not_closed: frozenset[str] | None = None
-        self._late: dict[str, float] | None = None  # since when the oldest delivery has waited
+        self._late: dict[str, float] | None = None  # for how many seconds the due deliveries wait
         self._sweep: dict[str, float] = {}  # the same, as far as the present sweep has come
+        self._late_waits, self._routing_waits = Waits(LATE_AFTER), Waits()
         self._begin = 0  # where it goes on
         self._holding: dict[str, set[str]] = {name: set() for name in alert_rules.NAMES}
 
@@ -69,8 +72,9 @@ class Readings:
         self, name: str, webhook: Webhook, recent: float, now: float, *, fires: bool
     ) -> Reading:
         """The reading of an alert about a webhook. ``recent``: seconds for which the age of an
-        event at its attempt counts. ``fires``: whether the alert fires now; where nothing is known
-        its condition still counts for the alert over all, such as after a restart."""
+        event at its attempt counts. ``now``: on a clock that is never set. ``fires``: whether the
+        alert fires now; where nothing is known its condition still counts for the alert over all,
+        such as after a restart."""
         reading = self._about(name, webhook, recent, now)
         holding = self._holding[name]
         unknown = reading.holds is None and webhook.disabled is None
@@ -87,7 +91,7 @@ class Readings:
             holding.discard(webhook_id)
 
     def over_all(self, name: str, now: float) -> Reading:
-        """The reading of an alert over all webhooks."""
+        """The reading of an alert over all webhooks. ``now``: on a clock that is never set."""
         settings = self.settings
         window = self._history.windows[
             settings.error_window if name == HIGH_ERROR_RATE else settings.down_window
@@ -96,9 +100,10 @@ class Readings:
             complete = window.is_complete(now)
             return alert_rules.error_rate(settings, window.total, complete=complete)
         if name == DELIVERY_LAG:
-            routed = alert_rules.lag(
-                settings, self._router_lag(), "an event has waited to be routed"
-            )
+            waited = self._router_lag()
+            if waited is not None:
+                waited = self._routing_waits.limited({"": waited}, now)[""]
+            routed = alert_rules.lag(settings, waited, "an event has waited to be routed")
             if routed.holds or routed is UNKNOWN:
                 return routed
         if name == CIRCUIT_BREAKER_OPEN and self._not_closed is None:
@@ -133,9 +138,9 @@ class Readings:
         attempted = history.age(webhook.id, now, recent)
         if self._late is None:
             return alert_rules.lag(settings, attempted, "an event took") if attempted else UNKNOWN
-        queued = now - self._late.get(webhook.id, now)
+        queued = self._late.get(webhook.id, 0.0)
         if queued > attempted:
-            return alert_rules.lag(settings, queued, "the oldest delivery that is due has waited")
+            return alert_rules.lag(settings, queued, "a delivery has been due for")
         return alert_rules.lag(settings, attempted, "an event was attempted after")
 
     async def _look_for_late(self) -> None:
@@ -144,5 +149,6 @@ class Readings:
             self._sweep |= late
             self._begin += QUEUES_AT_ONCE
             if not more:
-                self._late, self._sweep, self._begin = self._sweep, {}, 0
+                self._late = self._late_waits.limited(self._sweep, time.monotonic())
+                self._sweep, self._begin = {}, 0
                 return

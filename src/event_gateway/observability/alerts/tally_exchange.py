@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Container, Iterable
 
 import msgspec
+from msgspec.structs import replace
 from nats.aio.msg import Msg
 
 from event_gateway.broker.connection import Broker
 from event_gateway.core.observability.alert_rules import AlertSettings
 from event_gateway.core.observability.attempt_history import AttemptHistory, TallyRow
+from event_gateway.core.observability.clock_watch import ClockWatch
+from event_gateway.core.observability.steady_time import Elapsed
 from event_gateway.observability.alerts.tally import AttemptTallies
 
 SUBJECT = "eg.tally"
@@ -68,6 +71,8 @@ class TallyExchange:
         self._known = known
         self._waiting = waiting
         self._interval = interval_of(settings)
+        self._clock = ClockWatch()
+        self._waited = Elapsed()  # of the events of ordered webhooks
 
     @property
     def recent(self) -> float:
@@ -90,17 +95,30 @@ class TallyExchange:
 
     def publish(self) -> None:
         """Publishes what this process has counted, and adds it to its own history."""
-        now = time.time()
-        rows = list(self._tallies.take())
-        rows += [
-            TallyRow(webhook, 0, 0, 0, round(now - since, 3), "")
-            for webhook, since in self._waiting()
-            if now - since >= LEAST_WAIT
-        ]
+        tick = time.monotonic()
+        rows = self.rows(time.time(), tick)
         for begin in range(0, len(rows), MAX_ROWS):
             tally = Tally(self._process, rows[begin : begin + MAX_ROWS])
             self._broker.post(f"{SUBJECT}.{self._process}", _encode(tally))
-        self._add(rows, now)
+        self._add(rows, tick)
+
+    def rows(self, now: float, tick: float) -> list[TallyRow]:
+        """What this process has counted since the last call. ``now``: Unix time; ``tick``: on a
+        clock that is never set."""
+        rows = list(self._tallies.take())
+        is_set = self._clock.look(now, tick) is not None
+        if is_set:
+            # Ages of events that came before the clock was set would be wrong.
+            rows = [replace(row, age=0.0) for row in rows]
+        waiting = dict(self._waiting())
+        self._waited.keep(waiting.keys())
+        rows += [
+            TallyRow(webhook, 0, 0, 0, round(waited, 3), "")
+            for webhook, since in waiting.items()
+            if (waited := self._waited.since(webhook, since, now, tick, trusted=not is_set))
+            >= LEAST_WAIT
+        ]
+        return rows
 
     async def _on_tally(self, msg: Msg) -> None:
         try:
@@ -108,11 +126,11 @@ class TallyExchange:
         except msgspec.DecodeError:
             return  # from another version
         if tally.process != self._process:
-            self._add(tally.rows[:MAX_ROWS], time.time())
+            self._add(tally.rows[:MAX_ROWS], time.monotonic())
 
-    def _add(self, rows: Iterable[TallyRow], now: float) -> None:
+    def _add(self, rows: Iterable[TallyRow], tick: float) -> None:
         for row in rows:
             counts = (row.succeeded, row.failed, row.trailing)
             possible = min(counts) >= 0 and 0 <= row.age <= MAX_AGE and len(row.error) <= MAX_ERROR
             if possible and row.webhook in self._known:
-                self._history.add(row, now, self.recent)
+                self._history.add(row, tick, self.recent)

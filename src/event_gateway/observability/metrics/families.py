@@ -81,6 +81,11 @@ OLDEST_PENDING = _leader(
     "oldest_pending_seconds", "The age of the oldest event in the queue; 0 if it is empty.",
     "webhook",
 )  # fmt: skip
+DELIVERY_LAG = _leader(
+    "delivery_lag_seconds",
+    "For how long the delivery that is due longest has been due; 0 if none is. Planned retries and "
+    "paused webhooks do not count.", "webhook",
+)  # fmt: skip
 BREAKER_STATE = _leader(
     "breaker_state", "The circuit breaker: 0 closed, 1 half-open, 2 open.", "webhook"
 )
@@ -211,8 +216,8 @@ SECTIONS: dict[str, tuple[Family, ...]] = {
         EXPRESSION_ERRORS, TRANSFORMATION_FALLBACKS,
     ),
     "Receivers": (
-        LAST_SUCCESS, LAST_FAILURE, QUEUE_DEPTH, OLDEST_PENDING, BREAKER_STATE, THROTTLED_SECONDS,
-        WEBHOOK_STATE, WEBHOOKS,
+        LAST_SUCCESS, LAST_FAILURE, QUEUE_DEPTH, OLDEST_PENDING, DELIVERY_LAG, BREAKER_STATE,
+        THROTTLED_SECONDS, WEBHOOK_STATE, WEBHOOKS,
     ),
     "Streams": (
         STREAM_SUBSCRIBERS, STREAM_SENT, STREAM_SLOW, STREAM_MESSAGES, STREAM_BYTES,

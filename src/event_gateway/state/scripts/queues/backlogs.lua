@@ -1,6 +1,7 @@
 -- Returns, one after the other for each webhook: the number of queued deliveries, the age in ms of
--- the oldest event among those that are due first and those that are due last (0: none), and the
--- state of the circuit breaker (false: closed). ARGV: msgpack array of webhook ids, how many
+-- the oldest event among those that are due first and those that are due last (0: none), for how
+-- many ms the delivery that is due longest has been due (0: none is, or the webhook is paused), and
+-- the state of the circuit breaker (false: closed). ARGV: msgpack array of webhook ids, how many
 -- deliveries to look at at each end of a queue.
 -- include shared/clock.lua
 local sample = tonumber(ARGV[2])
@@ -16,8 +17,13 @@ for position, webhook in ipairs(cmsgpack.unpack(ARGV[1])) do
   end
   if depth > 0 then look_at(0, sample - 1) end
   if depth > sample then look_at(-sample, -1) end
-  backlogs[3 * position - 2] = depth
-  backlogs[3 * position - 1] = math.floor(now - oldest)
-  backlogs[3 * position] = redis.call('HGET', breaker_key(webhook), 'state')
+  local lag = 0
+  if depth > 0 and redis.call('SISMEMBER', PAUSED_KEY, webhook) == 0 then
+    lag = math.max(0, now - tonumber(redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]))
+  end
+  backlogs[4 * position - 3] = depth
+  backlogs[4 * position - 2] = math.floor(now - oldest)
+  backlogs[4 * position - 1] = math.floor(lag)
+  backlogs[4 * position] = redis.call('HGET', breaker_key(webhook), 'state')
 end
 return backlogs
