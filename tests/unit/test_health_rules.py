@@ -3,9 +3,15 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from event_gateway.core.observability.clock_watch import ClockWatch
-from event_gateway.core.observability.health_state import QUIET, HealthState, HealthTracker
+from event_gateway.core.observability.health_state import (
+    QUIET,
+    HealthState,
+    HealthTracker,
+    following,
+)
 from event_gateway.core.observability.reason import (
     MAX_REASONS,
     MAX_TEXT,
@@ -220,3 +226,23 @@ def test_memory_without_a_limit() -> None:
     assert memory.Memory(4 * gib, 16 * gib).shortage is None
     shortage = memory.Memory(9 * gib, 16 * gib).shortage
     assert shortage == "the process uses 9.0 GiB of the machine's 16.0 GiB of memory"
+
+
+def test_the_end_of_an_episode_names_its_beginning_whoever_writes_it() -> None:
+    """A process that becomes the leader has watched for itself, and a little later."""
+    stored = HealthState(status="degraded", since=START, decided_at=START + 5, began=START, flaps=2)
+    own = HealthState(
+        status="ok", since=START + 60, decided_at=START + 70, began=START + 1, announced=False
+    )
+    ended = following(stored, own)
+    assert (ended.episode, ended.flaps, ended.since) == (stored.episode, 2, START + 60)
+    # The next one begins after that, also for a process that has not seen it.
+    again = HealthState(
+        status="degraded", since=START + 50, decided_at=START + 90, began=START + 50,
+        announced=False,
+    )  # fmt: skip
+    begun = following(ended, again)
+    assert (begun.since, begun.began, begun.flaps) == (START + 60, START + 60, 3)
+    later = following(ended, replace(again, since=START + 60 + QUIET, began=START + 60 + QUIET))
+    assert (later.since, later.flaps) == (START + 60 + QUIET, 0)
+    assert following(HealthState(), again).flaps == 0

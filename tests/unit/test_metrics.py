@@ -24,10 +24,12 @@ from event_gateway.observability.metrics import (
     figures,
     metrics,
 )
+from event_gateway.observability.metrics.exchange import MANY_WEBHOOKS
 from event_gateway.observability.metrics.families import FAMILIES
 from event_gateway.observability.metrics.family import Combine, Kind
+from event_gateway.observability.metrics.figures import WebhookMetrics
 from event_gateway.observability.metrics.reference import reference
-from event_gateway.observability.metrics.snapshot import Snapshot, encode
+from event_gateway.observability.metrics.snapshot import Snapshot, decode, encode
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -315,6 +317,29 @@ async def test_sums_do_not_depend_on_the_order_of_the_processes(folder: SharedFo
         folder.absorb(f"worker-{number}")
         sums.add((await series(counted[0]))[of_webhook("delivery_latency_seconds_sum")])
     assert sums == {2.4}
+
+
+async def test_what_is_dropped_of_many_ended_webhooks_is_not_what_lives(
+    folder: SharedFolder,
+) -> None:
+    live = process(folder, "worker-1")
+    live.webhook("quiet").attempt_succeeded(0.1, 0.1, 1.0)
+    await live.write_changes()
+    many = {f"w{number}": WebhookMetrics() for number in range(MANY_WEBHOOKS + 50)}
+    for number, webhook in enumerate(many.values()):
+        webhook.attempt_succeeded(0.1, 0.1, 100.0 + number)
+    many["quiet"] = WebhookMetrics()
+    many["quiet"].attempt_succeeded(0.1, 0.1, 1.0)
+    (folder.path / "worker-2.figures").write_bytes(encode(Snapshot(webhooks=many)))
+    folder.absorb("worker-2")
+    last = Snapshot(webhooks={"last": WebhookMetrics()})
+    (folder.path / "worker-3.figures").write_bytes(encode(last))
+    folder.absorb("worker-3")
+    ended = decode((folder.path / "ended.figures").read_bytes())
+    assert ended is not None
+    assert len(ended.webhooks) == MANY_WEBHOOKS
+    assert {"quiet", "last", f"w{MANY_WEBHOOKS + 49}"} <= ended.webhooks.keys()
+    assert "w0" not in ended.webhooks  # the longest without an attempt
 
 
 async def test_nothing_is_written_while_nothing_changes(

@@ -17,7 +17,12 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.failures import LogUnavailable
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.status_bucket import MAX_VALUE, StatusBucket
-from event_gateway.core.observability.health_state import FORMAT, HealthState, HealthTracker
+from event_gateway.core.observability.health_state import (
+    FORMAT,
+    HealthState,
+    HealthTracker,
+    following,
+)
 from event_gateway.core.observability.reason import Reason, UnitedReason
 from event_gateway.core.observability.reason_codes import STATUS_UNWRITTEN
 from event_gateway.core.text.times import rfc3339
@@ -99,7 +104,9 @@ class HealthLeader:
             if self._tracker.state.decided_at <= state.decided_at:
                 self._tracker.announced()
         elif decided.status != state.status:
+            decided = following(state, decided)
             _log_change(decided)
+            self._tracker.adopt(decided)
             await self._write(_fitting(decided), revision)
             if self._stored is not None:
                 await self._turn()  # announces it

@@ -58,6 +58,7 @@ class LifecycleRouting:
 
     async def run(self) -> None:
         """Starts and ends the router as the registered webhooks need it. It never returns."""
+        failing = False
         while True:
             self._changed.clear()
             try:
@@ -66,9 +67,13 @@ class LifecycleRouting:
                 elif self._routes and not self._webhooks:
                     await self._end()
             except (*BrokerError, *StateError) as error:
-                log.warning("lifecycle events are not routed yet", error=str(error))
+                if not failing:
+                    reason = str(error) or type(error).__name__
+                    log.warning("lifecycle events are not routed yet", error=reason)
+                failing = True
                 await asyncio.sleep(TRY_AGAIN)
                 continue
+            failing = False
             await self._changed.wait()
 
     async def stop_taking(self) -> None:

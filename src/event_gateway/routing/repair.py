@@ -210,7 +210,10 @@ class Repair:
             # The router itself processes what was not delivered to it yet.
             until = info.delivered.stream_seq if info.delivered else 0
             settled = info.ack_floor.stream_seq if info.ack_floor else 0
-            at = self._known[stream].seq
+            known = self._known.get(stream)
+            if known is None:
+                return  # it is not routed any more
+            at = known.seq
             if at is None and self._manual and until and not decided:
                 return
             position = until + 1 if skip else (at or 0) + 1
@@ -233,7 +236,8 @@ class Repair:
                     return
             if not await self._checkpoints.advance(stream, until, server, complete=True):
                 return
-            self._known[stream] = Checkpoint(until, reread=False)
+            if stream in self._known:
+                self._known[stream] = Checkpoint(until, reread=False)
             if read:
                 log.info("the log is reread", stream=stream, events=read, queued=queued)
         except (*StateError, *BrokerError) as error:

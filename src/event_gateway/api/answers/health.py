@@ -60,12 +60,16 @@ class ProcessHealth(TypedDict):
 
 class GatewayHealth(TypedDict):
     """The health of the gateway. ``since``: since when the status is as it is, null if it never was
-    another; ``announced``: whether ``gateway.health.degraded`` of this episode is published."""
+    another; ``announced``: whether ``gateway.health.degraded`` of this episode is published.
+    ``recovering``: there is no reason any more, and soon the status is ``ok``; ``last_reasons``:
+    what the reasons were until then."""
 
     status: Literal["ok", "degraded"]
     since: Time | None
     announced: bool
     version: str
     reasons: list[HealthReason]
+    recovering: bool
+    last_reasons: list[HealthReason]
     components: dict[str, ComponentHealth]
     processes: list[ProcessHealth]

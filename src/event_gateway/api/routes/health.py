@@ -81,6 +81,7 @@ async def show_health(parts: Parts, caller: ReadsMetrics) -> dict[str, Any]:
     status, since = state.status, state.since
     if reasons and status == "ok":  # they do not last long enough yet
         status, since = "degraded", reasons[0].since
+    recovering = status == "degraded" and not reasons
     affected = {CODES[reason.code].component for reason in reasons if reason.code in CODES}
     figures, peers = parts.health.figures(), parts.peers
     return {
@@ -89,6 +90,8 @@ async def show_health(parts: Parts, caller: ReadsMetrics) -> dict[str, Any]:
         "announced": state.status == "degraded" and state.announced,
         "version": parts.version,
         "reasons": [_reason(reason) for reason in reasons],
+        "recovering": recovering,
+        "last_reasons": [_reason(reason) for reason in state.reasons] if recovering else [],
         "components": {
             name: {"status": "degraded" if name in affected else "ok"} | figures.get(name, {})
             for name in COMPONENTS
@@ -144,5 +147,5 @@ def _process(peer: Heartbeat, *, leads: bool, answers: bool) -> dict[str, Any]:
         "started_at": rfc3339(peer.started) if peer.started else None,
         "leader": leads,
         "answers": answers,
-        "reasons": [reason.code for reason in peer.reasons],
+        "reasons": list(dict.fromkeys(reason.code for reason in peer.reasons)),
     }

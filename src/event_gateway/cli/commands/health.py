@@ -19,8 +19,10 @@ def health(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = F
 def _lines(answer: dict[str, Any]) -> Iterator[str]:
     since = f" since {answer['since']}" if answer["since"] else ""
     yield f"{answer['status']}{since}, version {answer['version']}"
-    if answer["status"] == "degraded" and not answer["reasons"]:
-        yield "There is no reason any more: it counts as recovered in a moment."
+    if answer.get("recovering"):
+        yield "There is no reason any more: it counts as recovered in a moment. There were:"
+        for reason in answer["last_reasons"]:
+            yield f"  {reason['code']}: {reason['text']}"
     for reason in answer["reasons"]:
         yield ""
         yield f"{reason['code']}: {reason['text']}"

@@ -40,6 +40,16 @@ class HealthState(msgspec.Struct, frozen=True):
         return f"health-{round(self.began * 1000)}"
 
 
+def following(stored: HealthState, decided: HealthState) -> HealthState:
+    """What is stored next where another process may have stored the last state: an episode keeps
+    the beginning that was announced, and begins not before the end of the former one."""
+    if decided.status == "ok":
+        since = max(decided.since, stored.began)
+        return msgspec.structs.replace(decided, since=since, began=stored.began, flaps=stored.flaps)
+    since = max(decided.since, stored.since)
+    return msgspec.structs.replace(decided, since=since, began=since, flaps=_flaps(stored, since))
+
+
 class HealthTracker:
     """Decides from the reasons of each second whether the health is degraded.
 
@@ -103,7 +113,6 @@ class HealthTracker:
         former = self.state
         # Not before the end of the former episode, whose events have its ``since`` in their ids.
         since = max(min(reason.since for reason in reasons), former.since)
-        flapping = former.began and since - former.since < QUIET
         self.state = HealthState(
             status="degraded",
             since=since,
@@ -111,6 +120,11 @@ class HealthTracker:
             began=since,
             reasons=tuple(reasons),
             announced=False,
-            flaps=former.flaps + 1 if flapping else 0,
+            flaps=_flaps(former, since),
         )
         self._turning = None
+
+
+def _flaps(former: HealthState, since: float) -> int:
+    """How many episodes have followed each other closely, with one that begins then."""
+    return former.flaps + 1 if former.began and since - former.since < QUIET else 0

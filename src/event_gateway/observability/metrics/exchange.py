@@ -12,10 +12,12 @@ import contextlib
 import os
 import shutil
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
+from event_gateway.observability.metrics.figures import WebhookMetrics
 from event_gateway.observability.metrics.snapshot import (
     Snapshot,
     combined,
@@ -120,10 +122,7 @@ class SharedFolder:
             total = combined([ended, of_an_ended_process(snapshot)])
             total.includes = [*ended.includes, name][-KEPT_NAMES:]
             if len(total.webhooks) > MANY_WEBHOOKS:
-                total.webhooks = {
-                    label: webhook for label, webhook in total.webhooks.items()
-                    if label in snapshot.webhooks
-                }  # fmt: skip
+                total.webhooks = self._latest(total.webhooks, name, snapshot)
             try:
                 _replace(self.path / _ENDED, encode(total))
             except OSError as error:
@@ -132,6 +131,23 @@ class SharedFolder:
                 return
         with contextlib.suppress(OSError):
             file.unlink()
+
+    def _latest(
+        self, webhooks: Mapping[str, WebhookMetrics], ended_name: str, ended: Snapshot
+    ) -> dict[str, WebhookMetrics]:
+        """MANY_WEBHOOKS of them: first those that a live process knows, then those that the one
+        that has just ended knew, and of each those that were attempted last."""
+        live: set[str] = set()
+        for file in self.path.glob(f"*{_SUFFIX}"):
+            if file.stem not in (Path(_ENDED).stem, ended_name) and (snapshot := _read(file)):
+                live |= snapshot.webhooks.keys()
+
+        def rank(label: str) -> tuple[bool, bool, float]:
+            last = max(webhooks[label].last_success, webhooks[label].last_failure)
+            return label in live, label in ended.webhooks, last
+
+        kept = sorted(webhooks, key=rank, reverse=True)[:MANY_WEBHOOKS]
+        return {label: webhooks[label] for label in kept}
 
 
 def _read(path: Path) -> Snapshot | None:
