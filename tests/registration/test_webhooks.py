@@ -172,6 +172,8 @@ async def test_a_sample_request_shows_the_response(client: Client, receiver: Rec
     assert came["event"]["data"] == {"test": True, "namespace": "customer"}
     (request,) = receiver.requests
     assert request.json == came["event"]
+    assert came["request"]["body"].encode() == request.body
+    assert came["request"]["headers"]["webhook-id"] == request.headers["webhook-id"]
     own = event("user.a", {"n": 1})
     for status in (503, 410):
         came = (await client.http.post("/v1/webhooks/w/test", json={"event": own})).json()
@@ -190,6 +192,7 @@ async def test_a_sample_request_shows_the_response(client: Client, receiver: Rec
         await client.http.patch("/v1/webhooks/w", json={"url": url})
         came = (await client.http.post("/v1/webhooks/w/test")).json()
     assert (came["error_type"], came["response"]) == ("ConnectionRefused", None)
+    assert (came["request"]["method"], came["request"]["url"]) == ("POST", url)
 
 
 async def test_patching(client: Client) -> None:

@@ -28,6 +28,8 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+# What commands import only when they are called.
+IMPORTED_LATE = ("client.gateway_client", "client.live_events", "process.serve")
 
 
 def _become(request: dict[str, Any], streams: list[int]) -> list[str]:
@@ -54,10 +56,13 @@ def _become(request: dict[str, Any], streams: list[int]) -> list[str]:
 
 def _run(requests: socket.socket) -> None:
     del sys.path[0]  # the folder of this script
-    import event_gateway.cli.process.serve
-    from event_gateway.cli.main import main
+    from event_gateway.cli.main import COMMANDS, main
     from event_gateway.cli.process.forks import forked
 
+    for name in IMPORTED_LATE:
+        importlib.import_module(f"event_gateway.cli.{name}")
+    for place in COMMANDS.values():
+        importlib.import_module(f"event_gateway.cli.commands.{place.partition('.')[0]}")
     gc.freeze()
     request = forked(requests)
     if request is not None:
@@ -65,7 +70,8 @@ def _run(requests: socket.socket) -> None:
         argv = _become(json.loads(message), streams)
         assert isinstance(sys.stdout, io.TextIOWrapper)
         sys.stdout.reconfigure(line_buffering=os.isatty(1))
-        sys.argv = [event_gateway.__path__[0] + "/__main__.py", *argv]
+        package = importlib.import_module("event_gateway")
+        sys.argv = [package.__path__[0] + "/__main__.py", *argv]
         main()
 
 

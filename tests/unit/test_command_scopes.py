@@ -1,27 +1,29 @@
-"""Each command that talks to a gateway says which scope its key needs."""
+"""Each command that talks to a gateway says which scope its key needs, and gives an example."""
 
-from collections.abc import Iterator
-from typing import Any
+import shlex
 
-import typer
-
-from event_gateway.cli.main import app
+from event_gateway.cli.examples import EXAMPLES
 from event_gateway.core.access.scope import SCOPES
-
-
-def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if hasattr(command, "commands"):
-        for name, inner in command.commands.items():
-            yield from _commands(inner, f"{path} {name}".strip())
-    else:
-        yield path, command
+from support.all_commands import all_commands
 
 
 def test_the_help_of_a_command_names_its_scope() -> None:
     tried = 0
-    for path, command in _commands(typer.main.get_command(app), ""):
+    for path, command in all_commands():
         if any("--key" in parameter.opts for parameter in command.params):
             assert command.epilog, f"{path}: name its scope in cli/scopes.py"
             assert command.epilog.removesuffix(".").split()[-1] in SCOPES
             tried += 1
     assert tried > 40
+
+
+def test_the_help_of_a_command_has_an_example_that_it_takes() -> None:
+    commands = dict(all_commands())
+    assert set(EXAMPLES) == set(commands)
+    for path, command in commands.items():
+        example = EXAMPLES[path]
+        assert f"event-gateway {path}".rstrip() in example, path
+        assert example in command.epilog
+        called = example.split(f"event-gateway {path}", 1)[1]
+        words = shlex.split(called.split(" | ")[0].split(" < ")[0].split(" > ")[0])
+        command.make_context(path, words)

@@ -6,65 +6,56 @@ from typing import Annotated
 import typer
 
 from event_gateway import __version__
-from event_gateway.cli.client.authorities import take_ca
-from event_gateway.cli.client.key_file import take_key_file
-from event_gateway.cli.commands import (
-    alerts,
-    apply,
-    audit_log,
-    catalog,
-    check,
-    dead_letters,
-    deliveries,
-    demo,
-    doctor,
-    health,
-    keys,
-    listen,
-    reload,
-    replays,
-    schema,
-    secrets,
-    serve,
-    streams,
-    tokens,
-    top,
-    webhooks,
-)
-from event_gateway.cli.scopes import add_scopes
+from event_gateway.cli.lazy_group import lazy_group
+
+# Where each command is, in the order of the help: a module of cli/commands with its group, or a
+# module and its function.
+COMMANDS = {
+    "serve": "serve.serve",
+    "check": "check.check",
+    "schema": "schema.schema",
+    "apply": "apply.apply",
+    "reload": "reload.reload",
+    "demo": "demo.demo",
+    "replay": "replays.replay",
+    "listen": "listen.listen",
+    "top": "top.top",
+    "health": "health.health",
+    "doctor": "doctor.doctor",
+    "webhooks": "webhooks",
+    "deliveries": "deliveries",
+    "dead-letters": "dead_letters",
+    "replays": "replays",
+    "secrets": "secrets",
+    "keys": "keys",
+    "tokens": "tokens",
+    "catalog": "catalog",
+    "streams": "streams",
+    "alerts": "alerts",
+    "audit-log": "audit_log",
+}
+
+
+def _prepare(command: typer.Typer) -> None:
+    """Gives a command what all commands have."""
+    from event_gateway.cli.client.authorities import take_ca
+    from event_gateway.cli.client.key_file import take_key_file
+    from event_gateway.cli.examples import add_examples
+    from event_gateway.cli.scopes import add_scopes
+
+    add_scopes(command)
+    add_examples(command)
+    take_ca(command)
+    take_key_file(command)
+
 
 app = typer.Typer(
+    cls=lazy_group(COMMANDS, _prepare),
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Routes CloudEvents from NATS and HTTP to webhooks and live subscribers.",
 )
-
-app.add_typer(webhooks.app, name="webhooks")
-app.add_typer(deliveries.app, name="deliveries")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(replays.app, name="replays")
-app.add_typer(secrets.app, name="secrets")
-app.add_typer(keys.app, name="keys")
-app.add_typer(tokens.app, name="tokens")
-app.add_typer(catalog.app, name="catalog")
-app.add_typer(streams.app, name="streams")
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(audit_log.app, name="audit-log")
-app.command()(serve.serve)
-app.command()(check.check)
-app.command()(schema.schema)
-app.command()(apply.apply)
-app.command()(reload.reload)
-app.command()(demo.demo)
-app.command()(replays.replay)
-app.command()(listen.listen)
-app.command()(top.top)
-app.command()(health.health)
-app.command()(doctor.doctor)
-add_scopes(app)
-take_ca(app)
-take_key_file(app)
 
 
 def _print_version(requested: bool) -> None:

@@ -100,6 +100,19 @@ class Authentication:
             redact(lowered, name): redact(hidden, value) for name, value in response.headers.items()
         }
 
+    def shown(self, request: Request, max_body: int) -> tuple[dict[str, str], str]:
+        """Headers and body of a request as a user may see them, without this webhook's secrets.
+        ``max_body``: the most bytes of the body."""
+        hidden = self._hidden(request)
+        headers: dict[str, str] = {}
+        for line in request.head.decode("utf-8", "replace").split("\r\n")[1:]:
+            name, colon, value = line.partition(": ")
+            if colon:
+                headers[name.lower()] = redact(hidden, value)
+        cut = len(request.body) > max_body
+        body = request.body[:max_body].decode("utf-8", "replace")
+        return headers, redact(hidden, body, cut=cut)
+
     def _hidden(self, request: Request) -> set[str]:
         hidden: set[str] = set()
         in_header: dict[str, AuthMethod] = {}

@@ -3,7 +3,6 @@
 It is sent whatever the state of the webhook. It is no delivery, and is counted nowhere.
 """
 
-import functools
 import secrets
 import time
 from typing import Any
@@ -17,7 +16,10 @@ from event_gateway.core.webhook.delivery import error_for_status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.builder import RequestBuilder
 from event_gateway.request.receiver_client import ReceiverClient
+from event_gateway.request.request import Request
 from event_gateway.transport.client import Failure
+
+MAX_SHOWN = 64 * 1024  # bytes of a request's body
 
 
 def sample_event(webhook: Webhook) -> Event:
@@ -40,14 +42,22 @@ def sample_event(webhook: Webhook) -> Event:
 async def send(
     receivers: ReceiverClient, builder: RequestBuilder, webhook: Webhook, event: Event
 ) -> Any:
-    """Sends the event, and returns the response as the API shows it."""
+    """Sends the event, and returns request and response as the API shows them."""
     started = time.time()
-    build = functools.partial(builder.build, Received(event, "", 0, started), 1)
+    received = Received(event, "", 0, started)
+    sent: Request | None = None
+
+    def build() -> Request:
+        nonlocal sent
+        sent = builder.build(received, 1)
+        return sent
+
     result = await receivers.request(builder, build, webhook.timeout)
     about = {
         "webhook_id": webhook.id,
         "event": msgspec.Raw(to_structured(event)),
         "duration_ms": round((time.time() - started) * 1000),
+        "request": None if sent is None else _shown(builder, webhook, sent),
     }
     if isinstance(result, Failure):
         return about | {
@@ -65,4 +75,15 @@ async def send(
             "body": result.body.decode("utf-8", "replace"),
             "truncated": result.truncated,
         },
+    }
+
+
+def _shown(builder: RequestBuilder, webhook: Webhook, sent: Request) -> dict[str, Any]:
+    headers, body = builder.authentication.shown(sent, MAX_SHOWN)
+    return {
+        "method": webhook.method,
+        "url": webhook.url,
+        "headers": headers,
+        "body": body,
+        "truncated": len(sent.body) > MAX_SHOWN,
     }

@@ -119,8 +119,18 @@ class ReceivedResponse(TypedDict):
     truncated: bool
 
 
+class SentRequest(TypedDict):
+    """A request as it was sent, without the webhook's secrets."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str
+    truncated: bool
+
+
 class TriedWebhook(TypedDict):
-    """What the receiver answered to a sample request."""
+    """What was sent as a sample request, and what the receiver answered."""
 
     webhook_id: str
     event: CloudEvent
@@ -129,6 +139,7 @@ class TriedWebhook(TypedDict):
     status_code: int | None
     error_type: str | None
     error_message: str | None
+    request: SentRequest | None
     response: ReceivedResponse | None
 
 

@@ -221,7 +221,7 @@ async def try_webhook(
     webhook_id: str,
     body: Sample = None,
 ) -> Response:
-    """Sends one event to the receiver at once and returns its answer.
+    """Sends one event to the receiver at once and returns the request and its answer.
 
     The body is ``{"event": {…}}``; without a body the gateway makes an example event that fits the
     webhook's first pattern. It is not a delivery: nothing is recorded or retried, and it works for

@@ -1,9 +1,7 @@
 """Live events for commands, which go on when the connection is lost."""
 
 import asyncio
-import contextlib
 import json
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -16,26 +14,6 @@ from event_gateway.cli.client.requests import FoundGateway, find_gateway
 
 RECONNECT_DELAY = 1.0  # seconds
 FINAL_CODES = frozenset((1008, 4401, 4403))  # close codes after which to give up
-_FILTER = re.compile(r"([A-Za-z0-9_.\[\]*-]+?)(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
-_OPERATORS = {
-    "=": "equals", "!=": "not_equals", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte",
-    "~": "matches",
-}  # fmt: skip
-
-
-def parse_filter(text: str) -> dict[str, Any]:
-    """A filter as the API takes it, of an option FIELD=VALUE (or != > >= < <= ~ instead of =).
-
-    A value that is JSON is decoded, any other is text. Ends the command if the option is not valid.
-    """
-    match = _FILTER.fullmatch(text)
-    if match is None:
-        fail(f"--filter: {text[:64]!r} is not FIELD=VALUE (or != > >= < <= ~)", 2)
-    field, operator, value = match.groups()
-    if operator != "~":
-        with contextlib.suppress(ValueError):  # not JSON: text
-            value = json.loads(value)
-    return {"field": field, "operator": _OPERATORS[operator], "value": value}
 
 
 def follow(

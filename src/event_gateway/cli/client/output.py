@@ -1,7 +1,9 @@
 """What commands print: answers as JSON or as lines, tables, and errors."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import typer
@@ -13,14 +15,37 @@ def fail(detail: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
-def print_answer(as_json: bool, content: Any, lines: Callable[[Any], Iterable[str]]) -> None:
-    """Prints an answer as JSON, or as the lines that ``lines`` makes of it. Characters that could
-    control the terminal are replaced by question marks."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells under heads."""
+
+    heads: list[str]
+    rows: list[list[str]]
+
+
+Line = str | Table
+
+
+def print_answer(as_json: bool, content: Any, lines: Callable[[Any], Iterable[Line]]) -> None:
+    """Prints an answer as JSON, or as the lines and tables that ``lines`` makes of it. Characters
+    that could control the terminal are replaced by question marks.
+
+    A list is one JSON array. On a terminal tables have colours and keep to its width. Elsewhere no
+    cell is cut off or wrapped, as another program may read the lines.
+    """
     if as_json:
         print_json(content)
         return
     for line in lines(content):
-        typer.echo(printable(line))
+        if isinstance(line, str):
+            typer.echo(printable(line))
+        elif sys.stdout.isatty():
+            from event_gateway.cli.client.terminal_table import print_table
+
+            print_table(line.heads, [[printable(cell) for cell in row] for row in line.rows])
+        else:
+            for row in _aligned(line):
+                typer.echo(printable(row))
 
 
 def print_json(content: Any) -> None:
@@ -33,12 +58,16 @@ def printable(line: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
-def table(heads: list[str], rows: list[list[str]]) -> list[str]:
-    """Rows in aligned columns. No cell is cut off, as another program may read the lines."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+def table(heads: list[str], rows: list[list[str]]) -> list[Line]:
+    """A table among the lines of an answer."""
+    return [Table(heads, rows)]
+
+
+def _aligned(table: Table) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(table.heads, *table.rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [heads, *rows]
+        for row in [table.heads, *table.rows]
     ]
 
 

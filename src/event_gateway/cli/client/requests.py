@@ -6,16 +6,18 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import typer
 
 from event_gateway.cli.client.authorities import context_for
-from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.key_file import key_in
 from event_gateway.cli.client.output import fail
 from event_gateway.transport.target import parse_target
+
+if TYPE_CHECKING:
+    from event_gateway.cli.client.gateway_client import GatewayClient
 
 DATA_DIR = Path("data")  # the default of ``serve``
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -27,7 +29,7 @@ def call(
 ) -> Any:
     """The decoded answer to one request. ``url`` and ``key`` as :func:`find_gateway` takes them."""
 
-    async def work(client: GatewayClient) -> Any:
+    async def work(client: "GatewayClient") -> Any:
         return await request_json(client, method, path, body, **query)
 
     return run_with_client(url, key, work)
@@ -38,7 +40,7 @@ def list_items(
 ) -> list[Any]:
     """The items of a list, read page by page: at most ``limit``, or all."""
 
-    async def work(client: GatewayClient) -> list[Any]:
+    async def work(client: "GatewayClient") -> list[Any]:
         return await items_of(client, path, limit, **query)
 
     items: list[Any] = run_with_client(url, key, work)
@@ -46,7 +48,7 @@ def list_items(
 
 
 async def items_of(
-    client: GatewayClient, path: str, limit: int | None = None, **query: Any
+    client: "GatewayClient", path: str, limit: int | None = None, **query: Any
 ) -> list[Any]:
     """As :func:`list_items`, with a client."""
     items: list[Any] = []
@@ -60,9 +62,10 @@ async def items_of(
 
 
 def run_with_client(
-    url: str | None, key: str | None, work: Callable[[GatewayClient], Awaitable[Any]]
+    url: str | None, key: str | None, work: "Callable[[GatewayClient], Awaitable[Any]]"
 ) -> Any:
     """The result of ``work``, which makes several requests with one client."""
+    from event_gateway.cli.client.gateway_client import GatewayClient
 
     async def main() -> Any:
         client = GatewayClient(*find_gateway(url, key))
@@ -80,7 +83,7 @@ def run_with_client(
 
 
 async def request_json(
-    client: GatewayClient, method: str, path: str, body: Any = None, **query: Any
+    client: "GatewayClient", method: str, path: str, body: Any = None, **query: Any
 ) -> Any:
     """The decoded answer to one request. Members of ``query`` that are None are left out."""
     return content_or_fail(*await client.request(method, with_query(path, query), body))

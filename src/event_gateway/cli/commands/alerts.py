@@ -10,7 +10,7 @@ from event_gateway.cli.client.options import (
     LimitOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.output import Line, fail, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, history, silence, silences, unsilence.")
@@ -102,7 +102,7 @@ def unsilence(
     typer.echo(f"{silence_id}: ended")
 
 
-def _alert_rows(alerts: list[dict[str, Any]]) -> list[str]:
+def _alert_rows(alerts: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             f"{item['state']}{' (silenced)' if item['silenced'] else ''}",
@@ -116,7 +116,7 @@ def _alert_rows(alerts: list[dict[str, Any]]) -> list[str]:
     return table(["STATE", "ALERT", "WEBHOOK", "SINCE", "DETAIL"], rows)
 
 
-def _episode_rows(episodes: list[dict[str, Any]]) -> list[str]:
+def _episode_rows(episodes: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             item["fired_at"],
@@ -130,7 +130,7 @@ def _episode_rows(episodes: list[dict[str, Any]]) -> list[str]:
     return table(["FIRED", "RESOLVED", "ALERT", "WEBHOOK", "DETAIL"], rows)
 
 
-def _silence_rows(items: list[dict[str, Any]]) -> list[str]:
+def _silence_rows(items: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             item["id"],

@@ -19,7 +19,7 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import fail, print_answer, printable, table
+from event_gateway.cli.client.output import Line, fail, print_answer, printable, table
 from event_gateway.cli.client.requests import list_items
 from event_gateway.cli.client.times import time_range
 from event_gateway.core.audit.chain import ChainCheck
@@ -192,7 +192,7 @@ def _write(records: Iterator[bytes], file: BinaryIO) -> None:
     file.flush()
 
 
-def _rows(calls: list[dict[str, Any]]) -> list[str]:
+def _rows(calls: list[dict[str, Any]]) -> list[Line]:
     heads = ["TIME", "WHO", "CLIENT", "OPERATION", "RESOURCE", "OUTCOME", "REQUEST"]
     return table(heads, [_cells(call) for call in calls])
 

@@ -6,17 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.documents import read_document
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.output import Line, fail, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
-from event_gateway.config.yaml_source import BadYaml, read_plain
-from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
-from event_gateway.core.text.json_text import MalformedJson, read_json
 
 app = typer.Typer(no_args_is_help=True, help="Event types: list, show, import, export.")
-
-MAX_BYTES = 64 * 1024 * 1024  # of a document
 
 
 @app.command("list")
@@ -51,7 +46,9 @@ def import_document(
     as_json: JsonOption = False,
 ) -> None:
     """Register the event types of an AsyncAPI document."""
-    document = _read(file)
+    from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
+
+    document = read_document(file, MAX_DEPTH)
     content = call(url, key, "POST", "/v1/event-types/import", document, dry_run=dry_run)
     print_answer(as_json, content, _imported)
 
@@ -76,27 +73,6 @@ def export(
         fail(f"{out}: {error.strerror}", 2)
 
 
-def _read(file: Path) -> Any:
-    """The document in a file. Ends the command if the file cannot be read."""
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            fail(f"{file}: is larger than {MAX_BYTES} bytes", 2)
-        text = raw.decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        fail(f"{file}: {getattr(error, 'strerror', None) or 'is not UTF-8'}", 2)
-    if text.lstrip().startswith("{"):
-        try:
-            return read_json(text)
-        except (MalformedJson, InvalidDefinition):
-            pass  # YAML in braces, or invalid JSON: the YAML reader names the line of the error
-    try:
-        return read_plain(text, MAX_DEPTH)
-    except BadYaml as bad:
-        fail(f"{file}:{bad.line}: {bad.key}".removesuffix(": ") + f": {bad.reason}", 2)
-
-
 def _imported(content: dict[str, Any]) -> list[str]:
     would = "would be " if content["dry_run"] else ""
     lines = [
@@ -113,7 +89,7 @@ def _imported(content: dict[str, Any]) -> list[str]:
     return [*lines, ", ".join(f"{count} {outcome}" for outcome, count in counts.items())]
 
 
-def _rows(event_types: list[dict[str, Any]]) -> list[str]:
+def _rows(event_types: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             event_type["type"],

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from event_gateway.cli.client.options import JsonOption
-from event_gateway.cli.process.configuration import read_config, warnings
 from event_gateway.config.problems import ConfigError, Problem
 
 
@@ -22,6 +21,8 @@ def check(
 
 def check_file(path: Path, *, as_json: bool = False) -> int:
     """Prints errors and warnings; returns the exit status: 0, or 2 if there are errors."""
+    from event_gateway.cli.process.configuration import read_config, warnings
+
     errors: list[Problem] = []
     warned: list[Problem] = []
     summary = ""

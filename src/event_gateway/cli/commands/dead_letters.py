@@ -1,12 +1,12 @@
 """``event-gateway dead-letters``: lists, replays and deletes dead letters."""
 
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.confirmation import YesOption, confirm, require_terminal
 from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.options import (
     JsonOption,
@@ -16,7 +16,7 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.output import Line, fail, print_answer, table
 from event_gateway.cli.client.replay_progress import print_result, start_replay
 from event_gateway.cli.client.requests import call, list_items, request_json, run_with_client
 from event_gateway.cli.client.times import time_range
@@ -37,7 +37,6 @@ ReasonOption = Annotated[
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only count.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.command("list")
@@ -99,13 +98,13 @@ def replay(
         return start_replay(url, key, f"{PATH}/replay", body, wait=wait, quiet=as_json)
 
     if not (ids or dry_run or yes):
-        _require_terminal()
+        require_terminal()
         counted = start(True, True)
         if counted["state"] != "done" or counted["matched"] == counted["skipped"]:
             print_result(as_json, counted)
             return
         left_out = f" ({counted['skipped']} are left out)" if counted["skipped"] else ""
-        _confirm(f"Replay {_dead_letters(counted['matched'] - counted['skipped'])}{left_out}?")
+        confirm(f"Replay {_dead_letters(counted['matched'] - counted['skipped'])}{left_out}?")
     result = start(dry_run, not no_wait)
     print_result(as_json, result)
     if ids and result["state"] == "done" and result["matched"] < (given := len(set(ids))):
@@ -136,12 +135,12 @@ def purge(
     }
     chosen = _chosen(ids, filters, every)
     if not (dry_run or yes):
-        _require_terminal()
+        require_terminal()
         if not ids:  # delete no dead letter that is not in the count
             chosen = chosen | {"all": None, "until": _no_later(filters["until"])}
         count = run_with_client(url, key, _purge(chosen, True))
         if count:
-            _confirm(f"Delete {_dead_letters(count)} for ever?")
+            confirm(f"Delete {_dead_letters(count)} for ever?")
     purged = run_with_client(url, key, _purge(chosen, dry_run))
     print_answer(as_json, {"purged": purged, "dry_run": dry_run}, _purged)
 
@@ -184,16 +183,6 @@ def _no_later(until: str | None) -> str:
     return now if until is None or parse_time(until) > parse_time(now) else until
 
 
-def _require_terminal() -> None:
-    if not sys.stdin.isatty():
-        fail("there is no terminal to confirm at: give --yes, or --dry-run to count", 2)
-
-
-def _confirm(question: str) -> None:
-    if not typer.confirm(question, err=True):
-        fail("cancelled; nothing was changed")
-
-
 def _dead_letters(count: int) -> str:
     return f"{count} dead letter{'s' if count != 1 else ''}"
 
@@ -203,7 +192,7 @@ def _purged(result: dict[str, Any]) -> list[str]:
     return [f"{_dead_letters(result['purged'])} {done}"]
 
 
-def _rows(dead_letters: list[dict[str, Any]]) -> list[str]:
+def _rows(dead_letters: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             str(item["id"]),

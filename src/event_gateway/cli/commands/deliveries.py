@@ -1,5 +1,6 @@
 """``event-gateway deliveries``: lists a webhook's deliveries, retries and cancels them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import fields, print_answer, table
+from event_gateway.cli.client.output import Line, fields, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.cli.client.times import time_range
 from event_gateway.core.webhook.delivery import Status
@@ -84,7 +85,7 @@ def _changed(delivery: dict[str, Any]) -> list[str]:
     return [f"{delivery['event_id']} to {delivery['webhook_id']}: {delivery['status']}{run}"]
 
 
-def _details(delivery: dict[str, Any]) -> list[str]:
+def _details(delivery: dict[str, Any]) -> Sequence[Line]:
     run, cause, attempts = delivery["run"], delivery["repeats"], delivery["attempts"]
     lines = fields({
         "status": delivery["status"],
@@ -111,7 +112,7 @@ def _details(delivery: dict[str, Any]) -> list[str]:
     return [*lines, "", *table(["ATTEMPT", "TIME", "TOOK", "CODE", "ERROR"], rows)]
 
 
-def _rows(deliveries: list[dict[str, Any]]) -> list[str]:
+def _rows(deliveries: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             delivery["updated_at"],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import print_answer, table
+from event_gateway.cli.client.output import Line, print_answer, table
 from event_gateway.cli.client.requests import call
 
 WIDTH = 96  # characters of a line with a remedy
@@ -16,7 +16,7 @@ def health(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = F
     print_answer(as_json, call(url, key, "GET", "/v1/health"), _lines)
 
 
-def _lines(answer: dict[str, Any]) -> Iterator[str]:
+def _lines(answer: dict[str, Any]) -> Iterator[Line]:
     since = f" since {answer['since']}" if answer["since"] else ""
     yield f"{answer['status']}{since}, version {answer['version']}"
     if answer.get("recovering"):

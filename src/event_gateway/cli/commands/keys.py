@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import fail, fields, print_answer, table, warnings_of
+from event_gateway.cli.client.output import Line, fail, fields, print_answer, table, warnings_of
 from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.core.access.api_key import ADMIN_ID
 from event_gateway.core.access.scope import SCOPES
@@ -188,7 +188,7 @@ def _details(key: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def _rows(keys: list[dict[str, Any]]) -> list[str]:
+def _rows(keys: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [key["id"], key["name"], _limits(key), key["expires_at"] or "never", key["used_at"] or "-"]
         for key in keys

@@ -12,7 +12,7 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import fail, fields, print_answer, table
+from event_gateway.cli.client.output import Line, fail, fields, print_answer, table
 from event_gateway.cli.client.replay_progress import (
     follow_replay,
     print_result,
@@ -136,7 +136,7 @@ def _details(replay: dict[str, Any]) -> list[str]:
     })]  # fmt: skip
 
 
-def _rows(replays: list[dict[str, Any]]) -> list[str]:
+def _rows(replays: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             replay["id"],

@@ -4,9 +4,9 @@ import json
 
 import typer
 
-from event_gateway.config.schema import json_schema
-
 
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
+    from event_gateway.config.schema import json_schema
+
     typer.echo(json.dumps(json_schema(), indent=2))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.output import Line, fail, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
 
 app = typer.Typer(
@@ -104,7 +104,7 @@ def _details(secret: dict[str, Any]) -> list[str]:
     ]
 
 
-def _rows(secrets: list[dict[str, Any]]) -> list[str]:
+def _rows(secrets: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             secret["name"],

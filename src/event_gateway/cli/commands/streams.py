@@ -2,14 +2,15 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from event_gateway.cli.client.live_events import follow, parse_filter
+from event_gateway.cli.client.filters import parse_filter
 from event_gateway.cli.client.options import JsonOption, KeyOption, SinceOption, UrlOption
-from event_gateway.cli.client.output import fail, fields, print_answer, printable, table
+from event_gateway.cli.client.output import Line, fail, fields, print_answer, printable, table
 from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.cli.client.times import time_option
 
@@ -68,6 +69,8 @@ def tail(
     elif from_seq is not None:
         request["from"] = {"seq": from_seq}
 
+    from event_gateway.cli.client.live_events import follow
+
     async def each(frame: dict[str, Any]) -> None:
         typer.echo(event_line(frame, as_json=as_json))
 
@@ -106,7 +109,7 @@ def _one_line(text: bytes) -> str:
     return msgspec.json.format(text, indent=0).decode()
 
 
-def _rows(streams: list[dict[str, Any]]) -> list[str]:
+def _rows(streams: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             stream["name"],
@@ -122,7 +125,7 @@ def _rows(streams: list[dict[str, Any]]) -> list[str]:
     return table(["NAME", "EVENTS", "BYTES", "SEQUENCES", "RETENTION", "KEPT", "SUBJECTS"], rows)
 
 
-def _details(stream: dict[str, Any]) -> list[str]:
+def _details(stream: dict[str, Any]) -> Sequence[Line]:
     state, subscribers = stream["state"], stream["subscribers"]
     lines = fields({
         "subjects": " ".join(stream["subjects"]),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import print_answer, table, warnings_of
+from event_gateway.cli.client.output import Line, print_answer, table, warnings_of
 from event_gateway.cli.client.requests import call, list_items, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Tokens for browsers: create, list, revoke.")
@@ -60,7 +60,7 @@ def _issued(token: dict[str, Any]) -> list[str]:
     return [valid, *warnings_of(token), token["token"]]
 
 
-def _rows(tokens: list[dict[str, Any]]) -> list[str]:
+def _rows(tokens: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [
             token["id"],

@@ -1,20 +1,26 @@
-"""``event-gateway webhooks``: lists and shows webhooks, and makes new signing keys."""
+"""``event-gateway webhooks``: lists and shows webhooks, and makes new signing keys.
+
+The commands that change and try webhooks have modules of their own.
+"""
 
 import base64
-import secrets
+import secrets as randomness
 from typing import Annotated, Any
 
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import fail, print_answer, table
+from event_gateway.cli.client.output import Line, fail, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.commands import webhook_changes, webhook_trials
 from event_gateway.cli.commands.secrets import FileOption, OverlapOption, read_value, rotation
-from event_gateway.core.webhook.signing_keys import PRIVATE, PUBLIC, SHARED, check_keys, public_key
+from event_gateway.cli.commands.webhook_changes import IdArgument
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks: list, show, rotate-secret.")
-
-IdArgument = Annotated[str, typer.Argument(help="The webhook's id.")]
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Webhooks: list, show, create, update, delete, enable, disable, test, verify, "
+         "rotate-secret.",
+)  # fmt: skip
 
 
 @app.command("list")
@@ -31,6 +37,12 @@ def show(webhook: IdArgument, url: UrlOption = None, key: KeyOption = None) -> N
     path = f"/v1/webhooks/{quoted(webhook)}"
     webhook_json = call(url, key, "GET", path)
     print_answer(True, webhook_json | {"stats": call(url, key, "GET", f"{path}/stats")}, list)
+
+
+for change in (webhook_changes.create, webhook_changes.update, webhook_changes.delete,
+               webhook_changes.enable, webhook_changes.disable, webhook_trials.verify):  # fmt: skip
+    app.command()(change)
+app.command("test")(webhook_trials.try_webhook)
 
 
 @app.command()
@@ -54,6 +66,8 @@ def rotate_secret(
     The key is printed this once. During the overlap (24h) requests carry a signature of the former
     key too.
     """
+    from event_gateway.core.webhook.signing_keys import check_keys
+
     new = read_value(file, "New signing key") if own or file else _new(asymmetric)
     try:
         check_keys(new)
@@ -68,10 +82,15 @@ def rotate_secret(
 
 def _new(asymmetric: bool) -> str:
     """A key of 32 random bytes, as Standard Webhooks writes it."""
-    return (PRIVATE if asymmetric else SHARED) + base64.b64encode(secrets.token_bytes(32)).decode()
+    from event_gateway.core.webhook.signing_keys import PRIVATE, SHARED
+
+    random = base64.b64encode(randomness.token_bytes(32)).decode()
+    return (PRIVATE if asymmetric else SHARED) + random
 
 
 def _public(private: str) -> str:
+    from event_gateway.core.webhook.signing_keys import PUBLIC, public_key
+
     return PUBLIC + base64.b64encode(public_key(private) or b"").decode()
 
 
@@ -85,7 +104,7 @@ def _rotated(content: dict[str, Any]) -> list[str]:
     return [f"{content['name']}: the new key signs", *lines]
 
 
-def _rows(webhooks: list[dict[str, Any]]) -> list[str]:
+def _rows(webhooks: list[dict[str, Any]]) -> list[Line]:
     rows = [
         [webhook["id"], webhook["state"], webhook["url"], " ".join(webhook["events"])]
         for webhook in webhooks

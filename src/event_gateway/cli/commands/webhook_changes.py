@@ -1,0 +1,182 @@
+"""``event-gateway webhooks create``, ``update``, ``delete``, ``enable`` and ``disable``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from event_gateway.cli.client.confirmation import YesOption, confirm
+from event_gateway.cli.client.documents import read_document
+from event_gateway.cli.client.filters import parse_filter
+from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
+from event_gateway.cli.client.output import fail, print_answer, warnings_of
+from event_gateway.cli.client.requests import call, quoted
+
+PATH = "/v1/webhooks"
+Repeated = list[str] | None
+IdArgument = Annotated[str, typer.Argument(help="The webhook's id.")]
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", "-f",
+        help="The definition, YAML or JSON, as under webhooks in the configuration; - is the "
+             "standard input. Options change it.",
+    ),
+]  # fmt: skip
+EndpointOption = Annotated[
+    str | None, typer.Option("--endpoint", help="The receiver's URL, to which events are sent.")
+]
+EventsOption = Annotated[
+    Repeated,
+    typer.Option(
+        "--events", help="Patterns of event types: * one token, > the rest; by commas; repeatable."
+    ),
+]
+FilterOption = Annotated[
+    Repeated,
+    typer.Option("--filter", help="Only events with FIELD=VALUE (or != > >= < <= ~); repeatable."),
+]
+ExpressionOption = Annotated[
+    str | None, typer.Option(help="Only events for which this CEL expression is true.")
+]
+TransformationOption = Annotated[str | None, typer.Option(help="The format of the requests.")]
+SecretOption = Annotated[
+    str | None, typer.Option("--secret", help="The name of the secret that signs the requests.")
+]
+DescriptionOption = Annotated[str | None, typer.Option(help="A text for people.")]
+
+
+def create(
+    webhook: Annotated[str | None, typer.Argument(help="The webhook's id.")] = None,
+    endpoint: EndpointOption = None,
+    events: EventsOption = None,
+    filters: FilterOption = None,
+    expression: ExpressionOption = None,
+    transformation: TransformationOption = None,
+    secret: SecretOption = None,
+    description: DescriptionOption = None,
+    disabled: Annotated[
+        bool, typer.Option("--disabled", help="Deliver nothing until it is enabled.")
+    ] = False,
+    file: FileOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a webhook: events of these types are sent to its endpoint from now on."""
+    body = _definition(
+        file, endpoint, events, filters, expression, transformation, secret, description
+    )
+    body |= {} if webhook is None else {"id": webhook}
+    body |= {"enabled": False} if disabled else {}
+    for member, option in (("id", "the id"), ("url", "--endpoint"), ("events", "--events")):
+        if member not in body:
+            fail(f"give {option}, or a --file with {member}", 2)
+    print_answer(as_json, call(url, key, "POST", PATH, body), lambda new: _changed(new, "created"))
+
+
+def update(
+    webhook: IdArgument,
+    endpoint: EndpointOption = None,
+    events: EventsOption = None,
+    filters: FilterOption = None,
+    expression: ExpressionOption = None,
+    transformation: TransformationOption = None,
+    secret: SecretOption = None,
+    description: DescriptionOption = None,
+    file: FileOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what is given of a webhook, and keep the rest.
+
+    A list replaces the former one. In a --file null removes a member.
+    """
+    body = _definition(
+        file, endpoint, events, filters, expression, transformation, secret, description
+    )
+    if not body:
+        fail("nothing to change: give an option, or --file", 2)
+    answer = call(url, key, "PATCH", f"{PATH}/{quoted(webhook)}", body)
+    print_answer(as_json, answer, lambda changed: _changed(changed, "updated"))
+
+
+def delete(
+    webhook: IdArgument, yes: YesOption = False, url: UrlOption = None, key: KeyOption = None
+) -> None:
+    """Delete a webhook, and cancel its pending deliveries."""
+    path = f"{PATH}/{quoted(webhook)}"
+    if not yes:
+        confirm(f"Delete the webhook {webhook}{_waiting(url, key, path)}?")
+    call(url, key, "DELETE", path)
+    typer.echo(f"{webhook}: deleted")
+
+
+def enable(
+    webhook: IdArgument,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Cancel the deliveries that wait, do not send them.")
+    ] = False,
+    yes: YesOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Enable a webhook that was disabled: the deliveries that wait are sent."""
+    path = f"{PATH}/{quoted(webhook)}"
+    if discard and not yes:
+        confirm(f"Enable the webhook {webhook}{_waiting(url, key, path)}?")
+    answer = call(url, key, "POST", f"{path}/enable", discard=discard or None)
+    print_answer(as_json, answer, lambda changed: _changed(changed, "enabled"))
+
+
+def disable(
+    webhook: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Disable a webhook: its deliveries wait until it is enabled."""
+    answer = call(url, key, "PATCH", f"{PATH}/{quoted(webhook)}", {"enabled": False})
+    print_answer(as_json, answer, lambda changed: _changed(changed, "disabled"))
+
+
+def _definition(
+    file: Path | None,
+    endpoint: str | None,
+    events: list[str] | None,
+    filters: list[str] | None,
+    expression: str | None,
+    transformation: str | None,
+    secret: str | None,
+    description: str | None,
+) -> dict[str, Any]:
+    body = {} if file is None else read_document(file)
+    if not isinstance(body, dict):
+        fail(f"{file}: is no mapping with the members of a webhook", 2)
+    given = {
+        "url": endpoint,
+        "events": patterns_in(events or []) or None,
+        "filters": [parse_filter(text) for text in filters or []] or None,
+        "expression": expression,
+        "transformation": transformation,
+        "security": secret and {"auth_type": "hmac_signature", "secret_name": secret},
+        "description": description,
+    }
+    return body | {member: value for member, value in given.items() if value is not None}
+
+
+def patterns_in(texts: Iterable[str]) -> list[str]:
+    """The patterns in options: each may have several, separated by commas or spaces."""
+    return [pattern for text in texts for pattern in text.replace(",", " ").split()]
+
+
+def _waiting(url: str | None, key: str | None, path: str) -> str:
+    waiting = call(url, key, "GET", f"{path}/stats")["queue_depth"]
+    if not waiting:
+        return ""
+    return f", and cancel {waiting} pending deliver{'y' if waiting == 1 else 'ies'}"
+
+
+def _changed(webhook: dict[str, Any], what: str) -> list[str]:
+    about = f"{webhook['id']}: {what}, {webhook['state']}"
+    return [f"{about}, {' '.join(webhook['events'])} to {webhook['url']}", *warnings_of(webhook)]

@@ -1,0 +1,47 @@
+"""The group of all commands: it imports the module of a command only when that command is called.
+
+The import of all of them takes a second, which neither ``--version`` nor a completion may cost.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS = "event_gateway.cli.commands"
+Prepare = Callable[[typer.Typer], None]
+
+
+def lazy_group(places: Mapping[str, str], prepare: Prepare) -> type[TyperGroup]:
+    """A group with the commands ``{"name": "module"}`` or ``{"name": "module.function"}``, in this
+    order. A module holds its group as ``app``. ``prepare`` is called with the application of a
+    command before it is used."""
+
+    loaded: dict[str, Any] = {}  # prepared once, also where the group is made again
+
+    class Lazy(TyperGroup):
+        def list_commands(self, ctx: Any) -> list[str]:
+            return list(places)
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            if cmd_name in places and cmd_name not in loaded:
+                loaded[cmd_name] = _load(cmd_name, places[cmd_name], prepare)
+            return loaded.get(cmd_name)
+
+    return Lazy
+
+
+def _load(name: str, place: str, prepare: Prepare) -> Any:
+    module, _, function = place.partition(".")
+    found = import_module(f"{COMMANDS}.{module}")
+    whole = typer.Typer()
+    whole.callback()(lambda: None)  # a group, also of one command
+    if function:
+        whole.command(name)(getattr(found, function))
+    else:
+        whole.add_typer(found.app, name=name)
+    prepare(whole)
+    command: Any = typer.main.get_command(whole)
+    return command.commands[name]
