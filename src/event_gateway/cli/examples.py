@@ -16,6 +16,12 @@ EXAMPLES = {
     "top": "event-gateway top --interval 1",
     "health": "event-gateway health --json | jq -r .status",
     "doctor": "event-gateway doctor -c gateway.yaml",
+    "context add":
+        "event-gateway context add prod --url https://gateway.example.com "
+        "--key-command 'pass show gateway'",
+    "context list": "event-gateway context list",
+    "context use": "event-gateway context use prod",
+    "context remove": "event-gateway context remove prod",
     "webhooks list": "event-gateway webhooks list --json | jq -r '.[].id'",
     "webhooks show": "event-gateway webhooks show crm | jq .stats",
     "webhooks create":

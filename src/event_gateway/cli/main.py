@@ -22,6 +22,7 @@ COMMANDS = {
     "top": "top.top",
     "health": "health.health",
     "doctor": "doctor.doctor",
+    "context": "context",
     "webhooks": "webhooks",
     "deliveries": "deliveries",
     "dead-letters": "dead_letters",
@@ -38,15 +39,13 @@ COMMANDS = {
 
 def _prepare(command: typer.Typer) -> None:
     """Gives a command what all commands have."""
-    from event_gateway.cli.client.authorities import take_ca
-    from event_gateway.cli.client.key_file import take_key_file
+    from event_gateway.cli.client.place_options import take_place
     from event_gateway.cli.examples import add_examples
     from event_gateway.cli.scopes import add_scopes
 
     add_scopes(command)
     add_examples(command)
-    take_ca(command)
-    take_key_file(command)
+    take_place(command)
 
 
 app = typer.Typer(

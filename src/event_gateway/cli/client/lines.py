@@ -5,7 +5,9 @@ import json
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from event_gateway.cli.client.failures import refused, unreachable
 from event_gateway.cli.client.output import fail
+from event_gateway.cli.client.place_options import place
 from event_gateway.cli.client.requests import find_gateway, with_query
 
 # Seconds without a byte, after which the connection counts as lost; the gateway sends a comment on
@@ -48,13 +50,16 @@ def read_lines(
         if answer.chunked and answer.chunk_left is not None:
             raise Interrupted("the answer is not complete")
     except (OSError, http.client.HTTPException) as error:
-        raise Interrupted(str(error) or type(error).__name__) from None
+        raise Interrupted(
+            unreachable(f"{base}: {str(error) or type(error).__name__}", place())
+        ) from None
     finally:
         connection.close()
 
 
 def _detail(answer: http.client.HTTPResponse) -> str:
     try:
-        return str(json.loads(answer.read(MAX_PROBLEM))["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"the gateway answered {answer.status}"
+        content = json.loads(answer.read(MAX_PROBLEM))
+    except ValueError:
+        content = None
+    return refused(answer.status, content, place())

@@ -9,7 +9,9 @@ import msgspec
 import typer
 import websockets
 
+from event_gateway.cli.client.failures import refused, unreachable
 from event_gateway.cli.client.output import fail
+from event_gateway.cli.client.place_options import place
 from event_gateway.cli.client.requests import FoundGateway, find_gateway
 
 RECONNECT_DELAY = 1.0  # seconds
@@ -84,10 +86,11 @@ async def _frames(gateway: FoundGateway, request: dict[str, Any]) -> AsyncIterat
                         break
         except websockets.ConnectionClosed as closed:
             if closed.rcvd is not None and closed.rcvd.code in FINAL_CODES:
-                fail(closed.rcvd.reason or f"the gateway closed with {closed.rcvd.code}")
+                reason = closed.rcvd.reason or f"the gateway closed with {closed.rcvd.code}"
+                fail(refused(closed.rcvd.code - 4000, {"detail": reason}, place()))
         except (OSError, websockets.WebSocketException) as error:
             if not started:
-                fail(f"{gateway.url}: {error}")
+                fail(unreachable(f"{gateway.url}: {error}", place()))
         if started:
             typer.echo("connection lost; connecting again", err=True)
         await asyncio.sleep(RECONNECT_DELAY)

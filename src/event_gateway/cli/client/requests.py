@@ -1,25 +1,22 @@
 """Requests of commands to a running gateway. Any failure ends the command with one line."""
 
 import asyncio
-import json
-import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import typer
 
 from event_gateway.cli.client.authorities import context_for
-from event_gateway.cli.client.key_file import key_in
+from event_gateway.cli.client.failures import check_runs, no_key, refused, unreachable
 from event_gateway.cli.client.output import fail
+from event_gateway.cli.client.place_options import place
 from event_gateway.transport.target import parse_target
 
 if TYPE_CHECKING:
     from event_gateway.cli.client.gateway_client import GatewayClient
 
-DATA_DIR = Path("data")  # the default of ``serve``
 DEFAULT_URL = "http://127.0.0.1:8080"
 PAGE_SIZE = 1000  # the most items that the API returns at a time
 
@@ -72,7 +69,7 @@ def run_with_client(
         try:
             return await work(client)
         except ConnectionError as error:
-            fail(str(error))
+            fail(unreachable(str(error), place()))
         finally:
             await client.close()
 
@@ -93,8 +90,7 @@ def content_or_fail(status: int, content: Any) -> Any:
     """The content of an answer. An error ends the command with the problem's ``detail``."""
     if status < 400:
         return content
-    detail = content.get("detail") if isinstance(content, dict) else None
-    fail(detail or f"the gateway answered {status}")
+    fail(refused(status, content, place()))
 
 
 def with_query(path: str, query: Mapping[str, Any]) -> str:
@@ -121,40 +117,23 @@ class FoundGateway(NamedTuple):
 
 
 def find_gateway(url: str | None, key: str | None) -> FoundGateway:
-    """URL and key of the gateway: those given, or the key in the file of EVENT_GATEWAY_KEY_FILE,
-    else those of a gateway that runs with its data in ``./data``, whose admin key is used only for
-    its own URL. Ends the command without a key."""
-    gateway = locate_gateway(url, key, endpoints_in(DATA_DIR), DATA_DIR)
+    """The gateway with this URL and key, which :mod:`place` has found. Ends the command where no
+    gateway runs, or without a key."""
+    gateway = locate_gateway(url, key)
+    if url is None:
+        check_runs(place(), gateway.url)
     if not gateway.key:
-        fail(f"no key for {gateway.url}: give --key or --key-file, or set EVENT_GATEWAY_KEY", 2)
+        fail(no_key(gateway.url, place()), 2)
     return gateway
 
 
-def locate_gateway(
-    url: str | None, key: str | None, endpoints: Mapping[str, Any], data_dir: Path
-) -> FoundGateway:
-    """As :func:`find_gateway`, of a gateway with its data in ``data_dir``. The key is empty if
-    there is none. ``endpoints``: what :func:`endpoints_in` returns for that directory."""
-    local, certificate = endpoints.get("http"), endpoints.get("certificate")
-    url = url or local or DEFAULT_URL
+def locate_gateway(url: str | None, key: str | None) -> FoundGateway:
+    """As :func:`find_gateway`, of a gateway that may not run. The key is empty if there is none."""
+    url = url or DEFAULT_URL
     try:
         parse_target(url)
     except ValueError as error:
         fail(f"--url: {error}", 2)
-    if not key and (file := os.environ.get("EVENT_GATEWAY_KEY_FILE")):
-        key = key_in("EVENT_GATEWAY_KEY_FILE", Path(file))
-    if not key and url.rstrip("/") == local and os.access(data_dir / "admin.key", os.R_OK):
-        key = (data_dir / "admin.key").read_text().strip()
     if key and not (key.isascii() and key.isprintable()):
         fail("--key: contains characters that no key contains", 2)
-    own = certificate if url.rstrip("/") == local else None
-    return FoundGateway(url, key or "", context_for(url, own))
-
-
-def endpoints_in(data_dir: Path) -> dict[str, Any]:
-    """The addresses of the gateway that runs with this data directory; empty if none is known."""
-    try:
-        places = json.loads((data_dir / "endpoints.json").read_text())
-        return {**places, "http": str(places["http"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    return FoundGateway(url, key or "", context_for(url, place().ca, place().certificate))

@@ -6,7 +6,8 @@ import json
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.requests import DATA_DIR, endpoints_in, locate_gateway
+from event_gateway.cli.client.place import DATA_DIR, endpoints_in
+from event_gateway.cli.client.requests import locate_gateway
 from event_gateway.cli.commands.serve import ConfigOption, DataDirOption
 
 
@@ -41,7 +42,7 @@ def doctor(
         config_given=config is not None,
         data_dir=data_dir,
         endpoints=endpoints,
-        gateway=locate_gateway(url, key, endpoints, data_dir),
+        gateway=locate_gateway(url, key),
     )
     try:
         findings += asyncio.run(examine(installation))
