@@ -43,10 +43,7 @@ def apply(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Register the webhooks and streams of a file with a running gateway.
-
-    Example: event-gateway apply -c shop.yaml --dry-run
-    """
+    """Register the webhooks and streams of a file with a running gateway."""
     try:
         declared = read_declared(config, set_name)
     except ConfigError as error:

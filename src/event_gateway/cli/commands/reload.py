@@ -25,10 +25,7 @@ def reload(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have a running gateway load its configuration file again, as SIGHUP does.
-
-    Example: event-gateway reload --dry-run
-    """
+    """Have a running gateway load its configuration file again, as SIGHUP does."""
     body = {"force": force, "dry_run": dry_run}
 
     async def work(client: GatewayClient) -> tuple[int, Any]:
