@@ -123,11 +123,7 @@ async def test_commands_find_the_gateway_of_a_data_directory(
     result = await command("secrets", "list", "--json", directory=tmp_path)
     assert (result.status, result.json) == (0, [])
     other = await command("secrets", "list", "--url", "http://127.0.0.1:1", directory=tmp_path)
-    assert other.status == 2
-    assert (
-        other.err
-        == "no key for http://127.0.0.1:1: give --key or --key-file, or set EVENT_GATEWAY_KEY\n"
-    )
+    other.assert_refused(2, "no key for http://127.0.0.1:1, and none for it in ./data: ")
 
 
 WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
@@ -139,7 +135,7 @@ WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
     (["webhooks", "rotate-secret", "none", "--own"], 2, "the new key: a signing secret is"),
     (["webhooks", "show", "a b"], 1, "a b"),
     (["webhooks", "list", "--url", "ftp://x"], 2, "--url: must begin with https:// or http://"),
-    (["webhooks", "list", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1: "),
+    (["webhooks", "list", "--url", "http://127.0.0.1:1"], 1, "no gateway listens at http://127.0.0.1:1;"),
     (["webhooks", "list", "--key", "a\nb"], 2, "--key"),
 ]
 

@@ -16,6 +16,8 @@ def prepare_environment() -> None:
     sys.dont_write_bytecode = False
     _set("PYTHONDONTWRITEBYTECODE", "")
     _set("SSL_CERT_FILE", str(AUTHORITY))
+    # No test uses the contexts of the user who runs it.
+    _set("XDG_CONFIG_HOME", "/nonexistent")
 
 
 def _set(name: str, value: str) -> None:
