@@ -205,7 +205,11 @@ WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
     (["replays", "show", "none"], 1, "there is no replay none"),
     (["replays", "follow", "none"], 1, "there is no replay none"),
     (["replays", "cancel", "none"], 1, "there is no replay none"),
-    (["replays", "follow", "x", "--url", "http://127.0.0.1:1"], 1, "no gateway listens at http://127.0.0.1:1;"),
+    (
+        ["replays", "follow", "x", "--url", "http://127.0.0.1:1"],
+        1,
+        "no gateway listens at http://127.0.0.1:1;",
+    ),
 ]
 
 

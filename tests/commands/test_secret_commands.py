@@ -135,7 +135,11 @@ WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
     (["webhooks", "rotate-secret", "none", "--own"], 2, "the new key: a signing secret is"),
     (["webhooks", "show", "a b"], 1, "a b"),
     (["webhooks", "list", "--url", "ftp://x"], 2, "--url: must begin with https:// or http://"),
-    (["webhooks", "list", "--url", "http://127.0.0.1:1"], 1, "no gateway listens at http://127.0.0.1:1;"),
+    (
+        ["webhooks", "list", "--url", "http://127.0.0.1:1"],
+        1,
+        "no gateway listens at http://127.0.0.1:1;",
+    ),
     (["webhooks", "list", "--key", "a\nb"], 2, "--key"),
 ]
 

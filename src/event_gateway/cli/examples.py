@@ -16,6 +16,10 @@ EXAMPLES = {
     "top": "event-gateway top --interval 1",
     "health": "event-gateway health --json | jq -r .status",
     "doctor": "event-gateway doctor -c gateway.yaml",
+    "send":
+        "event-gateway send --type user.created --data '{\"n\": {{n}}}' --count 1000 "
+        "--rate 100/s",
+    "trigger": "event-gateway trigger ontology.schema.created",
     "context add":
         "event-gateway context add prod --url https://gateway.example.com "
         "--key-command 'pass show gateway'",

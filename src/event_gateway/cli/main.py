@@ -17,6 +17,8 @@ COMMANDS = {
     "apply": "apply.apply",
     "reload": "reload.reload",
     "demo": "demo.demo",
+    "send": "send.send",
+    "trigger": "send.trigger",
     "replay": "replays.replay",
     "listen": "listen.listen",
     "top": "top.top",

@@ -19,6 +19,8 @@ NEEDED = {
     "keys": scope.ADMIN,
     "listen": scope.STREAMS_READ,
     "reload": scope.ADMIN,
+    "send": scope.EVENTS_PUBLISH,
+    "trigger": scope.EVENTS_PUBLISH,
     "replay": scope.DELIVERIES_MANAGE,
     "replays": scope.DELIVERIES_MANAGE,
     "secrets": scope.SECRETS_MANAGE,

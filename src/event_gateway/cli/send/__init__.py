@@ -1,0 +1,1 @@
+"""``event-gateway send`` and ``trigger``: publish events from files, options and templates."""
