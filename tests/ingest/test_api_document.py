@@ -127,7 +127,7 @@ async def test_allow_lists_all_methods_of_a_path(client: Client) -> None:
         allowed = set(answer.headers["allow"].split(", "))
         assert methods | ({"HEAD"} if "GET" in methods else set()) <= allowed, path
     answer = await client.http.options("/v1/events")
-    assert answer.headers["allow"] == "OPTIONS, POST"
+    assert answer.headers["allow"] == "GET, OPTIONS, POST"
 
 
 async def test_the_page_runs_nothing_from_elsewhere(client: Client) -> None:

@@ -18,12 +18,29 @@ from support.receiver import Receiver
 from support.routes import operations_of
 
 STREAM = "orders"
+SUBJECT, CORRELATION = "orders/1", "correlation-1"
 # Every route and what a caller of one namespace asks it: {…} are ids, {other…} those of others.
 # A route that is not here makes the test fail: say what the caller may see there.
 EVENT = {"event": event("shop.order.paid", {"namespace": "customer"})}
 OPERATORS = 403  # the route is for operators
 REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "POST /v1/events": [],  # see the test of publishing
+    "GET /v1/events": [
+        ("/v1/events", 200, None), ("/v1/events?limit=1", 200, None),
+        ("/v1/events?type=%3E", 200, None), ("/v1/events?type=webhook.%3E", 200, None),
+        (f"/v1/events?subject={SUBJECT}", 200, None), ("/v1/events?source=tests", 200, None),
+    ],
+    "GET /v1/events/{event_id}": [
+        ("/v1/events/{otherevent}", 404, None), ("/v1/events/{oldevent}", 404, None),
+        ("/v1/events/{sentid}", 200, None),
+        ("/v1/events/{sentid}?webhook=mine&body=true", 200, None),
+        ("/v1/events/{sentid}?webhook={other}", 404, None),
+    ],
+    "POST /v1/events/{event_id}/resend": [
+        ("/v1/events/{otherevent}/resend", 404, {}), ("/v1/events/{oldevent}/resend", 404, {}),
+        ("/v1/events/{sentid}/resend", 404, {"webhooks": ["{other}"]}),
+        ("/v1/events/{sentid}/resend", 202, {"dry_run": True}),
+    ],
     "OPTIONS /v1/events": [("/v1/events", 200, None)],
     "GET /.well-known/webhook-keys.json": [("/.well-known/webhook-keys.json", 200, None)],
     "GET /v1/webhooks": [
@@ -270,7 +287,6 @@ def texts_in(content: bytes) -> Iterator[bytes]:
 
 
 ONCE = {"max_attempts": 1}
-SUBJECT, CORRELATION = "orders/1", "correlation-1"
 
 
 async def plant(

@@ -15,6 +15,7 @@ from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import MAX_CHAIN, MAX_RELATED, EventCache
+from event_gateway.state.event_index import EventIndex
 from support.client import Client, event
 from support.fixtures import Start
 from support.program import server_pids
@@ -196,7 +197,9 @@ async def test_any_graph_of_causes(servers: tuple[str, str], seed: int) -> None:
         batch = [
             Received(event, f"S{n % 2}", 100 - n, 1000.0 + n) for n, event in enumerate(events)
         ]
-        await Enricher(EventCache(client, "1"), "1").enrich(batch, routes=True)
+        await Enricher(EventCache(client, "1", index=EventIndex(client, 60.0, {})), "1").enrich(
+            batch, routes=True
+        )
         for number, received in enumerate(batch):
             assert received.enriched is not None
             result = json.loads(received.enriched.data)["enrichment"]
@@ -211,7 +214,7 @@ async def test_any_graph_of_causes(servers: tuple[str, str], seed: int) -> None:
 async def test_a_batch_is_one_round_trip(servers: tuple[str, str]) -> None:
     client = await connect_redis(servers[1])
     try:
-        cache = EventCache(client, "1")
+        cache = EventCache(client, "1", index=EventIndex(client, 60.0, {}))
         events = [Event(f"e{n}", "s", "t", "x", data=b"{}", kind=DataKind.JSON) for n in range(200)]
         batch = [Received(event, "S", n, 1000.0 + n) for n, event in enumerate(events)]
         await cache.remember(batch[:1], routes=True)  # the server knows the script from here on
@@ -223,6 +226,7 @@ async def test_a_batch_is_one_round_trip(servers: tuple[str, str]) -> None:
         assert set(calls) <= {"cmdstat_evalsha", "cmdstat_info", "cmdstat_config|resetstat",
                               "cmdstat_hget", "cmdstat_hset", "cmdstat_hmget", "cmdstat_pexpire",
                               "cmdstat_hsetnx", "cmdstat_zadd", "cmdstat_zremrangebyrank",
-                              "cmdstat_zrevrangebyscore"}  # fmt: skip
+                              "cmdstat_zrevrangebyscore", "cmdstat_append", "cmdstat_pexpireat",
+                              "cmdstat_hexists"}  # fmt: skip
     finally:
         await client.aclose()

@@ -124,6 +124,7 @@ class Gateway:
         stages.routing.start(tasks)
         stages.registrations.start(tasks)
         stages.replaying.start(tasks)
+        stages.lookup.start(tasks)
         stages.ingest.start(tasks)
         await stages.alerts.start(tasks)
         self.api.start(tasks)

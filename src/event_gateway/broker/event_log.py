@@ -213,6 +213,11 @@ class EventLog:
         info = await self._broker.js.stream_info(stream)
         return info.state.last_seq
 
+    async def message(self, stream: str, seq: int) -> StoredMessage | None:
+        """The message at a sequence, as it came in; None if there is none, or no longer. Raises
+        LogUnavailable."""
+        return await self._message(stream, seq)
+
     async def read(self, stream: str, seq: int) -> Received | None:
         """The event at a sequence; None if the stream has no event there, or no longer.
 

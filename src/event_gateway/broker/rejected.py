@@ -10,6 +10,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import failure
+from event_gateway.broker.log_search import read_back
 from event_gateway.broker.provision import REJECTED
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_page import read_page
@@ -27,6 +28,7 @@ _RETRY = "rejected:"  # the beginning of the message id of retried input
 _CUT = "Eg-Cut"  # set if body or headers did not fit: the size of the original body in bytes
 # The header names that the NATS client accepts; it refuses a message with others.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+PASSAGE = 200  # messages that are read backwards at a time
 _UNAVAILABLE = (*BrokerError, APIError)
 
 
@@ -99,6 +101,29 @@ class RejectedInput:
         except _UNAVAILABLE as error:
             raise failure(self._broker, error) from None
         return [_rejected(message) for message in page.messages], page.remaining > 0
+
+    async def mentioning(self, text: str, limit: int) -> tuple[list[Rejected], bool]:
+        """Those of the latest ``limit`` rejected messages that have a text in their body or in a
+        header, the newest first; and whether there are older ones. Raises LogUnavailable."""
+        found: list[Rejected] = []
+        content = text.encode("utf-8", "surrogatepass")
+        try:
+            state = (await self._broker.js.stream_info(REJECTED)).state
+            before, floor = state.last_seq + 1, max(state.first_seq, 1)
+            read = 0
+            while before > floor and read < limit:
+                passage = await read_back(
+                    self._broker, REJECTED, before=before, floor=floor, wanted=PASSAGE
+                )
+                read += max(len(passage.messages), 1)
+                before = passage.begin
+                for message in reversed(passage.messages):
+                    values = (message.headers or {}).values()
+                    if content in message.data or any(text == value for value in values):
+                        found.append(_rejected(message))
+        except _UNAVAILABLE as error:
+            raise failure(self._broker, error) from None
+        return found, before > floor
 
     async def retry(self, seq: int, admit: Callable[[Event], None]) -> int:
         """Publishes a rejected message again and returns its new sequence in the log.

@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -30,11 +31,13 @@ async def read_page(
     from_seq: int = 1,
     from_time: float | None = None,
     subject: str | None = None,
+    subjects: Sequence[str] = (),
     limit: int = MAX_BATCH,
 ) -> Page:
     """Reads at most ``limit`` messages (1 to 1,000) from a sequence or a time on.
 
-    ``from_time`` in seconds since the epoch. With ``subject``, reads only messages on that subject.
+    ``from_time`` in seconds since the epoch. With ``subject``, or ``subjects`` that do not overlap,
+    reads only messages on these.
     A page of large messages has fewer of them. Raises the exceptions in BrokerError, and APIError.
     """
     name = f"page-{secrets.token_hex(6)}"
@@ -45,6 +48,7 @@ async def read_page(
         mem_storage=True,
         num_replicas=1,
         filter_subject=subject,
+        filter_subjects=list(subjects) or None,
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=max(from_seq, 1),
     )

@@ -26,6 +26,9 @@ EXAMPLES = {
     "context list": "event-gateway context list",
     "context use": "event-gateway context use prod",
     "context remove": "event-gateway context remove prod",
+    "events list": "event-gateway events list --type 'order.>' --since 1h",
+    "events show": "event-gateway events show 1f0e42 --webhook crm --body",
+    "events resend": "event-gateway events resend 1f0e42 --webhook crm",
     "webhooks list": "event-gateway webhooks list --json | jq -r '.[].id'",
     "webhooks show": "event-gateway webhooks show crm | jq .stats",
     "webhooks create":

@@ -25,6 +25,7 @@ COMMANDS = {
     "health": "health.health",
     "doctor": "doctor.doctor",
     "context": "context",
+    "events": "events",
     "webhooks": "webhooks",
     "deliveries": "deliveries",
     "dead-letters": "dead_letters",

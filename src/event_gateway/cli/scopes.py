@@ -15,6 +15,8 @@ NEEDED = {
     "dead-letters": scope.DELIVERIES_MANAGE,
     "deliveries": scope.DELIVERIES_MANAGE,
     "doctor": scope.ADMIN,
+    "events": scope.EVENTS_READ,
+    "events resend": scope.DELIVERIES_MANAGE,
     "health": scope.METRICS_READ,
     "keys": scope.ADMIN,
     "listen": scope.STREAMS_READ,

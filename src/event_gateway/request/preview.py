@@ -22,16 +22,20 @@ PLACEHOLDER = Webhook("preview", "https://receiver.invalid/", (">",))
 
 
 async def preview(
-    builders: RequestBuilders, webhook: Webhook | None, transformation: str, received: Received
+    builders: RequestBuilders,
+    webhook: Webhook | None,
+    transformation: str,
+    received: Received,
+    attempt: int = 1,
 ) -> dict[str, Any]:
-    """The request of a first attempt, as the API shows it: without secrets, and with the names of
-    the auth methods in place of the authentication. Raises Unsendable."""
+    """The request of an attempt, the first by default, as the API shows it: without secrets,
+    and with the names of the auth methods in place of the authentication. Raises Unsendable."""
     shown = replace(webhook or PLACEHOLDER, transformation=transformation, security=())
     builder = builders.for_webhook(shown)
     request = None
     while request is None:
         try:
-            request = builder.build(received, 1)
+            request = builder.build(received, attempt)
         except BodyPending as pending:
             try:
                 async with asyncio.timeout(TIMEOUT):

@@ -23,6 +23,7 @@ from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.observability.reason import Reason
 from event_gateway.core.observability.reason_codes import REPAIR
+from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.webhook.delivery import Delivery, Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.pipeline.decoding import EventDecoder
@@ -30,6 +31,7 @@ from event_gateway.routing.index import Index
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
 from event_gateway.state.condition import refuses_one_command
 from event_gateway.state.connection import StateError
+from event_gateway.state.event_index import EventIndex
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import end, spawn
 
@@ -72,6 +74,7 @@ class Repair:
         index: Index,
         decoder: EventDecoder,
         deadlines: Deadlines,
+        event_index: EventIndex,
         on_loss: Sequence[Callable[[], None]],
         manual: bool,
     ) -> None:
@@ -83,6 +86,7 @@ class Repair:
         self._index = index
         self._decoder = decoder
         self._deadlines = deadlines
+        self._event_index = event_index
         self._on_loss = tuple(on_loss)
         self._manual = manual
         self._known: dict[str, Checkpoint] = {}
@@ -255,7 +259,10 @@ class Repair:
         the first record of later ones.
         """
         pairs: list[tuple[Received, Webhook]] = []
-        for _, received in self._decoder.decode(stream, part).events:
+        events = [received for _, received in self._decoder.decode(stream, part).events]
+        if stream != LIFECYCLE:
+            await self._event_index.add(events)
+        for received in events:
             pairs += [
                 (received, webhook)
                 for webhook in self._index.match_safely(received)

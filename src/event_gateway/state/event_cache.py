@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.text.times import rfc3339
+from event_gateway.state.event_index import EventIndex
 from event_gateway.state.keys import EVENT
 from event_gateway.state.records import source_hash
 from event_gateway.state.script_arguments import Reading
@@ -43,10 +44,14 @@ class Context(msgspec.Struct):
 
 class EventCache:
     """Remembers events with their enrichments. ``version``: the gateway's. ``copies``: streams in
-    which an event has another sequence and time than in the log, and does not tell them."""
+    which an event has another sequence and time than in the log, and does not tell them. ``index``
+    gets the events that are routed, in the same call."""
 
-    def __init__(self, client: Redis, version: str, copies: Collection[str] = ()) -> None:
+    def __init__(
+        self, client: Redis, version: str, copies: Collection[str] = (), *, index: EventIndex
+    ) -> None:
         self._remember = script(client, "events/remember.lua")
+        self._index = index
         self._version = version
         self._copies = frozenset(copies)
 
@@ -108,6 +113,7 @@ class EventCache:
         texts, duplicates = await self._remember(
             _pack(request), MAX_CHAIN, MAX_RELATED, 1 if routes else 0,
             round(DUPLICATE_WINDOW * 1000), self._version, round(time.time() * 1000),
+            *(self._index.arguments(events) if routes else ()),
         )  # fmt: skip
         contexts = [Context(text) for text in texts]
         for i in range(0, len(duplicates), 3):

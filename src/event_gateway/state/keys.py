@@ -236,6 +236,20 @@ RELATED_BY_CORRELATION = Family(
     lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
 )  # fmt: skip
 
+# Finding events
+FOUND = Family(
+    name="found", pattern="found:{stream}:{slot}", type="string", owner="event_index",
+    value="Positions of events by id, source, subject, causation and correlation: entries of 8 "
+    "bytes. `{slot}` is the day, and the part of the digests",
+    lifetime="from the day of its events: the retention of the stream (at most 400 days) and two "
+    "days", expiry=Expiry.ALWAYS, deleted_by="Redis, by expiry",
+)  # fmt: skip
+INDEXED_FROM = Family(
+    name="indexed_from", pattern="indexed_from", type="hash", owner="event_index",
+    value="By stream: the sequence from which on `found:` has all events",
+    lifetime="without end", deleted_by="the sequences of a stream that go back",
+)  # fmt: skip
+
 # Webhooks
 WEBHOOK = Family(
     name="webhook", pattern="webhook:{webhook}", type="string", owner="webhooks",

@@ -29,6 +29,7 @@ _VALUE = {"value": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
 # Of the body of a request.
 BODIES: dict[str, Any] = {
     "publish_events": _EVENT,
+    "resend_event": {"source": "shop", "webhooks": ["orders"], "dry_run": True},
     "create_webhook": {
         "id": "orders", "url": "https://crm.example.com/hook", "events": ["orders.>"],
         "filters": [{"field": "data.total", "operator": "gt", "value": 5}],

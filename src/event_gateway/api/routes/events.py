@@ -74,7 +74,7 @@ class EventsEndpoint:
 
         Needs no key: the gateway checks the key when an event is sent.
         """
-        headers = {"Allow": "OPTIONS, POST"}
+        headers = {"Allow": "GET, OPTIONS, POST"}
         origin = request.headers.get("webhook-request-origin")
         if origin is not None:
             for allowed in (origin, "*"):

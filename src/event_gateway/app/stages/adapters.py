@@ -33,6 +33,7 @@ from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.condition import RedisSettings
 from event_gateway.state.connection import connect as connect_redis
+from event_gateway.state.event_index import EventIndex
 from event_gateway.state.ledger import Ledger, reached_sequences
 from event_gateway.state.queues import Queues
 from event_gateway.state.runs import Runs
@@ -80,6 +81,7 @@ class Adapters:
     ledger: Ledger
     queues: Queues
     runs: Runs
+    event_index: EventIndex
     lifecycle: Lifecycle
     metrics: Metrics
     tallies: AttemptTallies
@@ -117,6 +119,7 @@ class Adapters:
         configuration file this process has."""
         self.ledger.set_retention(records_kept(config))
         self.runs.set_dead_letter_retention(config.dead_letters.retention)
+        self.event_index.set_retention(config.ingest.retention)
         self.events.allow_new_roots(config.ingest.subjects is None)
         self.peers.set_file(definitions_digest(config))
 
@@ -158,6 +161,7 @@ async def open_adapters(
     dead_letters = DeadLetterLog(broker)
     audit_log = AuditLog(broker)
     ledger = Ledger(redis, records_kept(config), supervisor)
+    external_retention = {stream.name: stream.max_age for stream in external}
     return Adapters(
         broker=broker,
         redis=redis,
@@ -172,11 +176,12 @@ async def open_adapters(
         ledger=ledger,
         queues=Queues(redis, ledger),
         runs=Runs(redis, ledger, config.dead_letters.retention),
+        event_index=EventIndex(redis, config.ingest.retention, external_retention),
         lifecycle=Lifecycle(broker.post),
         metrics=metrics,
         tallies=AttemptTallies(),
         installation_key=installation_key,
-        external_retention={stream.name: stream.max_age for stream in external},
+        external_retention=external_retention,
         storage=storage,
         redis_settings=RedisSettings(redis),
     )

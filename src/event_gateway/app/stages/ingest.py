@@ -62,7 +62,8 @@ def build_ingest(config: Config, adapters: Adapters, tracing: Tracing) -> Ingest
     """Needs the registry (event types) and the event log."""
     policy = SchemaPolicy(enforce=config.catalog.enforce, strict=config.catalog.strict)
     admission = Admission(adapters.registry, policy, adapters.metrics)
-    enricher = Enricher(EventCache(adapters.redis, __version__, (DEAD_LETTERS,)), __version__)
+    cache = EventCache(adapters.redis, __version__, (DEAD_LETTERS,), index=adapters.event_index)
+    enricher = Enricher(cache, __version__)
     return Ingest(
         intake=Intake(adapters.events, tracing),
         schema_policy=policy,

@@ -9,6 +9,7 @@ from event_gateway.replay.execution import ReplayExecution
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.replay.new_runs import NewRuns
 from event_gateway.replay.replayer import Replayer
+from event_gateway.replay.resend import Resend
 from event_gateway.routing.past_events import PastEvents
 from event_gateway.state.replays import Replays
 from event_gateway.tasks import TaskGroup
@@ -20,6 +21,7 @@ class Replaying:
 
     new_runs: NewRuns
     manual_retry: ManualRetry
+    resend: Resend
     replays: Replays
     replayer: Replayer
 
@@ -58,4 +60,10 @@ def build_replay(config: Config, adapters: Adapters, ingest: Ingest) -> Replayin
         registry=adapters.registry,
         read_log=PastEvents(adapters.broker, ingest.decoder).read,
     )
-    return Replaying(new_runs, manual_retry, replays, Replayer(replays, execution))
+    return Replaying(
+        new_runs,
+        manual_retry,
+        Resend(adapters.runs, new_runs),
+        replays,
+        Replayer(replays, execution),
+    )

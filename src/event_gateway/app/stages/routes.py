@@ -8,6 +8,9 @@ from event_gateway.api.routes import (
     audit_log,
     dead_letters,
     deliveries,
+    event_lists,
+    event_lookup,
+    event_resend,
     event_types,
     health,
     keys,
@@ -166,9 +169,32 @@ def _event_groups(stages: Stages) -> list[RouteGroup]:
         enricher=stages.ingest.enricher,
     )
     return [
+        *_lookup_groups(stages),
         RouteGroup(event_type_parts, (event_types.router, event_types.document)),
         RouteGroup(rejected_parts, (rejected.router,)),
         RouteGroup(transformation_parts, (transformations.router,)),
+    ]
+
+
+def _lookup_groups(stages: Stages) -> list[RouteGroup]:
+    adapters, lookup = stages.adapters, stages.lookup
+    event_parts = event_lookup.EventParts(
+        broker=adapters.broker,
+        registry=adapters.registry,
+        log=adapters.events,
+        dead_letters=adapters.dead_letters,
+        rejected=adapters.rejected,
+        finder=lookup.finder,
+        relations=lookup.relations,
+        account=lookup.account,
+        builders=stages.requests.builders,
+        enricher=stages.ingest.enricher,
+    )
+    resend_parts = event_resend.ResendParts(events=event_parts, resend=stages.replaying.resend)
+    return [
+        RouteGroup(event_lists.EventListParts(listing=lookup.listing), (event_lists.router,)),
+        RouteGroup(resend_parts, (event_resend.router,)),
+        RouteGroup(event_parts, (event_lookup.router,)),
     ]
 
 

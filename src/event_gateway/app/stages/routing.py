@@ -105,6 +105,7 @@ def build_routing(
     repair = Repair(
         adapters.broker, routed, peers=adapters.peers, checkpoints=checkpoints,
         ledger=adapters.ledger, index=index, decoder=ingest.decoder, deadlines=deliveries.outcomes,
+        event_index=adapters.event_index,
         on_loss=(changes.copy_again, deliveries.lane_sync.compare_paused),
         manual=config.repair == "manual",
     )  # fmt: skip

@@ -9,6 +9,7 @@ from event_gateway.app.stages.adapters import Adapters, Storage, open_adapters
 from event_gateway.app.stages.alerts import Alerts, build_alerts
 from event_gateway.app.stages.delivery import Deliveries, build_delivery
 from event_gateway.app.stages.ingest import Ingest, build_ingest
+from event_gateway.app.stages.lookup import Lookup, build_lookup
 from event_gateway.app.stages.observability import Observability, build_observability
 from event_gateway.app.stages.registration import Registrations, build_registration
 from event_gateway.app.stages.replay import Replaying, build_replay
@@ -58,6 +59,7 @@ class Stages:
     streaming: Streaming
     routing: Routing
     replaying: Replaying
+    lookup: Lookup
     telemetry: Telemetry
     alerts: Alerts
     supervisor: Supervisor
@@ -128,6 +130,7 @@ async def build_stages(
         streaming=streaming,
         routing=routing,
         replaying=build_replay(config, adapters, ingest),
+        lookup=build_lookup(adapters),
         telemetry=telemetry,
         alerts=build_alerts(config, adapters, observability, deliveries, routing),
         supervisor=supervisor,

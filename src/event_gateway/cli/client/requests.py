@@ -94,11 +94,12 @@ def content_or_fail(status: int, content: Any) -> Any:
 
 
 def with_query(path: str, query: Mapping[str, Any]) -> str:
-    """A path with these parameters. Those that are None are left out."""
+    """A path with these parameters. Those that are None are left out; a list is repeated."""
     parameters = "&".join(
-        f"{name}={quoted(str(value).lower() if isinstance(value, bool) else str(value))}"
+        f"{name}={quoted(str(each).lower() if isinstance(each, bool) else str(each))}"
         for name, value in query.items()
-        if value is not None
+        for each in (value if isinstance(value, list) else [value])
+        if each is not None
     )
     return f"{path}?{parameters}" if parameters else path
 

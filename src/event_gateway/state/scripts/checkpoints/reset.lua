@@ -6,3 +6,4 @@ for _, key in ipairs({ CHECKPOINT_KEY, HIGH_KEY }) do
   local seq = redis.call('HGET', key, stream)
   if seq and tonumber(seq) > tonumber(floor) then redis.call('HSET', key, stream, floor) end
 end
+redis.call('HDEL', INDEXED_FROM_KEY, stream)

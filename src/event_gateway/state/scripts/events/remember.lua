@@ -2,7 +2,8 @@
 -- what is remembered by then; all others get the same text.
 -- ARGV: msgpack array of CachedEvent, longest chain, limit of related events, 1 if the caller
 -- routes the events, ms within which an event that is published again is a duplicate, the version
--- of the gateway, the caller's time (ms).
+-- of the gateway, the caller's time (ms); for events that the caller routes, also what
+-- shared/index.lua says.
 -- Returns {enrichment of each event, JSON; '' where there is none},
 -- {index of a duplicate, stream and sequence of the event that it duplicates, …}.
 local packed_events, max_chain, max_related, routes, window, version, now = unpack(ARGV)
@@ -10,6 +11,7 @@ max_chain, max_related, window = tonumber(max_chain), tonumber(max_related), ton
 now = tonumber(now)
 local events = cmsgpack.unpack(packed_events)
 -- include shared/resets.lua
+-- include shared/index.lua
 local MAX_INDEXED = 3 * max_related
 -- An event that is read again after an hour is likely to be read again: its enrichment is kept for
 -- longer than the pause between two attempts.
@@ -200,6 +202,16 @@ local texts, keys, places = {}, {}, {}
 for number, event in ipairs(events) do
   local text, key, has_place = look_up(number, event)
   texts[number], keys[number], places[number] = text or '', key, has_place
+end
+if #ARGV > 7 then
+  add_to_index(8)
+  if redis.call('HEXISTS', INDEXED_FROM_KEY, ARGV[9]) == 0 then
+    local least = math.huge
+    for _, event in ipairs(events) do
+      least = math.min(least, tonumber(string.match(event[CACHED_EVENT_POSITION], ' (%d+) ')))
+    end
+    redis.call('HSET', INDEXED_FROM_KEY, ARGV[9], string.format('%.0f', least))
+  end
 end
 -- Only now, so that an event finds its causes in the whole batch.
 for number, event in ipairs(events) do

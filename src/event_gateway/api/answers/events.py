@@ -1,0 +1,153 @@
+"""Answers about events: where one is, and what became of it."""
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from event_gateway.api.answers.common import CloudEvent, Json, Time
+from event_gateway.api.answers.deliveries import AttemptAnswer
+
+
+class Unknown(TypedDict):
+    """What the gateway cannot say, and why."""
+
+    what: str
+    why: str
+
+
+class WaitAnswer(TypedDict):
+    """A reason why a delivery has not ended; ``until`` where a time is known."""
+
+    reason: str
+    detail: str
+    until: Time | None
+
+
+class RequestOfAttempt(TypedDict):
+    """An attempt, and the request as it was sent. The gateway keeps no requests: it is made again
+    by what makes them, from the event and the webhook as it is now; ``differs`` says in what."""
+
+    attempt: AttemptAnswer
+    request: Json
+    differs: list[str]
+
+
+class WebhookOfEvent(TypedDict):
+    """What became of an event at a webhook: its delivery, or in ``reason`` the first condition that
+    does not hold."""
+
+    id: str
+    matched: bool
+    state: str
+    reason: NotRequired[str]
+    status: NotRequired[str | None]
+    attempts: NotRequired[int]
+    max_attempts: NotRequired[int]
+    run: NotRequired[int]
+    repeats: NotRequired[str | None]
+    updated_at: NotRequired[Time]
+    next_attempt_at: NotRequired[Time | None]
+    last_error: NotRequired[str | None]
+    not_retried: NotRequired[str | None]
+    dead_letter: NotRequired[int | None]
+    waits: NotRequired[list[WaitAnswer]]
+    unknown: NotRequired[str | None]
+    requests: NotRequired[list[RequestOfAttempt]]
+
+
+class StreamOfEvent(TypedDict):
+    """A named stream that takes the event's subject; ``sequence`` null where it has no copy."""
+
+    name: str
+    sequence: int | None
+    reason: str | None
+
+
+class RelatedEvent(TypedDict):
+    """A cause or an effect of an event; ``by`` is the attribute that says so."""
+
+    id: str
+    source: str
+    type: str
+    stream: str
+    sequence: int
+    received_at: Time
+    by: str
+
+
+class PlaceOfEvent(TypedDict):
+    """A place of an event in the log."""
+
+    source: str
+    stream: str
+    sequence: int
+    received_at: Time
+
+
+class MessageOfEvent(TypedDict):
+    """The message as it came in: its NATS subject, its headers, the bytes of its body."""
+
+    subject: str
+    headers: dict[str, str]
+    bytes: int
+
+
+class EventAnswer(TypedDict):
+    """An event, where it is, and what became of it. ``event`` is null where only deliveries of it
+    are known. ``next``: further webhooks."""
+
+    event: CloudEvent | None
+    source: str
+    stream: str
+    sequence: int
+    received_at: Time | None
+    origin: str | None
+    message: MessageOfEvent | None
+    routed: bool
+    repeats: list[PlaceOfEvent]
+    others: list[PlaceOfEvent]
+    webhooks: list[WebhookOfEvent]
+    matched_count: int
+    next: str | None
+    streams: list[StreamOfEvent]
+    causes: list[RelatedEvent]
+    effects: list[RelatedEvent]
+    unknown: list[Unknown]
+
+
+class ListedEvent(TypedDict):
+    """An event in a list."""
+
+    event: CloudEvent
+    source: str
+    stream: str
+    sequence: int
+    received_at: Time
+    origin: str
+
+
+class EventPage(TypedDict):
+    """A page of events, the newest first. A page that has read ``read`` messages, as many as it
+    may, can have fewer events than ``limit``, or none, and a next page."""
+
+    items: list[ListedEvent]
+    next: str | None
+    read: int
+
+
+class ResentDelivery(TypedDict):
+    """What was done for a webhook."""
+
+    webhook_id: str
+    result: Literal["queued", "waiting", "newer", "done"]
+    detail: str | None
+
+
+class ResentEvent(TypedDict):
+    """An event that is sent once more, or would be."""
+
+    event_id: str
+    source: str
+    dry_run: bool
+    queued: int
+    items: list[ResentDelivery]

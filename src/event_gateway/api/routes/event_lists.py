@@ -1,0 +1,84 @@
+"""``GET /v1/events``: lists events of the log, the newest first."""
+
+import functools
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
+
+from event_gateway.api.access.callers import ReadsEvents
+from event_gateway.api.access.guarded_route import GuardedRoute
+from event_gateway.api.answers.events import EventPage
+from event_gateway.api.openapi.described import answers
+from event_gateway.api.server.dependencies import provided
+from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.core.access.narrowing import may_read
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.json_format import to_structured
+from event_gateway.core.matching.pattern import check_pattern
+from event_gateway.core.text.times import rfc3339
+from event_gateway.lookup.listing import EventList, Position, Wanted
+
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)
+
+MAX_TEXT = 4096  # characters of a source, a subject, an id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventListParts:
+    """What the route uses."""
+
+    listing: EventList
+
+
+Parts = Annotated[EventListParts, Depends(provided(EventListParts))]
+Type = Annotated[str | None, Query(description="A pattern of types.")]
+Source = Annotated[str | None, Query(max_length=MAX_TEXT, description="Of this source.")]
+Subject = Annotated[str | None, Query(max_length=MAX_TEXT, description="Of this subject.")]
+Since = Annotated[str | None, Query(description="RFC 3339: received at or after this time.")]
+Until = Annotated[str | None, Query(description="RFC 3339: received before this time.")]
+
+
+@router.get("", responses=answers(EventPage))
+async def list_events(
+    parts: Parts,
+    caller: ReadsEvents,
+    type: Type = None,
+    source: Source = None,
+    subject: Subject = None,
+    since: Since = None,
+    until: Until = None,
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
+) -> Response:
+    """The events in the log, the newest first. New events do not move the pages that follow.
+
+    ``type`` is a pattern (``*`` for one token, ``>`` for the rest); with one of lifecycle events,
+    the list is of these. A request reads at most 20,000 messages: a page may hold fewer than
+    ``limit`` items, or none, and have a next page.
+    """
+    if type is not None:
+        check_pattern(type, "type")
+    wanted = Wanted(type, source, subject, time_of("since", since), time_of("until", until))
+    listed = await parts.listing.page(
+        wanted, limit, read_cursor(cursor, list[Position]), functools.partial(may_read, caller)
+    )
+    answer: dict[str, Any] = {
+        "items": [shown_event(received) for received in listed.events],
+        "next": cursor_of(listed.next),
+        "read": listed.read,
+    }
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def shown_event(received: Received) -> dict[str, Any]:
+    """An event as lists show it."""
+    return {
+        "event": msgspec.Raw(to_structured(received.event)),
+        "source": received.event.source,
+        "stream": received.stream,
+        "sequence": received.seq,
+        "received_at": rfc3339(received.time),
+        "origin": received.origin,
+    }

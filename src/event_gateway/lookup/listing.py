@@ -1,0 +1,282 @@
+"""Lists events by type, source, subject and time, the newest first, page by page.
+
+A type is a subject of the log, which JetStream counts without reading. Sources and subjects are
+read backwards while many of the events read have them; where few have, the index says where.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.failures import failure
+from event_gateway.broker.log_search import UNREADABLE, filters_for, read_back
+from event_gateway.broker.named_streams import seq_before
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.reserved_types import is_lifecycle
+from event_gateway.core.cloudevents.type_subject import log_subjects
+from event_gateway.core.matching.pattern import takes
+from event_gateway.core.streams.definition import LIFECYCLE
+from event_gateway.lookup.finder import MaySee, decoded
+from event_gateway.lookup.log_state import LogState, log_state
+from event_gateway.state.event_index import EventIndex
+from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, Span
+
+MAX_READ = 20_000  # messages that one page may read
+MAX_BYTES = 8 * 1024 * 1024  # of the events on a page
+PASSAGE = 500  # messages that are read backwards at a time
+LEAST = 16  # messages that are read at a time at first
+DENSE = 20  # of which one in so many must fit, for reading to go on rather than the index
+GROUP = 256  # sequences that are read at a time where the index says
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is listed: a pattern of types, a source, a subject (None: any), and from when until
+    before when the log has stored it, in seconds since the epoch."""
+
+    type: str | None = None
+    source: str | None = None
+    subject: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+    def fits(self, received: Received) -> bool:
+        """Whether an event is one of those."""
+        event = received.event
+        return (
+            (self.source is None or event.source == self.source)
+            and (self.subject is None or event.subject == self.subject)
+            and (self.type is None or takes(self.type, event.type))
+            and (self.since is None or received.time >= self.since)
+            and (self.until is None or received.time < self.until)
+        )
+
+    @property
+    def indexed(self) -> tuple[bytes, str] | None:
+        """What the index of events is asked for; None: it cannot help."""
+        if self.subject is not None:
+            return SUBJECT, self.subject
+        return None if self.source is None else (SOURCE, self.source)
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """Up to before which sequence of a stream the pages so far have listed; 0: to its begin."""
+
+    stream: str
+    before: int
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A page. ``next``: where the next one begins; None: this is the last. ``read``: how many
+    messages were read for it."""
+
+    events: list[Received]
+    next: list[Position] | None
+    read: int
+
+
+class EventList:
+    """Lists events. ``streams()`` are those that are routed, but for lifecycle events."""
+
+    def __init__(
+        self, broker: Broker, log: EventLog, index: EventIndex, streams: Callable[[], Sequence[str]]
+    ) -> None:
+        self._broker = broker
+        self._log = log
+        self._index = index
+        self._streams = streams
+
+    async def page(
+        self, wanted: Wanted, limit: int, after: Sequence[Position] | None, may_see: MaySee
+    ) -> Listed:
+        """At most ``limit`` events. A page that has read :data:`MAX_READ` messages may have fewer,
+        or none, and be followed by another. Raises LogUnavailable, and the exceptions in
+        StateError."""
+        streams = self._streams()
+        if wanted.type is not None and is_lifecycle(wanted.type):
+            streams = (LIFECYCLE,)
+        former = {position.stream: position.before for position in after or ()}
+        readers = []
+        try:
+            for stream in streams:
+                state = await log_state(self._broker, self._index, stream)
+                low, high = await self._bounds(state, wanted)
+                reader = _Reader(self._broker, self._log, self._index, state, wanted, may_see)
+                reader.low, reader.before = low, min(high, former.get(stream, high))
+                reader.budget = MAX_READ // len(streams)
+                readers.append(reader)
+            return await _merge(readers, limit)
+        except UNREADABLE as error:
+            raise failure(self._broker, error) from None
+
+    async def _bounds(self, state: LogState, wanted: Wanted) -> tuple[int, int]:
+        """The first sequence of a stream that may be wanted, and the one behind the last."""
+        low, high = state.first, state.last + 1
+        if state.first_time is None or state.last_time is None:
+            return low, low
+        if wanted.since is not None and wanted.since > state.first_time:
+            low = max(low, await seq_before(self._broker, state.stream, wanted.since) + 1)
+        if wanted.until is not None and wanted.until <= state.last_time:
+            high = min(high, await seq_before(self._broker, state.stream, wanted.until) + 1)
+        return low, high
+
+
+async def _merge(readers: Sequence["_Reader"], limit: int) -> Listed:
+    """The newest events of several streams. An event is on the page only once every other stream
+    is known to have no newer one."""
+    events: list[Received] = []
+    size = 0
+    for reader in readers:
+        await reader.fill(limit)
+    heap = [(-reader.newest, n) for n, reader in enumerate(readers) if reader.newest is not None]
+    heapq.heapify(heap)
+    # What a stream has left to read could be newer than the others' events.
+    stopped = max((r.unread_time for r in readers if r.exhausted), default=0.0)
+    while heap and len(events) < limit:
+        newest, number = heapq.heappop(heap)
+        reader = readers[number]
+        if -newest < stopped:
+            break
+        received = reader.pop()
+        size += len(received.event.data)
+        if events and size > MAX_BYTES:
+            reader.push(received)
+            break
+        events.append(received)
+        if reader.newest is not None:
+            heapq.heappush(heap, (-reader.newest, number))
+        elif not reader.done and len(events) < limit:
+            await reader.fill(limit - len(events))
+            if reader.newest is not None:
+                heapq.heappush(heap, (-reader.newest, number))
+            elif reader.exhausted:
+                stopped = max(stopped, reader.unread_time)
+    more = [Position(reader.stream, reader.position) for reader in readers]
+    left = any(reader.newest is not None or not reader.done for reader in readers)
+    return Listed(events, more if left else None, sum(reader.read for reader in readers))
+
+
+class _Reader:
+    """Reads one stream backwards for a page."""
+
+    def __init__(
+        self, broker: Broker, log: EventLog, index: EventIndex, state: LogState, wanted: Wanted,
+        may_see: MaySee,
+    ) -> None:  # fmt: skip
+        self._broker = broker
+        self._log = log
+        self._index = index
+        self._state = state
+        self._wanted = wanted
+        self._may_see = may_see
+        self._subjects = [] if wanted.type is None else filters_for(log_subjects(wanted.type))
+        self._ready: list[Received] = []  # the newest last
+        self.stream = state.stream
+        self._oldest_read = math.inf
+        self.low = 0
+        self.before = 0
+        self.budget = 0
+        self.read = 0
+
+    @property
+    def newest(self) -> float | None:
+        """The time of the next event; None where none is ready."""
+        return self._ready[-1].time if self._ready else None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to read."""
+        return self.before <= self.low
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it has read as much as it may, and something is left."""
+        return not self._ready and not self.done and self.read >= self.budget
+
+    @property
+    def unread_time(self) -> float:
+        """What is left to read is at most so new."""
+        return self._oldest_read
+
+    @property
+    def position(self) -> int:
+        """Before which sequence the next page begins."""
+        return self._ready[-1].seq + 1 if self._ready else max(self.before, self.low)
+
+    def pop(self) -> Received:
+        """The next event."""
+        return self._ready.pop()
+
+    def push(self, received: Received) -> None:
+        """Gives an event back."""
+        self._ready.append(received)
+
+    async def fill(self, count: int) -> None:
+        """Reads until ``count`` events are ready, nothing is left, or the budget is spent."""
+        index_from = max(self._state.indexed, self._state.first)
+        size = PASSAGE if self._wanted.indexed else min(max(count, LEAST), PASSAGE)
+        while len(self._ready) < count and not self.done and self.read < self.budget:
+            passage = await read_back(
+                self._broker, self.stream, before=self.before, floor=self.low,
+                wanted=size, subjects=self._subjects,
+            )  # fmt: skip
+            messages = passage.messages
+            found = self._select(decoded(self.stream, messages))
+            self._take(found, len(messages), messages[0].time if messages else None)
+            self.before = passage.begin
+            size = min(2 * size, PASSAGE)
+            sparse = len(found) * DENSE < len(messages)
+            if sparse and self._wanted.indexed is not None and self.before > index_from:
+                await self._by_index(count, index_from)
+
+    async def _by_index(self, count: int, index_from: int) -> None:
+        """Reads where the index says, back to where it begins."""
+        assert self._wanted.indexed is not None
+        kind, text = self._wanted.indexed
+        for day in self._days():
+            spans = await self._index.find(self.stream, kind, text, (day,))
+            floor = max(self.low, index_from)
+            # A day's first events may have been stored before the day before's last ones.
+            for group in _groups(spans, floor, self.before):
+                results = await self._log.read_many(self.stream, group)
+                events = [result for result in results if isinstance(result, Received)]
+                self._take(self._select(events), len(group), events[0].time if events else None)
+                self.before = group[0]
+                if len(self._ready) >= count or self.read >= self.budget:
+                    return
+        self.before = max(self.low, min(self.before, index_from))
+
+    def _days(self) -> Iterable[int]:
+        until = self._wanted.until
+        for day in self._state.days:
+            if until is None or day * DAY <= until:
+                yield day
+
+    def _select(self, events: Iterable[Received]) -> list[Received]:
+        return [each for each in events if self._wanted.fits(each) and self._may_see(each)]
+
+    def _take(self, found: list[Received], read: int, oldest: float | None) -> None:
+        """Notes older events than those that are ready, in their order."""
+        self._ready[:0] = found
+        self.read += max(read, 1)
+        if oldest is not None:
+            self._oldest_read = oldest
+
+
+def _groups(spans: Iterable[Span], floor: int, before: int) -> Iterable[list[int]]:
+    """The sequences of spans from ``floor`` to before ``before``, the newest group first; within a
+    group they ascend."""
+    group: list[int] = []
+    last = before
+    for span in sorted(spans, reverse=True):
+        for seq in range(min(span.last, last - 1), max(span.first, floor) - 1, -1):
+            group.append(seq)
+            last = seq
+            if len(group) == GROUP:
+                yield group[::-1]
+                group = []
+    if group:
+        yield group[::-1]

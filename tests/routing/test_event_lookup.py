@@ -1,0 +1,266 @@
+"""Where an event is, and what became of it: ``GET /v1/events``, and an event sent once more."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from event_gateway.cli.process.serve import Running
+from event_gateway.lookup import backfill, finder, listing
+from support.client import Client, event
+from support.fixtures import Command, Start
+from support.patience import PATIENCE
+from support.receiver import Receiver
+
+LATER = {"max_attempts": 5, "backoff": "fixed", "initial_delay": "1h"}
+
+
+async def get(client: Client, path: str, status: int = 200, **query: Any) -> dict[str, Any]:
+    answer = await client.http.get(f"/v1/events{path}", params=query)
+    assert answer.status_code == status, answer.text
+    return dict(answer.json())
+
+
+async def until_routed(client: Client, event_id: str) -> dict[str, Any]:
+    async with asyncio.timeout(PATIENCE):
+        while not (answer := await get(client, f"/{event_id}"))["routed"]:
+            await asyncio.sleep(0.02)
+    return answer
+
+
+async def ids(client: Client, **query: Any) -> list[str]:
+    """The ids of all pages of a list."""
+    found: list[str] = []
+    while True:
+        page = await get(client, "", **query)
+        found += [item["event"]["id"] for item in page["items"]]
+        if page["next"] is None:
+            return found
+        query["cursor"] = page["next"]
+
+
+async def test_the_story_of_an_event(start: Start, connect: Start, receiver: Receiver) -> None:
+    gateway: Running = await start({"streams": {"kept": {"subjects": ["shop.>"]},
+                                                "other": {"subjects": ["user.*"]}}})  # fmt: skip
+    client = await connect(gateway)
+    receiver.answers["/failing"] = [500]
+    url = receiver.url
+    webhooks: dict[str, dict[str, Any]] = {
+        "fine": {},
+        "failing": {
+            "retry_policy": LATER, "circuit_breaker": {"failure_threshold": 1, "open_for": "1h"},
+        },
+        "paused": {"enabled": False},
+        "wrongtype": {"events": ["user.*"]},
+        "filtered": {"filters": [{"field": "data.n", "operator": "equals", "value": 2}]},
+        "expression": {"expression": "event.data.n / 0 > 1"},
+        "keyless": {"security": {"auth_type": "bearer_token", "secret_name": "none"}},
+        "inorder": {"ordered": True, "enabled": False},
+    }  # fmt: skip
+    for name, more in webhooks.items():
+        await client.webhook(id=name, url=f"{url}/{name}", **{"events": ["shop.>"], **more})
+    cause = event("shop.cause", {"n": 1})
+    sent = event("shop.paid", {"n": 1}, causationid=cause["id"], subject="orders/7")
+    effect = event("shop.effect", {"n": 1}, causationid=sent["id"])
+    for each in (cause, sent, effect):
+        await client.send(each)
+    await client.webhook(id="late", url=f"{url}/late", events=["shop.>"])
+    await client.until("fine", sent["id"], "succeeded")
+    await client.until("failing", cause["id"], "retrying")
+    await client.until("keyless", sent["id"], "pending")
+
+    answer = await until_routed(client, sent["id"])
+    assert answer["event"] == sent
+    assert (answer["source"], answer["stream"], answer["sequence"]) == (
+        "tests", "GATEWAY_EVENTS", 2)  # fmt: skip
+    assert (answer["origin"], answer["message"]["subject"]) == ("http", "shop.paid")
+    assert [(each["id"], each["by"]) for each in answer["causes"]] == [(cause["id"], "causationid")]
+    assert [each["id"] for each in answer["effects"]] == [effect["id"]]
+    assert answer["streams"] == [{"name": "kept", "sequence": 2, "reason": None}]
+    rows = {row["id"]: row for row in answer["webhooks"]}
+    assert [row["matched"] for row in answer["webhooks"]] == [True] * 5 + [False] * 4
+    assert answer["matched_count"] == 5
+    assert rows["fine"]["status"] == "succeeded"
+    assert rows["fine"]["waits"] == []
+    reasons = {name: [wait["reason"] for wait in row.get("waits", ())]
+               for name, row in rows.items()}  # fmt: skip
+    assert "circuit_breaker_open" in reasons["failing"]
+    assert reasons["paused"][0] == "paused"
+    assert "secret_missing" in reasons["keyless"]
+    assert {"paused", "order"} == set(reasons["inorder"])
+    assert rows["inorder"]["status"] is None
+    assert rows["wrongtype"]["reason"].startswith("events: ")
+    assert rows["filtered"]["reason"].startswith("filters[0]: data.n is 1")
+    assert rows["expression"]["reason"].startswith("expression: comes to no value")
+    assert rows["late"]["reason"].startswith("registered: ")
+
+    # The request of each attempt, as it was sent.
+    shown = await get(client, f"/{sent['id']}", webhook="fine", body="true")
+    (request,) = [row["requests"][0]["request"] for row in shown["webhooks"]]
+    (received,) = [each for each in receiver.requests
+                   if each.path == "/fine" and each.json["id"] == sent["id"]]  # fmt: skip
+    assert request["body"] == received.json
+    for name in ("webhook-id", "content-type", "x-event-gateway-attempt", "content-length"):
+        assert request["headers"][name] == received.headers[name], name
+    assert request["url"] == f"{url}/fine"
+
+    await check_resend(client, receiver, sent)
+
+
+async def check_resend(client: Client, receiver: Receiver, sent: dict[str, Any]) -> None:
+    async def resend(status: int = 202, **body: Any) -> dict[str, Any]:
+        answer = await client.http.post(f"/v1/events/{sent['id']}/resend", json=body)
+        assert answer.status_code == status, answer.text
+        return dict(answer.json())
+
+    planned = await resend(dry_run=True)
+    assert {item["webhook_id"]: item["result"] for item in planned["items"]} == {
+        "failing": "waiting", "fine": "queued", "inorder": "queued", "keyless": "waiting",
+        "late": "queued", "paused": "waiting",
+    }  # fmt: skip
+    assert (await client.delivery("fine", sent["id"]))["run"] == 1, "nothing was done"
+    refused = await resend(422, webhooks=["fine", "filtered"])
+    assert refused["errors"][0]["key"] == "webhooks[1]"
+    assert (await resend(webhooks=["fine", "late"]))["queued"] == 2
+    async with asyncio.timeout(PATIENCE):
+        while (again := await client.delivery("fine", sent["id"]))["run"] < 2:
+            await asyncio.sleep(0.02)
+    assert again["repeats"] == "resend"
+    await receiver.until(1, "/late")
+    records = (await client.http.get("/v1/audit-log?operation=events.resend")).json()["items"]
+    assert {record["resource"] for record in records} == {f"event/{sent['id']}"}
+
+
+async def test_what_is_not_there_is_answered_with_what_was_searched(
+    client: Client, receiver: Receiver
+) -> None:
+    empty = await get(client, "/none", 404)
+    assert "GATEWAY_EVENTS is empty" in empty["detail"]
+    await client.nats.publish("user.bad", b'{"specversion": "1.0", "id": "rejected-1"}')
+    await client.send(event("user.a", id="order-4711-abc"))
+    await client.send([event("user.a", id="same", source=source) for source in ("x", "y")])
+    await until_routed(client, "same")
+    near = await get(client, "/order-4712-abc", 404, type="foo.bar")
+    assert near["near"] == ["order-4711-abc"]
+    assert near["searched"][0]["first_sequence"] == 1
+    assert "no captured subject takes foo.bar" in near["detail"]
+    rejected = await get(client, "/rejected-1", 404)
+    assert rejected["rejected"][0]["sequence"] == 1
+    assert "set aside as rejected" in rejected["detail"]
+    # Two sources with the same id are two events.
+    assert (await get(client, "/same", source="x"))["sequence"] == 3
+    other = await get(client, "/same", source="y")
+    assert (other["sequence"], [each["sequence"] for each in other["others"]]) == (4, [])
+    assert [each["source"] for each in (await get(client, "/same"))["others"]] == ["x"]
+    await get(client, "/same", 404, source="z")
+    ambiguous = await client.http.post("/v1/events/same/resend", json={})
+    assert ambiguous.status_code == 409, ambiguous.text
+    # A copy published again is found with the event that was routed.
+    again = {"specversion": "1.0", "id": "twice", "source": "n", "type": "user.a"}
+    for _ in range(2):
+        await client.nats.publish("user.a", json.dumps(again).encode())
+    async with asyncio.timeout(PATIENCE):
+        while not (await get(client, "", type="user.a", limit=1))["items"][0]["sequence"] >= 6:
+            await asyncio.sleep(0.02)
+    twice = await until_routed(client, "twice")
+    assert (twice["sequence"], twice["origin"]) == (5, "nats")
+    assert [each["sequence"] for each in twice["repeats"]] == [6]
+
+
+async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "PASSAGE", 10)
+    monkeypatch.setattr(listing, "LEAST", 2)
+    sent = [
+        event(f"user.{'rare' if n % 40 == 7 else 'a'}", source="few" if n % 50 == 3 else "many",
+              subject=f"s/{n % 60}")
+        for n in range(120)
+    ]  # fmt: skip
+    for part in (sent[:50], sent[50:]):
+        await client.send(part)
+    await until_routed(client, sent[-1]["id"])
+
+    def expected(**attributes: str) -> list[str]:
+        return [each["id"] for each in reversed(sent)
+                if all(each[name] == value for name, value in attributes.items())]  # fmt: skip
+
+    assert await ids(client, limit=7) == expected()
+    assert await ids(client, type="user.rare", limit=2) == expected(type="user.rare")
+    assert await ids(client, type="user.>", limit=50) == expected()
+    assert await ids(client, source="few", limit=2) == expected(source="few")
+    assert await ids(client, source="many", limit=11) == expected(source="many")
+    assert await ids(client, subject="s/59", limit=1) == expected(subject="s/59")
+    assert await ids(client, subject="none") == []
+    assert await ids(client, type="user.a", source="few", limit=1) == expected(
+        type="user.a", source="few")  # fmt: skip
+    # New events do not move the pages that follow.
+    first = await get(client, "", limit=3)
+    await client.send(event("user.a", id="new"))
+    second = await get(client, "", limit=3, cursor=first["next"])
+    shown = [item["event"]["id"] for item in [*first["items"], *second["items"]]]
+    assert shown == expected()[:6]
+    middle = (await get(client, f"/{sent[60]['id']}"))["received_at"]
+    later, earlier = await ids(client, since=middle), await ids(client, until=middle)
+    assert later + earlier == ["new", *expected()]
+    assert later[-1] in expected()[:70]
+    # A page that has read as much as it may has a next one.
+    monkeypatch.setattr(listing, "MAX_READ", 20)
+    page = await get(client, "", type="user.a", source="none")
+    assert (page["items"], page["next"] is None) == ([], True), "the index says that there is none"
+    found = await get(client, "", until=middle, since="2020-01-01T00:00:00Z", limit=1000)
+    assert len(found["items"]) < len(earlier)
+    assert found["next"] is not None
+
+
+async def test_events_that_the_index_does_not_have(
+    start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "LOOK", 0.05)
+    monkeypatch.setattr(backfill, "PART", 4)
+    monkeypatch.setattr(finder, "PASSAGE", 10)
+    gateway: Running = await start()
+    client = await connect(gateway)
+    sent = [event("user.a", source="s", subject="x") for _ in range(50)]
+    await client.send(sent)
+    await until_routed(client, sent[-1]["id"])
+    async with Redis.from_url(gateway.redis_url) as redis:
+        # As an earlier version leaves it: events in the log, and none in the index.
+        gateway.gateway.stages.lookup.backfill._leads = lambda: False
+        keys = [key async for key in redis.scan_iter("found:*")]
+        await redis.delete("indexed_from", *keys)
+        monkeypatch.setattr(finder, "MAX_READ", 20)
+        beyond = await get(client, f"/{sent[0]['id']}", 404)
+        assert "not indexed yet" in beyond["detail"]
+        assert (await get(client, f"/{sent[45]['id']}"))["sequence"] == 46, "it is read"
+        gateway.gateway.stages.lookup.backfill._leads = lambda: True
+        async with asyncio.timeout(PATIENCE):
+            while await redis.hget("indexed_from", "GATEWAY_EVENTS") != b"1":
+                await asyncio.sleep(0.02)
+    assert (await get(client, f"/{sent[0]['id']}"))["sequence"] == 1
+    assert len(await ids(client, subject="x")) == 50
+
+
+async def test_commands(client: Client, receiver: Receiver, run: Command) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    await client.webhook(id="v", url=f"{receiver.url}/v", events=["other"])
+    for event_id in ("one/1", "two"):
+        await client.send(event("user.a", id=event_id, subject="s"))
+        await client.until("w", event_id, "succeeded")
+    await until_routed(client, "two")
+    listed = await run("events", "list", "--type", "user.*", "--limit", "1")
+    assert listed.out.splitlines()[1].split()[1:] == ["2", "user.a", "two", "tests", "s", "http"]
+    shown = await run("events", "show", "one/1")
+    assert shown.status == 0, shown
+    for line in ("place:        GATEWAY_EVENTS 1", "routed:       yes",
+                 'v        not matched  -         events: no pattern fits the type "user.a"',
+                 "w        succeeded    1         -"):  # fmt: skip
+        assert line in shown.out.splitlines(), shown.out
+    request = await run("events", "show", "two", "--webhook", "w", "--body")
+    assert f"  POST {receiver.url}/w" in request.out
+    assert '"id": "two"' in request.out, request.out
+    resent = await run("events", "resend", "two", "--webhook", "w")
+    assert resent.out.splitlines()[0] == "two (tests): 1 queued"
+    await receiver.until(3, "/w")
+    gone = await run("events", "show", "three")
+    gone.assert_refused(1, "there is no event three in the log")
