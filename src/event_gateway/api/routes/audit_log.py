@@ -2,9 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -18,7 +17,7 @@ from event_gateway.api.openapi.described import answers
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.api.server.pages import cursor_of, page_answer, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.audit.pages import Filter, Position, page, records
@@ -83,7 +82,7 @@ async def list_audit_log(
     """Calls that changed something, or were refused, the newest first. A page may hold fewer than
     ``limit`` items and have a next page."""
     calls, following = await page(parts.log, filters, limit, read_cursor(cursor, Position))
-    return _json({"items": calls, "next": cursor_of(following)})
+    return page_answer(calls, cursor_of(following))
 
 
 @router.get("/export", responses=answers(media_type=NDJSON))
@@ -122,7 +121,3 @@ async def follow_audit_log(
 
 def _is_status(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) == 3
-
-
-def _json(content: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(content), media_type="application/json")

@@ -33,7 +33,7 @@ from event_gateway.api.routes.dead_letter_selection import (
 from event_gateway.api.routes.replays import ReplayParts, begin, checked_types
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import SeqPath, cursor_of, read_cursor, time_of
+from event_gateway.api.server.pages import SeqPath, cursor_of, page_answer, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.dead_letters import DeadLetterLog, StoredDeadLetter
@@ -95,7 +95,7 @@ async def list_dead_letters(
     until: str | None = Query(None, description="RFC 3339: dead-lettered before this time."),
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
-) -> dict[str, Any]:
+) -> Response:
     """Dead letters, the oldest first. A page may hold fewer than ``limit`` items and have a next
     page."""
     filters = filter_of(webhook, type, reason, since, until)
@@ -107,7 +107,7 @@ async def list_dead_letters(
         _shown(stored, replayed_at)
         for stored, replayed_at in zip(dead_letters, replayed, strict=True)
     ]
-    return {"items": items, "next": cursor_of(next_id)}
+    return page_answer(items, cursor_of(next_id))
 
 
 # Only numbers, so that GET of another route's path, such as /replay, is answered with 405.

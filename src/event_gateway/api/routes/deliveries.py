@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesDeliveries
@@ -14,7 +14,7 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import DeliveryAnswer, ListedDelivery
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.api.server.pages import cursor_of, page_answer, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.event_reader import EventReader
@@ -59,7 +59,7 @@ async def list_deliveries(
     until: Until = None,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
-) -> dict[str, Any]:
+) -> Response:
     """The last 1,000 deliveries of a webhook that changed, the latest first.
 
     With ``status`` ``pending`` or ``in_progress``: all deliveries of that status, in the order in
@@ -78,12 +78,10 @@ async def list_deliveries(
         after=read_cursor(cursor, ListPosition),
         ordered=webhook.ordered,
     )
-    return {
-        "items": [
-            _shown(webhook_id, delivery) | {"attempts": delivery.attempts} for delivery in listed
-        ],
-        "next": cursor_of(next_page),
-    }
+    return page_answer(
+        [_shown(webhook_id, delivery) | {"attempts": delivery.attempts} for delivery in listed],
+        cursor_of(next_page),
+    )
 
 
 @router.get("/deliveries/{webhook_id}/{event_id:path}", responses=answers(DeliveryAnswer))

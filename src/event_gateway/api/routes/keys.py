@@ -17,7 +17,7 @@ from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import page_of
+from event_gateway.api.server.pages import page_answer, page_of
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
@@ -68,12 +68,11 @@ async def list_keys(
     caller: Operator,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
-) -> dict[str, Any]:
+) -> Response:
     """The keys by id, the admin key included, without their values."""
     page, more = page_of(parts.keys.ids(), limit, cursor)
     used = await parts.keys.used_at(page)
-    return {"items": [_shown(parts, parts.keys.find(key_id), used) for key_id in page],
-            "next": more}  # fmt: skip
+    return page_answer([_shown(parts, parts.keys.find(key_id), used) for key_id in page], more)
 
 
 @router.post("", status_code=201, responses=answers(NewKey, 201, 409, headers=CREATED))

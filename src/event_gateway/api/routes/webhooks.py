@@ -29,7 +29,7 @@ from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.definitions import Manager, deletable, present, writable
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_of, registered
+from event_gateway.api.server.pages import page_answer, page_of, registered
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
@@ -98,12 +98,11 @@ async def list_webhooks(
     caller: ManagesWebhooks,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
-) -> dict[str, Any]:
+) -> Response:
     """All webhooks, by id."""
     webhooks = webhooks_of(caller, parts.registry)
     page, more = page_of(registered(webhooks), limit, cursor)
-    items = [_shown(parts, webhooks[webhook_id]) for webhook_id in page]
-    return {"items": items, "next": more}
+    return page_answer([_shown(parts, webhooks[webhook_id]) for webhook_id in page], more)
 
 
 @router.post("", status_code=201, responses=answers(ChangedWebhook, 201, 409, headers=CREATED))
