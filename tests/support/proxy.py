@@ -66,7 +66,10 @@ class ConnectProxy:
             return
         # The length means nothing here (RFC 9110 §9.3.6).
         writer.write(b"HTTP/1.1 200 Connection established\r\ncontent-length: 5\r\n\r\n")
-        await asyncio.gather(_pass_on(reader, there_writer), _pass_on(there_reader, writer))
+        try:
+            await asyncio.gather(_pass_on(reader, there_writer), _pass_on(there_reader, writer))
+        finally:
+            there_writer.transport.abort()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,7 +13,9 @@ from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Target
 from event_gateway.transport.tls_files import HTTP, Identity, Trust
 
-LATE_REFUSAL = 0.3  # seconds in which a receiver may refuse a client certificate (TLS 1.3)
+# Seconds in which a receiver may refuse the client certificate, or that there is none: with TLS 1.3
+# it does so after the client's handshake.
+LATE_REFUSAL = 0.3
 
 
 class Reached(NamedTuple):
@@ -52,14 +54,15 @@ class Probe:
 
         def opened(connection: HttpConnection, _exchange: Exchange) -> None:
             reached = Reached(connection.certificate_ends_at)
-            if identity is None:
+            if reached.certificate_ends_at is None:
                 settle(reached)
             else:
                 loop.call_later(LATE_REFUSAL, settle, reached)
             result.add_done_callback(lambda _result: connection.abort())
 
         def lost(_connection: HttpConnection) -> None:
-            why = f"{target.host} closes the connection: it may refuse the client certificate"
+            why = f"{target.host} closes the connection: it may ask for a client certificate, or "
+            why += "refuse that of the webhook"
             settle(Failure(ErrorType.TLS_ERROR, why))
 
         def make() -> HttpConnection:

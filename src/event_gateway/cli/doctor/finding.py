@@ -1,5 +1,6 @@
 """What the doctor has found: a line of its report."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -50,6 +51,20 @@ class Area:
     def skipped(self, text: str, remedy: str = "") -> Finding:
         """It was not looked at."""
         return Finding(self.name, Status.SKIPPED, text, remedy)
+
+    def unknown_server(self, server: str) -> Finding:
+        """NATS or Redis was not looked at, as nobody knows where it is. ``server``: what the
+        gateway would start."""
+        return self.skipped(
+            f"the gateway starts its own {server}, and runs with no data directory that is known "
+            "here",
+            "Give --data-dir, or the gateway's configuration with -c.",
+        )
+
+
+def remedy_for(text: str, remedies: Iterable[tuple[str, str]], otherwise: str) -> str:
+    """What to do about an error: the first of the remedies whose words are in its text."""
+    return next((remedy for words, remedy in remedies if words in text), otherwise)
 
 
 @dataclass(frozen=True, slots=True)

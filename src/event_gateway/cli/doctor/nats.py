@@ -9,7 +9,13 @@ import msgspec
 
 from event_gateway.app.server_logins import nats_login
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
-from event_gateway.cli.doctor.finding import Area, ClockReading, Finding, Installation
+from event_gateway.cli.doctor.finding import (
+    Area,
+    ClockReading,
+    Finding,
+    Installation,
+    remedy_for,
+)
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.units import format_size
@@ -37,10 +43,7 @@ async def examine_nats(
     """Connects, and looks at server, permissions, streams and clock."""
     url = installation.server_url("nats")
     if url is None:
-        yield _area.skipped(
-            "the gateway starts its own NATS, and runs with no data directory that is known here",
-            "Give --data-dir, or the gateway's configuration with -c.",
-        )
+        yield _area.unknown_server("NATS")
         return
     login = None
     if installation.config is not None and installation.config.nats.url:
@@ -51,7 +54,7 @@ async def examine_nats(
             await broker.connect(CONNECT_TIMEOUT)
         except ServerRefused as error:
             text = str(error)
-            yield _area.error(text, next((do for words, do in _REMEDIES if words in text), _AWAY))
+            yield _area.error(text, remedy_for(text, _REMEDIES, _AWAY))
             return
         yield _area.ok(
             f"{without_password(url)} answers, version {broker.server_version}, with JetStream"

@@ -7,7 +7,13 @@ from typing import Any
 from redis.asyncio import Redis
 
 from event_gateway.app.server_logins import redis_login
-from event_gateway.cli.doctor.finding import Area, ClockReading, Finding, Installation
+from event_gateway.cli.doctor.finding import (
+    Area,
+    ClockReading,
+    Finding,
+    Installation,
+    remedy_for,
+)
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.units import format_size
 from event_gateway.core.text.urls import without_password
@@ -32,10 +38,7 @@ async def examine_redis(installation: Installation) -> AsyncIterator[Finding]:
     """Connects, and looks at server, rights, persistence, memory and clock."""
     url = installation.server_url("redis")
     if url is None:
-        yield _area.skipped(
-            "the gateway starts its own Valkey, and runs with no data directory that is known here",
-            "Give --data-dir, or the gateway's configuration with -c.",
-        )
+        yield _area.unknown_server("Valkey")
         return
     login = None
     if installation.config is not None and installation.config.redis.url:
@@ -44,7 +47,7 @@ async def examine_redis(installation: Installation) -> AsyncIterator[Finding]:
         client = await connect(url, login, CONNECT_TIMEOUT)
     except ServerRefused as error:
         text = str(error)
-        yield _area.error(text, next((do for words, do in _REMEDIES if words in text), _AWAY))
+        yield _area.error(text, remedy_for(text, _REMEDIES, _AWAY))
         return
     except StateError as error:
         yield _area.error(condition_of(error), _AWAY)
