@@ -15,6 +15,7 @@ from event_gateway.cli.doctor.nats import faults_of_stream
 from event_gateway.cli.doctor.redis import faults_of_server
 from event_gateway.cli.doctor.report import as_json, as_lines, is_well
 from event_gateway.cli.doctor.secrets import examine_secrets
+from event_gateway.config.model import Config
 
 HEALTHY_STREAM = {
     "config": {"name": "GATEWAY_EVENTS", "storage": "file", "num_replicas": 3, "max_bytes": 100},
@@ -66,12 +67,32 @@ def test_streams(changed: dict[str, dict[str, Any]], text: str) -> None:
         ({"aof_last_write_status": "err"}, "cannot write its append-only file"),
         ({"rdb_last_bgsave_status": "err"}, "cannot write its snapshot"),
         ({"used_memory": 91}, "91 B of 100 B"),
+        ({"used_memory": 100}, "uses all of its 100 B, and refuses to write"),
     ],
 )
 def test_redis(changed: dict[str, Any], text: str) -> None:
     assert not _wrong(list(faults_of_server(HEALTHY_REDIS)))
     [(_, found)] = _wrong(list(faults_of_server(HEALTHY_REDIS | changed)))
     assert text in found
+
+
+def test_servers_whose_place_is_not_known_and_servers_that_are_away() -> None:
+    own, external = Config(), Config.model_validate({"nats": {"url": "nats://n:4222"}})
+    unusable = _installation(config_given=True)
+    assert "configuration cannot be used" in unusable.unknown_server("nats").text
+    assert "starts its own" in _installation(config=own).unknown_server("nats").text
+    given: dict[str, Any] = {"config_given": True}
+    assert _installation(config=external, **given).start_server("nats", "Start NATS.") == (
+        "Start NATS."
+    )
+    assert (
+        _installation(config=own, **given)
+        .start_server("nats", "Start NATS.")
+        .startswith("Start the gateway")
+    )
+    assert (
+        _installation(config=own).start_server("nats", "Start NATS.").endswith("start the gateway.")
+    )
 
 
 def test_clocks() -> None:

@@ -163,9 +163,10 @@ class Broker:
             await self.nc.close()
             if denied:
                 raise ServerRefused(f"NATS at {shown}: {denied}") from None
+            why = error.description if isinstance(error, APIError) else str(error)
             raise ServerRefused(
-                f"NATS at {shown} has no JetStream for this account ({error}): start the server "
-                "with JetStream enabled"
+                f"NATS at {shown} has no JetStream for this account{f' ({why})' if why else ''}: "
+                "start the server with JetStream enabled"
             ) from None
 
     async def _check_permissions(self, shown: str) -> None:

@@ -52,15 +52,6 @@ class Area:
         """It was not looked at."""
         return Finding(self.name, Status.SKIPPED, text, remedy)
 
-    def unknown_server(self, server: str) -> Finding:
-        """NATS or Redis was not looked at, as nobody knows where it is. ``server``: what the
-        gateway would start."""
-        return self.skipped(
-            f"the gateway starts its own {server}, and runs with no data directory that is known "
-            "here",
-            "Give --data-dir, or the gateway's configuration with -c.",
-        )
-
 
 def remedy_for(text: str, remedies: Iterable[tuple[str, str]], otherwise: str) -> str:
     """What to do about an error: the first of the remedies whose words are in its text."""
@@ -99,6 +90,31 @@ class Installation:
     def server_url(self, name: str) -> str | None:
         """The URL of NATS or Redis (``nats``, ``redis``): that of the configuration, else that of
         the embedded server of a gateway that runs here."""
+        return self._configured(name) or self.endpoints.get(name)
+
+    def unknown_server(self, name: str) -> Finding:
+        """NATS or Redis (``nats``, ``redis``) was not looked at, as nobody knows where it is."""
+        area = Area(name)
+        if self.config is None:
+            return area.skipped(
+                "where it is is not known: the configuration cannot be used",
+                "Correct the configuration first.",
+            )
+        return area.skipped(
+            "the gateway starts its own, and runs with no data directory that is known here",
+            "Give --data-dir, or the gateway's configuration with -c.",
+        )
+
+    def start_server(self, name: str, otherwise: str) -> str:
+        """What to do if NATS or Redis does not answer: ``otherwise`` if it is not the gateway's
+        own."""
+        if self._configured(name):
+            return otherwise
+        if self.config_given:
+            return "Start the gateway, whose own it is; its log says why it ended."
+        return f"{otherwise} If it is the gateway's own, start the gateway."
+
+    def _configured(self, name: str) -> str | None:
         section = None if self.config is None else getattr(self.config, name)
-        url = None if section is None else section.url
-        return url or self.endpoints.get(name)
+        url: str | None = None if section is None else section.url
+        return url

@@ -43,9 +43,9 @@ async def examine_nats(
     """Connects, and looks at server, permissions, streams and clock."""
     url = installation.server_url("nats")
     if url is None:
-        yield _area.unknown_server("NATS")
+        yield installation.unknown_server("nats")
         return
-    login = None
+    login, away = None, installation.start_server("nats", _AWAY)
     if installation.config is not None and installation.config.nats.url:
         login = nats_login(installation.config)
     broker = Broker(url, supervisor, login=login)
@@ -54,7 +54,7 @@ async def examine_nats(
             await broker.connect(CONNECT_TIMEOUT)
         except ServerRefused as error:
             text = str(error)
-            yield _area.error(text, remedy_for(text, _REMEDIES, _AWAY))
+            yield _area.error(text, remedy_for(text, _REMEDIES, away))
             return
         yield _area.ok(
             f"{without_password(url)} answers, version {broker.server_version}, with JetStream"
@@ -67,7 +67,7 @@ async def examine_nats(
         async for finding in _examine_streams(broker, installation):
             yield finding
     except BrokerError as error:
-        yield _area.error(f"it stopped answering: {error or type(error).__name__}", _AWAY)
+        yield _area.error(f"it stopped answering: {error or type(error).__name__}", away)
     finally:
         await broker.close()
 

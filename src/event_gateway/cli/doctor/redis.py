@@ -38,19 +38,19 @@ async def examine_redis(installation: Installation) -> AsyncIterator[Finding]:
     """Connects, and looks at server, rights, persistence, memory and clock."""
     url = installation.server_url("redis")
     if url is None:
-        yield _area.unknown_server("Valkey")
+        yield installation.unknown_server("redis")
         return
-    login = None
+    login, away = None, installation.start_server("redis", _AWAY)
     if installation.config is not None and installation.config.redis.url:
         login = redis_login(installation.config)
     try:
         client = await connect(url, login, CONNECT_TIMEOUT)
     except ServerRefused as error:
         text = str(error)
-        yield _area.error(text, remedy_for(text, _REMEDIES, _AWAY))
+        yield _area.error(text, remedy_for(text, _REMEDIES, away))
         return
     except StateError as error:
-        yield _area.error(condition_of(error), _AWAY)
+        yield _area.error(condition_of(error), away)
         return
     try:
         info = await client.info()
@@ -62,7 +62,7 @@ async def examine_redis(installation: Installation) -> AsyncIterator[Finding]:
             yield finding
         installation.clocks.append(await _clock(client))
     except StateError as error:
-        yield _area.error(condition_of(error), _AWAY)
+        yield _area.error(condition_of(error), away)
     finally:
         await client.aclose()
 
@@ -91,7 +91,11 @@ def faults_of_server(info: dict[str, Any]) -> Iterator[Finding]:
     else:
         yield _area.ok("it writes an append-only file")
     used, most = info.get("used_memory", 0), info.get("maxmemory", 0)
-    if most and used > NEARLY * most:
+    if most and used >= most:
+        yield _area.error(
+            f"it uses all of its {format_size(most)}, and refuses to write", "Raise maxmemory."
+        )
+    elif most and used > NEARLY * most:
         yield _area.warning(
             f"it uses {format_size(used)} of {format_size(most)}: beyond, it refuses to write",
             "Raise maxmemory.",
