@@ -8,6 +8,7 @@ import pytest
 
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.state import scripts
+from event_gateway.state.key_family import Deletion
 from event_gateway.state.keys import FAMILIES, family_of
 from event_gateway.state.keys_reference import page_with_table
 from event_gateway.state.pending_changes import PendingChange
@@ -66,6 +67,25 @@ def test_scripts_name_only_what_is_generated_for_them() -> None:
         texts = set(re.findall(r"'([^']*)'", code))
         known = declared | {"ARGV", "KEYS"} | {word for text in texts for word in text.split()}
         assert names <= known, (name, names - known)
+
+
+# What a renamed webhook does not take along: leases, what follows the registry, and what expires.
+NOT_CARRIED_OVER = {"ordered", "paused", "webhook", "expression"}
+
+
+def test_a_renamed_webhook_takes_along_what_is_stored_of_it() -> None:
+    of_webhooks = {
+        family.name
+        for family in FAMILIES
+        if "webhook" in family.placeholders or family.at_deletion != Deletion.NONE
+    }
+    carried = {family.name for family in FAMILIES if "renames" in family.owner.split(", ")}
+    texts = "".join(scripts.source(f"renames/{name}.lua") for name in ("begin", "move", "finish"))
+    assert of_webhooks - carried == NOT_CARRIED_OVER
+    assert not [
+        name for name in carried
+        if f"{name}_key" not in texts and f"{name.upper()}_KEY" not in texts
+    ]  # fmt: skip
 
 
 def test_the_fields_of_the_record_have_indexes_in_lua() -> None:

@@ -1,7 +1,7 @@
 """Applies each change of a registered webhook or stream to the parts of the process that use it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.event_reader import EventReader
@@ -42,6 +42,7 @@ class RegistryChanges:
     reader: EventReader
     broker: Broker
     ledger: Ledger
+    waiting: dict[str, str] = field(default_factory=dict)  # who waits for which webhook's place
 
     def follow(self) -> None:
         """Applies each change from now on."""
@@ -80,10 +81,18 @@ class RegistryChanges:
                 self.disable(webhook, f"the gateway cannot use its definition: {_short(error)}")
                 raise
 
+        successor = self.registry.webhooks.get(self.waiting.get(webhook_id, ""))
+        if successor is not None and successor.waits_for == webhook_id:
+            self._apply(successor)  # at once: each event is for one of the two
+        else:
+            self.waiting.pop(webhook_id, None)
+
     def _apply(self, webhook: Webhook) -> None:
         # The lane first: each webhook in the index must have one.
         self.dispatcher.put(webhook)
-        if webhook.is_leaving:
+        if webhook.waits_for:
+            self.waiting[webhook.waits_for] = webhook.id
+        if webhook.is_leaving or self._has_no_place_yet(webhook):
             # Its lane stays, without attempts: what is in flight ends, what waits stays queued.
             self.index.remove(webhook.id)
             self.lifecycle.remove(webhook.id)
@@ -95,6 +104,12 @@ class RegistryChanges:
             self.index.put(webhook)
         self.lifecycle.put(webhook)
         self.ordered.put(webhook)
+
+    def _has_no_place_yet(self, webhook: Webhook) -> bool:
+        """Whether the webhook that this one takes over still gets the events. An ordered one must
+        also have ended its deliveries, which is so when it is removed."""
+        former = self.registry.webhooks.get(webhook.waits_for)
+        return former is not None and (webhook.ordered or former.renamed_to != webhook.id)
 
     def _log(self, stream: str, _known: KnownLog) -> None:
         self.broker.forget_last_seq(stream)

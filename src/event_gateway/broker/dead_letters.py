@@ -5,7 +5,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -72,12 +72,22 @@ class StoredDeadLetter(msgspec.Struct, frozen=True):
         return self.body.reason != ErrorType.EVENT_LOST and not self.body.dropped
 
 
+class WebhookIds(Protocol):
+    """The ids of webhooks that were renamed: their dead letters are stored under the former ones,
+    and are those of the present id."""
+
+    def ids_of(self, webhook_id: str) -> tuple[str, ...]: ...
+    def current_id(self, webhook_id: str) -> str: ...
+
+
 class DeadLetterLog:
     """Appends, reads and deletes dead letters. All methods raise LogUnavailable if NATS does not
     answer."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, ids: WebhookIds) -> None:
+        """``ids``: which ids a webhook has had."""
         self._broker = broker
+        self._ids = ids
 
     async def append(self, body: DeadLetterBody, identity: str) -> int:
         """Stores a dead letter. Returns its position after NATS has confirmed it.
@@ -106,17 +116,28 @@ class DeadLetterLog:
 
         Returns them, the position after which the next page begins, and how many dead letters
         follow that position."""
-        subject = None if webhook_id is None else _SUBJECT + webhook_id
+        subjects = self._subjects(webhook_id)
         try:
-            page = await read_page(
-                self._broker, DEAD_LETTERS, from_seq=from_position, from_time=since,
-                subject=subject, limit=limit,
-            )  # fmt: skip
+            pages = [
+                await read_page(
+                    self._broker, DEAD_LETTERS, from_seq=from_position, from_time=since,
+                    subject=subject, limit=limit,
+                )
+                for subject in subjects
+            ]  # fmt: skip
         except _FAILURES as error:
             raise failure(self._broker, error) from None
-        decoded = [_decode(message.seq, message.time, message.data) for message in page.messages]
-        last = page.messages[-1].seq if page.messages else from_position - 1
-        return [stored for stored in decoded if stored is not None], last, page.remaining
+        found = sorted(
+            (message for page in pages for message in page.messages), key=lambda each: each.seq
+        )
+        # Up to where all pages are complete: one may have ended early for its size.
+        ends = [page.messages[-1].seq for page in pages if page.messages and page.remaining]
+        complete = [each for each in found if not ends or each.seq <= min(ends)]
+        messages = complete[:limit]
+        remaining = len(found) - len(messages) + sum(page.remaining for page in pages)
+        decoded = [self._decode(each.seq, each.time, each.data) for each in messages]
+        last = messages[-1].seq if messages else from_position - 1
+        return [stored for stored in decoded if stored is not None], last, remaining
 
     async def read(self, position: int) -> StoredDeadLetter | None:
         """The dead letter at a position; None if there is none, or no longer."""
@@ -129,7 +150,7 @@ class DeadLetterLog:
         except _FAILURES as error:
             raise failure(self._broker, error) from None
         time = message.time.timestamp() if message.time else 0.0
-        return _decode(position, time, message.data or b"")
+        return self._decode(position, time, message.data or b"")
 
     async def read_all(
         self, positions: Sequence[int]
@@ -190,12 +211,27 @@ class DeadLetterLog:
 
     async def purge(self, *, webhook_id: str | None, before: int) -> int:
         """Deletes all dead letters (of a webhook) before a position; returns how many."""
-        request: dict[str, Any] = {"seq": before}
-        if webhook_id is not None:
-            request["filter"] = _SUBJECT + webhook_id
-        answer = await self._api("PURGE", request)
-        _check(answer)
-        return int(answer.get("purged", 0))
+        purged = 0
+        for subject in self._subjects(webhook_id):
+            request: dict[str, Any] = {"seq": before}
+            if subject is not None:
+                request["filter"] = subject
+            answer = await self._api("PURGE", request)
+            _check(answer)
+            purged += int(answer.get("purged", 0))
+        return purged
+
+    def _subjects(self, webhook_id: str | None) -> Sequence[str | None]:
+        """The subjects of a webhook's dead letters; of all webhooks, no subject in particular."""
+        if webhook_id is None:
+            return [None]
+        return [_SUBJECT + each for each in self._ids.ids_of(webhook_id)]
+
+    def _decode(self, position: int, time: float, data: bytes) -> StoredDeadLetter | None:
+        stored = _decode(position, time, data)
+        if stored is not None:
+            stored.body.webhook_id = self._ids.current_id(stored.body.webhook_id)
+        return stored
 
     async def _api(self, what: str, request: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -37,6 +37,7 @@ from event_gateway.core.errors import Unknown
 from event_gateway.core.schema.event_type import EventType
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.known_log import KnownLog
+from event_gateway.core.webhook.renaming import MAX_FORMER
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.tasks import Supervisor
 
@@ -77,6 +78,7 @@ class Registry:
         self.revoked_tokens: dict[str, float] = {}
         self.event_types: dict[str, EventType] = {}
         self.logs: dict[str, KnownLog] = {}
+        self._renamed: dict[str, str] = {}  # by former id: the webhook that took over
         self._on_webhook: list[OnWebhook] = []
         self._on_stream: list[OnStream] = []
         self._on_secret: list[OnSecret] = []
@@ -161,7 +163,23 @@ class Registry:
         """Whether a webhook of that id may be registered, also if this process does not know it:
         because its entry cannot be read, or because the watch has stalled."""
         known = webhook_id in self.webhooks or f"webhook.{webhook_id}" in self.left_out
-        return known or self.stalled
+        return known or webhook_id in self._renamed or self.stalled
+
+    def current_id(self, webhook_id: str) -> str:
+        """The present id of a webhook that had this one; the id itself, unless it was renamed."""
+        for _ in range(MAX_FORMER):
+            webhook = self.webhooks.get(webhook_id)
+            later = self._renamed.get(webhook_id) if webhook is None else webhook.renamed_to
+            if not later or later not in self.webhooks:
+                break
+            webhook_id = later
+        return webhook_id
+
+    def ids_of(self, webhook_id: str) -> tuple[str, ...]:
+        """The id of a webhook, and the former ones that are not those of another one by now."""
+        webhook = self.webhooks.get(webhook_id)
+        formerly = () if webhook is None else webhook.formerly
+        return (webhook_id, *(each for each in formerly if self.current_id(each) == webhook_id))
 
     def is_unreadable(self, kind: Kind, name: str) -> bool:
         """Whether the registry has an entry of that name, and nothing can be made of it. It can be
@@ -367,6 +385,12 @@ class Registry:
             self.logs.pop(decoded_name(name), None)
 
     def _set_webhook(self, webhook_id: str, webhook: Webhook | None) -> None:
+        known = self.webhooks.get(webhook_id)
+        for former in () if known is None else known.formerly:
+            if self._renamed.get(former) == webhook_id:
+                del self._renamed[former]
+        for former in () if webhook is None else webhook.formerly:
+            self._renamed[former] = webhook_id
         _set(self.webhooks, webhook_id, webhook)
         for on_webhook in self._on_webhook:
             on_webhook(webhook_id, webhook)

@@ -36,6 +36,7 @@ def webhook_of(model: WebhookModel, webhook_id: str, *, managed_by: str) -> Webh
             "enrich",
             "enabled",
             "description",
+            "renamed_from",
         )
         if (value := getattr(model, name)) is not None
     }

@@ -253,6 +253,7 @@ def _definition_problems(
                 webhook, frozenset(transformations), ingest.retention, refuses_url
             ):
                 yield _key("webhooks", name, problem), problem.detail
+    yield from _renaming_problems(document)
     for name, value in _items(document, "streams"):
         stream = repaired(StreamModel, value, _ANY_STREAM)
         if stream is not None:
@@ -260,6 +261,22 @@ def _definition_problems(
                 stream_of(stream, name, managed_by="file").check()
             except InvalidDefinition as error:
                 yield _key("streams", name, error), error.detail
+
+
+def _renaming_problems(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Former ids that the file still has, or that two webhooks take over."""
+    webhooks = dict(_items(document, "webhooks"))
+    taken: dict[str, str] = {}
+    for name, value in webhooks.items():
+        former = value.get("renamed_from") if isinstance(value, dict) else None
+        if not isinstance(former, str) or former == name:
+            continue
+        key = f"webhooks.{name}.renamed_from"
+        if former in webhooks:
+            yield key, f"the file still has the webhook {former}"
+        elif former in taken:
+            yield key, f"{taken[former]} takes {former} over already"
+        taken.setdefault(former, name)
 
 
 def _items(document: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:

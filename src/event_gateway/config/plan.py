@@ -164,7 +164,8 @@ def changed_stream_loss(
 def _former(name: str, shown: Shown, declared: Definitions, registered: Definitions) -> str:
     """The registered id that a declared webhook takes over; empty if there is none."""
     former = shown.get("renamed_from") or ""
-    taken = former in registered.webhooks and former not in declared.webhooks and former != name
+    before = registered.webhooks.get(name, {}).get("renamed_from") or ""
+    taken = former in registered.webhooks and former not in (*declared.webhooks, name, before)
     return former if taken else ""
 
 

@@ -63,6 +63,7 @@ def webhook_to_json(webhook: Webhook) -> dict[str, Any]:
         "enabled": webhook.enabled,
         "description": webhook.description,
         "metadata": dict(webhook.metadata),
+        "renamed_from": webhook.renamed_from,
         "managed_by": webhook.managed_by,
         "owner": list(webhook.owner),
         "created_at": rfc3339(webhook.created_at),

@@ -239,3 +239,8 @@ class WebhookModel(SelectionModel):
     )
     description: str | None = Field(None, max_length=1000, description="For people.")
     metadata: dict[str, Any] = Field({}, description="For your use; the gateway only stores it.")
+    renamed_from: str | None = Field(
+        None,
+        description="The former id of this webhook, whose queue and history it takes over. Nothing "
+        "happens if there is no webhook of that id.",
+    )

@@ -9,6 +9,7 @@ from event_gateway.config.problems import Problem
 
 TIMEOUT = 60.0  # seconds for a reload that was requested
 MAX_WAITING = 16  # requests
+_FORCE = "event-gateway reload --force loses them"
 
 
 class ReloadRefused(Exception):
@@ -78,7 +79,7 @@ class Reloads:
 def loss_reason(step: Step, loss: Loss, plan: Plan) -> str:
     """Why a reload is refused for the loss of a step, and what to do, as text for people."""
     if step.kind == "stream":
-        return loss.reason
+        return f"{loss.reason}; {_FORCE}"
     new = [
         other.name for other in plan.steps if (other.kind, other.action) == ("webhook", "create")
     ]
@@ -86,4 +87,4 @@ def loss_reason(step: Step, loss: Loss, plan: Plan) -> str:
         hint = f"if {new[0]} takes its place, give {new[0]} renamed_from: {step.name}"
     else:
         hint = f"a webhook that takes its place keeps them with renamed_from: {step.name}"
-    return f"the file does not name it any more: {loss.reason}; {hint}"
+    return f"the file does not name it any more: {loss.reason}; {hint}; {_FORCE}"

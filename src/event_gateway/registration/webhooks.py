@@ -20,6 +20,7 @@ from event_gateway.core.errors import (
     InvalidDefinition,
 )
 from event_gateway.core.streams.definition import LIFECYCLE
+from event_gateway.core.webhook.renaming import check_renaming, taking_over
 from event_gateway.core.webhook.webhook import Disabled, Verification, Webhook
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.registration.waiting import Waiting
@@ -62,6 +63,7 @@ class WebhookRegistration:
             if existing.deleting:
                 raise BeingDeleted(f"the webhook {webhook.id} is being deleted")
             raise AlreadyExists(f"the webhook {webhook.id} exists already")
+        former = self._former_of(webhook, None)
         await self._capture_for(webhook)
         await self._queues.forget(webhook.id)
         webhook = replace(
@@ -74,12 +76,16 @@ class WebhookRegistration:
             created_at=time.time(),
             deleting=False,
         )
+        if former is not None:
+            webhook = taking_over(webhook, former)
         webhook = await self._with_lifecycle(webhook)
         try:
             await self._registry.put_webhook(webhook, None)
         except RegistryConflict:
             raise AlreadyExists(f"the webhook {webhook.id} exists already") from None
         self._publish("registered", webhook)
+        if former is not None:
+            await self.mark_renamed(former, webhook)
         return webhook
 
     async def replace(self, webhook: Webhook) -> Webhook:
@@ -93,6 +99,7 @@ class WebhookRegistration:
         if webhook.managed_by != "file" and webhook.owner != existing.owner:
             raise ChangedInBetween(f"the webhook {webhook.id} was changed in between")
         check_order(existing, webhook)
+        former = self._former_of(webhook, existing)
         await self._capture_for(webhook)
         webhook = await self._with_lifecycle(_replacing(existing, webhook))
         try:
@@ -100,7 +107,34 @@ class WebhookRegistration:
         except RegistryConflict:
             raise ChangedInBetween(f"the webhook {webhook.id} was changed in between") from None
         self._publish("updated", webhook)
+        if former is not None:
+            await self.mark_renamed(former, webhook)
         return webhook
+
+    async def mark_renamed(self, former: Webhook, webhook: Webhook) -> None:
+        """Has ``webhook`` get the events of ``former`` in its place, in every process at once; what
+        waits goes over in the background. If this process ends before, another one does it."""
+        while True:
+            present = self._registry.webhooks.get(former.id)
+            if present is None or present.deleting or present.renamed_to:
+                return
+            renamed = replace(present, renamed_to=webhook.id, renamed_at=time.time())
+            try:
+                async with self._audit.change(
+                    self._audit.gateway, "webhooks.rename", f"webhook/{former.id}"
+                ) as call:
+                    call.about(before=webhook_to_json(present), after=webhook_to_json(renamed))
+                    await self._registry.put_webhook(renamed, present)
+            except RegistryConflict:
+                await asyncio.sleep(0.05)  # until the watch has received the other change
+                continue
+            log.info("webhook renamed, it takes over what waits", webhook=webhook.id,
+                     former=former.id)  # fmt: skip
+            return
+
+    def removed(self, webhook: Webhook) -> None:
+        """Publishes that a webhook which was renamed is gone."""
+        self._publish("deleted", webhook)
 
     async def delete(self, webhook_id: str) -> None:
         """Starts a deletion: no event matches any more, and pending deliveries are cancelled in the
@@ -163,16 +197,19 @@ class WebhookRegistration:
         return changed
 
     def check_file(self, webhooks: Iterable[Webhook]) -> None:
-        """Raises InvalidDefinition if a webhook cannot replace the registered one."""
+        """Raises InvalidDefinition if a webhook cannot replace the registered one, or cannot take
+        the place of the one that it was renamed from."""
         for webhook in webhooks:
             existing = self._registry.webhooks.get(webhook.id)
-            if existing is not None and not existing.deleting:
-                try:
+            if existing is not None and existing.deleting:
+                existing = None
+            try:
+                if existing is not None:
                     check_order(existing, webhook)
-                except InvalidDefinition as error:
-                    raise InvalidDefinition(
-                        f"webhooks.{webhook.id}.{error.key}", error.detail
-                    ) from None
+                self._former_of(webhook, existing)
+            except InvalidDefinition as error:
+                key = f"webhooks.{webhook.id}.{error.key}"
+                raise InvalidDefinition(key, error.detail) from None
 
     async def load_file(self, webhooks: Iterable[Webhook], *, force: bool = False) -> None:
         """Writes new and changed webhooks of the file into the registry, and deletes those that are
@@ -365,6 +402,19 @@ class WebhookRegistration:
                 await asyncio.sleep(1)
         self._publish("deleted", webhook)
 
+    def _former_of(self, webhook: Webhook, existing: Webhook | None) -> Webhook | None:
+        """The registered webhook whose place this one is to take; None if there is none. Raises
+        InvalidDefinition. ``existing``: what is registered under its own id."""
+        former = self._registry.webhooks.get(webhook.renamed_from or "")
+        if former is None or former.deleting or former.renamed_to or former.id == webhook.id:
+            return None
+        if existing is not None and existing.renamed_from == former.id:
+            return None  # that was before; the id is that of another webhook by now
+        if webhook.owner and former.owner != webhook.owner:
+            return None  # for this owner there is no such webhook
+        check_renaming(webhook, former, existing)
+        return former
+
     async def _with_lifecycle(self, webhook: Webhook) -> Webhook:
         """The webhook with its position in the log of lifecycle events: the present one if it has
         none yet, and none if no pattern names lifecycle events (any more)."""
@@ -410,6 +460,9 @@ def _replacing(existing: Webhook, webhook: Webhook) -> Webhook:
         since=existing.since,
         since_in=existing.since_in,
         created_at=existing.created_at,
+        formerly=existing.formerly,
+        waits_for=existing.waits_for,
+        message_name=existing.message_name,
         # A verification is for a single URL, and ends when ``verify`` is turned off.
         verified=existing.verified if webhook.verify and webhook.url == existing.url else None,
     )

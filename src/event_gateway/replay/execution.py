@@ -129,7 +129,10 @@ class ReplayExecution:
         since = replay.since if progress.position == 0 else None
         while remaining and position <= replay.until_seq:
             page, read, remaining = await self._dead_letters.page(
-                webhook_id=replay.webhook, from_position=position, since=since, limit=CHUNK
+                webhook_id=replay.webhook and self._registry.current_id(replay.webhook),
+                from_position=position,
+                since=since,
+                limit=CHUNK,
             )
             progress.first = progress.first or (page[0].position if page else position)
             since = None
@@ -224,7 +227,7 @@ class ReplayExecution:
         return webhook is None or is_own(webhook, stored)
 
     def _webhook(self, webhook_id: str) -> Webhook | None:
-        webhook = self._registry.webhooks.get(webhook_id)
+        webhook = self._registry.webhooks.get(self._registry.current_id(webhook_id))
         return None if webhook is None or webhook.deleting else webhook
 
 

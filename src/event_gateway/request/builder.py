@@ -77,7 +77,8 @@ class RequestBuilder:
         self._owner = webhook.owner
         self._transformations = common.transformations
         self._choose_transformation()
-        self._mac = hmac.new(common.key, webhook.id.encode() + b"\0", "sha256")
+        name = webhook.message_name or webhook.id
+        self._mac = hmac.new(common.key, name.encode() + b"\0", "sha256")
         lines = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
         if all(name.lower() != "accept-encoding" for name in webhook.headers):
             lines += "accept-encoding: identity\r\n"

@@ -16,7 +16,7 @@ _NOTHING = "nothing"
 
 # Deliveries
 DELIVERY = Family(
-    name="delivery", pattern="delivery:{webhook}:{event}", type="hash", owner="ledger",
+    name="delivery", pattern="delivery:{webhook}:{event}", type="hash", owner="ledger, renames",
     value="The record of a delivery: status, attempts, next attempt, position of its event. "
     "`{event}` is the event's id, or its beginning and a digest where it is longer than 512 "
     "characters; `~` and a hash of the source follow where another source's event has the same id",
@@ -25,44 +25,45 @@ DELIVERY = Family(
     deleted_by="Redis, by expiry", expiry=Expiry.ONCE_ENDED,
 )  # fmt: skip
 QUEUE = Family(
-    name="queue", pattern="queue:{webhook}", type="zset", owner="ledger, queues, runs",
+    name="queue", pattern="queue:{webhook}", type="zset", owner="ledger, queues, runs, renames",
     value="The deliveries that are not final, by due time (ms); deliveries in progress: by the end "
     "of their lease",
     lifetime="until the last delivery is final",
     deleted_by="the scripts that make a delivery final; deleting the webhook, which cancels them",
 )  # fmt: skip
 DUE = Family(
-    name="due", pattern="due", type="zset", owner="ledger, queues, runs",
+    name="due", pattern="due", type="zset", owner="ledger, queues, runs, renames",
     value="The webhooks with queued deliveries, by when the next can start (ms)",
     lifetime="a member: while the queue holds deliveries and is not paused",
     deleted_by="the scripts that empty a queue",
 )  # fmt: skip
 RECENT = Family(
-    name="recent", pattern="recent:{webhook}", type="zset", owner="ledger, queues, deliveries",
+    name="recent", pattern="recent:{webhook}", type="zset",
+    owner="ledger, queues, deliveries, renames",
     value="The 1,000 deliveries that changed last, by the time of the change (ms)",
     lifetime=_RECORDS, expiry=Expiry.ALWAYS,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 RESPONSES = Family(
-    name="responses", pattern="answers:{webhook}", type="hash", owner="ledger",
+    name="responses", pattern="answers:{webhook}", type="hash", owner="ledger, renames",
     value="The receiver's responses to the latest attempts, of 100 deliveries",
     lifetime=_RECORDS, expiry=Expiry.ALWAYS,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 RESPONDED = Family(
-    name="responded", pattern="answered:{webhook}", type="zset", owner="ledger",
+    name="responded", pattern="answered:{webhook}", type="zset", owner="ledger, renames",
     value="The deliveries in `answers:{webhook}`, by the time of their last change (ms)",
     lifetime=_RECORDS, expiry=Expiry.ALWAYS,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 STATS = Family(
-    name="stats", pattern="stats:{webhook}", type="hash", owner="ledger",
+    name="stats", pattern="stats:{webhook}", type="hash", owner="ledger, renames",
     value="Counts since the registration, and the attempts of this minute and the last",
     lifetime="400 days after the latest attempt", expiry=Expiry.ALWAYS, ttl=400 * DAY,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 HOURS = Family(
-    name="hours", pattern="hours:{webhook}", type="hash", owner="ledger",
+    name="hours", pattern="hours:{webhook}", type="hash", owner="ledger, renames",
     value="Counts for each of the last 24 hours, in fields `hour:name`",
     lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET_HISTORY,
@@ -77,13 +78,13 @@ LAST_WRITE = Family(
 
 # Receiver health
 BREAKER = Family(
-    name="breaker", pattern="breaker:{webhook}", type="hash", owner="ledger, queues",
+    name="breaker", pattern="breaker:{webhook}", type="hash", owner="ledger, queues, renames",
     value="A circuit breaker that is not closed: `state`, `since`, `until` (ms), the probe's token",
     lifetime="until the breaker closes",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
 )  # fmt: skip
 BREAKERS_NOT_CLOSED = Family(
-    name="breakers_not_closed", pattern="shut", type="set", owner="ledger",
+    name="breakers_not_closed", pattern="shut", type="set", owner="ledger, renames",
     value="The webhooks whose circuit breaker is not closed",
     lifetime="a member: until the breaker closes",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
@@ -95,27 +96,27 @@ PAUSED = Family(
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
 )  # fmt: skip
 GATES = Family(
-    name="gates", pattern="gates", type="hash", owner="ledger, queues",
+    name="gates", pattern="gates", type="hash", owner="ledger, queues, renames",
     value="By webhook: the time before which none of its attempts starts (ms), because its circuit "
     "breaker is open or its rate limit is used up",
     lifetime="a field: until the breaker closes or the rate limit changes",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET,
 )  # fmt: skip
 THROTTLED = Family(
-    name="throttled", pattern="throttled", type="hash", owner="ledger",
+    name="throttled", pattern="throttled", type="hash", owner="ledger, renames",
     value="By webhook: until when its receiver has asked for no requests (ms), by `Retry-After`",
     lifetime="a field: until that time, and the next use of the queue",
     deleted_by="the scripts that read it; deleting the webhook",
     at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 FAILING = Family(
-    name="failing", pattern="failing", type="hash", owner="ledger",
+    name="failing", pattern="failing", type="hash", owner="ledger, renames",
     value="By webhook: the time since which all its attempts have failed (ms)",
     lifetime="a field: until an attempt succeeds",
     deleted_by="the ledger; deleting the webhook", at_deletion=Deletion.FORGET_HISTORY,
 )  # fmt: skip
 RATE = Family(
-    name="rate", pattern="rate:{webhook}", type="list", owner="queues",
+    name="rate", pattern="rate:{webhook}", type="list", owner="queues, renames",
     value="The latest starts of attempts, for the rate limits",
     lifetime="the longest period of the limits, plus a minute", expiry=Expiry.ALWAYS,
     deleted_by=_WITH_WEBHOOK, at_deletion=Deletion.FORGET,
@@ -123,19 +124,19 @@ RATE = Family(
 
 # Retries by hand and replays
 DEAD_LETTERS_IN_USE = Family(
-    name="dead_letters_in_use", pattern="lent:{webhook}", type="zset", owner="runs",
+    name="dead_letters_in_use", pattern="lent:{webhook}", type="zset", owner="runs, renames",
     value="The dead letters from which new runs were started, while these may need them",
     lifetime=_DEAD_LETTERS, expiry=Expiry.ALWAYS,
     deleted_by="the script that reads it, entry by entry",
 )  # fmt: skip
 DEAD_LETTER_USERS = Family(
-    name="dead_letter_users", pattern="lenders", type="set", owner="runs",
+    name="dead_letter_users", pattern="lenders", type="set", owner="runs, renames",
     value="The webhooks with a key `lent:{webhook}`",
     lifetime="a member: until that key is deleted and a caller purges or replays dead letters",
     deleted_by="the script that reads it, entry by entry",
 )  # fmt: skip
 USED_DEAD_LETTERS = Family(
-    name="used_dead_letters", pattern="repeated:{webhook}", type="zset", owner="runs",
+    name="used_dead_letters", pattern="repeated:{webhook}", type="zset", owner="runs, renames",
     value="The dead letters from which a new run was started, by the time of that (ms)",
     lifetime=_DEAD_LETTERS, expiry=Expiry.ALWAYS, deleted_by="Redis, by expiry",
 )  # fmt: skip
@@ -170,7 +171,7 @@ ORDERED = Family(
     lifetime="seconds; renewed while it delivers", expiry=Expiry.ALWAYS, deleted_by="that process",
 )  # fmt: skip
 POSITION = Family(
-    name="position", pattern="position:{webhook}", type="hash", owner="order",
+    name="position", pattern="position:{webhook}", type="hash", owner="order, renames",
     value="By stream: the sequence up to which all deliveries of an ordered webhook are done; if "
     "the sequences of the stream have gone back, also when (Unix time)",
     lifetime="as its webhook",

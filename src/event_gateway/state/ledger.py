@@ -162,7 +162,7 @@ class Ledger:
             Lookup(
                 webhook.id, member_of(received.event.id), received.event.source,
                 source_hash(received.event.source), received.seq, round(received.time * 1000),
-                received.stream, webhook.since_of(received.stream),
+                received.stream, webhook.since_of(received.stream), (webhook.formerly or ("",))[-1],
             )
             for webhook, received in deliveries
         ]  # fmt: skip

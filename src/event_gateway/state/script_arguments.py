@@ -55,7 +55,8 @@ class LaneChange(msgspec.Struct, array_like=True):
 
 
 class Lookup(msgspec.Struct, array_like=True):
-    """A delivery whose record is looked up, for ``ledger/lookup.lua``. ``at``: when the log
+    """A delivery whose record is looked up, for ``ledger/lookup.lua``. ``former``: a former id of
+    the webhook, under which the record may still be (empty: none). ``at``: when the log
     received its event. ``since``: up to this sequence of the stream, a record belongs to a deleted
     webhook of the same id."""
 
@@ -67,6 +68,17 @@ class Lookup(msgspec.Struct, array_like=True):
     at: int
     stream: str
     since: int
+    former: str
+
+
+class MovedDelivery(msgspec.Struct, array_like=True):
+    """A delivery that goes over to another id of its webhook, for ``renames/move.lua``. ``member``:
+    its name under the former id; ``id``: its name where no other source's event has that one."""
+
+    member: str
+    id: str
+    source: str
+    source_hash: str
 
 
 class Limit(NamedTuple):
@@ -201,6 +213,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "CHANGE": Change.__struct_fields__,
     "LANE_CHANGE": LaneChange.__struct_fields__,
     "LOOKUP": Lookup.__struct_fields__,
+    "MOVED_DELIVERY": MovedDelivery.__struct_fields__,
     "LIMIT": Limit._fields,
     "LEASE_REQUEST": LeaseRequest.__struct_fields__,
     "NEW_RUN": PackedRun.__struct_fields__,

@@ -96,6 +96,7 @@ class WebhookAnswer(TypedDict):
     enabled: bool
     description: str
     metadata: dict[str, Any]
+    renamed_from: str | None
     managed_by: Manager
     owner: list[str]
     created_at: Time

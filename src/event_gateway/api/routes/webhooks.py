@@ -120,6 +120,7 @@ async def create_webhook(
     webhook = msgspec.structs.replace(webhook, managed_by=managed_by)
     call.about(resource_name("webhook", webhook.id))
     _check_free(parts, caller, webhook.id)
+    _check_former(parts, caller, webhook)
     created = await parts.registration.create(webhook)
     call.about(after=webhook_to_json(created))
     response.headers["Location"] = f"/v1/webhooks/{created.id}"
@@ -168,6 +169,7 @@ async def replace_webhook(
         raise Problem(422, "the id in the body differs from the id in the path")
     webhook = parse(parts.rules, caller, body, () if former is None else former.owner)
     webhook = msgspec.structs.replace(webhook, managed_by=managed_by)
+    _check_former(parts, caller, webhook)
     if former is None:
         created = await parts.registration.create(webhook)
         call.about(after=webhook_to_json(created))
@@ -204,6 +206,7 @@ async def change_webhook(
     # A webhook can be paused even if its url is not allowed any more or its transformation is gone.
     webhook = parse(parts.rules, caller, changed, former.owner, former)
     webhook = msgspec.structs.replace(webhook, managed_by=former.managed_by)
+    _check_former(parts, caller, webhook)
     if body.get("enabled") is not True and webhook.url == former.url:
         webhook = msgspec.structs.replace(webhook, disabled=former.disabled)
     replaced = await parts.registration.replace(webhook)
@@ -401,6 +404,23 @@ def _check_free(parts: WebhookParts, caller: Principal, webhook_id: str) -> None
         taken = not sees(caller, existing)
     if taken:
         raise AlreadyExists(f"the id {webhook_id} is taken")
+
+
+def _check_former(parts: WebhookParts, caller: Principal, webhook: Webhook) -> None:
+    """Raises a Problem if the webhook takes the place of one that the caller may not change. One
+    that the caller may not see does not exist for it, and is not taken over."""
+    former = parts.registry.webhooks.get(webhook.renamed_from or "")
+    own = parts.registry.webhooks.get(webhook.id)
+    if former is None or (own is not None and own.renamed_from == former.id):
+        return
+    if not sees(caller, former):
+        if former.owner == webhook.owner:
+            raise InvalidDefinition("renamed_from", f"the caller may not change {former.id}")
+        return
+    if former.orphaned_at:
+        present(former)
+    else:
+        writable(former)
 
 
 async def _changed(

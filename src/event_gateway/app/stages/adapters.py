@@ -158,7 +158,7 @@ async def open_adapters(
     registry = Registry(broker, peers, supervisor)
     installation_key = await registry.open()
     closing.push_async_callback(registry.stop)
-    dead_letters = DeadLetterLog(broker)
+    dead_letters = DeadLetterLog(broker, registry)
     audit_log = AuditLog(broker)
     ledger = Ledger(redis, records_kept(config), supervisor)
     external_retention = {stream.name: stream.max_age for stream in external}

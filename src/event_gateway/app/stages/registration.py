@@ -4,17 +4,20 @@ from dataclasses import dataclass
 
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.request import Requests
+from event_gateway.broker.positions import PositionCopies
 from event_gateway.config.definitions import stream_of, webhook_of
 from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.declared import FilePlans
 from event_gateway.registration.reloads import Reloads
+from event_gateway.registration.renames import WebhookRenames
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.waiting import Waiting
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.state.order import Order
+from event_gateway.state.renames import Renames
 from event_gateway.tasks import TaskGroup
 
 
@@ -27,6 +30,7 @@ class Registrations:
     verifier: Verifier
     waiting: Waiting
     plans: FilePlans
+    renames: WebhookRenames
     reloads: Reloads
 
     async def load_file(self, config: Config, *, force: bool) -> None:
@@ -44,6 +48,7 @@ class Registrations:
     def start(self, tasks: TaskGroup) -> None:
         """Starts to finish deletions, and to verify receivers."""
         tasks.start("webhook-deletion", self.webhooks.resume_deletions)
+        tasks.start("webhook-renaming", self.renames.run)
         tasks.start("stream-deletion", self.streams.resume_changes)
         tasks.start("verification", self.verifier.run)
 
@@ -71,6 +76,11 @@ def build_registration(config: Config, adapters: Adapters, requests: Requests) -
             builders=requests.builders, origin=config.delivery.origin,
         ),
         waiting=waiting,
+        renames=WebhookRenames(
+            adapters.registry, Renames(adapters.redis, adapters.ledger), order,
+            PositionCopies(adapters.broker),
+            peers=adapters.peers, mark=webhooks.mark_renamed, removed=webhooks.removed,
+        ),
         plans=FilePlans(adapters.broker, adapters.registry, waiting),
         reloads=Reloads(),
     )  # fmt: skip

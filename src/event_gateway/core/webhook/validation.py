@@ -79,6 +79,11 @@ def webhook_problems(
     yield from header_problems(webhook.headers)
     yield from _tls_problems(webhook)
     yield from _caught(_check_metadata, webhook.metadata)
+    former = webhook.renamed_from
+    if former is not None and ID.fullmatch(former) is None:
+        yield InvalidDefinition("renamed_from", f"{former[:64]!r} is not of the form {ID.pattern}")
+    elif former == webhook.id:
+        yield InvalidDefinition("renamed_from", "is the webhook's own id")
     yield from security_problems(
         webhook.security,
         lambda url, key: _check_url(url, refuses_url, key),

@@ -10,22 +10,26 @@
 local packed_lookups, window = unpack(ARGV)
 window = tonumber(window)
 local results = {}
-for position, lookup in ipairs(cmsgpack.unpack(packed_lookups)) do
-  local _, _, source, seq, event_at, repeats, stream = find_record(lookup[LOOKUP_WEBHOOK],
+
+local function is_recorded(webhook, lookup)
+  local _, _, source, seq, event_at, repeats, stream = find_record(webhook,
     lookup[LOOKUP_MEMBER], lookup[LOOKUP_SOURCE], lookup[LOOKUP_SOURCE_HASH], 'seq', 'event_at',
     'repeats', 'stream')
-  local recorded = false
   local of_deleted_webhook = stream == lookup[LOOKUP_STREAM]
     and tonumber(seq) <= lookup[LOOKUP_SINCE]
-  if source == lookup[LOOKUP_SOURCE] and not of_deleted_webhook then
-    local since = lookup[LOOKUP_AT] - (tonumber(event_at or '') or 0)
-    local is_duplicate = since >= 0 and since <= window and (repeats or '') == ''
-    recorded = tonumber(seq) >= lookup[LOOKUP_SEQ] or is_duplicate
-    local is_same = tonumber(seq) == lookup[LOOKUP_SEQ] and (since == 0 or (repeats or '') ~= '')
-    if recorded and not is_same then
-      recorded = not is_before_reset(stream, event_at)
-    end
-  end
+  if source ~= lookup[LOOKUP_SOURCE] or of_deleted_webhook then return false end
+  local since = lookup[LOOKUP_AT] - (tonumber(event_at or '') or 0)
+  local is_duplicate = since >= 0 and since <= window and (repeats or '') == ''
+  local recorded = tonumber(seq) >= lookup[LOOKUP_SEQ] or is_duplicate
+  local is_same = tonumber(seq) == lookup[LOOKUP_SEQ] and (since == 0 or (repeats or '') ~= '')
+  if recorded and not is_same then recorded = not is_before_reset(stream, event_at) end
+  return recorded
+end
+
+for position, lookup in ipairs(cmsgpack.unpack(packed_lookups)) do
+  local former = lookup[LOOKUP_FORMER]
+  local recorded = is_recorded(lookup[LOOKUP_WEBHOOK], lookup)
+    or former ~= '' and is_recorded(former, lookup)
   results[position] = recorded and 1 or 0
 end
 return results

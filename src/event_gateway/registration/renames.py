@@ -1,0 +1,165 @@
+"""Carries out what is left of a renaming: the deliveries and the history go over to the new id.
+
+A renaming is two writes of the registry, and work in the background:
+
+1. the webhook is registered under its new id, and waits for the former one;
+2. the former one is marked as renamed. Each process takes it out of the index and puts the new one
+   into it at once, so that every event is for one of them;
+3. what waits is moved in Redis; what an attempt may be under way of follows when that has ended;
+4. when no attempt can be under way any more, the history is moved, and the former id is removed.
+
+After a crash anywhere the next process goes on: each step may be repeated.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from msgspec.structs import replace
+
+from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.peers import Peers
+from event_gateway.broker.positions import PositionCopies
+from event_gateway.broker.registry import Registry, RegistryConflict
+from event_gateway.core.webhook.renaming import is_pending, joining
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.state.connection import StateError
+from event_gateway.state.order import Order
+from event_gateway.state.renames import Renames
+
+log = structlog.get_logger(__name__)
+
+INTERVAL = 1.0  # seconds between two rounds
+MARGIN = 5.0  # seconds after an attempt's timeout in which its outcome is recorded
+ORDER_LEASE = 15.0  # seconds for which no process delivers to an ordered webhook
+STRAYS = 30  # rounds between two searches for deliveries under ids that are gone
+
+
+class WebhookRenames:
+    """Finishes renamings. ``mark`` marks a webhook as renamed to another; ``removed`` is called
+    with a webhook whose id is gone."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        renames: Renames,
+        order: Order,
+        copies: PositionCopies,
+        *,
+        peers: Peers,
+        mark: Callable[[Webhook, Webhook], Awaitable[None]],
+        removed: Callable[[Webhook], None],
+    ) -> None:
+        self._registry = registry
+        self._renames = renames
+        self._order = order
+        self._copies = copies
+        self._peers = peers
+        self._mark = mark
+        self._removed = removed
+        self._concerned: set[str] = set()  # ids of webhooks that name or have another one
+        self._woken = asyncio.Event()
+        self._rounds = 0
+        registry.notify(webhook=self._note)
+
+    def _note(self, webhook_id: str, webhook: Webhook | None) -> None:
+        concerned = webhook is not None and (
+            webhook.renamed_to or webhook.renamed_from or webhook.formerly
+        )
+        if concerned:
+            self._concerned.add(webhook_id)
+            self._woken.set()
+        else:
+            self._concerned.discard(webhook_id)
+
+    async def run(self) -> None:
+        """Goes on with each renaming until it is complete. It never returns."""
+        while True:
+            self._woken.clear()
+            if self._concerned and self._peers.index_and_count[0] == 0:
+                try:
+                    await self._round()
+                except RegistryConflict:
+                    pass  # the next round sees what has changed
+                except (*StateError, *BrokerError, TimeoutError) as error:
+                    log.warning("the renaming of a webhook waits for Redis or NATS",
+                                error=str(error) or type(error).__name__)  # fmt: skip
+                await asyncio.sleep(INTERVAL)
+            else:
+                try:
+                    async with asyncio.timeout(INTERVAL):
+                        await self._woken.wait()
+                except TimeoutError:
+                    continue
+
+    async def _round(self) -> None:
+        registry = self._registry.webhooks
+        for webhook_id in list(self._concerned):
+            webhook = registry.get(webhook_id)
+            if webhook is None:
+                continue
+            if webhook.renamed_to and not webhook.deleting:
+                await self._go_on(webhook)
+            former = registry.get(webhook.renamed_from or "")
+            if former is not None and is_pending(webhook, former):
+                await self._mark(former, webhook)
+            elif webhook.waits_for and webhook.waits_for not in registry:
+                await self._registry.put_webhook(replace(webhook, waits_for=""), webhook)
+        if self._rounds % STRAYS == 0:
+            await self._move_strays()
+        self._rounds += 1
+
+    async def _go_on(self, former: Webhook) -> None:
+        """Goes on with a webhook that is marked as renamed."""
+        webhook = self._successor(former)
+        if webhook is None:  # it was deleted, with all that waits
+            await self._registry.put_webhook(replace(former, deleting=True), former)
+            return
+        if former.id not in webhook.formerly:
+            await self._registry.put_webhook(joining(webhook, former), webhook)
+            return
+        await self._renames.begin(former.id, webhook.id)
+        stay = await self._renames.move_queue(former.id, webhook.id)
+        if stay or time.time() < former.renamed_at + former.timeout + MARGIN:
+            return
+        others = self._registry.webhooks.values()
+        if any(other.renamed_to == former.id for other in others):
+            return  # what goes over to this one comes first
+        if former.ordered and not await self._order.lease(former.id, ORDER_LEASE):
+            return  # a process still delivers
+        await self._renames.move_records(former.id, webhook.id)
+        if former.ordered:
+            await self._copy_positions(former, webhook)
+        if not await self._renames.finish(former.id, webhook.id):
+            return
+        await self._order.release(former.id)
+        await self._registry.remove_webhook(former)
+        self._removed(former)
+        log.info("webhook renamed, its deliveries and history are complete under the new id",
+                 webhook=webhook.id, former=former.id)  # fmt: skip
+
+    def _successor(self, former: Webhook) -> Webhook | None:
+        """The webhook that takes over; it may have been renamed again meanwhile."""
+        webhook: Webhook | None = former
+        seen = set()
+        while webhook is not None and webhook.renamed_to and webhook.id not in seen:
+            seen.add(webhook.id)
+            webhook = self._registry.webhooks.get(webhook.renamed_to)
+        return None if webhook is None or webhook.deleting or webhook.renamed_to else webhook
+
+    async def _copy_positions(self, former: Webhook, webhook: Webhook) -> None:
+        for stream, known in self._registry.logs.items():
+            position = await self._copies.read(former.id, stream, known)
+            if position > await self._copies.read(webhook.id, stream, known):
+                await self._copies.write(webhook.id, stream, position, known)
+                await self._copies.forget(former.id, stream)
+
+    async def _move_strays(self) -> None:
+        """Moves what a process that had not seen the change yet has queued under a former id."""
+        registry = self._registry.webhooks
+        for webhook_id in list(self._concerned):
+            webhook = registry.get(webhook_id)
+            for former in () if webhook is None or webhook.renamed_to else webhook.formerly:
+                if former not in registry:
+                    await self._renames.move_queue(former, webhook_id)
