@@ -64,6 +64,8 @@ docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.observability.health_reference > docs/reference/health.md
 	$(bin)/python -m event_gateway.observability.metrics.reference > docs/reference/metrics.md
 	$(bin)/python -m event_gateway.observability.log_fields > docs/reference/logs.md
+	$(bin)/python -m event_gateway.api.openapi.python_client
+	$(bin)/ruff format -q src/event_gateway/client
 	$(bin)/python -m event_gateway.core.warning_codes > docs/reference/warnings.md
 	$(bin)/python -m event_gateway.api.server.problem_reference > docs/reference/problems.md
 

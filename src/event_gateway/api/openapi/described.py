@@ -69,6 +69,9 @@ def struct_schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
     """The JSON schema of a struct that contains no other struct."""
     _, components = msgspec.json.schema_components([struct])
     (schema,) = components.values()
+    for member in schema["properties"].values():
+        if member.get("type") == "array":
+            member.setdefault("items", {})  # which some generators need
     return dict(schema)
 
 

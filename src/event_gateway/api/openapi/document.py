@@ -1,5 +1,7 @@
 """Generates the OpenAPI 3.1 document from the routes of the application."""
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +21,7 @@ from event_gateway.api.openapi.security import (
     security_schemes,
 )
 
+_PAGE = re.compile(r"Page_(?:Union_)?([A-Za-z]+)_+\w*")
 _ABOUT = """The API of the Event Gateway. Events that are published, over HTTP or NATS, are \
 delivered to webhooks and streamed to subscribers.
 
@@ -60,9 +63,39 @@ def openapi_document(
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas |= plain_schemas() | {"Problem": PROBLEM}
+    for operations in paths.values():
+        for operation in operations.values():
+            _name_bodies(operation, schemas)
+    document = _with_plain_names(document)
+    paths = document["paths"]
     document["components"]["securitySchemes"] = security_schemes(methods)
     document["paths"] = dict(sorted(paths.items()))
     return document
+
+
+def _name_bodies(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Gives a body that is described in an operation a name, of which generators make a class."""
+    words = operation["operationId"].split("_")
+    name = "".join(word.capitalize() for word in words) + "Body"
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        if "properties" in content["schema"]:
+            schemas[name] = content["schema"]
+            content["schema"] = {"$ref": f"#/components/schemas/{name}"}
+
+
+def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with names of schemas that are words, such as WebhookAnswerPage, and titles that
+    are these names: generators make classes of either."""
+    schemas = document["components"]["schemas"]
+    text = json.dumps(document)
+    for name in schemas:
+        if (page := _PAGE.fullmatch(name)) is not None:
+            text = text.replace(f'"{name}"', f'"{page[1]}Page"')
+            text = text.replace(f'/{name}"', f'/{page[1]}Page"')
+    named: dict[str, Any] = json.loads(text)
+    for name, schema in named["components"]["schemas"].items():
+        schema["title"] = name
+    return named
 
 
 def _patch_types(operation: dict[str, Any]) -> None:

@@ -1,16 +1,24 @@
-"""The HTTP client of commands that talk to a gateway."""
+"""The HTTP client of commands that talk to a gateway: the client that the package ships, with what
+commands need."""
 
-import asyncio
 import ssl
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
-from event_gateway.transport.egress_guard import EgressGuard
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT = 10.0  # seconds
-MAX_ANSWER = 128 * 1024 * 1024  # bytes; the largest catalog is half of that
+
+
+class RawAnswer(NamedTuple):
+    """An answer as it came; names of headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class GatewayClient:
@@ -19,11 +27,16 @@ class GatewayClient:
     def __init__(self, url: str, key: str, tls: ssl.SSLContext | None = None) -> None:
         """``key``: empty for requests without one. ``tls``: whom to trust; None for the authorities
         of the system."""
+        # They take a tenth of a second to load, which commands without a gateway need not wait for.
+        import httpx
+
+        from event_gateway.client import AsyncGatewayClient
+
         self._url = url.rstrip("/")
-        self._authorization = f"authorization: Bearer {key}\r\n" if key else ""
-        # The user chose this address: every network and port is allowed.
-        guard = EgressGuard(["0.0.0.0/0", "::/0"], allow_ports=range(1, 65536))
-        self._http = HttpClient(guard, body_limit=MAX_ANSWER, ssl_context=tls)
+        # The user chose this address: no proxy of the environment stands in between.
+        verify = tls or url.startswith("https:")
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, verify=verify, trust_env=False)
+        self._client = AsyncGatewayClient(url, key, http=self._http)
 
     async def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
@@ -32,42 +45,26 @@ class GatewayClient:
         answer is not JSON: it is that of a proxy, or of another program."""
         response = await self._send(method, path, body, content_type)
         try:
-            answer = msgspec.json.decode(response.body) if response.body else None
+            answer = msgspec.json.decode(response.content) if response.content else None
         except msgspec.DecodeError:
             raise ConnectionError(
-                f"{self._url} answers {response.status}, and not as a gateway does"
+                f"{self._url} answers {response.status_code}, and not as a gateway does"
             ) from None
-        return response.status, answer
+        return response.status_code, answer
 
     async def read(self, path: str) -> tuple[int, bytes]:
         """Status and body of an answer that is not JSON. Raises ConnectionError."""
         response = await self.read_whole(path)
         return response.status, response.body
 
-    async def read_whole(self, path: str) -> Response:
+    async def read_whole(self, path: str) -> RawAnswer:
         """An answer with its headers. Raises ConnectionError."""
-        return await self._send("GET", path, None, "application/json")
+        response = await self._send("GET", path, None, "application/json")
+        return RawAnswer(response.status_code, dict(response.headers), response.content)
 
-    async def _send(self, method: str, path: str, body: Any, content_type: str) -> Response:
-        target = parse_target(self._url + path)
-        content = b"" if body is None else msgspec.json.encode(body)
-        head = (
-            f"{method} {target.path} HTTP/1.1\r\nhost: {target.host_header.decode()}\r\n"
-            f"{self._authorization}content-type: {content_type}\r\n"
-            f"content-length: {len(content)}\r\n\r\n"
-        ).encode()
-        future: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
-
-        def done(result: Response | Failure) -> None:
-            if not future.done():
-                future.set_result(result)
-
-        self._http.post(target, head, content, TIMEOUT, done)
-        result = await future
-        if isinstance(result, Failure):
-            raise ConnectionError(f"{self._url}: {result.message}")
-        return result
+    async def _send(self, method: str, path: str, body: Any, content_type: str) -> "httpx.Response":
+        return await self._client.send(method, path, body, media_type=content_type)
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._http.close()
+        await self._http.aclose()

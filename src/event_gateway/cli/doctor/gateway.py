@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from event_gateway import __version__
-from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.client.gateway_client import GatewayClient, RawAnswer
 from event_gateway.cli.client.requests import PAGE_SIZE, quoted
 from event_gateway.cli.doctor.finding import Area, ClockReading, Finding, Installation
 from event_gateway.core.observability.reason_codes import (
@@ -18,7 +18,6 @@ from event_gateway.core.observability.reason_codes import (
     LOG_NEARLY_FULL,
     MEMORY,
 )
-from event_gateway.transport.client import Response
 
 MAX_PAGES = 10  # of webhooks or secrets
 # Seconds that the header Date may be old: it has whole seconds, and uvicorn renews it every second
@@ -102,7 +101,7 @@ async def _with_key(client: GatewayClient, installation: Installation) -> AsyncI
         yield finding
 
 
-def _version(response: Response) -> str | None:
+def _version(response: RawAnswer) -> str | None:
     """The gateway's version; None if it is no gateway that has answered."""
     try:
         return str(msgspec.json.decode(response.body)["version"])
@@ -119,7 +118,7 @@ def _alive(url: str, version: str) -> Finding:
     return _area.ok(f"{url} answers, version {version}")
 
 
-def _ready(response: Response) -> Finding:
+def _ready(response: RawAnswer) -> Finding:
     if response.status == 200:
         return _area.ok("/readyz is 200: load balancers send it requests")
     try:
@@ -225,7 +224,7 @@ async def _all(client: GatewayClient, path: str) -> tuple[int, Any]:
     return 200, items
 
 
-def _clock(response: Response, began: float, took: float) -> ClockReading | None:
+def _clock(response: RawAnswer, began: float, took: float) -> ClockReading | None:
     try:
         date = email.utils.parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):

@@ -1,0 +1,145 @@
+"""The client whose methods are coroutines."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+import httpx
+
+from event_gateway.client import requests
+from event_gateway.client.answers import content_of, error_of, raise_unreachable
+from event_gateway.client.async_operations import AsyncOperations
+
+if TYPE_CHECKING:
+    from event_gateway.client.models import Accepted, CloudEvent, Page
+
+T = TypeVar("T")
+
+
+class AsyncGatewayClient(AsyncOperations):
+    """A gateway at a URL. Methods raise GatewayError and GatewayUnreachable.
+
+    ``key``: an API key or a token; ``verify``: whom to trust for ``https``; ``timeout``: seconds
+    for a request; ``http``: a client of your own (proxies, transports), which you close.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str = "",
+        *,
+        verify: ssl.SSLContext | bool = True,
+        timeout: float = requests.TIMEOUT,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._headers = requests.default_headers(key)
+        # Reading the authorities of the system takes a while.
+        verify = verify if url.startswith("https:") else False
+        self._own = http is None
+        self._http = http or httpx.AsyncClient(verify=verify, timeout=timeout)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        media_type: str | None = None,
+    ) -> httpx.Response:
+        """The answer to any request as it came, also an error."""
+        content, kind = requests.encoded(body, media_type)
+        try:
+            return await self._http.request(
+                method,
+                self._url + path,
+                params=requests.parameters(query or {}) or None,
+                content=content,
+                headers=self._headers | kind | requests.given(headers or {}),
+            )
+        except httpx.HTTPError as error:
+            raise_unreachable(self._url, error)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        media_type: str | None = None,
+    ) -> Any:
+        """The content of the answer to any request, for what has no method of its own."""
+        response = await self.send(
+            method, path, body, query=query, headers=headers, media_type=media_type
+        )
+        return content_of(response)
+
+    _call = request
+
+    async def publish(self, events: "CloudEvent | Sequence[CloudEvent]") -> "Accepted":
+        """Publishes an event, or a batch: answered once the log has confirmed them. An event that
+        the log already has, by source and id, counts as a duplicate."""
+        kind = requests.STRUCTURED if isinstance(events, Mapping) else requests.BATCH
+        answer = await self.request("POST", "/v1/events", events, media_type=kind)
+        return cast("Accepted", answer)
+
+    async def follow_stream(
+        self, name: str, *, from_: str | int = "new", expression: str | None = None
+    ) -> AsyncIterator[tuple[int, "CloudEvent"]]:
+        """The events of a stream with their sequences, live and without end. ``from_``: ``new``,
+        ``first``, a sequence, or a time (RFC 3339). To go on after an interruption, give the last
+        sequence plus 1."""
+        query = requests.parameters({"from": from_, "expression": expression})
+        path = f"{self._url}/v1/streams/{requests.in_path(name)}/sse"
+        reader = requests.EventStream()
+        try:
+            async with self._http.stream(
+                "GET", path, params=query, headers=self._headers, timeout=_endless(self._http)
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise error_of(response)
+                async for line in response.aiter_lines():
+                    for seq, event in reader.take(line):
+                        yield seq, cast("CloudEvent", event)
+        except httpx.HTTPError as error:
+            raise_unreachable(self._url, error)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._own:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+async def every_async(
+    list_page: "Callable[..., Awaitable[Page[T]]]", *arguments: Any, **query: Any
+) -> AsyncIterator[T]:
+    """All items of a list, read page by page: ``every_async(gateway.list_webhooks)``."""
+    cursor: str | None = None
+    while True:
+        page = await list_page(*arguments, cursor=cursor, **query)
+        for item in page["items"]:
+            yield item
+        if (cursor := page["next"]) is None:
+            return
+
+
+def _endless(http: httpx.AsyncClient) -> httpx.Timeout:
+    """The gateway sends a comment every 15 seconds."""
+    return httpx.Timeout(http.timeout.connect, read=60.0)

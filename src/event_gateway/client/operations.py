@@ -1,0 +1,1078 @@
+"""The operations of the API.
+
+Generated from the OpenAPI document by ``make docs``; do not change it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from event_gateway.client import requests
+
+if TYPE_CHECKING:
+    from event_gateway.client.models import (
+        AlertAnswer,
+        Alive,
+        AsyncApi,
+        AuditedCall,
+        ChangedKey,
+        ChangedStream,
+        ChangedWebhook,
+        ChangeEventTypeBody,
+        ChangeKeyBody,
+        ChangeStreamBody,
+        ChangeWebhookBody,
+        CloudEvent,
+        CreateEventTypeBody,
+        CreateKeyBody,
+        CreateReplayBody,
+        CreateSilenceBody,
+        CreateStreamBody,
+        CreateTokenBody,
+        DeadLetterAnswer,
+        DecideRepairBody,
+        DeliveryAnswer,
+        DeliveryStatus,
+        EpisodeAnswer,
+        EvaluateExpressionBody,
+        EventAnswer,
+        EventToMatch,
+        EventTypeAnswer,
+        ExpressionValue,
+        GatewayHealth,
+        HandshakeAnswer,
+        Imported,
+        JsonWebKeys,
+        KeyAnswer,
+        ListedDeadLetter,
+        ListedDelivery,
+        ListedEvent,
+        Matches,
+        NewKey,
+        NewToken,
+        OverviewAnswer,
+        Page,
+        PreviewedRequest,
+        PreviewTransformationBody,
+        Purged,
+        PutEventTypeBody,
+        Readiness,
+        RejectedAnswer,
+        ReloadConfigurationBody,
+        Reloaded,
+        ReplaceWebhookBody,
+        ReplayAnswer,
+        ReplayDeadLettersBody,
+        Reread,
+        Resealed,
+        ResendEventBody,
+        ResentEvent,
+        RotateKeyBody,
+        RotateSecretBody,
+        RotateSigningKeyBody,
+        SecretAnswer,
+        SetSecretBody,
+        SilenceAnswer,
+        StreamAnswer,
+        StreamMessages,
+        StreamOutline,
+        SubscriptionPage,
+        Taken,
+        TokenAnswer,
+        TriedWebhook,
+        TryWebhookBody,
+        WebhookAnswer,
+        WebhookBody,
+        WebhookStats,
+        WholeStream,
+    )
+
+
+class Operations:
+    """A method for each operation, named after its id. A client has the method that sends
+    the requests."""
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Any:
+        raise NotImplementedError
+
+    def cancel_delivery(
+        self, webhook_id: str, event_id: str, *, source: str | None = None
+    ) -> DeliveryAnswer:
+        """Cancels a pending delivery. 409 if an attempt is in progress or the delivery has
+        ended."""
+        return cast(
+            "DeliveryAnswer",
+            self._call(
+                "POST",
+                f"/v1/deliveries/{requests.in_path(webhook_id)}/{requests.in_path(event_id)}/cancel",
+                query={"source": source},
+            ),
+        )
+
+    def cancel_replay(self, replay_id: str) -> ReplayAnswer:
+        """Cancels a replay. Deliveries that it has queued are attempted all the same."""
+        return cast(
+            "ReplayAnswer", self._call("POST", f"/v1/replays/{requests.in_path(replay_id)}/cancel")
+        )
+
+    def change_event_type(
+        self,
+        name: str,
+        body: ChangeEventTypeBody,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> EventTypeAnswer:
+        """Changes the members that the body names (RFC 7396), keeps the others. Within the
+        schema and the examples nothing is merged: what the body names is replaced as a
+        whole."""
+        return cast(
+            "EventTypeAnswer",
+            self._call(
+                "PATCH",
+                f"/v1/event-types/{requests.in_path(name)}",
+                body,
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
+
+    def change_key(
+        self,
+        key_id: str,
+        body: ChangeKeyBody,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ChangedKey:
+        """Changes the name of a key, its scopes, what narrows them, how many requests it may
+        send, or when it expires."""
+        return cast(
+            "ChangedKey",
+            self._call(
+                "PATCH",
+                f"/v1/keys/{requests.in_path(key_id)}",
+                body,
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
+
+    def change_stream(
+        self,
+        name: str,
+        body: ChangeStreamBody,
+        *,
+        force: bool | None = None,
+        managed_by: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ChangedStream:
+        """Changes the fields that the body names (RFC 7396; null removes a limit), keeps the
+        others."""
+        return cast(
+            "ChangedStream",
+            self._call(
+                "PATCH",
+                f"/v1/streams/{requests.in_path(name)}",
+                body,
+                query={"force": force, "managed_by": managed_by},
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
+
+    def change_webhook(
+        self,
+        webhook_id: str,
+        body: ChangeWebhookBody,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ChangedWebhook:
+        """Changes the fields that the body names (RFC 7396), keeps the others."""
+        return cast(
+            "ChangedWebhook",
+            self._call(
+                "PATCH",
+                f"/v1/webhooks/{requests.in_path(webhook_id)}",
+                body,
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
+
+    def close_subscription(self, subscription_id: str) -> None:
+        """Ends a subscription, whichever process has it, and tells its client."""
+        self._call("DELETE", f"/v1/subscriptions/{requests.in_path(subscription_id)}")
+
+    def create_event_type(
+        self, body: CreateEventTypeBody, *, idempotency_key: str | None = None
+    ) -> EventTypeAnswer:
+        """Registers an event type. All processes apply its rule once this is answered."""
+        return cast(
+            "EventTypeAnswer",
+            self._call(
+                "POST", "/v1/event-types", body, headers={"idempotency-key": idempotency_key}
+            ),
+        )
+
+    def create_key(self, body: CreateKeyBody, *, idempotency_key: str | None = None) -> NewKey:
+        """Creates a key. Every process knows it once this is answered; only this answer shows
+        it."""
+        return cast(
+            "NewKey",
+            self._call("POST", "/v1/keys", body, headers={"idempotency-key": idempotency_key}),
+        )
+
+    def create_replay(
+        self, body: CreateReplayBody, *, idempotency_key: str | None = None
+    ) -> ReplayAnswer:
+        """Starts a replay: delivers the events in the log that match the webhook as it is now."""
+        return cast(
+            "ReplayAnswer",
+            self._call("POST", "/v1/replays", body, headers={"idempotency-key": idempotency_key}),
+        )
+
+    def create_silence(
+        self, body: CreateSilenceBody, *, idempotency_key: str | None = None
+    ) -> SilenceAnswer:
+        """Silences alerts for a while: they are listed, and not announced nor part of the
+        health."""
+        return cast(
+            "SilenceAnswer",
+            self._call(
+                "POST", "/v1/alerts/silences", body, headers={"idempotency-key": idempotency_key}
+            ),
+        )
+
+    def create_stream(
+        self,
+        body: CreateStreamBody,
+        *,
+        managed_by: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> ChangedStream:
+        """Creates a stream. It starts with the events that the log already holds for it."""
+        return cast(
+            "ChangedStream",
+            self._call(
+                "POST",
+                "/v1/streams",
+                body,
+                query={"managed_by": managed_by},
+                headers={"idempotency-key": idempotency_key},
+            ),
+        )
+
+    def create_token(
+        self, body: CreateTokenBody, *, idempotency_key: str | None = None
+    ) -> NewToken:
+        """Issues a token that opens the given streams or subjects for a short time, and no
+        more than the caller may read. It ends with the caller's key."""
+        return cast(
+            "NewToken",
+            self._call("POST", "/v1/tokens", body, headers={"idempotency-key": idempotency_key}),
+        )
+
+    def create_webhook(
+        self,
+        body: WebhookBody,
+        *,
+        managed_by: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> ChangedWebhook:
+        """Registers a webhook. It gets every matching event that comes in after the answer."""
+        return cast(
+            "ChangedWebhook",
+            self._call(
+                "POST",
+                "/v1/webhooks",
+                body,
+                query={"managed_by": managed_by},
+                headers={"idempotency-key": idempotency_key},
+            ),
+        )
+
+    def decide_repair(self, body: DecideRepairBody) -> Reread:
+        """`{"reread": true}`: delivers all events in the log again, except those past their
+        deadline. `{"reread": false}`: delivers none; deliveries that were pending are lost."""
+        return cast("Reread", self._call("POST", "/v1/repair", body))
+
+    def delete_dead_letter(self, letter_id: int) -> None:
+        """Deletes one dead letter. 409 while it is being replayed, as a delivery may still
+        need it."""
+        self._call("DELETE", f"/v1/dead-letters/{requests.in_path(letter_id)}")
+
+    def delete_event_type(
+        self, name: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> None:
+        """Deletes an event type. Its events are accepted from now on, unless the catalog is
+        strict."""
+        self._call(
+            "DELETE",
+            f"/v1/event-types/{requests.in_path(name)}",
+            headers={"if-match": if_match, "if-none-match": if_none_match},
+        )
+
+    def delete_secret(
+        self, name: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> None:
+        """Deletes a secret. 409 if a webhook names it."""
+        self._call(
+            "DELETE",
+            f"/v1/secrets/{requests.in_path(name)}",
+            headers={"if-match": if_match, "if-none-match": if_none_match},
+        )
+
+    def delete_silence(self, silence_id: str) -> None:
+        """Ends a silence. Alerts that fire still are announced now."""
+        self._call("DELETE", f"/v1/alerts/silences/{requests.in_path(silence_id)}")
+
+    def delete_stream(
+        self, name: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> None:
+        """Deletes a stream and its events, and ends its subscriptions."""
+        self._call(
+            "DELETE",
+            f"/v1/streams/{requests.in_path(name)}",
+            headers={"if-match": if_match, "if-none-match": if_none_match},
+        )
+
+    def delete_webhook(
+        self, webhook_id: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> None:
+        """Deletes a webhook and cancels its pending deliveries. One from the configuration
+        file can be deleted once the file does not name it any more."""
+        self._call(
+            "DELETE",
+            f"/v1/webhooks/{requests.in_path(webhook_id)}",
+            headers={"if-match": if_match, "if-none-match": if_none_match},
+        )
+
+    def enable_webhook(
+        self, webhook_id: str, *, discard: bool | None = None, idempotency_key: str | None = None
+    ) -> ChangedWebhook:
+        """Enables a webhook that was paused, or that the gateway has disabled."""
+        return cast(
+            "ChangedWebhook",
+            self._call(
+                "POST",
+                f"/v1/webhooks/{requests.in_path(webhook_id)}/enable",
+                query={"discard": discard},
+                headers={"idempotency-key": idempotency_key},
+            ),
+        )
+
+    def evaluate_expression(self, body: EvaluateExpressionBody) -> ExpressionValue:
+        """An expression's value for an event: `{"dialect": "cel", "expression": …, "event":
+        {…}}`."""
+        return cast("ExpressionValue", self._call("POST", "/v1/expressions/evaluate", body))
+
+    def export_event_types(self) -> AsyncApi:
+        """The gateway as an AsyncAPI 3.0 document: the catalog with the gateway's own types,
+        and the ways in and out. It names the streams that the caller may read."""
+        return cast("AsyncApi", self._call("GET", "/asyncapi.json"))
+
+    def import_event_types(
+        self, body: dict[str, Any] | str, *, dry_run: bool | None = None
+    ) -> Imported:
+        """Registers the event types of an AsyncAPI document (2 or 3; JSON or YAML)."""
+        return cast(
+            "Imported",
+            self._call("POST", "/v1/event-types/import", body, query={"dry_run": dry_run}),
+        )
+
+    def list_alerts(
+        self,
+        *,
+        state: Literal["pending", "firing", "resolved"] | None = None,
+        webhook: str | None = None,
+        name: Literal["high_error_rate", "delivery_lag", "webhook_down", "circuit_breaker_open"]
+        | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[AlertAnswer]:
+        """The alerts: those that fire first, then those that are pending, then those that were
+        resolved within the last 7 days; of each the newest first."""
+        return cast(
+            "Page[AlertAnswer]",
+            self._call(
+                "GET",
+                "/v1/alerts",
+                query={
+                    "state": state,
+                    "webhook": webhook,
+                    "name": name,
+                    "limit": limit,
+                    "cursor": cursor,
+                },
+            ),
+        )
+
+    def list_audit_log(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        principal: str | None = None,
+        operation: str | None = None,
+        resource: str | None = None,
+        outcome: str | None = None,
+    ) -> Page[AuditedCall]:
+        """Calls that changed something, or were refused, the newest first. A page may hold
+        fewer than `limit` items and have a next page."""
+        return cast(
+            "Page[AuditedCall]",
+            self._call(
+                "GET",
+                "/v1/audit-log",
+                query={
+                    "limit": limit,
+                    "cursor": cursor,
+                    "since": since,
+                    "until": until,
+                    "principal": principal,
+                    "operation": operation,
+                    "resource": resource,
+                    "outcome": outcome,
+                },
+            ),
+        )
+
+    def list_dead_letters(
+        self,
+        *,
+        webhook: str | None = None,
+        type: str | None = None,
+        reason: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[ListedDeadLetter]:
+        """Dead letters, the oldest first. A page may hold fewer than `limit` items and have a
+        next page."""
+        return cast(
+            "Page[ListedDeadLetter]",
+            self._call(
+                "GET",
+                "/v1/dead-letters",
+                query={
+                    "webhook": webhook,
+                    "type": type,
+                    "reason": reason,
+                    "since": since,
+                    "until": until,
+                    "limit": limit,
+                    "cursor": cursor,
+                },
+            ),
+        )
+
+    def list_deliveries(
+        self,
+        webhook_id: str,
+        *,
+        status: DeliveryStatus | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[ListedDelivery]:
+        """The last 1,000 deliveries of a webhook that changed, the latest first."""
+        return cast(
+            "Page[ListedDelivery]",
+            self._call(
+                "GET",
+                f"/v1/webhooks/{requests.in_path(webhook_id)}/deliveries",
+                query={
+                    "status": status,
+                    "since": since,
+                    "until": until,
+                    "limit": limit,
+                    "cursor": cursor,
+                },
+            ),
+        )
+
+    def list_episodes(
+        self,
+        *,
+        webhook: str | None = None,
+        name: Literal["high_error_rate", "delivery_lag", "webhook_down", "circuit_breaker_open"]
+        | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[EpisodeAnswer]:
+        """Each time that an alert has fired within the last 7 days, at most the last 21 of
+        each alert; the latest first."""
+        return cast(
+            "Page[EpisodeAnswer]",
+            self._call(
+                "GET",
+                "/v1/alerts/history",
+                query={"webhook": webhook, "name": name, "limit": limit, "cursor": cursor},
+            ),
+        )
+
+    def list_event_types(
+        self, *, owner: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[EventTypeAnswer]:
+        """All event types by name, also the gateway's own. A page of large types may hold
+        fewer than `limit` items and have a next page."""
+        return cast(
+            "Page[EventTypeAnswer]",
+            self._call(
+                "GET", "/v1/event-types", query={"owner": owner, "limit": limit, "cursor": cursor}
+            ),
+        )
+
+    def list_events(
+        self,
+        *,
+        type: str | None = None,
+        source: str | None = None,
+        subject: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[ListedEvent]:
+        """The events in the log, the newest first. New events do not move the pages that
+        follow."""
+        return cast(
+            "Page[ListedEvent]",
+            self._call(
+                "GET",
+                "/v1/events",
+                query={
+                    "type": type,
+                    "source": source,
+                    "subject": subject,
+                    "since": since,
+                    "until": until,
+                    "limit": limit,
+                    "cursor": cursor,
+                },
+            ),
+        )
+
+    def list_keys(self, *, limit: int | None = None, cursor: str | None = None) -> Page[KeyAnswer]:
+        """The keys by id, the admin key included, without their values."""
+        return cast(
+            "Page[KeyAnswer]",
+            self._call("GET", "/v1/keys", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def list_rejected(
+        self, *, limit: int | None = None, cursor: int | None = None
+    ) -> Page[RejectedAnswer]:
+        """Rejected input, the oldest first, with its original bytes."""
+        return cast(
+            "Page[RejectedAnswer]",
+            self._call("GET", "/v1/rejected", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def list_replays(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[ReplayAnswer]:
+        """All replays, also those of dead letters, the newest first."""
+        return cast(
+            "Page[ReplayAnswer]",
+            self._call("GET", "/v1/replays", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def list_secrets(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[SecretAnswer]:
+        """The secrets in the sealed store, those that webhooks name, and those outside the
+        gateway that namespaces may use: where each comes from, and which webhooks use it."""
+        return cast(
+            "Page[SecretAnswer]",
+            self._call("GET", "/v1/secrets", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def list_signing_keys(self) -> JsonWebKeys:
+        """The public keys of asymmetric signatures (RFC 7517)."""
+        return cast("JsonWebKeys", self._call("GET", "/.well-known/webhook-keys.json"))
+
+    def list_silences(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[SilenceAnswer]:
+        """The silences that have not ended, those that end first first."""
+        return cast(
+            "Page[SilenceAnswer]",
+            self._call("GET", "/v1/alerts/silences", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def list_stream_messages(
+        self,
+        name: str,
+        *,
+        from_seq: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> StreamMessages:
+        """The events that a stream holds, in order, as subscribers receive them."""
+        return cast(
+            "StreamMessages",
+            self._call(
+                "GET",
+                f"/v1/streams/{requests.in_path(name)}/messages",
+                query={"from_seq": from_seq, "limit": limit, "cursor": cursor},
+            ),
+        )
+
+    def list_streams(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[StreamAnswer | StreamOutline]:
+        """All streams, by name; for a confined caller those that it may read, without their
+        state."""
+        return cast(
+            "Page[StreamAnswer | StreamOutline]",
+            self._call("GET", "/v1/streams", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def list_subscriptions(
+        self, *, stream: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> SubscriptionPage:
+        """The live subscriptions of all processes, by id. `complete` is false if a process did
+        not answer."""
+        return cast(
+            "SubscriptionPage",
+            self._call(
+                "GET",
+                "/v1/subscriptions",
+                query={"stream": stream, "limit": limit, "cursor": cursor},
+            ),
+        )
+
+    def list_tokens(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[TokenAnswer]:
+        """The valid tokens, those that expire first first; to all but an operator only those
+        that the caller's own key has issued."""
+        return cast(
+            "Page[TokenAnswer]",
+            self._call("GET", "/v1/tokens", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def list_webhooks(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[WebhookAnswer]:
+        """All webhooks, by id."""
+        return cast(
+            "Page[WebhookAnswer]",
+            self._call("GET", "/v1/webhooks", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def match_webhooks(
+        self,
+        body: EventToMatch | CloudEvent,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        webhook: list[str] | None = None,
+    ) -> Matches:
+        """Which webhooks an event would reach; for each other webhook the first condition that
+        fails."""
+        return cast(
+            "Matches",
+            self._call(
+                "POST",
+                "/v1/webhooks/match",
+                body,
+                query={"limit": limit, "cursor": cursor, "webhook": webhook},
+            ),
+        )
+
+    def pause_replay(self, replay_id: str) -> ReplayAnswer:
+        """Pauses a replay: it queues no more deliveries. Those that it has queued are
+        attempted."""
+        return cast(
+            "ReplayAnswer", self._call("POST", f"/v1/replays/{requests.in_path(replay_id)}/pause")
+        )
+
+    def preview_transformation(self, body: PreviewTransformationBody) -> PreviewedRequest:
+        """The request that the gateway would send for an event. Nothing is sent or stored."""
+        return cast("PreviewedRequest", self._call("POST", "/v1/transformations/preview", body))
+
+    def purge_dead_letters(
+        self,
+        *,
+        webhook: str | None = None,
+        type: str | None = None,
+        reason: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        all: bool | None = None,
+        dry_run: bool | None = None,
+        cursor: str | None = None,
+    ) -> Purged:
+        """Deletes dead letters by a filter. If `next` is not null, repeat the request with it
+        as `cursor` to go on."""
+        return cast(
+            "Purged",
+            self._call(
+                "DELETE",
+                "/v1/dead-letters",
+                query={
+                    "webhook": webhook,
+                    "type": type,
+                    "reason": reason,
+                    "since": since,
+                    "until": until,
+                    "all": all,
+                    "dry_run": dry_run,
+                    "cursor": cursor,
+                },
+            ),
+        )
+
+    def put_event_type(
+        self,
+        name: str,
+        body: PutEventTypeBody,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> EventTypeAnswer:
+        """Replaces the event type of this name, or registers it: then the answer is 201."""
+        return cast(
+            "EventTypeAnswer",
+            self._call(
+                "PUT",
+                f"/v1/event-types/{requests.in_path(name)}",
+                body,
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
+
+    def reload_configuration(self, body: ReloadConfigurationBody | None = None) -> Reloaded:
+        """Loads the configuration file again, all or nothing, as SIGHUP does."""
+        return cast("Reloaded", self._call("POST", "/v1/reload", body))
+
+    def replace_webhook(
+        self,
+        webhook_id: str,
+        body: ReplaceWebhookBody,
+        *,
+        managed_by: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ChangedWebhook:
+        """Replaces the whole definition, also one that the registry holds and nobody can read."""
+        return cast(
+            "ChangedWebhook",
+            self._call(
+                "PUT",
+                f"/v1/webhooks/{requests.in_path(webhook_id)}",
+                body,
+                query={"managed_by": managed_by},
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
+
+    def replay_dead_letters(
+        self, body: ReplayDeadLettersBody, *, idempotency_key: str | None = None
+    ) -> ReplayAnswer:
+        """Starts a replay of dead letters; its progress is at `/v1/replays`."""
+        return cast(
+            "ReplayAnswer",
+            self._call(
+                "POST",
+                "/v1/dead-letters/replay",
+                body,
+                headers={"idempotency-key": idempotency_key},
+            ),
+        )
+
+    def reseal_secrets(self) -> Resealed:
+        """Seals all secrets with the first sealing key, so that the other keys can be removed."""
+        return cast("Resealed", self._call("POST", "/v1/secrets/reseal"))
+
+    def resend_event(
+        self, event_id: str, body: ResendEventBody, *, idempotency_key: str | None = None
+    ) -> ResentEvent:
+        """Sends an event once more: a new run for each of `webhooks`, by default for all that
+        it matches, also those that were registered later and had no delivery of it."""
+        return cast(
+            "ResentEvent",
+            self._call(
+                "POST",
+                f"/v1/events/{requests.in_path(event_id)}/resend",
+                body,
+                headers={"idempotency-key": idempotency_key},
+            ),
+        )
+
+    def resume_replay(self, replay_id: str) -> ReplayAnswer:
+        """Resumes a paused replay where it stopped."""
+        return cast(
+            "ReplayAnswer", self._call("POST", f"/v1/replays/{requests.in_path(replay_id)}/resume")
+        )
+
+    def retry_delivery(
+        self,
+        webhook_id: str,
+        event_id: str,
+        *,
+        source: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> DeliveryAnswer:
+        """Attempts a pending delivery at once; starts a new run of one that has ended."""
+        return cast(
+            "DeliveryAnswer",
+            self._call(
+                "POST",
+                f"/v1/deliveries/{requests.in_path(webhook_id)}/{requests.in_path(event_id)}/retry",
+                query={"source": source},
+                headers={"idempotency-key": idempotency_key},
+            ),
+        )
+
+    def retry_rejected(self, seq: int) -> Taken:
+        """Takes the input in again. If it is still not a valid event: 422 with the reason, and
+        the input stays here."""
+        return cast("Taken", self._call("POST", f"/v1/rejected/{requests.in_path(seq)}/retry"))
+
+    def revoke_key(
+        self, key_id: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> None:
+        """Revokes a key: every process refuses it once this is answered, and its connections
+        and tokens end within seconds. 409 for the admin key."""
+        self._call(
+            "DELETE",
+            f"/v1/keys/{requests.in_path(key_id)}",
+            headers={"if-match": if_match, "if-none-match": if_none_match},
+        )
+
+    def revoke_token(self, token_id: str) -> None:
+        """Revokes a token: every process refuses it once this is answered, and its connections
+        end within seconds. All but an operator revoke only tokens of their own key."""
+        self._call("DELETE", f"/v1/tokens/{requests.in_path(token_id)}")
+
+    def rotate_key(
+        self,
+        key_id: str,
+        body: RotateKeyBody | None = None,
+        *,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> NewKey:
+        """Gives a key another value: `{"overlap": "24h"}` says how long the former one stays
+        valid, 0 refuses it at once. Only this answer shows the new one."""
+        return cast(
+            "NewKey",
+            self._call(
+                "POST",
+                f"/v1/keys/{requests.in_path(key_id)}/rotate",
+                body,
+                headers={
+                    "idempotency-key": idempotency_key,
+                    "if-match": if_match,
+                    "if-none-match": if_none_match,
+                },
+            ),
+        )
+
+    def rotate_secret(
+        self,
+        name: str,
+        body: RotateSecretBody,
+        *,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> SecretAnswer:
+        """Replaces a secret's value: `{"value": "…", "overlap": "24h"}`."""
+        return cast(
+            "SecretAnswer",
+            self._call(
+                "POST",
+                f"/v1/secrets/{requests.in_path(name)}/rotate",
+                body,
+                headers={
+                    "idempotency-key": idempotency_key,
+                    "if-match": if_match,
+                    "if-none-match": if_none_match,
+                },
+            ),
+        )
+
+    def rotate_signing_key(
+        self, webhook_id: str, body: RotateSigningKeyBody, *, idempotency_key: str | None = None
+    ) -> SecretAnswer:
+        """Replaces the key that signs the webhook's requests: `{"value": "whsec_…"}`."""
+        return cast(
+            "SecretAnswer",
+            self._call(
+                "POST",
+                f"/v1/webhooks/{requests.in_path(webhook_id)}/rotate-secret",
+                body,
+                headers={"idempotency-key": idempotency_key},
+            ),
+        )
+
+    def set_secret(
+        self,
+        name: str,
+        body: SetSecretBody,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> SecretAnswer:
+        """Sets a secret: `{"value": "…", "namespaces": ["…"]}`. All processes use it once this
+        is answered."""
+        return cast(
+            "SecretAnswer",
+            self._call(
+                "PUT",
+                f"/v1/secrets/{requests.in_path(name)}",
+                body,
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
+
+    def show_dead_letter(self, letter_id: int) -> DeadLetterAnswer:
+        """One dead letter: its event, all attempts, and the webhook as it was then."""
+        return cast(
+            "DeadLetterAnswer", self._call("GET", f"/v1/dead-letters/{requests.in_path(letter_id)}")
+        )
+
+    def show_delivery(
+        self, webhook_id: str, event_id: str, *, source: str | None = None
+    ) -> DeliveryAnswer:
+        """A delivery's status, its attempts and the time of the next one."""
+        return cast(
+            "DeliveryAnswer",
+            self._call(
+                "GET",
+                f"/v1/deliveries/{requests.in_path(webhook_id)}/{requests.in_path(event_id)}",
+                query={"source": source},
+            ),
+        )
+
+    def show_event(
+        self,
+        event_id: str,
+        *,
+        source: str | None = None,
+        type: str | None = None,
+        webhook: list[str] | None = None,
+        body: bool | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> EventAnswer:
+        """An event: as it came in, where in the log, whether it is routed; each webhook with
+        its delivery and why that waits, or with the first condition that does not hold; the
+        named streams that have it, its causes and effects, and in `unknown` what cannot be
+        said."""
+        return cast(
+            "EventAnswer",
+            self._call(
+                "GET",
+                f"/v1/events/{requests.in_path(event_id)}",
+                query={
+                    "source": source,
+                    "type": type,
+                    "webhook": webhook,
+                    "body": body,
+                    "limit": limit,
+                    "cursor": cursor,
+                },
+            ),
+        )
+
+    def show_event_type(self, name: str) -> EventTypeAnswer:
+        """One event type."""
+        return cast(
+            "EventTypeAnswer", self._call("GET", f"/v1/event-types/{requests.in_path(name)}")
+        )
+
+    def show_health(self) -> GatewayHealth:
+        """The health of the gateway over all its processes, for people."""
+        return cast("GatewayHealth", self._call("GET", "/v1/health"))
+
+    def show_key(self, key_id: str) -> KeyAnswer:
+        """A key without its value."""
+        return cast("KeyAnswer", self._call("GET", f"/v1/keys/{requests.in_path(key_id)}"))
+
+    def show_liveness(self) -> Alive:
+        """Answers as long as the process runs."""
+        return cast("Alive", self._call("GET", "/healthz"))
+
+    def show_metrics(self) -> str:
+        """The metrics of all processes of this gateway's `serve`, for Prometheus: in
+        OpenMetrics, with exemplars, where `Accept` prefers `application/openmetrics-text`."""
+        return cast("str", self._call("GET", "/metrics"))
+
+    def show_overview(self) -> OverviewAnswer:
+        """What the gateway holds and what waits, over all processes."""
+        return cast("OverviewAnswer", self._call("GET", "/v1/overview"))
+
+    def show_readiness(self) -> Readiness:
+        """Whether the process can do its work: 503 only without NATS or while draining."""
+        return cast("Readiness", self._call("GET", "/readyz"))
+
+    def show_replay(self, replay_id: str) -> ReplayAnswer:
+        """A replay and its progress."""
+        return cast("ReplayAnswer", self._call("GET", f"/v1/replays/{requests.in_path(replay_id)}"))
+
+    def show_secret(self, name: str) -> SecretAnswer:
+        """A secret without its value: where it comes from, who may use it, and which webhooks
+        do."""
+        return cast("SecretAnswer", self._call("GET", f"/v1/secrets/{requests.in_path(name)}"))
+
+    def show_silence(self, silence_id: str) -> SilenceAnswer:
+        """A silence that has not ended."""
+        return cast(
+            "SilenceAnswer",
+            self._call("GET", f"/v1/alerts/silences/{requests.in_path(silence_id)}"),
+        )
+
+    def show_stream(self, name: str) -> WholeStream | StreamOutline:
+        """One stream, what it holds, its `rate` in events a second over the last minute, and
+        its first hundred subscribers; for a confined caller nothing but its name and
+        subjects."""
+        return cast(
+            "WholeStream | StreamOutline",
+            self._call("GET", f"/v1/streams/{requests.in_path(name)}"),
+        )
+
+    def show_webhook(self, webhook_id: str) -> WebhookAnswer:
+        """One webhook; with an expression also how often its evaluation failed, in all
+        processes."""
+        return cast(
+            "WebhookAnswer", self._call("GET", f"/v1/webhooks/{requests.in_path(webhook_id)}")
+        )
+
+    def show_webhook_stats(self, webhook_id: str) -> WebhookStats:
+        """The state of a webhook's deliveries over all processes: circuit breaker, queue,
+        counts."""
+        return cast(
+            "WebhookStats", self._call("GET", f"/v1/webhooks/{requests.in_path(webhook_id)}/stats")
+        )
+
+    def try_webhook(self, webhook_id: str, body: TryWebhookBody | None = None) -> TriedWebhook:
+        """Sends one event to the receiver at once and returns the request and its answer."""
+        return cast(
+            "TriedWebhook",
+            self._call("POST", f"/v1/webhooks/{requests.in_path(webhook_id)}/test", body),
+        )
+
+    def verify_webhook(self, webhook_id: str) -> HandshakeAnswer:
+        """Does the verification handshake with the receiver at once, and returns its answer."""
+        return cast(
+            "HandshakeAnswer",
+            self._call("POST", f"/v1/webhooks/{requests.in_path(webhook_id)}/verify"),
+        )

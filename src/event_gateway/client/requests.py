@@ -1,0 +1,66 @@
+"""Makes the parts of a request, the same for both clients."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from event_gateway import __version__
+
+TIMEOUT = 30.0  # seconds
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+
+
+def default_headers(key: str) -> dict[str, str]:
+    """The headers of every request. ``key``: empty for requests without one."""
+    headers = {"user-agent": f"event-gateway-client/{__version__}"}
+    return headers | ({"authorization": f"Bearer {key}"} if key else {})
+
+
+def in_path(text: object) -> str:
+    """A name or an id, percent-encoded for a path."""
+    return quote(str(text), safe="")
+
+
+def parameters(query: Mapping[str, Any]) -> dict[str, str]:
+    """The query of a request, without parameters that are None."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in query.items()
+        if value is not None
+    }
+
+
+def given(headers: Mapping[str, str | None]) -> dict[str, str]:
+    """The headers of a request, without those that are None."""
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def encoded(body: Any, media_type: str | None) -> tuple[bytes | None, dict[str, str]]:
+    """The body and the header that says what it is. A text is sent as YAML, all else as JSON."""
+    if body is None:
+        return None, {}
+    if isinstance(body, str):
+        return body.encode(), {"content-type": media_type or "application/yaml"}
+    return json.dumps(body).encode(), {"content-type": media_type or "application/json"}
+
+
+class EventStream:
+    """Reads events from the lines of a Server-Sent Events stream."""
+
+    def __init__(self) -> None:
+        self._seq = 0
+        self._data: list[str] = []
+
+    def take(self, line: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The sequence and the event that a line completes, if it completes one."""
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "id" and value.isdecimal():
+            self._seq = int(value)
+        elif name == "data":
+            self._data.append(value)
+        elif not line and self._data:
+            text, self._data = "\n".join(self._data), []
+            yield self._seq, json.loads(text)
