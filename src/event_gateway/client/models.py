@@ -211,6 +211,7 @@ class ChangeWebhookBody(TypedDict):
     enabled: NotRequired[bool | None]
     description: NotRequired[str | None]
     metadata: NotRequired[dict[str, Any] | None]
+    renamed_from: NotRequired[str | None]
     id: NotRequired[str | None]
     managed_by: NotRequired[Any | None]
     owner: NotRequired[Any | None]
@@ -293,6 +294,7 @@ class ChangedWebhook(TypedDict):
     enabled: bool
     description: str
     metadata: dict[str, Any]
+    renamed_from: str | None
     managed_by: str
     owner: list[str]
     created_at: str
@@ -1048,6 +1050,7 @@ class ReplaceWebhookBody(TypedDict):
     enabled: NotRequired[bool | None]
     description: NotRequired[str | None]
     metadata: NotRequired[dict[str, Any]]
+    renamed_from: NotRequired[str | None]
     id: NotRequired[str]
     managed_by: NotRequired[Any]
     owner: NotRequired[Any]
@@ -1534,6 +1537,7 @@ class WebhookAnswer(TypedDict):
     enabled: bool
     description: str
     metadata: dict[str, Any]
+    renamed_from: str | None
     managed_by: str
     owner: list[str]
     created_at: str
@@ -1574,6 +1578,7 @@ class WebhookBody(TypedDict):
     enabled: NotRequired[bool | None]
     description: NotRequired[str | None]
     metadata: NotRequired[dict[str, Any]]
+    renamed_from: NotRequired[str | None]
     id: str
     managed_by: NotRequired[Any]
     owner: NotRequired[Any]
