@@ -11,8 +11,8 @@ from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
-NAMES = ["old", "a", "b", "c"]
-DELAYS = [0.0, 0.3, 1.5]  # seconds from the change until the gateway is killed
+NAMES = ["old", "a", "b"]
+DELAYS = [0.0, 0.5]  # seconds from the change until the gateway is killed
 
 
 async def test_a_renaming_survives_kills(tmp_path: Path, receiver: Receiver) -> None:
@@ -44,9 +44,9 @@ async def test_a_renaming_survives_kills(tmp_path: Path, receiver: Receiver) -> 
             before = len(receiver.requests)
             receiver.answers["/hook"] = [200]
             for each in sent:
-                record = await client.until("c", each, "succeeded")
+                record = await client.until("b", each, "succeeded")
                 assert len(record["attempts"]) > 1  # those under the former ids
-            stats = (await client.http.get("/v1/webhooks/c/stats")).json()
+            stats = (await client.http.get("/v1/webhooks/b/stats")).json()
             assert (stats["queue_depth"], stats["succeeded"], stats["cancelled"]) == (
                 0, len(sent), 0,
             )  # fmt: skip

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from event_gateway.config.near_misses import near_misses
+from event_gateway.config.near_misses import COMMANDS_READ, ONE_COMMAND_READS, near_misses
+from support.all_commands import all_commands
 from support.in_process import check
 
 PREFIX = "EVENT_GATEWAY_SECRET_"
@@ -46,6 +47,20 @@ def test_what_is_read_or_set_by_kubernetes_is_no_near_miss() -> None:
     assert list(near_misses(environ, PREFIX)) == []
     many = {f"EVENT_GATEWAY_X{number}": "" for number in range(100)}
     assert len(list(near_misses(many, PREFIX))) == 21
+
+
+def test_what_commands_read_is_known() -> None:
+    read = {
+        parameter.envvar
+        for _, command in all_commands()
+        for parameter in command.params
+        if isinstance(parameter.envvar, str)
+    }
+    assert read == COMMANDS_READ | {*ONE_COMMAND_READS}
+    (problem,) = near_misses({"EVENT_GATEWAY_NATS_URL": "x"}, PREFIX)
+    assert problem.reason.startswith(
+        "only event-gateway send reads this variable; did you mean EVENT_GATEWAY__NATS__URL"
+    )
 
 
 def test_check_names_near_misses_and_an_empty_file(

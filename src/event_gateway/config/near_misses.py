@@ -15,11 +15,14 @@ ENV_PREFIX = "EVENT_GATEWAY__"
 MAX_COMPARED = 64  # characters of a name for which a similar one is looked up
 MAX_WARNED = 20  # variables
 LEAST_SIMILARITY = 0.8
+NOT_READ = "this variable is not read"
 
 # Read by commands, in place of options.
-_OTHERS = frozenset(
-    f"EVENT_GATEWAY_{name}" for name in ("URL", "KEY", "KEY_FILE", "CA", "LISTEN_SECRET")
+COMMANDS_READ = frozenset(
+    f"EVENT_GATEWAY_{name}" for name in ("URL", "KEY", "KEY_FILE", "CA", "CONTEXT", "LISTEN_SECRET")
 )
+# Read by one command, and easily taken for a variable of the configuration.
+ONE_COMMAND_READS = {"EVENT_GATEWAY_NATS_URL": "send"}
 _NOT_IN_NAME = re.compile(r"[^A-Z0-9]+")
 # Kubernetes sets these for each service of the namespace, one named event-gateway included.
 _OF_KUBERNETES = re.compile(
@@ -36,7 +39,7 @@ def near_misses(environ: Mapping[str, str], secrets_prefix: str) -> Iterator[Pro
     """
     warned = 0
     for name, value in sorted(environ.items()):
-        if name.startswith((ENV_PREFIX, secrets_prefix)) or name in _OTHERS:
+        if name.startswith((ENV_PREFIX, secrets_prefix)) or name in COMMANDS_READ:
             continue
         joined = _joined(name)
         if not joined.startswith(("EVENT_GATEWAY_", "EVENTGATEWAY_")):
@@ -47,7 +50,9 @@ def near_misses(environ: Mapping[str, str], secrets_prefix: str) -> Iterator[Pro
             yield Problem("environment", 0, "", "more variables like this are not read")
             return
         warned += 1
-        yield Problem(name, 0, "", f"this variable is not read{_meant(joined, secrets_prefix)}")
+        command = ONE_COMMAND_READS.get(name)
+        read = f"only event-gateway {command} reads this variable" if command else NOT_READ
+        yield Problem(name, 0, "", f"{read}{_meant(joined, secrets_prefix)}")
 
 
 def right_spelling(variable: str) -> str | None:
@@ -65,7 +70,7 @@ def right_spelling(variable: str) -> str | None:
 
 def _meant(joined: str, secrets_prefix: str) -> str:
     rest = _rest(joined)
-    for other in _OTHERS:
+    for other in COMMANDS_READ:
         if joined == other:
             return f"; did you mean {other}?"
     spelling = right_spelling(joined)
