@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import hashlib
 import json
 import time
@@ -56,7 +57,6 @@ __all__ = [
 MAX_HEADERS = 1024  # bytes for the subject and headers of a message that the gateway publishes
 MAX_SUBJECTS = 4096  # that are remembered, of types of at most so many characters
 MAX_REMEMBERED_TYPE = 256
-_COMMON_LINES = f"Content-Type: {STRUCTURED}\r\n{FORMAT_HEADER}: {LOG_FORMAT}\r\n".encode()
 # Seconds without batched reads from a stream after its server did not end a batched response.
 SINGLE_READS = 300.0
 
@@ -158,7 +158,7 @@ class EventLog:
         # has long failed.
         if not (self._broker.connected or await self._broker.wait_connected(REQUEST_TIMEOUT)):
             return [NotTaken("NATS cannot be reached")] * len(events)
-        common = _COMMON_LINES + b"%b: %b\r\n" % (ORIGIN_HEADER.encode(), origin.encode())
+        common = _common_lines(origin)
         answers = await self._broker.publisher.publish(
             [
                 (self._subject(event.type), _header_lines(event, common), event.body)
@@ -285,9 +285,15 @@ class EventLog:
         )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=64)
+def _common_lines(origin: str) -> bytes:
+    lines = f"Content-Type: {STRUCTURED}\r\n{FORMAT_HEADER}: {LOG_FORMAT}\r\n"
+    return f"{lines}{ORIGIN_HEADER}: {origin}\r\n".encode()
+
+
 def _header_lines(event: NewEvent, common: bytes) -> bytes:
     """The headers of an event's message; ``common``: those of every event."""
-    lines = b"Nats-Msg-Id: %b\r\n" % message_id(event.source, event.id).encode() + common
+    lines = b"Nats-Msg-Id: %b\r\n%b" % (message_id(event.source, event.id).encode(), common)
     for name, value in event.headers.items():
         lines += f"{name}: {value}\r\n".encode()
     return lines

@@ -1,8 +1,10 @@
 """Checks the head of a request by RFC 9110 and RFC 9112."""
 
+import functools
 import re
 import urllib.parse
 from dataclasses import dataclass
+from typing import Any
 
 import httptools
 
@@ -12,6 +14,7 @@ from event_gateway.api.http.refusal import Header, Refused, refused
 _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
 )
+MAX_REMEMBERED = 256  # bytes of a URL that is not parsed again
 _CHECKED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 
 
@@ -77,8 +80,9 @@ def _check_transfer_encoding(head: Head, value: bytes) -> None:
 
 def _read_target(head: Head) -> None:
     """Reads the request target (RFC 9112, 3.2)."""
+    parse = _parsed if len(head.url) <= MAX_REMEMBERED else httptools.parse_url
     try:
-        target = httptools.parse_url(head.url)
+        target = parse(head.url)
     except httptools.HttpParserInvalidURLError:
         raise _bad_target() from None
     if target.path is not None:
@@ -94,6 +98,11 @@ def _read_target(head: Head) -> None:
         raise _bad_target()
     if target.fragment is not None:
         raise refused(400, "the request target has a fragment")
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(url: bytes) -> Any:
+    return httptools.parse_url(url)
 
 
 def _bad_target() -> Refused:

@@ -60,9 +60,9 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     The HTTP layer bounds the time in which it arrives.
     """
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
-        raise _too_large(limit)
+    for name, value in request.scope["headers"]:
+        if name == b"content-length" and int(value) > limit:  # the HTTP layer takes digits alone
+            raise _too_large(limit)
     parts: list[bytes] = []
     size, more = 0, True
     while more:
