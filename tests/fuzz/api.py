@@ -33,6 +33,7 @@ _FITS_TWO = (
     "/v1/dead-letters/replay", "/v1/deliveries/{webhook_id}/{event_id}/cancel",
     "/v1/deliveries/{webhook_id}/{event_id}/retry", "/v1/event-types/import",
     "/v1/secrets/reseal", "/v1/webhooks/match",
+    "/v1/webhooks/bulk",
 )  # fmt: skip
 # A condition over several keys, such as one of ids and a filter, is in the description alone:
 # a body that fits the schema may be refused.

@@ -58,6 +58,18 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/webhooks", 422, {"id": "new", "url": "{url}", "events": ["webhook.>"]}),
         ("/v1/webhooks", 201, {"id": "new", "url": "{url}", "events": ["shop.>"]}),
     ],
+    "POST /v1/webhooks/bulk": [
+        ("/v1/webhooks/bulk", 200, {"action": "disable", "all": True, "dry_run": True}),
+        ("/v1/webhooks/bulk", 200, {"action": "disable", "owner": "rival"}),
+        ("/v1/webhooks/bulk", 200, {"action": "enable", "event": ">"}),
+    ],
+    "POST /v1/deliveries/bulk": [
+        ("/v1/deliveries/bulk", 404, {"action": "retry", "webhook": "{other}"}),
+        ("/v1/deliveries/bulk", 404, {"action": "cancel", "webhook": "fromfile"}),
+        ("/v1/deliveries/bulk", 200, {"action": "cancel", "webhook": "reused", "status": [
+            "pending", "in_progress", "retrying", "succeeded", "dead_letter"]}),
+        ("/v1/deliveries/bulk", 200, {"action": "retry", "webhook": "mine", "dry_run": True}),
+    ],
     "POST /v1/webhooks/match": [
         ("/v1/webhooks/match", 200, EVENT),
         ("/v1/webhooks/match?webhook={other}", 404, EVENT),

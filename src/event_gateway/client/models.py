@@ -127,6 +127,58 @@ class BreakerAnswer(TypedDict):
     next_probe_at: str | None
 
 
+class BulkDeliveries(TypedDict):
+    """What became of the deliveries that were meant. `failed_omitted`: failures beyond the
+    first hundred; `next`: repeat the request with it as `cursor` to go on."""
+
+    action: Literal["retry", "cancel"]
+    webhook: str
+    dry_run: bool
+    matched: int
+    changed: int
+    failed: list[FailedDelivery]
+    failed_omitted: int
+    next: str | None
+
+
+class BulkWebhooks(TypedDict):
+    """What became of the webhooks that were meant. `changed`: those that were changed, or
+    would be; `unchanged`: how many are so already."""
+
+    action: Literal["enable", "disable"]
+    dry_run: bool
+    matched: int
+    changed: list[str]
+    unchanged: int
+    failed: list[FailedWebhook]
+
+
+class ChangeDeliveriesBody(TypedDict):
+    """ChangeDeliveriesBody."""
+
+    action: Literal["cancel", "retry"]
+    webhook: str
+    status: NotRequired[
+        list[
+            Literal[
+                "cancelled",
+                "dead_letter",
+                "failed",
+                "in_progress",
+                "pending",
+                "retrying",
+                "succeeded",
+            ]
+        ]
+        | None
+    ]
+    since: NotRequired[str | None]
+    until: NotRequired[str | None]
+    limit: NotRequired[int]
+    cursor: NotRequired[str | None]
+    dry_run: NotRequired[bool]
+
+
 class ChangeEventTypeBody(TypedDict):
     """An event type in a request. The last four members are those of an answer, so that an
     answer can be changed and sent back; the gateway ignores them."""
@@ -223,6 +275,20 @@ class ChangeWebhookBody(TypedDict):
     rate: NotRequired[Any | None]
     subscribers: NotRequired[Any | None]
     warnings: NotRequired[Any | None]
+
+
+class ChangeWebhooksBody(TypedDict):
+    """ChangeWebhooksBody."""
+
+    action: Literal["disable", "enable"]
+    ids: NotRequired[list[str] | None]
+    state: NotRequired[Literal["active", "disabled", "paused", "unverified"] | None]
+    event: NotRequired[str | None]
+    owner: NotRequired[str | None]
+    managed_by: NotRequired[str | None]
+    metadata: NotRequired[dict[str, str] | None]
+    all: NotRequired[bool]
+    dry_run: NotRequired[bool]
 
 
 class ChangedKey(TypedDict):
@@ -582,6 +648,21 @@ class FailedCondition(TypedDict):
     """The first condition of a webhook that does not hold of an event."""
 
     condition: str
+    detail: str
+
+
+class FailedDelivery(TypedDict):
+    """A delivery that was not changed, and why."""
+
+    event_id: str
+    source: str
+    detail: str
+
+
+class FailedWebhook(TypedDict):
+    """A webhook that was not changed, and why."""
+
+    id: str
     detail: str
 
 

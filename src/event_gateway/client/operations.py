@@ -16,6 +16,9 @@ if TYPE_CHECKING:
         Alive,
         AsyncApi,
         AuditedCall,
+        BulkDeliveries,
+        BulkWebhooks,
+        ChangeDeliveriesBody,
         ChangedKey,
         ChangedStream,
         ChangedWebhook,
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
         ChangeKeyBody,
         ChangeStreamBody,
         ChangeWebhookBody,
+        ChangeWebhooksBody,
         CloudEvent,
         CreateEventTypeBody,
         CreateKeyBody,
@@ -124,6 +128,18 @@ class Operations:
             "ReplayAnswer", self._call("POST", f"/v1/replays/{requests.in_path(replay_id)}/cancel")
         )
 
+    def change_deliveries(
+        self, body: ChangeDeliveriesBody, *, idempotency_key: str | None = None
+    ) -> BulkDeliveries:
+        """Retries or cancels deliveries of a webhook, by `status` (`pending` and `retrying` if
+        none is given), `since` and `until`, as the list of deliveries has them."""
+        return cast(
+            "BulkDeliveries",
+            self._call(
+                "POST", "/v1/deliveries/bulk", body, headers={"idempotency-key": idempotency_key}
+            ),
+        )
+
     def change_event_type(
         self,
         name: str,
@@ -204,6 +220,19 @@ class Operations:
                 f"/v1/webhooks/{requests.in_path(webhook_id)}",
                 body,
                 headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
+
+    def change_webhooks(
+        self, body: ChangeWebhooksBody, *, idempotency_key: str | None = None
+    ) -> BulkWebhooks:
+        """Enables or disables webhooks: those in `ids`; or those that a filter names, by
+        `state`, `event`, `owner`, `managed_by` and `metadata` as in the list; or with `all`
+        all."""
+        return cast(
+            "BulkWebhooks",
+            self._call(
+                "POST", "/v1/webhooks/bulk", body, headers={"idempotency-key": idempotency_key}
             ),
         )
 
@@ -666,12 +695,32 @@ class Operations:
         )
 
     def list_webhooks(
-        self, *, limit: int | None = None, cursor: str | None = None
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        state: Literal["active", "disabled", "paused", "unverified"] | None = None,
+        event: str | None = None,
+        owner: str | None = None,
+        managed_by: Literal["api", "file", "apply"] | None = None,
+        metadata: str | None = None,
     ) -> Page[WebhookAnswer]:
-        """All webhooks, by id."""
+        """All webhooks, by id; with parameters those for which all of them hold."""
         return cast(
             "Page[WebhookAnswer]",
-            self._call("GET", "/v1/webhooks", query={"limit": limit, "cursor": cursor}),
+            self._call(
+                "GET",
+                "/v1/webhooks",
+                query={
+                    "limit": limit,
+                    "cursor": cursor,
+                    "state": state,
+                    "event": event,
+                    "owner": owner,
+                    "managed_by": managed_by,
+                    "metadata": metadata,
+                },
+            ),
         )
 
     def match_webhooks(

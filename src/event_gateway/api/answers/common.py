@@ -31,10 +31,13 @@ class CloudEvent(TypedDict):
 
 
 class Page(TypedDict, Generic[Item]):
-    """A page of a list. ``next`` is the cursor of the page that follows, null after the last."""
+    """A page of a list. ``next`` is the cursor of the page that follows, null after the last.
+    ``total``: how many items all pages have now; not there where the gateway does not count them,
+    as in lists that are read from a log."""
 
     items: list[Item]
     next: str | None
+    total: NotRequired[int]
 
 
 class Warned(TypedDict):

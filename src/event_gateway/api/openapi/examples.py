@@ -30,6 +30,8 @@ _VALUE = {"value": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
 BODIES: dict[str, Any] = {
     "publish_events": _EVENT,
     "resend_event": {"source": "shop", "webhooks": ["orders"], "dry_run": True},
+    "change_webhooks": {"action": "disable", "metadata": {"team": "crm"}, "dry_run": True},
+    "change_deliveries": {"action": "retry", "webhook": "orders", "status": ["retrying"]},
     "create_webhook": {
         "id": "orders", "url": "https://crm.example.com/hook", "events": ["orders.>"],
         "filters": [{"field": "data.total", "operator": "gt", "value": 5}],

@@ -91,7 +91,8 @@ async def list_alerts(
         and sees_since(caller, parts.registry, alert.webhook, alert.since)
     ]
     page, after = _page(alerts, limit, read_cursor(cursor, tuple[int, float, str, str]))
-    return {"items": [_shown(parts, alert) for alert in page], "next": after}
+    return {"items": [_shown(parts, alert) for alert in page], "next": after,
+            "total": len(alerts)}  # fmt: skip
 
 
 @router.get("/history", responses=answers(Page[EpisodeAnswer]))
@@ -113,7 +114,8 @@ async def list_episodes(
         if sees_since(caller, parts.registry, alert.webhook, episode["since"])
     ]
     page, after = _page(episodes, limit, read_cursor(cursor, tuple[float, str, str]))
-    return {"items": [_shown_episode(*each) for each in page], "next": after}
+    return {"items": [_shown_episode(*each) for each in page], "next": after,
+            "total": len(episodes)}  # fmt: skip
 
 
 @router.get("/silences", responses=answers(Page[SilenceAnswer]))
@@ -127,7 +129,8 @@ async def list_silences(
         if sees_since(caller, parts.registry, silence.webhook, silence.created_at)
     ]
     page, after = _page(silences, limit, read_cursor(cursor, tuple[float, str]))
-    return {"items": [_shown_silence(silence) for silence in page], "next": after}
+    return {"items": [_shown_silence(silence) for silence in page], "next": after,
+            "total": len(silences)}  # fmt: skip
 
 
 @router.post(

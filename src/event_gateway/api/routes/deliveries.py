@@ -96,7 +96,7 @@ async def show_delivery(
 
     ``source``: the event's, needed if several sources have events of this id.
     """
-    record = await _record(parts, caller, webhook_id, event_id, source)
+    record = await record_of(parts, caller, webhook_id, event_id, source)
     attempts = msgspec.to_builtins(record.attempts)
     return _shown(webhook_id, record) | {
         "attempts": attempts,
@@ -122,7 +122,7 @@ async def retry_delivery(
     webhook_of(caller, parts.registry, webhook_id)
     call.about(after={"source": source})
     if is_narrowed(caller):
-        await _record(parts, caller, webhook_id, event_id, source)
+        await record_of(parts, caller, webhook_id, event_id, source)
     await parts.manual_retry.retry(webhook_id, event_id, source)
     return await show_delivery(parts, caller, webhook_id, event_id, source)
 
@@ -141,12 +141,12 @@ async def cancel_delivery(
     """Cancels a pending delivery. 409 if an attempt is in progress or the delivery has ended."""
     call.about(after={"source": source})
     if is_narrowed(caller):
-        await _record(parts, caller, webhook_id, event_id, source)
+        await record_of(parts, caller, webhook_id, event_id, source)
     await parts.manual_retry.cancel(webhook_id, event_id, source)
     return await show_delivery(parts, caller, webhook_id, event_id, source)
 
 
-async def _record(
+async def record_of(
     parts: DeliveryParts, caller: Principal, webhook_id: str, event_id: str, source: str | None
 ) -> Record:
     """The record of a delivery. Raises a Problem if there is none that the caller may see: a former

@@ -100,7 +100,8 @@ async def list_event_types(
     fitting = list(_fitting(catalog, page))
     if len(fitting) < len(page):
         _, more = page_of(names, len(fitting), cursor)
-    return {"items": [_shown(catalog, catalog.find(name)) for name in fitting], "next": more}
+    items = [_shown(catalog, catalog.find(name)) for name in fitting]
+    return {"items": items, "next": more, "total": len(names)}
 
 
 @router.post("", status_code=201, responses=answers(EventTypeAnswer, 201, 409, headers=CREATED))

@@ -70,9 +70,12 @@ async def list_keys(
     cursor: str | None = None,
 ) -> Response:
     """The keys by id, the admin key included, without their values."""
-    page, more = page_of(parts.keys.ids(), limit, cursor)
+    ids = list(parts.keys.ids())
+    page, more = page_of(ids, limit, cursor)
     used = await parts.keys.used_at(page)
-    return page_answer([_shown(parts, parts.keys.find(key_id), used) for key_id in page], more)
+    return page_answer(
+        [_shown(parts, parts.keys.find(key_id), used) for key_id in page], more, len(ids)
+    )
 
 
 @router.post("", status_code=201, responses=answers(NewKey, 201, 409, headers=CREATED))

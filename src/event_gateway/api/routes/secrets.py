@@ -64,9 +64,10 @@ async def list_secrets(
     namespaces may use: where each comes from, and which webhooks use it."""
     users = _users(parts, caller)
     names = {*parts.registry.secrets, *users, *parts.secrets.configured()}
-    page, more = page_of((name for name in names if _sees(parts, caller, name)), limit, cursor)
+    seen = [name for name in names if _sees(parts, caller, name)]
+    page, more = page_of(seen, limit, cursor)
     items = [_shown(parts, name, users.get(name, [])) for name in page]
-    return {"items": items, "next": more}
+    return {"items": items, "next": more, "total": len(seen)}
 
 
 @router.post("/reseal", responses=answers(Resealed, 200, 409))

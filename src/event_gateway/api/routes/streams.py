@@ -98,7 +98,7 @@ async def list_streams(
         items = [_outline(caller, parts.registry.streams[name]) for name in page]
     else:
         items = await _shown(parts, page)
-    return {"items": items, "next": more}
+    return {"items": items, "next": more, "total": len(names)}
 
 
 @router.post("", status_code=201, responses=answers(ChangedStream, 201, 409, headers=CREATED))

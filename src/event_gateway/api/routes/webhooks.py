@@ -24,12 +24,13 @@ from event_gateway.api.answers.webhooks import (
 )
 from event_gateway.api.openapi.described import NOT_MODIFIED, SchemaOf, answers
 from event_gateway.api.routes import secrets
+from event_gateway.api.routes.webhook_filter import Filter
 from event_gateway.api.routes.webhook_rules import WebhookRules, parse
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.definitions import Manager, deletable, present, writable
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_answer, page_of, registered
+from event_gateway.api.server.pages import page_answer, page_of
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
@@ -96,13 +97,16 @@ Sample = Annotated[dict[str, Any] | None, Body(), SchemaOf(SampleRequest)]
 async def list_webhooks(
     parts: Parts,
     caller: ManagesWebhooks,
+    filters: Filter,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> Response:
-    """All webhooks, by id."""
+    """All webhooks, by id; with parameters those for which all of them hold."""
     webhooks = webhooks_of(caller, parts.registry)
-    page, more = page_of(registered(webhooks), limit, cursor)
-    return page_answer([_shown(parts, webhooks[webhook_id]) for webhook_id in page], more)
+    names = [name for name, each in webhooks.items() if filters.passes(each, each.metadata)]
+    page, more = page_of(names, limit, cursor)
+    items = [_shown(parts, webhooks[webhook_id]) for webhook_id in page]
+    return page_answer(items, more, len(names))
 
 
 @router.post("", status_code=201, responses=answers(ChangedWebhook, 201, 409, headers=CREATED))

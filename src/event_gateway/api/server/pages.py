@@ -37,10 +37,12 @@ def page_of(names: Iterable[str], limit: int, cursor: str | None) -> tuple[list[
     return page, cursor_of(page[-1]) if len(left) > limit else None
 
 
-def page_answer(items: list[Any], following: str | None) -> Response:
-    """The answer with a page, and the cursor of the next one. It is encoded here, as FastAPI's way
-    costs more than all the rest of a long page."""
-    content = msgspec.json.encode({"items": items, "next": following})
+def page_answer(items: list[Any], following: str | None, total: int | None = None) -> Response:
+    """The answer with a page, and the cursor of the next one; ``total``: of all pages, None where
+    that is not known. It is encoded here, as FastAPI's way costs more than all the rest of a long
+    page."""
+    counted = {} if total is None else {"total": total}
+    content = msgspec.json.encode({"items": items, "next": following} | counted)
     return Response(content, media_type="application/json")
 
 

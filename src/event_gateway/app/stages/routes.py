@@ -6,6 +6,8 @@ from event_gateway.api.live.connections import Connections
 from event_gateway.api.routes import (
     alerts,
     audit_log,
+    bulk_deliveries,
+    bulk_webhooks,
     dead_letters,
     deliveries,
     event_lists,
@@ -83,6 +85,12 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
     )
     return [
         RouteGroup(matching_parts, (matching.router,)),  # first: /v1/webhooks/match is no webhook
+        RouteGroup(
+            bulk_webhooks.BulkWebhookParts(
+                registry=registry, registration=stages.registrations.webhooks
+            ),
+            (bulk_webhooks.router,),
+        ),
         RouteGroup(webhook_parts, (webhooks.router,)),
         RouteGroup(secret_parts, (secrets.router,)),
     ]
@@ -147,7 +155,7 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
     )
     repair_parts = repair.RepairParts(repair=stages.routing.repair)
     return [
-        RouteGroup(delivery_parts, (deliveries.router,)),
+        RouteGroup(delivery_parts, (bulk_deliveries.router, deliveries.router)),
         RouteGroup(dead_letter_parts, (dead_letters.router,)),
         RouteGroup(replay_parts, (replays.router,)),
         RouteGroup(repair_parts, (repair.router,)),
