@@ -12,8 +12,9 @@ from event_gateway.broker.log_search import UNREADABLE, filters_for, read_back
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.nats_message import from_message
+from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.cloudevents.type_subject import log_subjects
-from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.text.suggestion import close_matches
 from event_gateway.lookup.log_state import LogState, log_state
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
@@ -61,11 +62,15 @@ class Finder:
         self._index = index
         self._streams = streams
 
-    async def states(self) -> list[LogState]:
-        """The states of the streams. Raises LogUnavailable, and the exceptions in StateError."""
+    async def states(self, event_type: str | None = None) -> list[LogState]:
+        """The states of the streams that have events of a type: for lifecycle events their own
+        log. Raises LogUnavailable, and the exceptions in StateError."""
+        streams = self._streams()
+        if event_type is not None and is_lifecycle(event_type):
+            streams = (LIFECYCLE,)
         return list(
             await asyncio.gather(
-                *(log_state(self._broker, self._index, stream) for stream in self._streams())
+                *(log_state(self._broker, self._index, stream) for stream in streams)
             )
         )
 
@@ -84,7 +89,7 @@ class Finder:
         reach. ``known``: further positions at which it may be, asked for if the index has none.
         Raises LogUnavailable, and the exceptions in StateError.
         """
-        states = await self.states()
+        states = await self.states(event_type)
         positions = await self._candidates(event_id, states)
         indexed = set(positions)
         positions = list(dict.fromkeys([*positions, *_own_position(event_id)]))

@@ -30,7 +30,7 @@ MAX_BYTES = 8 * 1024 * 1024  # of the events on a page
 PASSAGE = 500  # messages that are read backwards at a time
 LEAST = 16  # messages that are read at a time at first
 DENSE = 20  # of which one in so many must fit, for reading to go on rather than the index
-GROUP = 256  # sequences that are read at a time where the index says
+GROUP = 64  # sequences that are read at a time where the index says
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -175,6 +175,7 @@ class _Reader:
         self._subjects = [] if wanted.type is None else filters_for(log_subjects(wanted.type))
         self._ready: list[Received] = []  # the newest last
         self.stream = state.stream
+        self._size = 0  # bytes of what was made ready
         self._oldest_read = math.inf
         self.low = 0
         self.before = 0
@@ -218,7 +219,7 @@ class _Reader:
         """Reads until ``count`` events are ready, nothing is left, or the budget is spent."""
         index_from = max(self._state.indexed, self._state.first)
         size = PASSAGE if self._wanted.indexed else min(max(count, LEAST), PASSAGE)
-        while len(self._ready) < count and not self.done and self.read < self.budget:
+        while not (self._has(count) or self.done or self.read >= self.budget):
             passage = await read_back(
                 self._broker, self.stream, before=self.before, floor=self.low,
                 wanted=size, subjects=self._subjects,
@@ -245,9 +246,13 @@ class _Reader:
                 events = [result for result in results if isinstance(result, Received)]
                 self._take(self._select(events), len(group), events[0].time if events else None)
                 self.before = group[0]
-                if len(self._ready) >= count or self.read >= self.budget:
+                if self._has(count) or self.read >= self.budget:
                     return
         self.before = max(self.low, min(self.before, index_from))
+
+    def _has(self, count: int) -> bool:
+        """Whether so many events are ready, or as much as a page may have."""
+        return len(self._ready) >= count or self._size > MAX_BYTES
 
     def _days(self) -> Iterable[int]:
         until = self._wanted.until
@@ -261,6 +266,7 @@ class _Reader:
     def _take(self, found: list[Received], read: int, oldest: float | None) -> None:
         """Notes older events than those that are ready, in their order."""
         self._ready[:0] = found
+        self._size += sum(len(received.event.data) for received in found)
         self.read += max(read, 1)
         if oldest is not None:
             self._oldest_read = oldest

@@ -1,6 +1,6 @@
 """Causes and effects of an event: over ``causationid`` and ``correlationid``, by the index."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
@@ -14,7 +14,8 @@ from event_gateway.state.index_entries import CAUSATION, CORRELATION, ID
 
 MAX_CAUSES = 10  # hops
 MAX_EFFECTS = 20
-MAX_READ = 200  # events that are read for a hop, or for the effects
+MAX_READ = 192  # events of a stream that are read for a hop, or for the effects
+AT_A_TIME = 32
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -50,11 +51,13 @@ class Relations:
                 return chain, None
             seen.add(parent)
             events = [
-                each for each in await self._events(states, ID, parent)
+                each
+                async for each in self._events(states, ID, parent)
                 if each.event.id == parent and may_see(each)
-            ]  # fmt: skip
+            ]
             if not events:
                 return chain, parent
+            events.sort(key=lambda each: (each.time, each.seq))
             # The latest before the event, else the first.
             before = [each for each in events if each.time <= current.time]
             current = before[-1] if before else events[0]
@@ -70,22 +73,24 @@ class Relations:
         effects: dict[tuple[str, int], tuple[float, Related]] = {}
         read = 0
         for kind, name in ((CAUSATION, "causationid"), (CORRELATION, "correlationid")):
-            events = await self._events(states, kind, event_id)
-            read = max(read, len(events))
-            for each in events:
+            of_kind = 0
+            async for each in self._events(states, kind, event_id):
+                of_kind += 1
                 own = each.stream == received.stream and each.seq == received.seq
                 if own or str(each.event.extensions.get(name, "")) != event_id:
                     continue
                 if may_see(each):
                     position = each.stream, each.seq
                     effects.setdefault(position, (each.time, _related(each, name)))
+            read = max(read, of_kind)
         ordered = sorted(effects.values(), key=lambda effect: effect[0], reverse=True)
         more = len(ordered) > MAX_EFFECTS or read >= MAX_READ
         return [related for _, related in ordered[:MAX_EFFECTS]], more
 
-    async def _events(self, states: Sequence[LogState], kind: bytes, text: str) -> list[Received]:
-        """The latest events at positions that may have a text, the oldest first."""
-        events: list[Received] = []
+    async def _events(
+        self, states: Sequence[LogState], kind: bytes, text: str
+    ) -> AsyncIterator[Received]:
+        """The latest events of each stream at positions that may have a text."""
         for state in states:
             spans = await self._index.find(state.stream, kind, text, state.days)
             seqs: list[int] = []
@@ -93,9 +98,11 @@ class Relations:
                 seqs += range(min(span.last, state.last), max(span.first, state.first) - 1, -1)
                 if len(seqs) >= MAX_READ:
                     break
-            results = await self._log.read_many(state.stream, seqs[:MAX_READ]) if seqs else []
-            events += [result for result in results if isinstance(result, Received)]
-        return sorted(events, key=lambda each: (each.time, each.seq))
+            for start in range(0, min(len(seqs), MAX_READ), AT_A_TIME):
+                part = seqs[start : min(start + AT_A_TIME, MAX_READ)]
+                for result in await self._log.read_many(state.stream, part):
+                    if isinstance(result, Received):
+                        yield result
 
 
 def _parent(received: Received) -> tuple[str, str]:

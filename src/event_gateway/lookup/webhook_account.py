@@ -89,7 +89,11 @@ class WebhookAccount:
     ) -> list[dict[str, Any]]:
         """A row for each webhook, as the API shows it. Raises the exceptions in StateError."""
         received = found.received
-        open_ones = [name for name, record in records.items() if record.status not in FINAL]
+        open_ones = [
+            webhook.id
+            for webhook in webhooks
+            if webhook.id in records and records[webhook.id].status not in FINAL
+        ]
         places = await self._places.of(received.event.id, received.event.source, open_ones)
         rows = []
         for webhook in webhooks:

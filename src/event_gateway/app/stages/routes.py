@@ -195,6 +195,7 @@ def _lookup_groups(stages: Stages) -> list[RouteGroup]:
         finder=lookup.finder,
         relations=lookup.relations,
         account=lookup.account,
+        matching=stages.routing.changes.matching,
         builders=stages.requests.builders,
         enricher=stages.ingest.enricher,
     )
